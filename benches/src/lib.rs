@@ -1,0 +1,1 @@
+//! Load client and benchmarks of the workspace.

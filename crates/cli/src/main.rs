@@ -1,0 +1,2 @@
+//! The `ftpdlib` program.
+fn main() {}
