@@ -1,0 +1,65 @@
+//! What a session wants done.
+use crate::{Job, SessionEvent};
+use ftpdlib_proto::{Reply, TransferType};
+use std::net::SocketAddr;
+
+/// Which way the bytes of a transfer go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    /// To the client: RETR, listings.
+    Send,
+    /// From the client: STOR, APPE, STOU.
+    Receive,
+    /// A listing as the lines of a multi-line reply on the control connection (STAT path); needs no
+    /// data connection. The session queues the first and last line, the driver the lines between,
+    /// each after one blank.
+    Control,
+}
+
+/// A transfer ready to run.
+#[derive(Debug)]
+pub struct Transfer<P> {
+    /// The opened file or listing, from the job's answer.
+    pub payload: P,
+    /// Which way.
+    pub direction: Direction,
+    /// Representation; listings are always sent as they are.
+    pub transfer_type: TransferType,
+}
+
+/// One thing for the driver to do, in order.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Effect<P> {
+    /// Queue a reply on the control connection.
+    Reply(Reply),
+    /// Run a job; answered by `handle_job`. At most one at a time; input is not wanted meanwhile.
+    Job(Job),
+    /// Open a passive listener (one per session: an older one is replaced, an idle data connection is
+    /// closed); answered by `Listening` or `ListenFailed`.
+    Listen {
+        /// Whether the control connection's family must be IPv4 for it (PASV) or is free (EPSV).
+        ipv6: bool,
+    },
+    /// Keep the connection just accepted as the data connection, close the listener.
+    AcceptData,
+    /// Close the connection just accepted, go on listening.
+    RejectData,
+    /// Connect to the client; answered by `Connected` or `ConnectFailed`.
+    Connect(SocketAddr),
+    /// The data connection stands: move the bytes (`Control`: no data connection needed). Answered by
+    /// exactly one `Ended`.
+    StartTransfer(Transfer<P>),
+    /// Stop the transfer; `Ended` still comes, with this end unless it was complete already.
+    AbortTransfer(ftpdlib_proto::TransferEnd),
+    /// An opened file or listing that will not be used: close it (an upload is finished as aborted).
+    Discard(P),
+    /// Close listener, pending connect and idle data connection, if any.
+    CloseData,
+    /// The user is gone (REIN, USER): forget the login and its filesystem.
+    Forget,
+    /// For logs and observers.
+    Event(SessionEvent),
+    /// Close the control connection once all replies are flushed. No effect follows.
+    Close,
+}

@@ -1,0 +1,167 @@
+//! Blocking work that a session asks for: authorizer and filesystem calls, with the permission each
+//! needs.
+use ftpdlib_proto::{CivilTime, FactSet, Metadata, NameEncoding, Perm, ReplyCode, VirtualPath};
+use std::borrow::Cow;
+
+/// Why a job did not do what was asked, ready for the client: no real path in it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// Reply code.
+    pub code: ReplyCode,
+    /// Reply text.
+    pub text: Cow<'static, str>,
+}
+
+/// Something to do on a thread that may block.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Permission needed on every path of the action, checked by the job itself.
+    pub perm: Option<Perm>,
+    /// What to do.
+    pub action: Action,
+}
+
+/// How an upload treats what is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WriteHow {
+    /// STOR.
+    Replace,
+    /// APPE.
+    Append,
+    /// REST and STOR.
+    At(u64),
+    /// STOU.
+    Unique,
+}
+
+/// The form of a directory listing.
+#[derive(Clone, Copy, Debug)]
+pub enum ListFormat {
+    /// LIST, STAT: `ls -l` lines sorted by name.
+    Long,
+    /// NLST: names, sorted.
+    Names,
+    /// MLSD: facts, directory order.
+    Facts(FactSet),
+}
+
+/// The actions. Answers in brackets.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Action {
+    /// Authenticate and make the user's filesystem (`Answer::Login`).
+    Login {
+        /// USER.
+        username: String,
+        /// PASS.
+        password: String,
+    },
+    /// CWD (`Done`).
+    ChangeDirectory(VirtualPath),
+    /// Size of a regular file (`Metadata`; links followed).
+    Stat(VirtualPath),
+    /// MLST (`Text`: the fact line `facts; path`, path in disk bytes, without leading blank).
+    FactLine {
+        /// Subject.
+        path: VirtualPath,
+        /// Facts shown.
+        facts: FactSet,
+    },
+    /// RNFR: refused if nothing is there (`Done`; links not followed).
+    Exists(VirtualPath),
+    /// RNTO (`Done`).
+    Rename {
+        /// Old name.
+        from: VirtualPath,
+        /// New name.
+        to: VirtualPath,
+    },
+    /// DELE (`Done`).
+    Remove(VirtualPath),
+    /// MKD (`Done`).
+    MakeDirectory(VirtualPath),
+    /// RMD (`Done`).
+    RemoveDirectory(VirtualPath),
+    /// SITE CHMOD (`Done`).
+    SetMode {
+        /// File or directory.
+        path: VirtualPath,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// MFMT (`Done`).
+    SetModified {
+        /// File.
+        path: VirtualPath,
+        /// In the session's zone.
+        time: CivilTime,
+    },
+    /// RETR (`Opened`).
+    OpenRead {
+        /// File.
+        path: VirtualPath,
+        /// Restart offset.
+        offset: u64,
+    },
+    /// STOR, APPE, STOU (`Opened`).
+    OpenWrite {
+        /// File; for `Unique` the directory joined with the prefix.
+        path: VirtualPath,
+        /// How.
+        how: WriteHow,
+    },
+    /// LIST, NLST, MLSD, STAT (`Opened`). A path that is no directory: LIST, NLST and STAT list the
+    /// one entry, MLSD is refused with 501.
+    OpenList {
+        /// What to list.
+        path: VirtualPath,
+        /// Used instead if `path` is not there but this is (the whole argument, when switches were
+        /// eaten).
+        whole: Option<VirtualPath>,
+        /// Form.
+        format: ListFormat,
+        /// Encoding of names on the wire at this moment.
+        encoding: NameEncoding,
+    },
+}
+// Debug by hand: hides the password.
+
+/// What a successful job found.
+#[derive(Debug)]
+pub enum Answer<P> {
+    /// Nothing to tell.
+    Done,
+    /// Who logged in.
+    Login(LoginFacts),
+    /// Of the path asked for.
+    Metadata(Metadata),
+    /// A line of text in disk bytes.
+    Text(Vec<u8>),
+    /// A file or listing, ready for a transfer.
+    Opened {
+        /// Opaque to the session.
+        payload: P,
+        /// Bytes that will be sent from the file's start, if known: its whole size.
+        size: Option<u64>,
+        /// The path really opened (STOU: the name made; listings: the one chosen).
+        path: VirtualPath,
+    },
+}
+
+/// What the session keeps of a login; the driver keeps the rest.
+#[derive(Clone, Debug)]
+pub struct LoginFacts {
+    /// Name.
+    pub username: String,
+    /// Text of 230.
+    pub msg_login: String,
+    /// Text of 221.
+    pub msg_quit: String,
+    /// First working directory.
+    pub start_dir: VirtualPath,
+    /// The user's own encoding.
+    pub encoding: Option<NameEncoding>,
+}
+
+/// How a job ended. A failed login is `Err` with 530.
+pub type JobOutcome<P> = Result<Answer<P>, Refusal>;
