@@ -1,0 +1,302 @@
+//! The loop, as a callback sees it.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Source;
+use mio::net::{TcpListener, TcpStream};
+
+use crate::dispatch::Target;
+use crate::handler::{Handler, HandlerId};
+use crate::interest::{Direction, Interest};
+use crate::io_loop::IoLoop;
+use crate::notify::{Bell, LoopHandle, Notifier};
+use crate::socket::Socket;
+use crate::sources::SourceId;
+use crate::timers::{TimerId, later};
+
+/// What a callback may do with the loop it runs on.
+///
+/// Sources, timers and notifiers made here belong to the handler that is called. Callbacks of
+/// [`call_later`](Self::call_later) and its like belong to no handler: there, registering a source
+/// is an error, and a timer of [`start_timer`](Self::start_timer) or a notifier tells nobody.
+pub struct Context<'a> {
+    io_loop: &'a mut IoLoop,
+    owner: HandlerId,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) const fn new(io_loop: &'a mut IoLoop, owner: HandlerId) -> Self {
+        Self { io_loop, owner }
+    }
+
+    /// Registers an I/O object of mio with this handler.
+    ///
+    /// It counts as ready both ways, so the first operation is tried without waiting.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses the object, or it is registered with a loop already.
+    pub fn register<S: Source>(&mut self, io: S, interest: Interest) -> io::Result<Socket<S>> {
+        self.register_as(io, Interest::BOTH, interest)
+    }
+
+    /// Registers an I/O object that is not ready for anything until an event says so, such as a
+    /// stream that is being connected; see [`finish_connect`](Self::finish_connect).
+    ///
+    /// # Errors
+    ///
+    /// The system refuses the object, or it is registered with a loop already.
+    pub fn register_connecting<S: Source>(
+        &mut self,
+        io: S,
+        interest: Interest,
+    ) -> io::Result<Socket<S>> {
+        self.register_as(io, Interest::NONE, interest)
+    }
+
+    /// Tries an operation that does not block, and keeps the books: says it
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), then the handler is called again for `direction`
+    /// only after an event. One interrupted by a signal is tried again.
+    ///
+    /// Every operation that moves bytes or clients has to come through here, and has to be one of
+    /// mio's own or wrapped in mio's `try_io`.
+    ///
+    /// # Errors
+    ///
+    /// That of the operation.
+    pub fn try_io<S, T>(
+        &mut self,
+        socket: &Socket<S>,
+        direction: Direction,
+        mut operation: impl FnMut(&S) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match operation(socket.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.io_loop.sources.clear(socket.id(), direction);
+                    return Err(error);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Reads from a stream. `Ok(0)` is the end of it, unless `buffer` is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come, else that of the stream.
+    pub fn read(&mut self, socket: &Socket<TcpStream>, buffer: &mut [u8]) -> io::Result<usize> {
+        self.try_io(socket, Direction::Read, |mut stream| stream.read(buffer))
+    }
+
+    /// Writes to a stream as much as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else that of the stream.
+    pub fn write(&mut self, socket: &Socket<TcpStream>, bytes: &[u8]) -> io::Result<usize> {
+        self.try_io(socket, Direction::Write, |mut stream| stream.write(bytes))
+    }
+
+    /// Takes the next client of a listener.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits, else that of the system; most are
+    /// no fault of the listener.
+    pub fn accept(&mut self, socket: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+        self.try_io(socket, Direction::Read, TcpListener::accept)
+    }
+
+    /// Learns how a connection attempt ended, of a stream registered with
+    /// [`register_connecting`](Self::register_connecting) and ready to be written.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it has not ended, else why it failed.
+    pub fn finish_connect(&mut self, socket: &Socket<TcpStream>) -> io::Result<()> {
+        self.try_io(socket, Direction::Write, |stream| {
+            if let Some(error) = stream.take_error()? {
+                return Err(error);
+            }
+            match stream.peer_addr() {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                outcome => outcome.map(drop),
+            }
+        })
+    }
+
+    /// Sets for what [`Handler::ready`] is called. Costs no system call and loses nothing.
+    pub fn set_interest(&mut self, source: SourceId, interest: Interest) {
+        self.io_loop.sources.set_interest(source, interest);
+    }
+
+    /// Closes a socket.
+    pub fn close<S: Source>(&mut self, socket: Socket<S>) {
+        if let Err(error) = self.detach(socket) {
+            // It was dropped, and so closed, nevertheless.
+            log::debug!("deregistering a source: {error}");
+        }
+    }
+
+    /// Takes a socket off the loop, open, for instance to give it to another one.
+    ///
+    /// # Errors
+    ///
+    /// The system does not know the object; then it is closed.
+    pub fn detach<S: Source>(&mut self, socket: Socket<S>) -> io::Result<S> {
+        let mut io = socket.into_inner();
+        self.io_loop.sources.reap();
+        self.io_loop.poll.registry().deregister(&mut io)?;
+        Ok(io)
+    }
+
+    /// Adds a handler and starts it at once, within this call.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Handler::start`]; the handler is dropped then.
+    pub fn add(&mut self, handler: Box<dyn Handler>) -> io::Result<HandlerId> {
+        self.io_loop.start(handler)
+    }
+
+    /// Closes a handler and drops it, with its sources and timers; the one that is running, after
+    /// its callback. Answers `false` if it is gone or going.
+    pub fn remove(&mut self, id: HandlerId) -> bool {
+        self.io_loop.retire(id)
+    }
+
+    /// Starts a timer of this handler: [`Handler::timeout`] is called once it is `at`.
+    pub fn start_timer(&mut self, at: Instant) -> TimerId {
+        let timer = self.io_loop.arm(at, Target::Handler(self.owner));
+        if let Some(seat) = self.io_loop.handlers.get_mut(self.owner.0) {
+            seat.timers.push(timer);
+        }
+        timer
+    }
+
+    /// Starts a timer of this handler: [`Handler::timeout`] is called `delay` from
+    /// [`now`](Self::now).
+    pub fn start_timer_after(&mut self, delay: Duration) -> TimerId {
+        self.start_timer(later(self.now(), delay))
+    }
+
+    /// Gives a timer another deadline. Answers `false` if it is gone.
+    pub fn move_timer(&mut self, timer: TimerId, at: Instant) -> bool {
+        self.io_loop.timers.move_to(timer, at)
+    }
+
+    /// Restarts the delay of a timer, from [`now`](Self::now). Answers `false` if it is gone.
+    pub fn reset_timer(&mut self, timer: TimerId) -> bool {
+        self.io_loop.timers.reset(timer, self.io_loop.now)
+    }
+
+    /// Cancels a timer. Answers `false` if it is gone: fired, or cancelled before.
+    pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
+        self.io_loop.disarm(timer)
+    }
+
+    /// Calls `callback` once, `delay` from [`now`](Self::now), whatever becomes of this handler.
+    pub fn call_later(
+        &mut self,
+        delay: Duration,
+        callback: impl FnOnce(&mut Context<'_>) + 'static,
+    ) -> TimerId {
+        self.call_at(later(self.now(), delay), callback)
+    }
+
+    /// Calls `callback` once, at `at`, whatever becomes of this handler.
+    pub fn call_at(
+        &mut self,
+        at: Instant,
+        callback: impl FnOnce(&mut Context<'_>) + 'static,
+    ) -> TimerId {
+        self.io_loop.arm(at, Target::Once(Box::new(callback)))
+    }
+
+    /// Calls `callback` every `interval`, whatever becomes of this handler; see
+    /// [`IoLoop::call_every`].
+    pub fn call_every(
+        &mut self,
+        interval: Duration,
+        callback: impl FnMut(&mut Context<'_>) + 'static,
+    ) -> TimerId {
+        let at = later(self.now(), interval);
+        self.io_loop
+            .arm(at, Target::Every(Some(Box::new(callback))))
+    }
+
+    /// Takes the loop's shared buffer, for the time of a read.
+    ///
+    /// It has the size given to [`IoLoop::with_scratch_size`], and holds whatever the last user
+    /// left in it. If it is taken, this is a new one.
+    pub fn take_scratch(&mut self) -> Box<[u8]> {
+        self.io_loop
+            .scratch
+            .take()
+            .unwrap_or_else(|| vec![0; self.io_loop.scratch_size].into_boxed_slice())
+    }
+
+    /// Gives the shared buffer back. One that is not given back is made anew when needed.
+    pub fn return_scratch(&mut self, scratch: Box<[u8]>) {
+        self.io_loop.scratch = Some(scratch);
+    }
+
+    /// Gives other threads a way to wake this handler.
+    pub fn notifier(&mut self) -> Notifier {
+        let Self { io_loop, owner } = self;
+        let remote = &io_loop.remote;
+        let new_bell = || Arc::new(Bell::new(*owner, Arc::clone(remote)));
+        let bell = match io_loop.handlers.get_mut(owner.0) {
+            Some(seat) => Arc::clone(seat.bell.get_or_insert_with(new_bell)),
+            None => new_bell(),
+        };
+        Notifier::new(bell)
+    }
+
+    /// Lets the loop's `run` return after this turn.
+    pub fn stop(&mut self) {
+        self.io_loop.remote.request_stop();
+    }
+
+    /// The side of this loop that other threads may use.
+    pub fn handle(&self) -> LoopHandle {
+        self.io_loop.handle()
+    }
+
+    /// The handler that is called.
+    pub const fn id(&self) -> HandlerId {
+        self.owner
+    }
+
+    /// The time, as of the beginning of this turn.
+    pub const fn now(&self) -> Instant {
+        self.io_loop.now
+    }
+
+    fn register_as<S: Source>(
+        &mut self,
+        mut io: S,
+        ready: Interest,
+        interest: Interest,
+    ) -> io::Result<Socket<S>> {
+        const BOTH_WAYS: mio::Interest = mio::Interest::READABLE.add(mio::Interest::WRITABLE);
+        if self.io_loop.handlers.get(self.owner.0).is_none() {
+            return Err(io::Error::other("no handler to register a source with"));
+        }
+        let slot = self.io_loop.sources.insert(self.owner, ready);
+        self.io_loop
+            .poll
+            .registry()
+            .register(&mut io, slot.id.token(), BOTH_WAYS)?;
+        self.io_loop.sources.set_interest(slot.id, interest);
+        Ok(Socket::new(io, slot))
+    }
+}

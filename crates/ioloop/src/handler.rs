@@ -1,0 +1,150 @@
+//! What runs on the loop.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::interest::Ready;
+use crate::notify::Bell;
+use crate::slab::Key;
+use crate::sources::SourceId;
+use crate::timers::TimerId;
+
+/// Something that lives on a loop: a client, a listener, a whole service.
+///
+/// A handler owns its sockets, as many as it likes, and everything else it needs. The loop lends it
+/// to one callback at a time, so it shares nothing and locks nothing. It never leaves its loop's
+/// thread. No callback may wait: what blocks goes to a [`Pool`](crate::Pool).
+///
+/// A callback that answers [`Flow::Close`], fails or panics is the handler's last but for
+/// [`closed`](Self::closed): then the loop drops it, with its sockets and timers. A panic is logged,
+/// and is the end of that handler only.
+///
+/// # Examples
+///
+/// A handler of one peer that throws away what it is sent:
+///
+/// ```
+/// use std::io;
+///
+/// use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Socket, SourceId};
+/// use mio::net::TcpStream;
+///
+/// struct Discard {
+///     accepted: Option<TcpStream>,
+///     socket: Option<Socket<TcpStream>>,
+/// }
+///
+/// impl Handler for Discard {
+///     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+///         if let Some(stream) = self.accepted.take() {
+///             self.socket = Some(cx.register(stream, Interest::READ)?);
+///         }
+///         Ok(())
+///     }
+///
+///     fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+///         let Some(socket) = &self.socket else { return Ok(Flow::Close) };
+///         let mut scratch = cx.take_scratch();
+///         let count = cx.read(socket, &mut scratch);
+///         cx.return_scratch(scratch);
+///         match count {
+///             Ok(0) => Ok(Flow::Close),
+///             Ok(_) => Ok(Flow::Continue),
+///             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Flow::Continue),
+///             Err(error) => Err(error),
+///         }
+///     }
+/// }
+/// ```
+pub trait Handler: 'static {
+    /// Registers what the handler waits for. The first call, made once, by whoever adds the handler.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the handler from working. It is dropped, without a call of
+    /// [`closed`](Self::closed), and the error goes to the one who added it.
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
+
+    /// Serves a source that is ready for what the handler is interested in.
+    ///
+    /// Called once per turn as long as that holds: until an operation through
+    /// [`Context::try_io`] says [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest is
+    /// changed. So a handler may stop early, to leave the loop to others, and is called again.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends this handler.
+    fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow>;
+
+    /// Serves a timer of this handler that has expired; its id is no longer valid.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends this handler.
+    fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let _ = (timer, cx);
+        Ok(Flow::Continue)
+    }
+
+    /// Follows at least one [`Notifier::notify`](crate::Notifier::notify) since the last call.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends this handler.
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let _ = cx;
+        Ok(Flow::Continue)
+    }
+
+    /// The last call: after [`Flow::Close`] or a removal without `error`, else with what ended the
+    /// handler.
+    fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
+        let _ = (error, cx);
+    }
+}
+
+/// What becomes of a handler after a callback. Complete: it stays or it goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flow {
+    /// It stays.
+    Continue,
+    /// It is closed and dropped, with its sockets and timers.
+    Close,
+}
+
+/// Names a handler of one loop. Never reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct HandlerId(pub(crate) Key);
+
+impl HandlerId {
+    /// The owner of callbacks that belong to no handler.
+    pub(crate) const NOBODY: Self = Self(Key::NOTHING);
+}
+
+/// A handler's place in the loop, and what has to be freed with it.
+pub(crate) struct Seat {
+    pub(crate) occupant: Occupant,
+    pub(crate) bell: Option<Arc<Bell>>,
+    pub(crate) timers: Vec<TimerId>,
+}
+
+impl Seat {
+    /// The seat of a handler that is about to be started.
+    pub(crate) const fn new() -> Self {
+        Self {
+            occupant: Occupant::Running,
+            bell: None,
+            timers: Vec::new(),
+        }
+    }
+}
+
+pub(crate) enum Occupant {
+    /// Between two callbacks.
+    Resting(Box<dyn Handler>),
+    /// Lent to a callback.
+    Running,
+    /// Lent to a callback, and not wanted back.
+    Removed,
+}

@@ -1,0 +1,273 @@
+//! The loop itself: what its owner calls.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::context::Context;
+use crate::dispatch::Target;
+use crate::handler::{Handler, HandlerId, Seat};
+use crate::notify::{Inbox, LoopHandle, Remote};
+use crate::slab::Slab;
+use crate::sources::Sources;
+use crate::timers::{TimerId, Timers, later};
+
+/// A reactor: handlers, the sources they wait for, and timers, on one thread.
+///
+/// A turn waits for the first event or deadline, then takes in what other threads sent, then serves
+/// the ready sources, each once and in the order in which they became ready, then the timers that
+/// are due. Dropping the loop closes it; see [`close`](Self::close).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ftpdlib_ioloop::IoLoop;
+///
+/// let mut io_loop = IoLoop::new()?;
+/// io_loop.call_later(Duration::ZERO, |cx| {
+///     cx.call_later(Duration::from_millis(1), |cx| cx.stop());
+/// });
+/// io_loop.run()?;
+/// assert!(io_loop.is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct IoLoop {
+    pub(crate) poll: Poll,
+    events: Events,
+    pub(crate) sources: Sources,
+    pub(crate) handlers: Slab<Seat>,
+    pub(crate) timers: Timers<Target>,
+    pub(crate) remote: Arc<Remote>,
+    /// Empty but for the moment of reading it; kept for its capacity.
+    inbox: Inbox,
+    pub(crate) now: Instant,
+    pub(crate) scratch: Option<Box<[u8]>>,
+    pub(crate) scratch_size: usize,
+    pub(crate) closing: bool,
+}
+
+impl IoLoop {
+    /// Makes a loop whose scratch buffer has 256 KiB.
+    ///
+    /// # Errors
+    ///
+    /// The system has no more descriptors or memory.
+    pub fn new() -> io::Result<Self> {
+        Self::with_scratch_size(256 * 1024)
+    }
+
+    /// Makes a loop whose scratch buffer, [`Context::take_scratch`], has `bytes` bytes.
+    ///
+    /// The buffer is made when it is first used. Larger ones save system calls with bulk data.
+    ///
+    /// # Errors
+    ///
+    /// The system has no more descriptors or memory.
+    pub fn with_scratch_size(bytes: usize) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            sources: Sources::new(),
+            handlers: Slab::new(),
+            timers: Timers::new(),
+            remote: Arc::new(Remote::new(waker)),
+            inbox: Inbox::default(),
+            now: Instant::now(),
+            scratch: None,
+            scratch_size: bytes,
+            closing: false,
+        })
+    }
+
+    /// Adds a handler and starts it.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Handler::start`]; the handler is dropped then.
+    pub fn add(&mut self, handler: Box<dyn Handler>) -> io::Result<HandlerId> {
+        self.now = Instant::now();
+        self.start(handler)
+    }
+
+    /// Closes a handler and drops it, with its sources and timers. Answers `false` if it is gone.
+    pub fn remove(&mut self, id: HandlerId) -> bool {
+        self.retire(id)
+    }
+
+    /// Turns until stopped, by [`LoopHandle::stop`] or [`Context::stop`], or until nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// That of [`turn`](Self::turn).
+    pub fn run(&mut self) -> io::Result<()> {
+        while !self.remote.take_stop() && !self.is_empty() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Turns until stopped, also while there is nothing to do: for a loop whose work is sent to it
+    /// through its [`handle`](Self::handle).
+    ///
+    /// # Errors
+    ///
+    /// That of [`turn`](Self::turn).
+    pub fn run_until_stopped(&mut self) -> io::Result<()> {
+        while !self.remote.take_stop() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Makes one turn, for a program that has a loop of its own.
+    ///
+    /// Waits at most `timeout` for something to happen; without one, as long as it takes. Returns
+    /// how long the next turn may be put off: until the next deadline if there is one, not at all if
+    /// a source is ready still.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot wait for events. A signal is no error, and ends the waiting.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+        let wait = match (self.next_wait(), timeout) {
+            (Some(next), Some(timeout)) => Some(next.min(timeout)),
+            (next, timeout) => next.or(timeout),
+        };
+        self.wait(wait)?;
+        self.read_inbox();
+        self.serve_sources();
+        self.fire_timers();
+        Ok(self.next_wait())
+    }
+
+    /// Calls `callback` once, `delay` from now.
+    pub fn call_later(
+        &mut self,
+        delay: Duration,
+        callback: impl FnOnce(&mut Context<'_>) + 'static,
+    ) -> TimerId {
+        self.now = Instant::now();
+        self.arm(later(self.now, delay), Target::Once(Box::new(callback)))
+    }
+
+    /// Calls `callback` once, at `at`.
+    pub fn call_at(
+        &mut self,
+        at: Instant,
+        callback: impl FnOnce(&mut Context<'_>) + 'static,
+    ) -> TimerId {
+        self.now = Instant::now();
+        self.arm(at, Target::Once(Box::new(callback)))
+    }
+
+    /// Calls `callback` every `interval`, for the first time one interval from now.
+    ///
+    /// The calls keep to multiples of the interval. Those that a stall made the loop miss are left
+    /// out. A callback that panics is not called again.
+    pub fn call_every(
+        &mut self,
+        interval: Duration,
+        callback: impl FnMut(&mut Context<'_>) + 'static,
+    ) -> TimerId {
+        self.now = Instant::now();
+        self.arm(
+            later(self.now, interval),
+            Target::Every(Some(Box::new(callback))),
+        )
+    }
+
+    /// Cancels a timer. Answers `false` if it is gone: fired, or cancelled before.
+    pub fn cancel(&mut self, timer: TimerId) -> bool {
+        self.disarm(timer)
+    }
+
+    /// Restarts the delay of a timer, from now. Answers `false` if it is gone.
+    pub fn reset(&mut self, timer: TimerId) -> bool {
+        self.now = Instant::now();
+        self.timers.reset(timer, self.now)
+    }
+
+    /// Closes and drops all handlers, then drops all timers. The loop may be used again.
+    ///
+    /// While they close, handlers cannot add others.
+    pub fn close(&mut self) {
+        self.closing = true;
+        let ids: Vec<_> = self.handlers.keys().map(HandlerId).collect();
+        for id in ids {
+            self.retire(id);
+        }
+        self.timers = Timers::new();
+        self.closing = false;
+    }
+
+    /// The side of this loop that other threads may use.
+    pub fn handle(&self) -> LoopHandle {
+        LoopHandle::new(Arc::clone(&self.remote))
+    }
+
+    /// Whether nothing is left that could ever call anything: no handler, no timer, no work sent
+    /// through a [`LoopHandle`].
+    pub fn is_empty(&self) -> bool {
+        self.handlers.len() == 0 && self.timers.is_empty() && !self.remote.has_mail()
+    }
+
+    /// How many handlers there are.
+    pub fn handlers(&self) -> usize {
+        self.handlers.len()
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {
+                for event in self.events.iter().filter(|event| event.token() != WAKER) {
+                    self.sources.mark(event);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        self.now = Instant::now();
+        Ok(())
+    }
+
+    fn read_inbox(&mut self) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        if self.remote.collect(&mut inbox) {
+            for call in inbox.calls.drain(..) {
+                self.call_back(call);
+            }
+            for id in inbox.notified.drain(..) {
+                self.tell_notified(id);
+            }
+        }
+        self.inbox = inbox;
+    }
+
+    fn next_wait(&self) -> Option<Duration> {
+        if self.sources.queued() > 0 {
+            return Some(Duration::ZERO);
+        }
+        self.timers
+            .next()
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Drop for IoLoop {
+    fn drop(&mut self) {
+        self.close();
+        self.remote.hang_up();
+    }
+}
+
+/// The token of the waker. No source has it: it would be that of [`Key::NOTHING`](crate::slab::Key).
+const WAKER: Token = Token(usize::MAX);
+
+/// The most events taken in one turn.
+const EVENTS: usize = 1024;

@@ -1,0 +1,191 @@
+//! What other threads may say to a loop.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mio::Waker;
+
+use crate::context::Context;
+use crate::handler::{Handler, HandlerId};
+
+/// A loop as seen from anywhere: stops it and gives it work, from any thread.
+///
+/// Made by [`IoLoop::handle`](crate::IoLoop::handle) and [`Context::handle`].
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_ioloop::IoLoop;
+///
+/// let mut io_loop = IoLoop::new()?;
+/// let handle = io_loop.handle();
+/// let thread = std::thread::spawn(move || handle.call_soon(|cx| cx.stop()));
+/// io_loop.run_until_stopped()?;
+/// # thread.join().unwrap();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct LoopHandle {
+    remote: Arc<Remote>,
+}
+
+impl LoopHandle {
+    pub(crate) const fn new(remote: Arc<Remote>) -> Self {
+        Self { remote }
+    }
+
+    /// Lets the loop's `run` return after its current turn, or at once if it is not running yet.
+    pub fn stop(&self) {
+        self.remote.request_stop();
+        self.remote.wake();
+    }
+
+    /// Has the loop call `make`, on its own thread, and add the handler it gives.
+    ///
+    /// A handler that does not start is dropped and its error logged. Answers `false`, and drops
+    /// `make`, if the loop is gone.
+    pub fn add(&self, make: Box<dyn FnOnce() -> Box<dyn Handler> + Send>) -> bool {
+        self.call_soon(move |cx| {
+            if let Err(error) = cx.add(make()) {
+                log::warn!("a handler did not start: {error}");
+            }
+        })
+    }
+
+    /// Has the loop call `callback`, on its own thread, in its next turn.
+    ///
+    /// Answers `false`, and drops `callback`, if the loop is gone.
+    pub fn call_soon(&self, callback: impl FnOnce(&mut Context<'_>) + Send + 'static) -> bool {
+        self.remote
+            .send(|inbox| inbox.calls.push(Box::new(callback)))
+    }
+}
+
+/// Wakes one handler, from any thread.
+///
+/// Made by [`Context::notifier`]. Cheap to copy and to keep after the handler is gone.
+#[derive(Clone)]
+pub struct Notifier {
+    bell: Arc<Bell>,
+}
+
+impl Notifier {
+    pub(crate) const fn new(bell: Arc<Bell>) -> Self {
+        Self { bell }
+    }
+
+    /// Has the loop call the handler's [`notified`](Handler::notified), once for all calls since
+    /// the last time. Whatever was done before this call is visible there.
+    pub fn notify(&self) {
+        if !self.bell.rung.swap(true, Ordering::AcqRel) {
+            let owner = self.bell.owner;
+            self.bell.remote.send(|inbox| inbox.notified.push(owner));
+        }
+    }
+}
+
+/// What all notifiers of one handler share.
+pub(crate) struct Bell {
+    rung: AtomicBool,
+    owner: HandlerId,
+    remote: Arc<Remote>,
+}
+
+impl Bell {
+    pub(crate) const fn new(owner: HandlerId, remote: Arc<Remote>) -> Self {
+        Self {
+            rung: AtomicBool::new(false),
+            owner,
+            remote,
+        }
+    }
+
+    /// From here on a notification counts anew.
+    pub(crate) fn answer(&self) {
+        self.rung.swap(false, Ordering::AcqRel);
+    }
+}
+
+/// The side of a loop that other threads reach.
+pub(crate) struct Remote {
+    waker: Waker,
+    /// There is mail, or the loop is to stop, and the waker was told. Spares a turn without either
+    /// the lock and a second sender the system call.
+    pending: AtomicBool,
+    stop: AtomicBool,
+    inbox: Mutex<Inbox>,
+}
+
+impl Remote {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self {
+            waker,
+            pending: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            inbox: Mutex::default(),
+        }
+    }
+
+    /// Swaps the inbox with `empty`, if there is mail.
+    pub(crate) fn collect(&self, empty: &mut Inbox) -> bool {
+        // Before the lock, so that whoever adds mail after it was taken wakes the loop again.
+        if !self.has_mail() || !self.pending.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        mem::swap(&mut inbox.notified, &mut empty.notified);
+        mem::swap(&mut inbox.calls, &mut empty.calls);
+        true
+    }
+
+    /// Refuses mail from now on, and drops what there is.
+    pub(crate) fn hang_up(&self) {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        inbox.closed = true;
+        let unread = mem::take(&mut inbox.calls);
+        drop(inbox);
+        drop(unread);
+    }
+
+    pub(crate) fn request_stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Whether a stop was requested, once.
+    pub(crate) fn take_stop(&self) -> bool {
+        self.stop.load(Ordering::Acquire) && self.stop.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn has_mail(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    fn send(&self, put: impl FnOnce(&mut Inbox)) -> bool {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if inbox.closed {
+            return false;
+        }
+        put(&mut inbox);
+        drop(inbox);
+        self.wake();
+        true
+    }
+
+    fn wake(&self) {
+        if !self.pending.swap(true, Ordering::AcqRel)
+            && let Err(error) = self.waker.wake()
+        {
+            log::error!("cannot wake the loop: {error}");
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Inbox {
+    pub(crate) notified: Vec<HandlerId>,
+    pub(crate) calls: Vec<Message>,
+    closed: bool,
+}
+
+pub(crate) type Message = Box<dyn FnOnce(&mut Context<'_>) + Send>;

@@ -1,0 +1,186 @@
+//! Which sources are ready, for whom, and whose turn is next.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+
+use mio::Token;
+use mio::event::Event;
+
+use crate::handler::HandlerId;
+use crate::interest::{Direction, Interest, Ready};
+use crate::slab::{Key, Slab};
+
+/// Names a registered source of one loop. Never reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SourceId(Key);
+
+impl SourceId {
+    /// The token its events carry: slot and generation, so that an event that was fetched before
+    /// the source was closed finds nobody.
+    pub(crate) const fn token(self) -> Token {
+        Token(((self.0.generation as usize) << INDEX_BITS) | self.0.index as usize)
+    }
+}
+
+/// How much of a token is the slot. Half, where it is 64 bits wide; else enough for a million.
+const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
+
+/// The readiness of all sources.
+///
+/// The poll tells of edges only. So readiness is kept here, per source, until an operation says
+/// that there is none, and whoever is ready for what its handler wants is in `queue`, exactly once.
+pub(crate) struct Sources {
+    slots: Slab<Source>,
+    queue: VecDeque<SourceId>,
+    dropped: Rc<Dropped>,
+}
+
+impl Sources {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Slab::new(),
+            queue: VecDeque::new(),
+            dropped: Rc::default(),
+        }
+    }
+
+    /// Makes the slot of a source; dropping it frees it.
+    pub(crate) fn insert(&mut self, owner: HandlerId, ready: Interest) -> Slot {
+        let source = Source {
+            owner,
+            ready,
+            interest: Interest::NONE,
+            queued: false,
+        };
+        Slot {
+            id: SourceId(self.slots.insert(source)),
+            dropped: Rc::clone(&self.dropped),
+        }
+    }
+
+    /// Remembers what an event tells.
+    pub(crate) fn mark(&mut self, event: &Event) {
+        let mut ready = Interest::NONE;
+        if event.is_readable() {
+            ready |= Interest::READ;
+        }
+        if event.is_writable() {
+            ready |= Interest::WRITE;
+        }
+        if event.is_read_closed() || event.is_write_closed() || event.is_error() {
+            ready |= Interest::BOTH | Interest::HANGUP;
+        }
+        self.mark_token(event.token(), ready);
+    }
+
+    pub(crate) fn set_interest(&mut self, id: SourceId, interest: Interest) {
+        if let Some(source) = self.slots.get_mut(id.0) {
+            source.interest = interest;
+            self.enqueue(id);
+        }
+    }
+
+    /// Forgets one direction's readiness: an operation said that there is none.
+    pub(crate) fn clear(&mut self, id: SourceId, direction: Direction) {
+        if let Some(source) = self.slots.get_mut(id.0) {
+            source.ready = source.ready.without(direction.into());
+        }
+    }
+
+    /// Takes the first of the queue; `None` if that one is gone or no longer ready.
+    pub(crate) fn dequeue(&mut self) -> Option<(SourceId, HandlerId, Ready)> {
+        let id = self.queue.pop_front()?;
+        let source = self.slots.get_mut(id.0)?;
+        source.queued = false;
+        let ready = source.ready.and(source.interest);
+        // Nothing could clear it but the telling.
+        source.ready = source.ready.without(ready.and(Interest::HANGUP));
+        (ready != Interest::NONE).then_some((id, source.owner, Ready(ready)))
+    }
+
+    /// Puts a source at the end of the queue, if it is ready for what its handler wants.
+    pub(crate) fn enqueue(&mut self, id: SourceId) {
+        if let Some(source) = self.slots.get_mut(id.0)
+            && !source.queued
+            && source.ready.and(source.interest) != Interest::NONE
+        {
+            source.queued = true;
+            self.queue.push_back(id);
+        }
+    }
+
+    /// Frees the slots of the sources that were dropped since the last call.
+    pub(crate) fn reap(&mut self) {
+        if self.dropped.any.get() {
+            for id in self.dropped.take() {
+                self.slots.remove(id.0);
+            }
+        }
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn mark_token(&mut self, token: Token, ready: Interest) {
+        let index = (token.0 & ((1 << INDEX_BITS) - 1)) as u32;
+        let Some(id) = self.slots.key_at(index).map(SourceId) else {
+            return;
+        };
+        if id.token() == token
+            && let Some(source) = self.slots.get_mut(id.0)
+        {
+            source.ready |= ready;
+            self.enqueue(id);
+        }
+    }
+}
+
+struct Source {
+    owner: HandlerId,
+    ready: Interest,
+    interest: Interest,
+    queued: bool,
+}
+
+/// The claim of a socket to its slot.
+pub(crate) struct Slot {
+    pub(crate) id: SourceId,
+    dropped: Rc<Dropped>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.dropped.push(self.id);
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
+/// The sources dropped since the loop last looked. Sockets are dropped with their handlers, and
+/// wherever else their owners like, without a loop at hand to tell.
+#[derive(Default)]
+struct Dropped {
+    any: Cell<bool>,
+    ids: Cell<Vec<SourceId>>,
+}
+
+impl Dropped {
+    fn push(&self, id: SourceId) {
+        let mut ids = self.ids.take();
+        ids.push(id);
+        self.ids.set(ids);
+        self.any.set(true);
+    }
+
+    fn take(&self) -> Vec<SourceId> {
+        self.any.set(false);
+        self.ids.take()
+    }
+}

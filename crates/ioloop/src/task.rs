@@ -1,0 +1,111 @@
+//! A blocking job with a result.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::dispatch::panic_message;
+use crate::notify::Notifier;
+use crate::pool::Lane;
+
+/// A job on a [`Lane`] whose result comes back to the handler that started it.
+///
+/// Dropping the task does not stop the job; its result is dropped on the job's thread then.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Lane, Pool, Ready, SourceId, Task};
+///
+/// struct Sum {
+///     lane: Lane,
+///     task: Option<Task<u64>>,
+/// }
+///
+/// impl Handler for Sum {
+///     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+///         self.task = Some(Task::spawn(&self.lane, &cx.notifier(), || (1..=100).sum())?);
+///         Ok(())
+///     }
+///
+///     fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+///         Ok(Flow::Continue)
+///     }
+///
+///     fn notified(&mut self, _: &mut Context<'_>) -> io::Result<Flow> {
+///         let outcome = self.task.as_ref().and_then(Task::take);
+///         assert_eq!(outcome, Some(Ok(5050)));
+///         Ok(Flow::Close)
+///     }
+/// }
+///
+/// let mut io_loop = IoLoop::new()?;
+/// io_loop.add(Box::new(Sum { lane: Pool::new().lane(1), task: None }))?;
+/// io_loop.run()?;
+/// # Ok::<(), io::Error>(())
+/// ```
+pub struct Task<T> {
+    outcome: Outcome<T>,
+}
+
+impl<T: Send + 'static> Task<T> {
+    /// Runs `job` on `lane`, then notifies the handler of `notifier`.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Lane::submit`].
+    pub fn spawn(
+        lane: &Lane,
+        notifier: &Notifier,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Self> {
+        let outcome = Outcome::default();
+        let (done, notifier) = (Arc::clone(&outcome), notifier.clone());
+        lane.submit(move || {
+            let result = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
+                let panicked = Panicked {
+                    message: panic_message(&*panic).into(),
+                };
+                log::error!("a blocking {panicked}");
+                panicked
+            });
+            *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            notifier.notify();
+        })?;
+        Ok(Self { outcome })
+    }
+}
+
+impl<T> Task<T> {
+    /// Takes the result: `None` until the job has ended, and after it was taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Panicked`] if the job did.
+    pub fn take(&self) -> Option<Result<T, Panicked>> {
+        self.outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+type Outcome<T> = Arc<Mutex<Option<Result<T, Panicked>>>>;
+
+/// A job of a [`Task`] panicked instead of giving a result.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Panicked {
+    message: String,
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job panicked: {}", self.message)
+    }
+}
+
+impl Error for Panicked {}
