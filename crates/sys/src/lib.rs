@@ -1,1 +1,40 @@
-//! todo
+//! The system calls that ftpdlib needs and the standard library lacks, behind a safe surface.
+//!
+//! This is the only crate of the workspace with `unsafe` code. Each function wraps one call, takes
+//! descriptors as [`BorrowedFd`](std::os::fd::BorrowedFd) or [`OwnedFd`](std::os::fd::OwnedFd) and
+//! answers an [`io::Result`](std::io::Result). Names are plain bytes without the final NUL; one that
+//! holds a NUL is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
+//!
+//! What only Linux has answers [`Unsupported`](std::io::ErrorKind::Unsupported) elsewhere, so that
+//! callers choose at run time and need no `cfg`.
+
+mod call;
+mod entry;
+#[cfg(not(target_os = "linux"))]
+mod fallback;
+mod inherited;
+#[cfg(target_os = "linux")]
+mod linux;
+mod open;
+mod process;
+mod signals;
+mod stat;
+mod users;
+mod zone;
+
+#[cfg(not(target_os = "linux"))]
+use fallback as imp;
+#[cfg(target_os = "linux")]
+use linux as imp;
+
+pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, unlink_at};
+pub use imp::{
+    DirectoryReader, is_local_filesystem, open_beneath, send_file, set_mode, set_modified,
+};
+pub use inherited::inherited_listeners;
+pub use open::{OpenFlags, Scope, close, open_at, open_directory};
+pub use process::{raise_descriptor_limit, usable_cpus};
+pub use signals::{Signal, Signals};
+pub use stat::{EntryKind, FileStat, stat_at, stat_descriptor};
+pub use users::{group_name, user_name};
+pub use zone::local_offset;

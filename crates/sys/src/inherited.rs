@@ -1,0 +1,87 @@
+//! Listening sockets that a service manager opened.
+
+use std::env;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::call::check;
+
+/// The descriptors that a service manager passed by `LISTEN_FDS` and `LISTEN_PID`, close-on-exec
+/// from now on; none if it passed none to this process.
+///
+/// They are handed out once: a later call answers none. The variables themselves stay, since to
+/// change the environment is a race with every thread that reads it; a child process is not misled,
+/// as `LISTEN_PID` names another one.
+///
+/// # Errors
+///
+/// `InvalidData` when the number is none; what `fcntl` answers for a descriptor that is not open.
+pub fn inherited_listeners() -> io::Result<Vec<OwnedFd>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let count = passed(
+        env::var("LISTEN_PID").ok().as_deref(),
+        env::var("LISTEN_FDS").ok().as_deref(),
+        std::process::id(),
+    )?;
+    if count == 0 || TAKEN.swap(true, Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
+    let range = FIRST..FIRST + count;
+    // All of them are checked before any is owned, so that an error leaves none half taken.
+    range.clone().try_for_each(set_close_on_exec)?;
+    // SAFETY: the descriptors are open, as was just seen, and by the protocol of the variables they
+    // belong to whoever asks first in the process named; `TAKEN` makes this the only time.
+    Ok(range
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+        .collect())
+}
+
+/// The first one follows standard input, output and error.
+const FIRST: RawFd = 3;
+
+fn passed(pid: Option<&str>, count: Option<&str>, own: u32) -> io::Result<RawFd> {
+    let (Some(pid), Some(count)) = (pid, count) else {
+        return Ok(0);
+    };
+    if pid.parse() != Ok(own) {
+        return Ok(0);
+    }
+    match count.parse::<u16>() {
+        Ok(count) => Ok(RawFd::from(count)),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "LISTEN_FDS is not a number",
+        )),
+    }
+}
+
+fn set_close_on_exec(fd: RawFd) -> io::Result<()> {
+    // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_passed(pid: Option<&str>, count: Option<&str>, expected: Option<RawFd>) {
+        assert_eq!(passed(pid, count, 42).ok(), expected, "{pid:?} {count:?}");
+    }
+
+    #[test]
+    fn only_the_process_named_takes_them() {
+        check_passed(Some("42"), Some("2"), Some(2));
+        check_passed(Some("42"), Some("0"), Some(0));
+        check_passed(Some("41"), Some("2"), Some(0));
+        check_passed(Some("x"), Some("2"), Some(0));
+        check_passed(None, Some("2"), Some(0));
+        check_passed(Some("42"), None, Some(0));
+        check_passed(Some("42"), Some("two"), None);
+        check_passed(Some("42"), Some("-1"), None);
+    }
+}

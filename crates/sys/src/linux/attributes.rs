@@ -1,0 +1,129 @@
+//! Mode and times of a file that is open only as a place.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::call::{check, with_c_str};
+
+/// Sets the permission bits of an open file, which may be open as
+/// [`OpenFlags::PATH`](crate::OpenFlags::PATH) only.
+///
+/// `fchmod` refuses such a descriptor. `fchmodat2` (Linux 6.6) takes it; before, its entry in
+/// `/proc/self/fd` leads to the very same file without naming it again.
+///
+/// # Errors
+///
+/// What `fchmodat2` or `chmod` answers.
+pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    let (mode, flags) = (mode as libc::mode_t, libc::AT_EMPTY_PATH);
+    let empty = c"".as_ptr();
+    // SAFETY: the descriptor is borrowed for the call and `empty` ends with a NUL.
+    let set =
+        check(unsafe { libc::syscall(libc::SYS_fchmodat2, file.as_raw_fd(), empty, mode, flags) });
+    match set {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing(&error) => set_mode_by_proc(file, mode),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets the modification time of an open file, in seconds since 1970 UTC; the file may be open as
+/// [`OpenFlags::PATH`](crate::OpenFlags::PATH) only. The access time stays.
+///
+/// # Errors
+///
+/// What `utimensat` answers.
+pub fn set_modified(file: BorrowedFd<'_>, modified: i64) -> io::Result<()> {
+    let times = times(modified);
+    let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+    // SAFETY: the descriptor is borrowed for the call, `empty` ends with a NUL and `times` is a
+    // live array of the two values the call reads.
+    let set = check(unsafe { libc::utimensat(file.as_raw_fd(), empty, times.as_ptr(), flags) });
+    match set {
+        Ok(_) => Ok(()),
+        // Linux before 5.8 does not know the empty path here.
+        Err(error) if is_missing(&error) => set_modified_by_proc(file, modified),
+        Err(error) => Err(error),
+    }
+}
+
+fn set_mode_by_proc(file: BorrowedFd<'_>, mode: libc::mode_t) -> io::Result<()> {
+    with_c_str(&proc_path(file), |path| {
+        // SAFETY: `path` ends with a NUL; the descriptor it names is borrowed for the call.
+        check(unsafe { libc::chmod(path.as_ptr(), mode) })
+    })?;
+    Ok(())
+}
+
+fn set_modified_by_proc(file: BorrowedFd<'_>, modified: i64) -> io::Result<()> {
+    let times = times(modified);
+    with_c_str(&proc_path(file), |path| {
+        // SAFETY: `path` ends with a NUL, the descriptor it names is borrowed for the call, and
+        // `times` is a live array of the two values the call reads.
+        check(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) })
+    })?;
+    Ok(())
+}
+
+fn times(modified: i64) -> [libc::timespec; 2] {
+    let seconds = modified as libc::time_t;
+    [
+        libc::timespec {
+            tv_sec: 0,
+            tv_nsec: libc::UTIME_OMIT,
+        },
+        libc::timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        },
+    ]
+}
+
+fn proc_path(file: BorrowedFd<'_>) -> Vec<u8> {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into_bytes()
+}
+
+/// Whether the kernel lacks the call or the flag, or a container blocks it.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOSYS | libc::EINVAL | libc::EPERM)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+    use crate::{OpenFlags, open_at, open_directory};
+
+    #[test]
+    fn both_ways_reach_the_same_file() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a");
+        fs::write(&path, b"").unwrap();
+        let dir = open_directory(scratch.path()).unwrap();
+        let place = open_at(dir.as_fd(), b"a", OpenFlags::PATH, 0).unwrap();
+
+        set_mode(place.as_fd(), 0o640).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o640
+        );
+        set_mode_by_proc(place.as_fd(), 0o600).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o600
+        );
+
+        let accessed = fs::metadata(&path).unwrap().atime();
+        set_modified(place.as_fd(), 1_000_000_000).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mtime(), 1_000_000_000);
+        set_modified_by_proc(place.as_fd(), -5).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mtime(), -5);
+        assert_eq!(fs::metadata(&path).unwrap().atime(), accessed);
+    }
+}

@@ -1,0 +1,13 @@
+//! Calls that Linux has and other systems lack.
+
+mod attributes;
+mod beneath;
+mod directory;
+mod mount;
+mod send_file;
+
+pub use attributes::{set_mode, set_modified};
+pub use beneath::open_beneath;
+pub use directory::DirectoryReader;
+pub use mount::is_local_filesystem;
+pub use send_file::send_file;

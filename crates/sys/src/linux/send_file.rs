@@ -1,0 +1,70 @@
+//! `sendfile`.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::call::check;
+
+/// Sends up to `count` bytes of `file`, from `offset` on, to `socket` without copying them through
+/// this process. Moves `offset` on; the position of `file` itself stays. `Ok(0)` is the end of the
+/// file.
+///
+/// # Errors
+///
+/// What `sendfile` answers: `WouldBlock` when a non-blocking socket is full, `InvalidInput` for a
+/// kind of file that it cannot send, which then must be read and written.
+pub fn send_file(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: &mut u64,
+    count: usize,
+) -> io::Result<usize> {
+    let mut position = libc::off64_t::try_from(*offset)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "offset out of range"))?;
+    let (to, from) = (socket.as_raw_fd(), file.as_raw_fd());
+    // SAFETY: both descriptors are borrowed for the whole call, so neither can be closed or reused
+    // under it. `position` is a live, writable `off64_t` owned by this frame.
+    let sent = check(unsafe { libc::sendfile64(to, from, &raw mut position, count) })? as usize;
+    *offset += sent as u64;
+    Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn sends_from_the_offset_to_the_end() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a");
+        File::create(&path)
+            .unwrap()
+            .write_all(b"0123456789")
+            .unwrap();
+        let file = File::open(&path).unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut offset = 4;
+        assert_eq!(
+            send_file(ours.as_fd(), file.as_fd(), &mut offset, 3).unwrap(),
+            3
+        );
+        assert_eq!(
+            send_file(ours.as_fd(), file.as_fd(), &mut offset, 100).unwrap(),
+            3
+        );
+        assert_eq!(
+            send_file(ours.as_fd(), file.as_fd(), &mut offset, 100).unwrap(),
+            0
+        );
+        assert_eq!(offset, 10);
+        drop(ours);
+        let mut got = String::new();
+        theirs.read_to_string(&mut got).unwrap();
+        assert_eq!(got, "456789");
+    }
+}

@@ -1,0 +1,154 @@
+//! Opening and closing.
+
+use std::io;
+use std::ops::BitOr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::path::Path;
+
+use crate::call::{check, with_c_str};
+
+/// How to open. Every open is also close-on-exec and never makes a terminal the controlling one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OpenFlags(libc::c_int);
+
+impl OpenFlags {
+    /// For reading.
+    pub const READ: Self = Self(libc::O_RDONLY);
+    /// For writing.
+    pub const WRITE: Self = Self(libc::O_WRONLY);
+    /// For both.
+    pub const READ_WRITE: Self = Self(libc::O_RDWR);
+    /// Only a reference to the place, without reading or writing (`O_PATH`); on systems without
+    /// it, for reading.
+    pub const PATH: Self = Self(PATH_FLAG);
+    /// Nothing but a directory.
+    pub const DIRECTORY: Self = Self(libc::O_DIRECTORY);
+    /// A symbolic link as the last component fails with `ELOOP`, or is opened itself with
+    /// [`PATH`](Self::PATH).
+    pub const NO_FOLLOW: Self = Self(libc::O_NOFOLLOW);
+    /// Created if it is not there.
+    pub const CREATE: Self = Self(libc::O_CREAT);
+    /// With [`CREATE`](Self::CREATE): fails if it is there.
+    pub const EXCLUSIVE: Self = Self(libc::O_EXCL);
+    /// The open of a FIFO or device does not wait.
+    pub const NON_BLOCK: Self = Self(libc::O_NONBLOCK);
+
+    /// Whether all of `other` is in it.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What the kernel is given.
+    pub(crate) const fn bits(self) -> libc::c_int {
+        // openat2 refuses O_NOCTTY beside O_PATH instead of ignoring it.
+        let no_terminal = if PATH_FLAG != 0 && self.contains(Self::PATH) {
+            0
+        } else {
+            libc::O_NOCTTY
+        };
+        self.0 | libc::O_CLOEXEC | no_terminal
+    }
+}
+
+impl BitOr for OpenFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// Where [`open_beneath`](crate::open_beneath) keeps a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// Leaving the directory, by `..` or an absolute link, fails with `EXDEV`.
+    Beneath,
+    /// The directory stands for the root: absolute links start there, `..` stops there.
+    InRoot,
+}
+
+#[cfg(target_os = "linux")]
+const PATH_FLAG: libc::c_int = libc::O_PATH;
+#[cfg(not(target_os = "linux"))]
+const PATH_FLAG: libc::c_int = 0;
+
+/// Opens `path` as seen from `dir`, following links wherever they lead (`openat`).
+///
+/// A caller that keeps to `dir` gives a single name and [`OpenFlags::NO_FOLLOW`]. `mode` is used
+/// with [`OpenFlags::CREATE`] only, less the umask.
+///
+/// # Errors
+///
+/// What `openat` answers.
+pub fn open_at(
+    dir: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OpenFlags,
+    mode: u32,
+) -> io::Result<OwnedFd> {
+    open_raw(dir.as_raw_fd(), path, flags, mode)
+}
+
+/// Opens the directory at a real path, links followed, as the start of `*at` calls.
+///
+/// # Errors
+///
+/// What `open` answers; `NotADirectory` for anything else.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use ftpdlib_sys::{EntryKind, open_directory, stat_descriptor};
+///
+/// let root = open_directory("/")?;
+/// assert_eq!(stat_descriptor(root.as_fd())?.kind, EntryKind::Directory);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn open_directory(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
+    let bytes = path.as_ref().as_os_str().as_encoded_bytes();
+    open_raw(
+        libc::AT_FDCWD,
+        bytes,
+        OpenFlags::PATH | OpenFlags::DIRECTORY,
+        0,
+    )
+}
+
+/// Closes `file` and tells what the close reported: network filesystems write late and find a full
+/// disk only now. The descriptor is gone in any case.
+///
+/// # Errors
+///
+/// What `close` answers, an interruption excepted: Linux has closed the descriptor by then.
+pub fn close(file: OwnedFd) -> io::Result<()> {
+    // SAFETY: `into_raw_fd` gave up ownership, so this is the one close of that descriptor and
+    // nobody else holds it.
+    match check(unsafe { libc::close(file.into_raw_fd()) }) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn open_raw(dir: libc::c_int, path: &[u8], flags: OpenFlags, mode: u32) -> io::Result<OwnedFd> {
+    with_c_str(path, |path| {
+        // SAFETY: `path` ends with a NUL and outlives the call; `dir` is a descriptor that the
+        // caller borrows for the call, or AT_FDCWD. The mode is passed as the promoted type that
+        // the variadic argument is read as.
+        let fd = check(unsafe {
+            libc::openat(
+                dir,
+                path.as_ptr(),
+                flags.bits() | LARGE_FILE,
+                libc::c_uint::from(mode),
+            )
+        })?;
+        // SAFETY: the call succeeded, so `fd` is open, new and owned by nobody else.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    })
+}
+
+#[cfg(target_os = "linux")]
+const LARGE_FILE: libc::c_int = libc::O_LARGEFILE;
+#[cfg(not(target_os = "linux"))]
+const LARGE_FILE: libc::c_int = 0;

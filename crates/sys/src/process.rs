@@ -1,0 +1,45 @@
+//! What the process may use.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::thread;
+
+use crate::call::check;
+
+/// Raises the limit on open descriptors as far as is allowed (soft limit to hard limit) and answers
+/// the soft limit from before and the hard one.
+///
+/// # Errors
+///
+/// What `getrlimit` and `setrlimit` answer.
+///
+/// # Examples
+///
+/// ```
+/// let (before, now) = ftpdlib_sys::raise_descriptor_limit()?;
+/// assert!(before <= now);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[expect(
+    clippy::useless_conversion,
+    reason = "limits have other types on other systems"
+)]
+pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is writable memory of the size and alignment of what the call fills in.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in all of `limit`.
+    let mut limit = unsafe { limit.assume_init() };
+    let before = limit.rlim_cur;
+    if before < limit.rlim_max {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: `limit` is live and the call only reads it.
+        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
+    }
+    Ok((u64::from(before), u64::from(limit.rlim_max)))
+}
+
+/// How many CPUs this process may use: its affinity and its control group considered; at least 1.
+pub fn usable_cpus() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}

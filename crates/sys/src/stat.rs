@@ -1,0 +1,105 @@
+//! What is known of a file.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+#[cfg(not(target_os = "linux"))]
+use libc::{fstat, fstatat, stat};
+#[cfg(target_os = "linux")]
+use libc::{fstat64 as fstat, fstatat64 as fstatat, stat64 as stat};
+
+use crate::call::{check, with_c_str};
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO, socket or device.
+    Other,
+}
+
+/// The answer of `fstat`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FileStat {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Size in bytes.
+    pub size: u64,
+    /// Modification time, seconds since 1970 UTC.
+    pub modified: i64,
+    /// Permission bits (`0o7777` mask).
+    pub mode: u32,
+    /// Hard links.
+    pub links: u64,
+    /// Owner id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// Facts of an open file; also of one opened with [`OpenFlags::PATH`](crate::OpenFlags::PATH).
+///
+/// # Errors
+///
+/// What `fstat` answers.
+pub fn stat_descriptor(file: BorrowedFd<'_>) -> io::Result<FileStat> {
+    let mut raw = MaybeUninit::<stat>::uninit();
+    // SAFETY: the descriptor is borrowed for the call, and `raw` is writable memory of the size
+    // and alignment of what the call fills in.
+    check(unsafe { fstat(file.as_raw_fd(), raw.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in all of `raw`.
+    Ok(FileStat::from(unsafe { raw.assume_init() }))
+}
+
+/// Facts of the entry `name` of `dir` itself; a link is not followed.
+///
+/// # Errors
+///
+/// What `fstatat` answers.
+pub fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<FileStat> {
+    with_c_str(name, |name| {
+        let mut raw = MaybeUninit::<stat>::uninit();
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        // SAFETY: `dir` is borrowed for the call, `name` ends with a NUL, and `raw` is writable
+        // memory of the size and alignment of what the call fills in.
+        check(unsafe { fstatat(dir.as_raw_fd(), name.as_ptr(), raw.as_mut_ptr(), flags) })?;
+        // SAFETY: the call succeeded, so it has filled in all of `raw`.
+        Ok(FileStat::from(unsafe { raw.assume_init() }))
+    })
+}
+
+#[expect(
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "the fields have other widths on other systems"
+)]
+impl From<stat> for FileStat {
+    fn from(raw: stat) -> Self {
+        Self {
+            kind: match raw.st_mode & libc::S_IFMT {
+                libc::S_IFREG => EntryKind::File,
+                libc::S_IFDIR => EntryKind::Directory,
+                libc::S_IFLNK => EntryKind::Symlink,
+                _ => EntryKind::Other,
+            },
+            size: u64::try_from(raw.st_size).unwrap_or(0),
+            modified: raw.st_mtime as i64,
+            mode: u32::from(raw.st_mode) & 0o7777,
+            links: raw.st_nlink as u64,
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            device: raw.st_dev as u64,
+            inode: raw.st_ino as u64,
+        }
+    }
+}
