@@ -1,95 +1,91 @@
 //! The trait every authorizer implements.
-use ftpdlib_proto::{NameEncoding, Perm, Perms, VirtualPath};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 
-/// What a client gave to log in with.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct LoginRequest<'a> {
-    /// USER's argument.
-    pub username: &'a str,
-    /// PASS's argument.
-    pub password: &'a str,
-    /// The client's address.
-    pub peer: SocketAddr,
-    /// The server's address the client connected to.
-    pub local: SocketAddr,
-    /// Whether the control connection is under TLS.
-    pub secure: bool,
-}
-// Debug that hides the password; LoginRequest::new(username, password, peer, local)
+use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
-/// A user who logged in. Built by the authorizer.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Login {
-    /// The name.
-    pub username: String,
-    /// Real path of the home directory.
-    pub home: PathBuf,
-    /// Text of `230`.
-    pub msg_login: String,
-    /// Text of `221`.
-    pub msg_quit: String,
-    /// Upload limit, bytes per second; `None` = the server's.
-    pub read_limit: Option<u64>,
-    /// Download limit.
-    pub write_limit: Option<u64>,
-    /// Encoding of this user's names; `None` = the server's.
-    pub encoding: Option<NameEncoding>,
-}
-impl Login {
-    /// With default messages and no limits.
-    pub fn new(_username: impl Into<String>, _home: impl Into<PathBuf>) -> Self {
-        todo!()
-    }
-}
+use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 
-/// The credentials were refused; nothing more is told to anyone.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("authentication failed")]
-pub struct AuthenticationFailed;
-
-/// The authorizer was misconfigured or could not do its work.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthorizerError {
-    // the implementer fills: NoSuchUser, UserExists, NoSuchDirectory, BadPermission, NoPassword …
-    // and:
-    /// Credentials of the user could not be taken on.
-    #[error("cannot act as user {0:?}")]
-    Impersonation(String),
-}
-
-/// Held while acting as a user; dropping it goes back (pyftpdlib: `terminate_impersonation`).
-#[must_use = "impersonation ends when the guard is dropped"]
-pub struct Guard(Option<Box<dyn FnOnce()>>);
-// Guard::noop(), Guard::new(FnOnce), Drop runs it
-
-/// Users and permissions. May block; called from jobs only.
+/// Checks credentials and permissions.
+///
+/// A server calls these methods from its jobs only, so they may block: on a password hash, a file
+/// or a directory service. One authorizer serves every session at once.
+///
+/// An authorizer that changes one thing about another holds the other and passes on the rest.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_authorizers::{
+///     AuthenticationFailed, Authorizer, DummyAuthorizer, Login, LoginRequest,
+/// };
+/// use ftpdlib_proto::{Perm, VirtualPath};
+///
+/// /// Lets people in from the machine itself only.
+/// struct LocalOnly(DummyAuthorizer);
+///
+/// impl Authorizer for LocalOnly {
+///     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+///         if !request.peer.ip().is_loopback() {
+///             return Err(AuthenticationFailed);
+///         }
+///         self.0.authenticate(request)
+///     }
+///
+///     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+///         self.0.has_perm(login, perm, path)
+///     }
+/// }
+/// ```
 pub trait Authorizer: Send + Sync {
     /// Checks the credentials (pyftpdlib: `validate_authentication`).
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailed`] whatever the cause: an unknown user and a wrong password must look
+    /// the same to the client, in words and in time.
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed>;
-    /// Whether the user may do `perm` at `path`, which has its links resolved already if
-    /// `has_overrides`.
+
+    /// Whether the user may do `perm` at `path`.
+    ///
+    /// `path` has its symbolic links resolved already where [`has_overrides`] says that it matters.
+    ///
+    /// [`has_overrides`]: Self::has_overrides
     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool;
-    /// All that the user may do at `path`, for the `perm` fact.
+
+    /// All that the user may do at `path`; listings show it as the `perm` fact.
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
-        let _ = (login, path);
-        todo!("from has_perm")
+        Perm::ALL
+            .into_iter()
+            .filter(|&perm| self.has_perm(login, perm, path))
+            .collect()
     }
-    /// Whether permissions depend on the path for this user.
-    fn has_overrides(&self, _login: &Login) -> bool {
+
+    /// Whether this user's permissions depend on the path. `true` by default, which is always safe;
+    /// `false` saves the resolving of links before each check.
+    fn has_overrides(&self, login: &Login) -> bool {
+        let _ = login;
         true
     }
-    /// Acts as the user until the guard is dropped (pyftpdlib: `impersonate_user`).
-    fn impersonate(&self, _login: &Login) -> Result<Guard, AuthorizerError> {
-        todo!("no-op")
+
+    /// Acts as the user until the guard is dropped (pyftpdlib: `impersonate_user` and
+    /// `terminate_impersonation`). Called before every access to the filesystem, on the thread that
+    /// makes it. Changes nothing by default.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorizerError::Impersonation`] if the user's credentials could not be taken on; the
+    /// access is then refused.
+    fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
+        let _ = login;
+        Ok(Guard::noop())
     }
-    /// Whether `authenticate` for this user answers at once (a compare), so that a driver may call
-    /// it on its event loop. `false` by default: hashing and directories block.
-    fn is_immediate(&self, _username: &str) -> bool {
+
+    /// Whether [`authenticate`] answers at once for this user name (a mere compare), so that a
+    /// driver may call it on its event loop. `false` by default: password hashes and directory
+    /// services block.
+    ///
+    /// [`authenticate`]: Self::authenticate
+    fn is_immediate(&self, username: &str) -> bool {
+        let _ = username;
         false
     }
 }

@@ -1,8 +1,17 @@
-//! Who may log in, and what they may do.
+//! Who may log in to an FTP server, and what they may do there.
+//!
+//! [`Authorizer`] is the trait a server asks; [`DummyAuthorizer`] is the one that keeps its own
+//! table of virtual users. The names are those of pyftpdlib's `authorizers` module.
 #![forbid(unsafe_code)]
 
 mod authorizer;
+mod dummy;
+mod error;
+mod guard;
+mod login;
 
-pub use authorizer::{
-    AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest,
-};
+pub use authorizer::Authorizer;
+pub use dummy::{DummyAuthorizer, User};
+pub use error::AuthorizerError;
+pub use guard::Guard;
+pub use login::{AuthenticationFailed, Login, LoginRequest};

@@ -1,0 +1,256 @@
+//! The authorizer with a table of virtual users.
+
+mod overrides;
+mod password;
+mod table;
+mod user;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ftpdlib_proto::{Perm, Perms, VirtualPath};
+
+use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
+
+use password::{Password, burn};
+use table::{Entry, Table};
+pub use user::User;
+
+/// The name that asks for no account (RFC 1635 §2).
+const ANONYMOUS: &str = "anonymous";
+
+/// Keeps its own table of virtual users (pyftpdlib: `DummyAuthorizer`).
+///
+/// Users can be added, changed and removed at any time through a shared reference, also while a
+/// server uses the authorizer. What pyftpdlib does with keyword arguments is said by [`User`]:
+///
+/// | pyftpdlib | here |
+/// | --- | --- |
+/// | `add_user(name, password, home, perm=…, msg_login=…)` | `add_user(User::new(name, password, home).perm(…).msg_login(…))` |
+/// | `add_anonymous(home)` | `add_anonymous(home)` |
+/// | `add_anonymous(home, perm=…)` | `add_user(User::anonymous(home).perm(…))` |
+/// | `override_perm(name, directory, perm, recursive=True)` | `override_perm(name, directory, perm, true)` |
+/// | `get_perms`, `get_home_dir`, `get_msg_login`, `get_msg_quit` | `user_perms`, `home_dir`, `msg_login`, `msg_quit` |
+///
+/// An unknown user name and a wrong password cannot be told apart by what is answered or by how
+/// long it takes: every refusal does the same work, which is one hash for each set of argon2
+/// parameters in use.
+///
+/// # Examples
+///
+/// ```no_run
+/// use ftpdlib_authorizers::{DummyAuthorizer, User};
+///
+/// let authorizer = DummyAuthorizer::new();
+/// authorizer.add_user(User::new("user", "12345", "/home/user").perm("elradfmwMT"))?;
+/// authorizer.override_perm("user", "/home/user/archive", "elr", true)?;
+/// authorizer.add_anonymous("/home/nobody")?;
+/// # Ok::<(), ftpdlib_authorizers::AuthorizerError>(())
+/// ```
+#[derive(Default)]
+pub struct DummyAuthorizer {
+    table: RwLock<Table>,
+}
+
+impl DummyAuthorizer {
+    /// An authorizer that lets nobody in yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a user.
+    ///
+    /// Write permissions of a user who needs no password are logged as a warning.
+    ///
+    /// # Errors
+    ///
+    /// - [`UserExists`](AuthorizerError::UserExists),
+    ///   [`EmptyUsername`](AuthorizerError::EmptyUsername) for the name;
+    /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
+    ///   [`NotADirectory`](AuthorizerError::NotADirectory),
+    ///   [`Directory`](AuthorizerError::Directory) for the home;
+    /// - [`Permission`](AuthorizerError::Permission) for the permissions;
+    /// - [`PasswordHash`](AuthorizerError::PasswordHash),
+    ///   [`HashAsPassword`](AuthorizerError::HashAsPassword) for the password.
+    pub fn add_user(&self, user: User) -> Result<(), AuthorizerError> {
+        let entry = Entry::new(user)?;
+        let username = entry.login.username.clone();
+        let open_to_all = matches!(entry.password, Password::Any);
+        let writes = entry.perms.write_letters();
+        self.write().insert(entry)?;
+        if open_to_all && !writes.is_empty() {
+            log::warn!(
+                "write permissions \"{writes}\" given to user {username:?}, who needs no password"
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds the user `anonymous`, with any password and the permissions `elr`.
+    ///
+    /// Short for `add_user(User::anonymous(home))`, which takes the other settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_user`](Self::add_user).
+    pub fn add_anonymous(&self, home: impl Into<PathBuf>) -> Result<(), AuthorizerError> {
+        self.add_user(User::anonymous(home))
+    }
+
+    /// Removes a user; who is logged in under that name may do nothing from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
+    pub fn remove_user(&self, username: &str) -> Result<(), AuthorizerError> {
+        self.write().remove(username)
+    }
+
+    /// Overrides a user's permissions for one directory.
+    ///
+    /// `directory` is a real path inside the user's home; `perm` are all the permissions there. If
+    /// `recursive`, they hold for everything below the directory too; else for the directory and
+    /// what lies directly in it. Where several overrides hold for a path the deepest directory
+    /// wins. A second override of the same directory replaces the first.
+    ///
+    /// What lies directly in the directory includes its subdirectories themselves (not what they
+    /// hold). pyftpdlib leaves these out, by a look at the disk that this crate does without.
+    ///
+    /// # Errors
+    ///
+    /// - [`NoSuchUser`](AuthorizerError::NoSuchUser);
+    /// - [`Permission`](AuthorizerError::Permission) for an unknown letter;
+    /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
+    ///   [`NotADirectory`](AuthorizerError::NotADirectory),
+    ///   [`Directory`](AuthorizerError::Directory) for the directory;
+    /// - [`EscapesHome`](AuthorizerError::EscapesHome) if it is not inside the home once links are
+    ///   resolved, [`OverridesHome`](AuthorizerError::OverridesHome) if it is the home.
+    pub fn override_perm(
+        &self,
+        username: &str,
+        directory: impl AsRef<Path>,
+        perm: &str,
+        recursive: bool,
+    ) -> Result<(), AuthorizerError> {
+        let perms: Perms = perm.parse()?;
+        let home = self.home_dir(username)?;
+        let path = overrides::virtual_directory(directory.as_ref(), &home)?;
+        self.write()
+            .entry_mut(username)?
+            .overrides
+            .insert(path, perms, recursive);
+        Ok(())
+    }
+
+    /// Whether a user of this name exists.
+    pub fn has_user(&self, username: &str) -> bool {
+        self.read().entry(username).is_ok()
+    }
+
+    /// The user's permissions where nothing overrides them.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
+    pub fn user_perms(&self, username: &str) -> Result<Perms, AuthorizerError> {
+        Ok(self.read().entry(username)?.perms)
+    }
+
+    /// Real path of the user's home directory, without symbolic links.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
+    pub fn home_dir(&self, username: &str) -> Result<PathBuf, AuthorizerError> {
+        Ok(self.read().entry(username)?.login.home.clone())
+    }
+
+    /// What the user is told on login.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
+    pub fn msg_login(&self, username: &str) -> Result<String, AuthorizerError> {
+        Ok(self.read().entry(username)?.login.msg_login.clone())
+    }
+
+    /// What the user is told on quitting.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
+    pub fn msg_quit(&self, username: &str) -> Result<String, AuthorizerError> {
+        Ok(self.read().entry(username)?.login.msg_quit.clone())
+    }
+
+    /// The table's invariants hold between any two statements that change it, so a panic elsewhere
+    /// does not spoil it.
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Authorizer for DummyAuthorizer {
+    fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+        // Taken out of the table, so that no lock is held while hashing.
+        let (entry, costs) = {
+            let table = self.read();
+            (
+                table.entry(request.username).ok().map(Arc::clone),
+                table.costs(),
+            )
+        };
+        let stranger = Password::nobody();
+        let password = entry.as_ref().map_or(&stranger, |entry| &entry.password);
+        if let (true, Some(entry)) = (password.matches(request.password), &entry) {
+            return Ok(entry.login.clone());
+        }
+        for cost in costs {
+            if password.cost() != Some(cost) {
+                burn(cost, request.password);
+            }
+        }
+        Err(AuthenticationFailed)
+    }
+
+    fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+        self.perms(login, path).contains(perm)
+    }
+
+    fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
+        let table = self.read();
+        let Ok(entry) = table.entry(&login.username) else {
+            return Perms::NONE;
+        };
+        entry.overrides.find(path).unwrap_or(entry.perms)
+    }
+
+    fn has_overrides(&self, login: &Login) -> bool {
+        self.read()
+            .entry(&login.username)
+            .is_ok_and(|entry| !entry.overrides.is_empty())
+    }
+
+    /// Whether no user has a password hash. A name alone does not decide it, or what is not hashed
+    /// would be answered sooner.
+    fn is_immediate(&self, _username: &str) -> bool {
+        self.read().costs().is_empty()
+    }
+}
+
+/// The names only.
+impl fmt::Debug for DummyAuthorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DummyAuthorizer")
+            .field("users", &self.read().usernames())
+            .finish()
+    }
+}

@@ -1,0 +1,167 @@
+//! Permissions that differ by directory.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use ftpdlib_proto::{Perms, VirtualPath};
+
+use super::table::real_directory;
+use crate::AuthorizerError;
+
+/// One user's overrides, by virtual directory.
+#[derive(Clone, Default)]
+pub(super) struct Overrides(BTreeMap<VirtualPath, Override>);
+
+#[derive(Clone, Copy)]
+struct Override {
+    perms: Perms,
+    recursive: bool,
+}
+
+impl Overrides {
+    pub(super) fn insert(&mut self, directory: VirtualPath, perms: Perms, recursive: bool) {
+        self.0.insert(directory, Override { perms, recursive });
+    }
+
+    /// What the deepest override that holds for `path` permits there.
+    pub(super) fn find(&self, path: &VirtualPath) -> Option<Perms> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut directory = Some(path.clone());
+        let mut depth = 0;
+        while let Some(current) = directory {
+            if let Some(found) = self.0.get(&current)
+                && (found.recursive || depth <= 1)
+            {
+                return Some(found.perms);
+            }
+            directory = current.parent();
+            depth += 1;
+        }
+        None
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The virtual path of a real directory below `home`, which has its links resolved already.
+pub(super) fn virtual_directory(
+    directory: &Path,
+    home: &Path,
+) -> Result<VirtualPath, AuthorizerError> {
+    let real = real_directory(directory)?;
+    let escapes = || AuthorizerError::EscapesHome(directory.to_owned());
+    let below = real.strip_prefix(home).map_err(|_| escapes())?;
+    let mut bytes = Vec::new();
+    for component in below.components() {
+        if let Component::Normal(name) = component {
+            bytes.push(b'/');
+            bytes.extend_from_slice(name.as_encoded_bytes());
+        }
+    }
+    if bytes.is_empty() {
+        return Err(AuthorizerError::OverridesHome);
+    }
+    VirtualPath::new(bytes).map_err(|_| escapes())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path(text: &str) -> VirtualPath {
+        VirtualPath::new(text).unwrap()
+    }
+
+    #[track_caller]
+    fn check(overrides: &[(&str, &str, bool)], at: &str, expected: Option<&str>) {
+        let mut table = Overrides::default();
+        for &(directory, perms, recursive) in overrides {
+            table.insert(path(directory), perms.parse().unwrap(), recursive);
+        }
+        let got = table.find(&path(at)).map(|perms| perms.to_string());
+        assert_eq!(got.as_deref(), expected, "{at} under {overrides:?}");
+    }
+
+    #[test]
+    fn without_recursion_only_direct_entries_are_covered() {
+        let incoming = [("/incoming", "w", false)];
+        check(&incoming, "/incoming", Some("w"));
+        check(&incoming, "/incoming/file", Some("w"));
+        check(&incoming, "/incoming/dir/file", None);
+        check(&incoming, "/", None);
+        check(&incoming, "/incoming2", None);
+        check(&incoming, "/other/incoming", None);
+    }
+
+    #[test]
+    fn recursion_covers_all_below() {
+        let tree = [("/a/b", "r", true)];
+        check(&tree, "/a/b", Some("r"));
+        check(&tree, "/a/b/c/d/e", Some("r"));
+        check(&tree, "/a", None);
+        check(&tree, "/a/bc", None);
+    }
+
+    #[test]
+    fn the_deepest_directory_that_holds_wins() {
+        let nested = [
+            ("/a", "e", true),
+            ("/a/b", "l", false),
+            ("/a/b/c", "r", true),
+        ];
+        check(&nested, "/a/x", Some("e"));
+        check(&nested, "/a/b", Some("l"));
+        check(&nested, "/a/b/file", Some("l"));
+        check(&nested, "/a/b/d/file", Some("e"));
+        check(&nested, "/a/b/c", Some("r"));
+        check(&nested, "/a/b/c/d", Some("r"));
+    }
+
+    #[test]
+    fn a_second_override_replaces_the_first() {
+        check(&[("/a", "e", true), ("/a", "", false)], "/a", Some(""));
+        check(&[("/a", "e", true), ("/a", "", false)], "/a/b/c", None);
+    }
+
+    /// The rule as the documentation words it, over text.
+    fn model(overrides: &BTreeMap<String, (Perms, bool)>, at: &str) -> Option<Perms> {
+        overrides
+            .iter()
+            .filter(|(directory, (_, recursive))| {
+                at == directory.as_str()
+                    || at
+                        .strip_prefix(directory.as_str())
+                        .and_then(|below| below.strip_prefix('/'))
+                        .is_some_and(|below| *recursive || !below.contains('/'))
+            })
+            .max_by_key(|(directory, _)| directory.len())
+            .map(|(_, (perms, _))| *perms)
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_the_model_finds(
+            overrides in prop::collection::btree_map(
+                "(/[ab]){1,4}",
+                (
+                    "[elradfmwMT]{0,3}".prop_map(|letters| letters.parse::<Perms>().unwrap()),
+                    any::<bool>(),
+                ),
+                0..6,
+            ),
+            at in "(/[ab]){1,5}",
+        ) {
+            let mut table = Overrides::default();
+            for (directory, &(perms, recursive)) in &overrides {
+                table.insert(path(directory), perms, recursive);
+            }
+            prop_assert_eq!(table.find(&path(&at)), model(&overrides, &at));
+        }
+    }
+}

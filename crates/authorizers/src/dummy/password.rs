@@ -1,0 +1,199 @@
+//! Passwords, and the work that checking one takes.
+
+use std::hint::black_box;
+
+use argon2::password_hash::PasswordVerifier;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params};
+
+use super::user::Secret;
+use crate::AuthorizerError;
+
+/// Most memory one check of a hash may take: 1 GiB.
+const MAX_MEMORY_KIB: u32 = 1024 * 1024;
+
+/// Most passes over that memory.
+const MAX_PASSES: u32 = 64;
+
+/// What lets a user in.
+#[derive(Clone)]
+pub(super) enum Password {
+    /// Anything.
+    Any,
+    /// This word.
+    Plain(Box<str>),
+    /// The word behind an argon2id hash.
+    Hash(Box<PasswordHash>, Cost),
+}
+
+/// The parameters of an argon2id hash that decide how long it takes.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Cost {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Password {
+    pub(super) fn new(secret: Secret) -> Result<Self, AuthorizerError> {
+        match secret {
+            Secret::Any => Ok(Self::Any),
+            Secret::Plain(word) if word.starts_with("$argon2") => {
+                Err(AuthorizerError::HashAsPassword)
+            }
+            Secret::Plain(word) => Ok(Self::Plain(word.into())),
+            Secret::Hash(text) => parse_hash(&text).map_err(AuthorizerError::PasswordHash),
+        }
+    }
+
+    /// A password to compare with where there is no user, so that the compare takes place.
+    pub(super) fn nobody() -> Self {
+        Self::Plain(Box::default())
+    }
+
+    pub(super) fn matches(&self, given: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Plain(word) => equal(word.as_bytes(), given.as_bytes()),
+            Self::Hash(hash, _) => Argon2::default()
+                .verify_password(given.as_bytes(), hash.as_ref())
+                .is_ok(),
+        }
+    }
+
+    /// What one check costs; `None` for a mere compare.
+    pub(super) fn cost(&self) -> Option<Cost> {
+        match self {
+            Self::Any | Self::Plain(_) => None,
+            Self::Hash(_, cost) => Some(*cost),
+        }
+    }
+}
+
+/// Does the work of checking a hash of this cost, for nothing.
+pub(super) fn burn(cost: Cost, given: &str) {
+    let Ok(params) = Params::new(cost.memory_kib, cost.passes, cost.lanes, None) else {
+        // Never for the parameters of a hash that was taken on.
+        return;
+    };
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    let hashed =
+        Argon2::from(params).hash_password_into(given.as_bytes(), b"no such account", &mut output);
+    // Kept from being optimised away; that it failed (no memory) would fail a real check too.
+    black_box((hashed.is_ok(), output));
+}
+
+fn parse_hash(text: &str) -> Result<Password, &'static str> {
+    let hash = PasswordHash::new(text).map_err(|_| "not a PHC string")?;
+    if hash.algorithm.as_str() != Algorithm::Argon2id.as_str() {
+        return Err("not an argon2id hash");
+    }
+    if hash.salt.is_none() || hash.hash.is_none() {
+        return Err("salt or hash is missing");
+    }
+    let version = hash.version.unwrap_or(argon2::Version::V0x13 as u32);
+    argon2::Version::try_from(version).map_err(|_| "unknown argon2 version")?;
+    let params = Params::try_from(&hash).map_err(|_| "bad argon2 parameters")?;
+    let cost = Cost {
+        memory_kib: params.m_cost(),
+        passes: params.t_cost(),
+        lanes: params.p_cost(),
+    };
+    if cost.memory_kib > MAX_MEMORY_KIB {
+        return Err("more than 1 GiB of memory (m=1048576)");
+    }
+    if cost.passes > MAX_PASSES {
+        return Err("more than 64 passes (t=64)");
+    }
+    Ok(Password::Hash(Box::new(hash), cost))
+}
+
+/// Compares in a time that depends on the length of what was given only.
+fn equal(word: &[u8], given: &[u8]) -> bool {
+    let mut difference = word.len() ^ given.len();
+    for (index, byte) in given.iter().enumerate() {
+        difference |= usize::from(byte ^ word.get(index).copied().unwrap_or_default());
+    }
+    black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(hash: &str, expected: Result<(u32, u32, u32), &str>) {
+        let got = parse_hash(hash)
+            .map(|password| password.cost().unwrap())
+            .map(|cost| (cost.memory_kib, cost.passes, cost.lanes));
+        assert_eq!(got, expected, "{hash}");
+    }
+
+    /// Everything after the parameters: a salt and an output.
+    const TAIL: &str = "c2FsdHNhbHQ$nq0XIeHvnbPLyyrKGbdwvrSjeRVkJEWfNsqb4AoM9kI";
+
+    #[test]
+    fn hashes_are_argon2id_phc_strings_of_bearable_cost() {
+        check(
+            &format!("$argon2id$v=19$m=19456,t=2,p=1${TAIL}"),
+            Ok((19456, 2, 1)),
+        );
+        check(
+            &format!("$argon2id$v=16$m=64,t=1,p=2${TAIL}"),
+            Ok((64, 1, 2)),
+        );
+        check(
+            &format!("$argon2id$v=19$m=1048576,t=64,p=4${TAIL}"),
+            Ok((1_048_576, 64, 4)),
+        );
+        check(
+            &format!("$argon2id$v=19$m=1048577,t=1,p=1${TAIL}"),
+            Err("more than 1 GiB of memory (m=1048576)"),
+        );
+        check(
+            &format!("$argon2id$v=19$m=64,t=65,p=1${TAIL}"),
+            Err("more than 64 passes (t=64)"),
+        );
+        check(
+            &format!("$argon2id$v=19$m=1,t=1,p=1${TAIL}"),
+            Err("bad argon2 parameters"),
+        );
+        check(
+            &format!("$argon2id$v=19$m=64,t=1,z=1${TAIL}"),
+            Err("bad argon2 parameters"),
+        );
+        check(
+            &format!("$argon2id$v=18$m=64,t=1,p=1${TAIL}"),
+            Err("unknown argon2 version"),
+        );
+        check(
+            &format!("$argon2i$v=19$m=64,t=1,p=1${TAIL}"),
+            Err("not an argon2id hash"),
+        );
+        check(
+            "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ",
+            Err("salt or hash is missing"),
+        );
+        check(
+            "$argon2id$v=19$m=64,t=1,p=1",
+            Err("salt or hash is missing"),
+        );
+        check("$6$salt$hash", Err("not a PHC string"));
+        check("secret", Err("not a PHC string"));
+        check("", Err("not a PHC string"));
+    }
+
+    proptest! {
+        #[test]
+        fn equal_is_equality(word in "[ab]{0,4}", given in "[ab]{0,4}") {
+            prop_assert_eq!(equal(word.as_bytes(), given.as_bytes()), word == given);
+        }
+
+        #[test]
+        fn no_hash_panics(text in r"(\$argon2id)?[$=,mtpv0-9a-z]{0,40}") {
+            let _ = parse_hash(&text);
+        }
+    }
+}

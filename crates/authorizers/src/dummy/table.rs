@@ -1,0 +1,119 @@
+//! The users, checked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ftpdlib_proto::Perms;
+
+use super::overrides::Overrides;
+use super::password::{Cost, Password};
+use super::user::User;
+use crate::{AuthorizerError, Login};
+
+/// A user whose settings were checked.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) login: Login,
+    pub(super) password: Password,
+    pub(super) perms: Perms,
+    pub(super) overrides: Overrides,
+}
+
+impl Entry {
+    pub(super) fn new(user: User) -> Result<Self, AuthorizerError> {
+        let mut login = user.login;
+        if login.username.is_empty() {
+            return Err(AuthorizerError::EmptyUsername);
+        }
+        login.home = real_directory(&login.home)?;
+        Ok(Self {
+            login,
+            password: Password::new(user.secret)?,
+            perms: user.perm.parse()?,
+            overrides: Overrides::default(),
+        })
+    }
+}
+
+/// Users by name, and what checking their passwords costs.
+#[derive(Default)]
+pub(super) struct Table {
+    users: HashMap<String, Arc<Entry>>,
+    /// How many users have a hash of this cost; never zero.
+    costs: BTreeMap<Cost, usize>,
+}
+
+impl Table {
+    pub(super) fn insert(&mut self, entry: Entry) -> Result<(), AuthorizerError> {
+        let username = entry.login.username.clone();
+        if self.users.contains_key(&username) {
+            return Err(AuthorizerError::UserExists(username));
+        }
+        if let Some(cost) = entry.password.cost() {
+            *self.costs.entry(cost).or_default() += 1;
+        }
+        self.users.insert(username, Arc::new(entry));
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, username: &str) -> Result<(), AuthorizerError> {
+        let entry = self
+            .users
+            .remove(username)
+            .ok_or_else(|| no_such_user(username))?;
+        if let Some(cost) = entry.password.cost()
+            && let Some(users) = self.costs.get_mut(&cost)
+        {
+            *users -= 1;
+            if *users == 0 {
+                self.costs.remove(&cost);
+            }
+        }
+        Ok(())
+    }
+
+    /// A user to change; who is logging in this moment still sees the old one.
+    pub(super) fn entry_mut(&mut self, username: &str) -> Result<&mut Entry, AuthorizerError> {
+        self.users
+            .get_mut(username)
+            .map(Arc::make_mut)
+            .ok_or_else(|| no_such_user(username))
+    }
+
+    pub(super) fn entry(&self, username: &str) -> Result<&Arc<Entry>, AuthorizerError> {
+        self.users
+            .get(username)
+            .ok_or_else(|| no_such_user(username))
+    }
+
+    /// Each set of hash parameters in use, once.
+    pub(super) fn costs(&self) -> Vec<Cost> {
+        self.costs.keys().copied().collect()
+    }
+
+    pub(super) fn usernames(&self) -> Vec<&String> {
+        self.users.keys().collect()
+    }
+}
+
+/// `path` without symbolic links, if it is a directory.
+pub(super) fn real_directory(path: &Path) -> Result<PathBuf, AuthorizerError> {
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => AuthorizerError::NoSuchDirectory(path.to_owned()),
+        _ => AuthorizerError::Directory {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    let real = path.canonicalize().map_err(refused)?;
+    if !real.metadata().map_err(refused)?.is_dir() {
+        return Err(AuthorizerError::NotADirectory(path.to_owned()));
+    }
+    Ok(real)
+}
+
+fn no_such_user(username: &str) -> AuthorizerError {
+    AuthorizerError::NoSuchUser(username.to_owned())
+}

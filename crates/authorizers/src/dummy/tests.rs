@@ -1,0 +1,305 @@
+use std::net::SocketAddr;
+
+use argon2::password_hash::PasswordHasher;
+use argon2::{Argon2, Params};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A home with a directory `incoming` and a file `file`.
+fn home() -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("incoming")).unwrap();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    home
+}
+
+/// An argon2id hash that is quick to check.
+fn hash(password: &str, passes: u32) -> String {
+    Argon2::from(Params::new(64, passes, 1, None).unwrap())
+        .hash_password_with_salt(password.as_bytes(), b"salt of tests")
+        .unwrap()
+        .to_string()
+}
+
+fn log_in(
+    authorizer: &DummyAuthorizer,
+    username: &str,
+    password: &str,
+) -> Result<Login, AuthenticationFailed> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 21));
+    authorizer.authenticate(&LoginRequest::new(username, password, address, address))
+}
+
+fn path(text: &str) -> VirtualPath {
+    VirtualPath::new(text).unwrap()
+}
+
+#[test]
+fn passwords_let_in() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("plain", "sesame", home.path()))
+        .unwrap();
+    authorizer
+        .add_user(User::new("empty", "", home.path()))
+        .unwrap();
+    authorizer
+        .add_user(User::with_password_hash(
+            "hashed",
+            hash("sesame", 1),
+            home.path(),
+        ))
+        .unwrap();
+    authorizer
+        .add_user(User::with_password_hash(
+            "dear",
+            hash("sesame", 2),
+            home.path(),
+        ))
+        .unwrap();
+    authorizer.add_anonymous(home.path()).unwrap();
+
+    let cases = [
+        ("plain", "sesame", true),
+        ("plain", "Sesame", false),
+        ("plain", "sesame2", false),
+        ("plain", "sesam", false),
+        ("plain", "", false),
+        ("Plain", "sesame", false),
+        ("empty", "", true),
+        ("empty", "x", false),
+        ("hashed", "sesame", true),
+        ("hashed", "sesam", false),
+        ("hashed", "", false),
+        ("hashed", &hash("sesame", 1), false),
+        ("dear", "sesame", true),
+        ("dear", "sesamo", false),
+        ("anonymous", "", true),
+        ("anonymous", "mozilla@example.com", true),
+        ("Anonymous", "", false),
+        ("ftp", "", false),
+        ("nobody", "", false),
+        ("", "", false),
+    ];
+    for (username, password, expected) in cases {
+        let got = log_in(&authorizer, username, password);
+        assert_eq!(got.is_ok(), expected, "{username} {password}");
+        if let Ok(login) = got {
+            assert_eq!(login.username, username);
+            assert_eq!(login.home, home.path().canonicalize().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_login_holds_the_users_settings() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    let user = User::new("alice", "sesame", home.path())
+        .msg_login("Hello.")
+        .msg_quit("Bye.")
+        .read_limit(1000)
+        .write_limit(2000)
+        .encoding(ftpdlib_proto::NameEncoding::UTF_8);
+    authorizer.add_user(user).unwrap();
+    authorizer
+        .add_user(User::new("bob", "sesame", home.path()))
+        .unwrap();
+
+    let alice = log_in(&authorizer, "alice", "sesame").unwrap();
+    assert_eq!((&*alice.msg_login, &*alice.msg_quit), ("Hello.", "Bye."));
+    assert_eq!(
+        (alice.read_limit, alice.write_limit),
+        (Some(1000), Some(2000))
+    );
+    assert!(alice.encoding.is_some());
+
+    let bob = log_in(&authorizer, "bob", "sesame").unwrap();
+    assert_eq!(
+        (&*bob.msg_login, &*bob.msg_quit),
+        ("Login successful.", "Goodbye.")
+    );
+    assert_eq!((bob.read_limit, bob.write_limit), (None, None));
+    assert!(bob.encoding.is_none());
+
+    assert_eq!(authorizer.msg_login("alice").unwrap(), "Hello.");
+    assert_eq!(authorizer.msg_quit("alice").unwrap(), "Bye.");
+    assert_eq!(authorizer.user_perms("alice").unwrap(), Perms::READ_ONLY);
+}
+
+#[test]
+fn unusable_users_are_refused() {
+    #[track_caller]
+    fn check(user: User, expected: &str) {
+        let authorizer = DummyAuthorizer::new();
+        authorizer.add_anonymous(std::env::temp_dir()).unwrap();
+        let error = authorizer.add_user(user).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}, expected {expected}");
+    }
+    let home = home();
+    let home = home.path();
+    check(User::anonymous(home), "user \"anonymous\" already exists");
+    check(User::new("", "x", home), "user name is empty");
+    check(
+        User::new("a", "x", home.join("none")),
+        "no such directory: ",
+    );
+    check(User::new("a", "x", home.join("file")), "not a directory: ");
+    check(
+        User::new("a", "x", home.join("file/x")),
+        "cannot use directory ",
+    );
+    check(
+        User::new("a", "x", home).perm("elx"),
+        "no such permission 'x'",
+    );
+    check(
+        User::new("a", hash("x", 1), home),
+        "password is an argon2 hash",
+    );
+    check(
+        User::with_password_hash("a", "secret", home),
+        "unusable password hash: not a PHC string",
+    );
+}
+
+#[test]
+fn unusable_overrides_are_refused() {
+    let home = home();
+    let outside = tempfile::tempdir().unwrap();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()))
+        .unwrap();
+    let check = |username: &str, directory: &Path, perm: &str, expected: &str| {
+        let error = authorizer
+            .override_perm(username, directory, perm, true)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with(expected), "{error}, expected {expected}");
+    };
+    let incoming = home.path().join("incoming");
+    check("b", &incoming, "elr", "no such user: \"b\"");
+    check("a", &incoming, "e l", "no such permission ' '");
+    check("a", &home.path().join("none"), "e", "no such directory: ");
+    check("a", &home.path().join("file"), "e", "not a directory: ");
+    check(
+        "a",
+        home.path(),
+        "e",
+        "can't override home directory permissions",
+    );
+    check(
+        "a",
+        &incoming.join(".."),
+        "e",
+        "can't override home directory permissions",
+    );
+    check(
+        "a",
+        outside.path(),
+        "e",
+        "path escapes user home directory: ",
+    );
+    check(
+        "a",
+        &incoming.join("../.."),
+        "e",
+        "path escapes user home directory: ",
+    );
+}
+
+#[test]
+fn overrides_are_seen_by_has_perm() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()))
+        .unwrap();
+    let login = log_in(&authorizer, "a", "x").unwrap();
+    assert!(!authorizer.has_overrides(&login));
+    assert!(!authorizer.has_perm(&login, Perm::Store, &path("/incoming/f")));
+
+    authorizer
+        .override_perm("a", home.path().join("incoming"), "w", true)
+        .unwrap();
+    assert!(authorizer.has_overrides(&login));
+    assert!(authorizer.has_perm(&login, Perm::Store, &path("/incoming/f")));
+    assert!(!authorizer.has_perm(&login, Perm::List, &path("/incoming")));
+    assert!(authorizer.has_perm(&login, Perm::List, &path("/")));
+    assert_eq!(
+        authorizer.perms(&login, &path("/incoming/d/f")).to_string(),
+        "w"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_override_through_a_link_holds_for_the_links_target() {
+    let home = home();
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink("incoming", &link).unwrap();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()))
+        .unwrap();
+    authorizer.override_perm("a", &link, "w", true).unwrap();
+    let login = log_in(&authorizer, "a", "x").unwrap();
+    assert_eq!(
+        authorizer.perms(&login, &path("/incoming")).to_string(),
+        "w"
+    );
+}
+
+#[test]
+fn a_removed_user_may_do_nothing() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    authorizer.add_anonymous(home.path()).unwrap();
+    let login = log_in(&authorizer, "anonymous", "").unwrap();
+    authorizer.remove_user("anonymous").unwrap();
+
+    assert!(!authorizer.has_user("anonymous"));
+    assert!(log_in(&authorizer, "anonymous", "").is_err());
+    assert_eq!(authorizer.perms(&login, &VirtualPath::root()), Perms::NONE);
+    assert!(matches!(
+        authorizer.remove_user("anonymous"),
+        Err(AuthorizerError::NoSuchUser(_))
+    ));
+}
+
+#[test]
+fn one_hash_makes_every_login_wait() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("plain", "x", home.path()))
+        .unwrap();
+    assert!(authorizer.is_immediate("plain"));
+    for name in ["one", "two"] {
+        authorizer
+            .add_user(User::with_password_hash(name, hash("x", 1), home.path()))
+            .unwrap();
+    }
+    for remaining in ["one", "two"] {
+        assert!(!authorizer.is_immediate("plain"));
+        assert!(!authorizer.is_immediate("unknown"));
+        authorizer.remove_user(remaining).unwrap();
+    }
+    assert!(authorizer.is_immediate("plain"));
+}
+
+#[test]
+fn debug_hides_passwords() {
+    let user = User::new("alice", "sesame", "/");
+    assert!(!format!("{user:?}").contains("sesame"));
+    let authorizer = DummyAuthorizer::new();
+    authorizer.add_user(user).unwrap();
+    let shown = format!("{authorizer:?}");
+    assert!(
+        shown.contains("alice") && !shown.contains("sesame"),
+        "{shown}"
+    );
+}

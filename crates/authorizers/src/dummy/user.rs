@@ -1,0 +1,137 @@
+//! A user to be added to the table.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use ftpdlib_proto::NameEncoding;
+
+use super::ANONYMOUS;
+use crate::Login;
+
+/// A user for [`DummyAuthorizer::add_user`](crate::DummyAuthorizer::add_user), which checks it.
+///
+/// Each method is one of pyftpdlib's keyword arguments, with its default.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_authorizers::User;
+///
+/// let user = User::new("user", "12345", "/home/user")
+///     .perm("elradfmwMT")
+///     .msg_login("Welcome back.")
+///     .write_limit(1024 * 1024);
+/// # let _ = user;
+/// ```
+#[derive(Clone)]
+#[must_use = "a user does nothing until it is added to an authorizer"]
+pub struct User {
+    pub(super) login: Login,
+    pub(super) secret: Secret,
+    pub(super) perm: String,
+}
+
+/// A password as given, nothing checked.
+#[derive(Clone)]
+pub(super) enum Secret {
+    Any,
+    Plain(String),
+    Hash(String),
+}
+
+impl User {
+    /// A user with a plain password. `home` is a real path; a relative one starts from the
+    /// process's working directory at the time the user is added.
+    pub fn new(
+        username: impl Into<String>,
+        password: impl Into<String>,
+        home: impl Into<PathBuf>,
+    ) -> Self {
+        Self::with_secret(username, Secret::Plain(password.into()), home)
+    }
+
+    /// A user whose password is known by its argon2id hash only, in PHC form:
+    /// `$argon2id$v=19$m=19456,t=2,p=1$…$…`.
+    ///
+    /// The parameters may ask for 1 GiB of memory and for 64 passes at most, since every attempt to
+    /// log in costs as much.
+    pub fn with_password_hash(
+        username: impl Into<String>,
+        hash: impl Into<String>,
+        home: impl Into<PathBuf>,
+    ) -> Self {
+        Self::with_secret(username, Secret::Hash(hash.into()), home)
+    }
+
+    /// The user `anonymous`, who is let in with any password.
+    pub fn anonymous(home: impl Into<PathBuf>) -> Self {
+        Self::with_secret(ANONYMOUS, Secret::Any, home)
+    }
+
+    /// The permissions, by pyftpdlib's letters. Default: `elr`.
+    ///
+    /// | letter | permits |
+    /// | --- | --- |
+    /// | `e` | change directory (CWD, CDUP) |
+    /// | `l` | list files (LIST, NLST, STAT, MLSD, MLST, SIZE) |
+    /// | `r` | retrieve files (RETR) |
+    /// | `a` | append to an existing file (APPE) |
+    /// | `d` | delete files and directories (DELE, RMD) |
+    /// | `f` | rename files and directories (RNFR, RNTO) |
+    /// | `m` | make directories (MKD) |
+    /// | `w` | store files (STOR, STOU) |
+    /// | `M` | change the mode of files (SITE CHMOD) |
+    /// | `T` | change the modification time of files (MFMT) |
+    pub fn perm(mut self, letters: impl Into<String>) -> Self {
+        self.perm = letters.into();
+        self
+    }
+
+    /// What the user is told on login. Default: `Login successful.`
+    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
+        self.login.msg_login = text.into();
+        self
+    }
+
+    /// What the user is told on quitting. Default: `Goodbye.`
+    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
+        self.login.msg_quit = text.into();
+        self
+    }
+
+    /// Upload limit, in bytes per second and data connection. Default: the server's.
+    pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
+        self.login.read_limit = Some(bytes_per_second);
+        self
+    }
+
+    /// Download limit, in bytes per second and data connection. Default: the server's.
+    pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
+        self.login.write_limit = Some(bytes_per_second);
+        self
+    }
+
+    /// Encoding of path names on this user's control connection. Default: the server's.
+    pub fn encoding(mut self, encoding: NameEncoding) -> Self {
+        self.login.encoding = Some(encoding);
+        self
+    }
+
+    fn with_secret(username: impl Into<String>, secret: Secret, home: impl Into<PathBuf>) -> Self {
+        Self {
+            login: Login::new(username, home),
+            secret,
+            perm: "elr".to_owned(),
+        }
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("login", &self.login)
+            .field("perm", &self.perm)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,56 @@
+//! What can be wrong with a user table.
+
+use std::io;
+use std::path::PathBuf;
+
+use ftpdlib_proto::PermsError;
+
+/// The authorizer was misconfigured or could not do its work.
+///
+/// For the program and its log: the texts hold real paths and are never sent to a client.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorizerError {
+    /// A user of this name was added before.
+    #[error("user {0:?} already exists")]
+    UserExists(String),
+    /// No user of this name was added.
+    #[error("no such user: {0:?}")]
+    NoSuchUser(String),
+    /// The user name is empty.
+    #[error("user name is empty")]
+    EmptyUsername,
+    /// The directory does not exist.
+    #[error("no such directory: {0:?}")]
+    NoSuchDirectory(PathBuf),
+    /// The path exists and is no directory.
+    #[error("not a directory: {0:?}")]
+    NotADirectory(PathBuf),
+    /// The directory could not be looked at.
+    #[error("cannot use directory {path:?}: {source}")]
+    Directory {
+        /// As given.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// Permissions were overridden for a directory outside the user's home.
+    #[error("path escapes user home directory: {0:?}")]
+    EscapesHome(PathBuf),
+    /// Permissions were overridden for the home directory itself, whose permissions are the user's.
+    #[error("can't override home directory permissions")]
+    OverridesHome,
+    /// The permissions hold an unknown letter.
+    #[error(transparent)]
+    Permission(#[from] PermsError),
+    /// The password hash is no argon2id PHC string, or costs too much to check.
+    #[error("unusable password hash: {0}")]
+    PasswordHash(&'static str),
+    /// A password that reads as a hash was given as a plain password; everyone who sees the hash
+    /// could log in with it.
+    #[error("password is an argon2 hash, given as a plain password")]
+    HashAsPassword,
+    /// Credentials of the user could not be taken on.
+    #[error("cannot act as user {0:?}")]
+    Impersonation(String),
+}

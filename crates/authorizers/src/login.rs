@@ -1,0 +1,108 @@
+//! What a login needs, and what it gives.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ftpdlib_proto::NameEncoding;
+
+/// Text of `230` where nothing else is set.
+pub(crate) const DEFAULT_MSG_LOGIN: &str = "Login successful.";
+
+/// Text of `221` where nothing else is set.
+pub(crate) const DEFAULT_MSG_QUIT: &str = "Goodbye.";
+
+/// What a client gave to log in with, and over which connection.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct LoginRequest<'a> {
+    /// `USER`'s argument.
+    pub username: &'a str,
+    /// `PASS`'s argument.
+    pub password: &'a str,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The server's address the client connected to.
+    pub local: SocketAddr,
+    /// Whether the control connection is under TLS.
+    pub secure: bool,
+}
+
+impl<'a> LoginRequest<'a> {
+    /// A request over a control connection in the clear.
+    pub fn new(username: &'a str, password: &'a str, peer: SocketAddr, local: SocketAddr) -> Self {
+        Self {
+            username,
+            password,
+            peer,
+            local,
+            secure: false,
+        }
+    }
+}
+
+/// Without the password, so that no log can hold it.
+impl fmt::Debug for LoginRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginRequest")
+            .field("username", &self.username)
+            .field("peer", &self.peer)
+            .field("local", &self.local)
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A user who logged in. Built by the authorizer.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Login {
+    /// The name.
+    pub username: String,
+    /// Real path of the home directory, without symbolic links.
+    pub home: PathBuf,
+    /// Text of `230`; may hold several lines.
+    pub msg_login: String,
+    /// Text of `221`; may hold several lines.
+    pub msg_quit: String,
+    /// Upload limit, bytes per second and data connection; `None` = the server's.
+    pub read_limit: Option<u64>,
+    /// Download limit, bytes per second and data connection; `None` = the server's.
+    pub write_limit: Option<u64>,
+    /// Encoding of this user's path names on the wire; `None` = the server's.
+    pub encoding: Option<NameEncoding>,
+}
+
+impl Login {
+    /// A login with the default messages, the server's limits and its encoding.
+    pub fn new(username: impl Into<String>, home: impl Into<PathBuf>) -> Self {
+        Self {
+            username: username.into(),
+            home: home.into(),
+            msg_login: DEFAULT_MSG_LOGIN.to_owned(),
+            msg_quit: DEFAULT_MSG_QUIT.to_owned(),
+            read_limit: None,
+            write_limit: None,
+            encoding: None,
+        }
+    }
+}
+
+/// The credentials were refused; nothing more is told to anyone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("authentication failed")]
+pub struct AuthenticationFailed;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_the_password() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 21));
+        let request = LoginRequest::new("alice", "sesame", address, address);
+        let shown = format!("{request:?}");
+        assert!(shown.contains("alice"), "{shown}");
+        assert!(!shown.contains("sesame"), "{shown}");
+    }
+}
