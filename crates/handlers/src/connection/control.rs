@@ -1,0 +1,171 @@
+//! The control connection's socket: bytes in, lines out; replies in, bytes out.
+
+use std::io;
+use std::mem;
+use std::net::Shutdown;
+
+use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
+use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply};
+use mio::net::TcpStream;
+
+/// Bytes taken from a client in one read.
+const READ: usize = 4 << 10;
+
+/// Bytes held for a client that sends ahead; more stays in the kernel.
+const AHEAD: usize = 16 << 10;
+
+/// Replies held for a client that does not read them; beyond that it is not listened to.
+const REPLIES_WAITING: usize = 64 << 10;
+
+/// The control connection.
+pub(super) struct Control {
+    socket: Socket<TcpStream>,
+    decoder: LineDecoder,
+    /// Received, not yet taken as lines.
+    unread: Vec<u8>,
+    /// To be sent, from `sent` on.
+    replies: Vec<u8>,
+    sent: usize,
+    /// The client will send no more.
+    ended: bool,
+}
+
+impl Control {
+    pub(super) fn new(socket: Socket<TcpStream>) -> Self {
+        Self {
+            socket,
+            decoder: LineDecoder::default(),
+            unread: Vec::new(),
+            replies: Vec::new(),
+            sent: 0,
+            ended: false,
+        }
+    }
+
+    /// Reads what the client sent, a bounded piece.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>) {
+        if self.ended || !self.wants_more() {
+            return;
+        }
+        let mut scratch = cx.take_scratch();
+        let size = scratch.len().min(READ);
+        match cx.read(&self.socket, &mut scratch[..size]) {
+            Ok(0) => self.ended = true,
+            Ok(bytes) => self.unread.extend_from_slice(&scratch[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => {
+                // Nothing that is still here can be answered.
+                self.ended = true;
+                self.unread = Vec::new();
+            }
+        }
+        cx.return_scratch(scratch);
+    }
+
+    /// Hands the next line to `take`, and tells whether there was one.
+    pub(super) fn next_line(&mut self, take: impl FnOnce(Line<'_>)) -> bool {
+        let mut rest = self.unread.as_slice();
+        let Some(line) = self.decoder.next(&mut rest) else {
+            self.unread = Vec::new();
+            return false;
+        };
+        let left = rest.len();
+        take(line);
+        let taken = self.unread.len() - left;
+        if left == 0 {
+            self.unread = Vec::new();
+        } else {
+            self.unread.drain(..taken);
+        }
+        true
+    }
+
+    /// Queues a reply.
+    pub(super) fn reply(&mut self, reply: &Reply, encoding: NameEncoding) {
+        reply.encode(encoding, &mut self.replies);
+    }
+
+    /// Sends what is queued, as far as the client takes it.
+    ///
+    /// # Errors
+    ///
+    /// The connection is lost.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.sent < self.replies.len() {
+            match cx.write(&self.socket, &self.replies[self.sent..]) {
+                Ok(bytes) => self.sent += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    self.forget_replies();
+                    return Err(error);
+                }
+            }
+        }
+        self.forget_replies();
+        Ok(())
+    }
+
+    /// Sets for what the loop calls, by what is waited for.
+    pub(super) fn set_interest(&self, cx: &mut Context<'_>) {
+        let mut interest = Interest::NONE;
+        if !self.ended && self.wants_more() {
+            interest |= Interest::READ;
+        }
+        if !self.is_flushed() {
+            interest |= Interest::WRITE;
+        }
+        cx.set_interest(self.socket.id(), interest);
+    }
+
+    /// Ends the sending side, after the last reply.
+    pub(super) fn shutdown(&self) -> io::Result<()> {
+        self.socket.get_ref().shutdown(Shutdown::Write)
+    }
+
+    /// Forgets what the client sent and was not asked for.
+    pub(super) fn discard_input(&mut self) {
+        self.unread = Vec::new();
+    }
+
+    pub(super) fn end_input(&mut self) {
+        self.ended = true;
+        self.unread = Vec::new();
+    }
+
+    /// Where a listing for this connection goes.
+    pub(super) fn replies(&mut self) -> &mut Vec<u8> {
+        &mut self.replies
+    }
+
+    pub(super) fn take_replies(&mut self) -> Vec<u8> {
+        mem::take(&mut self.replies)
+    }
+
+    pub(super) fn id(&self) -> SourceId {
+        self.socket.id()
+    }
+
+    pub(super) fn is_flushed(&self) -> bool {
+        self.replies.is_empty()
+    }
+
+    /// Whether lines may be waiting to be taken.
+    pub(super) fn has_input(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Whether the client ended its side and everything it sent was taken.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended && self.unread.is_empty()
+    }
+
+    fn wants_more(&self) -> bool {
+        self.unread.len() < AHEAD && self.replies.len() - self.sent < REPLIES_WAITING
+    }
+
+    /// An idle session owns no buffer.
+    fn forget_replies(&mut self) {
+        self.replies = Vec::new();
+        self.sent = 0;
+    }
+}

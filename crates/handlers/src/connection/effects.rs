@@ -1,0 +1,231 @@
+//! Doing what the session wants done.
+
+use std::sync::Arc;
+
+use ftpdlib_ioloop::{Context, Interest, Task};
+use ftpdlib_proto::{ReplyCode, TransferEnd};
+use ftpdlib_session::{
+    Action, Answer, DataEvent, Direction, Effect, Job, JobOutcome, Refusal, Transfer,
+};
+
+use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
+use crate::data::{DataSide, connect, listen};
+use crate::jobs::{self, LoginAttempt, LoginEnd, LoginStart, Payload};
+use crate::pump::Pump;
+
+impl Connection {
+    /// Does everything the session has asked for.
+    pub(super) fn perform_effects(&mut self, cx: &mut Context<'_>) {
+        while let Some(effect) = self.session.poll_effect() {
+            self.perform(effect, cx);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
+        let now = cx.now();
+        match effect {
+            Effect::Reply(reply) => {
+                if let ControlSocket::Open(control) = &mut self.socket {
+                    log_lines::reply(&self.service.log_prefix, self.peer, &self.session, &reply);
+                    control.reply(&reply, self.session.encoding());
+                }
+            }
+            Effect::Job(job) => self.run_job(job, cx),
+            Effect::Listen { .. } => {
+                self.data.close(cx);
+                let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
+                self.session.handle_data_event(event, now);
+            }
+            Effect::AcceptData => {
+                if let Err(error) = self.data.accept_candidate(cx) {
+                    log::warn!("data connection: {error}");
+                    self.session
+                        .handle_data_event(DataEvent::ConnectFailed, now);
+                }
+            }
+            Effect::RejectData => self.data.reject_candidate(),
+            Effect::Connect(peer) => {
+                self.data.close(cx);
+                if let Err(refusal) = self.connect(peer, cx) {
+                    log::debug!("connecting to {peer}: {}", refusal.text);
+                    self.session
+                        .handle_data_event(DataEvent::ConnectFailed, now);
+                }
+            }
+            Effect::StartTransfer(transfer) => self.start_transfer(transfer, cx),
+            Effect::AbortTransfer(end) => self.with_pump(cx, |pump, pcx| pump.abort(end, pcx)),
+            Effect::Discard(payload) => self.discard(payload),
+            Effect::CloseData => {
+                self.data.close(cx);
+                self.data_permit = None;
+            }
+            Effect::Forget => self.account = None,
+            Effect::Event(event) => log_lines::event(
+                &self.service.log_prefix,
+                self.peer,
+                self.session.username(),
+                &event,
+            ),
+            Effect::Close => {
+                self.data.close(cx);
+                self.closing = Some(now + CLOSING_TIME);
+            }
+            // The enum grows with the protocol; what this driver does not know it cannot do.
+            other => log::error!("effect not supported: {other:?}"),
+        }
+    }
+
+    fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
+        let now = cx.now();
+        if let Action::Login { username, password } = job.action {
+            let attempt =
+                LoginAttempt::new(&self.service, username, password, self.peer, self.local);
+            match attempt.start() {
+                LoginStart::Ended(end) => {
+                    let outcome = self.logged_in(end);
+                    self.session.handle_job(outcome, now);
+                }
+                LoginStart::Blocking(rest) => {
+                    let task = Task::spawn(&self.service.login_lane, &cx.notifier(), rest);
+                    self.await_job(task.map(RunningJob::Login), cx);
+                }
+            }
+            return;
+        }
+        let Some(account) = &self.account else {
+            self.session.handle_job(Err(broken()), now);
+            return;
+        };
+        match account.lane() {
+            None => {
+                let outcome = jobs::run(account, job);
+                self.session.handle_job(outcome, now);
+            }
+            Some(lane) => {
+                let user = Arc::clone(account);
+                let task = Task::spawn(lane, &cx.notifier(), move || jobs::run(&user, job));
+                self.await_job(task.map(RunningJob::Filesystem), cx);
+            }
+        }
+    }
+
+    fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
+        match job {
+            Ok(job) => self.job = Some(job),
+            Err(error) => {
+                log::error!("no thread for a job: {error}");
+                self.session.handle_job(Err(broken()), cx.now());
+            }
+        }
+    }
+
+    /// Keeps what a login made, for the jobs to come.
+    pub(super) fn logged_in(&mut self, end: LoginEnd) -> JobOutcome<Payload> {
+        end.map(|(account, facts)| {
+            self.account = Some(account);
+            Answer::Login(facts)
+        })
+    }
+
+    fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
+        self.data_permit = None;
+        let peer = self.peer.ip().to_canonical();
+        let permit = self
+            .service
+            .limits
+            .acquire(peer)
+            .map_err(|limit| refused(limit.text()))?;
+        let (listener, port) =
+            listen(self.local.ip(), &self.service.passive_ports).map_err(|error| {
+                log::warn!("no passive port: {error}");
+                refused("Can't open a passive port.")
+            })?;
+        let listener = cx.register(listener, Interest::READ).map_err(|error| {
+            log::warn!("passive port: {error}");
+            refused("Can't open a passive port.")
+        })?;
+        self.data = DataSide::Listening {
+            listener,
+            candidate: None,
+        };
+        self.data_permit = Some(permit);
+        Ok(DataEvent::Listening { port })
+    }
+
+    fn connect(&mut self, peer: std::net::SocketAddr, cx: &mut Context<'_>) -> Result<(), Refusal> {
+        self.data_permit = None;
+        let address = self.peer.ip().to_canonical();
+        let permit = self
+            .service
+            .limits
+            .acquire(address)
+            .map_err(|limit| refused(limit.text()))?;
+        let stream = connect(self.local.ip(), peer)
+            .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))
+            .map_err(|error| {
+                log::debug!("connecting to {peer}: {error}");
+                refused("Can't open data connection.")
+            })?;
+        self.data = DataSide::Connecting(stream);
+        self.data_permit = Some(permit);
+        Ok(())
+    }
+
+    fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
+        // A client that connected before its command was read is waiting at the listener.
+        let stream = match std::mem::take(&mut self.data) {
+            DataSide::Open(stream) if transfer.direction != Direction::Control => Some(stream),
+            other => {
+                self.data = other;
+                None
+            }
+        };
+        let Some(account) = &self.account else {
+            let end = TransferEnd::LocalError;
+            let event = DataEvent::Ended {
+                end,
+                bytes: 0,
+                refusal: Some(broken()),
+            };
+            self.session.handle_data_event(event, cx.now());
+            return;
+        };
+        let account = Arc::clone(account);
+        let pump = Pump::new(transfer, stream, account, &self.service, cx.now());
+        self.data = DataSide::Transferring(Box::new(pump));
+        self.run_pump(cx);
+    }
+
+    /// Closes what a job opened and nobody will use.
+    fn discard(&self, payload: Payload) {
+        let (Payload::Write(file), Some(account)) = (payload, &self.account) else {
+            return;
+        };
+        match account.lane() {
+            None => drop(jobs::finish(account, file, &TransferEnd::Aborted)),
+            Some(lane) => {
+                let user = Arc::clone(account);
+                let submitted =
+                    lane.submit(move || drop(jobs::finish(&user, file, &TransferEnd::Aborted)));
+                if let Err(error) = submitted {
+                    log::error!("no thread for a job: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// The refusal for work that could not be done for a reason of our own.
+pub(super) fn broken() -> Refusal {
+    Refusal {
+        code: ReplyCode::new(451),
+        text: "Requested action aborted: local error in processing.".into(),
+    }
+}
+
+fn refused(text: &'static str) -> Refusal {
+    Refusal {
+        code: ReplyCode::new(425),
+        text: text.into(),
+    }
+}

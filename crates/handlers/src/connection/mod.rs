@@ -1,0 +1,447 @@
+//! One client: the session, its control connection and its data side, owned by one handler of the
+//! loop.
+
+mod control;
+mod effects;
+mod log_lines;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId};
+use ftpdlib_proto::{Line, TransferEnd};
+use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Session};
+use mio::net::TcpStream;
+
+use crate::data::{DataSide, Linger};
+use crate::jobs::{Account, LoginEnd, Payload};
+use crate::pump::{PumpContext, Step};
+use crate::sessions::Phase;
+use crate::{Permit, Service};
+use control::Control;
+
+/// Lines taken from one client in one turn of the loop.
+const LINES: usize = 32;
+
+/// How long a client may take to close its side after the last reply.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+/// Serves one client (pyftpdlib: an instance of `FTPHandler`).
+///
+/// Made by a server for every client it accepts, and added to a loop.
+pub struct Connection {
+    service: Arc<Service>,
+    session: Session<Payload>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    socket: ControlSocket,
+    data: DataSide,
+    /// The last download's data connection, until the client has closed it.
+    linger: Option<Linger>,
+    account: Option<Arc<Account>>,
+    job: Option<RunningJob>,
+    timer: Option<(TimerId, Instant)>,
+    /// After the last reply: when to stop waiting for the client to close.
+    closing: Option<Instant>,
+    notifier: Option<Notifier>,
+    place: u64,
+    told: Phase,
+    /// Counted as a control connection, and as a data connection while there is one.
+    permit: Permit,
+    data_permit: Option<Permit>,
+}
+
+/// The socket, before and after the loop knows it.
+enum ControlSocket {
+    Accepted(TcpStream),
+    Open(Box<Control>),
+    Lost,
+}
+
+/// A job on a thread.
+enum RunningJob {
+    Login(Task<LoginEnd>),
+    Filesystem(Task<JobOutcome<Payload>>),
+}
+
+impl Connection {
+    /// A connection for a client that was accepted from `peer`, counted by `permit`.
+    ///
+    /// # Errors
+    ///
+    /// The socket has no local address any more: the client is gone.
+    pub fn new(
+        service: &Arc<Service>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: Permit,
+    ) -> io::Result<Self> {
+        let local = stream.local_addr()?;
+        if service.tcp_no_delay {
+            stream.set_nodelay(true)?;
+        }
+        // A Synch's data mark arrives as urgent data; inline, the decoder sees and drops it.
+        socket2::SockRef::from(&stream).set_out_of_band_inline(true)?;
+        let session = Session::new(Arc::clone(&service.session), peer, local, Instant::now());
+        Ok(Self {
+            service: Arc::clone(service),
+            session,
+            peer,
+            local,
+            socket: ControlSocket::Accepted(stream),
+            data: DataSide::Idle,
+            linger: None,
+            account: None,
+            job: None,
+            timer: None,
+            closing: None,
+            notifier: None,
+            place: 0,
+            told: Phase::Serving,
+            permit,
+            data_permit: None,
+        })
+    }
+
+    /// Goes on until nothing more can be done in this turn, then says what is waited for.
+    fn settle(&mut self, cx: &mut Context<'_>) -> Flow {
+        self.obey();
+        for _ in 0..LINES {
+            self.perform_effects(cx);
+            if !self.take_line(cx) {
+                break;
+            }
+        }
+        self.perform_effects(cx);
+        let flow = self.flush(cx);
+        if flow == Flow::Continue {
+            self.arm_timer(cx);
+        }
+        flow
+    }
+
+    /// Hands the next line to the session, if it wants one and there is one.
+    fn take_line(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = cx.now();
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return false;
+        };
+        if control.has_ended() {
+            return self.lose_control(cx);
+        }
+        if !control.has_input() || !self.session.wants_input() {
+            return false;
+        }
+        if self.session.is_transferring()
+            && let DataSide::Transferring(pump) = &self.data
+        {
+            self.session.handle_data_event(
+                DataEvent::Progress {
+                    bytes: pump.bytes(),
+                },
+                now,
+            );
+        }
+        let (session, peer, service) = (&mut self.session, self.peer, &self.service);
+        let taken = control.next_line(|line| match line {
+            Line::Complete(line) => {
+                log_lines::command(&service.log_prefix, peer, session.username(), line);
+                session.handle_control(ControlEvent::Line(line), now);
+            }
+            Line::TooLong => session.handle_control(ControlEvent::LineTooLong, now),
+        });
+        if !taken && control.has_ended() {
+            return self.lose_control(cx);
+        }
+        taken
+    }
+
+    /// Tells the session, once, that its client is gone.
+    fn lose_control(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.closing.is_some() || matches!(self.socket, ControlSocket::Lost) {
+            return false;
+        }
+        // The last replies may still be wanted: the client may have ended its own side only.
+        if let ControlSocket::Open(control) = &mut self.socket {
+            let _ = control.flush(cx);
+        }
+        self.socket = ControlSocket::Lost;
+        self.session.handle_control(ControlEvent::Closed, cx.now());
+        true
+    }
+
+    /// Sends the replies; `Close` once the last one is out and the client has closed.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return if self.closing.is_some() {
+                Flow::Close
+            } else {
+                Flow::Continue
+            };
+        };
+        let was_full = !control.is_flushed();
+        if control.flush(cx).is_err() {
+            control.end_input();
+            self.lose_control(cx);
+            self.perform_effects(cx);
+            return if self.closing.is_some() {
+                Flow::Close
+            } else {
+                Flow::Continue
+            };
+        }
+        if self.closing.is_some() {
+            control.discard_input();
+            let ended = control.has_ended() || self.told == Phase::Ending;
+            if control.is_flushed() && (ended || control.shutdown().is_err()) {
+                return Flow::Close;
+            }
+        }
+        control.set_interest(cx);
+        let more_lines = control.has_input() && self.session.wants_input();
+        let room_for_lines = was_full
+            && control.is_flushed()
+            && matches!(&self.data, DataSide::Transferring(pump) if pump.is_to_replies());
+        if (more_lines || room_for_lines)
+            && let Some(notifier) = &self.notifier
+        {
+            // The rest of this turn belongs to others.
+            notifier.notify();
+        }
+        Flow::Continue
+    }
+
+    /// Follows what the server told all of its sessions.
+    fn obey(&mut self) {
+        let phase = self.service.sessions.phase();
+        if phase <= self.told {
+            return;
+        }
+        self.told = phase;
+        let event = match phase {
+            Phase::Serving => return,
+            Phase::Draining => AdminEvent::Drain,
+            Phase::Ending => AdminEvent::Kick("Server is shutting down."),
+        };
+        self.session.handle_admin(event, Instant::now());
+    }
+
+    /// Runs the pump for one turn.
+    fn run_pump(&mut self, cx: &mut Context<'_>) {
+        self.with_pump(cx, |pump, pcx| pump.run(pcx));
+    }
+
+    /// Lets the pump do something, and follows what it came to.
+    fn with_pump(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut crate::pump::Pump, &mut PumpContext<'_, '_>) -> Step,
+    ) {
+        let DataSide::Transferring(pump) = &mut self.data else {
+            return;
+        };
+        let Some(notifier) = self.notifier.as_ref() else {
+            return;
+        };
+        let mut nowhere = Vec::new();
+        let replies = match &mut self.socket {
+            ControlSocket::Open(control) => control.replies(),
+            ControlSocket::Accepted(_) | ControlSocket::Lost => &mut nowhere,
+        };
+        let mut pcx = PumpContext {
+            cx,
+            service: &self.service,
+            notifier,
+            replies,
+        };
+        let step = act(pump, &mut pcx);
+        match step {
+            Step::Wait(_) | Step::Working | Step::Pause(_) => {}
+            Step::Yield if pump.is_to_replies() => notifier.notify(),
+            Step::Yield => {}
+            Step::Ended(end, refusal) => {
+                let (bytes, sends) = (pump.bytes(), pump.sends());
+                let stream = pump.take_stream();
+                self.data = DataSide::Idle;
+                self.data_permit = None;
+                if let Some(stream) = stream {
+                    if sends && end == TransferEnd::Complete {
+                        self.hold(Linger::start(stream, cx), cx);
+                    } else {
+                        cx.close(stream);
+                    }
+                }
+                let event = DataEvent::Ended {
+                    end,
+                    bytes,
+                    refusal,
+                };
+                self.session.handle_data_event(event, cx.now());
+            }
+        }
+    }
+
+    /// Holds a download's data connection until the client has closed it.
+    fn hold(&mut self, linger: Option<Linger>, cx: &mut Context<'_>) {
+        if let Some(previous) = std::mem::replace(&mut self.linger, linger) {
+            previous.close(cx);
+        }
+    }
+
+    /// Serves the data side.
+    fn data_ready(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        match &mut self.data {
+            DataSide::Listening { .. } => {
+                while let Some(peer) = self.data.next_candidate(cx) {
+                    self.session
+                        .handle_data_event(DataEvent::Accepted { peer }, now);
+                    self.perform_effects(cx);
+                }
+            }
+            DataSide::Connecting(stream) => match cx.finish_connect(stream) {
+                Ok(()) => {
+                    let DataSide::Connecting(stream) = std::mem::take(&mut self.data) else {
+                        return;
+                    };
+                    cx.set_interest(stream.id(), Interest::NONE);
+                    self.data = DataSide::Open(stream);
+                    self.session.handle_data_event(DataEvent::Connected, now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    self.data.close(cx);
+                    self.data_permit = None;
+                    self.session
+                        .handle_data_event(DataEvent::ConnectFailed, now);
+                }
+            },
+            DataSide::Transferring(_) => self.run_pump(cx),
+            DataSide::Idle | DataSide::Open(_) => {}
+        }
+    }
+
+    /// Takes the result of a job that ended.
+    fn job_ended(&mut self, now: Instant) {
+        let outcome = match &self.job {
+            None => return,
+            Some(RunningJob::Filesystem(task)) => match task.take() {
+                None => return,
+                Some(outcome) => outcome.unwrap_or_else(|_| Err(effects::broken())),
+            },
+            Some(RunningJob::Login(task)) => match task.take() {
+                None => return,
+                Some(end) => self.logged_in(end.unwrap_or_else(|_| Err(effects::broken()))),
+            },
+        };
+        self.job = None;
+        self.session.handle_job(outcome, now);
+    }
+
+    /// The first moment at which something is to be looked at.
+    fn deadline(&self) -> Option<Instant> {
+        let pump = match &self.data {
+            DataSide::Transferring(pump) => pump.deadline(),
+            _ => None,
+        };
+        let linger = self.linger.as_ref().map(Linger::until);
+        [self.session.poll_timeout(), pump, linger, self.closing]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
+    /// before they come, and an early timer just looks again.
+    fn arm_timer(&mut self, cx: &mut Context<'_>) {
+        let Some(deadline) = self.deadline() else {
+            return;
+        };
+        match self.timer {
+            Some((_, at)) if at <= deadline => {}
+            Some((timer, _)) if cx.move_timer(timer, deadline) => {
+                self.timer = Some((timer, deadline));
+            }
+            _ => self.timer = Some((cx.start_timer(deadline), deadline)),
+        }
+    }
+}
+
+impl Handler for Connection {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let accepted = std::mem::replace(&mut self.socket, ControlSocket::Lost);
+        if let ControlSocket::Accepted(stream) = accepted {
+            let socket = cx.register(stream, Interest::READ)?;
+            self.socket = ControlSocket::Open(Box::new(Control::new(socket)));
+        }
+        let notifier = cx.notifier();
+        self.place = self.service.sessions.join(notifier.clone());
+        self.notifier = Some(notifier);
+        log_lines::opened(&self.service.log_prefix, self.peer);
+        self.settle(cx);
+        Ok(())
+    }
+
+    fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        match &mut self.socket {
+            ControlSocket::Open(control) if control.id() == source => {
+                if ready.readable() {
+                    control.receive(cx);
+                }
+            }
+            _ if self.data.owns(source) => self.data_ready(cx),
+            _ => {
+                if let Some(linger) = self.linger.as_mut().filter(|held| held.id() == source)
+                    && !linger.drain(cx)
+                {
+                    self.hold(None, cx);
+                }
+                return Ok(Flow::Continue);
+            }
+        }
+        Ok(self.settle(cx))
+    }
+
+    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let now = cx.now();
+        self.timer = None;
+        if self.closing.is_some_and(|at| at <= now) {
+            return Ok(Flow::Close);
+        }
+        if self
+            .linger
+            .as_ref()
+            .is_some_and(|linger| linger.until() <= now)
+        {
+            self.hold(None, cx);
+        }
+        if let DataSide::Transferring(pump) = &self.data {
+            if pump.may_resume(now) {
+                self.run_pump(cx);
+            } else if pump.is_stalled(now) {
+                self.with_pump(cx, |pump, pcx| pump.abort(TransferEnd::Stalled, pcx));
+            }
+        }
+        if self.session.poll_timeout().is_some_and(|at| at <= now) {
+            self.session.handle_timeout(now);
+        }
+        Ok(self.settle(cx))
+    }
+
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        self.job_ended(cx.now());
+        self.perform_effects(cx);
+        self.run_pump(cx);
+        Ok(self.settle(cx))
+    }
+
+    fn closed(&mut self, error: Option<io::Error>, _: &mut Context<'_>) {
+        self.service.sessions.leave(self.place);
+        if let Some(error) = error {
+            log::warn!("connection of {}: {error}", self.peer);
+        }
+        log_lines::closed(&self.service.log_prefix, self.peer, self.session.username());
+    }
+}

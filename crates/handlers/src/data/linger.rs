@@ -1,0 +1,68 @@
+//! The end of a download's data connection.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
+use mio::net::TcpStream;
+
+/// How long a client may take to close its side.
+const TIME: Duration = Duration::from_secs(5);
+
+/// Most bytes taken from a client that sends where it should only receive.
+const BYTES: usize = 1 << 20;
+
+/// A data connection whose last byte was sent, held until the client has closed its side.
+///
+/// Closed at once, a single byte that the client had sent would reset the connection, and the tail
+/// of the download would be lost on its way.
+pub(crate) struct Linger {
+    stream: Socket<TcpStream>,
+    until: Instant,
+    left: usize,
+}
+
+impl Linger {
+    /// Ends the sending side. Gives nothing back to hold if the client is gone already.
+    pub(crate) fn start(stream: Socket<TcpStream>, cx: &mut Context<'_>) -> Option<Self> {
+        if stream.get_ref().shutdown(Shutdown::Write).is_err() {
+            cx.close(stream);
+            return None;
+        }
+        cx.set_interest(stream.id(), Interest::READ);
+        let until = cx.now() + TIME;
+        Some(Self {
+            stream,
+            until,
+            left: BYTES,
+        })
+    }
+
+    /// Throws away what came; whether the connection is still to be held.
+    pub(crate) fn drain(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut scratch = cx.take_scratch();
+        let outcome = cx.read(&self.stream, &mut scratch);
+        cx.return_scratch(scratch);
+        match outcome {
+            Ok(0) => false,
+            Ok(bytes) => {
+                self.left = self.left.saturating_sub(bytes);
+                self.left > 0
+            }
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    pub(crate) fn close(self, cx: &mut Context<'_>) {
+        cx.close(self.stream);
+    }
+
+    pub(crate) fn id(&self) -> SourceId {
+        self.stream.id()
+    }
+
+    pub(crate) fn until(&self) -> Instant {
+        self.until
+    }
+}

@@ -1,0 +1,119 @@
+//! The data side of a connection: how its data connection comes about and goes.
+
+mod connect;
+mod linger;
+mod listen;
+
+use std::io;
+use std::net::SocketAddr;
+
+use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
+use mio::net::{TcpListener, TcpStream};
+
+use crate::pump::Pump;
+
+pub(crate) use connect::connect;
+pub(crate) use linger::Linger;
+pub(crate) use listen::listen;
+
+/// What there is of a data connection.
+///
+/// ```text
+///         Listen                     AcceptData
+/// Idle ───────────▶ Listening ─────────────────────▶ Open ──▶ Transferring ──▶ Idle
+///   │                                                  ▲ StartTransfer
+///   └─────────────▶ Connecting ────────────────────────┘
+///         Connect                      connected
+/// ```
+#[derive(Default)]
+pub(crate) enum DataSide {
+    /// Nothing.
+    #[default]
+    Idle,
+    /// Waiting for the client to connect; `candidate` connected and is not accepted yet.
+    Listening {
+        listener: Socket<TcpListener>,
+        candidate: Option<TcpStream>,
+    },
+    /// Connecting to the client.
+    Connecting(Socket<TcpStream>),
+    /// Established, no transfer yet.
+    Open(Socket<TcpStream>),
+    /// Bytes are moving.
+    Transferring(Box<Pump>),
+}
+
+impl DataSide {
+    /// Closes whatever there is.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
+        match std::mem::take(self) {
+            Self::Idle => {}
+            Self::Listening { listener, .. } => cx.close(listener),
+            Self::Connecting(stream) | Self::Open(stream) => cx.close(stream),
+            Self::Transferring(mut pump) => {
+                if let Some(stream) = pump.take_stream() {
+                    cx.close(stream);
+                }
+            }
+        }
+    }
+
+    /// Takes the next client of the listener as a candidate; `None` if there is none.
+    pub(crate) fn next_candidate(&mut self, cx: &mut Context<'_>) -> Option<SocketAddr> {
+        let Self::Listening {
+            listener,
+            candidate,
+        } = self
+        else {
+            return None;
+        };
+        loop {
+            match cx.accept(listener) {
+                Ok((stream, peer)) => {
+                    *candidate = Some(stream);
+                    return Some(peer);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    // No descriptor, for instance. The timeout of the passive port ends the wait.
+                    log::warn!("accepting a data connection: {error}");
+                    cx.set_interest(listener.id(), Interest::NONE);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Makes the candidate the data connection and closes the listener.
+    pub(crate) fn accept_candidate(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match std::mem::take(self) {
+            Self::Listening {
+                listener,
+                candidate: Some(stream),
+            } => {
+                cx.close(listener);
+                *self = Self::Open(cx.register(stream, Interest::NONE)?);
+            }
+            other => *self = other,
+        }
+        Ok(())
+    }
+
+    /// Drops the candidate.
+    pub(crate) fn reject_candidate(&mut self) {
+        if let Self::Listening { candidate, .. } = self {
+            *candidate = None;
+        }
+    }
+
+    /// Whether `source` belongs to this side.
+    pub(crate) fn owns(&self, source: SourceId) -> bool {
+        match self {
+            Self::Idle => false,
+            Self::Listening { listener, .. } => listener.id() == source,
+            Self::Connecting(stream) | Self::Open(stream) => stream.id() == source,
+            Self::Transferring(pump) => pump.stream_id() == Some(source),
+        }
+    }
+}

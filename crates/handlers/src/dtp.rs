@@ -1,0 +1,124 @@
+//! Settings of data connections.
+
+use std::time::Duration;
+
+use crate::SettingsError;
+
+/// Largest transfer buffer accepted, in bytes.
+const MAX_BUFFER: usize = 64 << 20;
+
+/// How data connections are driven (pyftpdlib: `DTPHandler`).
+#[derive(Clone, Debug)]
+pub struct DtpHandler {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) ac_in_buffer_size: usize,
+    pub(crate) ac_out_buffer_size: usize,
+    pub(crate) passive_timeout: Option<Duration>,
+    pub(crate) active_timeout: Option<Duration>,
+    pub(crate) read_limit: u64,
+    pub(crate) write_limit: u64,
+}
+
+impl Default for DtpHandler {
+    fn default() -> Self {
+        Self {
+            timeout: Some(Duration::from_secs(300)),
+            ac_in_buffer_size: 65_536,
+            ac_out_buffer_size: 65_536,
+            passive_timeout: Some(Duration::from_secs(30)),
+            active_timeout: Some(Duration::from_secs(30)),
+            read_limit: 0,
+            write_limit: 0,
+        }
+    }
+}
+
+impl DtpHandler {
+    /// Sets how long a transfer may make no progress; `None` for no limit, 300 seconds by default.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Sets the buffer for uploads that cannot be moved inside the kernel, in bytes; 65,536 by
+    /// default.
+    pub fn ac_in_buffer_size(mut self, bytes: usize) -> Self {
+        self.ac_in_buffer_size = bytes;
+        self
+    }
+
+    /// Sets the buffer for downloads that cannot be moved inside the kernel, in bytes; 65,536 by
+    /// default.
+    pub fn ac_out_buffer_size(mut self, bytes: usize) -> Self {
+        self.ac_out_buffer_size = bytes;
+        self
+    }
+
+    /// Sets how long a client may take to connect to its passive port; `None` for no limit, 30
+    /// seconds by default.
+    pub fn passive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.passive_timeout = timeout.into();
+        self
+    }
+
+    /// Sets how long connecting to a client may take; `None` for the system's limit, 30 seconds by
+    /// default.
+    pub fn active_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.active_timeout = timeout.into();
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        for (name, size) in [
+            ("ac_in_buffer_size", self.ac_in_buffer_size),
+            ("ac_out_buffer_size", self.ac_out_buffer_size),
+        ] {
+            if !(1..=MAX_BUFFER).contains(&size) {
+                return Err(SettingsError::new(
+                    name,
+                    "must be between 1 byte and 64 MiB",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A [`DtpHandler`] that keeps to transfer rates (pyftpdlib: `ThrottledDTPHandler`).
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_handlers::ThrottledDtpHandler;
+///
+/// // 30 KiB/s up, 300 KiB/s down.
+/// let dtp = ThrottledDtpHandler::default().read_limit(30 << 10).write_limit(300 << 10);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ThrottledDtpHandler(DtpHandler);
+
+impl ThrottledDtpHandler {
+    /// Throttles data connections with the other settings of `dtp`.
+    pub fn new(dtp: DtpHandler) -> Self {
+        Self(dtp)
+    }
+
+    /// Sets the most bytes received in a second by one data connection; 0, the default, for no
+    /// limit.
+    pub fn read_limit(mut self, bytes: u64) -> Self {
+        self.0.read_limit = bytes;
+        self
+    }
+
+    /// Sets the most bytes sent in a second by one data connection; 0, the default, for no limit.
+    pub fn write_limit(mut self, bytes: u64) -> Self {
+        self.0.write_limit = bytes;
+        self
+    }
+}
+
+impl From<ThrottledDtpHandler> for DtpHandler {
+    fn from(throttled: ThrottledDtpHandler) -> Self {
+        throttled.0
+    }
+}

@@ -1,0 +1,64 @@
+//! A user who logged in, as jobs see it.
+
+use std::sync::Arc;
+
+use ftpdlib_authorizers::{Authorizer, Guard, Login};
+use ftpdlib_filesystems::Filesystem;
+use ftpdlib_ioloop::Lane;
+use ftpdlib_proto::{ReplyCode, Zone};
+use ftpdlib_session::Refusal;
+
+use super::refusal;
+
+/// The login, its filesystem, and where its jobs run.
+pub(crate) struct Account {
+    pub(super) authorizer: Arc<dyn Authorizer>,
+    pub(super) login: Login,
+    pub(super) filesystem: Arc<dyn Filesystem>,
+    pub(super) zone: Zone,
+    /// Whether permissions depend on the path, so that links must be resolved to look them up.
+    pub(super) overrides: bool,
+    /// Where jobs run that may block; `None` if none does.
+    lane: Option<Lane>,
+}
+
+impl Account {
+    pub(super) fn new(
+        authorizer: Arc<dyn Authorizer>,
+        login: Login,
+        filesystem: Arc<dyn Filesystem>,
+        zone: Zone,
+        lane: impl FnOnce(&Login) -> Lane,
+    ) -> Self {
+        let overrides = authorizer.has_overrides(&login);
+        let lane = (!filesystem.is_local()).then(|| lane(&login));
+        Self {
+            authorizer,
+            login,
+            filesystem,
+            zone,
+            overrides,
+            lane,
+        }
+    }
+
+    /// Acts as the user until the guard is dropped.
+    pub(super) fn impersonate(&self) -> Result<Guard, Refusal> {
+        self.authorizer.impersonate(&self.login).map_err(|error| {
+            log::error!("{error}");
+            refusal(
+                ReplyCode::new(451),
+                "Requested action aborted: local error in processing.",
+            )
+        })
+    }
+
+    /// Where this user's jobs run; `None` for in place, on the loop.
+    pub(crate) fn lane(&self) -> Option<&Lane> {
+        self.lane.as_ref()
+    }
+
+    pub(crate) fn login(&self) -> &Login {
+        &self.login
+    }
+}

@@ -1,0 +1,52 @@
+//! Reading and writing the file of a transfer, as the user it belongs to.
+
+use std::io;
+
+use ftpdlib_filesystems::{ReadFile, WriteFile};
+use ftpdlib_proto::TransferEnd;
+use ftpdlib_session::Refusal;
+
+use super::{Account, reply_of};
+
+/// Reads the next bytes of a download; 0 at its end. May block.
+pub(crate) fn read_chunk(
+    account: &Account,
+    file: &mut dyn ReadFile,
+    buffer: &mut [u8],
+) -> Result<usize, Refusal> {
+    let _guard = account.impersonate()?;
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map_err(|error| reply_of(error.into())),
+        }
+    }
+}
+
+/// Writes all of `bytes` to an upload. May block.
+pub(crate) fn write_all(
+    account: &Account,
+    file: &mut dyn WriteFile,
+    mut bytes: &[u8],
+) -> Result<(), Refusal> {
+    let _guard = account.impersonate()?;
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(reply_of(io::Error::from(io::ErrorKind::WriteZero).into())),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(reply_of(error.into())),
+        }
+    }
+    Ok(())
+}
+
+/// Ends an upload: closes its file, told how the transfer ended. May block.
+pub(crate) fn finish(
+    account: &Account,
+    file: Box<dyn WriteFile>,
+    end: &TransferEnd,
+) -> Result<(), Refusal> {
+    let _guard = account.impersonate()?;
+    file.finish(end).map_err(reply_of)
+}

@@ -1,0 +1,139 @@
+//! Jobs: every call of an authorizer or a filesystem, with the permission check before it.
+//!
+//! Nothing else in this crate calls them, so there is one permission check, one place where
+//! impersonation is held, and one place that decides whether a call may run on the loop.
+
+mod account;
+mod file_io;
+mod listing;
+mod login;
+mod names;
+mod permission;
+
+use std::sync::Arc;
+
+use ftpdlib_filesystems::{FilesystemError, ReadFile, WriteFile, WriteMode};
+use ftpdlib_proto::{ReplyCode, VirtualPath};
+use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
+
+pub(crate) use account::Account;
+pub(crate) use file_io::{finish, read_chunk, write_all};
+pub(crate) use listing::ListingStream;
+pub(crate) use login::{LoginAttempt, LoginEnd, LoginStart};
+
+/// What a session's transfers carry: something opened by a job.
+pub(crate) enum Payload {
+    /// A download.
+    Read(Box<dyn ReadFile>),
+    /// An upload.
+    Write(Box<dyn WriteFile>),
+    /// A listing.
+    List(Box<ListingStream>),
+}
+
+/// Runs a filesystem job. May block.
+pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
+    let _guard = account.impersonate()?;
+    if let Some(perm) = job.perm {
+        permission::check(account, perm, &job.action)?;
+    }
+    perform(account, job.action)
+}
+
+fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
+    let fs = &*account.filesystem;
+    let done = match action {
+        // The driver turns a login into a `LoginAttempt`; nobody is logged in before it ends.
+        Action::Login { .. } => {
+            return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
+        }
+        Action::ChangeDirectory(path) => fs.change_dir(&path),
+        Action::Stat(path) => {
+            let metadata = fs.stat(&path).map_err(reply_of)?;
+            return Ok(Answer::Metadata(metadata));
+        }
+        Action::FactLine { path, facts } => {
+            let line = listing::fact_line(account, &path, facts).map_err(reply_of)?;
+            return Ok(Answer::Text(line));
+        }
+        Action::Exists(path) => fs.lstat(&path).map(drop),
+        Action::Rename { from, to } => fs.rename(&from, &to),
+        Action::Remove(path) => fs.remove(&path),
+        Action::MakeDirectory(path) => fs.mkdir(&path),
+        Action::RemoveDirectory(path) => fs.rmdir(&path),
+        Action::SetMode { path, mode } => fs.set_mode(&path, mode),
+        Action::SetModified { path, time } => fs.set_modified(&path, account.zone.unix(time)),
+        Action::OpenRead { path, offset } => {
+            let file = fs.open_read(&path, offset).map_err(reply_of)?;
+            let size = file.size();
+            return Ok(Answer::Opened {
+                payload: Payload::Read(file),
+                size,
+                path,
+            });
+        }
+        Action::OpenWrite { path, how } => {
+            let file = fs.open_write(&path, mode_of(how)).map_err(reply_of)?;
+            let path = file.path().clone();
+            return Ok(Answer::Opened {
+                payload: Payload::Write(file),
+                size: None,
+                path,
+            });
+        }
+        Action::OpenList {
+            path,
+            whole,
+            format,
+            encoding,
+        } => {
+            let path = existing(account, path, whole);
+            let stream = ListingStream::open(account, &path, format, encoding)?;
+            return Ok(Answer::Opened {
+                payload: Payload::List(Box::new(stream)),
+                size: None,
+                path,
+            });
+        }
+        // The enum grows with the protocol; a job this version does not know changes nothing.
+        _ => return Err(refusal(ReplyCode::new(502), "Command not implemented.")),
+    };
+    done.map(|()| Answer::Done).map_err(reply_of)
+}
+
+/// `path`, or `whole` where only that is there: a file may be named like a switch.
+fn existing(account: &Account, path: VirtualPath, whole: Option<VirtualPath>) -> VirtualPath {
+    match whole {
+        Some(whole)
+            if account.filesystem.lstat(&path).is_err()
+                && account.filesystem.lstat(&whole).is_ok() =>
+        {
+            whole
+        }
+        _ => path,
+    }
+}
+
+fn mode_of(how: WriteHow) -> WriteMode {
+    match how {
+        WriteHow::Replace => WriteMode::Replace,
+        WriteHow::Append => WriteMode::Append,
+        WriteHow::At(offset) => WriteMode::At(offset),
+        WriteHow::Unique => WriteMode::Unique,
+    }
+}
+
+/// What a client is told of a filesystem's refusal.
+pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
+    Refusal {
+        code: error.reply_code(),
+        text: error.to_string().into(),
+    }
+}
+
+fn refusal(code: ReplyCode, text: &'static str) -> Refusal {
+    Refusal {
+        code,
+        text: text.into(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The one permission check.
+
+use std::borrow::Cow;
+
+use ftpdlib_filesystems::FilesystemError;
+use ftpdlib_proto::{Perm, ReplyCode, VirtualPath};
+use ftpdlib_session::{Action, Refusal};
+
+use super::{Account, refusal, reply_of};
+
+/// Refuses `action` unless the user has `perm` on every path it touches.
+pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<(), Refusal> {
+    match action {
+        Action::Login { .. } => Ok(()),
+        Action::ChangeDirectory(path)
+        | Action::Stat(path)
+        | Action::FactLine { path, .. }
+        | Action::SetMode { path, .. }
+        | Action::SetModified { path, .. }
+        | Action::OpenRead { path, .. }
+        | Action::OpenWrite { path, .. } => target(account, perm, path),
+        Action::OpenList { path, whole, .. } => {
+            target(account, perm, path)?;
+            whole
+                .as_ref()
+                .map_or(Ok(()), |whole| target(account, perm, whole))
+        }
+        Action::Exists(path)
+        | Action::Remove(path)
+        | Action::MakeDirectory(path)
+        | Action::RemoveDirectory(path) => entry(account, perm, path),
+        Action::Rename { from, to } => {
+            entry(account, perm, from)?;
+            entry(account, perm, to)
+        }
+        // An action this check does not know is not allowed by it.
+        _ => Err(denied()),
+    }
+}
+
+/// Checks what `path` leads to.
+fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
+    allow(account, perm, resolved(account, path))
+}
+
+/// Checks `path` itself: a link is judged by where it stands, not by where it leads.
+fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return target(account, perm, path);
+    };
+    if !account.overrides {
+        return allow(account, perm, Ok(Cow::Borrowed(path)));
+    }
+    let place = account.filesystem.canonical(&parent).map(|parent| {
+        // A name that was part of a path before cannot be malformed or too long now.
+        parent
+            .join(name)
+            .map_or_else(|_| Cow::Borrowed(path), Cow::Owned)
+    });
+    allow(account, perm, place)
+}
+
+/// The path by which permissions are looked up: overrides are tied to directories, so links must
+/// not lead around them.
+pub(super) fn resolved<'a>(
+    account: &Account,
+    path: &'a VirtualPath,
+) -> Result<Cow<'a, VirtualPath>, FilesystemError> {
+    if account.overrides {
+        account.filesystem.canonical(path).map(Cow::Owned)
+    } else {
+        Ok(Cow::Borrowed(path))
+    }
+}
+
+fn allow(
+    account: &Account,
+    perm: Perm,
+    path: Result<Cow<'_, VirtualPath>, FilesystemError>,
+) -> Result<(), Refusal> {
+    let path = path.map_err(reply_of)?;
+    if account.authorizer.has_perm(&account.login, perm, &path) {
+        Ok(())
+    } else {
+        Err(denied())
+    }
+}
+
+fn denied() -> Refusal {
+    refusal(ReplyCode::new(550), "Not enough privileges.")
+}

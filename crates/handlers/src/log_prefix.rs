@@ -1,0 +1,128 @@
+//! What stands before a session's log lines.
+
+use std::fmt::{self, Write};
+use std::net::SocketAddr;
+
+use crate::SettingsError;
+
+/// A parsed `log_prefix`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LogPrefix(Box<[Part]>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Part {
+    Text(Box<str>),
+    RemoteIp,
+    RemotePort,
+    Username,
+}
+
+impl LogPrefix {
+    pub(crate) const DEFAULT: &str = "{remote_ip}:{remote_port}-[{username}]";
+
+    pub(crate) fn parse(prefix: &str) -> Result<Self, SettingsError> {
+        let mut parts = Vec::new();
+        let mut rest = prefix;
+        while let Some(open) = rest.find('{') {
+            let Some(length) = rest[open..].find('}') else {
+                return Err(SettingsError::new("log_prefix", "has a { without its }"));
+            };
+            if open > 0 {
+                parts.push(Part::Text(rest[..open].into()));
+            }
+            parts.push(match &rest[open + 1..open + length] {
+                "remote_ip" => Part::RemoteIp,
+                "remote_port" => Part::RemotePort,
+                "username" => Part::Username,
+                other => {
+                    return Err(SettingsError::new(
+                        "log_prefix",
+                        format!(
+                            "has {{{other}}}; known are {{remote_ip}}, {{remote_port}} and \
+                             {{username}}"
+                        ),
+                    ));
+                }
+            });
+            rest = &rest[open + length + 1..];
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.into()));
+        }
+        Ok(Self(parts.into_boxed_slice()))
+    }
+
+    /// The prefix for one session.
+    pub(crate) fn of<'a>(&'a self, peer: SocketAddr, username: Option<&'a str>) -> Prefix<'a> {
+        Prefix {
+            parts: &self.0,
+            peer,
+            username: username.unwrap_or(""),
+        }
+    }
+}
+
+/// Shows the prefix; user names come from clients, so their control characters are escaped.
+pub(crate) struct Prefix<'a> {
+    parts: &'a [Part],
+    peer: SocketAddr,
+    username: &'a str,
+}
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.parts {
+            match part {
+                Part::Text(text) => f.write_str(text)?,
+                Part::RemoteIp => write!(f, "{}", self.peer.ip().to_canonical())?,
+                Part::RemotePort => write!(f, "{}", self.peer.port())?,
+                Part::Username => write!(f, "{}", Escaped(self.username.as_bytes()))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes from a client, for a log line: control characters escaped, invalid UTF-8 replaced.
+pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in String::from_utf8_lossy(self.0).chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(prefix: &str, expected: &str) {
+        let peer = "[::ffff:192.0.2.9]:5000".parse().unwrap();
+        let shown = LogPrefix::parse(prefix)
+            .unwrap()
+            .of(peer, Some("al\nice"))
+            .to_string();
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        check(LogPrefix::DEFAULT, "192.0.2.9:5000-[al\\nice]");
+        check("", "");
+        check("x{username}y", "xal\\nicey");
+    }
+
+    #[test]
+    fn unknown_placeholders_are_refused() {
+        assert!(LogPrefix::parse("{nobody}").is_err());
+        assert!(LogPrefix::parse("{username").is_err());
+    }
+}

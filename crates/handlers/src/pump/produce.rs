@@ -1,0 +1,228 @@
+//! Downloads and listings whose bytes are made here: read, translated, formatted.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+
+use ftpdlib_filesystems::ReadFile;
+use ftpdlib_ioloop::{Context, Interest, Socket, Task};
+use ftpdlib_proto::{AsciiSender, TransferEnd, TransferType};
+use ftpdlib_session::Refusal;
+use mio::net::TcpStream;
+
+use super::{Meter, PumpContext, Step, panicked};
+use crate::DtpHandler;
+use crate::jobs::{Account, ListingStream, read_chunk};
+
+/// Entries of a directory shown in one piece of work: some tens of microseconds.
+const ENTRIES: usize = 64;
+
+/// Replies waiting on the control connection beyond which a listing for it waits too.
+const REPLIES_WAITING: usize = 64 << 10;
+
+/// Sends what a source gives, a buffer at a time.
+pub(super) struct Produce {
+    state: State,
+    /// Being sent, from `sent` on.
+    buffer: Vec<u8>,
+    sent: usize,
+}
+
+enum State {
+    /// More can be had.
+    Source(Source),
+    /// More is being made on a thread.
+    Working(Task<(Source, Vec<u8>, Result<bool, Refusal>)>),
+    /// Nothing more will come.
+    Exhausted,
+}
+
+/// Where the bytes come from.
+enum Source {
+    File {
+        file: Box<dyn ReadFile>,
+        ascii: Option<AsciiSender>,
+        chunk: usize,
+    },
+    Listing(Box<ListingStream>),
+}
+
+impl Source {
+    /// Adds bytes to `buffer`, or works towards some; `false` at the end. May block.
+    fn fill(&mut self, account: &Account, buffer: &mut Vec<u8>) -> Result<bool, Refusal> {
+        match self {
+            Self::Listing(listing) if listing.is_long() => listing.sort().map(|()| true),
+            Self::Listing(listing) => listing.fill(ENTRIES, buffer),
+            Self::File {
+                file,
+                ascii: None,
+                chunk,
+            } => {
+                let start = buffer.len();
+                buffer.resize(start + *chunk, 0);
+                let read = read_chunk(account, &mut **file, &mut buffer[start..]);
+                buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+                read.map(|bytes| bytes > 0)
+            }
+            Self::File {
+                file,
+                ascii: Some(ascii),
+                chunk,
+            } => {
+                let mut raw = vec![0; *chunk];
+                let bytes = read_chunk(account, &mut **file, &mut raw)?;
+                ascii.translate(&raw[..bytes], buffer);
+                Ok(bytes > 0)
+            }
+        }
+    }
+}
+
+impl Produce {
+    pub(super) fn file(
+        file: Box<dyn ReadFile>,
+        transfer_type: TransferType,
+        dtp: &DtpHandler,
+    ) -> Self {
+        let ascii = (transfer_type == TransferType::Ascii).then(AsciiSender::default);
+        Self::new(Source::File {
+            file,
+            ascii,
+            chunk: dtp.ac_out_buffer_size,
+        })
+    }
+
+    pub(super) fn listing(listing: Box<ListingStream>) -> Self {
+        Self::new(Source::Listing(listing))
+    }
+
+    fn new(source: Source) -> Self {
+        Self {
+            state: State::Source(source),
+            buffer: Vec::new(),
+            sent: 0,
+        }
+    }
+
+    pub(super) fn run(
+        &mut self,
+        stream: &Socket<TcpStream>,
+        account: &Arc<Account>,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Step {
+        loop {
+            if let Err(step) = self.send(stream, meter, pcx.cx) {
+                return step;
+            }
+            if let Err(step) = self.refill(account, pcx) {
+                return step;
+            }
+        }
+    }
+
+    /// The same, as lines of a reply: each after a blank.
+    pub(super) fn run_to_replies(
+        &mut self,
+        account: &Arc<Account>,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Step {
+        loop {
+            for line in self.buffer.split_inclusive(|&byte| byte == b'\n') {
+                pcx.replies.push(b' ');
+                for &byte in line {
+                    pcx.replies.push(byte);
+                    if byte == 255 {
+                        // A Telnet IAC in data is doubled.
+                        pcx.replies.push(byte);
+                    }
+                }
+            }
+            meter.moved(self.buffer.len(), pcx.cx.now());
+            self.buffer.clear();
+            if pcx.replies.len() > REPLIES_WAITING {
+                return Step::Wait(Interest::NONE);
+            }
+            if let Err(step) = self.refill(account, pcx) {
+                return step;
+            }
+        }
+    }
+
+    /// Sends all of the buffer.
+    fn send(
+        &mut self,
+        stream: &Socket<TcpStream>,
+        meter: &mut Meter,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Step> {
+        while self.sent < self.buffer.len() {
+            let now = cx.now();
+            let rest = &self.buffer[self.sent..];
+            let allowed = meter.allowance(now)?.min(rest.len());
+            match cx.write(stream, &rest[..allowed]) {
+                Ok(bytes) => {
+                    self.sent += bytes;
+                    meter.moved(bytes, now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(Step::Wait(Interest::WRITE));
+                }
+                Err(_) => return Err(Step::Ended(TransferEnd::Reset, None)),
+            }
+        }
+        self.buffer.clear();
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// Puts more into the empty buffer, here or on a thread.
+    fn refill(
+        &mut self,
+        account: &Arc<Account>,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Result<(), Step> {
+        let failed = |refusal| Step::Ended(TransferEnd::LocalError, Some(refusal));
+        match mem::replace(&mut self.state, State::Exhausted) {
+            State::Exhausted => return Err(Step::Ended(TransferEnd::Complete, None)),
+            State::Working(task) => match task.take() {
+                None => {
+                    self.state = State::Working(task);
+                    return Err(Step::Working);
+                }
+                Some(Err(_)) => return Err(failed(panicked())),
+                Some(Ok((source, buffer, more))) => {
+                    self.buffer = buffer;
+                    if more.map_err(failed)? {
+                        self.state = State::Source(source);
+                    }
+                }
+            },
+            State::Source(mut source) => {
+                let long = matches!(&source, Source::Listing(listing) if listing.is_long());
+                let sorting = long.then_some(&pcx.service.sorting_lane);
+                let Some(lane) = account.lane().or(sorting) else {
+                    if source.fill(account, &mut self.buffer).map_err(failed)? {
+                        self.state = State::Source(source);
+                    }
+                    return Ok(());
+                };
+                let (account, mut buffer) = (Arc::clone(account), mem::take(&mut self.buffer));
+                let task = Task::spawn(lane, pcx.notifier, move || {
+                    let more = source.fill(&account, &mut buffer);
+                    (source, buffer, more)
+                });
+                match task {
+                    Ok(task) => self.state = State::Working(task),
+                    Err(error) => {
+                        log::error!("no thread for a job: {error}");
+                        return Err(failed(panicked()));
+                    }
+                }
+                return Err(Step::Working);
+            }
+        }
+        Ok(())
+    }
+}

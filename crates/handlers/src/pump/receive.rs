@@ -1,0 +1,300 @@
+//! Uploads.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+
+use ftpdlib_filesystems::WriteFile;
+use ftpdlib_ioloop::{Interest, Lane, Socket, Task};
+use ftpdlib_proto::{AsciiReceiver, TransferEnd, TransferType};
+use ftpdlib_session::Refusal;
+use mio::net::TcpStream;
+
+use super::{Meter, PumpContext, Step, panicked};
+use crate::DtpHandler;
+use crate::jobs::{Account, finish, write_all};
+
+/// Writes what the client sends.
+pub(super) struct Receive {
+    state: State,
+    ascii: Option<AsciiReceiver>,
+    /// Received and not written yet; only used where writing may block, or bytes are translated.
+    buffer: Vec<u8>,
+    size: usize,
+}
+
+enum State {
+    /// The file is here.
+    Open(Box<dyn WriteFile>),
+    /// A piece is being written on a thread; then the upload may have to end.
+    Writing(
+        Task<(Box<dyn WriteFile>, Vec<u8>, Result<(), Refusal>)>,
+        Option<TransferEnd>,
+    ),
+    /// The file is being finished on a thread.
+    Finishing(Task<Result<(), Refusal>>, TransferEnd, Option<Refusal>),
+    /// It is over.
+    Over,
+}
+
+/// What came from the data connection.
+enum Received {
+    Bytes(usize),
+    Nothing,
+    End(TransferEnd),
+}
+
+impl Receive {
+    pub(super) fn new(
+        file: Box<dyn WriteFile>,
+        transfer_type: TransferType,
+        dtp: &DtpHandler,
+    ) -> Self {
+        let ascii = (transfer_type == TransferType::Ascii).then(AsciiReceiver::default);
+        Self {
+            state: State::Open(file),
+            ascii,
+            buffer: Vec::new(),
+            size: dtp.ac_in_buffer_size,
+        }
+    }
+
+    pub(super) fn run(
+        &mut self,
+        stream: &Socket<TcpStream>,
+        account: &Arc<Account>,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Step {
+        loop {
+            match mem::replace(&mut self.state, State::Over) {
+                State::Over => return Step::Ended(TransferEnd::LocalError, None),
+                State::Finishing(task, end, refusal) => match task.take() {
+                    None => {
+                        self.state = State::Finishing(task, end, refusal);
+                        return Step::Working;
+                    }
+                    Some(outcome) => {
+                        let outcome = outcome.unwrap_or_else(|_| Err(panicked()));
+                        return ended(end, refusal, outcome);
+                    }
+                },
+                State::Writing(task, stop) => match task.take() {
+                    None => {
+                        self.state = State::Writing(task, stop);
+                        return Step::Working;
+                    }
+                    Some(Err(_)) => {
+                        return Step::Ended(TransferEnd::LocalError, Some(panicked()));
+                    }
+                    Some(Ok((file, buffer, outcome))) => {
+                        self.buffer = buffer;
+                        self.buffer.clear();
+                        match (outcome, stop) {
+                            (Err(refusal), _) => {
+                                let end = TransferEnd::LocalError;
+                                return self.finish(file, end, Some(refusal), account, pcx);
+                            }
+                            (Ok(()), Some(end)) => {
+                                return self.finish(file, end, None, account, pcx);
+                            }
+                            (Ok(()), None) => self.state = State::Open(file),
+                        }
+                    }
+                },
+                State::Open(mut file) => {
+                    let allowed = match meter.allowance(pcx.cx.now()) {
+                        Ok(bytes) => bytes,
+                        Err(step) => {
+                            self.state = State::Open(file);
+                            return step;
+                        }
+                    };
+                    let step = match account.lane() {
+                        None => self.copy(&mut *file, stream, allowed, account, meter, pcx),
+                        Some(_) => Ok(self.collect(stream, allowed, meter, pcx)),
+                    };
+                    match (step, account.lane()) {
+                        (Err(refusal), _) => {
+                            let end = TransferEnd::LocalError;
+                            return self.finish(file, end, Some(refusal), account, pcx);
+                        }
+                        (Ok(Received::Bytes(_)), None) => self.state = State::Open(file),
+                        (Ok(Received::Bytes(_)), Some(lane)) => {
+                            self.write_on(lane, file, None, account, pcx);
+                        }
+                        (Ok(Received::Nothing), _) => {
+                            self.state = State::Open(file);
+                            return Step::Wait(Interest::READ);
+                        }
+                        (Ok(Received::End(end)), lane) => {
+                            if let Some(ascii) = &mut self.ascii {
+                                ascii.finish(&mut self.buffer);
+                            }
+                            if self.buffer.is_empty() {
+                                return self.finish(file, end, None, account, pcx);
+                            }
+                            match lane {
+                                Some(lane) => self.write_on(lane, file, Some(end), account, pcx),
+                                None => {
+                                    let outcome = write_all(account, &mut *file, &self.buffer);
+                                    let end = if outcome.is_ok() {
+                                        end
+                                    } else {
+                                        TransferEnd::LocalError
+                                    };
+                                    return self.finish(file, end, outcome.err(), account, pcx);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops as `end` says, once what is being written is written.
+    pub(super) fn abort(
+        &mut self,
+        end: TransferEnd,
+        account: &Arc<Account>,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Step {
+        match mem::replace(&mut self.state, State::Over) {
+            State::Open(file) => self.finish(file, end, None, account, pcx),
+            State::Writing(task, stop) => {
+                self.state = State::Writing(task, Some(stop.unwrap_or(end)));
+                Step::Working
+            }
+            state @ State::Finishing(..) => {
+                self.state = state;
+                Step::Working
+            }
+            State::Over => Step::Ended(end, None),
+        }
+    }
+
+    /// Reads and writes a piece, here.
+    fn copy(
+        &mut self,
+        file: &mut dyn WriteFile,
+        stream: &Socket<TcpStream>,
+        allowed: usize,
+        account: &Account,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Result<Received, Refusal> {
+        let mut scratch = pcx.cx.take_scratch();
+        let room = scratch.len().min(allowed);
+        let received = receive(stream, &mut scratch[..room], meter, pcx);
+        let outcome = match (&received, &mut self.ascii) {
+            (Received::Bytes(bytes), None) => write_all(account, file, &scratch[..*bytes]),
+            (Received::Bytes(bytes), Some(ascii)) => {
+                ascii.translate(&scratch[..*bytes], &mut self.buffer);
+                let outcome = write_all(account, file, &self.buffer);
+                self.buffer.clear();
+                outcome
+            }
+            (Received::Nothing | Received::End(_), _) => Ok(()),
+        };
+        pcx.cx.return_scratch(scratch);
+        outcome.map(|()| received)
+    }
+
+    /// Reads a buffer full, or as much as there is.
+    fn collect(
+        &mut self,
+        stream: &Socket<TcpStream>,
+        allowed: usize,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Received {
+        let mut scratch = pcx.cx.take_scratch();
+        let room = scratch.len().min(allowed).min(self.size);
+        let received = receive(stream, &mut scratch[..room], meter, pcx);
+        if let Received::Bytes(bytes) = received {
+            match &mut self.ascii {
+                Some(ascii) => ascii.translate(&scratch[..bytes], &mut self.buffer),
+                None => self.buffer.extend_from_slice(&scratch[..bytes]),
+            }
+        }
+        pcx.cx.return_scratch(scratch);
+        received
+    }
+
+    /// Writes the buffer on a thread.
+    fn write_on(
+        &mut self,
+        lane: &Lane,
+        mut file: Box<dyn WriteFile>,
+        stop: Option<TransferEnd>,
+        account: &Arc<Account>,
+        pcx: &mut PumpContext<'_, '_>,
+    ) {
+        let (account, buffer) = (Arc::clone(account), mem::take(&mut self.buffer));
+        let task = Task::spawn(lane, pcx.notifier, move || {
+            let outcome = write_all(&account, &mut *file, &buffer);
+            (file, buffer, outcome)
+        });
+        match task {
+            Ok(task) => self.state = State::Writing(task, stop),
+            // The file went with the job, unfinished: the upload ends as a local error.
+            Err(error) => log::error!("no thread for a job: {error}"),
+        }
+    }
+
+    /// Finishes the file, here or on a thread.
+    fn finish(
+        &mut self,
+        file: Box<dyn WriteFile>,
+        end: TransferEnd,
+        refusal: Option<Refusal>,
+        account: &Arc<Account>,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Step {
+        let Some(lane) = account.lane() else {
+            let outcome = finish(account, file, &end);
+            return ended(end, refusal, outcome);
+        };
+        let (account, told) = (Arc::clone(account), end.clone());
+        match Task::spawn(lane, pcx.notifier, move || finish(&account, file, &told)) {
+            Ok(task) => {
+                self.state = State::Finishing(task, end, refusal);
+                Step::Working
+            }
+            Err(error) => {
+                log::error!("no thread for a job: {error}");
+                Step::Ended(TransferEnd::LocalError, Some(panicked()))
+            }
+        }
+    }
+}
+
+/// The end of an upload whose file was finished with `outcome`: the first failure counts.
+fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal>) -> Step {
+    match (refusal, outcome) {
+        (Some(refusal), _) => Step::Ended(end, Some(refusal)),
+        (None, Ok(())) => Step::Ended(end, None),
+        (None, Err(refusal)) if end == TransferEnd::Complete => {
+            Step::Ended(TransferEnd::LocalError, Some(refusal))
+        }
+        (None, Err(_)) => Step::Ended(end, None),
+    }
+}
+
+fn receive(
+    stream: &Socket<TcpStream>,
+    buffer: &mut [u8],
+    meter: &mut Meter,
+    pcx: &mut PumpContext<'_, '_>,
+) -> Received {
+    match pcx.cx.read(stream, buffer) {
+        Ok(0) => Received::End(TransferEnd::Complete),
+        Ok(bytes) => {
+            meter.moved(bytes, pcx.cx.now());
+            Received::Bytes(bytes)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
+        Err(_) => Received::End(TransferEnd::Reset),
+    }
+}

@@ -1,0 +1,100 @@
+//! Downloads inside the kernel.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use ftpdlib_filesystems::ReadFile;
+use ftpdlib_ioloop::{Direction, Interest, Socket};
+use ftpdlib_proto::{ReplyCode, TransferEnd};
+use ftpdlib_session::Refusal;
+use mio::net::TcpStream;
+
+use super::{Meter, PumpContext, Step};
+
+/// Sends a local file with sendfile(2), up to the size it had when it was opened.
+pub(super) struct SendFile {
+    file: Option<Box<dyn ReadFile>>,
+    offset: u64,
+    size: u64,
+    unsupported: bool,
+}
+
+impl SendFile {
+    /// Gives `file` back if it is not a local one with a known size.
+    pub(super) fn new(file: Box<dyn ReadFile>) -> Result<Self, Box<dyn ReadFile>> {
+        match (file.descriptor().is_some(), file.size()) {
+            (true, Some(size)) => {
+                let offset = file.offset();
+                Ok(Self {
+                    file: Some(file),
+                    offset,
+                    size,
+                    unsupported: false,
+                })
+            }
+            _ => Err(file),
+        }
+    }
+
+    pub(super) fn run(
+        &mut self,
+        stream: &Socket<TcpStream>,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Step {
+        let Some(file) = self.file.as_deref().and_then(ReadFile::descriptor) else {
+            return Step::Ended(TransferEnd::LocalError, None);
+        };
+        while self.offset < self.size {
+            let now = pcx.cx.now();
+            let allowed = match meter.allowance(now) {
+                Ok(bytes) => bytes,
+                Err(step) => return step,
+            };
+            let rest = usize::try_from(self.size - self.offset).unwrap_or(usize::MAX);
+            let offset = &mut self.offset;
+            let sent = pcx.cx.try_io(stream, Direction::Write, |stream| {
+                stream.try_io(|| {
+                    ftpdlib_sys::send_file(stream.as_fd(), file, offset, rest.min(allowed))
+                })
+            });
+            match sent {
+                Ok(0) => {
+                    let text = "File became shorter while it was sent.".into();
+                    let refusal = Refusal {
+                        code: ReplyCode::new(451),
+                        text,
+                    };
+                    return Step::Ended(TransferEnd::LocalError, Some(refusal));
+                }
+                Ok(bytes) => meter.moved(bytes, now),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Step::Wait(Interest::WRITE),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                        self.unsupported = meter.bytes == 0;
+                        return Step::Ended(TransferEnd::LocalError, None);
+                    }
+                    io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::NotConnected
+                    | io::ErrorKind::TimedOut => return Step::Ended(TransferEnd::Reset, None),
+                    _ => {
+                        log::warn!("sending a file: {error}");
+                        return Step::Ended(TransferEnd::LocalError, None);
+                    }
+                },
+            }
+        }
+        Step::Ended(TransferEnd::Complete, None)
+    }
+
+    /// Whether the very first call showed that this file cannot be sent this way.
+    pub(super) fn is_unsupported(&self) -> bool {
+        self.unsupported
+    }
+
+    pub(super) fn take_file(&mut self) -> Option<Box<dyn ReadFile>> {
+        self.unsupported = false;
+        self.file.take()
+    }
+}

@@ -1,0 +1,107 @@
+//! What all connections of a server share.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ftpdlib_authorizers::Authorizer;
+use ftpdlib_ioloop::{Lane, Pool};
+use ftpdlib_session::SessionConfig;
+
+use crate::log_prefix::LogPrefix;
+use crate::passive_ports::PassivePorts;
+use crate::settings::FilesystemFactory;
+use crate::{DtpHandler, FtpHandler, Limits, Sessions, SettingsError};
+
+/// Most jobs that run at once on one home directory that may block.
+const JOBS_PER_HOME: usize = 32;
+
+/// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
+/// the list of sessions.
+pub struct Service {
+    pub(crate) authorizer: Arc<dyn Authorizer>,
+    pub(crate) filesystem: FilesystemFactory,
+    pub(crate) session: Arc<SessionConfig>,
+    pub(crate) passive_ports: PassivePorts,
+    pub(crate) tcp_no_delay: bool,
+    pub(crate) use_sendfile: bool,
+    pub(crate) log_prefix: LogPrefix,
+    pub(crate) dtp: DtpHandler,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) login_lane: Lane,
+    pub(crate) sorting_lane: Lane,
+    pool: Pool,
+    homes: Mutex<HashMap<PathBuf, Lane>>,
+    local_homes: Mutex<HashSet<PathBuf>>,
+}
+
+impl Service {
+    /// Checks `handler` and makes what its connections share.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] naming the first setting that cannot be used.
+    pub fn new(
+        handler: FtpHandler,
+        limits: Arc<Limits>,
+        pool: Pool,
+    ) -> Result<Arc<Self>, SettingsError> {
+        handler.check()?;
+        let mut session = handler.session;
+        session.passive_timeout = handler.dtp.passive_timeout;
+        session.active_timeout = handler.dtp.active_timeout;
+        Ok(Arc::new(Self {
+            authorizer: handler.authorizer,
+            filesystem: handler.filesystem,
+            session: Arc::new(session),
+            passive_ports: handler.passive_ports,
+            tcp_no_delay: handler.tcp_no_delay,
+            use_sendfile: handler.use_sendfile,
+            log_prefix: LogPrefix::parse(&handler.log_prefix)?,
+            dtp: handler.dtp,
+            limits,
+            sessions: Arc::default(),
+            // More password hashes at once than processors only make each of them slower.
+            login_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            pool,
+            homes: Mutex::default(),
+            local_homes: Mutex::default(),
+        }))
+    }
+
+    /// The list of connections, to end them.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Where jobs on a home directory that may block run. One that hangs delays only its own.
+    pub(crate) fn home_lane(&self, home: &Path) -> Lane {
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = homes.get(home) {
+            return lane.clone();
+        }
+        let lane = self.pool.lane(JOBS_PER_HOME);
+        homes.insert(home.to_owned(), lane.clone());
+        lane
+    }
+
+    /// Whether a filesystem made for `home` was local before: making one again does not wait.
+    pub(crate) fn is_local_home(&self, home: &Path) -> bool {
+        self.local_homes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(home)
+    }
+
+    pub(crate) fn note_local_home(&self, home: &Path) {
+        let mut homes = self
+            .local_homes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !homes.contains(home) {
+            homes.insert(home.to_owned());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The list of a server's connections.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ftpdlib_ioloop::Notifier;
+
+/// What connections were told to do; only ever goes up.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Phase {
+    /// Serve.
+    Serving,
+    /// End once no transfer is in progress.
+    Draining,
+    /// End now.
+    Ending,
+}
+
+/// All connections of a server, on whatever loop they run.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    phase: AtomicU8,
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, Notifier>>,
+}
+
+impl Sessions {
+    /// Tells idle clients `421` and ends their sessions; transfers in progress are waited for, then
+    /// their sessions end too.
+    pub fn drain(&self) {
+        self.enter(Phase::Draining);
+    }
+
+    /// Ends every session now, transfers included.
+    pub fn end(&self) {
+        self.enter(Phase::Ending);
+    }
+
+    /// Connections open now.
+    pub fn count(&self) -> usize {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    pub(crate) fn join(&self, notifier: Notifier) -> u64 {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, notifier);
+        id
+    }
+
+    pub(crate) fn leave(&self, id: u64) {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Ending,
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        for notifier in self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+        {
+            notifier.notify();
+        }
+    }
+}

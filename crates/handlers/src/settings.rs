@@ -1,0 +1,209 @@
+//! Settings of the control connection.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_authorizers::{Authorizer, Login};
+use ftpdlib_filesystems::{AbstractedFs, Filesystem, FilesystemError};
+use ftpdlib_proto::{NameEncoding, Zone};
+use ftpdlib_session::SessionConfig;
+
+use crate::log_prefix::LogPrefix;
+use crate::passive_ports::PassivePorts;
+use crate::{DtpHandler, SettingsError};
+
+/// Makes a user's filesystem when the user logs in.
+pub(crate) type FilesystemFactory =
+    Arc<dyn Fn(&Login) -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync>;
+
+/// How FTP clients are served (pyftpdlib: `FTPHandler`).
+///
+/// One value serves any number of connections. Every method sets one setting and has pyftpdlib's
+/// name for it; what they were given is checked when a server is made of it.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::FtpHandler;
+///
+/// let authorizer = DummyAuthorizer::new();
+/// authorizer.add_anonymous(std::env::temp_dir())?;
+/// let handler = FtpHandler::new(authorizer).banner("Hello.").max_login_attempts(2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct FtpHandler {
+    pub(crate) authorizer: Arc<dyn Authorizer>,
+    pub(crate) filesystem: FilesystemFactory,
+    pub(crate) session: SessionConfig,
+    pub(crate) passive_ports: PassivePorts,
+    pub(crate) tcp_no_delay: bool,
+    pub(crate) use_sendfile: bool,
+    pub(crate) log_prefix: String,
+    pub(crate) dtp: DtpHandler,
+}
+
+impl FtpHandler {
+    /// Serves the users of `authorizer`, each jailed in their home directory.
+    pub fn new(authorizer: impl Authorizer + 'static) -> Self {
+        Self {
+            authorizer: Arc::new(authorizer),
+            filesystem: Arc::new(|login| Ok(Arc::new(AbstractedFs::new(&login.home)?))),
+            session: SessionConfig {
+                banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
+                ..SessionConfig::default()
+            },
+            passive_ports: PassivePorts::Any,
+            tcp_no_delay: true,
+            use_sendfile: true,
+            log_prefix: LogPrefix::DEFAULT.to_owned(),
+            dtp: DtpHandler::default(),
+        }
+    }
+
+    /// Sets what makes a user's filesystem at login (pyftpdlib: `abstracted_fs`); by default an
+    /// [`AbstractedFs`] on the user's home directory.
+    ///
+    /// It is called on a thread that may block. An error is the client's reply to `PASS`.
+    pub fn abstracted_fs<F>(mut self, factory: F) -> Self
+    where
+        F: Fn(&Login) -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync + 'static,
+    {
+        self.filesystem = Arc::new(factory);
+        self
+    }
+
+    /// Sets the settings of data connections (pyftpdlib: `dtp_handler`).
+    pub fn dtp_handler(mut self, dtp: impl Into<DtpHandler>) -> Self {
+        self.dtp = dtp.into();
+        self
+    }
+
+    /// Sets the time a client may stay idle between commands; `None` for no limit, 300 seconds by
+    /// default.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.session.timeout = timeout.into();
+        self
+    }
+
+    /// Sets the greeting; several lines become a multi-line reply. `ftpdlib VERSION ready.` by
+    /// default.
+    pub fn banner(mut self, banner: impl Into<String>) -> Self {
+        self.session.banner = banner.into();
+        self
+    }
+
+    /// Sets how many logins may fail before the client is disconnected; 3 by default.
+    pub fn max_login_attempts(mut self, attempts: u32) -> Self {
+        self.session.max_login_attempts = attempts;
+        self
+    }
+
+    /// Sets how long after `PASS` a failed login is answered; 3 seconds by default.
+    pub fn auth_failed_timeout(mut self, timeout: Duration) -> Self {
+        self.session.auth_failed_timeout = timeout;
+        self
+    }
+
+    /// Allows data connections from and to other addresses than the client's (FXP); off by default,
+    /// see RFC 2577.
+    pub fn permit_foreign_addresses(mut self, permit: bool) -> Self {
+        self.session.permit_foreign_addresses = permit;
+        self
+    }
+
+    /// Allows `PORT` and `EPRT` with a port below 1024; off by default.
+    pub fn permit_privileged_ports(mut self, permit: bool) -> Self {
+        self.session.permit_privileged_ports = permit;
+        self
+    }
+
+    /// Sets the address told in replies to `PASV`, for servers behind a NAT; none by default.
+    pub fn masquerade_address(mut self, address: impl Into<Option<Ipv4Addr>>) -> Self {
+        self.session.masquerade_address = address.into();
+        self
+    }
+
+    /// Sets the address told in replies to `PASV` by the local address a client connected to; it
+    /// wins over [`masquerade_address`](Self::masquerade_address).
+    pub fn masquerade_address_map(mut self, map: HashMap<IpAddr, Ipv4Addr>) -> Self {
+        self.session.masquerade_address_map = map;
+        self
+    }
+
+    /// Sets the ports that passive data connections use, tried in random order; the kernel's choice
+    /// by default. When all are taken the client is told `425`.
+    pub fn passive_ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.passive_ports = PassivePorts::of(ports);
+        self
+    }
+
+    /// Shows times in GMT, as RFC 3659 wants it, or in local time; GMT by default.
+    pub fn use_gmt_times(mut self, gmt: bool) -> Self {
+        self.session.zone = if gmt {
+            Zone::Gmt
+        } else {
+            Zone::Local(ftpdlib_sys::local_offset)
+        };
+        self
+    }
+
+    /// Sends replies at once (`TCP_NODELAY`); on by default.
+    pub fn tcp_no_delay(mut self, no_delay: bool) -> Self {
+        self.tcp_no_delay = no_delay;
+        self
+    }
+
+    /// Sends files with sendfile(2) where the system has it; on by default.
+    pub fn use_sendfile(mut self, sendfile: bool) -> Self {
+        self.use_sendfile = sendfile;
+        self
+    }
+
+    /// Sets the encoding of path names on the control connection; UTF-8 by default.
+    pub fn encoding(mut self, encoding: NameEncoding) -> Self {
+        self.session.encoding = encoding;
+        self
+    }
+
+    /// Sets the encoding after `OPTS UTF8 OFF`; windows-1252 by default.
+    pub fn legacy_encoding(mut self, encoding: NameEncoding) -> Self {
+        self.session.legacy_encoding = encoding;
+        self
+    }
+
+    /// Sets what stands before a session's log lines: text with `{remote_ip}`, `{remote_port}` and
+    /// `{username}`.
+    pub fn log_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.log_prefix = prefix.into();
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] naming the first setting that cannot be used.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if self.session.max_login_attempts == 0 {
+            return Err(SettingsError::new(
+                "max_login_attempts",
+                "must be at least 1",
+            ));
+        }
+        if self.passive_ports.is_empty() {
+            return Err(SettingsError::new(
+                "passive_ports",
+                "holds no port between 1 and 65535",
+            ));
+        }
+        if self.session.banner.trim().is_empty() {
+            return Err(SettingsError::new("banner", "is empty"));
+        }
+        LogPrefix::parse(&self.log_prefix)?;
+        self.dtp.check()
+    }
+}
