@@ -1,39 +1,80 @@
 //! Settings of the protocol interpreter.
-use ftpdlib_proto::{FactSet, NameEncoding, Zone};
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use ftpdlib_proto::{FactSet, NameEncoding, Zone};
+
 /// What a session may do; shared by all sessions of a server. Names are pyftpdlib's.
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Duration;
+/// # use ftpdlib_session::SessionConfig;
+/// let config = SessionConfig {
+///     banner: "Welcome.".to_owned(),
+///     timeout: Some(Duration::from_secs(60)),
+///     ..SessionConfig::default()
+/// };
+/// assert_eq!(config.max_login_attempts, 3);
+/// ```
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Greeting.
+    /// Greeting of `220`; may have several lines. Default: `ftpdlib VERSION ready.`
     pub banner: String,
-    /// Idle time before `421`; `None` = never.
+    /// Time without a command before `421`, while nothing is in progress; `None` is never.
+    /// Default: 300 seconds, as RFC 1123 §4.1.3.2 asks for at least.
     pub timeout: Option<Duration>,
-    /// Failed logins before the client is disconnected.
+    /// Failed logins before the client is disconnected; 0 counts as 1. Default: 3.
     pub max_login_attempts: u32,
-    /// A failed login is answered this long after PASS arrived.
+    /// A failed login is answered this long after PASS arrived, whatever it took to check.
+    /// Default: 3 seconds.
     pub auth_failed_timeout: Duration,
-    /// Data connections from and to other addresses than the client's.
+    /// Whether data connections from and to other addresses than the client's are allowed.
+    /// Default: no, against bounce attacks and stolen connections (RFC 2577 §3, §6).
     pub permit_foreign_addresses: bool,
-    /// PORT below 1024.
+    /// Whether PORT and EPRT may name a port below 1024. Default: no (RFC 2577 §3).
     pub permit_privileged_ports: bool,
-    /// Address told in `227` instead of the local one.
+    /// Address told in `227` instead of the local one, for servers behind NAT. Default: none.
     pub masquerade_address: Option<Ipv4Addr>,
-    /// The same per local address.
+    /// The same for some local addresses only; found here, it goes before `masquerade_address`.
     pub masquerade_address_map: HashMap<IpAddr, Ipv4Addr>,
-    /// Times in GMT or local.
+    /// Zone of the times in MDTM. Default: GMT, as RFC 3659 §2.3 wants.
     pub zone: Zone,
-    /// Encoding of names.
+    /// Encoding of names on the control connection. Default: UTF-8 (RFC 2640).
     pub encoding: NameEncoding,
-    /// Encoding after OPTS UTF8 OFF.
+    /// Encoding after `OPTS UTF8 OFF`. Default: Windows-1252.
     pub legacy_encoding: NameEncoding,
-    /// Facts of MLST and MLSD until OPTS MLST changes them.
+    /// Facts of MLST and MLSD until `OPTS MLST` changes them.
     pub facts: FactSet,
-    /// Time for the client to connect to a passive port; `None` = no limit.
+    /// Time for the client to connect to a passive port, from `227` or `229`; `None` is no limit.
+    /// Default: 30 seconds.
     pub passive_timeout: Option<Duration>,
-    /// Time for an active connection to be made.
+    /// Time for the connection to the client's port to stand; `None` is no limit but the system's.
+    /// Default: 30 seconds.
     pub active_timeout: Option<Duration>,
 }
-// Default: pyftpdlib's / cli-and-config.md's values
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
+            timeout: Some(Duration::from_secs(300)),
+            max_login_attempts: 3,
+            auth_failed_timeout: Duration::from_secs(3),
+            permit_foreign_addresses: false,
+            permit_privileged_ports: false,
+            masquerade_address: None,
+            masquerade_address_map: HashMap::new(),
+            zone: Zone::Gmt,
+            encoding: NameEncoding::UTF_8,
+            legacy_encoding: NameEncoding::for_label("windows-1252")
+                .expect("the standard knows windows-1252, and it is stateless"),
+            facts: FactSet::parse(b"type;perm;size;modify;unique;unix.mode;"),
+            passive_timeout: Some(Duration::from_secs(30)),
+            active_timeout: Some(Duration::from_secs(30)),
+        }
+    }
+}

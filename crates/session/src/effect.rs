@@ -1,7 +1,10 @@
 //! What a session wants done.
-use crate::{Job, SessionEvent};
-use ftpdlib_proto::{Reply, TransferType};
+
 use std::net::SocketAddr;
+
+use ftpdlib_proto::{Reply, TransferEnd, TransferType};
+
+use crate::{Job, SessionEvent};
 
 /// Which way the bytes of a transfer go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -11,8 +14,8 @@ pub enum Direction {
     /// From the client: STOR, APPE, STOU.
     Receive,
     /// A listing as the lines of a multi-line reply on the control connection (STAT path); needs no
-    /// data connection. The session queues the first and last line, the driver the lines between,
-    /// each after one blank.
+    /// data connection. The session queues the first line before and the last line after, the driver
+    /// the lines between, each after one blank; nothing once it is told to abort.
     Control,
 }
 
@@ -35,31 +38,36 @@ pub enum Effect<P> {
     Reply(Reply),
     /// Run a job; answered by `handle_job`. At most one at a time; input is not wanted meanwhile.
     Job(Job),
-    /// Open a passive listener (one per session: an older one is replaced, an idle data connection is
-    /// closed); answered by `Listening` or `ListenFailed`.
+    /// Open a passive listener at the local address of the control connection; answered by
+    /// `Listening` or `ListenFailed`. One per session: `CloseData` came before if there was another.
     Listen {
-        /// Whether the control connection's family must be IPv4 for it (PASV) or is free (EPSV).
+        /// Whether for IPv6; never for PASV. An IPv4-mapped control connection counts as IPv4.
         ipv6: bool,
     },
     /// Keep the connection just accepted as the data connection, close the listener.
     AcceptData,
     /// Close the connection just accepted, go on listening.
     RejectData,
-    /// Connect to the client; answered by `Connected` or `ConnectFailed`.
+    /// Connect to the client; answered by `Connected` or `ConnectFailed`, unless `CloseData` comes
+    /// first.
     Connect(SocketAddr),
     /// The data connection stands: move the bytes (`Control`: no data connection needed). Answered by
-    /// exactly one `Ended`.
+    /// exactly one `Ended`, also after `Forget`.
     StartTransfer(Transfer<P>),
-    /// Stop the transfer; `Ended` still comes, with this end unless it was complete already.
-    AbortTransfer(ftpdlib_proto::TransferEnd),
+    /// Stop the transfer; `Ended` still comes, with this end unless it was complete already. At most
+    /// once for a transfer.
+    AbortTransfer(TransferEnd),
     /// An opened file or listing that will not be used: close it (an upload is finished as aborted).
     Discard(P),
-    /// Close listener, pending connect and idle data connection, if any.
+    /// Close listener, pending connect and idle data connection, if any; never for a transfer in
+    /// progress.
     CloseData,
-    /// The user is gone (REIN, USER): forget the login and its filesystem.
+    /// The user is gone (REIN, USER): forget the login and its filesystem. A transfer in progress
+    /// goes on with what it has open.
     Forget,
     /// For logs and observers.
     Event(SessionEvent),
-    /// Close the control connection once all replies are flushed. No effect follows.
+    /// Close the control connection once all replies are flushed, and whatever of the data side is
+    /// still there. No effect follows.
     Close,
 }

@@ -1,7 +1,10 @@
 //! What happens to a session.
-use crate::Refusal;
-use ftpdlib_proto::{TransferEnd, VirtualPath};
+
 use std::net::SocketAddr;
+
+use ftpdlib_proto::{TransferEnd, VirtualPath};
+
+use crate::Refusal;
 
 /// From the control connection.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +59,10 @@ pub enum DataEvent {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AdminEvent {
-    /// The server is stopping: idle sessions get `421` and end; a transfer goes on, then `421`.
+    /// The server is stopping: a session with nothing in progress gets `421` and ends; else that
+    /// comes after the reply to the command, or to the transfer, in progress.
     Drain,
-    /// End now with `421 text`.
+    /// End now with `421 text`; a transfer in progress is aborted.
     Kick(&'static str),
 }
 
@@ -76,7 +80,7 @@ pub enum SessionEvent {
         /// As given.
         username: String,
     },
-    /// QUIT or USER again (pyftpdlib: `on_logout`).
+    /// QUIT, REIN, or USER again (pyftpdlib: `on_logout`); not when the client just goes.
     LoggedOut {
         /// User name.
         username: String,
@@ -86,7 +90,7 @@ pub enum SessionEvent {
         /// Its address.
         peer: SocketAddr,
     },
-    /// A RETR, STOR, APPE, STOU or listing ended (reply already queued).
+    /// A RETR, STOR, APPE, STOU or listing that had begun has ended (reply already queued).
     TransferEnded {
         /// Verb, e.g. `RETR`.
         verb: &'static str,
@@ -96,16 +100,14 @@ pub enum SessionEvent {
         end: TransferEnd,
         /// Bytes on the data connection.
         bytes: u64,
-        /// Since `150`, in microseconds.
+        /// Time since the data connection stood, in microseconds.
         micros: u64,
         /// Whether it came from the client.
         upload: bool,
     },
-    // Renamed, Deleted, DirectoryMade, DirectoryRemoved, ModeChanged, TimeChanged … come with the
-    // observer callbacks that need them; add variants for a command's completion where cheap:
-    /// A command that changes the filesystem succeeded.
+    /// A command that changes the filesystem succeeded (reply already queued).
     Changed {
-        /// Verb, e.g. `DELE`.
+        /// `DELE`, `MKD`, `RMD`, `RNTO`, `MFMT` or `SITE CHMOD`; the same for their X forms.
         verb: &'static str,
         /// The path (for RNTO: the old one).
         path: VirtualPath,

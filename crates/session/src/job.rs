@@ -1,18 +1,39 @@
 //! Blocking work that a session asks for: authorizer and filesystem calls, with the permission each
 //! needs.
-use ftpdlib_proto::{CivilTime, FactSet, Metadata, NameEncoding, Perm, ReplyCode, VirtualPath};
+
 use std::borrow::Cow;
+use std::fmt;
+
+use ftpdlib_proto::{
+    CivilTime, FactSet, Metadata, NameEncoding, Perm, Reply, ReplyCode, VirtualPath,
+};
 
 /// Why a job did not do what was asked, ready for the client: no real path in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
-    /// Reply code.
+    /// Reply code; 4yz or 5yz.
     pub code: ReplyCode,
-    /// Reply text.
+    /// Reply text, one line.
     pub text: Cow<'static, str>,
 }
 
-/// Something to do on a thread that may block.
+impl Refusal {
+    /// What is said of a fault here that is none of the client's business.
+    pub(crate) fn local_error() -> Self {
+        Self {
+            code: ReplyCode::new(451),
+            text: Cow::Borrowed("Requested action aborted: local error."),
+        }
+    }
+
+    /// The reply that tells it.
+    pub(crate) fn into_reply(self) -> Reply {
+        Reply::new(self.code.value(), self.text)
+    }
+}
+
+/// Something to do on a thread that may block. The paths are absolute; a job knows no working
+/// directory.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Permission needed on every path of the action, checked by the job itself.
@@ -45,7 +66,7 @@ pub enum ListFormat {
     Facts(FactSet),
 }
 
-/// The actions. Answers in brackets.
+/// What a job does; in brackets the [`Answer`] it is to give.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Action {
@@ -58,7 +79,7 @@ pub enum Action {
     },
     /// CWD (`Done`).
     ChangeDirectory(VirtualPath),
-    /// Size of a regular file (`Metadata`; links followed).
+    /// SIZE, MDTM (`Metadata`; links followed).
     Stat(VirtualPath),
     /// MLST (`Text`: the fact line `facts; path`, path in disk bytes, without leading blank).
     FactLine {
@@ -124,7 +145,65 @@ pub enum Action {
         encoding: NameEncoding,
     },
 }
-// Debug by hand: hides the password.
+
+/// Shows everything but the password.
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Login { username, .. } => f
+                .debug_struct("Login")
+                .field("username", username)
+                .finish_non_exhaustive(),
+            Self::ChangeDirectory(path) => f.debug_tuple("ChangeDirectory").field(path).finish(),
+            Self::Stat(path) => f.debug_tuple("Stat").field(path).finish(),
+            Self::FactLine { path, facts } => f
+                .debug_struct("FactLine")
+                .field("path", path)
+                .field("facts", facts)
+                .finish(),
+            Self::Exists(path) => f.debug_tuple("Exists").field(path).finish(),
+            Self::Rename { from, to } => f
+                .debug_struct("Rename")
+                .field("from", from)
+                .field("to", to)
+                .finish(),
+            Self::Remove(path) => f.debug_tuple("Remove").field(path).finish(),
+            Self::MakeDirectory(path) => f.debug_tuple("MakeDirectory").field(path).finish(),
+            Self::RemoveDirectory(path) => f.debug_tuple("RemoveDirectory").field(path).finish(),
+            Self::SetMode { path, mode } => f
+                .debug_struct("SetMode")
+                .field("path", path)
+                .field("mode", &format_args!("{mode:o}"))
+                .finish(),
+            Self::SetModified { path, time } => f
+                .debug_struct("SetModified")
+                .field("path", path)
+                .field("time", time)
+                .finish(),
+            Self::OpenRead { path, offset } => f
+                .debug_struct("OpenRead")
+                .field("path", path)
+                .field("offset", offset)
+                .finish(),
+            Self::OpenWrite { path, how } => f
+                .debug_struct("OpenWrite")
+                .field("path", path)
+                .field("how", how)
+                .finish(),
+            Self::OpenList {
+                path,
+                whole,
+                format,
+                ..
+            } => f
+                .debug_struct("OpenList")
+                .field("path", path)
+                .field("whole", whole)
+                .field("format", format)
+                .finish_non_exhaustive(),
+        }
+    }
+}
 
 /// What a successful job found.
 #[derive(Debug)]
@@ -153,15 +232,16 @@ pub enum Answer<P> {
 pub struct LoginFacts {
     /// Name.
     pub username: String,
-    /// Text of 230.
+    /// Text of 230; may have several lines.
     pub msg_login: String,
-    /// Text of 221.
+    /// Text of 221; may have several lines.
     pub msg_quit: String,
     /// First working directory.
     pub start_dir: VirtualPath,
-    /// The user's own encoding.
+    /// The user's own encoding; `None` leaves the one in force.
     pub encoding: Option<NameEncoding>,
 }
 
-/// How a job ended. A failed login is `Err` with 530.
+/// How a job ended. A failed login is `Err` with 530 and the text to tell, which is told only after
+/// [`SessionConfig::auth_failed_timeout`](crate::SessionConfig::auth_failed_timeout).
 pub type JobOutcome<P> = Result<Answer<P>, Refusal>;

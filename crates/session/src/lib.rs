@@ -1,4 +1,65 @@
 //! The FTP server protocol interpreter, without IO.
+//!
+//! A [`Session`] is one client's side of the protocol: lines, answers of jobs, happenings on the
+//! data side and the operator's wishes go in through its `handle_*` methods, [`Effect`]s come out
+//! of [`Session::poll_effect`]. It names no socket, file, thread or clock; every method that needs
+//! the time is given it. What drives it may be a reactor, a thread or a test.
+//!
+//! # The driver's part
+//!
+//! After every call of a `handle_*` method the driver takes all effects and carries them out in
+//! order, then asks [`Session::poll_timeout`] for the next deadline.
+//!
+//! - A line is handed over only while [`Session::wants_input`] says so; what came early waits in
+//!   the driver. [`ControlEvent::Closed`] may come at any time.
+//! - [`Effect::Job`] is answered by one [`Session::handle_job`], also after the client is gone.
+//! - [`Effect::StartTransfer`] is answered by one [`DataEvent::Ended`], also after
+//!   [`Effect::AbortTransfer`].
+//! - [`Effect::Listen`] is answered by [`DataEvent::Listening`] or [`DataEvent::ListenFailed`],
+//!   [`Effect::Connect`] by [`DataEvent::Connected`] or [`DataEvent::ConnectFailed`] unless
+//!   [`Effect::CloseData`] came first.
+//! - Every payload `P` handed over in [`Answer::Opened`] comes back once: in a [`Transfer`] or in
+//!   [`Effect::Discard`].
+//! - After [`Effect::Close`] nothing comes out, whatever goes in.
+//!
+//! An event that answers nothing is ignored, so a driver need not filter late ones.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//! use ftpdlib_session::{ControlEvent, Effect, Session, SessionConfig};
+//!
+//! let now = Instant::now();
+//! let config = Arc::new(SessionConfig::default());
+//! let (peer, local) = ("192.0.2.7:50000".parse()?, "192.0.2.1:21".parse()?);
+//! let mut session: Session<std::fs::File> = Session::new(config, peer, local, now);
+//! session.handle_control(ControlEvent::Line(b"USER alice"), now);
+//!
+//! let mut codes = Vec::new();
+//! while let Some(effect) = session.poll_effect() {
+//!     if let Effect::Reply(reply) = effect {
+//!         codes.push(reply.code().value());
+//!     }
+//! }
+//! assert_eq!(codes, [220, 331]);
+//! # Ok::<(), std::net::AddrParseError>(())
+//! ```
+//!
+//! # Documents
+//!
+//! [RFC 959], [RFC 1123] §4.1, [RFC 2389] (FEAT, OPTS), [RFC 2428] (EPRT, EPSV), [RFC 2577]
+//! (security), [RFC 2640] (UTF-8), [RFC 3659] (SIZE, MDTM, REST, MLSx). Reply texts are pyftpdlib's
+//! where clients do not need others.
+//!
+//! [RFC 959]: https://www.rfc-editor.org/rfc/rfc959
+//! [RFC 1123]: https://www.rfc-editor.org/rfc/rfc1123
+//! [RFC 2389]: https://www.rfc-editor.org/rfc/rfc2389
+//! [RFC 2428]: https://www.rfc-editor.org/rfc/rfc2428
+//! [RFC 2577]: https://www.rfc-editor.org/rfc/rfc2577
+//! [RFC 2640]: https://www.rfc-editor.org/rfc/rfc2640
+//! [RFC 3659]: https://www.rfc-editor.org/rfc/rfc3659
 #![forbid(unsafe_code)]
 
 mod config;

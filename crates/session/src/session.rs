@@ -1,75 +1,227 @@
-//! The interpreter.
-use crate::{AdminEvent, ControlEvent, DataEvent, Effect, JobOutcome, SessionConfig};
-use ftpdlib_proto::{NameEncoding, VirtualPath};
+//! The interpreter: its state, its inputs and its outputs.
+
+mod data_channel;
+mod data_ports;
+mod ending;
+mod files;
+mod gate;
+mod information;
+mod login;
+mod parameters;
+mod pending;
+mod timers;
+mod transfer;
+
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use ftpdlib_proto::{NameEncoding, Perm, Reply, TransferEnd, VirtualPath};
+
+use crate::{
+    Action, AdminEvent, ControlEvent, DataEvent, Effect, Job, JobOutcome, SessionConfig,
+    SessionEvent,
+};
+use data_channel::DataChannel;
+use ending::Ending;
+use login::Login;
+use parameters::Parameters;
+use pending::{Pending, Purpose};
+
 /// One client's protocol state. `P` is an opened file or listing, opaque here.
+///
+/// See the [crate's documentation](crate) for what the driver of a session owes it.
+#[derive(Debug)]
 pub struct Session<P> {
     config: Arc<SessionConfig>,
+    /// The client's end of the control connection.
+    peer: SocketAddr,
+    /// Our end's address; never an IPv4-mapped one.
+    local: IpAddr,
     effects: VecDeque<Effect<P>>,
+    pending: Pending,
+    data: DataChannel<P>,
+    ending: Ending,
+    login: Login,
+    failed_logins: u32,
+    working_directory: VirtualPath,
+    parameters: Parameters,
+    /// What RNFR named, if that was the command just before.
+    rename_from: Option<VirtualPath>,
+    /// When the idle time began.
+    active_at: Instant,
 }
+
 impl<P> Session<P> {
-    /// A session whose greeting is queued. `peer` and `local` are the control connection's ends.
+    /// Makes a session whose greeting is queued.
+    ///
+    /// `peer` and `local` are the ends of the control connection. IPv4-mapped IPv6 addresses count
+    /// as IPv4.
     pub fn new(
         config: Arc<SessionConfig>,
-        _peer: SocketAddr,
-        _local: SocketAddr,
-        _now: Instant,
+        peer: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
     ) -> Self {
-        Self {
-            config,
+        let mut session = Self {
+            peer,
+            local: local.ip().to_canonical(),
             effects: VecDeque::new(),
+            pending: Pending::Nothing,
+            data: DataChannel::Closed,
+            ending: Ending::Open,
+            login: Login::Out,
+            failed_logins: 0,
+            working_directory: VirtualPath::root(),
+            parameters: Parameters::new(&config),
+            rename_from: None,
+            active_at: now,
+            config,
+        };
+        session.reply(Reply::paragraph(220, &session.config.banner));
+        session
+    }
+
+    /// Takes what came on the control connection.
+    ///
+    /// A line that comes while [`wants_input`](Self::wants_input) is false is dropped unanswered.
+    pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
+        match event {
+            ControlEvent::Closed => self.control_lost(),
+            ControlEvent::Line(_) | ControlEvent::LineTooLong if !self.wants_input() => {}
+            ControlEvent::Line(line) => {
+                self.active_at = now;
+                self.take_line(line, now);
+            }
+            ControlEvent::LineTooLong => {
+                self.active_at = now;
+                self.rename_from = None;
+                self.reply(Reply::new(500, "Command too long."));
+            }
         }
+        self.settle();
     }
-    /// Something came on the control connection.
-    pub fn handle_control(&mut self, _event: ControlEvent<'_>, _now: Instant) {
-        todo!()
+
+    /// Takes the outcome of the job asked for last.
+    pub fn handle_job(&mut self, outcome: JobOutcome<P>, now: Instant) {
+        self.active_at = now;
+        self.take_outcome(outcome, now);
+        self.settle();
     }
-    /// A job ended.
-    pub fn handle_job(&mut self, _outcome: JobOutcome<P>, _now: Instant) {
-        todo!()
+
+    /// Takes what happened on the data side.
+    pub fn handle_data_event(&mut self, event: DataEvent, now: Instant) {
+        match event {
+            DataEvent::Listening { port } => self.listening(port, now),
+            DataEvent::ListenFailed(refusal) => self.listen_failed(refusal),
+            DataEvent::Accepted { peer } => self.accepted(peer, now),
+            DataEvent::Connected => self.connected(now),
+            DataEvent::ConnectFailed => self.connect_failed(now),
+            DataEvent::Progress { bytes } => self.progressed(bytes),
+            DataEvent::Ended {
+                end,
+                bytes,
+                refusal,
+            } => self.transfer_ended(end, bytes, refusal, now),
+        }
+        self.settle();
     }
-    /// Something happened on the data side.
-    pub fn handle_data_event(&mut self, _event: DataEvent, _now: Instant) {
-        todo!()
+
+    /// Takes the wish of the operator or of a limit.
+    pub fn handle_admin(&mut self, event: AdminEvent, _now: Instant) {
+        match event {
+            AdminEvent::Drain => self.drain(),
+            AdminEvent::Kick(text) => self.kick(text),
+        }
+        self.settle();
     }
-    /// The operator or a limit speaks.
-    pub fn handle_admin(&mut self, _event: AdminEvent, _now: Instant) {
-        todo!()
+
+    /// Acts on the deadlines that have passed at `now`; coming early does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.take_timeouts(now);
+        self.settle();
     }
-    /// The deadline of `poll_timeout` may have passed.
-    pub fn handle_timeout(&mut self, _now: Instant) {
-        todo!()
-    }
-    /// The next thing to do.
+
+    /// The next thing to do; `None` until something happens.
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        if self.effects.is_empty() {
+            // An idle session owns no queue.
+            self.effects = VecDeque::new();
+        }
+        effect
     }
-    /// Whether the next line may be handed over.
-    pub fn wants_input(&self) -> bool {
-        todo!()
-    }
-    /// When `handle_timeout` is due.
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due; `None` while nothing can time out.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.next_deadline()
     }
-    /// Encoding for replies now.
+
+    /// Whether the next line may be handed over.
+    ///
+    /// False while an answer is owed that must come first: a job, a passive port, the end of an
+    /// aborted transfer or of a listing on the control connection, the delay after a failed login;
+    /// and after QUIT. True during a transfer.
+    pub fn wants_input(&self) -> bool {
+        matches!(self.pending, Pending::Nothing) && self.ending.takes_commands()
+    }
+
+    /// Encoding of names in replies now.
     pub fn encoding(&self) -> NameEncoding {
-        self.config.encoding
+        self.parameters.encoding
     }
+
     /// Who is logged in.
     pub fn username(&self) -> Option<&str> {
-        todo!()
+        self.login.username()
     }
-    /// The working directory.
+
+    /// The working directory; the root before login.
     pub fn working_directory(&self) -> &VirtualPath {
-        todo!()
+        &self.working_directory
     }
-    /// Whether a transfer is in progress or about to be.
+
+    /// Whether a transfer is in progress, or has only its data connection to wait for.
     pub fn is_transferring(&self) -> bool {
-        todo!()
+        self.data.is_occupied() || matches!(self.pending, Pending::StatListing(_))
+    }
+
+    /// Queues a reply, unless the client is not to hear any more.
+    fn reply(&mut self, reply: Reply) {
+        if self.ending.may_reply() {
+            self.effects.push_back(Effect::Reply(reply));
+        }
+    }
+
+    /// Queues an event for logs and observers.
+    fn tell(&mut self, event: SessionEvent) {
+        self.effects.push_back(Effect::Event(event));
+    }
+
+    /// Asks for a job; `purpose` says what to do with its answer.
+    fn ask(&mut self, perm: Option<Perm>, action: Action, purpose: Purpose) {
+        self.pending = Pending::Job(Box::new(purpose));
+        self.effects.push_back(Effect::Job(Job { perm, action }));
+    }
+
+    /// Gives up listener, pending connect and idle data connection. Not for a transfer.
+    fn close_data(&mut self) {
+        if !matches!(self.data, DataChannel::Closed) {
+            self.data = DataChannel::Closed;
+            self.effects.push_back(Effect::CloseData);
+        }
+    }
+
+    /// Stops the transfer in progress, once.
+    fn abort_transfer(&mut self, end: TransferEnd) {
+        let running = match (&mut self.data, &mut self.pending) {
+            (DataChannel::Transferring(running), _) | (_, Pending::StatListing(running)) => running,
+            _ => return,
+        };
+        if !running.stopping {
+            running.stopping = true;
+            self.effects.push_back(Effect::AbortTransfer(end));
+        }
     }
 }

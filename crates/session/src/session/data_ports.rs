@@ -1,0 +1,172 @@
+//! Where the data connection is made: PASV, EPSV, PORT, EPRT (RFC 959 §4.1.2, RFC 2428).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Instant;
+
+use ftpdlib_proto::{EpsvArgument, Reply, format_epsv, format_host_port};
+
+use super::Session;
+use super::data_channel::DataChannel;
+use super::pending::Pending;
+use super::timers::after;
+use crate::{Effect, Refusal};
+
+/// How the client is told the passive port.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PassiveReply {
+    /// PASV: 227 with this address.
+    Address(Ipv4Addr),
+    /// EPSV: 229.
+    PortOnly,
+}
+
+impl<P> Session<P> {
+    /// PASV.
+    pub(super) fn pasv(&mut self) {
+        if self.refuses_data_port("PASV") {
+            return;
+        }
+        let Some(address) = self.passive_address() else {
+            return self.reply(Reply::new(425, "You can't use PASV on IPv6, use EPSV."));
+        };
+        self.listen(PassiveReply::Address(address));
+    }
+
+    /// EPSV.
+    pub(super) fn epsv(&mut self, argument: EpsvArgument) {
+        let ipv4 = self.local.is_ipv4();
+        match argument {
+            EpsvArgument::All => {
+                self.parameters.epsv_all = true;
+                self.reply(Reply::new(200, "EPSV ALL ok."));
+            }
+            EpsvArgument::Ipv4 if !ipv4 => self.refuse_protocol(),
+            EpsvArgument::Ipv6 if ipv4 => self.refuse_protocol(),
+            EpsvArgument::Default | EpsvArgument::Ipv4 | EpsvArgument::Ipv6 => {
+                if !self.refuses_while_transferring() {
+                    self.listen(PassiveReply::PortOnly);
+                }
+            }
+        }
+    }
+
+    /// PORT.
+    pub(super) fn port(&mut self, target: SocketAddrV4) {
+        if !self.refuses_data_port("PORT") {
+            self.set_target(target.into(), "PORT");
+        }
+    }
+
+    /// EPRT.
+    pub(super) fn eprt(&mut self, target: SocketAddr) {
+        if self.refuses_data_port("EPRT") {
+            return;
+        }
+        if target.is_ipv4() != self.local.is_ipv4() {
+            return self.refuse_protocol();
+        }
+        self.set_target(target, "EPRT");
+    }
+
+    /// A passive port is open.
+    pub(super) fn listening(&mut self, port: u16, now: Instant) {
+        let Pending::PassivePort(form) = self.pending else {
+            return;
+        };
+        self.pending = Pending::Nothing;
+        self.data = DataChannel::Listening {
+            deadline: after(now, self.config.passive_timeout),
+            queued: None,
+        };
+        self.reply(match form {
+            PassiveReply::Address(address) => {
+                let host_port = format_host_port(SocketAddrV4::new(address, port));
+                Reply::new(227, format!("Entering Passive Mode ({host_port})."))
+            }
+            // A full stop at the end confuses clients that look for the last bracket.
+            PassiveReply::PortOnly => {
+                let text = format!("Entering Extended Passive Mode {}", format_epsv(port));
+                Reply::new(229, text)
+            }
+        });
+    }
+
+    /// None could be had.
+    pub(super) fn listen_failed(&mut self, refusal: Refusal) {
+        if let Pending::PassivePort(_) = self.pending {
+            self.pending = Pending::Nothing;
+            self.reply(refusal.into_reply());
+        }
+    }
+
+    /// Refuses another transfer or data connection while one is in use.
+    pub(super) fn refuses_while_transferring(&mut self) -> bool {
+        let refuses = self.is_transferring();
+        if refuses {
+            self.reply(Reply::new(425, "A transfer is in progress."));
+        }
+        refuses
+    }
+
+    fn refuses_data_port(&mut self, verb: &str) -> bool {
+        if self.parameters.epsv_all {
+            let text = format!("{verb} not allowed after EPSV ALL.");
+            self.reply(Reply::new(501, text));
+            return true;
+        }
+        self.refuses_while_transferring()
+    }
+
+    fn refuse_protocol(&mut self) {
+        let known = if self.local.is_ipv4() { 1 } else { 2 };
+        let text = format!("Network protocol not supported, use ({known}).");
+        self.reply(Reply::new(522, text));
+    }
+
+    fn listen(&mut self, form: PassiveReply) {
+        self.close_data();
+        self.pending = Pending::PassivePort(form);
+        self.effects.push_back(Effect::Listen {
+            ipv6: self.local.is_ipv6(),
+        });
+    }
+
+    /// Keeps the client's address for the next transfer, unless it may be somebody else's
+    /// (RFC 2577 §3) or a system service's.
+    fn set_target(&mut self, mut target: SocketAddr, verb: &str) {
+        let port = target.port();
+        if port == 0 {
+            let text = format!("{verb} needs a port other than 0.");
+            return self.reply(Reply::new(501, text));
+        }
+        if self.is_foreign(target) {
+            let text = format!("Rejected data connection to foreign address {target}.");
+            return self.reply(Reply::new(501, text));
+        }
+        if port < 1024 && !self.config.permit_privileged_ports {
+            let text = format!("{verb} against the privileged port {port} refused.");
+            return self.reply(Reply::new(501, text));
+        }
+        if let (SocketAddr::V6(target), SocketAddr::V6(peer)) = (&mut target, self.peer)
+            && target.ip() == peer.ip()
+        {
+            // EPRT has no room for the scope of a link-local address.
+            target.set_scope_id(peer.scope_id());
+        }
+        self.close_data();
+        self.data = DataChannel::Target(target);
+        let text = format!("{verb} command successful.");
+        self.reply(Reply::new(200, text));
+    }
+
+    /// The address told in 227; none on IPv6.
+    fn passive_address(&self) -> Option<Ipv4Addr> {
+        let IpAddr::V4(local) = self.local else {
+            return None;
+        };
+        let masquerade = self.config.masquerade_address_map.get(&self.local).copied();
+        masquerade
+            .or(self.config.masquerade_address)
+            .or(Some(local))
+    }
+}

@@ -1,0 +1,150 @@
+//! How a session comes to its end.
+
+use ftpdlib_proto::{Reply, TransferEnd};
+
+use super::Session;
+use super::data_channel::DataChannel;
+use super::pending::Pending;
+use crate::{Effect, SessionEvent};
+
+/// Whether and how the session is about to end.
+///
+/// ```text
+///               QUIT                 all is over: 221
+///   Open ──────────────► Quitting ───────────────────────┐
+///    │ │    drain        ▲           all is over: 421    │
+///    │ └─────────► Draining ─────────────────────────────┤
+///    │                                                   ▼
+///    │ kick inside a 213 ► Kicked ────all is over: 421► Closed
+///    │                                                   ▲
+///    └──────────────────► Silent ────all is over─────────┘
+///      client gone, or told 421
+/// ```
+///
+/// Every state but `Closed` can also turn `Silent`: the client may go, or be kicked, at any time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ending {
+    /// The session goes on.
+    Open,
+    /// QUIT came: a transfer in progress is waited for (RFC 959 §4.1.1).
+    Quitting,
+    /// The server is stopping: what is in progress is waited for, then `421`.
+    Draining,
+    /// Kicked inside a multi-line reply, which is to be ended before the `421` with this text.
+    Kicked(&'static str),
+    /// The client is gone or has had its last reply; only what is still open is waited for.
+    Silent,
+    /// `Close` was queued: nothing more comes.
+    Closed,
+}
+
+impl Ending {
+    /// Whether commands are still answered.
+    pub(super) fn takes_commands(self) -> bool {
+        matches!(self, Self::Open | Self::Draining)
+    }
+
+    /// Whether the client still hears replies.
+    pub(super) fn may_reply(self) -> bool {
+        !matches!(self, Self::Silent | Self::Closed)
+    }
+}
+
+impl<P> Session<P> {
+    /// Ends the session if it is to end and nothing is in progress any more.
+    pub(super) fn settle(&mut self) {
+        if self.is_busy() {
+            return;
+        }
+        match self.ending {
+            Ending::Open | Ending::Closed => return,
+            Ending::Quitting => self.say_goodbye(),
+            Ending::Draining => self.reply(Reply::new(421, "Server is shutting down.")),
+            Ending::Kicked(text) => self.reply(Reply::new(421, text)),
+            Ending::Silent => {}
+        }
+        self.pending = Pending::Nothing;
+        self.close_data();
+        self.effects.push_back(Effect::Close);
+        self.ending = Ending::Closed;
+    }
+
+    /// Ends the session with a last reply, now.
+    pub(super) fn disconnect(&mut self, reply: Reply) {
+        self.reply(reply);
+        self.release(TransferEnd::Shutdown);
+    }
+
+    /// QUIT.
+    pub(super) fn quit(&mut self) {
+        self.ending = Ending::Quitting;
+    }
+
+    /// The control connection ended.
+    pub(super) fn control_lost(&mut self) {
+        self.release(TransferEnd::ControlLost);
+    }
+
+    /// The server is stopping.
+    pub(super) fn drain(&mut self) {
+        if self.ending == Ending::Open {
+            self.ending = Ending::Draining;
+        }
+    }
+
+    /// The session is unwanted. Its last reply waits for nothing but the end of a multi-line one.
+    pub(super) fn kick(&mut self, text: &'static str) {
+        if !self.ending.may_reply() {
+            return;
+        }
+        if matches!(self.pending, Pending::StatListing(_)) {
+            self.ending = Ending::Kicked(text);
+            self.abort_transfer(TransferEnd::Shutdown);
+        } else {
+            self.disconnect(Reply::new(421, text));
+        }
+    }
+
+    /// Lets go of everything that can be let go of at once; the rest is waited for in silence.
+    fn release(&mut self, end: TransferEnd) {
+        if self.ending == Ending::Closed {
+            return;
+        }
+        self.ending = Ending::Silent;
+        self.abort_transfer(end);
+        if let Some(queued) = self.data.take_queued() {
+            self.discard(queued.transfer.payload);
+        }
+        if !matches!(self.data, DataChannel::Transferring(_)) {
+            self.close_data();
+        }
+        if let Pending::PassivePort(_) = self.pending {
+            self.pending = Pending::Nothing;
+            self.effects.push_back(Effect::CloseData);
+        }
+    }
+
+    /// Whether something is in progress that a reply or the end of the session has to wait for.
+    ///
+    /// The delay of a failed login is none of it: a server that stops does not serve penalties.
+    fn is_busy(&self) -> bool {
+        let waits = match self.pending {
+            Pending::Nothing | Pending::LoginDelay(_) => false,
+            Pending::Job(_) | Pending::PassivePort(_) | Pending::StatListing(_) => true,
+            Pending::Abort => true,
+        };
+        waits || self.data.is_occupied()
+    }
+
+    fn say_goodbye(&mut self) {
+        match self.login.take_user() {
+            Some(user) => {
+                self.reply(Reply::paragraph(221, &user.msg_quit));
+                self.tell(SessionEvent::LoggedOut {
+                    username: user.username,
+                });
+            }
+            None => self.reply(Reply::new(221, "Goodbye.")),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MFMT, MLST, SITE CHMOD
+//! (RFC 959 §4.1.3, RFC 3659).
+
+use ftpdlib_proto::{CivilTime, Perm, Reply, TransferType, VirtualPath};
+
+use super::Session;
+use super::pending::Purpose;
+use crate::{Action, SessionEvent};
+
+impl<P> Session<P> {
+    /// PWD.
+    pub(super) fn pwd(&mut self) {
+        let path = self.working_directory.as_bytes();
+        let reply = Reply::quoted(257, path, "is the current directory.");
+        self.reply(reply);
+    }
+
+    /// CWD.
+    pub(super) fn cwd(&mut self, perm: Option<Perm>, name: &[u8]) {
+        if let Some(path) = self.resolve(name) {
+            self.change_directory(perm, path);
+        }
+    }
+
+    /// CDUP: the root is its own parent.
+    pub(super) fn cdup(&mut self, perm: Option<Perm>) {
+        let parent = self.working_directory.parent();
+        self.change_directory(perm, parent.unwrap_or_else(VirtualPath::root));
+    }
+
+    /// MKD.
+    pub(super) fn mkd(&mut self, perm: Option<Perm>, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        if path.is_root() {
+            return self.reply(Reply::new(550, "Directory already exists."));
+        }
+        let reply = Reply::quoted(257, path.as_bytes(), "directory created.");
+        let action = Action::MakeDirectory(path.clone());
+        self.change(perm, action, reply, "MKD", path);
+    }
+
+    /// RMD.
+    pub(super) fn rmd(&mut self, perm: Option<Perm>, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        if path.is_root() {
+            return self.reply(Reply::new(550, "Can't remove root directory."));
+        }
+        let reply = Reply::new(250, "Directory removed.");
+        let action = Action::RemoveDirectory(path.clone());
+        self.change(perm, action, reply, "RMD", path);
+    }
+
+    /// DELE.
+    pub(super) fn dele(&mut self, perm: Option<Perm>, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let reply = Reply::new(250, "File removed.");
+        let action = Action::Remove(path.clone());
+        self.change(perm, action, reply, "DELE", path);
+    }
+
+    /// RNFR.
+    pub(super) fn rnfr(&mut self, perm: Option<Perm>, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        if path.is_root() {
+            return self.reply(Reply::new(550, "Can't rename home directory."));
+        }
+        let action = Action::Exists(path.clone());
+        self.ask(perm, action, Purpose::RenameFrom(path));
+    }
+
+    /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3).
+    pub(super) fn rnto(&mut self, perm: Option<Perm>, from: Option<VirtualPath>, name: &[u8]) {
+        let Some(from) = from else {
+            let text = "Bad sequence of commands: use RNFR first.";
+            return self.reply(Reply::new(503, text));
+        };
+        let Some(to) = self.resolve(name) else {
+            return;
+        };
+        let action = Action::Rename {
+            from: from.clone(),
+            to: to.clone(),
+        };
+        let purpose = Purpose::Change {
+            reply: Reply::new(250, "Renaming ok."),
+            event: SessionEvent::Changed {
+                verb: "RNTO",
+                path: from,
+                to: Some(to),
+            },
+        };
+        self.ask(perm, action, purpose);
+    }
+
+    /// SIZE: bytes on the data connection, which translation makes unknowable (RFC 3659 §4).
+    pub(super) fn size(&mut self, perm: Option<Perm>, name: &[u8]) {
+        if self.parameters.transfer_type == TransferType::Ascii {
+            return self.reply(Reply::new(550, "SIZE not allowed in ASCII mode."));
+        }
+        if let Some(path) = self.resolve(name) {
+            self.ask(perm, Action::Stat(path.clone()), Purpose::Size(path));
+        }
+    }
+
+    /// MDTM.
+    pub(super) fn mdtm(&mut self, perm: Option<Perm>, name: &[u8]) {
+        if let Some(path) = self.resolve(name) {
+            self.ask(perm, Action::Stat(path.clone()), Purpose::Modified(path));
+        }
+    }
+
+    /// MFMT.
+    pub(super) fn mfmt(&mut self, perm: Option<Perm>, time: CivilTime, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let value = time_value(time);
+        let text = [b"Modify=", value.as_bytes(), b"; ", name].concat();
+        let reply = Reply::bytes(213, text);
+        let action = Action::SetModified {
+            path: path.clone(),
+            time,
+        };
+        self.change(perm, action, reply, "MFMT", path);
+    }
+
+    /// MLST.
+    pub(super) fn mlst(&mut self, perm: Option<Perm>, name: Option<&[u8]>) {
+        if let Some(path) = self.resolve(name.unwrap_or_default()) {
+            let facts = self.parameters.facts;
+            let action = Action::FactLine { path, facts };
+            self.ask(perm, action, Purpose::FactLine);
+        }
+    }
+
+    /// SITE CHMOD.
+    pub(super) fn site_chmod(&mut self, perm: Option<Perm>, mode: u32, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let reply = Reply::new(200, "SITE CHMOD successful.");
+        let action = Action::SetMode {
+            path: path.clone(),
+            mode,
+        };
+        self.change(perm, action, reply, "SITE CHMOD", path);
+    }
+
+    /// A name as seen from the working directory; `None` if the client was told that it is none.
+    pub(super) fn resolve(&mut self, name: &[u8]) -> Option<VirtualPath> {
+        match self.working_directory.join(name) {
+            Ok(path) => Some(path),
+            Err(error) => {
+                self.reply(Reply::new(501, format!("Invalid name: {error}.")));
+                None
+            }
+        }
+    }
+
+    fn change_directory(&mut self, perm: Option<Perm>, path: VirtualPath) {
+        let action = Action::ChangeDirectory(path.clone());
+        self.ask(perm, action, Purpose::ChangeDirectory(path));
+    }
+
+    fn change(
+        &mut self,
+        perm: Option<Perm>,
+        action: Action,
+        reply: Reply,
+        verb: &'static str,
+        path: VirtualPath,
+    ) {
+        let event = SessionEvent::Changed {
+            verb,
+            path,
+            to: None,
+        };
+        self.ask(perm, action, Purpose::Change { reply, event });
+    }
+}
+
+/// `YYYYMMDDHHMMSS` (RFC 3659 §2.3).
+pub(super) fn time_value(time: CivilTime) -> String {
+    let mut value = Vec::with_capacity(14);
+    time.format_compact(&mut value);
+    String::from_utf8_lossy(&value).into_owned()
+}

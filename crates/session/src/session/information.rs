@@ -1,0 +1,141 @@
+//! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT (RFC 959 §4.1.3, RFC 2389 §3).
+
+use ftpdlib_proto::{Reply, TransferType, VerbInfo, verbs};
+
+use super::Session;
+use super::data_channel::DataChannel;
+use super::login::Login;
+use super::transfer::Running;
+use crate::Direction;
+
+/// Prefix of the rows of SITE's sub-commands in the table.
+const SITE: &str = "SITE ";
+
+impl<P> Session<P> {
+    /// NOOP.
+    pub(super) fn noop(&mut self) {
+        self.reply(Reply::new(200, "NOOP ok."));
+    }
+
+    /// SYST: the form in which clients expect to read LIST.
+    pub(super) fn syst(&mut self) {
+        self.reply(Reply::new(215, "UNIX Type: L8"));
+    }
+
+    /// CLNT: who asks makes no difference.
+    pub(super) fn clnt(&mut self) {
+        self.reply(Reply::new(200, "Noted."));
+    }
+
+    /// FEAT: what works, and nothing else.
+    pub(super) fn feat(&mut self) {
+        let facts = self.parameters.facts.format_feat();
+        let features = [
+            "CLNT",
+            "EPRT",
+            "EPSV",
+            "MDTM",
+            "MFMT",
+            &format!("MLST {facts}"),
+            "REST STREAM",
+            "SIZE",
+            "TVFS",
+            "UTF8",
+        ];
+        let lines = features.map(|feature| feature.as_bytes().to_vec());
+        self.reply(Reply::multi(211, "Features supported:", lines, "End FEAT."));
+    }
+
+    /// HELP. ncftp reads `HELP SITE` to learn of SITE CHMOD.
+    pub(super) fn help(&mut self, topic: Option<&str>) {
+        match topic {
+            None => self.reply_with_names("The following commands are recognized:", |info| {
+                (!info.name.starts_with(SITE)).then_some(info.name)
+            }),
+            Some(topic) if topic.eq_ignore_ascii_case(SITE.trim_end()) => self.site_help(None),
+            Some(topic) => self.reply_with_help(topic),
+        }
+    }
+
+    /// SITE HELP.
+    pub(super) fn site_help(&mut self, topic: Option<&str>) {
+        match topic {
+            None => self.reply_with_names("The following SITE commands are recognized:", |info| {
+                info.name.strip_prefix(SITE)
+            }),
+            Some(topic) => self.reply_with_help(&format!("{SITE}{topic}")),
+        }
+    }
+
+    /// STAT without a path. No real path, and no address the client does not know.
+    pub(super) fn stat(&mut self) {
+        let transfer_type = match self.parameters.transfer_type {
+            TransferType::Ascii => "ASCII",
+            TransferType::Image => "Binary",
+        };
+        let lines = [
+            format!("Connected to: {}", self.peer),
+            match &self.login {
+                Login::Out => "Waiting for username.".to_owned(),
+                Login::Named(_) => "Waiting for password.".to_owned(),
+                Login::In(user) => format!("Logged in as: {}", user.username),
+            },
+            format!("TYPE: {transfer_type}; STRUcture: File; MODE: Stream"),
+            match self.config.timeout {
+                Some(timeout) => format!("Idle timeout: {} seconds", timeout.as_secs()),
+                None => "Idle timeout: none".to_owned(),
+            },
+            match &self.data {
+                DataChannel::Closed => "Data connection closed.".to_owned(),
+                DataChannel::Listening { .. } => {
+                    "Passive data channel waiting for connection.".to_owned()
+                }
+                DataChannel::Target(_) => "Active data channel not yet connected.".to_owned(),
+                DataChannel::Connecting { .. } => "Active data channel connecting.".to_owned(),
+                DataChannel::Open => "Data connection open.".to_owned(),
+                DataChannel::Transferring(running) => progress(running),
+            },
+        ];
+        let lines = lines.map(String::into_bytes);
+        self.reply(Reply::multi(
+            211,
+            "FTP server status:",
+            lines,
+            "End of status.",
+        ));
+    }
+
+    /// A list of names in columns.
+    fn reply_with_names(
+        &mut self,
+        first: &'static str,
+        name: impl Fn(&'static VerbInfo) -> Option<&'static str>,
+    ) {
+        let mut names: Vec<_> = verbs().iter().filter_map(name).collect();
+        names.sort_unstable();
+        let lines = names.chunks(8).map(|row| {
+            let line: String = row.iter().map(|name| format!("{name:<8}")).collect();
+            line.trim_end().as_bytes().to_vec()
+        });
+        self.reply(Reply::multi(214, first, lines, "Help command successful."));
+    }
+
+    fn reply_with_help(&mut self, topic: &str) {
+        let info = verbs()
+            .iter()
+            .find(|info| info.name.eq_ignore_ascii_case(topic));
+        self.reply(match info {
+            Some(info) => Reply::new(214, info.help),
+            None => Reply::new(501, "Unrecognized command."),
+        });
+    }
+}
+
+/// The transfer in progress, in a line.
+fn progress(running: &Running) -> String {
+    let way = match running.direction {
+        Direction::Send | Direction::Control => "sent",
+        Direction::Receive => "received",
+    };
+    format!("Data connection open: {} bytes {way}.", running.bytes)
+}

@@ -1,0 +1,180 @@
+//! Access control: USER, PASS, ACCT, REIN (RFC 959 §4.1.1).
+
+use std::time::Instant;
+
+use ftpdlib_proto::{Reply, VirtualPath};
+
+use super::Session;
+use super::parameters::Parameters;
+use super::pending::{LoginDelay, Pending, Purpose};
+use crate::{Action, Effect, LoginFacts, Refusal, SessionEvent};
+
+/// How far the login has come.
+///
+/// ```text
+///          USER            PASS accepted
+///   Out ─────────► Named ────────────────► In
+///    ▲               │                     │
+///    └───────────────┘                     │
+///    ▲  PASS refused           REIN, QUIT  │
+///    └─────────────────────────────────────┘   (USER: to Named)
+/// ```
+#[derive(Debug, Default)]
+pub(super) enum Login {
+    /// Nobody.
+    #[default]
+    Out,
+    /// USER was given.
+    Named(String),
+    /// Logged in.
+    In(Box<User>),
+}
+
+/// What is kept of a user.
+#[derive(Debug)]
+pub(super) struct User {
+    /// Name.
+    pub(super) username: String,
+    /// Text of 221.
+    pub(super) msg_quit: String,
+}
+
+impl Login {
+    /// Who is logged in.
+    pub(super) fn username(&self) -> Option<&str> {
+        match self {
+            Self::Out | Self::Named(_) => None,
+            Self::In(user) => Some(&user.username),
+        }
+    }
+
+    /// Ends the login, if there is one.
+    pub(super) fn take_user(&mut self) -> Option<Box<User>> {
+        match std::mem::take(self) {
+            Self::In(user) => Some(user),
+            other @ (Self::Out | Self::Named(_)) => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
+impl<P> Session<P> {
+    /// USER: always 331, so that names cannot be probed.
+    pub(super) fn user(&mut self, name: &str) {
+        let text = if self.flush_account() {
+            "Previous account information was flushed, send password."
+        } else {
+            "Username ok, send password."
+        };
+        self.login = Login::Named(name.to_owned());
+        self.reply(Reply::new(331, text));
+    }
+
+    /// PASS.
+    pub(super) fn pass(&mut self, password: &str, now: Instant) {
+        match std::mem::take(&mut self.login) {
+            Login::Out => self.reply(Reply::new(503, "Login with USER first.")),
+            user @ Login::In(_) => {
+                self.login = user;
+                self.reply(Reply::new(503, "User already authenticated."));
+            }
+            Login::Named(username) => {
+                let action = Action::Login {
+                    username: username.clone(),
+                    password: password.to_owned(),
+                };
+                let arrived = now;
+                self.ask(None, action, Purpose::Login { username, arrived });
+            }
+        }
+    }
+
+    /// ACCT: no account is needed.
+    pub(super) fn acct(&mut self) {
+        self.reply(Reply::new(202, "No account needed."));
+    }
+
+    /// REIN: a transfer in progress goes on (RFC 959 §4.1.1).
+    pub(super) fn rein(&mut self) {
+        self.flush_account();
+        self.login = Login::Out;
+        self.parameters = Parameters::new(&self.config);
+        self.reply(Reply::new(220, "Ready for new user."));
+    }
+
+    /// The job accepted the password.
+    pub(super) fn logged_in(&mut self, facts: LoginFacts) {
+        self.failed_logins = 0;
+        self.working_directory = facts.start_dir;
+        if let Some(encoding) = facts.encoding {
+            self.parameters.encoding = encoding;
+        }
+        self.reply(Reply::paragraph(230, &facts.msg_login));
+        self.tell(SessionEvent::LoggedIn {
+            username: facts.username.clone(),
+        });
+        self.login = Login::In(Box::new(User {
+            username: facts.username,
+            msg_quit: facts.msg_quit,
+        }));
+    }
+
+    /// The job did not. The reply comes a fixed time after PASS, however long the job took, so that
+    /// its duration tells nothing and guessing is slow.
+    pub(super) fn login_failed(
+        &mut self,
+        username: String,
+        arrived: Instant,
+        refusal: Refusal,
+        now: Instant,
+    ) {
+        self.failed_logins += 1;
+        self.tell(SessionEvent::LoginFailed { username });
+        if !self.ending.may_reply() {
+            return;
+        }
+        let disconnect = self.failed_logins >= self.config.max_login_attempts;
+        let reply = if disconnect {
+            Reply::new(530, "Maximum login attempts. Disconnecting.")
+        } else {
+            refusal.into_reply()
+        };
+        let delay = LoginDelay {
+            until: arrived
+                .checked_add(self.config.auth_failed_timeout)
+                .unwrap_or(now),
+            reply,
+            disconnect,
+        };
+        self.pending = Pending::LoginDelay(Box::new(delay));
+        self.take_timeouts(now);
+    }
+
+    /// The delay of a failed login is over.
+    pub(super) fn answer_failed_login(&mut self, delay: LoginDelay) {
+        if delay.disconnect {
+            self.disconnect(delay.reply);
+        } else {
+            self.reply(delay.reply);
+        }
+    }
+
+    /// Forgets the user and what he chose. Says whether there was one.
+    fn flush_account(&mut self) -> bool {
+        let Some(user) = self.login.take_user() else {
+            return false;
+        };
+        if !self.data.is_occupied() {
+            self.close_data();
+        }
+        self.working_directory = VirtualPath::root();
+        self.parameters = Parameters::new(&self.config);
+        self.effects.push_back(Effect::Forget);
+        self.tell(SessionEvent::LoggedOut {
+            username: user.username,
+        });
+        true
+    }
+}

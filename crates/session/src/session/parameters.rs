@@ -1,0 +1,98 @@
+//! Transfer parameters: TYPE, MODE, STRU, REST, ALLO, OPTS (RFC 959 §4.1.2, RFC 3659 §5,
+//! RFC 2389 §4).
+
+use ftpdlib_proto::{FactSet, NameEncoding, Reply, TransferType};
+
+use super::Session;
+use crate::SessionConfig;
+
+/// What the client has chosen.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    /// Encoding of names on the control connection.
+    pub(super) encoding: NameEncoding,
+    /// Facts of MLST and MLSD.
+    pub(super) facts: FactSet,
+    /// TYPE.
+    pub(super) transfer_type: TransferType,
+    /// REST: where the next RETR or STOR begins.
+    pub(super) restart: u64,
+    /// Whether EPSV ALL was given: no other way to a data connection is open any more.
+    pub(super) epsv_all: bool,
+}
+
+impl Parameters {
+    /// Those of a new session.
+    pub(super) fn new(config: &SessionConfig) -> Self {
+        Self {
+            encoding: config.encoding,
+            facts: config.facts,
+            transfer_type: TransferType::Ascii,
+            restart: 0,
+            epsv_all: false,
+        }
+    }
+}
+
+impl<P> Session<P> {
+    /// TYPE.
+    pub(super) fn set_type(&mut self, transfer_type: TransferType) {
+        self.parameters.transfer_type = transfer_type;
+        self.reply(Reply::new(
+            200,
+            match transfer_type {
+                TransferType::Ascii => "Type set to: ASCII.",
+                TransferType::Image => "Type set to: Binary.",
+            },
+        ));
+    }
+
+    /// MODE: only stream mode gets here.
+    pub(super) fn mode(&mut self) {
+        self.reply(Reply::new(200, "Transfer mode set to: S"));
+    }
+
+    /// STRU: only file structure gets here.
+    pub(super) fn stru(&mut self) {
+        self.reply(Reply::new(200, "File transfer structure set to: F."));
+    }
+
+    /// ALLO.
+    pub(super) fn allo(&mut self) {
+        self.reply(Reply::new(202, "No storage allocation necessary."));
+    }
+
+    /// REST.
+    pub(super) fn rest(&mut self, offset: u64) {
+        if offset > 0 && self.parameters.transfer_type == TransferType::Ascii {
+            return self.refuse_ascii_restart();
+        }
+        self.parameters.restart = offset;
+        let text = format!("Restarting at position {offset}.");
+        self.reply(Reply::new(350, text));
+    }
+
+    /// An offset into the file says nothing about translated lines.
+    pub(super) fn refuse_ascii_restart(&mut self) {
+        let text = "Resuming transfers not allowed in ASCII mode.";
+        self.reply(Reply::new(501, text));
+    }
+
+    /// OPTS UTF8. Explorer needs exactly 200 to go on in UTF-8.
+    pub(super) fn opts_utf8(&mut self, on: bool) {
+        let (encoding, text) = if on {
+            (NameEncoding::UTF_8, "UTF8 is on.")
+        } else {
+            (self.config.legacy_encoding, "UTF8 is off.")
+        };
+        self.parameters.encoding = encoding;
+        self.reply(Reply::new(200, text));
+    }
+
+    /// OPTS MLST (RFC 3659 §7.9).
+    pub(super) fn opts_mlst(&mut self, facts: FactSet) {
+        self.parameters.facts = facts;
+        let text = format!("MLST OPTS {}", facts.format_chosen());
+        self.reply(Reply::new(200, text.trim_end().to_owned()));
+    }
+}

@@ -1,0 +1,188 @@
+//! What a session waits for before it wants the next line, and what it does with a job's answer.
+
+use std::time::Instant;
+
+use ftpdlib_proto::{FileKind, Metadata, Reply, VirtualPath};
+
+use super::Session;
+use super::data_ports::PassiveReply;
+use super::transfer::{Opening, Running};
+use crate::{Answer, Effect, JobOutcome, Refusal, SessionEvent};
+
+/// What the session waits for. At most one thing, and replies stay in order because of it.
+#[derive(Debug, Default)]
+pub(super) enum Pending {
+    /// Nothing: the next line is wanted.
+    #[default]
+    Nothing,
+    /// The outcome of a job.
+    Job(Box<Purpose>),
+    /// A passive port, to be told in this form.
+    PassivePort(PassiveReply),
+    /// The time at which a failed login is answered.
+    LoginDelay(Box<LoginDelay>),
+    /// The end of a listing inside a multi-line reply; no other reply may come between.
+    StatListing(Box<Running>),
+    /// The end of the transfer that ABOR stops.
+    Abort,
+}
+
+/// A failed login on its way to its reply.
+#[derive(Debug)]
+pub(super) struct LoginDelay {
+    /// When the reply is due.
+    pub(super) until: Instant,
+    /// The reply.
+    pub(super) reply: Reply,
+    /// Whether it was one failure too many.
+    pub(super) disconnect: bool,
+}
+
+/// What a job is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// PASS.
+    Login {
+        /// As given with USER.
+        username: String,
+        /// When PASS came.
+        arrived: Instant,
+    },
+    /// CWD, CDUP: the new working directory.
+    ChangeDirectory(VirtualPath),
+    /// SIZE of this file.
+    Size(VirtualPath),
+    /// MDTM of this file.
+    Modified(VirtualPath),
+    /// MLST.
+    FactLine,
+    /// RNFR.
+    RenameFrom(VirtualPath),
+    /// A command that changes the filesystem: the reply and the event of success.
+    Change {
+        /// The reply.
+        reply: Reply,
+        /// The event.
+        event: SessionEvent,
+    },
+    /// A transfer command.
+    Transfer(Opening),
+    /// STAT with a path.
+    StatListing,
+}
+
+impl<P> Session<P> {
+    /// Ends the waiting for a job with its outcome.
+    pub(super) fn take_outcome(&mut self, outcome: JobOutcome<P>, now: Instant) {
+        let purpose = match std::mem::take(&mut self.pending) {
+            Pending::Job(purpose) => *purpose,
+            other @ (Pending::Nothing
+            | Pending::PassivePort(_)
+            | Pending::LoginDelay(_)
+            | Pending::StatListing(_)
+            | Pending::Abort) => {
+                self.pending = other;
+                return self.drop_answer(outcome);
+            }
+        };
+        match outcome {
+            Ok(answer) => self.take_answer(purpose, answer, now),
+            Err(refusal) => self.take_refusal(purpose, refusal, now),
+        }
+    }
+
+    fn take_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
+        match (purpose, answer) {
+            (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts),
+            (Purpose::ChangeDirectory(path), Answer::Done) => {
+                let suffix = "is the current directory.";
+                self.reply(Reply::quoted(250, path.as_bytes(), suffix));
+                self.working_directory = path;
+            }
+            (Purpose::Size(path), Answer::Metadata(metadata)) => {
+                self.reply_about_file(&path, &metadata, |metadata| metadata.size.to_string());
+            }
+            (Purpose::Modified(path), Answer::Metadata(metadata)) => {
+                let zone = self.config.zone;
+                self.reply_about_file(&path, &metadata, |metadata| {
+                    super::files::time_value(zone.civil(metadata.modified))
+                });
+            }
+            (Purpose::FactLine, Answer::Text(line)) => {
+                self.reply(Reply::multi(250, "Listing:", [line], "End MLST."));
+            }
+            (Purpose::RenameFrom(path), Answer::Done) => {
+                self.rename_from = Some(path);
+                self.reply(Reply::new(350, "Ready for destination name."));
+            }
+            (Purpose::Change { reply, event }, Answer::Done) => {
+                self.reply(reply);
+                self.tell(event);
+            }
+            (
+                Purpose::Transfer(opening),
+                Answer::Opened {
+                    payload,
+                    size,
+                    path,
+                },
+            ) => self.transfer_opened(opening, payload, size, path, now),
+            (Purpose::StatListing, Answer::Opened { payload, path, .. }) => {
+                self.stat_listing_opened(payload, path, now);
+            }
+            (purpose, answer) => {
+                // The driver answered another question; whatever it was, the client gets a reply.
+                self.drop_answer(Ok(answer));
+                let refusal = Refusal::local_error();
+                self.take_refusal(purpose, refusal, now);
+            }
+        }
+    }
+
+    fn take_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
+        match purpose {
+            Purpose::Login { username, arrived } => {
+                self.login_failed(username, arrived, refusal, now);
+            }
+            Purpose::Transfer(_) => {
+                // A client asks for a new data connection for its next transfer anyway.
+                self.close_data();
+                self.reply(refusal.into_reply());
+            }
+            Purpose::ChangeDirectory(_)
+            | Purpose::Size(_)
+            | Purpose::Modified(_)
+            | Purpose::FactLine
+            | Purpose::RenameFrom(_)
+            | Purpose::Change { .. }
+            | Purpose::StatListing => self.reply(refusal.into_reply()),
+        }
+    }
+
+    /// Answers SIZE or MDTM: both are for regular files (RFC 3659 §3.1, §4.1).
+    fn reply_about_file(
+        &mut self,
+        path: &VirtualPath,
+        metadata: &Metadata,
+        value: impl FnOnce(&Metadata) -> String,
+    ) {
+        self.reply(match metadata.kind {
+            FileKind::File => Reply::new(213, value(metadata)),
+            FileKind::Directory | FileKind::Symlink | FileKind::Other => {
+                Reply::bytes(550, [path.as_bytes(), b" is not retrievable."].concat())
+            }
+        });
+    }
+
+    /// Gives back what nobody asked for.
+    fn drop_answer(&mut self, outcome: JobOutcome<P>) {
+        if let Ok(Answer::Opened { payload, .. }) = outcome {
+            self.discard(payload);
+        }
+    }
+
+    /// Hands an opened file or listing back unused.
+    pub(super) fn discard(&mut self, payload: P) {
+        self.effects.push_back(Effect::Discard(payload));
+    }
+}

@@ -1,0 +1,69 @@
+//! Deadlines. There are at most three at a time, and the driver sees the first.
+
+use std::time::{Duration, Instant};
+
+use ftpdlib_proto::Reply;
+
+use super::Session;
+use super::ending::Ending;
+use super::pending::Pending;
+
+impl<P> Session<P> {
+    /// The first deadline.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [
+            self.idle_deadline(),
+            self.login_deadline(),
+            self.data.deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Acts on every deadline that has passed.
+    pub(super) fn take_timeouts(&mut self, now: Instant) {
+        if is_past(self.login_deadline(), now)
+            && let Pending::LoginDelay(delay) = std::mem::take(&mut self.pending)
+        {
+            self.active_at = now;
+            self.answer_failed_login(*delay);
+        }
+        if is_past(self.data.deadline(), now) {
+            self.data_timed_out(now);
+        }
+        if is_past(self.idle_deadline(), now) {
+            self.disconnect(Reply::new(421, "Control connection timed out."));
+        }
+    }
+
+    /// Counts only while the client has nothing in progress and nothing to wait for.
+    fn idle_deadline(&self) -> Option<Instant> {
+        let idle = matches!(self.pending, Pending::Nothing)
+            && !self.data.is_occupied()
+            && self.ending == Ending::Open;
+        if idle {
+            after(self.active_at, self.config.timeout)
+        } else {
+            None
+        }
+    }
+
+    fn login_deadline(&self) -> Option<Instant> {
+        match &self.pending {
+            Pending::LoginDelay(delay) => Some(delay.until),
+            Pending::Nothing
+            | Pending::Job(_)
+            | Pending::PassivePort(_)
+            | Pending::StatListing(_)
+            | Pending::Abort => None,
+        }
+    }
+}
+
+/// The moment `wait` after `start`; never, if there is no limit or no such moment.
+pub(super) fn after(start: Instant, wait: Option<Duration>) -> Option<Instant> {
+    wait.and_then(|wait| start.checked_add(wait))
+}
+
+fn is_past(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now)
+}

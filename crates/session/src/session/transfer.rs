@@ -1,0 +1,400 @@
+//! Transfers: RETR, STOR, APPE, STOU, LIST, NLST, MLSD, STAT with a path, ABOR (RFC 959 §4.1.3).
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use ftpdlib_proto::{ListArgument, Perm, Reply, TransferEnd, TransferType, Verb, VirtualPath};
+
+use super::Session;
+use super::data_channel::DataChannel;
+use super::pending::{Pending, Purpose};
+use super::timers::after;
+use crate::{Action, Direction, Effect, ListFormat, Refusal, SessionEvent, Transfer, WriteHow};
+
+/// A transfer command whose file or listing is being opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opening {
+    verb: Verb,
+    direction: Direction,
+    transfer_type: TransferType,
+}
+
+/// A transfer that waits for its data connection.
+#[derive(Debug)]
+pub(super) struct Queued<P> {
+    /// What is to run.
+    pub(super) transfer: Transfer<P>,
+    /// Its 150.
+    pub(super) opening: Reply,
+    verb: Verb,
+    path: VirtualPath,
+}
+
+/// A transfer in progress.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Whether it was told to stop.
+    pub(super) stopping: bool,
+    /// Bytes moved, as far as told.
+    pub(super) bytes: u64,
+    /// Which way they move.
+    pub(super) direction: Direction,
+    verb: Verb,
+    path: VirtualPath,
+    since: Instant,
+}
+
+impl<P> Session<P> {
+    /// RETR.
+    pub(super) fn retr(&mut self, name: &[u8]) {
+        let Some(offset) = self.take_restart() else {
+            return;
+        };
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        self.open(
+            Verb::Retr,
+            Direction::Send,
+            Action::OpenRead { path, offset },
+        );
+    }
+
+    /// STOR.
+    pub(super) fn stor(&mut self, name: &[u8]) {
+        let Some(offset) = self.take_restart() else {
+            return;
+        };
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let how = match offset {
+            0 => WriteHow::Replace,
+            offset => WriteHow::At(offset),
+        };
+        let action = Action::OpenWrite { path, how };
+        self.open(Verb::Stor, Direction::Receive, action);
+    }
+
+    /// APPE.
+    pub(super) fn appe(&mut self, name: &[u8]) {
+        if self.refuses_restart("APPE") {
+            return;
+        }
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let how = WriteHow::Append;
+        let action = Action::OpenWrite { path, how };
+        self.open(Verb::Appe, Direction::Receive, action);
+    }
+
+    /// STOU: the name given, or `ftpd`, and a dot begin the name made.
+    pub(super) fn stou(&mut self, name: Option<&[u8]>) {
+        if self.refuses_restart("STOU") {
+            return;
+        }
+        let prefix = [name.unwrap_or(b"ftpd"), b"."].concat();
+        let Some(path) = self.resolve(&prefix) else {
+            return;
+        };
+        let how = WriteHow::Unique;
+        let action = Action::OpenWrite { path, how };
+        self.open(Verb::Stou, Direction::Receive, action);
+    }
+
+    /// LIST, NLST, MLSD.
+    pub(super) fn list(&mut self, verb: Verb, argument: ListArgument<'_>, format: ListFormat) {
+        self.parameters.restart = 0;
+        if let Some(action) = self.listing(argument, format) {
+            self.open(verb, Direction::Send, action);
+        }
+    }
+
+    /// MLSD.
+    pub(super) fn mlsd(&mut self, path: Option<Cow<'_, [u8]>>) {
+        let format = ListFormat::Facts(self.parameters.facts);
+        let argument = ListArgument { path, whole: None };
+        self.list(Verb::Mlsd, argument, format);
+    }
+
+    /// STAT with a path: a listing on the control connection, from which nothing can be told apart
+    /// until it ends.
+    pub(super) fn stat_path(&mut self, argument: ListArgument<'_>) {
+        if self.is_transferring() {
+            return self.reply(Reply::new(450, "A transfer is in progress."));
+        }
+        if let Some(action) = self.listing(argument, ListFormat::Long) {
+            self.ask(Some(Perm::List), action, Purpose::StatListing);
+        }
+    }
+
+    /// ABOR: 426 for the transfer, 226 for itself (RFC 959 §4.1.3); 225 where there was none.
+    pub(super) fn abor(&mut self) {
+        if matches!(self.data, DataChannel::Transferring(_)) {
+            self.pending = Pending::Abort;
+            return self.abort_transfer(TransferEnd::Aborted);
+        }
+        if let Some(queued) = self.data.take_queued() {
+            self.discard(queued.transfer.payload);
+            self.close_data();
+            self.reply(Reply::new(426, "Transfer aborted via ABOR."));
+            return self.reply(Reply::new(226, "ABOR command successful."));
+        }
+        let text = if matches!(self.data, DataChannel::Closed) {
+            "No transfer to abort."
+        } else {
+            "ABOR command successful; data channel closed."
+        };
+        self.close_data();
+        self.reply(Reply::new(225, text));
+    }
+
+    /// The file or listing is open: now for the data connection.
+    pub(super) fn transfer_opened(
+        &mut self,
+        opening: Opening,
+        payload: P,
+        size: Option<u64>,
+        path: VirtualPath,
+        now: Instant,
+    ) {
+        if !self.ending.may_reply() {
+            return self.discard(payload);
+        }
+        let queued = Box::new(Queued {
+            opening: opening.reply(size, &path),
+            transfer: Transfer {
+                payload,
+                direction: opening.direction,
+                transfer_type: opening.transfer_type,
+            },
+            verb: opening.verb,
+            path,
+        });
+        self.data = match std::mem::take(&mut self.data) {
+            DataChannel::Open => {
+                self.reply(queued.opening.clone());
+                self.start_transfer(*queued, now)
+            }
+            DataChannel::Listening {
+                deadline,
+                queued: None,
+            } => {
+                self.reply(queued.opening.clone());
+                let queued = Some(queued);
+                DataChannel::Listening { deadline, queued }
+            }
+            DataChannel::Target(address) => {
+                self.effects.push_back(Effect::Connect(address));
+                let deadline = after(now, self.config.active_timeout);
+                DataChannel::Connecting { deadline, queued }
+            }
+            // It broke, or its time ran out, while the file was being opened.
+            gone @ (DataChannel::Closed
+            | DataChannel::Listening { .. }
+            | DataChannel::Connecting { .. }
+            | DataChannel::Transferring(_)) => {
+                self.discard(queued.transfer.payload);
+                self.reply(Reply::new(425, "Can't open data connection."));
+                gone
+            }
+        };
+    }
+
+    /// The listing of STAT is open.
+    pub(super) fn stat_listing_opened(&mut self, payload: P, path: VirtualPath, now: Instant) {
+        if !self.ending.may_reply() {
+            return self.discard(payload);
+        }
+        self.reply(Reply::new(213, "Status follows:"));
+        let direction = Direction::Control;
+        self.pending = Pending::StatListing(Box::new(Running {
+            stopping: false,
+            bytes: 0,
+            direction,
+            verb: Verb::Stat,
+            path,
+            since: now,
+        }));
+        self.effects.push_back(Effect::StartTransfer(Transfer {
+            payload,
+            direction,
+            transfer_type: TransferType::Image,
+        }));
+    }
+
+    /// Lets a transfer run over the data connection that has just come to stand.
+    pub(super) fn start_transfer(&mut self, queued: Queued<P>, now: Instant) -> DataChannel<P> {
+        let direction = queued.transfer.direction;
+        self.effects
+            .push_back(Effect::StartTransfer(queued.transfer));
+        DataChannel::Transferring(Box::new(Running {
+            stopping: false,
+            bytes: 0,
+            direction,
+            verb: queued.verb,
+            path: queued.path,
+            since: now,
+        }))
+    }
+
+    /// Bytes moved so far.
+    pub(super) fn progressed(&mut self, bytes: u64) {
+        if let DataChannel::Transferring(running) = &mut self.data {
+            running.bytes = bytes;
+        }
+    }
+
+    /// A transfer is over.
+    pub(super) fn transfer_ended(
+        &mut self,
+        end: TransferEnd,
+        bytes: u64,
+        refusal: Option<Refusal>,
+        now: Instant,
+    ) {
+        let running = match std::mem::take(&mut self.data) {
+            DataChannel::Transferring(running) => {
+                self.reply_to_transfer(&end, refusal);
+                running
+            }
+            other => {
+                self.data = other;
+                let Pending::StatListing(running) = std::mem::take(&mut self.pending) else {
+                    return;
+                };
+                self.reply(Reply::new(213, "End of status."));
+                running
+            }
+        };
+        self.active_at = now;
+        self.tell(running.into_event(end, bytes, now));
+    }
+
+    /// The final reply of a transfer, and ABOR's own if that is what ended it.
+    fn reply_to_transfer(&mut self, end: &TransferEnd, refusal: Option<Refusal>) {
+        if !matches!(self.pending, Pending::Abort) {
+            return self.reply(end_reply(end, refusal));
+        }
+        self.pending = Pending::Nothing;
+        self.reply(if *end == TransferEnd::Complete {
+            end_reply(end, refusal)
+        } else {
+            Reply::new(426, "Transfer aborted via ABOR.")
+        });
+        self.reply(Reply::new(226, "ABOR command successful."));
+    }
+
+    /// Opens what a transfer command names, if there is a way for its bytes.
+    fn open(&mut self, verb: Verb, direction: Direction, action: Action) {
+        if self.refuses_while_transferring() {
+            return;
+        }
+        if matches!(self.data, DataChannel::Closed) {
+            return self.reply(Reply::new(425, "Use PASV or PORT first."));
+        }
+        let listing = matches!(action, Action::OpenList { .. });
+        let opening = Opening {
+            verb,
+            direction,
+            transfer_type: if listing {
+                TransferType::Image
+            } else {
+                self.parameters.transfer_type
+            },
+        };
+        self.ask(verb.info().perm, action, Purpose::Transfer(opening));
+    }
+
+    fn listing(&mut self, argument: ListArgument<'_>, format: ListFormat) -> Option<Action> {
+        let path = self.resolve(argument.path.as_deref().unwrap_or_default())?;
+        let whole = match &argument.whole {
+            Some(whole) => Some(self.resolve(whole)?),
+            None => None,
+        };
+        Some(Action::OpenList {
+            path,
+            whole,
+            format,
+            encoding: self.parameters.encoding,
+        })
+    }
+
+    /// Uses the restart offset up; `None` if it was refused.
+    fn take_restart(&mut self) -> Option<u64> {
+        let offset = std::mem::take(&mut self.parameters.restart);
+        if offset > 0 && self.parameters.transfer_type == TransferType::Ascii {
+            self.refuse_ascii_restart();
+            return None;
+        }
+        Some(offset)
+    }
+
+    /// APPE and STOU know where to begin themselves.
+    fn refuses_restart(&mut self, verb: &str) -> bool {
+        let refuses = std::mem::take(&mut self.parameters.restart) > 0;
+        if refuses {
+            let text = format!("Can't {verb} while REST request is pending.");
+            self.reply(Reply::new(450, text));
+        }
+        refuses
+    }
+}
+
+impl Opening {
+    /// The 150 of this transfer.
+    ///
+    /// For RETR it tells the whole size of the file, also after REST: clients that use the number
+    /// take it as the size, not as what is left. Translated to ASCII the size is unknown.
+    fn reply(self, size: Option<u64>, path: &VirtualPath) -> Reply {
+        let name = path.file_name().unwrap_or(b"/");
+        match (self.verb, self.transfer_type) {
+            (Verb::Retr, TransferType::Image) => {
+                let size = size.map_or_else(String::new, |size| format!(" ({size} bytes)"));
+                let text = [
+                    b"Opening BINARY mode data connection for ",
+                    name,
+                    size.as_bytes(),
+                    b".",
+                ];
+                Reply::bytes(150, text.concat())
+            }
+            (Verb::Retr, TransferType::Ascii) => {
+                let text = [b"Opening ASCII mode data connection for ", name, b"."];
+                Reply::bytes(150, text.concat())
+            }
+            (Verb::Stou, _) => Reply::bytes(150, [b"FILE: ", name].concat()),
+            (Verb::Stor | Verb::Appe, _) => Reply::new(150, "Ok to send data."),
+            _ => Reply::new(150, "Here comes the directory listing."),
+        }
+    }
+}
+
+impl Running {
+    fn into_event(self, end: TransferEnd, bytes: u64, now: Instant) -> SessionEvent {
+        let micros = now.saturating_duration_since(self.since).as_micros();
+        SessionEvent::TransferEnded {
+            verb: self.verb.info().name,
+            path: self.path,
+            end,
+            bytes,
+            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+            upload: self.direction == Direction::Receive,
+        }
+    }
+}
+
+/// The reply to a transfer that ended by itself.
+fn end_reply(end: &TransferEnd, refusal: Option<Refusal>) -> Reply {
+    match (end, refusal) {
+        (TransferEnd::Complete | TransferEnd::LocalError, Some(refusal)) => refusal.into_reply(),
+        (TransferEnd::Complete, None) => Reply::new(226, "Transfer complete."),
+        (TransferEnd::LocalError, None) => Refusal::local_error().into_reply(),
+        (TransferEnd::Stalled, _) => {
+            Reply::new(426, "Data connection timed out; transfer aborted.")
+        }
+        (TransferEnd::Shutdown, _) => Reply::new(426, "Server is shutting down; transfer aborted."),
+        _ => Reply::new(426, "Connection closed; transfer aborted."),
+    }
+}
