@@ -281,6 +281,11 @@ impl<'a> Context<'a> {
         self.io_loop.now
     }
 
+    /// Makes a call whose panic does not end this handler.
+    pub(crate) fn guard<T>(&mut self, call: impl FnOnce(&mut Context<'_>) -> T) -> io::Result<T> {
+        self.io_loop.guard(self.owner, call)
+    }
+
     fn register_as<S: Source>(
         &mut self,
         mut io: S,

@@ -208,7 +208,7 @@ impl IoLoop {
     }
 
     /// Makes a call whose panic is its own end only, and an error for us.
-    fn guard<T>(
+    pub(crate) fn guard<T>(
         &mut self,
         owner: HandlerId,
         call: impl FnOnce(&mut Context<'_>) -> T,

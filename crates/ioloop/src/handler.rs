@@ -70,7 +70,8 @@ pub trait Handler: 'static {
     ///
     /// Called once per turn as long as that holds: until an operation through
     /// [`Context::try_io`] says [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest is
-    /// changed. So a handler may stop early, to leave the loop to others, and is called again.
+    /// changed. So a handler may stop early, to leave the loop to others, and is called again. The
+    /// end of a stream never blocks: who keeps such a source has to lose interest in reading it.
     ///
     /// # Errors
     ///

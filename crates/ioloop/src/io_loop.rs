@@ -60,7 +60,7 @@ impl IoLoop {
         Self::with_scratch_size(256 * 1024)
     }
 
-    /// Makes a loop whose scratch buffer, [`Context::take_scratch`], has `bytes` bytes.
+    /// Makes a loop whose scratch buffer, [`Context::take_scratch`], has `bytes` bytes, but at least one.
     ///
     /// The buffer is made when it is first used. Larger ones save system calls with bulk data.
     ///
@@ -80,7 +80,7 @@ impl IoLoop {
             inbox: Inbox::default(),
             now: Instant::now(),
             scratch: None,
-            scratch_size: bytes,
+            scratch_size: bytes.max(1),
             closing: false,
         })
     }
@@ -202,7 +202,7 @@ impl IoLoop {
         for id in ids {
             self.retire(id);
         }
-        self.timers = Timers::new();
+        self.timers.clear();
         self.closing = false;
     }
 

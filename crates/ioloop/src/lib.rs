@@ -1,6 +1,114 @@
-//! todo
+//! A small reactor on [mio]: handlers, sticky readiness, timers, and threads for what blocks.
+//!
+//! An [`IoLoop`] runs [`Handler`]s on one thread. A handler owns its sockets, as many as it likes,
+//! and is called when one of them is ready, when one of its timers expires, and when another thread
+//! notifies it. Nothing is shared between handlers, so nothing is locked.
+//!
+//! Ready-made handlers are [`Acceptor`], [`Connector`] and [`AsyncChat`]. What would block the loop
+//! runs on a [`Lane`] of a [`Pool`], as a [`Task`] if its result matters.
+//!
+//! # Readiness
+//!
+//! The system tells once when a source becomes ready. The loop remembers that until an operation
+//! says [`WouldBlock`](std::io::ErrorKind::WouldBlock), and calls the handler once per turn as long as
+//! the source is ready for something the handler is [interested](Interest) in. It follows that
+//!
+//! - a handler may do as much or as little per call as is fair to others: what it leaves, it is
+//!   called for again, after everyone else;
+//! - losing interest is how to pause and regaining it how to go on, and neither costs a system call
+//!   nor loses an event;
+//! - all operations that move bytes have to go through [`Context::try_io`], or the methods made of
+//!   it, since the loop learns from their outcome.
+//!
+//! # A worked example
+//!
+//! A service that tells every peer the time since it was started, once per second until the peer
+//! goes. Its handler has one source and one timer:
+//!
+//! ```
+//! use std::io;
+//! use std::time::{Duration, Instant};
+//!
+//! use ftpdlib_ioloop::{
+//!     Acceptor, Context, Flow, Handler, Interest, IoLoop, Ready, Socket, SourceId, TimerId,
+//! };
+//! use mio::net::TcpStream;
+//!
+//! struct Clock {
+//!     accepted: Option<TcpStream>,
+//!     socket: Option<Socket<TcpStream>>,
+//!     since: Instant,
+//! }
+//!
+//! impl Clock {
+//!     fn tell(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+//!         let Some(socket) = &self.socket else { return Ok(Flow::Close) };
+//!         let text = format!("{} s\n", (cx.now() - self.since).as_secs());
+//!         cx.start_timer_after(Duration::from_secs(1));
+//!         match cx.write(socket, text.as_bytes()) {
+//!             // A peer that does not read misses some.
+//!             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Flow::Continue),
+//!             outcome => outcome.map(|_| Flow::Continue),
+//!         }
+//!     }
+//! }
+//!
+//! impl Handler for Clock {
+//!     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+//!         if let Some(stream) = self.accepted.take() {
+//!             self.socket = Some(cx.register(stream, Interest::HANGUP)?);
+//!         }
+//!         self.tell(cx).map(drop)
+//!     }
+//!
+//!     fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+//!         self.tell(cx)
+//!     }
+//!
+//!     // Interested in nothing but the peer's end.
+//!     fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+//!         Ok(Flow::Close)
+//!     }
+//! }
+//!
+//! let listener = Acceptor::bind("127.0.0.1:0".parse().unwrap(), 100)?;
+//! # let addr = listener.local_addr()?;
+//! let since = Instant::now();
+//!
+//! let mut io_loop = IoLoop::new()?;
+//! io_loop.add(Box::new(Acceptor::new(listener, move |stream, peer, cx| {
+//!     let clock = Clock { accepted: Some(stream), socket: None, since };
+//!     if let Err(error) = cx.add(Box::new(clock)) {
+//!         eprintln!("{peer}: {error}");
+//!     }
+//! })))?;
+//! # let handle = io_loop.handle();
+//! # let client = std::thread::spawn(move || {
+//! #     let mut first = [0; 4];
+//! #     io::Read::read_exact(&mut std::net::TcpStream::connect(addr).unwrap(), &mut first).unwrap();
+//! #     handle.stop();
+//! #     first
+//! # });
+//! io_loop.run()?;
+//! # assert_eq!(&client.join().unwrap(), b"0 s\n");
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
+//! # Other threads
+//!
+//! Everything of a loop stays on its thread but three: a [`LoopHandle`] stops the loop or sends it
+//! work, a [`Notifier`] wakes one handler, and a [`Lane`] runs jobs. A turn in which none was used
+//! takes no lock.
+//!
+//! # Panics
+//!
+//! A handler that panics is logged, closed and dropped; the loop goes on for the others.
 #![forbid(unsafe_code)]
 
+mod acceptor;
+mod channel;
+mod chat;
+mod connector;
 mod context;
 mod dispatch;
 mod handler;
@@ -14,10 +122,16 @@ mod sources;
 mod task;
 mod timers;
 
+pub use acceptor::Acceptor;
+pub use channel::{Channel, Producer};
+pub use chat::{AsyncChat, ChatHandler};
+pub use connector::Connector;
 pub use context::Context;
 pub use handler::{Flow, Handler, HandlerId};
 pub use interest::{Direction, Interest, Ready};
 pub use io_loop::IoLoop;
+/// The sockets this crate's signatures name.
+pub use mio;
 pub use notify::{LoopHandle, Notifier};
 pub use pool::{Lane, Pool};
 pub use socket::Socket;

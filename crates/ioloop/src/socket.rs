@@ -1,5 +1,11 @@
 //! A registered source and its place in the loop.
 
+use std::{io, mem};
+
+use mio::event::Source;
+
+use crate::context::Context;
+use crate::interest::Interest;
 use crate::sources::{Slot, SourceId};
 
 /// An I/O object of mio that is registered with a loop, for both directions and for life.
@@ -31,5 +37,29 @@ impl<S> Socket<S> {
     /// The I/O object, for what neither reads nor writes: addresses, options, shutdown.
     pub const fn get_ref(&self) -> &S {
         &self.io
+    }
+}
+
+/// An I/O object on its way to the loop: a handler is made with one, and registers it when started.
+pub(crate) enum Berth<S> {
+    Outside(S),
+    Inside(Socket<S>),
+    /// The system refused it.
+    Gone,
+}
+
+impl<S: Source> Berth<S> {
+    pub(crate) fn register(&mut self, cx: &mut Context<'_>, interest: Interest) -> io::Result<()> {
+        if let Self::Outside(io) = mem::replace(self, Self::Gone) {
+            *self = Self::Inside(cx.register(io, interest)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn socket(&self) -> Option<&Socket<S>> {
+        match self {
+            Self::Inside(socket) => Some(socket),
+            Self::Outside(_) | Self::Gone => None,
+        }
     }
 }

@@ -86,6 +86,13 @@ impl<T> Timers<T> {
         self.move_to(id, next)
     }
 
+    /// Disarms all.
+    pub(crate) fn clear(&mut self) {
+        while let Some(node) = self.heap.pop() {
+            self.slots.remove(node.key);
+        }
+    }
+
     pub(crate) fn get_mut(&mut self, id: TimerId) -> Option<&mut T> {
         self.slots.get_mut(id.0).map(|slot| &mut slot.value)
     }

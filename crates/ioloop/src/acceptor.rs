@@ -1,0 +1,151 @@
+//! Takes in the clients of a listener.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+use crate::context::Context;
+use crate::handler::{Flow, Handler};
+use crate::interest::{Interest, Ready};
+use crate::socket::Berth;
+use crate::sources::SourceId;
+use crate::timers::TimerId;
+
+/// A handler that accepts clients, and calls back with each.
+///
+/// When the system has no descriptors or memory left for another client, it stops accepting for a
+/// moment, says so in the log once, and tries again until there is room: clients wait in the
+/// listener's queue meanwhile. A panic of the callback costs that client only. To end it, [remove](Context::remove) it; the listener closes then.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::{Ipv4Addr, TcpStream};
+///
+/// use ftpdlib_ioloop::{Acceptor, IoLoop};
+///
+/// let listener = Acceptor::bind((Ipv4Addr::LOCALHOST, 0).into(), 100)?;
+/// let addr = listener.local_addr()?;
+///
+/// let mut io_loop = IoLoop::new()?;
+/// io_loop.add(Box::new(Acceptor::new(listener, |stream, peer, cx| {
+///     assert_eq!(stream.peer_addr().ok(), Some(peer));
+///     cx.stop();
+/// })))?;
+///
+/// let client = TcpStream::connect(addr)?;
+/// io_loop.run()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Acceptor {
+    listener: Berth<TcpListener>,
+    on_accept: OnAccept,
+    /// Since the queue was last empty, a client could not be taken in, and the log says so.
+    short: bool,
+}
+
+impl Acceptor {
+    /// Accepts the clients of `listener`. `on_accept` gets the connection and the peer's address; it
+    /// usually [adds](Context::add) a handler, and drops the stream to refuse the client.
+    pub fn new(
+        listener: TcpListener,
+        on_accept: impl FnMut(TcpStream, SocketAddr, &mut Context<'_>) + 'static,
+    ) -> Self {
+        Self {
+            listener: Berth::Outside(listener),
+            on_accept: Box::new(on_accept),
+            short: false,
+        }
+    }
+
+    /// Makes a listener for [`new`](Self::new), with a queue of `backlog` clients.
+    ///
+    /// An address that a former program's connections still hold may be used again at once, one
+    /// that another listener has may not. The unspecified IPv6 address takes in IPv4 clients too,
+    /// where the system can do that.
+    ///
+    /// # Errors
+    ///
+    /// That of the system, mostly [`AddrInUse`](io::ErrorKind::AddrInUse).
+    pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+        let domain = Domain::for_address(addr);
+        let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        // Elsewhere this option takes an address from a listener that has it.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(!addr.ip().is_unspecified())?;
+        }
+        socket.bind(&SockAddr::from(addr))?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        socket.set_nonblocking(true)?;
+        Ok(TcpListener::from_std(socket.into()))
+    }
+}
+
+impl Handler for Acceptor {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.listener.register(cx, Interest::READ)
+    }
+
+    fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let Some(listener) = self.listener.socket() else {
+            return Ok(Flow::Close);
+        };
+        for _ in 0..CLIENTS_PER_TURN {
+            match cx.accept(listener) {
+                Ok((stream, peer)) => {
+                    // Logged if it panics, which is no reason to turn away the others.
+                    let _ = cx.guard(|cx| (self.on_accept)(stream, peer, cx));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.short = false;
+                    break;
+                }
+                Err(error) if is_of_one_client(&error) => {
+                    log::debug!("a client left before it was accepted: {error}");
+                }
+                Err(error) => {
+                    if !self.short {
+                        log::warn!("cannot accept clients for now: {error}");
+                    }
+                    self.short = true;
+                    cx.set_interest(source, Interest::NONE);
+                    cx.start_timer_after(RETRY_DELAY);
+                    break;
+                }
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if let Some(listener) = self.listener.socket() {
+            cx.set_interest(listener.id(), Interest::READ);
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+type OnAccept = Box<dyn FnMut(TcpStream, SocketAddr, &mut Context<'_>)>;
+
+/// Whether an error of accepting is the end of that client only, which is out of the queue then.
+/// Any other might come again at once, for ever.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
+
+/// So that a flood of clients does not starve those that are in.
+const CLIENTS_PER_TURN: usize = 64;
+
+/// How long to wait for descriptors or memory.
+const RETRY_DELAY: Duration = Duration::from_millis(100);

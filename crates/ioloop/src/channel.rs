@@ -1,0 +1,208 @@
+//! A byte stream cut into pieces on the way in, and queued on the way out.
+
+use std::collections::VecDeque;
+use std::{io, mem};
+
+use mio::net::TcpStream;
+
+use crate::context::Context;
+use crate::interest::Interest;
+use crate::socket::Socket;
+
+/// Gives bytes to send when there is room for them.
+pub trait Producer: 'static {
+    /// Appends the next chunk to `chunk`, which is empty; leaves it so at the end.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from going on; it ends the chat.
+    fn more(&mut self, chunk: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// The peer of a chat, as its [`ChatHandler`](crate::ChatHandler) sees it.
+pub struct Channel {
+    output: VecDeque<Output>,
+    /// How much of the first buffer of `output` is sent.
+    sent: usize,
+    /// How much of the buffers in `output` is not.
+    unsent: usize,
+    input: Vec<u8>,
+    /// How much of `input` is known to hold no terminator, nor the beginning of one.
+    searched: usize,
+    /// Empty: the input is not cut.
+    terminator: Vec<u8>,
+    max_piece: usize,
+    high_water: usize,
+    closing: bool,
+}
+
+impl Channel {
+    /// Queues bytes for the peer.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.unsent += bytes.len();
+        match self.output.back_mut() {
+            Some(Output::Bytes(last)) if last.len() < BUFFER_SIZE => last.extend_from_slice(bytes),
+            _ => self.output.push_back(Output::Bytes(bytes.to_vec())),
+        }
+    }
+
+    /// Queues whatever `producer` gives, asked for when all before it is sent.
+    pub fn push_producer(&mut self, producer: impl Producer) {
+        self.output.push_back(Output::Producer(Box::new(producer)));
+    }
+
+    /// Takes no more input, and closes when all output is sent.
+    pub const fn close_when_done(&mut self) {
+        self.closing = true;
+    }
+
+    /// Cuts the input at another terminator, from the next piece on. With an empty one the bytes are
+    /// handed over as they come.
+    pub fn set_terminator(&mut self, terminator: &[u8]) {
+        self.terminator = terminator.to_vec();
+        self.searched = 0;
+    }
+
+    /// How many bytes are queued and not sent; what a producer has yet to give does not count.
+    pub const fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    pub(crate) fn new() -> Self {
+        Self {
+            output: VecDeque::new(),
+            sent: 0,
+            unsent: 0,
+            input: Vec::new(),
+            searched: 0,
+            terminator: Vec::new(),
+            max_piece: 64 * 1024,
+            high_water: 256 * 1024,
+            closing: false,
+        }
+    }
+
+    pub(crate) const fn set_max_piece(&mut self, bytes: usize) {
+        self.max_piece = bytes;
+    }
+
+    pub(crate) const fn set_high_water(&mut self, bytes: usize) {
+        self.high_water = bytes;
+    }
+
+    /// Takes in what was read, and hands over the pieces that are complete.
+    pub(crate) fn feed(
+        &mut self,
+        bytes: &[u8],
+        mut deliver: impl FnMut(&[u8], &mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if self.input.is_empty() && self.terminator.is_empty() && !self.closing {
+            return deliver(bytes, self);
+        }
+        let mut input = mem::take(&mut self.input);
+        input.extend_from_slice(bytes);
+        let mut start = 0;
+        while !self.closing
+            && let Some((length, after)) = self.next_piece(&input[start..])?
+        {
+            let piece = &input[start..start + length];
+            start += after;
+            self.searched = 0;
+            deliver(piece, self)?;
+        }
+        if start < input.len() && !self.closing {
+            input.drain(..start);
+            self.input = input;
+        }
+        Ok(())
+    }
+
+    /// Sends what the peer takes, within bounds.
+    pub(crate) fn flush(
+        &mut self,
+        socket: &Socket<TcpStream>,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        let mut budget = BYTES_PER_TURN;
+        while budget > 0 {
+            match self.output.front_mut() {
+                Some(Output::Bytes(bytes)) if self.sent == bytes.len() => {
+                    self.output.pop_front();
+                    self.sent = 0;
+                }
+                Some(Output::Bytes(bytes)) => match cx.write(socket, &bytes[self.sent..]) {
+                    Ok(count) => {
+                        self.sent += count;
+                        self.unsent -= count;
+                        budget = budget.saturating_sub(count);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                },
+                Some(Output::Producer(producer)) => {
+                    let mut chunk = Vec::new();
+                    producer.more(&mut chunk)?;
+                    if chunk.is_empty() {
+                        self.output.pop_front();
+                    } else {
+                        self.unsent += chunk.len();
+                        self.output.push_front(Output::Bytes(chunk));
+                    }
+                }
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the chat is over: nothing more is wanted, and all is sent.
+    pub(crate) fn is_done(&self) -> bool {
+        self.closing && self.output.is_empty()
+    }
+
+    /// What to wait for. A peer that does not take its output is not asked for more input.
+    pub(crate) fn interest(&self) -> Interest {
+        let mut interest = Interest::NONE;
+        if !self.closing && self.unsent <= self.high_water {
+            interest |= Interest::READ;
+        }
+        if !self.output.is_empty() {
+            interest |= Interest::WRITE;
+        }
+        interest
+    }
+
+    /// The length of the first piece, and where the next one begins.
+    fn next_piece(&mut self, input: &[u8]) -> io::Result<Option<(usize, usize)>> {
+        let size = self.terminator.len();
+        if size == 0 {
+            return Ok((!input.is_empty()).then_some((input.len(), input.len())));
+        }
+        let mut windows = input[self.searched..].windows(size);
+        let found = windows.position(|bytes| bytes == self.terminator);
+        let length = match found {
+            Some(position) => self.searched + position,
+            // The last bytes may begin one.
+            None => self.searched.max((input.len() + 1).saturating_sub(size)),
+        };
+        if length > self.max_piece {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "too long without a terminator",
+            ));
+        }
+        self.searched = length;
+        Ok(found.map(|_| (length, length + size)))
+    }
+}
+
+enum Output {
+    Bytes(Vec<u8>),
+    Producer(Box<dyn Producer>),
+}
+
+/// Small pushes are gathered up to this.
+const BUFFER_SIZE: usize = 16 * 1024;
+
+/// How much is written before others have their turn.
+const BYTES_PER_TURN: usize = 256 * 1024;

@@ -1,0 +1,200 @@
+//! A handler for one peer of a byte stream.
+
+use std::io;
+
+use mio::net::TcpStream;
+
+use crate::channel::Channel;
+use crate::context::Context;
+use crate::handler::{Flow, Handler};
+use crate::interest::{Interest, Ready};
+use crate::socket::Berth;
+use crate::sources::SourceId;
+
+/// What a peer is told and answered by; runs within an [`AsyncChat`].
+pub trait ChatHandler: 'static {
+    /// The first call, when the peer's handler is started.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the chat.
+    fn connected(&mut self, channel: &mut Channel, cx: &mut Context<'_>) -> io::Result<()> {
+        let _ = (channel, cx);
+        Ok(())
+    }
+
+    /// Serves a piece of input, without its terminator.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the chat.
+    fn received(
+        &mut self,
+        piece: &[u8],
+        channel: &mut Channel,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()>;
+
+    /// Follows [`Notifier::notify`](crate::Notifier::notify); see [`Handler::notified`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the chat.
+    fn notified(&mut self, channel: &mut Channel, cx: &mut Context<'_>) -> io::Result<()> {
+        let _ = (channel, cx);
+        Ok(())
+    }
+
+    /// The last call; see [`Handler::closed`].
+    fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
+        let _ = (error, cx);
+    }
+}
+
+/// A handler for one peer: cuts its input into pieces, sends what is queued for it as it takes it,
+/// and stops reading from a peer that does not take its output.
+///
+/// When the peer ends its side, the rest of the output is sent and the chat closed; an incomplete
+/// last piece is dropped.
+///
+/// # Examples
+///
+/// Answers each line with its length; see the crate's `examples` for more.
+///
+/// ```
+/// use std::io::{self, Read, Write};
+///
+/// use ftpdlib_ioloop::{Acceptor, AsyncChat, Channel, ChatHandler, Context, IoLoop};
+///
+/// struct Lengths;
+///
+/// impl ChatHandler for Lengths {
+///     fn received(&mut self, line: &[u8], peer: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
+///         peer.push(format!("{}\n", line.len()).as_bytes());
+///         Ok(())
+///     }
+///
+///     fn closed(&mut self, _: Option<io::Error>, cx: &mut Context<'_>) {
+///         cx.stop();
+///     }
+/// }
+///
+/// let listener = Acceptor::bind("127.0.0.1:0".parse().unwrap(), 100)?;
+/// let addr = listener.local_addr()?;
+/// let mut io_loop = IoLoop::new()?;
+/// io_loop.add(Box::new(Acceptor::new(listener, |stream, _, cx| {
+///     let chat = AsyncChat::new(stream, Lengths).terminator(b"\n");
+///     cx.add(Box::new(chat)).unwrap();
+/// })))?;
+///
+/// let client = std::thread::spawn(move || {
+///     let mut stream = std::net::TcpStream::connect(addr)?;
+///     stream.write_all(b"one\nthree\n")?;
+///     stream.shutdown(std::net::Shutdown::Write)?;
+///     io::read_to_string(stream)
+/// });
+/// io_loop.run()?;
+/// assert_eq!(client.join().unwrap()?, "3\n5\n");
+/// # Ok::<(), io::Error>(())
+/// ```
+pub struct AsyncChat<H> {
+    stream: Berth<TcpStream>,
+    channel: Channel,
+    handler: H,
+}
+
+impl<H: ChatHandler> AsyncChat<H> {
+    /// Makes a chat with the peer of a connected stream.
+    pub fn new(stream: TcpStream, handler: H) -> Self {
+        Self {
+            stream: Berth::Outside(stream),
+            channel: Channel::new(),
+            handler,
+        }
+    }
+
+    /// Cuts the input after each `terminator`. The default is an empty one, which cuts nowhere.
+    #[must_use]
+    pub fn terminator(mut self, terminator: &[u8]) -> Self {
+        self.channel.set_terminator(terminator);
+        self
+    }
+
+    /// Bounds the bytes of a piece that a terminator ends; the chat ends with
+    /// [`InvalidData`](io::ErrorKind::InvalidData) when the peer sends more. The default is 64 KiB.
+    #[must_use]
+    pub const fn max_piece(mut self, bytes: usize) -> Self {
+        self.channel.set_max_piece(bytes);
+        self
+    }
+
+    /// Stops reading while more than this many bytes are queued for the peer. The default is
+    /// 256 KiB.
+    #[must_use]
+    pub const fn high_water(mut self, bytes: usize) -> Self {
+        self.channel.set_high_water(bytes);
+        self
+    }
+
+    /// Reads once, and hands over what came.
+    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(socket) = self.stream.socket() else {
+            return Ok(());
+        };
+        let mut scratch = cx.take_scratch();
+        let outcome = match cx.read(socket, &mut scratch) {
+            Ok(0) => {
+                self.channel.close_when_done();
+                Ok(())
+            }
+            Ok(count) => self.channel.feed(&scratch[..count], |piece, channel| {
+                self.handler.received(piece, channel, cx)
+            }),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        };
+        cx.return_scratch(scratch);
+        outcome
+    }
+
+    /// Sends what it can, and waits for what is left to do.
+    fn settle(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let Some(socket) = self.stream.socket() else {
+            return Ok(Flow::Close);
+        };
+        self.channel.flush(socket, cx)?;
+        cx.set_interest(socket.id(), self.channel.interest());
+        Ok(if self.channel.is_done() {
+            Flow::Close
+        } else {
+            Flow::Continue
+        })
+    }
+}
+
+impl<H: ChatHandler> Handler for AsyncChat<H> {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.stream.register(cx, Interest::NONE)?;
+        self.handler.connected(&mut self.channel, cx)?;
+        if self.settle(cx)? == Flow::Close {
+            cx.remove(cx.id());
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if ready.readable() {
+            self.read(cx)?;
+        }
+        self.settle(cx)
+    }
+
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        self.handler.notified(&mut self.channel, cx)?;
+        self.settle(cx)
+    }
+
+    fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
+        self.handler.closed(error, cx);
+    }
+}

@@ -1,0 +1,206 @@
+//! Connects to a peer without waiting.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use std::{io, mem};
+
+use mio::net::TcpStream;
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+use crate::context::Context;
+use crate::handler::{Flow, Handler};
+use crate::interest::{Interest, Ready};
+use crate::socket::Socket;
+use crate::sources::SourceId;
+use crate::timers::TimerId;
+
+/// A handler that makes one connection, calls back with it, and goes.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::TcpListener;
+/// use std::time::Duration;
+///
+/// use ftpdlib_ioloop::{Connector, IoLoop};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let addr = listener.local_addr()?;
+///
+/// let mut io_loop = IoLoop::new()?;
+/// let connector = Connector::new(addr, move |outcome, _cx| {
+///     assert_eq!(outcome.unwrap().peer_addr().ok(), Some(addr));
+/// });
+/// io_loop.add(Box::new(connector.timeout(Duration::from_secs(30))))?;
+/// io_loop.run()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Connector {
+    remote: SocketAddr,
+    local: Option<SocketAddr>,
+    timeout: Option<Duration>,
+    attempt: Attempt,
+    on_end: Option<OnEnd>,
+}
+
+impl Connector {
+    /// Connects to `remote`, then calls `on_end`, once, with the stream or with why there is none:
+    /// [`TimedOut`](io::ErrorKind::TimedOut) if the [`timeout`](Self::timeout) has passed,
+    /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) if the connector was
+    /// [removed](Context::remove), or that of the system. Never within the call that adds the
+    /// connector.
+    ///
+    /// The connector goes after the call, with all that is registered in it: `on_end` has to
+    /// [add](Context::add) a handler for the stream.
+    pub fn new(
+        remote: SocketAddr,
+        on_end: impl FnOnce(io::Result<TcpStream>, &mut Context<'_>) + 'static,
+    ) -> Self {
+        Self {
+            remote,
+            local: None,
+            timeout: None,
+            attempt: Attempt::Idle,
+            on_end: Some(Box::new(on_end)),
+        }
+    }
+
+    /// Connects from this address; port 0 stands for any. The default is the system's choice.
+    #[must_use]
+    pub const fn local(mut self, local: SocketAddr) -> Self {
+        self.local = Some(local);
+        self
+    }
+
+    /// Gives up after this time. The default is the system's, which is minutes.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Begins to connect, for a handler that owns the stream from the beginning: it
+    /// [registers](Context::register_connecting) the stream with interest in writing and, when it is
+    /// ready, asks [how it ended](Context::finish_connect).
+    ///
+    /// # Errors
+    ///
+    /// What the system knows at once: the local address cannot be used, or there is no way to
+    /// `remote`.
+    pub fn open(remote: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpStream> {
+        let domain = Domain::for_address(remote);
+        let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        if let Some(local) = local {
+            // A fixed port is used again and again, for other peers; see `Acceptor::bind`.
+            #[cfg(unix)]
+            socket.set_reuse_address(local.port() != 0)?;
+            socket.bind(&SockAddr::from(local))?;
+        }
+        match socket.connect(&SockAddr::from(remote)) {
+            Err(error) if !is_in_progress(&error) => Err(error),
+            _ => Ok(TcpStream::from_std(socket.into())),
+        }
+    }
+
+    fn begin(&self, cx: &mut Context<'_>) -> io::Result<Socket<TcpStream>> {
+        let stream = Self::open(self.remote, self.local)?;
+        cx.register_connecting(stream, Interest::WRITE)
+    }
+}
+
+impl Handler for Connector {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.attempt = match self.begin(cx) {
+            Ok(socket) => {
+                if let Some(timeout) = self.timeout {
+                    cx.start_timer_after(timeout);
+                }
+                Attempt::Pending(socket)
+            }
+            Err(error) => {
+                cx.start_timer_after(Duration::ZERO);
+                Attempt::Failed(error)
+            }
+        };
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        match mem::replace(&mut self.attempt, Attempt::Idle) {
+            Attempt::Pending(socket) => match cx.finish_connect(&socket) {
+                Ok(()) => {
+                    self.attempt = Attempt::Done(cx.detach(socket)?);
+                    Ok(Flow::Close)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.attempt = Attempt::Pending(socket);
+                    Ok(Flow::Continue)
+                }
+                Err(error) => Err(error),
+            },
+            other @ (Attempt::Idle | Attempt::Failed(_) | Attempt::Done(_)) => {
+                self.attempt = other;
+                Ok(Flow::Continue)
+            }
+        }
+    }
+
+    fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
+        match mem::replace(&mut self.attempt, Attempt::Idle) {
+            Attempt::Failed(error) => Err(error),
+            Attempt::Idle | Attempt::Pending(_) | Attempt::Done(_) => {
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        }
+    }
+
+    fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
+        let outcome = match (mem::replace(&mut self.attempt, Attempt::Idle), error) {
+            (_, Some(error)) => Err(error),
+            (Attempt::Done(stream), None) => Ok(stream),
+            (Attempt::Idle | Attempt::Pending(_) | Attempt::Failed(_), None) => {
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }
+        };
+        if let Some(on_end) = self.on_end.take() {
+            on_end(outcome, cx);
+        }
+    }
+}
+
+type OnEnd = Box<dyn FnOnce(io::Result<TcpStream>, &mut Context<'_>)>;
+
+/// ```text
+/// Idle --start--> Pending --ready--> Done
+///   |                |
+///   |                +--timeout, error--> Idle
+///   +--start--> Failed --timer--> Idle
+/// ```
+enum Attempt {
+    /// Not begun, or ended with an error that is being reported.
+    Idle,
+    /// On its way.
+    Pending(Socket<TcpStream>),
+    /// Failed while the connector was added; reported in the next turn.
+    Failed(io::Error),
+    /// Connected.
+    Done(TcpStream),
+}
+
+/// Whether an attempt that does not wait has begun. That an interrupted one has is all the same.
+fn is_in_progress(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted
+}
+
+/// `EINPROGRESS`, which the standard library does not name yet.
+const IN_PROGRESS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+    115
+} else if cfg!(windows) {
+    // There it is `WSAEWOULDBLOCK` that says so.
+    10_035
+} else if cfg!(any(target_os = "illumos", target_os = "solaris")) {
+    150
+} else {
+    36
+};
