@@ -1,36 +1,134 @@
 //! Why a filesystem operation failed.
+
 use std::borrow::Cow;
 use std::io;
 
-/// What kind of failure it was; decides the reply code.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "skeleton")]
+use ftpdlib_proto::{PathError, ReplyCode};
+use ftpdlib_sys::errno;
+
+/// What kind of failure it was; decides the reply code and, unless there is a better one, the text.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// Nothing has that name, or a directory on the way is missing.
     NotFound,
+    /// The system refuses it to the user the server runs as.
     PermissionDenied,
+    /// Something has that name already.
     AlreadyExists,
+    /// A directory is needed, or something on the way is none.
     NotADirectory,
+    /// A directory where a file is needed.
     IsADirectory,
+    /// A directory to be removed or replaced holds something.
     DirectoryNotEmpty,
     /// A FIFO, socket or device where a regular file is needed.
     NotARegularFile,
-    /// The path leaves the home directory.
+    /// The path leaves the home directory by a link.
     OutsideHome,
-    /// Restart offset past the end of the file.
+    /// The restart offset is past the end of the file.
     OffsetPastEnd,
-    /// 552
+    /// The disk or a quota is full, or the file would be larger than it may be.
     StorageFull,
+    /// The disk is mounted for reading only.
     ReadOnly,
+    /// A name or a whole path is longer than it may be, or holds what no name may hold.
     NameTooLong,
+    /// Links lead to links without end.
     TooManyLinks,
+    /// A rename from one disk to another.
     CrossDevice,
+    /// The system uses it: a mount point, a program that runs.
     Busy,
+    /// This filesystem has no such operation.
     NotSupported,
+    /// Anything else: an argument that makes no sense, a disk that fails.
     Other,
 }
 
-/// A failure (pyftpdlib: `FilesystemError`). What the client is told never holds a real path.
+impl ErrorKind {
+    /// What the client is told unless the failure brings its own words.
+    fn message(self) -> &'static str {
+        match self {
+            Self::NotFound => "No such file or directory.",
+            Self::PermissionDenied => "Permission denied.",
+            Self::AlreadyExists => "File exists.",
+            Self::NotADirectory => "Not a directory.",
+            Self::IsADirectory => "Is a directory.",
+            Self::DirectoryNotEmpty => "Directory not empty.",
+            Self::NotARegularFile => "Not a regular file.",
+            Self::OutsideHome => "Path is outside the user's root directory.",
+            Self::OffsetPastEnd => "Restart offset is past the end of the file.",
+            Self::StorageFull => "No space left on device.",
+            Self::ReadOnly => "Read-only file system.",
+            Self::NameTooLong => "File name too long.",
+            Self::TooManyLinks => "Too many levels of symbolic links.",
+            Self::CrossDevice => "Cannot move to another device.",
+            Self::Busy => "Device or resource busy.",
+            Self::NotSupported => "Operation not supported.",
+            Self::Other => "Input/output error.",
+        }
+    }
+
+    fn of(error: &io::Error) -> Self {
+        if let Some(number) = error.raw_os_error() {
+            return Self::of_errno(number);
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied,
+            io::ErrorKind::AlreadyExists => Self::AlreadyExists,
+            io::ErrorKind::NotADirectory => Self::NotADirectory,
+            io::ErrorKind::IsADirectory => Self::IsADirectory,
+            io::ErrorKind::DirectoryNotEmpty => Self::DirectoryNotEmpty,
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => Self::StorageFull,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            io::ErrorKind::InvalidFilename => Self::NameTooLong,
+            io::ErrorKind::CrossesDevices => Self::CrossDevice,
+            io::ErrorKind::ResourceBusy | io::ErrorKind::ExecutableFileBusy => Self::Busy,
+            io::ErrorKind::Unsupported => Self::NotSupported,
+            _ => Self::Other,
+        }
+    }
+
+    fn of_errno(number: i32) -> Self {
+        match number {
+            errno::ENOENT => Self::NotFound,
+            errno::EACCES | errno::EPERM => Self::PermissionDenied,
+            errno::EEXIST => Self::AlreadyExists,
+            errno::ENOTDIR => Self::NotADirectory,
+            errno::EISDIR => Self::IsADirectory,
+            errno::ENOTEMPTY => Self::DirectoryNotEmpty,
+            errno::ENXIO | errno::ENODEV => Self::NotARegularFile,
+            errno::ENOSPC | errno::EDQUOT | errno::EFBIG => Self::StorageFull,
+            errno::EROFS => Self::ReadOnly,
+            errno::ENAMETOOLONG => Self::NameTooLong,
+            errno::ELOOP => Self::TooManyLinks,
+            errno::EXDEV => Self::CrossDevice,
+            errno::EBUSY | errno::ETXTBSY => Self::Busy,
+            errno::ENOSYS | errno::EOPNOTSUPP => Self::NotSupported,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A failure (pyftpdlib: `FilesystemError`, `OSError`).
+///
+/// Its text is made for the client: an English sentence that never holds a real path. What the
+/// system said is its [`source`](std::error::Error::source), for the log.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_filesystems::{ErrorKind, FilesystemError};
+///
+/// let error = FilesystemError::new(ErrorKind::PermissionDenied, "Not on Sundays.");
+/// assert_eq!(error.reply_code().value(), 550);
+/// assert_eq!(error.to_string(), "Not on Sundays.");
+/// assert_eq!(FilesystemError::from(ErrorKind::StorageFull).reply_code().value(), 552);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct FilesystemError {
@@ -39,19 +137,113 @@ pub struct FilesystemError {
     #[source]
     source: Option<io::Error>,
 }
+
 impl FilesystemError {
-    /// With a message of its own for the client (pyftpdlib: `raise FilesystemError("...")`).
-    pub fn new(_kind: ErrorKind, _message: impl Into<Cow<'static, str>>) -> Self {
-        todo!()
+    /// A failure with words of its own for the client (pyftpdlib: `raise FilesystemError("…")`).
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
-    /// The kind.
+
+    /// What kind of failure it was.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
-    /// The reply code that reports it: 552 for a full disk or quota, 553 for a name that is not
-    /// allowed, 554 for an offset past the end, 504/550 as fits, 550 else.
-    pub fn reply_code(&self) -> ftpdlib_proto::ReplyCode {
-        todo!()
+
+    /// The reply code that reports it (RFC 959 §4.2.2): 552 for a full disk or quota, 553 for a
+    /// name that is not allowed, 554 for a restart offset past the end (RFC 3659 §5.4), 550 for the
+    /// rest, an operation that this filesystem lacks included: the command is there, it is this
+    /// file that cannot have it.
+    pub fn reply_code(&self) -> ReplyCode {
+        ReplyCode::new(match self.kind {
+            ErrorKind::StorageFull => 552,
+            ErrorKind::NameTooLong => 553,
+            ErrorKind::OffsetPastEnd => 554,
+            ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::AlreadyExists
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::DirectoryNotEmpty
+            | ErrorKind::NotARegularFile
+            | ErrorKind::OutsideHome
+            | ErrorKind::ReadOnly
+            | ErrorKind::TooManyLinks
+            | ErrorKind::CrossDevice
+            | ErrorKind::Busy
+            | ErrorKind::NotSupported
+            | ErrorKind::Other => 550,
+        })
     }
 }
-// also: From<ErrorKind>, From<io::Error> (kind from errno, fixed text per kind, source kept)
+
+impl From<ErrorKind> for FilesystemError {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind, kind.message())
+    }
+}
+
+/// The kind follows from the error number, the text from the kind; the error itself is kept as the
+/// source.
+impl From<io::Error> for FilesystemError {
+    fn from(error: io::Error) -> Self {
+        let kind = ErrorKind::of(&error);
+        let message = match (kind, error.kind()) {
+            (ErrorKind::Other, io::ErrorKind::InvalidInput) => "Invalid argument.",
+            _ => kind.message(),
+        };
+        Self {
+            kind,
+            message: message.into(),
+            source: Some(error),
+        }
+    }
+}
+
+impl From<PathError> for FilesystemError {
+    fn from(error: PathError) -> Self {
+        match error {
+            PathError::TooLong => ErrorKind::NameTooLong.into(),
+            _ => Self::new(ErrorKind::NameTooLong, "Invalid file name."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: io::Error, kind: ErrorKind, code: u16, message: &str) {
+        let error = FilesystemError::from(error);
+        assert_eq!(error.kind(), kind);
+        assert_eq!(error.reply_code().value(), code);
+        assert_eq!(error.to_string(), message);
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn error_numbers_have_a_kind_a_code_and_a_text() {
+        let os = io::Error::from_raw_os_error;
+        check(os(errno::ENOENT), ErrorKind::NotFound, 550, "No such file or directory.");
+        check(os(errno::EEXIST), ErrorKind::AlreadyExists, 550, "File exists.");
+        check(os(errno::ENOSPC), ErrorKind::StorageFull, 552, "No space left on device.");
+        check(os(errno::EDQUOT), ErrorKind::StorageFull, 552, "No space left on device.");
+        check(os(errno::ENAMETOOLONG), ErrorKind::NameTooLong, 553, "File name too long.");
+        check(os(errno::EINVAL), ErrorKind::Other, 550, "Invalid argument.");
+        check(os(5), ErrorKind::Other, 550, "Input/output error.");
+    }
+
+    #[test]
+    fn errors_without_a_number_count_too() {
+        let plain = io::ErrorKind::NotFound.into();
+        check(plain, ErrorKind::NotFound, 550, "No such file or directory.");
+        let own = io::Error::new(io::ErrorKind::StorageFull, "/real/path is full");
+        check(own, ErrorKind::StorageFull, 552, "No space left on device.");
+    }
+}

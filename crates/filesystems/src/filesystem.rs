@@ -1,9 +1,11 @@
 //! The trait every filesystem implements.
-use crate::FilesystemError;
-use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
+
 use std::borrow::Cow;
-use std::io;
-use std::os::fd::BorrowedFd;
+
+use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
+
+use crate::error::{ErrorKind, FilesystemError};
+use crate::transfer_file::{Listing, ReadFile, WriteFile};
 
 /// How [`Filesystem::open_write`] treats what is there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,110 +14,190 @@ pub enum WriteMode {
     Replace,
     /// APPE: created or continued at its end.
     Append,
-    /// REST then STOR: an existing file written from this byte on (not truncated first); refused past
-    /// its end.
+    /// REST then STOR: an existing file written from this byte on (not truncated first); refused
+    /// past its end.
     At(u64),
-    /// STOU: a new file in the directory given, its name made from `prefix`.
+    /// STOU: a new file, its name made from the last component of the path given.
     Unique,
 }
 
-/// Files as a client sees them. All methods may block; all paths are absolute and normalised.
-/// The session owns the working directory.
+/// Files as a client sees them. All methods may block; all paths are absolute and normalised, since
+/// the session owns the working directory.
+///
+/// Implementors must have the five that open or look; the rest answers
+/// [`NotSupported`](ErrorKind::NotSupported) or something harmless unless it is given. A wrapper
+/// that forgets to hand on a defaulted method falls back to that default.
+///
+/// An `Arc` or a `Box` of a filesystem is one, too.
 pub trait Filesystem: Send + Sync {
-    /// Opens a regular file for reading, positioned at `offset` (refused past its end).
+    /// Opens a regular file for reading, positioned at `offset` (RETR).
+    ///
+    /// # Errors
+    ///
+    /// [`IsADirectory`](ErrorKind::IsADirectory) and
+    /// [`NotARegularFile`](ErrorKind::NotARegularFile) for what cannot be sent,
+    /// [`OffsetPastEnd`](ErrorKind::OffsetPastEnd) for an offset greater than the size.
     fn open_read(
         &self,
         path: &VirtualPath,
         offset: u64,
     ) -> Result<Box<dyn ReadFile>, FilesystemError>;
-    /// Opens a file for writing. For `Unique`, `path` is the directory joined with the prefix.
+
+    /// Opens a regular file for writing (STOR, APPE, STOU).
+    ///
+    /// For [`WriteMode::Unique`], `path` is the directory joined with the start of the name.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_read`](Self::open_read); also [`StorageFull`](ErrorKind::StorageFull) and
+    /// [`ReadOnly`](ErrorKind::ReadOnly).
     fn open_write(
         &self,
         path: &VirtualPath,
         mode: WriteMode,
     ) -> Result<Box<dyn WriteFile>, FilesystemError>;
-    /// Opens a directory for listing.
+
+    /// Opens a directory for listing (LIST, NLST, MLSD).
+    ///
+    /// # Errors
+    ///
+    /// [`NotADirectory`](ErrorKind::NotADirectory) for a file.
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError>;
+
     /// Facts of what `path` leads to, links followed inside the home.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound), also for a link that leads nowhere;
+    /// [`OutsideHome`](ErrorKind::OutsideHome) for one that leaves.
     fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError>;
-    /// Facts of `path` itself.
+
+    /// Facts of `path` itself: of a link, the link.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound).
     fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError>;
-    /// Checks that `path` is a directory that may be entered (`chdir`). Default: `stat`.
-    fn change_dir(&self, _path: &VirtualPath) -> Result<(), FilesystemError> {
-        todo!()
+
+    /// Checks that `path` is a directory that may be entered (CWD).
+    ///
+    /// The default asks [`stat`](Self::stat) whether it is a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`NotADirectory`](ErrorKind::NotADirectory); those of [`stat`](Self::stat).
+    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        match self.stat(path)?.kind {
+            FileKind::Directory => Ok(()),
+            FileKind::File | FileKind::Symlink | FileKind::Other => {
+                Err(ErrorKind::NotADirectory.into())
+            }
+        }
     }
-    // mkdir, rmdir, remove, rename(from, to), set_mode(path, u32), set_modified(path, i64),
-    // readlink(path) -> Vec<u8>: each with a default that answers NotSupported.
+
+    /// Makes a directory (MKD).
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists); by default
+    /// [`NotSupported`](ErrorKind::NotSupported).
+    fn mkdir(&self, _path: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Removes an empty directory (RMD).
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty);
+    /// [`NotADirectory`](ErrorKind::NotADirectory), also for a link to one; by default
+    /// [`NotSupported`](ErrorKind::NotSupported).
+    fn rmdir(&self, _path: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Removes a file (DELE); of a link, the link.
+    ///
+    /// # Errors
+    ///
+    /// [`IsADirectory`](ErrorKind::IsADirectory); by default
+    /// [`NotSupported`](ErrorKind::NotSupported).
+    fn remove(&self, _path: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Renames `from` to `to` (RNFR, RNTO), neither of them followed if it is a link. A file takes
+    /// the place of a file, a directory that of an empty directory.
+    ///
+    /// # Errors
+    ///
+    /// [`IsADirectory`](ErrorKind::IsADirectory), [`NotADirectory`](ErrorKind::NotADirectory) and
+    /// [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) for anything else in the place of `to`;
+    /// by default [`NotSupported`](ErrorKind::NotSupported).
+    fn rename(&self, _from: &VirtualPath, _to: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Sets the permission bits (`0o7777` mask) of what `path` leads to (SITE CHMOD).
+    ///
+    /// # Errors
+    ///
+    /// By default [`NotSupported`](ErrorKind::NotSupported).
+    fn set_mode(&self, _path: &VirtualPath, _mode: u32) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Sets the modification time of what `path` leads to, in seconds since 1970 UTC (MFMT).
+    ///
+    /// # Errors
+    ///
+    /// By default [`NotSupported`](ErrorKind::NotSupported).
+    fn set_modified(&self, _path: &VirtualPath, _modified: i64) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Target of a link as a client may see it, in disk bytes: inside the home only, absolute ones
+    /// as virtual paths.
+    ///
+    /// # Errors
+    ///
+    /// [`OutsideHome`](ErrorKind::OutsideHome) for a target that would tell of what lies outside;
+    /// by default [`NotSupported`](ErrorKind::NotSupported).
+    fn readlink(&self, _path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
 
     /// `path` with every link resolved, inside the home, as a virtual path; a last component that
-    /// does not exist is kept. Permission overrides are looked up by it. Default: `path` itself.
+    /// does not exist is kept. Permission overrides are looked up by it.
+    ///
+    /// By default `path` itself, which is right where there are no links.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) when a directory on the way is missing,
+    /// [`OutsideHome`](ErrorKind::OutsideHome) when a link leaves.
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         Ok(path.clone())
     }
-    /// Where a session starts. `/` by default.
+
+    /// Where a session starts: `/` by default.
     fn start_dir(&self) -> VirtualPath {
         VirtualPath::root()
     }
-    /// Owner shown in LIST.
+
+    /// Owner shown in LIST: `owner` by default, so that no system name is told.
     fn user_name(&self, _uid: u32) -> Cow<'_, str> {
         Cow::Borrowed("owner")
     }
-    /// Group shown in LIST.
+
+    /// Group shown in LIST: `group` by default.
     fn group_name(&self, _gid: u32) -> Cow<'_, str> {
         Cow::Borrowed("group")
     }
+
     /// Whether every call answers from this machine without waiting (local disk or memory), so that
-    /// a driver may call it on its event loop. `false` by default.
+    /// a driver may call it on its event loop; `false` by default.
     fn is_local(&self) -> bool {
         false
     }
-}
-
-/// A file open for reading, positioned.
-pub trait ReadFile: Send {
-    /// Reads on; `Ok(0)` is the end.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Size of the whole file when it was opened, in bytes.
-    fn size(&self) -> Option<u64>;
-    /// The open file, if local and regular: then sendfile may be used from `offset()` on.
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-    /// Position of the next read.
-    fn offset(&self) -> u64;
-}
-
-/// A file open for writing.
-pub trait WriteFile: Send {
-    /// Writes on; may be short.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
-    /// The last call: the transfer ended as `end` says. The final reply waits for it.
-    fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError>;
-    /// The open file, if local and regular: then it may be written to directly, at its position.
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-    /// The name that `WriteMode::Unique` chose.
-    fn path(&self) -> &VirtualPath;
-}
-
-/// One name of a directory.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Disk bytes, never `.` or `..`.
-    pub name: Vec<u8>,
-    /// Metadata (of the entry itself, links not followed) where it cost nothing more.
-    pub metadata: Option<Metadata>,
-}
-
-/// An open directory.
-pub trait Listing: Send {
-    /// Appends up to `max` entries to `out`, in directory order; `false` when none are left.
-    fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError>;
-    /// `lstat` of an entry.
-    fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
-    /// `stat` of an entry, links followed inside the home.
-    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
-    /// Target of a link entry, disk bytes.
-    fn readlink(&self, name: &[u8]) -> Result<Vec<u8>, FilesystemError>;
 }

@@ -1,8 +1,30 @@
 //! Virtual filesystems: the trait, the jail, and one in memory.
+//!
+//! A [`Filesystem`] is all that a session sees of files. It is given absolute [`VirtualPath`]s only
+//! and may block. [`AbstractedFs`] shows a directory of the disk and nothing beside it;
+//! [`UnixFilesystem`] shows the whole disk; [`MemoryFs`] keeps files in memory, for tests and
+//! examples. A wrapper implements the trait, hands most calls on and changes the rest.
+//!
+//! [`VirtualPath`]: ftpdlib_proto::VirtualPath
 #![forbid(unsafe_code)]
 
+mod abstracted;
+mod disk_file;
+mod disk_listing;
 mod error;
 mod filesystem;
+mod home;
+mod jail;
+mod memory;
+mod shared;
+mod transfer_file;
+mod unix;
+mod walk;
 
+pub use abstracted::{AbstractedFs, FileMode};
 pub use error::{ErrorKind, FilesystemError};
-pub use filesystem::{Entry, Filesystem, Listing, ReadFile, WriteFile, WriteMode};
+pub use filesystem::{Filesystem, WriteMode};
+pub use jail::Resolver;
+pub use memory::MemoryFs;
+pub use transfer_file::{Entry, Listing, ReadFile, WriteFile};
+pub use unix::UnixFilesystem;

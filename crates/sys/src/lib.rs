@@ -10,6 +10,7 @@
 
 mod call;
 mod entry;
+pub mod errno;
 #[cfg(not(target_os = "linux"))]
 mod fallback;
 mod inherited;

@@ -57,6 +57,7 @@ impl Signal {
 pub struct Signals {
     receiver: UnixStream,
     /// Kept open for the handler, which knows its number only.
+    #[expect(dead_code, reason = "owned, not read")]
     sender: UnixStream,
     /// Whose it is: a forked child inherits a copy.
     process: u32,
@@ -69,17 +70,22 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// What the calls that make a socket pair or set a handler answer.
+    /// `AlreadyExists` when this process has one; what the calls that make a socket pair or set a
+    /// handler answer.
     pub fn new() -> io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
         // A handler must never wait; where this many signals are unread, one more tells nothing.
         sender.set_nonblocking(true)?;
-        let sender_before = SENDER.swap(sender.as_raw_fd(), Ordering::SeqCst);
+        let process = process::id();
+        if OWNER.swap(process, Ordering::SeqCst) == process {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        SENDER.store(sender.as_raw_fd(), Ordering::SeqCst);
         let mut signals = Self {
             receiver,
             sender,
-            sender_before,
+            process,
             actions_before: Vec::new(),
         };
         for signal in Signal::ALL {

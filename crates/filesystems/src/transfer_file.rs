@@ -1,0 +1,100 @@
+//! What a filesystem hands out: files being read or written, and open directories.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
+
+use crate::error::FilesystemError;
+
+/// A file open for reading, positioned. Dropping it closes it.
+pub trait ReadFile: Send {
+    /// Reads on into `buffer` and answers how many bytes; `Ok(0)` is the end.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when the disk fails.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Size of the whole file when it was opened, in bytes; `None` if that is not known.
+    fn size(&self) -> Option<u64>;
+
+    /// The open file, if it is local and regular: then its bytes from [`offset`](Self::offset) on
+    /// may be sent with `sendfile` instead of [`read`](Self::read), which does not move `offset`.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Position of the next [`read`](Self::read), in bytes from the start of the file.
+    fn offset(&self) -> u64;
+}
+
+/// A file open for writing. It ends with [`finish`](Self::finish); one that is only dropped was
+/// abandoned.
+pub trait WriteFile: Send {
+    /// Writes on and answers how many of `bytes` were taken, which may be fewer than all.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for instance that the disk is full.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// The last call: the transfer ended as `end` says. The final reply waits for it, so what it
+    /// refuses, the client is told.
+    ///
+    /// # Errors
+    ///
+    /// What closing reported (network filesystems write late), or whatever a filesystem that checks
+    /// its uploads has to say.
+    fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError>;
+
+    /// The open file, if it is local and regular: then it may be written to directly, at its own
+    /// position, instead of [`write`](Self::write).
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// The path of the file: the one it was opened by, or the one that
+    /// [`WriteMode::Unique`](crate::WriteMode::Unique) chose.
+    fn path(&self) -> &VirtualPath;
+}
+
+/// One name of a directory.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Disk bytes, never `.` or `..`.
+    pub name: Vec<u8>,
+    /// Facts of the entry itself, links not followed, where they cost nothing more.
+    pub metadata: Option<Metadata>,
+}
+
+/// An open directory.
+pub trait Listing: Send {
+    /// Appends up to `max` entries to `out`, in directory order; `false` when none are left.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when the disk fails.
+    fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError>;
+
+    /// Facts of the entry `name` itself.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) for one that was removed meanwhile: it is left out.
+    fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
+
+    /// Facts of what the entry `name` leads to, links followed inside the home.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::stat`](crate::Filesystem::stat).
+    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
+
+    /// Target of the link entry `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::readlink`](crate::Filesystem::readlink).
+    fn readlink(&self, name: &[u8]) -> Result<Vec<u8>, FilesystemError>;
+}

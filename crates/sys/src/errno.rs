@@ -1,0 +1,7 @@
+//! Error numbers that [`io::ErrorKind`](std::io::ErrorKind) has no stable name for, or lumps
+//! together; compare with [`io::Error::raw_os_error`](std::io::Error::raw_os_error).
+
+pub use libc::{
+    EACCES, EAGAIN, EBUSY, EDQUOT, EEXIST, EFBIG, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENODEV,
+    ENOENT, ENOSPC, ENOSYS, ENOTDIR, ENOTEMPTY, ENXIO, EOPNOTSUPP, EPERM, EROFS, ETXTBSY, EXDEV,
+};
