@@ -112,6 +112,9 @@ impl<P> Session<P> {
 
     /// Takes what happened on the data side.
     pub fn handle_data_event(&mut self, event: DataEvent, now: Instant) {
+        if self.ending == Ending::Closed {
+            return;
+        }
         match event {
             DataEvent::Listening { port } => self.listening(port, now),
             DataEvent::ListenFailed(refusal) => self.listen_failed(refusal),
@@ -182,9 +185,10 @@ impl<P> Session<P> {
         &self.working_directory
     }
 
-    /// Whether a transfer is in progress, or has only its data connection to wait for.
+    /// Whether a transfer is in progress or about to be: its file is being opened, or it waits for
+    /// its data connection.
     pub fn is_transferring(&self) -> bool {
-        self.data.is_occupied() || matches!(self.pending, Pending::StatListing(_))
+        self.data.is_occupied() || self.pending.is_transfer()
     }
 
     /// Queues a reply, unless the client is not to hear any more.
@@ -205,19 +209,12 @@ impl<P> Session<P> {
         self.effects.push_back(Effect::Job(Job { perm, action }));
     }
 
-    /// Gives up listener, pending connect and idle data connection. Not for a transfer.
-    fn close_data(&mut self) {
-        if !matches!(self.data, DataChannel::Closed) {
-            self.data = DataChannel::Closed;
-            self.effects.push_back(Effect::CloseData);
-        }
-    }
-
     /// Stops the transfer in progress, once.
     fn abort_transfer(&mut self, end: TransferEnd) {
-        let running = match (&mut self.data, &mut self.pending) {
-            (DataChannel::Transferring(running), _) | (_, Pending::StatListing(running)) => running,
-            _ => return,
+        let ((DataChannel::Transferring(running), _) | (_, Pending::StatListing(running))) =
+            (&mut self.data, &mut self.pending)
+        else {
+            return;
         };
         if !running.stopping {
             running.stopping = true;

@@ -58,28 +58,6 @@ pub(super) enum DataChannel<P> {
 }
 
 impl<P> DataChannel<P> {
-    /// Takes the transfer that waits for the data connection, leaving `Closed`'s caller to close
-    /// what it waited for.
-    pub(super) fn take_queued(&mut self) -> Option<Box<Queued<P>>> {
-        match std::mem::take(self) {
-            Self::Listening { deadline, queued } => {
-                *self = Self::Listening {
-                    deadline,
-                    queued: None,
-                };
-                queued
-            }
-            Self::Connecting { queued, .. } => {
-                *self = Self::Open;
-                Some(queued)
-            }
-            other @ (Self::Closed | Self::Target(_) | Self::Open | Self::Transferring(_)) => {
-                *self = other;
-                None
-            }
-        }
-    }
-
     /// Whether a transfer is in progress or queued.
     pub(super) fn is_occupied(&self) -> bool {
         match self {
@@ -101,22 +79,27 @@ impl<P> DataChannel<P> {
 impl<P> Session<P> {
     /// Somebody connected to the passive port.
     pub(super) fn accepted(&mut self, peer: SocketAddr, now: Instant) {
-        if !matches!(self.data, DataChannel::Listening { .. }) {
-            if self.ending != super::ending::Ending::Closed {
-                self.effects.push_back(Effect::RejectData);
+        let foreign = self.is_foreign(peer);
+        self.data = match std::mem::take(&mut self.data) {
+            DataChannel::Listening { queued, .. } if !foreign => {
+                self.effects.push_back(Effect::AcceptData);
+                match queued {
+                    Some(queued) => self.start_transfer(*queued, now),
+                    None => DataChannel::Open,
+                }
             }
-            return;
-        }
-        if self.is_foreign(peer) {
-            self.effects.push_back(Effect::RejectData);
-            self.tell(SessionEvent::ForeignData { peer });
-            return;
-        }
-        self.effects.push_back(Effect::AcceptData);
-        let queued = self.data.take_queued();
-        self.data = match queued {
-            Some(queued) => self.start_transfer(*queued, now),
-            None => DataChannel::Open,
+            other @ (DataChannel::Closed
+            | DataChannel::Listening { .. }
+            | DataChannel::Target(_)
+            | DataChannel::Connecting { .. }
+            | DataChannel::Open
+            | DataChannel::Transferring(_)) => {
+                self.effects.push_back(Effect::RejectData);
+                if foreign {
+                    self.tell(SessionEvent::ForeignData { peer });
+                }
+                other
+            }
         };
     }
 
@@ -146,19 +129,34 @@ impl<P> Session<P> {
         }
     }
 
-    /// The data connection was not there in time.
-    pub(super) fn data_timed_out(&mut self, now: Instant) {
-        self.give_up_data(now);
+    /// Gives up what is no data connection yet, or not any more; a transfer that waits for it fails.
+    pub(super) fn give_up_data(&mut self, now: Instant) {
+        if self.close_data() {
+            self.active_at = now;
+            self.reply(Reply::new(425, "Can't open data connection."));
+        }
     }
 
-    /// Closes what is not a data connection yet, and answers the transfer that waits for one.
-    fn give_up_data(&mut self, now: Instant) {
-        let queued = self.data.take_queued();
-        self.close_data();
-        if let Some(queued) = queued {
-            self.active_at = now;
-            self.discard(queued.transfer.payload);
-            self.reply(Reply::new(425, "Can't open data connection."));
+    /// Closes listener, pending connect or idle data connection; never that of a transfer in
+    /// progress. Says whether a transfer waited for it: that has lost its file, and is owed a reply.
+    pub(super) fn close_data(&mut self) -> bool {
+        let queued = match std::mem::take(&mut self.data) {
+            DataChannel::Closed => return false,
+            running @ DataChannel::Transferring(_) => {
+                self.data = running;
+                return false;
+            }
+            DataChannel::Listening { queued, .. } => queued,
+            DataChannel::Connecting { queued, .. } => Some(queued),
+            DataChannel::Target(_) | DataChannel::Open => None,
+        };
+        self.effects.push_back(Effect::CloseData);
+        match queued {
+            Some(queued) => {
+                self.discard(queued.transfer.payload);
+                true
+            }
+            None => false,
         }
     }
 

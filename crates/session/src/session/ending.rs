@@ -3,7 +3,6 @@
 use ftpdlib_proto::{Reply, TransferEnd};
 
 use super::Session;
-use super::data_channel::DataChannel;
 use super::pending::Pending;
 use crate::{Effect, SessionEvent};
 
@@ -112,15 +111,14 @@ impl<P> Session<P> {
         }
         self.ending = Ending::Silent;
         self.abort_transfer(end);
-        if let Some(queued) = self.data.take_queued() {
-            self.discard(queued.transfer.payload);
-        }
-        if !matches!(self.data, DataChannel::Transferring(_)) {
-            self.close_data();
-        }
-        if let Pending::PassivePort(_) = self.pending {
-            self.pending = Pending::Nothing;
-            self.effects.push_back(Effect::CloseData);
+        self.close_data();
+        match self.pending {
+            Pending::PassivePort(_) => {
+                self.effects.push_back(Effect::CloseData);
+                self.pending = Pending::Nothing;
+            }
+            Pending::LoginDelay(_) => self.pending = Pending::Nothing,
+            Pending::Nothing | Pending::Job(_) | Pending::StatListing(_) | Pending::Abort => {}
         }
     }
 
@@ -130,8 +128,10 @@ impl<P> Session<P> {
     fn is_busy(&self) -> bool {
         let waits = match self.pending {
             Pending::Nothing | Pending::LoginDelay(_) => false,
-            Pending::Job(_) | Pending::PassivePort(_) | Pending::StatListing(_) => true,
-            Pending::Abort => true,
+            Pending::Job(_)
+            | Pending::PassivePort(_)
+            | Pending::StatListing(_)
+            | Pending::Abort => true,
         };
         waits || self.data.is_occupied()
     }

@@ -52,7 +52,7 @@ impl<P> Session<P> {
             None => self.reply_with_names("The following commands are recognized:", |info| {
                 (!info.name.starts_with(SITE)).then_some(info.name)
             }),
-            Some(topic) if topic.eq_ignore_ascii_case(SITE.trim_end()) => self.site_help(None),
+            Some(topic) if topic.eq_ignore_ascii_case("SITE") => self.site_help(None),
             Some(topic) => self.reply_with_help(topic),
         }
     }

@@ -27,6 +27,19 @@ pub(super) enum Pending {
     Abort,
 }
 
+impl Pending {
+    /// Whether it is for a transfer command.
+    pub(super) fn is_transfer(&self) -> bool {
+        match self {
+            Self::Job(purpose) => {
+                matches!(**purpose, Purpose::Transfer(_) | Purpose::StatListing)
+            }
+            Self::StatListing(_) | Self::Abort => true,
+            Self::Nothing | Self::PassivePort(_) | Self::LoginDelay(_) => false,
+        }
+    }
+}
+
 /// A failed login on its way to its reply.
 #[derive(Debug)]
 pub(super) struct LoginDelay {

@@ -28,7 +28,7 @@ impl<P> Session<P> {
             self.answer_failed_login(*delay);
         }
         if is_past(self.data.deadline(), now) {
-            self.data_timed_out(now);
+            self.give_up_data(now);
         }
         if is_past(self.idle_deadline(), now) {
             self.disconnect(Reply::new(421, "Control connection timed out."));

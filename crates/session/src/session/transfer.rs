@@ -94,8 +94,13 @@ impl<P> Session<P> {
         if self.refuses_restart("STOU") {
             return;
         }
-        let prefix = [name.unwrap_or(b"ftpd"), b"."].concat();
-        let Some(path) = self.resolve(&prefix) else {
+        let Some(path) = self.resolve(name.unwrap_or(b"ftpd")) else {
+            return;
+        };
+        if path.is_root() {
+            return self.reply(Reply::new(553, "Not a file name."));
+        }
+        let Some(path) = self.resolve(&[path.as_bytes(), b"."].concat()) else {
             return;
         };
         let how = WriteHow::Unique;
@@ -103,7 +108,7 @@ impl<P> Session<P> {
         self.open(Verb::Stou, Direction::Receive, action);
     }
 
-    /// LIST, NLST, MLSD.
+    /// LIST, NLST; MLSD through [`mlsd`](Self::mlsd).
     pub(super) fn list(&mut self, verb: Verb, argument: ListArgument<'_>, format: ListFormat) {
         self.parameters.restart = 0;
         if let Some(action) = self.listing(argument, format) {
@@ -135,19 +140,16 @@ impl<P> Session<P> {
             self.pending = Pending::Abort;
             return self.abort_transfer(TransferEnd::Aborted);
         }
-        if let Some(queued) = self.data.take_queued() {
-            self.discard(queued.transfer.payload);
-            self.close_data();
-            self.reply(Reply::new(426, "Transfer aborted via ABOR."));
-            return self.reply(Reply::new(226, "ABOR command successful."));
-        }
-        let text = if matches!(self.data, DataChannel::Closed) {
-            "No transfer to abort."
-        } else {
-            "ABOR command successful; data channel closed."
+        let text = match self.data {
+            DataChannel::Closed => "No transfer to abort.",
+            _ => "ABOR command successful; data channel closed.",
         };
-        self.close_data();
-        self.reply(Reply::new(225, text));
+        if self.close_data() {
+            self.reply(Reply::new(426, "Transfer aborted via ABOR."));
+            self.reply(Reply::new(226, "ABOR command successful."));
+        } else {
+            self.reply(Reply::new(225, text));
+        }
     }
 
     /// The file or listing is open: now for the data connection.
