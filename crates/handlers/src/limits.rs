@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Counts control and data connections against `max_cons` and `max_cons_per_ip`.
 #[derive(Debug, Default)]
 pub struct Limits {
-    max_cons: usize,
-    max_cons_per_ip: usize,
+    max_cons: AtomicUsize,
+    max_cons_per_ip: AtomicUsize,
     total: AtomicUsize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
 }
@@ -43,11 +43,15 @@ pub struct Permit {
 impl Limits {
     /// Limits with 0 for none.
     pub fn new(max_cons: usize, max_cons_per_ip: usize) -> Self {
-        Self {
-            max_cons,
-            max_cons_per_ip,
-            ..Self::default()
-        }
+        let limits = Self::default();
+        limits.set(max_cons, max_cons_per_ip);
+        limits
+    }
+
+    /// Changes the limits; connections over a new one stay.
+    pub fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
+        self.max_cons.store(max_cons, Ordering::Relaxed);
+        self.max_cons_per_ip.store(max_cons_per_ip, Ordering::Relaxed);
     }
 
     /// Counts one more connection of `ip` (canonical: an IPv4-mapped address as IPv4).
@@ -56,24 +60,19 @@ impl Limits {
     ///
     /// The limit that is reached; nothing is counted then.
     pub fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, LimitReached> {
-        let counted = self.total.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.max_cons != 0 && counted > self.max_cons {
-            self.total.fetch_sub(1, Ordering::Relaxed);
+        let max_cons = self.max_cons.load(Ordering::Relaxed);
+        let max_cons_per_ip = self.max_cons_per_ip.load(Ordering::Relaxed);
+        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        if max_cons != 0 && self.count() >= max_cons {
             return Err(LimitReached::Total);
         }
-        if self.max_cons_per_ip != 0 {
-            let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_ip = per_ip.entry(ip).or_insert(0);
-            if *of_ip >= self.max_cons_per_ip {
-                self.total.fetch_sub(1, Ordering::Relaxed);
-                return Err(LimitReached::PerIp);
-            }
-            *of_ip += 1;
+        let of_ip = per_ip.entry(ip).or_insert(0);
+        if max_cons_per_ip != 0 && *of_ip >= max_cons_per_ip {
+            return Err(LimitReached::PerIp);
         }
-        Ok(Permit {
-            limits: Arc::clone(self),
-            ip,
-        })
+        *of_ip += 1;
+        self.total.fetch_add(1, Ordering::Relaxed);
+        Ok(Permit { limits: Arc::clone(self), ip })
     }
 
     /// Connections counted now.
@@ -84,20 +83,14 @@ impl Limits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.limits.total.fetch_sub(1, Ordering::Relaxed);
-        if self.limits.max_cons_per_ip != 0 {
-            let mut per_ip = self
-                .limits
-                .per_ip
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if let Some(of_ip) = per_ip.get_mut(&self.ip) {
-                *of_ip -= 1;
-                if *of_ip == 0 {
-                    per_ip.remove(&self.ip);
-                }
+        let mut per_ip = self.limits.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_ip) = per_ip.get_mut(&self.ip) {
+            *of_ip -= 1;
+            if *of_ip == 0 {
+                per_ip.remove(&self.ip);
             }
         }
+        self.limits.total.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

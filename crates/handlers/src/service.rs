@@ -47,6 +47,26 @@ impl Service {
         limits: Arc<Limits>,
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
+        Self::assemble(handler, limits, Arc::default(), pool)
+    }
+
+    /// The same server with other settings, for the clients to come; limits, threads and the list
+    /// of sessions stay.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] naming the first setting that cannot be used.
+    pub fn renewed(&self, handler: FtpHandler) -> Result<Arc<Self>, SettingsError> {
+        let (limits, sessions) = (Arc::clone(&self.limits), Arc::clone(&self.sessions));
+        Self::assemble(handler, limits, sessions, self.pool.clone())
+    }
+
+    fn assemble(
+        handler: FtpHandler,
+        limits: Arc<Limits>,
+        sessions: Arc<Sessions>,
+        pool: Pool,
+    ) -> Result<Arc<Self>, SettingsError> {
         handler.check()?;
         let mut session = handler.session;
         session.passive_timeout = handler.dtp.passive_timeout;
@@ -61,7 +81,7 @@ impl Service {
             log_prefix: LogPrefix::parse(&handler.log_prefix)?,
             dtp: handler.dtp,
             limits,
-            sessions: Arc::default(),
+            sessions,
             // More password hashes at once than processors only make each of them slower.
             login_lane: pool.lane(ftpdlib_sys::usable_cpus()),
             sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
@@ -69,6 +89,11 @@ impl Service {
             homes: Mutex::default(),
             local_homes: Mutex::default(),
         }))
+    }
+
+    /// The limits on connections.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.limits
     }
 
     /// The list of connections, to end them.

@@ -1,0 +1,124 @@
+//! Making a server.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use ftpdlib_handlers::{FtpHandler, Limits, Service};
+use ftpdlib_ioloop::{Acceptor, Pool};
+
+use crate::{FtpServer, ServerError};
+
+/// Where a server listens (pyftpdlib: `address_or_socket`).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AddressOrSocket {
+    /// An address to bind; port 0 lets the system choose.
+    Address(SocketAddr),
+    /// A socket that is bound already, and is made to listen.
+    Socket(TcpListener),
+}
+
+impl<A: Into<SocketAddr>> From<A> for AddressOrSocket {
+    fn from(address: A) -> Self {
+        Self::Address(address.into())
+    }
+}
+
+/// Makes an [`FtpServer`] with other than the default limits, or several listeners.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::FtpHandler;
+/// use ftpdlib_servers::FtpServerBuilder;
+///
+/// let server = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+///     .listen((Ipv4Addr::LOCALHOST, 0))
+///     .max_cons(256)
+///     .max_cons_per_ip(5)
+///     .build()?;
+/// assert_ne!(server.local_addrs()[0].port(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FtpServerBuilder {
+    handler: FtpHandler,
+    places: Vec<AddressOrSocket>,
+    backlog: u32,
+    max_cons: usize,
+    max_cons_per_ip: usize,
+}
+
+impl FtpServerBuilder {
+    /// A server for clients served as `handler` says.
+    pub fn new(handler: FtpHandler) -> Self {
+        Self { handler, places: Vec::new(), backlog: 100, max_cons: 512, max_cons_per_ip: 0 }
+    }
+
+    /// Adds an address or a bound socket to listen on.
+    pub fn listen(mut self, place: impl Into<AddressOrSocket>) -> Self {
+        self.places.push(place.into());
+        self
+    }
+
+    /// Adds a bound socket to listen on, such as one inherited from a service manager.
+    pub fn listen_on(mut self, socket: TcpListener) -> Self {
+        self.places.push(AddressOrSocket::Socket(socket));
+        self
+    }
+
+    /// Sets how many clients may wait to be accepted; 100 by default.
+    pub fn backlog(mut self, clients: u32) -> Self {
+        self.backlog = clients;
+        self
+    }
+
+    /// Sets the most connections at once, control and data together; 512 by default, 0 for no
+    /// limit.
+    pub fn max_cons(mut self, connections: usize) -> Self {
+        self.max_cons = connections;
+        self
+    }
+
+    /// Sets the most connections at once of one client address, control and data together; 0, the
+    /// default, for no limit.
+    pub fn max_cons_per_ip(mut self, connections: usize) -> Self {
+        self.max_cons_per_ip = connections;
+        self
+    }
+
+    /// Checks the settings and listens. Clients that connect from here on wait until the server is
+    /// run.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`]: a setting cannot be used, or an address cannot be had.
+    pub fn build(self) -> Result<FtpServer, ServerError> {
+        if self.places.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        let pool = Pool::new();
+        let limits = Limits::new(self.max_cons, self.max_cons_per_ip).into();
+        let service = Service::new(self.handler, limits, pool.clone())?;
+        let backlog = self.backlog;
+        let listeners =
+            self.places.into_iter().map(|place| open(place, backlog)).collect::<Result<_, _>>()?;
+        Ok(FtpServer::new_listening(service, listeners, pool))
+    }
+}
+
+fn open(place: AddressOrSocket, backlog: u32) -> Result<mio::net::TcpListener, ServerError> {
+    match place {
+        AddressOrSocket::Address(address) => Acceptor::bind(address, backlog)
+            .map_err(|source| ServerError::Bind { address, source }),
+        AddressOrSocket::Socket(socket) => adopt(socket, backlog).map_err(ServerError::Socket),
+    }
+}
+
+fn adopt(socket: TcpListener, backlog: u32) -> io::Result<mio::net::TcpListener> {
+    socket2::SockRef::from(&socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(mio::net::TcpListener::from_std(socket))
+}

@@ -1,0 +1,108 @@
+//! Reaching a running server from elsewhere.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
+use ftpdlib_ioloop::{HandlerId, LoopHandle};
+
+/// A server as seen from any thread: stops it, changes how new clients are served, tells its
+/// addresses.
+#[derive(Clone)]
+pub struct ServerHandle {
+    shared: Arc<Shared>,
+    io_loop: LoopHandle,
+}
+
+/// What a server and its handles share.
+pub(crate) struct Shared {
+    /// Serves the next client.
+    service: Mutex<Arc<Service>>,
+    acceptors: Mutex<Vec<HandlerId>>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Shared {
+    pub(crate) fn new(service: Arc<Service>, addresses: Vec<SocketAddr>) -> Self {
+        Self { service: Mutex::new(service), acceptors: Mutex::default(), addresses }
+    }
+
+    pub(crate) fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub(crate) fn add_acceptor(&self, id: HandlerId) {
+        self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    pub(crate) fn take_acceptors(&self) -> Vec<HandlerId> {
+        std::mem::take(&mut self.acceptors.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether nothing will happen any more: no listener, no client.
+    pub(crate) fn is_over(&self) -> bool {
+        self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            && self.service().sessions().count() == 0
+    }
+}
+
+impl ServerHandle {
+    pub(crate) fn new(shared: Arc<Shared>, io_loop: LoopHandle) -> Self {
+        Self { shared, io_loop }
+    }
+
+    /// Stops accepting clients; those connected are served on. The server ends with the last one.
+    pub fn close(&self) {
+        let shared = Arc::clone(&self.shared);
+        self.io_loop.call_soon(move |cx| {
+            for acceptor in shared.take_acceptors() {
+                cx.remove(acceptor);
+            }
+        });
+    }
+
+    /// Stops accepting clients, tells idle ones `421`, and lets transfers in progress end.
+    pub fn drain(&self) {
+        self.close();
+        self.shared.service().sessions().drain();
+    }
+
+    /// Stops accepting clients and disconnects all.
+    pub fn close_all(&self) {
+        self.close();
+        self.shared.service().sessions().end();
+    }
+
+    /// Serves clients that connect from now on as `handler` says; those connected keep what they
+    /// have.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
+    pub fn set_handler(&self, handler: FtpHandler) -> Result<(), SettingsError> {
+        let mut service = self.shared.service.lock().unwrap_or_else(PoisonError::into_inner);
+        *service = service.renewed(handler)?;
+        Ok(())
+    }
+
+    /// Changes the limits on connections; see
+    /// [`FtpServerBuilder::max_cons`](crate::FtpServerBuilder::max_cons). Those over a new limit
+    /// stay.
+    pub fn set_limits(&self, max_cons: usize, max_cons_per_ip: usize) {
+        self.shared.service().limits().set(max_cons, max_cons_per_ip);
+    }
+
+    /// The addresses listened on, with the ports really bound.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        self.shared.addresses()
+    }
+
+    /// Clients connected now.
+    pub fn clients(&self) -> usize {
+        self.shared.service().sessions().count()
+    }
+}

@@ -1,0 +1,54 @@
+//! From the start line to the stop line.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::handle::Shared;
+
+/// Longest wait of a turn while stopping: the end of the last client is seen at its turn anyway.
+const STOPPING_TURN: Duration = Duration::from_millis(200);
+
+/// Where a running server stands.
+#[derive(Clone)]
+pub(crate) struct Lifecycle {
+    shared: Arc<Shared>,
+    /// Log start and stop.
+    talkative: bool,
+    /// A second signal came: do not wait for anybody.
+    at_once: Arc<AtomicBool>,
+}
+
+impl Lifecycle {
+    pub(crate) fn new(shared: Arc<Shared>, talkative: bool) -> Self {
+        Self { shared, talkative, at_once: Arc::default() }
+    }
+
+    pub(crate) fn stop_at_once(&self) {
+        self.at_once.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.at_once.load(Ordering::Acquire) || self.shared.is_over()
+    }
+
+    /// How long the next turn may wait.
+    pub(crate) fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
+        timeout.map(|timeout| timeout.max(STOPPING_TURN))
+    }
+
+    /// One line for each listener; clients can connect from here on.
+    pub(crate) fn log_start(&self) {
+        for address in self.shared.addresses() {
+            log::info!(">>> starting FTP server on {address}, pid={} <<<", process::id());
+        }
+        log::info!("concurrency model: async");
+    }
+
+    pub(crate) fn log_stop(&self) {
+        if self.talkative {
+            log::info!(">>> shutting down FTP server, pid={} <<<", process::id());
+        }
+    }
+}

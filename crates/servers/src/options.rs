@@ -1,0 +1,86 @@
+//! How a server is run.
+
+use std::time::Duration;
+
+/// The parameters of [`FtpServer::serve_forever`](crate::FtpServer::serve_forever), under
+/// pyftpdlib's names.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_servers::ServeOptions;
+///
+/// // One turn, without waiting, inside somebody else's loop.
+/// let options = ServeOptions::default().blocking(false).timeout(std::time::Duration::ZERO);
+/// ```
+pub struct ServeOptions {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) blocking: bool,
+    pub(crate) handle_exit: bool,
+    pub(crate) worker_processes: usize,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) on_reload: Option<Box<dyn FnMut()>>,
+    pub(crate) on_stopping: Option<Box<dyn FnOnce()>>,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            blocking: true,
+            handle_exit: true,
+            worker_processes: 1,
+            shutdown_grace: Duration::from_secs(10),
+            on_reload: None,
+            on_stopping: None,
+        }
+    }
+}
+
+impl ServeOptions {
+    /// Sets the longest the loop waits for something to happen in one turn; no limit by default.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// With `false`, makes one turn and returns; `true` by default.
+    pub fn blocking(mut self, blocking: bool) -> Self {
+        self.blocking = blocking;
+        self
+    }
+
+    /// With `true`, the default, SIGTERM and SIGINT stop the server, and its start and stop are
+    /// logged. With `false` signals are left alone.
+    ///
+    /// The first signal lets transfers in progress end within the
+    /// [grace period](Self::shutdown_grace); a second one stops at once.
+    pub fn handle_exit(mut self, handle: bool) -> Self {
+        self.handle_exit = handle;
+        self
+    }
+
+    /// Sets the number of processes that serve; this version has one only.
+    pub fn worker_processes(mut self, processes: usize) -> Self {
+        self.worker_processes = processes;
+        self
+    }
+
+    /// Sets how long a stop waits for transfers in progress; 10 seconds by default.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.shutdown_grace = grace;
+        self
+    }
+
+    /// Sets what is called on SIGHUP, on the loop: it must not take long.
+    pub fn on_reload(mut self, reload: impl FnMut() + 'static) -> Self {
+        self.on_reload = Some(Box::new(reload));
+        self
+    }
+
+    /// Sets what is called once when a signal begins to stop the server.
+    pub fn on_stopping(mut self, stopping: impl FnOnce() + 'static) -> Self {
+        self.on_stopping = Some(Box::new(stopping));
+        self
+    }
+}

@@ -1,0 +1,238 @@
+//! The asynchronous server.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ftpdlib_handlers::{Connection, FtpHandler, Service};
+use ftpdlib_ioloop::{Acceptor, Context, IoLoop, Pool};
+use mio::net::{TcpListener, TcpStream};
+
+use crate::handle::Shared;
+use crate::lifecycle::Lifecycle;
+use crate::signals::SignalWatch;
+use crate::{AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
+
+/// How long a server that is dropped waits for its clients to be told.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
+
+/// An FTP server on one event loop (pyftpdlib: `FTPServer`).
+///
+/// Dropping it disconnects all clients, as [`close_all`](Self::close_all) does (pyftpdlib: the end
+/// of a `with` block).
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::net::Ipv4Addr;
+///
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::FtpHandler;
+/// use ftpdlib_servers::{FtpServer, ServeOptions};
+///
+/// let authorizer = DummyAuthorizer::new();
+/// authorizer.add_anonymous("/srv/ftp")?;
+/// let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 2121), FtpHandler::new(authorizer))?;
+/// server.serve_forever(ServeOptions::default())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct FtpServer {
+    shared: Arc<Shared>,
+    /// Not yet given to the loop.
+    listeners: Vec<TcpListener>,
+    io_loop: Option<IoLoop>,
+    lifecycle: Option<Lifecycle>,
+    pool: Pool,
+}
+
+impl FtpServer {
+    /// Listens on `place` for clients served as `handler` says, with the default limits; for others
+    /// see [`FtpServerBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
+    pub fn new(
+        place: impl Into<AddressOrSocket>,
+        handler: FtpHandler,
+    ) -> Result<Self, ServerError> {
+        FtpServerBuilder::new(handler).listen(place).build()
+    }
+
+    pub(crate) fn new_listening(
+        service: Arc<Service>,
+        listeners: Vec<TcpListener>,
+        pool: Pool,
+    ) -> Self {
+        let addresses =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let shared = Arc::new(Shared::new(service, addresses));
+        Self { shared, listeners, io_loop: None, lifecycle: None, pool }
+    }
+
+    /// Serves clients until the server is stopped: by [`ServerHandle`], by a signal, or because
+    /// [`close`](Self::close) was called and the last client has left.
+    ///
+    /// With `blocking` off it makes one turn of the loop and answers the time until the next timer,
+    /// if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] when the loop cannot be made or fails.
+    pub fn serve_forever(
+        &mut self,
+        options: ServeOptions,
+    ) -> Result<Option<Duration>, ServerError> {
+        if options.worker_processes > 1 {
+            return Err(ServerError::Workers(options.worker_processes));
+        }
+        let (timeout, blocking) = (options.timeout, options.blocking);
+        self.start(options)?;
+        let (Some(io_loop), Some(lifecycle)) = (&mut self.io_loop, &mut self.lifecycle) else {
+            return Ok(None);
+        };
+        if !blocking {
+            return Ok(io_loop.turn(timeout)?);
+        }
+        while !lifecycle.is_over() {
+            io_loop.turn(lifecycle.patience(timeout))?;
+        }
+        lifecycle.log_stop();
+        self.io_loop = None;
+        self.lifecycle = None;
+        self.pool.shutdown(Duration::from_secs(1));
+        Ok(None)
+    }
+
+    /// Serves clients on `io_loop`, which the caller runs (pyftpdlib: the `ioloop` argument). Two
+    /// servers and a program's own timers may share one loop.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses a listener.
+    pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
+        accept_on(&self.shared, std::mem::take(&mut self.listeners), io_loop)?;
+        Ok(ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()))
+    }
+
+    /// Gives what stops this server from another thread.
+    ///
+    /// # Errors
+    ///
+    /// The loop cannot be made.
+    pub fn handle(&mut self) -> io::Result<ServerHandle> {
+        let shared = Arc::clone(&self.shared);
+        Ok(ServerHandle::new(shared, self.io_loop()?.handle()))
+    }
+
+    /// Stops accepting clients; those connected are served on, and
+    /// [`serve_forever`](Self::serve_forever) returns with the last one.
+    ///
+    /// # Errors
+    ///
+    /// The loop cannot be made.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.listeners.clear();
+        self.handle()?.close();
+        Ok(())
+    }
+
+    /// Disconnects all clients and waits until that is done.
+    ///
+    /// # Errors
+    ///
+    /// The loop fails.
+    pub fn close_all(&mut self) -> io::Result<()> {
+        self.listeners.clear();
+        let Some(io_loop) = &mut self.io_loop else { return Ok(()) };
+        ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()).close_all();
+        let until = Instant::now() + CLOSING_TIME;
+        while !self.shared.is_over() && Instant::now() < until {
+            io_loop.turn(Some(Duration::from_millis(100)))?;
+        }
+        self.io_loop = None;
+        self.lifecycle = None;
+        self.pool.shutdown(Duration::from_secs(1));
+        Ok(())
+    }
+
+    /// The addresses listened on, with the ports really bound.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        self.shared.addresses()
+    }
+
+    /// Gives the listeners to the loop and catches signals, the first time.
+    fn start(&mut self, options: ServeOptions) -> io::Result<()> {
+        if self.lifecycle.is_some() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let listeners = std::mem::take(&mut self.listeners);
+        let handle = self.handle()?;
+        let io_loop = self.io_loop()?;
+        accept_on(&shared, listeners, io_loop)?;
+        let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
+        if options.handle_exit {
+            lifecycle.log_start();
+            let watch = SignalWatch::new(handle, lifecycle.clone(), options)?;
+            io_loop.add(Box::new(watch))?;
+        }
+        self.lifecycle = Some(lifecycle);
+        Ok(())
+    }
+
+    fn io_loop(&mut self) -> io::Result<&mut IoLoop> {
+        if self.io_loop.is_none() {
+            self.io_loop = Some(IoLoop::new()?);
+        }
+        self.io_loop.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Drop for FtpServer {
+    fn drop(&mut self) {
+        if let Err(error) = self.close_all() {
+            log::error!("closing the server: {error}");
+        }
+    }
+}
+
+/// Has `io_loop` accept the clients of `listeners`.
+fn accept_on(
+    shared: &Arc<Shared>,
+    listeners: Vec<TcpListener>,
+    io_loop: &mut IoLoop,
+) -> io::Result<()> {
+    for listener in listeners {
+        let server = Arc::clone(shared);
+        let acceptor = Acceptor::new(listener, move |stream, peer, cx| {
+            if let Err(error) = admit(&server.service(), stream, peer, cx) {
+                log::debug!("client {peer} left at once: {error}");
+            }
+        });
+        shared.add_acceptor(io_loop.add(Box::new(acceptor))?);
+    }
+    Ok(())
+}
+
+/// Takes in one client, unless a limit is reached.
+fn admit(
+    service: &Arc<Service>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    cx: &mut Context<'_>,
+) -> io::Result<()> {
+    match service.limits().acquire(peer.ip().to_canonical()) {
+        Ok(permit) => {
+            cx.add(Box::new(Connection::new(service, stream, peer, permit)?))?;
+            Ok(())
+        }
+        Err(limit) => {
+            log::warn!("client {peer} refused: {}", limit.text());
+            // Its socket buffer is empty, so this short a text fits.
+            (&stream).write_all(format!("421 {}\r\n", limit.text()).as_bytes())
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! SIGTERM, SIGINT and SIGHUP on the loop.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use ftpdlib_ioloop::{
+    Context, Direction, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId,
+};
+use ftpdlib_sys::{Signal, Signals};
+use mio::event::Source;
+use mio::unix::SourceFd;
+use mio::{Registry, Token};
+
+use crate::lifecycle::Lifecycle;
+use crate::{ServeOptions, ServerHandle};
+
+/// Stops the server on the first SIGTERM or SIGINT, at once on the second.
+pub(crate) struct SignalWatch {
+    source: Option<SignalSource>,
+    socket: Option<Socket<SignalSource>>,
+    server: ServerHandle,
+    lifecycle: Lifecycle,
+    grace: Duration,
+    on_reload: Option<Box<dyn FnMut()>>,
+    on_stopping: Option<Box<dyn FnOnce()>>,
+    stopping: bool,
+}
+
+impl SignalWatch {
+    pub(crate) fn new(
+        server: ServerHandle,
+        lifecycle: Lifecycle,
+        options: ServeOptions,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            source: Some(SignalSource(Signals::new()?)),
+            socket: None,
+            server,
+            lifecycle,
+            grace: options.shutdown_grace,
+            on_reload: options.on_reload,
+            on_stopping: options.on_stopping,
+            stopping: false,
+        })
+    }
+
+    fn stop(&mut self, cx: &mut Context<'_>) {
+        if self.stopping {
+            self.server.close_all();
+            self.lifecycle.stop_at_once();
+            return;
+        }
+        self.stopping = true;
+        if let Some(tell) = self.on_stopping.take() {
+            tell();
+        }
+        self.server.drain();
+        cx.start_timer_after(self.grace);
+    }
+}
+
+impl Handler for SignalWatch {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(source) = self.source.take() {
+            self.socket = Some(cx.register(source, Interest::READ)?);
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let Some(socket) = &self.socket else { return Ok(Flow::Close) };
+        let signal = cx.try_io(socket, Direction::Read, |source| {
+            source.0.next()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        });
+        match signal {
+            Ok(Signal::Terminate | Signal::Interrupt) => self.stop(cx),
+            Ok(Signal::HangUp) => match &mut self.on_reload {
+                Some(reload) => reload(),
+                None => log::info!("SIGHUP: no configuration to read again"),
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
+        log::info!("grace period over, disconnecting {} client(s)", self.server.clients());
+        self.server.close_all();
+        Ok(Flow::Continue)
+    }
+}
+
+/// The signals as a source of the loop.
+struct SignalSource(Signals);
+
+impl Source for SignalSource {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.0.as_fd().as_raw_fd()).register(registry, token, interests)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: mio::Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.0.as_fd().as_raw_fd()).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        SourceFd(&self.0.as_fd().as_raw_fd()).deregister(registry)
+    }
+}
