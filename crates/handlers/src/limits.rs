@@ -51,7 +51,8 @@ impl Limits {
     /// Changes the limits; connections over a new one stay.
     pub fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
         self.max_cons.store(max_cons, Ordering::Relaxed);
-        self.max_cons_per_ip.store(max_cons_per_ip, Ordering::Relaxed);
+        self.max_cons_per_ip
+            .store(max_cons_per_ip, Ordering::Relaxed);
     }
 
     /// Counts one more connection of `ip` (canonical: an IPv4-mapped address as IPv4).
@@ -72,7 +73,10 @@ impl Limits {
         }
         *of_ip += 1;
         self.total.fetch_add(1, Ordering::Relaxed);
-        Ok(Permit { limits: Arc::clone(self), ip })
+        Ok(Permit {
+            limits: Arc::clone(self),
+            ip,
+        })
     }
 
     /// Connections counted now.
@@ -83,7 +87,11 @@ impl Limits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut per_ip = self.limits.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut per_ip = self
+            .limits
+            .per_ip
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(of_ip) = per_ip.get_mut(&self.ip) {
             *of_ip -= 1;
             if *of_ip == 0 {

@@ -18,7 +18,7 @@ pub(crate) enum Phase {
 }
 
 /// All connections of a server, on whatever loop they run.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sessions {
     phase: AtomicU8,
     next: AtomicU64,

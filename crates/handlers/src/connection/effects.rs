@@ -1,15 +1,16 @@
 //! Doing what the session wants done.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Interest, Task};
+use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
 use ftpdlib_session::{
     Action, Answer, DataEvent, Direction, Effect, Job, JobOutcome, Refusal, Transfer,
 };
 
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
-use crate::data::{DataSide, connect, listen};
+use crate::data::{DataSide, listen};
 use crate::jobs::{self, LoginAttempt, LoginEnd, LoginStart, Payload};
 use crate::pump::Pump;
 
@@ -68,10 +69,11 @@ impl Connection {
             ),
             Effect::Close => {
                 self.data.close(cx);
+                self.data_permit = None;
                 self.closing = Some(now + CLOSING_TIME);
             }
             // The enum grows with the protocol; what this driver does not know it cannot do.
-            other => log::error!("effect not supported: {other:?}"),
+            _ => log::error!("an effect of the session is not supported"),
         }
     }
 
@@ -152,7 +154,7 @@ impl Connection {
         Ok(DataEvent::Listening { port })
     }
 
-    fn connect(&mut self, peer: std::net::SocketAddr, cx: &mut Context<'_>) -> Result<(), Refusal> {
+    fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> Result<(), Refusal> {
         self.data_permit = None;
         let address = self.peer.ip().to_canonical();
         let permit = self
@@ -160,7 +162,10 @@ impl Connection {
             .limits
             .acquire(address)
             .map_err(|limit| refused(limit.text()))?;
-        let stream = connect(self.local.ip(), peer)
+        let (local, peer) = (self.local.ip().to_canonical(), canonical(peer));
+        // From the address that the client knows the server by, where the families agree.
+        let from = (local.is_ipv4() == peer.is_ipv4()).then(|| SocketAddr::new(local, 0));
+        let stream = Connector::open(peer, from)
             .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))
             .map_err(|error| {
                 log::debug!("connecting to {peer}: {error}");
@@ -172,13 +177,9 @@ impl Connection {
     }
 
     fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
-        // A client that connected before its command was read is waiting at the listener.
-        let stream = match std::mem::take(&mut self.data) {
-            DataSide::Open(stream) if transfer.direction != Direction::Control => Some(stream),
-            other => {
-                self.data = other;
-                None
-            }
+        let stream = match transfer.direction {
+            Direction::Control => None,
+            Direction::Send | Direction::Receive => self.data.take_open(),
         };
         let Some(account) = &self.account else {
             let end = TransferEnd::LocalError;
@@ -192,7 +193,7 @@ impl Connection {
         };
         let account = Arc::clone(account);
         let pump = Pump::new(transfer, stream, account, &self.service, cx.now());
-        self.data = DataSide::Transferring(Box::new(pump));
+        self.pump = Some(Box::new(pump));
         self.run_pump(cx);
     }
 
@@ -221,6 +222,10 @@ pub(super) fn broken() -> Refusal {
         code: ReplyCode::new(451),
         text: "Requested action aborted: local error in processing.".into(),
     }
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn refused(text: &'static str) -> Refusal {

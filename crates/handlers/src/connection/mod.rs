@@ -17,7 +17,7 @@ use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
 use crate::jobs::{Account, LoginEnd, Payload};
-use crate::pump::{PumpContext, Step};
+use crate::pump::{Pump, PumpContext, Step};
 use crate::sessions::Phase;
 use crate::{Permit, Service};
 use control::Control;
@@ -38,6 +38,7 @@ pub struct Connection {
     local: SocketAddr,
     socket: ControlSocket,
     data: DataSide,
+    pump: Option<Box<Pump>>,
     /// The last download's data connection, until the client has closed it.
     linger: Option<Linger>,
     account: Option<Arc<Account>>,
@@ -92,6 +93,7 @@ impl Connection {
             local,
             socket: ControlSocket::Accepted(stream),
             data: DataSide::Idle,
+            pump: None,
             linger: None,
             account: None,
             job: None,
@@ -134,9 +136,7 @@ impl Connection {
         if !control.has_input() || !self.session.wants_input() {
             return false;
         }
-        if self.session.is_transferring()
-            && let DataSide::Transferring(pump) = &self.data
-        {
+        if let Some(pump) = &self.pump {
             self.session.handle_data_event(
                 DataEvent::Progress {
                     bytes: pump.bytes(),
@@ -203,7 +203,7 @@ impl Connection {
         let more_lines = control.has_input() && self.session.wants_input();
         let room_for_lines = was_full
             && control.is_flushed()
-            && matches!(&self.data, DataSide::Transferring(pump) if pump.is_to_replies());
+            && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
         if (more_lines || room_for_lines)
             && let Some(notifier) = &self.notifier
         {
@@ -237,9 +237,9 @@ impl Connection {
     fn with_pump(
         &mut self,
         cx: &mut Context<'_>,
-        act: impl FnOnce(&mut crate::pump::Pump, &mut PumpContext<'_, '_>) -> Step,
+        act: impl FnOnce(&mut Pump, &mut PumpContext<'_, '_>) -> Step,
     ) {
-        let DataSide::Transferring(pump) = &mut self.data else {
+        let Some(pump) = &mut self.pump else {
             return;
         };
         let Some(notifier) = self.notifier.as_ref() else {
@@ -264,9 +264,9 @@ impl Connection {
             Step::Ended(end, refusal) => {
                 let (bytes, sends) = (pump.bytes(), pump.sends());
                 let stream = pump.take_stream();
-                self.data = DataSide::Idle;
-                self.data_permit = None;
+                self.pump = None;
                 if let Some(stream) = stream {
+                    self.data_permit = None;
                     if sends && end == TransferEnd::Complete {
                         self.hold(Linger::start(stream, cx), cx);
                     } else {
@@ -318,7 +318,6 @@ impl Connection {
                         .handle_data_event(DataEvent::ConnectFailed, now);
                 }
             },
-            DataSide::Transferring(_) => self.run_pump(cx),
             DataSide::Idle | DataSide::Open(_) => {}
         }
     }
@@ -342,10 +341,7 @@ impl Connection {
 
     /// The first moment at which something is to be looked at.
     fn deadline(&self) -> Option<Instant> {
-        let pump = match &self.data {
-            DataSide::Transferring(pump) => pump.deadline(),
-            _ => None,
-        };
+        let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_ref().map(Linger::until);
         [self.session.poll_timeout(), pump, linger, self.closing]
             .into_iter()
@@ -391,6 +387,13 @@ impl Handler for Connection {
                     control.receive(cx);
                 }
             }
+            _ if self
+                .pump
+                .as_ref()
+                .is_some_and(|pump| pump.stream_id() == Some(source)) =>
+            {
+                self.run_pump(cx);
+            }
             _ if self.data.owns(source) => self.data_ready(cx),
             _ => {
                 if let Some(linger) = self.linger.as_mut().filter(|held| held.id() == source)
@@ -417,7 +420,7 @@ impl Handler for Connection {
         {
             self.hold(None, cx);
         }
-        if let DataSide::Transferring(pump) = &self.data {
+        if let Some(pump) = &self.pump {
             if pump.may_resume(now) {
                 self.run_pump(cx);
             } else if pump.is_stalled(now) {

@@ -1,6 +1,5 @@
 //! The data side of a connection: how its data connection comes about and goes.
 
-mod connect;
 mod linger;
 mod listen;
 
@@ -10,20 +9,17 @@ use std::net::SocketAddr;
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
 use mio::net::{TcpListener, TcpStream};
 
-use crate::pump::Pump;
-
-pub(crate) use connect::connect;
 pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
 
 /// What there is of a data connection.
 ///
 /// ```text
-///         Listen                     AcceptData
-/// Idle ───────────▶ Listening ─────────────────────▶ Open ──▶ Transferring ──▶ Idle
-///   │                                                  ▲ StartTransfer
-///   └─────────────▶ Connecting ────────────────────────┘
-///         Connect                      connected
+///          Listen                AcceptData          StartTransfer
+/// Idle ───────────▶ Listening ───────────────▶ Open ───────────────▶ Idle
+///   │                                           ▲     (the pump has it)
+///   └─────────────▶ Connecting ─────────────────┘
+///         Connect               connected
 /// ```
 #[derive(Default)]
 pub(crate) enum DataSide {
@@ -39,8 +35,6 @@ pub(crate) enum DataSide {
     Connecting(Socket<TcpStream>),
     /// Established, no transfer yet.
     Open(Socket<TcpStream>),
-    /// Bytes are moving.
-    Transferring(Box<Pump>),
 }
 
 impl DataSide {
@@ -50,11 +44,6 @@ impl DataSide {
             Self::Idle => {}
             Self::Listening { listener, .. } => cx.close(listener),
             Self::Connecting(stream) | Self::Open(stream) => cx.close(stream),
-            Self::Transferring(mut pump) => {
-                if let Some(stream) = pump.take_stream() {
-                    cx.close(stream);
-                }
-            }
         }
     }
 
@@ -107,13 +96,23 @@ impl DataSide {
         }
     }
 
+    /// Takes the established connection, for a transfer.
+    pub(crate) fn take_open(&mut self) -> Option<Socket<TcpStream>> {
+        match std::mem::take(self) {
+            Self::Open(stream) => Some(stream),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
     /// Whether `source` belongs to this side.
     pub(crate) fn owns(&self, source: SourceId) -> bool {
         match self {
             Self::Idle => false,
             Self::Listening { listener, .. } => listener.id() == source,
             Self::Connecting(stream) | Self::Open(stream) => stream.id() == source,
-            Self::Transferring(pump) => pump.stream_id() == Some(source),
         }
     }
 }

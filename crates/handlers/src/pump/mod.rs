@@ -5,7 +5,6 @@ mod receive;
 mod send_file;
 mod throttle;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
