@@ -1,0 +1,70 @@
+//! Answers to jobs.
+
+use ftpdlib_proto::{FileKind, Metadata, ReplyCode, VirtualPath};
+use ftpdlib_session::{Action, Answer, LoginFacts, Refusal};
+
+use super::ledger::{Ledger, Payload};
+use super::tape::Tape;
+
+/// The answer the session hopes for.
+pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
+    match action {
+        Action::Login { username, .. } => login(username),
+        Action::Stat(_) => Answer::Metadata(metadata(FileKind::File)),
+        Action::FactLine { .. } => Answer::Text(b"type=file; /a".to_vec()),
+        Action::OpenRead { path, .. }
+        | Action::OpenWrite { path, .. }
+        | Action::OpenList { path, .. } => Answer::Opened {
+            payload: ledger.payload(),
+            size: Some(5),
+            path: path.clone(),
+        },
+        _ => Answer::Done,
+    }
+}
+
+/// Any answer, right or not.
+pub(crate) fn any(tape: &mut Tape<'_>, ledger: &mut Ledger) -> Answer<Payload> {
+    match tape.choose(6) {
+        0 => Answer::Done,
+        1 => login("mallory"),
+        2 => Answer::Metadata(metadata(FileKind::Directory)),
+        3 => Answer::Text(b"250 text\r\n".to_vec()),
+        _ => Answer::Opened {
+            payload: ledger.payload(),
+            size: None,
+            path: VirtualPath::root(),
+        },
+    }
+}
+
+pub(crate) fn refusal() -> Refusal {
+    Refusal {
+        code: ReplyCode::new(550),
+        text: "No.".into(),
+    }
+}
+
+fn login(username: &str) -> Answer<Payload> {
+    Answer::Login(LoginFacts {
+        username: username.to_owned(),
+        msg_login: "Login successful.".to_owned(),
+        msg_quit: "Bye.\nCome again.".to_owned(),
+        start_dir: VirtualPath::root(),
+        encoding: None,
+    })
+}
+
+fn metadata(kind: FileKind) -> Metadata {
+    Metadata {
+        kind,
+        size: 5,
+        modified: 0,
+        mode: 0o644,
+        links: 1,
+        uid: 0,
+        gid: 0,
+        device: 0,
+        inode: 0,
+    }
+}

@@ -1,0 +1,374 @@
+//! A driver that answers effects as a tape of bytes tells it to, and holds the session to its
+//! promises. Shared by the property tests and the fuzz targets.
+
+mod answers;
+mod ledger;
+mod tape;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ftpdlib_proto::TransferEnd;
+use ftpdlib_session::{
+    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, Session, SessionConfig,
+};
+use ledger::{Ledger, Payload};
+use tape::Tape;
+
+/// Plays a tape: every byte decides what happens next, until all is closed.
+pub(crate) fn play(tape: &[u8]) {
+    let mut model = Model::new(tape);
+    if model.tape.choose(4) != 0 {
+        model.log_in();
+    }
+    while !model.tape.is_empty() && !model.ledger.closed {
+        model.step();
+    }
+    model.hang_up();
+}
+
+/// Hands over the lines of a text; everything else goes as well as it can.
+pub(crate) fn read(text: &[u8]) {
+    let mut model = Model::new(&[]);
+    model.log_in();
+    for line in text.split(|&byte| byte == b'\n') {
+        while !model.session.wants_input() && !model.ledger.closed {
+            model.oblige();
+        }
+        model.line(line);
+        if line.len() % 2 == 0 {
+            model.oblige();
+        }
+    }
+    model.hang_up();
+}
+
+/// What the session has asked for and not been answered.
+#[derive(Default)]
+struct Outstanding {
+    job: Option<Job>,
+    listen: bool,
+    connect: bool,
+    transfer: Option<(Direction, Option<TransferEnd>)>,
+}
+
+struct Model<'a> {
+    session: Session<Payload>,
+    now: Instant,
+    tape: Tape<'a>,
+    ledger: Ledger,
+    outstanding: Outstanding,
+    /// Whether a passive port is open.
+    listening: bool,
+    /// Whether a data connection stands.
+    connected: bool,
+    /// Whether a connection was accepted and neither taken nor turned away.
+    at_the_door: bool,
+}
+
+const PEER: &str = "192.0.2.7:50000";
+const STRANGER: &str = "198.51.100.9:50001";
+
+impl<'a> Model<'a> {
+    fn new(tape: &'a [u8]) -> Self {
+        let now = Instant::now();
+        let config = Arc::new(SessionConfig::default());
+        let mut model = Self {
+            session: Session::new(config, address(PEER), address("192.0.2.1:21"), now),
+            now,
+            tape: Tape::new(tape),
+            ledger: Ledger::default(),
+            outstanding: Outstanding::default(),
+            listening: false,
+            connected: false,
+            at_the_door: false,
+        };
+        model.ledger.owed = 1;
+        model.take_effects();
+        model
+    }
+
+    /// Lets one thing happen.
+    fn step(&mut self) {
+        match self.tape.choose(16) {
+            0..=5 => {
+                let line = self.tape.line();
+                self.line(&line);
+            }
+            6 | 7 => self.oblige(),
+            8 => self.answer_job(),
+            9 => self.answer_data(),
+            10 => self.end_transfer(),
+            11 => {
+                let seconds = [0, 1, 3, 29, 30, 300][self.tape.choose(6)];
+                self.advance(Duration::from_secs(seconds));
+            }
+            12 => {
+                let deadline = self.session.poll_timeout();
+                let wait = deadline.map(|at| at.saturating_duration_since(self.now));
+                self.advance(wait.unwrap_or_default());
+            }
+            13 => self.surprise(),
+            14 if self.tape.choose(8) == 0 => self.admin(),
+            15 if self.tape.choose(8) == 0 => self.control(ControlEvent::Closed),
+            _ => {
+                if self.session.wants_input() {
+                    self.ledger.owed += 1;
+                    self.control(ControlEvent::LineTooLong);
+                }
+            }
+        }
+    }
+
+    fn log_in(&mut self) {
+        self.line(b"USER alice");
+        self.line(b"PASS secret");
+        self.oblige();
+        assert_eq!(self.session.username(), Some("alice"));
+    }
+
+    /// Hands a line over, if one is wanted.
+    fn line(&mut self, line: &[u8]) {
+        if !self.session.wants_input() {
+            return;
+        }
+        self.ledger.owed += 1;
+        if line.eq_ignore_ascii_case(b"ABOR") && self.session.is_transferring() {
+            self.ledger.aborting = true;
+        }
+        self.control(ControlEvent::Line(line));
+    }
+
+    fn control(&mut self, event: ControlEvent<'_>) {
+        if let ControlEvent::Closed = event {
+            self.ledger.gone = true;
+        }
+        self.session.handle_control(event, self.now);
+        self.take_effects();
+    }
+
+    fn admin(&mut self) {
+        let event = match self.tape.choose(2) {
+            0 => AdminEvent::Drain,
+            _ => AdminEvent::Kick("Go away."),
+        };
+        self.session.handle_admin(event, self.now);
+        self.take_effects();
+    }
+
+    /// Lets time pass; the session must then wait for something later.
+    fn advance(&mut self, by: Duration) {
+        self.now += by;
+        self.session.handle_timeout(self.now);
+        let deadline = self.session.poll_timeout();
+        assert!(deadline.is_none_or(|deadline| deadline > self.now));
+        self.take_effects();
+    }
+
+    /// Gives the outstanding answer that lets things go on.
+    fn oblige(&mut self) {
+        if let Some(job) = self.outstanding.job.take() {
+            let answer = answers::right(&job.action, &mut self.ledger);
+            self.job(Ok(answer));
+        } else if self.outstanding.listen {
+            self.outstanding.listen = false;
+            self.listening = true;
+            self.data(DataEvent::Listening { port: 50_001 });
+        } else if self.outstanding.connect {
+            self.outstanding.connect = false;
+            self.connected = true;
+            self.data(DataEvent::Connected);
+        } else if self.outstanding.transfer.is_some() {
+            self.end_transfer();
+        } else if self.listening {
+            self.accept(PEER);
+        } else {
+            let deadline = self.session.poll_timeout();
+            let wait = deadline.map(|at| at.saturating_duration_since(self.now));
+            self.advance(wait.unwrap_or_default());
+        }
+    }
+
+    fn answer_job(&mut self) {
+        let Some(job) = self.outstanding.job.take() else {
+            return;
+        };
+        let outcome = match self.tape.choose(4) {
+            0 => Err(answers::refusal()),
+            1 => Ok(answers::any(&mut self.tape, &mut self.ledger)),
+            _ => Ok(answers::right(&job.action, &mut self.ledger)),
+        };
+        self.job(outcome);
+    }
+
+    fn job(&mut self, outcome: ftpdlib_session::JobOutcome<Payload>) {
+        self.session.handle_job(outcome, self.now);
+        self.take_effects();
+    }
+
+    fn answer_data(&mut self) {
+        if self.outstanding.listen {
+            self.outstanding.listen = false;
+            self.data(DataEvent::ListenFailed(answers::refusal()));
+        } else if self.outstanding.connect {
+            self.outstanding.connect = false;
+            self.data(DataEvent::ConnectFailed);
+        } else if self.listening {
+            let peer = [PEER, STRANGER][self.tape.choose(2)];
+            self.accept(peer);
+        } else if self.connected && self.outstanding.transfer.is_none() {
+            self.connected = false;
+            self.data(DataEvent::ConnectFailed);
+        }
+    }
+
+    fn accept(&mut self, peer: &str) {
+        let peer = address(peer);
+        self.at_the_door = true;
+        self.data(DataEvent::Accepted { peer });
+        assert!(!self.at_the_door, "a connection was left at the door");
+    }
+
+    fn end_transfer(&mut self) {
+        let Some((direction, abort)) = self.outstanding.transfer.take() else {
+            return;
+        };
+        let end = match self.tape.choose(4) {
+            0 => TransferEnd::Complete,
+            _ => abort.unwrap_or_else(|| self.tape.end()),
+        };
+        if direction != Direction::Control {
+            self.connected = false;
+        }
+        let refusal = (self.tape.choose(4) == 1).then(answers::refusal);
+        let bytes = 5;
+        self.data(DataEvent::Ended {
+            end,
+            bytes,
+            refusal,
+        });
+    }
+
+    /// Something that answers nothing, or comes too late.
+    fn surprise(&mut self) {
+        match self.tape.choose(6) {
+            0 if !self.outstanding.listen => self.data(DataEvent::Listening { port: 7 }),
+            1 if !self.outstanding.connect => self.data(DataEvent::Connected),
+            2 if self.outstanding.transfer.is_none() => {
+                let end = TransferEnd::Complete;
+                let (bytes, refusal) = (0, None);
+                self.data(DataEvent::Ended {
+                    end,
+                    bytes,
+                    refusal,
+                });
+            }
+            3 if self.outstanding.job.is_none() => {
+                let answer = answers::any(&mut self.tape, &mut self.ledger);
+                self.job(Ok(answer));
+            }
+            4 => self.data(DataEvent::Progress { bytes: 3 }),
+            _ => {
+                let owed = self.ledger.owed;
+                if !self.session.wants_input() {
+                    self.control(ControlEvent::Line(b"NOOP"));
+                }
+                assert_eq!(self.ledger.owed, owed, "an unwanted line was answered");
+            }
+        }
+    }
+
+    fn data(&mut self, event: DataEvent) {
+        self.session.handle_data_event(event, self.now);
+        self.take_effects();
+    }
+
+    /// The client goes; whatever is still open comes to its end, and the session with it.
+    fn hang_up(&mut self) {
+        if !self.ledger.closed {
+            self.control(ControlEvent::Closed);
+        }
+        for _ in 0..4 {
+            if self.outstanding.job.is_some() || self.outstanding.transfer.is_some() {
+                self.oblige();
+            }
+        }
+        assert!(self.ledger.closed, "the session never ended");
+        self.surprise();
+    }
+
+    fn take_effects(&mut self) {
+        while let Some(effect) = self.session.poll_effect() {
+            assert!(!self.ledger.closed, "{effect:?} after Close");
+            self.carry_out(effect);
+        }
+        if self.ledger.closed {
+            assert!(!self.session.wants_input());
+            assert_eq!(self.session.poll_timeout(), None);
+        }
+        if self.outstanding.job.is_some() || self.outstanding.listen {
+            assert!(!self.session.wants_input());
+        }
+        if self.session.wants_input() {
+            let owed = u32::from(self.session.is_transferring());
+            assert_eq!(self.ledger.owed, owed, "final replies missing or too many");
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect<Payload>) {
+        let outstanding = &mut self.outstanding;
+        match effect {
+            Effect::Reply(reply) => self.ledger.reply(&reply),
+            Effect::Job(job) => {
+                assert!(outstanding.job.is_none(), "two jobs at a time");
+                outstanding.job = Some(job);
+            }
+            Effect::Listen { ipv6 } => {
+                assert!(!ipv6 && !outstanding.listen && !self.listening && !self.connected);
+                outstanding.listen = true;
+            }
+            Effect::AcceptData => {
+                assert!(self.at_the_door && self.listening);
+                (self.at_the_door, self.listening, self.connected) = (false, false, true);
+            }
+            Effect::RejectData => {
+                assert!(self.at_the_door);
+                self.at_the_door = false;
+            }
+            Effect::Connect(target) => {
+                assert_eq!(target.ip(), address(PEER).ip());
+                assert!(!outstanding.connect && !self.listening && !self.connected);
+                outstanding.connect = true;
+            }
+            Effect::StartTransfer(transfer) => {
+                self.ledger.give_back(&transfer.payload);
+                assert!(outstanding.transfer.is_none(), "two transfers at a time");
+                assert!(self.connected || transfer.direction == Direction::Control);
+                outstanding.transfer = Some((transfer.direction, None));
+            }
+            Effect::AbortTransfer(end) => {
+                let (_, abort) = outstanding.transfer.as_mut().expect("a transfer to abort");
+                assert_eq!(abort.replace(end), None, "aborted twice");
+            }
+            Effect::Discard(payload) => self.ledger.give_back(&payload),
+            Effect::CloseData => {
+                let over_data = |(direction, _): &(_, _)| *direction != Direction::Control;
+                assert!(!outstanding.transfer.as_ref().is_some_and(over_data));
+                (self.listening, self.connected) = (false, false);
+                (outstanding.listen, outstanding.connect) = (false, false);
+            }
+            Effect::Forget | Effect::Event(_) => {}
+            Effect::Close => {
+                assert!(outstanding.job.is_none() && outstanding.transfer.is_none());
+                assert!(!self.listening && !self.connected && !outstanding.connect);
+                self.ledger.close();
+            }
+            other => panic!("the model does not know {other:?}"),
+        }
+    }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address of this file")
+}
