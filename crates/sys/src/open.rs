@@ -38,6 +38,11 @@ impl OpenFlags {
         self.0 & other.0 == other.0
     }
 
+    /// Both together; `|` in constants.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// What the kernel is given.
     pub(crate) const fn bits(self) -> libc::c_int {
         // openat2 refuses O_NOCTTY beside O_PATH instead of ignoring it.
@@ -54,7 +59,7 @@ impl BitOr for OpenFlags {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.union(other)
     }
 }
 

@@ -1,0 +1,224 @@
+//! Files of the disk, read and written.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+use ftpdlib_proto::{TransferEnd, VirtualPath};
+use ftpdlib_sys::{EntryKind, FileStat, OpenFlags, close, open_at, stat_descriptor};
+
+use crate::error::{ErrorKind, FilesystemError};
+use crate::filesystem::WriteMode;
+use crate::jail::Jail;
+use crate::transfer_file::{ReadFile, WriteFile};
+
+/// Never waits for the other end of a FIFO; a regular file does not mind.
+const READ: OpenFlags = OpenFlags::READ.union(OpenFlags::NON_BLOCK);
+const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
+
+/// What a new file may be used for, less the umask.
+const NEW_FILE_MODE: u32 = 0o666;
+
+#[derive(Debug)]
+pub(crate) struct DiskReadFile {
+    file: File,
+    size: u64,
+    offset: u64,
+    local: bool,
+}
+
+impl DiskReadFile {
+    pub(crate) fn open(
+        jail: &Jail,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Self, FilesystemError> {
+        let file = jail.open(path, READ, 0)?;
+        let facts = regular(&file)?;
+        if offset > facts.size {
+            return Err(ErrorKind::OffsetPastEnd.into());
+        }
+        Ok(Self {
+            local: jail.is_local_file(file.as_fd(), &facts),
+            file: file.into(),
+            size: facts.size,
+            offset,
+        })
+    }
+
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+}
+
+impl ReadFile for DiskReadFile {
+    /// Reads at the offset, not at the position of the descriptor, so that opening at an offset
+    /// costs no seek.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(self.size)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.local.then(|| self.file.as_fd())
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct DiskWriteFile {
+    file: File,
+    path: VirtualPath,
+    local: bool,
+}
+
+impl DiskWriteFile {
+    pub(crate) fn open(
+        jail: &Jail,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Self, FilesystemError> {
+        match mode {
+            WriteMode::Replace => {
+                let (mut written, facts) = Self::open_at_start(jail, path, OpenFlags::CREATE)?;
+                // Not O_TRUNC: only now is it known that this is a regular file.
+                if facts.size > 0 {
+                    written.file.set_len(0)?;
+                }
+                Ok(written)
+            }
+            WriteMode::Append => {
+                // Not O_APPEND: the kernel refuses to splice into such a file. Two sessions that
+                // append to one file at once would garble it in either case.
+                let (mut written, facts) = Self::open_at_start(jail, path, OpenFlags::CREATE)?;
+                written.seek_to(facts.size)?;
+                Ok(written)
+            }
+            WriteMode::At(offset) => {
+                let (mut written, facts) = Self::open_at_start(jail, path, WRITE)?;
+                if offset > facts.size {
+                    return Err(ErrorKind::OffsetPastEnd.into());
+                }
+                written.seek_to(offset)?;
+                Ok(written)
+            }
+            WriteMode::Unique => {
+                let (dir, prefix) = match (path.parent(), path.file_name()) {
+                    (Some(dir), Some(prefix)) => (dir, prefix),
+                    _ => (VirtualPath::root(), b"ftpd".as_slice()),
+                };
+                let stem = prefix.strip_suffix(b".").unwrap_or(prefix);
+                Self::create_unique(jail, &dir, &[stem, b"."].concat(), b"")
+            }
+        }
+    }
+
+    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`.
+    pub(crate) fn create_unique(
+        jail: &Jail,
+        dir: &VirtualPath,
+        prefix: &[u8],
+        suffix: &[u8],
+    ) -> Result<Self, FilesystemError> {
+        let flags = WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::NO_FOLLOW;
+        let parent = jail.open(dir, OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
+        let mut tries = 0;
+        loop {
+            let name = [prefix, &random_name(), suffix].concat();
+            match open_at(parent.as_fd(), &name, flags, NEW_FILE_MODE) {
+                Ok(file) => {
+                    let facts = stat_descriptor(file.as_fd())?;
+                    return Ok(Self {
+                        local: jail.is_local_file(file.as_fd(), &facts),
+                        file: file.into(),
+                        path: dir.join(&name)?,
+                    });
+                }
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists && tries < MOST_TRIES =>
+                {
+                    tries += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn open_at_start(
+        jail: &Jail,
+        path: &VirtualPath,
+        create: OpenFlags,
+    ) -> Result<(Self, FileStat), FilesystemError> {
+        let file = jail.open(path, WRITE | create, NEW_FILE_MODE)?;
+        let facts = regular(&file)?;
+        let written = Self {
+            local: jail.is_local_file(file.as_fd(), &facts),
+            file: file.into(),
+            path: path.clone(),
+        };
+        Ok((written, facts))
+    }
+
+    fn seek_to(&mut self, offset: u64) -> io::Result<()> {
+        if offset > 0 {
+            self.file.seek(SeekFrom::Start(offset))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn into_file(self) -> (File, VirtualPath) {
+        (self.file, self.path)
+    }
+}
+
+impl WriteFile for DiskWriteFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    /// Whatever the end, what came is kept, as a client that resumes expects.
+    fn finish(self: Box<Self>, _end: &TransferEnd) -> Result<(), FilesystemError> {
+        Ok(close(OwnedFd::from(self.file))?)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.local.then(|| self.file.as_fd())
+    }
+
+    fn path(&self) -> &VirtualPath {
+        &self.path
+    }
+}
+
+fn regular(file: &OwnedFd) -> Result<FileStat, FilesystemError> {
+    let facts = stat_descriptor(file.as_fd())?;
+    match facts.kind {
+        EntryKind::File => Ok(facts),
+        EntryKind::Directory => Err(ErrorKind::IsADirectory.into()),
+        EntryKind::Symlink | EntryKind::Other => Err(ErrorKind::NotARegularFile.into()),
+    }
+}
+
+/// With two thousand million names to choose from, more tries mean something else is wrong.
+const MOST_TRIES: usize = 100;
+
+/// Six letters and digits that nobody can foresee: each `RandomState` has keys of its own.
+fn random_name() -> [u8; 6] {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = RandomState::new().hash_one(0);
+    [(); 6].map(|()| {
+        let letter = LETTERS[(random % 36) as usize];
+        random /= 36;
+        letter
+    })
+}

@@ -1,0 +1,64 @@
+//! Directories of the disk, listed.
+
+use std::sync::Arc;
+
+use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
+use ftpdlib_sys::{DirectoryReader, OpenFlags, read_link_at, stat_at};
+use std::os::fd::AsFd;
+
+use crate::error::FilesystemError;
+use crate::jail::{Jail, metadata};
+use crate::transfer_file::{Entry, Listing};
+
+#[derive(Debug)]
+pub(crate) struct DiskListing {
+    jail: Arc<Jail>,
+    path: VirtualPath,
+    reader: DirectoryReader,
+}
+
+impl DiskListing {
+    pub(crate) fn open(jail: &Arc<Jail>, path: &VirtualPath) -> Result<Self, FilesystemError> {
+        let flags = OpenFlags::READ | OpenFlags::DIRECTORY;
+        let reader = DirectoryReader::new(jail.open(path, flags, 0)?);
+        Ok(Self {
+            jail: Arc::clone(jail),
+            path: path.clone(),
+            reader,
+        })
+    }
+}
+
+impl Listing for DiskListing {
+    fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
+        for _ in 0..max {
+            let Some(name) = self.reader.next_name()? else {
+                return Ok(false);
+            };
+            out.push(Entry {
+                name: name.to_vec(),
+                metadata: None,
+            });
+        }
+        Ok(true)
+    }
+
+    /// Of the directory that was opened, wherever it was moved to since.
+    fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        Ok(metadata(stat_at(self.reader.as_fd(), name)?))
+    }
+
+    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        let own = self.lstat(name)?;
+        if own.kind != FileKind::Symlink {
+            return Ok(own);
+        }
+        // Only from the home down is it seen whether the link leaves.
+        Ok(metadata(self.jail.stat(&self.path.join(name)?)?))
+    }
+
+    fn readlink(&self, name: &[u8]) -> Result<Vec<u8>, FilesystemError> {
+        let target = read_link_at(self.reader.as_fd(), name)?;
+        self.jail.home().shown_target(target, &self.path)
+    }
+}

@@ -1,0 +1,140 @@
+//! Where the home directory lies on the disk, in names.
+
+use std::path::{Component, Path, PathBuf};
+
+use ftpdlib_proto::VirtualPath;
+
+use crate::error::{ErrorKind, FilesystemError};
+
+/// The names of the home directory. They serve to recognise links back into it and to translate
+/// paths; nothing is opened by them.
+#[derive(Debug)]
+pub(crate) struct Home {
+    real: PathBuf,
+    /// Components of the real path, and of the path as it was given where that differs: links are
+    /// written with either.
+    prefixes: Vec<Vec<Vec<u8>>>,
+}
+
+impl Home {
+    /// `real` is the canonical path of `given`.
+    pub(crate) fn new(given: &Path, real: PathBuf) -> Self {
+        let mut prefixes = vec![components(&real)];
+        if let Ok(given) = std::path::absolute(given)
+            && !given.components().any(|component| component == Component::ParentDir)
+            && given != real
+        {
+            prefixes.push(components(&given));
+        }
+        Self { real, prefixes }
+    }
+
+    /// The canonical path, for configuration and logs; never for clients.
+    pub(crate) fn real(&self) -> &Path {
+        &self.real
+    }
+
+    /// What follows the home in the absolute path `target`, component by component; `None` if that
+    /// is not below the home. A final slash counts as the component `.`, since it asks for a
+    /// directory.
+    pub(crate) fn strip<'a>(&self, target: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+        let parts: Vec<_> = split(target).collect();
+        let prefix = self.prefixes.iter().find(|prefix| {
+            parts.len() >= prefix.len() && prefix.iter().zip(&parts).all(|(a, b)| a == b)
+        })?;
+        Some(parts[prefix.len()..].to_vec())
+    }
+
+    /// `target`, the text of a link in the directory `dir`, as a client may see it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::OutsideHome`] where the text would tell names outside of the home.
+    pub(crate) fn shown_target(
+        &self,
+        target: Vec<u8>,
+        dir: &VirtualPath,
+    ) -> Result<Vec<u8>, FilesystemError> {
+        if target.starts_with(b"/") {
+            let rest = self.strip(&target).ok_or(ErrorKind::OutsideHome)?;
+            return Ok([b"/", rest.join(&b'/').as_slice()].concat());
+        }
+        let mut depth = dir.components().count();
+        for part in split(&target) {
+            depth = match part {
+                b".." => depth.checked_sub(1).ok_or(ErrorKind::OutsideHome)?,
+                b"." => depth,
+                _ => depth + 1,
+            };
+        }
+        Ok(target)
+    }
+}
+
+/// Components of a path as the kernel takes them: empty ones and inner `.` mean nothing, a final
+/// slash asks for a directory, as `.` does.
+pub(crate) fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let asks_for_directory = path.ends_with(b"/") || path.ends_with(b"/.") || path == b".";
+    path.split(|&byte| byte == b'/')
+        .filter(|part| !part.is_empty() && *part != b".")
+        .chain(asks_for_directory.then_some(b".".as_slice()))
+}
+
+fn components(path: &Path) -> Vec<Vec<u8>> {
+    path.components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.as_encoded_bytes().to_vec()),
+            Component::Prefix(_)
+            | Component::RootDir
+            | Component::CurDir
+            | Component::ParentDir => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_strip(home: &str, target: &str, expected: Option<&str>) {
+        let home = Home::new(Path::new(home), PathBuf::from(home));
+        let got = home.strip(target.as_bytes()).map(|rest| rest.join(&b'/'));
+        assert_eq!(got.as_deref(), expected.map(str::as_bytes), "{target}");
+    }
+
+    #[test]
+    fn only_whole_components_are_stripped() {
+        check_strip("/srv/ftp", "/srv/ftp/a/b", Some("a/b"));
+        check_strip("/srv/ftp", "//srv/./ftp//a", Some("a"));
+        check_strip("/srv/ftp", "/srv/ftp", Some(""));
+        check_strip("/srv/ftp", "/srv/ftp/a/", Some("a/."));
+        check_strip("/srv/ftp", "/srv/ftp/../x", Some("../x"));
+        check_strip("/srv/ftp", "/srv/ftpd/a", None);
+        check_strip("/srv/ftp", "/srv", None);
+        check_strip("/srv/ftp", "/srv/x/../ftp/a", None);
+        check_strip("/srv/ftp", "/", None);
+        check_strip("/", "/etc", Some("etc"));
+        check_strip("/", "/", Some("."));
+    }
+
+    #[track_caller]
+    fn check_shown(dir: &str, target: &str, expected: Option<&str>) {
+        let home = Home::new(Path::new("/srv/ftp"), PathBuf::from("/srv/ftp"));
+        let dir = VirtualPath::new(dir).unwrap();
+        let got = home.shown_target(target.into(), &dir).ok();
+        assert_eq!(got.as_deref(), expected.map(str::as_bytes), "{target} in {dir:?}");
+    }
+
+    #[test]
+    fn no_target_tells_of_the_outside() {
+        check_shown("/", "a", Some("a"));
+        check_shown("/d", "../a", Some("../a"));
+        check_shown("/d", "../../a", None);
+        check_shown("/", "..", None);
+        check_shown("/", "a/../../ftp", None);
+        check_shown("/", "/etc/passwd", None);
+        check_shown("/", "/srv/ftp/a", Some("/a"));
+        check_shown("/d", "/srv/ftp", Some("/"));
+    }
+}

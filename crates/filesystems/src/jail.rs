@@ -1,0 +1,209 @@
+//! The one place where paths become descriptors.
+
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
+use ftpdlib_sys::{
+    EntryKind, FileStat, OpenFlags, Scope, errno, is_local_filesystem, open_at, open_beneath,
+    open_directory, stat_at, stat_descriptor,
+};
+
+use crate::error::{ErrorKind, FilesystemError};
+use crate::home::Home;
+use crate::walk::Walk;
+
+/// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways answer the same.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Resolver {
+    /// One `openat2` call, and the walk only for what that leaves open (absolute links) or where
+    /// the kernel lacks it or a container blocks it.
+    #[default]
+    Kernel,
+    /// Always one descriptor after another.
+    Walk,
+}
+
+/// An open home directory, beneath which all paths are resolved without a race.
+#[derive(Debug)]
+pub(crate) struct Jail {
+    dir: OwnedFd,
+    device: u64,
+    local: bool,
+    home: Home,
+    scope: Scope,
+    resolver: Resolver,
+}
+
+impl Jail {
+    pub(crate) fn open_home(given: &Path, resolver: Resolver) -> Result<Self, FilesystemError> {
+        let real = fs::canonicalize(given)?;
+        let dir = open_directory(&real)?;
+        let scope = if real.parent().is_none() { Scope::InRoot } else { Scope::Beneath };
+        let probe = open_beneath(dir.as_fd(), b".", OpenFlags::PATH, 0, scope);
+        Ok(Self {
+            device: stat_descriptor(dir.as_fd())?.device,
+            local: is_local_filesystem(dir.as_fd()).unwrap_or(false),
+            home: Home::new(given, real),
+            scope,
+            resolver: if probe.is_ok() { resolver } else { Resolver::Walk },
+            dir,
+        })
+    }
+
+    /// Opens what `path` leads to.
+    pub(crate) fn open(
+        &self,
+        path: &VirtualPath,
+        flags: OpenFlags,
+        mode: u32,
+    ) -> Result<OwnedFd, FilesystemError> {
+        if path.is_root() {
+            return Ok(open_at(self.dir.as_fd(), b".", flags, mode)?);
+        }
+        self.open_relative(path.relative(), flags, mode)
+    }
+
+    /// Checks that `path` is a directory that may be entered.
+    pub(crate) fn enter(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        // A name is looked up in the directory, if only its own, so the right to search it counts.
+        let own_name = [path.relative(), b"/."].concat();
+        let own_name = own_name.strip_prefix(b"/").unwrap_or(&own_name);
+        self.open_relative(own_name, OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
+        Ok(())
+    }
+
+    /// Opens the directory that holds `path`, links on the way followed; the last component is left
+    /// to an `*at` call.
+    pub(crate) fn parent<'a>(
+        &'a self,
+        path: &'a VirtualPath,
+    ) -> Result<(Directory<'a>, &'a [u8]), FilesystemError> {
+        let relative = path.relative();
+        let Some(name) = path.file_name() else {
+            return Err(ErrorKind::PermissionDenied.into());
+        };
+        let above = &relative[..relative.len() - name.len()];
+        let directory = match above.strip_suffix(b"/") {
+            None => Directory::Home(self.dir.as_fd()),
+            Some(above) => {
+                let flags = OpenFlags::PATH | OpenFlags::DIRECTORY;
+                Directory::Below(self.open_relative(above, flags, 0)?)
+            }
+        };
+        Ok((directory, name))
+    }
+
+    /// Facts of what `path` leads to.
+    pub(crate) fn stat(&self, path: &VirtualPath) -> Result<FileStat, FilesystemError> {
+        if path.is_root() {
+            return Ok(stat_descriptor(self.dir.as_fd())?);
+        }
+        if !path.relative().contains(&b'/') {
+            // A single name cannot leave; unless it is a link, one call tells all.
+            let found = stat_at(self.dir.as_fd(), path.relative())?;
+            if found.kind != EntryKind::Symlink {
+                return Ok(found);
+            }
+        }
+        let place = self.open(path, OpenFlags::PATH, 0)?;
+        Ok(stat_descriptor(place.as_fd())?)
+    }
+
+    /// Facts of `path` itself.
+    pub(crate) fn lstat(&self, path: &VirtualPath) -> Result<FileStat, FilesystemError> {
+        if path.is_root() {
+            return self.stat(path);
+        }
+        let (parent, name) = self.parent(path)?;
+        Ok(stat_at(parent.as_fd(), name)?)
+    }
+
+    /// The path with all links resolved.
+    pub(crate) fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
+        self.walk(path.relative()).canonical()
+    }
+
+    /// Whether `file`, of which `facts` are known, answers without waiting for a network. Another
+    /// disk may be mounted below the home.
+    pub(crate) fn is_local_file(&self, file: BorrowedFd<'_>, facts: &FileStat) -> bool {
+        if facts.device == self.device {
+            self.local
+        } else {
+            is_local_filesystem(file).unwrap_or(false)
+        }
+    }
+
+    /// Whether the home itself does.
+    pub(crate) fn is_local(&self) -> bool {
+        self.local
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    fn open_relative(
+        &self,
+        path: &[u8],
+        flags: OpenFlags,
+        mode: u32,
+    ) -> Result<OwnedFd, FilesystemError> {
+        if self.resolver == Resolver::Kernel {
+            for _ in 0..MOST_TRIES {
+                match open_beneath(self.dir.as_fd(), path, flags, mode, self.scope) {
+                    Ok(opened) => return Ok(opened),
+                    Err(error) => match error.raw_os_error() {
+                        Some(errno::EAGAIN) => {}
+                        Some(errno::EXDEV | errno::ELOOP | errno::EPERM | errno::ENOSYS) => break,
+                        _ => return Err(error.into()),
+                    },
+                }
+            }
+        }
+        self.walk(path).open(flags, mode)
+    }
+
+    fn walk(&self, path: &[u8]) -> Walk<'_> {
+        Walk::new(self.dir.as_fd(), &self.home, self.scope, path)
+    }
+}
+
+/// How often `openat2` is asked before the walk decides: it gives up whenever something is renamed
+/// anywhere on the system while it follows a `..`.
+const MOST_TRIES: usize = 4;
+
+/// The directory that a last component is looked up in.
+pub(crate) enum Directory<'a> {
+    Home(BorrowedFd<'a>),
+    Below(OwnedFd),
+}
+
+impl AsFd for Directory<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Home(dir) => dir.as_fd(),
+            Self::Below(dir) => dir.as_fd(),
+        }
+    }
+}
+
+pub(crate) fn metadata(facts: FileStat) -> Metadata {
+    Metadata {
+        kind: match facts.kind {
+            EntryKind::File => FileKind::File,
+            EntryKind::Directory => FileKind::Directory,
+            EntryKind::Symlink => FileKind::Symlink,
+            EntryKind::Other => FileKind::Other,
+        },
+        size: facts.size,
+        modified: facts.modified,
+        mode: facts.mode,
+        links: facts.links,
+        uid: facts.uid,
+        gid: facts.gid,
+        device: facts.device,
+        inode: facts.inode,
+    }
+}

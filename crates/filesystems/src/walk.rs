@@ -1,0 +1,176 @@
+//! Resolving a path without the kernel's help, one descriptor after another.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ftpdlib_proto::VirtualPath;
+use ftpdlib_sys::{
+    EntryKind, OpenFlags, Scope, errno, open_at, read_link_at, stat_descriptor,
+};
+
+use crate::error::{ErrorKind, FilesystemError};
+use crate::home::{Home, split};
+
+/// A walk from the home directory down.
+///
+/// Every directory on the way is held open and every name is opened from the one above it with
+/// `O_NOFOLLOW`, so a directory that is swapped for a link is noticed, and one that is moved away
+/// does not take the walk with it: `..` goes back to the descriptor the walk came from.
+pub(crate) struct Walk<'a> {
+    dir: BorrowedFd<'a>,
+    home: &'a Home,
+    scope: Scope,
+    /// Directories entered so far, each with its name; empty at the home.
+    entered: Vec<(Vec<u8>, OwnedFd)>,
+    /// Names still to go, the next one last.
+    pending: Vec<Vec<u8>>,
+    links: usize,
+}
+
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+impl<'a> Walk<'a> {
+    /// A walk along `path`, as seen from `dir`, which is `home`.
+    pub(crate) fn new(dir: BorrowedFd<'a>, home: &'a Home, scope: Scope, path: &[u8]) -> Self {
+        let mut pending: Vec<_> = split(path).map(<[u8]>::to_vec).collect();
+        pending.reverse();
+        Self {
+            dir,
+            home,
+            scope,
+            entered: Vec::new(),
+            pending,
+            links: 0,
+        }
+    }
+
+    /// Opens what the path leads to. A link as the last component is followed unless `flags` say
+    /// otherwise, also one that leads to a file which is to be created.
+    pub(crate) fn open(mut self, flags: OpenFlags, mode: u32) -> Result<OwnedFd, FilesystemError> {
+        while let Some(name) = self.pending.pop() {
+            if self.step_aside(&name)? {
+                continue;
+            }
+            if self.pending.is_empty() {
+                if let Some(opened) = self.open_last(&name, flags, mode)? {
+                    return Ok(opened);
+                }
+            } else if let Err(refused) = self.enter(&name) {
+                self.follow(&name, refused)?;
+            }
+        }
+        Ok(open_at(self.top(), b".", flags, mode)?)
+    }
+
+    /// The path with all links resolved; a last component that does not exist is kept.
+    pub(crate) fn canonical(mut self) -> Result<VirtualPath, FilesystemError> {
+        while let Some(name) = self.pending.pop() {
+            if self.step_aside(&name)? {
+                continue;
+            }
+            let Err(refused) = self.enter(&name) else {
+                continue;
+            };
+            let refused = refused.raw_os_error();
+            let last = self.pending.is_empty();
+            match (refused, read_link_at(self.top(), &name)) {
+                (_, Ok(target)) => self.queue(&target)?,
+                (Some(errno::ENOENT | errno::ENOTDIR), Err(_)) if last => {
+                    return self.virtual_path(Some(&name));
+                }
+                (Some(number), Err(_)) => return Err(io::Error::from_raw_os_error(number).into()),
+                (None, Err(error)) => return Err(error.into()),
+            }
+        }
+        self.virtual_path(None)
+    }
+
+    /// Takes `.` and `..`; `false` for any other name.
+    fn step_aside(&mut self, name: &[u8]) -> Result<bool, FilesystemError> {
+        match name {
+            b"." => Ok(true),
+            b".." => {
+                if self.entered.pop().is_none() && self.scope == Scope::Beneath {
+                    return Err(ErrorKind::OutsideHome.into());
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn enter(&mut self, name: &[u8]) -> io::Result<()> {
+        let flags = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
+        let dir = open_at(self.top(), name, flags, 0)?;
+        self.entered.push((name.to_vec(), dir));
+        Ok(())
+    }
+
+    /// `None` when the name was a link, whose target is pending now.
+    fn open_last(
+        &mut self,
+        name: &[u8],
+        flags: OpenFlags,
+        mode: u32,
+    ) -> Result<Option<OwnedFd>, FilesystemError> {
+        let opened = open_at(self.top(), name, flags | OpenFlags::NO_FOLLOW, mode);
+        if flags.contains(OpenFlags::NO_FOLLOW) {
+            return Ok(Some(opened?));
+        }
+        match opened {
+            // As a mere place, a link opens like anything else.
+            Ok(place) if flags.contains(OpenFlags::PATH) => {
+                if stat_descriptor(place.as_fd())?.kind != EntryKind::Symlink {
+                    return Ok(Some(place));
+                }
+                self.queue(&read_link_at(place.as_fd(), b"")?)?;
+                Ok(None)
+            }
+            Ok(file) => Ok(Some(file)),
+            Err(refused) => self.follow(name, refused).map(|()| None),
+        }
+    }
+
+    /// Follows the link that `name` must be where opening it was `refused`, if that was why.
+    fn follow(&mut self, name: &[u8], refused: io::Error) -> Result<(), FilesystemError> {
+        if !matches!(refused.raw_os_error(), Some(errno::ELOOP | errno::ENOTDIR)) {
+            return Err(refused.into());
+        }
+        match read_link_at(self.top(), name) {
+            Ok(target) => self.queue(&target),
+            Err(_) => Err(refused.into()),
+        }
+    }
+
+    fn queue(&mut self, target: &[u8]) -> Result<(), FilesystemError> {
+        if self.links == MOST_LINKS {
+            return Err(ErrorKind::TooManyLinks.into());
+        }
+        self.links += 1;
+        if target.starts_with(b"/") {
+            let rest = self.home.strip(target).ok_or(ErrorKind::OutsideHome)?;
+            self.entered.clear();
+            self.pending.extend(rest.into_iter().rev().map(<[u8]>::to_vec));
+        } else {
+            let from = self.pending.len();
+            self.pending.extend(split(target).map(<[u8]>::to_vec));
+            self.pending[from..].reverse();
+        }
+        Ok(())
+    }
+
+    fn top(&self) -> BorrowedFd<'_> {
+        self.entered.last().map_or(self.dir, |(_, dir)| dir.as_fd())
+    }
+
+    fn virtual_path(&self, last: Option<&[u8]>) -> Result<VirtualPath, FilesystemError> {
+        let mut path = Vec::new();
+        let names = self.entered.iter().map(|(name, _)| name.as_slice());
+        for name in names.chain(last) {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        Ok(VirtualPath::new(path)?)
+    }
+}
