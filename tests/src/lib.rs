@@ -1,1 +1,4 @@
 //! Support for the tests that cross crates.
+#![forbid(unsafe_code)]
+
+pub mod clients;

@@ -1,0 +1,167 @@
+//! The program under test.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use super::operation::{Family, PASSWORD, USER};
+
+/// How long the program may take until it tells where it listens.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running server; dropping it ends it.
+pub(super) struct Program {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+impl Program {
+    /// Starts the program on a free port of `family`'s loopback address, sharing `root` with
+    /// [`USER`] for reading and writing, and waits until it accepts connections.
+    pub(super) fn start(family: Family, root: &Path) -> Self {
+        let ip = family.loopback();
+        let mut child = Command::new(executable())
+            .args([
+                "--interface",
+                &ip.to_string(),
+                "--port",
+                "0",
+                "--write",
+                "--directory",
+            ])
+            .arg(root)
+            .args(["--username", USER, "--password", PASSWORD])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let errors = BufReader::new(child.stderr.take().expect("standard error is piped"));
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, ports) = mpsc::channel();
+        let lines = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                let port = started_port(&line);
+                let mut log = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                log.push_str(&line);
+                log.push('\n');
+                if let Some(port) = port {
+                    let _ = sender.send(port);
+                }
+            }
+        });
+        match ports.recv_timeout(START_LIMIT) {
+            Ok(port) => Self {
+                child,
+                address: SocketAddr::new(ip, port),
+                log,
+            },
+            Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                panic!("the program told no port; it said:\n{log}");
+            }
+        }
+    }
+
+    /// Where the server listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The last `count` lines of its log.
+    pub(super) fn log_tail(&self, count: usize) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The port in a line `>>> starting FTP server on ADDRESS:PORT, pid=PID <<<`.
+fn started_port(line: &str) -> Option<u16> {
+    let (_, rest) = line.split_once(">>> starting FTP server on ")?;
+    let (address, _) = rest.split_once(", pid=")?;
+    let (_, port) = address.rsplit_once(':')?;
+    port.parse().ok()
+}
+
+/// The program's file, built first if need be.
+fn executable() -> &'static Path {
+    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
+    EXECUTABLE.get_or_init(|| env::var_os("FTPDLIB_BIN").map_or_else(build, PathBuf::from))
+}
+
+/// Builds the program with the profile and into the directory that this test was built with.
+fn build() -> PathBuf {
+    let test = env::current_exe().expect("a running test has a file");
+    let directory = test
+        .ancestors()
+        .nth(2)
+        .expect("a test lies in TARGET/PROFILE/deps");
+    let target = directory
+        .parent()
+        .expect("a profile's directory lies in the target directory");
+    let profile = match directory.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "ftpdlib-cli",
+            "--profile",
+            profile,
+        ])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo starts");
+    assert!(status.success(), "the program does not build");
+    directory.join(format!("ftpdlib{}", env::consts::EXE_SUFFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: Option<u16>) {
+        assert_eq!(started_port(line), expected, "{line}");
+    }
+
+    #[test]
+    fn the_start_line_tells_the_port() {
+        check(
+            ">>> starting FTP server on 127.0.0.1:2121, pid=7 <<<",
+            Some(2121),
+        );
+        check(
+            "[INFO] >>> starting FTP server on [::1]:40001, pid=7 <<<",
+            Some(40001),
+        );
+        check(
+            ">>> starting FTP server on ::1:40001, pid=7 <<<",
+            Some(40001),
+        );
+        check("concurrency model: async", None);
+        check(">>> starting FTP server on nowhere, pid=7 <<<", None);
+    }
+}

@@ -1,0 +1,84 @@
+"""One operation of ftplib: HOST PORT USER PASSWORD passive|active OPERATION ARGUMENTS..."""
+
+import ftplib
+import os
+import sys
+
+
+def list(ftp, directory):
+    ftp.dir(directory)
+    facts = dict(ftp.mlsd(directory))
+    names = {os.path.basename(name) for name in ftp.nlst(directory)}
+    assert set(facts) - {".", ".."} == names, (facts, names)
+    for name, fact in facts.items():
+        if fact["type"] == "file":
+            ftp.voidcmd("TYPE I")
+            assert ftp.size(f"{directory}/{name}") == int(fact["size"])
+
+
+def fetch(ftp, remote, local):
+    with open(local, "wb") as file:
+        ftp.retrbinary(f"RETR {remote}", file.write)
+
+
+def store(ftp, local, remote):
+    with open(local, "rb") as file:
+        ftp.storbinary(f"STOR {remote}", file)
+
+
+def append(ftp, local, remote):
+    with open(local, "rb") as file:
+        ftp.storbinary(f"APPE {remote}", file)
+
+
+def resume_fetch(ftp, remote, local):
+    with open(local, "ab") as file:
+        ftp.retrbinary(f"RETR {remote}", file.write, rest=file.tell())
+
+
+def resume_store(ftp, local, remote, offset):
+    with open(local, "rb") as file:
+        file.seek(int(offset))
+        ftp.storbinary(f"STOR {remote}", file, rest=offset)
+
+
+def rename(ftp, old, new):
+    ftp.rename(old, new)
+
+
+def delete(ftp, remote):
+    ftp.delete(remote)
+
+
+def make_directory(ftp, remote):
+    made = ftp.mkd(remote)
+    assert made.endswith(remote), made
+    before = ftp.pwd()
+    ftp.cwd(remote)
+    assert ftp.pwd() == made, (ftp.pwd(), made)
+    ftp.cwd("..")
+    ftp.cwd(before)
+
+
+def remove_directory(ftp, remote):
+    ftp.rmd(remote)
+
+
+def abort_then_fetch(ftp, large, remote, local):
+    ftp.voidcmd("TYPE I")
+    data = ftp.transfercmd(f"RETR {large}")
+    assert len(data.recv(1000)) > 0
+    # abort() reads one reply only, which is the transfer's own; the second is that of ABOR.
+    first = ftp.abort()
+    assert first[:3] == "426", first
+    assert ftp.getmultiline()[:1] == "2"
+    data.close()
+    fetch(ftp, remote, local)
+
+
+host, port, user, password, mode, operation, *arguments = sys.argv[1:]
+with ftplib.FTP(timeout=30) as ftp:
+    ftp.connect(host, int(port))
+    ftp.login(user, password)
+    ftp.set_pasv(mode == "passive")
+    globals()[operation](ftp, *arguments)
