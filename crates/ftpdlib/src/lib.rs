@@ -1,1 +1,63 @@
-//! todo
+//! An FTP server library in the shape of pyftpdlib: the same modules, the same names, in Rust
+//! spelling.
+//!
+//! | module | what it holds | crate it comes from |
+//! | --- | --- | --- |
+//! | [`authorizers`] | who may log in, and what they may do | `ftpdlib-authorizers` |
+//! | [`handlers`] | how clients are served: settings of control and data connections | `ftpdlib-handlers` |
+//! | [`filesystems`] | what clients see: the jail, and the trait to write others | `ftpdlib-filesystems` |
+//! | [`servers`] | listening, limits, shutdown | `ftpdlib-servers` |
+//! | [`ioloop`] | the reactor, usable by itself | `ftpdlib-ioloop` |
+//! | [`proto`] | the wire format, for other programs that speak FTP | `ftpdlib-proto` |
+//!
+//! # Examples
+//!
+//! A server with one user and read-only guests:
+//!
+//! ```no_run
+//! use std::net::Ipv4Addr;
+//!
+//! use ftpdlib::authorizers::{DummyAuthorizer, User};
+//! use ftpdlib::handlers::FtpHandler;
+//! use ftpdlib::servers::{FtpServer, ServeOptions};
+//!
+//! let authorizer = DummyAuthorizer::new();
+//! authorizer.add_user(User::new("user", "12345", "/home/giampaolo").perm("elradfmwMT"))?;
+//! authorizer.add_anonymous("/home/nobody")?;
+//!
+//! let handler = FtpHandler::new(authorizer).banner("ftpdlib based server ready.");
+//! let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 2121), handler)?;
+//! server.serve_forever(ServeOptions::default())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+/// Who may log in, and what they may do (pyftpdlib: `pyftpdlib.authorizers`).
+pub mod authorizers {
+    pub use ftpdlib_authorizers::*;
+}
+
+/// What clients see of the disk (pyftpdlib: `pyftpdlib.filesystems`).
+pub mod filesystems {
+    pub use ftpdlib_filesystems::*;
+}
+
+/// How clients are served (pyftpdlib: `pyftpdlib.handlers`).
+pub mod handlers {
+    pub use ftpdlib_handlers::*;
+}
+
+/// The reactor (pyftpdlib: `pyftpdlib.ioloop`).
+pub mod ioloop {
+    pub use ftpdlib_ioloop::*;
+}
+
+/// The wire format.
+pub mod proto {
+    pub use ftpdlib_proto::*;
+}
+
+/// Listening, limits, shutdown (pyftpdlib: `pyftpdlib.servers`).
+pub mod servers {
+    pub use ftpdlib_servers::*;
+}

@@ -3,12 +3,8 @@
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::handle::Shared;
-
-/// Longest wait of a turn while stopping: the end of the last client is seen at its turn anyway.
-const STOPPING_TURN: Duration = Duration::from_millis(200);
 
 /// Where a running server stands.
 #[derive(Clone)]
@@ -31,11 +27,6 @@ impl Lifecycle {
 
     pub(crate) fn is_over(&self) -> bool {
         self.at_once.load(Ordering::Acquire) || self.shared.is_over()
-    }
-
-    /// How long the next turn may wait.
-    pub(crate) fn patience(&self, timeout: Option<Duration>) -> Option<Duration> {
-        timeout.map(|timeout| timeout.max(STOPPING_TURN))
     }
 
     /// One line for each listener; clients can connect from here on.

@@ -97,7 +97,7 @@ impl FtpServer {
             return Ok(io_loop.turn(timeout)?);
         }
         while !lifecycle.is_over() {
-            io_loop.turn(lifecycle.patience(timeout))?;
+            io_loop.turn(timeout)?;
         }
         lifecycle.log_stop();
         self.io_loop = None;

@@ -376,7 +376,12 @@ impl Handler for Connection {
         self.place = self.service.sessions.join(notifier.clone());
         self.notifier = Some(notifier);
         log_lines::opened(&self.service.log_prefix, self.peer);
-        self.settle(cx);
+        if self.settle(cx) == Flow::Close
+            && let Some(notifier) = &self.notifier
+        {
+            // The server is stopping; the end comes with the first callback.
+            notifier.notify();
+        }
         Ok(())
     }
 

@@ -56,6 +56,8 @@ pub(crate) struct Pump {
     timeout: Option<Duration>,
     /// The rate allows nothing before this.
     resume_at: Option<Instant>,
+    /// Told to stop; a job that runs is all it waits for.
+    stopping: bool,
 }
 
 /// How the bytes get from one end to the other.
@@ -142,6 +144,7 @@ impl Pump {
             },
             timeout: dtp.timeout,
             resume_at: None,
+            stopping: false,
         }
     }
 
@@ -182,6 +185,7 @@ impl Pump {
         {
             return step;
         }
+        self.stopping = true;
         let step = match &mut self.work {
             Work::SendFile(_) | Work::Produce(_) => Step::Ended(end, None),
             Work::Receive(work) => work.abort(end, &self.account, pcx),
@@ -252,12 +256,12 @@ impl Pump {
 
     /// When the pump wants to be looked at, whatever happens on its connection.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.resume_at.or_else(|| self.stalled_at())
+        self.resume_at.or_else(|| self.stalled_at()).filter(|_| !self.stopping)
     }
 
     /// Whether there was no progress for too long.
     pub(crate) fn is_stalled(&self, now: Instant) -> bool {
-        self.resume_at.is_none() && self.stalled_at().is_some_and(|at| at <= now)
+        !self.stopping && self.resume_at.is_none() && self.stalled_at().is_some_and(|at| at <= now)
     }
 
     /// Whether the rate allows to go on after a pause.
