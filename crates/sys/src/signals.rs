@@ -49,7 +49,7 @@ impl Signal {
 /// ```
 /// use ftpdlib_sys::Signals;
 ///
-/// let mut signals = Signals::new()?;
+/// let signals = Signals::new()?;
 /// assert_eq!(signals.next()?, None);
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -104,10 +104,10 @@ impl Signals {
         clippy::should_implement_trait,
         reason = "answers a result, and later calls go on"
     )]
-    pub fn next(&mut self) -> io::Result<Option<Signal>> {
+    pub fn next(&self) -> io::Result<Option<Signal>> {
         let mut number = [0];
         loop {
-            match self.receiver.read(&mut number) {
+            match (&self.receiver).read(&mut number) {
                 Ok(_) => {
                     let number = libc::c_int::from(number[0]);
                     return Ok(Signal::ALL
@@ -243,7 +243,7 @@ mod tests {
     /// One test, since signals belong to the process.
     #[test]
     fn signals_come_in_order_to_the_only_one() {
-        let mut signals = Signals::new().unwrap();
+        let signals = Signals::new().unwrap();
         raise(Signal::HangUp);
         raise(Signal::Terminate);
         assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
 
         drop(signals);
-        let mut signals = Signals::new().unwrap();
+        let signals = Signals::new().unwrap();
         raise(Signal::Interrupt);
         assert_eq!(signals.next().unwrap(), Some(Signal::Interrupt));
     }
