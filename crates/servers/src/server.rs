@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

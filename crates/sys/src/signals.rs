@@ -100,10 +100,6 @@ impl Signals {
     /// # Errors
     ///
     /// What `read` answers.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "answers a result, and later calls go on"
-    )]
     pub fn next(&self) -> io::Result<Option<Signal>> {
         let mut number = [0];
         loop {

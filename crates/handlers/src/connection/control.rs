@@ -1,7 +1,6 @@
 //! The control connection's socket: bytes in, lines out; replies in, bytes out.
 
 use std::io;
-use std::mem;
 use std::net::Shutdown;
 
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
@@ -135,10 +134,6 @@ impl Control {
     /// Where a listing for this connection goes.
     pub(super) fn replies(&mut self) -> &mut Vec<u8> {
         &mut self.replies
-    }
-
-    pub(super) fn take_replies(&mut self) -> Vec<u8> {
-        mem::take(&mut self.replies)
     }
 
     pub(super) fn id(&self) -> SourceId {

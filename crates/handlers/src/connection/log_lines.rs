@@ -58,6 +58,11 @@ pub(super) fn event(
     username: Option<&str>,
     event: &SessionEvent,
 ) {
+    // At its end the session has forgotten who was logged in; the event has not.
+    let username = match event {
+        SessionEvent::LoggedOut { username } => Some(username.as_str()),
+        _ => username,
+    };
     let prefix = prefix.of(peer, username);
     match event {
         SessionEvent::LoggedIn { username } => {

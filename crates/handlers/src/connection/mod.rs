@@ -49,8 +49,10 @@ pub struct Connection {
     notifier: Option<Notifier>,
     place: u64,
     told: Phase,
-    /// Counted as a control connection, and as a data connection while there is one.
+    /// Counts as a control connection.
+    #[expect(dead_code, reason = "held, not read")]
     permit: Permit,
+    /// Counts as a data connection, while there is one.
     data_permit: Option<Permit>,
 }
 

@@ -27,15 +27,15 @@ enum State {
     /// The file is here.
     Open(Box<dyn WriteFile>),
     /// A piece is being written on a thread; then the upload may have to end.
-    Writing(
-        Task<(Box<dyn WriteFile>, Vec<u8>, Result<(), Refusal>)>,
-        Option<TransferEnd>,
-    ),
+    Writing(Task<Written>, Option<TransferEnd>),
     /// The file is being finished on a thread.
     Finishing(Task<Result<(), Refusal>>, TransferEnd, Option<Refusal>),
     /// It is over.
     Over,
 }
+
+/// A piece that was written: the file and the buffer come back.
+type Written = (Box<dyn WriteFile>, Vec<u8>, Result<(), Refusal>);
 
 /// What came from the data connection.
 enum Received {
