@@ -1,0 +1,35 @@
+//! Lines do not depend on how the stream was cut, and are never longer than allowed.
+#![no_main]
+
+use ftpdlib_proto::{Line, LineDecoder, MAX_LINE};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&size, stream)) = data.split_first() else {
+        return;
+    };
+    let whole = decode([stream]);
+    assert_eq!(decode(stream.chunks(usize::from(size).max(1))), whole);
+    assert!(
+        whole
+            .iter()
+            .flatten()
+            .all(|line| line.len() <= MAX_LINE && !line.contains(&b'\n'))
+    );
+});
+
+/// The lines of a stream cut into chunks; `None` for one that was too long.
+fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Vec<u8>>> {
+    let mut decoder = LineDecoder::default();
+    let mut lines = Vec::new();
+    for mut input in chunks {
+        while let Some(line) = decoder.next(&mut input) {
+            lines.push(match line {
+                Line::Complete(line) => Some(line.to_vec()),
+                Line::TooLong => None,
+            });
+        }
+        assert!(input.is_empty());
+    }
+    lines
+}
