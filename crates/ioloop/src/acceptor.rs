@@ -50,8 +50,8 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts the clients of `listener`. `on_accept` gets the connection and the peer's address; it
-    /// usually [adds](Context::add) a handler, and drops the stream to refuse the client.
+    /// Accepts the clients of `listener`. `on_accept` gets the connection and the peer's address;
+    /// it usually [adds](Context::add) a handler, and drops the stream to refuse the client.
     pub fn new(
         listener: TcpListener,
         on_accept: impl FnMut(TcpStream, SocketAddr, &mut Context<'_>) + 'static,

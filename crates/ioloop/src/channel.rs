@@ -56,8 +56,8 @@ impl Channel {
         self.closing = true;
     }
 
-    /// Cuts the input at another terminator, from the next piece on. With an empty one the bytes are
-    /// handed over as they come.
+    /// Cuts the input at another terminator, from the next piece on. With an empty one the bytes
+    /// are handed over as they come.
     pub fn set_terminator(&mut self, terminator: &[u8]) {
         self.terminator = terminator.to_vec();
         self.searched = 0;
