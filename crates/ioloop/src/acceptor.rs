@@ -18,7 +18,9 @@ use crate::timers::TimerId;
 ///
 /// When the system has no descriptors or memory left for another client, it stops accepting for a
 /// moment, says so in the log once, and tries again until there is room: clients wait in the
-/// listener's queue meanwhile. A panic of the callback costs that client only. To end it, [remove](Context::remove) it; the listener closes then.
+/// listener's queue meanwhile. A panic of the callback costs that client only.
+///
+/// To end it, [remove](Context::remove) it; the listener closes then.
 ///
 /// # Examples
 ///
@@ -48,8 +50,8 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts the clients of `listener`. `on_accept` gets the connection and the peer's address; it
-    /// usually [adds](Context::add) a handler, and drops the stream to refuse the client.
+    /// Accepts the clients of `listener`. `on_accept` gets the connection and the peer's address;
+    /// it usually [adds](Context::add) a handler, and drops the stream to refuse the client.
     pub fn new(
         listener: TcpListener,
         on_accept: impl FnMut(TcpStream, SocketAddr, &mut Context<'_>) + 'static,

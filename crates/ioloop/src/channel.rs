@@ -56,8 +56,8 @@ impl Channel {
         self.closing = true;
     }
 
-    /// Cuts the input at another terminator, from the next piece on. With an empty one the bytes are
-    /// handed over as they come.
+    /// Cuts the input at another terminator, from the next piece on. With an empty one the bytes
+    /// are handed over as they come.
     pub fn set_terminator(&mut self, terminator: &[u8]) {
         self.terminator = terminator.to_vec();
         self.searched = 0;
@@ -206,3 +206,100 @@ const BUFFER_SIZE: usize = 16 * 1024;
 
 /// How much is written before others have their turn.
 const BYTES_PER_TURN: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pieces(terminator: &[u8], max_piece: usize, reads: &[&[u8]]) -> io::Result<Vec<Vec<u8>>> {
+        let mut channel = Channel::new();
+        channel.set_terminator(terminator);
+        channel.set_max_piece(max_piece);
+        let mut pieces = Vec::new();
+        for read in reads {
+            channel.feed(read, |piece, _| {
+                pieces.push(piece.to_vec());
+                Ok(())
+            })?;
+        }
+        Ok(pieces)
+    }
+
+    #[track_caller]
+    fn check(terminator: &str, reads: &[&str], expected: Option<&[&str]>) {
+        let reads: Vec<_> = reads.iter().map(|read| read.as_bytes()).collect();
+        let got = pieces(terminator.as_bytes(), 5, &reads).ok();
+        let expected: Option<Vec<Vec<u8>>> =
+            expected.map(|pieces| pieces.iter().map(|&piece| piece.into()).collect());
+        assert_eq!(got, expected, "{terminator:?} in {reads:?}");
+    }
+
+    #[test]
+    fn input_is_cut_after_each_terminator() {
+        check("", &["abcdefgh", "i"], Some(&["abcdefgh", "i"]));
+        check("\n", &["ab\ncd\n", "\ne"], Some(&["ab", "cd", ""]));
+        check("\r\n", &["ab\r", "\ncd\r\n"], Some(&["ab", "cd"]));
+        check("\r\n", &["a\rb\n\r", "\r\n"], Some(&["a\rb\n\r"]));
+        check("aab", &["aaab"], Some(&["a"]));
+    }
+
+    #[test]
+    fn pieces_are_bounded() {
+        check("\n", &["12345\n"], Some(&["12345"]));
+        check("\n", &["12345", "\n"], Some(&["12345"]));
+        check("\n", &["123456\n"], None);
+        check("\n", &["123", "456"], None);
+        check("\r\n", &["12345\r", "\n"], Some(&["12345"]));
+        check("\r\n", &["123456\r"], None);
+    }
+
+    #[test]
+    fn a_terminator_may_change_between_pieces() {
+        let mut channel = Channel::new();
+        channel.set_terminator(b"\n");
+        let mut pieces = Vec::new();
+        let outcome = channel.feed(b"head\nbody;tail", |piece, channel| {
+            pieces.push(piece.to_vec());
+            channel.set_terminator(if pieces.len() == 1 { b";" } else { b"" });
+            Ok(())
+        });
+        assert!(outcome.is_ok());
+        assert_eq!(pieces, [&b"head"[..], b"body", b"tail"]);
+    }
+
+    #[test]
+    fn closing_ends_the_input() {
+        let mut channel = Channel::new();
+        channel.set_terminator(b"\n");
+        let mut count = 0;
+        for read in [&b"1\n2\n3"[..], b"4\n"] {
+            let outcome = channel.feed(read, |_, channel| {
+                count += 1;
+                channel.close_when_done();
+                Ok(())
+            });
+            assert!(outcome.is_ok());
+        }
+        assert_eq!(count, 1);
+        assert!(channel.is_done());
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_how_input_is_split(
+            input in "[a\r\n]{0,60}",
+            terminator in prop_oneof![Just("\n"), Just("\r\n"), Just("aa\n")],
+            mut cuts in prop::collection::vec(0..60usize, 0..6),
+        ) {
+            let input = input.as_bytes();
+            cuts.iter_mut().for_each(|cut| *cut = (*cut).min(input.len()));
+            cuts.extend([0, input.len()]);
+            cuts.sort_unstable();
+            let reads: Vec<_> = cuts.windows(2).map(|ends| &input[ends[0]..ends[1]]).collect();
+            let whole = pieces(terminator.as_bytes(), 100, &[input]).ok();
+            prop_assert_eq!(pieces(terminator.as_bytes(), 100, &reads).ok(), whole);
+        }
+    }
+}

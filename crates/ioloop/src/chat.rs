@@ -69,7 +69,12 @@ pub trait ChatHandler: 'static {
 /// struct Lengths;
 ///
 /// impl ChatHandler for Lengths {
-///     fn received(&mut self, line: &[u8], peer: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
+///     fn received(
+///         &mut self,
+///         line: &[u8],
+///         peer: &mut Channel,
+///         _: &mut Context<'_>,
+///     ) -> io::Result<()> {
 ///         peer.push(format!("{}\n", line.len()).as_bytes());
 ///         Ok(())
 ///     }

@@ -80,8 +80,8 @@ impl Connector {
     }
 
     /// Begins to connect, for a handler that owns the stream from the beginning: it
-    /// [registers](Context::register_connecting) the stream with interest in writing and, when it is
-    /// ready, asks [how it ended](Context::finish_connect).
+    /// [registers](Context::register_connecting) the stream with interest in writing and, when it
+    /// is ready, asks [how it ended](Context::finish_connect).
     ///
     /// # Errors
     ///

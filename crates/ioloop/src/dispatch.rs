@@ -215,7 +215,7 @@ impl IoLoop {
     ) -> io::Result<T> {
         let mut cx = Context::new(self, owner);
         // The loop's own books are in order whenever it calls out; what the callee broke, only the
-        // callee uses, and it is not called again.
+        // callee uses, if it is called again at all.
         catch_unwind(AssertUnwindSafe(|| call(&mut cx))).map_err(|panic| {
             let message = panic_message(&*panic);
             log::error!("a handler of the loop panicked: {message}");

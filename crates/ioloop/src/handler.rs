@@ -17,8 +17,8 @@ use crate::timers::TimerId;
 /// thread. No callback may wait: what blocks goes to a [`Pool`](crate::Pool).
 ///
 /// A callback that answers [`Flow::Close`], fails or panics is the handler's last but for
-/// [`closed`](Self::closed): then the loop drops it, with its sockets and timers. A panic is logged,
-/// and is the end of that handler only.
+/// [`closed`](Self::closed): then the loop drops it, with its sockets and timers. A panic is
+/// logged, and is the end of that handler only.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ use crate::timers::TimerId;
 /// }
 /// ```
 pub trait Handler: 'static {
-    /// Registers what the handler waits for. The first call, made once, by whoever adds the handler.
+    /// Registers what the handler waits for. The first call, made once, when it is added.
     ///
     /// # Errors
     ///

@@ -40,8 +40,8 @@ impl Interest {
     /// The peer will send no more, or the connection failed.
     ///
     /// For those who do not read at the moment, but want to know. Told once, after whatever the
-    /// peer sent before has arrived here, read or not. Where the system does not report it early, the
-    /// next read finds out as always.
+    /// peer sent before has arrived here, read or not. Where the system does not report it early,
+    /// the next read finds out as always.
     pub const HANGUP: Self = Self(4);
 
     /// Whether every kind in `other` is in `self` too.

@@ -60,7 +60,7 @@ impl IoLoop {
         Self::with_scratch_size(256 * 1024)
     }
 
-    /// Makes a loop whose scratch buffer, [`Context::take_scratch`], has `bytes` bytes, but at least one.
+    /// Makes a loop whose scratch buffer, [`Context::take_scratch`], has `bytes` bytes, at least 1.
     ///
     /// The buffer is made when it is first used. Larger ones save system calls with bulk data.
     ///
@@ -128,8 +128,8 @@ impl IoLoop {
     /// Makes one turn, for a program that has a loop of its own.
     ///
     /// Waits at most `timeout` for something to happen; without one, as long as it takes. Returns
-    /// how long the next turn may be put off: until the next deadline if there is one, not at all if
-    /// a source is ready still.
+    /// how long the next turn may be put off: until the next deadline if there is one, not at all
+    /// if a source is ready still.
     ///
     /// # Errors
     ///
@@ -266,7 +266,7 @@ impl Drop for IoLoop {
     }
 }
 
-/// The token of the waker. No source has it: it would be that of [`Key::NOTHING`](crate::slab::Key).
+/// The token of the waker. No source has it: it is the one of `Key::NOTHING`.
 const WAKER: Token = Token(usize::MAX);
 
 /// The most events taken in one turn.

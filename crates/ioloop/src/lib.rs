@@ -10,8 +10,8 @@
 //! # Readiness
 //!
 //! The system tells once when a source becomes ready. The loop remembers that until an operation
-//! says [`WouldBlock`](std::io::ErrorKind::WouldBlock), and calls the handler once per turn as long as
-//! the source is ready for something the handler is [interested](Interest) in. It follows that
+//! says [`WouldBlock`](std::io::ErrorKind::WouldBlock), and calls the handler once per turn as
+//! long as the source is ready for something the handler is [interested](Interest) in. It follows that
 //!
 //! - a handler may do as much or as little per call as is fair to others: what it leaves, it is
 //!   called for again, after everyone else;
@@ -85,7 +85,8 @@
 //! # let handle = io_loop.handle();
 //! # let client = std::thread::spawn(move || {
 //! #     let mut first = [0; 4];
-//! #     io::Read::read_exact(&mut std::net::TcpStream::connect(addr).unwrap(), &mut first).unwrap();
+//! #     let mut stream = std::net::TcpStream::connect(addr).unwrap();
+//! #     io::Read::read_exact(&mut stream, &mut first).unwrap();
 //! #     handle.stop();
 //! #     first
 //! # });

@@ -184,3 +184,93 @@ impl Dropped {
         self.ids.take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(sources: &mut Sources) -> Option<(SourceId, Interest)> {
+        sources.dequeue().map(|(id, _, ready)| (id, ready.0))
+    }
+
+    #[test]
+    fn readiness_lasts_until_it_is_cleared() {
+        let mut sources = Sources::new();
+        let slot = sources.insert(HandlerId::NOBODY, Interest::BOTH);
+        assert_eq!(sources.queued(), 0, "nobody is interested yet");
+        sources.set_interest(slot.id, Interest::READ);
+        for _ in 0..3 {
+            assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
+            sources.enqueue(slot.id);
+        }
+        assert_eq!(sources.queued(), 1);
+        sources.clear(slot.id, Direction::Read);
+        assert_eq!(next(&mut sources), None);
+        sources.set_interest(slot.id, Interest::BOTH);
+        assert_eq!(next(&mut sources), Some((slot.id, Interest::WRITE)));
+    }
+
+    #[test]
+    fn what_becomes_ready_in_a_pause_is_remembered() {
+        let mut sources = Sources::new();
+        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        sources.mark_token(slot.id.token(), Interest::READ);
+        assert_eq!(sources.queued(), 0);
+        sources.set_interest(slot.id, Interest::READ);
+        assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
+    }
+
+    #[test]
+    fn a_source_is_queued_once() {
+        let mut sources = Sources::new();
+        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        sources.set_interest(slot.id, Interest::BOTH);
+        sources.mark_token(slot.id.token(), Interest::READ);
+        sources.mark_token(slot.id.token(), Interest::WRITE);
+        sources.set_interest(slot.id, Interest::BOTH);
+        assert_eq!(sources.queued(), 1);
+        assert_eq!(next(&mut sources), Some((slot.id, Interest::BOTH)));
+    }
+
+    #[test]
+    fn a_hangup_is_told_once() {
+        let mut sources = Sources::new();
+        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        sources.set_interest(slot.id, Interest::HANGUP);
+        sources.mark_token(slot.id.token(), Interest::BOTH | Interest::HANGUP);
+        assert_eq!(next(&mut sources), Some((slot.id, Interest::HANGUP)));
+        sources.enqueue(slot.id);
+        assert_eq!(next(&mut sources), None);
+    }
+
+    #[test]
+    fn an_event_of_a_former_source_finds_nobody() {
+        let mut sources = Sources::new();
+        let former = sources.insert(HandlerId::NOBODY, Interest::BOTH);
+        let stale = former.id;
+        sources.set_interest(stale, Interest::BOTH);
+        drop(former);
+        sources.reap();
+        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        sources.set_interest(slot.id, Interest::BOTH);
+        sources.mark_token(stale.token(), Interest::BOTH);
+        assert_eq!(
+            next(&mut sources),
+            None,
+            "the queue still names the former source"
+        );
+        assert_eq!(sources.queued(), 0);
+        assert_ne!(stale.token(), slot.id.token());
+    }
+
+    #[test]
+    fn slots_of_dropped_sources_are_used_again() {
+        let mut sources = Sources::new();
+        for _ in 0..100 {
+            drop(sources.insert(HandlerId::NOBODY, Interest::BOTH));
+            sources.reap();
+        }
+        let slot = sources.insert(HandlerId::NOBODY, Interest::BOTH);
+        assert_eq!(slot.id.0.index, 0);
+    }
+}

@@ -196,3 +196,161 @@ impl Node {
         (self.at, self.sequence)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Arm { after: u64 },
+        Cancel { which: usize },
+        Reset { which: usize },
+        Move { which: usize, after: u64 },
+        Fire { after: u64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (0..20u64).prop_map(|after| Step::Arm { after }),
+            1 => (0..40usize).prop_map(|which| Step::Cancel { which }),
+            1 => (0..40usize).prop_map(|which| Step::Reset { which }),
+            1 => (0..40usize, 0..20u64).prop_map(|(which, after)| Step::Move { which, after }),
+            1 => (0..10u64).prop_map(|after| Step::Fire { after }),
+        ]
+    }
+
+    /// A timer of the model: all of it, in the order of arming.
+    #[derive(Clone, Copy)]
+    struct Naive {
+        id: TimerId,
+        at: Instant,
+        delay: Duration,
+        name: usize,
+    }
+
+    const fn millis(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    fn fire_all(timers: &mut Timers<usize>, now: Instant) -> Vec<usize> {
+        let fence = timers.fence();
+        std::iter::from_fn(|| timers.due(now, fence).and_then(|id| timers.cancel(id))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn timers_fire_like_a_sorted_list(steps in prop::collection::vec(step(), 0..200)) {
+            let mut now = Instant::now();
+            let mut timers = Timers::new();
+            let mut model: Vec<Naive> = Vec::new();
+            let mut ids = Vec::new();
+            for (name, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Arm { after } => {
+                        let (delay, at) = (millis(after), now + millis(after));
+                        let id = timers.arm(now, at, name);
+                        ids.push(id);
+                        model.push(Naive { id, at, delay, name });
+                    }
+                    Step::Cancel { which } => {
+                        let Some(&id) = ids.get(which) else { continue };
+                        let place = model.iter().position(|timer| timer.id == id);
+                        let expected = place.map(|place| model.remove(place).name);
+                        prop_assert_eq!(timers.cancel(id), expected);
+                    }
+                    Step::Reset { which } => {
+                        let Some(&id) = ids.get(which) else { continue };
+                        let place = model.iter().position(|timer| timer.id == id);
+                        prop_assert_eq!(timers.reset(id, now), place.is_some());
+                        if let Some(place) = place {
+                            let timer = model.remove(place);
+                            model.push(Naive { at: now + timer.delay, ..timer });
+                        }
+                    }
+                    Step::Move { which, after } => {
+                        let Some(&id) = ids.get(which) else { continue };
+                        let place = model.iter().position(|timer| timer.id == id);
+                        prop_assert_eq!(timers.move_to(id, now + millis(after)), place.is_some());
+                        if let Some(place) = place {
+                            let timer = model.remove(place);
+                            model.push(Naive { at: now + millis(after), ..timer });
+                        }
+                    }
+                    Step::Fire { after } => {
+                        now += millis(after);
+                        let (mut due, left): (Vec<_>, Vec<_>) =
+                            model.into_iter().partition(|timer| timer.at <= now);
+                        due.sort_by_key(|timer| timer.at);
+                        model = left;
+                        let due: Vec<_> = due.into_iter().map(|timer| timer.name).collect();
+                        prop_assert_eq!(fire_all(&mut timers, now), due);
+                    }
+                }
+                prop_assert_eq!(timers.next(), model.iter().map(|timer| timer.at).min());
+                prop_assert_eq!(timers.is_empty(), model.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn endless_resets_leave_nothing_behind() {
+        let now = Instant::now();
+        let mut timers = Timers::new();
+        let ids: Vec<_> = (0..100)
+            .map(|name| timers.arm(now, now + millis(name), name))
+            .collect();
+        for _ in 0..1000 {
+            assert!(ids.iter().all(|&id| timers.reset(id, now)));
+        }
+        assert_eq!((timers.heap.len(), timers.slots.len()), (100, 100));
+        timers.clear();
+        assert!(timers.is_empty());
+        assert!(!timers.reset(ids[0], now));
+    }
+
+    #[test]
+    fn a_timer_armed_by_another_waits_for_the_next_turn() {
+        let now = Instant::now();
+        let mut timers = Timers::new();
+        let first = timers.arm(now, now, 'a');
+        let fence = timers.fence();
+        let second = timers.arm(now, now, 'b');
+        assert_eq!(timers.due(now, fence), Some(first));
+        timers.cancel(first);
+        assert_eq!(timers.due(now, fence), None);
+        assert_eq!(timers.due(now, timers.fence()), Some(second));
+    }
+
+    #[track_caller]
+    fn check_repeat(interval: u64, fired_at: u64, next: u64) {
+        let origin = Instant::now();
+        let mut timers = Timers::new();
+        let id = timers.arm(origin, origin + millis(interval), ());
+        assert!(timers.repeat(id, origin + millis(fired_at)));
+        assert_eq!(
+            timers.next(),
+            Some(origin + millis(next)),
+            "{interval} ms, fired at {fired_at}"
+        );
+    }
+
+    #[test]
+    fn repetition_keeps_to_multiples_of_the_interval() {
+        check_repeat(10, 10, 20);
+        check_repeat(10, 11, 20);
+        check_repeat(10, 19, 20);
+        check_repeat(10, 20, 30);
+        check_repeat(10, 1005, 1010);
+        check_repeat(0, 7, 7);
+    }
+
+    #[test]
+    fn the_far_future_is_no_overflow() {
+        let now = Instant::now();
+        assert!(later(now, Duration::MAX) > now);
+        assert_eq!(later(now, millis(1)), now + millis(1));
+    }
+}

@@ -1,0 +1,247 @@
+//! Acceptor, connector and chat over real connections.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use ftpdlib_ioloop::{
+    Acceptor, AsyncChat, Channel, ChatHandler, Connector, Context, IoLoop, Producer,
+};
+
+use crate::support::{Counter, LONG, any_port, count, pair};
+
+#[test]
+fn a_flood_of_clients_is_accepted_in_turns() {
+    const CLIENTS: usize = 100;
+    let listener = Acceptor::bind(any_port(), CLIENTS as u32).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| TcpStream::connect(addr).unwrap())
+        .collect();
+    let accepted = Counter::default();
+    let counter = accepted.clone();
+    let mut io_loop = IoLoop::new().unwrap();
+    let acceptor = Acceptor::new(listener, move |_, _, _| {
+        count(&counter);
+        assert!(
+            counter.get() != 10,
+            "as expected: one client's panic is not the others'"
+        );
+    });
+    let id = io_loop.add(Box::new(acceptor)).unwrap();
+    io_loop.turn(None).unwrap();
+    assert!(accepted.get() < CLIENTS);
+    while accepted.get() < CLIENTS {
+        io_loop.turn(Some(LONG)).unwrap();
+    }
+    drop(clients);
+    assert!(io_loop.remove(id));
+    assert!(io_loop.is_empty());
+}
+
+#[test]
+fn an_address_in_use_is_refused() {
+    let listener = Acceptor::bind(any_port(), 1).unwrap();
+    let error = Acceptor::bind(listener.local_addr().unwrap(), 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+}
+
+#[test]
+fn the_unspecified_ipv6_address_takes_both_kinds() {
+    let Ok(listener) = Acceptor::bind((Ipv6Addr::UNSPECIFIED, 0).into(), 1) else {
+        return; // No IPv6 here.
+    };
+    let port = listener.local_addr().unwrap().port();
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+}
+
+#[track_caller]
+fn connect(connector: impl FnOnce(OnEnd) -> Connector, remove: bool) -> Result<(), ErrorKind> {
+    let outcome = Rc::new(RefCell::new(None));
+    let seen = outcome.clone();
+    let mut io_loop = IoLoop::new().unwrap();
+    let on_end: OnEnd = Box::new(move |result, cx| {
+        *seen.borrow_mut() = Some(result.map(drop).map_err(|error| error.kind()));
+        cx.stop();
+    });
+    let id = io_loop.add(Box::new(connector(on_end))).unwrap();
+    assert!(
+        outcome.borrow().is_none(),
+        "called back before the loop runs"
+    );
+    if remove {
+        io_loop.remove(id);
+    }
+    io_loop.run_until_stopped().unwrap();
+    assert!(io_loop.is_empty());
+    outcome.take().expect("called back")
+}
+
+type OnEnd = Box<dyn FnOnce(io::Result<mio::net::TcpStream>, &mut Context<'_>)>;
+
+#[test]
+fn a_connector_calls_back_with_the_outcome() {
+    let listener = TcpListener::bind(any_port()).unwrap();
+    let open = listener.local_addr().unwrap();
+    // Bound, so that nobody else takes the port, but not listening.
+    let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    bound.bind(&any_port().into()).unwrap();
+    let closed = bound.local_addr().unwrap().as_socket().unwrap();
+    // For documentation (RFC 5737), so no address of ours.
+    let foreign: SocketAddr = "192.0.2.1:0".parse().unwrap();
+
+    assert_eq!(connect(|end| Connector::new(open, end), false), Ok(()));
+    assert_eq!(
+        connect(|end| Connector::new(open, end).local(any_port()), false),
+        Ok(())
+    );
+    assert_eq!(
+        connect(|end| Connector::new(open, end).timeout(LONG), false),
+        Ok(())
+    );
+    let refused = Err(ErrorKind::ConnectionRefused);
+    assert_eq!(connect(|end| Connector::new(closed, end), false), refused);
+    let unavailable = Err(ErrorKind::AddrNotAvailable);
+    assert_eq!(
+        connect(|end| Connector::new(open, end).local(foreign), false),
+        unavailable
+    );
+    let aborted = Err(ErrorKind::ConnectionAborted);
+    assert_eq!(connect(|end| Connector::new(open, end), true), aborted);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connector_gives_up() {
+    // Nobody accepts, so the queue fills up, and the system leaves further clients waiting.
+    let listener = Acceptor::bind(any_port(), 1).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let patience = Duration::from_millis(20);
+    let outcomes: Vec<_> = (0..4)
+        .map(|_| Connector::open(addr, None).unwrap())
+        .map(|waiting| {
+            (
+                connect(|end| Connector::new(addr, end).timeout(patience), false),
+                waiting,
+            )
+        })
+        .collect();
+    assert_eq!(
+        outcomes.last().map(|(outcome, _)| *outcome),
+        Some(Err(ErrorKind::TimedOut))
+    );
+}
+
+/// Sends back what it is sent; stops the loop at the end, and says how that came about.
+struct Echo {
+    ending: Rc<RefCell<Option<Option<ErrorKind>>>>,
+}
+
+impl ChatHandler for Echo {
+    fn received(
+        &mut self,
+        piece: &[u8],
+        peer: &mut Channel,
+        _: &mut Context<'_>,
+    ) -> io::Result<()> {
+        match piece {
+            b"quit" => peer.close_when_done(),
+            b"count" => peer.push_producer(Numbers { next: 1 }),
+            _ => peer.push(piece),
+        }
+        Ok(())
+    }
+
+    fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
+        *self.ending.borrow_mut() = Some(error.map(|error| error.kind()));
+        cx.stop();
+    }
+}
+
+struct Numbers {
+    next: usize,
+}
+
+impl Producer for Numbers {
+    fn more(&mut self, chunk: &mut Vec<u8>) -> io::Result<()> {
+        if self.next <= 3 {
+            write!(chunk, "{}", self.next)?;
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+/// What a client reads until the end of a chat, and how that ended.
+fn chat(
+    configure: impl FnOnce(AsyncChat<Echo>) -> AsyncChat<Echo>,
+    client: impl FnOnce(TcpStream) -> Vec<u8> + Send + 'static,
+) -> (Vec<u8>, Option<ErrorKind>) {
+    let (server, stream) = pair();
+    let ending = Rc::default();
+    let echo = Echo {
+        ending: Rc::clone(&ending),
+    };
+    let mut io_loop = IoLoop::new().unwrap();
+    io_loop
+        .add(Box::new(configure(AsyncChat::new(server, echo))))
+        .unwrap();
+    let client = thread::spawn(move || client(stream));
+    io_loop.run().unwrap();
+    drop(io_loop);
+    (client.join().unwrap(), ending.take().expect("closed"))
+}
+
+fn say(mut stream: TcpStream, text: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    stream.write_all(text).unwrap();
+    // A reset is an end, too.
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+#[test]
+fn all_output_is_sent_before_a_chat_ends() {
+    let lines = |chat: AsyncChat<Echo>| chat.terminator(b"\n");
+    let (answer, ending) = chat(lines, |stream| say(stream, b"a\nbc\ncount\nend\nquit\n"));
+    assert_eq!((answer.as_slice(), ending), (&b"abc123end"[..], None));
+}
+
+#[test]
+fn input_without_an_end_ends_the_chat() {
+    let lines = |chat: AsyncChat<Echo>| chat.terminator(b"\n").max_piece(3);
+    let (_, ending) = chat(lines, |stream| say(stream, b"too long"));
+    assert_eq!(ending, Some(ErrorKind::InvalidData));
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_read_from() {
+    const SIZE: usize = 16 * 1024 * 1024;
+    // More than the system buffers, so that the writer waits for the reader to begin.
+    let (answer, ending) = chat(
+        |chat| chat.high_water(1000),
+        |mut stream| {
+            let mut writing = stream.try_clone().unwrap();
+            let writer = thread::spawn(move || {
+                let bytes: Vec<_> = (0..SIZE).map(|number| (number % 251) as u8).collect();
+                writing.write_all(&bytes).unwrap();
+                writing.shutdown(std::net::Shutdown::Write).unwrap();
+            });
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            writer.join().unwrap();
+            answer
+        },
+    );
+    assert_eq!(ending, None);
+    assert_eq!(answer.len(), SIZE);
+    assert!(
+        answer
+            .iter()
+            .enumerate()
+            .all(|(number, &byte)| byte == (number % 251) as u8)
+    );
+}
