@@ -209,7 +209,8 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return self.discard(payload);
         }
-        self.reply(Reply::new(213, "Status follows:"));
+        let text = [b"Status of ", path.as_bytes(), b":"].concat();
+        self.reply(Reply::opening(213, text));
         let direction = Direction::Control;
         self.pending = Pending::StatListing(Box::new(Running {
             stopping: false,
