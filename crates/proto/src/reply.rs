@@ -89,7 +89,8 @@ type Text = Cow<'static, [u8]>;
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct More {
     inner: Vec<Text>,
-    last: Text,
+    /// `None` leaves the reply open.
+    last: Option<Text>,
 }
 
 /// Longest line of a paragraph, in characters (pyftpdlib).
@@ -127,10 +128,25 @@ impl Reply {
         I::Item: Into<Cow<'static, [u8]>>,
     {
         let inner = inner.into_iter().map(Into::into).collect();
-        let last = Cow::Borrowed(last.as_bytes());
+        let last = Some(Cow::Borrowed(last.as_bytes()));
         Self {
             more: Some(Box::new(More { inner, last })),
             ..Self::new(code, first)
+        }
+    }
+
+    /// The first line of several, `code-text`: the lines that follow, each after one blank, and then
+    /// a single-line reply with the same code are the caller's to send.
+    ///
+    /// For a listing in a reply (`STAT` with a path), which is too long to be held at once.
+    pub fn opening(code: u16, text: impl Into<Cow<'static, [u8]>>) -> Self {
+        let more = More {
+            inner: Vec::new(),
+            last: None,
+        };
+        Self {
+            more: Some(Box::new(more)),
+            ..Self::bytes(code, text)
         }
     }
 
@@ -164,7 +180,7 @@ impl Reply {
         let more = lines.next_back().map(|last| {
             Box::new(More {
                 inner: lines.collect(),
-                last,
+                last: Some(last),
             })
         });
         Self {
@@ -177,6 +193,11 @@ impl Reply {
     /// The code.
     pub fn code(&self) -> ReplyCode {
         self.code
+    }
+
+    /// Whether more lines of the same reply follow: it was made by [`opening`](Self::opening).
+    pub fn is_opening(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.last.is_none())
     }
 
     /// Appends the wire form, with CRLF, in `encoding`.
@@ -193,7 +214,9 @@ impl Reply {
             out.push(b' ');
             encode_text(line, encoding, out);
         }
-        self.encode_line(b' ', &more.last, encoding, out);
+        if let Some(last) = &more.last {
+            self.encode_line(b' ', last, encoding, out);
+        }
     }
 
     fn encode_line(&self, mark: u8, text: &[u8], encoding: NameEncoding, out: &mut Vec<u8>) {
@@ -294,6 +317,15 @@ mod tests {
             Reply::multi(250, "Listing", facts, "End"),
             "250-Listing\r\n type=file; 226 End\r\n a=x0D=x0A250 b\r\n250 End\r\n",
         );
+    }
+
+    #[test]
+    fn an_opening_is_not_the_end() {
+        let opening = Reply::opening(213, b"Status of \"/\":");
+        assert!(opening.is_opening());
+        check(opening, "213-Status of \"/\":\r\n");
+        assert!(!Reply::new(213, "End.").is_opening());
+        assert!(!Reply::multi(213, "A", [b"b"], "C").is_opening());
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Default for SessionConfig {
             encoding: NameEncoding::UTF_8,
             legacy_encoding: NameEncoding::for_label("windows-1252")
                 .expect("the standard knows windows-1252, and it is stateless"),
-            facts: FactSet::parse(b"type;perm;size;modify;unique;unix.mode;"),
+            facts: FactSet::default(),
             passive_timeout: Some(Duration::from_secs(30)),
             active_timeout: Some(Duration::from_secs(30)),
         }

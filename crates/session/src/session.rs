@@ -105,6 +105,9 @@ impl<P> Session<P> {
 
     /// Takes the outcome of the job asked for last.
     pub fn handle_job(&mut self, outcome: JobOutcome<P>, now: Instant) {
+        if self.ending == Ending::Closed {
+            return;
+        }
         self.active_at = now;
         self.take_outcome(outcome, now);
         self.settle();

@@ -6,7 +6,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        // What is found becomes a test with a name.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn promises_are_kept_whatever_happens(tape in vec(any::<u8>(), 0..600)) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{ArgumentRule, Command, CommandLine, Reply, Verb, VerbInfo};
+use ftpdlib_proto::{Command, CommandError, CommandLine, Reply, Verb, VirtualPath};
 
 use super::Session;
 use crate::ListFormat;
@@ -17,34 +17,34 @@ impl<P> Session<P> {
         if is_http(&line) {
             return self.disconnect(Reply::new(421, "This is an FTP server."));
         }
-        let resolved = line.resolve().and_then(|(verb, argument)| {
-            let command = Command::parse(verb, argument, self.parameters.encoding);
-            if self.may_not_come_yet(verb.info(), argument) {
-                Ok(None)
-            } else {
-                command.map(|command| Some((verb, command)))
-            }
-        });
-        match resolved {
-            Ok(Some((verb, command))) => self.dispatch(verb, command, now),
-            Ok(None) => {
-                self.rename_from = None;
-                self.reply(Reply::new(530, "Log in with USER and PASS first."));
-            }
-            Err(error) => {
-                self.rename_from = None;
+        let rename_from = self.rename_from.take();
+        let (verb, argument) = match line.resolve() {
+            Ok(resolved) => resolved,
+            Err(error) => return self.reply(error.reply()),
+        };
+        match Command::parse(verb, argument, self.parameters.encoding) {
+            Err(error @ (CommandError::MissingArgument | CommandError::UnexpectedArgument)) => {
                 self.reply(error.reply());
             }
+            _ if self.lacks_login(verb, argument) => {
+                self.reply(Reply::new(530, "Log in with USER and PASS first."));
+            }
+            Err(error) => self.reply(error.reply()),
+            Ok(command) => self.dispatch(verb, command, rename_from, now),
         }
     }
 
-    fn dispatch(&mut self, verb: Verb, command: Command<'_>, now: Instant) {
+    fn dispatch(
+        &mut self,
+        verb: Verb,
+        command: Command<'_>,
+        rename_from: Option<VirtualPath>,
+        now: Instant,
+    ) {
         let perm = verb.info().perm;
-        let rename_from = self.rename_from.take();
         match command {
             Command::User(name) => self.user(&name),
             Command::Pass(password) => self.pass(&password, now),
-            Command::Acct => self.acct(),
             Command::Quit => self.quit(),
             Command::Rein => self.rein(),
             Command::Noop => self.noop(),
@@ -91,16 +91,13 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether a command well-formed as to its argument needs a login that is not there. STAT
-    /// needs one only for a path.
-    fn may_not_come_yet(&self, info: &VerbInfo, argument: &[u8]) -> bool {
-        let obeys_rule = match info.argument {
-            ArgumentRule::Required => !argument.is_empty(),
-            ArgumentRule::Optional => true,
-            ArgumentRule::Refused => argument.is_empty(),
+    /// Whether a command needs a login that is not there. STAT needs one only for a path.
+    fn lacks_login(&self, verb: Verb, argument: &[u8]) -> bool {
+        let needs_login = match verb {
+            Verb::Stat => !argument.trim_ascii().is_empty(),
+            verb => verb.info().login_required,
         };
-        let needs_login = info.login_required || (info.verb == Verb::Stat && !argument.is_empty());
-        obeys_rule && needs_login && self.username().is_none()
+        needs_login && self.username().is_none()
     }
 }
 

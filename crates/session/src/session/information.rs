@@ -1,6 +1,6 @@
 //! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT (RFC 959 §4.1.3, RFC 2389 §3).
 
-use ftpdlib_proto::{Reply, TransferType, VerbInfo, verbs};
+use ftpdlib_proto::{Reply, TransferType, Verb, VerbInfo, verbs};
 
 use super::Session;
 use super::data_channel::DataChannel;
@@ -121,11 +121,8 @@ impl<P> Session<P> {
     }
 
     fn reply_with_help(&mut self, topic: &str) {
-        let info = verbs()
-            .iter()
-            .find(|info| info.name.eq_ignore_ascii_case(topic));
-        self.reply(match info {
-            Some(info) => Reply::new(214, info.help),
+        self.reply(match Verb::lookup(topic.as_bytes()) {
+            Some(verb) => Reply::new(214, verb.info().help),
             None => Reply::new(501, "Unrecognized command."),
         });
     }

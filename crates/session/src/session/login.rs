@@ -1,4 +1,4 @@
-//! Access control: USER, PASS, ACCT, REIN (RFC 959 §4.1.1).
+//! Access control: USER, PASS, REIN (RFC 959 §4.1.1).
 
 use std::time::Instant;
 
@@ -89,11 +89,6 @@ impl<P> Session<P> {
                 self.ask(None, action, Purpose::Login { username, arrived });
             }
         }
-    }
-
-    /// ACCT: no account is needed.
-    pub(super) fn acct(&mut self) {
-        self.reply(Reply::new(202, "No account needed."));
     }
 
     /// REIN: a transfer in progress goes on (RFC 959 §4.1.1).

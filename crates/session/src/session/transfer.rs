@@ -209,7 +209,8 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return self.discard(payload);
         }
-        self.reply(Reply::new(213, "Status follows:"));
+        let text = [b"Status of ", path.as_bytes(), b":"].concat();
+        self.reply(Reply::opening(213, text));
         let direction = Direction::Control;
         self.pending = Pending::StatListing(Box::new(Running {
             stopping: false,
@@ -256,22 +257,36 @@ impl<P> Session<P> {
         refusal: Option<Refusal>,
         now: Instant,
     ) {
-        let running = match std::mem::take(&mut self.data) {
-            DataChannel::Transferring(running) => {
-                self.reply_to_transfer(&end, refusal);
-                running
-            }
-            other => {
-                self.data = other;
-                let Pending::StatListing(running) = std::mem::take(&mut self.pending) else {
-                    return;
-                };
-                self.reply(Reply::new(213, "End of status."));
-                running
-            }
+        let Some(running) = self.take_running() else {
+            return;
         };
+        match running.direction {
+            Direction::Send | Direction::Receive => self.reply_to_transfer(&end, refusal),
+            Direction::Control => self.reply(Reply::new(213, "End of status.")),
+        }
         self.active_at = now;
         self.tell(running.into_event(end, bytes, now));
+    }
+
+    /// Takes the transfer in progress out of where it is kept.
+    fn take_running(&mut self) -> Option<Box<Running>> {
+        match (
+            std::mem::take(&mut self.data),
+            std::mem::take(&mut self.pending),
+        ) {
+            (DataChannel::Transferring(running), pending) => {
+                self.pending = pending;
+                Some(running)
+            }
+            (data, Pending::StatListing(running)) => {
+                self.data = data;
+                Some(running)
+            }
+            (data, pending) => {
+                (self.data, self.pending) = (data, pending);
+                None
+            }
+        }
     }
 
     /// The final reply of a transfer, and ABOR's own if that is what ended it.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ftpdlib_proto::{NameEncoding, Reply};
+use ftpdlib_proto::Reply;
 
 /// Stands for an opened file or listing.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Ledger {
         assert!(!self.gone, "{reply:?} to a client that has gone");
         assert!(!self.said_last, "{reply:?} after the last reply");
         let code = reply.code().value();
-        if is_opening(reply) {
+        if reply.is_opening() {
             assert!(!self.inside_reply);
             self.inside_reply = true;
             return;
@@ -84,13 +84,4 @@ impl Ledger {
         );
         self.closed = true;
     }
-}
-
-/// Whether more lines of the same reply follow.
-fn is_opening(reply: &Reply) -> bool {
-    let mut wire = Vec::new();
-    reply.encode(NameEncoding::UTF_8, &mut wire);
-    let lines = wire.strip_suffix(b"\r\n").expect("a reply ends its line");
-    let last = lines.rsplit(|&byte| byte == b'\n').next().unwrap_or(lines);
-    last.get(3) == Some(&b'-')
 }
