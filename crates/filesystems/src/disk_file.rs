@@ -90,7 +90,7 @@ impl DiskWriteFile {
     ) -> Result<Self, FilesystemError> {
         match mode {
             WriteMode::Replace => {
-                let (mut written, facts) = Self::open_at_start(jail, path, OpenFlags::CREATE)?;
+                let (written, facts) = Self::open_at_start(jail, path, WRITE | OpenFlags::CREATE)?;
                 // Not O_TRUNC: only now is it known that this is a regular file.
                 if facts.size > 0 {
                     written.file.set_len(0)?;
@@ -100,7 +100,8 @@ impl DiskWriteFile {
             WriteMode::Append => {
                 // Not O_APPEND: the kernel refuses to splice into such a file. Two sessions that
                 // append to one file at once would garble it in either case.
-                let (mut written, facts) = Self::open_at_start(jail, path, OpenFlags::CREATE)?;
+                let (mut written, facts) =
+                    Self::open_at_start(jail, path, WRITE | OpenFlags::CREATE)?;
                 written.seek_to(facts.size)?;
                 Ok(written)
             }
@@ -157,9 +158,9 @@ impl DiskWriteFile {
     fn open_at_start(
         jail: &Jail,
         path: &VirtualPath,
-        create: OpenFlags,
+        flags: OpenFlags,
     ) -> Result<(Self, FileStat), FilesystemError> {
-        let file = jail.open(path, WRITE | create, NEW_FILE_MODE)?;
+        let file = jail.open(path, flags, NEW_FILE_MODE)?;
         let facts = regular(&file)?;
         let written = Self {
             local: jail.is_local_file(file.as_fd(), &facts),
@@ -176,7 +177,7 @@ impl DiskWriteFile {
         Ok(())
     }
 
-    pub(crate) fn into_file(self) -> (File, VirtualPath) {
+    pub(crate) fn into_parts(self) -> (File, VirtualPath) {
         (self.file, self.path)
     }
 }

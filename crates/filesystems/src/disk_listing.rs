@@ -1,12 +1,12 @@
 //! Directories of the disk, listed.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_sys::{DirectoryReader, OpenFlags, read_link_at, stat_at};
-use std::os::fd::AsFd;
 
-use crate::error::FilesystemError;
+use crate::error::{ErrorKind, FilesystemError};
 use crate::jail::{Jail, metadata};
 use crate::transfer_file::{Entry, Listing};
 
@@ -27,16 +27,20 @@ impl DiskListing {
             reader,
         })
     }
+
+    pub(crate) fn next_name(&mut self) -> Result<Option<Vec<u8>>, FilesystemError> {
+        Ok(self.reader.next_name()?.map(<[u8]>::to_vec))
+    }
 }
 
 impl Listing for DiskListing {
     fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
         for _ in 0..max {
-            let Some(name) = self.reader.next_name()? else {
+            let Some(name) = self.next_name()? else {
                 return Ok(false);
             };
             out.push(Entry {
-                name: name.to_vec(),
+                name,
                 metadata: None,
             });
         }
@@ -45,7 +49,7 @@ impl Listing for DiskListing {
 
     /// Of the directory that was opened, wherever it was moved to since.
     fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
-        Ok(metadata(stat_at(self.reader.as_fd(), name)?))
+        Ok(metadata(stat_at(self.reader.as_fd(), single(name)?)?))
     }
 
     fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
@@ -58,7 +62,15 @@ impl Listing for DiskListing {
     }
 
     fn readlink(&self, name: &[u8]) -> Result<Vec<u8>, FilesystemError> {
-        let target = read_link_at(self.reader.as_fd(), name)?;
+        let target = read_link_at(self.reader.as_fd(), single(name)?)?;
         self.jail.home().shown_target(target, &self.path)
     }
+}
+
+/// Lets only a name pass: by a path, the directory's descriptor would lead anywhere.
+fn single(name: &[u8]) -> Result<&[u8], FilesystemError> {
+    if name.is_empty() || name == b".." || name.contains(&b'/') {
+        return Err(ErrorKind::NotFound.into());
+    }
+    Ok(name)
 }

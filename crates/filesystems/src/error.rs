@@ -230,19 +230,54 @@ mod tests {
     #[test]
     fn error_numbers_have_a_kind_a_code_and_a_text() {
         let os = io::Error::from_raw_os_error;
-        check(os(errno::ENOENT), ErrorKind::NotFound, 550, "No such file or directory.");
-        check(os(errno::EEXIST), ErrorKind::AlreadyExists, 550, "File exists.");
-        check(os(errno::ENOSPC), ErrorKind::StorageFull, 552, "No space left on device.");
-        check(os(errno::EDQUOT), ErrorKind::StorageFull, 552, "No space left on device.");
-        check(os(errno::ENAMETOOLONG), ErrorKind::NameTooLong, 553, "File name too long.");
-        check(os(errno::EINVAL), ErrorKind::Other, 550, "Invalid argument.");
+        check(
+            os(errno::ENOENT),
+            ErrorKind::NotFound,
+            550,
+            "No such file or directory.",
+        );
+        check(
+            os(errno::EEXIST),
+            ErrorKind::AlreadyExists,
+            550,
+            "File exists.",
+        );
+        check(
+            os(errno::ENOSPC),
+            ErrorKind::StorageFull,
+            552,
+            "No space left on device.",
+        );
+        check(
+            os(errno::EDQUOT),
+            ErrorKind::StorageFull,
+            552,
+            "No space left on device.",
+        );
+        check(
+            os(errno::ENAMETOOLONG),
+            ErrorKind::NameTooLong,
+            553,
+            "File name too long.",
+        );
+        check(
+            os(errno::EINVAL),
+            ErrorKind::Other,
+            550,
+            "Invalid argument.",
+        );
         check(os(5), ErrorKind::Other, 550, "Input/output error.");
     }
 
     #[test]
     fn errors_without_a_number_count_too() {
         let plain = io::ErrorKind::NotFound.into();
-        check(plain, ErrorKind::NotFound, 550, "No such file or directory.");
+        check(
+            plain,
+            ErrorKind::NotFound,
+            550,
+            "No such file or directory.",
+        );
         let own = io::Error::new(io::ErrorKind::StorageFull, "/real/path is full");
         check(own, ErrorKind::StorageFull, 552, "No space left on device.");
     }

@@ -21,7 +21,9 @@ impl Home {
     pub(crate) fn new(given: &Path, real: PathBuf) -> Self {
         let mut prefixes = vec![components(&real)];
         if let Ok(given) = std::path::absolute(given)
-            && !given.components().any(|component| component == Component::ParentDir)
+            && !given
+                .components()
+                .any(|component| component == Component::ParentDir)
             && given != real
         {
             prefixes.push(components(&given));
@@ -123,7 +125,11 @@ mod tests {
         let home = Home::new(Path::new("/srv/ftp"), PathBuf::from("/srv/ftp"));
         let dir = VirtualPath::new(dir).unwrap();
         let got = home.shown_target(target.into(), &dir).ok();
-        assert_eq!(got.as_deref(), expected.map(str::as_bytes), "{target} in {dir:?}");
+        assert_eq!(
+            got.as_deref(),
+            expected.map(str::as_bytes),
+            "{target} in {dir:?}"
+        );
     }
 
     #[test]

@@ -40,14 +40,22 @@ impl Jail {
     pub(crate) fn open_home(given: &Path, resolver: Resolver) -> Result<Self, FilesystemError> {
         let real = fs::canonicalize(given)?;
         let dir = open_directory(&real)?;
-        let scope = if real.parent().is_none() { Scope::InRoot } else { Scope::Beneath };
+        let scope = if real.parent().is_none() {
+            Scope::InRoot
+        } else {
+            Scope::Beneath
+        };
         let probe = open_beneath(dir.as_fd(), b".", OpenFlags::PATH, 0, scope);
         Ok(Self {
             device: stat_descriptor(dir.as_fd())?.device,
             local: is_local_filesystem(dir.as_fd()).unwrap_or(false),
             home: Home::new(given, real),
             scope,
-            resolver: if probe.is_ok() { resolver } else { Resolver::Walk },
+            resolver: if probe.is_ok() {
+                resolver
+            } else {
+                Resolver::Walk
+            },
             dir,
         })
     }
@@ -120,9 +128,9 @@ impl Jail {
         Ok(stat_at(parent.as_fd(), name)?)
     }
 
-    /// The path with all links resolved.
-    pub(crate) fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
-        self.walk(path.relative()).canonical()
+    /// `path`, as seen from the home, with all links resolved.
+    pub(crate) fn canonical(&self, path: &[u8]) -> Result<VirtualPath, FilesystemError> {
+        self.walk(path).canonical()
     }
 
     /// Whether `file`, of which `facts` are known, answers without waiting for a network. Another

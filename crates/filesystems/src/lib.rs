@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod abstracted;
+mod clock;
 mod disk_file;
 mod disk_listing;
 mod error;
@@ -21,7 +22,7 @@ mod transfer_file;
 mod unix;
 mod walk;
 
-pub use abstracted::{AbstractedFs, FileMode};
+pub use abstracted::{AbstractedFs, OpenMode};
 pub use error::{ErrorKind, FilesystemError};
 pub use filesystem::{Filesystem, WriteMode};
 pub use jail::Resolver;

@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ftpdlib_proto::VirtualPath;
-use ftpdlib_sys::{
-    EntryKind, OpenFlags, Scope, errno, open_at, read_link_at, stat_descriptor,
-};
+use ftpdlib_sys::{EntryKind, OpenFlags, Scope, errno, open_at, read_link_at, stat_descriptor};
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::home::{Home, split};
@@ -72,15 +70,12 @@ impl<'a> Walk<'a> {
             let Err(refused) = self.enter(&name) else {
                 continue;
             };
-            let refused = refused.raw_os_error();
             let last = self.pending.is_empty();
-            match (refused, read_link_at(self.top(), &name)) {
-                (_, Ok(target)) => self.queue(&target)?,
-                (Some(errno::ENOENT | errno::ENOTDIR), Err(_)) if last => {
+            match self.follow(&name, refused) {
+                Err(error) if last && is_no_directory(error.kind()) => {
                     return self.virtual_path(Some(&name));
                 }
-                (Some(number), Err(_)) => return Err(io::Error::from_raw_os_error(number).into()),
-                (None, Err(error)) => return Err(error.into()),
+                followed => followed?,
             }
         }
         self.virtual_path(None)
@@ -151,7 +146,8 @@ impl<'a> Walk<'a> {
         if target.starts_with(b"/") {
             let rest = self.home.strip(target).ok_or(ErrorKind::OutsideHome)?;
             self.entered.clear();
-            self.pending.extend(rest.into_iter().rev().map(<[u8]>::to_vec));
+            self.pending
+                .extend(rest.into_iter().rev().map(<[u8]>::to_vec));
         } else {
             let from = self.pending.len();
             self.pending.extend(split(target).map(<[u8]>::to_vec));
@@ -173,4 +169,8 @@ impl<'a> Walk<'a> {
         }
         Ok(VirtualPath::new(path)?)
     }
+}
+
+fn is_no_directory(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
 }

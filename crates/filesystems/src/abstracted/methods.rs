@@ -1,0 +1,399 @@
+//! The methods of pyftpdlib's class, under its names.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::iter;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ftpdlib_proto::{
+    EntryRole, FactSet, FileKind, ListEntry, Metadata, Perms, VirtualPath, Zone, format_facts,
+    format_list_line,
+};
+
+use super::AbstractedFs;
+use crate::clock::unix_now;
+use crate::disk_file::{DiskReadFile, DiskWriteFile};
+use crate::disk_listing::DiskListing;
+use crate::error::{ErrorKind, FilesystemError};
+use crate::filesystem::{Filesystem, WriteMode};
+use crate::jail::Jail;
+
+/// What [`AbstractedFs::open`] opens a file for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenMode {
+    /// For reading, from the start (Python's `rb`).
+    Read,
+    /// For writing (`wb`, `ab`, `r+b`).
+    Write(WriteMode),
+}
+
+/// Root and working directory.
+impl AbstractedFs {
+    /// The home directory as a real, canonical path (pyftpdlib: `root`). Not for clients.
+    pub fn root(&self) -> &Path {
+        self.jail.home().real()
+    }
+
+    /// Opens another home directory in the place of this one. The working directory stays, in name.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); then nothing has changed.
+    pub fn set_root(&mut self, home: impl AsRef<Path>) -> Result<(), FilesystemError> {
+        self.jail = Arc::new(Jail::open_home(home.as_ref(), self.resolver)?);
+        Ok(())
+    }
+
+    /// The working directory (pyftpdlib: `cwd`): `/` at first.
+    pub fn cwd(&self) -> &VirtualPath {
+        &self.cwd
+    }
+
+    /// Sets the working directory without asking whether it is there.
+    pub fn set_cwd(&mut self, cwd: VirtualPath) {
+        self.cwd = cwd;
+    }
+
+    /// Enters a directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::change_dir`]; then the working directory stays.
+    pub fn chdir(&mut self, path: impl AsRef<[u8]>) -> Result<(), FilesystemError> {
+        let path = self.ftpnorm(path)?;
+        self.jail.enter(&path)?;
+        self.cwd = path;
+        Ok(())
+    }
+}
+
+/// Translation of paths.
+impl AbstractedFs {
+    /// An absolute virtual path, from one as seen from the working directory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NameTooLong`] for one that is too long or holds a NUL byte.
+    pub fn ftpnorm(&self, path: impl AsRef<[u8]>) -> Result<VirtualPath, FilesystemError> {
+        Ok(self.cwd.join(path.as_ref())?)
+    }
+
+    /// The real path that a virtual path stands for, by name: links are not resolved. Not for
+    /// clients, and nothing here opens files by it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ftpnorm`](Self::ftpnorm).
+    pub fn ftp2fs(&self, path: impl AsRef<[u8]>) -> Result<PathBuf, FilesystemError> {
+        Ok(self.real_path(&self.ftpnorm(path)?))
+    }
+
+    /// The virtual path of a real path, by name: `/` for one that is outside of the home, as in
+    /// pyftpdlib.
+    pub fn fs2ftp(&self, path: impl AsRef<Path>) -> VirtualPath {
+        let target = path.as_ref().as_os_str().as_bytes();
+        self.jail
+            .home()
+            .strip(target)
+            .and_then(|rest| VirtualPath::new(rest.join(&b'/')).ok())
+            .unwrap_or_else(VirtualPath::root)
+    }
+
+    /// Whether a real path is in the home, and stays there with its links resolved; whether it
+    /// exists does not matter.
+    ///
+    /// For configuration: what is valid now need not be so later. Every operation resolves anew.
+    pub fn validpath(&self, path: impl AsRef<Path>) -> bool {
+        let target = path.as_ref().as_os_str().as_bytes();
+        let Some(rest) = self.jail.home().strip(target) else {
+            return false;
+        };
+        match self.jail.canonical(&rest.join(&b'/')) {
+            Ok(_) => true,
+            Err(error) => !matches!(
+                error.kind(),
+                ErrorKind::OutsideHome | ErrorKind::TooManyLinks
+            ),
+        }
+    }
+
+    /// The real path with its links resolved; a last component that does not exist is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::canonical`].
+    pub fn realpath(&self, path: impl AsRef<[u8]>) -> Result<PathBuf, FilesystemError> {
+        let path = self.ftpnorm(path)?;
+        Ok(self.real_path(&self.jail.canonical(path.relative())?))
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> PathBuf {
+        let mut real = self.root().to_owned();
+        // Joining an empty path would add a slash.
+        if !path.is_root() {
+            real.push(OsStr::from_bytes(path.relative()));
+        }
+        real
+    }
+}
+
+/// Operations.
+impl AbstractedFs {
+    /// Opens a regular file as the system knows it, at the start or where `mode` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::open_read`] and [`Filesystem::open_write`].
+    pub fn open(&self, path: impl AsRef<[u8]>, mode: OpenMode) -> Result<File, FilesystemError> {
+        let path = self.ftpnorm(path)?;
+        match mode {
+            OpenMode::Read => Ok(DiskReadFile::open(&self.jail, &path, 0)?.into_file()),
+            OpenMode::Write(mode) => {
+                let (file, _path) = DiskWriteFile::open(&self.jail, &path, mode)?.into_parts();
+                Ok(file)
+            }
+        }
+    }
+
+    /// Creates a file in `dir` whose name nobody has: `prefix`, something random, `suffix`. Its
+    /// mode is that of other uploads, where Python's is `0600`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::open_write`]; [`ErrorKind::NameTooLong`] for a prefix or suffix with a
+    /// slash.
+    pub fn mkstemp(
+        &self,
+        suffix: impl AsRef<[u8]>,
+        prefix: impl AsRef<[u8]>,
+        dir: impl AsRef<[u8]>,
+    ) -> Result<(File, VirtualPath), FilesystemError> {
+        let (prefix, suffix) = (prefix.as_ref(), suffix.as_ref());
+        if prefix.contains(&b'/') || suffix.contains(&b'/') {
+            return Err(FilesystemError::new(
+                ErrorKind::NameTooLong,
+                "Invalid file name.",
+            ));
+        }
+        let dir = self.ftpnorm(dir)?;
+        Ok(DiskWriteFile::create_unique(&self.jail, &dir, prefix, suffix)?.into_parts())
+    }
+
+    /// The names in a directory, in its own order, read as they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::list`]; an error while reading comes as the last item.
+    pub fn listdir(
+        &self,
+        path: impl AsRef<[u8]>,
+    ) -> Result<impl Iterator<Item = Result<Vec<u8>, FilesystemError>>, FilesystemError> {
+        let mut listing = DiskListing::open(&self.jail, &self.ftpnorm(path)?)?;
+        let names = iter::from_fn(move || listing.next_name().transpose());
+        Ok(names.fuse())
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::mkdir`].
+    pub fn mkdir(&self, path: impl AsRef<[u8]>) -> Result<(), FilesystemError> {
+        Filesystem::mkdir(self, &self.ftpnorm(path)?)
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::rmdir`].
+    pub fn rmdir(&self, path: impl AsRef<[u8]>) -> Result<(), FilesystemError> {
+        Filesystem::rmdir(self, &self.ftpnorm(path)?)
+    }
+
+    /// Removes a file or a link.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::remove`].
+    pub fn remove(&self, path: impl AsRef<[u8]>) -> Result<(), FilesystemError> {
+        Filesystem::remove(self, &self.ftpnorm(path)?)
+    }
+
+    /// Renames `from` to `to`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::rename`].
+    pub fn rename(
+        &self,
+        from: impl AsRef<[u8]>,
+        to: impl AsRef<[u8]>,
+    ) -> Result<(), FilesystemError> {
+        Filesystem::rename(self, &self.ftpnorm(from)?, &self.ftpnorm(to)?)
+    }
+
+    /// Sets permission bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::set_mode`].
+    pub fn chmod(&self, path: impl AsRef<[u8]>, mode: u32) -> Result<(), FilesystemError> {
+        self.set_mode(&self.ftpnorm(path)?, mode)
+    }
+
+    /// Sets the modification time, in seconds since 1970 UTC. The access time stays, where
+    /// pyftpdlib sets both.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::set_modified`].
+    pub fn utime(&self, path: impl AsRef<[u8]>, modified: i64) -> Result<(), FilesystemError> {
+        self.set_modified(&self.ftpnorm(path)?, modified)
+    }
+}
+
+/// What is known of a file.
+impl AbstractedFs {
+    /// Facts of what `path` leads to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::stat`].
+    pub fn stat(&self, path: impl AsRef<[u8]>) -> Result<Metadata, FilesystemError> {
+        Filesystem::stat(self, &self.ftpnorm(path)?)
+    }
+
+    /// Facts of `path` itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::lstat`].
+    pub fn lstat(&self, path: impl AsRef<[u8]>) -> Result<Metadata, FilesystemError> {
+        Filesystem::lstat(self, &self.ftpnorm(path)?)
+    }
+
+    /// Target of a link, as a client may see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::readlink`].
+    pub fn readlink(&self, path: impl AsRef<[u8]>) -> Result<Vec<u8>, FilesystemError> {
+        Filesystem::readlink(self, &self.ftpnorm(path)?)
+    }
+
+    /// Whether `path` leads to a regular file; `false` if that cannot be told.
+    pub fn isfile(&self, path: impl AsRef<[u8]>) -> bool {
+        self.stat(path)
+            .is_ok_and(|facts| facts.kind == FileKind::File)
+    }
+
+    /// Whether `path` leads to a directory; `false` if that cannot be told.
+    pub fn isdir(&self, path: impl AsRef<[u8]>) -> bool {
+        self.stat(path)
+            .is_ok_and(|facts| facts.kind == FileKind::Directory)
+    }
+
+    /// Whether `path` is a link; `false` if that cannot be told.
+    pub fn islink(&self, path: impl AsRef<[u8]>) -> bool {
+        self.lstat(path)
+            .is_ok_and(|facts| facts.kind == FileKind::Symlink)
+    }
+
+    /// Whether something has that name, be it a link that leads nowhere.
+    pub fn lexists(&self, path: impl AsRef<[u8]>) -> bool {
+        self.lstat(path).is_ok()
+    }
+
+    /// Size in bytes of what `path` leads to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::stat`].
+    pub fn getsize(&self, path: impl AsRef<[u8]>) -> Result<u64, FilesystemError> {
+        Ok(self.stat(path)?.size)
+    }
+
+    /// Modification time of what `path` leads to, in seconds since 1970 UTC.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::stat`].
+    pub fn getmtime(&self, path: impl AsRef<[u8]>) -> Result<i64, FilesystemError> {
+        Ok(self.stat(path)?.modified)
+    }
+}
+
+/// Lines for listings, in disk bytes, each with its CRLF. What vanished meanwhile is left out.
+impl AbstractedFs {
+    /// The lines of `LIST` for `names` in the directory `basedir`, in the form of `ls -l`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ftpnorm`](Self::ftpnorm).
+    pub fn format_list<I>(
+        &self,
+        basedir: impl AsRef<[u8]>,
+        names: I,
+        zone: Zone,
+    ) -> Result<impl Iterator<Item = Vec<u8>>, FilesystemError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        let dir = self.ftpnorm(basedir)?;
+        let now = unix_now();
+        Ok(names.into_iter().filter_map(move |name| {
+            let path = dir.join(name.as_ref()).ok()?;
+            let metadata = Filesystem::lstat(self, &path).ok()?;
+            let target = match metadata.kind {
+                FileKind::Symlink => Filesystem::readlink(self, &path).ok(),
+                FileKind::File | FileKind::Directory | FileKind::Other => None,
+            };
+            let entry = ListEntry {
+                name: name.as_ref(),
+                target: target.as_deref(),
+                owner: &self.user_name(metadata.uid),
+                group: &self.group_name(metadata.gid),
+                metadata: &metadata,
+            };
+            let mut line = Vec::new();
+            format_list_line(&mut line, &entry, now, zone);
+            Some(line)
+        }))
+    }
+
+    /// The lines of `MLSD` for `names` in the directory `basedir` (RFC 3659 §7.2). A link has the
+    /// facts of what it leads to, unless it leads nowhere or out.
+    ///
+    /// # Errors
+    ///
+    /// As [`ftpnorm`](Self::ftpnorm).
+    pub fn format_mlsx<I>(
+        &self,
+        basedir: impl AsRef<[u8]>,
+        names: I,
+        perms: Perms,
+        facts: FactSet,
+        zone: Zone,
+    ) -> Result<impl Iterator<Item = Vec<u8>>, FilesystemError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<[u8]>,
+    {
+        let dir = self.ftpnorm(basedir)?;
+        Ok(names.into_iter().filter_map(move |name| {
+            let path = dir.join(name.as_ref()).ok()?;
+            let metadata = Filesystem::stat(self, &path)
+                .or_else(|_| Filesystem::lstat(self, &path))
+                .ok()?;
+            let mut line = Vec::new();
+            format_facts(&mut line, facts, &metadata, EntryRole::Entry, perms, zone);
+            line.extend_from_slice(name.as_ref());
+            line.extend_from_slice(b"\r\n");
+            Some(line)
+        }))
+    }
+}

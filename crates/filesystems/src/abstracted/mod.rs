@@ -1,0 +1,178 @@
+//! The jail: a directory of the disk, and nothing beside it.
+
+mod methods;
+#[cfg(test)]
+mod tests;
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use ftpdlib_proto::{Metadata, VirtualPath};
+use ftpdlib_sys::{
+    OpenFlags, make_dir_at, read_link_at, remove_dir_at, rename_at, set_mode, set_modified,
+    unlink_at,
+};
+
+use crate::disk_file::{DiskReadFile, DiskWriteFile};
+use crate::disk_listing::DiskListing;
+use crate::error::{ErrorKind, FilesystemError};
+use crate::filesystem::{Filesystem, WriteMode};
+use crate::jail::{Jail, Resolver, metadata};
+use crate::transfer_file::{Listing, ReadFile, WriteFile};
+
+pub use methods::OpenMode;
+
+/// A home directory shown as `/` (pyftpdlib: `AbstractedFS`).
+///
+/// The directory is opened once, and every path is resolved beneath that descriptor: by one
+/// `openat2` call where the kernel has it, else from one descriptor to the next. Nothing is checked
+/// by name and then opened by name, so nobody who renames and links meanwhile leads a client out.
+/// Links that stay inside work, also absolute ones and ones that use `..`; a link that leaves is
+/// refused, even if it came back later on.
+///
+/// As a [`Filesystem`] it takes absolute paths only. Its own methods, which are those of
+/// pyftpdlib's class, take virtual paths as seen from its working directory,
+/// [`cwd`](Self::cwd), in disk bytes; where pyftpdlib's take real paths, these take virtual ones
+/// unless they say otherwise, so that none is usable outside the home. Clones share the open home
+/// and have a working directory each.
+///
+/// Regular files are opened without ever waiting; a FIFO, socket or device is refused.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_filesystems::AbstractedFs;
+///
+/// # let scratch = tempfile::tempdir()?;
+/// # let home = scratch.path();
+/// let mut fs = AbstractedFs::new(home)?;
+/// fs.mkdir("pub")?;
+/// fs.chdir("pub")?;
+/// assert_eq!(fs.ftpnorm("a.txt")?.as_bytes(), b"/pub/a.txt");
+/// assert!(fs.isdir("/pub") && !fs.lexists("/../../etc/passwd"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct AbstractedFs {
+    jail: Arc<Jail>,
+    resolver: Resolver,
+    cwd: VirtualPath,
+}
+
+impl AbstractedFs {
+    /// Opens the directory at the real path `home`, links in it followed.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening it: [`ErrorKind::NotFound`], [`ErrorKind::NotADirectory`],
+    /// [`ErrorKind::PermissionDenied`].
+    pub fn new(home: impl AsRef<Path>) -> Result<Self, FilesystemError> {
+        Self::with_resolver(home, Resolver::default())
+    }
+
+    /// As [`new`](Self::new), and says how paths are resolved; for tests, and for systems whose
+    /// `openat2` is not to be trusted.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_resolver(
+        home: impl AsRef<Path>,
+        resolver: Resolver,
+    ) -> Result<Self, FilesystemError> {
+        Ok(Self {
+            jail: Arc::new(Jail::open_home(home.as_ref(), resolver)?),
+            resolver,
+            cwd: VirtualPath::root(),
+        })
+    }
+}
+
+impl Filesystem for AbstractedFs {
+    fn open_read(
+        &self,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        Ok(Box::new(DiskReadFile::open(&self.jail, path, offset)?))
+    }
+
+    /// New files get mode `0666` less the umask. An upload that fails leaves what came.
+    fn open_write(
+        &self,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        Ok(Box::new(DiskWriteFile::open(&self.jail, path, mode)?))
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
+        Ok(Box::new(DiskListing::open(&self.jail, path)?))
+    }
+
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.jail.stat(path).map(metadata)
+    }
+
+    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.jail.lstat(path).map(metadata)
+    }
+
+    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.jail.enter(path)
+    }
+
+    fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        if path.is_root() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        let (parent, name) = self.jail.parent(path)?;
+        Ok(make_dir_at(parent.as_fd(), name, 0o777)?)
+    }
+
+    fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        let (parent, name) = self.jail.parent(path)?;
+        Ok(remove_dir_at(parent.as_fd(), name)?)
+    }
+
+    fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        if path.is_root() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        let (parent, name) = self.jail.parent(path)?;
+        Ok(unlink_at(parent.as_fd(), name)?)
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
+        let (parent, name) = self.jail.parent(from)?;
+        let (to_parent, to_name) = self.jail.parent(to)?;
+        Ok(rename_at(parent.as_fd(), name, to_parent.as_fd(), to_name)?)
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
+        let place = self.jail.open(path, OpenFlags::PATH, 0)?;
+        Ok(set_mode(place.as_fd(), mode & 0o7777)?)
+    }
+
+    fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
+        let place = self.jail.open(path, OpenFlags::PATH, 0)?;
+        Ok(set_modified(place.as_fd(), modified)?)
+    }
+
+    fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
+        let (parent, name) = self.jail.parent(path)?;
+        let target = read_link_at(parent.as_fd(), name)?;
+        let dir = path.parent().unwrap_or_else(VirtualPath::root);
+        self.jail.home().shown_target(target, &dir)
+    }
+
+    fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
+        self.jail.canonical(path.relative())
+    }
+
+    /// Whether the home lies on no network filesystem and on none that a process serves (FUSE).
+    fn is_local(&self) -> bool {
+        self.jail.is_local()
+    }
+}

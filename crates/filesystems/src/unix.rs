@@ -1,0 +1,181 @@
+//! The whole disk.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use ftpdlib_proto::{Metadata, VirtualPath};
+
+use crate::abstracted::AbstractedFs;
+use crate::error::FilesystemError;
+use crate::filesystem::{Filesystem, WriteMode};
+use crate::transfer_file::{Listing, ReadFile, WriteFile};
+
+/// The real filesystem from its root down, as a local user sees it (pyftpdlib: `UnixFilesystem`).
+///
+/// Virtual paths are real paths, a session starts in the home directory and may leave it, and LIST
+/// shows the names of users and groups. Meant for users of the system, beside an authorizer that
+/// takes on their identity.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_filesystems::{Filesystem, UnixFilesystem};
+///
+/// let fs = UnixFilesystem::new("/tmp")?;
+/// assert_eq!(fs.start_dir(), fs.canonical(&fs.start_dir())?);
+/// # Ok::<(), ftpdlib_filesystems::FilesystemError>(())
+/// ```
+#[derive(Debug)]
+pub struct UnixFilesystem {
+    disk: AbstractedFs,
+    start: VirtualPath,
+    users: Names,
+    groups: Names,
+}
+
+impl UnixFilesystem {
+    /// The disk, with sessions that start in the directory at `home`.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening `home`, as for [`AbstractedFs::new`].
+    pub fn new(home: impl AsRef<Path>) -> Result<Self, FilesystemError> {
+        let start = AbstractedFs::new(home)?;
+        let disk = AbstractedFs::new("/")?;
+        Ok(Self {
+            start: disk.fs2ftp(start.root()),
+            disk,
+            users: Names::default(),
+            groups: Names::default(),
+        })
+    }
+}
+
+impl Filesystem for UnixFilesystem {
+    fn open_read(
+        &self,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        self.disk.open_read(path, offset)
+    }
+
+    fn open_write(
+        &self,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        self.disk.open_write(path, mode)
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
+        self.disk.list(path)
+    }
+
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.disk.stat(path)
+    }
+
+    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.disk.lstat(path)
+    }
+
+    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.disk.change_dir(path)
+    }
+
+    fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.disk.mkdir(path)
+    }
+
+    fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.disk.rmdir(path)
+    }
+
+    fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.disk.remove(path)
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
+        self.disk.rename(from, to)
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
+        self.disk.set_mode(path, mode)
+    }
+
+    fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
+        self.disk.set_modified(path, modified)
+    }
+
+    fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
+        self.disk.readlink(path)
+    }
+
+    fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
+        self.disk.canonical(path)
+    }
+
+    /// The home directory, by its canonical path.
+    fn start_dir(&self) -> VirtualPath {
+        self.start.clone()
+    }
+
+    /// The user's name, or the id where there is none.
+    fn user_name(&self, uid: u32) -> Cow<'_, str> {
+        self.users.get_or_look_up(uid, ftpdlib_sys::user_name)
+    }
+
+    /// The group's name, or the id where there is none.
+    fn group_name(&self, gid: u32) -> Cow<'_, str> {
+        self.groups.get_or_look_up(gid, ftpdlib_sys::group_name)
+    }
+
+    // `is_local` stays false: names may come from a directory service, and any network disk may be
+    // mounted anywhere.
+}
+
+/// Names that were looked up. A lookup reads files or asks a service, and a listing shows the same
+/// few names over and over.
+#[derive(Debug, Default)]
+struct Names(Mutex<HashMap<u32, String>>);
+
+impl Names {
+    fn get_or_look_up(&self, id: u32, look_up: fn(u32) -> Option<String>) -> Cow<'_, str> {
+        // A panic elsewhere leaves the map as it was.
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = names
+            .entry(id)
+            .or_insert_with(|| look_up(id).unwrap_or_else(|| id.to_string()));
+        Cow::Owned(name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_have_names() {
+        let fs = UnixFilesystem::new("/").unwrap();
+        assert_eq!(fs.user_name(0), "root");
+        assert_eq!(fs.user_name(4_000_000_123), "4000000123");
+        assert_eq!(fs.group_name(4_000_000_123), "4000000123");
+    }
+
+    #[test]
+    fn paths_are_real_paths() {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = scratch.path().canonicalize().unwrap();
+        let fs = UnixFilesystem::new(&home).unwrap();
+        assert_eq!(
+            fs.start_dir().as_bytes(),
+            home.as_os_str().as_encoded_bytes()
+        );
+        let new = fs.start_dir().join(b"new").unwrap();
+        fs.mkdir(&new).unwrap();
+        assert!(home.join("new").is_dir());
+    }
+}
