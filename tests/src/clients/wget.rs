@@ -53,6 +53,10 @@ impl Client for Wget {
         }
     }
 
+    fn keeps_time_of_download(&self) -> bool {
+        true
+    }
+
     fn copies_empty_directories(&self) -> bool {
         false
     }
