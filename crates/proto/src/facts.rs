@@ -1,74 +1,360 @@
-//! MLST and MLSD facts (RFC 3659 §7.5).
-use crate::{Metadata, Perms, Zone};
+//! The facts of `MLST` and `MLSD` (RFC 3659 §7.5).
 
-/// A fact this server knows. Order here is the order on the wire.
+use crate::digits::{push_decimal, push_hex, push_octal};
+use crate::{FileKind, Metadata, Perm, Perms, Zone};
+
+/// A fact this server knows. The order here, pyftpdlib's, is the order on the wire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum Fact {
-    /// `type`
+    /// `type`: what the entry is.
     Type,
-    /// `perm`
+    /// `perm`: what this user may do with it.
     Perm,
-    /// `size`
+    /// `size`: bytes; directories have none.
     Size,
-    /// `modify`
+    /// `modify`: modification time.
     Modify,
-    /// `unique`
+    /// `unique`: the same for two names of one file, and for no other file.
     Unique,
-    /// `unix.mode`
+    /// `unix.mode`: permission bits in octal.
     UnixMode,
-    /// `unix.uid`
+    /// `unix.uid`: owner's id.
     UnixUid,
-    /// `unix.gid`
+    /// `unix.gid`: group's id.
     UnixGid,
 }
 
-/// The facts chosen by OPTS MLST.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FactSet(u8);
-impl FactSet {
-    /// Parses OPTS MLST's list: `type;size;` - unknown facts are dropped, case-insensitive.
-    pub fn parse(_arg: &[u8]) -> Self {
-        todo!()
+impl Fact {
+    const ALL: [Self; 8] = [
+        Self::Type,
+        Self::Perm,
+        Self::Size,
+        Self::Modify,
+        Self::Unique,
+        Self::UnixMode,
+        Self::UnixUid,
+        Self::UnixGid,
+    ];
+
+    /// Lower case, though case does not matter (RFC 3659 §7.5): several clients compare bytes.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Type => "type",
+            Self::Perm => "perm",
+            Self::Size => "size",
+            Self::Modify => "modify",
+            Self::Unique => "unique",
+            Self::UnixMode => "unix.mode",
+            Self::UnixUid => "unix.uid",
+            Self::UnixGid => "unix.gid",
+        }
     }
-    /// Whether it holds `fact`.
-    pub fn contains(self, _fact: Fact) -> bool {
-        todo!()
-    }
-    /// `type*;perm*;size*;modify;…;` for FEAT: a star marks the chosen ones.
-    pub fn format_feat(self) -> String {
-        todo!()
-    }
-    /// `type;size;` of the chosen ones, for the OPTS reply.
-    pub fn format_chosen(self) -> String {
-        todo!()
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
     }
 }
-// Default: type perm size modify unique unix.mode unix.uid unix.gid? -> as pyftpdlib's default set
-// (type, perm, size, modify, unique) plus unix.mode.
+
+/// The facts chosen by `OPTS MLST` (RFC 3659 §7.9).
+///
+/// The default is pyftpdlib's, type, perm, size, modify and unique, and `unix.mode`, which FileZilla
+/// shows and would spend a round trip to ask for.
+///
+/// # Examples
+///
+/// ```
+/// # use ftpdlib_proto::{Fact, FactSet};
+/// let facts = FactSet::parse(b"Size;type;x.unheard-of;");
+/// assert!(facts.contains(Fact::Size));
+/// assert_eq!(facts.format_chosen(), "type;size;");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FactSet(u8);
+
+impl FactSet {
+    /// Parses the list of `OPTS MLST`, `type;size;`, in any case and order.
+    ///
+    /// Unknown facts are dropped, as RFC 3659 §7.9 wants; so an empty list, or one of unknown
+    /// facts only, gives the empty set, and listings of bare names.
+    pub fn parse(arg: &[u8]) -> Self {
+        let bits = arg.split(|&byte| byte == b';').filter_map(|name| {
+            let name = name.trim_ascii();
+            Fact::ALL
+                .into_iter()
+                .find(|fact| name.eq_ignore_ascii_case(fact.name().as_bytes()))
+        });
+        Self(bits.fold(0, |set, fact| set | fact.bit()))
+    }
+
+    /// Whether it holds `fact`.
+    pub const fn contains(self, fact: Fact) -> bool {
+        self.0 & fact.bit() != 0
+    }
+
+    /// All facts, the chosen ones with a star, for the line of `FEAT` (RFC 3659 §7.8):
+    /// `type*;perm*;size*;modify*;unique*;unix.mode*;unix.uid;unix.gid;`.
+    pub fn format_feat(self) -> String {
+        let mut text = String::new();
+        for fact in Fact::ALL {
+            text.push_str(fact.name());
+            text.push_str(if self.contains(fact) { "*;" } else { ";" });
+        }
+        text
+    }
+
+    /// The chosen facts, for the reply to `OPTS MLST`: `type;size;`, or empty.
+    pub fn format_chosen(self) -> String {
+        let mut text = String::new();
+        for fact in Fact::ALL.into_iter().filter(|&fact| self.contains(fact)) {
+            text.push_str(fact.name());
+            text.push(';');
+        }
+        text
+    }
+}
+
+impl Default for FactSet {
+    fn default() -> Self {
+        Self(!(Fact::UnixUid.bit() | Fact::UnixGid.bit()))
+    }
+}
 
 /// What an entry is to the listing that shows it.
+///
+/// The enum is complete: RFC 3659 §7.5.1 knows no other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EntryRole {
-    /// A plain entry, or MLST's subject.
+    /// An entry of the listed directory, or the subject of `MLST`.
     Entry,
-    /// `type=cdir`
+    /// The listed directory itself, `type=cdir`.
     Current,
-    /// `type=pdir`
+    /// Its parent, `type=pdir`.
     Parent,
 }
 
-/// Appends `type=file;size=5;…; ` (with the final blank) for one entry; `perms` are the user's for
-/// its directory and become the `perm` fact by pyftpdlib's rules (`adfrw` for files, `elmcpd`-style
-/// for directories). A symlink is `type=OS.unix=slink:`? -> metadata given is the target's when it
-/// can be had; otherwise `OS.unix=slink:`.
+/// Appends the facts of one entry, `type=file;size=5;…; `, with the blank before the name, which
+/// is the caller's to add.
+///
+/// `perms` are the user's at the entry. For a symbolic link give the target's metadata where it
+/// can be had.
+///
+/// - `type`: `file`, `dir`, `cdir`, `pdir`; `OS.unix=slink:` for a link given as such, which
+///   FileZilla understands; `OS.unix=other` for a FIFO, socket or device, where pyftpdlib says
+///   `file`, so that a client that mirrors a tree leaves it alone.
+/// - `perm`: as in pyftpdlib, the user's letters and not the mode bits. Of a file `adfrw`; of a
+///   directory `cdeflmp`, where `c` is the right to store, and `p` the right to delete; of any
+///   other entry `df`.
+/// - `size`: not of directories, to which RFC 3659 §7.5.7 does not apply it; pyftpdlib gives it.
+/// - `modify`: in `zone`. RFC 3659 §2.3 wants GMT; `use_gmt_times` may be off.
+/// - `unique`: device and inode in hexadecimal with a `g` between them.
+/// - `unix.mode`: with a leading zero, as in `0644`.
 pub fn format_facts(
-    _out: &mut Vec<u8>,
-    _facts: FactSet,
-    _metadata: &Metadata,
-    _role: EntryRole,
-    _perms: Perms,
-    _zone: Zone,
+    out: &mut Vec<u8>,
+    facts: FactSet,
+    metadata: &Metadata,
+    role: EntryRole,
+    perms: Perms,
+    zone: Zone,
 ) {
-    todo!()
+    for fact in Fact::ALL.into_iter().filter(|&fact| facts.contains(fact)) {
+        if fact == Fact::Size && is_directory(metadata.kind, role) {
+            continue;
+        }
+        out.extend_from_slice(fact.name().as_bytes());
+        out.push(b'=');
+        match fact {
+            Fact::Type => out.extend_from_slice(type_name(metadata.kind, role)),
+            Fact::Perm => push_perm(out, perms, metadata.kind, role),
+            Fact::Size => push_decimal(out, metadata.size),
+            Fact::Modify => zone.civil(metadata.modified).format_compact(out),
+            Fact::Unique => {
+                push_hex(out, metadata.device);
+                out.push(b'g');
+                push_hex(out, metadata.inode);
+            }
+            Fact::UnixMode => {
+                out.push(b'0');
+                push_octal(out, (metadata.mode & 0o7777).into());
+            }
+            Fact::UnixUid => push_decimal(out, metadata.uid.into()),
+            Fact::UnixGid => push_decimal(out, metadata.gid.into()),
+        }
+        out.push(b';');
+    }
+    out.push(b' ');
+}
+
+/// The letters of the `perm` fact (RFC 3659 §7.5.5) and the permission behind each.
+const FILE_LETTERS: [(u8, Perm); 5] = [
+    (b'a', Perm::Append),
+    (b'd', Perm::Delete),
+    (b'f', Perm::Rename),
+    (b'r', Perm::Retrieve),
+    (b'w', Perm::Store),
+];
+const DIRECTORY_LETTERS: [(u8, Perm); 7] = [
+    (b'c', Perm::Store),
+    (b'd', Perm::Delete),
+    (b'e', Perm::ChangeDir),
+    (b'f', Perm::Rename),
+    (b'l', Perm::List),
+    (b'm', Perm::MakeDir),
+    (b'p', Perm::Delete),
+];
+const OTHER_LETTERS: [(u8, Perm); 2] = [(b'd', Perm::Delete), (b'f', Perm::Rename)];
+
+fn push_perm(out: &mut Vec<u8>, perms: Perms, kind: FileKind, role: EntryRole) {
+    let letters: &[(u8, Perm)] = match kind {
+        _ if is_directory(kind, role) => &DIRECTORY_LETTERS,
+        FileKind::File => &FILE_LETTERS,
+        FileKind::Directory | FileKind::Symlink | FileKind::Other => &OTHER_LETTERS,
+    };
+    let granted = letters.iter().filter(|&&(_, perm)| perms.contains(perm));
+    out.extend(granted.map(|&(letter, _)| letter));
+}
+
+fn is_directory(kind: FileKind, role: EntryRole) -> bool {
+    kind == FileKind::Directory || role != EntryRole::Entry
+}
+
+fn type_name(kind: FileKind, role: EntryRole) -> &'static [u8] {
+    match (role, kind) {
+        (EntryRole::Current, _) => b"cdir",
+        (EntryRole::Parent, _) => b"pdir",
+        (EntryRole::Entry, FileKind::File) => b"file",
+        (EntryRole::Entry, FileKind::Directory) => b"dir",
+        (EntryRole::Entry, FileKind::Symlink) => b"OS.unix=slink:",
+        (EntryRole::Entry, FileKind::Other) => b"OS.unix=other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn metadata(kind: FileKind) -> Metadata {
+        Metadata {
+            kind,
+            size: 5,
+            modified: 951_782_400,
+            mode: 0o100_644,
+            links: 1,
+            uid: 1000,
+            gid: 100,
+            device: 0x801,
+            inode: 0xbeef,
+        }
+    }
+
+    fn facts(set: &str, kind: FileKind, role: EntryRole, perms: &str) -> String {
+        let (set, perms) = (FactSet::parse(set.as_bytes()), perms.parse().unwrap());
+        let mut out = Vec::new();
+        format_facts(&mut out, set, &metadata(kind), role, perms, Zone::Gmt);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn all_facts_of_a_file() {
+        let all = "type;perm;size;modify;unique;unix.mode;unix.uid;unix.gid;";
+        assert_eq!(
+            facts(all, FileKind::File, EntryRole::Entry, "elradfmwMT"),
+            "type=file;perm=adfrw;size=5;modify=20000229000000;unique=801gbeef;unix.mode=0644;\
+             unix.uid=1000;unix.gid=100; "
+        );
+    }
+
+    #[track_caller]
+    fn check(kind: FileKind, role: EntryRole, perms: &str, expected: &str) {
+        assert_eq!(
+            facts("type;perm;size", kind, role, perms),
+            expected,
+            "{kind:?} {role:?}"
+        );
+    }
+
+    #[test]
+    fn perm_follows_the_users_letters() {
+        check(
+            FileKind::File,
+            EntryRole::Entry,
+            "elr",
+            "type=file;perm=r;size=5; ",
+        );
+        check(
+            FileKind::File,
+            EntryRole::Entry,
+            "",
+            "type=file;perm=;size=5; ",
+        );
+        check(
+            FileKind::Directory,
+            EntryRole::Entry,
+            "elr",
+            "type=dir;perm=el; ",
+        );
+        check(
+            FileKind::Directory,
+            EntryRole::Entry,
+            "elradfmwMT",
+            "type=dir;perm=cdeflmp; ",
+        );
+        check(
+            FileKind::Other,
+            EntryRole::Entry,
+            "elradfmwMT",
+            "type=OS.unix=other;perm=df;size=5; ",
+        );
+    }
+
+    #[test]
+    fn type_follows_the_role() {
+        check(
+            FileKind::Directory,
+            EntryRole::Current,
+            "el",
+            "type=cdir;perm=el; ",
+        );
+        check(
+            FileKind::Directory,
+            EntryRole::Parent,
+            "el",
+            "type=pdir;perm=el; ",
+        );
+        check(
+            FileKind::Symlink,
+            EntryRole::Entry,
+            "el",
+            "type=OS.unix=slink:;perm=;size=5; ",
+        );
+    }
+
+    #[test]
+    fn no_fact_chosen_leaves_the_blank() {
+        assert_eq!(facts("", FileKind::File, EntryRole::Entry, "r"), " ");
+    }
+
+    #[test]
+    fn feat_marks_the_chosen() {
+        assert_eq!(
+            FactSet::default().format_feat(),
+            "type*;perm*;size*;modify*;unique*;unix.mode*;unix.uid;unix.gid;"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn chosen_facts_round_trip(bits: u8) {
+            let set = FactSet(bits);
+            prop_assert_eq!(FactSet::parse(set.format_chosen().as_bytes()), set);
+            prop_assert_eq!(FactSet::parse(set.format_chosen().to_uppercase().as_bytes()), set);
+        }
+
+        #[test]
+        fn parsing_never_panics(arg: Vec<u8>) {
+            FactSet::parse(&arg);
+        }
+    }
 }

@@ -1,8 +1,48 @@
 //! The FTP wire format: command lines in, replies out. No sockets, no files, no clock.
+//!
+//! What comes from the client goes through [`LineDecoder`], which finds lines in a byte stream,
+//! [`CommandLine`], which finds the verb, and [`Command`], which parses the argument. What goes to
+//! the client is a [`Reply`], or is appended to a buffer by [`format_list_line`],
+//! [`format_facts`] and [`AsciiSender`]. In between, names are disk bytes in a [`VirtualPath`];
+//! [`NameEncoding`] leads from the wire to there and back.
+//!
+//! The crate does no input and no output, and whatever bytes it is given, it does not panic.
+//!
+//! Defined by [RFC 959], [RFC 2389] (features), [RFC 2428] (IPv6), [RFC 3659] (extensions) and
+//! [RFC 854] (Telnet).
+//!
+//! [RFC 854]: https://www.rfc-editor.org/rfc/rfc854
+//! [RFC 959]: https://www.rfc-editor.org/rfc/rfc959
+//! [RFC 2389]: https://www.rfc-editor.org/rfc/rfc2389
+//! [RFC 2428]: https://www.rfc-editor.org/rfc/rfc2428
+//! [RFC 3659]: https://www.rfc-editor.org/rfc/rfc3659
+//!
+//! # Examples
+//!
+//! ```
+//! use ftpdlib_proto::{Command, CommandLine, Line, LineDecoder, NameEncoding, Reply};
+//!
+//! let mut decoder = LineDecoder::default();
+//! let mut input: &[u8] = b"TYPE I\r\nXYZZY\r\n";
+//! let mut wire = Vec::new();
+//! while let Some(line) = decoder.next(&mut input) {
+//!     let reply = match line {
+//!         Line::Complete(line) => CommandLine::split(line)
+//!             .resolve()
+//!             .and_then(|(verb, argument)| Command::parse(verb, argument, NameEncoding::UTF_8))
+//!             .map_or_else(|error| error.reply(), |_command| Reply::new(200, "OK.")),
+//!         Line::TooLong => Reply::new(500, "Command too long."),
+//!     };
+//!     reply.encode(NameEncoding::UTF_8, &mut wire);
+//! }
+//! assert_eq!(wire, b"200 OK.\r\n500 Command \"XYZZY\" not understood.\r\n");
+//! ```
+
 #![forbid(unsafe_code)]
 
 mod ascii;
 mod command;
+mod digits;
 mod encoding;
 mod facts;
 mod host_port;

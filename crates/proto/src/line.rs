@@ -1,33 +1,210 @@
 //! Control-connection bytes to command lines.
 
-/// Longest command line accepted, in bytes, without its line ending.
+use memchr::{memchr2, memchr3};
+
+/// Longest command line accepted, in bytes, without its line ending and Telnet sequences.
 pub const MAX_LINE: usize = 2048;
 
 /// What [`LineDecoder::next`] found.
+///
+/// The enum is complete: there is nothing else to be said of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Line<'a> {
     /// A whole line, without its CRLF or LF and without Telnet sequences.
     Complete(&'a [u8]),
-    /// A line grew past [`MAX_LINE`]: reported once, as soon as it is known; the rest is discarded.
+    /// A line grew past [`MAX_LINE`]. Reported once, as soon as it is known; the rest of the line
+    /// is discarded without being stored.
     TooLong,
 }
 
-/// Splits a byte stream into lines. CRLF and bare LF end a line; a lone CR or CR NUL does not.
-/// `IAC IAC` is byte 255; IAC WILL/WONT/DO/DONT x is dropped with its option, IAC 240..=250 is
-/// dropped (SB up to IAC SE? -> keep simple: as the two-byte forms), any other 255 stays.
-/// Holds no heap memory between complete lines.
+/// Splits a byte stream into command lines and takes the Telnet sequences out of it.
+///
+/// CRLF ends a line, and so does a bare LF: some clients send nothing else, and pyftpdlib leaves
+/// them waiting. A lone CR does not end a line; of CR NUL, Telnet's way to write a lone CR
+/// (RFC 854), the CR is kept and the NUL dropped.
+///
+/// Of the Telnet sequences, `IAC IAC` is the byte 255; `IAC` before `WILL`, `WONT`, `DO` or `DONT`
+/// is dropped with the option byte after it; `IAC` before any other command, 240 to 250, is
+/// dropped with it, so of a subnegotiation, which no FTP client sends, the parameters stay. Before
+/// any other byte 255 is data: clients that know nothing of Telnet send it in names.
+///
+/// A line that arrives in one piece and holds neither a Telnet sequence nor a NUL is handed out
+/// from the input without copying. Otherwise it is collected in a buffer, which is given back as
+/// soon as the input is used up and no partial line is left.
+///
+/// # Examples
+///
+/// ```
+/// # use ftpdlib_proto::{Line, LineDecoder};
+/// let mut decoder = LineDecoder::default();
+/// let mut input: &[u8] = b"USER anonymous\r\nPA";
+/// assert_eq!(decoder.next(&mut input), Some(Line::Complete(b"USER anonymous")));
+/// assert_eq!(decoder.next(&mut input), None);
+/// let mut input: &[u8] = b"SS\r\n";
+/// assert_eq!(decoder.next(&mut input), Some(Line::Complete(b"PASS")));
+/// ```
 #[derive(Debug, Default)]
 pub struct LineDecoder {
     held: Vec<u8>,
+    stage: Stage,
+    telnet: Telnet,
+    /// A CR came and is not in `held` yet: a LF or NUL may follow.
+    after_cr: bool,
 }
+
+/// What becomes of the next data byte.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Stage {
+    /// It belongs to the line in `held`.
+    #[default]
+    Collecting,
+    /// It begins a line; `held` is one that was handed out.
+    Delivered,
+    /// It is dropped, up to the next LF.
+    Discarding,
+}
+
+/// Where in a Telnet sequence the stream is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Telnet {
+    #[default]
+    Data,
+    /// After `IAC`.
+    Command,
+    /// After `IAC` and `WILL`, `WONT`, `DO` or `DONT`.
+    Option,
+}
+
+const IAC: u8 = 255;
+
 impl LineDecoder {
-    /// Takes bytes off the front of `input` up to and including the next line end.
-    /// `None` once `input` is used up without completing a line.
-    pub fn next<'a>(&'a mut self, _input: &mut &'a [u8]) -> Option<Line<'a>> {
-        todo!()
+    /// Takes bytes off the front of `input`, up to and including the next line end, and returns
+    /// what they complete; `None` once `input` is used up without completing a line.
+    ///
+    /// Call it until it returns `None` before reading more: what it leaves in `input` is the
+    /// caller's to keep.
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Line<'a>> {
+        if self.stage == Stage::Delivered {
+            self.held.clear();
+            self.stage = Stage::Collecting;
+        }
+        if self.is_between_lines()
+            && let Some(end) = memchr3(b'\n', IAC, b'\0', input)
+            && input[end] == b'\n'
+        {
+            let (line, rest) = (&input[..end], &input[end + 1..]);
+            *input = rest;
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            return Some(if line.len() > MAX_LINE {
+                Line::TooLong
+            } else {
+                Line::Complete(line)
+            });
+        }
+        self.next_collected(input)
     }
-    /// Forgets a partial line (AUTH throws away what came in clear).
+
+    /// Forgets a partial line and a Telnet sequence begun: what came in clear is void once TLS
+    /// starts (RFC 4217 §4.2).
     pub fn reset(&mut self) {
-        self.held = Vec::new();
+        *self = Self::default();
+    }
+
+    /// [`next`](Self::next) for lines that cannot be handed out from the input.
+    fn next_collected(&mut self, input: &mut &[u8]) -> Option<Line<'_>> {
+        loop {
+            self.take_plain_run(input);
+            if self.held.len() > MAX_LINE {
+                self.held = Vec::new();
+                self.stage = Stage::Discarding;
+                return Some(Line::TooLong);
+            }
+            let Some((&byte, rest)) = input.split_first() else {
+                if self.held.is_empty() {
+                    self.held = Vec::new();
+                }
+                return None;
+            };
+            *input = rest;
+            if !self.take_byte(byte) {
+                continue;
+            }
+            if std::mem::take(&mut self.stage) == Stage::Discarding {
+                continue;
+            }
+            // A 255 that turned out to be data may have been one byte too many.
+            if self.held.len() > MAX_LINE {
+                self.held = Vec::new();
+                return Some(Line::TooLong);
+            }
+            self.stage = Stage::Delivered;
+            return Some(Line::Complete(&self.held));
+        }
+    }
+
+    /// Takes the bytes that have no meaning of their own off the front of `input`, up to the one
+    /// that makes the line too long.
+    fn take_plain_run(&mut self, input: &mut &[u8]) {
+        if self.telnet != Telnet::Data || self.after_cr {
+            return;
+        }
+        let run = if self.stage == Stage::Discarding {
+            memchr2(b'\n', IAC, input).unwrap_or(input.len())
+        } else {
+            let run = memchr3(b'\n', b'\r', IAC, input).unwrap_or(input.len());
+            let run = run.min((MAX_LINE + 1).saturating_sub(self.held.len()));
+            self.held.extend_from_slice(&input[..run]);
+            run
+        };
+        *input = &input[run..];
+    }
+
+    /// Takes one byte of the stream through the Telnet filter. Whether it ends a line.
+    fn take_byte(&mut self, byte: u8) -> bool {
+        match (std::mem::take(&mut self.telnet), byte) {
+            (Telnet::Data, IAC) => self.telnet = Telnet::Command,
+            (Telnet::Data, byte) => return self.take_data(byte),
+            (Telnet::Command, IAC) => return self.take_data(IAC),
+            (Telnet::Command, 251..=254) => self.telnet = Telnet::Option,
+            (Telnet::Command, 240..=250) | (Telnet::Option, _) => {}
+            (Telnet::Command, byte) => {
+                self.take_data(IAC);
+                return self.take_data(byte);
+            }
+        }
+        false
+    }
+
+    /// Takes one byte of data. Whether it ends a line.
+    fn take_data(&mut self, byte: u8) -> bool {
+        let after_cr = std::mem::take(&mut self.after_cr);
+        if byte == b'\n' {
+            return true;
+        }
+        if after_cr {
+            self.store(b'\r');
+        }
+        match byte {
+            b'\r' => self.after_cr = true,
+            b'\0' if after_cr => {}
+            byte => self.store(byte),
+        }
+        false
+    }
+
+    fn store(&mut self, byte: u8) {
+        if self.stage != Stage::Discarding {
+            self.held.push(byte);
+        }
+    }
+
+    fn is_between_lines(&self) -> bool {
+        self.held.is_empty()
+            && self.stage == Stage::Collecting
+            && self.telnet == Telnet::Data
+            && !self.after_cr
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,231 @@
-//! `ls -l` lines for LIST.
-use crate::{Metadata, Zone};
+//! The lines of `LIST`, in the form of `ls -l`.
 
-/// One entry of a LIST.
+use crate::digits::{push_blanks, push_decimal, push_decimal_right, push_two_digits, push_year};
+use crate::{FileKind, Metadata, Zone};
+
+/// One entry of a `LIST`.
+///
+/// Name and target are in the form of where the line goes: wire form on a data connection, disk
+/// bytes for the reply to `STAT`, which a [`Reply`](crate::Reply) encodes.
 #[derive(Clone, Copy, Debug)]
 pub struct ListEntry<'a> {
-    /// Name, already in wire form.
+    /// Name.
     pub name: &'a [u8],
-    /// Link target in wire form, shown as `name -> target`.
+    /// Link target, shown as `name -> target`.
     pub target: Option<&'a [u8]>,
     /// What `lstat` told.
     pub metadata: &'a Metadata,
-    /// Owner; blanks and non-ASCII are replaced so the columns stay columns.
+    /// Owner's name. Blanks, control characters and non-ASCII bytes are replaced by `_`, so that
+    /// columns stay columns; if it is empty the id is shown.
     pub owner: &'a str,
-    /// Group.
+    /// Group's name, treated like the owner's.
     pub group: &'a str,
 }
 
-/// Appends one line with CRLF. `now` in seconds since 1970 decides between time and year: older
-/// than 180 days or in the future shows the year.
-pub fn format_list_line(_out: &mut Vec<u8>, _entry: &ListEntry<'_>, _now: i64, _zone: Zone) {
-    todo!()
+/// Appends one line with CRLF:
+/// `-rw-r--r--   1 owner    group           5 Feb 29 12:00 name`.
+///
+/// `now`, in seconds since 1970, decides between time and year: an entry older than 180 days or
+/// from the future shows the year. Month names are English, whatever the locale; nothing follows
+/// the mode letters, and exactly one blank is before the name, which may begin with blanks itself.
+/// What is no file, directory or link is shown as a file: some clients give the whole listing up
+/// over a letter they do not know.
+pub fn format_list_line(out: &mut Vec<u8>, entry: &ListEntry<'_>, now: i64, zone: Zone) {
+    let metadata = entry.metadata;
+    out.extend_from_slice(&mode_letters(metadata.kind, metadata.mode));
+    out.push(b' ');
+    push_decimal_right(out, metadata.links, 3);
+    out.push(b' ');
+    push_principal(out, entry.owner, metadata.uid);
+    out.push(b' ');
+    push_principal(out, entry.group, metadata.gid);
+    out.push(b' ');
+    push_decimal_right(out, metadata.size, 8);
+    out.push(b' ');
+    push_date(out, metadata.modified, now, zone);
+    out.push(b' ');
+    out.extend_from_slice(entry.name);
+    if let Some(target) = entry.target {
+        out.extend_from_slice(b" -> ");
+        out.extend_from_slice(target);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
+
+const RECENT_SECONDS: i64 = 180 * 24 * 60 * 60;
+
+fn push_date(out: &mut Vec<u8>, modified: i64, now: i64, zone: Zone) {
+    let civil = zone.civil(modified);
+    out.extend_from_slice(MONTHS[usize::from(civil.month - 1)]);
+    out.push(b' ');
+    push_two_digits(out, civil.day);
+    out.push(b' ');
+    if modified > now || now.saturating_sub(modified) > RECENT_SECONDS {
+        out.push(b' ');
+        push_year(out, civil.year);
+    } else {
+        push_two_digits(out, civil.hour);
+        out.push(b':');
+        push_two_digits(out, civil.minute);
+    }
+}
+
+/// Appends an owner or group, left-aligned in eight columns.
+fn push_principal(out: &mut Vec<u8>, name: &str, id: u32) {
+    let start = out.len();
+    if name.is_empty() {
+        push_decimal(out, id.into());
+    } else {
+        out.extend(
+            name.bytes()
+                .map(|byte| if byte.is_ascii_graphic() { byte } else { b'_' }),
+        );
+    }
+    push_blanks(out, 8usize.saturating_sub(out.len() - start));
+}
+
+fn mode_letters(kind: FileKind, mode: u32) -> [u8; 10] {
+    let mut letters = *b"-rwxrwxrwx";
+    letters[0] = match kind {
+        FileKind::Directory => b'd',
+        FileKind::Symlink => b'l',
+        FileKind::File | FileKind::Other => b'-',
+    };
+    for (place, letter) in letters[1..].iter_mut().enumerate() {
+        if mode & (0o400 >> place) == 0 {
+            *letter = b'-';
+        }
+    }
+    for (bit, place, set) in [(0o4000, 3, b's'), (0o2000, 6, b's'), (0o1000, 9, b't')] {
+        if mode & bit != 0 {
+            letters[place] = if letters[place] == b'x' {
+                set
+            } else {
+                set.to_ascii_uppercase()
+            };
+        }
+    }
+    letters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 2000-02-29 12:34:00
+    const NOON: i64 = 951_827_640;
+
+    fn metadata(kind: FileKind, mode: u32) -> Metadata {
+        Metadata {
+            kind,
+            size: 5,
+            modified: NOON,
+            mode,
+            links: 1,
+            uid: 1000,
+            gid: 100,
+            device: 0,
+            inode: 0,
+        }
+    }
+
+    fn entry(metadata: &Metadata) -> ListEntry<'_> {
+        ListEntry {
+            name: b"name",
+            target: None,
+            metadata,
+            owner: "owner",
+            group: "group",
+        }
+    }
+
+    fn line(entry: &ListEntry<'_>, now: i64) -> String {
+        let mut out = Vec::new();
+        format_list_line(&mut out, entry, now, Zone::Gmt);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_of_a_line() {
+        let metadata = metadata(FileKind::File, 0o644);
+        assert_eq!(
+            line(&entry(&metadata), NOON),
+            "-rw-r--r--   1 owner    group           5 Feb 29 12:34 name\r\n"
+        );
+        let link = ListEntry {
+            name: b" a",
+            target: Some(b"b c"),
+            ..entry(&metadata)
+        };
+        assert!(line(&link, NOON).ends_with(" 12:34  a -> b c\r\n"));
+    }
+
+    #[track_caller]
+    fn check_date(age: i64, expected: &str) {
+        let metadata = metadata(FileKind::File, 0o644);
+        let line = line(&entry(&metadata), NOON + age);
+        assert_eq!(&line[42..54], expected, "age {age}");
+    }
+
+    #[test]
+    fn old_and_future_entries_show_the_year() {
+        check_date(0, "Feb 29 12:34");
+        check_date(RECENT_SECONDS, "Feb 29 12:34");
+        check_date(RECENT_SECONDS + 1, "Feb 29  2000");
+        check_date(-1, "Feb 29  2000");
+    }
+
+    #[track_caller]
+    fn check_mode(kind: FileKind, mode: u32, expected: &str) {
+        assert_eq!(
+            mode_letters(kind, mode),
+            expected.as_bytes(),
+            "{kind:?} {mode:o}"
+        );
+    }
+
+    #[test]
+    fn mode_letters_are_those_of_ls() {
+        check_mode(FileKind::File, 0o100_644, "-rw-r--r--");
+        check_mode(FileKind::Directory, 0o755, "drwxr-xr-x");
+        check_mode(FileKind::Symlink, 0o777, "lrwxrwxrwx");
+        check_mode(FileKind::Other, 0o600, "-rw-------");
+        check_mode(FileKind::File, 0o4755, "-rwsr-xr-x");
+        check_mode(FileKind::File, 0o6644, "-rwSr-Sr--");
+        check_mode(FileKind::Directory, 0o1777, "drwxrwxrwt");
+        check_mode(FileKind::Directory, 0o1770, "drwxrwx--T");
+    }
+
+    #[test]
+    fn owners_cannot_break_the_columns() {
+        let metadata = metadata(FileKind::File, 0o644);
+        let odd = ListEntry {
+            owner: "Domain Users\n",
+            group: "",
+            ..entry(&metadata)
+        };
+        assert!(line(&odd, NOON).contains(" 1 Domain_Users_ 100  "));
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_has_eight_columns_before_the_name(
+            size: u64, modified: i64, now: i64, links: u64, mode: u32, owner: String,
+        ) {
+            let metadata =
+                Metadata { size, modified, links, ..metadata(FileKind::File, mode) };
+            let entry = ListEntry { owner: &owner, ..entry(&metadata) };
+            let line = line(&entry, now);
+            let columns: Vec<_> = line.split_ascii_whitespace().collect();
+            prop_assert_eq!(columns.len(), 9);
+            prop_assert_eq!(columns[0].len(), 10);
+            prop_assert_eq!(columns[4], size.to_string());
+            prop_assert!(line.ends_with(" name\r\n"));
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What is known of a file.
 
 /// What an entry is.
+///
+/// The enum is complete: what a listing has no word for is [`Other`](Self::Other).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FileKind {
     /// A regular file.
@@ -9,28 +11,28 @@ pub enum FileKind {
     Directory,
     /// A symbolic link.
     Symlink,
-    /// A FIFO, socket or device.
+    /// A FIFO, a socket or a device.
     Other,
 }
 
-/// What `stat` tells.
+/// What `stat` or `lstat` tells of an entry.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Metadata {
     /// Kind of the entry.
     pub kind: FileKind,
     /// Size in bytes.
     pub size: u64,
-    /// Modification time, seconds since 1970 UTC.
+    /// Modification time, in seconds since 1970 UTC.
     pub modified: i64,
-    /// Permission bits (`0o7777` mask).
+    /// Permission bits with set-id and sticky bits, `0o7777` at most; other bits are ignored.
     pub mode: u32,
-    /// Hard links.
+    /// Number of hard links.
     pub links: u64,
-    /// Owner id.
+    /// Owner's id; 0 on systems without.
     pub uid: u32,
-    /// Group id.
+    /// Group's id; 0 on systems without.
     pub gid: u32,
-    /// Device number; with `inode` the `unique` fact.
+    /// Number of the device the entry is on; with `inode` the `unique` fact.
     pub device: u64,
     /// Inode number.
     pub inode: u64,

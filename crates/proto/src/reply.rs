@@ -1,70 +1,407 @@
 //! Replies to the client.
-use crate::NameEncoding;
+
 use std::borrow::Cow;
+use std::fmt::{self, Display};
+
+use memchr::{memchr, memchr_iter};
+
+use crate::NameEncoding;
 
 /// A three-digit reply code (RFC 959 §4.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ReplyCode(u16);
+
 impl ReplyCode {
-    /// Checked constructor, 100..=599.
+    /// The code of a number.
+    ///
+    /// # Panics
+    ///
+    /// Unless the number is in `100..=599`.
     pub const fn new(code: u16) -> Self {
-        assert!(code >= 100 && code < 600, "reply codes have three digits");
+        assert!(
+            100 <= code && code <= 599,
+            "reply codes are from 100 to 599"
+        );
         Self(code)
     }
+
     /// The number.
     pub const fn value(self) -> u16 {
         self.0
     }
-    /// 1yz: another reply follows.
+
+    /// 1yz: the command was accepted, another reply follows.
     pub const fn is_preliminary(self) -> bool {
         self.0 < 200
     }
+
+    /// 2yz: the command is done.
+    pub const fn is_completion(self) -> bool {
+        self.0 / 100 == 2
+    }
+
+    /// 3yz: another command must follow.
+    pub const fn is_intermediate(self) -> bool {
+        self.0 / 100 == 3
+    }
+
+    /// 4yz: refused, but may be tried again.
+    pub const fn is_transient(self) -> bool {
+        self.0 / 100 == 4
+    }
+
+    /// 5yz: refused, and will be again.
+    pub const fn is_permanent(self) -> bool {
+        self.0 / 100 == 5
+    }
 }
 
-/// A reply: a code and one or more lines of text in disk bytes (UTF-8 for our own words).
+impl Display for ReplyCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A reply: a code and one or more lines of text.
 ///
-/// Inner lines of a multi-line reply get one leading blank, so that a line starting with digits
-/// cannot be taken for its end.
+/// The text is disk bytes, which for our own words is UTF-8; [`encode`](Self::encode) makes the
+/// wire form of it. A reply of one line with static text owns no memory.
+///
+/// # Examples
+///
+/// ```
+/// # use ftpdlib_proto::{NameEncoding, Reply};
+/// let mut wire = Vec::new();
+/// Reply::new(200, "Noop.").encode(NameEncoding::UTF_8, &mut wire);
+/// Reply::multi(211, "Features:", [b"UTF8", b"TVFS"], "End.").encode(NameEncoding::UTF_8, &mut wire);
+/// assert_eq!(wire, b"200 Noop.\r\n211-Features:\r\n UTF8\r\n TVFS\r\n211 End.\r\n");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reply {
     code: ReplyCode,
-    text: Cow<'static, [u8]>,
-    // None for a single line: (inner lines, last line)
-    more: Option<Box<(Vec<Cow<'static, [u8]>>, Cow<'static, [u8]>)>>,
+    first: Text,
+    /// The lines after the first of a multi-line reply.
+    more: Option<Box<More>>,
 }
+
+type Text = Cow<'static, [u8]>;
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct More {
+    inner: Vec<Text>,
+    last: Text,
+}
+
+/// Longest line of a paragraph, in characters (pyftpdlib).
+const PARAGRAPH_WIDTH: usize = 75;
+
+/// Telnet's "interpret as command" (RFC 854): written twice where it is data.
+const IAC: u8 = 255;
+
 impl Reply {
-    /// Single line `code text`, code as a number, e.g. `Reply::new(200, "OK.")`.
-    pub fn new(_code: u16, _text: impl Into<Cow<'static, str>>) -> Self {
-        todo!()
+    /// A single line, `code text`.
+    ///
+    /// # Panics
+    ///
+    /// Like every constructor, unless `code` is in `100..=599`.
+    pub fn new(code: u16, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::bytes(code, into_bytes(text.into()))
     }
-    /// Single line whose text holds disk bytes.
-    pub fn bytes(_code: u16, _text: impl Into<Cow<'static, [u8]>>) -> Self {
-        todo!()
+
+    /// A single line whose text holds disk bytes, such as a name.
+    pub fn bytes(code: u16, text: impl Into<Cow<'static, [u8]>>) -> Self {
+        Self {
+            code: ReplyCode::new(code),
+            first: text.into(),
+            more: None,
+        }
     }
-    /// Multi-line: `code-first`, then each inner line after a blank, then `code last`.
-    pub fn multi<I>(_code: u16, _first: &'static str, _inner: I, _last: &'static str) -> Self
+
+    /// Several lines: `code-first`, each inner line after one blank, `code last`.
+    ///
+    /// The blank keeps clients from taking an inner line that begins with digits for the last one;
+    /// `FEAT` and `MLST` need it anyway (RFC 2389 §3.2, RFC 3659 §7.2).
+    pub fn multi<I>(code: u16, first: &'static str, inner: I, last: &'static str) -> Self
     where
         I: IntoIterator,
         I::Item: Into<Cow<'static, [u8]>>,
     {
-        todo!()
+        let inner = inner.into_iter().map(Into::into).collect();
+        let last = Cow::Borrowed(last.as_bytes());
+        Self {
+            more: Some(Box::new(More { inner, last })),
+            ..Self::new(code, first)
+        }
     }
-    /// `code "path" suffix` with inner quotes doubled (RFC 959 appendix II); suffix has no quote.
-    pub fn quoted(_code: u16, _path: &[u8], _suffix: &str) -> Self {
-        todo!()
+
+    /// `code "path" suffix`, with quotes in the path doubled (RFC 959 appendix II).
+    ///
+    /// `suffix` must hold no quote: there are clients that look for the last one.
+    pub fn quoted(code: u16, path: &[u8], suffix: &str) -> Self {
+        let mut text = Vec::with_capacity(path.len() + suffix.len() + 3);
+        text.push(b'"');
+        push_doubled(&mut text, path, b'"');
+        text.push(b'"');
+        if !suffix.is_empty() {
+            text.push(b' ');
+            text.extend_from_slice(suffix.as_bytes());
+        }
+        Self::bytes(code, text)
     }
-    /// Text with line breaks in it (banner, login message): several lines become a multi-line
-    /// reply, lines longer than 75 are wrapped at blanks as pyftpdlib does.
-    pub fn paragraph(_code: u16, _text: &str) -> Self {
-        todo!()
+
+    /// Text of any length with line breaks in it, such as a banner or a login message.
+    ///
+    /// Several lines become a multi-line reply, without the empty ones at the end. A line longer
+    /// than 75 characters, where pyftpdlib leaves the single-line form too, is wrapped at blanks;
+    /// a longer word stays whole.
+    pub fn paragraph(code: u16, text: &str) -> Self {
+        let mut lines: Vec<Text> = Vec::new();
+        for line in text.trim_end().lines() {
+            wrap(line, &mut lines);
+        }
+        let mut lines = lines.into_iter();
+        let first = lines.next().unwrap_or_default();
+        let more = lines.next_back().map(|last| {
+            Box::new(More {
+                inner: lines.collect(),
+                last,
+            })
+        });
+        Self {
+            code: ReplyCode::new(code),
+            first,
+            more,
+        }
     }
+
     /// The code.
     pub fn code(&self) -> ReplyCode {
         self.code
     }
-    /// Appends the wire form, in `encoding`, byte 255 doubled (Telnet), CR, LF and NUL inside
-    /// lines escaped.
-    pub fn encode(&self, _encoding: NameEncoding, _out: &mut Vec<u8>) {
-        todo!()
+
+    /// Appends the wire form, with CRLF, in `encoding`.
+    ///
+    /// CR, LF and NUL in a line, and what the encoding lacks, are escaped as [`NameEncoding`]
+    /// says; byte 255 is doubled for Telnet.
+    pub fn encode(&self, encoding: NameEncoding, out: &mut Vec<u8>) {
+        let Some(more) = &self.more else {
+            self.encode_line(b' ', &self.first, encoding, out);
+            return;
+        };
+        self.encode_line(b'-', &self.first, encoding, out);
+        for line in &more.inner {
+            out.push(b' ');
+            encode_text(line, encoding, out);
+        }
+        self.encode_line(b' ', &more.last, encoding, out);
+    }
+
+    fn encode_line(&self, mark: u8, text: &[u8], encoding: NameEncoding, out: &mut Vec<u8>) {
+        let code = self.code.value();
+        let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
+        out.extend_from_slice(&digits);
+        out.push(mark);
+        encode_text(text, encoding, out);
+    }
+}
+
+/// Appends one line's text and its CRLF.
+fn encode_text(text: &[u8], encoding: NameEncoding, out: &mut Vec<u8>) {
+    let start = out.len();
+    encoding.encode_name(text, out);
+    if memchr(IAC, &out[start..]).is_some() {
+        let encoded = out.split_off(start);
+        push_doubled(out, &encoded, IAC);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends `text` with every `byte` in it written twice.
+fn push_doubled(out: &mut Vec<u8>, text: &[u8], byte: u8) {
+    let mut copied = 0;
+    for at in memchr_iter(byte, text) {
+        out.extend_from_slice(&text[copied..=at]);
+        copied = at;
+    }
+    out.extend_from_slice(&text[copied..]);
+}
+
+/// Appends `line` to `lines`, cut at blanks into pieces of the paragraph's width.
+fn wrap(line: &str, lines: &mut Vec<Text>) {
+    let mut rest = line.trim_end();
+    while let Some((width, after)) = rest.char_indices().nth(PARAGRAPH_WIDTH) {
+        // A blank just behind the width leaves a piece that fills it.
+        let window = if after == ' ' {
+            &rest[..=width]
+        } else {
+            &rest[..width]
+        };
+        let within = window
+            .rfind(' ')
+            .filter(|&at| !rest[..at].trim().is_empty());
+        let Some(cut) = within.or_else(|| word_end(rest)) else {
+            break;
+        };
+        lines.push(Cow::Owned(rest[..cut].trim_end().as_bytes().to_vec()));
+        rest = rest[cut..].trim_start();
+    }
+    lines.push(Cow::Owned(rest.as_bytes().to_vec()));
+}
+
+/// Where the first word of `text` ends, if another follows.
+fn word_end(text: &str) -> Option<usize> {
+    let start = text.len() - text.trim_start().len();
+    text[start..].find(' ').map(|length| start + length)
+}
+
+fn into_bytes(text: Cow<'static, str>) -> Text {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wire_in(label: &str, reply: &Reply) -> Vec<u8> {
+        let mut out = Vec::new();
+        reply.encode(NameEncoding::for_label(label).unwrap(), &mut out);
+        out
+    }
+
+    #[track_caller]
+    fn check(reply: Reply, expected: &str) {
+        assert_eq!(String::from_utf8_lossy(&wire_in("utf-8", &reply)), expected);
+    }
+
+    #[test]
+    fn single_lines() {
+        check(Reply::new(200, "OK."), "200 OK.\r\n");
+        check(Reply::new(220, ""), "220 \r\n");
+        check(
+            Reply::bytes(550, b"caf\xe9\n".to_vec()),
+            "550 caf=xE9=x0A\r\n",
+        );
+    }
+
+    #[test]
+    fn inner_lines_follow_one_blank() {
+        let facts = [b"type=file; 226 End".to_vec(), b"a\r\n250 b".to_vec()];
+        check(
+            Reply::multi(250, "Listing", facts, "End"),
+            "250-Listing\r\n type=file; 226 End\r\n a=x0D=x0A250 b\r\n250 End\r\n",
+        );
+    }
+
+    #[test]
+    fn quotes_in_a_path_are_doubled() {
+        check(
+            Reply::quoted(257, br#"/a"b""#, "created."),
+            "257 \"/a\"\"b\"\"\" created.\r\n",
+        );
+        check(Reply::quoted(257, b"/", ""), "257 \"/\"\r\n");
+    }
+
+    #[test]
+    fn byte_255_is_doubled_for_telnet() {
+        let reply = Reply::bytes(257, "ÿÿ".as_bytes());
+        assert_eq!(wire_in("latin1", &reply), b"257 \xff\xff\xff\xff\r\n");
+    }
+
+    #[test]
+    fn paragraphs_are_cut_into_lines() {
+        check(Reply::paragraph(220, "ready."), "220 ready.\r\n");
+        check(Reply::paragraph(220, "\n"), "220 \r\n");
+        check(
+            Reply::paragraph(230, "one\r\n\n220 two\n\n"),
+            "230-one\r\n \r\n230 220 two\r\n",
+        );
+        check(
+            Reply::paragraph(220, "one\ntwo\nthree"),
+            "220-one\r\n two\r\n220 three\r\n",
+        );
+    }
+
+    #[test]
+    fn long_lines_are_wrapped_at_blanks() {
+        let (a, b) = ("a".repeat(40), "b".repeat(34));
+        check(
+            Reply::paragraph(220, &format!("{a} {b}")),
+            &format!("220 {a} {b}\r\n"),
+        );
+        check(
+            Reply::paragraph(220, &format!("{a} {b}b")),
+            &format!("220-{a}\r\n220 {b}b\r\n"),
+        );
+        let word = "é".repeat(80);
+        check(Reply::paragraph(220, &word), &format!("220 {word}\r\n"));
+        check(
+            Reply::paragraph(220, &format!("{word} b")),
+            &format!("220-{word}\r\n220 b\r\n"),
+        );
+    }
+
+    #[test]
+    fn classes_of_codes() {
+        let classes = |code| {
+            let code = ReplyCode::new(code);
+            [
+                code.is_preliminary(),
+                code.is_completion(),
+                code.is_intermediate(),
+                code.is_transient(),
+                code.is_permanent(),
+            ]
+            .iter()
+            .position(|&is| is)
+        };
+        assert_eq!(
+            [150, 226, 350, 426, 599].map(classes),
+            [0, 1, 2, 3, 4].map(Some)
+        );
+    }
+
+    /// Reads a reply as RFC 959 §4.2 says; the number of its lines.
+    fn lines_of_one_reply(wire: &[u8]) -> Option<usize> {
+        let text = wire.strip_suffix(b"\r\n")?;
+        let lines: Vec<_> = text.split(|&byte| byte == b'\n').collect();
+        let (last, before) = lines.split_last()?;
+        let opens = before
+            .first()
+            .is_none_or(|first| first.starts_with(b"250-"));
+        let inner = before.iter().skip(1).all(|line| line.starts_with(b" "));
+        let ends = before.iter().all(|line| line.ends_with(b"\r"));
+        (opens && inner && ends && last.starts_with(b"250 ")).then_some(lines.len())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_a_reply(
+            label in prop::sample::select(vec!["utf-8", "latin1", "gb18030"]),
+            lines: Vec<Vec<u8>>,
+            text: String,
+        ) {
+            let count = lines.len() + 2;
+            let multi = wire_in(label, &Reply::multi(250, "a", lines, "b"));
+            prop_assert_eq!(lines_of_one_reply(&multi), Some(count));
+            let single = wire_in(label, &Reply::new(250, text.clone()));
+            prop_assert_eq!(lines_of_one_reply(&single), Some(1));
+            let quoted = wire_in(label, &Reply::quoted(250, text.as_bytes(), "b"));
+            prop_assert_eq!(lines_of_one_reply(&quoted), Some(1));
+        }
+
+        #[test]
+        fn paragraphs_keep_their_words(text in "([a-z]{1,90}|[ \n]){0,30}") {
+            let wire = wire_in("utf-8", &Reply::paragraph(250, &text));
+            prop_assert!(lines_of_one_reply(&wire).is_some());
+            let wire = String::from_utf8(wire).unwrap().replace("250-", "").replace("250 ", "");
+            prop_assert!(wire.split_whitespace().eq(text.split_whitespace()));
+            for line in wire.lines() {
+                prop_assert!(line.trim().len() <= 75 || !line.trim().contains(' '), "{}", line);
+            }
+        }
     }
 }

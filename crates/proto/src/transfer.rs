@@ -1,6 +1,8 @@
 //! Values about transfers that several layers share.
 
 /// Representation type (RFC 959 §3.1.1).
+///
+/// The enum is complete: the other types of RFC 959 are not offered, and no later RFC adds one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum TransferType {
     /// `TYPE A`, the default of RFC 959.
@@ -16,15 +18,15 @@ pub enum TransferType {
 pub enum TransferEnd {
     /// Every byte was moved and the end was seen.
     Complete,
-    /// A TLS peer ended without close_notify.
+    /// The peer ended a TLS stream without close_notify, so its end may have been cut off.
     Truncated,
     /// The peer reset or closed the data connection too early.
     Reset,
-    /// ABOR.
+    /// The client sent `ABOR`.
     Aborted,
     /// Reading or writing the file failed here.
     LocalError,
-    /// No progress within the data timeout.
+    /// No byte moved within the data timeout.
     Stalled,
     /// The control connection ended first.
     ControlLost,

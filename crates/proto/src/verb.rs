@@ -1,7 +1,10 @@
 //! The verb table: the single list of commands.
+
 use crate::Perm;
 
 /// Whether a command takes an argument.
+///
+/// The enum is complete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ArgumentRule {
     /// 501 without one.
@@ -17,87 +20,320 @@ pub enum ArgumentRule {
 pub struct VerbInfo {
     /// The verb.
     pub verb: Verb,
-    /// Its name, upper case; `SITE CHMOD` for sub-commands.
+    /// Its name, upper case; `SITE CHMOD` for a sub-command.
     pub name: &'static str,
     /// Whether the user must have logged in.
     pub login_required: bool,
-    /// Permission that guards it.
+    /// The permission that guards it.
     pub perm: Option<Perm>,
-    /// Argument rule.
+    /// Its argument rule.
     pub argument: ArgumentRule,
     /// Where it is defined, e.g. `RFC 959 §4.1.3`.
     pub rfc: &'static str,
-    /// HELP text, `Syntax: RETR <SP> file-name (retrieve a file).`
+    /// The text of `HELP`, e.g. `Syntax: RETR <SP> file-name (retrieve a file).`
     pub help: &'static str,
 }
 
-/// A command verb.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[expect(missing_docs, reason = "the table documents each")]
-#[non_exhaustive]
-pub enum Verb {
-    User,
-    Pass,
-    Acct,
-    Quit,
-    Rein,
-    Noop,
-    Syst,
-    Feat,
-    Opts,
-    Help,
-    Clnt,
-    Pwd,
-    Xpwd,
-    Cwd,
-    Xcwd,
-    Cdup,
-    Xcup,
-    Type,
-    Mode,
-    Stru,
-    Allo,
-    Rest,
-    Pasv,
-    Epsv,
-    Port,
-    Eprt,
-    List,
-    Nlst,
-    Mlsd,
-    Mlst,
-    Stat,
-    Size,
-    Mdtm,
-    Mfmt,
-    Retr,
-    Stor,
-    Appe,
-    Stou,
-    Abor,
-    Dele,
-    Mkd,
-    Xmkd,
-    Rmd,
-    Xrmd,
-    Rnfr,
-    Rnto,
-    Site,
-    SiteHelp,
-    SiteChmod,
-}
-
-/// The table. Sub-commands of SITE are rows named `SITE X`.
-pub fn verbs() -> &'static [VerbInfo] {
-    todo!()
-}
 impl Verb {
+    /// The verb of a name, in any case; `SITE CHMOD` for a sub-command.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ftpdlib_proto::Verb;
+    /// assert_eq!(Verb::lookup(b"retr"), Some(Verb::Retr));
+    /// assert_eq!(Verb::lookup(b"SITE chmod"), Some(Verb::SiteChmod));
+    /// assert_eq!(Verb::lookup(b"EVIL"), None);
+    /// ```
+    pub fn lookup(name: &[u8]) -> Option<Self> {
+        match pack(name) {
+            Some(key) => Self::by_key(key),
+            None => Self::lookup_sub_command(name.split_at_checked(SITE.len())?),
+        }
+    }
+
+    /// The verb of `SITE`'s sub-command of that name, in any case.
+    pub(crate) fn lookup_site(sub_command: &[u8]) -> Option<Self> {
+        let is_named = |info: &&VerbInfo| {
+            let name = info.name.strip_prefix(SITE);
+            name.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(sub_command))
+        };
+        verbs().iter().find(is_named).map(|info| info.verb)
+    }
+
     /// Its row.
     pub fn info(self) -> &'static VerbInfo {
-        todo!()
+        // The macro writes variants and rows in the same order.
+        &verbs()[self as usize]
     }
-    /// By name, case-insensitively.
-    pub fn lookup(_name: &[u8]) -> Option<Self> {
-        todo!()
+
+    fn lookup_sub_command((site, sub_command): (&[u8], &[u8])) -> Option<Self> {
+        site.eq_ignore_ascii_case(SITE.as_bytes())
+            .then(|| Self::lookup_site(sub_command))
+            .flatten()
+    }
+}
+
+const SITE: &str = "SITE ";
+
+/// Longest name of a verb, sub-commands aside.
+const MAX_NAME: usize = 4;
+
+/// A name as one number, upper-cased, so that looking it up is comparing numbers. `None` for what
+/// cannot be a verb's name.
+const fn pack(name: &[u8]) -> Option<u32> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
+    let mut key = [0; MAX_NAME];
+    let mut place = 0;
+    while place < name.len() {
+        // Zero fills up shorter names.
+        if name[place] == 0 {
+            return None;
+        }
+        key[place] = name[place].to_ascii_uppercase();
+        place += 1;
+    }
+    Some(u32::from_ne_bytes(key))
+}
+
+/// Writes the enum, its rows and the search of a name from one list. A row is: variant, name, who
+/// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none), argument rule,
+/// definition, help.
+macro_rules! verb_table {
+    ($($variant:ident $name:literal $login:ident $perm:tt $argument:ident $rfc:literal $help:literal;)*) => {
+        /// A command verb, or a sub-command of `SITE`.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum Verb {
+            $(
+                #[doc = concat!("`", $name, "`: ", $rfc, ".")]
+                $variant,
+            )*
+        }
+
+        /// The table. Sub-commands of `SITE` are rows named `SITE X`.
+        pub const fn verbs() -> &'static [VerbInfo] {
+            const { &[$(VerbInfo {
+                verb: Verb::$variant,
+                name: $name,
+                login_required: verb_table!(@login $login),
+                perm: verb_table!(@perm $perm),
+                argument: ArgumentRule::$argument,
+                rfc: $rfc,
+                help: $help,
+            }),*] }
+        }
+
+        impl Verb {
+            fn by_key(key: u32) -> Option<Self> {
+                $(if Some(key) == const { pack($name.as_bytes()) } {
+                    return Some(Self::$variant);
+                })*
+                None
+            }
+        }
+    };
+    (@login anyone) => { false };
+    (@login user) => { true };
+    (@perm _) => { None };
+    (@perm $perm:ident) => { Some(Perm::$perm) };
+}
+
+verb_table! {
+    User "USER" anyone _ Required "RFC 959 §4.1.1"
+        "Syntax: USER <SP> user-name (begin a login).";
+    Pass "PASS" anyone _ Optional "RFC 959 §4.1.1"
+        "Syntax: PASS [<SP> password] (finish a login).";
+    Cwd "CWD" user ChangeDir Optional "RFC 959 §4.1.1"
+        "Syntax: CWD [<SP> dir-name] (change the working directory).";
+    Xcwd "XCWD" user ChangeDir Optional "RFC 775"
+        "Syntax: XCWD [<SP> dir-name] (older name of CWD).";
+    Cdup "CDUP" user ChangeDir Refused "RFC 959 §4.1.1"
+        "Syntax: CDUP (go to the parent directory).";
+    Xcup "XCUP" user ChangeDir Refused "RFC 775"
+        "Syntax: XCUP (older name of CDUP).";
+    Rein "REIN" user _ Refused "RFC 959 §4.1.1"
+        "Syntax: REIN (log out, keep the connection).";
+    Quit "QUIT" anyone _ Refused "RFC 959 §4.1.1"
+        "Syntax: QUIT (end the session).";
+    Port "PORT" user _ Required "RFC 959 §4.1.2"
+        "Syntax: PORT <SP> h1,h2,h3,h4,p1,p2 (tell where the server may connect to).";
+    Pasv "PASV" user _ Refused "RFC 959 §4.1.2"
+        "Syntax: PASV (ask where to connect to).";
+    Eprt "EPRT" user _ Required "RFC 2428 §2"
+        "Syntax: EPRT <SP> |protocol|address|port| (PORT for IPv4 and IPv6).";
+    Epsv "EPSV" user _ Optional "RFC 2428 §3"
+        "Syntax: EPSV [<SP> protocol|\"ALL\"] (PASV for IPv4 and IPv6).";
+    Type "TYPE" user _ Required "RFC 959 §4.1.2"
+        "Syntax: TYPE <SP> A|I (choose ASCII or binary transfers).";
+    Stru "STRU" user _ Required "RFC 959 §4.1.2"
+        "Syntax: STRU <SP> F (choose the file structure; there is one).";
+    Mode "MODE" user _ Required "RFC 959 §4.1.2"
+        "Syntax: MODE <SP> S (choose the transfer mode; there is one).";
+    Retr "RETR" user Retrieve Required "RFC 959 §4.1.3"
+        "Syntax: RETR <SP> file-name (retrieve a file).";
+    Stor "STOR" user Store Required "RFC 959 §4.1.3"
+        "Syntax: STOR <SP> file-name (store a file).";
+    Stou "STOU" user Store Optional "RFC 959 §4.1.3"
+        "Syntax: STOU [<SP> name-prefix] (store a file under a name of its own).";
+    Appe "APPE" user Append Required "RFC 959 §4.1.3"
+        "Syntax: APPE <SP> file-name (append to a file).";
+    Allo "ALLO" user _ Required "RFC 959 §4.1.3"
+        "Syntax: ALLO <SP> bytes [<SP> R <SP> bytes] (announce a size; needless here).";
+    Rest "REST" user _ Required "RFC 3659 §5"
+        "Syntax: REST <SP> offset (begin the next transfer at an offset).";
+    Rnfr "RNFR" user Rename Required "RFC 959 §4.1.3"
+        "Syntax: RNFR <SP> old-name (begin a rename).";
+    Rnto "RNTO" user Rename Required "RFC 959 §4.1.3"
+        "Syntax: RNTO <SP> new-name (finish a rename).";
+    Abor "ABOR" user _ Refused "RFC 959 §4.1.3"
+        "Syntax: ABOR (break off the transfer).";
+    Dele "DELE" user Delete Required "RFC 959 §4.1.3"
+        "Syntax: DELE <SP> file-name (delete a file).";
+    Rmd "RMD" user Delete Required "RFC 959 §4.1.3"
+        "Syntax: RMD <SP> dir-name (delete an empty directory).";
+    Xrmd "XRMD" user Delete Required "RFC 775"
+        "Syntax: XRMD <SP> dir-name (older name of RMD).";
+    Mkd "MKD" user MakeDir Required "RFC 959 §4.1.3"
+        "Syntax: MKD <SP> dir-name (create a directory).";
+    Xmkd "XMKD" user MakeDir Required "RFC 775"
+        "Syntax: XMKD <SP> dir-name (older name of MKD).";
+    Pwd "PWD" user _ Refused "RFC 959 §4.1.3"
+        "Syntax: PWD (show the working directory).";
+    Xpwd "XPWD" user _ Refused "RFC 775"
+        "Syntax: XPWD (older name of PWD).";
+    List "LIST" user List Optional "RFC 959 §4.1.3"
+        "Syntax: LIST [<SP> path] (list a directory, long form).";
+    Nlst "NLST" user List Optional "RFC 959 §4.1.3"
+        "Syntax: NLST [<SP> path] (list a directory, names only).";
+    Mlsd "MLSD" user List Optional "RFC 3659 §7"
+        "Syntax: MLSD [<SP> dir-name] (list a directory, form for programs).";
+    Mlst "MLST" user List Optional "RFC 3659 §7"
+        "Syntax: MLST [<SP> path] (show the facts of one entry).";
+    Size "SIZE" user List Required "RFC 3659 §4"
+        "Syntax: SIZE <SP> file-name (show a file's size).";
+    Mdtm "MDTM" user List Required "RFC 3659 §3"
+        "Syntax: MDTM <SP> path (show a file's modification time).";
+    Mfmt "MFMT" user ChangeTime Required "draft-somers-ftp-mfxx §3.1"
+        "Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> path (set a file's modification time).";
+    Site "SITE" anyone _ Required "RFC 959 §4.1.3"
+        "Syntax: SITE <SP> command (this server's own commands).";
+    SiteHelp "SITE HELP" anyone _ Optional "no standard"
+        "Syntax: SITE HELP [<SP> command] (explain SITE commands).";
+    SiteChmod "SITE CHMOD" user ChangeMode Required "no standard"
+        "Syntax: SITE CHMOD <SP> mode <SP> path (change a file's mode).";
+    Syst "SYST" anyone _ Refused "RFC 959 §4.1.3"
+        "Syntax: SYST (show the system type).";
+    Stat "STAT" anyone List Optional "RFC 959 §4.1.3"
+        "Syntax: STAT [<SP> path] (show the session's state, or list a path here).";
+    Feat "FEAT" anyone _ Refused "RFC 2389 §3"
+        "Syntax: FEAT (list extensions).";
+    Opts "OPTS" anyone _ Required "RFC 2389 §4"
+        "Syntax: OPTS <SP> command [<SP> options] (set a command's options).";
+    Clnt "CLNT" anyone _ Optional "no standard"
+        "Syntax: CLNT [<SP> name] (name the client program).";
+    Help "HELP" anyone _ Optional "RFC 959 §4.1.3"
+        "Syntax: HELP [<SP> command] (explain commands).";
+    Noop "NOOP" anyone _ Refused "RFC 959 §4.1.3"
+        "Syntax: NOOP (do nothing).";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_row_is_found_by_its_name() {
+        for info in verbs() {
+            let found = |name: &str| Verb::lookup(name.as_bytes());
+            assert_eq!(found(info.name), Some(info.verb));
+            assert_eq!(found(&info.name.to_lowercase()), Some(info.verb));
+            assert_eq!(
+                found(&format!("{} ", info.name)),
+                None,
+                "{:?} and a blank",
+                info.name
+            );
+            assert_eq!(info.verb.info().verb, info.verb);
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_verbs_are_unknown() {
+        for name in [
+            "", "\0", "PWD\0", "PW", "PWDX", "RETRX", "SITE ", "SITE X", "CHMOD", "ACCT",
+        ] {
+            assert_eq!(Verb::lookup(name.as_bytes()), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn help_shows_the_name_and_the_argument_rule() {
+        for info in verbs() {
+            let rest = info
+                .help
+                .strip_prefix("Syntax: ")
+                .and_then(|help| help.strip_prefix(info.name));
+            let rest = rest.unwrap_or_else(|| panic!("{}", info.help));
+            let rule = match rest.as_bytes() {
+                [b' ', b'<', ..] => ArgumentRule::Required,
+                [b' ', b'[', ..] => ArgumentRule::Optional,
+                _ => ArgumentRule::Refused,
+            };
+            assert_eq!(rule, info.argument, "{}", info.help);
+            assert!(rest.ends_with(")."), "{}", info.help);
+        }
+    }
+
+    #[test]
+    fn permissions_are_pyftpdlibs() {
+        let letters: Vec<_> = Perm::ALL
+            .into_iter()
+            .map(|perm| {
+                let guarded = verbs().iter().filter(|info| info.perm == Some(perm));
+                let names: Vec<_> = guarded.map(|info| info.name).collect();
+                format!("{}: {}", perm.letter(), names.join(" "))
+            })
+            .collect();
+        assert_eq!(
+            letters,
+            [
+                "e: CWD XCWD CDUP XCUP",
+                "l: LIST NLST MLSD MLST SIZE MDTM STAT",
+                "r: RETR",
+                "a: APPE",
+                "d: DELE RMD XRMD",
+                "f: RNFR RNTO",
+                "m: MKD XMKD",
+                "w: STOR STOU",
+                "M: SITE CHMOD",
+                "T: MFMT",
+            ]
+        );
+    }
+
+    #[test]
+    fn few_commands_go_without_a_login() {
+        let open: Vec<_> = verbs()
+            .iter()
+            .filter(|info| !info.login_required)
+            .map(|info| info.name)
+            .collect();
+        assert_eq!(
+            open.join(" "),
+            "USER PASS QUIT SITE SITE HELP SYST STAT FEAT OPTS CLNT HELP NOOP"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn lookup_never_panics(name: Vec<u8>) {
+            if let Some(verb) = Verb::lookup(&name) {
+                prop_assert!(verb.info().name.as_bytes().eq_ignore_ascii_case(&name));
+            }
+        }
     }
 }

@@ -1,0 +1,139 @@
+//! The forms of arguments that are more than a name.
+
+use std::borrow::Cow;
+
+use super::error::printable;
+use super::line::split_at_blank;
+use super::{Command, CommandError};
+use crate::digits::parse_decimal;
+use crate::{FactSet, NameEncoding, TransferType, UndecodableName};
+
+/// The argument of `LIST`, `NLST` and `STAT`: many clients send switches of `ls` before the path.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ListArgument<'a> {
+    /// The path after the switches; `None` for the working directory.
+    pub path: Option<Cow<'a, [u8]>>,
+    /// The whole argument where switches were eaten: meant if `path` does not exist but this does.
+    pub whole: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> ListArgument<'a> {
+    /// Eats the switches: words at the beginning that begin with a hyphen, up to and including
+    /// `--`. A hyphen alone is a name. One blank follows a switch; more belong to the path.
+    pub(super) fn parse(
+        argument: &'a [u8],
+        encoding: NameEncoding,
+    ) -> Result<Self, UndecodableName> {
+        let mut path = argument;
+        while path.starts_with(b"-") && split_at_blank(path).0 != b"-" {
+            let (switch, rest) = split_at_blank(path);
+            path = rest;
+            if switch == b"--" {
+                break;
+            }
+        }
+        let any_switch = path.len() < argument.len();
+        let decode_if = |wanted: bool, name| wanted.then(|| encoding.decode_name(name)).transpose();
+        Ok(Self {
+            path: decode_if(!path.trim_ascii().is_empty(), path)?,
+            whole: decode_if(any_switch, argument)?,
+        })
+    }
+}
+
+/// The argument of `EPSV` (RFC 2428 §3).
+///
+/// The enum is complete: RFC 2428 knows no other that this server can follow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EpsvArgument {
+    /// None: the control connection's own protocol.
+    Default,
+    /// `1`
+    Ipv4,
+    /// `2`
+    Ipv6,
+    /// `ALL`: from now on no other command may open a data connection.
+    All,
+}
+
+impl EpsvArgument {
+    pub(super) fn parse(argument: &[u8]) -> Result<Self, CommandError> {
+        match parse_decimal(argument) {
+            Some(1) => Ok(Self::Ipv4),
+            Some(2) => Ok(Self::Ipv6),
+            Some(_) => Err(CommandError::EpsvProtocol),
+            None if argument.is_empty() => Ok(Self::Default),
+            None if argument.eq_ignore_ascii_case(b"ALL") => Ok(Self::All),
+            None => Err(CommandError::Epsv),
+        }
+    }
+}
+
+/// `TYPE`'s argument: a type letter, and a format or byte size with or without a blank before it.
+pub(super) fn parse_type(argument: &[u8]) -> Result<TransferType, CommandError> {
+    let unsupported = || CommandError::Type {
+        given: printable(argument),
+    };
+    let (letter, detail) = argument.split_first().ok_or_else(unsupported)?;
+    match (letter.to_ascii_uppercase(), detail.trim_ascii_start()) {
+        (b'A', b"" | b"N" | b"n" | b"T" | b"t") | (b'L', b"7") => Ok(TransferType::Ascii),
+        (b'I', b"" | b"N" | b"n") | (b'L', b"8") => Ok(TransferType::Image),
+        _ => Err(unsupported()),
+    }
+}
+
+/// A number of decimal digits, and nothing else.
+pub(super) fn parse_number(argument: &[u8]) -> Result<u64, CommandError> {
+    parse_decimal(argument).ok_or(CommandError::Number)
+}
+
+/// Checks `ALLO`'s argument: a number of bytes, and the record size after `R`.
+pub(super) fn check_allo(argument: &[u8]) -> Result<(), CommandError> {
+    let (bytes, rest) = split_at_blank(argument);
+    parse_number(bytes)?;
+    match rest.trim_ascii_start() {
+        b"" => Ok(()),
+        [b'R' | b'r', b' ', size @ ..] => parse_number(size.trim_ascii_start()).map(drop),
+        _ => Err(CommandError::Number),
+    }
+}
+
+/// Splits an argument of a word, one blank and a name.
+pub(super) fn split_name(argument: &[u8]) -> Result<(&[u8], &[u8]), CommandError> {
+    let (word, name) = split_at_blank(argument);
+    if name.is_empty() {
+        Err(CommandError::MissingArgument)
+    } else {
+        Ok((word, name))
+    }
+}
+
+/// `SITE CHMOD`'s mode: three or four octal digits, and a leading zero if you like.
+pub(super) fn parse_mode(text: &[u8]) -> Result<u32, CommandError> {
+    let digits = match text {
+        [b'0', digits @ ..] if digits.len() == 4 => digits,
+        digits => digits,
+    };
+    let is_octal = digits.iter().all(|digit| (b'0'..=b'7').contains(digit));
+    if !is_octal || !(3..=4).contains(&digits.len()) {
+        return Err(CommandError::FileMode);
+    }
+    Ok(digits
+        .iter()
+        .fold(0, |mode, digit| mode << 3 | u32::from(digit - b'0')))
+}
+
+/// `OPTS`' argument: the command whose options it sets, and the options.
+pub(super) fn parse_opts<'a>(argument: &[u8]) -> Result<Command<'a>, CommandError> {
+    let (name, options) = split_at_blank(argument);
+    let options = options.trim_ascii_start();
+    if name.eq_ignore_ascii_case(b"MLST") {
+        return Ok(Command::OptsMlst(FactSet::parse(options)));
+    }
+    let is_on = options.is_empty() || options.eq_ignore_ascii_case(b"ON");
+    let is_off = options.eq_ignore_ascii_case(b"OFF");
+    if name.eq_ignore_ascii_case(b"UTF8") && (is_on || is_off) {
+        return Ok(Command::OptsUtf8(is_on));
+    }
+    Err(CommandError::UnknownOption)
+}

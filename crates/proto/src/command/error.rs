@@ -1,0 +1,116 @@
+//! Why a command line is refused.
+
+use thiserror::Error;
+
+use crate::{EprtError, HostPortError, Reply, TimeError, UndecodableName};
+
+/// Why a command line was refused before any session state was consulted.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The verb is not in the table.
+    #[error("command {verb:?} not understood")]
+    UnknownVerb {
+        /// As received, upper-cased, what does not print escaped, at most 32 characters.
+        verb: String,
+    },
+    /// The sub-command of `SITE` is not in the table.
+    #[error("command \"SITE {name}\" not understood")]
+    UnknownSiteCommand {
+        /// As received, treated like an unknown verb.
+        name: String,
+    },
+    /// The command needs an argument, or one more.
+    #[error("argument missing")]
+    MissingArgument,
+    /// The command takes no argument.
+    #[error("argument not expected")]
+    UnexpectedArgument,
+    /// A name or text is malformed in the connection's encoding.
+    #[error(transparent)]
+    Encoding(#[from] UndecodableName),
+    /// The argument of `PORT` is not six decimal octets.
+    #[error(transparent)]
+    HostPort(#[from] HostPortError),
+    /// The argument of `EPRT` is malformed, or of a foreign protocol.
+    #[error(transparent)]
+    Eprt(#[from] EprtError),
+    /// The argument of `EPSV` is neither a number nor `ALL`.
+    #[error("invalid argument of EPSV")]
+    Epsv,
+    /// The argument of `EPSV` is the number of a foreign protocol.
+    #[error("network protocol not supported")]
+    EpsvProtocol,
+    /// `TYPE` asks for a type that is not offered.
+    #[error("unsupported type {given:?}")]
+    Type {
+        /// As received, treated like an unknown verb.
+        given: String,
+    },
+    /// `STRU` asks for anything but files.
+    #[error("unsupported file structure")]
+    Structure,
+    /// `MODE` asks for anything but streams.
+    #[error("unsupported transfer mode")]
+    Mode,
+    /// Not a number, or a number too large.
+    #[error("invalid number")]
+    Number,
+    /// Not a time value.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// Not the octal mode of a file.
+    #[error("invalid file mode")]
+    FileMode,
+    /// `OPTS` with a command or options that there are not.
+    #[error("unknown option")]
+    UnknownOption,
+}
+
+impl CommandError {
+    /// The reply that reports it (RFC 959 §4.2.2): 500 for an unknown command, 501 for an argument,
+    /// 504 for a parameter that is not offered, 522 for a foreign network protocol (RFC 2428 §2).
+    pub fn reply(&self) -> Reply {
+        match self {
+            Self::UnknownVerb { verb } => {
+                Reply::new(500, format!("Command \"{verb}\" not understood."))
+            }
+            Self::UnknownSiteCommand { name } => {
+                Reply::new(500, format!("Command \"SITE {name}\" not understood."))
+            }
+            Self::MissingArgument => Reply::new(501, "Syntax error: command needs an argument."),
+            Self::UnexpectedArgument => {
+                Reply::new(501, "Syntax error: command does not accept arguments.")
+            }
+            Self::Encoding(UndecodableName) => {
+                Reply::new(501, "Argument is not valid in this connection's encoding.")
+            }
+            Self::HostPort(HostPortError) => Reply::new(501, "Invalid PORT format."),
+            Self::Eprt(EprtError::Syntax) => Reply::new(501, "Invalid EPRT format."),
+            Self::Epsv => Reply::new(501, "Invalid EPSV argument."),
+            Self::Eprt(EprtError::Protocol) | Self::EpsvProtocol => {
+                Reply::new(522, "Network protocol not supported, use (1,2).")
+            }
+            Self::Type { given } => Reply::new(504, format!("Unsupported type \"{given}\".")),
+            Self::Structure => Reply::new(504, "Unsupported structure, use F."),
+            Self::Mode => Reply::new(504, "Unsupported mode, use S."),
+            Self::Number => Reply::new(501, "Invalid number."),
+            Self::Time(TimeError) => Reply::new(501, "Invalid time, expected YYYYMMDDHHMMSS."),
+            Self::FileMode => Reply::new(501, "Invalid mode, expected octal digits."),
+            Self::UnknownOption => Reply::new(501, "Option not understood."),
+        }
+    }
+}
+
+/// Longest piece of a command line repeated in an error, in characters.
+const MAX_REPEATED: usize = 32;
+
+/// A piece of a command line fit to be repeated: upper-cased, what does not print escaped.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    let upper = bytes.iter().map(u8::to_ascii_uppercase);
+    upper
+        .flat_map(|byte| byte.escape_ascii())
+        .take(MAX_REPEATED)
+        .map(char::from)
+        .collect()
+}

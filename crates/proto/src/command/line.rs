@@ -1,0 +1,70 @@
+//! A line's verb and argument.
+
+use super::CommandError;
+use super::error::printable;
+use crate::Verb;
+
+/// A line split into verb and argument, nothing interpreted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CommandLine<'a> {
+    /// The verb as received. For `SITE x …` this is still `SITE`.
+    pub verb: &'a [u8],
+    /// What follows exactly one blank, every byte of it; empty when there is none.
+    pub argument: &'a [u8],
+}
+
+impl<'a> CommandLine<'a> {
+    /// Splits at the first blank.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ftpdlib_proto::CommandLine;
+    /// let line = CommandLine::split(b"RETR  two blanks");
+    /// assert_eq!(line.verb, b"RETR");
+    /// assert_eq!(line.argument, b" two blanks");
+    /// ```
+    pub fn split(line: &'a [u8]) -> Self {
+        let (verb, argument) = split_at_blank(line);
+        Self { verb, argument }
+    }
+
+    /// The verb and its argument. `SITE` is looked into: the verb is its sub-command's, the
+    /// argument what follows that. Verbs and sub-commands are known in any case.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::UnknownVerb`]; for `SITE`, [`CommandError::UnknownSiteCommand`], or
+    /// [`CommandError::MissingArgument`] if it stands alone.
+    pub fn resolve(&self) -> Result<(Verb, &'a [u8]), CommandError> {
+        match Verb::lookup(self.verb) {
+            Some(Verb::Site) => resolve_site(self.argument),
+            Some(verb) => Ok((verb, self.argument)),
+            None => Err(CommandError::UnknownVerb {
+                verb: printable(self.verb),
+            }),
+        }
+    }
+}
+
+/// The verb and argument in the argument of `SITE`; the verb is never `SITE` itself.
+pub(super) fn resolve_site(argument: &[u8]) -> Result<(Verb, &[u8]), CommandError> {
+    let (name, argument) = split_at_blank(argument.trim_ascii_start());
+    if name.is_empty() {
+        return Err(CommandError::MissingArgument);
+    }
+    match Verb::lookup_site(name) {
+        Some(verb) => Ok((verb, argument)),
+        None => Err(CommandError::UnknownSiteCommand {
+            name: printable(name),
+        }),
+    }
+}
+
+/// What is before the first blank, and what after it.
+pub(super) fn split_at_blank(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|&byte| byte == b' ') {
+        Some(blank) => (&text[..blank], &text[blank + 1..]),
+        None => (text, b""),
+    }
+}

@@ -1,0 +1,360 @@
+use super::*;
+use proptest::prelude::*;
+
+fn parse(line: &str) -> Result<Command<'_>, CommandError> {
+    let (verb, argument) = CommandLine::split(line.as_bytes()).resolve()?;
+    Command::parse(verb, argument, NameEncoding::UTF_8)
+}
+
+#[track_caller]
+fn check(line: &str, expected: Command<'_>) {
+    assert_eq!(parse(line), Ok(expected), "{line}");
+}
+
+#[track_caller]
+fn check_reply(line: &str, expected: &str) {
+    let error = parse(line).expect_err(line);
+    let mut wire = Vec::new();
+    error.reply().encode(NameEncoding::UTF_8, &mut wire);
+    assert_eq!(
+        String::from_utf8(wire).unwrap().trim_end(),
+        expected,
+        "{line}"
+    );
+}
+
+const MISSING: &str = "501 Syntax error: command needs an argument.";
+const UNEXPECTED: &str = "501 Syntax error: command does not accept arguments.";
+
+fn name(text: &str) -> Cow<'_, [u8]> {
+    Cow::Borrowed(text.as_bytes())
+}
+
+fn list<'a>(path: Option<&'a str>, whole: Option<&'a str>) -> ListArgument<'a> {
+    ListArgument {
+        path: path.map(name),
+        whole: whole.map(name),
+    }
+}
+
+#[test]
+fn verbs_are_known_in_any_case() {
+    check("NOOP", Command::Noop);
+    check("noop", Command::Noop);
+    check("syst", Command::Syst);
+    check("XcUp", Command::Cdup);
+    check("site help", Command::SiteHelp(None));
+}
+
+#[test]
+fn unknown_commands_are_named() {
+    check_reply("EVIL x", "500 Command \"EVIL\" not understood.");
+    check_reply("evil", "500 Command \"EVIL\" not understood.");
+    check_reply("", "500 Command \"\" not understood.");
+    check_reply(" NOOP", "500 Command \"\" not understood.");
+    check_reply(
+        "\x1b\r\"é",
+        "500 Command \"\\x1b\\r\\\"\\xc3\\xa9\" not understood.",
+    );
+    check_reply(
+        &"x".repeat(99),
+        &format!("500 Command \"{}\" not understood.", "X".repeat(32)),
+    );
+}
+
+#[test]
+fn site_is_looked_into() {
+    check_reply("SITE", MISSING);
+    check_reply("SITE  ", MISSING);
+    check_reply(
+        "SITE utime 1 2",
+        "500 Command \"SITE UTIME\" not understood.",
+    );
+    check_reply("SITE chmod", MISSING);
+    check(
+        "SITE  HELP  chmod ",
+        Command::SiteHelp(Some("chmod".into())),
+    );
+    let site = Command::parse(Verb::Site, b"HELP", NameEncoding::UTF_8);
+    assert_eq!(site, Ok(Command::SiteHelp(None)));
+}
+
+#[test]
+fn argument_rules_are_checked() {
+    check_reply("RETR", MISSING);
+    check_reply("RETR ", MISSING);
+    check_reply("TYPE  ", MISSING);
+    check_reply("PASV x", UNEXPECTED);
+    check_reply("QUIT now", UNEXPECTED);
+    check("PASV ", Command::Pasv);
+    check("PASV  ", Command::Pasv);
+}
+
+#[test]
+fn names_keep_their_blanks() {
+    check("RETR a b", Command::Retr(name("a b")));
+    check("RETR  a ", Command::Retr(name(" a ")));
+    check("STOR  ", Command::Stor(name(" ")));
+    check("DELE a\rb", Command::Dele(name("a\rb")));
+    check("MKD é=x0A", Command::Mkd(name("é\n")));
+    check("CWD", Command::Cwd(name("/")));
+    check("XCWD ..", Command::Cwd(name("..")));
+    check("STOU", Command::Stou(None));
+    check("MLSD", Command::Mlsd(None));
+    check("MLST x", Command::Mlst(Some(name("x"))));
+}
+
+#[test]
+fn undecodable_arguments_are_refused() {
+    for line in [
+        &b"RETR \xff"[..],
+        b"USER \xff",
+        b"PASS \xff",
+        b"HELP \xff",
+        b"LIST -l \xff",
+    ] {
+        let (verb, argument) = CommandLine::split(line).resolve().unwrap();
+        let error = Command::parse(verb, argument, NameEncoding::UTF_8).unwrap_err();
+        assert_eq!(error, CommandError::Encoding(crate::UndecodableName));
+        assert_eq!(error.reply().code().value(), 501);
+    }
+}
+
+#[test]
+fn a_password_keeps_every_byte() {
+    check("USER  joe ", Command::User("joe".into()));
+    check("PASS", Command::Pass("".into()));
+    check("PASS   =x0A ", Command::Pass("  =x0A ".into()));
+}
+
+#[test]
+fn switches_of_ls_are_eaten() {
+    check("LIST", Command::List(list(None, None)));
+    check("LIST  ", Command::List(list(None, None)));
+    check("LIST a b", Command::List(list(Some("a b"), None)));
+    check("LIST -la", Command::List(list(None, Some("-la"))));
+    check("LIST -la ", Command::List(list(None, Some("-la "))));
+    check(
+        "LIST -a -l dir",
+        Command::List(list(Some("dir"), Some("-a -l dir"))),
+    );
+    check(
+        "LIST -a  dir",
+        Command::List(list(Some(" dir"), Some("-a  dir"))),
+    );
+    check(
+        "LIST -l -- -x",
+        Command::List(list(Some("-x"), Some("-l -- -x"))),
+    );
+    check("LIST -", Command::List(list(Some("-"), None)));
+    check("LIST - x", Command::List(list(Some("- x"), None)));
+    check("LIST  -l", Command::List(list(Some(" -l"), None)));
+    check("NLST -CF", Command::Nlst(list(None, Some("-CF"))));
+    check("STAT", Command::Stat(None));
+    check("STAT ", Command::Stat(None));
+    check("STAT -l", Command::Stat(Some(list(None, Some("-l")))));
+    check("STAT dir", Command::Stat(Some(list(Some("dir"), None))));
+}
+
+#[test]
+fn types_are_ascii_or_image() {
+    for text in [
+        "A", "a", "A N", "A T", "a t", "AN", "L 7", "L7", "l  7", " A ",
+    ] {
+        check(&format!("TYPE {text}"), Command::Type(TransferType::Ascii));
+    }
+    for text in ["I", "i", "I N", "L 8", "L8"] {
+        check(&format!("TYPE {text}"), Command::Type(TransferType::Image));
+    }
+    check_reply("TYPE E", "504 Unsupported type \"E\".");
+    check_reply("TYPE A C", "504 Unsupported type \"A C\".");
+    check_reply("TYPE L 36", "504 Unsupported type \"L 36\".");
+    check_reply("TYPE L", "504 Unsupported type \"L\".");
+    check_reply("TYPE IMAGE", "504 Unsupported type \"IMAGE\".");
+}
+
+#[test]
+fn one_structure_and_one_mode_are_offered() {
+    check("STRU F", Command::Stru);
+    check("MODE s", Command::Mode);
+    check_reply("STRU R", "504 Unsupported structure, use F.");
+    check_reply("MODE Z", "504 Unsupported mode, use S.");
+}
+
+#[test]
+fn numbers_are_digits() {
+    check("REST 0", Command::Rest(0));
+    check("REST  12 ", Command::Rest(12));
+    check("REST 18446744073709551615", Command::Rest(u64::MAX));
+    for argument in ["18446744073709551616", "-1", "+1", "1.0", "x"] {
+        check_reply(&format!("REST {argument}"), "501 Invalid number.");
+    }
+    check("ALLO 5", Command::Allo);
+    check("ALLO 5 R 6", Command::Allo);
+    check("ALLO 5  r  6", Command::Allo);
+    for argument in ["x", "5 R", "5 R x", "5 6", "5 RR 6", "5 R 6 7"] {
+        check_reply(&format!("ALLO {argument}"), "501 Invalid number.");
+    }
+}
+
+#[test]
+fn data_addresses() {
+    check(
+        "PORT 192,0,2,7,4,1",
+        Command::Port("192.0.2.7:1025".parse().unwrap()),
+    );
+    check_reply("PORT 192,0,2,7,4", "501 Invalid PORT format.");
+    check(
+        "EPRT |2|::1|1025|",
+        Command::Eprt("[::1]:1025".parse().unwrap()),
+    );
+    check_reply("EPRT |1|::1|1025|", "501 Invalid EPRT format.");
+    check_reply(
+        "EPRT |3|x|1025|",
+        "522 Network protocol not supported, use (1,2).",
+    );
+    check("EPSV", Command::Epsv(EpsvArgument::Default));
+    check("EPSV 1", Command::Epsv(EpsvArgument::Ipv4));
+    check("EPSV 2 ", Command::Epsv(EpsvArgument::Ipv6));
+    check("EPSV all", Command::Epsv(EpsvArgument::All));
+    check_reply("EPSV 3", "522 Network protocol not supported, use (1,2).");
+    check_reply("EPSV x", "501 Invalid EPSV argument.");
+}
+
+#[test]
+fn times_and_modes_come_before_a_name() {
+    let time = CivilTime {
+        year: 2024,
+        month: 2,
+        day: 29,
+        hour: 12,
+        minute: 0,
+        second: 1,
+    };
+    check(
+        "MFMT 20240229120001 a b ",
+        Command::Mfmt {
+            time,
+            path: name("a b "),
+        },
+    );
+    check_reply("MFMT 20240229120001", MISSING);
+    check_reply("MFMT 20240229120001 ", MISSING);
+    check_reply(
+        "MFMT 20240230120001 a",
+        "501 Invalid time, expected YYYYMMDDHHMMSS.",
+    );
+    for (digits, mode) in [
+        ("644", 0o644),
+        ("0644", 0o644),
+        ("7777", 0o7777),
+        ("04755", 0o4755),
+    ] {
+        let line = format!("SITE CHMOD {digits} a b");
+        check(
+            &line,
+            Command::SiteChmod {
+                mode,
+                path: name("a b"),
+            },
+        );
+    }
+    check_reply("SITE CHMOD 644", MISSING);
+    for mode in [
+        "64",
+        "648",
+        "14755",
+        "004755",
+        "u+x",
+        "-644",
+        "000000644",
+        "",
+    ] {
+        let line = format!("SITE CHMOD {mode} a");
+        check_reply(&line, "501 Invalid mode, expected octal digits.");
+    }
+}
+
+#[test]
+fn options() {
+    check("OPTS UTF8 ON", Command::OptsUtf8(true));
+    check("opts utf8 on", Command::OptsUtf8(true));
+    check("OPTS UTF8", Command::OptsUtf8(true));
+    check("OPTS UTF8 OFF", Command::OptsUtf8(false));
+    check("OPTS MLST", Command::OptsMlst(FactSet::parse(b"")));
+    check(
+        "OPTS mlst  size;type;",
+        Command::OptsMlst(FactSet::parse(b"type;size;")),
+    );
+    for argument in ["UTF8 MAYBE", "UTF8 ON OFF", "MLSD size;", "HASH SHA-1"] {
+        check_reply(&format!("OPTS {argument}"), "501 Option not understood.");
+    }
+}
+
+#[test]
+fn arguments_of_informative_commands() {
+    check("HELP", Command::Help(None));
+    check("HELP  retr ", Command::Help(Some("retr".into())));
+    check("CLNT FileZilla", Command::Clnt);
+    check("CLNT", Command::Clnt);
+}
+
+#[test]
+fn parsing_a_plain_name_copies_nothing() {
+    for line in [
+        "RETR a b",
+        "LIST -la a b",
+        "MFMT 20240229120001 a b",
+        "SITE CHMOD 644 a b",
+    ] {
+        let borrowed = match parse(line).unwrap() {
+            Command::Retr(path)
+            | Command::Mfmt { path, .. }
+            | Command::SiteChmod { path, .. }
+            | Command::List(ListArgument {
+                path: Some(path), ..
+            }) => {
+                matches!(path, Cow::Borrowed(b"a b"))
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(borrowed, "{line}");
+    }
+}
+
+#[test]
+fn every_error_is_a_negative_reply() {
+    for line in [
+        "X", "SITE X", "RETR", "NOOP X", "TYPE X", "REST X", "OPTS X", "EPSV 9",
+    ] {
+        let code = parse(line).unwrap_err().reply().code();
+        assert!(code.is_permanent(), "{line}");
+    }
+}
+
+/// Lines that get past the verb often.
+fn any_line() -> impl Strategy<Value = Vec<u8>> {
+    let verb = (0..crate::verbs().len()).prop_map(|row| crate::verbs()[row].name);
+    let argument = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        "[-,|0-9a-z ]{0,40}".prop_map(String::into_bytes),
+    ];
+    (verb, argument).prop_map(|(verb, argument)| [verb.as_bytes(), b" ", &argument].concat())
+}
+
+proptest! {
+    #[test]
+    fn no_line_makes_it_panic(
+        line in prop_oneof![any_line(), prop::collection::vec(any::<u8>(), 0..40)],
+    ) {
+        let command = CommandLine::split(&line)
+            .resolve()
+            .and_then(|(verb, argument)| Command::parse(verb, argument, NameEncoding::UTF_8));
+        if let Err(error) = command {
+            let mut wire = Vec::new();
+            error.reply().encode(NameEncoding::UTF_8, &mut wire);
+            prop_assert!(wire.starts_with(b"5") && wire.ends_with(b"\r\n"));
+            prop_assert!(!wire[..wire.len() - 2].contains(&b'\n'));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+use super::*;
+use proptest::prelude::*;
+
+/// What a stream cut into `chunks` decodes to; `None` for a line that was too long.
+fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Vec<u8>>> {
+    let mut decoder = LineDecoder::default();
+    let mut lines = Vec::new();
+    for mut input in chunks {
+        while let Some(line) = decoder.next(&mut input) {
+            lines.push(match line {
+                Line::Complete(line) => Some(line.to_vec()),
+                Line::TooLong => None,
+            });
+        }
+        assert!(input.is_empty(), "nothing is left behind");
+    }
+    lines
+}
+
+#[track_caller]
+fn check(input: &[u8], expected: &[&[u8]]) {
+    let expected: Vec<_> = expected.iter().map(|line| Some(line.to_vec())).collect();
+    assert_eq!(decode([input]), expected, "{}", input.escape_ascii());
+    assert_eq!(
+        decode(input.chunks(1)),
+        expected,
+        "{}, by bytes",
+        input.escape_ascii()
+    );
+}
+
+#[test]
+fn crlf_and_lf_end_a_line() {
+    check(b"", &[]);
+    check(b"NOOP", &[]);
+    check(b"NOOP\r\n", &[b"NOOP"]);
+    check(b"NOOP\n", &[b"NOOP"]);
+    check(b"A\r\nB\nC\r\nD", &[b"A", b"B", b"C"]);
+    check(b"\r\n\n", &[b"", b""]);
+}
+
+#[test]
+fn a_lone_cr_is_part_of_the_line() {
+    check(b"a\rb\r\n", &[b"a\rb"]);
+    check(b"a\r\r\n", &[b"a\r"]);
+    check(b"a\r\0b\n", &[b"a\rb"]);
+    check(b"a\r\0\r\n", &[b"a\r"]);
+    check(b"a\0b\n", &[b"a\0b"]);
+    check(b"\r\r\0\0\n", &[b"\r\r\0"]);
+}
+
+#[test]
+fn telnet_sequences_are_taken_out() {
+    check(b"\xff\xf4\xff\xf2ABOR\r\n", &[b"ABOR"]);
+    check(b"\xff\xfb\x01A\xff\xfd\nB\n", &[b"AB"]);
+    check(b"A\xff\xf1\r\xff\xf1\nB\n", &[b"A", b"B"]);
+    check(b"\xff\xfa\x18\xff\xf0\n", &[b"\x18"]);
+    check(b"a\r\xff\xf1\0b\n", &[b"a\rb"]);
+}
+
+#[test]
+fn byte_255_can_be_data() {
+    check(b"RETR \xff\xff\n", &[b"RETR \xff"]);
+    check(b"RETR \xffa\n", &[b"RETR \xffa"]);
+    check(b"RETR \xff\r\n", &[b"RETR \xff"]);
+    check(b"RETR \xff\n", &[b"RETR \xff"]);
+    check(b"\xff\xef\xff\xff\xff\xff\n", &[b"\xff\xef\xff\xff"]);
+}
+
+#[test]
+fn a_line_too_long_is_reported_once() {
+    let longest = vec![b'x'; MAX_LINE];
+    let line = |length: usize| [&vec![b'x'; length][..], b"\r\nNOOP\r\n"].concat();
+    let noop = Some(b"NOOP".to_vec());
+    for input in [line(MAX_LINE + 1), line(MAX_LINE + 2), line(3 * MAX_LINE)] {
+        for size in [1, 2, 1000, MAX_LINE + 1, MAX_LINE + 2, input.len()] {
+            assert_eq!(
+                decode(input.chunks(size)),
+                [None, noop.clone()],
+                "in chunks of {size}"
+            );
+        }
+    }
+    for size in [1, 1000, MAX_LINE, MAX_LINE + 1, MAX_LINE + 2, 2 * MAX_LINE] {
+        let expected = [Some(longest.clone()), noop.clone()];
+        assert_eq!(
+            decode(line(MAX_LINE).chunks(size)),
+            expected,
+            "in chunks of {size}"
+        );
+    }
+}
+
+#[test]
+fn a_line_too_long_is_reported_before_its_end() {
+    assert_eq!(decode([&[b'x'; MAX_LINE + 1][..], b"xx", b"xx"]), [None]);
+    assert_eq!(decode([&[b'\r'; MAX_LINE + 2][..], b"\r"]), [None]);
+}
+
+#[test]
+fn a_255_that_is_one_byte_too_many_counts() {
+    let input = [&[b'x'; MAX_LINE][..], b"\xff\nNOOP\n"].concat();
+    assert_eq!(decode([&input[..]]), [None, Some(b"NOOP".to_vec())]);
+}
+
+#[test]
+fn telnet_sequences_do_not_count() {
+    let input = [b"\xff\xf1".repeat(MAX_LINE), b"NOOP\n".to_vec()].concat();
+    assert_eq!(decode([&input[..]]), [Some(b"NOOP".to_vec())]);
+}
+
+#[test]
+fn a_long_line_is_not_stored() {
+    let mut decoder = LineDecoder::default();
+    let mut input: &[u8] = &[b'x'; 1 << 20];
+    assert_eq!(decoder.next(&mut input), Some(Line::TooLong));
+    assert_eq!(decoder.next(&mut input), None);
+    assert_eq!(decoder.held.capacity(), 0);
+}
+
+#[test]
+fn nothing_is_held_between_lines() {
+    let mut decoder = LineDecoder::default();
+    for mut input in [&b"NO"[..], b"OP\r\n"] {
+        while decoder.next(&mut input).is_some() {}
+    }
+    assert_eq!(decoder.held.capacity(), 0);
+}
+
+#[test]
+fn a_whole_line_is_not_copied() {
+    let bytes = b"RETR a\rb\r\n";
+    let mut input = &bytes[..];
+    match LineDecoder::default().next(&mut input) {
+        Some(Line::Complete(line)) => assert!(std::ptr::eq(line, &bytes[..8])),
+        other => panic!("{other:?}"),
+    };
+}
+
+#[test]
+fn reset_forgets_what_came() {
+    let mut decoder = LineDecoder::default();
+    assert_eq!(decoder.next(&mut &b"AUTH\r\xff"[..]), None);
+    decoder.reset();
+    assert_eq!(
+        decoder.next(&mut &b"\nUSER\n"[..]),
+        Some(Line::Complete(b""))
+    );
+}
+
+/// Streams in which every byte with a meaning is frequent.
+fn any_stream() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![
+        prop::sample::select(&b"\r\n\0\xff\xfb\xf1\xef"[..]),
+        any::<u8>(),
+    ];
+    let long = (1..3 * MAX_LINE).prop_map(|length| vec![b'x'; length]);
+    let piece = prop_oneof![9 => prop::collection::vec(byte, 0..9), 1 => long];
+    prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn chunk_borders_do_not_show(
+        stream in any_stream(),
+        sizes in prop::collection::vec(1usize..3000, 1..9),
+    ) {
+        let (mut chunks, mut rest) = (Vec::new(), &stream[..]);
+        for size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (chunk, after) = rest.split_at(rest.len().min(*size));
+            chunks.push(chunk);
+            rest = after;
+        }
+        prop_assert_eq!(decode(chunks), decode([&stream[..]]));
+        prop_assert_eq!(decode(stream.chunks(1)), decode([&stream[..]]));
+    }
+
+    #[test]
+    fn lines_are_never_longer_than_allowed(stream in any_stream()) {
+        for line in decode([&stream[..]]).into_iter().flatten() {
+            prop_assert!(line.len() <= MAX_LINE && !line.contains(&b'\n'));
+        }
+    }
+
+    #[test]
+    fn lines_round_trip(lines in prop::collection::vec("[^\r\n\0]{0,40}", 0..9)) {
+        let stream: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
+        let expected: Vec<_> = lines.into_iter().map(|line| Some(line.into_bytes())).collect();
+        prop_assert_eq!(decode([stream.as_bytes()]), expected);
+    }
+}
