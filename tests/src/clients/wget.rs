@@ -53,10 +53,6 @@ impl Client for Wget {
         }
     }
 
-    fn keeps_time_of_download(&self) -> bool {
-        true
-    }
-
     fn copies_empty_directories(&self) -> bool {
         false
     }
