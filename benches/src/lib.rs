@@ -1,1 +1,2 @@
-//! Load client and benchmarks of the workspace.
+//! Support for the benchmarks that cross crates.
+#![forbid(unsafe_code)]

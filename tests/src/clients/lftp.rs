@@ -3,7 +3,9 @@
 use super::operation::{Client, Mode, Operation, PASSWORD, Target, USER, text};
 use super::run::Invocation;
 
-/// `lftp`: FEAT before USER, pipelined commands, MLSD where it is offered, MFMT after uploads.
+/// `lftp`: FEAT before USER, pipelined commands, ABOR with the Telnet Synch, MFMT after uploads.
+///
+/// Over the loopback interface, and only there, it gives `::` as its address in EPRT.
 #[derive(Debug)]
 pub struct Lftp;
 
@@ -14,6 +16,7 @@ impl Client for Lftp {
 
     fn invocation(&self, target: &Target, operation: &Operation<'_>) -> Option<Invocation> {
         let command = match operation {
+            Operation::List { directory: "" } => "ls".into(),
             Operation::List { directory } => format!("ls {}", quoted(directory)),
             Operation::Fetch { remote, local } => {
                 format!("get {} -o {}", quoted(remote), quoted(text(local)))
@@ -51,11 +54,14 @@ impl Client for Lftp {
             Operation::Append { .. } => return None,
         };
         let passive = target.mode == Mode::Passive;
+        // After an abort lftp would try the other kind of data connection by itself.
         let script = format!(
             "set cmd:fail-exit yes\n\
              set cmd:move-background no\n\
              set net:max-retries 1\n\
              set net:timeout 20\n\
+             set net:reconnect-interval-base 1\n\
+             set ftp:auto-passive-mode no\n\
              set ftp:passive-mode {passive}\n\
              open -u {USER},{PASSWORD} -p {} {}\n\
              {command}\n",

@@ -53,8 +53,9 @@ impl Client for Ncftp {
             Operation::ResumeFetch { remote, local, .. } => {
                 tool("ncftpget").args(["-z", &host, text(&parent(local)), remote])
             }
+            // With sendfile it would send the whole file from the offset on.
             Operation::ResumeStore { local, remote, .. } => {
-                tool("ncftpput").args(["-z", &host, split_remote(remote).0, text(local)])
+                tool("ncftpput").args(["-s", "-z", &host, split_remote(remote).0, text(local)])
             }
             Operation::Rename { from, to } => shell(format!("rename \"{from}\" \"{to}\"")),
             Operation::Delete { remote } => shell(format!("rm \"{remote}\"")),
@@ -68,5 +69,13 @@ impl Client for Ncftp {
             }
             Operation::AbortThenFetch { .. } => return None,
         })
+    }
+
+    fn keeps_time_of_upload(&self) -> bool {
+        true
+    }
+
+    fn keeps_time_of_download(&self) -> bool {
+        true
     }
 }

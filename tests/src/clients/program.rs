@@ -102,25 +102,29 @@ fn started_port(line: &str) -> Option<u16> {
 
 /// The program's file, built first if need be.
 fn executable() -> &'static Path {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(|| env::var_os("FTPDLIB_BIN").map_or_else(build, PathBuf::from))
+    // A failure is remembered too, or every test would build in vain.
+    static EXECUTABLE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = EXECUTABLE
+        .get_or_init(|| env::var_os("FTPDLIB_BIN").map_or_else(build, |file| Ok(file.into())));
+    match built {
+        Ok(file) => file,
+        Err(error) => panic!("the program does not build\n{error}"),
+    }
 }
 
 /// Builds the program with the profile and into the directory that this test was built with.
-fn build() -> PathBuf {
-    let test = env::current_exe().expect("a running test has a file");
-    let directory = test
-        .ancestors()
-        .nth(2)
-        .expect("a test lies in TARGET/PROFILE/deps");
-    let target = directory
-        .parent()
-        .expect("a profile's directory lies in the target directory");
+fn build() -> Result<PathBuf, String> {
+    let test = env::current_exe().map_err(|error| error.to_string())?;
+    // TARGET/PROFILE/deps/TEST
+    let mut above = test.ancestors().skip(2);
+    let (Some(directory), Some(target)) = (above.next(), above.next()) else {
+        return Err(format!("{} is not in a target directory", test.display()));
+    };
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args([
             "build",
             "--quiet",
@@ -132,10 +136,13 @@ fn build() -> PathBuf {
         .arg("--target-dir")
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .expect("cargo starts");
-    assert!(status.success(), "the program does not build");
-    directory.join(format!("ftpdlib{}", env::consts::EXE_SUFFIX))
+        .output()
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(directory.join(format!("ftpdlib{}", env::consts::EXE_SUFFIX)))
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
 }
 
 #[cfg(test)]

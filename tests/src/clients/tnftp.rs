@@ -68,10 +68,14 @@ impl Client for Tnftp {
     }
 }
 
-/// `name` as one word of a command.
+/// `name` as one word of a command: only a backslash protects a quotation mark from tnftp.
 fn quoted(name: &str) -> String {
-    if name.is_empty() {
-        return String::new();
+    let mut word = String::new();
+    for character in name.chars() {
+        if matches!(character, ' ' | '"' | '\\') {
+            word.push('\\');
+        }
+        word.push(character);
     }
-    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+    word
 }

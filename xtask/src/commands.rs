@@ -1,0 +1,74 @@
+//! `docs/commands.md`: the table of commands, written from the verb table.
+
+use std::fs;
+use std::path::Path;
+
+use ftpdlib_proto::{VerbInfo, verbs};
+
+use crate::Failure;
+
+/// Where the table is, from the workspace's directory.
+pub(crate) const PATH: &str = "docs/commands.md";
+
+/// Writes the table.
+pub(crate) fn write(root: &Path) -> Result<(), Failure> {
+    fs::write(root.join(PATH), table(verbs())).map_err(|error| format!("{PATH}: {error}"))
+}
+
+/// The text of the whole file.
+pub(crate) fn table(verbs: &[VerbInfo]) -> String {
+    let mut text = String::from(
+        "# Commands\n\
+         \n\
+         Written from the verb table of `ftpdlib-proto` by `cargo xtask commands`; \
+         `cargo xtask tidy` compares.\n\
+         The permission is the letter that a user must have for the path.\n\
+         \n\
+         | Command | Defined in | Permission | Login | Help |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for info in verbs {
+        let permission = info
+            .perm
+            .map_or_else(String::new, |perm| format!("`{}`", perm.letter()));
+        let login = if info.login_required { "yes" } else { "no" };
+        let row = format!(
+            "| {} | {} | {permission} | {login} | {} |\n",
+            info.name,
+            info.rfc,
+            cell(info.help)
+        );
+        text.push_str(&row);
+    }
+    text
+}
+
+/// `text` for a cell: Markdown would take `<SP>` for HTML and `|` for the cell's end.
+fn cell(text: &str) -> String {
+    text.replace('<', "&lt;").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_has_a_row() {
+        let text = table(verbs());
+        for info in verbs() {
+            assert!(
+                text.contains(&format!("\n| {} | ", info.name)),
+                "{}",
+                info.name
+            );
+        }
+    }
+
+    #[test]
+    fn cells_are_plain_text() {
+        assert_eq!(
+            cell("EPRT <SP> |2|::1|9|"),
+            "EPRT &lt;SP> \\|2\\|::1\\|9\\|"
+        );
+    }
+}
