@@ -54,7 +54,13 @@ pub struct FtpServerBuilder {
 impl FtpServerBuilder {
     /// A server for clients served as `handler` says.
     pub fn new(handler: FtpHandler) -> Self {
-        Self { handler, places: Vec::new(), backlog: 100, max_cons: 512, max_cons_per_ip: 0 }
+        Self {
+            handler,
+            places: Vec::new(),
+            backlog: 100,
+            max_cons: 512,
+            max_cons_per_ip: 0,
+        }
     }
 
     /// Adds an address or a bound socket to listen on.
@@ -103,16 +109,20 @@ impl FtpServerBuilder {
         let limits = Limits::new(self.max_cons, self.max_cons_per_ip).into();
         let service = Service::new(self.handler, limits, pool.clone())?;
         let backlog = self.backlog;
-        let listeners =
-            self.places.into_iter().map(|place| open(place, backlog)).collect::<Result<_, _>>()?;
+        let listeners = self
+            .places
+            .into_iter()
+            .map(|place| open(place, backlog))
+            .collect::<Result<_, _>>()?;
         Ok(FtpServer::new_listening(service, listeners, pool))
     }
 }
 
 fn open(place: AddressOrSocket, backlog: u32) -> Result<mio::net::TcpListener, ServerError> {
     match place {
-        AddressOrSocket::Address(address) => Acceptor::bind(address, backlog)
-            .map_err(|source| ServerError::Bind { address, source }),
+        AddressOrSocket::Address(address) => {
+            Acceptor::bind(address, backlog).map_err(|source| ServerError::Bind { address, source })
+        }
         AddressOrSocket::Socket(socket) => adopt(socket, backlog).map_err(ServerError::Socket),
     }
 }

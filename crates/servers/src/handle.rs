@@ -24,7 +24,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(service: Arc<Service>, addresses: Vec<SocketAddr>) -> Self {
-        Self { service: Mutex::new(service), acceptors: Mutex::default(), addresses }
+        Self {
+            service: Mutex::new(service),
+            acceptors: Mutex::default(),
+            addresses,
+        }
     }
 
     pub(crate) fn service(&self) -> Arc<Service> {
@@ -36,16 +40,27 @@ impl Shared {
     }
 
     pub(crate) fn add_acceptor(&self, id: HandlerId) {
-        self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.acceptors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(id);
     }
 
     pub(crate) fn take_acceptors(&self) -> Vec<HandlerId> {
-        std::mem::take(&mut self.acceptors.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(
+            &mut self
+                .acceptors
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// Whether nothing will happen any more: no listener, no client.
     pub(crate) fn is_over(&self) -> bool {
-        self.acceptors.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.acceptors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
             && self.service().sessions().count() == 0
     }
 }
@@ -84,7 +99,11 @@ impl ServerHandle {
     ///
     /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
     pub fn set_handler(&self, handler: FtpHandler) -> Result<(), SettingsError> {
-        let mut service = self.shared.service.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut service = self
+            .shared
+            .service
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *service = service.renewed(handler)?;
         Ok(())
     }
@@ -93,7 +112,10 @@ impl ServerHandle {
     /// [`FtpServerBuilder::max_cons`](crate::FtpServerBuilder::max_cons). Those over a new limit
     /// stay.
     pub fn set_limits(&self, max_cons: usize, max_cons_per_ip: usize) {
-        self.shared.service().limits().set(max_cons, max_cons_per_ip);
+        self.shared
+            .service()
+            .limits()
+            .set(max_cons, max_cons_per_ip);
     }
 
     /// The addresses listened on, with the ports really bound.

@@ -8,6 +8,7 @@ mod error;
 mod handle;
 mod lifecycle;
 mod options;
+mod process;
 mod server;
 mod signals;
 
@@ -15,4 +16,5 @@ pub use builder::{AddressOrSocket, FtpServerBuilder};
 pub use error::ServerError;
 pub use handle::ServerHandle;
 pub use options::ServeOptions;
+pub use process::{inherited_sockets, raise_descriptor_limit};
 pub use server::FtpServer;

@@ -18,7 +18,11 @@ pub(crate) struct Lifecycle {
 
 impl Lifecycle {
     pub(crate) fn new(shared: Arc<Shared>, talkative: bool) -> Self {
-        Self { shared, talkative, at_once: Arc::default() }
+        Self {
+            shared,
+            talkative,
+            at_once: Arc::default(),
+        }
     }
 
     pub(crate) fn stop_at_once(&self) {
@@ -32,7 +36,10 @@ impl Lifecycle {
     /// One line for each listener; clients can connect from here on.
     pub(crate) fn log_start(&self) {
         for address in self.shared.addresses() {
-            log::info!(">>> starting FTP server on {address}, pid={} <<<", process::id());
+            log::info!(
+                ">>> starting FTP server on {address}, pid={} <<<",
+                process::id()
+            );
         }
         log::info!("concurrency model: async");
     }

@@ -20,6 +20,7 @@ pub struct ServeOptions {
     pub(crate) worker_processes: usize,
     pub(crate) shutdown_grace: Duration,
     pub(crate) on_reload: Option<Box<dyn FnMut()>>,
+    pub(crate) on_started: Option<Box<dyn FnOnce()>>,
     pub(crate) on_stopping: Option<Box<dyn FnOnce()>>,
 }
 
@@ -32,6 +33,7 @@ impl Default for ServeOptions {
             worker_processes: 1,
             shutdown_grace: Duration::from_secs(10),
             on_reload: None,
+            on_started: None,
             on_stopping: None,
         }
     }
@@ -75,6 +77,12 @@ impl ServeOptions {
     /// Sets what is called on SIGHUP, on the loop: it must not take long.
     pub fn on_reload(mut self, reload: impl FnMut() + 'static) -> Self {
         self.on_reload = Some(Box::new(reload));
+        self
+    }
+
+    /// Sets what is called once clients are accepted.
+    pub fn on_started(mut self, started: impl FnOnce() + 'static) -> Self {
+        self.on_started = Some(Box::new(started));
         self
     }
 

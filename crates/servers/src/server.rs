@@ -65,10 +65,18 @@ impl FtpServer {
         listeners: Vec<TcpListener>,
         pool: Pool,
     ) -> Self {
-        let addresses =
-            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let addresses = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
         let shared = Arc::new(Shared::new(service, addresses));
-        Self { shared, listeners, io_loop: None, lifecycle: None, pool }
+        Self {
+            shared,
+            listeners,
+            io_loop: None,
+            lifecycle: None,
+            pool,
+        }
     }
 
     /// Serves clients until the server is stopped: by [`ServerHandle`], by a signal, or because
@@ -113,7 +121,10 @@ impl FtpServer {
     /// The system refuses a listener.
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
         accept_on(&self.shared, std::mem::take(&mut self.listeners), io_loop)?;
-        Ok(ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()))
+        Ok(ServerHandle::new(
+            Arc::clone(&self.shared),
+            io_loop.handle(),
+        ))
     }
 
     /// Gives what stops this server from another thread.
@@ -145,7 +156,9 @@ impl FtpServer {
     /// The loop fails.
     pub fn close_all(&mut self) -> io::Result<()> {
         self.listeners.clear();
-        let Some(io_loop) = &mut self.io_loop else { return Ok(()) };
+        let Some(io_loop) = &mut self.io_loop else {
+            return Ok(());
+        };
         ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()).close_all();
         let until = Instant::now() + CLOSING_TIME;
         while !self.shared.is_over() && Instant::now() < until {
@@ -163,7 +176,7 @@ impl FtpServer {
     }
 
     /// Gives the listeners to the loop and catches signals, the first time.
-    fn start(&mut self, options: ServeOptions) -> io::Result<()> {
+    fn start(&mut self, mut options: ServeOptions) -> io::Result<()> {
         if self.lifecycle.is_some() {
             return Ok(());
         }
@@ -172,6 +185,7 @@ impl FtpServer {
         let handle = self.handle()?;
         let io_loop = self.io_loop()?;
         accept_on(&shared, listeners, io_loop)?;
+        let started = options.on_started.take();
         let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
         if options.handle_exit {
             lifecycle.log_start();
@@ -179,6 +193,9 @@ impl FtpServer {
             io_loop.add(Box::new(watch))?;
         }
         self.lifecycle = Some(lifecycle);
+        if let Some(tell) = started {
+            tell();
+        }
         Ok(())
     }
 
@@ -186,7 +203,9 @@ impl FtpServer {
         if self.io_loop.is_none() {
             self.io_loop = Some(IoLoop::new()?);
         }
-        self.io_loop.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.io_loop
+            .as_mut()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 

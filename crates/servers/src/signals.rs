@@ -69,9 +69,14 @@ impl Handler for SignalWatch {
     }
 
     fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let Some(socket) = &self.socket else { return Ok(Flow::Close) };
+        let Some(socket) = &self.socket else {
+            return Ok(Flow::Close);
+        };
         let signal = cx.try_io(socket, Direction::Read, |source| {
-            source.0.next()?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            source
+                .0
+                .next()?
+                .ok_or_else(|| io::ErrorKind::WouldBlock.into())
         });
         match signal {
             Ok(Signal::Terminate | Signal::Interrupt) => self.stop(cx),
@@ -86,7 +91,10 @@ impl Handler for SignalWatch {
     }
 
     fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
-        log::info!("grace period over, disconnecting {} client(s)", self.server.clients());
+        log::info!(
+            "grace period over, disconnecting {} client(s)",
+            self.server.clients()
+        );
         self.server.close_all();
         Ok(Flow::Continue)
     }

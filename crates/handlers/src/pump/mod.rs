@@ -256,7 +256,9 @@ impl Pump {
 
     /// When the pump wants to be looked at, whatever happens on its connection.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.resume_at.or_else(|| self.stalled_at()).filter(|_| !self.stopping)
+        self.resume_at
+            .or_else(|| self.stalled_at())
+            .filter(|_| !self.stopping)
     }
 
     /// Whether there was no progress for too long.

@@ -1,0 +1,25 @@
+//! What a server takes from the process it runs in.
+
+use std::io;
+use std::net::TcpListener;
+
+/// Listening sockets that a service manager hands over (`LISTEN_FDS`), in its order; none without
+/// one. They are given out once: a second call finds none.
+///
+/// # Errors
+///
+/// The variables are malformed, or a descriptor is none.
+pub fn inherited_sockets() -> io::Result<Vec<TcpListener>> {
+    let descriptors = ftpdlib_sys::inherited_listeners()?;
+    Ok(descriptors.into_iter().map(TcpListener::from).collect())
+}
+
+/// Raises the number of descriptors this process may have to the most it is allowed to ask for, and
+/// tells that number. Every session needs one, every transfer up to three more.
+///
+/// # Errors
+///
+/// The system's.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    ftpdlib_sys::raise_descriptor_limit().map(|(_, limit)| limit)
+}
