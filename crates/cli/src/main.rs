@@ -1,2 +1,57 @@
-//! The `ftpdlib` program.
-fn main() {}
+//! The `ftpdlib` program: shares a directory over FTP.
+#![forbid(unsafe_code)]
+
+mod args;
+mod config;
+mod error;
+mod logging;
+#[expect(dead_code, reason = "for `serve`, once it is built")]
+mod notify;
+mod password;
+mod serve;
+mod settings;
+mod unavailable;
+mod value;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use args::{Args, Stop};
+use password::Environment;
+use settings::Settings;
+
+/// The server failed while running, or could not bind.
+const FAILED: u8 = 1;
+
+/// An option or the configuration is wrong.
+const WRONG: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = match Args::read(std::env::args_os()) {
+        Ok(args) => args,
+        Err(Stop::Answer(answer)) => {
+            // Nobody is left to tell where standard output is closed.
+            let _ = answer.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(Stop::Wrong(error)) => return fail(WRONG, error),
+    };
+    logging::init(args.debug);
+    let environment = Environment::of_process();
+    let settings = match Settings::load(&args, &environment) {
+        Ok(settings) => settings,
+        Err(error) => return fail(WRONG, error),
+    };
+    if args.check_config {
+        return ExitCode::SUCCESS;
+    }
+    match serve::serve(settings, || Settings::load(&args, &environment)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, error),
+    }
+}
+
+fn fail(code: u8, error: impl Display) -> ExitCode {
+    eprintln!("ftpdlib: {error}");
+    ExitCode::from(code)
+}

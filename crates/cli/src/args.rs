@@ -1,0 +1,341 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Parser, ValueHint};
+use ftpdlib_proto::NameEncoding;
+
+use crate::config::Concurrency;
+use crate::error::ConfigError;
+use crate::value::{self, Ports};
+
+/// The options, as given.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ftpdlib",
+    version,
+    about = "\
+Shares a directory over FTP.
+With no option: anonymous, read-only, the current directory, every interface, port 2121.",
+    disable_help_flag = true,
+    max_term_width = 100,
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  ftpdlib -d /srv/pub                 anyone may read /srv/pub
+  ftpdlib -u alice -P sesame -w       alice may read and write here
+  ftpdlib -c /etc/ftpdlib.toml        all of it in a file"
+)]
+pub(crate) struct Args {
+    /// Address to listen on; :: listens on both families [default: every interface]
+    #[arg(
+        short,
+        long,
+        value_name = "ADDRESS",
+        value_parser = value::address,
+        help_heading = "Listening"
+    )]
+    pub(crate) interface: Option<IpAddr>,
+
+    /// Port to listen on; 0 lets the kernel choose [default: 2121]
+    #[arg(short, long, value_parser = value::port, help_heading = "Listening")]
+    pub(crate) port: Option<u16>,
+
+    /// Most connections, control and data together; 0 = no limit [default: 512]
+    #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Listening")]
+    pub(crate) max_cons: Option<u32>,
+
+    /// Most connections of one address; 0 = no limit [default: 0]
+    #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Listening")]
+    pub(crate) max_cons_per_ip: Option<u32>,
+
+    /// How sessions run [default: async]
+    #[arg(long, value_name = "MODEL", help_heading = "Listening")]
+    pub(crate) concurrency: Option<Concurrency>,
+
+    /// Worker processes under pre-fork; 0 = one per usable CPU [default: 0]
+    #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Listening")]
+    pub(crate) workers: Option<u32>,
+
+    /// Directory to share [default: the current directory]
+    #[arg(
+        short,
+        long,
+        value_name = "PATH",
+        value_hint = ValueHint::DirPath,
+        help_heading = "Access"
+    )]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Give the user write permission (elradfmwMT instead of elr)
+    #[arg(short, long, help_heading = "Access")]
+    pub(crate) write: bool,
+
+    /// User to log in with, instead of anonymous; needs a password
+    #[arg(short, long, value_name = "NAME", help_heading = "Access")]
+    pub(crate) username: Option<String>,
+
+    /// That user's password; others can see it in the process list
+    #[arg(short = 'P', long, value_name = "WORD", help_heading = "Access")]
+    pub(crate) password: Option<String>,
+
+    /// File whose first line is the password; or set FTPDLIB_PASSWORD
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with = "password",
+        value_hint = ValueHint::FilePath,
+        help_heading = "Access"
+    )]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Failed logins before the client is disconnected [default: 3]
+    #[arg(long, value_name = "N", value_parser = value::count_from_one, help_heading = "Access")]
+    pub(crate) max_login_attempts: Option<u32>,
+
+    /// Address told to clients in PASV replies, when behind NAT
+    #[arg(
+        short,
+        long,
+        value_name = "ADDRESS",
+        value_parser = value::ipv4,
+        help_heading = "Data connections"
+    )]
+    pub(crate) nat_address: Option<Ipv4Addr>,
+
+    /// Ports for passive connections, both ends included [default: the kernel's choice]
+    #[arg(
+        short,
+        long,
+        value_name = "FROM-TO",
+        value_parser = value::ports,
+        help_heading = "Data connections"
+    )]
+    pub(crate) range: Option<Ports>,
+
+    /// Permit data connections to other hosts than the client (FXP)
+    #[arg(long, help_heading = "Data connections")]
+    pub(crate) permit_foreign_addresses: bool,
+
+    /// Permit active connections to ports below 1024
+    #[arg(long, help_heading = "Data connections")]
+    pub(crate) permit_privileged_ports: bool,
+
+    /// Copy through user space instead of sendfile(2)
+    #[arg(long, help_heading = "Data connections")]
+    pub(crate) disable_sendfile: bool,
+
+    /// Offer explicit FTPS; without a certificate, with a self-signed one made in memory
+    #[arg(long, help_heading = "TLS")]
+    pub(crate) tls: bool,
+
+    /// Certificate chain, PEM; may hold the private key too
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "TLS")]
+    pub(crate) certfile: Option<PathBuf>,
+
+    /// Private key, PEM
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "TLS")]
+    pub(crate) keyfile: Option<PathBuf>,
+
+    /// Refuse logins in the clear
+    #[arg(long, help_heading = "TLS")]
+    pub(crate) tls_control_required: bool,
+
+    /// Refuse data connections in the clear
+    #[arg(long, help_heading = "TLS")]
+    pub(crate) tls_data_required: bool,
+
+    /// TLS from the first byte (port 990 style)
+    #[arg(long, help_heading = "TLS")]
+    pub(crate) tls_implicit: bool,
+
+    /// Idle timeout of control and data connections; 0 = never [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = value::seconds, help_heading = "Sessions")]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Greeting [default: "ftpdlib VERSION ready."]
+    #[arg(long, value_name = "TEXT", help_heading = "Sessions")]
+    pub(crate) banner: Option<String>,
+
+    /// Encoding of path names on the control connection [default: utf-8]
+    #[arg(long, value_name = "NAME", value_parser = value::encoding, help_heading = "Sessions")]
+    pub(crate) encoding: Option<NameEncoding>,
+
+    /// Show local times instead of GMT
+    #[arg(long, help_heading = "Sessions")]
+    pub(crate) use_localtime: bool,
+
+    /// Configuration file; options given beside it win over it
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Check options and configuration file, start nothing
+    #[arg(long)]
+    pub(crate) check_config: bool,
+
+    /// Log every command and reply (never a password)
+    #[arg(short = 'D', long)]
+    pub(crate) debug: bool,
+
+    /// Print this help
+    #[arg(short, long, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+}
+
+/// A command line that starts nothing.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It asked for help or the version; the text is for standard output.
+    Answer(clap::Error),
+    /// It is wrong.
+    Wrong(ConfigError),
+}
+
+impl Args {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`] where there is nothing to start.
+    pub(crate) fn read<I>(line: I) -> Result<Self, Stop>
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString> + Clone,
+    {
+        Self::try_parse_from(line).map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answer(error),
+            _ => Stop::Wrong(one_line(&error)),
+        })
+    }
+}
+
+/// clap's error, which has several lines, as one that says what was found and what is accepted.
+fn one_line(error: &clap::Error) -> ConfigError {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    // `--port <PORT>`; the placeholder says nothing here.
+    let option = text(ContextKind::InvalidArg).map(|name| name.split(' ').next().unwrap_or(name));
+    let found = text(ContextKind::InvalidValue);
+    let accepted = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) => Some(values.join(", ")),
+        _ => None,
+    };
+    match (error.kind(), option, found) {
+        (ErrorKind::InvalidValue, Some(option), Some("")) => {
+            ConfigError::option(option, "found no value, expected one")
+        }
+        (ErrorKind::InvalidValue, Some(option), Some(found)) => {
+            let one_of = format!("one of {}", accepted.unwrap_or_default());
+            ConfigError::option(option, value::expected(found, one_of))
+        }
+        (ErrorKind::ValueValidation, Some(option), Some(_)) => {
+            let problem = std::error::Error::source(error).map(ToString::to_string);
+            ConfigError::option(option, problem.unwrap_or_default())
+        }
+        (ErrorKind::UnknownArgument, Some(option), _) => {
+            let similar = text(ContextKind::SuggestedArg).unwrap_or("one that --help lists");
+            ConfigError::option(option, format!("no such option, expected {similar}"))
+        }
+        _ => ConfigError::usage(first_paragraph(&error.to_string())),
+    }
+}
+
+/// What clap says before its hints, joined to one line.
+fn first_paragraph(rendered: &str) -> String {
+    let lines = rendered.lines().map(str::trim);
+    let paragraph: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+    let joined = paragraph.join(" ");
+    joined.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, expected: &str) {
+        match Args::read(line.split(' ')) {
+            Err(Stop::Wrong(error)) => assert_eq!(error.to_string(), expected, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_told_in_one_line() {
+        check(
+            "ftpdlib -p 70000",
+            "option --port: found \"70000\", expected a port from 0 to 65535",
+        );
+        check(
+            "ftpdlib --interface localhost",
+            "option --interface: found \"localhost\", expected an IP address such as 192.0.2.1 \
+             or ::",
+        );
+        check(
+            "ftpdlib -r 5-4",
+            "option --range: found \"5-4\", expected FROM-TO with ports from 1 to 65535, \
+             such as 60000-65535",
+        );
+        check(
+            "ftpdlib --timeout -1",
+            "option --timeout: found \"-1\", expected a number of seconds from 0 to 1000000000",
+        );
+        check(
+            "ftpdlib --concurrency fork",
+            "option --concurrency: found \"fork\", expected one of async, pre-fork, \
+             multi-thread, multi-proc",
+        );
+        check(
+            "ftpdlib --port",
+            "option --port: found no value, expected one",
+        );
+        check(
+            "ftpdlib --wirte",
+            "option --wirte: no such option, expected --write",
+        );
+        check(
+            "ftpdlib --xyz",
+            "option --xyz: no such option, expected one that --help lists",
+        );
+        check(
+            "ftpdlib /srv",
+            "option /srv: no such option, expected one that --help lists",
+        );
+        check(
+            "ftpdlib -P a --password-file b",
+            "the argument '--password <WORD>' cannot be used with '--password-file <PATH>'",
+        );
+        check(
+            "ftpdlib -p 1 -p 2",
+            "the argument '--port <PORT>' cannot be used multiple times",
+        );
+    }
+
+    #[test]
+    fn help_and_version_are_answers() {
+        for line in [
+            "ftpdlib --help",
+            "ftpdlib -h",
+            "ftpdlib -V",
+            "ftpdlib --version",
+        ] {
+            assert!(
+                matches!(Args::read(line.split(' ')), Err(Stop::Answer(_))),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,69 @@
+//! The section `[control]`: pyftpdlib's `FTPHandler`.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ftpdlib_proto::NameEncoding;
+use serde::Deserialize;
+
+use super::field;
+use crate::value::Ports;
+
+/// The control connection.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Control {
+    /// Idle time; `None` = never.
+    #[serde(deserialize_with = "field::seconds_or_never")]
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) banner: String,
+    #[serde(deserialize_with = "field::count_from_one")]
+    pub(crate) max_login_attempts: u32,
+    /// How long a failed login waits for its reply.
+    #[serde(deserialize_with = "field::seconds")]
+    pub(crate) auth_failed_timeout: Duration,
+    pub(crate) permit_foreign_addresses: bool,
+    pub(crate) permit_privileged_ports: bool,
+    #[serde(deserialize_with = "field::ipv4_or_none")]
+    pub(crate) masquerade_address: Option<Ipv4Addr>,
+    /// By local address.
+    #[serde(deserialize_with = "field::ipv4_map")]
+    pub(crate) masquerade_address_map: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    /// `None` = the kernel's choice.
+    #[serde(deserialize_with = "field::ports_or_none")]
+    pub(crate) passive_ports: Option<Ports>,
+    pub(crate) use_gmt_times: bool,
+    pub(crate) tcp_no_delay: bool,
+    pub(crate) use_sendfile: bool,
+    #[serde(deserialize_with = "field::encoding")]
+    pub(crate) encoding: NameEncoding,
+    /// After `OPTS UTF8 OFF`.
+    #[serde(deserialize_with = "field::encoding")]
+    pub(crate) legacy_encoding: NameEncoding,
+    #[serde(deserialize_with = "field::log_prefix")]
+    pub(crate) log_prefix: String,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            timeout: Some(Duration::from_secs(300)),
+            banner: concat!("ftpdlib ", env!("CARGO_PKG_VERSION"), " ready.").to_owned(),
+            max_login_attempts: 3,
+            auth_failed_timeout: Duration::from_secs(3),
+            permit_foreign_addresses: false,
+            permit_privileged_ports: false,
+            masquerade_address: None,
+            masquerade_address_map: BTreeMap::new(),
+            passive_ports: None,
+            use_gmt_times: true,
+            tcp_no_delay: true,
+            use_sendfile: true,
+            encoding: NameEncoding::UTF_8,
+            legacy_encoding: NameEncoding::for_label("windows-1252")
+                .expect("the standard has windows-1252, which can encode"),
+            log_prefix: "{remote_ip}:{remote_port}-[{username}]".to_owned(),
+        }
+    }
+}

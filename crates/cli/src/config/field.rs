@@ -1,0 +1,229 @@
+//! How single fields are read: the types TOML lacks, with errors that say what is accepted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use ftpdlib_proto::{NameEncoding, Perms};
+use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::value::{self, Ports};
+
+/// The largest whole number that TOML can hold: its numbers are signed.
+const MAX_INTEGER: u64 = i64::MAX.cast_unsigned();
+
+/// A time in seconds.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    from.deserialize_any(Seconds)
+}
+
+/// A time in seconds, where 0 means that it never comes.
+pub(super) fn seconds_or_never<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Duration>, D::Error> {
+    Ok(Some(seconds(from)?).filter(|time| !time.is_zero()))
+}
+
+/// A number of things; 0 is allowed.
+pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    whole(from, 0..=u32::MAX)
+}
+
+/// A number of things, at least one.
+pub(super) fn count_from_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    whole(from, 1..=u32::MAX)
+}
+
+/// The most there may be of a thing, where 0 means no limit.
+pub(super) fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    Ok(Some(count(from)?).filter(|&most| most > 0))
+}
+
+/// Bytes per second, where 0 means no limit.
+pub(super) fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Ok(Some(whole(from, 0..=MAX_INTEGER)?).filter(|&rate| rate > 0))
+}
+
+/// The size of a buffer in bytes.
+pub(super) fn buffer_size<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    whole(from, 512..=16 * 1024 * 1024)
+}
+
+/// A text, where an empty one means none.
+pub(super) fn text_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
+}
+
+/// Addresses to listen on: at least one, none twice.
+pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let addresses = texts(from, value::listen)?;
+    if addresses.is_empty() {
+        return Err(Error::custom("found no address, expected one or more"));
+    }
+    for (index, address) in addresses.iter().enumerate() {
+        if addresses[..index].contains(address) {
+            return Err(Error::custom(format!(
+                "found {address} twice, expected each address once"
+            )));
+        }
+    }
+    Ok(addresses)
+}
+
+/// Networks.
+pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(IpAddr, u8)>, D::Error> {
+    texts(from, value::network)
+}
+
+/// An IPv4 address, where an empty text means none.
+pub(super) fn ipv4_or_none<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Ipv4Addr>, D::Error> {
+    let text = text_or_none(from)?;
+    text.map(|text| value::ipv4(&text))
+        .transpose()
+        .map_err(Error::custom)
+}
+
+/// Pairs of IPv4 addresses.
+pub(super) fn ipv4_map<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<Ipv4Addr, Ipv4Addr>, D::Error> {
+    BTreeMap::<String, String>::deserialize(from)?
+        .iter()
+        .map(|(from, to)| Ok((value::ipv4(from)?, value::ipv4(to)?)))
+        .collect::<Result<_, String>>()
+        .map_err(Error::custom)
+}
+
+/// Ports as `FROM-TO` or as a list, where an empty text or list means none.
+pub(super) fn ports_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ports>, D::Error> {
+    Ok(Some(from.deserialize_any(PortsVisitor)?).filter(|ports| !ports.is_empty()))
+}
+
+/// An encoding of path names.
+pub(super) fn encoding<'de, D: Deserializer<'de>>(from: D) -> Result<NameEncoding, D::Error> {
+    text(from, value::encoding)
+}
+
+/// Permission letters.
+pub(super) fn perms<'de, D: Deserializer<'de>>(from: D) -> Result<Perms, D::Error> {
+    text(from, value::perms)
+}
+
+/// The prefix of log lines.
+pub(super) fn log_prefix<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, value::log_prefix)
+}
+
+fn text<'de, D: Deserializer<'de>, T>(
+    from: D,
+    parse: fn(&str) -> Result<T, String>,
+) -> Result<T, D::Error> {
+    parse(&String::deserialize(from)?).map_err(Error::custom)
+}
+
+fn texts<'de, D: Deserializer<'de>, T>(
+    from: D,
+    parse: fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, D::Error> {
+    Vec::<String>::deserialize(from)?
+        .iter()
+        .map(|text| parse(text))
+        .collect::<Result<_, _>>()
+        .map_err(Error::custom)
+}
+
+fn whole<'de, D, T>(from: D, range: RangeInclusive<T>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Copy + Into<u64> + TryFrom<u64>,
+{
+    let accepted = Whole((*range.start()).into()..=(*range.end()).into());
+    let number = from.deserialize_any(&accepted)?;
+    T::try_from(number).map_err(|_| Error::invalid_value(Unexpected::Unsigned(number), &&accepted))
+}
+
+struct Whole(RangeInclusive<u64>);
+
+impl Visitor<'_> for &Whole {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.0.start(), self.0.end());
+        if *to == MAX_INTEGER {
+            write!(f, "a whole number, {from} or more")
+        } else {
+            write!(f, "a whole number from {from} to {to}")
+        }
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
+        if self.0.contains(&number) {
+            Ok(number)
+        } else {
+            Err(E::invalid_value(Unexpected::Unsigned(number), &self))
+        }
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<u64, E> {
+        match u64::try_from(number) {
+            Ok(number) => self.visit_u64(number),
+            Err(_) => Err(E::invalid_value(Unexpected::Signed(number), &self)),
+        }
+    }
+}
+
+struct Seconds;
+
+impl Visitor<'_> for Seconds {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(value::SECONDS)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Duration, E> {
+        value::duration(number as f64)
+            .ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Duration, E> {
+        value::duration(number).ok_or_else(|| E::invalid_value(Unexpected::Float(number), &self))
+    }
+}
+
+struct PortsVisitor;
+
+impl<'de> Visitor<'de> for PortsVisitor {
+    type Value = Ports;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, or a list of ports", value::PORTS)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Ports, E> {
+        if text.is_empty() {
+            return Ok(Ports::new());
+        }
+        value::ports(text).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Ports, A::Error> {
+        let mut ports = Ports::new();
+        while let Some(port) = list.next_element::<i64>()? {
+            match u16::try_from(port) {
+                Ok(port) if port > 0 && !ports.contains(&port) => ports.push(port),
+                Ok(_) | Err(_) => {
+                    return Err(Error::custom(format!(
+                        "found {port} in the list, expected different ports from 1 to 65535"
+                    )));
+                }
+            }
+        }
+        Ok(ports)
+    }
+}

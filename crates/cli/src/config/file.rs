@@ -1,0 +1,127 @@
+//! A configuration file and its place on the disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use super::{Config, locate, shape};
+use crate::error::ConfigError;
+
+/// A file that was read, with its text to point into.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    path: PathBuf,
+    text: String,
+    config: Config,
+}
+
+impl ConfigFile {
+    /// Reads the file that `--config` names.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it: it cannot be read, is no TOML, or holds an unknown
+    /// key, a wrong type or a wrong value. What depends on several keys is checked later.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let bytes = fs::read(path).map_err(|error| {
+            ConfigError::option("--config", format!("cannot read {path:?}: {error}"))
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let line = 1 + error.as_bytes()[..valid]
+                .iter()
+                .filter(|&&b| b == b'\n')
+                .count();
+            ConfigError::line(
+                path,
+                line,
+                "",
+                "found bytes that are not UTF-8, expected TOML",
+            )
+        })?;
+        Self::parse(path, text)
+    }
+
+    fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
+        if let Ok(document) = DeTable::parse(&text)
+            && let Some((key, found)) = shape::not_a_table(document.get_ref())
+        {
+            let line = locate::line_of(&text, &key);
+            let problem = format!("found {found}, expected a table");
+            return Err(ConfigError::line(path, line, &key, problem));
+        }
+        let config = toml::from_str(&text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            let line = locate::line_at(&text, offset);
+            let key = locate::key_at(&text, offset);
+            let problem = if is_secret(&key) {
+                "expected a string in quotes".to_owned()
+            } else {
+                words(error.message())
+            };
+            ConfigError::line(path, line, &key, problem)
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+            config,
+        })
+    }
+
+    /// What it says.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its path, as given.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path that stands in the file: relative ones start from the file's directory.
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+        self.path
+            .parent()
+            .map_or_else(|| path.to_owned(), |directory| directory.join(path))
+    }
+
+    /// What is wrong with a key, such as `users[0].home`.
+    pub(crate) fn error(&self, key: &str, problem: impl Into<String>) -> ConfigError {
+        let line = locate::line_of(&self.text, key);
+        ConfigError::line(&self.path, line, key, problem)
+    }
+}
+
+/// Whether what was found at the key must not be shown.
+fn is_secret(key: &str) -> bool {
+    key.ends_with("password") || key.ends_with("password_hash")
+}
+
+/// The parser's message in the words of a configuration file, on one line.
+fn words(message: &str) -> String {
+    const WORDS: [(&str, &str); 14] = [
+        ("unknown field ", "unknown key "),
+        ("missing field ", "missing key "),
+        ("invalid type: ", "found "),
+        ("invalid value: ", "found "),
+        ("unknown variant ", "found "),
+        ("wanted string or table", "expected a string"),
+        ("found sequence", "found a list"),
+        ("found map", "found a table"),
+        ("expected a sequence", "expected a list"),
+        ("expected a boolean", "expected true or false"),
+        ("expected path string", "expected a string"),
+        ("expected i64", "expected a whole number"),
+        ("expected literal string", "expected a string in quotes"),
+        ("\n", ", "),
+    ];
+    let mut words = message.to_owned();
+    for (theirs, ours) in WORDS {
+        words = words.replace(theirs, ours);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,389 @@
+use super::*;
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    let error = ConfigFile::parse(Path::new("f.toml"), text.to_owned()).unwrap_err();
+    assert_eq!(error.to_string(), expected, "{text}");
+}
+
+#[test]
+fn wrong_files_are_told_by_line_and_key() {
+    check(
+        "[server]\nlisten = 5",
+        "f.toml:2: server.listen: found integer `5`, expected a list",
+    );
+    check(
+        "[server]\nlisten = [\"x\"]",
+        "f.toml:2: server.listen: found \"x\", expected ADDRESS:PORT such as 0.0.0.0:2121 \
+         or [::]:2121",
+    );
+    check(
+        "[server]\nlisten = [\n  \"0.0.0.0:21\",\n  5]",
+        "f.toml:4: server.listen[1]: found integer `5`, expected a string",
+    );
+    check(
+        "[server]\nlisten = []",
+        "f.toml:2: server.listen: found no address, expected one or more",
+    );
+    check(
+        "[server]\nlisten = [\"0.0.0.0:21\", \"0.0.0.0:21\"]",
+        "f.toml:2: server.listen: found 0.0.0.0:21 twice, expected each address once",
+    );
+    check(
+        "[server]\n\nlisen = 1",
+        "f.toml:3: server.lisen: unknown key `lisen`, expected one of `listen`, \
+         `concurrency`, `workers`, `threads`, `user`, `group`, `proxy_protocol_from`, \
+         `backlog`, `max_cons`, `max_cons_per_ip`, `shutdown_grace`",
+    );
+    check(
+        "[sever]\n",
+        "f.toml:1: sever: unknown key `sever`, expected one of `server`, `control`, `data`, \
+         `tls`, `authorizer`, `filesystem`, `users`, `anonymous`",
+    );
+    check(
+        "server = 1",
+        "f.toml:1: server: found integer, expected a table",
+    );
+    check(
+        "[server]\nconcurrency = \"fork\"",
+        "f.toml:2: server.concurrency: found `fork`, expected one of `async`, `pre-fork`, \
+         `multi-thread`, `multi-proc`",
+    );
+    check(
+        "[server]\nworkers = -1",
+        "f.toml:2: server.workers: found integer `-1`, expected a whole number from 0 to \
+         4294967295",
+    );
+    check(
+        "[server]\nworkers = 1.5",
+        "f.toml:2: server.workers: found floating point `1.5`, expected a whole number from \
+         0 to 4294967295",
+    );
+    check(
+        "[server]\nbacklog = 0",
+        "f.toml:2: server.backlog: found integer `0`, expected a whole number from 1 to \
+         4294967295",
+    );
+    check(
+        "[server]\nbacklog = 99999999999",
+        "f.toml:2: server.backlog: found integer `99999999999`, expected a whole number \
+         from 1 to 4294967295",
+    );
+    check(
+        "[server]\nmax_cons = \"x\"",
+        "f.toml:2: server.max_cons: found string \"x\", expected a whole number from 0 to \
+         4294967295",
+    );
+    check(
+        "[server]\nshutdown_grace = -1",
+        "f.toml:2: server.shutdown_grace: found integer `-1`, expected a number of seconds \
+         from 0 to 1000000000",
+    );
+    check(
+        "[server]\nshutdown_grace = nan",
+        "f.toml:2: server.shutdown_grace: found floating point `NaN`, expected a number of \
+         seconds from 0 to 1000000000",
+    );
+    check(
+        "[server]\nproxy_protocol_from = [\"x\"]",
+        "f.toml:2: server.proxy_protocol_from: found \"x\", expected a network such as \
+         10.0.0.0/8 or fd00::/8",
+    );
+    check(
+        "[control]\ntimeout = \"300\"",
+        "f.toml:2: control.timeout: found string \"300\", expected a number of seconds from \
+         0 to 1000000000",
+    );
+    check(
+        "[control]\npassive_ports = \"9-8\"",
+        "f.toml:2: control.passive_ports: found \"9-8\", expected FROM-TO with ports from 1 \
+         to 65535, such as 60000-65535",
+    );
+    check(
+        "[control]\npassive_ports = [1, 1]",
+        "f.toml:2: control.passive_ports: found 1 in the list, expected different ports \
+         from 1 to 65535",
+    );
+    check(
+        "[control]\npassive_ports = [0]",
+        "f.toml:2: control.passive_ports: found 0 in the list, expected different ports \
+         from 1 to 65535",
+    );
+    check(
+        "[control]\npassive_ports = [\"a\"]",
+        "f.toml:2: control.passive_ports[0]: found string \"a\", expected a whole number",
+    );
+    check(
+        "[control]\npassive_ports = 5",
+        "f.toml:2: control.passive_ports: found integer `5`, expected FROM-TO with ports \
+         from 1 to 65535, such as 60000-65535, or a list of ports",
+    );
+    check(
+        "[control]\nuse_sendfile = 1",
+        "f.toml:2: control.use_sendfile: found integer `1`, expected true or false",
+    );
+    check(
+        "[control]\nencoding = \"utf-16\"",
+        "f.toml:2: control.encoding: encoding \"utf-16\" cannot be used for path names, \
+         expected a label of the WHATWG Encoding Standard such as utf-8 or latin1",
+    );
+    check(
+        "[control]\nencoding = \"klingon\"",
+        "f.toml:2: control.encoding: unknown encoding \"klingon\", expected a label of the \
+         WHATWG Encoding Standard such as utf-8 or latin1",
+    );
+    check(
+        "[control]\nmasquerade_address = \"::1\"",
+        "f.toml:2: control.masquerade_address: found \"::1\", expected an IPv4 address such \
+         as 203.0.113.5",
+    );
+    check(
+        "[control]\nmasquerade_address_map = { \"a\" = \"b\" }",
+        "f.toml:2: control.masquerade_address_map: found \"a\", expected an IPv4 address \
+         such as 203.0.113.5",
+    );
+    check(
+        "[control]\nlog_prefix = \"{x}\"",
+        "f.toml:2: control.log_prefix: found \"{x}\", expected text with {remote_ip}, \
+         {remote_port} and {username}",
+    );
+    check(
+        "[data]\nac_in_buffer_size = 1",
+        "f.toml:2: data.ac_in_buffer_size: found integer `1`, expected a whole number from \
+         512 to 16777216",
+    );
+    check(
+        "[data]\nread_limit = -5",
+        "f.toml:2: data.read_limit: found integer `-5`, expected a whole number, 0 or more",
+    );
+    check(
+        "[tls]\nmin_version = \"1.1\"",
+        "f.toml:2: tls.min_version: found `1.1`, expected `1.2` or `1.3`",
+    );
+    check(
+        "[tls]\nrequire_session_reuse = \"x\"",
+        "f.toml:2: tls.require_session_reuse: found string \"x\", expected true, false or \
+         \"prefer\"",
+    );
+    check(
+        "[tls]\nrequire_session_reuse = 5",
+        "f.toml:2: tls.require_session_reuse: found integer `5`, expected true, false or \
+         \"prefer\"",
+    );
+    check(
+        "[[tls.more_certificates]]\nkeyfile = \"x\"",
+        "f.toml:1: tls.more_certificates[0]: missing key `certfile`",
+    );
+    check(
+        "[filesystem]\nkind = \"x\"",
+        "f.toml:2: filesystem.kind: found `x`, expected `jailed` or `unix`",
+    );
+    check(
+        "[authorizer]\nkind = \"x\"",
+        "f.toml:2: authorizer.kind: found `x`, expected one of `dummy`, `unix`, `windows`",
+    );
+    check(
+        "[authorizer]\nglobal_perm = \"x\"",
+        "f.toml:2: authorizer.global_perm: found \"x\", expected letters of elradfmwMT",
+    );
+    check(
+        "[[users]]\nname = \"a\"\n",
+        "f.toml:1: users[0]: missing key `home`",
+    );
+    check(
+        "[[users]]\nname = \"a\"\nhome = \"/\"\nperm = \"elx\"",
+        "f.toml:4: users[0].perm: found \"elx\", expected letters of elradfmwMT",
+    );
+    check(
+        "[[users]]\nname = \"a\"\nhome = \"/\"\n[[users.override_perm]]\nperm = \"e\"",
+        "f.toml:4: users[0].override_perm[0]: missing key `directory`",
+    );
+    check(
+        "[anonymous]\nhome = 1",
+        "f.toml:2: anonymous.home: found integer `1`, expected a string",
+    );
+    check(
+        "[anonymous]\nhome = \"/\"\nhome = \"/\"",
+        "f.toml:3: home: duplicate key",
+    );
+    check(
+        "server = []",
+        "f.toml:1: server: found array, expected a table",
+    );
+    check(
+        "tls = { more_certificates = [[]] }",
+        "f.toml:1: tls.more_certificates[0]: found array, expected a table",
+    );
+    check(
+        "users = [[]]",
+        "f.toml:1: users[0]: found array, expected a table",
+    );
+    check(
+        "[[users]]\nname = \"a\"\nhome = \"/\"\npassword = \"x\"\noverride_perm = [1]",
+        "f.toml:5: users[0].override_perm[0]: found integer, expected a table",
+    );
+    check(
+        "[[users]]\npassword = 12345",
+        "f.toml:2: users[0].password: expected a string in quotes",
+    );
+    check(
+        "[[users]]\npassword = secret",
+        "f.toml:2: users[0].password: expected a string in quotes",
+    );
+    check(
+        "x = ",
+        "f.toml:1: x: string values must be quoted, expected a string in quotes",
+    );
+    check(
+        "[server]\nlisten = [1 2]",
+        "f.toml:2: server.listen[0]: string values must be quoted, expected a string in \
+         quotes",
+    );
+    check(
+        "[server]\nlisten = [\n1,\n\n[server2]",
+        "f.toml:5: unclosed array, expected `]`",
+    );
+    check(
+        "[server]\nuser = 00x",
+        "f.toml:2: server.user: string values must be quoted, expected a string in quotes",
+    );
+    check(
+        "[tls]\nmin_version = 1.2",
+        "f.toml:2: tls.min_version: expected a string",
+    );
+    check(
+        "[server]\nuser = bob",
+        "f.toml:2: server.user: string values must be quoted, expected a string in quotes",
+    );
+    check(
+        "[[server]]",
+        "f.toml:1: server: found array, expected a table",
+    );
+    check(
+        "users = 5",
+        "f.toml:1: users: found integer `5`, expected a list",
+    );
+    check(
+        "[users]\nname=\"x\"",
+        "f.toml:1: users: found a table, expected a list",
+    );
+    check(
+        "[anonymous]\nperm = [1]",
+        "f.toml:2: anonymous.perm: found a list, expected a string",
+    );
+    check("[server", "f.toml:1: unclosed table, expected `]`");
+    check("a b", "f.toml:1: key with no value, expected `=`");
+    check(
+        "[server]\nuser = \"unclosed",
+        "f.toml:2: user: invalid basic string, expected `\"`",
+    );
+}
+
+/// Every key of the sections that have defaults, with its default.
+const DEFAULTS: &str = r#"
+    [server]
+    listen = ["0.0.0.0:2121"]
+    concurrency = "async"
+    workers = 0
+    threads = 0
+    user = ""
+    group = ""
+    proxy_protocol_from = []
+    backlog = 100
+    max_cons = 512
+    max_cons_per_ip = 0
+    shutdown_grace = 10.0
+
+    [control]
+    timeout = 300.0
+    max_login_attempts = 3
+    auth_failed_timeout = 3.0
+    permit_foreign_addresses = false
+    permit_privileged_ports = false
+    masquerade_address = ""
+    masquerade_address_map = {}
+    passive_ports = ""
+    use_gmt_times = true
+    tcp_no_delay = true
+    use_sendfile = true
+    encoding = "utf-8"
+    legacy_encoding = "windows-1252"
+    log_prefix = "{remote_ip}:{remote_port}-[{username}]"
+
+    [data]
+    timeout = 300.0
+    ac_in_buffer_size = 65536
+    ac_out_buffer_size = 65536
+    read_limit = 0
+    write_limit = 0
+    passive_timeout = 30.0
+    active_timeout = 30.0
+
+    [authorizer]
+    kind = "dummy"
+
+    [filesystem]
+    kind = "jailed"
+"#;
+
+/// Every key of the other sections.
+const OTHERS: &str = r#"
+    [tls]
+    certfile = "cert.pem"
+    more_certificates = [{ certfile = "a.pem", keyfile = "b.pem" }, { certfile = "c.pem" }]
+    keyfile = "key.pem"
+    min_version = "1.2"
+    tls_control_required = false
+    tls_data_required = false
+    implicit = false
+    require_session_reuse = "prefer"
+    strict_close = true
+    client_ca = ""
+    client_certificate = "required"
+
+    [authorizer]
+    kind = "unix"
+    global_perm = "elradfmwMT"
+    allowed_users = []
+    rejected_users = []
+    require_valid_shell = true
+    anonymous_user = ""
+    anonymous_password = ""
+    msg_login = "Login successful."
+    msg_quit = "Goodbye."
+
+    [[users]]
+    name = "alice"
+    password = "secret"
+    home = "/srv/ftp/alice"
+    perm = "elr"
+    msg_login = "Login successful."
+    msg_quit = "Goodbye."
+    read_limit = 0
+    write_limit = 0
+
+    [[users.override_perm]]
+    directory = "/srv/ftp/alice/incoming"
+    perm = "elradfmwMT"
+    recursive = false
+
+    [anonymous]
+    home = "/srv/ftp/pub"
+    perm = "elr"
+    msg_login = "Login successful."
+    msg_quit = "Goodbye."
+"#;
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let file = ConfigFile::parse(Path::new("f.toml"), DEFAULTS.to_owned()).unwrap();
+    let defaults = Config::default();
+    assert_eq!(format!("{:?}", file.config()), format!("{defaults:?}"));
+}
+
+#[test]
+fn every_key_is_known() {
+    let file = ConfigFile::parse(Path::new("f.toml"), OTHERS.to_owned()).unwrap();
+    assert_eq!(file.config().users[0].override_perm.len(), 1);
+    assert!(file.config().tls.is_some() && file.config().anonymous.is_some());
+}

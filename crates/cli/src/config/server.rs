@@ -1,0 +1,77 @@
+//! The section `[server]`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use super::field;
+
+/// The server as a whole.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    /// One or more.
+    #[serde(deserialize_with = "field::listen")]
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) concurrency: Concurrency,
+    /// Processes under pre-fork; 0 = one per usable CPU.
+    #[serde(deserialize_with = "field::count")]
+    pub(crate) workers: u32,
+    /// Loops in the one process of `async`; 0 = one per usable CPU.
+    #[serde(deserialize_with = "field::count")]
+    pub(crate) threads: u32,
+    /// Taken on after binding.
+    #[serde(deserialize_with = "field::text_or_none")]
+    pub(crate) user: Option<String>,
+    /// Taken on after binding.
+    #[serde(deserialize_with = "field::text_or_none")]
+    pub(crate) group: Option<String>,
+    /// Networks whose PROXY header is required and believed: address and prefix length.
+    #[serde(deserialize_with = "field::networks")]
+    pub(crate) proxy_protocol_from: Vec<(IpAddr, u8)>,
+    #[serde(deserialize_with = "field::count_from_one")]
+    pub(crate) backlog: u32,
+    /// Control and data connections together; `None` = no limit.
+    #[serde(deserialize_with = "field::limit")]
+    pub(crate) max_cons: Option<u32>,
+    /// Of one address; `None` = no limit.
+    #[serde(deserialize_with = "field::limit")]
+    pub(crate) max_cons_per_ip: Option<u32>,
+    /// How long transfers may go on after the first signal to stop.
+    #[serde(deserialize_with = "field::seconds")]
+    pub(crate) shutdown_grace: Duration,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 2121))],
+            concurrency: Concurrency::Async,
+            workers: 0,
+            threads: 0,
+            user: None,
+            group: None,
+            proxy_protocol_from: Vec::new(),
+            backlog: 100,
+            max_cons: Some(512),
+            max_cons_per_ip: None,
+            shutdown_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How sessions run.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Concurrency {
+    /// All of them on one event loop
+    Async,
+    /// On the event loops of worker processes
+    PreFork,
+    /// A thread each
+    MultiThread,
+    /// A process each
+    MultiProc,
+}

@@ -1,0 +1,95 @@
+//! The section `[tls]`.
+//!
+//! Read and checked, so that a file written for TLS is told of its mistakes; nothing acts on it
+//! yet.
+
+use std::path::PathBuf;
+
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+
+/// FTPS. The section's presence turns explicit FTPS on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) certfile: Option<PathBuf>,
+    pub(crate) more_certificates: Vec<Certificate>,
+    pub(crate) keyfile: Option<PathBuf>,
+    pub(crate) min_version: TlsVersion,
+    pub(crate) tls_control_required: bool,
+    pub(crate) tls_data_required: bool,
+    pub(crate) implicit: bool,
+    #[serde(deserialize_with = "session_reuse")]
+    pub(crate) require_session_reuse: SessionReuse,
+    pub(crate) strict_close: Option<bool>,
+    pub(crate) client_ca: PathBuf,
+    pub(crate) client_certificate: ClientCertificate,
+}
+
+/// A certificate chosen by the name that the client asks for.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "checked only, until TLS is available")]
+pub(crate) struct Certificate {
+    pub(crate) certfile: PathBuf,
+    #[serde(default)]
+    pub(crate) keyfile: Option<PathBuf>,
+}
+
+/// The oldest TLS version spoken.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) enum TlsVersion {
+    #[default]
+    #[serde(rename = "1.2")]
+    V1_2,
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// Whether a data connection must resume the control connection's TLS session.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum SessionReuse {
+    #[default]
+    Free,
+    /// It is logged where it does not.
+    Preferred,
+    Required,
+}
+
+/// Whether a client must show a certificate, where `client_ca` is set.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClientCertificate {
+    #[default]
+    Required,
+    Optional,
+}
+
+fn session_reuse<'de, D: Deserializer<'de>>(from: D) -> Result<SessionReuse, D::Error> {
+    struct Reuse;
+
+    impl Visitor<'_> for Reuse {
+        type Value = SessionReuse;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("true, false or \"prefer\"")
+        }
+
+        fn visit_bool<E: Error>(self, required: bool) -> Result<SessionReuse, E> {
+            Ok(if required {
+                SessionReuse::Required
+            } else {
+                SessionReuse::Free
+            })
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<SessionReuse, E> {
+            match text {
+                "prefer" => Ok(SessionReuse::Preferred),
+                other => Err(E::invalid_value(Unexpected::Str(other), &self)),
+            }
+        }
+    }
+
+    from.deserialize_any(Reuse)
+}

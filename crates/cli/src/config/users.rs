@@ -1,0 +1,59 @@
+//! The tables `[[users]]` and `[anonymous]`.
+
+use std::path::PathBuf;
+
+use ftpdlib_proto::Perms;
+use serde::Deserialize;
+
+use super::field;
+
+/// A virtual user.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    /// This, or its hash.
+    pub(crate) password: Option<String>,
+    /// An argon2id PHC string.
+    pub(crate) password_hash: Option<String>,
+    pub(crate) home: PathBuf,
+    #[serde(default = "read_only", deserialize_with = "field::perms")]
+    pub(crate) perm: Perms,
+    pub(crate) msg_login: Option<String>,
+    pub(crate) msg_quit: Option<String>,
+    /// Over `[data]`; `None` = as there.
+    #[serde(default, deserialize_with = "field::rate")]
+    pub(crate) read_limit: Option<u64>,
+    /// Over `[data]`; `None` = as there.
+    #[serde(default, deserialize_with = "field::rate")]
+    pub(crate) write_limit: Option<u64>,
+    #[serde(default)]
+    pub(crate) override_perm: Vec<OverridePerm>,
+}
+
+/// Other permissions for one directory of a user.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OverridePerm {
+    pub(crate) directory: PathBuf,
+    #[serde(deserialize_with = "field::perms")]
+    pub(crate) perm: Perms,
+    #[serde(default)]
+    pub(crate) recursive: bool,
+}
+
+/// The user anyone may log in as. The section's presence permits it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Anonymous {
+    /// `--directory` may stand in for it.
+    pub(crate) home: Option<PathBuf>,
+    #[serde(default = "read_only", deserialize_with = "field::perms")]
+    pub(crate) perm: Perms,
+    pub(crate) msg_login: Option<String>,
+    pub(crate) msg_quit: Option<String>,
+}
+
+fn read_only() -> Perms {
+    Perms::READ_ONLY
+}

@@ -1,0 +1,62 @@
+//! The password of `--username`, from wherever it was put.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use crate::args::Args;
+use crate::error::ConfigError;
+
+const VARIABLE: &str = "FTPDLIB_PASSWORD";
+
+/// What the environment says.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// `FTPDLIB_PASSWORD`.
+    pub(crate) password: Option<OsString>,
+}
+
+impl Environment {
+    /// This process's.
+    pub(crate) fn of_process() -> Self {
+        Self {
+            password: env::var_os(VARIABLE),
+        }
+    }
+}
+
+/// The password that the options give, or else the environment.
+pub(crate) fn find(args: &Args, environment: &Environment) -> Result<String, ConfigError> {
+    if let Some(password) = &args.password {
+        return not_empty(password).map_err(|problem| ConfigError::option("--password", problem));
+    }
+    if let Some(path) = &args.password_file {
+        return from_file(path).map_err(|problem| ConfigError::option("--password-file", problem));
+    }
+    if let Some(password) = &environment.password {
+        return password
+            .to_str()
+            .ok_or_else(|| "found bytes that are not UTF-8, expected a password".to_owned())
+            .and_then(not_empty)
+            .map_err(|problem| ConfigError::variable(VARIABLE, problem));
+    }
+    let problem = format!(
+        "found no password, expected --password, --password-file or the variable {VARIABLE}"
+    );
+    Err(ConfigError::option("--username", problem))
+}
+
+fn from_file(path: &Path) -> Result<String, String> {
+    let bytes = fs::read(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| format!("found bytes that are not UTF-8 in {path:?}, expected a password"))?;
+    not_empty(text.lines().next().unwrap_or_default())
+}
+
+fn not_empty(password: &str) -> Result<String, String> {
+    if password.is_empty() {
+        return Err("found an empty password, expected at least one character".to_owned());
+    }
+    Ok(password.to_owned())
+}

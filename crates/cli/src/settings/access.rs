@@ -1,0 +1,276 @@
+//! Who may log in.
+
+use std::path::{Path, PathBuf};
+
+use ftpdlib_authorizers::{AuthorizerError, DummyAuthorizer, User};
+use ftpdlib_proto::Perms;
+
+use crate::args::Args;
+use crate::config::{self, ConfigFile};
+use crate::error::ConfigError;
+use crate::password::{self, Environment};
+
+const ANONYMOUS: &str = "anonymous";
+
+/// The users that the options name, or else the file; anonymous where there is neither.
+pub(super) fn authorizer(
+    args: &Args,
+    environment: &Environment,
+    file: Option<&ConfigFile>,
+) -> Result<DummyAuthorizer, ConfigError> {
+    let authorizer = DummyAuthorizer::new();
+    if let Some(file) = file {
+        check_system_keys(file)?;
+        add_users(&authorizer, file)?;
+    }
+    match (&args.username, file) {
+        (Some(username), _) => {
+            let user = named_user(args, environment, username, file)?;
+            add_by_options(&authorizer, user)?;
+        }
+        (None, Some(file)) => {
+            refuse_stray_password(args)?;
+            add_anonymous(&authorizer, args, file)?;
+        }
+        (None, None) => {
+            refuse_stray_password(args)?;
+            let user = User::anonymous(directory(args)).perm(perms(args).to_string());
+            add_by_options(&authorizer, user)?;
+        }
+    }
+    Ok(authorizer)
+}
+
+/// The user of `--username`; the file's anonymous is then off.
+fn named_user(
+    args: &Args,
+    environment: &Environment,
+    username: &str,
+    file: Option<&ConfigFile>,
+) -> Result<User, ConfigError> {
+    if let Some(file) = file
+        && !file.config().users.is_empty()
+    {
+        let problem = format!(
+            "found beside [[users]] in {}, expected one of the two",
+            file.path().display()
+        );
+        return Err(ConfigError::option("--username", problem));
+    }
+    if username == ANONYMOUS {
+        let problem = "found \"anonymous\", expected another name; \
+                       anonymous access is what there is without this option";
+        return Err(ConfigError::option("--username", problem));
+    }
+    let password = password::find(args, environment)?;
+    Ok(User::new(username, password, directory(args)).perm(perms(args).to_string()))
+}
+
+fn refuse_stray_password(args: &Args) -> Result<(), ConfigError> {
+    let given = [
+        ("--password", args.password.is_some()),
+        ("--password-file", args.password_file.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(ConfigError::option(
+            option,
+            "found without a user, expected --username beside it",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn add_by_options(authorizer: &DummyAuthorizer, user: User) -> Result<(), ConfigError> {
+    authorizer.add_user(user).map_err(|error| {
+        let option = match subject(&error) {
+            Subject::Name => "--username",
+            Subject::Password => "--password",
+            Subject::Home => "--directory",
+        };
+        ConfigError::option(option, problem(&error))
+    })
+}
+
+fn add_users(authorizer: &DummyAuthorizer, file: &ConfigFile) -> Result<(), ConfigError> {
+    for (index, user) in file.config().users.iter().enumerate() {
+        let key = format!("users[{index}]");
+        let added = file_user(user, file, &key)?;
+        authorizer.add_user(added).map_err(|error| {
+            let name = match subject(&error) {
+                Subject::Name => "name",
+                Subject::Password if user.password.is_some() => "password",
+                Subject::Password => "password_hash",
+                Subject::Home => "home",
+            };
+            file.error(&format!("{key}.{name}"), problem(&error))
+        })?;
+        for (index, over) in user.override_perm.iter().enumerate() {
+            let directory = file.resolve(&over.directory);
+            authorizer
+                .override_perm(
+                    &user.name,
+                    directory,
+                    &over.perm.to_string(),
+                    over.recursive,
+                )
+                .map_err(|error| {
+                    let key = format!("{key}.override_perm[{index}].directory");
+                    file.error(
+                        &key,
+                        format!("{error}, expected a directory below the home"),
+                    )
+                })?;
+        }
+    }
+    Ok(())
+}
+
+fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, ConfigError> {
+    if user.name == ANONYMOUS {
+        let problem = "found \"anonymous\", expected another name; \
+                       the section [anonymous] permits anonymous access";
+        return Err(file.error(&format!("{key}.name"), problem));
+    }
+    let home = file.resolve(&user.home);
+    let added = match (&user.password, &user.password_hash) {
+        (Some(password), None) if password.is_empty() => {
+            let problem = "found an empty password, expected at least one character";
+            return Err(file.error(&format!("{key}.password"), problem));
+        }
+        (Some(password), None) => User::new(&user.name, password, home),
+        (None, Some(hash)) => User::with_password_hash(&user.name, hash, home),
+        (Some(_), Some(_)) => {
+            let problem = "found beside password, expected one of the two";
+            return Err(file.error(&format!("{key}.password_hash"), problem));
+        }
+        (None, None) => {
+            let problem = "missing key `password` or `password_hash`";
+            return Err(file.error(key, problem));
+        }
+    };
+    let added = with_messages(added, user.msg_login.as_ref(), user.msg_quit.as_ref());
+    let added = match user.read_limit {
+        Some(limit) => added.read_limit(limit),
+        None => added,
+    };
+    let added = match user.write_limit {
+        Some(limit) => added.write_limit(limit),
+        None => added,
+    };
+    Ok(added.perm(user.perm.to_string()))
+}
+
+/// The file's anonymous, with `--directory` and `--write` over it.
+fn add_anonymous(
+    authorizer: &DummyAuthorizer,
+    args: &Args,
+    file: &ConfigFile,
+) -> Result<(), ConfigError> {
+    let Some(anonymous) = &file.config().anonymous else {
+        return refuse_stray_access(args, file);
+    };
+    let home = match (&args.directory, &anonymous.home) {
+        (Some(directory), _) => directory.clone(),
+        (None, Some(home)) => file.resolve(home),
+        (None, None) => return Err(file.error("anonymous", "missing key `home`")),
+    };
+    let perm = if args.write {
+        Perms::ALL
+    } else {
+        anonymous.perm
+    };
+    let user = User::anonymous(home).perm(perm.to_string());
+    let user = with_messages(
+        user,
+        anonymous.msg_login.as_ref(),
+        anonymous.msg_quit.as_ref(),
+    );
+    if args.directory.is_some() {
+        return add_by_options(authorizer, user);
+    }
+    authorizer
+        .add_user(user)
+        .map_err(|error| file.error("anonymous.home", problem(&error)))
+}
+
+/// `--directory` and `--write` say something about one user, whom nobody named.
+fn refuse_stray_access(args: &Args, file: &ConfigFile) -> Result<(), ConfigError> {
+    let given = [
+        ("--directory", args.directory.is_some()),
+        ("--write", args.write),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) => {
+            let problem = format!(
+                "found without a user to apply to, \
+                 expected --username beside it or [anonymous] in {}",
+                file.path().display()
+            );
+            Err(ConfigError::option(option, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_system_keys(file: &ConfigFile) -> Result<(), ConfigError> {
+    match file.config().authorizer.system_only_key() {
+        Some(key) => Err(file.error(
+            key,
+            "found beside kind = \"dummy\", expected with kind \"unix\" or \"windows\" only",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn with_messages(user: User, msg_login: Option<&String>, msg_quit: Option<&String>) -> User {
+    let user = match msg_login {
+        Some(text) => user.msg_login(text),
+        None => user,
+    };
+    match msg_quit {
+        Some(text) => user.msg_quit(text),
+        None => user,
+    }
+}
+
+fn directory(args: &Args) -> PathBuf {
+    args.directory
+        .clone()
+        .unwrap_or_else(|| Path::new(".").to_owned())
+}
+
+fn perms(args: &Args) -> Perms {
+    if args.write {
+        Perms::ALL
+    } else {
+        Perms::READ_ONLY
+    }
+}
+
+/// What of a user was refused.
+enum Subject {
+    Name,
+    Password,
+    Home,
+}
+
+fn subject(error: &AuthorizerError) -> Subject {
+    match error {
+        AuthorizerError::PasswordHash(_) | AuthorizerError::HashAsPassword => Subject::Password,
+        AuthorizerError::UserExists(_) | AuthorizerError::EmptyUsername => Subject::Name,
+        _ => Subject::Home,
+    }
+}
+
+fn problem(error: &AuthorizerError) -> String {
+    let accepted = match error {
+        AuthorizerError::PasswordHash(_) => {
+            "an argon2id hash such as $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH"
+        }
+        AuthorizerError::HashAsPassword => "a plain one, or password_hash in a file",
+        AuthorizerError::UserExists(_) => "each name once",
+        AuthorizerError::EmptyUsername => "at least one character",
+        _ => "an existing directory",
+    };
+    format!("{error}, expected {accepted}")
+}

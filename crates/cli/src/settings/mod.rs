@@ -1,0 +1,51 @@
+//! What to serve, to whom and how: options and file merged and checked.
+
+mod access;
+mod overlay;
+
+#[cfg(test)]
+mod tests;
+
+use ftpdlib_authorizers::DummyAuthorizer;
+
+use crate::args::Args;
+use crate::config::{Config, ConfigFile, Control, Data, FilesystemKind, Server};
+use crate::error::ConfigError;
+use crate::password::Environment;
+use crate::unavailable;
+
+/// Everything a server is built from.
+#[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "for `serve`, once it is built"))]
+pub(crate) struct Settings {
+    pub(crate) server: Server,
+    pub(crate) control: Control,
+    pub(crate) data: Data,
+    pub(crate) filesystem: FilesystemKind,
+    pub(crate) authorizer: DummyAuthorizer,
+}
+
+impl Settings {
+    /// Reads the configuration file, if one is named, and puts the options over it.
+    ///
+    /// Nothing is kept between two calls, so a later one sees the file as it is then.
+    ///
+    /// # Errors
+    ///
+    /// The first wrong option or key.
+    pub(crate) fn load(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
+        let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
+        unavailable::refuse(args, file.as_ref())?;
+        let mut config = file
+            .as_ref()
+            .map_or_else(Config::default, |file| file.config().clone());
+        overlay::apply(args, &mut config);
+        Ok(Self {
+            server: config.server,
+            control: config.control,
+            data: config.data,
+            filesystem: config.filesystem.kind,
+            authorizer: access::authorizer(args, environment, file.as_ref())?,
+        })
+    }
+}

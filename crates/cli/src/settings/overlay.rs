@@ -1,0 +1,67 @@
+//! Options over the file.
+
+use std::net::SocketAddr;
+
+use crate::args::Args;
+use crate::config::{Config, Server};
+
+/// Puts every option that was given over the file's key; who may log in is not decided here.
+pub(super) fn apply(args: &Args, config: &mut Config) {
+    let Config {
+        server,
+        control,
+        data,
+        ..
+    } = config;
+
+    listen(args, server);
+    put(&mut server.concurrency, args.concurrency);
+    put(&mut server.workers, args.workers);
+    put(&mut server.max_cons, args.max_cons.map(limit));
+    put(&mut server.max_cons_per_ip, args.max_cons_per_ip.map(limit));
+
+    if let Some(timeout) = args.timeout {
+        let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        control.timeout = timeout;
+        data.timeout = timeout;
+    }
+    put(&mut control.banner, args.banner.clone());
+    put(&mut control.max_login_attempts, args.max_login_attempts);
+    put(&mut control.masquerade_address, args.nat_address.map(Some));
+    put(&mut control.passive_ports, args.range.clone().map(Some));
+    put(&mut control.encoding, args.encoding);
+    control.permit_foreign_addresses |= args.permit_foreign_addresses;
+    control.permit_privileged_ports |= args.permit_privileged_ports;
+    control.use_gmt_times &= !args.use_localtime;
+    control.use_sendfile &= !args.disable_sendfile;
+}
+
+/// `--interface` takes the place of all addresses, with the first one's port; `--port` takes the
+/// place of the port of every address.
+fn listen(args: &Args, server: &mut Server) {
+    if let Some(interface) = args.interface {
+        server.listen.truncate(1);
+        for address in &mut server.listen {
+            *address = SocketAddr::new(interface, address.port());
+        }
+    }
+    if let Some(port) = args.port {
+        for address in &mut server.listen {
+            address.set_port(port);
+        }
+        // Addresses that differed in their port only are now one.
+        server.listen.sort();
+        server.listen.dedup();
+    }
+}
+
+fn put<T>(key: &mut T, option: Option<T>) {
+    if let Some(value) = option {
+        *key = value;
+    }
+}
+
+/// 0 means no limit.
+fn limit(most: u32) -> Option<u32> {
+    Some(most).filter(|&most| most > 0)
+}

@@ -1,0 +1,411 @@
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use ftpdlib_authorizers::{Authorizer, LoginRequest};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::Concurrency;
+
+/// A directory with `f.toml`, the homes `pub`, `home` and `home/in`, and the files `secret`
+/// (a password with its line ending) and `empty`.
+struct Fixture(TempDir);
+
+impl Fixture {
+    fn new(toml: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["pub", "home/in"] {
+            fs::create_dir_all(directory.path().join(name)).unwrap();
+        }
+        for (name, text) in [
+            ("f.toml", toml),
+            ("secret", "sesame\r\nmore\n"),
+            ("empty", "\n"),
+        ] {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        Self(directory)
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
+    /// Loads with `options`, in which `@` stands for the directory.
+    fn load(&self, options: &str) -> Result<Settings, String> {
+        self.load_with(options, &Environment::default())
+    }
+
+    fn load_with(&self, options: &str, environment: &Environment) -> Result<Settings, String> {
+        let options = options.replace('@', self.path());
+        let line = std::iter::once("ftpdlib").chain(options.split_whitespace());
+        let args = Args::read(line).expect("the options of a test are well formed");
+        // What is said of a path depends on where the test runs.
+        Settings::load(&args, environment)
+            .map_err(|error| error.to_string().replace(self.path(), "@"))
+    }
+}
+
+fn loaded(options: &str, toml: &str) -> Settings {
+    Fixture::new(toml).load(options).unwrap()
+}
+
+#[track_caller]
+fn refused(options: &str, toml: &str, expected: &str) {
+    let error = Fixture::new(toml).load(options).unwrap_err();
+    assert_eq!(error, expected, "{options} with {toml}");
+}
+
+fn lets_in(settings: &Settings, username: &str, password: &str) -> bool {
+    let address = "127.0.0.1:21".parse().unwrap();
+    let request = LoginRequest::new(username, password, address, address);
+    settings.authorizer.authenticate(&request).is_ok()
+}
+
+fn perms(settings: &Settings, username: &str) -> String {
+    settings
+        .authorizer
+        .user_perms(username)
+        .unwrap()
+        .to_string()
+}
+
+fn listen(settings: &Settings) -> Vec<String> {
+    settings
+        .server
+        .listen
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn without_options_anyone_reads_the_current_directory() {
+    let settings = loaded("", "");
+    assert_eq!(listen(&settings), ["0.0.0.0:2121"]);
+    assert_eq!(settings.server.concurrency, Concurrency::Async);
+    assert_eq!(settings.server.max_cons, Some(512));
+    assert_eq!(settings.server.max_cons_per_ip, None);
+    assert_eq!(settings.server.shutdown_grace, Duration::from_secs(10));
+    assert_eq!(settings.control.timeout, Some(Duration::from_secs(300)));
+    assert!(settings.control.banner.starts_with("ftpdlib "));
+    assert!(settings.control.use_gmt_times && settings.control.use_sendfile);
+    assert_eq!(settings.control.encoding.name(), "UTF-8");
+    assert_eq!(settings.data.timeout, Some(Duration::from_secs(300)));
+    assert_eq!(settings.filesystem, FilesystemKind::Jailed);
+    assert!(lets_in(&settings, "anonymous", ""));
+    assert_eq!(perms(&settings, "anonymous"), "elr");
+    assert_eq!(
+        settings.authorizer.home_dir("anonymous").unwrap(),
+        Path::new(".").canonicalize().unwrap()
+    );
+}
+
+#[test]
+fn options_set_what_they_name() {
+    let settings = loaded(
+        "-i :: -p 0 -w -n 203.0.113.5 -r 60000-60001 --workers 3 --timeout 0 --banner Hi \
+         --permit-foreign-addresses --permit-privileged-ports --encoding latin1 --use-localtime \
+         --disable-sendfile --max-cons 0 --max-cons-per-ip 4 --max-login-attempts 5",
+        "",
+    );
+    assert_eq!(listen(&settings), ["[::]:0"]);
+    assert_eq!(perms(&settings, "anonymous"), "elradfmwMT");
+    assert_eq!(
+        settings.control.masquerade_address,
+        "203.0.113.5".parse().ok()
+    );
+    assert_eq!(settings.control.passive_ports, Some(vec![60000, 60001]));
+    assert_eq!(settings.server.workers, 3);
+    assert_eq!(
+        (settings.control.timeout, settings.data.timeout),
+        (None, None)
+    );
+    assert_eq!(settings.control.banner, "Hi");
+    assert!(settings.control.permit_foreign_addresses);
+    assert!(settings.control.permit_privileged_ports);
+    assert_eq!(settings.control.encoding.name(), "windows-1252");
+    assert!(!settings.control.use_gmt_times && !settings.control.use_sendfile);
+    assert_eq!(settings.server.max_cons, None);
+    assert_eq!(settings.server.max_cons_per_ip, Some(4));
+    assert_eq!(settings.control.max_login_attempts, 5);
+}
+
+#[test]
+fn options_win_over_the_file() {
+    const TWO: &str = "[server]\nlisten = [\"127.0.0.1:21\", \"[::1]:22\"]";
+    #[track_caller]
+    fn check(options: &str, expected: &[&str]) {
+        assert_eq!(listen(&loaded(options, TWO)), expected, "{options}");
+    }
+    check("-c @/f.toml", &["127.0.0.1:21", "[::1]:22"]);
+    check("-c @/f.toml -p 9", &["127.0.0.1:9", "[::1]:9"]);
+    check("-c @/f.toml -i 127.0.0.2", &["127.0.0.2:21"]);
+    check("-c @/f.toml -i 127.0.0.2 -p 9", &["127.0.0.2:9"]);
+
+    let settings = loaded(
+        "-c @/f.toml --timeout 5 --concurrency async",
+        "[control]\ntimeout = 7\nauth_failed_timeout = 0.5\n[server]\nconcurrency = \"pre-fork\"",
+    );
+    assert_eq!(settings.control.timeout, Some(Duration::from_secs(5)));
+    assert_eq!(
+        settings.control.auth_failed_timeout,
+        Duration::from_millis(500)
+    );
+    assert_eq!(settings.server.concurrency, Concurrency::Async);
+}
+
+#[test]
+fn with_a_file_nobody_is_implied() {
+    let settings = loaded("-c @/f.toml", "");
+    assert!(!settings.authorizer.has_user("anonymous"));
+    let settings = loaded("-c @/f.toml", "[anonymous]\nhome = \"pub\"\nperm = \"el\"");
+    assert_eq!(perms(&settings, "anonymous"), "el");
+    assert!(
+        settings
+            .authorizer
+            .home_dir("anonymous")
+            .unwrap()
+            .ends_with("pub")
+    );
+    let settings = loaded("-c @/f.toml -w -d @/home", "[anonymous]\nhome = \"none\"");
+    assert_eq!(perms(&settings, "anonymous"), "elradfmwMT");
+    assert!(
+        settings
+            .authorizer
+            .home_dir("anonymous")
+            .unwrap()
+            .ends_with("home")
+    );
+    let settings = loaded(
+        "-c @/f.toml -u bob -P x -d @/home",
+        "[anonymous]\nhome = \"pub\"",
+    );
+    assert!(lets_in(&settings, "bob", "x"));
+    assert!(!lets_in(&settings, "anonymous", ""));
+}
+
+#[test]
+fn users_of_the_file_have_their_settings() {
+    let settings = loaded(
+        "-c @/f.toml",
+        r#"
+            [[users]]
+            name = "alice"
+            password = "sesame"
+            home = "home"
+            perm = "elrw"
+            msg_login = "Hello."
+            write_limit = 1000
+            [[users.override_perm]]
+            directory = "home/in"
+            perm = "w"
+            recursive = true
+            [[users]]
+            name = "bob"
+            password_hash = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg"
+            home = "pub"
+        "#,
+    );
+    assert!(lets_in(&settings, "alice", "sesame"));
+    assert!(!lets_in(&settings, "alice", ""));
+    assert!(!lets_in(&settings, "anonymous", ""));
+    assert_eq!(perms(&settings, "alice"), "elrw");
+    assert_eq!(perms(&settings, "bob"), "elr");
+    assert_eq!(settings.authorizer.msg_login("alice").unwrap(), "Hello.");
+    assert_eq!(settings.authorizer.msg_quit("alice").unwrap(), "Goodbye.");
+}
+
+#[test]
+fn the_password_comes_from_option_file_or_environment() {
+    let environment = Environment {
+        password: Some("of the environment".into()),
+    };
+    #[track_caller]
+    fn check(options: &str, environment: &Environment, password: &str) {
+        let settings = Fixture::new("").load_with(options, environment).unwrap();
+        assert!(lets_in(&settings, "bob", password), "{options}");
+        assert!(!lets_in(&settings, "anonymous", ""), "{options}");
+    }
+    check("-u bob -P word", &environment, "word");
+    check("-u bob --password-file @/secret", &environment, "sesame");
+    check("-u bob", &environment, "of the environment");
+
+    let settings = Fixture::new("").load_with("", &environment).unwrap();
+    assert!(
+        lets_in(&settings, "anonymous", ""),
+        "the variable alone names no user"
+    );
+}
+
+#[test]
+fn wrong_access_is_refused() {
+    refused(
+        "-u bob",
+        "",
+        "option --username: found no password, expected --password, --password-file or the \
+         variable FTPDLIB_PASSWORD",
+    );
+    refused(
+        "-u bob --password-file @/empty",
+        "",
+        "option --password-file: found an empty password, expected at least one character",
+    );
+    refused(
+        "-u bob --password-file @/none",
+        "",
+        "option --password-file: cannot read \"@/none\": No such file or directory (os error 2)",
+    );
+    refused(
+        "-u anonymous -P x",
+        "",
+        "option --username: found \"anonymous\", expected another name; anonymous access is what \
+         there is without this option",
+    );
+    refused(
+        "-P x",
+        "",
+        "option --password: found without a user, expected --username beside it",
+    );
+    refused(
+        "-d @/none",
+        "",
+        "option --directory: no such directory: \"@/none\", expected an existing directory",
+    );
+    refused(
+        "-d @/secret",
+        "",
+        "option --directory: not a directory: \"@/secret\", expected an existing directory",
+    );
+    refused(
+        "-c @/f.toml -u bob -P x",
+        "[[users]]\nname = \"alice\"\npassword = \"x\"\nhome = \"home\"",
+        "option --username: found beside [[users]] in @/f.toml, expected one of the two",
+    );
+    refused(
+        "-c @/f.toml -w",
+        "",
+        "option --write: found without a user to apply to, expected --username beside it or \
+         [anonymous] in @/f.toml",
+    );
+    refused(
+        "-c @/none.toml",
+        "",
+        "option --config: cannot read \"@/none.toml\": No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn wrong_users_of_the_file_are_refused() {
+    #[track_caller]
+    fn check(user: &str, expected: &str) {
+        let toml = format!("[[users]]\nname = \"alice\"\nhome = \"home\"\n{user}");
+        refused("-c @/f.toml", &toml, expected);
+    }
+    check(
+        "",
+        "@/f.toml:1: users[0]: missing key `password` or `password_hash`",
+    );
+    check(
+        "password = \"x\"\npassword_hash = \"y\"",
+        "@/f.toml:5: users[0].password_hash: found beside password, expected one of the two",
+    );
+    check(
+        "password = \"\"",
+        "@/f.toml:4: users[0].password: found an empty password, expected at least one character",
+    );
+    check(
+        "password = \"$argon2id$v=19$m=64\"",
+        "@/f.toml:4: users[0].password: password is an argon2 hash, given as a plain password, \
+         expected a plain one, or password_hash in a file",
+    );
+    check(
+        "password_hash = \"$6$salt\"",
+        "@/f.toml:4: users[0].password_hash: unusable password hash: not a PHC string, expected \
+         an argon2id hash such as $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH",
+    );
+    check(
+        "password = \"x\"\n[[users]]\nname = \"alice\"\npassword = \"x\"\nhome = \"home\"",
+        "@/f.toml:6: users[1].name: user \"alice\" already exists, expected each name once",
+    );
+    check(
+        "password = \"x\"\n[[users]]\nname = \"\"\npassword = \"x\"\nhome = \"home\"",
+        "@/f.toml:6: users[1].name: user name is empty, expected at least one character",
+    );
+    check(
+        "password = \"x\"\n[[users]]\nname = \"anonymous\"\npassword = \"x\"\nhome = \"home\"",
+        "@/f.toml:6: users[1].name: found \"anonymous\", expected another name; the section \
+         [anonymous] permits anonymous access",
+    );
+    check(
+        "password = \"x\"\n[[users]]\nname = \"bob\"\npassword = \"x\"\nhome = \"none\"",
+        "@/f.toml:8: users[1].home: no such directory: \"@/none\", expected an existing directory",
+    );
+    check(
+        "password = \"x\"\n[[users.override_perm]]\ndirectory = \"pub\"\nperm = \"w\"",
+        "@/f.toml:6: users[0].override_perm[0].directory: path escapes user home directory: \
+         \"@/pub\", expected a directory below the home",
+    );
+    check(
+        "password = \"x\"\n[[users.override_perm]]\ndirectory = \"home\"\nperm = \"w\"",
+        "@/f.toml:6: users[0].override_perm[0].directory: can't override home directory \
+         permissions, expected a directory below the home",
+    );
+    refused(
+        "-c @/f.toml",
+        "[anonymous]\nhome = \"none\"",
+        "@/f.toml:2: anonymous.home: no such directory: \"@/none\", expected an existing directory",
+    );
+    refused(
+        "-c @/f.toml",
+        "\n[anonymous]\nperm = \"elr\"",
+        "@/f.toml:2: anonymous: missing key `home`",
+    );
+    refused(
+        "-c @/f.toml",
+        "[authorizer]\nkind = \"dummy\"\nallowed_users = []",
+        "@/f.toml:3: authorizer.allowed_users: found beside kind = \"dummy\", expected with kind \
+         \"unix\" or \"windows\" only",
+    );
+}
+
+#[test]
+fn what_is_not_built_says_so() {
+    #[track_caller]
+    fn check(options: &str, toml: &str, expected: &str) {
+        let expected = format!("{expected} is not available in this version");
+        refused(options, toml, &expected);
+    }
+    check("--tls", "", "option --tls: TLS");
+    check("--certfile x", "", "option --certfile: TLS");
+    check("--keyfile x", "", "option --keyfile: TLS");
+    check(
+        "--tls-control-required",
+        "",
+        "option --tls-control-required: TLS",
+    );
+    check("--tls-data-required", "", "option --tls-data-required: TLS");
+    check("--tls-implicit", "", "option --tls-implicit: TLS");
+    for model in ["pre-fork", "multi-thread", "multi-proc"] {
+        let options = format!("--concurrency {model}");
+        check(&options, "", "option --concurrency: any model but async");
+    }
+    #[rustfmt::skip]
+    let keys = [
+        ("[tls]", "1: tls: TLS"),
+        ("[server]\nconcurrency = \"pre-fork\"", "2: server.concurrency: any model but async"),
+        ("[server]\nthreads = 2", "2: server.threads: more than one thread"),
+        ("[server]\nuser = \"ftp\"", "2: server.user: giving up root"),
+        ("[server]\ngroup = \"ftp\"", "2: server.group: giving up root"),
+        (
+            "[server]\nproxy_protocol_from = [\"10.0.0.0/8\"]",
+            "2: server.proxy_protocol_from: the PROXY protocol",
+        ),
+        ("[authorizer]\nkind = \"unix\"", "2: authorizer.kind: any kind but \"dummy\""),
+    ];
+    for (toml, expected) in keys {
+        check("-c @/f.toml", toml, &format!("@/f.toml:{expected}"));
+    }
+    loaded("-c @/f.toml", "[server]\nthreads = 1\nuser = \"\"");
+}

@@ -1,0 +1,76 @@
+//! What the contract names and this version cannot do. Whoever builds it removes its line.
+
+use crate::args::Args;
+use crate::config::{AuthorizerKind, Concurrency, Config, ConfigFile};
+use crate::error::ConfigError;
+
+/// Refuses options and keys that would have to be ignored.
+pub(crate) fn refuse(args: &Args, file: Option<&ConfigFile>) -> Result<(), ConfigError> {
+    if let Some((option, what)) = first(&options(args)) {
+        return Err(ConfigError::option(option, problem(what)));
+    }
+    if let Some(file) = file
+        && let Some((key, what)) = first(&keys(args, file.config()))
+    {
+        return Err(file.error(key, problem(what)));
+    }
+    Ok(())
+}
+
+type Row = (&'static str, bool, &'static str);
+
+fn options(args: &Args) -> [Row; 7] {
+    let concurrency = args.concurrency.unwrap_or(Concurrency::Async);
+    [
+        ("--tls", args.tls, "TLS"),
+        ("--certfile", args.certfile.is_some(), "TLS"),
+        ("--keyfile", args.keyfile.is_some(), "TLS"),
+        ("--tls-control-required", args.tls_control_required, "TLS"),
+        ("--tls-data-required", args.tls_data_required, "TLS"),
+        ("--tls-implicit", args.tls_implicit, "TLS"),
+        (
+            "--concurrency",
+            concurrency != Concurrency::Async,
+            OTHER_MODELS,
+        ),
+    ]
+}
+
+fn keys(args: &Args, config: &Config) -> [Row; 7] {
+    let server = &config.server;
+    let concurrency = args.concurrency.unwrap_or(server.concurrency);
+    let kind = config.authorizer.kind;
+    [
+        ("tls", config.tls.is_some(), "TLS"),
+        (
+            "server.concurrency",
+            concurrency != Concurrency::Async,
+            OTHER_MODELS,
+        ),
+        ("server.threads", server.threads > 1, "more than one thread"),
+        ("server.user", server.user.is_some(), "giving up root"),
+        ("server.group", server.group.is_some(), "giving up root"),
+        (
+            "server.proxy_protocol_from",
+            !server.proxy_protocol_from.is_empty(),
+            "the PROXY protocol",
+        ),
+        (
+            "authorizer.kind",
+            kind != AuthorizerKind::Dummy,
+            "any kind but \"dummy\"",
+        ),
+    ]
+}
+
+const OTHER_MODELS: &str = "any model but async";
+
+fn first(rows: &[Row]) -> Option<(&'static str, &'static str)> {
+    rows.iter()
+        .find(|(_, used, _)| *used)
+        .map(|&(name, _, what)| (name, what))
+}
+
+fn problem(what: &str) -> String {
+    format!("{what} is not available in this version")
+}

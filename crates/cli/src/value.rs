@@ -1,0 +1,194 @@
+//! Values as text, the same on the command line and in the configuration file.
+//!
+//! Each function answers with what was found and what is accepted, for the one-line error.
+
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use ftpdlib_proto::{NameEncoding, Perms};
+
+/// Longest time that can be set, in seconds: about 31 years, far from where clocks overflow.
+pub(crate) const MAX_SECONDS: u32 = 1_000_000_000;
+
+/// What [`seconds`] accepts.
+pub(crate) const SECONDS: &str = "a number of seconds from 0 to 1000000000";
+
+/// What [`ports`] accepts.
+pub(crate) const PORTS: &str = "FROM-TO with ports from 1 to 65535, such as 60000-65535";
+
+/// Ports for passive data connections.
+pub(crate) type Ports = Vec<u16>;
+
+/// An IP address of either family.
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse()
+        .map_err(|_| expected(text, "an IP address such as 192.0.2.1 or ::"))
+}
+
+/// An IPv4 address.
+pub(crate) fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse()
+        .map_err(|_| expected(text, "an IPv4 address such as 203.0.113.5"))
+}
+
+/// An address to listen on, with its port.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| expected(text, "ADDRESS:PORT such as 0.0.0.0:2121 or [::]:2121"))
+}
+
+/// A port to listen on; 0 lets the kernel choose.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| expected(text, "a port from 0 to 65535"))
+}
+
+/// A range of ports, both ends included.
+pub(crate) fn ports(text: &str) -> Result<Ports, String> {
+    let range = text.split_once('-').and_then(|(from, to)| {
+        let range: RangeInclusive<u16> = from.parse().ok()?..=to.parse().ok()?;
+        (*range.start() >= 1 && !range.is_empty()).then_some(range)
+    });
+    range
+        .map(Iterator::collect)
+        .ok_or_else(|| expected(text, PORTS))
+}
+
+/// A time in seconds, with a fraction or without.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(duration)
+        .ok_or_else(|| expected(text, SECONDS))
+}
+
+/// A number of seconds as a duration, unless it is negative, not a number or absurdly large.
+pub(crate) fn duration(seconds: f64) -> Option<Duration> {
+    (0.0..=f64::from(MAX_SECONDS))
+        .contains(&seconds)
+        .then(|| Duration::from_secs_f64(seconds))
+}
+
+/// A number of things; 0 is allowed.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| expected(text, "a whole number, 0 or more"))
+}
+
+/// A number of things, at least one.
+pub(crate) fn count_from_one(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|&count| count >= 1)
+        .ok_or_else(|| expected(text, "a whole number, 1 or more"))
+}
+
+/// An encoding of path names.
+pub(crate) fn encoding(text: &str) -> Result<NameEncoding, String> {
+    NameEncoding::for_label(text).map_err(|error| {
+        format!("{error}, expected a label of the WHATWG Encoding Standard such as utf-8 or latin1")
+    })
+}
+
+/// Permission letters.
+pub(crate) fn perms(text: &str) -> Result<Perms, String> {
+    text.parse()
+        .map_err(|_| expected(text, "letters of elradfmwMT"))
+}
+
+/// A network: an address, or an address and the length of its prefix.
+pub(crate) fn network(text: &str) -> Result<(IpAddr, u8), String> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let network = address.parse().ok().and_then(|address: IpAddr| {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.parse().ok().filter(|&prefix| prefix <= bits)?,
+            None => bits,
+        };
+        Some((address, prefix))
+    });
+    network.ok_or_else(|| expected(text, "a network such as 10.0.0.0/8 or fd00::/8"))
+}
+
+/// The prefix of log lines: text and placeholders.
+pub(crate) fn log_prefix(text: &str) -> Result<String, String> {
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('{') {
+        let placeholder = after.split_once('}');
+        rest = match placeholder {
+            Some(("remote_ip" | "remote_port" | "username", rest)) => rest,
+            Some(_) | None => {
+                let known = "text with {remote_ip}, {remote_port} and {username}";
+                return Err(expected(text, known));
+            }
+        };
+    }
+    Ok(text.to_owned())
+}
+
+/// `found "x", expected …`
+pub(crate) fn expected(found: &str, accepted: impl Display) -> String {
+    format!("found {found:?}, expected {accepted}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check<T: std::fmt::Debug>(
+        parse: fn(&str) -> Result<T, String>,
+        text: &str,
+        expected: Option<&str>,
+    ) {
+        let got = parse(text).ok().map(|value| format!("{value:?}"));
+        assert_eq!(got.as_deref(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn ports_are_a_range() {
+        check(ports, "60000-60002", Some("[60000, 60001, 60002]"));
+        check(ports, "1-1", Some("[1]"));
+        check(ports, "65535-65535", Some("[65535]"));
+        for wrong in [
+            "", "-", "5", "0-1", "2-1", "1-65536", "1-2-3", "a-b", "1 - 2",
+        ] {
+            check(ports, wrong, None);
+        }
+    }
+
+    #[test]
+    fn seconds_are_finite_and_not_negative() {
+        check(seconds, "0", Some("0ns"));
+        check(seconds, "1.5", Some("1.5s"));
+        check(seconds, "1000000000", Some("1000000000s"));
+        for wrong in ["", "-1", "-0.1", "nan", "inf", "1e300", "1000000001", "5s"] {
+            check(seconds, wrong, None);
+        }
+    }
+
+    #[test]
+    fn networks_have_a_prefix_that_fits() {
+        check(network, "10.0.0.0/8", Some("(10.0.0.0, 8)"));
+        check(network, "192.0.2.7", Some("(192.0.2.7, 32)"));
+        check(network, "fd00::/128", Some("(fd00::, 128)"));
+        for wrong in ["", "10.0.0.0/33", "fd00::/129", "10.0.0.0/", "10/8", "/8"] {
+            check(network, wrong, None);
+        }
+    }
+
+    #[test]
+    fn log_prefixes_hold_known_placeholders_only() {
+        for right in ["", "ftp", "{remote_ip}:{remote_port}-[{username}]", "}"] {
+            check(log_prefix, right, Some(&format!("{right:?}")));
+        }
+        for wrong in ["{", "{}", "{user}", "{remote_ip", "{{remote_ip}}"] {
+            check(log_prefix, wrong, None);
+        }
+    }
+}

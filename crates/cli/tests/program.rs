@@ -1,0 +1,77 @@
+//! The program as scripts and service managers see it: exit codes and what is printed where.
+
+use std::fs;
+use std::process::{Command, Output};
+
+fn run(options: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        .args(options)
+        .env_remove("FTPDLIB_PASSWORD")
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn check(options: &[&str], code: i32, stdout: bool, stderr: Option<&str>) {
+    let output = run(options);
+    assert_eq!(output.status.code(), Some(code), "{options:?}: {output:?}");
+    assert_eq!(!output.stdout.is_empty(), stdout, "{options:?}: {output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    let expected = stderr.map_or_else(String::new, |line| format!("ftpdlib: {line}\n"));
+    assert_eq!(told, expected, "{options:?}");
+}
+
+#[test]
+fn a_check_is_silent_where_all_is_well() {
+    check(&["--check-config"], 0, false, None);
+    check(&["--check-config", "-p", "0", "-i", "::"], 0, false, None);
+}
+
+#[test]
+fn answers_go_to_standard_output() {
+    check(&["--help"], 0, true, None);
+    check(&["-h"], 0, true, None);
+    check(&["--version"], 0, true, None);
+}
+
+#[test]
+fn what_is_wrong_is_one_line_and_code_2() {
+    check(
+        &["--port", "x"],
+        2,
+        false,
+        Some("option --port: found \"x\", expected a port from 0 to 65535"),
+    );
+    check(
+        &["--check-config", "--banner"],
+        2,
+        false,
+        Some("option --banner: found no value, expected one"),
+    );
+    check(
+        &["-d", "/no\nsuch"],
+        2,
+        false,
+        Some(
+            "option --directory: no such directory: \"/no\\nsuch\", \
+             expected an existing directory",
+        ),
+    );
+}
+
+#[test]
+fn a_wrong_file_is_told_by_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.toml");
+    fs::write(&path, "[control]\nbaner = \"Hi\"\n").unwrap();
+    let path = path.to_str().unwrap();
+    let output = run(&["--check-config", "-c", path]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    let start = format!("ftpdlib: {path}:2: control.baner: unknown key `baner`, expected one of ");
+    assert!(
+        told.starts_with(&start) && told.lines().count() == 1,
+        "{told}"
+    );
+}
