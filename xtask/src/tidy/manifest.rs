@@ -63,12 +63,12 @@ const ARROWS: &[Arrows] = &[
             "sys",
             "tls",
         ],
-        others: &["log", "thiserror"],
+        others: &["log", "mio", "socket2", "thiserror"],
     },
     Arrows {
         name: "servers",
         ours: &["handlers", "ioloop", "sys"],
-        others: &["log", "thiserror"],
+        others: &["log", "mio", "socket2", "thiserror"],
     },
     Arrows {
         name: "ftpdlib",

@@ -78,8 +78,12 @@ pub(super) fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
+/// Whether a whole file serves tests: fuzz targets do too.
 fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/") || path.starts_with("tests/")
+    path.ends_with("/tests.rs")
+        || path.starts_with("tests/")
+        || path.contains("/tests/")
+        || path.contains("/fuzz/")
 }
 
 /// What follows `use` on a line that begins a declaration.
