@@ -63,13 +63,19 @@ pub(crate) fn parse_decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-fn push_bit_groups(out: &mut Vec<u8>, value: u64, bits: u32) {
-    let groups = (u64::BITS - value.leading_zeros()).div_ceil(bits).max(1);
-    let mask = (1 << bits) - 1;
-    out.extend((0..groups).rev().map(|group| {
-        let digit = (value >> (group * bits) & mask) as usize;
-        b"0123456789abcdef"[digit]
-    }));
+fn push_bit_groups(out: &mut Vec<u8>, mut value: u64, bits: u32) {
+    // 64 bits are 22 octal digits.
+    let mut digits = [0; 22];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b"0123456789abcdef"[(value & ((1 << bits) - 1)) as usize];
+        value >>= bits;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 #[cfg(test)]

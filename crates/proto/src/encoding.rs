@@ -107,9 +107,7 @@ impl NameEncoding {
     /// Appends the wire form of a disk name. Whatever the bytes, [`decode_name`](Self::decode_name)
     /// gives them back, and no CR, LF or NUL is among them.
     pub fn encode_name(self, disk: &[u8], out: &mut Vec<u8>) {
-        let is_plain = !disk
-            .iter()
-            .any(|byte| matches!(byte, b'\0' | b'\r' | b'\n' | b'='))
+        let is_plain = !has_special(disk)
             && if self == Self::UTF_8 {
                 str::from_utf8(disk).is_ok()
             } else {
@@ -160,6 +158,14 @@ impl NameEncoding {
             push_escaped(utf8.as_bytes(), out);
         }
     }
+}
+
+/// Whether `text` holds a byte that is escaped, or may have to be. Every byte is looked at, which
+/// is quicker for names than to stop at the first: the compiler does several at once.
+fn has_special(text: &[u8]) -> bool {
+    text.iter().fold(false, |found, byte| {
+        found | matches!(byte, b'\0' | b'\r' | b'\n' | b'=')
+    })
 }
 
 const UPPER_HEX: &[u8; 16] = b"0123456789ABCDEF";

@@ -59,8 +59,8 @@ impl Fact {
 
 /// The facts chosen by `OPTS MLST` (RFC 3659 §7.9).
 ///
-/// The default is pyftpdlib's, type, perm, size, modify and unique, and `unix.mode`, which FileZilla
-/// shows and would spend a round trip to ask for.
+/// The default is pyftpdlib's, type, perm, size, modify and unique, and `unix.mode`, which
+/// FileZilla shows and would spend a round trip to ask for.
 ///
 /// # Examples
 ///
@@ -211,8 +211,11 @@ fn push_perm(out: &mut Vec<u8>, perms: Perms, kind: FileKind, role: EntryRole) {
         FileKind::File => &FILE_LETTERS,
         FileKind::Directory | FileKind::Symlink | FileKind::Other => &OTHER_LETTERS,
     };
-    let granted = letters.iter().filter(|&&(_, perm)| perms.contains(perm));
-    out.extend(granted.map(|&(letter, _)| letter));
+    for &(letter, perm) in letters {
+        if perms.contains(perm) {
+            out.push(letter);
+        }
+    }
 }
 
 fn is_directory(kind: FileKind, role: EntryRole) -> bool {

@@ -73,7 +73,8 @@ impl Display for ReplyCode {
 /// # use ftpdlib_proto::{NameEncoding, Reply};
 /// let mut wire = Vec::new();
 /// Reply::new(200, "Noop.").encode(NameEncoding::UTF_8, &mut wire);
-/// Reply::multi(211, "Features:", [b"UTF8", b"TVFS"], "End.").encode(NameEncoding::UTF_8, &mut wire);
+/// let features = Reply::multi(211, "Features:", [b"UTF8", b"TVFS"], "End.");
+/// features.encode(NameEncoding::UTF_8, &mut wire);
 /// assert_eq!(wire, b"200 Noop.\r\n211-Features:\r\n UTF8\r\n TVFS\r\n211 End.\r\n");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]

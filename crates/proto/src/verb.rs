@@ -99,10 +99,13 @@ const fn pack(name: &[u8]) -> Option<u32> {
 }
 
 /// Writes the enum, its rows and the search of a name from one list. A row is: variant, name, who
-/// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none), argument rule,
-/// definition, help.
+/// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none), argument
+/// rule, definition, help.
 macro_rules! verb_table {
-    ($($variant:ident $name:literal $login:ident $perm:tt $argument:ident $rfc:literal $help:literal;)*) => {
+    ($(
+        $variant:ident $name:literal $login:ident $perm:tt $argument:ident $rfc:literal
+            $help:literal;
+    )*) => {
         /// A command verb, or a sub-command of `SITE`.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
