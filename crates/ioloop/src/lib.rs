@@ -11,7 +11,8 @@
 //!
 //! The system tells once when a source becomes ready. The loop remembers that until an operation
 //! says [`WouldBlock`](std::io::ErrorKind::WouldBlock), and calls the handler once per turn as
-//! long as the source is ready for something the handler is [interested](Interest) in. It follows that
+//! long as the source is ready for something the handler is [interested](Interest) in.
+//! It follows that
 //!
 //! - a handler may do as much or as little per call as is fair to others: what it leaves, it is
 //!   called for again, after everyone else;
