@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, ValueHint};
-use ftpdlib_proto::NameEncoding;
+use ftpdlib::proto::NameEncoding;
 
 use crate::config::Concurrency;
 use crate::error::ConfigError;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use env_logger::Builder;
-use ftpdlib_proto::CivilTime;
+use ftpdlib::proto::CivilTime;
 use log::{Level, LevelFilter};
 
 use crate::error::escape_controls;

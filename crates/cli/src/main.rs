@@ -5,7 +5,6 @@ mod args;
 mod config;
 mod error;
 mod logging;
-#[expect(dead_code, reason = "for `serve`, once it is built")]
 mod notify;
 mod password;
 mod serve;
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
     if args.check_config {
         return ExitCode::SUCCESS;
     }
-    match serve::serve(settings, || Settings::load(&args, &environment)) {
+    match serve::serve(settings, move || Settings::load(&args, &environment)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(FAILED, error),
     }

@@ -1,9 +1,22 @@
 //! The server at work.
 
-use std::io;
+use std::error::Error;
+use std::sync::Arc;
 
+use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
+use ftpdlib::handlers::{DtpHandler, FtpHandler, ThrottledDtpHandler};
+use ftpdlib::servers::{
+    FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, inherited_sockets,
+    raise_descriptor_limit,
+};
+
+use crate::config::{FilesystemKind, Server};
 use crate::error::ConfigError;
+use crate::notify;
 use crate::settings::Settings;
+
+/// Descriptors that the program needs beside its connections.
+const OWN_DESCRIPTORS: u64 = 32;
 
 /// Serves until a signal ends it. `reload` gives the settings as the file says at that time.
 ///
@@ -11,10 +24,126 @@ use crate::settings::Settings;
 ///
 /// What kept it from binding, or ended it.
 pub(crate) fn serve(
-    _settings: Settings,
-    _reload: impl Fn() -> Result<Settings, ConfigError>,
-) -> io::Result<()> {
-    // TODO: build the server through the facade once it exists: bind, `notify::ready`, the start
-    // lines, signals (`notify::reloading` with `reload`, `notify::stopping`), drain.
-    Err(io::Error::other("serving is not built yet"))
+    settings: Settings,
+    reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
+) -> Result<(), Box<dyn Error>> {
+    provide_descriptors(&settings.server);
+    let options = ServeOptions::default().shutdown_grace(settings.server.shutdown_grace);
+    let mut server = listen(settings)?;
+    let handle = server.handle()?;
+    let options = options
+        .on_reload(move || apply_again(&handle, &reload))
+        .on_stopping(notify::stopping)
+        .on_started(notify::ready);
+    server.serve_forever(options)?;
+    Ok(())
+}
+
+/// Binds the addresses of the settings, or takes the sockets of the service manager instead.
+fn listen(settings: Settings) -> Result<FtpServer, Box<dyn Error>> {
+    let server = settings.server.clone();
+    let mut builder = FtpServerBuilder::new(handler(settings))
+        .backlog(server.backlog)
+        .max_cons(limit(server.max_cons))
+        .max_cons_per_ip(limit(server.max_cons_per_ip));
+    let inherited = inherited_sockets()?;
+    if inherited.is_empty() {
+        builder = server
+            .listen
+            .into_iter()
+            .fold(builder, FtpServerBuilder::listen);
+    } else {
+        builder = inherited
+            .into_iter()
+            .fold(builder, FtpServerBuilder::listen_on);
+    }
+    Ok(builder.build()?)
+}
+
+/// What the settings say of control and data connections.
+fn handler(settings: Settings) -> FtpHandler {
+    let (control, data) = (settings.control, settings.data);
+    let dtp = DtpHandler::default()
+        .timeout(data.timeout)
+        .ac_in_buffer_size(data.ac_in_buffer_size as usize)
+        .ac_out_buffer_size(data.ac_out_buffer_size as usize)
+        .passive_timeout(data.passive_timeout)
+        .active_timeout(data.active_timeout);
+    let dtp = ThrottledDtpHandler::new(dtp)
+        .read_limit(data.read_limit.unwrap_or(0))
+        .write_limit(data.write_limit.unwrap_or(0));
+    let map = control.masquerade_address_map.into_iter();
+    let mut handler = FtpHandler::new(settings.authorizer)
+        .dtp_handler(dtp)
+        .timeout(control.timeout)
+        .banner(control.banner)
+        .max_login_attempts(control.max_login_attempts)
+        .auth_failed_timeout(control.auth_failed_timeout)
+        .permit_foreign_addresses(control.permit_foreign_addresses)
+        .permit_privileged_ports(control.permit_privileged_ports)
+        .masquerade_address(control.masquerade_address)
+        .masquerade_address_map(map.map(|(local, shown)| (local.into(), shown)).collect())
+        .use_gmt_times(control.use_gmt_times)
+        .tcp_no_delay(control.tcp_no_delay)
+        .use_sendfile(control.use_sendfile)
+        .encoding(control.encoding)
+        .legacy_encoding(control.legacy_encoding)
+        .log_prefix(control.log_prefix);
+    if let Some(ports) = control.passive_ports {
+        handler = handler.passive_ports(ports);
+    }
+    match settings.filesystem {
+        FilesystemKind::Jailed => handler,
+        FilesystemKind::Unix => handler.abstracted_fs(|login| {
+            Ok(Arc::new(UnixFilesystem::new(&login.home)?) as Arc<dyn Filesystem>)
+        }),
+    }
+}
+
+/// SIGHUP: what the file says now is for the clients to come. A broken file changes nothing.
+fn apply_again(server: &ServerHandle, reload: &impl Fn() -> Result<Settings, ConfigError>) {
+    notify::reloading();
+    let applied = reload()
+        .map_err(|error| error.to_string())
+        .and_then(|settings| {
+            let limits = (
+                limit(settings.server.max_cons),
+                limit(settings.server.max_cons_per_ip),
+            );
+            server
+                .set_handler(handler(settings))
+                .map_err(|error| error.to_string())?;
+            server.set_limits(limits.0, limits.1);
+            Ok(())
+        });
+    match applied {
+        Ok(()) => log::info!("configuration read again, for new sessions"),
+        Err(error) => log::error!("configuration not changed: {error}"),
+    }
+    notify::ready();
+}
+
+/// Asks for as many descriptors as the system gives, and says so where they are too few.
+fn provide_descriptors(server: &Server) {
+    let available = match raise_descriptor_limit() {
+        Ok(available) => available,
+        Err(error) => {
+            log::warn!("cannot raise the descriptor limit: {error}");
+            return;
+        }
+    };
+    // A transfer has a file open beside its connection.
+    let needed = u64::from(server.max_cons.unwrap_or(0)) * 2 + OWN_DESCRIPTORS;
+    if server.max_cons.is_some() && needed > available {
+        log::warn!(
+            "max_cons = {} cannot be reached: that needs {needed} descriptors, the limit is \
+             {available}",
+            limit(server.max_cons)
+        );
+    }
+}
+
+/// A limit as the library takes it: 0 for none.
+fn limit(setting: Option<u32>) -> usize {
+    setting.map_or(0, |connections| connections as usize)
 }

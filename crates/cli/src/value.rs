@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use ftpdlib_proto::{NameEncoding, Perms};
+use ftpdlib::proto::{NameEncoding, Perms};
 
 /// Longest time that can be set, in seconds: about 31 years, far from where clocks overflow.
 pub(crate) const MAX_SECONDS: u32 = 1_000_000_000;

@@ -1,6 +1,6 @@
 //! The section `[authorizer]`.
 
-use ftpdlib_proto::Perms;
+use ftpdlib::proto::Perms;
 use serde::Deserialize;
 
 use super::field;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use ftpdlib_proto::NameEncoding;
+use ftpdlib::proto::NameEncoding;
 use serde::Deserialize;
 
 use super::field;

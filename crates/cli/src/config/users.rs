@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ftpdlib_proto::Perms;
+use ftpdlib::proto::Perms;
 use serde::Deserialize;
 
 use super::field;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ftpdlib_authorizers::{AuthorizerError, DummyAuthorizer, User};
-use ftpdlib_proto::Perms;
+use ftpdlib::authorizers::{AuthorizerError, DummyAuthorizer, User};
+use ftpdlib::proto::Perms;
 
 use crate::args::Args;
 use crate::config::{self, ConfigFile};

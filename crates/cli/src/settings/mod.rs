@@ -6,7 +6,7 @@ mod overlay;
 #[cfg(test)]
 mod tests;
 
-use ftpdlib_authorizers::DummyAuthorizer;
+use ftpdlib::authorizers::DummyAuthorizer;
 
 use crate::args::Args;
 use crate::config::{Config, ConfigFile, Control, Data, FilesystemKind, Server};
@@ -16,7 +16,6 @@ use crate::unavailable;
 
 /// Everything a server is built from.
 #[derive(Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for `serve`, once it is built"))]
 pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) control: Control,

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ftpdlib_authorizers::{Authorizer, LoginRequest};
+use ftpdlib::authorizers::{Authorizer, LoginRequest};
 use tempfile::TempDir;
 
 use super::*;
