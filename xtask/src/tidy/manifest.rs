@@ -87,7 +87,7 @@ const ARROWS: &[Arrows] = &[
     Arrows {
         name: "cli",
         ours: &["ftpdlib"],
-        others: &["clap", "env_logger", "log", "serde", "toml"],
+        others: &["clap", "env_logger", "log", "sd-notify", "serde", "toml"],
     },
 ];
 
