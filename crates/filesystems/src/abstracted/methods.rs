@@ -190,9 +190,14 @@ impl AbstractedFs {
         &self,
         path: impl AsRef<[u8]>,
     ) -> Result<impl Iterator<Item = Result<Vec<u8>, FilesystemError>>, FilesystemError> {
-        let mut listing = DiskListing::open(&self.jail, &self.ftpnorm(path)?)?;
-        let names = iter::from_fn(move || listing.next_name().transpose());
-        Ok(names.fuse())
+        let mut listing = Some(DiskListing::open(&self.jail, &self.ftpnorm(path)?)?);
+        Ok(iter::from_fn(move || {
+            let next = listing.as_mut()?.next_name().transpose();
+            if !matches!(next, Some(Ok(_))) {
+                listing = None;
+            }
+            next
+        }))
     }
 
     /// Makes a directory.
