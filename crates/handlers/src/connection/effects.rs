@@ -7,9 +7,7 @@ use std::time::Instant;
 use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
-use ftpdlib_session::{
-    Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Transfer,
-};
+use ftpdlib_session::{Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Transfer};
 
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::data::{DataSide, listen};
@@ -129,7 +127,10 @@ impl Connection {
             let end = jobs::enter(&self.service, login);
             return self.logged_in(end, cx.now());
         }
-        let (lane, service) = (self.service.home_lane(&login.home), Arc::clone(&self.service));
+        let (lane, service) = (
+            self.service.home_lane(&login.home),
+            Arc::clone(&self.service),
+        );
         let task = Task::spawn(&lane, &cx.notifier(), move || jobs::enter(&service, login));
         self.await_job(task.map(RunningJob::Enter), cx);
     }
