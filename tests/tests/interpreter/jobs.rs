@@ -159,6 +159,7 @@ fn open_write(tree: &mut Tree, path: VirtualPath, how: WriteHow) -> JobOutcome<P
     if tree.get(&path).is_some_and(|node| node.content.is_none()) {
         return refuse(550, "Is a directory.");
     }
+    directory(tree, &path.parent().unwrap_or_else(VirtualPath::root))?;
     let old = file(tree, &path).unwrap_or_default();
     let (path, before, offset) = match how {
         WriteHow::Replace => (path, Vec::new(), 0),

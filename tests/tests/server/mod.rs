@@ -140,9 +140,11 @@ impl Runner {
         }
     }
 
-    /// The next line without its ending; `None` once the server has closed the connection.
+    /// The next line without its ending; `None` once the connection is closed.
     fn read_line(&mut self) -> Result<Option<Vec<u8>>, String> {
-        let control = self.control.as_mut().ok_or("the client has hung up")?;
+        let Some(control) = &mut self.control else {
+            return Ok(None);
+        };
         let mut line = Vec::new();
         let read = control.read_until(b'\n', &mut line);
         read.map_err(|error| error.to_string())?;
