@@ -134,9 +134,10 @@ impl<'a> Model<'a> {
             return;
         }
         self.ledger.owed += 1;
-        if line.eq_ignore_ascii_case(b"ABOR") && self.session.is_transferring() {
-            self.ledger.aborting = true;
-        }
+        // Who has logged out during a transfer may not stop it.
+        self.ledger.aborting |= line.eq_ignore_ascii_case(b"ABOR")
+            && self.session.is_transferring()
+            && self.session.username().is_some();
         self.control(ControlEvent::Line(line));
     }
 
