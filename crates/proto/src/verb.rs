@@ -230,9 +230,9 @@ verb_table! {
         "Syntax: MDTM <SP> [YYYYMMDDHHMMSS <SP>] path (show or set a file's modification time).";
     Mfmt "MFMT" user ChangeTime Required "draft-somers-ftp-mfxx §3.1"
         "Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> path (set a file's modification time).";
-    Mff "MFF" user (ChangeTime ChangeMode) Required "draft-somers-ftp-mfxx §5"
+    Mff "MFF" user (ChangeTime ChangeMode) Required "draft-somers-ftp-mfxx"
         "Syntax: MFF <SP> fact=value; <SP> path (set facts: Modify, UNIX.mode).";
-    Avbl "AVBL" user List Optional "draft-peterson-streamlined-ftp-command-extensions §4"
+    Avbl "AVBL" user List Optional "draft-peterson-streamlined-ftp-command-extensions"
         "Syntax: AVBL [<SP> path] (show the space that is free).";
     Hash "HASH" user Retrieve Required "draft-bryan-ftpext-hash"
         "Syntax: HASH <SP> file-name (show a file's hash, by the algorithm of OPTS HASH).";
@@ -286,7 +286,7 @@ verb_table! {
         "Syntax: HOST <SP> name (choose a virtual host, before USER).";
     Lang "LANG" anyone _ Optional "RFC 2640 §4"
         "Syntax: LANG [<SP> tag] (choose the language of replies; there is EN).";
-    Csid "CSID" anyone _ Optional "draft-peterson-streamlined-ftp-command-extensions §3"
+    Csid "CSID" anyone _ Optional "draft-peterson-streamlined-ftp-command-extensions"
         "Syntax: CSID [<SP> fact=value; ...] (exchange what client and server are).";
     Clnt "CLNT" anyone _ Optional "no standard"
         "Syntax: CLNT [<SP> name] (name the client program).";
