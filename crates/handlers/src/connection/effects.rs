@@ -7,9 +7,7 @@ use std::time::Instant;
 use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
-use ftpdlib_session::{
-    Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Transfer,
-};
+use ftpdlib_session::{Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Transfer};
 
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::data::{DataSide, listen};
@@ -34,6 +32,8 @@ impl Connection {
                 }
             }
             Effect::Job(job) => self.run_job(job, cx),
+            Effect::StartWork(job) => self.start_work(job, cx),
+            Effect::CancelWork => self.cancel_work(),
             Effect::Listen { .. } => {
                 self.data.close(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
@@ -129,12 +129,15 @@ impl Connection {
             let end = jobs::enter(&self.service, login);
             return self.logged_in(end, cx.now());
         }
-        let (lane, service) = (self.service.home_lane(&login.home), Arc::clone(&self.service));
+        let (lane, service) = (
+            self.service.home_lane(&login.home),
+            Arc::clone(&self.service),
+        );
         let task = Task::spawn(&lane, &cx.notifier(), move || jobs::enter(&service, login));
         self.await_job(task.map(RunningJob::Enter), cx);
     }
 
-    fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
+    pub(super) fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
         match job {
             Ok(job) => self.job = Some(job),
             Err(error) => {
