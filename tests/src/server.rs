@@ -25,7 +25,10 @@ pub struct TestServer {
     home: TempDir,
 }
 
-#[expect(clippy::missing_panics_doc, reason = "every failure is the end of a test")]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "every failure is the end of a test"
+)]
 impl TestServer {
     /// A server with the default settings, but for the delay of failed logins.
     #[track_caller]

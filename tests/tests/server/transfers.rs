@@ -38,7 +38,10 @@ fn every_way() -> Vec<(&'static str, TestServer)> {
         .ac_out_buffer_size(7);
     vec![
         ("sendfile", TestServer::new()),
-        ("copied", TestServer::with(|handler| handler.use_sendfile(false))),
+        (
+            "copied",
+            TestServer::with(|handler| handler.use_sendfile(false)),
+        ),
         (
             "copied, small buffers",
             TestServer::with(|handler| handler.use_sendfile(false).dtp_handler(small)),
@@ -108,7 +111,11 @@ fn rest_begins_in_the_middle() {
         }
         client.epsv();
         client.play(&[("REST 11", 350), ("RETR a", 554)]);
-        assert_eq!(client.fetch("RETR a"), b"0123456789", "{way}: REST is used up");
+        assert_eq!(
+            client.fetch("RETR a"),
+            b"0123456789",
+            "{way}: REST is used up"
+        );
 
         let mut expected = b"0123456789".to_vec();
         for (offset, byte) in [(1, b'B'), (9, b'C'), (10, b'D')] {
@@ -184,9 +191,7 @@ fn five_gibibytes_are_no_matter() {
     for sendfile in [true, false] {
         server
             .handle()
-            .set_handler(
-                ftpdlib_tests::server::handler(server.home()).use_sendfile(sendfile),
-            )
+            .set_handler(ftpdlib_tests::server::handler(server.home()).use_sendfile(sendfile))
             .unwrap();
         let mut client = server.client();
         client.expect("TYPE I", 200);
@@ -216,7 +221,10 @@ fn a_thousand_small_files_go_up() {
         client.put(&format!("STOR {number}"), number.to_string().as_bytes());
     }
     for number in 0..1000 {
-        assert_eq!(server.content(number.to_string()), number.to_string().as_bytes());
+        assert_eq!(
+            server.content(number.to_string()),
+            number.to_string().as_bytes()
+        );
     }
 }
 
@@ -239,7 +247,11 @@ fn a_file_that_is_truncated_while_it_is_sent_is_no_whole_file() {
         assert!(rest < (64 << 20) - 1000);
         let reply = client.next_reply().unwrap();
         // Read through a buffer the new end looks like any other.
-        assert!(reply.code == 451 || !sendfile && reply.code == 226, "{}", reply.text());
+        assert!(
+            reply.code == 451 || !sendfile && reply.code == 226,
+            "{}",
+            reply.text()
+        );
         client.expect("NOOP", 200);
     }
 }
