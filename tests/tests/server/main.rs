@@ -1,0 +1,3 @@
+//! The whole server over real sockets.
+
+mod data_connections;
