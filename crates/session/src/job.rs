@@ -117,6 +117,17 @@ pub enum Action {
         /// In the session's zone.
         time: CivilTime,
     },
+    /// A registered command (`Reply`). The permission is checked at `path`.
+    Registered {
+        /// Place in [`SessionConfig::commands`](crate::SessionConfig::commands).
+        index: usize,
+        /// As given, in disk bytes.
+        argument: Vec<u8>,
+        /// What the argument names; the working directory if there is none.
+        path: VirtualPath,
+        /// Working directory.
+        working_directory: VirtualPath,
+    },
     /// RETR (`Opened`).
     OpenRead {
         /// File.
@@ -146,7 +157,7 @@ pub enum Action {
     },
 }
 
-/// Shows everything but the password.
+/// Shows everything but the password, and the argument of a registered command, which may be one.
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -180,6 +191,10 @@ impl fmt::Debug for Action {
                 .field("path", path)
                 .field("time", time)
                 .finish(),
+            Self::Registered { index, .. } => f
+                .debug_struct("Registered")
+                .field("index", index)
+                .finish_non_exhaustive(),
             Self::OpenRead { path, offset } => f
                 .debug_struct("OpenRead")
                 .field("path", path)
@@ -216,6 +231,8 @@ pub enum Answer<P> {
     Metadata(Metadata),
     /// A line of text in disk bytes.
     Text(Vec<u8>),
+    /// The reply of a registered command.
+    Reply(Reply),
     /// A file or listing, ready for a transfer.
     Opened {
         /// Opaque to the session.

@@ -5,7 +5,7 @@ mod methods;
 mod tests;
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftpdlib_proto::{Metadata, VirtualPath};
@@ -169,6 +169,10 @@ impl Filesystem for AbstractedFs {
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         self.jail.canonical(path.relative())
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        Some(self.real(path))
     }
 
     /// Whether the home lies on no network filesystem and on none that a process serves (FUSE).

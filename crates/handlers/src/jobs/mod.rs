@@ -4,12 +4,14 @@
 //! impersonation is held, and one place that decides whether a call may run on the loop.
 
 mod account;
+mod custom_command;
 mod file_io;
 mod listing;
 mod login;
 mod names;
 mod permission;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_filesystems::{FilesystemError, ReadFile, WriteFile, WriteMode};
@@ -17,6 +19,7 @@ use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
 pub(crate) use account::Account;
+pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{LoginAttempt, LoginEnd, LoginStart};
@@ -40,11 +43,17 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     perform(account, job.action)
 }
 
+/// The real path of `path`, for observers; never for a client.
+pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf> {
+    account.filesystem.real_path(path)
+}
+
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into a `LoginAttempt`; nobody is logged in before it ends.
-        Action::Login { .. } => {
+        // The driver turns a login into a `LoginAttempt`; nobody is logged in before it ends. And
+        // it has what a registered command does.
+        Action::Login { .. } | Action::Registered { .. } => {
             return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
         }
         Action::ChangeDirectory(path) => fs.change_dir(&path),

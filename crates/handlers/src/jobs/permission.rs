@@ -15,6 +15,7 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
         Action::ChangeDirectory(path)
         | Action::Stat(path)
         | Action::FactLine { path, .. }
+        | Action::Registered { path, .. }
         | Action::SetMode { path, .. }
         | Action::SetModified { path, .. }
         | Action::OpenRead { path, .. }
@@ -86,6 +87,6 @@ fn allow(
     }
 }
 
-fn denied() -> Refusal {
+pub(super) fn denied() -> Refusal {
     refusal(ReplyCode::new(550), "Not enough privileges.")
 }

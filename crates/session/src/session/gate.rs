@@ -18,6 +18,9 @@ impl<P> Session<P> {
             return self.disconnect(Reply::new(421, "This is an FTP server."));
         }
         let rename_from = self.rename_from.take();
+        if self.take_registered(&line) {
+            return;
+        }
         let (verb, argument) = match line.resolve() {
             Ok(resolved) => resolved,
             Err(error) => return self.reply(error.reply()),

@@ -82,6 +82,8 @@ pub(super) enum Purpose {
     Transfer(Opening),
     /// STAT with a path.
     StatListing,
+    /// A registered command.
+    Registered,
 }
 
 impl<P> Session<P> {
@@ -124,6 +126,7 @@ impl<P> Session<P> {
             (Purpose::FactLine, Answer::Text(line)) => {
                 self.reply(Reply::multi(250, "Listing:", [line], "End MLST."));
             }
+            (Purpose::Registered, Answer::Reply(reply)) => self.reply(reply),
             (Purpose::RenameFrom(path), Answer::Done) => {
                 self.rename_from = Some(path);
                 self.reply(Reply::new(350, "Ready for destination name."));
@@ -168,7 +171,8 @@ impl<P> Session<P> {
             | Purpose::FactLine
             | Purpose::RenameFrom(_)
             | Purpose::Change { .. }
-            | Purpose::StatListing => self.reply(refusal.into_reply()),
+            | Purpose::StatListing
+            | Purpose::Registered => self.reply(refusal.into_reply()),
         }
     }
 
