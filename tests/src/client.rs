@@ -18,7 +18,10 @@ pub struct Client {
     received: Vec<u8>,
 }
 
-#[expect(clippy::missing_panics_doc, reason = "the type says it for all methods")]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "the type says it for all methods"
+)]
 impl Client {
     /// Connects, and waits for nothing.
     #[track_caller]
@@ -167,8 +170,14 @@ impl Client {
     #[track_caller]
     pub fn shrink_receive_buffer(&self) {
         SockRef::from(&self.stream)
-            .set_recv_buffer_size(4096)
+            .set_recv_buffer_size(32 << 10)
             .unwrap();
+    }
+
+    /// The socket once more, for another thread.
+    #[track_caller]
+    pub fn second_hand(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
     }
 
     /// This end's address.

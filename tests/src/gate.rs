@@ -75,7 +75,10 @@ impl GateKeeper {
             .unwrap();
         let waiting = state.waiting;
         drop(state);
-        assert!(!timeout.timed_out(), "{waiting} of {count} came to the gate");
+        assert!(
+            !timeout.timed_out(),
+            "{waiting} of {count} came to the gate"
+        );
     }
 }
 

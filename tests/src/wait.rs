@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take before its test has failed. No test is right because of it: it only
 /// ends those that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `condition` holds, which no message tells of.
 ///

@@ -59,7 +59,11 @@ fn a_stranger_does_not_get_the_data_connection() {
         let mut client = Client::login(address);
         let passive = client.epsv();
         let stranger = connect_from(NEIGHBOUR, passive).unwrap();
-        assert_eq!(read_to_any_end(stranger), b"", "the stranger is let go at once");
+        assert_eq!(
+            read_to_any_end(stranger),
+            b"",
+            "the stranger is let go at once"
+        );
         let stream = connect(passive);
         client.expect("RETR a", 150);
         assert_eq!(read_all(stream), b"hello");
@@ -267,7 +271,11 @@ fn a_download_to_a_client_that_closed_ends() {
         client.expect(command, 150);
         let reply = client.next_reply().unwrap();
         // A listing may be on its way before the reset is seen.
-        let expected: &[u16] = if command == "LIST" { &[226, 426] } else { &[426] };
+        let expected: &[u16] = if command == "LIST" {
+            &[226, 426]
+        } else {
+            &[426]
+        };
         assert!(expected.contains(&reply.code), "{}", reply.text());
     }
     client.expect("NOOP", 200);
