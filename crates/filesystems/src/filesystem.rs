@@ -1,6 +1,7 @@
 //! The trait every filesystem implements.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 
@@ -199,6 +200,14 @@ pub trait Filesystem: Send + Sync {
     /// [`OutsideHome`](ErrorKind::OutsideHome) when a link leaves.
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         Ok(path.clone())
+    }
+
+    /// The real path that `path` stands for, by name: links are not resolved. For logs and
+    /// observers, never for clients; answers without looking at the disk.
+    ///
+    /// By default `None`: what is shown need not lie on a disk.
+    fn real_path(&self, _path: &VirtualPath) -> Option<PathBuf> {
+        None
     }
 
     /// Where a session starts: `/` by default.

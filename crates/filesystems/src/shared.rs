@@ -1,6 +1,7 @@
 //! A pointer to a filesystem is a filesystem.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_proto::{Metadata, VirtualPath};
@@ -90,6 +91,10 @@ macro_rules! hand_on {
 
             fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
                 (**self).canonical(path)
+            }
+
+            fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+                (**self).real_path(path)
             }
 
             fn start_dir(&self) -> VirtualPath {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ftpdlib_proto::{Metadata, VirtualPath};
@@ -124,6 +124,10 @@ impl Filesystem for UnixFilesystem {
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         self.disk.canonical(path)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        self.disk.real_path(path)
     }
 
     /// The home directory, by its canonical path.

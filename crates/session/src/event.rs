@@ -1,8 +1,8 @@
 //! What happens to a session.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use ftpdlib_proto::{TransferEnd, VirtualPath};
+use ftpdlib_proto::{Reply, TransferEnd, VirtualPath};
 
 use crate::Refusal;
 
@@ -13,6 +13,9 @@ pub enum ControlEvent<'a> {
     Line(&'a [u8]),
     /// A line that was too long; its bytes are gone. Answered `500`.
     LineTooLong,
+    /// A command line that the driver does not hand over: somebody has a say in what clients do,
+    /// and answers this.
+    Vetoed(&'a Reply),
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     Closed,
 }
@@ -64,6 +67,9 @@ pub enum AdminEvent {
     Drain,
     /// End now with `421 text`; a transfer in progress is aborted.
     Kick(&'static str),
+    /// From now on `227` tells this address, as
+    /// [`SessionConfig::masquerade_address`](crate::SessionConfig::masquerade_address) did.
+    Masquerade(Option<Ipv4Addr>),
 }
 
 /// For logs and observers; never needed for the protocol.

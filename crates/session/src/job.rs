@@ -169,6 +169,17 @@ pub enum Action {
         /// File to be made.
         to: VirtualPath,
     },
+    /// A registered command (`Reply`). The permission is checked at `path`.
+    Registered {
+        /// Place in [`SessionConfig::commands`](crate::SessionConfig::commands).
+        index: usize,
+        /// As given, in disk bytes.
+        argument: Vec<u8>,
+        /// What the argument names; the working directory if there is none.
+        path: VirtualPath,
+        /// Working directory.
+        working_directory: VirtualPath,
+    },
     /// RETR (`Opened`).
     OpenRead {
         /// File.
@@ -198,7 +209,7 @@ pub enum Action {
     },
 }
 
-/// Shows everything but the password.
+/// Shows everything but the password, and the argument of a registered command, which may be one.
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -270,6 +281,10 @@ impl fmt::Debug for Action {
                 .field("from", from)
                 .field("to", to)
                 .finish(),
+            Self::Registered { index, .. } => f
+                .debug_struct("Registered")
+                .field("index", index)
+                .finish_non_exhaustive(),
             Self::OpenRead { path, range } => f
                 .debug_struct("OpenRead")
                 .field("path", path)
@@ -315,6 +330,8 @@ pub enum Answer<P> {
         /// Offset of the first byte, and the one after the last.
         range: std::ops::Range<u64>,
     },
+    /// The reply of a registered command.
+    Reply(Reply),
     /// A file or listing, ready for a transfer.
     Opened {
         /// Opaque to the session.

@@ -69,10 +69,12 @@ mod config;
 mod effect;
 mod event;
 mod job;
+mod registered;
 mod session;
 
 pub use config::SessionConfig;
 pub use effect::{Direction, Effect, Transfer};
 pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
+pub use registered::RegisteredCommand;
 pub use session::Session;

@@ -10,12 +10,13 @@ mod information;
 mod login;
 mod parameters;
 mod pending;
+mod registered;
 mod timers;
 mod transfer;
 mod work;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -42,6 +43,8 @@ pub struct Session<P> {
     peer: SocketAddr,
     /// Our end's address; never an IPv4-mapped one.
     local: IpAddr,
+    /// Address told in 227 instead.
+    masquerade: Option<Ipv4Addr>,
     effects: VecDeque<Effect<P>>,
     pending: Pending,
     data: DataChannel<P>,
@@ -67,9 +70,22 @@ impl<P> Session<P> {
         local: SocketAddr,
         now: Instant,
     ) -> Self {
+        let greeting = Reply::paragraph(220, &config.banner);
+        Self::with_greeting(config, peer, local, now, greeting)
+    }
+
+    /// The same with another greeting than the configuration's: one made for this client.
+    pub fn with_greeting(
+        config: Arc<SessionConfig>,
+        peer: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+        greeting: Reply,
+    ) -> Self {
         let mut session = Self {
             peer,
             local: local.ip().to_canonical(),
+            masquerade: config.masquerade_address,
             effects: VecDeque::new(),
             pending: Pending::Nothing,
             data: DataChannel::Closed,
@@ -82,7 +98,7 @@ impl<P> Session<P> {
             active_at: now,
             config,
         };
-        session.reply(Reply::paragraph(220, &session.config.banner));
+        session.reply(greeting);
         session
     }
 
@@ -92,7 +108,8 @@ impl<P> Session<P> {
     pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
         match event {
             ControlEvent::Closed => self.control_lost(),
-            ControlEvent::Line(_) | ControlEvent::LineTooLong if !self.wants_input() => {}
+            ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed(_)
+                if !self.wants_input() => {}
             ControlEvent::Line(line) => {
                 self.active_at = now;
                 self.take_line(line, now);
@@ -101,6 +118,11 @@ impl<P> Session<P> {
                 self.active_at = now;
                 self.selected = None;
                 self.reply(Reply::new(500, "Command too long."));
+            }
+            ControlEvent::Vetoed(reply) => {
+                self.active_at = now;
+                self.selected = None;
+                self.reply(reply.clone());
             }
         }
         self.settle();
@@ -142,6 +164,7 @@ impl<P> Session<P> {
         match event {
             AdminEvent::Drain => self.drain(),
             AdminEvent::Kick(text) => self.kick(text),
+            AdminEvent::Masquerade(address) => self.masquerade = address,
         }
         self.settle();
     }

@@ -125,7 +125,7 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
         Action::SetModified { path, time } => {
             node_mut(tree, &path)?.modified = Zone::Gmt.unix(time);
         }
-        Action::OpenRead { path, offset } => return open_read(tree, path, offset),
+        Action::OpenRead { path, range } => return open_read(tree, path, range.start()),
         Action::OpenWrite { path, how } => return open_write(tree, path, how),
         Action::OpenList {
             path,
@@ -171,6 +171,7 @@ fn open_write(tree: &mut Tree, path: VirtualPath, how: WriteHow) -> JobOutcome<P
             Ok(offset) if offset <= old.len() => (path, old, offset),
             _ => return refuse(554, "Restart offset beyond the end."),
         },
+        WriteHow::Within(range) => panic!("the runner does not know {range:?}"),
         WriteHow::Unique => {
             let name = [path.as_bytes(), b"1"].concat();
             let path = VirtualPath::new(name).expect("a short path");

@@ -87,7 +87,7 @@ impl AbstractedFs {
     ///
     /// As [`ftpnorm`](Self::ftpnorm).
     pub fn ftp2fs(&self, path: impl AsRef<[u8]>) -> Result<PathBuf, FilesystemError> {
-        Ok(self.real_path(&self.ftpnorm(path)?))
+        Ok(self.real(&self.ftpnorm(path)?))
     }
 
     /// The virtual path of a real path, by name: `/` for one that is outside of the home, as in
@@ -126,10 +126,10 @@ impl AbstractedFs {
     /// As [`Filesystem::canonical`].
     pub fn realpath(&self, path: impl AsRef<[u8]>) -> Result<PathBuf, FilesystemError> {
         let path = self.ftpnorm(path)?;
-        Ok(self.real_path(&self.jail.canonical(path.relative())?))
+        Ok(self.real(&self.jail.canonical(path.relative())?))
     }
 
-    pub(super) fn real_path(&self, path: &VirtualPath) -> PathBuf {
+    pub(super) fn real(&self, path: &VirtualPath) -> PathBuf {
         let mut real = self.root().to_owned();
         // Joining an empty path would add a slash.
         if !path.is_root() {

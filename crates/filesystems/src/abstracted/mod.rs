@@ -5,7 +5,7 @@ mod methods;
 mod tests;
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftpdlib_proto::{Metadata, VirtualPath};
@@ -164,7 +164,7 @@ impl Filesystem for AbstractedFs {
     /// a relative one would, moved up.
     fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
         self.jail.canonical(target.relative())?;
-        let target = self.real_path(&self.jail.canonical_entry(target)?);
+        let target = self.real(&self.jail.canonical_entry(target)?);
         let (parent, name) = self.jail.parent(link)?;
         let text = target.as_os_str().as_encoded_bytes();
         Ok(symlink_at(text, parent.as_fd(), name)?)
@@ -184,6 +184,10 @@ impl Filesystem for AbstractedFs {
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         self.jail.canonical(path.relative())
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        Some(self.real(path))
     }
 
     /// Whether the home lies on no network filesystem and on none that a process serves (FUSE).

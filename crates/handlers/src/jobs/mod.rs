@@ -6,6 +6,7 @@
 mod account;
 mod cancel;
 mod copy;
+mod custom_command;
 mod digest;
 mod file_io;
 mod listing;
@@ -14,6 +15,7 @@ mod names;
 mod permission;
 mod ranged;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_filesystems::{Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
@@ -22,6 +24,7 @@ use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
 pub(crate) use account::Account;
 pub(crate) use cancel::Cancel;
+pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Credentials, LoginEnd, enter};
@@ -89,11 +92,17 @@ pub(crate) fn run_work(
     }
 }
 
+/// The real path of `path`, for observers; never for a client.
+pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf> {
+    account.filesystem.real_path(path)
+}
+
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into `Credentials`; nobody is logged in before.
-        Action::Login { .. } => {
+        // The driver turns a login into `Credentials`; nobody is logged in before. And it has what
+        // a registered command does.
+        Action::Login { .. } | Action::Registered { .. } => {
             return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
         }
         Action::ChangeDirectory(path) => fs.change_dir(&path),

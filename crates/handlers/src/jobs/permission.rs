@@ -16,6 +16,7 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
         Action::ChangeDirectory(path)
         | Action::Stat(path)
         | Action::FactLine { path, .. }
+        | Action::Registered { path, .. }
         | Action::SetMode { path, .. }
         | Action::SetModified { path, .. }
         | Action::OpenRead { path, .. }
@@ -116,6 +117,6 @@ fn allow(
     }
 }
 
-fn denied() -> Refusal {
+pub(super) fn denied() -> Refusal {
     refusal(ReplyCode::new(550), "Not enough privileges.")
 }

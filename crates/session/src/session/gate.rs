@@ -22,6 +22,9 @@ impl<P> Session<P> {
             return self.disconnect(Reply::new(421, "This is an FTP server."));
         }
         let selected = self.selected.take();
+        if self.take_registered(&line) {
+            return;
+        }
         let (verb, argument) = match line.resolve() {
             Ok(resolved) => resolved,
             Err(error) => return self.reply(error.reply()),

@@ -116,6 +116,8 @@ pub(super) enum Purpose {
     Transfer(Opening),
     /// STAT with a path.
     StatListing,
+    /// A registered command.
+    Registered,
 }
 
 impl<P> Session<P> {
@@ -162,6 +164,7 @@ impl<P> Session<P> {
             (Purpose::FactLine, Answer::Text(line)) => {
                 self.reply(Reply::multi(250, "Listing:", [line], "End MLST."));
             }
+            (Purpose::Registered, Answer::Reply(reply)) => self.reply(reply),
             (Purpose::RenameFrom(path), Answer::Done) => {
                 self.selected = Some(Selected::Rename(path));
                 self.reply(Reply::new(350, "Ready for destination name."));
@@ -223,7 +226,8 @@ impl<P> Session<P> {
             | Purpose::Hash(..)
             | Purpose::Digest
             | Purpose::Change { .. }
-            | Purpose::StatListing => self.reply(refusal.into_reply()),
+            | Purpose::StatListing
+            | Purpose::Registered => self.reply(refusal.into_reply()),
         }
     }
 

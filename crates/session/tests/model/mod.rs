@@ -143,9 +143,8 @@ impl<'a> Model<'a> {
         self.ledger.owed += 1;
         // Who has logged out during a transfer may not stop it.
         let interrupts = self.session.is_transferring() || self.session.is_working();
-        self.ledger.aborting |= line.eq_ignore_ascii_case(b"ABOR")
-            && interrupts
-            && self.session.username().is_some();
+        self.ledger.aborting |=
+            line.eq_ignore_ascii_case(b"ABOR") && interrupts && self.session.username().is_some();
         self.control(ControlEvent::Line(line));
     }
 

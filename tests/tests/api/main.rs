@@ -1,0 +1,6 @@
+//! What a program that uses the library relies on.
+
+mod commands;
+mod observers;
+mod settings;
+mod times;
