@@ -1,5 +1,11 @@
 //! Support for the tests that cross crates.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod clients;
 pub mod dialogue;
+pub mod gate;
+pub mod hooked;
+pub mod reply;
+pub mod server;
+pub mod wait;

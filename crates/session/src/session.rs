@@ -1,5 +1,6 @@
 //! The interpreter: its state, its inputs and its outputs.
 
+mod attributes;
 mod data_channel;
 mod data_ports;
 mod ending;
@@ -11,6 +12,7 @@ mod parameters;
 mod pending;
 mod timers;
 mod transfer;
+mod work;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -25,6 +27,7 @@ use crate::{
 };
 use data_channel::DataChannel;
 use ending::Ending;
+use files::Selected;
 use login::Login;
 use parameters::Parameters;
 use pending::{Pending, Purpose};
@@ -47,8 +50,8 @@ pub struct Session<P> {
     failed_logins: u32,
     working_directory: VirtualPath,
     parameters: Parameters,
-    /// What RNFR named, if that was the command just before.
-    rename_from: Option<VirtualPath>,
+    /// What RNFR or CPFR named, if that was the command just before.
+    selected: Option<Selected>,
     /// When the idle time began.
     active_at: Instant,
 }
@@ -79,7 +82,7 @@ impl<P> Session<P> {
             failed_logins: 0,
             working_directory: VirtualPath::root(),
             parameters: Parameters::new(&config),
-            rename_from: None,
+            selected: None,
             active_at: now,
             config,
         };
@@ -100,7 +103,7 @@ impl<P> Session<P> {
             }
             ControlEvent::LineTooLong => {
                 self.active_at = now;
-                self.rename_from = None;
+                self.selected = None;
                 self.reply(Reply::new(500, "Command too long."));
             }
         }
@@ -172,9 +175,10 @@ impl<P> Session<P> {
     ///
     /// False while an answer is owed that must come first: a job, a passive port, the end of an
     /// aborted transfer or of a listing on the control connection, the delay after a failed login;
-    /// and after QUIT. True during a transfer.
+    /// and after QUIT. True during a transfer, and during work until a command comes that has to
+    /// wait for its end.
     pub fn wants_input(&self) -> bool {
-        matches!(self.pending, Pending::Nothing) && self.ending.takes_commands()
+        self.pending.takes_commands() && self.ending.takes_commands()
     }
 
     /// Encoding of names in replies now.
@@ -196,6 +200,11 @@ impl<P> Session<P> {
     /// its data connection.
     pub fn is_transferring(&self) -> bool {
         self.data.is_occupied() || self.pending.is_transfer()
+    }
+
+    /// Whether a digest or a copy is in progress.
+    pub fn is_working(&self) -> bool {
+        matches!(self.pending, Pending::Work(_))
     }
 
     /// Queues a reply, unless the client is not to hear any more.

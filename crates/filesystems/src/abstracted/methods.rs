@@ -129,7 +129,7 @@ impl AbstractedFs {
         Ok(self.real_path(&self.jail.canonical(path.relative())?))
     }
 
-    fn real_path(&self, path: &VirtualPath) -> PathBuf {
+    pub(super) fn real_path(&self, path: &VirtualPath) -> PathBuf {
         let mut real = self.root().to_owned();
         // Joining an empty path would add a slash.
         if !path.is_root() {
@@ -238,6 +238,19 @@ impl AbstractedFs {
         to: impl AsRef<[u8]>,
     ) -> Result<(), FilesystemError> {
         Filesystem::rename(self, &self.ftpnorm(from)?, &self.ftpnorm(to)?)
+    }
+
+    /// Makes `link` a symbolic link to `target`, both as seen from the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::symlink`].
+    pub fn symlink(
+        &self,
+        target: impl AsRef<[u8]>,
+        link: impl AsRef<[u8]>,
+    ) -> Result<(), FilesystemError> {
+        Filesystem::symlink(self, &self.ftpnorm(target)?, &self.ftpnorm(link)?)
     }
 
     /// Sets permission bits.

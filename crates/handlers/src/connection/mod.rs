@@ -4,19 +4,21 @@
 mod control;
 mod effects;
 mod log_lines;
+mod work;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId};
 use ftpdlib_proto::{Line, TransferEnd};
-use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Session};
+use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, Session};
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
-use crate::jobs::{Account, LoginEnd, Payload};
+use crate::jobs::{Account, Cancel, LoginEnd, Payload};
 use crate::pump::{Pump, PumpContext, Step};
 use crate::sessions::Phase;
 use crate::{Permit, Service};
@@ -65,8 +67,14 @@ enum ControlSocket {
 
 /// A job on a thread.
 enum RunningJob {
-    Login(Task<LoginEnd>),
+    /// Whether the credentials are right.
+    Check(Task<Result<Login, Refusal>>),
+    /// The filesystem of who is let in.
+    Enter(Task<LoginEnd>),
+    /// Anything after the login.
     Filesystem(Task<JobOutcome<Payload>>),
+    /// A digest or a copy.
+    Work(Task<JobOutcome<Payload>>, Cancel),
 }
 
 impl Connection {
@@ -325,20 +333,27 @@ impl Connection {
     }
 
     /// Takes the result of a job that ended.
-    fn job_ended(&mut self, now: Instant) {
-        let outcome = match &self.job {
-            None => return,
-            Some(RunningJob::Filesystem(task)) => match task.take() {
-                None => return,
-                Some(outcome) => outcome.unwrap_or_else(|_| Err(effects::broken())),
+    fn job_ended(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        match self.job.take() {
+            None => {}
+            Some(RunningJob::Check(task)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Check(task)),
+                Some(checked) => self.let_in(checked, cx),
             },
-            Some(RunningJob::Login(task)) => match task.take() {
-                None => return,
-                Some(end) => self.logged_in(end.unwrap_or_else(|_| Err(effects::broken()))),
+            Some(RunningJob::Enter(task)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Enter(task)),
+                Some(end) => self.logged_in(end, now),
             },
-        };
-        self.job = None;
-        self.session.handle_job(outcome, now);
+            Some(RunningJob::Filesystem(task)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Filesystem(task)),
+                Some(outcome) => self.session.handle_job(outcome, now),
+            },
+            Some(RunningJob::Work(task, cancel)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Work(task, cancel)),
+                Some(outcome) => self.session.handle_job(outcome, now),
+            },
+        }
     }
 
     /// The first moment at which something is to be looked at.
@@ -441,17 +456,24 @@ impl Handler for Connection {
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.job_ended(cx.now());
+        self.job_ended(cx);
         self.perform_effects(cx);
         self.run_pump(cx);
         Ok(self.settle(cx))
     }
 
     fn closed(&mut self, error: Option<io::Error>, _: &mut Context<'_>) {
+        self.cancel_work();
         self.service.sessions.leave(self.place);
         if let Some(error) = error {
             log::warn!("connection of {}: {error}", self.peer);
         }
         log_lines::closed(&self.service.log_prefix, self.peer, self.session.username());
     }
+}
+
+/// What a job came to, once it has ended; one that panicked was refused.
+fn outcome<T>(task: &Task<Result<T, Refusal>>) -> Option<Result<T, Refusal>> {
+    let ended = task.take()?;
+    Some(ended.unwrap_or_else(|_| Err(effects::broken())))
 }

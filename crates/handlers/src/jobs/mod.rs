@@ -4,25 +4,37 @@
 //! impersonation is held, and one place that decides whether a call may run on the loop.
 
 mod account;
+mod cancel;
+mod copy;
+mod digest;
 mod file_io;
 mod listing;
 mod login;
 mod names;
 mod permission;
+mod ranged;
 
 use std::sync::Arc;
 
-use ftpdlib_filesystems::{FilesystemError, ReadFile, WriteFile, WriteMode};
-use ftpdlib_proto::{ReplyCode, VirtualPath};
+use ftpdlib_filesystems::{Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
+use ftpdlib_proto::{ByteRange, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
 pub(crate) use account::Account;
+pub(crate) use cancel::Cancel;
 pub(crate) use file_io::{finish, read_chunk, write_all};
 pub(crate) use listing::ListingStream;
-pub(crate) use login::{LoginAttempt, LoginEnd, LoginStart};
+pub(crate) use login::{Credentials, LoginEnd, enter};
 
-/// What a session's transfers carry: something opened by a job.
-pub(crate) enum Payload {
+/// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
+/// the user has logged out meanwhile.
+pub(crate) struct Payload {
+    pub(crate) account: Arc<Account>,
+    pub(crate) opened: Opened,
+}
+
+/// Something opened by a job.
+pub(crate) enum Opened {
     /// A download.
     Read(Box<dyn ReadFile>),
     /// An upload.
@@ -40,10 +52,47 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     perform(account, job.action)
 }
 
+/// Runs work: a job that takes as long as its files are large. Blocks; `cancel` ends it early.
+///
+/// A digest reads at most `hash_limit` bytes, if that is not 0.
+pub(crate) fn run_work(
+    account: &Arc<Account>,
+    job: Job,
+    hash_limit: u64,
+    cancel: &Cancel,
+) -> JobOutcome<Payload> {
+    let _guard = account.impersonate()?;
+    if let Some(perm) = job.perm {
+        permission::check(account, perm, &job.action)?;
+    }
+    let fs = &*account.filesystem;
+    match job.action {
+        Action::Digest {
+            path,
+            whole,
+            range,
+            algorithm,
+        } => {
+            let whole = whole.filter(|whole| fs.lstat(whole).is_ok());
+            let (path, range) = match whole {
+                Some(whole) => (whole, ByteRange::default()),
+                None => (path, range),
+            };
+            let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, cancel)?;
+            Ok(Answer::Digest { digest, range })
+        }
+        Action::Combine { target, parts } => {
+            copy::combine(fs, &target, &parts, cancel).map(|()| Answer::Done)
+        }
+        Action::Copy { from, to } => copy::copy(fs, &from, &to, cancel).map(|()| Answer::Done),
+        action => perform(account, action),
+    }
+}
+
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into a `LoginAttempt`; nobody is logged in before it ends.
+        // The driver turns a login into `Credentials`; nobody is logged in before.
         Action::Login { .. } => {
             return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
         }
@@ -63,23 +112,29 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::RemoveDirectory(path) => fs.rmdir(&path),
         Action::SetMode { path, mode } => fs.set_mode(&path, mode),
         Action::SetModified { path, time } => fs.set_modified(&path, account.zone.unix(time)),
-        Action::OpenRead { path, offset } => {
-            let file = fs.open_read(&path, offset).map_err(reply_of)?;
-            let size = file.size();
-            return Ok(Answer::Opened {
-                payload: Payload::Read(file),
-                size,
-                path,
-            });
+        Action::SetFacts {
+            path,
+            modified,
+            mode,
+        } => mode
+            .map_or(Ok(()), |mode| fs.set_mode(&path, mode))
+            .and_then(|()| match modified {
+                Some(time) => fs.set_modified(&path, account.zone.unix(time)),
+                None => Ok(()),
+            }),
+        Action::Symlink { target, link } => fs.symlink(&target, &link),
+        Action::AvailableSpace(path) => {
+            let bytes = fs.available_space(&path).map_err(reply_of)?;
+            return Ok(Answer::Space(bytes));
+        }
+        Action::OpenRead { path, range } => {
+            let (file, size) = ranged::open_read(fs, &path, range).map_err(reply_of)?;
+            return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
-            let file = fs.open_write(&path, mode_of(how)).map_err(reply_of)?;
+            let file = open_write(fs, &path, how).map_err(reply_of)?;
             let path = file.path().clone();
-            return Ok(Answer::Opened {
-                payload: Payload::Write(file),
-                size: None,
-                path,
-            });
+            return Ok(opened(account, Opened::Write(file), None, path));
         }
         Action::OpenList {
             path,
@@ -89,16 +144,27 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         } => {
             let path = existing(account, path, whole);
             let stream = ListingStream::open(account, &path, format, encoding)?;
-            return Ok(Answer::Opened {
-                payload: Payload::List(Box::new(stream)),
-                size: None,
-                path,
-            });
+            let stream = Opened::List(Box::new(stream));
+            return Ok(opened(account, stream, None, path));
         }
         // The enum grows with the protocol; a job this version does not know changes nothing.
         _ => return Err(refusal(ReplyCode::new(502), "Command not implemented.")),
     };
     done.map(|()| Answer::Done).map_err(reply_of)
+}
+
+fn opened(
+    account: &Arc<Account>,
+    opened: Opened,
+    size: Option<u64>,
+    path: VirtualPath,
+) -> Answer<Payload> {
+    let account = Arc::clone(account);
+    Answer::Opened {
+        payload: Payload { account, opened },
+        size,
+        path,
+    }
 }
 
 /// `path`, or `whole` where only that is there: a file may be named like a switch.
@@ -114,13 +180,19 @@ fn existing(account: &Account, path: VirtualPath, whole: Option<VirtualPath>) ->
     }
 }
 
-fn mode_of(how: WriteHow) -> WriteMode {
-    match how {
+fn open_write(
+    fs: &dyn Filesystem,
+    path: &VirtualPath,
+    how: WriteHow,
+) -> Result<Box<dyn WriteFile>, FilesystemError> {
+    let mode = match how {
         WriteHow::Replace => WriteMode::Replace,
         WriteHow::Append => WriteMode::Append,
         WriteHow::At(offset) => WriteMode::At(offset),
         WriteHow::Unique => WriteMode::Unique,
-    }
+        WriteHow::Within(range) => return ranged::open_write(fs, path, range),
+    };
+    fs.open_write(path, mode)
 }
 
 /// What a client is told of a filesystem's refusal.
