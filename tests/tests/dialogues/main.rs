@@ -89,6 +89,7 @@ dialogues! {
         listings
         login
         login_failures
+        login_failures_during_transfer
         login_success_resets
         long_line
         masquerade
