@@ -89,7 +89,9 @@ fn handler(settings: Settings) -> FtpHandler {
         .use_sendfile(control.use_sendfile)
         .encoding(control.encoding)
         .legacy_encoding(control.legacy_encoding)
-        .log_prefix(control.log_prefix);
+        .log_prefix(control.log_prefix)
+        .host_names(control.host_names)
+        .hash_limit(control.hash_limit);
     if let Some(ports) = control.passive_ports {
         handler = handler.passive_ports(ports);
     }
