@@ -47,7 +47,10 @@ impl<P> Session<P> {
 }
 
 /// The place of the command that a line calls, and its argument.
-fn find<'a>(commands: &[RegisteredCommand], line: &CommandLine<'a>) -> Option<(usize, &'a [u8])> {
+pub(super) fn find<'a>(
+    commands: &[RegisteredCommand],
+    line: &CommandLine<'a>,
+) -> Option<(usize, &'a [u8])> {
     if commands.is_empty() {
         return None;
     }

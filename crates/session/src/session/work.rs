@@ -12,6 +12,7 @@ use ftpdlib_proto::{
 use super::Session;
 use super::files::Selected;
 use super::pending::{Pending, Purpose};
+use super::registered::find;
 use crate::{Action, Effect, Job, JobOutcome, SessionEvent};
 
 /// Work in progress.
@@ -183,12 +184,14 @@ impl<P> Session<P> {
     }
 
     /// Keeps a line that has to wait for the end of the work; says whether it did. ABOR, NOOP, QUIT
-    /// and STAT without a path do not wait.
+    /// and STAT without a path do not wait, unless they were replaced by commands that need a job.
     pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
         let Pending::Work(work) = &mut self.pending else {
             return false;
         };
-        let waits = match CommandLine::split(line).resolve() {
+        let command = CommandLine::split(line);
+        let waits = match command.resolve() {
+            _ if find(&self.config.commands, &command).is_some() => true,
             Ok((Verb::Abor | Verb::Noop | Verb::Quit, _)) => false,
             Ok((Verb::Stat, path)) => !path.trim_ascii().is_empty(),
             _ => true,
