@@ -9,6 +9,7 @@ mod notify;
 mod password;
 mod serve;
 mod settings;
+mod transfer_log;
 mod unavailable;
 mod value;
 
