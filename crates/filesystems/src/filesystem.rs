@@ -157,6 +157,27 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
+    /// Makes `link` a symbolic link that leads to `target` (SITE SYMLINK). `target` need not exist,
+    /// but the directory it is in.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists);
+    /// [`OutsideHome`](ErrorKind::OutsideHome) for a target that a link leads out of the home; by
+    /// default [`NotSupported`](ErrorKind::NotSupported).
+    fn symlink(&self, _target: &VirtualPath, _link: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Bytes that may still be written where `path` leads to (AVBL).
+    ///
+    /// # Errors
+    ///
+    /// By default [`NotSupported`](ErrorKind::NotSupported).
+    fn available_space(&self, _path: &VirtualPath) -> Result<u64, FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
     /// Target of a link as a client may see it, in disk bytes: inside the home only, absolute ones
     /// as virtual paths.
     ///

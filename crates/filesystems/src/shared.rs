@@ -73,6 +73,18 @@ macro_rules! hand_on {
                 (**self).set_modified(path, modified)
             }
 
+            fn symlink(
+                &self,
+                target: &VirtualPath,
+                link: &VirtualPath,
+            ) -> Result<(), FilesystemError> {
+                (**self).symlink(target, link)
+            }
+
+            fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+                (**self).available_space(path)
+            }
+
             fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
                 (**self).readlink(path)
             }

@@ -110,6 +110,14 @@ impl Filesystem for UnixFilesystem {
         self.disk.set_modified(path, modified)
     }
 
+    fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
+        Filesystem::symlink(&self.disk, target, link)
+    }
+
+    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+        self.disk.available_space(path)
+    }
+
     fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
         self.disk.readlink(path)
     }

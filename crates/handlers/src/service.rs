@@ -46,6 +46,10 @@ pub struct Service {
     pub(crate) login_lane: Lane,
     pub(crate) command_lane: Lane,
     pub(crate) sorting_lane: Lane,
+    /// Digests and copies on local disks.
+    pub(crate) work_lane: Lane,
+    /// Most bytes that a digest reads; 0 for no limit.
+    pub(crate) hash_limit: u64,
     pool: Pool,
     homes: Mutex<HashMap<PathBuf, Lane>>,
     local_homes: Mutex<HashSet<PathBuf>>,
@@ -119,6 +123,8 @@ impl Service {
             // More password hashes at once than processors only make each of them slower.
             login_lane: pool.lane(ftpdlib_sys::usable_cpus()),
             sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            work_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            hash_limit: handler.hash_limit,
             pool,
             homes: Mutex::default(),
             local_homes: Mutex::default(),

@@ -46,6 +46,7 @@ pub struct FtpHandler {
     pub(crate) tcp_no_delay: bool,
     pub(crate) use_sendfile: bool,
     pub(crate) log_prefix: String,
+    pub(crate) hash_limit: u64,
     pub(crate) dtp: DtpHandler,
     pub(crate) greeting: Option<Greeting>,
     pub(crate) masquerade_address: MasqueradeAddress,
@@ -67,6 +68,7 @@ impl FtpHandler {
             tcp_no_delay: true,
             use_sendfile: true,
             log_prefix: LogPrefix::DEFAULT.to_owned(),
+            hash_limit: 0,
             dtp: DtpHandler::default(),
             greeting: None,
             masquerade_address: MasqueradeAddress::None,
@@ -224,6 +226,19 @@ impl FtpHandler {
         self
     }
 
+    /// Sets the names that `HOST` accepts (RFC 7151), in any case, an IPv6 address without brackets;
+    /// none by default, and `HOST` is not offered.
+    pub fn host_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.session.host_names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the most bytes that a digest (`HASH`, `XCRC`, …) may read; 0, the default, for no limit.
+    pub fn hash_limit(mut self, bytes: u64) -> Self {
+        self.hash_limit = bytes;
+        self
+    }
+
     /// Sets what stands before a session's log lines: text with `{remote_ip}`, `{remote_port}` and
     /// `{username}`.
     pub fn log_prefix(mut self, prefix: impl Into<String>) -> Self {
@@ -261,6 +276,9 @@ impl FtpHandler {
                 "passive_ports",
                 "holds no port between 1 and 65535",
             ));
+        }
+        if self.session.host_names.iter().any(String::is_empty) {
+            return Err(SettingsError::new("host_names", "holds an empty name"));
         }
         if self.session.banner.trim().is_empty() {
             return Err(SettingsError::new("banner", "is empty"));

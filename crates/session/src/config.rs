@@ -53,6 +53,9 @@ pub struct SessionConfig {
     pub encoding: NameEncoding,
     /// Encoding after `OPTS UTF8 OFF`. Default: Windows-1252.
     pub legacy_encoding: NameEncoding,
+    /// Names that HOST accepts, in any case; an IPv6 address without brackets. Default: none, and
+    /// HOST is not offered.
+    pub host_names: Vec<String>,
     /// Facts of MLST and MLSD until `OPTS MLST` changes them.
     pub facts: FactSet,
     /// Time for the client to connect to a passive port, from `227` or `229`; `None` is no limit.
@@ -81,6 +84,7 @@ impl Default for SessionConfig {
             encoding: NameEncoding::UTF_8,
             legacy_encoding: NameEncoding::for_label("windows-1252")
                 .expect("the standard knows windows-1252, and it is stateless"),
+            host_names: Vec::new(),
             facts: FactSet::default(),
             passive_timeout: Some(Duration::from_secs(30)),
             active_timeout: Some(Duration::from_secs(30)),

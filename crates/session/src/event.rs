@@ -113,11 +113,12 @@ pub enum SessionEvent {
     },
     /// A command that changes the filesystem succeeded (reply already queued).
     Changed {
-        /// `DELE`, `MKD`, `RMD`, `RNTO`, `MFMT` or `SITE CHMOD`; the same for their X forms.
+        /// `DELE`, `MKD`, `RMD`, `RNTO`, `MFMT`, `MFF`, `MDTM`, `COMB`, `CPTO`, `SITE CHMOD`,
+        /// `SITE UTIME`, `SITE COPY` or `SITE SYMLINK`; the same for other names of a command.
         verb: &'static str,
-        /// The path (for RNTO: the old one).
+        /// The path (for RNTO and copies: the old one; for SITE SYMLINK: where the link leads).
         path: VirtualPath,
-        /// For RNTO: the new one.
+        /// For RNTO, copies and SITE SYMLINK: the new one.
         to: Option<VirtualPath>,
     },
 }

@@ -1,5 +1,6 @@
 //! The interpreter: its state, its inputs and its outputs.
 
+mod attributes;
 mod data_channel;
 mod data_ports;
 mod ending;
@@ -12,6 +13,7 @@ mod pending;
 mod registered;
 mod timers;
 mod transfer;
+mod work;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -26,6 +28,7 @@ use crate::{
 };
 use data_channel::DataChannel;
 use ending::Ending;
+use files::Selected;
 use login::Login;
 use parameters::Parameters;
 use pending::{Pending, Purpose};
@@ -50,8 +53,8 @@ pub struct Session<P> {
     failed_logins: u32,
     working_directory: VirtualPath,
     parameters: Parameters,
-    /// What RNFR named, if that was the command just before.
-    rename_from: Option<VirtualPath>,
+    /// What RNFR or CPFR named, if that was the command just before.
+    selected: Option<Selected>,
     /// When the idle time began.
     active_at: Instant,
 }
@@ -91,7 +94,7 @@ impl<P> Session<P> {
             failed_logins: 0,
             working_directory: VirtualPath::root(),
             parameters: Parameters::new(&config),
-            rename_from: None,
+            selected: None,
             active_at: now,
             config,
         };
@@ -113,12 +116,12 @@ impl<P> Session<P> {
             }
             ControlEvent::LineTooLong => {
                 self.active_at = now;
-                self.rename_from = None;
+                self.selected = None;
                 self.reply(Reply::new(500, "Command too long."));
             }
             ControlEvent::Vetoed(reply) => {
                 self.active_at = now;
-                self.rename_from = None;
+                self.selected = None;
                 self.reply(reply.clone());
             }
         }
@@ -191,9 +194,10 @@ impl<P> Session<P> {
     ///
     /// False while an answer is owed that must come first: a job, a passive port, the end of an
     /// aborted transfer or of a listing on the control connection, the delay after a failed login;
-    /// and after QUIT. True during a transfer.
+    /// and after QUIT. True during a transfer, and during work until a command comes that has to
+    /// wait for its end.
     pub fn wants_input(&self) -> bool {
-        matches!(self.pending, Pending::Nothing) && self.ending.takes_commands()
+        self.pending.takes_commands() && self.ending.takes_commands()
     }
 
     /// Encoding of names in replies now.
@@ -215,6 +219,11 @@ impl<P> Session<P> {
     /// its data connection.
     pub fn is_transferring(&self) -> bool {
         self.data.is_occupied() || self.pending.is_transfer()
+    }
+
+    /// Whether a digest or a copy is in progress.
+    pub fn is_working(&self) -> bool {
+        matches!(self.pending, Pending::Work(_))
     }
 
     /// Queues a reply, unless the client is not to hear any more.

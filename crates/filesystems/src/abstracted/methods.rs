@@ -240,6 +240,19 @@ impl AbstractedFs {
         Filesystem::rename(self, &self.ftpnorm(from)?, &self.ftpnorm(to)?)
     }
 
+    /// Makes `link` a symbolic link to `target`, both as seen from the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::symlink`].
+    pub fn symlink(
+        &self,
+        target: impl AsRef<[u8]>,
+        link: impl AsRef<[u8]>,
+    ) -> Result<(), FilesystemError> {
+        Filesystem::symlink(self, &self.ftpnorm(target)?, &self.ftpnorm(link)?)
+    }
+
     /// Sets permission bits.
     ///
     /// # Errors

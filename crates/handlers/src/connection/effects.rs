@@ -36,6 +36,8 @@ impl Connection {
                 }
             }
             Effect::Job(job) => self.run_job(job, cx),
+            Effect::StartWork(job) => self.start_work(job, cx),
+            Effect::CancelWork => self.cancel_work(),
             Effect::Listen { .. } => {
                 self.data.close(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
@@ -162,7 +164,7 @@ impl Connection {
         self.await_job(task.map(RunningJob::Enter), cx);
     }
 
-    fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
+    pub(super) fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
         match job {
             Ok(job) => self.job = Some(job),
             Err(error) => {

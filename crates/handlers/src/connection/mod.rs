@@ -6,6 +6,7 @@ mod effects;
 mod log_lines;
 mod secrets;
 mod watch;
+mod work;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +20,7 @@ use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, 
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
-use crate::jobs::{Account, LoginEnd, Payload};
+use crate::jobs::{Account, Cancel, LoginEnd, Payload};
 use crate::pump::{Pump, PumpContext, Step};
 use crate::sessions::Phase;
 use crate::{Permit, Service, Verdict};
@@ -83,6 +84,8 @@ enum RunningJob {
     Enter(Task<LoginEnd>),
     /// Anything after the login.
     Filesystem(Task<JobOutcome<Payload>>),
+    /// A digest or a copy.
+    Work(Task<JobOutcome<Payload>>, Cancel),
 }
 
 impl Connection {
@@ -400,6 +403,10 @@ impl Connection {
                 None => self.job = Some(RunningJob::Filesystem(task)),
                 Some(outcome) => self.session.handle_job(outcome, now),
             },
+            Some(RunningJob::Work(task, cancel)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Work(task, cancel)),
+                Some(outcome) => self.session.handle_job(outcome, now),
+            },
         }
     }
 
@@ -526,6 +533,7 @@ impl Handler for Connection {
     }
 
     fn closed(&mut self, error: Option<io::Error>, _: &mut Context<'_>) {
+        self.cancel_work();
         self.service.sessions.leave(self.place);
         if let Some(error) = error {
             log::warn!("connection of {}: {error}", self.peer);

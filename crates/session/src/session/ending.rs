@@ -118,6 +118,7 @@ impl<P> Session<P> {
                 self.pending = Pending::Nothing;
             }
             Pending::LoginDelay(_) => self.pending = Pending::Nothing,
+            Pending::Work(_) => self.cancel_work(),
             Pending::Nothing | Pending::Job(_) | Pending::StatListing(_) | Pending::Abort => {}
         }
     }
@@ -129,6 +130,7 @@ impl<P> Session<P> {
         let waits = match self.pending {
             Pending::Nothing | Pending::LoginDelay(_) => false,
             Pending::Job(_)
+            | Pending::Work(_)
             | Pending::PassivePort(_)
             | Pending::StatListing(_)
             | Pending::Abort => true,

@@ -1,4 +1,5 @@
-//! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT (RFC 959 §4.1.3, RFC 2389 §3).
+//! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT, CSID, LANG (RFC 959 §4.1.3,
+//! RFC 2389 §3, RFC 2640 §4).
 
 use ftpdlib_proto::{Reply, TransferType, Verb, verbs};
 
@@ -27,27 +28,52 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, "Noted."));
     }
 
+    /// CSID: as CLNT, but both sides tell.
+    pub(super) fn csid(&mut self) {
+        let version = env!("CARGO_PKG_VERSION");
+        let text = format!("Name=ftpdlib; Version={version}; CaseSensitive=1; DirSep=/;");
+        self.reply(Reply::new(200, text));
+    }
+
+    /// LANG: only English gets here.
+    pub(super) fn lang(&mut self) {
+        self.reply(Reply::new(200, "Replies are in English."));
+    }
+
     /// FEAT: what works, and nothing else.
     pub(super) fn feat(&mut self) {
-        let facts = self.parameters.facts.format_feat();
+        let hash = format!("HASH {}", self.parameters.hash.format_feat());
+        let facts = format!("MLST {}", self.parameters.facts.format_feat());
+        let host = (!self.config.host_names.is_empty()).then_some("HOST");
         let features = [
-            "CLNT",
-            "EPRT",
-            "EPSV",
-            "MDTM",
-            "MFMT",
-            &format!("MLST {facts}"),
-            "REST STREAM",
+            "AVBL", "CLNT", "COMB", "CPFR", "CPTO", "CSID", "EPRT", "EPSV",
+        ]
+        .into_iter()
+        .chain([hash.as_str()])
+        .chain(host)
+        .chain(["LANG EN*", "MDTM", "MFF Modify;UNIX.mode;", "MFMT", &facts])
+        .chain(["RANG STREAM", "REST STREAM"])
+        .chain([
+            "SITE CHMOD",
+            "SITE COPY",
+            "SITE CPFR",
+            "SITE CPTO",
+            "SITE MKDIR",
+        ])
+        .chain([
+            "SITE RMDIR",
+            "SITE SYMLINK",
+            "SITE UTIME",
             "SIZE",
             "TVFS",
             "UTF8",
-        ];
-        let own = features.iter().copied();
+        ])
+        .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"]);
         let added = self.config.commands.iter();
         let added = added.filter_map(|command| command.feature.as_deref());
-        let lines: Vec<_> = own
-            .chain(added)
+        let lines: Vec<_> = features
             .map(|feature| feature.as_bytes().to_vec())
+            .chain(added.map(|feature| feature.as_bytes().to_vec()))
             .collect();
         self.reply(Reply::multi(211, "Features supported:", lines, "End FEAT."));
     }
@@ -92,6 +118,7 @@ impl<P> Session<P> {
                 None => "Idle timeout: none".to_owned(),
             },
             match &self.data {
+                _ if self.is_working() => "A digest or a copy is in progress.".to_owned(),
                 DataChannel::Closed => "Data connection closed.".to_owned(),
                 DataChannel::Listening { .. } => {
                     "Passive data channel waiting for connection.".to_owned()
