@@ -14,6 +14,7 @@ use crate::config::{FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
 use crate::settings::Settings;
+use crate::transfer_log::TransferLogs;
 
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
@@ -30,10 +31,11 @@ pub(crate) fn serve(
     provide_descriptors(&settings.server);
     let started = settings.server.clone();
     let options = ServeOptions::default().shutdown_grace(started.shutdown_grace);
-    let mut server = listen(settings)?;
+    let mut logs = TransferLogs::open(&settings.log)?;
+    let mut server = listen(settings, &logs)?;
     let handle = server.handle()?;
     let options = options
-        .on_reload(move || apply_again(&handle, &started, &reload))
+        .on_reload(move || apply_again(&handle, &started, &mut logs, &reload))
         .on_stopping(notify::stopping)
         .on_started(notify::ready);
     server.serve_forever(options)?;
@@ -41,9 +43,9 @@ pub(crate) fn serve(
 }
 
 /// Binds the addresses of the settings, or takes the sockets of the service manager instead.
-fn listen(settings: Settings) -> Result<FtpServer, Box<dyn Error>> {
+fn listen(settings: Settings, logs: &TransferLogs) -> Result<FtpServer, Box<dyn Error>> {
     let server = settings.server.clone();
-    let mut builder = FtpServerBuilder::new(handler(settings))
+    let mut builder = FtpServerBuilder::new(logs.watch(handler(settings)))
         .backlog(server.backlog)
         .max_cons(limit(server.max_cons))
         .max_cons_per_ip(limit(server.max_cons_per_ip));
@@ -83,6 +85,7 @@ fn handler(settings: Settings) -> FtpHandler {
         .permit_foreign_addresses(control.permit_foreign_addresses)
         .permit_privileged_ports(control.permit_privileged_ports)
         .masquerade_address(control.masquerade_address)
+        .masquerade_own_network(control.masquerade_own_network)
         .masquerade_address_map(map.map(|(local, shown)| (local.into(), shown)).collect())
         .use_gmt_times(control.use_gmt_times)
         .tcp_no_delay(control.tcp_no_delay)
@@ -107,6 +110,7 @@ fn handler(settings: Settings) -> FtpHandler {
 fn apply_again(
     server: &ServerHandle,
     started: &Server,
+    logs: &mut TransferLogs,
     reload: &impl Fn() -> Result<Settings, ConfigError>,
 ) {
     notify::reloading();
@@ -120,8 +124,10 @@ fn apply_again(
                 limit(settings.server.max_cons),
                 limit(settings.server.max_cons_per_ip),
             );
+            logs.reopen(&settings.log)
+                .map_err(|error| error.to_string())?;
             server
-                .set_handler(handler(settings))
+                .set_handler(logs.watch(handler(settings)))
                 .map_err(|error| error.to_string())?;
             server.set_limits(limits.0, limits.1);
             Ok(())

@@ -58,20 +58,23 @@ impl fmt::Display for MasqueradeAddress {
 }
 
 impl MasqueradeAddress {
-    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+    /// Whether a name has the form of one. Four numbers with a mistake in them have not: they must
+    /// not go out as a question to a name server.
+    pub fn is_plausible(&self) -> bool {
         let Self::Name(name) = self else {
-            return Ok(());
+            return true;
         };
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        // Four numbers with a mistake in them must not go out as a question to a name server.
-        let numbers = name
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if name.len() > 253 || numbers || !name.bytes().all(known) {
-            let reason = format!("{name:?} is neither an IPv4 address nor a host name");
-            return Err(SettingsError::new("masquerade_address", reason));
+        let is_number = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+        name.len() <= 253 && name.bytes().all(known) && !name.bytes().all(is_number)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        if self.is_plausible() {
+            return Ok(());
         }
-        Ok(())
+        let reason = format!("{self} is neither an IPv4 address nor a host name");
+        Err(SettingsError::new("masquerade_address", reason))
     }
 
     /// The address, where it need not be looked up.

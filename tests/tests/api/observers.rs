@@ -104,6 +104,16 @@ impl Observer for Recorder {
         self.tell(format!("rmdir {}", directory.path));
     }
 
+    fn on_other_change(
+        &self,
+        _: &ObservedSession,
+        verb: &'static str,
+        file: &ObservedPath,
+        _: Option<&ObservedPath>,
+    ) {
+        self.tell(format!("other {verb} {}", file.path));
+    }
+
     fn on_chmod(&self, _: &ObservedSession, file: &ObservedPath, mode: u32) {
         self.tell(format!("chmod {} {mode:o}", file.path));
     }
@@ -135,6 +145,7 @@ fn everything_is_told_in_order() {
         client.fetch("RETR new");
         client.fetch("LIST");
         client.play(&[("MKD d", 257), ("SITE CHMOD 640 new", 200)]);
+        client.expect("MFMT 20200115120000 new", 213);
         client.play(&[("RNFR new", 350), ("RNTO d/old", 250), ("DELE d/old", 250)]);
         client.play(&[("RMD d", 250), ("DELE nothing", 550), ("RETR new", 425)]);
         client.play(&[("USER user", 331), ("PASS 12345", 230), ("QUIT", 221)]);
@@ -151,6 +162,7 @@ fn everything_is_told_in_order() {
                 "sent RETR /new Image Complete 8",
                 "mkdir /d",
                 "chmod /new 640",
+                "other MFMT /new",
                 "rename /new /d/old",
                 "delete /d/old",
                 "rmdir /d",

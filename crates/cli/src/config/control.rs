@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::NameEncoding;
 use serde::Deserialize;
 
@@ -26,8 +27,10 @@ pub(crate) struct Control {
     pub(crate) auth_failed_timeout: Duration,
     pub(crate) permit_foreign_addresses: bool,
     pub(crate) permit_privileged_ports: bool,
-    #[serde(deserialize_with = "field::ipv4_or_none")]
-    pub(crate) masquerade_address: Option<Ipv4Addr>,
+    #[serde(deserialize_with = "field::masquerade_address")]
+    pub(crate) masquerade_address: MasqueradeAddress,
+    /// Also for clients on the server's own network.
+    pub(crate) masquerade_own_network: bool,
     /// By local address.
     #[serde(deserialize_with = "field::ipv4_map")]
     pub(crate) masquerade_address_map: BTreeMap<Ipv4Addr, Ipv4Addr>,
@@ -61,7 +64,8 @@ impl Default for Control {
             auth_failed_timeout: Duration::from_secs(3),
             permit_foreign_addresses: false,
             permit_privileged_ports: false,
-            masquerade_address: None,
+            masquerade_address: MasqueradeAddress::None,
+            masquerade_own_network: false,
             masquerade_address_map: BTreeMap::new(),
             passive_ports: None,
             use_gmt_times: true,

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::{NameEncoding, Perms};
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -62,6 +64,13 @@ pub(super) fn text_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<
     Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
 }
 
+/// A path, where an empty one means none.
+pub(super) fn path_or_none<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<PathBuf>, D::Error> {
+    Ok(text_or_none(from)?.map(PathBuf::from))
+}
+
 /// Addresses to listen on: at least one, none twice.
 pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
     let addresses = texts(from, value::listen)?;
@@ -88,14 +97,21 @@ pub(super) fn host_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Strin
     texts(from, value::host_name)
 }
 
-/// An IPv4 address, where an empty text means none.
-pub(super) fn ipv4_or_none<'de, D: Deserializer<'de>>(
+/// An IPv4 address or a host name, where an empty text means none.
+pub(super) fn masquerade_address<'de, D: Deserializer<'de>>(
     from: D,
-) -> Result<Option<Ipv4Addr>, D::Error> {
-    let text = text_or_none(from)?;
-    text.map(|text| value::ipv4(&text))
-        .transpose()
-        .map_err(Error::custom)
+) -> Result<MasqueradeAddress, D::Error> {
+    match text_or_none(from)? {
+        Some(text) => value::masquerade_address(&text).map_err(Error::custom),
+        None => Ok(MasqueradeAddress::None),
+    }
+}
+
+/// An encoding of path names, or none.
+pub(super) fn encoding_or_none<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<NameEncoding>, D::Error> {
+    encoding(from).map(Some)
 }
 
 /// Pairs of IPv4 addresses.

@@ -146,7 +146,7 @@ impl Watch {
                 let (from, to) = (observed(account, path), observed(account, to));
                 self.post(Notice::Rename { from, to });
             }
-            SessionEvent::Changed { verb, path, .. } => {
+            SessionEvent::Changed { verb, path, to } => {
                 let file = observed(account, path);
                 self.post(match *verb {
                     "DELE" => Notice::Delete(file),
@@ -156,7 +156,11 @@ impl Watch {
                         file,
                         mode: self.mode,
                     },
-                    _ => return,
+                    verb => Notice::Other {
+                        verb,
+                        file,
+                        to: to.as_ref().map(|to| observed(account, to)),
+                    },
                 });
             }
             _ => {}

@@ -111,6 +111,17 @@ pub trait Observer: Send + Sync {
     /// Permission bits were set (SITE CHMOD).
     fn on_chmod(&self, session: &ObservedSession, file: &ObservedPath, mode: u32) {}
 
+    /// The filesystem was changed in another way: `verb` is MFMT, MFF, MDTM, COMB, CPTO, SITE UTIME,
+    /// SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the new file last.
+    fn on_other_change(
+        &self,
+        session: &ObservedSession,
+        verb: &'static str,
+        file: &ObservedPath,
+        to: Option<&ObservedPath>,
+    ) {
+    }
+
     /// A command came. It is carried out if this, and every other observer, allows it; its session
     /// waits for the answer, and nobody else does. One that panics refuses.
     fn on_command(&self, session: &ObservedSession, command: &ObservedCommand) -> Verdict {

@@ -32,6 +32,11 @@ pub(crate) enum Notice {
         file: ObservedPath,
         mode: u32,
     },
+    Other {
+        verb: &'static str,
+        file: ObservedPath,
+        to: Option<ObservedPath>,
+    },
     Command(ObservedCommand),
 }
 
@@ -82,6 +87,9 @@ impl Notice {
             Self::MakeDirectory(directory) => observer.on_mkdir(session, directory),
             Self::RemoveDirectory(directory) => observer.on_rmdir(session, directory),
             Self::SetMode { file, mode } => observer.on_chmod(session, file, *mode),
+            Self::Other { verb, file, to } => {
+                observer.on_other_change(session, verb, file, to.as_ref());
+            }
             Self::Command(command) => return observer.on_command(session, command),
         }
         Verdict::Allow
@@ -100,6 +108,7 @@ impl Notice {
             Self::MakeDirectory(_) => "on_mkdir",
             Self::RemoveDirectory(_) => "on_rmdir",
             Self::SetMode { .. } => "on_chmod",
+            Self::Other { .. } => "on_other_change",
             Self::Command(_) => "on_command",
         }
     }

@@ -38,7 +38,7 @@ fn wrong_files_are_told_by_line_and_key() {
     check(
         "[sever]\n",
         "f.toml:1: sever: unknown key `sever`, expected one of `server`, `control`, `data`, \
-         `tls`, `authorizer`, `filesystem`, `users`, `anonymous`",
+         `tls`, `authorizer`, `filesystem`, `log`, `users`, `anonymous`",
     );
     check(
         "server = 1",
@@ -135,7 +135,7 @@ fn wrong_files_are_told_by_line_and_key() {
     check(
         "[control]\nmasquerade_address = \"::1\"",
         "f.toml:2: control.masquerade_address: found \"::1\", expected an IPv4 address such \
-         as 203.0.113.5",
+         as 203.0.113.5, or a host name",
     );
     check(
         "[control]\nmasquerade_address_map = { \"a\" = \"b\" }",
