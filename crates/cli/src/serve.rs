@@ -29,12 +29,13 @@ pub(crate) fn serve(
     reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
 ) -> Result<(), Box<dyn Error>> {
     provide_descriptors(&settings.server);
-    let options = ServeOptions::default().shutdown_grace(settings.server.shutdown_grace);
+    let started = settings.server.clone();
+    let options = ServeOptions::default().shutdown_grace(started.shutdown_grace);
     let mut logs = TransferLogs::open(&settings.log)?;
     let mut server = listen(settings, &logs)?;
     let handle = server.handle()?;
     let options = options
-        .on_reload(move || apply_again(&handle, &mut logs, &reload))
+        .on_reload(move || apply_again(&handle, &started, &mut logs, &reload))
         .on_stopping(notify::stopping)
         .on_started(notify::ready);
     server.serve_forever(options)?;
@@ -91,7 +92,9 @@ fn handler(settings: Settings) -> FtpHandler {
         .use_sendfile(control.use_sendfile)
         .encoding(control.encoding)
         .legacy_encoding(control.legacy_encoding)
-        .log_prefix(control.log_prefix);
+        .log_prefix(control.log_prefix)
+        .host_names(control.host_names)
+        .hash_limit(control.hash_limit);
     if let Some(ports) = control.passive_ports {
         handler = handler.passive_ports(ports);
     }
@@ -106,6 +109,7 @@ fn handler(settings: Settings) -> FtpHandler {
 /// SIGHUP: what the file says now is for the clients to come. A broken file changes nothing.
 fn apply_again(
     server: &ServerHandle,
+    started: &Server,
     logs: &mut TransferLogs,
     reload: &impl Fn() -> Result<Settings, ConfigError>,
 ) {
@@ -113,6 +117,9 @@ fn apply_again(
     let applied = reload()
         .map_err(|error| error.to_string())
         .and_then(|settings| {
+            for key in fixed_at_start(started, &settings.server) {
+                log::warn!("server.{key} has changed, which takes effect after a restart only");
+            }
             let limits = (
                 limit(settings.server.max_cons),
                 limit(settings.server.max_cons_per_ip),
@@ -130,6 +137,20 @@ fn apply_again(
         Err(error) => log::error!("configuration not changed: {error}"),
     }
     notify::ready();
+}
+
+/// The keys of `[server]` that were changed in vain.
+fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("listen", started.listen != now.listen),
+        ("backlog", started.backlog != now.backlog),
+        (
+            "shutdown_grace",
+            started.shutdown_grace != now.shutdown_grace,
+        ),
+    ];
+    keys.into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
 }
 
 /// Asks for as many descriptors as the system gives, and says so where they are too few.
@@ -155,4 +176,26 @@ fn provide_descriptors(server: &Server) {
 /// A limit as the library takes it: 0 for none.
 fn limit(setting: Option<u32>) -> usize {
     setting.map_or(0, |connections| connections as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reload_cannot_change_is_told() {
+        let started = Server::default();
+        let same = Server {
+            max_cons: None,
+            ..Server::default()
+        };
+        assert_eq!(fixed_at_start(&started, &same).count(), 0);
+        let other = Server {
+            listen: Vec::new(),
+            backlog: 1,
+            ..Server::default()
+        };
+        let told: Vec<_> = fixed_at_start(&started, &other).collect();
+        assert_eq!(told, ["listen", "backlog"]);
+    }
 }

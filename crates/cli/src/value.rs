@@ -134,6 +134,18 @@ pub(crate) fn network(text: &str) -> Result<(IpAddr, u8), String> {
     network.ok_or_else(|| expected(text, "a network such as 10.0.0.0/8 or fd00::/8"))
 }
 
+/// The name or the address of a host.
+pub(crate) fn host_name(text: &str) -> Result<String, String> {
+    let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_right) {
+        return Ok(text.to_owned());
+    }
+    Err(expected(
+        text,
+        "a host name such as ftp.example.com, or an IP address",
+    ))
+}
+
 /// The prefix of log lines: text and placeholders.
 pub(crate) fn log_prefix(text: &str) -> Result<String, String> {
     let mut rest = text;

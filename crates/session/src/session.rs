@@ -39,7 +39,7 @@ use pending::{Pending, Purpose};
 #[derive(Debug)]
 pub struct Session<P> {
     config: Arc<SessionConfig>,
-    /// The client's end of the control connection.
+    /// The client's end of the control connection; never an IPv4-mapped address.
     peer: SocketAddr,
     /// Our end's address; never an IPv4-mapped one.
     local: IpAddr,
@@ -83,7 +83,11 @@ impl<P> Session<P> {
         greeting: Reply,
     ) -> Self {
         let mut session = Self {
-            peer,
+            peer: match peer.ip().to_canonical() {
+                ip @ IpAddr::V4(_) => SocketAddr::new(ip, peer.port()),
+                // The scope of a link-local address is kept.
+                IpAddr::V6(_) => peer,
+            },
             local: local.ip().to_canonical(),
             masquerade: config.masquerade_address,
             effects: VecDeque::new(),
@@ -255,5 +259,16 @@ impl<P> Session<P> {
             running.stopping = true;
             self.effects.push_back(Effect::AbortTransfer(end));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let size = size_of::<Session<Box<()>>>();
+        assert!(size < 700, "{size} bytes");
     }
 }

@@ -56,23 +56,14 @@ fn long_texts_become_several_lines() {
 #[test]
 fn a_masquerade_address_is_for_those_outside() {
     let public = Ipv4Addr::new(203, 0, 113, 5);
-    let inside = TestServer::with(|handler| handler.masquerade_address(public));
-    assert_eq!(
-        inside.client().pasv().ip(),
-        IpAddr::from(Ipv4Addr::LOCALHOST)
-    );
-    let told = TestServer::with(|handler| {
-        handler
-            .masquerade_address(public)
-            .masquerade_own_network(true)
-    });
+    // By loopback may come a tunnel; who shares a private network is the session's own test.
+    let told = TestServer::with(|handler| handler.masquerade_address(public));
     assert_eq!(told.client().pasv().ip(), IpAddr::from(public));
     let mapped = TestServer::with(|handler| {
         let map = [(Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(203, 0, 113, 6))];
         handler
             .masquerade_address(public)
             .masquerade_address_map(map.into())
-            .masquerade_own_network(true)
     });
     assert_eq!(mapped.client().pasv().ip().to_string(), "203.0.113.6");
 }
@@ -80,9 +71,7 @@ fn a_masquerade_address_is_for_those_outside() {
 #[test]
 fn a_masquerade_address_may_be_a_name() {
     let home = TempDir::new().unwrap();
-    let handler = ftpdlib_tests::server::handler(home.path())
-        .masquerade_address("localhost")
-        .masquerade_own_network(true);
+    let handler = ftpdlib_tests::server::handler(home.path()).masquerade_address("localhost");
     // Listening on an address that is not the name's.
     let builder = FtpServerBuilder::new(handler).listen(([127, 0, 0, 3], 0));
     let server = TestServer::run(builder, home);

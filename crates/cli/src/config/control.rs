@@ -47,6 +47,12 @@ pub(crate) struct Control {
     pub(crate) legacy_encoding: NameEncoding,
     #[serde(deserialize_with = "field::log_prefix")]
     pub(crate) log_prefix: String,
+    /// Accepted by `HOST`.
+    #[serde(deserialize_with = "field::host_names")]
+    pub(crate) host_names: Vec<String>,
+    /// Most bytes that a digest reads; 0 = no limit.
+    #[serde(deserialize_with = "field::bytes")]
+    pub(crate) hash_limit: u64,
 }
 
 impl Default for Control {
@@ -69,6 +75,8 @@ impl Default for Control {
             legacy_encoding: NameEncoding::for_label("windows-1252")
                 .expect("the standard has windows-1252, which can encode"),
             log_prefix: "{remote_ip}:{remote_port}-[{username}]".to_owned(),
+            host_names: Vec::new(),
+            hash_limit: 0,
         }
     }
 }

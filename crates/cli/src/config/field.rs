@@ -49,6 +49,11 @@ pub(super) fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D:
     Ok(Some(whole(from, 0..=MAX_INTEGER)?).filter(|&rate| rate > 0))
 }
 
+/// A number of bytes.
+pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    whole(from, 0..=MAX_INTEGER)
+}
+
 /// The size of a buffer in bytes.
 pub(super) fn buffer_size<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     whole(from, 512..=16 * 1024 * 1024)
@@ -85,6 +90,11 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAdd
 /// Networks.
 pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(IpAddr, u8)>, D::Error> {
     texts(from, value::network)
+}
+
+/// Names of hosts.
+pub(super) fn host_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    texts(from, value::host_name)
 }
 
 /// An IPv4 address or a host name, where an empty text means none.

@@ -15,7 +15,7 @@ impl<P> Session<P> {
         let value = time_value(time);
         let text = [b"Modify=", value.as_bytes(), b"; ", name].concat();
         let reply = Reply::bytes(213, text);
-        self.set_modified(perm, path, time, reply, "MFMT");
+        self.set_time(perm, path, time, reply, "MFMT");
     }
 
     /// MFF.
@@ -57,12 +57,12 @@ impl<P> Session<P> {
     }
 
     /// Nothing has the whole argument of MDTM as its name.
-    pub(super) fn set_modified_instead(&mut self, path: VirtualPath, time: CivilTime) {
+    pub(super) fn set_time_instead(&mut self, path: VirtualPath, time: CivilTime) {
         if !self.ending.may_reply() {
             return;
         }
         let reply = Reply::new(213, "File modification time set.");
-        self.set_modified(Some(Perm::ChangeTime), path, time, reply, "MDTM");
+        self.set_time(Some(Perm::ChangeTime), path, time, reply, "MDTM");
     }
 
     /// SITE UTIME.
@@ -82,7 +82,7 @@ impl<P> Session<P> {
             time
         };
         let reply = Reply::new(200, "SITE UTIME successful.");
-        self.set_modified(perm, path, time, reply, "SITE UTIME");
+        self.set_time(perm, path, time, reply, "SITE UTIME");
     }
 
     /// SITE CHMOD.
@@ -98,7 +98,7 @@ impl<P> Session<P> {
         self.change(perm, action, reply, "SITE CHMOD", path);
     }
 
-    fn set_modified(
+    fn set_time(
         &mut self,
         perm: Option<Perm>,
         path: VirtualPath,

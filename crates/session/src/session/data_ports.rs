@@ -176,8 +176,9 @@ impl<P> Session<P> {
     }
 }
 
-/// Whether a client reaches `local` without leaving the network: it is on this machine, or in the
-/// same block of private addresses (RFC 1918) or link-local ones (RFC 3927).
+/// Whether a client reaches `local` without leaving the network: it has the same address, or one in
+/// the same block of private (RFC 1918) or link-local ones (RFC 3927). What comes by loopback may
+/// be a tunnel's, so it is told what the world is told.
 fn is_same_network(local: Ipv4Addr, peer: IpAddr) -> bool {
     let IpAddr::V4(peer) = peer.to_canonical() else {
         return false;
@@ -189,9 +190,8 @@ fn is_same_network(local: Ipv4Addr, peer: IpAddr) -> bool {
         [169, 254, ..] => Some(169),
         _ => None,
     };
-    peer.is_loopback()
-        || peer == local
-        || block(local).is_some_and(|private| block(peer) == Some(private))
+    let same = peer == local && !local.is_loopback();
+    same || block(local).is_some_and(|private| block(peer) == Some(private))
 }
 
 #[cfg(test)]
@@ -206,7 +206,9 @@ mod tests {
 
     #[test]
     fn neighbours_are_told_from_strangers() {
-        check([127, 0, 0, 1], [127, 0, 0, 2], true);
+        check([127, 0, 0, 1], [127, 0, 0, 1], false);
+        check([127, 0, 0, 1], [127, 0, 0, 2], false);
+        check([203, 0, 113, 5], [203, 0, 113, 5], true);
         check([10, 0, 0, 5], [10, 9, 0, 1], true);
         check([192, 168, 1, 5], [192, 168, 2, 1], true);
         check([172, 16, 0, 5], [172, 31, 0, 1], true);

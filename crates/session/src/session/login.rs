@@ -164,7 +164,7 @@ impl<P> Session<P> {
     /// The delay of a failed login is over.
     pub(super) fn answer_failed_login(&mut self, delay: LoginDelay) {
         if delay.disconnect {
-            self.disconnect(delay.reply);
+            self.refuse_further_logins(delay.reply);
         } else {
             self.reply(delay.reply);
         }

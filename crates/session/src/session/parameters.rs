@@ -75,11 +75,8 @@ impl<P> Session<P> {
         self.reply(Reply::new(350, text));
     }
 
-    /// RANG; `1 0` undoes it.
+    /// RANG; `1 0` undoes it. Taken in ASCII type, too: a digest is of what is stored.
     pub(super) fn rang(&mut self, range: ByteRange) {
-        if !range.is_whole() && self.parameters.transfer_type == TransferType::Ascii {
-            return self.refuse_ascii_restart();
-        }
         self.parameters.range = range;
         let text = match range.end() {
             Some(end) => {

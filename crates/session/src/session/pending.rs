@@ -215,7 +215,7 @@ impl<P> Session<P> {
                 self.close_data();
                 self.reply(refusal.into_reply());
             }
-            Purpose::ModifiedOrSet { path, time, .. } => self.set_modified_instead(path, time),
+            Purpose::ModifiedOrSet { path, time, .. } => self.set_time_instead(path, time),
             Purpose::ChangeDirectory(_)
             | Purpose::Size(_)
             | Purpose::Modified(_)

@@ -141,10 +141,10 @@ impl<'a> Model<'a> {
             return;
         }
         self.ledger.owed += 1;
+        let in_progress = self.session.is_transferring() || self.session.is_working();
         // Who has logged out during a transfer may not stop it.
-        let interrupts = self.session.is_transferring() || self.session.is_working();
         self.ledger.aborting |=
-            line.eq_ignore_ascii_case(b"ABOR") && interrupts && self.session.username().is_some();
+            line.eq_ignore_ascii_case(b"ABOR") && in_progress && self.session.username().is_some();
         self.control(ControlEvent::Line(line));
     }
 

@@ -148,6 +148,15 @@ fn wrong_files_are_told_by_line_and_key() {
          {remote_port} and {username}",
     );
     check(
+        "[control]\nhost_names = [\"a\", \"b c\"]",
+        "f.toml:2: control.host_names: found \"b c\", expected a host name such as \
+         ftp.example.com, or an IP address",
+    );
+    check(
+        "[control]\nhash_limit = -1",
+        "f.toml:2: control.hash_limit: found integer `-1`, expected a whole number, 0 or more",
+    );
+    check(
         "[data]\nac_in_buffer_size = 1",
         "f.toml:2: data.ac_in_buffer_size: found integer `1`, expected a whole number from \
          512 to 16777216",
@@ -322,6 +331,8 @@ const DEFAULTS: &str = r#"
     encoding = "utf-8"
     legacy_encoding = "windows-1252"
     log_prefix = "{remote_ip}:{remote_port}-[{username}]"
+    host_names = []
+    hash_limit = 0
 
     [data]
     timeout = 300.0

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use ftpdlib_proto::{
-    EntryRole, ListEntry, NameEncoding, Perms, ReplyCode, VirtualPath, Zone, format_facts,
-    format_list_line,
+    ByteRange, EntryRole, ListEntry, NameEncoding, Perm, Perms, ReplyCode, VirtualPath, Zone,
+    format_facts, format_list_line,
 };
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 
@@ -125,7 +125,43 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
         Action::SetModified { path, time } => {
             node_mut(tree, &path)?.modified = Zone::Gmt.unix(time);
         }
-        Action::OpenRead { path, range } => return open_read(tree, path, range.start()),
+        Action::SetFacts {
+            path,
+            modified,
+            mode,
+        } => {
+            if mode.is_some() && !perms.contains(Perm::ChangeMode) {
+                return refuse(550, "Not enough privileges.");
+            }
+            let node = node_mut(tree, &path)?;
+            node.mode = mode.unwrap_or(node.mode);
+            node.modified = modified.map_or(node.modified, |time| Zone::Gmt.unix(time));
+        }
+        Action::AvailableSpace(path) => {
+            node(tree, &path)?;
+            return Ok(Answer::Space(1 << 30));
+        }
+        Action::Digest {
+            path, whole, range, ..
+        } => {
+            return match whole.filter(|whole| tree.get(whole).is_some()) {
+                Some(whole) => digest(tree, &whole, ByteRange::default()),
+                None => digest(tree, &path, range),
+            };
+        }
+        Action::Copy { from, to } => {
+            let content = file(tree, &from)?;
+            tree.store(&to, content);
+        }
+        Action::Combine { target, parts } => {
+            let mut content = file(tree, &target).unwrap_or_default();
+            for part in &parts {
+                content.extend(file(tree, part)?);
+            }
+            parts.iter().for_each(|part| tree.remove(part));
+            tree.store(&target, content);
+        }
+        Action::OpenRead { path, range } => return open_read(tree, path, range),
         Action::OpenWrite { path, how } => return open_write(tree, path, how),
         Action::OpenList {
             path,
@@ -138,15 +174,33 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
     Ok(Answer::Done)
 }
 
-fn open_read(tree: &Tree, path: VirtualPath, offset: u64) -> JobOutcome<Payload> {
+/// What work answers that was told to stop.
+pub(crate) fn cancelled() -> JobOutcome<Payload> {
+    refuse(426, "Aborted.")
+}
+
+/// The right range with a digest of no algorithm.
+fn digest(tree: &Tree, path: &VirtualPath, range: ByteRange) -> JobOutcome<Payload> {
+    let read = part(&file(tree, path)?, range)?.len() as u64;
+    Ok(Answer::Digest {
+        digest: vec![0x5a],
+        range: range.start()..range.start() + read,
+    })
+}
+
+fn part(content: &[u8], range: ByteRange) -> Result<&[u8], Refusal> {
+    let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    let end = range.end().map_or(content.len(), at).min(content.len());
+    let start = at(range.start());
+    let beyond = || refusal(554, "Restart offset beyond the end.");
+    let rest = content.get(start..).ok_or_else(beyond)?;
+    Ok(&rest[..end.saturating_sub(start)])
+}
+
+fn open_read(tree: &Tree, path: VirtualPath, range: ByteRange) -> JobOutcome<Payload> {
     let content = file(tree, &path)?;
     let size = Some(content.len() as u64);
-    let Some(rest) = usize::try_from(offset)
-        .ok()
-        .and_then(|at| content.get(at..))
-    else {
-        return refuse(554, "Restart offset beyond the end.");
-    };
+    let rest = part(&content, range)?;
     let payload = Payload::Read(rest.to_vec());
     Ok(Answer::Opened {
         payload,
@@ -171,7 +225,11 @@ fn open_write(tree: &mut Tree, path: VirtualPath, how: WriteHow) -> JobOutcome<P
             Ok(offset) if offset <= old.len() => (path, old, offset),
             _ => return refuse(554, "Restart offset beyond the end."),
         },
-        WriteHow::Within(range) => panic!("the runner does not know {range:?}"),
+        // No dialogue sends more than the range holds.
+        WriteHow::Within(range) => match usize::try_from(range.start()) {
+            Ok(offset) if offset <= old.len() => (path, old, offset),
+            _ => return refuse(554, "Restart offset beyond the end."),
+        },
         WriteHow::Unique => {
             let name = [path.as_bytes(), b"1"].concat();
             let path = VirtualPath::new(name).expect("a short path");

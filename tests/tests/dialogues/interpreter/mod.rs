@@ -205,8 +205,15 @@ impl Runner {
     fn carry_out(&mut self, effect: Effect<Payload>) {
         match effect {
             Effect::Reply(reply) => self.send(&reply),
-            Effect::Job(job) if self.jobs_are_held => self.held = Some(job),
-            Effect::Job(job) => self.work(job),
+            Effect::Job(job) | Effect::StartWork(job) if self.jobs_are_held => {
+                self.held = Some(job);
+            }
+            Effect::Job(job) | Effect::StartWork(job) => self.work(job),
+            Effect::CancelWork => {
+                if self.held.take().is_some() {
+                    self.session.handle_job(jobs::cancelled(), self.now);
+                }
+            }
             Effect::StartTransfer(transfer) if transfer.direction == Direction::Control => {
                 let content = transfer.payload.into_content();
                 for line in content.split_inclusive(|&byte| byte == b'\n') {
@@ -262,6 +269,7 @@ fn set(config: &mut SessionConfig, setting: &Setting) -> Result<(), String> {
         "max_login_attempts" => {
             config.max_login_attempts = value.parse().map_err(|_| wrong(value))?;
         }
+        "host_names" => config.host_names = value.split(' ').map(str::to_owned).collect(),
         "permit_foreign_addresses" => config.permit_foreign_addresses = value == "true",
         "permit_privileged_ports" => config.permit_privileged_ports = value == "true",
         "masquerade_address" => {

@@ -69,6 +69,8 @@ dialogues! {
         camera
         control_lost
         control_lost_before_data
+        copies
+        copies_refused
         curl
         directories
         encodings
@@ -82,6 +84,8 @@ dialogues! {
         ftplib
         gate
         greeting
+        hash
+        hosts
         http
         information
         ipv6
@@ -89,6 +93,7 @@ dialogues! {
         listings
         login
         login_failures
+        login_failures_during_transfer
         login_success_resets
         long_line
         masquerade
@@ -97,6 +102,7 @@ dialogues! {
         pipelining
         quit
         quit_before_data
+        ranges
         rein
         rename
         restart
@@ -104,6 +110,7 @@ dialogues! {
         stat_path
         store
         telnet
+        times
         unknown
         winscp;
     interpreter_only:
@@ -115,7 +122,11 @@ dialogues! {
         kick
         login_delay
         passive_timeout
-        slow_jobs;
+        slow_jobs
+        work
+        work_drained
+        work_kicked
+        work_lost;
 }
 
 #[track_caller]

@@ -68,6 +68,7 @@ fn handler(home: &Path, settings: &[&Setting]) -> Result<FtpHandler, Box<dyn Err
             "max_login_attempts" => handler.max_login_attempts(value.parse()?),
             "permit_foreign_addresses" => handler.permit_foreign_addresses(value == "true"),
             "permit_privileged_ports" => handler.permit_privileged_ports(value == "true"),
+            "host_names" => handler.host_names(value.split(' ')),
             "masquerade_address" => handler.masquerade_address(value.parse::<Ipv4Addr>()?),
             "passive_timeout" => {
                 handler.dtp_handler(DtpHandler::default().passive_timeout(time()?))
