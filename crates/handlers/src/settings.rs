@@ -165,8 +165,9 @@ impl FtpHandler {
     ///
     /// Clients on the server's own network are told the real address: those whose address is
     /// private like the server's and in the same block (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,
-    /// 169.254.0.0/16). Those that come by loopback are not, they may be a tunnel. Where all clients come through a proxy or
-    /// gateway in such a block, see [`masquerade_own_network`](Self::masquerade_own_network).
+    /// 169.254.0.0/16). Those that come by loopback are not: it may be a tunnel. Where all clients
+    /// come through a proxy or gateway in such a block, see
+    /// [`masquerade_own_network`](Self::masquerade_own_network).
     pub fn masquerade_address(mut self, address: impl Into<MasqueradeAddress>) -> Self {
         self.masquerade_address = address.into();
         self

@@ -15,7 +15,7 @@ use mio::net::TcpStream;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
-use crate::rates::{SharedRate, Way};
+use crate::rates::{Share, Way};
 use produce::Produce;
 use receive::Receive;
 use send_file::SendFile;
@@ -74,7 +74,7 @@ pub(crate) struct Meter {
     progress: Instant,
     throttle: Throttle,
     /// The rate that all transfers of the user share, if there is one.
-    shared: Option<Arc<SharedRate>>,
+    shared: Option<Share>,
     budget: usize,
 }
 
@@ -84,14 +84,15 @@ impl Meter {
         if self.budget == 0 {
             return Err(Step::Yield);
         }
-        let shared = self.shared.as_ref();
-        match self.throttle.allowance(now) {
-            0 => Err(Step::Pause(self.throttle.resume_at(now))),
-            own => match shared.map_or(usize::MAX, |shared| shared.allowance(now)) {
-                0 => Err(Step::Pause(
-                    shared.map_or(now, |shared| shared.resume_at(now)),
-                )),
-                part => Ok(own.min(part).min(self.budget)),
+        let own = match self.throttle.allowance(now) {
+            0 => return Err(Step::Pause(self.throttle.resume_at(now))),
+            bytes => bytes.min(self.budget),
+        };
+        match &mut self.shared {
+            None => Ok(own),
+            Some(share) => match share.allowance(now) {
+                0 => Err(Step::Pause(share.resume_at())),
+                part => Ok(own.min(part)),
             },
         }
     }
@@ -111,8 +112,8 @@ impl Meter {
         self.budget = self.budget.saturating_sub(bytes);
         self.progress = now;
         self.throttle.spend(bytes);
-        if let Some(shared) = &self.shared {
-            shared.spend(bytes);
+        if let Some(share) = &mut self.shared {
+            share.spend(bytes);
         }
     }
 }
@@ -142,9 +143,8 @@ impl Pump {
         // A user's own limit stands in for the server's.
         let rate = if of_user.is_some() { 0 } else { rate };
         let shared = of_user.filter(|&rate| rate != 0).map(|rate| {
-            service
-                .user_rates
-                .of(&account.login().username, way, rate, now)
+            let username = &account.login().username;
+            service.user_rates.share(username, way, rate, now)
         });
         let work = match opened {
             Opened::Read(file) => {

@@ -58,8 +58,14 @@ impl Throttle {
         now + self.span().saturating_sub(self.saved)
     }
 
+    /// Bytes of a span.
+    pub(crate) fn span_bytes(&self) -> usize {
+        let bytes = self.span().as_nanos() * u128::from(self.rate) / 1_000_000_000;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
     /// A span, or at least one byte's time: a slow rate would wake up to find nothing.
-    fn span(&self) -> Duration {
+    pub(crate) fn span(&self) -> Duration {
         SPAN.max(Duration::from_nanos(1_000_000_000 / self.rate.max(1) + 1))
     }
 }
