@@ -1,12 +1,13 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, ValueHint};
+use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::NameEncoding;
 
 use crate::config::Concurrency;
@@ -97,15 +98,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = value::count_from_one, help_heading = "Access")]
     pub(crate) max_login_attempts: Option<u32>,
 
-    /// Address told to clients in PASV replies, when behind NAT
+    /// Address or host name told to clients in PASV replies, when behind NAT
     #[arg(
         short,
         long,
         value_name = "ADDRESS",
-        value_parser = value::ipv4,
+        value_parser = value::masquerade_address,
         help_heading = "Data connections"
     )]
-    pub(crate) nat_address: Option<Ipv4Addr>,
+    pub(crate) nat_address: Option<MasqueradeAddress>,
 
     /// Ports for passive connections, both ends included [default: the kernel's choice]
     #[arg(
@@ -158,7 +159,7 @@ pub(crate) struct Args {
     pub(crate) timeout: Option<Duration>,
 
     /// Greeting [default: "ftpdlib VERSION ready."]
-    #[arg(long, value_name = "TEXT", help_heading = "Sessions")]
+    #[arg(long, value_name = "TEXT", value_parser = value::banner, help_heading = "Sessions")]
     pub(crate) banner: Option<String>,
 
     /// Encoding of path names on the control connection [default: utf-8]
@@ -168,6 +169,14 @@ pub(crate) struct Args {
     /// Show local times instead of GMT
     #[arg(long, help_heading = "Sessions")]
     pub(crate) use_localtime: bool,
+
+    /// Append every transfer to this file, in wu-ftpd's format
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Logs")]
+    pub(crate) xferlog: Option<PathBuf>,
+
+    /// Append every transfer to this file, as a line of JSON
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Logs")]
+    pub(crate) json_log: Option<PathBuf>,
 
     /// Configuration file; options given beside it win over it
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]
@@ -283,6 +292,10 @@ mod tests {
             "ftpdlib -r 5-4",
             "option --range: found \"5-4\", expected FROM-TO with ports from 1 to 65535, \
              such as 60000-65535",
+        );
+        check(
+            "ftpdlib --max-cons 4294967296",
+            "option --max-cons: found \"4294967296\", expected a whole number from 0 to 4294967295",
         );
         check(
             "ftpdlib --timeout -1",

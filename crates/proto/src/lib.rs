@@ -45,21 +45,26 @@ mod command;
 mod digits;
 mod encoding;
 mod facts;
+mod hash;
 mod host_port;
 mod line;
 mod list_line;
 mod metadata;
 mod path;
 mod perm;
+mod range;
 mod reply;
 mod time;
 mod transfer;
 mod verb;
 
 pub use ascii::{AsciiReceiver, AsciiSender};
-pub use command::{Command, CommandError, CommandLine, EpsvArgument, ListArgument};
+pub use command::{
+    Command, CommandError, CommandLine, DigestArgument, EpsvArgument, FactChange, ListArgument,
+};
 pub use encoding::{EncodingError, NameEncoding, UndecodableName};
 pub use facts::{EntryRole, Fact, FactSet, format_facts};
+pub use hash::HashAlgorithm;
 pub use host_port::{
     EprtError, HostPortError, format_epsv, format_host_port, parse_eprt, parse_host_port,
 };
@@ -68,6 +73,7 @@ pub use list_line::{ListEntry, format_list_line};
 pub use metadata::{FileKind, Metadata};
 pub use path::{PathError, VirtualPath};
 pub use perm::{Perm, Perms, PermsError};
+pub use range::ByteRange;
 pub use reply::{Reply, ReplyCode};
 pub use time::{CivilTime, TimeError, Zone};
 pub use transfer::{TransferEnd, TransferType};

@@ -15,10 +15,11 @@ use mio::net::TcpStream;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
+use crate::rates::{SharedRate, Way};
 use produce::Produce;
 use receive::Receive;
 use send_file::SendFile;
-use throttle::Throttle;
+pub(crate) use throttle::Throttle;
 
 /// Most bytes that one transfer moves in one turn of the loop.
 const TURN_BYTES: usize = 1 << 20;
@@ -72,6 +73,8 @@ pub(crate) struct Meter {
     bytes: u64,
     progress: Instant,
     throttle: Throttle,
+    /// The rate that all transfers of the user share, if there is one.
+    shared: Option<Arc<SharedRate>>,
     budget: usize,
 }
 
@@ -81,9 +84,15 @@ impl Meter {
         if self.budget == 0 {
             return Err(Step::Yield);
         }
-        match self.throttle.allowance(now).min(self.budget) {
+        let shared = self.shared.as_ref();
+        match self.throttle.allowance(now) {
             0 => Err(Step::Pause(self.throttle.resume_at(now))),
-            bytes => Ok(bytes),
+            own => match shared.map_or(usize::MAX, |shared| shared.allowance(now)) {
+                0 => Err(Step::Pause(
+                    shared.map_or(now, |shared| shared.resume_at(now)),
+                )),
+                part => Ok(own.min(part).min(self.budget)),
+            },
         }
     }
 
@@ -102,15 +111,20 @@ impl Meter {
         self.budget = self.budget.saturating_sub(bytes);
         self.progress = now;
         self.throttle.spend(bytes);
+        if let Some(shared) = &self.shared {
+            shared.spend(bytes);
+        }
     }
 }
 
 impl Pump {
-    /// A pump for `transfer` over `stream`; a listing without one goes to the replies.
+    /// A pump for `transfer` over `stream`; a listing without one goes to the replies. `rates` are
+    /// those set for the session, uploads first.
     pub(crate) fn new(
         transfer: Transfer<Payload>,
         stream: Option<Socket<TcpStream>>,
         service: &Service,
+        rates: Option<(u64, u64)>,
         now: Instant,
     ) -> Self {
         let Transfer {
@@ -120,11 +134,18 @@ impl Pump {
             ..
         } = transfer;
         let dtp = &service.dtp;
-        let rate = match direction {
-            Direction::Receive => account.login().read_limit.unwrap_or(dtp.read_limit),
-            Direction::Send => account.login().write_limit.unwrap_or(dtp.write_limit),
-            Direction::Control => 0,
+        let (rate, of_user, way) = match direction {
+            Direction::Receive => (dtp.read_limit, account.login().read_limit, Way::Upload),
+            Direction::Send => (dtp.write_limit, account.login().write_limit, Way::Download),
+            Direction::Control => (0, None, Way::Download),
         };
+        // A user's own limit stands in for the server's.
+        let rate = if of_user.is_some() { 0 } else { rate };
+        let shared = of_user.filter(|&rate| rate != 0).map(|rate| {
+            service
+                .user_rates
+                .of(&account.login().username, way, rate, now)
+        });
         let work = match opened {
             Opened::Read(file) => {
                 let plain = transfer_type == TransferType::Image;
@@ -141,7 +162,7 @@ impl Pump {
             Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, dtp)),
         };
         let throttle = Throttle::new(rate, now);
-        Self {
+        let mut pump = Self {
             stream,
             account,
             work,
@@ -149,12 +170,26 @@ impl Pump {
                 bytes: 0,
                 progress: now,
                 throttle,
+                shared,
                 budget: 0,
             },
             timeout: dtp.timeout,
             resume_at: None,
             stopping: false,
+        };
+        if let Some(rates) = rates {
+            pump.set_rates(rates);
         }
+        pump
+    }
+
+    /// Keeps to other rates from now on, uploads first.
+    pub(crate) fn set_rates(&mut self, (upload, download): (u64, u64)) {
+        let rate = match self.work {
+            Work::Receive(_) => upload,
+            Work::SendFile(_) | Work::Produce(_) => download,
+        };
+        self.meter.throttle.set_rate(rate);
     }
 
     /// Moves what can be moved in a turn.

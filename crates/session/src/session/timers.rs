@@ -52,6 +52,7 @@ impl<P> Session<P> {
             Pending::LoginDelay(delay) => Some(delay.until),
             Pending::Nothing
             | Pending::Job(_)
+            | Pending::Work(_)
             | Pending::PassivePort(_)
             | Pending::StatListing(_)
             | Pending::Abort => None,

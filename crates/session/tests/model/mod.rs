@@ -48,9 +48,16 @@ pub(crate) fn read(text: &[u8]) {
 #[derive(Default)]
 struct Outstanding {
     job: Option<Job>,
+    work: Option<Work>,
     listen: bool,
     connect: bool,
     transfer: Option<(Direction, Option<TransferEnd>)>,
+}
+
+/// A digest or a copy.
+struct Work {
+    job: Job,
+    cancelled: bool,
 }
 
 struct Model<'a> {
@@ -134,9 +141,10 @@ impl<'a> Model<'a> {
             return;
         }
         self.ledger.owed += 1;
-        if line.eq_ignore_ascii_case(b"ABOR") && self.session.is_transferring() {
-            self.ledger.aborting = true;
-        }
+        let in_progress = self.session.is_transferring() || self.session.is_working();
+        // Who has logged out during a transfer may not stop it.
+        self.ledger.aborting |=
+            line.eq_ignore_ascii_case(b"ABOR") && in_progress && self.session.username().is_some();
         self.control(ControlEvent::Line(line));
     }
 
@@ -171,6 +179,8 @@ impl<'a> Model<'a> {
         if let Some(job) = self.outstanding.job.take() {
             let answer = answers::right(&job.action, &mut self.ledger);
             self.job(Ok(answer));
+        } else if let Some(work) = self.outstanding.work.take() {
+            self.end_work(&work);
         } else if self.outstanding.listen {
             self.outstanding.listen = false;
             self.listening = true;
@@ -192,12 +202,25 @@ impl<'a> Model<'a> {
 
     fn answer_job(&mut self) {
         let Some(job) = self.outstanding.job.take() else {
+            if let Some(work) = self.outstanding.work.take() {
+                self.end_work(&work);
+            }
             return;
         };
         let outcome = match self.tape.choose(4) {
             0 => Err(answers::refusal()),
             1 => Ok(answers::any(&mut self.tape, &mut self.ledger)),
             _ => Ok(answers::right(&job.action, &mut self.ledger)),
+        };
+        self.job(outcome);
+    }
+
+    fn end_work(&mut self, work: &Work) {
+        let outcome = match self.tape.choose(4) {
+            1 => Err(answers::refusal()),
+            2 => Ok(answers::any(&mut self.tape, &mut self.ledger)),
+            _ if work.cancelled => Err(answers::refusal()),
+            _ => Ok(answers::right(&work.job.action, &mut self.ledger)),
         };
         self.job(outcome);
     }
@@ -264,7 +287,7 @@ impl<'a> Model<'a> {
                     refusal,
                 });
             }
-            3 if self.outstanding.job.is_none() => {
+            3 if self.outstanding.job.is_none() && self.outstanding.work.is_none() => {
                 let answer = answers::any(&mut self.tape, &mut self.ledger);
                 self.job(Ok(answer));
             }
@@ -290,7 +313,9 @@ impl<'a> Model<'a> {
             self.control(ControlEvent::Closed);
         }
         for _ in 0..4 {
-            if self.outstanding.job.is_some() || self.outstanding.transfer.is_some() {
+            let outstanding = &self.outstanding;
+            let something = outstanding.work.is_some() || outstanding.transfer.is_some();
+            if outstanding.job.is_some() || something {
                 self.oblige();
             }
         }
@@ -311,7 +336,8 @@ impl<'a> Model<'a> {
             assert!(!self.session.wants_input());
         }
         if self.session.wants_input() {
-            let owed = u32::from(self.session.is_transferring());
+            let in_progress = self.session.is_transferring() || self.session.is_working();
+            let owed = u32::from(in_progress);
             assert_eq!(self.ledger.owed, owed, "final replies missing or too many");
         }
     }
@@ -322,7 +348,19 @@ impl<'a> Model<'a> {
             Effect::Reply(reply) => self.ledger.reply(&reply),
             Effect::Job(job) => {
                 assert!(outstanding.job.is_none(), "two jobs at a time");
+                assert!(outstanding.work.is_none(), "a job beside work");
                 outstanding.job = Some(job);
+            }
+            Effect::StartWork(job) => {
+                assert!(outstanding.job.is_none() && outstanding.work.is_none());
+                assert!(outstanding.transfer.is_none(), "work beside a transfer");
+                let cancelled = false;
+                outstanding.work = Some(Work { job, cancelled });
+            }
+            Effect::CancelWork => {
+                let work = outstanding.work.as_mut().expect("work to cancel");
+                assert!(!work.cancelled, "cancelled twice");
+                work.cancelled = true;
             }
             Effect::Listen { ipv6 } => {
                 assert!(!ipv6 && !outstanding.listen && !self.listening && !self.connected);
@@ -361,6 +399,7 @@ impl<'a> Model<'a> {
             Effect::Forget | Effect::Event(_) => {}
             Effect::Close => {
                 assert!(outstanding.job.is_none() && outstanding.transfer.is_none());
+                assert!(outstanding.work.is_none());
                 assert!(!self.listening && !self.connected && !outstanding.connect);
                 self.ledger.close();
             }

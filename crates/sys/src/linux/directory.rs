@@ -57,9 +57,14 @@ impl DirectoryReader {
         let (start, room) = (self.buffer.as_mut_ptr(), self.buffer.len());
         // SAFETY: the directory is open for as long as `self` owns it, and `start` points to `room`
         // writable bytes that `self` owns and nothing else touches during the call.
-        let filled = check(unsafe {
+        let filled = match check(unsafe {
             libc::syscall(libc::SYS_getdents64, self.dir.as_raw_fd(), start, room)
-        })?;
+        }) {
+            Ok(filled) => filled,
+            // The directory was removed: nothing is in it any more.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => 0,
+            Err(error) => return Err(error),
+        };
         (self.start, self.end) = (0, filled as usize);
         Ok(())
     }

@@ -1,0 +1,105 @@
+//! Files and directories that are open.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
+
+use super::tree::{Content, lock};
+use crate::clock::unix_now;
+use crate::error::{ErrorKind, FilesystemError};
+use crate::transfer_file::{Entry, Listing, ReadFile, WriteFile};
+
+#[derive(Debug)]
+pub(super) struct MemoryReadFile {
+    pub(super) content: Arc<Mutex<Content>>,
+    pub(super) size: u64,
+    pub(super) offset: u64,
+}
+
+impl ReadFile for MemoryReadFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let content = lock(&self.content);
+        // Somebody may have emptied the file since.
+        let start = usize::try_from(self.offset).unwrap_or(usize::MAX);
+        let rest = content.bytes.get(start..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.offset += count as u64;
+        Ok(count)
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(self.size)
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct MemoryWriteFile {
+    pub(super) content: Arc<Mutex<Content>>,
+    pub(super) path: VirtualPath,
+    pub(super) offset: usize,
+}
+
+impl WriteFile for MemoryWriteFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut content = lock(&self.content);
+        let end = self.offset + bytes.len();
+        if content.bytes.len() < end {
+            content.bytes.resize(end, 0);
+        }
+        content.bytes[self.offset..end].copy_from_slice(bytes);
+        content.attributes.modified = unix_now();
+        self.offset = end;
+        Ok(bytes.len())
+    }
+
+    fn finish(self: Box<Self>, _end: &TransferEnd) -> Result<(), FilesystemError> {
+        Ok(())
+    }
+
+    fn path(&self) -> &VirtualPath {
+        &self.path
+    }
+}
+
+/// A directory as it was when it was opened, in the order of names.
+#[derive(Debug)]
+pub(super) struct MemoryListing {
+    pub(super) entries: Vec<(Vec<u8>, Metadata)>,
+    pub(super) next: usize,
+}
+
+impl Listing for MemoryListing {
+    fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
+        let rest = self.entries[self.next..].iter().take(max);
+        self.next += rest.len();
+        out.extend(rest.map(|(name, facts)| Entry {
+            name: name.clone(),
+            metadata: Some(facts.clone()),
+        }));
+        Ok(self.next < self.entries.len())
+    }
+
+    fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        match self
+            .entries
+            .binary_search_by(|(known, _)| known.as_slice().cmp(name))
+        {
+            Ok(at) => Ok(self.entries[at].1.clone()),
+            Err(_) => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        self.lstat(name)
+    }
+
+    fn readlink(&self, _name: &[u8]) -> Result<Vec<u8>, FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+}
