@@ -169,8 +169,10 @@ fn a_transfer_is_not_idle() {
     busy.expect_end();
 }
 
-/// How a client tells ABOR.
-const ABORTS: [(&str, fn(&mut Client)); 4] = [
+/// Says ABOR, one way or another.
+type Abort = fn(&mut Client);
+
+const ABORTS: [(&str, Abort); 4] = [
     ("plain", |client| client.send("ABOR")),
     ("telnet", |client| {
         client.send_raw(b"\xff\xf4\xff\xf2ABOR\r\n");
