@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use crate::wait::PATIENCE;
 
-/// A closed gate. Copies are the same gate; it opens by itself when the last [`GateKeeper`] goes, so
+/// A closed gate. Copies are the same gate; it opens by itself when its [`GateKeeper`] goes, so
 /// that a test that fails does not leave threads behind it.
 #[derive(Clone, Default)]
 pub struct Gate {

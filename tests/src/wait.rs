@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 /// ends those that would hang.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits until `condition` holds, which no message tells of.
+/// Waits until `condition` holds, which no message tells of. `what` says what is waited for.
 ///
 /// # Panics
 ///
-/// It never does; `what` says what was waited for.
+/// It never comes to hold.
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;

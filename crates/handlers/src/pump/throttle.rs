@@ -66,7 +66,13 @@ impl Throttle {
 
     /// A span, or at least one byte's time: a slow rate would wake up to find nothing.
     pub(crate) fn span(&self) -> Duration {
-        SPAN.max(Duration::from_nanos(1_000_000_000 / self.rate.max(1) + 1))
+        SPAN.max(self.time_of(1))
+    }
+
+    /// How long the rate needs for `bytes`, rounded up: at a high rate, too, no byte is free.
+    fn time_of(&self, bytes: usize) -> Duration {
+        let nanos = (bytes as u128 * 1_000_000_000).div_ceil(u128::from(self.rate.max(1)));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
@@ -85,6 +91,18 @@ mod tests {
             now = throttle.resume_at(now) + late;
         }
         moved
+    }
+
+    #[test]
+    fn single_bytes_are_not_free() {
+        let now = Instant::now();
+        let mut throttle = Throttle::new(u64::MAX, now);
+        let after = now + Duration::from_micros(1);
+        for _ in 0..1000 {
+            assert_ne!(throttle.allowance(after), 0);
+            throttle.spend(1);
+        }
+        assert_eq!(throttle.allowance(after), 0);
     }
 
     #[test]
