@@ -1,4 +1,10 @@
 //! Support for the tests that cross crates.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod clients;
+pub mod gate;
+pub mod hooked;
+pub mod reply;
+pub mod server;
+pub mod wait;

@@ -29,6 +29,7 @@ matrix! {
         passive_ipv4: V4, Passive;
         passive_ipv6: V6, Passive;
         active_ipv4: V4, Active;
+        active_ipv6: V6, Active;
     }
     ncftp, Ncftp => {
         passive_ipv4: V4, Passive;

@@ -116,10 +116,15 @@ impl FtpServer {
     /// Serves clients on `io_loop`, which the caller runs (pyftpdlib: the `ioloop` argument). Two
     /// servers and a program's own timers may share one loop.
     ///
+    /// A handle that the server gave before belongs to the loop it would have had, and reaches
+    /// nobody.
+    ///
     /// # Errors
     ///
     /// The system refuses a listener.
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
+        // With a loop of its own, its end here would be that of the sessions on the other one.
+        self.io_loop = None;
         accept_on(&self.shared, std::mem::take(&mut self.listeners), io_loop)?;
         Ok(ServerHandle::new(
             Arc::clone(&self.shared),

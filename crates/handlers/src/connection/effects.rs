@@ -2,16 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
-use ftpdlib_session::{
-    Action, Answer, DataEvent, Direction, Effect, Job, JobOutcome, Refusal, Transfer,
-};
+use ftpdlib_session::{Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Transfer};
 
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::data::{DataSide, listen};
-use crate::jobs::{self, LoginAttempt, LoginEnd, LoginStart, Payload};
+use crate::jobs::{self, Credentials, LoginEnd, Opened, Payload};
 use crate::pump::Pump;
 
 impl Connection {
@@ -55,7 +55,7 @@ impl Connection {
             }
             Effect::StartTransfer(transfer) => self.start_transfer(transfer, cx),
             Effect::AbortTransfer(end) => self.with_pump(cx, |pump, pcx| pump.abort(end, pcx)),
-            Effect::Discard(payload) => self.discard(payload),
+            Effect::Discard(payload) => discard(payload),
             Effect::CloseData => {
                 self.data.close(cx);
                 self.data_permit = None;
@@ -80,19 +80,7 @@ impl Connection {
     fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
         let now = cx.now();
         if let Action::Login { username, password } = job.action {
-            let attempt =
-                LoginAttempt::new(&self.service, username, password, self.peer, self.local);
-            match attempt.start() {
-                LoginStart::Ended(end) => {
-                    let outcome = self.logged_in(end);
-                    self.session.handle_job(outcome, now);
-                }
-                LoginStart::Blocking(rest) => {
-                    let task = Task::spawn(&self.service.login_lane, &cx.notifier(), rest);
-                    self.await_job(task.map(RunningJob::Login), cx);
-                }
-            }
-            return;
+            return self.log_in(username, password, cx);
         }
         let Some(account) = &self.account else {
             self.session.handle_job(Err(broken()), now);
@@ -111,6 +99,42 @@ impl Connection {
         }
     }
 
+    fn log_in(&mut self, username: String, password: String, cx: &mut Context<'_>) {
+        let credentials = Credentials {
+            username,
+            password,
+            peer: self.peer,
+            local: self.local,
+        };
+        if credentials.are_checked_at_once(&self.service) {
+            return self.let_in(credentials.check(&self.service), cx);
+        }
+        let service = Arc::clone(&self.service);
+        let task = Task::spawn(&self.service.login_lane, &cx.notifier(), move || {
+            credentials.check(&service)
+        });
+        self.await_job(task.map(RunningJob::Check), cx);
+    }
+
+    /// Goes on with a login whose credentials were checked: a home directory that hangs holds up
+    /// those who live there, and not whoever logs in.
+    pub(super) fn let_in(&mut self, checked: Result<Login, Refusal>, cx: &mut Context<'_>) {
+        let login = match checked {
+            Err(refusal) => return self.session.handle_job(Err(refusal), cx.now()),
+            Ok(login) => login,
+        };
+        if self.service.is_local_home(&login.home) {
+            let end = jobs::enter(&self.service, login);
+            return self.logged_in(end, cx.now());
+        }
+        let (lane, service) = (
+            self.service.home_lane(&login.home),
+            Arc::clone(&self.service),
+        );
+        let task = Task::spawn(&lane, &cx.notifier(), move || jobs::enter(&service, login));
+        self.await_job(task.map(RunningJob::Enter), cx);
+    }
+
     fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
         match job {
             Ok(job) => self.job = Some(job),
@@ -122,11 +146,12 @@ impl Connection {
     }
 
     /// Keeps what a login made, for the jobs to come.
-    pub(super) fn logged_in(&mut self, end: LoginEnd) -> JobOutcome<Payload> {
-        end.map(|(account, facts)| {
+    pub(super) fn logged_in(&mut self, end: LoginEnd, now: Instant) {
+        let outcome = end.map(|(account, facts)| {
             self.account = Some(account);
             Answer::Login(facts)
-        })
+        });
+        self.session.handle_job(outcome, now);
     }
 
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
@@ -181,38 +206,34 @@ impl Connection {
             Direction::Control => None,
             Direction::Send | Direction::Receive => self.data.take_open(),
         };
-        let Some(account) = &self.account else {
-            let end = TransferEnd::LocalError;
+        if stream.is_none() && transfer.direction != Direction::Control {
+            // The system did not let the loop have it.
+            discard(transfer.payload);
             let event = DataEvent::Ended {
-                end,
+                end: TransferEnd::LocalError,
                 bytes: 0,
                 refusal: Some(broken()),
             };
-            self.session.handle_data_event(event, cx.now());
-            return;
-        };
-        let account = Arc::clone(account);
-        let pump = Pump::new(transfer, stream, account, &self.service, cx.now());
+            return self.session.handle_data_event(event, cx.now());
+        }
+        let pump = Pump::new(transfer, stream, &self.service, cx.now());
         self.pump = Some(Box::new(pump));
         self.run_pump(cx);
     }
+}
 
-    /// Closes what a job opened and nobody will use.
-    fn discard(&self, payload: Payload) {
-        let (Payload::Write(file), Some(account)) = (payload, &self.account) else {
-            return;
-        };
-        match account.lane() {
-            None => drop(jobs::finish(account, file, &TransferEnd::Aborted)),
-            Some(lane) => {
-                let user = Arc::clone(account);
-                let submitted =
-                    lane.submit(move || drop(jobs::finish(&user, file, &TransferEnd::Aborted)));
-                if let Err(error) = submitted {
-                    log::error!("no thread for a job: {error}");
-                }
-            }
-        }
+/// Closes what a job opened and nobody will use.
+fn discard(payload: Payload) {
+    let Payload { account, opened } = payload;
+    let Opened::Write(file) = opened else {
+        return;
+    };
+    let Some(lane) = account.lane().cloned() else {
+        return drop(jobs::finish(&account, file, &TransferEnd::Aborted));
+    };
+    let submitted = lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Aborted)));
+    if let Err(error) = submitted {
+        log::error!("no thread for a job: {error}");
     }
 }
 

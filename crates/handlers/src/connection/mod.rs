@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId};
 use ftpdlib_proto::{Line, TransferEnd};
-use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Session};
+use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, Session};
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
@@ -65,7 +66,11 @@ enum ControlSocket {
 
 /// A job on a thread.
 enum RunningJob {
-    Login(Task<LoginEnd>),
+    /// Whether the credentials are right.
+    Check(Task<Result<Login, Refusal>>),
+    /// The filesystem of who is let in.
+    Enter(Task<LoginEnd>),
+    /// Anything after the login.
     Filesystem(Task<JobOutcome<Payload>>),
 }
 
@@ -325,20 +330,23 @@ impl Connection {
     }
 
     /// Takes the result of a job that ended.
-    fn job_ended(&mut self, now: Instant) {
-        let outcome = match &self.job {
-            None => return,
-            Some(RunningJob::Filesystem(task)) => match task.take() {
-                None => return,
-                Some(outcome) => outcome.unwrap_or_else(|_| Err(effects::broken())),
+    fn job_ended(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        match self.job.take() {
+            None => {}
+            Some(RunningJob::Check(task)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Check(task)),
+                Some(checked) => self.let_in(checked, cx),
             },
-            Some(RunningJob::Login(task)) => match task.take() {
-                None => return,
-                Some(end) => self.logged_in(end.unwrap_or_else(|_| Err(effects::broken()))),
+            Some(RunningJob::Enter(task)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Enter(task)),
+                Some(end) => self.logged_in(end, now),
             },
-        };
-        self.job = None;
-        self.session.handle_job(outcome, now);
+            Some(RunningJob::Filesystem(task)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Filesystem(task)),
+                Some(outcome) => self.session.handle_job(outcome, now),
+            },
+        }
     }
 
     /// The first moment at which something is to be looked at.
@@ -441,7 +449,7 @@ impl Handler for Connection {
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.job_ended(cx.now());
+        self.job_ended(cx);
         self.perform_effects(cx);
         self.run_pump(cx);
         Ok(self.settle(cx))
@@ -454,4 +462,10 @@ impl Handler for Connection {
         }
         log_lines::closed(&self.service.log_prefix, self.peer, self.session.username());
     }
+}
+
+/// What a job came to, once it has ended; one that panicked was refused.
+fn outcome<T>(task: &Task<Result<T, Refusal>>) -> Option<Result<T, Refusal>> {
+    let ended = task.take()?;
+    Some(ended.unwrap_or_else(|_| Err(effects::broken())))
 }

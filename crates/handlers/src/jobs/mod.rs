@@ -19,10 +19,17 @@ use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 pub(crate) use account::Account;
 pub(crate) use file_io::{finish, read_chunk, write_all};
 pub(crate) use listing::ListingStream;
-pub(crate) use login::{LoginAttempt, LoginEnd, LoginStart};
+pub(crate) use login::{Credentials, LoginEnd, enter};
 
-/// What a session's transfers carry: something opened by a job.
-pub(crate) enum Payload {
+/// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
+/// the user has logged out meanwhile.
+pub(crate) struct Payload {
+    pub(crate) account: Arc<Account>,
+    pub(crate) opened: Opened,
+}
+
+/// Something opened by a job.
+pub(crate) enum Opened {
     /// A download.
     Read(Box<dyn ReadFile>),
     /// An upload.
@@ -43,7 +50,7 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into a `LoginAttempt`; nobody is logged in before it ends.
+        // The driver turns a login into `Credentials`; nobody is logged in before.
         Action::Login { .. } => {
             return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
         }
@@ -66,20 +73,12 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::OpenRead { path, offset } => {
             let file = fs.open_read(&path, offset).map_err(reply_of)?;
             let size = file.size();
-            return Ok(Answer::Opened {
-                payload: Payload::Read(file),
-                size,
-                path,
-            });
+            return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
             let file = fs.open_write(&path, mode_of(how)).map_err(reply_of)?;
             let path = file.path().clone();
-            return Ok(Answer::Opened {
-                payload: Payload::Write(file),
-                size: None,
-                path,
-            });
+            return Ok(opened(account, Opened::Write(file), None, path));
         }
         Action::OpenList {
             path,
@@ -89,16 +88,27 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         } => {
             let path = existing(account, path, whole);
             let stream = ListingStream::open(account, &path, format, encoding)?;
-            return Ok(Answer::Opened {
-                payload: Payload::List(Box::new(stream)),
-                size: None,
-                path,
-            });
+            let stream = Opened::List(Box::new(stream));
+            return Ok(opened(account, stream, None, path));
         }
         // The enum grows with the protocol; a job this version does not know changes nothing.
         _ => return Err(refusal(ReplyCode::new(502), "Command not implemented.")),
     };
     done.map(|()| Answer::Done).map_err(reply_of)
+}
+
+fn opened(
+    account: &Arc<Account>,
+    opened: Opened,
+    size: Option<u64>,
+    path: VirtualPath,
+) -> Answer<Payload> {
+    let account = Arc::clone(account);
+    Answer::Opened {
+        payload: Payload { account, opened },
+        size,
+        path,
+    }
 }
 
 /// `path`, or `whole` where only that is there: a file may be named like a switch.

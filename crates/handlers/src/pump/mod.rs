@@ -14,7 +14,7 @@ use ftpdlib_session::{Direction, Refusal, Transfer};
 use mio::net::TcpStream;
 
 use crate::Service;
-use crate::jobs::{Account, Payload};
+use crate::jobs::{Account, Opened, Payload};
 use produce::Produce;
 use receive::Receive;
 use send_file::SendFile;
@@ -87,6 +87,16 @@ impl Meter {
         }
     }
 
+    /// Counts work that takes as long as moving `bytes` would; `Err` with what to do if the turn has
+    /// no time left for it.
+    fn work(&mut self, bytes: usize) -> Result<(), Step> {
+        if self.budget == 0 {
+            return Err(Step::Yield);
+        }
+        self.budget = self.budget.saturating_sub(bytes);
+        Ok(())
+    }
+
     fn moved(&mut self, bytes: usize, now: Instant) {
         self.bytes += bytes as u64;
         self.budget = self.budget.saturating_sub(bytes);
@@ -100,12 +110,11 @@ impl Pump {
     pub(crate) fn new(
         transfer: Transfer<Payload>,
         stream: Option<Socket<TcpStream>>,
-        account: Arc<Account>,
         service: &Service,
         now: Instant,
     ) -> Self {
         let Transfer {
-            payload,
+            payload: Payload { account, opened },
             direction,
             transfer_type,
             ..
@@ -116,8 +125,8 @@ impl Pump {
             Direction::Send => account.login().write_limit.unwrap_or(dtp.write_limit),
             Direction::Control => 0,
         };
-        let work = match payload {
-            Payload::Read(file) => {
+        let work = match opened {
+            Opened::Read(file) => {
                 let plain = transfer_type == TransferType::Image;
                 if plain && service.use_sendfile && account.lane().is_none() {
                     match SendFile::new(file) {
@@ -128,8 +137,8 @@ impl Pump {
                     Work::Produce(Produce::file(file, transfer_type, dtp))
                 }
             }
-            Payload::List(listing) => Work::Produce(Produce::listing(listing)),
-            Payload::Write(file) => Work::Receive(Receive::new(file, transfer_type, dtp)),
+            Opened::List(listing) => Work::Produce(Produce::listing(listing)),
+            Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, dtp)),
         };
         let throttle = Throttle::new(rate, now);
         Self {

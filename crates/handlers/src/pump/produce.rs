@@ -17,6 +17,9 @@ use crate::jobs::{Account, ListingStream, read_chunk};
 /// Entries of a directory shown in one piece of work: some tens of microseconds.
 const ENTRIES: usize = 64;
 
+/// Bytes that could be sent in the time of showing so many entries.
+const ENTRIES_COST: usize = 128 << 10;
+
 /// Replies waiting on the control connection beyond which a listing for it waits too.
 const REPLIES_WAITING: usize = 64 << 10;
 
@@ -115,7 +118,7 @@ impl Produce {
             if let Err(step) = self.send(stream, meter, pcx.cx) {
                 return step;
             }
-            if let Err(step) = self.refill(account, pcx) {
+            if let Err(step) = self.refill(account, meter, pcx) {
                 return step;
             }
         }
@@ -144,7 +147,7 @@ impl Produce {
             if pcx.replies.len() > REPLIES_WAITING {
                 return Step::Wait(Interest::NONE);
             }
-            if let Err(step) = self.refill(account, pcx) {
+            if let Err(step) = self.refill(account, meter, pcx) {
                 return step;
             }
         }
@@ -181,6 +184,7 @@ impl Produce {
     fn refill(
         &mut self,
         account: &Arc<Account>,
+        meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
     ) -> Result<(), Step> {
         let failed = |refusal| Step::Ended(TransferEnd::LocalError, Some(refusal));
@@ -203,6 +207,12 @@ impl Produce {
                 let long = matches!(&source, Source::Listing(listing) if listing.is_long());
                 let sorting = long.then_some(&pcx.service.sorting_lane);
                 let Some(lane) = account.lane().or(sorting) else {
+                    if matches!(source, Source::Listing(_))
+                        && let Err(step) = meter.work(ENTRIES_COST)
+                    {
+                        self.state = State::Source(source);
+                        return Err(step);
+                    }
                     if source.fill(account, &mut self.buffer).map_err(failed)? {
                         self.state = State::Source(source);
                     }

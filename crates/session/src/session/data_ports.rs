@@ -134,6 +134,10 @@ impl<P> Session<P> {
     /// Keeps the client's address for the next transfer, unless it may be somebody else's
     /// (RFC 2577 §3) or a system service's.
     fn set_target(&mut self, mut target: SocketAddr, verb: &str) {
+        if target.ip().is_unspecified() {
+            // lftp sends `EPRT |2|::|port|` over loopback. Taken literally it would be this host.
+            target.set_ip(self.peer.ip());
+        }
         let port = target.port();
         if port == 0 {
             let text = format!("{verb} needs a port other than 0.");

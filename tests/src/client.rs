@@ -1,0 +1,363 @@
+//! A small blocking FTP client that says exactly what it is told to.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::reply::{Reply, take_reply};
+use crate::wait::PATIENCE;
+
+/// User name and password that [`TestServer`](crate::server::TestServer)s know.
+pub const USER: (&str, &str) = ("user", "12345");
+
+/// The control connection of a client. Every method that gets another answer than it should panics,
+/// which fails the test.
+pub struct Client {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "the type says it for all methods"
+)]
+impl Client {
+    /// Connects, and waits for nothing.
+    #[track_caller]
+    pub fn open(server: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(server).unwrap())
+    }
+
+    /// Connects from another address of this machine.
+    #[track_caller]
+    pub fn open_from(local: IpAddr, server: SocketAddr) -> Self {
+        Self::over(connect_from(local, server).unwrap())
+    }
+
+    fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    /// Connects and takes the greeting.
+    #[track_caller]
+    pub fn connect(server: SocketAddr) -> Self {
+        let mut client = Self::open(server);
+        client.expect_reply(220);
+        client
+    }
+
+    /// Connects and logs in as [`USER`].
+    #[track_caller]
+    pub fn login(server: SocketAddr) -> Self {
+        Self::login_as(USER.0, USER.1, server)
+    }
+
+    /// Connects and logs in.
+    #[track_caller]
+    pub fn login_as(user: &str, password: &str, server: SocketAddr) -> Self {
+        let mut client = Self::connect(server);
+        client.expect(&format!("USER {user}"), 331);
+        client.expect(&format!("PASS {password}"), 230);
+        client
+    }
+
+    /// Sends a line.
+    #[track_caller]
+    pub fn send(&mut self, line: &str) {
+        self.send_raw(format!("{line}\r\n").as_bytes());
+    }
+
+    /// Sends bytes as they are.
+    #[track_caller]
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).unwrap();
+    }
+
+    /// Sends bytes as they are, to a server that may be gone.
+    ///
+    /// # Errors
+    ///
+    /// It is.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends bytes, the last of them as urgent data.
+    #[track_caller]
+    pub fn send_urgent(&mut self, bytes: &[u8]) {
+        let sent = SockRef::from(&self.stream).send_out_of_band(bytes);
+        assert_eq!(sent.unwrap(), bytes.len());
+    }
+
+    /// Takes the next reply; `None` at the end of the connection, however it ends.
+    #[track_caller]
+    pub fn next_reply(&mut self) -> Option<Reply> {
+        let mut buffer = [0; 16 << 10];
+        loop {
+            if let Some(reply) = take_reply(&mut self.received) {
+                return Some(reply);
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(bytes) => self.received.extend_from_slice(&buffer[..bytes]),
+                Err(error) if is_end(&error) => return None,
+                Err(error) => panic!("no reply: {error}"),
+            }
+        }
+    }
+
+    /// Takes the next reply, which must have this code.
+    #[track_caller]
+    pub fn expect_reply(&mut self, code: u16) -> Reply {
+        match self.next_reply() {
+            Some(reply) => {
+                assert_eq!(reply.code, code, "{}", reply.text());
+                reply
+            }
+            None => panic!("connection closed, {code} expected"),
+        }
+    }
+
+    /// Sends a line and takes its reply, which must have this code.
+    #[track_caller]
+    pub fn expect(&mut self, line: &str, code: u16) -> Reply {
+        self.send(line);
+        match self.next_reply() {
+            Some(reply) => {
+                assert_eq!(reply.code, code, "{line}: {}", reply.text());
+                reply
+            }
+            None => panic!("{line}: connection closed, {code} expected"),
+        }
+    }
+
+    /// Sends lines one after the other, each of which must get its code.
+    #[track_caller]
+    pub fn play(&mut self, dialogue: &[(&str, u16)]) {
+        for (line, code) in dialogue {
+            self.expect(line, *code);
+        }
+    }
+
+    /// Waits for the server to end the connection without another reply.
+    #[track_caller]
+    pub fn expect_end(&mut self) {
+        if let Some(reply) = self.next_reply() {
+            panic!("end of the connection expected, not {}", reply.text());
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    #[track_caller]
+    pub fn end_sending(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Closes the connection with a reset.
+    #[track_caller]
+    pub fn reset(self) {
+        reset(self.stream);
+    }
+
+    /// Makes what the system receives for this client, and does not show, small.
+    #[track_caller]
+    pub fn shrink_receive_buffer(&self) {
+        SockRef::from(&self.stream)
+            .set_recv_buffer_size(32 << 10)
+            .unwrap();
+    }
+
+    /// The socket once more, for another thread.
+    #[track_caller]
+    pub fn second_hand(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
+    /// This end's address.
+    #[track_caller]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
+    /// EPSV: the address to connect to.
+    #[track_caller]
+    pub fn epsv(&mut self) -> SocketAddr {
+        let told = self.expect("EPSV", 229).argument();
+        let port = told.split('|').nth(3).and_then(|port| port.parse().ok());
+        let server = self.stream.peer_addr().unwrap().ip();
+        SocketAddr::new(server, port.unwrap_or_else(|| panic!("no port in {told}")))
+    }
+
+    /// PASV: the address to connect to.
+    #[track_caller]
+    pub fn pasv(&mut self) -> SocketAddr {
+        let told = self.expect("PASV", 227).argument();
+        let open = told.find('(').unwrap();
+        let numbers: Vec<u8> = told[open + 1..told.find(')').unwrap()]
+            .split(',')
+            .map(|number| number.parse().unwrap())
+            .collect();
+        let [a, b, c, d, high, low] = numbers[..] else {
+            panic!("no address in {told}");
+        };
+        SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])))
+    }
+
+    /// PORT or EPRT: where the server will connect to.
+    #[track_caller]
+    pub fn port(&mut self) -> TcpListener {
+        let listener = TcpListener::bind((self.local_addr().ip(), 0)).unwrap();
+        self.send_port(listener.local_addr().unwrap());
+        self.expect_reply(200);
+        listener
+    }
+
+    /// Sends PORT or EPRT for an address, and waits for nothing.
+    #[track_caller]
+    pub fn send_port(&mut self, address: SocketAddr) {
+        match address {
+            SocketAddr::V4(address) => {
+                let [a, b, c, d] = address.ip().octets();
+                let [high, low] = address.port().to_be_bytes();
+                self.send(&format!("PORT {a},{b},{c},{d},{high},{low}"));
+            }
+            SocketAddr::V6(address) => {
+                self.send(&format!("EPRT |2|{}|{}|", address.ip(), address.port()));
+            }
+        }
+    }
+
+    /// Opens a passive data connection.
+    #[track_caller]
+    pub fn passive(&mut self) -> TcpStream {
+        let address = self.epsv();
+        connect(address)
+    }
+
+    /// Begins a transfer over a passive data connection.
+    #[track_caller]
+    pub fn begin(&mut self, command: &str) -> TcpStream {
+        let stream = self.passive();
+        self.expect(command, 150);
+        stream
+    }
+
+    /// Runs a command that sends, such as RETR or LIST, and gives what came.
+    #[track_caller]
+    pub fn fetch(&mut self, command: &str) -> Vec<u8> {
+        let stream = self.begin(command);
+        let content = read_all(stream);
+        self.expect_reply(226);
+        content
+    }
+
+    /// Runs a command that receives, such as STOR.
+    #[track_caller]
+    pub fn put(&mut self, command: &str, content: &[u8]) {
+        let mut stream = self.begin(command);
+        stream.write_all(content).unwrap();
+        drop(stream);
+        self.expect_reply(226);
+    }
+}
+
+/// Connects to a passive port.
+///
+/// # Panics
+///
+/// Nobody listens there.
+#[track_caller]
+pub fn connect(address: SocketAddr) -> TcpStream {
+    patient(TcpStream::connect(address).unwrap())
+}
+
+/// Connects from another address of this machine.
+///
+/// # Errors
+///
+/// Nobody listens there, or the address is none of ours.
+pub fn connect_from(local: IpAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(local, 0).into())?;
+    socket.connect(&address.into())?;
+    Ok(patient(socket.into()))
+}
+
+/// Waits for the server to connect to an active port.
+///
+/// # Panics
+///
+/// It does not.
+#[track_caller]
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    // There is no timeout of accepting, but one of the socket option that accepting obeys.
+    let socket = SockRef::from(listener);
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    patient(listener.accept().unwrap().0)
+}
+
+/// Reads up to the end of the stream.
+///
+/// # Panics
+///
+/// It ends with an error.
+#[track_caller]
+pub fn read_all(mut stream: TcpStream) -> Vec<u8> {
+    let mut content = Vec::new();
+    stream.read_to_end(&mut content).unwrap();
+    content
+}
+
+/// Reads up to the end of the stream, a reset counting as one.
+///
+/// # Panics
+///
+/// It does not end.
+#[track_caller]
+pub fn read_to_any_end(mut stream: TcpStream) -> Vec<u8> {
+    let (mut content, mut buffer) = (Vec::new(), [0; 16 << 10]);
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return content,
+            Ok(bytes) => content.extend_from_slice(&buffer[..bytes]),
+            Err(error) if is_end(&error) => return content,
+            Err(error) => panic!("no end of the data connection: {error}"),
+        }
+    }
+}
+
+/// Closes a connection with a reset.
+///
+/// # Panics
+///
+/// The socket does not take the option.
+#[track_caller]
+pub fn reset(stream: TcpStream) {
+    let socket = SockRef::from(&stream);
+    socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+}
+
+/// Another address of this machine.
+pub const NEIGHBOUR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+fn patient(stream: TcpStream) -> TcpStream {
+    let timeout = Some(PATIENCE);
+    let set = stream.set_read_timeout(timeout);
+    set.and_then(|()| stream.set_write_timeout(timeout))
+        .unwrap();
+    stream
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
+    )
+}

@@ -1,0 +1,229 @@
+//! What the server does to the process it runs in. Each test here has the process to itself.
+
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use ftpdlib::servers::{FtpServerBuilder, ServeOptions, ServerHandle};
+use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::server::{TestServer, handler};
+use ftpdlib_tests::wait::{open_descriptors, process_status, wait_until};
+use tempfile::TempDir;
+
+/// Held by the test that runs.
+static PROCESS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    PROCESS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Memory in use, in KiB.
+fn memory() -> u64 {
+    process_status("VmRSS").parse().unwrap()
+}
+
+#[test]
+fn descriptors_come_back() {
+    let _alone = alone();
+    let server = TestServer::new();
+    server.file("big", vec![b'x'; 8 << 20]);
+    server.check_serves();
+    wait_until("all sessions end", || server.handle().clients() == 0);
+    let before = open_descriptors();
+    for number in 0..200 {
+        let mut client = server.client();
+        match number % 8 {
+            0 => drop(client.passive()),
+            1 => drop(client.port()),
+            2 => drop(client.begin("STOR a")),
+            3 => drop(client.begin("RETR big")),
+            4 => drop(client.begin("LIST")),
+            5 => {
+                client.epsv();
+                client.expect("RETR big", 150);
+            }
+            6 => {
+                let stream = client.begin("RETR big");
+                client.reset();
+                drop(stream);
+                continue;
+            }
+            _ => client.put("STOR a", b"hello"),
+        }
+    }
+    wait_until("all descriptors are closed", || {
+        open_descriptors() <= before
+    });
+    drop(server);
+}
+
+#[test]
+fn a_server_leaves_nothing_open() {
+    let _alone = alone();
+    let before = open_descriptors();
+    let server = TestServer::new();
+    let client = server.client();
+    drop(server);
+    drop(client);
+    wait_until("all descriptors are closed", || {
+        open_descriptors() <= before
+    });
+}
+
+#[test]
+fn an_endless_line_takes_no_memory() {
+    let _alone = alone();
+    let server = TestServer::new();
+    let mut client = server.client();
+    client.expect("NOOP", 200);
+    let piece = vec![b'x'; 1 << 20];
+    client.send_raw(&piece);
+    let before = memory();
+    for _ in 0..64 {
+        client.send_raw(&piece);
+    }
+    client.send("");
+    client.expect_reply(500);
+    let after = memory();
+    assert!(
+        after < before + (8 << 10),
+        "{before} KiB became {after} KiB"
+    );
+    client.expect("NOOP", 200);
+}
+
+#[test]
+fn replies_that_are_not_read_take_no_memory() {
+    let _alone = alone();
+    let server = TestServer::new();
+    let mut clients: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    let before = memory();
+    let sending: Vec<_> = clients
+        .iter_mut()
+        .map(|client| {
+            client.shrink_receive_buffer();
+            let mut stream = client.second_hand();
+            // Thirty times as many bytes come back.
+            let help = "FEAT\r\n".repeat(1_000_000);
+            thread::spawn(move || {
+                // It ends when the server hangs up.
+                let _ = std::io::Write::write_all(&mut stream, help.as_bytes());
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        server.check_serves();
+    }
+    let after = memory();
+    // What the senders hold is theirs.
+    let own = 4 * 6 * 1_000_000 / 1024;
+    assert!(
+        after < before + own + (16 << 10),
+        "{before} KiB became {after} KiB"
+    );
+    server.handle().close_all();
+    drop(clients);
+    for thread in sending {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn signals_are_left_alone_unless_asked_for() {
+    let _alone = alone();
+    let before = process_status("SigCgt");
+    let server = TestServer::new();
+    server.check_serves();
+    assert_eq!(process_status("SigCgt"), before);
+}
+
+/// A server that ends on signals, in a thread.
+fn catching(grace: Duration) -> (ServerHandle, thread::JoinHandle<()>, TempDir) {
+    let home = TempDir::new().unwrap();
+    let builder =
+        FtpServerBuilder::new(handler(home.path())).listen((std::net::Ipv4Addr::LOCALHOST, 0));
+    let (tell, told) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let mut server = builder.build().unwrap();
+        let handle = server.handle().unwrap();
+        let options = ServeOptions::default()
+            .shutdown_grace(grace)
+            .on_started(move || tell.send(handle).unwrap());
+        server.serve_forever(options).unwrap();
+    });
+    (told.recv().unwrap(), thread, home)
+}
+
+fn signal(name: &str) {
+    let process = std::process::id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &process]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn a_first_signal_lets_transfers_end() {
+    let _alone = alone();
+    for name in ["TERM", "INT"] {
+        let (server, thread, home) = catching(Duration::from_secs(3600));
+        let address = server.local_addrs()[0];
+        let mut idle = Client::login(address);
+        let mut busy = Client::login(address);
+        let mut stream = busy.begin("STOR a");
+        signal(name);
+        idle.expect_reply(421);
+        std::io::Write::write_all(&mut stream, b"hello").unwrap();
+        drop(stream);
+        busy.expect_reply(226);
+        busy.expect_reply(421);
+        drop((idle, busy));
+        thread.join().unwrap();
+        assert_eq!(std::fs::read(home.path().join("a")).unwrap(), b"hello");
+    }
+}
+
+#[test]
+fn a_second_signal_waits_for_nobody() {
+    let _alone = alone();
+    let (server, thread, _home) = catching(Duration::from_secs(3600));
+    let address = server.local_addrs()[0];
+    let mut idle = Client::login(address);
+    let mut busy = Client::login(address);
+    let _stream = busy.begin("STOR a");
+    signal("TERM");
+    idle.expect_reply(421);
+    signal("TERM");
+    thread.join().unwrap();
+    // Whether it is told before the end is a race that the end wins.
+    while busy.next_reply().is_some() {}
+}
+
+#[test]
+fn the_grace_period_ends() {
+    let _alone = alone();
+    let (server, thread, _home) = catching(Duration::from_millis(20));
+    let mut busy = Client::login(server.local_addrs()[0]);
+    let _stream = busy.begin("STOR a");
+    signal("TERM");
+    busy.expect_reply(421);
+    busy.expect_end();
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_download_holds_no_file_open_afterwards() {
+    let _alone = alone();
+    let server = TestServer::new();
+    server.file("a", "hello");
+    let mut client = server.client();
+    client.fetch("RETR a");
+    let before = open_descriptors();
+    for _ in 0..50 {
+        let stream = client.begin("RETR a");
+        assert_eq!(read_all(stream), b"hello");
+        client.expect_reply(226);
+    }
+    wait_until("all descriptors are closed", || {
+        open_descriptors() <= before
+    });
+}

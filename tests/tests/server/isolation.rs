@@ -1,0 +1,296 @@
+//! Who is held up by something slow, and who is not.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs};
+use ftpdlib::handlers::FtpHandler;
+use ftpdlib_tests::client::Client;
+use ftpdlib_tests::gate::{Gate, GateKeeper};
+use ftpdlib_tests::hooked::Hooked;
+use ftpdlib_tests::server::TestServer;
+
+/// A filesystem in which one call waits at a gate.
+fn stuck_at(call: &'static str) -> (Hooked<MemoryFs>, GateKeeper) {
+    let (gate, keeper) = Gate::closed();
+    let files = MemoryFs::new();
+    files.insert("/a", "hello").unwrap();
+    let hooked = Hooked::new(files, move |asked| {
+        if asked == call {
+            gate.pass();
+        }
+        Ok(())
+    });
+    (hooked, keeper)
+}
+
+#[test]
+fn a_call_that_blocks_holds_up_its_session_only() {
+    // The call that blocks, the command that makes it, and what it is answered in the end.
+    let rows = [
+        ("stat", "SIZE a", 213),
+        ("mkdir", "MKD d", 257),
+        ("open_read", "RETR a", 150),
+        ("read", "RETR a", 226),
+        ("open_write", "STOR b", 150),
+        ("write", "STOR b", 226),
+        ("finish", "STOR b", 226),
+        ("list", "LIST", 150),
+        ("next_batch", "NLST", 226),
+    ];
+    for (call, command, code) in rows {
+        let (files, keeper) = stuck_at(call);
+        let server = TestServer::showing(files);
+        let mut other = server.client();
+        let mut stuck = server.client();
+        stuck.expect("TYPE I", 200);
+        let mut stream = None;
+        if ["RETR", "STOR", "LIST", "NLST"].contains(&&command[..4]) {
+            stream = Some(stuck.passive());
+        }
+        stuck.send(command);
+        if code == 226 {
+            stuck.expect_reply(150);
+        }
+        if command.starts_with("STOR")
+            && let Some(mut stream) = stream.take()
+        {
+            stream.write_all(b"content").unwrap();
+        }
+        keeper.wait_for(1);
+        for _ in 0..3 {
+            other.play(&[("NOOP", 200), ("PWD", 257)]);
+        }
+        server.check_serves();
+        keeper.open();
+        stuck.expect_reply(code);
+    }
+}
+
+#[test]
+fn a_refusal_at_the_end_of_an_upload_is_told() {
+    let rows = [
+        (ErrorKind::StorageFull, 552),
+        (ErrorKind::PermissionDenied, 550),
+    ];
+    for (kind, code) in rows {
+        let refusing = Hooked::new(MemoryFs::new(), move |call| match call {
+            "finish" => Err(kind.into()),
+            _ => Ok(()),
+        });
+        let server = TestServer::showing(refusing);
+        let mut client = server.client();
+        let mut stream = client.begin("STOR a");
+        stream.write_all(b"hello").unwrap();
+        drop(stream);
+        client.expect_reply(code);
+        client.expect("NOOP", 200);
+    }
+    let virus = Hooked::new(MemoryFs::new(), |call| match call {
+        "finish" => Err(FilesystemError::new(ErrorKind::Other, "Found a virus.")),
+        _ => Ok(()),
+    });
+    let server = TestServer::showing(virus);
+    let mut client = server.client();
+    drop(client.begin("STOR a"));
+    let reply = client.next_reply().unwrap();
+    assert_eq!(reply.argument(), "Found a virus.");
+}
+
+#[test]
+fn a_call_that_panics_costs_its_reply_only() {
+    for (call, command) in [
+        ("stat", "SIZE a"),
+        ("open_read", "RETR a"),
+        ("read", "RETR a"),
+        ("open_write", "STOR b"),
+        ("finish", "STOR b"),
+        ("next_batch", "LIST"),
+    ] {
+        let files = MemoryFs::new();
+        files.insert("/a", "hello").unwrap();
+        let server = TestServer::showing(Hooked::new(files, move |asked| {
+            assert_ne!(asked, call, "meant to panic");
+            Ok(())
+        }));
+        let mut client = server.client();
+        client.expect("TYPE I", 200);
+        drop(client.passive());
+        client.send(command);
+        let mut reply = client.next_reply().unwrap();
+        if reply.code == 150 {
+            reply = client.next_reply().unwrap();
+        }
+        assert_eq!(reply.code, 451, "{call}: {}", reply.text());
+        client.expect("NOOP", 200);
+        server.check_serves();
+    }
+}
+
+/// Two users: one whose filesystem is made by `make`, and `USER` with a plain one.
+fn two_homes(
+    make: impl Fn() -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync + 'static,
+) -> TestServer {
+    let hung_home = std::env::temp_dir();
+    TestServer::with(move |_| {
+        let authorizer = DummyAuthorizer::new();
+        let home = tempfile::tempdir().unwrap();
+        let good = User::new("user", "12345", home.path()).perm("elradfmwMT");
+        authorizer.add_user(good).unwrap();
+        let hung = User::new("hung", "x", hung_home).perm("elradfmwMT");
+        authorizer.add_user(hung).unwrap();
+        FtpHandler::new(authorizer).abstracted_fs(move |login| {
+            if login.username == "hung" {
+                return make();
+            }
+            Ok(Arc::new(MemoryFs::new()))
+        })
+    })
+}
+
+#[test]
+fn sixty_four_sessions_on_a_hung_filesystem_delay_nobody_else() {
+    let (gate, keeper) = Gate::closed();
+    let server = two_homes(move || {
+        let gate = gate.clone();
+        Ok(Arc::new(Hooked::new(MemoryFs::new(), move |_| {
+            gate.pass();
+            Ok(())
+        })))
+    });
+    let mut hung: Vec<Client> = (0..64)
+        .map(|_| Client::login_as("hung", "x", server.address()))
+        .collect();
+    for client in &mut hung {
+        client.send("MLST /");
+    }
+    keeper.wait_for(32);
+    let mut other = server.client();
+    other.put("STOR a", b"hello");
+    assert_eq!(other.fetch("RETR a"), b"hello");
+    server.check_serves();
+    keeper.open();
+    for client in &mut hung {
+        client.expect_reply(250);
+        client.expect("QUIT", 221);
+    }
+}
+
+#[test]
+fn sixty_four_logins_to_a_hung_filesystem_delay_nobody_else() {
+    let (gate, keeper) = Gate::closed();
+    let server = two_homes(move || {
+        gate.pass();
+        Ok(Arc::new(MemoryFs::new()))
+    });
+    let mut hung: Vec<Client> = (0..64)
+        .map(|_| {
+            let mut client = Client::connect(server.address());
+            client.expect("USER hung", 331);
+            client.send("PASS x");
+            client
+        })
+        .collect();
+    keeper.wait_for(32);
+    server.check_serves();
+    keeper.open();
+    for client in &mut hung {
+        client.expect_reply(230);
+    }
+}
+
+#[test]
+fn clients_that_leave_a_hung_filesystem_are_forgotten_when_it_wakes() {
+    let (files, keeper) = stuck_at("stat");
+    let server = TestServer::showing(files);
+    for _ in 0..10 {
+        let mut client = server.client();
+        client.send("MLST a");
+    }
+    keeper.wait_for(10);
+    server.check_serves();
+    keeper.open();
+    ftpdlib_tests::wait::wait_until("all sessions end", || server.handle().clients() == 0);
+}
+
+#[test]
+fn password_hashes_are_computed_beside_everything_else() {
+    // argon2id of "secret" with parameters that take a while.
+    let hash = "$argon2id$v=19$m=19456,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$\
+                AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let server = TestServer::with(|_| {
+        let authorizer = DummyAuthorizer::new();
+        let home = std::env::temp_dir();
+        let plain = User::new("user", "12345", &home).perm("elr");
+        authorizer.add_user(plain).unwrap();
+        let hashed = User::with_password_hash("hashed", hash, &home);
+        authorizer.add_user(hashed).unwrap();
+        FtpHandler::new(authorizer).auth_failed_timeout(std::time::Duration::ZERO)
+    });
+    let mut other = server.client();
+    let mut hashing: Vec<Client> = (0..4)
+        .map(|_| {
+            let mut client = Client::connect(server.address());
+            client.expect("USER hashed", 331);
+            client.send("PASS wrong");
+            client
+        })
+        .collect();
+    for _ in 0..10 {
+        other.expect("NOOP", 200);
+        server.check_serves();
+    }
+    for client in &mut hashing {
+        client.expect_reply(530);
+    }
+}
+
+#[test]
+fn a_slow_authorizer_holds_up_who_asks_it_only() {
+    use ftpdlib::authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
+    use ftpdlib::proto::{Perm, VirtualPath};
+
+    struct Slow {
+        inner: DummyAuthorizer,
+        gate: Gate,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Authorizer for Slow {
+        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            self.gate.pass();
+            self.inner.authenticate(request)
+        }
+
+        fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+            self.inner.has_perm(login, perm, path)
+        }
+    }
+
+    let (gate, keeper) = Gate::closed();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = TestServer::with(move |_| {
+        let inner = DummyAuthorizer::new();
+        let home = std::env::temp_dir();
+        inner.add_user(User::new("user", "12345", home)).unwrap();
+        FtpHandler::new(Slow {
+            inner,
+            gate,
+            asked: count,
+        })
+    });
+    let mut early = Client::connect(server.address());
+    early.expect("USER user", 331);
+    early.send("PASS 12345");
+    keeper.wait_for(1);
+    let mut other = Client::connect(server.address());
+    other.play(&[("NOOP", 200), ("USER user", 331)]);
+    keeper.open();
+    early.expect_reply(230);
+    other.expect("PASS 12345", 230);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}

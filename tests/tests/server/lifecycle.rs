@@ -1,0 +1,275 @@
+//! How a server begins and ends.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use ftpdlib::ioloop::IoLoop;
+use ftpdlib::servers::{FtpServer, FtpServerBuilder, ServeOptions};
+use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::server::{TestServer, handler};
+use ftpdlib_tests::wait::wait_until;
+use tempfile::TempDir;
+
+const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+#[track_caller]
+fn check_closed(address: SocketAddr) {
+    wait_until("nobody listens", || TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn close_waits_for_the_last_client() {
+    let server = TestServer::new();
+    let mut first = server.client();
+    let mut second = server.client();
+    server.handle().close();
+    check_closed(server.address());
+    first.put("STOR a", b"hello");
+    first.expect("QUIT", 221);
+    second.play(&[("NOOP", 200), ("QUIT", 221)]);
+    drop((first, second));
+    server.wait_for_end();
+}
+
+#[test]
+fn close_all_waits_for_nobody() {
+    let server = TestServer::new();
+    server.file("big", vec![b'x'; 32 << 20]);
+    let mut idle = server.client();
+    let mut stranger = Client::connect(server.address());
+    let mut busy = server.client();
+    let _unread = busy.begin("RETR big");
+    server.handle().close_all();
+    server.wait_for_end();
+    idle.expect_reply(421);
+    stranger.expect_reply(421);
+    busy.expect_reply(421);
+    busy.expect_end();
+    check_closed(server.address());
+}
+
+#[test]
+fn drain_lets_transfers_end() {
+    let server = TestServer::new();
+    let mut idle = server.client();
+    let mut busy = server.client();
+    let mut stream = busy.begin("STOR a");
+    server.handle().drain();
+    idle.expect_reply(421);
+    idle.expect_end();
+    check_closed(server.address());
+    busy.expect("NOOP", 200);
+    stream.write_all(b"hello").unwrap();
+    drop(stream);
+    busy.expect_reply(226);
+    busy.expect_reply(421);
+    busy.expect_end();
+    assert_eq!(server.content("a"), b"hello");
+    drop((idle, busy));
+    server.wait_for_end();
+}
+
+#[test]
+fn what_does_not_end_after_drain_is_ended() {
+    let server = TestServer::new();
+    let mut busy = server.client();
+    let _stream = busy.begin("STOR a");
+    server.handle().drain();
+    busy.expect("NOOP", 200);
+    server.handle().close_all();
+    busy.expect_reply(421);
+    busy.expect_end();
+    server.wait_for_end();
+}
+
+#[test]
+fn a_server_without_clients_ends_at_once() {
+    for end in ["close", "drain", "close_all"] {
+        let server = TestServer::new();
+        match end {
+            "close" => server.handle().close(),
+            "drain" => server.handle().drain(),
+            _ => server.handle().close_all(),
+        }
+        server.wait_for_end();
+    }
+}
+
+#[test]
+fn new_settings_are_for_new_clients() {
+    let server = TestServer::new();
+    let mut old = server.client();
+    let renewed = handler(server.home()).banner("Renewed.");
+    server.handle().set_handler(renewed).unwrap();
+    let mut new = Client::open(server.address());
+    assert_eq!(new.expect_reply(220).argument(), "Renewed.");
+    old.expect("NOOP", 200);
+    let unusable = handler(server.home()).banner("");
+    assert!(server.handle().set_handler(unusable).is_err());
+    let mut newer = Client::open(server.address());
+    assert_eq!(newer.expect_reply(220).argument(), "Renewed.");
+}
+
+#[test]
+fn a_server_listens_on_several_addresses_and_given_sockets() {
+    let home = TempDir::new().unwrap();
+    let given = TcpListener::bind(ANY_PORT).unwrap();
+    let given_address = given.local_addr().unwrap();
+    let builder = FtpServerBuilder::new(handler(home.path()))
+        .listen(ANY_PORT)
+        .listen((Ipv4Addr::new(127, 0, 0, 2), 0))
+        .listen_on(given);
+    let server = TestServer::run(builder, home);
+    let addresses = server.handle().local_addrs().to_vec();
+    assert_eq!(addresses.len(), 3);
+    assert!(addresses.contains(&given_address));
+    for address in addresses {
+        assert_ne!(address.port(), 0);
+        let mut client = Client::login(address);
+        client.put("STOR a", b"hello");
+        assert_eq!(client.pasv().ip(), address.ip());
+    }
+}
+
+#[test]
+fn an_address_in_use_is_refused() {
+    let server = TestServer::new();
+    let home = TempDir::new().unwrap();
+    let other = FtpServer::new(server.address(), handler(home.path()));
+    assert!(other.is_err());
+}
+
+#[test]
+fn a_server_may_be_turned_by_hand() {
+    let home = TempDir::new().unwrap();
+    let mut server = FtpServer::new(ANY_PORT, handler(home.path())).unwrap();
+    let address = server.local_addrs()[0];
+    let client = thread::spawn(move || {
+        let mut client = Client::login(address);
+        client.put("STOR a", b"hello");
+        client.expect("QUIT", 221);
+        client.expect_end();
+    });
+    while !client.is_finished() {
+        let options = ServeOptions::default()
+            .blocking(false)
+            .handle_exit(false)
+            .timeout(Duration::from_millis(10));
+        server.serve_forever(options).unwrap();
+    }
+    client.join().unwrap();
+    assert_eq!(std::fs::read(home.path().join("a")).unwrap(), b"hello");
+}
+
+#[test]
+fn two_servers_and_a_timer_share_a_loop() {
+    let homes = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let (tell, told) = mpsc::channel();
+    let (tell_loop, told_loop) = mpsc::channel();
+    let (tell_tick, told_tick) = mpsc::channel();
+    let handlers = [handler(homes[0].path()), handler(homes[1].path())];
+    let looping = thread::spawn(move || {
+        let mut io_loop = IoLoop::new().unwrap();
+        for handler in handlers {
+            let mut server = FtpServer::new(ANY_PORT, handler).unwrap();
+            // A loop of its own, which it must not miss.
+            server.handle().unwrap();
+            tell.send(server.attach(&mut io_loop).unwrap()).unwrap();
+        }
+        io_loop.call_every(Duration::from_millis(1), move |_| {
+            // Nobody may be listening any more.
+            let _ = tell_tick.send(());
+        });
+        tell_loop.send(io_loop.handle()).unwrap();
+        io_loop.run_until_stopped().unwrap();
+        io_loop.handlers()
+    });
+    let servers = [told.recv().unwrap(), told.recv().unwrap()];
+    for (server, home) in servers.iter().zip(&homes) {
+        let mut client = Client::login(server.local_addrs()[0]);
+        client.put("STOR a", b"hello");
+        assert_eq!(std::fs::read(home.path().join("a")).unwrap(), b"hello");
+        client.expect("QUIT", 221);
+    }
+    // One ends, the other does not notice.
+    servers[0].close_all();
+    check_closed(servers[0].local_addrs()[0]);
+    let mut client = Client::login(servers[1].local_addrs()[0]);
+    client.expect("NOOP", 200);
+    servers[1].drain();
+    client.expect_reply(421);
+    drop(client);
+    wait_until("all sessions end", || {
+        servers.iter().all(|server| server.clients() == 0)
+    });
+    told_tick.recv().unwrap();
+    told_loop.recv().unwrap().stop();
+    assert_eq!(looping.join().unwrap(), 0, "handlers left on the loop");
+}
+
+#[test]
+fn dropping_a_server_disconnects_its_clients() {
+    let (tell, told) = mpsc::channel();
+    let (leave, left) = mpsc::channel::<()>();
+    let home = TempDir::new().unwrap();
+    let handler = handler(home.path());
+    let serving = thread::spawn(move || {
+        let mut server = FtpServer::new(ANY_PORT, handler).unwrap();
+        tell.send(server.local_addrs()[0]).unwrap();
+        while left.try_recv().is_err() {
+            let options = ServeOptions::default()
+                .blocking(false)
+                .handle_exit(false)
+                .timeout(Duration::from_millis(5));
+            server.serve_forever(options).unwrap();
+        }
+    });
+    let address = told.recv().unwrap();
+    let mut client = Client::login(address);
+    let mut stream = client.begin("STOR a");
+    stream.write_all(b"some").unwrap();
+    leave.send(()).unwrap();
+    serving.join().unwrap();
+    client.expect_reply(421);
+    client.expect_end();
+    let _ = stream.read(&mut [0]);
+    check_closed(address);
+}
+
+#[test]
+fn a_server_may_serve_again_after_its_close() {
+    let home = TempDir::new().unwrap();
+    let mut server = FtpServer::new(ANY_PORT, handler(home.path())).unwrap();
+    let address = server.local_addrs()[0];
+    server.close().unwrap();
+    let options = ServeOptions::default().handle_exit(false);
+    assert_eq!(server.serve_forever(options).unwrap(), None);
+    check_closed(address);
+    server.close_all().unwrap();
+}
+
+#[test]
+fn the_caller_learns_when_clients_are_accepted() {
+    let home = TempDir::new().unwrap();
+    let handler = handler(home.path());
+    let (tell, told) = mpsc::channel();
+    let serving = thread::spawn(move || {
+        let mut server = FtpServer::new(ANY_PORT, handler).unwrap();
+        let handle = server.handle().unwrap();
+        let options = ServeOptions::default()
+            .handle_exit(false)
+            .on_started(move || tell.send(handle).unwrap());
+        server.serve_forever(options).unwrap();
+    });
+    let handle = told.recv().unwrap();
+    let mut client = Client::login(handle.local_addrs()[0]);
+    let stream = client.begin("NLST");
+    assert_eq!(read_all(stream), b"");
+    client.expect_reply(226);
+    handle.close_all();
+    client.expect_reply(421);
+    serving.join().unwrap();
+}

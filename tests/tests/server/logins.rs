@@ -1,0 +1,200 @@
+//! Who gets in, and how many.
+
+use std::time::Duration;
+
+use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::handlers::FtpHandler;
+use ftpdlib_tests::client::{Client, NEIGHBOUR, connect_from};
+use ftpdlib_tests::reply::Reply;
+use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::wait_until;
+
+#[track_caller]
+fn attempt(server: &TestServer, user: &str, password: &str) -> (Reply, Reply) {
+    let mut client = Client::connect(server.address());
+    client.send(&format!("USER {user}"));
+    let named = client.next_reply().unwrap();
+    client.send(&format!("PASS {password}"));
+    (named, client.next_reply().unwrap())
+}
+
+#[test]
+fn a_wrong_user_looks_like_a_wrong_password() {
+    let server = TestServer::with(|_| {
+        let authorizer = DummyAuthorizer::new();
+        let home = std::env::temp_dir();
+        authorizer
+            .add_user(User::new("user", "12345", &home))
+            .unwrap();
+        let hash = "$argon2id$v=19$m=64,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$\
+                    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let hashed = User::with_password_hash("hashed", hash, &home);
+        authorizer.add_user(hashed).unwrap();
+        FtpHandler::new(authorizer).auth_failed_timeout(Duration::from_millis(1))
+    });
+    let expected = attempt(&server, "user", "wrong");
+    assert_eq!((expected.0.code, expected.1.code), (331, 530));
+    for (user, password) in [
+        ("nobody", "12345"),
+        ("hashed", "wrong"),
+        ("anonymous", "me@example.org"),
+        ("USER", "12345"),
+        ("user", "12345x"),
+        ("user", "1234"),
+        ("user", "\u{e9}"),
+    ] {
+        assert_eq!(
+            attempt(&server, user, password),
+            expected,
+            "{user} {password}"
+        );
+    }
+}
+
+#[test]
+fn a_failed_login_is_not_answered_before_its_time() {
+    let server = TestServer::with(|handler| handler.auth_failed_timeout(Duration::from_secs(3600)));
+    let mut client = Client::connect(server.address());
+    client.expect("USER user", 331);
+    client.send("PASS wrong");
+    client.send("NOOP");
+    for _ in 0..10 {
+        server.check_serves();
+    }
+    server.handle().close_all();
+    client.expect_reply(421);
+    client.expect_end();
+}
+
+#[test]
+fn passwords_sent_ahead_do_not_get_past_the_limit() {
+    let server = TestServer::with(|handler| handler.max_login_attempts(3));
+    let mut client = Client::connect(server.address());
+    let mut ahead = "USER user\r\nPASS wrong\r\n".repeat(3);
+    ahead += "USER user\r\nPASS 12345\r\nPWD\r\n";
+    client.send_raw(ahead.as_bytes());
+    for code in [331, 530, 331, 530, 331, 530] {
+        client.expect_reply(code);
+    }
+    client.expect_end();
+}
+
+#[test]
+fn attempts_count_over_all_user_names() {
+    let server = TestServer::with(|handler| handler.max_login_attempts(2));
+    let mut client = Client::connect(server.address());
+    client.play(&[
+        ("USER one", 331),
+        ("PASS wrong", 530),
+        ("USER two", 331),
+        ("PASS wrong", 530),
+    ]);
+    client.expect_end();
+}
+
+#[test]
+fn clients_over_a_limit_are_told_so() {
+    let rows = [
+        (
+            2,
+            0,
+            "421 Too many connections. Service temporarily unavailable.",
+        ),
+        (0, 2, "421 Too many connections from the same IP address."),
+    ];
+    for (max_cons, max_cons_per_ip, text) in rows {
+        let server = TestServer::build(
+            |handler| handler,
+            |builder| builder.max_cons(max_cons).max_cons_per_ip(max_cons_per_ip),
+        );
+        let mut first = server.client();
+        let _second = server.client();
+        for _ in 0..3 {
+            let mut refused = Client::open(server.address());
+            let reply = refused.next_reply().unwrap();
+            assert_eq!(reply.lines, [text.as_bytes()]);
+            refused.expect_end();
+        }
+        // Data connections count, too.
+        first.expect("PASV", 425);
+        if max_cons == 0 {
+            let mut neighbour = Client::open_from(NEIGHBOUR, server.address());
+            neighbour.expect_reply(220);
+        }
+        first.expect("QUIT", 221);
+        first.expect_end();
+        drop(first);
+        wait_until("a place is free", || server.handle().clients() < 2);
+        let mut third = Client::open(server.address());
+        let greeted = third.next_reply().unwrap().code;
+        assert!(greeted == 220 || greeted == 421);
+    }
+}
+
+#[test]
+fn data_connections_give_their_place_back() {
+    let server = TestServer::build(|handler| handler, |builder| builder.max_cons(2));
+    server.file("a", "hello");
+    let mut client = server.client();
+    for _ in 0..20 {
+        assert_eq!(client.fetch("RETR a"), b"hello");
+        client.put("STOR b", b"hello");
+        client.epsv();
+        client.expect("ABOR", 225);
+        drop(client.passive());
+        client.epsv();
+        drop(client.port());
+        client.expect("RETR a", 425);
+        client.epsv();
+        client.expect("RETR missing", 550);
+        let stranger = connect_from(NEIGHBOUR, client.epsv()).unwrap();
+        drop(stranger);
+    }
+    client.expect("ABOR", 225);
+    server.check_serves();
+}
+
+#[test]
+fn a_thousand_clients_come_and_go() {
+    let server = TestServer::build(
+        |handler| handler,
+        |builder| builder.max_cons(16).max_cons_per_ip(16),
+    );
+    for number in 0..1000 {
+        let client = match number % 4 {
+            0 => Client::open(server.address()),
+            1 => Client::connect(server.address()),
+            2 => {
+                let mut client = server.client();
+                client.passive();
+                client
+            }
+            _ => {
+                let mut client = server.client();
+                client.expect("QUIT", 221);
+                client
+            }
+        };
+        if number % 8 < 4 {
+            client.reset();
+        } else {
+            drop(client);
+        }
+        // The server has to see the end of one before its place is free for another.
+        wait_until("there is room", || server.handle().clients() < 8);
+    }
+    wait_until("all sessions end", || server.handle().clients() == 0);
+    let all: Vec<Client> = (0..16).map(|_| Client::connect(server.address())).collect();
+    assert_eq!(all.len(), 16);
+}
+
+#[test]
+fn limits_change_while_the_server_runs() {
+    let server = TestServer::new();
+    let mut first = server.client();
+    server.handle().set_limits(1, 0);
+    Client::open(server.address()).expect_reply(421);
+    server.handle().set_limits(2, 0);
+    server.check_serves();
+    first.expect("NOOP", 200);
+}

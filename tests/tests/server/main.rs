@@ -1,0 +1,11 @@
+//! The whole server over real sockets.
+
+mod control;
+mod crowd;
+mod data_connections;
+mod isolation;
+mod lifecycle;
+mod listings;
+mod logins;
+mod noise;
+mod transfers;
