@@ -57,7 +57,9 @@ mod transfer;
 mod verb;
 
 pub use ascii::{AsciiReceiver, AsciiSender};
-pub use command::{Command, CommandError, CommandLine, EpsvArgument, ListArgument};
+pub use command::{
+    AuthMechanism, Command, CommandError, CommandLine, EpsvArgument, ListArgument, ProtectionLevel,
+};
 pub use encoding::{EncodingError, NameEncoding, UndecodableName};
 pub use facts::{EntryRole, Fact, FactSet, format_facts};
 pub use host_port::{

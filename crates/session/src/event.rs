@@ -13,6 +13,8 @@ pub enum ControlEvent<'a> {
     Line(&'a [u8]),
     /// A line that was too long; its bytes are gone. Answered `500`.
     LineTooLong,
+    /// Answer to [`Effect::Secure`](crate::Effect::Secure): the connection is under TLS.
+    Secured,
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     Closed,
 }

@@ -9,6 +9,7 @@ mod information;
 mod login;
 mod parameters;
 mod pending;
+mod security;
 mod timers;
 mod transfer;
 
@@ -28,6 +29,7 @@ use ending::Ending;
 use login::Login;
 use parameters::Parameters;
 use pending::{Pending, Purpose};
+use security::Security;
 
 /// One client's protocol state. `P` is an opened file or listing, opaque here.
 ///
@@ -47,6 +49,7 @@ pub struct Session<P> {
     failed_logins: u32,
     working_directory: VirtualPath,
     parameters: Parameters,
+    security: Security,
     /// What RNFR named, if that was the command just before.
     rename_from: Option<VirtualPath>,
     /// When the idle time began.
@@ -54,7 +57,7 @@ pub struct Session<P> {
 }
 
 impl<P> Session<P> {
-    /// Makes a session whose greeting is queued.
+    /// Makes a session whose greeting is queued; with implicit TLS, it follows the handshake.
     ///
     /// `peer` and `local` are the ends of the control connection. IPv4-mapped IPv6 addresses count
     /// as IPv4.
@@ -75,11 +78,12 @@ impl<P> Session<P> {
             failed_logins: 0,
             working_directory: VirtualPath::root(),
             parameters: Parameters::new(&config),
+            security: Security::default(),
             rename_from: None,
             active_at: now,
             config,
         };
-        session.reply(Reply::paragraph(220, &session.config.banner));
+        session.begin();
         session
     }
 
@@ -89,6 +93,7 @@ impl<P> Session<P> {
     pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
         match event {
             ControlEvent::Closed => self.control_lost(),
+            ControlEvent::Secured => self.secured(now),
             ControlEvent::Line(_) | ControlEvent::LineTooLong if !self.wants_input() => {}
             ControlEvent::Line(line) => {
                 self.active_at = now;
@@ -166,9 +171,9 @@ impl<P> Session<P> {
 
     /// Whether the next line may be handed over.
     ///
-    /// False while an answer is owed that must come first: a job, a passive port, the end of an
-    /// aborted transfer or of a listing on the control connection, the delay after a failed login;
-    /// and after QUIT. True during a transfer.
+    /// False while an answer is owed that must come first: a job, a passive port, the beginning of
+    /// TLS, the end of an aborted transfer or of a listing on the control connection, the delay
+    /// after a failed login; and after QUIT. True during a transfer.
     pub fn wants_input(&self) -> bool {
         matches!(self.pending, Pending::Nothing) && self.ending.takes_commands()
     }
@@ -176,6 +181,16 @@ impl<P> Session<P> {
     /// Encoding of names in replies now.
     pub fn encoding(&self) -> NameEncoding {
         self.parameters.encoding
+    }
+
+    /// Whether the control connection is under TLS.
+    pub fn is_secure(&self) -> bool {
+        self.security.is_secure()
+    }
+
+    /// Whether data connections that are made now are to be under TLS (PROT P).
+    pub fn protects_data(&self) -> bool {
+        self.security.protects_data()
     }
 
     /// Who is logged in.

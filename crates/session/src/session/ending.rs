@@ -117,17 +117,18 @@ impl<P> Session<P> {
                 self.effects.push_back(Effect::CloseData);
                 self.pending = Pending::Nothing;
             }
-            Pending::LoginDelay(_) => self.pending = Pending::Nothing,
+            Pending::LoginDelay(_) | Pending::Handshake { .. } => self.pending = Pending::Nothing,
             Pending::Nothing | Pending::Job(_) | Pending::StatListing(_) | Pending::Abort => {}
         }
     }
 
     /// Whether something is in progress that a reply or the end of the session has to wait for.
     ///
-    /// The delay of a failed login is none of it: a server that stops does not serve penalties.
+    /// The delay of a failed login is none of it: a server that stops does not serve penalties. Nor
+    /// is a handshake: it may never end.
     fn is_busy(&self) -> bool {
         let waits = match self.pending {
-            Pending::Nothing | Pending::LoginDelay(_) => false,
+            Pending::Nothing | Pending::LoginDelay(_) | Pending::Handshake { .. } => false,
             Pending::Job(_)
             | Pending::PassivePort(_)
             | Pending::StatListing(_)

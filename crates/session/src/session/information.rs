@@ -30,7 +30,7 @@ impl<P> Session<P> {
     /// FEAT: what works, and nothing else.
     pub(super) fn feat(&mut self) {
         let facts = self.parameters.facts.format_feat();
-        let features = [
+        let clear = [
             "CLNT",
             "EPRT",
             "EPSV",
@@ -42,7 +42,9 @@ impl<P> Session<P> {
             "TVFS",
             "UTF8",
         ];
-        let lines = features.map(|feature| feature.as_bytes().to_vec());
+        let mut features = [self.security_features(), &clear].concat();
+        features.sort_unstable();
+        let lines = features.iter().map(|feature| feature.as_bytes().to_vec());
         self.reply(Reply::multi(211, "Features supported:", lines, "End FEAT."));
     }
 

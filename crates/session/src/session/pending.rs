@@ -17,6 +17,11 @@ pub(super) enum Pending {
     Nothing,
     /// The outcome of a job.
     Job(Box<Purpose>),
+    /// TLS on the control connection.
+    Handshake {
+        /// Whether data connections are then private without PROT.
+        private: bool,
+    },
     /// A passive port, to be told in this form.
     PassivePort(PassiveReply),
     /// The time at which a failed login is answered.
@@ -35,7 +40,9 @@ impl Pending {
                 matches!(**purpose, Purpose::Transfer(_) | Purpose::StatListing)
             }
             Self::StatListing(_) | Self::Abort => true,
-            Self::Nothing | Self::PassivePort(_) | Self::LoginDelay(_) => false,
+            Self::Nothing | Self::Handshake { .. } | Self::PassivePort(_) | Self::LoginDelay(_) => {
+                false
+            }
         }
     }
 }
@@ -90,6 +97,7 @@ impl<P> Session<P> {
         let purpose = match std::mem::take(&mut self.pending) {
             Pending::Job(purpose) => *purpose,
             other @ (Pending::Nothing
+            | Pending::Handshake { .. }
             | Pending::PassivePort(_)
             | Pending::LoginDelay(_)
             | Pending::StatListing(_)
