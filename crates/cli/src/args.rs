@@ -158,7 +158,7 @@ pub(crate) struct Args {
     pub(crate) timeout: Option<Duration>,
 
     /// Greeting [default: "ftpdlib VERSION ready."]
-    #[arg(long, value_name = "TEXT", help_heading = "Sessions")]
+    #[arg(long, value_name = "TEXT", value_parser = value::banner, help_heading = "Sessions")]
     pub(crate) banner: Option<String>,
 
     /// Encoding of path names on the control connection [default: utf-8]
@@ -283,6 +283,10 @@ mod tests {
             "ftpdlib -r 5-4",
             "option --range: found \"5-4\", expected FROM-TO with ports from 1 to 65535, \
              such as 60000-65535",
+        );
+        check(
+            "ftpdlib --max-cons 4294967296",
+            "option --max-cons: found \"4294967296\", expected a whole number from 0 to 4294967295",
         );
         check(
             "ftpdlib --timeout -1",

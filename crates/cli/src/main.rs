@@ -9,10 +9,12 @@ mod notify;
 mod password;
 mod serve;
 mod settings;
+mod text_file;
 mod unavailable;
 mod value;
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use args::{Args, Stop};
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(code: u8, error: impl Display) -> ExitCode {
-    eprintln!("ftpdlib: {error}");
+    // Where standard error takes nothing, the code alone must tell; `eprintln!` would panic.
+    let _ = writeln!(io::stderr(), "ftpdlib: {error}");
     ExitCode::from(code)
 }

@@ -2,11 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
 use crate::args::Args;
 use crate::error::ConfigError;
+use crate::text_file;
 
 const VARIABLE: &str = "FTPDLIB_PASSWORD";
 
@@ -48,9 +48,10 @@ pub(crate) fn find(args: &Args, environment: &Environment) -> Result<String, Con
 }
 
 fn from_file(path: &Path) -> Result<String, String> {
-    let bytes = fs::read(path).map_err(|error| format!("cannot read {path:?}: {error}"))?;
-    let text = String::from_utf8(bytes)
+    let text = String::from_utf8(text_file::read(path)?)
         .map_err(|_| format!("found bytes that are not UTF-8 in {path:?}, expected a password"))?;
+    // Editors on Windows begin a file with a byte order mark, which nobody types when logging in.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     not_empty(text.lines().next().unwrap_or_default())
 }
 

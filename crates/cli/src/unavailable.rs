@@ -1,7 +1,7 @@
 //! What the contract names and this version cannot do. Whoever builds it removes its line.
 
 use crate::args::Args;
-use crate::config::{AuthorizerKind, Concurrency, Config, ConfigFile};
+use crate::config::{AuthorizerKind, Concurrency, Config, ConfigFile, FilesystemKind};
 use crate::error::ConfigError;
 
 /// Refuses options and keys that would have to be ignored.
@@ -36,7 +36,7 @@ fn options(args: &Args) -> [Row; 7] {
     ]
 }
 
-fn keys(args: &Args, config: &Config) -> [Row; 7] {
+fn keys(args: &Args, config: &Config) -> [Row; 8] {
     let server = &config.server;
     let concurrency = args.concurrency.unwrap_or(server.concurrency);
     let kind = config.authorizer.kind;
@@ -59,6 +59,16 @@ fn keys(args: &Args, config: &Config) -> [Row; 7] {
             "authorizer.kind",
             kind != AuthorizerKind::Dummy,
             "any kind but \"dummy\"",
+        ),
+        (
+            // Overrides are looked up by paths below the home, and there paths begin at the root.
+            "filesystem.kind",
+            config.filesystem.kind == FilesystemKind::Unix
+                && config
+                    .users
+                    .iter()
+                    .any(|user| !user.override_perm.is_empty()),
+            "\"unix\" beside override_perm",
         ),
     ]
 }

@@ -74,7 +74,7 @@ pub(crate) fn duration(seconds: f64) -> Option<Duration> {
 /// A number of things; 0 is allowed.
 pub(crate) fn count(text: &str) -> Result<u32, String> {
     text.parse()
-        .map_err(|_| expected(text, "a whole number, 0 or more"))
+        .map_err(|_| expected(text, "a whole number from 0 to 4294967295"))
 }
 
 /// A number of things, at least one.
@@ -82,7 +82,15 @@ pub(crate) fn count_from_one(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|&count| count >= 1)
-        .ok_or_else(|| expected(text, "a whole number, 1 or more"))
+        .ok_or_else(|| expected(text, "a whole number from 1 to 4294967295"))
+}
+
+/// A greeting. Clients wait for one, so that there must be something to send.
+pub(crate) fn banner(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(expected(text, "a text that is not empty"));
+    }
+    Ok(text.to_owned())
 }
 
 /// An encoding of path names.

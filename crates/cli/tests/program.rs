@@ -60,6 +60,27 @@ fn what_is_wrong_is_one_line_and_code_2() {
     );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_error_does_not_change_the_code() {
+    let status = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        .args(["--port", "x"])
+        .stderr(fs::File::create("/dev/full").unwrap())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn an_empty_banner_is_found_before_the_start() {
+    check(
+        &["--check-config", "--banner", ""],
+        2,
+        false,
+        Some("option --banner: found \"\", expected a text that is not empty"),
+    );
+}
+
 #[test]
 fn a_wrong_file_is_told_by_its_line() {
     let directory = tempfile::tempdir().unwrap();

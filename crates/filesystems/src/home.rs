@@ -47,7 +47,8 @@ impl Home {
         Some(parts[prefix.len()..].to_vec())
     }
 
-    /// `target`, the text of a link in the directory `dir`, as a client may see it.
+    /// `target`, the text of a link in the directory `dir`, whose own links are resolved, as a
+    /// client may see it.
     ///
     /// # Errors
     ///
@@ -59,18 +60,27 @@ impl Home {
     ) -> Result<Vec<u8>, FilesystemError> {
         if target.starts_with(b"/") {
             let rest = self.strip(&target).ok_or(ErrorKind::OutsideHome)?;
+            check_stays(0, rest.iter().copied())?;
             return Ok([b"/", rest.join(&b'/').as_slice()].concat());
         }
-        let mut depth = dir.components().count();
-        for part in split(&target) {
-            depth = match part {
-                b".." => depth.checked_sub(1).ok_or(ErrorKind::OutsideHome)?,
-                b"." => depth,
-                _ => depth + 1,
-            };
-        }
+        check_stays(dir.components().count(), split(&target))?;
         Ok(target)
     }
+}
+
+/// Checks that `parts`, followed from `depth` levels below the home, never climb out of it.
+fn check_stays<'a>(
+    mut depth: usize,
+    parts: impl Iterator<Item = &'a [u8]>,
+) -> Result<(), FilesystemError> {
+    for part in parts {
+        depth = match part {
+            b".." => depth.checked_sub(1).ok_or(ErrorKind::OutsideHome)?,
+            b"." => depth,
+            _ => depth + 1,
+        };
+    }
+    Ok(())
 }
 
 /// Components of a path as the kernel takes them: empty ones and inner `.` mean nothing, a final
@@ -142,5 +152,8 @@ mod tests {
         check_shown("/", "/etc/passwd", None);
         check_shown("/", "/srv/ftp/a", Some("/a"));
         check_shown("/d", "/srv/ftp", Some("/"));
+        check_shown("/", "/srv/ftp/../ftp2/a", None);
+        check_shown("/d/d", "/srv/ftp/a/../../b", None);
+        check_shown("/", "/srv/ftp/a/../b", Some("/a/../b"));
     }
 }

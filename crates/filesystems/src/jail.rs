@@ -11,7 +11,7 @@ use ftpdlib_sys::{
 };
 
 use crate::error::{ErrorKind, FilesystemError};
-use crate::home::Home;
+use crate::home::{Home, split};
 use crate::walk::Walk;
 
 /// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways answer the same.
@@ -131,6 +131,20 @@ impl Jail {
     /// `path`, as seen from the home, with all links resolved.
     pub(crate) fn canonical(&self, path: &[u8]) -> Result<VirtualPath, FilesystemError> {
         self.walk(path).canonical()
+    }
+
+    /// `target`, the text of a link in the directory `dir`, as a client may see it.
+    pub(crate) fn shown_target(
+        &self,
+        target: Vec<u8>,
+        dir: &VirtualPath,
+    ) -> Result<Vec<u8>, FilesystemError> {
+        if split(&target).any(|part| part == b"..") {
+            // It climbs from where the directory is, not from the name it was reached by.
+            let dir = self.canonical(dir.relative())?;
+            return self.home.shown_target(target, &dir);
+        }
+        self.home.shown_target(target, dir)
     }
 
     /// Whether `file`, of which `facts` are known, answers without waiting for a network. Another

@@ -18,6 +18,7 @@ mod home;
 mod jail;
 mod memory;
 mod shared;
+mod trail;
 mod transfer_file;
 mod unix;
 mod walk;

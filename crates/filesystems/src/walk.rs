@@ -8,18 +8,17 @@ use ftpdlib_sys::{EntryKind, OpenFlags, Scope, errno, open_at, read_link_at, sta
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::home::{Home, split};
+use crate::trail::Trail;
 
 /// A walk from the home directory down.
 ///
-/// Every directory on the way is held open and every name is opened from the one above it with
-/// `O_NOFOLLOW`, so a directory that is swapped for a link is noticed, and one that is moved away
-/// does not take the walk with it: `..` goes back to the descriptor the walk came from.
+/// Every name is opened from the directory above it with `O_NOFOLLOW`, so a directory that is
+/// swapped for a link is noticed, and one that is moved away does not take the walk with it: `..`
+/// goes back to the directory the walk came from, never to what is above on the disk by then.
 pub(crate) struct Walk<'a> {
-    dir: BorrowedFd<'a>,
     home: &'a Home,
     scope: Scope,
-    /// Directories entered so far, each with its name; empty at the home.
-    entered: Vec<(Vec<u8>, OwnedFd)>,
+    entered: Trail<'a>,
     /// Names still to go, the next one last.
     pending: Vec<Vec<u8>>,
     links: usize,
@@ -34,10 +33,9 @@ impl<'a> Walk<'a> {
         let mut pending: Vec<_> = split(path).map(<[u8]>::to_vec).collect();
         pending.reverse();
         Self {
-            dir,
             home,
             scope,
-            entered: Vec::new(),
+            entered: Trail::new(dir),
             pending,
             links: 0,
         }
@@ -54,11 +52,11 @@ impl<'a> Walk<'a> {
                 if let Some(opened) = self.open_last(&name, flags, mode)? {
                     return Ok(opened);
                 }
-            } else if let Err(refused) = self.enter(&name) {
+            } else if let Err(refused) = self.entered.enter(&name) {
                 self.follow(&name, refused)?;
             }
         }
-        Ok(open_at(self.top(), b".", flags, mode)?)
+        Ok(open_at(self.entered.top(), b".", flags, mode)?)
     }
 
     /// The path with all links resolved; a last component that does not exist is kept.
@@ -67,7 +65,7 @@ impl<'a> Walk<'a> {
             if self.step_aside(&name)? {
                 continue;
             }
-            let Err(refused) = self.enter(&name) else {
+            let Err(refused) = self.entered.enter(&name) else {
                 continue;
             };
             let last = self.pending.is_empty();
@@ -86,20 +84,13 @@ impl<'a> Walk<'a> {
         match name {
             b"." => Ok(true),
             b".." => {
-                if self.entered.pop().is_none() && self.scope == Scope::Beneath {
+                if !self.entered.leave()? && self.scope == Scope::Beneath {
                     return Err(ErrorKind::OutsideHome.into());
                 }
                 Ok(true)
             }
             _ => Ok(false),
         }
-    }
-
-    fn enter(&mut self, name: &[u8]) -> io::Result<()> {
-        let flags = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
-        let dir = open_at(self.top(), name, flags, 0)?;
-        self.entered.push((name.to_vec(), dir));
-        Ok(())
     }
 
     /// `None` when the name was a link, whose target is pending now.
@@ -109,7 +100,7 @@ impl<'a> Walk<'a> {
         flags: OpenFlags,
         mode: u32,
     ) -> Result<Option<OwnedFd>, FilesystemError> {
-        let opened = open_at(self.top(), name, flags | OpenFlags::NO_FOLLOW, mode);
+        let opened = open_at(self.entered.top(), name, flags | OpenFlags::NO_FOLLOW, mode);
         if flags.contains(OpenFlags::NO_FOLLOW) {
             return Ok(Some(opened?));
         }
@@ -132,7 +123,7 @@ impl<'a> Walk<'a> {
         if !matches!(refused.raw_os_error(), Some(errno::ELOOP | errno::ENOTDIR)) {
             return Err(refused.into());
         }
-        match read_link_at(self.top(), name) {
+        match read_link_at(self.entered.top(), name) {
             Ok(target) => self.queue(&target),
             Err(_) => Err(refused.into()),
         }
@@ -145,7 +136,7 @@ impl<'a> Walk<'a> {
         self.links += 1;
         if target.starts_with(b"/") {
             let rest = self.home.strip(target).ok_or(ErrorKind::OutsideHome)?;
-            self.entered.clear();
+            self.entered.restart();
             self.pending
                 .extend(rest.into_iter().rev().map(<[u8]>::to_vec));
         } else {
@@ -156,14 +147,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn top(&self) -> BorrowedFd<'_> {
-        self.entered.last().map_or(self.dir, |(_, dir)| dir.as_fd())
-    }
-
     fn virtual_path(&self, last: Option<&[u8]>) -> Result<VirtualPath, FilesystemError> {
         let mut path = Vec::new();
-        let names = self.entered.iter().map(|(name, _)| name.as_slice());
-        for name in names.chain(last) {
+        for name in self.entered.names().chain(last) {
             path.push(b'/');
             path.extend_from_slice(name);
         }

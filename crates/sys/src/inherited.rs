@@ -29,7 +29,7 @@ pub fn inherited_listeners() -> io::Result<Vec<OwnedFd>> {
     }
     let range = FIRST..FIRST + count;
     // All of them are checked before any is owned, so that an error leaves none half taken.
-    range.clone().try_for_each(set_close_on_exec)?;
+    range.clone().try_for_each(claim)?;
     // SAFETY: the descriptors are open, as was just seen, and by the protocol of the variables they
     // belong to whoever asks first in the process named; `TAKEN` makes this the only time.
     Ok(range
@@ -56,6 +56,13 @@ fn passed(pid: Option<&str>, count: Option<&str>, own: u32) -> io::Result<RawFd>
     }
 }
 
+fn claim(fd: RawFd) -> io::Result<()> {
+    set_close_on_exec(fd).map_err(|error| {
+        let problem = format!("LISTEN_FDS counts descriptor {fd}: {error}");
+        io::Error::new(error.kind(), problem)
+    })
+}
+
 fn set_close_on_exec(fd: RawFd) -> io::Result<()> {
     // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
     let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
@@ -71,6 +78,13 @@ mod tests {
     #[track_caller]
     fn check_passed(pid: Option<&str>, count: Option<&str>, expected: Option<RawFd>) {
         assert_eq!(passed(pid, count, 42).ok(), expected, "{pid:?} {count:?}");
+    }
+
+    #[test]
+    fn a_descriptor_that_is_not_open_is_told_by_variable_and_number() {
+        let told = claim(1_000_000).unwrap_err().to_string();
+        let start = "LISTEN_FDS counts descriptor 1000000: ";
+        assert!(told.starts_with(start), "{told}");
     }
 
     #[test]

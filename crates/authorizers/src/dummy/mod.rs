@@ -117,6 +117,9 @@ impl DummyAuthorizer {
     /// what lies directly in it. Where several overrides hold for a path the deepest directory
     /// wins. A second override of the same directory replaces the first.
     ///
+    /// Nobody may rename a directory that holds one with an override, whatever the letters say: the
+    /// override would stay behind with the name. (pyftpdlib lets that happen.)
+    ///
     /// What lies directly in the directory includes its subdirectories themselves (not what they
     /// hold). pyftpdlib leaves these out, by a look at the disk that this crate does without.
     ///
@@ -230,7 +233,13 @@ impl Authorizer for DummyAuthorizer {
         let Ok(entry) = table.entry(&login.username) else {
             return Perms::NONE;
         };
-        entry.overrides.find(path).unwrap_or(entry.perms)
+        let perms = entry.overrides.find(path).unwrap_or(entry.perms);
+        // The home directory itself is renamed by nobody in any case.
+        if !path.is_root() && entry.overrides.any_below(path) {
+            let kept = |&perm: &Perm| perm != Perm::Rename && perms.contains(perm);
+            return Perm::ALL.into_iter().filter(kept).collect();
+        }
+        perms
     }
 
     fn has_overrides(&self, login: &Login) -> bool {

@@ -42,6 +42,13 @@ impl Overrides {
         None
     }
 
+    /// Whether `path` is above a directory that has an override.
+    pub(super) fn any_below(&self, path: &VirtualPath) -> bool {
+        self.0
+            .keys()
+            .any(|directory| directory != path && directory.starts_with(path))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

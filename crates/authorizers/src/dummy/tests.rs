@@ -235,6 +235,34 @@ fn overrides_are_seen_by_has_perm() {
     );
 }
 
+#[test]
+fn renaming_a_directory_above_does_not_shed_an_override() {
+    let home = home();
+    let archive = home.path().join("incoming/archive");
+    std::fs::create_dir(&archive).unwrap();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()).perm("elradfmwMT"))
+        .unwrap();
+    authorizer
+        .override_perm("a", &archive, "elr", true)
+        .unwrap();
+    let login = log_in(&authorizer, "a", "x").unwrap();
+
+    let cases = [
+        ("/incoming", "elradmwMT"),
+        ("/incoming/archive", "elr"),
+        ("/incoming/archive/d", "elr"),
+        ("/incoming/other", "elradfmwMT"),
+        ("/incoming2", "elradfmwMT"),
+        ("/", "elradfmwMT"),
+    ];
+    for (at, expected) in cases {
+        let got = authorizer.perms(&login, &path(at)).to_string();
+        assert_eq!(got, expected, "{at}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_override_through_a_link_holds_for_the_links_target() {

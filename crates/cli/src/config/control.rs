@@ -17,6 +17,7 @@ pub(crate) struct Control {
     /// Idle time; `None` = never.
     #[serde(deserialize_with = "field::seconds_or_never")]
     pub(crate) timeout: Option<Duration>,
+    #[serde(deserialize_with = "field::banner")]
     pub(crate) banner: String,
     #[serde(deserialize_with = "field::count_from_one")]
     pub(crate) max_login_attempts: u32,

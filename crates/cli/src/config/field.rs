@@ -114,6 +114,11 @@ pub(super) fn perms<'de, D: Deserializer<'de>>(from: D) -> Result<Perms, D::Erro
     text(from, value::perms)
 }
 
+/// A greeting.
+pub(super) fn banner<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    text(from, value::banner)
+}
+
 /// The prefix of log lines.
 pub(super) fn log_prefix<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     text(from, value::log_prefix)

@@ -1,12 +1,12 @@
 //! A configuration file and its place on the disk.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use super::{Config, locate, shape};
 use crate::error::ConfigError;
+use crate::text_file;
 
 /// A file that was read, with its text to point into.
 #[derive(Debug)]
@@ -24,9 +24,8 @@ impl ConfigFile {
     /// The first thing that is wrong with it: it cannot be read, is no TOML, or holds an unknown
     /// key, a wrong type or a wrong value. What depends on several keys is checked later.
     pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let bytes = fs::read(path).map_err(|error| {
-            ConfigError::option("--config", format!("cannot read {path:?}: {error}"))
-        })?;
+        let bytes =
+            text_file::read(path).map_err(|problem| ConfigError::option("--config", problem))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let line = 1 + error.as_bytes()[..valid]
@@ -55,7 +54,7 @@ impl ConfigFile {
             let offset = error.span().map_or(0, |span| span.start);
             let line = locate::line_at(&text, offset);
             let key = locate::key_at(&text, offset);
-            let problem = if is_secret(&key) {
+            let problem = if is_secret(&key) && !is_about_key(error.message()) {
                 "expected a string in quotes".to_owned()
             } else {
                 words(error.message())
@@ -96,6 +95,11 @@ impl ConfigFile {
 /// Whether what was found at the key must not be shown.
 fn is_secret(key: &str) -> bool {
     key.ends_with("password") || key.ends_with("password_hash")
+}
+
+/// Whether the parser complains of the key, and so says nothing of its value.
+fn is_about_key(message: &str) -> bool {
+    message.starts_with("duplicate key") || message.starts_with("unknown field ")
 }
 
 /// The parser's message in the words of a configuration file, on one line.

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Concurrency;
 
 /// A directory with `f.toml`, the homes `pub`, `home` and `home/in`, and the files `secret`
-/// (a password with its line ending) and `empty`.
+/// (a password with its line ending), `marked` (one behind a byte order mark) and `empty`.
 struct Fixture(TempDir);
 
 impl Fixture {
@@ -22,6 +22,7 @@ impl Fixture {
             ("f.toml", toml),
             ("secret", "sesame\r\nmore\n"),
             ("empty", "\n"),
+            ("marked", "\u{feff}sesame\r\n"),
         ] {
             fs::write(directory.path().join(name), text).unwrap();
         }
@@ -230,6 +231,7 @@ fn the_password_comes_from_option_file_or_environment() {
     }
     check("-u bob -P word", &environment, "word");
     check("-u bob --password-file @/secret", &environment, "sesame");
+    check("-u bob --password-file @/marked", &environment, "sesame");
     check("-u bob", &environment, "of the environment");
 
     let settings = Fixture::new("").load_with("", &environment).unwrap();
@@ -403,6 +405,11 @@ fn what_is_not_built_says_so() {
             "2: server.proxy_protocol_from: the PROXY protocol",
         ),
         ("[authorizer]\nkind = \"unix\"", "2: authorizer.kind: any kind but \"dummy\""),
+        (
+            "[filesystem]\nkind = \"unix\"\n[[users]]\nname = \"a\"\npassword = \"x\"\nhome = \"home\"\n\
+             [[users.override_perm]]\ndirectory = \"home/in\"\nperm = \"elr\"",
+            "2: filesystem.kind: \"unix\" beside override_perm",
+        ),
     ];
     for (toml, expected) in keys {
         check("-c @/f.toml", toml, &format!("@/f.toml:{expected}"));

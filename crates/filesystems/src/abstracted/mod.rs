@@ -164,7 +164,7 @@ impl Filesystem for AbstractedFs {
         let (parent, name) = self.jail.parent(path)?;
         let target = read_link_at(parent.as_fd(), name)?;
         let dir = path.parent().unwrap_or_else(VirtualPath::root);
-        self.jail.home().shown_target(target, &dir)
+        self.jail.shown_target(target, &dir)
     }
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {

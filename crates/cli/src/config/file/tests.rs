@@ -227,6 +227,19 @@ fn wrong_files_are_told_by_line_and_key() {
         "f.toml:2: users[0].password: expected a string in quotes",
     );
     check(
+        "[[users]]\npassword = \"x\"\npassword = \"y\"",
+        "f.toml:3: password: duplicate key",
+    );
+    check(
+        "[anonymous]\npassword = \"x\"",
+        "f.toml:2: anonymous.password: unknown key `password`, expected one of `home`, `perm`, \
+         `msg_login`, `msg_quit`",
+    );
+    check(
+        "[control]\nbanner = \" \"",
+        "f.toml:2: control.banner: found \" \", expected a text that is not empty",
+    );
+    check(
         "[[users]]\npassword = secret",
         "f.toml:2: users[0].password: expected a string in quotes",
     );

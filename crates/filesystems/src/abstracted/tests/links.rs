@@ -2,6 +2,29 @@
 
 use super::*;
 
+#[test]
+fn no_target_of_a_link_names_the_outside() {
+    let scene = Scene::new();
+    scene.link(scene.home("../outside/dir"), "climbs");
+    scene.link("..", "d/e/up");
+    scene.link("../../outside", "f2");
+    scene.link("../../../outside", "d/e/out");
+    scene.link("/", "d/root");
+    scene.link(scene.home(""), "d/e/home");
+    for resolver in RESOLVERS {
+        let fs = scene.open(resolver);
+        // Below `/d/e/home`, which is `/`, two levels up are outside.
+        for name in ["/climbs", "/f2", "/d/root", "/d/e/out", "/d/e/home/f2"] {
+            let got = fs.readlink(name);
+            assert_eq!(kind(got), Some(ErrorKind::OutsideHome), "{name}");
+        }
+        assert_eq!(fs.readlink("/d/e/up").unwrap(), b"..");
+        assert_eq!(fs.readlink("/d/e/home/d/e/up").unwrap(), b"..");
+        let listing = fs.list(&path("/d/e/home")).unwrap();
+        assert_eq!(kind(listing.readlink(b"f2")), Some(ErrorKind::OutsideHome));
+    }
+}
+
 /// Everything that looks, at `name`, which must be refused as `expected`.
 #[track_caller]
 fn check_refused(scene: &Scene, name: &str, expected: ErrorKind) {

@@ -1,0 +1,42 @@
+//! Files that options name.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// More than anyone writes; where an option names a device, reading might never end.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
+/// All that the file holds.
+///
+/// # Errors
+///
+/// What is wrong with it, in words for the option's error.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot = |error: io::Error| format!("cannot read {path:?}: {error}");
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(cannot)?;
+    file.take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!(
+            "found more than 16 MiB in {path:?}, expected a smaller file"
+        ));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        assert_eq!(
+            read(Path::new("/dev/zero")).unwrap_err(),
+            "found more than 16 MiB in \"/dev/zero\", expected a smaller file"
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! The directories that a walk has entered.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use ftpdlib_sys::{OpenFlags, open_at};
+
+/// The way from the home directory down to where a walk is, by names and descriptors.
+///
+/// Only the last few directories are held open: a path may be two thousand deep, and a client that
+/// makes such a one must not take the descriptors of all the others. Whoever goes up further than
+/// that comes down again from the home, by the same names, none of which may be a link by now.
+pub(crate) struct Trail<'a> {
+    home: BorrowedFd<'a>,
+    /// From the home down.
+    names: Vec<Vec<u8>>,
+    /// The directories of the last names; empty at the home only.
+    open: VecDeque<OwnedFd>,
+}
+
+/// Deeper than most trees are.
+const MOST_OPEN: usize = 16;
+
+impl<'a> Trail<'a> {
+    /// Stands in `home`.
+    pub(crate) fn new(home: BorrowedFd<'a>) -> Self {
+        Self {
+            home,
+            names: Vec::new(),
+            open: VecDeque::new(),
+        }
+    }
+
+    /// The directory it stands in.
+    pub(crate) fn top(&self) -> BorrowedFd<'_> {
+        self.open.back().map_or(self.home, AsFd::as_fd)
+    }
+
+    /// Its name and those above it, from the home down.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.names.iter().map(Vec::as_slice)
+    }
+
+    /// Enters `name`, which must be a directory and no link to one.
+    pub(crate) fn enter(&mut self, name: &[u8]) -> io::Result<()> {
+        let flags = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
+        let dir = open_at(self.top(), name, flags, 0)?;
+        self.names.push(name.to_vec());
+        self.open.push_back(dir);
+        if self.open.len() > MOST_OPEN {
+            self.open.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Goes up one directory; `false` at the home.
+    pub(crate) fn leave(&mut self) -> io::Result<bool> {
+        if self.names.pop().is_none() {
+            return Ok(false);
+        }
+        self.open.pop_back();
+        if self.open.is_empty() {
+            for name in mem::take(&mut self.names) {
+                self.enter(&name)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes back to the home.
+    pub(crate) fn restart(&mut self) {
+        self.names.clear();
+        self.open.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ftpdlib_sys::{open_directory, stat_descriptor};
+
+    use super::*;
+
+    const DEPTH: usize = 3 * MOST_OPEN;
+
+    fn inode(dir: BorrowedFd<'_>) -> u64 {
+        stat_descriptor(dir).unwrap().inode
+    }
+
+    #[test]
+    fn a_deep_path_does_not_use_up_the_descriptors() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::create_dir_all(scratch.path().join("a/".repeat(DEPTH))).unwrap();
+        let home = open_directory(scratch.path()).unwrap();
+        let mut trail = Trail::new(home.as_fd());
+        let mut passed = Vec::new();
+        for _ in 0..DEPTH {
+            passed.push(inode(trail.top()));
+            trail.enter(b"a").unwrap();
+            assert!(trail.open.len() <= MOST_OPEN);
+        }
+        assert_eq!(trail.names().count(), DEPTH);
+        while let Some(above) = passed.pop() {
+            assert!(trail.leave().unwrap());
+            assert_eq!(inode(trail.top()), above);
+            assert!(trail.open.len() <= MOST_OPEN);
+        }
+        assert!(!trail.leave().unwrap());
+    }
+
+    #[test]
+    fn a_link_put_in_the_way_back_is_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let tail = "a/".repeat(DEPTH);
+        fs::create_dir_all(scratch.path().join(&tail)).unwrap();
+        fs::create_dir_all(outside.path().join(&tail)).unwrap();
+        let home = open_directory(scratch.path()).unwrap();
+        let mut trail = Trail::new(home.as_fd());
+        for _ in 0..DEPTH {
+            trail.enter(b"a").unwrap();
+        }
+        let (name, aside) = (scratch.path().join("a"), scratch.path().join("b"));
+        fs::rename(&name, aside).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("a"), name).unwrap();
+        let left = (0..DEPTH).try_for_each(|_| trail.leave().map(|_| ()));
+        assert!(left.is_err());
+    }
+}
