@@ -16,6 +16,7 @@ mod pump;
 mod service;
 mod sessions;
 mod settings;
+mod tls;
 
 pub use connection::Connection;
 pub use dtp::{DtpHandler, ThrottledDtpHandler};
@@ -24,3 +25,4 @@ pub use limits::{LimitReached, Limits, Permit};
 pub use service::Service;
 pub use sessions::Sessions;
 pub use settings::FtpHandler;
+pub use tls::{TlsDtpHandler, TlsFtpHandler};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
+use ftpdlib_tls::TlsConfig;
 
 use crate::log_prefix::LogPrefix;
 use crate::passive_ports::PassivePorts;
@@ -27,6 +28,7 @@ pub struct Service {
     pub(crate) use_sendfile: bool,
     pub(crate) log_prefix: LogPrefix,
     pub(crate) dtp: DtpHandler,
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) login_lane: Lane,
@@ -68,6 +70,7 @@ impl Service {
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
         handler.check()?;
+        let tls = handler.tls_config()?;
         let mut session = handler.session;
         session.passive_timeout = handler.dtp.passive_timeout;
         session.active_timeout = handler.dtp.active_timeout;
@@ -80,6 +83,7 @@ impl Service {
             use_sendfile: handler.use_sendfile,
             log_prefix: LogPrefix::parse(&handler.log_prefix)?,
             dtp: handler.dtp,
+            tls,
             limits,
             sessions,
             // More password hashes at once than processors only make each of them slower.
@@ -89,6 +93,11 @@ impl Service {
             homes: Mutex::default(),
             local_homes: Mutex::default(),
         }))
+    }
+
+    /// Whether a client expects TLS before any text.
+    pub fn is_implicit_tls(&self) -> bool {
+        self.session.tls.is_some_and(|rules| rules.implicit)
     }
 
     /// The limits on connections.

@@ -9,6 +9,7 @@ use ftpdlib_authorizers::{Authorizer, Login};
 use ftpdlib_filesystems::{AbstractedFs, Filesystem, FilesystemError};
 use ftpdlib_proto::{NameEncoding, Zone};
 use ftpdlib_session::SessionConfig;
+use ftpdlib_tls::{TlsConfig, TlsSettings};
 
 use crate::log_prefix::LogPrefix;
 use crate::passive_ports::PassivePorts;
@@ -44,6 +45,7 @@ pub struct FtpHandler {
     pub(crate) use_sendfile: bool,
     pub(crate) log_prefix: String,
     pub(crate) dtp: DtpHandler,
+    pub(crate) tls: Option<TlsSettings>,
 }
 
 impl FtpHandler {
@@ -61,6 +63,7 @@ impl FtpHandler {
             use_sendfile: true,
             log_prefix: LogPrefix::DEFAULT.to_owned(),
             dtp: DtpHandler::default(),
+            tls: None,
         }
     }
 
@@ -204,6 +207,13 @@ impl FtpHandler {
             return Err(SettingsError::new("banner", "is empty"));
         }
         LogPrefix::parse(&self.log_prefix)?;
+        self.tls_config()?;
         self.dtp.check()
+    }
+
+    /// Reads the certificates, where TLS is offered.
+    pub(crate) fn tls_config(&self) -> Result<Option<TlsConfig>, SettingsError> {
+        let config = self.tls.as_ref().map(TlsSettings::build).transpose();
+        config.map_err(|error| SettingsError::new("tls", format!("cannot be offered: {error}")))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets};
 
+use crate::store::{OwnSession, ReadOnly};
 use crate::tickets::{BoundTickets, DataTickets};
 use crate::{SessionReuse, TlsError, provider};
 
@@ -18,7 +19,7 @@ pub struct TlsConfig {
 
 impl TlsConfig {
     pub(crate) fn new(mut base: ServerConfig, reuse: SessionReuse) -> Result<Self, TlsError> {
-        // Tickets are the only memory of a session; see `BoundTickets`.
+        // Tickets and memory are each session's own; here are none.
         base.session_storage = Arc::new(NoServerSessionStorage {});
         base.alpn_protocols = Vec::new();
         base.max_early_data_size = 0;
@@ -40,6 +41,7 @@ impl TlsConfig {
         let mut config = self.base.clone();
         let random = config.crypto_provider().secure_random;
         config.ticketer = Arc::new(BoundTickets::new(Arc::clone(&self.tickets), random)?);
+        config.session_storage = Arc::new(OwnSession::default());
         Ok(TlsSession {
             config: Arc::new(config),
             reuse: self.reuse,
@@ -106,6 +108,7 @@ impl TlsSession {
         let mut config = ServerConfig::clone(&self.config);
         let tickets = Arc::new(DataTickets::new(Arc::clone(&config.ticketer)));
         config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
+        config.session_storage = Arc::new(ReadOnly(Arc::clone(&config.session_storage)));
         let protocol = Purpose::Data.protocol(hello).into_iter();
         config.alpn_protocols = protocol.map(<[u8]>::to_vec).collect();
         (Arc::new(config), tickets)

@@ -1,7 +1,7 @@
 //! What is wrong with certificates, keys and settings.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -73,6 +73,23 @@ pub enum TlsError {
     /// The system gives no random numbers, or the cryptography cannot do what was asked.
     #[error("TLS is not available: {0}")]
     Unavailable(String),
+}
+
+impl TlsError {
+    /// The file that the error is about.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::Malformed { path, .. }
+            | Self::NoCertificate { path }
+            | Self::NoKey { path }
+            | Self::EncryptedKey { path }
+            | Self::UnusableKey { path, .. }
+            | Self::UnusableCertificate { path, .. }
+            | Self::KeyMismatch { key: path, .. } => Some(path),
+            Self::KeyWithoutCertificate | Self::Unavailable(_) => None,
+        }
+    }
 }
 
 impl From<rustls::Error> for TlsError {

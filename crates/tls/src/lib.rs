@@ -8,9 +8,10 @@
 //!
 //! Whoever connects to a passive port first gets the data, unless it can be told who that is
 //! (RFC 4217 §10). Each session's tickets are therefore sealed together with a random number of
-//! that session, and there is no other memory of sessions: a handshake on a data connection that is
-//! resumed at all was resumed by whoever holds a ticket of this very control connection. Which of
-//! them are refused, [`SessionReuse`] says. It is the same for TLS 1.2 and 1.3.
+//! that session, and the memory of sessions for those who use no tickets is each control
+//! connection's own: a handshake on a data connection that is resumed at all was resumed by whoever
+//! made that of this very control connection. Whoever did not is given nothing to resume. Which
+//! data connections are refused, [`SessionReuse`] says. It is the same for TLS 1.2 and 1.3.
 //!
 //! # Examples
 //!
@@ -35,6 +36,7 @@ mod pem;
 mod provider;
 mod self_signed;
 mod settings;
+mod store;
 mod stream;
 mod tickets;
 mod wire;

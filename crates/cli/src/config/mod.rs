@@ -20,7 +20,7 @@ pub(crate) use data::Data;
 pub(crate) use file::ConfigFile;
 pub(crate) use filesystem::{Filesystem, FilesystemKind};
 pub(crate) use server::{Concurrency, Server};
-pub(crate) use tls::Tls;
+pub(crate) use tls::{ClientCertificate, SessionReuse, Tls, TlsVersion};
 pub(crate) use users::{Anonymous, User};
 
 /// A whole file. What is left out has its default.

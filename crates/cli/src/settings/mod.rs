@@ -2,6 +2,7 @@
 
 mod access;
 mod overlay;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use crate::config::{Config, ConfigFile, Control, Data, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::password::Environment;
 use crate::unavailable;
+use tls::TlsOffer;
 
 /// Everything a server is built from.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) data: Data,
     pub(crate) filesystem: FilesystemKind,
     pub(crate) authorizer: DummyAuthorizer,
+    pub(crate) tls: Option<TlsOffer>,
 }
 
 impl Settings {
@@ -45,6 +48,7 @@ impl Settings {
             data: config.data,
             filesystem: config.filesystem.kind,
             authorizer: access::authorizer(args, environment, file.as_ref())?,
+            tls: TlsOffer::load(args, file.as_ref())?,
         })
     }
 }
