@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ftpdlib_proto::{VerbInfo, verbs};
+use ftpdlib_proto::{Perms, VerbInfo, verbs};
 
 use crate::Failure;
 
@@ -22,15 +22,19 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
          \n\
          Written from the verb table of `ftpdlib-proto` by `cargo xtask commands`; \
          `cargo xtask tidy` compares.\n\
-         The permission is the letter that a user must have for the path.\n\
+         The permission is the letter that a user must have for the path; those in brackets are \
+         needed for its other paths, or for what it does on request.\n\
          \n\
          | Command | Defined in | Permission | Login | Help |\n\
          | --- | --- | --- | --- | --- |\n",
     );
     for info in verbs {
-        let permission = info
+        let mut permission = info
             .perm
             .map_or_else(String::new, |perm| format!("`{}`", perm.letter()));
+        if info.more_perms != Perms::NONE {
+            permission.push_str(&format!(" (`{}`)", info.more_perms));
+        }
         let login = if info.login_required { "yes" } else { "no" };
         let row = format!(
             "| {} | {} | {permission} | {login} | {} |\n",

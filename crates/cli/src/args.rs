@@ -1,12 +1,13 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, ValueHint};
+use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::NameEncoding;
 
 use crate::config::Concurrency;
@@ -97,15 +98,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = value::count_from_one, help_heading = "Access")]
     pub(crate) max_login_attempts: Option<u32>,
 
-    /// Address told to clients in PASV replies, when behind NAT
+    /// Address or host name told to clients in PASV replies, when behind NAT
     #[arg(
         short,
         long,
         value_name = "ADDRESS",
-        value_parser = value::ipv4,
+        value_parser = value::masquerade_address,
         help_heading = "Data connections"
     )]
-    pub(crate) nat_address: Option<Ipv4Addr>,
+    pub(crate) nat_address: Option<MasqueradeAddress>,
 
     /// Ports for passive connections, both ends included [default: the kernel's choice]
     #[arg(
@@ -168,6 +169,14 @@ pub(crate) struct Args {
     /// Show local times instead of GMT
     #[arg(long, help_heading = "Sessions")]
     pub(crate) use_localtime: bool,
+
+    /// Append every transfer to this file, in wu-ftpd's format
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Logs")]
+    pub(crate) xferlog: Option<PathBuf>,
+
+    /// Append every transfer to this file, as a line of JSON
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, help_heading = "Logs")]
+    pub(crate) json_log: Option<PathBuf>,
 
     /// Configuration file; options given beside it win over it
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::FilePath)]

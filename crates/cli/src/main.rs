@@ -10,6 +10,7 @@ mod password;
 mod serve;
 mod settings;
 mod text_file;
+mod transfer_log;
 mod unavailable;
 mod value;
 

@@ -16,6 +16,7 @@ use crate::config::{FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
 use crate::settings::Settings;
+use crate::transfer_log::TransferLogs;
 
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
@@ -30,11 +31,13 @@ pub(crate) fn serve(
     reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
 ) -> Result<(), Box<dyn Error>> {
     provide_descriptors(&settings.server);
-    let options = ServeOptions::default().shutdown_grace(settings.server.shutdown_grace);
-    let mut server = listen(settings)?;
+    let started = settings.server.clone();
+    let options = ServeOptions::default().shutdown_grace(started.shutdown_grace);
+    let mut logs = TransferLogs::open(&settings.log)?;
+    let mut server = listen(settings, &logs)?;
     let handle = server.handle()?;
     let options = options
-        .on_reload(move || apply_again(&handle, &reload))
+        .on_reload(move || apply_again(&handle, &started, &mut logs, &reload))
         .on_stopping(notify::stopping)
         .on_started(notify::ready);
     server.serve_forever(options)?;
@@ -42,9 +45,9 @@ pub(crate) fn serve(
 }
 
 /// Binds the addresses of the settings, or takes the sockets of the service manager instead.
-fn listen(settings: Settings) -> Result<FtpServer, Box<dyn Error>> {
+fn listen(settings: Settings, logs: &TransferLogs) -> Result<FtpServer, Box<dyn Error>> {
     let server = settings.server.clone();
-    let mut builder = FtpServerBuilder::new(handler(settings))
+    let mut builder = FtpServerBuilder::new(logs.watch(handler(settings)))
         .backlog(server.backlog)
         .max_cons(limit(server.max_cons))
         .max_cons_per_ip(limit(server.max_cons_per_ip));
@@ -86,13 +89,16 @@ fn handler(settings: Settings) -> FtpHandler {
         .permit_foreign_addresses(control.permit_foreign_addresses)
         .permit_privileged_ports(control.permit_privileged_ports)
         .masquerade_address(control.masquerade_address)
+        .masquerade_own_network(control.masquerade_own_network)
         .masquerade_address_map(map.map(|(local, shown)| (local.into(), shown)).collect())
         .use_gmt_times(control.use_gmt_times)
         .tcp_no_delay(control.tcp_no_delay)
         .use_sendfile(control.use_sendfile)
         .encoding(control.encoding)
         .legacy_encoding(control.legacy_encoding)
-        .log_prefix(control.log_prefix);
+        .log_prefix(control.log_prefix)
+        .host_names(control.host_names)
+        .hash_limit(control.hash_limit);
     if let Some(ports) = control.passive_ports {
         handler = handler.passive_ports(ports);
     }
@@ -113,17 +119,27 @@ fn handler(settings: Settings) -> FtpHandler {
 }
 
 /// SIGHUP: what the file says now is for the clients to come. A broken file changes nothing.
-fn apply_again(server: &ServerHandle, reload: &impl Fn() -> Result<Settings, ConfigError>) {
+fn apply_again(
+    server: &ServerHandle,
+    started: &Server,
+    logs: &mut TransferLogs,
+    reload: &impl Fn() -> Result<Settings, ConfigError>,
+) {
     notify::reloading();
     let applied = reload()
         .map_err(|error| error.to_string())
         .and_then(|settings| {
+            for key in fixed_at_start(started, &settings.server) {
+                log::warn!("server.{key} has changed, which takes effect after a restart only");
+            }
             let limits = (
                 limit(settings.server.max_cons),
                 limit(settings.server.max_cons_per_ip),
             );
+            logs.reopen(&settings.log)
+                .map_err(|error| error.to_string())?;
             server
-                .set_handler(handler(settings))
+                .set_handler(logs.watch(handler(settings)))
                 .map_err(|error| error.to_string())?;
             server.set_limits(limits.0, limits.1);
             Ok(())
@@ -133,6 +149,20 @@ fn apply_again(server: &ServerHandle, reload: &impl Fn() -> Result<Settings, Con
         Err(error) => log::error!("configuration not changed: {error}"),
     }
     notify::ready();
+}
+
+/// The keys of `[server]` that were changed in vain.
+fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("listen", started.listen != now.listen),
+        ("backlog", started.backlog != now.backlog),
+        (
+            "shutdown_grace",
+            started.shutdown_grace != now.shutdown_grace,
+        ),
+    ];
+    keys.into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
 }
 
 /// Asks for as many descriptors as the system gives, and says so where they are too few.
@@ -158,4 +188,26 @@ fn provide_descriptors(server: &Server) {
 /// A limit as the library takes it: 0 for none.
 fn limit(setting: Option<u32>) -> usize {
     setting.map_or(0, |connections| connections as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reload_cannot_change_is_told() {
+        let started = Server::default();
+        let same = Server {
+            max_cons: None,
+            ..Server::default()
+        };
+        assert_eq!(fixed_at_start(&started, &same).count(), 0);
+        let other = Server {
+            listen: Vec::new(),
+            backlog: 1,
+            ..Server::default()
+        };
+        let told: Vec<_> = fixed_at_start(&started, &other).collect();
+        assert_eq!(told, ["listen", "backlog"]);
+    }
 }

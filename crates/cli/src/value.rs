@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::{NameEncoding, Perms};
 
 /// Longest time that can be set, in seconds: about 31 years, far from where clocks overflow.
@@ -31,6 +32,16 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
 pub(crate) fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
     text.parse()
         .map_err(|_| expected(text, "an IPv4 address such as 203.0.113.5"))
+}
+
+/// The address told in PASV replies, or the host name that has it.
+pub(crate) fn masquerade_address(text: &str) -> Result<MasqueradeAddress, String> {
+    let address = MasqueradeAddress::from(text);
+    if text.is_empty() || !address.is_plausible() {
+        let accepted = "an IPv4 address such as 203.0.113.5, or a host name";
+        return Err(expected(text, accepted));
+    }
+    Ok(address)
 }
 
 /// An address to listen on, with its port.
@@ -121,6 +132,18 @@ pub(crate) fn network(text: &str) -> Result<(IpAddr, u8), String> {
         Some((address, prefix))
     });
     network.ok_or_else(|| expected(text, "a network such as 10.0.0.0/8 or fd00::/8"))
+}
+
+/// The name or the address of a host.
+pub(crate) fn host_name(text: &str) -> Result<String, String> {
+    let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_right) {
+        return Ok(text.to_owned());
+    }
+    Err(expected(
+        text,
+        "a host name such as ftp.example.com, or an IP address",
+    ))
 }
 
 /// The prefix of log lines: text and placeholders.

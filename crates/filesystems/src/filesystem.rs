@@ -1,6 +1,7 @@
 //! The trait every filesystem implements.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 
@@ -156,6 +157,27 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
+    /// Makes `link` a symbolic link that leads to `target` (SITE SYMLINK). `target` need not exist,
+    /// but the directory it is in.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists);
+    /// [`OutsideHome`](ErrorKind::OutsideHome) for a target that a link leads out of the home; by
+    /// default [`NotSupported`](ErrorKind::NotSupported).
+    fn symlink(&self, _target: &VirtualPath, _link: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    /// Bytes that may still be written where `path` leads to (AVBL).
+    ///
+    /// # Errors
+    ///
+    /// By default [`NotSupported`](ErrorKind::NotSupported).
+    fn available_space(&self, _path: &VirtualPath) -> Result<u64, FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
     /// Target of a link as a client may see it, in disk bytes: inside the home only, absolute ones
     /// as virtual paths.
     ///
@@ -178,6 +200,14 @@ pub trait Filesystem: Send + Sync {
     /// [`OutsideHome`](ErrorKind::OutsideHome) when a link leaves.
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         Ok(path.clone())
+    }
+
+    /// The real path that `path` stands for, by name: links are not resolved. For logs and
+    /// observers, never for clients; answers without looking at the disk.
+    ///
+    /// By default `None`: what is shown need not lie on a disk.
+    fn real_path(&self, _path: &VirtualPath) -> Option<PathBuf> {
+        None
     }
 
     /// Where a session starts: `/` by default.

@@ -147,6 +147,17 @@ impl Jail {
         self.home.shown_target(target, dir)
     }
 
+    /// `path` with the links on the way resolved; its last component is kept, link or not.
+    pub(crate) fn canonical_entry(
+        &self,
+        path: &VirtualPath,
+    ) -> Result<VirtualPath, FilesystemError> {
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => Ok(self.canonical(parent.relative())?.join(name)?),
+            _ => Ok(path.clone()),
+        }
+    }
+
     /// Whether `file`, of which `facts` are known, answers without waiting for a network. Another
     /// disk may be mounted below the home.
     pub(crate) fn is_local_file(&self, file: BorrowedFd<'_>, facts: &FileStat) -> bool {

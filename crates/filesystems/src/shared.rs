@@ -1,6 +1,7 @@
 //! A pointer to a filesystem is a filesystem.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_proto::{Metadata, VirtualPath};
@@ -72,12 +73,28 @@ macro_rules! hand_on {
                 (**self).set_modified(path, modified)
             }
 
+            fn symlink(
+                &self,
+                target: &VirtualPath,
+                link: &VirtualPath,
+            ) -> Result<(), FilesystemError> {
+                (**self).symlink(target, link)
+            }
+
+            fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+                (**self).available_space(path)
+            }
+
             fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
                 (**self).readlink(path)
             }
 
             fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
                 (**self).canonical(path)
+            }
+
+            fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+                (**self).real_path(path)
             }
 
             fn start_dir(&self) -> VirtualPath {

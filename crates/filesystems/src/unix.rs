@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ftpdlib_proto::{Metadata, VirtualPath};
@@ -110,12 +110,24 @@ impl Filesystem for UnixFilesystem {
         self.disk.set_modified(path, modified)
     }
 
+    fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
+        Filesystem::symlink(&self.disk, target, link)
+    }
+
+    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+        self.disk.available_space(path)
+    }
+
     fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
         self.disk.readlink(path)
     }
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         self.disk.canonical(path)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        self.disk.real_path(path)
     }
 
     /// The home directory, by its canonical path.

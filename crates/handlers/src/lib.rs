@@ -5,23 +5,32 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod custom_command;
 mod data;
 mod dtp;
 mod error;
 mod jobs;
 mod limits;
 mod log_prefix;
+mod masquerade;
+mod observer;
 mod passive_ports;
 mod pump;
+mod rates;
 mod service;
 mod sessions;
 mod settings;
 mod tls;
 
 pub use connection::Connection;
+pub use custom_command::{CommandContext, CustomCommand};
 pub use dtp::{DtpHandler, ThrottledDtpHandler};
 pub use error::SettingsError;
 pub use limits::{LimitReached, Limits, Permit};
+pub use masquerade::MasqueradeAddress;
+pub use observer::{
+    ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,
+};
 pub use service::Service;
 pub use sessions::Sessions;
 pub use settings::FtpHandler;

@@ -1,5 +1,6 @@
 //! Which ports passive data connections listen on.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 /// The ports of the `passive_ports` setting.
@@ -38,6 +39,19 @@ impl PassivePorts {
 
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Listed(ports) if ports.is_empty())
+    }
+}
+
+/// As pyftpdlib's start line has them: `60000->65535`.
+impl fmt::Display for PassivePorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(ports) => match (ports.first(), ports.last()) {
+                (Some(first), Some(last)) => write!(f, "{first}->{last}"),
+                _ => f.write_str("none"),
+            },
+            Self::Any => f.write_str("none"),
+        }
     }
 }
 

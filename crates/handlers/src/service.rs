@@ -9,13 +9,20 @@ use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 use ftpdlib_tls::TlsConfig;
 
+use crate::custom_command::CustomCommand;
 use crate::log_prefix::LogPrefix;
+use crate::masquerade::HostName;
+use crate::observer::Observers;
 use crate::passive_ports::PassivePorts;
-use crate::settings::FilesystemFactory;
-use crate::{DtpHandler, FtpHandler, Limits, Sessions, SettingsError};
+use crate::rates::UserRates;
+use crate::settings::{FilesystemFactory, Greeting};
+use crate::{DtpHandler, FtpHandler, Limits, MasqueradeAddress, Sessions, SettingsError};
 
 /// Most jobs that run at once on one home directory that may block.
 const JOBS_PER_HOME: usize = 32;
+
+/// Most custom commands that run at once.
+const CUSTOM_COMMANDS: usize = 64;
 
 /// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
 /// the list of sessions.
@@ -31,8 +38,20 @@ pub struct Service {
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) greeting: Option<Greeting>,
+    pub(crate) commands: Vec<CustomCommand>,
+    pub(crate) observers: Observers,
+    masquerade_address: MasqueradeAddress,
+    /// The name of the masquerade address, if it has one.
+    pub(crate) masquerade: Option<Arc<HostName>>,
+    pub(crate) user_rates: Arc<UserRates>,
     pub(crate) login_lane: Lane,
+    pub(crate) command_lane: Lane,
     pub(crate) sorting_lane: Lane,
+    /// Digests and copies on local disks.
+    pub(crate) work_lane: Lane,
+    /// Most bytes that a digest reads; 0 for no limit.
+    pub(crate) hash_limit: u64,
     pool: Pool,
     homes: Mutex<HashMap<PathBuf, Lane>>,
     local_homes: Mutex<HashSet<PathBuf>>,
@@ -49,7 +68,7 @@ impl Service {
         limits: Arc<Limits>,
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
-        Self::assemble(handler, limits, Arc::default(), pool)
+        Self::assemble(handler, limits, Arc::default(), Arc::default(), pool)
     }
 
     /// The same server with other settings, for the clients to come; limits, threads and the list
@@ -60,13 +79,15 @@ impl Service {
     /// [`SettingsError`] naming the first setting that cannot be used.
     pub fn renewed(&self, handler: FtpHandler) -> Result<Arc<Self>, SettingsError> {
         let (limits, sessions) = (Arc::clone(&self.limits), Arc::clone(&self.sessions));
-        Self::assemble(handler, limits, sessions, self.pool.clone())
+        let rates = Arc::clone(&self.user_rates);
+        Self::assemble(handler, limits, sessions, rates, self.pool.clone())
     }
 
     fn assemble(
         handler: FtpHandler,
         limits: Arc<Limits>,
         sessions: Arc<Sessions>,
+        user_rates: Arc<UserRates>,
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
         handler.check()?;
@@ -74,6 +95,16 @@ impl Service {
         let mut session = handler.session;
         session.passive_timeout = handler.dtp.passive_timeout;
         session.active_timeout = handler.dtp.active_timeout;
+        session.masquerade_address = handler.masquerade_address.address();
+        session.commands = handler
+            .commands
+            .iter()
+            .map(|command| command.registered.clone())
+            .collect();
+        let masquerade = match &handler.masquerade_address {
+            MasqueradeAddress::Name(name) => Some(HostName::new(name.clone(), pool.lane(1))),
+            MasqueradeAddress::None | MasqueradeAddress::Address(_) => None,
+        };
         Ok(Arc::new(Self {
             authorizer: handler.authorizer,
             filesystem: handler.filesystem,
@@ -86,9 +117,18 @@ impl Service {
             tls,
             limits,
             sessions,
+            greeting: handler.greeting,
+            commands: handler.commands,
+            observers: Observers::new(handler.observers, &pool),
+            masquerade_address: handler.masquerade_address,
+            masquerade,
+            user_rates,
+            command_lane: pool.lane(CUSTOM_COMMANDS),
             // More password hashes at once than processors only make each of them slower.
             login_lane: pool.lane(ftpdlib_sys::usable_cpus()),
             sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            work_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            hash_limit: handler.hash_limit,
             pool,
             homes: Mutex::default(),
             local_homes: Mutex::default(),
@@ -108,6 +148,30 @@ impl Service {
     /// The list of connections, to end them.
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
+    }
+
+    /// Logs the settings that whoever reads the log has to know (pyftpdlib: the lines of
+    /// `_log_start`).
+    pub fn log_settings(&self) {
+        log::info!("masquerade (NAT) address: {}", self.masquerade_address);
+        log::info!("passive ports: {}", self.passive_ports);
+        let session = &self.session;
+        log::debug!("timeout: {:?}", session.timeout);
+        log::debug!("max login attempts: {}", session.max_login_attempts);
+        log::debug!("use sendfile(2): {}", self.use_sendfile);
+        log::debug!("encoding: {}", session.encoding.name());
+    }
+
+    /// Looks the name of the masquerade address up again, on a thread, and tells whether it has
+    /// one. To be called from time to time then.
+    pub fn refresh(&self) -> bool {
+        match &self.masquerade {
+            Some(name) => {
+                name.look_up();
+                true
+            }
+            None => false,
+        }
     }
 
     /// Where jobs on a home directory that may block run. One that hangs delays only its own.

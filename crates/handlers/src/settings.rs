@@ -1,7 +1,7 @@
 //! Settings of the control connection.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +13,14 @@ use ftpdlib_tls::{TlsConfig, TlsSettings};
 
 use crate::log_prefix::LogPrefix;
 use crate::passive_ports::PassivePorts;
-use crate::{DtpHandler, SettingsError};
+use crate::{CustomCommand, DtpHandler, MasqueradeAddress, Observer, SettingsError};
 
 /// Makes a user's filesystem when the user logs in.
 pub(crate) type FilesystemFactory =
     Arc<dyn Fn(&Login) -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync>;
+
+/// Makes the greeting of a client from both ends of its connection, its own first.
+pub(crate) type Greeting = Arc<dyn Fn(SocketAddr, SocketAddr) -> String + Send + Sync>;
 
 /// How FTP clients are served (pyftpdlib: `FTPHandler`).
 ///
@@ -44,7 +47,12 @@ pub struct FtpHandler {
     pub(crate) tcp_no_delay: bool,
     pub(crate) use_sendfile: bool,
     pub(crate) log_prefix: String,
+    pub(crate) hash_limit: u64,
     pub(crate) dtp: DtpHandler,
+    pub(crate) greeting: Option<Greeting>,
+    pub(crate) masquerade_address: MasqueradeAddress,
+    pub(crate) commands: Vec<CustomCommand>,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) tls: Option<TlsSettings>,
 }
 
@@ -62,7 +70,12 @@ impl FtpHandler {
             tcp_no_delay: true,
             use_sendfile: true,
             log_prefix: LogPrefix::DEFAULT.to_owned(),
+            hash_limit: 0,
             dtp: DtpHandler::default(),
+            greeting: None,
+            masquerade_address: MasqueradeAddress::None,
+            commands: Vec::new(),
+            observers: Vec::new(),
             tls: None,
         }
     }
@@ -92,10 +105,33 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the greeting; several lines become a multi-line reply. `ftpdlib VERSION ready.` by
-    /// default.
+    /// Sets the greeting; several lines, or a line longer than 75 characters, become a multi-line
+    /// reply. `ftpdlib VERSION ready.` by default.
     pub fn banner(mut self, banner: impl Into<String>) -> Self {
         self.session.banner = banner.into();
+        self.greeting = None;
+        self
+    }
+
+    /// Has the greeting made for each client, from the client's and the server's end of its
+    /// connection (pyftpdlib: `banner` as a property).
+    ///
+    /// It is called on the event loop, so it must not block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ftpdlib_authorizers::DummyAuthorizer;
+    /// use ftpdlib_handlers::FtpHandler;
+    ///
+    /// let handler = FtpHandler::new(DummyAuthorizer::new())
+    ///     .dynamic_banner(|peer, _| format!("Hello, {}.", peer.ip()));
+    /// ```
+    pub fn dynamic_banner<F>(mut self, banner: F) -> Self
+    where
+        F: Fn(SocketAddr, SocketAddr) -> String + Send + Sync + 'static,
+    {
+        self.greeting = Some(Arc::new(banner));
         self
     }
 
@@ -125,8 +161,24 @@ impl FtpHandler {
     }
 
     /// Sets the address told in replies to `PASV`, for servers behind a NAT; none by default.
-    pub fn masquerade_address(mut self, address: impl Into<Option<Ipv4Addr>>) -> Self {
-        self.session.masquerade_address = address.into();
+    ///
+    /// A text that is no address is a host name. It is looked up on a thread when the server
+    /// starts and every minute from then on; until it is known, and while it has no address, the
+    /// last one known is told, or else the real one.
+    ///
+    /// Clients on the server's own network are told the real address: those whose address is
+    /// private like the server's and in the same block (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,
+    /// 169.254.0.0/16). Those that come by loopback are not: it may be a tunnel. Where all clients
+    /// come through a proxy or gateway in such a block, see
+    /// [`masquerade_own_network`](Self::masquerade_own_network).
+    pub fn masquerade_address(mut self, address: impl Into<MasqueradeAddress>) -> Self {
+        self.masquerade_address = address.into();
+        self
+    }
+
+    /// Tells the masquerade address to clients on the server's own network too; off by default.
+    pub fn masquerade_own_network(mut self, masquerade: bool) -> Self {
+        self.session.masquerade_own_network = masquerade;
         self
     }
 
@@ -178,10 +230,36 @@ impl FtpHandler {
         self
     }
 
+    /// Sets the names that `HOST` accepts (RFC 7151), in any case, an IPv6 address without brackets;
+    /// none by default, and `HOST` is not offered.
+    pub fn host_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.session.host_names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the most bytes that a digest (`HASH`, `XCRC`, …) may read; 0, the default, for no limit.
+    pub fn hash_limit(mut self, bytes: u64) -> Self {
+        self.hash_limit = bytes;
+        self
+    }
+
     /// Sets what stands before a session's log lines: text with `{remote_ip}`, `{remote_port}` and
     /// `{username}`.
     pub fn log_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.log_prefix = prefix.into();
+        self
+    }
+
+    /// Adds an observer (pyftpdlib: overridden `on_…` methods). Where there are several, each is
+    /// told of everything, in the order in which they were added; inline ones first.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Adds a command, or replaces a built-in one.
+    pub fn command(mut self, command: CustomCommand) -> Self {
+        self.commands.push(command);
         self
     }
 
@@ -203,8 +281,21 @@ impl FtpHandler {
                 "holds no port between 1 and 65535",
             ));
         }
+        if self.session.host_names.iter().any(String::is_empty) {
+            return Err(SettingsError::new("host_names", "holds an empty name"));
+        }
         if self.session.banner.trim().is_empty() {
             return Err(SettingsError::new("banner", "is empty"));
+        }
+        self.masquerade_address.check()?;
+        for (index, command) in self.commands.iter().enumerate() {
+            command.check()?;
+            let name = &command.registered.name;
+            let mut earlier = self.commands[..index].iter();
+            if earlier.any(|earlier| earlier.registered.name == *name) {
+                let reason = format!("{name} is there twice");
+                return Err(SettingsError::new("command", reason));
+            }
         }
         LogPrefix::parse(&self.log_prefix)?;
         self.tls_config()?;

@@ -45,12 +45,14 @@ mod command;
 mod digits;
 mod encoding;
 mod facts;
+mod hash;
 mod host_port;
 mod line;
 mod list_line;
 mod metadata;
 mod path;
 mod perm;
+mod range;
 mod reply;
 mod time;
 mod transfer;
@@ -58,10 +60,12 @@ mod verb;
 
 pub use ascii::{AsciiReceiver, AsciiSender};
 pub use command::{
-    AuthMechanism, Command, CommandError, CommandLine, EpsvArgument, ListArgument, ProtectionLevel,
+    AuthMechanism, Command, CommandError, CommandLine, DigestArgument, EpsvArgument, FactChange,
+    ListArgument, ProtectionLevel,
 };
 pub use encoding::{EncodingError, NameEncoding, UndecodableName};
 pub use facts::{EntryRole, Fact, FactSet, format_facts};
+pub use hash::HashAlgorithm;
 pub use host_port::{
     EprtError, HostPortError, format_epsv, format_host_port, parse_eprt, parse_host_port,
 };
@@ -70,6 +74,7 @@ pub use list_line::{ListEntry, format_list_line};
 pub use metadata::{FileKind, Metadata};
 pub use path::{PathError, VirtualPath};
 pub use perm::{Perm, Perms, PermsError};
+pub use range::ByteRange;
 pub use reply::{Reply, ReplyCode};
 pub use time::{CivilTime, TimeError, Zone};
 pub use transfer::{TransferEnd, TransferType};

@@ -102,6 +102,17 @@ impl Perms {
     /// `elradfmwMT`
     pub const ALL: Self = Self((1 << Perm::ALL.len()) - 1);
 
+    /// Those of `perms`.
+    pub(crate) const fn of(perms: &[Perm]) -> Self {
+        let mut set = Self::NONE;
+        let mut rest = perms;
+        while let [perm, after @ ..] = rest {
+            set.0 |= perm.bit();
+            rest = after;
+        }
+        set
+    }
+
     /// Whether `perm` is in the set.
     pub const fn contains(self, perm: Perm) -> bool {
         self.0 & perm.bit() != 0

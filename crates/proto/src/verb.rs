@@ -1,6 +1,6 @@
 //! The verb table: the single list of commands.
 
-use crate::Perm;
+use crate::{Perm, Perms};
 
 /// Whether a command takes an argument.
 ///
@@ -26,6 +26,9 @@ pub struct VerbInfo {
     pub login_required: bool,
     /// The permission that guards it.
     pub perm: Option<Perm>,
+    /// Permissions it may need besides: on its other paths, as `COMB` on the parts, or by what it is
+    /// asked for, as `MDTM` with a time.
+    pub more_perms: Perms,
     /// Its argument rule.
     pub argument: ArgumentRule,
     /// Where it is defined, e.g. `RFC 959 §4.1.3`.
@@ -76,12 +79,12 @@ impl Verb {
 
 const SITE: &str = "SITE ";
 
-/// Longest name of a verb, sub-commands aside.
-const MAX_NAME: usize = 4;
+/// Longest name of a verb, sub-commands aside, which are all longer.
+const MAX_NAME: usize = 8;
 
 /// A name as one number, upper-cased, so that looking it up is comparing numbers. `None` for what
 /// cannot be a verb's name.
-const fn pack(name: &[u8]) -> Option<u32> {
+const fn pack(name: &[u8]) -> Option<u64> {
     if name.len() > MAX_NAME {
         return None;
     }
@@ -95,12 +98,12 @@ const fn pack(name: &[u8]) -> Option<u32> {
         key[place] = name[place].to_ascii_uppercase();
         place += 1;
     }
-    Some(u32::from_ne_bytes(key))
+    Some(u64::from_ne_bytes(key))
 }
 
 /// Writes the enum, its rows and the search of a name from one list. A row is: variant, name, who
-/// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none), argument
-/// rule, definition, help.
+/// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none; in brackets
+/// with those it may need besides), argument rule, definition, help.
 macro_rules! verb_table {
     ($(
         $variant:ident $name:literal $login:ident $perm:tt $argument:ident $rfc:literal
@@ -123,6 +126,7 @@ macro_rules! verb_table {
                 name: $name,
                 login_required: verb_table!(@login $login),
                 perm: verb_table!(@perm $perm),
+                more_perms: verb_table!(@more $perm),
                 argument: ArgumentRule::$argument,
                 rfc: $rfc,
                 help: $help,
@@ -130,7 +134,7 @@ macro_rules! verb_table {
         }
 
         impl Verb {
-            fn by_key(key: u32) -> Option<Self> {
+            fn by_key(key: u64) -> Option<Self> {
                 $(if Some(key) == const { pack($name.as_bytes()) } {
                     return Some(Self::$variant);
                 })*
@@ -142,6 +146,9 @@ macro_rules! verb_table {
     (@login user) => { true };
     (@perm _) => { None };
     (@perm $perm:ident) => { Some(Perm::$perm) };
+    (@perm ($perm:ident $($more:ident)+)) => { Some(Perm::$perm) };
+    (@more ($perm:ident $($more:ident)+)) => { Perms::of(&[$(Perm::$more),+]) };
+    (@more $perm:tt) => { Perms::NONE };
 }
 
 verb_table! {
@@ -195,6 +202,8 @@ verb_table! {
         "Syntax: ALLO <SP> bytes [<SP> R <SP> bytes] (announce a size; needless here).";
     Rest "REST" user _ Required "RFC 3659 §5"
         "Syntax: REST <SP> offset (begin the next transfer at an offset).";
+    Rang "RANG" user _ Required "draft-bryan-ftp-range"
+        "Syntax: RANG <SP> first <SP> last (choose the bytes of the next transfer or HASH).";
     Rnfr "RNFR" user Rename Required "RFC 959 §4.1.3"
         "Syntax: RNFR <SP> old-name (begin a rename).";
     Rnto "RNTO" user Rename Required "RFC 959 §4.1.3"
@@ -225,16 +234,54 @@ verb_table! {
         "Syntax: MLST [<SP> path] (show the facts of one entry).";
     Size "SIZE" user List Required "RFC 3659 §4"
         "Syntax: SIZE <SP> file-name (show a file's size).";
-    Mdtm "MDTM" user List Required "RFC 3659 §3"
-        "Syntax: MDTM <SP> path (show a file's modification time).";
+    Mdtm "MDTM" user (List ChangeTime) Required "RFC 3659 §3"
+        "Syntax: MDTM <SP> [YYYYMMDDHHMMSS <SP>] path (show or set a file's modification time).";
     Mfmt "MFMT" user ChangeTime Required "draft-somers-ftp-mfxx §3.1"
         "Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> path (set a file's modification time).";
+    Mff "MFF" user (ChangeTime ChangeMode) Required "draft-somers-ftp-mfxx"
+        "Syntax: MFF <SP> fact=value; <SP> path (set facts: Modify, UNIX.mode).";
+    Avbl "AVBL" user List Optional "draft-peterson-streamlined-ftp-command-extensions"
+        "Syntax: AVBL [<SP> path] (show the space that is free).";
+    Hash "HASH" user Retrieve Required "draft-bryan-ftpext-hash"
+        "Syntax: HASH <SP> file-name (show a file's hash, by the algorithm of OPTS HASH).";
+    Xcrc "XCRC" user Retrieve Required "no standard"
+        "Syntax: XCRC <SP> file-name [<SP> start [<SP> end]] (show a file's CRC-32).";
+    Xmd5 "XMD5" user Retrieve Required "no standard"
+        "Syntax: XMD5 <SP> file-name [<SP> start [<SP> end]] (show a file's MD5).";
+    Xsha "XSHA" user Retrieve Required "no standard"
+        "Syntax: XSHA <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1).";
+    Xsha1 "XSHA1" user Retrieve Required "no standard"
+        "Syntax: XSHA1 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1).";
+    Xsha256 "XSHA256" user Retrieve Required "no standard"
+        "Syntax: XSHA256 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-256).";
+    Xsha512 "XSHA512" user Retrieve Required "no standard"
+        "Syntax: XSHA512 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-512).";
+    Comb "COMB" user (Store Retrieve Delete) Required "no standard"
+        "Syntax: COMB <SP> target <SP> part [<SP> part ...] (append files to one, delete them).";
+    Cpfr "CPFR" user Retrieve Required "no standard"
+        "Syntax: CPFR <SP> file-name (begin a copy).";
+    Cpto "CPTO" user (Store Retrieve) Required "no standard"
+        "Syntax: CPTO <SP> file-name (finish a copy).";
     Site "SITE" anyone _ Required "RFC 959 §4.1.3"
         "Syntax: SITE <SP> command (this server's own commands).";
     SiteHelp "SITE HELP" anyone _ Optional "no standard"
         "Syntax: SITE HELP [<SP> command] (explain SITE commands).";
     SiteChmod "SITE CHMOD" user ChangeMode Required "no standard"
         "Syntax: SITE CHMOD <SP> mode <SP> path (change a file's mode).";
+    SiteUtime "SITE UTIME" user ChangeTime Required "no standard"
+        "Syntax: SITE UTIME <SP> YYYYMMDDhhmm[ss] <SP> path (set a file's modification time).";
+    SiteSymlink "SITE SYMLINK" user Store Required "no standard"
+        "Syntax: SITE SYMLINK <SP> target <SP> link-name (make a symbolic link).";
+    SiteCopy "SITE COPY" user (Store Retrieve) Required "no standard"
+        "Syntax: SITE COPY <SP> from <SP> to (copy a file).";
+    SiteCpfr "SITE CPFR" user Retrieve Required "no standard"
+        "Syntax: SITE CPFR <SP> file-name (begin a copy).";
+    SiteCpto "SITE CPTO" user (Store Retrieve) Required "no standard"
+        "Syntax: SITE CPTO <SP> file-name (finish a copy).";
+    SiteMkdir "SITE MKDIR" user MakeDir Required "no standard"
+        "Syntax: SITE MKDIR <SP> dir-name (create a directory).";
+    SiteRmdir "SITE RMDIR" user Delete Required "no standard"
+        "Syntax: SITE RMDIR <SP> dir-name (delete an empty directory).";
     Syst "SYST" anyone _ Refused "RFC 959 §4.1.3"
         "Syntax: SYST (show the system type).";
     Stat "STAT" anyone List Optional "RFC 959 §4.1.3"
@@ -243,6 +290,12 @@ verb_table! {
         "Syntax: FEAT (list extensions).";
     Opts "OPTS" anyone _ Required "RFC 2389 §4"
         "Syntax: OPTS <SP> command [<SP> options] (set a command's options).";
+    Host "HOST" anyone _ Required "RFC 7151 §3"
+        "Syntax: HOST <SP> name (choose a virtual host, before USER).";
+    Lang "LANG" anyone _ Optional "RFC 2640 §4"
+        "Syntax: LANG [<SP> tag] (choose the language of replies; there is EN).";
+    Csid "CSID" anyone _ Optional "draft-peterson-streamlined-ftp-command-extensions"
+        "Syntax: CSID [<SP> fact=value; ...] (exchange what client and server are).";
     Clnt "CLNT" anyone _ Optional "no standard"
         "Syntax: CLNT [<SP> name] (name the client program).";
     Help "HELP" anyone _ Optional "RFC 959 §4.1.3"
@@ -300,28 +353,31 @@ mod tests {
     }
 
     #[test]
-    fn permissions_are_pyftpdlibs() {
+    fn each_letter_guards_its_commands() {
         let letters: Vec<_> = Perm::ALL
             .into_iter()
             .map(|perm| {
                 let guarded = verbs().iter().filter(|info| info.perm == Some(perm));
                 let names: Vec<_> = guarded.map(|info| info.name).collect();
-                format!("{}: {}", perm.letter(), names.join(" "))
+                let besides = verbs().iter().filter(|info| info.more_perms.contains(perm));
+                let besides: String = besides.map(|info| format!(" ({})", info.name)).collect();
+                format!("{}: {}{besides}", perm.letter(), names.join(" "))
             })
             .collect();
         assert_eq!(
             letters,
             [
                 "e: CWD XCWD CDUP XCUP",
-                "l: LIST NLST MLSD MLST SIZE MDTM STAT",
-                "r: RETR",
+                "l: LIST NLST MLSD MLST SIZE MDTM AVBL STAT",
+                "r: RETR HASH XCRC XMD5 XSHA XSHA1 XSHA256 XSHA512 CPFR SITE CPFR \
+                 (COMB) (CPTO) (SITE COPY) (SITE CPTO)",
                 "a: APPE",
-                "d: DELE RMD XRMD",
+                "d: DELE RMD XRMD SITE RMDIR (COMB)",
                 "f: RNFR RNTO",
-                "m: MKD XMKD",
-                "w: STOR STOU",
-                "M: SITE CHMOD",
-                "T: MFMT",
+                "m: MKD XMKD SITE MKDIR",
+                "w: STOR STOU COMB CPTO SITE SYMLINK SITE COPY SITE CPTO",
+                "M: SITE CHMOD (MFF)",
+                "T: MFMT MFF SITE UTIME (MDTM)",
             ]
         );
     }
@@ -335,7 +391,8 @@ mod tests {
             .collect();
         assert_eq!(
             open.join(" "),
-            "USER PASS QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS CLNT HELP NOOP"
+            "USER PASS QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT \
+             HELP NOOP"
         );
     }
 

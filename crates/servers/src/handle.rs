@@ -1,10 +1,10 @@
 //! Reaching a running server from elsewhere.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
-use ftpdlib_ioloop::{HandlerId, LoopHandle};
+use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
 
 /// A server as seen from any thread: stops it, changes how new clients are served, tells its
 /// addresses.
@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     service: Mutex<Arc<Service>>,
     acceptors: Mutex<Vec<HandlerId>>,
     addresses: Vec<SocketAddr>,
+    /// Looks again at what has to be looked up.
+    refresher: OnceLock<Notifier>,
 }
 
 impl Shared {
@@ -28,6 +30,7 @@ impl Shared {
             service: Mutex::new(service),
             acceptors: Mutex::default(),
             addresses,
+            refresher: OnceLock::new(),
         }
     }
 
@@ -37,6 +40,11 @@ impl Shared {
 
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    pub(crate) fn set_refresher(&self, refresher: Notifier) {
+        // A server is given to one loop, once.
+        let _ = self.refresher.set(refresher);
     }
 
     pub(crate) fn add_acceptor(&self, id: HandlerId) {
@@ -105,6 +113,10 @@ impl ServerHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *service = service.renewed(handler.into())?;
+        drop(service);
+        if let Some(refresher) = self.shared.refresher.get() {
+            refresher.notify();
+        }
         Ok(())
     }
 

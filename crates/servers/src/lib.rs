@@ -9,6 +9,7 @@ mod handle;
 mod lifecycle;
 mod options;
 mod process;
+mod refresh;
 mod server;
 mod signals;
 

@@ -42,6 +42,7 @@ impl Lifecycle {
             );
         }
         log::info!("concurrency model: async");
+        self.shared.service().log_settings();
     }
 
     pub(crate) fn log_stop(&self) {

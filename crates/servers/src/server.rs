@@ -11,6 +11,7 @@ use mio::net::{TcpListener, TcpStream};
 
 use crate::handle::Shared;
 use crate::lifecycle::Lifecycle;
+use crate::refresh::Refresh;
 use crate::signals::SignalWatch;
 use crate::{AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 
@@ -237,6 +238,8 @@ fn accept_on(
         });
         shared.add_acceptor(io_loop.add(Box::new(acceptor))?);
     }
+    // It goes with the listeners.
+    shared.add_acceptor(io_loop.add(Box::new(Refresh::new(shared)))?);
     Ok(())
 }
 

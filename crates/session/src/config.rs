@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ftpdlib_proto::{FactSet, NameEncoding, Zone};
 
+use crate::RegisteredCommand;
+
 /// What is in the clear and what is not, where TLS is offered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TlsRules {
@@ -63,15 +65,22 @@ pub struct SessionConfig {
     /// Whether PORT and EPRT may name a port below 1024. Default: no (RFC 2577 §3).
     pub permit_privileged_ports: bool,
     /// Address told in `227` instead of the local one, for servers behind NAT. Default: none.
+    /// [`AdminEvent::Masquerade`](crate::AdminEvent::Masquerade) changes it.
     pub masquerade_address: Option<Ipv4Addr>,
     /// The same for some local addresses only; found here, it goes before `masquerade_address`.
     pub masquerade_address_map: HashMap<IpAddr, Ipv4Addr>,
+    /// Whether clients on the server's own network are told these addresses too. Default: no, they
+    /// reach the local one, and a router may not lead them back in by its public one.
+    pub masquerade_own_network: bool,
     /// Zone of the times in MDTM. Default: GMT, as RFC 3659 §2.3 wants.
     pub zone: Zone,
     /// Encoding of names on the control connection. Default: UTF-8 (RFC 2640).
     pub encoding: NameEncoding,
     /// Encoding after `OPTS UTF8 OFF`. Default: Windows-1252.
     pub legacy_encoding: NameEncoding,
+    /// Names that HOST accepts, in any case; an IPv6 address without brackets. Default: none, and
+    /// HOST is not offered.
+    pub host_names: Vec<String>,
     /// Facts of MLST and MLSD until `OPTS MLST` changes them.
     pub facts: FactSet,
     /// Whether and how TLS is offered (RFC 4217). Default: it is not.
@@ -82,6 +91,8 @@ pub struct SessionConfig {
     /// Time for the connection to the client's port to stand; `None` is no limit but the system's.
     /// Default: 30 seconds.
     pub active_timeout: Option<Duration>,
+    /// Commands beside those of the verb table, or in their place. Default: none.
+    pub commands: Vec<RegisteredCommand>,
 }
 
 impl Default for SessionConfig {
@@ -95,14 +106,17 @@ impl Default for SessionConfig {
             permit_privileged_ports: false,
             masquerade_address: None,
             masquerade_address_map: HashMap::new(),
+            masquerade_own_network: false,
             zone: Zone::Gmt,
             encoding: NameEncoding::UTF_8,
             legacy_encoding: NameEncoding::for_label("windows-1252")
                 .expect("the standard knows windows-1252, and it is stateless"),
+            host_names: Vec::new(),
             facts: FactSet::default(),
             tls: None,
             passive_timeout: Some(Duration::from_secs(30)),
             active_timeout: Some(Duration::from_secs(30)),
+            commands: Vec::new(),
         }
     }
 }

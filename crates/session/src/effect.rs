@@ -42,6 +42,12 @@ pub enum Effect<P> {
     Secure,
     /// Run a job; answered by `handle_job`. At most one at a time; input is not wanted meanwhile.
     Job(Job),
+    /// Run a job that may take long, a digest or a copy, off the loop; answered by `handle_job`, also
+    /// after `CancelWork`. Never beside another job or a transfer; input is wanted meanwhile.
+    StartWork(Job),
+    /// Stop the work in progress, soon: its answer is then a refusal, unless it was done already.
+    /// At most once for a `StartWork`.
+    CancelWork,
     /// Open a passive listener at the local address of the control connection; answered by
     /// `Listening` or `ListenFailed`. One per session: `CloseData` came before if there was another.
     Listen {

@@ -1,8 +1,8 @@
 //! What happens to a session.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use ftpdlib_proto::{TransferEnd, VirtualPath};
+use ftpdlib_proto::{Reply, TransferEnd, VirtualPath};
 
 use crate::Refusal;
 
@@ -15,6 +15,9 @@ pub enum ControlEvent<'a> {
     LineTooLong,
     /// Answer to [`Effect::Secure`](crate::Effect::Secure): the connection is under TLS.
     Secured,
+    /// A command line that the driver does not hand over: somebody has a say in what clients do,
+    /// and answers this.
+    Vetoed(&'a Reply),
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     Closed,
 }
@@ -66,6 +69,9 @@ pub enum AdminEvent {
     Drain,
     /// End now with `421 text`; a transfer in progress is aborted.
     Kick(&'static str),
+    /// From now on `227` tells this address, as
+    /// [`SessionConfig::masquerade_address`](crate::SessionConfig::masquerade_address) did.
+    Masquerade(Option<Ipv4Addr>),
 }
 
 /// For logs and observers; never needed for the protocol.
@@ -109,11 +115,12 @@ pub enum SessionEvent {
     },
     /// A command that changes the filesystem succeeded (reply already queued).
     Changed {
-        /// `DELE`, `MKD`, `RMD`, `RNTO`, `MFMT` or `SITE CHMOD`; the same for their X forms.
+        /// `DELE`, `MKD`, `RMD`, `RNTO`, `MFMT`, `MFF`, `MDTM`, `COMB`, `CPTO`, `SITE CHMOD`,
+        /// `SITE UTIME`, `SITE COPY` or `SITE SYMLINK`; the same for other names of a command.
         verb: &'static str,
-        /// The path (for RNTO: the old one).
+        /// The path (for RNTO and copies: the old one; for SITE SYMLINK: where the link leads).
         path: VirtualPath,
-        /// For RNTO: the new one.
+        /// For RNTO, copies and SITE SYMLINK: the new one.
         to: Option<VirtualPath>,
     },
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ftpdlib_proto::{
-    CivilTime, FactSet, Metadata, NameEncoding, Perm, Reply, ReplyCode, VirtualPath,
+    ByteRange, CivilTime, FactSet, HashAlgorithm, Metadata, NameEncoding, Perm, Reply, ReplyCode,
+    VirtualPath,
 };
 
 /// Why a job did not do what was asked, ready for the client: no real path in it.
@@ -36,7 +37,8 @@ impl Refusal {
 /// directory.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Permission needed on every path of the action, checked by the job itself.
+    /// Permission needed on every path of the action, checked by the job itself; an action whose
+    /// paths need different ones says which.
     pub perm: Option<Perm>,
     /// What to do.
     pub action: Action,
@@ -51,6 +53,9 @@ pub enum WriteHow {
     Append,
     /// REST and STOR.
     At(u64),
+    /// RANG and STOR: an existing file, or a new one from byte 0 on; what comes beyond the range is
+    /// refused at the end.
+    Within(ByteRange),
     /// STOU.
     Unique,
 }
@@ -79,7 +84,7 @@ pub enum Action {
     },
     /// CWD (`Done`).
     ChangeDirectory(VirtualPath),
-    /// SIZE, MDTM (`Metadata`; links followed).
+    /// SIZE, MDTM, CPFR (`Metadata`; links followed).
     Stat(VirtualPath),
     /// MLST (`Text`: the fact line `facts; path`, path in disk bytes, without leading blank).
     FactLine {
@@ -110,19 +115,77 @@ pub enum Action {
         /// Permission bits.
         mode: u32,
     },
-    /// MFMT (`Done`).
+    /// MFMT, MDTM with a time, SITE UTIME (`Done`).
     SetModified {
         /// File.
         path: VirtualPath,
         /// In the session's zone.
         time: CivilTime,
     },
+    /// MFF (`Done`). Takes [`Perm::ChangeTime`] for the time, [`Perm::ChangeMode`] for the mode.
+    SetFacts {
+        /// File or directory.
+        path: VirtualPath,
+        /// Modification time, in the session's zone.
+        modified: Option<CivilTime>,
+        /// Permission bits.
+        mode: Option<u32>,
+    },
+    /// SITE SYMLINK (`Done`). Takes [`Perm::Store`] on the link.
+    Symlink {
+        /// Where it leads.
+        target: VirtualPath,
+        /// Its own name.
+        link: VirtualPath,
+    },
+    /// AVBL (`Space`).
+    AvailableSpace(VirtualPath),
+    /// HASH and the X forms (`Digest`); work.
+    Digest {
+        /// File.
+        path: VirtualPath,
+        /// Used instead, and as a whole, if this is there: numbers after the name were taken for a
+        /// range.
+        whole: Option<VirtualPath>,
+        /// Which bytes; an end past that of the file means the file's.
+        range: ByteRange,
+        /// How.
+        algorithm: HashAlgorithm,
+    },
+    /// COMB (`Done`): appends the parts to the target, then removes them; work. Takes
+    /// [`Perm::Store`] on the target, [`Perm::Retrieve`] and [`Perm::Delete`] on each part. Nothing
+    /// has changed if it fails before the end.
+    Combine {
+        /// Made, if it is not there.
+        target: VirtualPath,
+        /// At least one.
+        parts: Vec<VirtualPath>,
+    },
+    /// CPTO, SITE COPY (`Done`): a file in the place of what is there; work. Takes
+    /// [`Perm::Retrieve`] on `from`, [`Perm::Store`] on `to`. Nothing has changed if it fails.
+    Copy {
+        /// File to be read.
+        from: VirtualPath,
+        /// File to be made.
+        to: VirtualPath,
+    },
+    /// A registered command (`Reply`). The permission is checked at `path`.
+    Registered {
+        /// Place in [`SessionConfig::commands`](crate::SessionConfig::commands).
+        index: usize,
+        /// As given, in disk bytes.
+        argument: Vec<u8>,
+        /// What the argument names; the working directory if there is none.
+        path: VirtualPath,
+        /// Working directory.
+        working_directory: VirtualPath,
+    },
     /// RETR (`Opened`).
     OpenRead {
         /// File.
         path: VirtualPath,
-        /// Restart offset.
-        offset: u64,
+        /// What is sent of it; an end past that of the file means the file's.
+        range: ByteRange,
     },
     /// STOR, APPE, STOU (`Opened`).
     OpenWrite {
@@ -146,7 +209,7 @@ pub enum Action {
     },
 }
 
-/// Shows everything but the password.
+/// Shows everything but the password, and the argument of a registered command, which may be one.
 impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -180,10 +243,52 @@ impl fmt::Debug for Action {
                 .field("path", path)
                 .field("time", time)
                 .finish(),
-            Self::OpenRead { path, offset } => f
+            Self::SetFacts {
+                path,
+                modified,
+                mode,
+            } => f
+                .debug_struct("SetFacts")
+                .field("path", path)
+                .field("modified", modified)
+                .field("mode", mode)
+                .finish(),
+            Self::Symlink { target, link } => f
+                .debug_struct("Symlink")
+                .field("target", target)
+                .field("link", link)
+                .finish(),
+            Self::AvailableSpace(path) => f.debug_tuple("AvailableSpace").field(path).finish(),
+            Self::Digest {
+                path,
+                whole,
+                range,
+                algorithm,
+            } => f
+                .debug_struct("Digest")
+                .field("path", path)
+                .field("whole", whole)
+                .field("range", range)
+                .field("algorithm", algorithm)
+                .finish(),
+            Self::Combine { target, parts } => f
+                .debug_struct("Combine")
+                .field("target", target)
+                .field("parts", parts)
+                .finish(),
+            Self::Copy { from, to } => f
+                .debug_struct("Copy")
+                .field("from", from)
+                .field("to", to)
+                .finish(),
+            Self::Registered { index, .. } => f
+                .debug_struct("Registered")
+                .field("index", index)
+                .finish_non_exhaustive(),
+            Self::OpenRead { path, range } => f
                 .debug_struct("OpenRead")
                 .field("path", path)
-                .field("offset", offset)
+                .field("range", range)
                 .finish(),
             Self::OpenWrite { path, how } => f
                 .debug_struct("OpenWrite")
@@ -216,6 +321,17 @@ pub enum Answer<P> {
     Metadata(Metadata),
     /// A line of text in disk bytes.
     Text(Vec<u8>),
+    /// Bytes that may still be stored.
+    Space(u64),
+    /// A digest, most significant byte first, and of which bytes of the file it is.
+    Digest {
+        /// The digest.
+        digest: Vec<u8>,
+        /// Offset of the first byte, and the one after the last.
+        range: std::ops::Range<u64>,
+    },
+    /// The reply of a registered command.
+    Reply(Reply),
     /// A file or listing, ready for a transfer.
     Opened {
         /// Opaque to the session.

@@ -13,6 +13,7 @@
 //! - A line is handed over only while [`Session::wants_input`] says so; what came early waits in
 //!   the driver. [`ControlEvent::Closed`] may come at any time.
 //! - [`Effect::Job`] is answered by one [`Session::handle_job`], also after the client is gone.
+//!   [`Effect::StartWork`] likewise, also after [`Effect::CancelWork`]; lines are wanted meanwhile.
 //! - [`Effect::StartTransfer`] is answered by one [`DataEvent::Ended`], also after
 //!   [`Effect::AbortTransfer`].
 //! - [`Effect::Listen`] is answered by [`DataEvent::Listening`] or [`DataEvent::ListenFailed`],
@@ -51,8 +52,9 @@
 //! # Documents
 //!
 //! [RFC 959], [RFC 1123] §4.1, [RFC 2389] (FEAT, OPTS), [RFC 2428] (EPRT, EPSV), [RFC 2577]
-//! (security), [RFC 2640] (UTF-8), [RFC 3659] (SIZE, MDTM, REST, MLSx), [RFC 4217] (TLS). Reply
-//! texts are pyftpdlib's where clients do not need others.
+//! (security), [RFC 2640] (UTF-8, LANG), [RFC 3659] (SIZE, MDTM, REST, MLSx), [RFC 4217] (TLS),
+//! [RFC 7151] (HOST), and the drafts that the table of commands names. Reply texts are pyftpdlib's
+//! where clients do not need others.
 //!
 //! [RFC 959]: https://www.rfc-editor.org/rfc/rfc959
 //! [RFC 1123]: https://www.rfc-editor.org/rfc/rfc1123
@@ -62,16 +64,19 @@
 //! [RFC 2640]: https://www.rfc-editor.org/rfc/rfc2640
 //! [RFC 3659]: https://www.rfc-editor.org/rfc/rfc3659
 //! [RFC 4217]: https://www.rfc-editor.org/rfc/rfc4217
+//! [RFC 7151]: https://www.rfc-editor.org/rfc/rfc7151
 #![forbid(unsafe_code)]
 
 mod config;
 mod effect;
 mod event;
 mod job;
+mod registered;
 mod session;
 
 pub use config::{SessionConfig, TlsRules};
 pub use effect::{Direction, Effect, Transfer};
 pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
+pub use registered::RegisteredCommand;
 pub use session::Session;

@@ -1,5 +1,6 @@
 //! The interpreter: its state, its inputs and its outputs.
 
+mod attributes;
 mod data_channel;
 mod data_ports;
 mod ending;
@@ -9,12 +10,14 @@ mod information;
 mod login;
 mod parameters;
 mod pending;
+mod registered;
 mod security;
 mod timers;
 mod transfer;
+mod work;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +29,7 @@ use crate::{
 };
 use data_channel::DataChannel;
 use ending::Ending;
+use files::Selected;
 use login::Login;
 use parameters::Parameters;
 use pending::{Pending, Purpose};
@@ -37,10 +41,12 @@ use security::Security;
 #[derive(Debug)]
 pub struct Session<P> {
     config: Arc<SessionConfig>,
-    /// The client's end of the control connection.
+    /// The client's end of the control connection; never an IPv4-mapped address.
     peer: SocketAddr,
     /// Our end's address; never an IPv4-mapped one.
     local: IpAddr,
+    /// Address told in 227 instead.
+    masquerade: Option<Ipv4Addr>,
     effects: VecDeque<Effect<P>>,
     pending: Pending,
     data: DataChannel<P>,
@@ -50,8 +56,8 @@ pub struct Session<P> {
     working_directory: VirtualPath,
     parameters: Parameters,
     security: Security,
-    /// What RNFR named, if that was the command just before.
-    rename_from: Option<VirtualPath>,
+    /// What RNFR or CPFR named, if that was the command just before.
+    selected: Option<Selected>,
     /// When the idle time began.
     active_at: Instant,
 }
@@ -67,9 +73,26 @@ impl<P> Session<P> {
         local: SocketAddr,
         now: Instant,
     ) -> Self {
+        let greeting = Reply::paragraph(220, &config.banner);
+        Self::with_greeting(config, peer, local, now, greeting)
+    }
+
+    /// The same with another greeting than the configuration's: one made for this client.
+    pub fn with_greeting(
+        config: Arc<SessionConfig>,
+        peer: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+        greeting: Reply,
+    ) -> Self {
         let mut session = Self {
-            peer,
+            peer: match peer.ip().to_canonical() {
+                ip @ IpAddr::V4(_) => SocketAddr::new(ip, peer.port()),
+                // The scope of a link-local address is kept.
+                IpAddr::V6(_) => peer,
+            },
             local: local.ip().to_canonical(),
+            masquerade: config.masquerade_address,
             effects: VecDeque::new(),
             pending: Pending::Nothing,
             data: DataChannel::Closed,
@@ -79,11 +102,11 @@ impl<P> Session<P> {
             working_directory: VirtualPath::root(),
             parameters: Parameters::new(&config),
             security: Security::default(),
-            rename_from: None,
+            selected: None,
             active_at: now,
             config,
         };
-        session.begin();
+        session.begin(greeting);
         session
     }
 
@@ -94,15 +117,21 @@ impl<P> Session<P> {
         match event {
             ControlEvent::Closed => self.control_lost(),
             ControlEvent::Secured => self.secured(now),
-            ControlEvent::Line(_) | ControlEvent::LineTooLong if !self.wants_input() => {}
+            ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed(_)
+                if !self.wants_input() => {}
             ControlEvent::Line(line) => {
                 self.active_at = now;
                 self.take_line(line, now);
             }
             ControlEvent::LineTooLong => {
                 self.active_at = now;
-                self.rename_from = None;
+                self.selected = None;
                 self.reply(Reply::new(500, "Command too long."));
+            }
+            ControlEvent::Vetoed(reply) => {
+                self.active_at = now;
+                self.selected = None;
+                self.reply(reply.clone());
             }
         }
         self.settle();
@@ -144,6 +173,7 @@ impl<P> Session<P> {
         match event {
             AdminEvent::Drain => self.drain(),
             AdminEvent::Kick(text) => self.kick(text),
+            AdminEvent::Masquerade(address) => self.masquerade = address,
         }
         self.settle();
     }
@@ -173,9 +203,10 @@ impl<P> Session<P> {
     ///
     /// False while an answer is owed that must come first: a job, a passive port, the beginning of
     /// TLS, the end of an aborted transfer or of a listing on the control connection, the delay
-    /// after a failed login; and after QUIT. True during a transfer.
+    /// after a failed login; and after QUIT. True during a transfer, and during work until a command
+    /// comes that has to wait for its end.
     pub fn wants_input(&self) -> bool {
-        matches!(self.pending, Pending::Nothing) && self.ending.takes_commands()
+        self.pending.takes_commands() && self.ending.takes_commands()
     }
 
     /// Encoding of names in replies now.
@@ -209,6 +240,11 @@ impl<P> Session<P> {
         self.data.is_occupied() || self.pending.is_transfer()
     }
 
+    /// Whether a digest or a copy is in progress.
+    pub fn is_working(&self) -> bool {
+        matches!(self.pending, Pending::Work(_))
+    }
+
     /// Queues a reply, unless the client is not to hear any more.
     fn reply(&mut self, reply: Reply) {
         if self.ending.may_reply() {
@@ -238,5 +274,16 @@ impl<P> Session<P> {
             running.stopping = true;
             self.effects.push_back(Effect::AbortTransfer(end));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let size = size_of::<Session<Box<()>>>();
+        assert!(size < 700, "{size} bytes");
     }
 }

@@ -11,9 +11,7 @@ use ftpdlib_session::{
 /// The codes with which each line is answered; handshakes and logins succeed, ports are open.
 fn codes(tls: Option<TlsRules>, lines: &[&str]) -> Vec<u16> {
     let mut client = Client::new(tls);
-    for line in lines {
-        client.say(line);
-    }
+    client.say_all(lines);
     client.codes
 }
 
@@ -62,6 +60,12 @@ impl Client {
         let line = ControlEvent::Line(line.as_bytes());
         self.session.handle_control(line, self.now);
         self.follow();
+    }
+
+    fn say_all(&mut self, lines: &[&str]) {
+        for line in lines {
+            self.say(line);
+        }
     }
 
     fn follow(&mut self) {
@@ -161,7 +165,7 @@ fn prot_comes_after_pbsz_and_that_after_auth() {
 fn protection_is_what_was_said_last() {
     let mut client = Client::new(offered());
     let lines = ["AUTH TLS", "PBSZ 0", "PROT P", "USER u", "PASS p"];
-    lines.map(|line| client.say(line));
+    client.say_all(&lines);
     assert!(client.session.protects_data());
     client.say("PROT C");
     assert!(!client.session.protects_data());
@@ -176,7 +180,7 @@ fn a_port_opened_for_another_protection_is_closed() {
     let lines = [
         "AUTH TLS", "PBSZ 0", "USER u", "PASS p", "PASV", "PROT P", "LIST",
     ];
-    lines.map(|line| client.say(line));
+    client.say_all(&lines);
     assert_eq!(client.codes, [220, 234, 200, 331, 230, 227, 200, 425]);
 }
 
@@ -251,7 +255,7 @@ fn implicit_tls_comes_before_the_greeting() {
     let lines = [
         "AUTH TLS", "PBSZ 0", "PROT P", "REIN", "USER u", "PASS p", "REIN",
     ];
-    lines.map(|line| client.say(line));
+    client.say_all(&lines);
     assert!(client.session.protects_data());
 }
 

@@ -57,6 +57,21 @@ pub fn rename_at(
     Ok(())
 }
 
+/// Makes `name` in `dir` a symbolic link with the text `target`.
+///
+/// # Errors
+///
+/// What `symlinkat` answers: `EEXIST` where something has the name.
+pub fn symlink_at(target: &[u8], dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    with_c_str(target, |target| {
+        with_c_str(name, |name| {
+            // SAFETY: `dir` is borrowed for the call and both texts end with a NUL.
+            check(unsafe { libc::symlinkat(target.as_ptr(), dir.as_raw_fd(), name.as_ptr()) })
+        })
+    })?;
+    Ok(())
+}
+
 /// Target of the link `name` of `dir`; of `dir` itself, when that is a link opened with
 /// [`OpenFlags::PATH`](crate::OpenFlags::PATH), if `name` is empty.
 ///

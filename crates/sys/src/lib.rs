@@ -19,6 +19,7 @@ mod linux;
 mod open;
 mod process;
 mod signals;
+mod space;
 mod stat;
 mod users;
 mod zone;
@@ -28,7 +29,7 @@ use fallback as imp;
 #[cfg(target_os = "linux")]
 use linux as imp;
 
-pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, unlink_at};
+pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
     DirectoryReader, is_local_filesystem, open_beneath, send_file, set_mode, set_modified,
 };
@@ -36,6 +37,7 @@ pub use inherited::inherited_listeners;
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
 pub use process::{raise_descriptor_limit, usable_cpus};
 pub use signals::{Signal, Signals};
+pub use space::available_space;
 pub use stat::{EntryKind, FileStat, stat_at, stat_descriptor};
 pub use users::{group_name, user_name};
 pub use zone::local_offset;

@@ -19,7 +19,7 @@ impl OpenFlags {
     /// For both.
     pub const READ_WRITE: Self = Self(libc::O_RDWR);
     /// Only a reference to the place, without reading or writing (`O_PATH`); on systems without
-    /// it, for reading.
+    /// it, for reading, and without waiting for the other end of a FIFO.
     pub const PATH: Self = Self(PATH_FLAG);
     /// Nothing but a directory.
     pub const DIRECTORY: Self = Self(libc::O_DIRECTORY);
@@ -46,7 +46,7 @@ impl OpenFlags {
     /// What the kernel is given.
     pub(crate) const fn bits(self) -> libc::c_int {
         // openat2 refuses O_NOCTTY beside O_PATH instead of ignoring it.
-        let no_terminal = if PATH_FLAG != 0 && self.contains(Self::PATH) {
+        let no_terminal = if cfg!(target_os = "linux") && self.contains(Self::PATH) {
             0
         } else {
             libc::O_NOCTTY
@@ -75,7 +75,7 @@ pub enum Scope {
 #[cfg(target_os = "linux")]
 const PATH_FLAG: libc::c_int = libc::O_PATH;
 #[cfg(not(target_os = "linux"))]
-const PATH_FLAG: libc::c_int = 0;
+const PATH_FLAG: libc::c_int = libc::O_NONBLOCK;
 
 /// Opens `path` as seen from `dir`, following links wherever they lead (`openat`).
 ///

@@ -169,8 +169,11 @@ fn a_transfer_is_not_idle() {
     busy.expect_end();
 }
 
+/// A way to send ABOR, and its name.
+type Abort = (&'static str, fn(&mut Client));
+
 /// How a client tells ABOR.
-const ABORTS: [(&str, fn(&mut Client)); 4] = [
+const ABORTS: [Abort; 4] = [
     ("plain", |client| client.send("ABOR")),
     ("telnet", |client| {
         client.send_raw(b"\xff\xf4\xff\xf2ABOR\r\n");

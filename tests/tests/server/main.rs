@@ -1,5 +1,6 @@
 //! The whole server over real sockets.
 
+mod commands;
 mod control;
 mod crowd;
 mod data_connections;

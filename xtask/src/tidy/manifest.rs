@@ -63,7 +63,16 @@ const ARROWS: &[Arrows] = &[
             "sys",
             "tls",
         ],
-        others: &["log", "mio", "socket2", "thiserror"],
+        others: &[
+            "crc32fast",
+            "log",
+            "md-5",
+            "mio",
+            "sha1",
+            "sha2",
+            "socket2",
+            "thiserror",
+        ],
     },
     Arrows {
         name: "servers",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::NameEncoding;
 use serde::Deserialize;
 
@@ -26,8 +27,10 @@ pub(crate) struct Control {
     pub(crate) auth_failed_timeout: Duration,
     pub(crate) permit_foreign_addresses: bool,
     pub(crate) permit_privileged_ports: bool,
-    #[serde(deserialize_with = "field::ipv4_or_none")]
-    pub(crate) masquerade_address: Option<Ipv4Addr>,
+    #[serde(deserialize_with = "field::masquerade_address")]
+    pub(crate) masquerade_address: MasqueradeAddress,
+    /// Also for clients on the server's own network.
+    pub(crate) masquerade_own_network: bool,
     /// By local address.
     #[serde(deserialize_with = "field::ipv4_map")]
     pub(crate) masquerade_address_map: BTreeMap<Ipv4Addr, Ipv4Addr>,
@@ -44,6 +47,12 @@ pub(crate) struct Control {
     pub(crate) legacy_encoding: NameEncoding,
     #[serde(deserialize_with = "field::log_prefix")]
     pub(crate) log_prefix: String,
+    /// Accepted by `HOST`.
+    #[serde(deserialize_with = "field::host_names")]
+    pub(crate) host_names: Vec<String>,
+    /// Most bytes that a digest reads; 0 = no limit.
+    #[serde(deserialize_with = "field::bytes")]
+    pub(crate) hash_limit: u64,
 }
 
 impl Default for Control {
@@ -55,7 +64,8 @@ impl Default for Control {
             auth_failed_timeout: Duration::from_secs(3),
             permit_foreign_addresses: false,
             permit_privileged_ports: false,
-            masquerade_address: None,
+            masquerade_address: MasqueradeAddress::None,
+            masquerade_own_network: false,
             masquerade_address_map: BTreeMap::new(),
             passive_ports: None,
             use_gmt_times: true,
@@ -65,6 +75,8 @@ impl Default for Control {
             legacy_encoding: NameEncoding::for_label("windows-1252")
                 .expect("the standard has windows-1252, which can encode"),
             log_prefix: "{remote_ip}:{remote_port}-[{username}]".to_owned(),
+            host_names: Vec::new(),
+            hash_limit: 0,
         }
     }
 }

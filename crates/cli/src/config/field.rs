@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::{NameEncoding, Perms};
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -47,6 +49,11 @@ pub(super) fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D:
     Ok(Some(whole(from, 0..=MAX_INTEGER)?).filter(|&rate| rate > 0))
 }
 
+/// A number of bytes.
+pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    whole(from, 0..=MAX_INTEGER)
+}
+
 /// The size of a buffer in bytes.
 pub(super) fn buffer_size<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     whole(from, 512..=16 * 1024 * 1024)
@@ -55,6 +62,13 @@ pub(super) fn buffer_size<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::
 /// A text, where an empty one means none.
 pub(super) fn text_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
+}
+
+/// A path, where an empty one means none.
+pub(super) fn path_or_none<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<PathBuf>, D::Error> {
+    Ok(text_or_none(from)?.map(PathBuf::from))
 }
 
 /// Addresses to listen on: at least one, none twice.
@@ -78,14 +92,26 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(IpAddr
     texts(from, value::network)
 }
 
-/// An IPv4 address, where an empty text means none.
-pub(super) fn ipv4_or_none<'de, D: Deserializer<'de>>(
+/// Names of hosts.
+pub(super) fn host_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    texts(from, value::host_name)
+}
+
+/// An IPv4 address or a host name, where an empty text means none.
+pub(super) fn masquerade_address<'de, D: Deserializer<'de>>(
     from: D,
-) -> Result<Option<Ipv4Addr>, D::Error> {
-    let text = text_or_none(from)?;
-    text.map(|text| value::ipv4(&text))
-        .transpose()
-        .map_err(Error::custom)
+) -> Result<MasqueradeAddress, D::Error> {
+    match text_or_none(from)? {
+        Some(text) => value::masquerade_address(&text).map_err(Error::custom),
+        None => Ok(MasqueradeAddress::None),
+    }
+}
+
+/// An encoding of path names, or none.
+pub(super) fn encoding_or_none<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<NameEncoding>, D::Error> {
+    encoding(from).map(Some)
 }
 
 /// Pairs of IPv4 addresses.

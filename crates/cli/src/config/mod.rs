@@ -7,6 +7,7 @@ mod field;
 mod file;
 mod filesystem;
 mod locate;
+mod log;
 mod server;
 mod shape;
 mod tls;
@@ -19,6 +20,7 @@ pub(crate) use control::Control;
 pub(crate) use data::Data;
 pub(crate) use file::ConfigFile;
 pub(crate) use filesystem::{Filesystem, FilesystemKind};
+pub(crate) use log::Log;
 pub(crate) use server::{Concurrency, Server};
 pub(crate) use tls::{ClientCertificate, SessionReuse, Tls, TlsVersion};
 pub(crate) use users::{Anonymous, User};
@@ -33,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) tls: Option<Tls>,
     pub(crate) authorizer: Authorizer,
     pub(crate) filesystem: Filesystem,
+    pub(crate) log: Log,
     pub(crate) users: Vec<User>,
     pub(crate) anonymous: Option<Anonymous>,
 }

@@ -6,13 +6,14 @@ use toml::de::{DeTable, DeValue};
 
 /// The first place that must hold a table and does not, and what it holds.
 pub(super) fn not_a_table(document: &DeTable<'_>) -> Option<(String, &'static str)> {
-    const SECTIONS: [&str; 7] = [
+    const SECTIONS: [&str; 8] = [
         "server",
         "control",
         "data",
         "tls",
         "authorizer",
         "filesystem",
+        "log",
         "anonymous",
     ];
     let section = SECTIONS.into_iter().find_map(|section| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ftpdlib::proto::Perms;
+use ftpdlib::proto::{NameEncoding, Perms};
 use serde::Deserialize;
 
 use super::field;
@@ -21,12 +21,15 @@ pub(crate) struct User {
     pub(crate) perm: Perms,
     pub(crate) msg_login: Option<String>,
     pub(crate) msg_quit: Option<String>,
-    /// Over `[data]`; `None` = as there.
+    /// Of all sessions of the user, in place of `[data]`; `None` = as there.
     #[serde(default, deserialize_with = "field::rate")]
     pub(crate) read_limit: Option<u64>,
-    /// Over `[data]`; `None` = as there.
+    /// Of all sessions of the user, in place of `[data]`; `None` = as there.
     #[serde(default, deserialize_with = "field::rate")]
     pub(crate) write_limit: Option<u64>,
+    /// Over `[control]`; `None` = as there.
+    #[serde(default, deserialize_with = "field::encoding_or_none")]
+    pub(crate) encoding: Option<NameEncoding>,
     #[serde(default)]
     pub(crate) override_perm: Vec<OverridePerm>,
 }

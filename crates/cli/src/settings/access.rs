@@ -157,6 +157,10 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
         Some(limit) => added.write_limit(limit),
         None => added,
     };
+    let added = match user.encoding {
+        Some(encoding) => added.encoding(encoding),
+        None => added,
+    };
     Ok(added.perm(user.perm.to_string()))
 }
 

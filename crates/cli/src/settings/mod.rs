@@ -10,7 +10,7 @@ mod tests;
 use ftpdlib::authorizers::DummyAuthorizer;
 
 use crate::args::Args;
-use crate::config::{Config, ConfigFile, Control, Data, FilesystemKind, Server};
+use crate::config::{Config, ConfigFile, Control, Data, FilesystemKind, Log, Server};
 use crate::error::ConfigError;
 use crate::password::Environment;
 use crate::unavailable;
@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) control: Control,
     pub(crate) data: Data,
     pub(crate) filesystem: FilesystemKind,
+    pub(crate) log: Log,
     pub(crate) authorizer: DummyAuthorizer,
     pub(crate) tls: Option<TlsOffer>,
 }
@@ -41,12 +42,18 @@ impl Settings {
         let mut config = file
             .as_ref()
             .map_or_else(Config::default, |file| file.config().clone());
+        if let Some(file) = &file {
+            for path in [&mut config.log.xferlog, &mut config.log.json] {
+                *path = path.as_ref().map(|path| file.resolve(path));
+            }
+        }
         overlay::apply(args, &mut config);
         Ok(Self {
             server: config.server,
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,
+            log: config.log,
             authorizer: access::authorizer(args, environment, file.as_ref())?,
             tls: TlsOffer::load(args, file.as_ref())?,
         })

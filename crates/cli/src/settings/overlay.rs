@@ -11,6 +11,7 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
         server,
         control,
         data,
+        log,
         ..
     } = config;
 
@@ -27,13 +28,16 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
     }
     put(&mut control.banner, args.banner.clone());
     put(&mut control.max_login_attempts, args.max_login_attempts);
-    put(&mut control.masquerade_address, args.nat_address.map(Some));
+    put(&mut control.masquerade_address, args.nat_address.clone());
     put(&mut control.passive_ports, args.range.clone().map(Some));
     put(&mut control.encoding, args.encoding);
     control.permit_foreign_addresses |= args.permit_foreign_addresses;
     control.permit_privileged_ports |= args.permit_privileged_ports;
     control.use_gmt_times &= !args.use_localtime;
     control.use_sendfile &= !args.disable_sendfile;
+
+    put(&mut log.xferlog, args.xferlog.clone().map(Some));
+    put(&mut log.json, args.json_log.clone().map(Some));
 }
 
 /// `--interface` takes the place of all addresses, with the first one's port; `--port` takes the

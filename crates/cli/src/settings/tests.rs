@@ -104,6 +104,32 @@ fn without_options_anyone_reads_the_current_directory() {
 }
 
 #[test]
+fn logs_are_named_by_options_or_the_file() {
+    let toml = "[anonymous]\nhome = \"pub\"\n[log]\nxferlog = \"x\"\njson = \"j\"\n";
+    let fixture = Fixture::new(toml);
+    let settings = fixture.load("-c @/f.toml --json-log /tmp/k").unwrap();
+    assert_eq!(settings.log.xferlog, Some(fixture.0.path().join("x")));
+    assert_eq!(settings.log.json, Some("/tmp/k".into()));
+    assert_eq!(loaded("", "").log, Log::default());
+}
+
+#[test]
+fn a_user_of_the_file_may_have_an_encoding() {
+    let toml = "[[users]]\nname = \"a\"\npassword = \"b\"\nhome = \"home\"\n\
+                encoding = \"latin1\"\n";
+    let settings = loaded("-c @/f.toml", toml);
+    let address = "127.0.0.1:21".parse().unwrap();
+    let request = LoginRequest::new("a", "b", address, address);
+    let login = settings.authorizer.authenticate(&request).unwrap();
+    assert_eq!(
+        login.encoding.map(|known| known.name()),
+        Some("windows-1252")
+    );
+    let wrong = toml.replace("latin1", "utf-16");
+    assert!(Fixture::new(&wrong).load("-c @/f.toml").is_err());
+}
+
+#[test]
 fn options_set_what_they_name() {
     let settings = loaded(
         "-i :: -p 0 -w -n 203.0.113.5 -r 60000-60001 --workers 3 --timeout 0 --banner Hi \
@@ -113,10 +139,7 @@ fn options_set_what_they_name() {
     );
     assert_eq!(listen(&settings), ["[::]:0"]);
     assert_eq!(perms(&settings, "anonymous"), "elradfmwMT");
-    assert_eq!(
-        settings.control.masquerade_address,
-        "203.0.113.5".parse().ok()
-    );
+    assert_eq!(settings.control.masquerade_address, "203.0.113.5".into());
     assert_eq!(settings.control.passive_ports, Some(vec![60000, 60001]));
     assert_eq!(settings.server.workers, 3);
     assert_eq!(

@@ -87,7 +87,7 @@ impl AbstractedFs {
     ///
     /// As [`ftpnorm`](Self::ftpnorm).
     pub fn ftp2fs(&self, path: impl AsRef<[u8]>) -> Result<PathBuf, FilesystemError> {
-        Ok(self.real_path(&self.ftpnorm(path)?))
+        Ok(self.real(&self.ftpnorm(path)?))
     }
 
     /// The virtual path of a real path, by name: `/` for one that is outside of the home, as in
@@ -126,10 +126,10 @@ impl AbstractedFs {
     /// As [`Filesystem::canonical`].
     pub fn realpath(&self, path: impl AsRef<[u8]>) -> Result<PathBuf, FilesystemError> {
         let path = self.ftpnorm(path)?;
-        Ok(self.real_path(&self.jail.canonical(path.relative())?))
+        Ok(self.real(&self.jail.canonical(path.relative())?))
     }
 
-    fn real_path(&self, path: &VirtualPath) -> PathBuf {
+    pub(super) fn real(&self, path: &VirtualPath) -> PathBuf {
         let mut real = self.root().to_owned();
         // Joining an empty path would add a slash.
         if !path.is_root() {
@@ -238,6 +238,19 @@ impl AbstractedFs {
         to: impl AsRef<[u8]>,
     ) -> Result<(), FilesystemError> {
         Filesystem::rename(self, &self.ftpnorm(from)?, &self.ftpnorm(to)?)
+    }
+
+    /// Makes `link` a symbolic link to `target`, both as seen from the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filesystem::symlink`].
+    pub fn symlink(
+        &self,
+        target: impl AsRef<[u8]>,
+        link: impl AsRef<[u8]>,
+    ) -> Result<(), FilesystemError> {
+        Filesystem::symlink(self, &self.ftpnorm(target)?, &self.ftpnorm(link)?)
     }
 
     /// Sets permission bits.

@@ -5,13 +5,13 @@ mod methods;
 mod tests;
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftpdlib_proto::{Metadata, VirtualPath};
 use ftpdlib_sys::{
-    OpenFlags, make_dir_at, read_link_at, remove_dir_at, rename_at, set_mode, set_modified,
-    unlink_at,
+    OpenFlags, available_space, make_dir_at, read_link_at, remove_dir_at, rename_at, set_mode,
+    set_modified, symlink_at, unlink_at,
 };
 
 use crate::disk_file::{DiskReadFile, DiskWriteFile};
@@ -160,6 +160,21 @@ impl Filesystem for AbstractedFs {
         Ok(set_modified(place.as_fd(), modified)?)
     }
 
+    /// The link is written with the real path of the home, where it leads outside of by no renaming;
+    /// a relative one would, moved up.
+    fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
+        self.jail.canonical(target.relative())?;
+        let target = self.real(&self.jail.canonical_entry(target)?);
+        let (parent, name) = self.jail.parent(link)?;
+        let text = target.as_os_str().as_encoded_bytes();
+        Ok(symlink_at(text, parent.as_fd(), name)?)
+    }
+
+    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+        let place = self.jail.open(path, OpenFlags::PATH, 0)?;
+        Ok(available_space(place.as_fd())?)
+    }
+
     fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
         let (parent, name) = self.jail.parent(path)?;
         let target = read_link_at(parent.as_fd(), name)?;
@@ -169,6 +184,10 @@ impl Filesystem for AbstractedFs {
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         self.jail.canonical(path.relative())
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        Some(self.real(path))
     }
 
     /// Whether the home lies on no network filesystem and on none that a process serves (FUSE).

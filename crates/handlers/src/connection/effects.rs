@@ -12,7 +12,7 @@ use ftpdlib_session::{Action, Answer, DataEvent, Direction, Effect, Job, Refusal
 use super::secure::Securing;
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::data::{DataSide, listen};
-use crate::jobs::{self, Credentials, LoginEnd, Opened, Payload};
+use crate::jobs::{self, CommandCall, Credentials, LoginEnd, Opened, Payload};
 use crate::pump::Pump;
 
 impl Connection {
@@ -27,12 +27,18 @@ impl Connection {
         let now = cx.now();
         match effect {
             Effect::Reply(reply) => {
+                self.logged = self.logged.take().and_then(|command| {
+                    let (prefix, username) = (&self.service.log_prefix, self.session.username());
+                    command.answered(prefix, self.peer, username, &reply)
+                });
                 if let ControlSocket::Open(control) = &mut self.socket {
                     log_lines::reply(&self.service.log_prefix, self.peer, &self.session, &reply);
                     control.reply(&reply, self.session.encoding());
                 }
             }
             Effect::Job(job) => self.run_job(job, cx),
+            Effect::StartWork(job) => self.start_work(job, cx),
+            Effect::CancelWork => self.cancel_work(),
             Effect::Listen { .. } => {
                 self.data.close(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
@@ -57,12 +63,13 @@ impl Connection {
                 self.data_permit = None;
             }
             Effect::Forget => self.account = None,
-            Effect::Event(event) => log_lines::event(
-                &self.service.log_prefix,
-                self.peer,
-                self.session.username(),
-                &event,
-            ),
+            Effect::Event(event) => {
+                let (prefix, username) = (&self.service.log_prefix, self.session.username());
+                log_lines::event(prefix, self.peer, username, &event);
+                if let Some(watch) = &mut self.watch {
+                    watch.event(&event, self.account.as_ref());
+                }
+            }
             Effect::Close => {
                 self.data.close(cx);
                 self.data_permit = None;
@@ -75,6 +82,12 @@ impl Connection {
 
     fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
         let now = cx.now();
+        if let Some(watch) = &mut self.watch {
+            watch.note_job(&job.action);
+        }
+        if let Action::Registered { index, .. } = job.action {
+            return self.run_command(index, job, cx);
+        }
         if let Action::Login { username, password } = job.action {
             return self.log_in(username, password, cx);
         }
@@ -93,6 +106,22 @@ impl Connection {
                 self.await_job(task.map(RunningJob::Filesystem), cx);
             }
         }
+    }
+
+    fn run_command(&mut self, index: usize, job: Job, cx: &mut Context<'_>) {
+        let Some(command) = self.service.commands.get(index) else {
+            self.session.handle_job(Err(broken()), cx.now());
+            return;
+        };
+        let call = CommandCall {
+            function: Arc::clone(&command.function),
+            account: self.account.clone(),
+            peer: canonical(self.peer),
+            local: canonical(self.local),
+        };
+        let lane = &self.service.command_lane;
+        let task = Task::spawn(lane, &cx.notifier(), move || call.run(&job));
+        self.await_job(task.map(RunningJob::Filesystem), cx);
     }
 
     fn log_in(&mut self, username: String, password: String, cx: &mut Context<'_>) {
@@ -132,7 +161,7 @@ impl Connection {
         self.await_job(task.map(RunningJob::Enter), cx);
     }
 
-    fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
+    pub(super) fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
         match job {
             Ok(job) => self.job = Some(job),
             Err(error) => {
@@ -213,7 +242,12 @@ impl Connection {
             };
             return self.session.handle_data_event(event, cx.now());
         }
-        let pump = Pump::new(transfer, stream, &self.service, cx.now());
+        let mut rates = None;
+        if let Some(watch) = &mut self.watch {
+            watch.note_transfer(&transfer.payload.account, transfer.transfer_type);
+            rates = watch.control().rates();
+        }
+        let pump = Pump::new(transfer, stream, &self.service, rates, cx.now());
         self.pump = Some(Box::new(pump));
         self.run_pump(cx);
     }
@@ -242,7 +276,8 @@ pub(super) fn broken() -> Refusal {
     }
 }
 
-fn canonical(address: SocketAddr) -> SocketAddr {
+/// An IPv4-mapped address as IPv4.
+pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 

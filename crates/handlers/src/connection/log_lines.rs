@@ -3,12 +3,14 @@
 use std::io;
 use std::net::SocketAddr;
 
-use ftpdlib_proto::{Reply, TransferEnd};
+use ftpdlib_proto::{CommandLine, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{Session, SessionEvent};
 use log::Level;
 
+use super::secrets;
 use crate::jobs::Payload;
 use crate::log_prefix::{Escaped, LogPrefix};
+use crate::{ObservedCommand, Service};
 
 pub(super) fn opened(prefix: &LogPrefix, peer: SocketAddr) {
     log::info!("{} FTP session opened (connect)", prefix.of(peer, None));
@@ -27,15 +29,58 @@ pub(super) fn tls_failed(prefix: &LogPrefix, peer: SocketAddr, error: &io::Error
 }
 
 /// A command line; never a password.
-pub(super) fn command(prefix: &LogPrefix, peer: SocketAddr, username: Option<&str>, line: &[u8]) {
+pub(super) fn command(service: &Service, peer: SocketAddr, username: Option<&str>, line: &[u8]) {
     if !log::log_enabled!(Level::Debug) {
         return;
     }
-    let prefix = prefix.of(peer, username);
-    if line.len() >= 4 && line[..4].eq_ignore_ascii_case(b"PASS") {
-        log::debug!("{prefix} -> PASS ******");
-    } else {
-        log::debug!("{prefix} -> {}", Escaped(line));
+    let prefix = service.log_prefix.of(peer, username);
+    let line = secrets::hide(line, &service.commands);
+    log::debug!("{prefix} -> {}", Escaped(&line));
+}
+
+/// A command whose outcome is logged, as pyftpdlib does with these, until it is known.
+pub(super) struct LoggedCommand(String);
+
+impl LoggedCommand {
+    /// The command of a line, if it is one of them and the log is on.
+    pub(super) fn of(line: &[u8]) -> Option<Self> {
+        const VERBS: [&str; 12] = [
+            "CWD", "XCWD", "DELE", "MKD", "XMKD", "RMD", "XRMD", "RNFR", "RNTO", "REIN", "MFMT",
+            "SITE",
+        ];
+        let verb = CommandLine::split(line).verb;
+        let is_it = |name: &str| name.as_bytes().eq_ignore_ascii_case(verb);
+        if !VERBS.into_iter().any(is_it) || !log::log_enabled!(Level::Info) {
+            return None;
+        }
+        let command = ObservedCommand::new(line);
+        let verb = command.verb.as_str();
+        (!verb.starts_with("SITE") || verb == "SITE CHMOD")
+            .then(|| Self(format!("{verb} {}", Escaped(&command.argument))))
+    }
+
+    /// Logs it with its reply; gives it back if that is the reply of a transfer.
+    pub(super) fn answered(
+        self,
+        prefix: &LogPrefix,
+        peer: SocketAddr,
+        username: Option<&str>,
+        reply: &Reply,
+    ) -> Option<Self> {
+        let code = reply.code();
+        if code.is_preliminary() || matches!(code.value(), 226 | 426) {
+            return Some(self);
+        }
+        let (prefix, command) = (prefix.of(peer, username), self.0);
+        if code.is_transient() || code.is_permanent() {
+            let mut text = Vec::new();
+            reply.encode(NameEncoding::UTF_8, &mut text);
+            let text = text.get(4..).unwrap_or_default().trim_ascii_end();
+            log::info!("{prefix} {command} {code} '{}'", Escaped(text));
+        } else {
+            log::info!("{prefix} {command} {code}");
+        }
+        None
     }
 }
 
@@ -54,7 +99,7 @@ pub(super) fn reply(
     log::debug!(
         "{} <- {}",
         prefix.of(peer, session.username()),
-        Escaped(text)
+        Escaped(&secrets::hide_repeated(text))
     );
 }
 
@@ -105,18 +150,6 @@ pub(super) fn event(
             log::info!(
                 "{prefix} {verb} {path} completed={completed} bytes={bytes} seconds={seconds:.3}"
             );
-        }
-        SessionEvent::Changed {
-            verb,
-            path,
-            to: None,
-        } => log::info!("{prefix} {verb} {path}"),
-        SessionEvent::Changed {
-            verb,
-            path,
-            to: Some(to),
-        } => {
-            log::info!("{prefix} {verb} {path} {to}");
         }
         _ => {}
     }

@@ -4,27 +4,33 @@
 mod control;
 mod effects;
 mod log_lines;
+mod secrets;
 mod secure;
+mod watch;
+mod work;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId};
-use ftpdlib_proto::{Line, TransferEnd};
+use ftpdlib_proto::{Line, Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, Session};
 use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
-use crate::jobs::{Account, LoginEnd, Payload};
+use crate::jobs::{Account, Cancel, LoginEnd, Payload};
 use crate::pump::{Pump, PumpContext, Step};
 use crate::sessions::Phase;
-use crate::{Permit, Service};
+use crate::{Permit, Service, Verdict};
 use control::Control;
+use effects::canonical;
+use log_lines::LoggedCommand;
 use secure::Securing;
+use watch::{Judgement, Watch};
 
 /// Lines taken from one client in one turn of the loop.
 const LINES: usize = 32;
@@ -55,6 +61,12 @@ pub struct Connection {
     closing: Option<Instant>,
     notifier: Option<Notifier>,
     place: u64,
+    /// The observers; none where the server has none.
+    watch: Option<Box<Watch>>,
+    /// The last command, until its reply, if that is to be logged.
+    logged: Option<LoggedCommand>,
+    /// The masquerade address that the session knows.
+    masquerade: Option<Ipv4Addr>,
     told: Phase,
     /// Counts as a control connection.
     #[expect(dead_code, reason = "held, not read")]
@@ -78,6 +90,8 @@ enum RunningJob {
     Enter(Task<LoginEnd>),
     /// Anything after the login.
     Filesystem(Task<JobOutcome<Payload>>),
+    /// A digest or a copy.
+    Work(Task<JobOutcome<Payload>>, Cancel),
 }
 
 impl Connection {
@@ -98,7 +112,14 @@ impl Connection {
         }
         // A Synch's data mark arrives as urgent data; inline, the decoder sees and drops it.
         socket2::SockRef::from(&stream).set_out_of_band_inline(true)?;
-        let session = Session::new(Arc::clone(&service.session), peer, local, Instant::now());
+        let (config, now) = (Arc::clone(&service.session), Instant::now());
+        let session = match &service.greeting {
+            Some(greeting) => {
+                let text = greeting(canonical(peer), canonical(local));
+                Session::with_greeting(config, peer, local, now, Reply::paragraph(220, &text))
+            }
+            None => Session::new(config, peer, local, now),
+        };
         Ok(Self {
             service: Arc::clone(service),
             session,
@@ -116,6 +137,9 @@ impl Connection {
             closing: None,
             notifier: None,
             place: 0,
+            watch: None,
+            logged: None,
+            masquerade: None,
             told: Phase::Serving,
             permit,
             data_permit: None,
@@ -125,6 +149,7 @@ impl Connection {
     /// Goes on until nothing more can be done in this turn, then says what is waited for.
     fn settle(&mut self, cx: &mut Context<'_>) -> Flow {
         self.obey();
+        self.hear_observers(cx.now());
         self.note_secured(cx);
         for _ in 0..LINES {
             self.perform_effects(cx);
@@ -153,8 +178,15 @@ impl Connection {
         if control.has_ended() {
             return self.lose_control(cx);
         }
-        if !control.has_input() || !self.session.wants_input() {
+        if !control.has_input() || !self.session.wants_input() || is_held_up(&self.watch) {
             return false;
+        }
+        if let Some(host) = &self.service.masquerade
+            && host.address() != self.masquerade
+        {
+            self.masquerade = host.address();
+            let event = AdminEvent::Masquerade(self.masquerade);
+            self.session.handle_admin(event, now);
         }
         if let Some(pump) = &self.pump {
             self.session.handle_data_event(
@@ -165,10 +197,17 @@ impl Connection {
             );
         }
         let (session, peer, service) = (&mut self.session, self.peer, &self.service);
+        let logged = &mut self.logged;
+        let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(|line| match line {
             Line::Complete(line) => {
-                log_lines::command(&service.log_prefix, peer, session.username(), line);
-                session.handle_control(ControlEvent::Line(line), now);
+                log_lines::command(service, peer, session.username(), line);
+                *logged = LoggedCommand::of(line);
+                match watch.map(|watch| watch.judge(line)) {
+                    None => session.handle_control(ControlEvent::Line(line), now),
+                    Some(Judgement::Passed(verdict)) => follow(session, line, &verdict, now),
+                    Some(Judgement::Pending) => {}
+                }
             }
             Line::TooLong => session.handle_control(ControlEvent::LineTooLong, now),
         });
@@ -176,6 +215,23 @@ impl Connection {
             return self.lose_control(cx);
         }
         taken
+    }
+
+    /// Does what observers want, and what they let the client do.
+    fn hear_observers(&mut self, now: Instant) {
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        if let Some((line, verdict)) = watch.take_judged() {
+            follow(&mut self.session, &line, &verdict, now);
+        }
+        if let (Some(pump), Some(rates)) = (&mut self.pump, watch.control().rates()) {
+            pump.set_rates(rates);
+        }
+        if watch.control().take_close() {
+            let event = AdminEvent::Kick("Connection closed by the server.");
+            self.session.handle_admin(event, now);
+        }
     }
 
     /// Tells the session, once, that its client is gone.
@@ -220,7 +276,8 @@ impl Connection {
             }
         }
         control.set_interest(cx);
-        let more_lines = control.has_input() && self.session.wants_input();
+        let more_lines =
+            control.has_input() && self.session.wants_input() && !is_held_up(&self.watch);
         let room_for_lines = was_full
             && control.is_flushed()
             && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
@@ -353,6 +410,10 @@ impl Connection {
                 None => self.job = Some(RunningJob::Filesystem(task)),
                 Some(outcome) => self.session.handle_job(outcome, now),
             },
+            Some(RunningJob::Work(task, cancel)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::Work(task, cancel)),
+                Some(outcome) => self.session.handle_job(outcome, now),
+            },
         }
     }
 
@@ -382,6 +443,20 @@ impl Connection {
     }
 }
 
+/// Hands a line to the session, or what was said to it instead.
+fn follow(session: &mut Session<Payload>, line: &[u8], verdict: &Verdict, now: Instant) {
+    let event = match verdict {
+        Verdict::Allow => ControlEvent::Line(line),
+        Verdict::Refuse(reply) => ControlEvent::Vetoed(reply),
+    };
+    session.handle_control(event, now);
+}
+
+/// Whether the next command waits for observers.
+fn is_held_up(watch: &Option<Box<Watch>>) -> bool {
+    watch.as_ref().is_some_and(|watch| watch.is_busy())
+}
+
 impl Handler for Connection {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let accepted = std::mem::replace(&mut self.socket, ControlSocket::Lost);
@@ -391,8 +466,10 @@ impl Handler for Connection {
         }
         let notifier = cx.notifier();
         self.place = self.service.sessions.join(notifier.clone());
-        self.notifier = Some(notifier);
+        self.notifier = Some(notifier.clone());
         log_lines::opened(&self.service.log_prefix, self.peer);
+        let (peer, local) = (canonical(self.peer), canonical(self.local));
+        self.watch = Watch::begin(&self.service, self.place, peer, local, notifier);
         if self.settle(cx) == Flow::Close
             && let Some(notifier) = &self.notifier
         {
@@ -465,11 +542,15 @@ impl Handler for Connection {
     }
 
     fn closed(&mut self, error: Option<io::Error>, _: &mut Context<'_>) {
+        self.cancel_work();
         self.service.sessions.leave(self.place);
         if let Some(error) = error {
             log::warn!("connection of {}: {error}", self.peer);
         }
         log_lines::closed(&self.service.log_prefix, self.peer, self.session.username());
+        if let Some(watch) = &mut self.watch {
+            watch.end();
+        }
     }
 }
 

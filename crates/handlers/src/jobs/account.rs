@@ -61,4 +61,8 @@ impl Account {
     pub(crate) fn login(&self) -> &Login {
         &self.login
     }
+
+    pub(crate) fn filesystem(&self) -> &dyn Filesystem {
+        &*self.filesystem
+    }
 }

@@ -15,6 +15,21 @@ pub(crate) fn read_chunk(
     buffer: &mut [u8],
 ) -> Result<usize, Refusal> {
     let _guard = account.impersonate()?;
+    read_some(file, buffer)
+}
+
+/// Writes all of `bytes` to an upload. May block.
+pub(crate) fn write_all(
+    account: &Account,
+    file: &mut dyn WriteFile,
+    bytes: &[u8],
+) -> Result<(), Refusal> {
+    let _guard = account.impersonate()?;
+    write_everything(file, bytes)
+}
+
+/// Reads on, for somebody who acts as the user already; 0 at the end.
+pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<usize, Refusal> {
     loop {
         match file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -23,13 +38,8 @@ pub(crate) fn read_chunk(
     }
 }
 
-/// Writes all of `bytes` to an upload. May block.
-pub(crate) fn write_all(
-    account: &Account,
-    file: &mut dyn WriteFile,
-    mut bytes: &[u8],
-) -> Result<(), Refusal> {
-    let _guard = account.impersonate()?;
+/// Writes all of `bytes`, for somebody who acts as the user already.
+pub(super) fn write_everything(file: &mut dyn WriteFile, mut bytes: &[u8]) -> Result<(), Refusal> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(reply_of(io::Error::from(io::ErrorKind::WriteZero).into())),

@@ -4,19 +4,27 @@
 //! impersonation is held, and one place that decides whether a call may run on the loop.
 
 mod account;
+mod cancel;
+mod copy;
+mod custom_command;
+mod digest;
 mod file_io;
 mod listing;
 mod login;
 mod names;
 mod permission;
+mod ranged;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use ftpdlib_filesystems::{FilesystemError, ReadFile, WriteFile, WriteMode};
-use ftpdlib_proto::{ReplyCode, VirtualPath};
+use ftpdlib_filesystems::{Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
+use ftpdlib_proto::{ByteRange, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
 pub(crate) use account::Account;
+pub(crate) use cancel::Cancel;
+pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Credentials, LoginEnd, enter};
@@ -47,11 +55,54 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     perform(account, job.action)
 }
 
+/// Runs work: a job that takes as long as its files are large. Blocks; `cancel` ends it early.
+///
+/// A digest reads at most `hash_limit` bytes, if that is not 0.
+pub(crate) fn run_work(
+    account: &Arc<Account>,
+    job: Job,
+    hash_limit: u64,
+    cancel: &Cancel,
+) -> JobOutcome<Payload> {
+    let _guard = account.impersonate()?;
+    if let Some(perm) = job.perm {
+        permission::check(account, perm, &job.action)?;
+    }
+    let fs = &*account.filesystem;
+    match job.action {
+        Action::Digest {
+            path,
+            whole,
+            range,
+            algorithm,
+        } => {
+            let whole = whole.filter(|whole| fs.lstat(whole).is_ok());
+            let (path, range) = match whole {
+                Some(whole) => (whole, ByteRange::default()),
+                None => (path, range),
+            };
+            let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, cancel)?;
+            Ok(Answer::Digest { digest, range })
+        }
+        Action::Combine { target, parts } => {
+            copy::combine(fs, &target, &parts, cancel).map(|()| Answer::Done)
+        }
+        Action::Copy { from, to } => copy::copy(fs, &from, &to, cancel).map(|()| Answer::Done),
+        action => perform(account, action),
+    }
+}
+
+/// The real path of `path`, for observers; never for a client.
+pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf> {
+    account.filesystem.real_path(path)
+}
+
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into `Credentials`; nobody is logged in before.
-        Action::Login { .. } => {
+        // The driver turns a login into `Credentials`; nobody is logged in before. And it has what
+        // a registered command does.
+        Action::Login { .. } | Action::Registered { .. } => {
             return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
         }
         Action::ChangeDirectory(path) => fs.change_dir(&path),
@@ -70,13 +121,27 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::RemoveDirectory(path) => fs.rmdir(&path),
         Action::SetMode { path, mode } => fs.set_mode(&path, mode),
         Action::SetModified { path, time } => fs.set_modified(&path, account.zone.unix(time)),
-        Action::OpenRead { path, offset } => {
-            let file = fs.open_read(&path, offset).map_err(reply_of)?;
-            let size = file.size();
+        Action::SetFacts {
+            path,
+            modified,
+            mode,
+        } => mode
+            .map_or(Ok(()), |mode| fs.set_mode(&path, mode))
+            .and_then(|()| match modified {
+                Some(time) => fs.set_modified(&path, account.zone.unix(time)),
+                None => Ok(()),
+            }),
+        Action::Symlink { target, link } => fs.symlink(&target, &link),
+        Action::AvailableSpace(path) => {
+            let bytes = fs.available_space(&path).map_err(reply_of)?;
+            return Ok(Answer::Space(bytes));
+        }
+        Action::OpenRead { path, range } => {
+            let (file, size) = ranged::open_read(fs, &path, range).map_err(reply_of)?;
             return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
-            let file = fs.open_write(&path, mode_of(how)).map_err(reply_of)?;
+            let file = open_write(fs, &path, how).map_err(reply_of)?;
             let path = file.path().clone();
             return Ok(opened(account, Opened::Write(file), None, path));
         }
@@ -124,13 +189,19 @@ fn existing(account: &Account, path: VirtualPath, whole: Option<VirtualPath>) ->
     }
 }
 
-fn mode_of(how: WriteHow) -> WriteMode {
-    match how {
+fn open_write(
+    fs: &dyn Filesystem,
+    path: &VirtualPath,
+    how: WriteHow,
+) -> Result<Box<dyn WriteFile>, FilesystemError> {
+    let mode = match how {
         WriteHow::Replace => WriteMode::Replace,
         WriteHow::Append => WriteMode::Append,
         WriteHow::At(offset) => WriteMode::At(offset),
         WriteHow::Unique => WriteMode::Unique,
-    }
+        WriteHow::Within(range) => return ranged::open_write(fs, path, range),
+    };
+    fs.open_write(path, mode)
 }
 
 /// What a client is told of a filesystem's refusal.

@@ -8,18 +8,21 @@ use ftpdlib_session::{Action, Refusal};
 
 use super::{Account, refusal, reply_of};
 
-/// Refuses `action` unless the user has `perm` on every path it touches.
+/// Refuses `action` unless the user has `perm` on every path it touches; or what it needs instead,
+/// where that is not the same for all of its paths and wishes.
 pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<(), Refusal> {
     match action {
         Action::Login { .. } => Ok(()),
         Action::ChangeDirectory(path)
         | Action::Stat(path)
         | Action::FactLine { path, .. }
+        | Action::Registered { path, .. }
         | Action::SetMode { path, .. }
         | Action::SetModified { path, .. }
         | Action::OpenRead { path, .. }
-        | Action::OpenWrite { path, .. } => target(account, perm, path),
-        Action::OpenList { path, whole, .. } => {
+        | Action::OpenWrite { path, .. }
+        | Action::AvailableSpace(path) => target(account, perm, path),
+        Action::OpenList { path, whole, .. } | Action::Digest { path, whole, .. } => {
             target(account, perm, path)?;
             whole
                 .as_ref()
@@ -32,6 +35,34 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
         Action::Rename { from, to } => {
             entry(account, perm, from)?;
             entry(account, perm, to)
+        }
+        Action::Symlink { link, .. } => entry(account, Perm::Store, link),
+        Action::SetFacts {
+            path,
+            modified,
+            mode,
+        } => {
+            if modified.is_some() {
+                target(account, Perm::ChangeTime, path)?;
+            }
+            match mode {
+                Some(_) => target(account, Perm::ChangeMode, path),
+                None => Ok(()),
+            }
+        }
+        Action::Copy { from, to } => {
+            target(account, Perm::Retrieve, from)?;
+            target(account, Perm::Store, to)
+        }
+        Action::Combine {
+            target: combined,
+            parts,
+        } => {
+            target(account, Perm::Store, combined)?;
+            parts.iter().try_for_each(|part| {
+                target(account, Perm::Retrieve, part)?;
+                entry(account, Perm::Delete, part)
+            })
         }
         // An action this check does not know is not allowed by it.
         _ => Err(denied()),
@@ -86,6 +117,6 @@ fn allow(
     }
 }
 
-fn denied() -> Refusal {
+pub(super) fn denied() -> Refusal {
     refusal(ReplyCode::new(550), "Not enough privileges.")
 }

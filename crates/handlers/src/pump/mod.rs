@@ -15,10 +15,11 @@ use ftpdlib_session::{Direction, Refusal, Transfer};
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
+use crate::rates::{Share, Way};
 use produce::Produce;
 use receive::Receive;
 use send_file::SendFile;
-use throttle::Throttle;
+pub(crate) use throttle::Throttle;
 
 /// Most bytes that one transfer moves in one turn of the loop.
 const TURN_BYTES: usize = 1 << 20;
@@ -74,6 +75,8 @@ pub(crate) struct Meter {
     bytes: u64,
     progress: Instant,
     throttle: Throttle,
+    /// The rate that all transfers of the user share, if there is one.
+    shared: Option<Share>,
     budget: usize,
 }
 
@@ -83,9 +86,16 @@ impl Meter {
         if self.budget == 0 {
             return Err(Step::Yield);
         }
-        match self.throttle.allowance(now).min(self.budget) {
-            0 => Err(Step::Pause(self.throttle.resume_at(now))),
-            bytes => Ok(bytes),
+        let own = match self.throttle.allowance(now) {
+            0 => return Err(Step::Pause(self.throttle.resume_at(now))),
+            bytes => bytes.min(self.budget),
+        };
+        match &mut self.shared {
+            None => Ok(own),
+            Some(share) => match share.allowance(now) {
+                0 => Err(Step::Pause(share.resume_at())),
+                part => Ok(own.min(part)),
+            },
         }
     }
 
@@ -104,15 +114,20 @@ impl Meter {
         self.budget = self.budget.saturating_sub(bytes);
         self.progress = now;
         self.throttle.spend(bytes);
+        if let Some(share) = &mut self.shared {
+            share.spend(bytes);
+        }
     }
 }
 
 impl Pump {
-    /// A pump for `transfer` over `stream`; a listing without one goes to the replies.
+    /// A pump for `transfer` over `stream`; a listing without one goes to the replies. `rates` are
+    /// those set for the session, uploads first.
     pub(crate) fn new(
         transfer: Transfer<Payload>,
         stream: Option<Box<dyn Transport>>,
         service: &Service,
+        rates: Option<(u64, u64)>,
         now: Instant,
     ) -> Self {
         let Transfer {
@@ -122,11 +137,17 @@ impl Pump {
             ..
         } = transfer;
         let dtp = &service.dtp;
-        let rate = match direction {
-            Direction::Receive => account.login().read_limit.unwrap_or(dtp.read_limit),
-            Direction::Send => account.login().write_limit.unwrap_or(dtp.write_limit),
-            Direction::Control => 0,
+        let (rate, of_user, way) = match direction {
+            Direction::Receive => (dtp.read_limit, account.login().read_limit, Way::Upload),
+            Direction::Send => (dtp.write_limit, account.login().write_limit, Way::Download),
+            Direction::Control => (0, None, Way::Download),
         };
+        // A user's own limit stands in for the server's.
+        let rate = if of_user.is_some() { 0 } else { rate };
+        let shared = of_user.filter(|&rate| rate != 0).map(|rate| {
+            let username = &account.login().username;
+            service.user_rates.share(username, way, rate, now)
+        });
         let work = match opened {
             Opened::Read(file) => {
                 let as_it_is = transfer_type == TransferType::Image
@@ -146,7 +167,7 @@ impl Pump {
             Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, dtp)),
         };
         let throttle = Throttle::new(rate, now);
-        Self {
+        let mut pump = Self {
             stream,
             account,
             work,
@@ -154,6 +175,7 @@ impl Pump {
                 bytes: 0,
                 progress: now,
                 throttle,
+                shared,
                 budget: 0,
             },
             timeout: dtp.timeout,
@@ -163,7 +185,20 @@ impl Pump {
                 .and_then(|rules| rules.handshake_timeout),
             resume_at: None,
             stopping: false,
+        };
+        if let Some(rates) = rates {
+            pump.set_rates(rates);
         }
+        pump
+    }
+
+    /// Keeps to other rates from now on, uploads first.
+    pub(crate) fn set_rates(&mut self, (upload, download): (u64, u64)) {
+        let rate = match self.work {
+            Work::Receive(_) => upload,
+            Work::SendFile(_) | Work::Produce(_) => download,
+        };
+        self.meter.throttle.set_rate(rate);
     }
 
     /// Moves what can be moved in a turn.

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 /// every packet.
 const SPAN: Duration = Duration::from_millis(50);
 
-/// A bucket that fills with the rate and holds one span's worth of bytes.
+/// A bucket that fills with the rate. It is emptied when it holds a span's worth of bytes, and holds
+/// twice that, so that nothing is lost when that happens late.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// Bytes per second; 0 for no limit.
     rate: u64,
-    /// Nanoseconds of the rate saved up.
+    /// Time of the rate saved up.
     saved: Duration,
     since: Instant,
 }
@@ -21,9 +22,14 @@ impl Throttle {
     pub(crate) fn new(rate: u64, now: Instant) -> Self {
         Self {
             rate,
-            saved: SPAN,
+            saved: Duration::ZERO,
             since: now,
         }
+    }
+
+    /// Keeps to another rate from now on.
+    pub(crate) fn set_rate(&mut self, rate: u64) {
+        self.rate = rate;
     }
 
     /// Bytes that may be moved now.
@@ -31,7 +37,8 @@ impl Throttle {
         if self.rate == 0 {
             return usize::MAX;
         }
-        self.saved = (self.saved + now.saturating_duration_since(self.since)).min(SPAN);
+        let saved = self.saved + now.saturating_duration_since(self.since);
+        self.saved = saved.min(2 * self.span());
         self.since = now;
         let bytes = self.saved.as_nanos() * u128::from(self.rate) / 1_000_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -48,8 +55,47 @@ impl Throttle {
 
     /// When the bucket will be worth emptying again.
     pub(crate) fn resume_at(&self, now: Instant) -> Instant {
-        // At least one byte's time, or a slow rate would wake up to find nothing.
-        let byte = Duration::from_nanos(1_000_000_000 / self.rate.max(1) + 1);
-        now + SPAN.max(byte).saturating_sub(self.saved)
+        now + self.span().saturating_sub(self.saved)
+    }
+
+    /// Bytes of a span.
+    pub(crate) fn span_bytes(&self) -> usize {
+        let bytes = self.span().as_nanos() * u128::from(self.rate) / 1_000_000_000;
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// A span, or at least one byte's time: a slow rate would wake up to find nothing.
+    pub(crate) fn span(&self) -> Duration {
+        SPAN.max(Duration::from_nanos(1_000_000_000 / self.rate.max(1) + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Moves all that is allowed, whenever it is, each time `late` after it was said to be.
+    fn moved(rate: u64, late: Duration, time: Duration) -> u64 {
+        let start = Instant::now();
+        let (mut now, mut throttle, mut moved) = (start, Throttle::new(rate, start), 0);
+        while now - start < time {
+            let bytes = throttle.allowance(now);
+            throttle.spend(bytes);
+            moved += bytes as u64;
+            now = throttle.resume_at(now) + late;
+        }
+        moved
+    }
+
+    #[test]
+    fn the_rate_is_kept_also_by_those_who_come_late() {
+        let time = Duration::from_secs(10);
+        for rate in [1, 7, 1000, 50_000, 10 << 20, 1 << 30] {
+            for late in [0, 1, 20].map(Duration::from_millis) {
+                let (got, ideal) = (moved(rate, late, time), rate * 10);
+                let error = got.abs_diff(ideal);
+                assert!(error <= ideal / 100 + 1, "{got} of {ideal} at {late:?}");
+            }
+        }
     }
 }

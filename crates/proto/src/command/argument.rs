@@ -6,7 +6,7 @@ use super::error::printable;
 use super::line::split_at_blank;
 use super::{Command, CommandError};
 use crate::digits::parse_decimal;
-use crate::{FactSet, NameEncoding, TransferType, UndecodableName};
+use crate::{ByteRange, FactSet, HashAlgorithm, NameEncoding, TransferType, UndecodableName};
 
 /// The argument of `LIST`, `NLST` and `STAT`: many clients send switches of `ls` before the path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -87,6 +87,36 @@ pub(super) fn parse_number(argument: &[u8]) -> Result<u64, CommandError> {
     parse_decimal(argument).ok_or(CommandError::Number)
 }
 
+/// `RANG`'s argument: the first byte and the last; `1 0` for all bytes.
+pub(super) fn parse_rang(argument: &[u8]) -> Result<ByteRange, CommandError> {
+    let (first, last) = split_at_blank(argument);
+    let (first, last) = (parse_number(first)?, parse_number(last.trim_ascii_start())?);
+    match (first, last) {
+        (1, 0) => Ok(ByteRange::default()),
+        _ => ByteRange::new(first, Some(last.saturating_add(1)))
+            .filter(|_| first <= last)
+            .ok_or(CommandError::Range),
+    }
+}
+
+/// `HOST`'s argument: a name or an address, of IPv6 in brackets (RFC 7151 §3.1).
+pub(super) fn parse_host(argument: &[u8]) -> Result<String, CommandError> {
+    let bracketed = argument
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"));
+    let is_right = |byte: &u8| match byte {
+        b':' => bracketed.is_some(),
+        b'.' | b'-' | b'_' => true,
+        byte => byte.is_ascii_alphanumeric(),
+    };
+    match str::from_utf8(bracketed.unwrap_or(argument)) {
+        Ok(name) if !name.is_empty() && name.bytes().all(|byte| is_right(&byte)) => {
+            Ok(name.to_ascii_lowercase())
+        }
+        _ => Err(CommandError::HostName),
+    }
+}
+
 /// Checks `ALLO`'s argument: a number of bytes, and the record size after `R`.
 pub(super) fn check_allo(argument: &[u8]) -> Result<(), CommandError> {
     let (bytes, rest) = split_at_blank(argument);
@@ -129,6 +159,13 @@ pub(super) fn parse_opts<'a>(argument: &[u8]) -> Result<Command<'a>, CommandErro
     let options = options.trim_ascii_start();
     if name.eq_ignore_ascii_case(b"MLST") {
         return Ok(Command::OptsMlst(FactSet::parse(options)));
+    }
+    if name.eq_ignore_ascii_case(b"HASH") {
+        return match HashAlgorithm::parse(options) {
+            _ if options.is_empty() => Ok(Command::OptsHash(None)),
+            None => Err(CommandError::HashAlgorithm),
+            algorithm => Ok(Command::OptsHash(algorithm)),
+        };
     }
     let is_on = options.is_empty() || options.eq_ignore_ascii_case(b"ON");
     let is_off = options.eq_ignore_ascii_case(b"OFF");

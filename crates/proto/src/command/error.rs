@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{EprtError, HostPortError, Reply, TimeError, UndecodableName};
+use crate::{EprtError, HashAlgorithm, HostPortError, Reply, TimeError, UndecodableName};
 
 /// Why a command line was refused before any session state was consulted.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -77,6 +77,24 @@ pub enum CommandError {
     /// Not the octal mode of a file.
     #[error("invalid file mode")]
     FileMode,
+    /// A fact that `MFF` cannot set.
+    #[error("fact cannot be set")]
+    Fact,
+    /// A quote without its other one, or too few or too many names.
+    #[error("invalid list of names")]
+    Names,
+    /// A range of bytes that ends before it begins.
+    #[error("invalid range")]
+    Range,
+    /// `OPTS HASH` with an algorithm that is not offered.
+    #[error("unknown hash algorithm")]
+    HashAlgorithm,
+    /// `LANG` with anything but English.
+    #[error("language not supported")]
+    Language,
+    /// The argument of `HOST` is no name of a host.
+    #[error("invalid host name")]
+    HostName,
     /// `OPTS` with a command or options that there are not.
     #[error("unknown option")]
     UnknownOption,
@@ -121,6 +139,15 @@ impl CommandError {
             Self::Number => Reply::new(501, "Invalid number."),
             Self::Time(TimeError) => Reply::new(501, "Invalid time, expected YYYYMMDDHHMMSS."),
             Self::FileMode => Reply::new(501, "Invalid mode, expected octal digits."),
+            Self::Fact => Reply::new(504, "Unsupported fact, use Modify and UNIX.mode."),
+            Self::Names => Reply::new(501, "Invalid list of names."),
+            Self::Range => Reply::new(501, "Invalid range."),
+            Self::HashAlgorithm => Reply::new(
+                504,
+                format!("Unknown algorithm, use {}.", HashAlgorithm::names(", ")),
+            ),
+            Self::Language => Reply::new(504, "Language not supported, use EN."),
+            Self::HostName => Reply::new(501, "Invalid host name."),
             Self::UnknownOption => Reply::new(501, "Option not understood."),
         }
     }

@@ -3,21 +3,26 @@
 mod argument;
 mod error;
 mod line;
+mod names;
 mod security;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::borrow::Cow;
 use std::net::{SocketAddr, SocketAddrV4};
 
 use crate::{
-    ArgumentRule, CivilTime, FactSet, NameEncoding, TransferType, Verb, parse_eprt, parse_host_port,
+    ArgumentRule, ByteRange, CivilTime, FactSet, HashAlgorithm, NameEncoding, TransferType, Verb,
+    parse_eprt, parse_host_port,
 };
 
 pub use argument::{EpsvArgument, ListArgument};
 pub use error::CommandError;
 pub use line::CommandLine;
+pub use names::DigestArgument;
 pub use security::{AuthMechanism, ProtectionLevel};
+pub use times::FactChange;
 
 /// A command with its argument parsed.
 ///
@@ -83,6 +88,8 @@ pub enum Command<'a> {
     Allo,
     /// `REST`: the restart offset, in bytes.
     Rest(u64),
+    /// `RANG`: the bytes of the next transfer; all of them for `1 0`.
+    Rang(ByteRange),
     /// `RNFR`: the old name.
     Rnfr(Cow<'a, [u8]>),
     /// `RNTO`: the new name.
@@ -109,6 +116,15 @@ pub enum Command<'a> {
     Size(Cow<'a, [u8]>),
     /// `MDTM`: an entry.
     Mdtm(Cow<'a, [u8]>),
+    /// `MDTM` with a time before the name, as old clients set it.
+    MdtmSet {
+        /// The new modification time, in the zone the session uses.
+        time: CivilTime,
+        /// The entry.
+        path: Cow<'a, [u8]>,
+        /// The whole argument: if an entry has that name, its time is asked for.
+        whole: Cow<'a, [u8]>,
+    },
     /// `MFMT`
     Mfmt {
         /// The new modification time, in the zone the session uses.
@@ -116,6 +132,35 @@ pub enum Command<'a> {
         /// The entry.
         path: Cow<'a, [u8]>,
     },
+    /// `MFF`
+    Mff {
+        /// What is to be set, at least one fact.
+        change: FactChange,
+        /// The entry.
+        path: Cow<'a, [u8]>,
+    },
+    /// `AVBL`: a directory, the working directory if none.
+    Avbl(Option<Cow<'a, [u8]>>),
+    /// `HASH`: a file.
+    Hash(Cow<'a, [u8]>),
+    /// `XCRC`, `XMD5`, `XSHA`, `XSHA1`, `XSHA256`, `XSHA512`
+    Digest {
+        /// How to compute it.
+        algorithm: HashAlgorithm,
+        /// Of what.
+        argument: DigestArgument<'a>,
+    },
+    /// `COMB`
+    Comb {
+        /// The file the parts are appended to.
+        target: Cow<'a, [u8]>,
+        /// The parts, at least one.
+        parts: Vec<Cow<'a, [u8]>>,
+    },
+    /// `CPFR`, `SITE CPFR`: the file to be copied.
+    Cpfr(Cow<'a, [u8]>),
+    /// `CPTO`, `SITE CPTO`: the copy's name.
+    Cpto(Cow<'a, [u8]>),
     /// `SITE HELP`: the sub-command asked about.
     SiteHelp(Option<Cow<'a, str>>),
     /// `SITE CHMOD`
@@ -125,6 +170,33 @@ pub enum Command<'a> {
         /// The entry.
         path: Cow<'a, [u8]>,
     },
+    /// `SITE UTIME`
+    SiteUtime {
+        /// The new modification time.
+        time: CivilTime,
+        /// Whether the client says that it is in UTC, not in the zone the session uses.
+        utc: bool,
+        /// The entry.
+        path: Cow<'a, [u8]>,
+    },
+    /// `SITE SYMLINK`
+    SiteSymlink {
+        /// Where the link leads.
+        target: Cow<'a, [u8]>,
+        /// The link's own name.
+        link: Cow<'a, [u8]>,
+    },
+    /// `SITE COPY`
+    SiteCopy {
+        /// The file to be copied.
+        from: Cow<'a, [u8]>,
+        /// The copy's name.
+        to: Cow<'a, [u8]>,
+    },
+    /// `SITE MKDIR`: a directory.
+    SiteMkdir(Cow<'a, [u8]>),
+    /// `SITE RMDIR`: a directory.
+    SiteRmdir(Cow<'a, [u8]>),
     /// `SYST`
     Syst,
     /// `STAT`: what to list, or the session's state if none.
@@ -135,6 +207,14 @@ pub enum Command<'a> {
     OptsUtf8(bool),
     /// `OPTS MLST`: the facts chosen.
     OptsMlst(FactSet),
+    /// `OPTS HASH`: the algorithm chosen; none asks which is.
+    OptsHash(Option<HashAlgorithm>),
+    /// `HOST`: the name, in lower case, an IPv6 address without its brackets.
+    Host(String),
+    /// `LANG`, which can only mean English.
+    Lang,
+    /// `CSID`, its argument dropped.
+    Csid,
     /// `CLNT`, its argument dropped.
     Clnt,
     /// `HELP`: the command asked about, to be looked up as a [`Verb`].
@@ -221,6 +301,7 @@ impl<'a> Command<'a> {
                 Self::Allo
             }
             Verb::Rest => Self::Rest(argument::parse_number(argument)?),
+            Verb::Rang => Self::Rang(argument::parse_rang(argument)?),
             Verb::Rnfr => Self::Rnfr(name()?),
             Verb::Rnto => Self::Rnto(name()?),
             Verb::Abor => Self::Abor,
@@ -233,7 +314,14 @@ impl<'a> Command<'a> {
             Verb::Mlsd => Self::Mlsd(name_if_any()?),
             Verb::Mlst => Self::Mlst(name_if_any()?),
             Verb::Size => Self::Size(name()?),
-            Verb::Mdtm => Self::Mdtm(name()?),
+            Verb::Mdtm => match times::split_time(argument) {
+                Some((time, path)) => Self::MdtmSet {
+                    time,
+                    path: encoding.decode_name(path)?,
+                    whole: name()?,
+                },
+                None => Self::Mdtm(name()?),
+            },
             Verb::Mfmt => {
                 let (time, path) = argument::split_name(argument)?;
                 let time = CivilTime::parse_compact(time)?;
@@ -242,6 +330,34 @@ impl<'a> Command<'a> {
                     path: encoding.decode_name(path)?,
                 }
             }
+            Verb::Mff => {
+                let (facts, path) = argument::split_name(argument)?;
+                Self::Mff {
+                    change: FactChange::parse(facts)?,
+                    path: encoding.decode_name(path)?,
+                }
+            }
+            Verb::Avbl => Self::Avbl(name_if_any()?),
+            Verb::Hash => Self::Hash(name()?),
+            Verb::Xcrc => names::parse_digest(HashAlgorithm::Crc32, argument, encoding)?,
+            Verb::Xmd5 => names::parse_digest(HashAlgorithm::Md5, argument, encoding)?,
+            Verb::Xsha | Verb::Xsha1 => {
+                names::parse_digest(HashAlgorithm::Sha1, argument, encoding)?
+            }
+            Verb::Xsha256 => names::parse_digest(HashAlgorithm::Sha256, argument, encoding)?,
+            Verb::Xsha512 => names::parse_digest(HashAlgorithm::Sha512, argument, encoding)?,
+            Verb::Comb => {
+                let mut names = names::parse_names(argument, encoding)?;
+                if names.len() < 2 {
+                    return Err(CommandError::Names);
+                }
+                Self::Comb {
+                    target: names.remove(0),
+                    parts: names,
+                }
+            }
+            Verb::Cpfr | Verb::SiteCpfr => Self::Cpfr(name()?),
+            Verb::Cpto | Verb::SiteCpto => Self::Cpto(name()?),
             Verb::Site => {
                 let (verb, argument) = line::resolve_site(argument)?;
                 return Self::parse(verb, argument, encoding);
@@ -255,11 +371,33 @@ impl<'a> Command<'a> {
                     path: encoding.decode_name(path)?,
                 }
             }
+            Verb::SiteUtime => {
+                let (time, utc, path) = times::parse_utime(argument)?;
+                Self::SiteUtime {
+                    time,
+                    utc,
+                    path: encoding.decode_name(path)?,
+                }
+            }
+            Verb::SiteSymlink => {
+                let [target, link] = names::parse_pair(argument, encoding)?;
+                Self::SiteSymlink { target, link }
+            }
+            Verb::SiteCopy => {
+                let [from, to] = names::parse_pair(argument, encoding)?;
+                Self::SiteCopy { from, to }
+            }
+            Verb::SiteMkdir => Self::SiteMkdir(name()?),
+            Verb::SiteRmdir => Self::SiteRmdir(name()?),
             Verb::Syst => Self::Syst,
             Verb::Stat if argument.trim_ascii().is_empty() => Self::Stat(None),
             Verb::Stat => Self::Stat(Some(ListArgument::parse(argument, encoding)?)),
             Verb::Feat => Self::Feat,
             Verb::Opts => argument::parse_opts(argument)?,
+            Verb::Host => Self::Host(argument::parse_host(argument)?),
+            Verb::Lang if argument.is_empty() || argument.eq_ignore_ascii_case(b"EN") => Self::Lang,
+            Verb::Lang => return Err(CommandError::Language),
+            Verb::Csid => Self::Csid,
             Verb::Clnt => Self::Clnt,
             Verb::Help => Self::Help(text_if_any()?),
             Verb::Noop => Self::Noop,
@@ -291,8 +429,27 @@ fn keeps_blanks(verb: Verb) -> bool {
         | Verb::Size
         | Verb::Mdtm
         | Verb::Mfmt
+        | Verb::Mff
+        | Verb::Avbl
+        | Verb::Hash
+        | Verb::Xcrc
+        | Verb::Xmd5
+        | Verb::Xsha
+        | Verb::Xsha1
+        | Verb::Xsha256
+        | Verb::Xsha512
+        | Verb::Comb
+        | Verb::Cpfr
+        | Verb::Cpto
         | Verb::Site
         | Verb::SiteChmod
+        | Verb::SiteUtime
+        | Verb::SiteSymlink
+        | Verb::SiteCopy
+        | Verb::SiteCpfr
+        | Verb::SiteCpto
+        | Verb::SiteMkdir
+        | Verb::SiteRmdir
         | Verb::Stat => true,
         Verb::User
         | Verb::Cdup
@@ -312,6 +469,7 @@ fn keeps_blanks(verb: Verb) -> bool {
         | Verb::Mode
         | Verb::Allo
         | Verb::Rest
+        | Verb::Rang
         | Verb::Abor
         | Verb::Pwd
         | Verb::Xpwd
@@ -319,6 +477,9 @@ fn keeps_blanks(verb: Verb) -> bool {
         | Verb::Syst
         | Verb::Feat
         | Verb::Opts
+        | Verb::Host
+        | Verb::Lang
+        | Verb::Csid
         | Verb::Clnt
         | Verb::Help
         | Verb::Noop => false,

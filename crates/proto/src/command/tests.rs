@@ -67,8 +67,8 @@ fn site_is_looked_into() {
     check_reply("SITE", MISSING);
     check_reply("SITE  ", MISSING);
     check_reply(
-        "SITE utime 1 2",
-        "500 Command \"SITE UTIME\" not understood.",
+        "SITE utimes 1 2",
+        "500 Command \"SITE UTIMES\" not understood.",
     );
     check_reply("SITE chmod", MISSING);
     check(
@@ -281,12 +281,19 @@ fn options() {
     check("opts utf8 on", Command::OptsUtf8(true));
     check("OPTS UTF8", Command::OptsUtf8(true));
     check("OPTS UTF8 OFF", Command::OptsUtf8(false));
+    check("OPTS HASH", Command::OptsHash(None));
+    let md5 = Command::OptsHash(Some(HashAlgorithm::Md5));
+    check("OPTS hash  md5 ", md5);
+    check_reply(
+        "OPTS HASH SHA-3",
+        "504 Unknown algorithm, use SHA-256, SHA-512, SHA-1, MD5, CRC32.",
+    );
     check("OPTS MLST", Command::OptsMlst(FactSet::parse(b"")));
     check(
         "OPTS mlst  size;type;",
         Command::OptsMlst(FactSet::parse(b"type;size;")),
     );
-    for argument in ["UTF8 MAYBE", "UTF8 ON OFF", "MLSD size;", "HASH SHA-1"] {
+    for argument in ["UTF8 MAYBE", "UTF8 ON OFF", "MLSD size;", "HASHES"] {
         check_reply(&format!("OPTS {argument}"), "501 Option not understood.");
     }
 }
@@ -332,12 +339,210 @@ fn every_error_is_a_negative_reply() {
     }
 }
 
+#[test]
+fn ranges_are_inclusive_in_rang() {
+    check("RANG 0 49", Command::Rang(range(0, Some(50))));
+    check("RANG  5  5 ", Command::Rang(range(5, Some(6))));
+    check("RANG 1 0", Command::Rang(ByteRange::default()));
+    for argument in ["2 0", "5 4"] {
+        check_reply(&format!("RANG {argument}"), "501 Invalid range.");
+    }
+    for argument in ["5", "a b", "1 2 3", "-1 5"] {
+        check_reply(&format!("RANG {argument}"), "501 Invalid number.");
+    }
+}
+
+fn range(start: u64, end: Option<u64>) -> ByteRange {
+    ByteRange::new(start, end).unwrap()
+}
+
+#[track_caller]
+fn check_digest(argument: &str, path: &str, range: ByteRange, whole: Option<&str>) {
+    let expected = Command::Digest {
+        algorithm: HashAlgorithm::Crc32,
+        argument: DigestArgument {
+            path: name(path),
+            range,
+            whole: whole.map(name),
+        },
+    };
+    check(&format!("XCRC {argument}"), expected);
+}
+
+#[test]
+fn digests_take_a_name_and_a_range() {
+    let all = ByteRange::default();
+    check_digest("a b", "a b", all, None);
+    check_digest("a b 5", "a b", range(5, None), Some("a b 5"));
+    check_digest("a 5 9", "a", range(5, Some(9)), Some("a 5 9"));
+    check_digest("1 2 3", "1", range(2, Some(3)), Some("1 2 3"));
+    check_digest("5", "5", all, None);
+    check_digest("a 5 ", "a 5 ", all, None);
+    check_digest("\"a b\"", "a b", all, None);
+    check_digest(
+        "\"a \"\"b\"\" 5\"  0  9 ",
+        "a \"b\" 5",
+        range(0, Some(9)),
+        None,
+    );
+    check_reply("XCRC a 9 5", "501 Invalid range.");
+    check_reply("XCRC \"a\" 5 x", "501 Invalid number.");
+    check_reply("XCRC \"a\" 5 6 7", "501 Invalid number.");
+    for argument in ["\"a", "\"", "\"\"", "\"a\"b"] {
+        check_reply(&format!("XCRC {argument}"), "501 Invalid list of names.");
+    }
+    for (verb, algorithm) in [
+        ("XMD5", HashAlgorithm::Md5),
+        ("XSHA", HashAlgorithm::Sha1),
+        ("XSHA1", HashAlgorithm::Sha1),
+        ("xsha256", HashAlgorithm::Sha256),
+        ("XSHA512", HashAlgorithm::Sha512),
+    ] {
+        let argument = DigestArgument {
+            path: name("a"),
+            range: all,
+            whole: None,
+        };
+        let expected = Command::Digest {
+            algorithm,
+            argument,
+        };
+        check(&format!("{verb} a"), expected);
+    }
+    check("HASH a 5 9", Command::Hash(name("a 5 9")));
+}
+
+#[test]
+fn names_with_blanks_stand_in_quotes() {
+    let comb = |target, parts: &[&'static str]| Command::Comb {
+        target: name(target),
+        parts: parts.iter().map(|part| name(part)).collect(),
+    };
+    check("COMB a b", comb("a", &["b"]));
+    check("COMB \"a a\"  b \"c\"\"c\" ", comb("a a", &["b", "c\"c"]));
+    for argument in ["a", " ", "\"a b\"", "a \"b"] {
+        check_reply(&format!("COMB {argument}"), "501 Invalid list of names.");
+    }
+    let (from, to) = (name("a b"), name("c"));
+    check("SITE COPY \"a b\" c", Command::SiteCopy { from, to });
+    let (target, link) = (name("a"), name("b"));
+    check("SITE symlink a b", Command::SiteSymlink { target, link });
+    check_reply("SITE COPY a b c", "501 Invalid list of names.");
+    check_reply("SITE SYMLINK a", "501 Invalid list of names.");
+    check("CPFR a b ", Command::Cpfr(name("a b ")));
+    check("SITE CPFR a b ", Command::Cpfr(name("a b ")));
+    check("CPTO a b", Command::Cpto(name("a b")));
+    check("SITE CPTO a b", Command::Cpto(name("a b")));
+    check("SITE MKDIR a b", Command::SiteMkdir(name("a b")));
+    check("SITE RMDIR a b", Command::SiteRmdir(name("a b")));
+    check("AVBL", Command::Avbl(None));
+    check("AVBL a b", Command::Avbl(Some(name("a b"))));
+}
+
+/// 2024-02-29 12:30, and seconds.
+fn noon(second: u8) -> CivilTime {
+    CivilTime {
+        year: 2024,
+        month: 2,
+        day: 29,
+        hour: 12,
+        minute: 30,
+        second,
+    }
+}
+
+#[test]
+fn times_are_set_in_many_ways() {
+    let utime = |time, utc, path| Command::SiteUtime {
+        time,
+        utc,
+        path: name(path),
+    };
+    check("SITE UTIME 202402291230 a b", utime(noon(0), false, "a b"));
+    check("SITE utime 20240229123007 a", utime(noon(7), false, "a"));
+    check(
+        "SITE UTIME a b 20230101000000 20240229123007 20250101000000 UTC",
+        utime(noon(7), true, "a b"),
+    );
+    check(
+        "SITE UTIME 202402291230 20230101000000 UTC",
+        utime(noon(0), false, "20230101000000 UTC"),
+    );
+    check_reply(
+        "SITE UTIME a 20230101000000 20240230123007 20250101000000 UTC",
+        "501 Invalid time, expected YYYYMMDDHHMMSS.",
+    );
+    check_reply("SITE UTIME 202402291230", MISSING);
+    let set = Command::MdtmSet {
+        time: noon(7),
+        path: name("a b"),
+        whole: name("20240229123007 a b"),
+    };
+    check("MDTM 20240229123007 a b", set);
+    for argument in ["20240229123007", "20240230123007 a", "a 20240229123007"] {
+        check(&format!("MDTM {argument}"), Command::Mdtm(name(argument)));
+    }
+}
+
+#[test]
+fn facts_are_set_by_mff() {
+    let mff = |modify, unix_mode| Command::Mff {
+        change: FactChange { modify, unix_mode },
+        path: name("a b"),
+    };
+    check("MFF Modify=20240229123007; a b", mff(Some(noon(7)), None));
+    check(
+        "mff unix.MODE=0644;modify=20240229123007; a b",
+        mff(Some(noon(7)), Some(0o644)),
+    );
+    for facts in [
+        "Create=20240229123007;",
+        "Modify;",
+        "UNIX.mode=644",
+        ";",
+        "",
+    ] {
+        check_reply(
+            &format!("MFF {facts} a"),
+            "504 Unsupported fact, use Modify and UNIX.mode.",
+        );
+    }
+    check_reply("MFF Modify=20240229123007;", MISSING);
+    check_reply(
+        "MFF Modify=2024; a",
+        "501 Invalid time, expected YYYYMMDDHHMMSS.",
+    );
+    check_reply(
+        "MFF UNIX.mode=u+x; a",
+        "501 Invalid mode, expected octal digits.",
+    );
+}
+
+#[test]
+fn hosts_and_languages() {
+    check(
+        "HOST ftp.Example.com ",
+        Command::Host("ftp.example.com".into()),
+    );
+    check("HOST [2001:DB8::7]", Command::Host("2001:db8::7".into()));
+    check_reply("HOST", MISSING);
+    for argument in ["a b", "2001:db8::7", "[]", "é", "a/b"] {
+        check_reply(&format!("HOST {argument}"), "501 Invalid host name.");
+    }
+    check("LANG", Command::Lang);
+    check("LANG en", Command::Lang);
+    check_reply("LANG FR", "504 Language not supported, use EN.");
+    check("CSID Name=a; Version=1;", Command::Csid);
+}
+
 /// Lines that get past the verb often.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let verb = (0..crate::verbs().len()).prop_map(|row| crate::verbs()[row].name);
     let argument = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),
         "[-,|0-9a-z ]{0,40}".prop_map(String::into_bytes),
+        "[\"a0-9 ]{0,40}".prop_map(String::into_bytes),
+        "(Modify=|UNIX.mode=|2024022912300[0-9]|0644|;| |a|UTC){0,9}".prop_map(String::into_bytes),
     ];
     (verb, argument).prop_map(|(verb, argument)| [verb.as_bytes(), b" ", &argument].concat())
 }
@@ -356,5 +561,21 @@ proptest! {
             prop_assert!(wire.starts_with(b"5") && wire.ends_with(b"\r\n"));
             prop_assert!(!wire[..wire.len() - 2].contains(&b'\n'));
         }
+    }
+
+    #[test]
+    fn quoted_names_round_trip(list in prop::collection::vec("[a\"=x0D \u{e9}]{1,9}", 2..5)) {
+        let quoted = list.iter().map(|name| {
+            let mut wire = Vec::new();
+            NameEncoding::UTF_8.encode_name(name.as_bytes(), &mut wire);
+            format!("\"{}\"", String::from_utf8(wire).unwrap().replace('"', "\"\""))
+        });
+        let line = format!("COMB {}", quoted.collect::<Vec<_>>().join(" "));
+        let Ok(Command::Comb { target, parts }) = parse(&line) else {
+            panic!("{line}");
+        };
+        let names: Vec<_> = [target].into_iter().chain(parts).collect();
+        let expected: Vec<_> = list.iter().map(|name| name.as_bytes()).collect();
+        prop_assert_eq!(names, expected);
     }
 }

@@ -162,7 +162,6 @@ impl<P> Session<P> {
 
     /// Whether an address is another one than the client's, and such are not permitted.
     pub(super) fn is_foreign(&self, address: SocketAddr) -> bool {
-        !self.config.permit_foreign_addresses
-            && address.ip().to_canonical() != self.peer.ip().to_canonical()
+        !self.config.permit_foreign_addresses && address.ip().to_canonical() != self.peer.ip()
     }
 }

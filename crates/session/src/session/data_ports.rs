@@ -168,9 +168,55 @@ impl<P> Session<P> {
         let IpAddr::V4(local) = self.local else {
             return None;
         };
+        if !self.config.masquerade_own_network && is_same_network(local, self.peer.ip()) {
+            return Some(local);
+        }
         let masquerade = self.config.masquerade_address_map.get(&self.local).copied();
-        masquerade
-            .or(self.config.masquerade_address)
-            .or(Some(local))
+        masquerade.or(self.masquerade).or(Some(local))
+    }
+}
+
+/// Whether a client reaches `local` without leaving the network: it has the same address, or one in
+/// the same block of private (RFC 1918) or link-local ones (RFC 3927). What comes by loopback may
+/// be a tunnel's, so it is told what the world is told.
+fn is_same_network(local: Ipv4Addr, peer: IpAddr) -> bool {
+    let IpAddr::V4(peer) = peer.to_canonical() else {
+        return false;
+    };
+    let block = |address: Ipv4Addr| match address.octets() {
+        [10, ..] => Some(10),
+        [172, 16..=31, ..] => Some(172),
+        [192, 168, ..] => Some(192),
+        [169, 254, ..] => Some(169),
+        _ => None,
+    };
+    let same = peer == local && !local.is_loopback();
+    same || block(local).is_some_and(|private| block(peer) == Some(private))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(local: [u8; 4], peer: [u8; 4], expected: bool) {
+        let got = is_same_network(local.into(), IpAddr::from(peer));
+        assert_eq!(got, expected, "{local:?} {peer:?}");
+    }
+
+    #[test]
+    fn neighbours_are_told_from_strangers() {
+        check([127, 0, 0, 1], [127, 0, 0, 1], false);
+        check([127, 0, 0, 1], [127, 0, 0, 2], false);
+        check([203, 0, 113, 5], [203, 0, 113, 5], true);
+        check([10, 0, 0, 5], [10, 9, 0, 1], true);
+        check([192, 168, 1, 5], [192, 168, 2, 1], true);
+        check([172, 16, 0, 5], [172, 31, 0, 1], true);
+        check([169, 254, 0, 5], [169, 254, 9, 1], true);
+        check([10, 0, 0, 5], [203, 0, 113, 9], false);
+        check([10, 0, 0, 5], [192, 168, 1, 1], false);
+        check([172, 16, 0, 5], [172, 32, 0, 1], false);
+        check([203, 0, 113, 5], [203, 0, 113, 9], false);
+        check([203, 0, 113, 5], [203, 0, 113, 5], true);
     }
 }

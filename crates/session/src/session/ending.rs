@@ -9,15 +9,16 @@ use crate::{Effect, SessionEvent};
 /// Whether and how the session is about to end.
 ///
 /// ```text
-///               QUIT                 all is over: 221
-///   Open ──────────────► Quitting ───────────────────────┐
-///    │ │    drain        ▲           all is over: 421    │
-///    │ └─────────► Draining ─────────────────────────────┤
-///    │                                                   ▼
-///    │ kick inside a 213 ► Kicked ────all is over: 421► Closed
-///    │                                                   ▲
-///    └──────────────────► Silent ────all is over─────────┘
-///      client gone, or told 421
+///                QUIT                 all is over: 221
+///   Open ──┬────────────► Quitting ──────────────────────┐
+///          │ drain           ▲        all is over: 421   │
+///          ├────────────► Draining ──────────────────────┤
+///          │ a failed login too many       all is over   │
+///          ├────────────► Refused ───────────────────────┤
+///          │ kick inside a 213        all is over: 421   ▼
+///          ├────────────► Kicked ────────────────────► Closed
+///          │ client gone, or told 421      all is over   ▲
+///          └────────────► Silent ────────────────────────┘
 /// ```
 ///
 /// Every state but `Closed` can also turn `Silent`: the client may go, or be kicked, at any time.
@@ -27,6 +28,8 @@ pub(super) enum Ending {
     Open,
     /// QUIT came: a transfer in progress is waited for (RFC 959 §4.1.1).
     Quitting,
+    /// A login failed once too often, which was the last reply but that of a transfer in progress.
+    Refused,
     /// The server is stopping: what is in progress is waited for, then `421`.
     Draining,
     /// Kicked inside a multi-line reply, which is to be ended before the `421` with this text.
@@ -60,7 +63,7 @@ impl<P> Session<P> {
             Ending::Quitting => self.say_goodbye(),
             Ending::Draining => self.reply(Reply::new(421, "Server is shutting down.")),
             Ending::Kicked(text) => self.reply(Reply::new(421, text)),
-            Ending::Silent => {}
+            Ending::Refused | Ending::Silent => {}
         }
         self.pending = Pending::Nothing;
         self.close_data();
@@ -72,6 +75,13 @@ impl<P> Session<P> {
     pub(super) fn disconnect(&mut self, reply: Reply) {
         self.reply(reply);
         self.release(TransferEnd::Shutdown);
+    }
+
+    /// Ends the session after a last failed login. A transfer of whoever was logged in before may
+    /// still be going on, and has its own reply.
+    pub(super) fn refuse_further_logins(&mut self, reply: Reply) {
+        self.reply(reply);
+        self.ending = Ending::Refused;
     }
 
     /// QUIT.
@@ -117,7 +127,8 @@ impl<P> Session<P> {
                 self.effects.push_back(Effect::CloseData);
                 self.pending = Pending::Nothing;
             }
-            Pending::LoginDelay(_) | Pending::Handshake { .. } => self.pending = Pending::Nothing,
+            Pending::LoginDelay(_) | Pending::Handshake(_) => self.pending = Pending::Nothing,
+            Pending::Work(_) => self.cancel_work(),
             Pending::Nothing | Pending::Job(_) | Pending::StatListing(_) | Pending::Abort => {}
         }
     }
@@ -128,8 +139,9 @@ impl<P> Session<P> {
     /// is a handshake: it may never end.
     fn is_busy(&self) -> bool {
         let waits = match self.pending {
-            Pending::Nothing | Pending::LoginDelay(_) | Pending::Handshake { .. } => false,
+            Pending::Nothing | Pending::LoginDelay(_) | Pending::Handshake(_) => false,
             Pending::Job(_)
+            | Pending::Work(_)
             | Pending::PassivePort(_)
             | Pending::StatListing(_)
             | Pending::Abort => true,

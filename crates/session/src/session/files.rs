@@ -1,11 +1,20 @@
-//! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MFMT, MLST, SITE CHMOD
+//! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MLST, AVBL, SITE SYMLINK
 //! (RFC 959 §4.1.3, RFC 3659).
 
-use ftpdlib_proto::{CivilTime, Perm, Reply, TransferType, VirtualPath};
+use ftpdlib_proto::{Perm, Reply, TransferType, VirtualPath};
 
 use super::Session;
 use super::pending::Purpose;
 use crate::{Action, SessionEvent};
+
+/// What a command named for the one after it.
+#[derive(Debug)]
+pub(super) enum Selected {
+    /// RNFR did.
+    Rename(VirtualPath),
+    /// CPFR did.
+    Copy(VirtualPath),
+}
 
 impl<P> Session<P> {
     /// PWD.
@@ -30,28 +39,34 @@ impl<P> Session<P> {
 
     /// MKD.
     pub(super) fn mkd(&mut self, perm: Option<Perm>, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
-        if path.is_root() {
-            return self.reply(Reply::new(550, "Directory already exists."));
+        if let Some(path) = self.resolve(name) {
+            let reply = Reply::quoted(257, path.as_bytes(), "directory created.");
+            self.make_directory(perm, path, reply);
         }
-        let reply = Reply::quoted(257, path.as_bytes(), "directory created.");
-        let action = Action::MakeDirectory(path.clone());
-        self.change(perm, action, reply, "MKD", path);
+    }
+
+    /// SITE MKDIR: MKD in a server's own words.
+    pub(super) fn site_mkdir(&mut self, perm: Option<Perm>, name: &[u8]) {
+        if let Some(path) = self.resolve(name) {
+            let reply = Reply::new(200, "SITE MKDIR successful.");
+            self.make_directory(perm, path, reply);
+        }
     }
 
     /// RMD.
     pub(super) fn rmd(&mut self, perm: Option<Perm>, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
-        if path.is_root() {
-            return self.reply(Reply::new(550, "Can't remove root directory."));
+        if let Some(path) = self.resolve(name) {
+            let reply = Reply::new(250, "Directory removed.");
+            self.remove_directory(perm, path, reply);
         }
-        let reply = Reply::new(250, "Directory removed.");
-        let action = Action::RemoveDirectory(path.clone());
-        self.change(perm, action, reply, "RMD", path);
+    }
+
+    /// SITE RMDIR: RMD in a server's own words.
+    pub(super) fn site_rmdir(&mut self, perm: Option<Perm>, name: &[u8]) {
+        if let Some(path) = self.resolve(name) {
+            let reply = Reply::new(200, "SITE RMDIR successful.");
+            self.remove_directory(perm, path, reply);
+        }
     }
 
     /// DELE.
@@ -77,8 +92,8 @@ impl<P> Session<P> {
     }
 
     /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3).
-    pub(super) fn rnto(&mut self, perm: Option<Perm>, from: Option<VirtualPath>, name: &[u8]) {
-        let Some(from) = from else {
+    pub(super) fn rnto(&mut self, perm: Option<Perm>, selected: Option<Selected>, name: &[u8]) {
+        let Some(Selected::Rename(from)) = selected else {
             let text = "Bad sequence of commands: use RNFR first.";
             return self.reply(Reply::new(503, text));
         };
@@ -117,21 +132,6 @@ impl<P> Session<P> {
         }
     }
 
-    /// MFMT.
-    pub(super) fn mfmt(&mut self, perm: Option<Perm>, time: CivilTime, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
-        let value = time_value(time);
-        let text = [b"Modify=", value.as_bytes(), b"; ", name].concat();
-        let reply = Reply::bytes(213, text);
-        let action = Action::SetModified {
-            path: path.clone(),
-            time,
-        };
-        self.change(perm, action, reply, "MFMT", path);
-    }
-
     /// MLST.
     pub(super) fn mlst(&mut self, perm: Option<Perm>, name: Option<&[u8]>) {
         if let Some(path) = self.resolve(name.unwrap_or_default()) {
@@ -141,17 +141,30 @@ impl<P> Session<P> {
         }
     }
 
-    /// SITE CHMOD.
-    pub(super) fn site_chmod(&mut self, perm: Option<Perm>, mode: u32, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
+    /// AVBL.
+    pub(super) fn avbl(&mut self, perm: Option<Perm>, name: Option<&[u8]>) {
+        if let Some(path) = self.resolve(name.unwrap_or_default()) {
+            self.ask(perm, Action::AvailableSpace(path), Purpose::Space);
+        }
+    }
+
+    /// SITE SYMLINK.
+    pub(super) fn site_symlink(&mut self, perm: Option<Perm>, target: &[u8], link: &[u8]) {
+        let Some(target) = self.resolve(target) else {
             return;
         };
-        let reply = Reply::new(200, "SITE CHMOD successful.");
-        let action = Action::SetMode {
-            path: path.clone(),
-            mode,
+        let Some(link) = self.resolve(link) else {
+            return;
         };
-        self.change(perm, action, reply, "SITE CHMOD", path);
+        let purpose = Purpose::Change {
+            reply: Reply::new(200, "SITE SYMLINK successful."),
+            event: SessionEvent::Changed {
+                verb: "SITE SYMLINK",
+                path: target.clone(),
+                to: Some(link.clone()),
+            },
+        };
+        self.ask(perm, Action::Symlink { target, link }, purpose);
     }
 
     /// A name as seen from the working directory; `None` if the client was told that it is none.
@@ -165,12 +178,28 @@ impl<P> Session<P> {
         }
     }
 
+    fn make_directory(&mut self, perm: Option<Perm>, path: VirtualPath, reply: Reply) {
+        if path.is_root() {
+            return self.reply(Reply::new(550, "Directory already exists."));
+        }
+        let action = Action::MakeDirectory(path.clone());
+        self.change(perm, action, reply, "MKD", path);
+    }
+
+    fn remove_directory(&mut self, perm: Option<Perm>, path: VirtualPath, reply: Reply) {
+        if path.is_root() {
+            return self.reply(Reply::new(550, "Can't remove root directory."));
+        }
+        let action = Action::RemoveDirectory(path.clone());
+        self.change(perm, action, reply, "RMD", path);
+    }
+
     fn change_directory(&mut self, perm: Option<Perm>, path: VirtualPath) {
         let action = Action::ChangeDirectory(path.clone());
         self.ask(perm, action, Purpose::ChangeDirectory(path));
     }
 
-    fn change(
+    pub(super) fn change(
         &mut self,
         perm: Option<Perm>,
         action: Action,
@@ -185,11 +214,4 @@ impl<P> Session<P> {
         };
         self.ask(perm, action, Purpose::Change { reply, event });
     }
-}
-
-/// `YYYYMMDDHHMMSS` (RFC 3659 §2.3).
-pub(super) fn time_value(time: CivilTime) -> String {
-    let mut value = Vec::with_capacity(14);
-    time.format_compact(&mut value);
-    String::from_utf8_lossy(&value).into_owned()
 }

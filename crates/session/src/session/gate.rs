@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{Command, CommandError, CommandLine, Reply, Verb, VirtualPath};
+use ftpdlib_proto::{Command, CommandError, CommandLine, Reply, Verb};
 
 use super::Session;
+use super::files::Selected;
 use crate::ListFormat;
 
 impl<P> Session<P> {
@@ -13,11 +14,17 @@ impl<P> Session<P> {
     /// The order of refusals tells a stranger nothing: unknown verb, argument missing or too much,
     /// not logged in, and only then whatever is wrong with the argument.
     pub(super) fn take_line(&mut self, line: &[u8], now: Instant) {
+        if self.holds_back(line) {
+            return;
+        }
         let line = CommandLine::split(line);
         if is_http(&line) {
             return self.disconnect(Reply::new(421, "This is an FTP server."));
         }
-        let rename_from = self.rename_from.take();
+        let selected = self.selected.take();
+        if self.take_registered(&line) {
+            return;
+        }
         let (verb, argument) = match line.resolve() {
             Ok(resolved) => resolved,
             Err(error) => return self.reply(error.reply()),
@@ -30,7 +37,7 @@ impl<P> Session<P> {
                 self.reply(Reply::new(530, "Log in with USER and PASS first."));
             }
             Err(error) => self.reply(error.reply()),
-            Ok(command) => self.dispatch(verb, command, rename_from, now),
+            Ok(command) => self.dispatch(verb, command, selected, now),
         }
     }
 
@@ -38,7 +45,7 @@ impl<P> Session<P> {
         &mut self,
         verb: Verb,
         command: Command<'_>,
-        rename_from: Option<VirtualPath>,
+        selected: Option<Selected>,
         now: Instant,
     ) {
         let perm = verb.info().perm;
@@ -56,6 +63,10 @@ impl<P> Session<P> {
             Command::Feat => self.feat(),
             Command::OptsUtf8(on) => self.opts_utf8(on),
             Command::OptsMlst(facts) => self.opts_mlst(facts),
+            Command::OptsHash(algorithm) => self.opts_hash(algorithm),
+            Command::Host(name) => self.host(&name),
+            Command::Lang => self.lang(),
+            Command::Csid => self.csid(),
             Command::Help(topic) => self.help(topic.as_deref()),
             Command::Clnt => self.clnt(),
             Command::Pwd => self.pwd(),
@@ -66,6 +77,7 @@ impl<P> Session<P> {
             Command::Stru => self.stru(),
             Command::Allo => self.allo(),
             Command::Rest(offset) => self.rest(offset),
+            Command::Rang(range) => self.rang(range),
             Command::Pasv => self.pasv(),
             Command::Epsv(argument) => self.epsv(argument),
             Command::Port(target) => self.port(target),
@@ -78,6 +90,17 @@ impl<P> Session<P> {
             Command::Stat(Some(argument)) => self.stat_path(argument),
             Command::Size(name) => self.size(perm, &name),
             Command::Mdtm(name) => self.mdtm(perm, &name),
+            Command::MdtmSet { time, path, whole } => self.mdtm_set(perm, time, &path, &whole),
+            Command::Mff { change, path } => self.mff(perm, change, &path),
+            Command::Avbl(name) => self.avbl(perm, name.as_deref()),
+            Command::Hash(name) => self.hash(perm, name.into_owned()),
+            Command::Digest {
+                algorithm,
+                argument,
+            } => self.digest(perm, algorithm, &argument),
+            Command::Comb { target, parts } => self.comb(perm, &target, &parts),
+            Command::Cpfr(name) => self.cpfr(perm, &name),
+            Command::Cpto(name) => self.cpto(perm, selected, &name),
             Command::Mfmt { time, path } => self.mfmt(perm, time, &path),
             Command::Retr(name) => self.retr(&name),
             Command::Stor(name) => self.stor(&name),
@@ -88,9 +111,14 @@ impl<P> Session<P> {
             Command::Mkd(name) => self.mkd(perm, &name),
             Command::Rmd(name) => self.rmd(perm, &name),
             Command::Rnfr(name) => self.rnfr(perm, &name),
-            Command::Rnto(name) => self.rnto(perm, rename_from, &name),
+            Command::Rnto(name) => self.rnto(perm, selected, &name),
             Command::SiteHelp(topic) => self.site_help(topic.as_deref()),
             Command::SiteChmod { mode, path } => self.site_chmod(perm, mode, &path),
+            Command::SiteUtime { time, utc, path } => self.site_utime(perm, time, utc, &path),
+            Command::SiteSymlink { target, link } => self.site_symlink(perm, &target, &link),
+            Command::SiteCopy { from, to } => self.site_copy(perm, &from, &to),
+            Command::SiteMkdir(name) => self.site_mkdir(perm, &name),
+            Command::SiteRmdir(name) => self.site_rmdir(perm, &name),
             _ => self.reply(Reply::new(502, "Command not implemented.")),
         }
     }

@@ -1,6 +1,7 @@
-//! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT (RFC 959 §4.1.3, RFC 2389 §3).
+//! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT, CSID, LANG (RFC 959 §4.1.3,
+//! RFC 2389 §3, RFC 2640 §4).
 
-use ftpdlib_proto::{Reply, TransferType, Verb, VerbInfo, verbs};
+use ftpdlib_proto::{Reply, TransferType, Verb, verbs};
 
 use super::Session;
 use super::data_channel::DataChannel;
@@ -27,32 +28,65 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, "Noted."));
     }
 
+    /// CSID: as CLNT, but both sides tell.
+    pub(super) fn csid(&mut self) {
+        let version = env!("CARGO_PKG_VERSION");
+        let text = format!("Name=ftpdlib; Version={version}; CaseSensitive=1; DirSep=/;");
+        self.reply(Reply::new(200, text));
+    }
+
+    /// LANG: only English gets here.
+    pub(super) fn lang(&mut self) {
+        self.reply(Reply::new(200, "Replies are in English."));
+    }
+
     /// FEAT: what works, and nothing else.
     pub(super) fn feat(&mut self) {
-        let facts = self.parameters.facts.format_feat();
-        let clear = [
-            "CLNT",
-            "EPRT",
-            "EPSV",
-            "MDTM",
-            "MFMT",
-            &format!("MLST {facts}"),
-            "REST STREAM",
-            "SIZE",
-            "TVFS",
-            "UTF8",
-        ];
-        let mut features = [self.security_features(), &clear].concat();
-        features.sort_unstable();
-        let lines = features.iter().map(|feature| feature.as_bytes().to_vec());
+        let hash = format!("HASH {}", self.parameters.hash.format_feat());
+        let facts = format!("MLST {}", self.parameters.facts.format_feat());
+        let host = (!self.config.host_names.is_empty()).then_some("HOST");
+        let tls = self.config.tls.is_some();
+        let features = tls
+            .then_some("AUTH TLS")
+            .into_iter()
+            .chain([
+                "AVBL", "CLNT", "COMB", "CPFR", "CPTO", "CSID", "EPRT", "EPSV",
+            ])
+            .chain([hash.as_str()])
+            .chain(host)
+            .chain(["LANG EN*", "MDTM", "MFF Modify;UNIX.mode;", "MFMT", &facts])
+            .chain(tls.then_some(["PBSZ", "PROT"]).into_iter().flatten())
+            .chain(["RANG STREAM", "REST STREAM"])
+            .chain([
+                "SITE CHMOD",
+                "SITE COPY",
+                "SITE CPFR",
+                "SITE CPTO",
+                "SITE MKDIR",
+            ])
+            .chain([
+                "SITE RMDIR",
+                "SITE SYMLINK",
+                "SITE UTIME",
+                "SIZE",
+                "TVFS",
+                "UTF8",
+            ])
+            .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"]);
+        let added = self.config.commands.iter();
+        let added = added.filter_map(|command| command.feature.as_deref());
+        let lines: Vec<_> = features
+            .map(|feature| feature.as_bytes().to_vec())
+            .chain(added.map(|feature| feature.as_bytes().to_vec()))
+            .collect();
         self.reply(Reply::multi(211, "Features supported:", lines, "End FEAT."));
     }
 
     /// HELP. ncftp reads `HELP SITE` to learn of SITE CHMOD.
     pub(super) fn help(&mut self, topic: Option<&str>) {
         match topic {
-            None => self.reply_with_names("The following commands are recognized:", |info| {
-                (!info.name.starts_with(SITE)).then_some(info.name)
+            None => self.reply_with_names("The following commands are recognized:", |name| {
+                (!name.starts_with(SITE)).then_some(name)
             }),
             Some(topic) if topic.eq_ignore_ascii_case("SITE") => self.site_help(None),
             Some(topic) => self.reply_with_help(topic),
@@ -62,8 +96,8 @@ impl<P> Session<P> {
     /// SITE HELP.
     pub(super) fn site_help(&mut self, topic: Option<&str>) {
         match topic {
-            None => self.reply_with_names("The following SITE commands are recognized:", |info| {
-                info.name.strip_prefix(SITE)
+            None => self.reply_with_names("The following SITE commands are recognized:", |name| {
+                name.strip_prefix(SITE)
             }),
             Some(topic) => self.reply_with_help(&format!("{SITE}{topic}")),
         }
@@ -88,6 +122,7 @@ impl<P> Session<P> {
                 None => "Idle timeout: none".to_owned(),
             },
             match &self.data {
+                _ if self.is_working() => "A digest or a copy is in progress.".to_owned(),
                 DataChannel::Closed => "Data connection closed.".to_owned(),
                 DataChannel::Listening { .. } => {
                     "Passive data channel waiting for connection.".to_owned()
@@ -108,24 +143,29 @@ impl<P> Session<P> {
     }
 
     /// A list of names in columns.
-    fn reply_with_names(
-        &mut self,
-        first: &'static str,
-        name: impl Fn(&'static VerbInfo) -> Option<&'static str>,
-    ) {
-        let mut names: Vec<_> = verbs().iter().filter_map(name).collect();
+    fn reply_with_names(&mut self, first: &'static str, shown: impl Fn(&str) -> Option<&str>) {
+        let own = verbs().iter().map(|info| info.name);
+        let added = self.config.commands.iter().map(|added| added.name.as_str());
+        let mut names: Vec<_> = own.chain(added).filter_map(shown).collect();
         names.sort_unstable();
-        let lines = names.chunks(8).map(|row| {
-            let line: String = row.iter().map(|name| format!("{name:<8}")).collect();
-            line.trim_end().as_bytes().to_vec()
-        });
+        names.dedup();
+        let lines: Vec<_> = names
+            .chunks(8)
+            .map(|row| {
+                let line: String = row.iter().map(|name| format!("{name:<8}")).collect();
+                line.trim_end().as_bytes().to_vec()
+            })
+            .collect();
         self.reply(Reply::multi(214, first, lines, "Help command successful."));
     }
 
     fn reply_with_help(&mut self, topic: &str) {
-        self.reply(match Verb::lookup(topic.as_bytes()) {
-            Some(verb) => Reply::new(214, verb.info().help),
-            None => Reply::new(501, "Unrecognized command."),
+        let mut added = self.config.commands.iter();
+        let added = added.find(|command| command.name.eq_ignore_ascii_case(topic));
+        self.reply(match (added, Verb::lookup(topic.as_bytes())) {
+            (Some(command), _) => Reply::new(214, command.help.clone()),
+            (None, Some(verb)) => Reply::new(214, verb.info().help),
+            (None, None) => Reply::new(501, "Unrecognized command."),
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Access control: USER, PASS, REIN (RFC 959 §4.1.1).
+//! Access control: USER, PASS, REIN (RFC 959 §4.1.1), HOST (RFC 7151).
 
 use std::time::Instant;
 
@@ -94,6 +94,20 @@ impl<P> Session<P> {
         }
     }
 
+    /// HOST: which one makes no difference, but it has to come before USER (RFC 7151 §3.2).
+    pub(super) fn host(&mut self, name: &str) {
+        let known = &self.config.host_names;
+        self.reply(match self.login {
+            Login::Named(_) | Login::In(_) => {
+                Reply::new(503, "Bad sequence of commands: HOST comes before USER.")
+            }
+            Login::Out if known.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
+                Reply::new(220, "Host accepted.")
+            }
+            Login::Out => Reply::new(504, "Unknown host."),
+        });
+    }
+
     /// REIN: a transfer in progress goes on (RFC 959 §4.1.1).
     pub(super) fn rein(&mut self) {
         self.flush_account();
@@ -154,7 +168,7 @@ impl<P> Session<P> {
     /// The delay of a failed login is over.
     pub(super) fn answer_failed_login(&mut self, delay: LoginDelay) {
         if delay.disconnect {
-            self.disconnect(delay.reply);
+            self.refuse_further_logins(delay.reply);
         } else {
             self.reply(delay.reply);
         }

@@ -1,7 +1,7 @@
-//! Transfer parameters: TYPE, MODE, STRU, REST, ALLO, OPTS (RFC 959 §4.1.2, RFC 3659 §5,
+//! Transfer parameters: TYPE, MODE, STRU, REST, RANG, ALLO, OPTS (RFC 959 §4.1.2, RFC 3659 §5,
 //! RFC 2389 §4).
 
-use ftpdlib_proto::{FactSet, NameEncoding, Reply, TransferType};
+use ftpdlib_proto::{ByteRange, FactSet, HashAlgorithm, NameEncoding, Reply, TransferType};
 
 use super::Session;
 use crate::SessionConfig;
@@ -15,8 +15,10 @@ pub(super) struct Parameters {
     pub(super) facts: FactSet,
     /// TYPE.
     pub(super) transfer_type: TransferType,
-    /// REST: where the next RETR or STOR begins.
-    pub(super) restart: u64,
+    /// REST, RANG: which bytes the next RETR, STOR or HASH is about.
+    pub(super) range: ByteRange,
+    /// How HASH is computed.
+    pub(super) hash: HashAlgorithm,
     /// Whether EPSV ALL was given: no other way to a data connection is open any more.
     pub(super) epsv_all: bool,
 }
@@ -28,7 +30,8 @@ impl Parameters {
             encoding: config.encoding,
             facts: config.facts,
             transfer_type: TransferType::Ascii,
-            restart: 0,
+            range: ByteRange::default(),
+            hash: HashAlgorithm::default(),
             epsv_all: false,
         }
     }
@@ -67,8 +70,21 @@ impl<P> Session<P> {
         if offset > 0 && self.parameters.transfer_type == TransferType::Ascii {
             return self.refuse_ascii_restart();
         }
-        self.parameters.restart = offset;
+        self.parameters.range = ByteRange::starting_at(offset);
         let text = format!("Restarting at position {offset}.");
+        self.reply(Reply::new(350, text));
+    }
+
+    /// RANG; `1 0` undoes it. Taken in ASCII type, too: a digest is of what is stored.
+    pub(super) fn rang(&mut self, range: ByteRange) {
+        self.parameters.range = range;
+        let text = match range.end() {
+            Some(end) => {
+                let (first, last) = (range.start(), end - 1);
+                format!("Restarting at {first}. End byte range at {last}.")
+            }
+            None => "Range is reset.".to_owned(),
+        };
         self.reply(Reply::new(350, text));
     }
 
@@ -87,6 +103,14 @@ impl<P> Session<P> {
         };
         self.parameters.encoding = encoding;
         self.reply(Reply::new(200, text));
+    }
+
+    /// OPTS HASH; without an algorithm it tells the one in force.
+    pub(super) fn opts_hash(&mut self, algorithm: Option<HashAlgorithm>) {
+        if let Some(algorithm) = algorithm {
+            self.parameters.hash = algorithm;
+        }
+        self.reply(Reply::new(200, self.parameters.hash.name()));
     }
 
     /// OPTS MLST (RFC 3659 §7.9).

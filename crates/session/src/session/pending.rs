@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{FileKind, Metadata, Reply, VirtualPath};
+use ftpdlib_proto::{CivilTime, FileKind, HashAlgorithm, Metadata, Reply, VirtualPath};
 
 use super::Session;
 use super::data_ports::PassiveReply;
+use super::files::Selected;
 use super::transfer::{Opening, Running};
+use super::work::Work;
 use crate::{Answer, Effect, JobOutcome, Refusal, SessionEvent};
 
 /// What the session waits for. At most one thing, and replies stay in order because of it.
@@ -18,10 +20,9 @@ pub(super) enum Pending {
     /// The outcome of a job.
     Job(Box<Purpose>),
     /// TLS on the control connection.
-    Handshake {
-        /// Whether data connections are then private without PROT.
-        private: bool,
-    },
+    Handshake(Box<Handshake>),
+    /// The outcome of work; few commands are answered meanwhile, and one other is held.
+    Work(Box<Work>),
     /// A passive port, to be told in this form.
     PassivePort(PassiveReply),
     /// The time at which a failed login is answered.
@@ -33,6 +34,20 @@ pub(super) enum Pending {
 }
 
 impl Pending {
+    /// Whether a line may come meanwhile.
+    pub(super) fn takes_commands(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Work(work) => work.takes_commands(),
+            Self::Handshake(_)
+            | Self::Job(_)
+            | Self::PassivePort(_)
+            | Self::LoginDelay(_)
+            | Self::StatListing(_)
+            | Self::Abort => false,
+        }
+    }
+
     /// Whether it is for a transfer command.
     pub(super) fn is_transfer(&self) -> bool {
         match self {
@@ -40,11 +55,22 @@ impl Pending {
                 matches!(**purpose, Purpose::Transfer(_) | Purpose::StatListing)
             }
             Self::StatListing(_) | Self::Abort => true,
-            Self::Nothing | Self::Handshake { .. } | Self::PassivePort(_) | Self::LoginDelay(_) => {
-                false
-            }
+            Self::Nothing
+            | Self::Handshake(_)
+            | Self::Work(_)
+            | Self::PassivePort(_)
+            | Self::LoginDelay(_) => false,
         }
     }
+}
+
+/// What comes after a handshake.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    /// Whether data connections are then private without PROT.
+    pub(super) private: bool,
+    /// The greeting, where nothing was said in the clear.
+    pub(super) greeting: Option<Reply>,
 }
 
 /// A failed login on its way to its reply.
@@ -74,10 +100,27 @@ pub(super) enum Purpose {
     Size(VirtualPath),
     /// MDTM of this file.
     Modified(VirtualPath),
+    /// MDTM with a time: of the file that has the whole argument as its name; else the time is set.
+    ModifiedOrSet {
+        /// The file asked about.
+        whole: VirtualPath,
+        /// The file whose time is set.
+        path: VirtualPath,
+        /// The time.
+        time: CivilTime,
+    },
     /// MLST.
     FactLine,
     /// RNFR.
     RenameFrom(VirtualPath),
+    /// CPFR.
+    CopyFrom(VirtualPath),
+    /// AVBL.
+    Space,
+    /// HASH: the name as given.
+    Hash(HashAlgorithm, Vec<u8>),
+    /// XCRC and its relatives.
+    Digest,
     /// A command that changes the filesystem: the reply and the event of success.
     Change {
         /// The reply.
@@ -89,6 +132,8 @@ pub(super) enum Purpose {
     Transfer(Opening),
     /// STAT with a path.
     StatListing,
+    /// A registered command.
+    Registered,
 }
 
 impl<P> Session<P> {
@@ -96,8 +141,9 @@ impl<P> Session<P> {
     pub(super) fn take_outcome(&mut self, outcome: JobOutcome<P>, now: Instant) {
         let purpose = match std::mem::take(&mut self.pending) {
             Pending::Job(purpose) => *purpose,
+            Pending::Work(work) => return self.work_ended(*work, outcome, now),
             other @ (Pending::Nothing
-            | Pending::Handshake { .. }
+            | Pending::Handshake(_)
             | Pending::PassivePort(_)
             | Pending::LoginDelay(_)
             | Pending::StatListing(_)
@@ -112,7 +158,7 @@ impl<P> Session<P> {
         }
     }
 
-    fn take_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
+    pub(super) fn take_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
         match (purpose, answer) {
             (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts),
             (Purpose::ChangeDirectory(path), Answer::Done) => {
@@ -123,18 +169,34 @@ impl<P> Session<P> {
             (Purpose::Size(path), Answer::Metadata(metadata)) => {
                 self.reply_about_file(&path, &metadata, |metadata| metadata.size.to_string());
             }
-            (Purpose::Modified(path), Answer::Metadata(metadata)) => {
+            (
+                Purpose::Modified(path) | Purpose::ModifiedOrSet { whole: path, .. },
+                Answer::Metadata(metadata),
+            ) => {
                 let zone = self.config.zone;
                 self.reply_about_file(&path, &metadata, |metadata| {
-                    super::files::time_value(zone.civil(metadata.modified))
+                    super::attributes::time_value(zone.civil(metadata.modified))
                 });
             }
             (Purpose::FactLine, Answer::Text(line)) => {
                 self.reply(Reply::multi(250, "Listing:", [line], "End MLST."));
             }
+            (Purpose::Registered, Answer::Reply(reply)) => self.reply(reply),
             (Purpose::RenameFrom(path), Answer::Done) => {
-                self.rename_from = Some(path);
+                self.selected = Some(Selected::Rename(path));
                 self.reply(Reply::new(350, "Ready for destination name."));
+            }
+            (Purpose::CopyFrom(path), Answer::Metadata(metadata)) => {
+                self.copy_selected(path, &metadata);
+            }
+            (Purpose::Space, Answer::Space(bytes)) => {
+                self.reply(Reply::new(213, bytes.to_string()));
+            }
+            (Purpose::Hash(algorithm, name), Answer::Digest { digest, range }) => {
+                self.reply(super::work::hash_reply(algorithm, &digest, &range, &name));
+            }
+            (Purpose::Digest, Answer::Digest { digest, .. }) => {
+                self.reply(Reply::new(250, super::work::hexadecimal(&digest)));
             }
             (Purpose::Change { reply, event }, Answer::Done) => {
                 self.reply(reply);
@@ -160,7 +222,7 @@ impl<P> Session<P> {
         }
     }
 
-    fn take_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
+    pub(super) fn take_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
         match purpose {
             Purpose::Login { username, arrived } => {
                 self.login_failed(username, arrived, refusal, now);
@@ -170,13 +232,19 @@ impl<P> Session<P> {
                 self.close_data();
                 self.reply(refusal.into_reply());
             }
+            Purpose::ModifiedOrSet { path, time, .. } => self.set_time_instead(path, time),
             Purpose::ChangeDirectory(_)
             | Purpose::Size(_)
             | Purpose::Modified(_)
             | Purpose::FactLine
             | Purpose::RenameFrom(_)
+            | Purpose::CopyFrom(_)
+            | Purpose::Space
+            | Purpose::Hash(..)
+            | Purpose::Digest
             | Purpose::Change { .. }
-            | Purpose::StatListing => self.reply(refusal.into_reply()),
+            | Purpose::StatListing
+            | Purpose::Registered => self.reply(refusal.into_reply()),
         }
     }
 

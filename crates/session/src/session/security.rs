@@ -7,8 +7,8 @@ use ftpdlib_proto::{AuthMechanism, ProtectionLevel, Reply};
 use super::Session;
 use super::login::Login;
 use super::parameters::Parameters;
-use super::pending::Pending;
-use crate::{Effect, TlsRules};
+use super::pending::{Handshake, Pending};
+use crate::Effect;
 
 /// What is under TLS.
 ///
@@ -60,12 +60,11 @@ impl Security {
 
 impl<P> Session<P> {
     /// Begins the session: with the greeting, or with TLS.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, greeting: Reply) {
         if self.config.tls.is_some_and(|rules| rules.implicit) {
-            self.pending = Pending::Handshake { private: true };
-            self.effects.push_back(Effect::Secure);
+            self.begin_handshake(true, Some(greeting));
         } else {
-            self.greet();
+            self.reply(greeting);
         }
     }
 
@@ -86,21 +85,22 @@ impl<P> Session<P> {
         self.parameters = Parameters::new(&self.config);
         let text = format!("AUTH {} successful.", mechanism.name());
         self.reply(Reply::new(234, text));
-        let private = mechanism.implies_private_data();
-        self.pending = Pending::Handshake { private };
-        self.effects.push_back(Effect::Secure);
+        self.begin_handshake(mechanism.implies_private_data(), None);
     }
 
     /// The control connection is under TLS.
     pub(super) fn secured(&mut self, now: Instant) {
-        let Pending::Handshake { private } = self.pending else {
-            return;
+        let handshake = match std::mem::take(&mut self.pending) {
+            Pending::Handshake(handshake) => handshake,
+            other => {
+                self.pending = other;
+                return;
+            }
         };
-        self.pending = Pending::Nothing;
         self.active_at = now;
-        self.security = Security::after_handshake(private);
-        if self.config.tls.is_some_and(|rules| rules.implicit) {
-            self.greet();
+        self.security = Security::after_handshake(handshake.private);
+        if let Some(greeting) = handshake.greeting {
+            self.reply(greeting);
         }
     }
 
@@ -191,17 +191,10 @@ impl<P> Session<P> {
         refuses
     }
 
-    /// The lines of FEAT.
-    pub(super) fn security_features(&self) -> &'static [&'static str] {
-        match self.config.tls {
-            None => &[],
-            Some(TlsRules { .. }) => &["AUTH TLS", "PBSZ", "PROT"],
-        }
-    }
-
-    fn greet(&mut self) {
-        let reply = Reply::paragraph(220, &self.config.banner);
-        self.reply(reply);
+    fn begin_handshake(&mut self, private: bool, greeting: Option<Reply>) {
+        let handshake = Handshake { private, greeting };
+        self.pending = Pending::Handshake(Box::new(handshake));
+        self.effects.push_back(Effect::Secure);
     }
 
     fn refuses_without_tls(&mut self) -> bool {

@@ -56,8 +56,9 @@ impl<P> Session<P> {
         match &self.pending {
             Pending::LoginDelay(delay) => Some(delay.until),
             Pending::Nothing
-            | Pending::Handshake { .. }
+            | Pending::Handshake(_)
             | Pending::Job(_)
+            | Pending::Work(_)
             | Pending::PassivePort(_)
             | Pending::StatListing(_)
             | Pending::Abort => None,
@@ -66,7 +67,7 @@ impl<P> Session<P> {
 
     fn handshake_deadline(&self) -> Option<Instant> {
         let rules = self.config.tls?;
-        matches!(self.pending, Pending::Handshake { .. })
+        matches!(self.pending, Pending::Handshake(_))
             .then(|| after(self.active_at, rules.handshake_timeout))?
     }
 }

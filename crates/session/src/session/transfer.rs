@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use ftpdlib_proto::{ListArgument, Perm, Reply, TransferEnd, TransferType, Verb, VirtualPath};
+use ftpdlib_proto::{
+    ByteRange, ListArgument, Perm, Reply, TransferEnd, TransferType, Verb, VirtualPath,
+};
 
 use super::Session;
 use super::data_channel::DataChannel;
@@ -47,30 +49,28 @@ pub(super) struct Running {
 impl<P> Session<P> {
     /// RETR.
     pub(super) fn retr(&mut self, name: &[u8]) {
-        let Some(offset) = self.take_restart() else {
+        let Some(range) = self.take_range() else {
             return;
         };
         let Some(path) = self.resolve(name) else {
             return;
         };
-        self.open(
-            Verb::Retr,
-            Direction::Send,
-            Action::OpenRead { path, offset },
-        );
+        let action = Action::OpenRead { path, range };
+        self.open(Verb::Retr, Direction::Send, action);
     }
 
     /// STOR.
     pub(super) fn stor(&mut self, name: &[u8]) {
-        let Some(offset) = self.take_restart() else {
+        let Some(range) = self.take_range() else {
             return;
         };
         let Some(path) = self.resolve(name) else {
             return;
         };
-        let how = match offset {
-            0 => WriteHow::Replace,
-            offset => WriteHow::At(offset),
+        let how = match (range.start(), range.end()) {
+            (_, Some(_)) => WriteHow::Within(range),
+            (0, None) => WriteHow::Replace,
+            (offset, None) => WriteHow::At(offset),
         };
         let action = Action::OpenWrite { path, how };
         self.open(Verb::Stor, Direction::Receive, action);
@@ -110,7 +110,7 @@ impl<P> Session<P> {
 
     /// LIST, NLST; MLSD through [`mlsd`](Self::mlsd).
     pub(super) fn list(&mut self, verb: Verb, argument: ListArgument<'_>, format: ListFormat) {
-        self.parameters.restart = 0;
+        self.parameters.range = ByteRange::default();
         if let Some(action) = self.listing(argument, format) {
             self.open(verb, Direction::Send, action);
         }
@@ -136,6 +136,9 @@ impl<P> Session<P> {
 
     /// ABOR: 426 for the transfer, 226 for itself (RFC 959 §4.1.3); 225 where there was none.
     pub(super) fn abor(&mut self) {
+        if let Pending::Work(_) = self.pending {
+            return self.abort_work();
+        }
         if matches!(self.data, DataChannel::Transferring(_)) {
             self.pending = Pending::Abort;
             return self.abort_transfer(TransferEnd::Aborted);
@@ -338,19 +341,19 @@ impl<P> Session<P> {
         })
     }
 
-    /// Uses the restart offset up; `None` if it was refused.
-    fn take_restart(&mut self) -> Option<u64> {
-        let offset = std::mem::take(&mut self.parameters.restart);
-        if offset > 0 && self.parameters.transfer_type == TransferType::Ascii {
+    /// Uses the restart offset or range up; `None` if it was refused.
+    fn take_range(&mut self) -> Option<ByteRange> {
+        let range = std::mem::take(&mut self.parameters.range);
+        if !range.is_whole() && self.parameters.transfer_type == TransferType::Ascii {
             self.refuse_ascii_restart();
             return None;
         }
-        Some(offset)
+        Some(range)
     }
 
     /// APPE and STOU know where to begin themselves.
     fn refuses_restart(&mut self, verb: &str) -> bool {
-        let refuses = std::mem::take(&mut self.parameters.restart) > 0;
+        let refuses = !std::mem::take(&mut self.parameters.range).is_whole();
         if refuses {
             let text = format!("Can't {verb} while REST request is pending.");
             self.reply(Reply::new(450, text));

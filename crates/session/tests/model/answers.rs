@@ -11,6 +11,8 @@ pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
     match action {
         Action::Login { username, .. } => login(username),
         Action::Stat(_) => Answer::Metadata(metadata(FileKind::File)),
+        Action::AvailableSpace(_) => Answer::Space(5),
+        Action::Digest { .. } => digest(),
         Action::FactLine { .. } => Answer::Text(b"type=file; /a".to_vec()),
         Action::OpenRead { path, .. }
         | Action::OpenWrite { path, .. }
@@ -25,11 +27,13 @@ pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
 
 /// Any answer, right or not.
 pub(crate) fn any(tape: &mut Tape<'_>, ledger: &mut Ledger) -> Answer<Payload> {
-    match tape.choose(6) {
+    match tape.choose(8) {
         0 => Answer::Done,
         1 => login("mallory"),
         2 => Answer::Metadata(metadata(FileKind::Directory)),
         3 => Answer::Text(b"250 text\r\n".to_vec()),
+        4 => Answer::Space(5),
+        5 => digest(),
         _ => Answer::Opened {
             payload: ledger.payload(),
             size: None,
@@ -42,6 +46,13 @@ pub(crate) fn refusal() -> Refusal {
     Refusal {
         code: ReplyCode::new(550),
         text: "No.".into(),
+    }
+}
+
+fn digest() -> Answer<Payload> {
+    Answer::Digest {
+        digest: vec![0xab, 0xcd],
+        range: 0..5,
     }
 }
 

@@ -48,10 +48,17 @@ pub(crate) fn read(text: &[u8]) {
 #[derive(Default)]
 struct Outstanding {
     job: Option<Job>,
+    work: Option<Work>,
     listen: bool,
     connect: bool,
     secure: bool,
     transfer: Option<(Direction, Option<TransferEnd>)>,
+}
+
+/// A digest or a copy.
+struct Work {
+    job: Job,
+    cancelled: bool,
 }
 
 struct Model<'a> {
@@ -149,9 +156,10 @@ impl<'a> Model<'a> {
             return;
         }
         self.ledger.owed += 1;
-        if line.eq_ignore_ascii_case(b"ABOR") && self.session.is_transferring() {
-            self.ledger.aborting = true;
-        }
+        let in_progress = self.session.is_transferring() || self.session.is_working();
+        // Who has logged out during a transfer may not stop it.
+        self.ledger.aborting |=
+            line.eq_ignore_ascii_case(b"ABOR") && in_progress && self.session.username().is_some();
         self.control(ControlEvent::Line(line));
     }
 
@@ -190,6 +198,8 @@ impl<'a> Model<'a> {
             self.outstanding.secure = false;
             self.session.handle_control(ControlEvent::Secured, self.now);
             self.take_effects();
+        } else if let Some(work) = self.outstanding.work.take() {
+            self.end_work(&work);
         } else if self.outstanding.listen {
             self.outstanding.listen = false;
             self.listening = true;
@@ -211,12 +221,25 @@ impl<'a> Model<'a> {
 
     fn answer_job(&mut self) {
         let Some(job) = self.outstanding.job.take() else {
+            if let Some(work) = self.outstanding.work.take() {
+                self.end_work(&work);
+            }
             return;
         };
         let outcome = match self.tape.choose(4) {
             0 => Err(answers::refusal()),
             1 => Ok(answers::any(&mut self.tape, &mut self.ledger)),
             _ => Ok(answers::right(&job.action, &mut self.ledger)),
+        };
+        self.job(outcome);
+    }
+
+    fn end_work(&mut self, work: &Work) {
+        let outcome = match self.tape.choose(4) {
+            1 => Err(answers::refusal()),
+            2 => Ok(answers::any(&mut self.tape, &mut self.ledger)),
+            _ if work.cancelled => Err(answers::refusal()),
+            _ => Ok(answers::right(&work.job.action, &mut self.ledger)),
         };
         self.job(outcome);
     }
@@ -283,7 +306,7 @@ impl<'a> Model<'a> {
                     refusal,
                 });
             }
-            3 if self.outstanding.job.is_none() => {
+            3 if self.outstanding.job.is_none() && self.outstanding.work.is_none() => {
                 let answer = answers::any(&mut self.tape, &mut self.ledger);
                 self.job(Ok(answer));
             }
@@ -309,7 +332,9 @@ impl<'a> Model<'a> {
             self.control(ControlEvent::Closed);
         }
         for _ in 0..4 {
-            if self.outstanding.job.is_some() || self.outstanding.transfer.is_some() {
+            let outstanding = &self.outstanding;
+            let something = outstanding.work.is_some() || outstanding.transfer.is_some();
+            if outstanding.job.is_some() || something {
                 self.oblige();
             }
         }
@@ -330,7 +355,8 @@ impl<'a> Model<'a> {
             assert!(!self.session.wants_input());
         }
         if self.session.wants_input() {
-            let owed = u32::from(self.session.is_transferring());
+            let in_progress = self.session.is_transferring() || self.session.is_working();
+            let owed = u32::from(in_progress);
             assert_eq!(self.ledger.owed, owed, "final replies missing or too many");
         }
     }
@@ -341,6 +367,7 @@ impl<'a> Model<'a> {
             Effect::Reply(reply) => self.ledger.reply(&reply),
             Effect::Job(job) => {
                 assert!(outstanding.job.is_none(), "two jobs at a time");
+                assert!(outstanding.work.is_none(), "a job beside work");
                 outstanding.job = Some(job);
             }
             Effect::Secure => {
@@ -349,6 +376,17 @@ impl<'a> Model<'a> {
                     "TLS twice"
                 );
                 outstanding.secure = true;
+            }
+            Effect::StartWork(job) => {
+                assert!(outstanding.job.is_none() && outstanding.work.is_none());
+                assert!(outstanding.transfer.is_none(), "work beside a transfer");
+                let cancelled = false;
+                outstanding.work = Some(Work { job, cancelled });
+            }
+            Effect::CancelWork => {
+                let work = outstanding.work.as_mut().expect("work to cancel");
+                assert!(!work.cancelled, "cancelled twice");
+                work.cancelled = true;
             }
             Effect::Listen { ipv6 } => {
                 assert!(!ipv6 && !outstanding.listen && !self.listening && !self.connected);
@@ -387,6 +425,7 @@ impl<'a> Model<'a> {
             Effect::Forget | Effect::Event(_) => {}
             Effect::Close => {
                 assert!(outstanding.job.is_none() && outstanding.transfer.is_none());
+                assert!(outstanding.work.is_none());
                 assert!(!self.listening && !self.connected && !outstanding.connect);
                 // Who does not finish a handshake cannot be told anything.
                 self.ledger.gone |= outstanding.secure;

@@ -7,8 +7,9 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use ftpdlib_tls::rustls::SupportedProtocolVersion;
+use ftpdlib_tls::rustls::client::{Resumption, Tls12Resumption};
 use ftpdlib_tls::rustls::version::{TLS12, TLS13};
+use ftpdlib_tls::rustls::{ClientConfig, SupportedProtocolVersion};
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
 use support::{Plan, Seen, Server, client, read_to_end, tls};
 
@@ -84,8 +85,12 @@ fn data_connections(
     control: &TlsSession,
     data: &TlsSession,
 ) -> Vec<Seen> {
+    connections_of(client(version), control, data)
+}
+
+fn connections_of(config: ClientConfig, control: &TlsSession, data: &TlsSession) -> Vec<Seen> {
     let server = Server::start();
-    let config = Arc::new(client(version));
+    let config = Arc::new(config);
     let mut first = tls(
         &config,
         server.connect(control, false, Plan::Send(b"220\r\n".to_vec())),
@@ -113,6 +118,28 @@ fn every_data_connection_resumes_its_own_control_connection() {
                 "{version:?}: {seen:?}"
             );
         }
+    }
+}
+
+/// As curl does it.
+#[test]
+fn sessions_are_resumed_by_number_where_there_are_no_tickets() {
+    let config = TlsSettings::default()
+        .require_session_reuse(SessionReuse::Required)
+        .build()
+        .unwrap();
+    let (own, other) = (config.session().unwrap(), config.session().unwrap());
+    let by_number = || {
+        let mut config = client(&TLS12);
+        config.resumption =
+            Resumption::in_memory_sessions(8).tls12_resumption(Tls12Resumption::SessionIdOnly);
+        config
+    };
+    for seen in connections_of(by_number(), &own, &own) {
+        assert!(seen.resumed && seen.error.is_none(), "{seen:?}");
+    }
+    for seen in connections_of(by_number(), &own, &other) {
+        assert!(!seen.resumed && seen.error.is_some(), "{seen:?}");
     }
 }
 

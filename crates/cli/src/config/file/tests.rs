@@ -38,7 +38,7 @@ fn wrong_files_are_told_by_line_and_key() {
     check(
         "[sever]\n",
         "f.toml:1: sever: unknown key `sever`, expected one of `server`, `control`, `data`, \
-         `tls`, `authorizer`, `filesystem`, `users`, `anonymous`",
+         `tls`, `authorizer`, `filesystem`, `log`, `users`, `anonymous`",
     );
     check(
         "server = 1",
@@ -135,7 +135,7 @@ fn wrong_files_are_told_by_line_and_key() {
     check(
         "[control]\nmasquerade_address = \"::1\"",
         "f.toml:2: control.masquerade_address: found \"::1\", expected an IPv4 address such \
-         as 203.0.113.5",
+         as 203.0.113.5, or a host name",
     );
     check(
         "[control]\nmasquerade_address_map = { \"a\" = \"b\" }",
@@ -146,6 +146,15 @@ fn wrong_files_are_told_by_line_and_key() {
         "[control]\nlog_prefix = \"{x}\"",
         "f.toml:2: control.log_prefix: found \"{x}\", expected text with {remote_ip}, \
          {remote_port} and {username}",
+    );
+    check(
+        "[control]\nhost_names = [\"a\", \"b c\"]",
+        "f.toml:2: control.host_names: found \"b c\", expected a host name such as \
+         ftp.example.com, or an IP address",
+    );
+    check(
+        "[control]\nhash_limit = -1",
+        "f.toml:2: control.hash_limit: found integer `-1`, expected a whole number, 0 or more",
     );
     check(
         "[data]\nac_in_buffer_size = 1",
@@ -322,6 +331,8 @@ const DEFAULTS: &str = r#"
     encoding = "utf-8"
     legacy_encoding = "windows-1252"
     log_prefix = "{remote_ip}:{remote_port}-[{username}]"
+    host_names = []
+    hash_limit = 0
 
     [data]
     timeout = 300.0

@@ -1,6 +1,7 @@
 //! The jail through its public surface, with both resolvers.
 
 mod links;
+mod made_links;
 mod operations;
 mod races;
 mod resolvers;

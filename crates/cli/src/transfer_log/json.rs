@@ -1,0 +1,118 @@
+//! One JSON object a line.
+
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use ftpdlib::handlers::{ObservedSession, ObservedTransfer};
+use ftpdlib::proto::{CivilTime, TransferEnd, TransferType};
+
+use super::{is_upload, unix};
+
+pub(super) fn line(
+    session: &ObservedSession,
+    transfer: &ObservedTransfer,
+    ended: SystemTime,
+) -> String {
+    let path = String::from_utf8_lossy(transfer.file.path.as_bytes());
+    let real_path = transfer.file.real_path.as_ref();
+    let real_path = real_path.map(|path| path.to_string_lossy());
+    let direction = if is_upload(transfer) { "in" } else { "out" };
+    let transfer_type = match transfer.transfer_type {
+        TransferType::Ascii => "ascii",
+        TransferType::Image => "image",
+    };
+    let mut line = format!("{{\"time\":{}", quoted(&rfc3339(ended)));
+    for (key, value) in [
+        ("session", Some(session.id().to_string())),
+        ("peer", Some(quoted(&session.peer().to_string()))),
+        ("local", Some(quoted(&session.local().to_string()))),
+        ("user", session.username().map(quoted)),
+        ("secure", Some(session.is_secure().to_string())),
+        ("command", Some(quoted(transfer.verb))),
+        ("path", Some(quoted(&path))),
+        ("real_path", real_path.as_deref().map(quoted)),
+        ("direction", Some(quoted(direction))),
+        ("type", Some(quoted(transfer_type))),
+        ("bytes", Some(transfer.bytes.to_string())),
+        (
+            "seconds",
+            Some(format!("{:.6}", transfer.duration.as_secs_f64())),
+        ),
+        ("end", Some(quoted(end(&transfer.end)))),
+    ] {
+        let value = value.as_deref().unwrap_or("null");
+        // Writing to a string does not fail.
+        let _ = write!(line, ",\"{key}\":{value}");
+    }
+    line.push_str("}\n");
+    line
+}
+
+fn end(end: &TransferEnd) -> &'static str {
+    match end {
+        TransferEnd::Complete => "complete",
+        TransferEnd::Truncated => "truncated",
+        TransferEnd::Reset => "reset",
+        TransferEnd::Aborted => "aborted",
+        TransferEnd::LocalError => "local error",
+        TransferEnd::Stalled => "stalled",
+        TransferEnd::ControlLost => "control connection lost",
+        TransferEnd::Shutdown => "shutdown",
+        _ => "incomplete",
+    }
+}
+
+/// `2026-11-21T10:11:12.123Z`.
+fn rfc3339(time: SystemTime) -> String {
+    let (seconds, millis) = unix(time);
+    let CivilTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+    } = CivilTime::from_unix(seconds);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// A string of RFC 8259, with no control character raw.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(character);
+            }
+            _ if character.is_control() => {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    let _ = write!(quoted, "\\u{unit:04x}");
+                }
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn strings_are_quoted() {
+        assert_eq!(quoted("a\"\\é\r\n\u{7f}"), r#""a\"\\é\u000d\u000a\u007f""#);
+    }
+
+    #[test]
+    fn times_have_milliseconds() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_255_872_007);
+        assert_eq!(rfc3339(time), "2026-11-21T10:11:12.007Z");
+    }
+}

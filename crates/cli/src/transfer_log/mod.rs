@@ -1,0 +1,147 @@
+//! Files that transfers are written down in.
+
+mod json;
+mod xferlog;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
+
+use crate::config::Log;
+
+/// The logs that are open.
+#[derive(Debug, Default)]
+pub(crate) struct TransferLogs(Vec<Arc<TransferLog>>);
+
+impl TransferLogs {
+    /// Opens the files that are named, each to be appended to.
+    ///
+    /// # Errors
+    ///
+    /// The system's, with the path.
+    pub(crate) fn open(named: &Log) -> io::Result<Self> {
+        let mut logs = Self::default();
+        logs.reopen(named)?;
+        Ok(logs)
+    }
+
+    /// Opens the files that are named now. One that stays in use is opened by its name again, for
+    /// whoever writes to it: somebody may have moved the file away.
+    ///
+    /// # Errors
+    ///
+    /// The system's, with the path; then nothing has changed.
+    pub(crate) fn reopen(&mut self, named: &Log) -> io::Result<()> {
+        let formats = [
+            (xferlog::line as Format, &named.xferlog),
+            (json::line, &named.json),
+        ];
+        let mut opened = Vec::new();
+        for (format, path) in formats {
+            if let Some(path) = path {
+                opened.push((format, path, append_to(path)?));
+            }
+        }
+        let before = std::mem::take(&mut self.0);
+        for (format, path, file) in opened {
+            let known = before
+                .iter()
+                .find(|log| log.path == *path && std::ptr::fn_addr_eq(log.format, format));
+            self.0.push(match known {
+                Some(log) => {
+                    *log.lock() = file;
+                    Arc::clone(log)
+                }
+                None => Arc::new(TransferLog {
+                    path: path.clone(),
+                    format,
+                    file: Mutex::new(file),
+                }),
+            });
+        }
+        Ok(())
+    }
+
+    /// Has the transfers of `handler`'s clients written down.
+    pub(crate) fn watch(&self, handler: FtpHandler) -> FtpHandler {
+        let logs = self.0.iter();
+        logs.fold(handler, |handler, log| {
+            handler.observer(Writer(Arc::clone(log)))
+        })
+    }
+}
+
+/// A line of a log, ended, from a transfer and the time at which it ended.
+type Format = fn(&ObservedSession, &ObservedTransfer, SystemTime) -> String;
+
+/// One file.
+#[derive(Debug)]
+struct TransferLog {
+    path: PathBuf,
+    format: Format,
+    file: Mutex<File>,
+}
+
+impl TransferLog {
+    fn write(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
+        let line = (self.format)(session, transfer, SystemTime::now());
+        // At one go, so that lines of several processes do not mix.
+        if let Err(error) = self.lock().write_all(line.as_bytes()) {
+            log::error!("cannot write to {}: {error}", self.path.display());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes every transfer to a log, on a thread.
+struct Writer(Arc<TransferLog>);
+
+impl Observer for Writer {
+    fn wants_commands(&self) -> bool {
+        false
+    }
+
+    fn on_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
+        self.0.write(session, transfer);
+    }
+
+    fn on_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
+        self.0.write(session, transfer);
+    }
+
+    fn on_incomplete_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
+        self.0.write(session, transfer);
+    }
+
+    fn on_incomplete_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
+        self.0.write(session, transfer);
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    let opened = OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|error| {
+        let text = format!("cannot open the transfer log {}: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })
+}
+
+/// Whether the file came from the client.
+fn is_upload(transfer: &ObservedTransfer) -> bool {
+    transfer.verb != "RETR"
+}
+
+/// Seconds and milliseconds since 1970.
+fn unix(time: SystemTime) -> (i64, u32) {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or((0, 0), |since| {
+            (since.as_secs().cast_signed(), since.subsec_millis())
+        })
+}

@@ -1,0 +1,292 @@
+//! What the program writes down: its log on standard error, and the transfer logs.
+#![cfg(unix)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+/// How long anything may take before its test has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program and the lines of its log.
+struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    address: SocketAddr,
+    /// All lines taken so far.
+    log: String,
+}
+
+impl Program {
+    fn start(options: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+            .args(["-i", "127.0.0.1", "-p", "0", "-D", "-w"])
+            .args(options)
+            .env_remove("RUST_LOG")
+            .env_remove("NOTIFY_SOCKET")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut program = Self {
+            child,
+            lines,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log: String::new(),
+        };
+        let line = program.wait_for("starting FTP server on ");
+        let address = line.split("server on ").nth(1).unwrap();
+        program.address = address.split(',').next().unwrap().parse().unwrap();
+        program
+    }
+
+    /// Takes lines of the log up to one that holds `text`, and gives it.
+    #[track_caller]
+    fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no {text:?} in\n{}", self.log));
+            self.log += &line;
+            self.log.push('\n');
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that logs in.
+struct Client {
+    control: BufReader<TcpStream>,
+}
+
+impl Client {
+    fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Self {
+            control: BufReader::new(stream),
+        };
+        client.reply();
+        client
+    }
+
+    fn reply(&mut self) -> String {
+        let mut line = String::new();
+        loop {
+            line.clear();
+            self.control.read_line(&mut line).unwrap();
+            if line.is_empty() || line.as_bytes()[3] == b' ' {
+                return line;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn say(&mut self, line: &str, code: &str) -> String {
+        self.control
+            .get_mut()
+            .write_all(format!("{line}\r\n").as_bytes())
+            .unwrap();
+        let reply = self.reply();
+        assert!(reply.starts_with(code), "{line}: {reply}");
+        reply
+    }
+
+    fn data(&mut self) -> TcpStream {
+        let told = self.say("EPSV", "229");
+        let port = told.split('|').nth(3).unwrap().parse().unwrap();
+        let server = self.control.get_ref().peer_addr().unwrap().ip();
+        TcpStream::connect((server, port)).unwrap()
+    }
+
+    fn fetch(&mut self, name: &str) {
+        let mut stream = self.data();
+        self.say(&format!("RETR {name}"), "150");
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        assert!(self.reply().starts_with("226"));
+    }
+}
+
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("a b"), "hello").unwrap();
+    home
+}
+
+/// The lines of a transfer log, once there are `count`.
+#[track_caller]
+fn log_lines(path: &Path, count: usize) -> Vec<String> {
+    let lines: Vec<_> = fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(lines.len(), count, "{lines:?}");
+    lines
+}
+
+#[test]
+fn the_log_tells_what_pyftpdlibs_does() {
+    let home = home();
+    let directory = home.path().to_str().unwrap();
+    let mut program = Program::start(&["-d", directory, "-r", "40000-40999"]);
+    program.wait_for("concurrency model: async");
+    program.wait_for("masquerade (NAT) address: none");
+    program.wait_for("passive ports: 40000->40999");
+    let mut client = Client::connect(program.address);
+    let local = client.control.get_ref().local_addr().unwrap();
+    client.say("USER anonymous", "331");
+    client.say("PASS a@", "230");
+    client.say("TYPE I", "200");
+    client.fetch("a b");
+    client.say("MKD d", "257");
+    client.say("CWD d", "250");
+    client.say("DELE \u{1b}[2J", "550");
+    client.say("QUIT", "221");
+    let prefix = format!("{local}-[anonymous]");
+    for line in [
+        format!("{local}-[] FTP session opened (connect)"),
+        format!("{prefix} USER 'anonymous' logged in."),
+        format!("{prefix} -> RETR a b"),
+        format!("{prefix} RETR /a b completed=1 bytes=5 seconds=0."),
+        format!("{prefix} MKD d 257"),
+        format!("{prefix} CWD d 250"),
+        format!("{prefix} DELE \\u{{1b}}[2J 550 '"),
+        format!("{prefix} USER 'anonymous' logged out."),
+        "FTP session closed (disconnect).".to_owned(),
+    ] {
+        program.wait_for(&line);
+    }
+    program.signal("TERM");
+    program.wait_for("shutting down FTP server");
+}
+
+#[test]
+fn no_log_holds_a_password() {
+    let home = home();
+    let directory = home.path().to_str().unwrap();
+    let options = ["-d", directory, "-u", "alice", "-P", "opensesame"];
+    let mut program = Program::start(&options);
+    let mut client = Client::connect(program.address);
+    for line in [
+        " PASS opensesame",
+        "\tPASS opensesame",
+        "PASSopensesame",
+        "PASS\topensesame",
+        "SITE PSWD opensesame opensesame",
+        "SITE PASSWORD opensesame",
+        "NOOP PASS opensesame",
+        "ACCT opensesame",
+    ] {
+        client.say(line, "5");
+    }
+    let mess = b"USER alice\r\npass opensesame\r\nPASS  opensesame\r\nNOOP\r\n";
+    client.control.get_mut().write_all(mess).unwrap();
+    for code in ["331", "230", "503", "200"] {
+        assert!(client.reply().starts_with(code));
+    }
+    client.say("QUIT", "221");
+    program.wait_for("FTP session closed");
+    let log = program.log.to_lowercase();
+    assert!(!log.contains("opensesame"), "{log}");
+    assert!(log.contains("-> pass ******"), "{log}");
+}
+
+#[test]
+fn transfers_are_written_down_and_files_opened_again() {
+    let home = home();
+    let logs = tempfile::tempdir().unwrap();
+    let (xferlog, json) = (logs.path().join("xferlog"), logs.path().join("json"));
+    let mut program = Program::start(&[
+        "-d",
+        home.path().to_str().unwrap(),
+        "--xferlog",
+        xferlog.to_str().unwrap(),
+        "--json-log",
+        json.to_str().unwrap(),
+    ]);
+    let mut client = Client::connect(program.address);
+    client.say("USER anonymous", "331");
+    client.say("PASS a@", "230");
+    client.say("TYPE I", "200");
+    client.fetch("a b");
+    // The next reply waits for the observers.
+    client.say("NOOP", "200");
+    let line = &log_lines(&xferlog, 1)[0];
+    let real = home.path().canonicalize().unwrap();
+    let expected = format!(
+        " 1 127.0.0.1 5 {}/a_b b _ o a anonymous ftp 0 * c",
+        real.display()
+    );
+    assert!(line.ends_with(&expected), "{line}");
+    assert_eq!(
+        line.split(' ').filter(|field| !field.is_empty()).count(),
+        18
+    );
+    let line = &log_lines(&json, 1)[0];
+    for part in [
+        "{\"time\":\"20",
+        "\"user\":\"anonymous\"",
+        "\"command\":\"RETR\",\"path\":\"/a b\"",
+        "\"direction\":\"out\",\"type\":\"image\",\"bytes\":5,",
+        "\"end\":\"complete\"}",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    let moved = logs.path().join("xferlog.1");
+    fs::rename(&xferlog, &moved).unwrap();
+    program.signal("HUP");
+    program.wait_for("configuration read again");
+    let mut stream = client.data();
+    client.say("STOR new", "150");
+    stream.write_all(b"four").unwrap();
+    drop(stream);
+    assert!(client.reply().starts_with("226"));
+    client.say("NOOP", "200");
+    log_lines(&moved, 1);
+    let line = &log_lines(&xferlog, 1)[0];
+    assert!(line.ends_with("/new b _ i a anonymous ftp 0 * c"), "{line}");
+    log_lines(&json, 2);
+}
+
+#[test]
+fn a_transfer_log_that_cannot_be_opened_stops_the_program() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        .args(["-i", "127.0.0.1", "-p", "0", "--xferlog", "/no/such/place"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("cannot open the transfer log /no/such/place: "),
+        "{told}"
+    );
+}

@@ -1,0 +1,84 @@
+//! A wrapper around a filesystem: whatever permissions a user has, nothing can be changed.
+//!
+//! Run it with a directory to share: `cargo run --example read_only_ftpd -- /srv/ftp`.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::filesystems::{
+    AbstractedFs, ErrorKind, Filesystem, FilesystemError, Listing, ReadFile, WriteFile, WriteMode,
+};
+use ftpdlib::handlers::FtpHandler;
+use ftpdlib::proto::{Metadata, VirtualPath};
+use ftpdlib::servers::{FtpServer, ServeOptions};
+
+/// Hands on what looks, and refuses what changes. The methods that are not here refuse by default.
+struct ReadOnly<F>(F);
+
+impl<F: Filesystem> Filesystem for ReadOnly<F> {
+    fn open_read(
+        &self,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        self.0.open_read(path, offset)
+    }
+
+    fn open_write(
+        &self,
+        _: &VirtualPath,
+        _: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        Err(ErrorKind::ReadOnly.into())
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
+        self.0.list(path)
+    }
+
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.0.stat(path)
+    }
+
+    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.0.lstat(path)
+    }
+
+    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.0.change_dir(path)
+    }
+
+    fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
+        self.0.readlink(path)
+    }
+
+    fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
+        self.0.canonical(path)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        self.0.real_path(path)
+    }
+
+    fn is_local(&self) -> bool {
+        self.0.is_local()
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let home = std::env::args_os().nth(1).unwrap_or_else(|| ".".into());
+
+    let authorizer = DummyAuthorizer::new();
+    authorizer.add_user(User::new("user", "12345", home).perm("elradfmwMT"))?;
+
+    let handler = FtpHandler::new(authorizer).abstracted_fs(|login| {
+        let disk = AbstractedFs::new(&login.home)?;
+        Ok(Arc::new(ReadOnly(disk)) as Arc<dyn Filesystem>)
+    });
+    let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 2121), handler)?;
+    server.serve_forever(ServeOptions::default())?;
+    Ok(())
+}

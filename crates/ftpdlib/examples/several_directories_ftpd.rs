@@ -1,0 +1,185 @@
+//! Several directories of the disk under one root, each with its own name.
+//!
+//! Run it with the directories: `cargo run --example several_directories_ftpd -- /srv/a /home/b`.
+//! Clients see `/a` and `/b`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::filesystems::{
+    AbstractedFs, ErrorKind, Filesystem, FilesystemError, Listing, MemoryFs, ReadFile, WriteFile,
+    WriteMode,
+};
+use ftpdlib::handlers::FtpHandler;
+use ftpdlib::proto::{Metadata, TransferEnd, VirtualPath};
+use ftpdlib::servers::{FtpServer, ServeOptions};
+
+/// Directories by name, and a root that holds nothing but their names.
+struct Directories {
+    root: MemoryFs,
+    named: BTreeMap<Vec<u8>, AbstractedFs>,
+}
+
+/// Where a path leads.
+enum Place<'a> {
+    /// The root, or a name in it that is none of ours.
+    Root(&'a MemoryFs),
+    /// A directory, and the path in it.
+    Inside(&'a AbstractedFs, VirtualPath),
+}
+
+impl Directories {
+    fn new(directories: impl Iterator<Item = PathBuf>) -> Result<Self, FilesystemError> {
+        let (root, mut named) = (MemoryFs::new(), BTreeMap::new());
+        for directory in directories {
+            let disk = AbstractedFs::new(&directory)?;
+            let name = disk.root().file_name().unwrap_or(directory.as_os_str());
+            let name = name.as_bytes().to_vec();
+            root.mkdir(&VirtualPath::root().join(&name)?)?;
+            named.insert(name, disk);
+        }
+        Ok(Self { root, named })
+    }
+
+    fn place(&self, path: &VirtualPath) -> Result<Place<'_>, FilesystemError> {
+        let name = path.components().next().unwrap_or_default();
+        match self.named.get(name) {
+            Some(disk) => {
+                let rest = path.as_bytes().get(1 + name.len()..).unwrap_or_default();
+                Ok(Place::Inside(
+                    disk,
+                    VirtualPath::new([b"/", rest].concat())?,
+                ))
+            }
+            None => Ok(Place::Root(&self.root)),
+        }
+    }
+
+    /// The directory that may be changed at `path`, which is not one of the names in the root.
+    fn inside(&self, path: &VirtualPath) -> Result<(&AbstractedFs, VirtualPath), FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) if !rest.is_root() => Ok((disk, rest)),
+            Place::Inside(..) | Place::Root(_) => Err(ErrorKind::ReadOnly.into()),
+        }
+    }
+}
+
+impl Filesystem for Directories {
+    fn open_read(
+        &self,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => disk.open_read(&rest, offset),
+            Place::Root(root) => root.open_read(path, offset),
+        }
+    }
+
+    fn open_write(
+        &self,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        let (disk, rest) = self.inside(path)?;
+        let file = disk.open_write(&rest, mode)?;
+        let name = path.components().next().unwrap_or_default();
+        let path = [b"/", name, file.path().as_bytes()].concat();
+        let path = VirtualPath::new(path)?;
+        Ok(Box::new(Upload { file, path }))
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => disk.list(&rest),
+            Place::Root(root) => root.list(path),
+        }
+    }
+
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => disk.stat(&rest),
+            Place::Root(root) => root.stat(path),
+        }
+    }
+
+    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => disk.lstat(&rest),
+            Place::Root(root) => root.lstat(path),
+        }
+    }
+
+    fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        let (disk, rest) = self.inside(path)?;
+        Filesystem::mkdir(disk, &rest)
+    }
+
+    fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        let (disk, rest) = self.inside(path)?;
+        Filesystem::rmdir(disk, &rest)
+    }
+
+    fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        let (disk, rest) = self.inside(path)?;
+        Filesystem::remove(disk, &rest)
+    }
+
+    /// From one directory into another is no rename.
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
+        let (disk, old) = self.inside(from)?;
+        let (_, new) = self.inside(to)?;
+        if from.components().next() != to.components().next() {
+            return Err(ErrorKind::NotSupported.into());
+        }
+        Filesystem::rename(disk, &old, &new)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        match self.place(path).ok()? {
+            Place::Inside(disk, rest) => disk.real_path(&rest),
+            Place::Root(_) => None,
+        }
+    }
+}
+
+/// An upload, under the path that the client knows.
+struct Upload {
+    file: Box<dyn WriteFile>,
+    path: VirtualPath,
+}
+
+impl WriteFile for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
+        self.file.finish(end)
+    }
+
+    fn path(&self) -> &VirtualPath {
+        &self.path
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
+    let files: Arc<dyn Filesystem> = {
+        let directories = std::env::args_os().skip(1).map(PathBuf::from);
+        Arc::new(Directories::new(directories)?)
+    };
+
+    let authorizer = DummyAuthorizer::new();
+    authorizer.add_user(User::new("user", "12345", "/").perm("elradfmwMT"))?;
+
+    let handler = FtpHandler::new(authorizer).abstracted_fs(move |_| Ok(Arc::clone(&files)));
+    let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 2121), handler)?;
+    server.serve_forever(ServeOptions::default())?;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Running the commands of the server's owner.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ftpdlib_proto::{Perm, ReplyCode, VirtualPath};
+use ftpdlib_session::{Action, Answer, Job, JobOutcome};
+
+use super::{Account, Payload, permission, refusal};
+use crate::CommandContext;
+use crate::custom_command::CommandFunction;
+
+/// A custom command on its way to a thread.
+pub(crate) struct CommandCall {
+    pub(crate) function: Arc<CommandFunction>,
+    pub(crate) account: Option<Arc<Account>>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+}
+
+impl CommandCall {
+    /// Does what `job` asks for. May block.
+    pub(crate) fn run(self, job: &Job) -> JobOutcome<Payload> {
+        let broken = || {
+            refusal(
+                ReplyCode::new(451),
+                "Requested action aborted: local error in processing.",
+            )
+        };
+        let Action::Registered {
+            argument,
+            path,
+            working_directory,
+            ..
+        } = &job.action
+        else {
+            return Err(broken());
+        };
+        let account = self.account.as_deref();
+        let _guard = account.map(Account::impersonate).transpose()?;
+        match (account, job.perm) {
+            (Some(account), Some(perm)) => permission::check(account, perm, &job.action)?,
+            (None, Some(_)) => return Err(permission::denied()),
+            (_, None) => {}
+        }
+        let mut context = CommandContext {
+            account,
+            argument,
+            path,
+            working_directory,
+            peer: self.peer,
+            local: self.local,
+        };
+        let reply = (self.function)(&mut context);
+        if reply.code().is_preliminary() || reply.is_opening() {
+            log::error!("a custom command gave a reply that is not its last: {reply:?}");
+            return Err(broken());
+        }
+        Ok(Answer::Reply(reply))
+    }
+}
+
+impl Account {
+    /// Whether the user may do `perm` at what `path` leads to.
+    pub(crate) fn is_allowed(&self, perm: Perm, path: &VirtualPath) -> bool {
+        permission::check(self, perm, &Action::Stat(path.clone())).is_ok()
+    }
+}

@@ -1,0 +1,178 @@
+//! Files of which a range is read or written (RANG).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
+use ftpdlib_proto::{ByteRange, TransferEnd, VirtualPath};
+
+/// Opens a file for reading in a range, which may end behind it. Also answers the file's own size.
+pub(super) fn open_read(
+    fs: &dyn Filesystem,
+    path: &VirtualPath,
+    range: ByteRange,
+) -> Result<(Box<dyn ReadFile>, Option<u64>), FilesystemError> {
+    let file = fs.open_read(path, range.start())?;
+    let size = file.size();
+    Ok(match range.end() {
+        None => (file, size),
+        Some(end) => (Box::new(RangedRead { file, end }), size),
+    })
+}
+
+/// Opens a file for writing in a range: one that is there, or from its first byte on a new one.
+pub(super) fn open_write(
+    fs: &dyn Filesystem,
+    path: &VirtualPath,
+    range: ByteRange,
+) -> Result<Box<dyn WriteFile>, FilesystemError> {
+    let file = match fs.open_write(path, WriteMode::At(range.start())) {
+        Err(error) if error.kind() == ErrorKind::NotFound && range.start() == 0 => {
+            fs.open_write(path, WriteMode::Replace)?
+        }
+        opened => opened?,
+    };
+    Ok(match range.length() {
+        None => file,
+        Some(left) => Box::new(RangedWrite {
+            file,
+            left,
+            is_over: false,
+        }),
+    })
+}
+
+struct RangedRead {
+    file: Box<dyn ReadFile>,
+    end: u64,
+}
+
+impl ReadFile for RangedRead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_sub(self.file.offset());
+        let room = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        if room == 0 {
+            return Ok(0);
+        }
+        self.file.read(&mut buffer[..room])
+    }
+
+    /// Where reading ends.
+    fn size(&self) -> Option<u64> {
+        self.file.size().map(|size| size.min(self.end))
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
+    }
+
+    fn offset(&self) -> u64 {
+        self.file.offset()
+    }
+}
+
+struct RangedWrite {
+    file: Box<dyn WriteFile>,
+    left: u64,
+    /// Whether more came than there is room for.
+    is_over: bool,
+}
+
+impl WriteFile for RangedWrite {
+    /// Bytes beyond the range are taken and dropped.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        if room == 0 {
+            self.is_over |= !bytes.is_empty();
+            return Ok(bytes.len());
+        }
+        let written = self.file.write(&bytes[..room])?;
+        self.left -= written as u64;
+        Ok(written)
+    }
+
+    fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
+        if !self.is_over {
+            return self.file.finish(end);
+        }
+        self.file.finish(&TransferEnd::LocalError)?;
+        let text = "More came than the range holds.";
+        Err(FilesystemError::new(ErrorKind::StorageFull, text))
+    }
+
+    fn path(&self) -> &VirtualPath {
+        self.file.path()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ftpdlib_filesystems::MemoryFs;
+
+    use super::*;
+
+    fn path() -> VirtualPath {
+        VirtualPath::new("/a").unwrap()
+    }
+
+    #[track_caller]
+    fn check_read(start: u64, end: Option<u64>, expected: &str) {
+        let fs = MemoryFs::new();
+        fs.insert("/a", "0123456789").unwrap();
+        let range = ByteRange::new(start, end).unwrap();
+        let (mut file, size) = open_read(&fs, &path(), range).unwrap();
+        assert_eq!(size, Some(10));
+        let (mut all, mut piece) = (Vec::new(), [0; 3]);
+        loop {
+            match file.read(&mut piece).unwrap() {
+                0 => break,
+                bytes => all.extend_from_slice(&piece[..bytes]),
+            }
+        }
+        assert_eq!(String::from_utf8(all).unwrap(), expected);
+    }
+
+    #[test]
+    fn reading_stays_in_the_range() {
+        check_read(0, None, "0123456789");
+        check_read(3, Some(7), "3456");
+        check_read(3, Some(99), "3456789");
+        check_read(3, Some(3), "");
+    }
+
+    #[track_caller]
+    fn check_write(
+        before: Option<&str>,
+        range: (u64, u64),
+        bytes: &str,
+        expected: Result<&str, u16>,
+    ) {
+        let fs = MemoryFs::new();
+        if let Some(before) = before {
+            fs.insert("/a", before).unwrap();
+        }
+        let range = ByteRange::new(range.0, Some(range.1)).unwrap();
+        let done = open_write(&fs, &path(), range).and_then(|mut file| {
+            let mut rest = bytes.as_bytes();
+            while !rest.is_empty() {
+                let written = file.write(rest).unwrap();
+                rest = &rest[written..];
+            }
+            file.finish(&TransferEnd::Complete)
+        });
+        let done = done.map_err(|error| error.reply_code().value());
+        let held = || String::from_utf8(fs.contents("/a").unwrap()).unwrap();
+        assert_eq!(done.map(|()| held()), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn writing_stays_in_the_range() {
+        check_write(Some("01234"), (1, 3), "ab", Ok("0ab34"));
+        check_write(Some("01234"), (1, 9), "ab", Ok("0ab34"));
+        check_write(Some("01234"), (3, 9), "abcd", Ok("012abcd"));
+        check_write(None, (0, 9), "ab", Ok("ab"));
+        check_write(None, (1, 9), "ab", Err(550));
+        check_write(Some("01234"), (6, 9), "ab", Err(554));
+        check_write(Some("01234"), (1, 3), "abc", Err(552));
+    }
+}

@@ -1,0 +1,180 @@
+//! The address told in replies to `PASV`.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ftpdlib_ioloop::Lane;
+
+use crate::SettingsError;
+
+/// The public address of a server behind NAT, for
+/// [`FtpHandler::masquerade_address`](crate::FtpHandler::masquerade_address).
+///
+/// Complete: an address is known, has to be looked up, or there is none.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum MasqueradeAddress {
+    /// The real address is told.
+    #[default]
+    None,
+    /// This one is.
+    Address(Ipv4Addr),
+    /// The one that this host name has at the time.
+    Name(String),
+}
+
+impl From<Ipv4Addr> for MasqueradeAddress {
+    fn from(address: Ipv4Addr) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl From<Option<Ipv4Addr>> for MasqueradeAddress {
+    fn from(address: Option<Ipv4Addr>) -> Self {
+        address.map_or(Self::None, Self::Address)
+    }
+}
+
+/// An address, or else a name; none if empty.
+impl From<&str> for MasqueradeAddress {
+    fn from(text: &str) -> Self {
+        match text.parse() {
+            Ok(address) => Self::Address(address),
+            Err(_) if text.is_empty() => Self::None,
+            Err(_) => Self::Name(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for MasqueradeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl MasqueradeAddress {
+    /// Whether a name has the form of one. Four numbers with a mistake in them have not: they must
+    /// not go out as a question to a name server.
+    pub fn is_plausible(&self) -> bool {
+        let Self::Name(name) = self else {
+            return true;
+        };
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        let is_number = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+        name.len() <= 253 && name.bytes().all(known) && !name.bytes().all(is_number)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        if self.is_plausible() {
+            return Ok(());
+        }
+        let reason = format!("{self} is neither an IPv4 address nor a host name");
+        Err(SettingsError::new("masquerade_address", reason))
+    }
+
+    /// The address, where it need not be looked up.
+    pub(crate) fn address(&self) -> Option<Ipv4Addr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::None | Self::Name(_) => None,
+        }
+    }
+}
+
+/// A host name and its address, looked up from time to time.
+pub(crate) struct HostName {
+    name: String,
+    /// Above the lower half, whether there is an address in it.
+    address: AtomicU64,
+    looking: AtomicBool,
+    lane: Lane,
+}
+
+impl HostName {
+    pub(crate) fn new(name: String, lane: Lane) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            address: AtomicU64::new(0),
+            looking: AtomicBool::new(false),
+            lane,
+        })
+    }
+
+    /// The address found last.
+    pub(crate) fn address(&self) -> Option<Ipv4Addr> {
+        let known = self.address.load(Ordering::Acquire);
+        (known > u64::from(u32::MAX)).then(|| Ipv4Addr::from_bits(known as u32))
+    }
+
+    /// Has a thread look the name up, unless one does already.
+    pub(crate) fn look_up(self: &Arc<Self>) {
+        if self.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let host = Arc::clone(self);
+        if let Err(error) = self.lane.submit(move || host.resolve()) {
+            log::error!("no thread to look up {}: {error}", self.name);
+            self.looking.store(false, Ordering::Release);
+        }
+    }
+
+    fn resolve(&self) {
+        let before = self.address();
+        match (self.name.as_str(), 0).to_socket_addrs() {
+            Ok(addresses) => {
+                let v4 = addresses.filter_map(|address| match address {
+                    SocketAddr::V4(address) => Some(*address.ip()),
+                    SocketAddr::V6(_) => None,
+                });
+                let found: Vec<_> = v4.collect();
+                // The order changes from answer to answer; the address need not.
+                let same = before.filter(|known| found.contains(known));
+                match same.or_else(|| found.first().copied()) {
+                    Some(address) => self.learn(address),
+                    None => log::warn!("masquerade address {}: no IPv4 address", self.name),
+                }
+            }
+            Err(error) => log::warn!("masquerade address {}: {error}", self.name),
+        }
+        self.looking.store(false, Ordering::Release);
+    }
+
+    fn learn(&self, address: Ipv4Addr) {
+        if self.address() != Some(address) {
+            log::info!("masquerade (NAT) address {} is {address}", self.name);
+        }
+        let known = (1 << 32) | u64::from(address.to_bits());
+        self.address.store(known, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_an_address_or_a_name() {
+        let known = Ipv4Addr::new(203, 0, 113, 5);
+        assert_eq!(MasqueradeAddress::from("203.0.113.5"), known.into());
+        assert_eq!(MasqueradeAddress::from(""), MasqueradeAddress::None);
+        assert!(MasqueradeAddress::from("ftp.example.org").check().is_ok());
+        for wrong in ["203.0.113", "a b", "é.example"] {
+            assert!(MasqueradeAddress::from(wrong).check().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_are_looked_up() {
+        let pool = ftpdlib_ioloop::Pool::new();
+        let host = HostName::new("localhost".into(), pool.lane(1));
+        assert_eq!(host.address(), None);
+        host.look_up();
+        assert!(pool.shutdown(std::time::Duration::from_secs(60)));
+        assert_eq!(host.address(), Some(Ipv4Addr::LOCALHOST));
+    }
+}

@@ -1,0 +1,111 @@
+//! What observers are told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ftpdlib_proto::{TransferEnd, TransferType, VirtualPath};
+
+/// A file or directory.
+///
+/// pyftpdlib gives its callbacks the real path. Here it comes beside the virtual one, by name and
+/// only where the filesystem knows it, and it is never sent to a client.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ObservedPath {
+    /// As the client sees it.
+    pub path: VirtualPath,
+    /// Where it lies on the disk, links not resolved; `None` where the filesystem cannot tell.
+    pub real_path: Option<PathBuf>,
+}
+
+/// A file transfer that has ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ObservedTransfer {
+    /// `RETR`, `STOR`, `APPE` or `STOU`.
+    pub verb: &'static str,
+    /// The file.
+    pub file: ObservedPath,
+    /// Representation.
+    pub transfer_type: TransferType,
+    /// How it ended; [`TransferEnd::Complete`] in the callbacks of whole files only.
+    pub end: TransferEnd,
+    /// Bytes on the data connection.
+    pub bytes: u64,
+    /// Time since the data connection stood.
+    pub duration: Duration,
+}
+
+/// A command line, before anything is done about it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ObservedCommand {
+    /// In upper case; `SITE CHMOD` for a sub-command. It need not be one that there is.
+    pub verb: String,
+    /// As received; empty for PASS, whose password is nobody's business.
+    pub argument: Vec<u8>,
+}
+
+impl ObservedCommand {
+    pub(crate) fn new(line: &[u8]) -> Self {
+        let (verb, argument) = split(line);
+        let mut verb = upper(verb);
+        let mut argument = argument;
+        if verb == "SITE" {
+            let (name, rest) = split(argument.trim_ascii_start());
+            if !name.is_empty() {
+                verb = format!("SITE {}", upper(name));
+                argument = rest;
+            }
+        }
+        if verb.starts_with("PASS") {
+            return Self {
+                verb: "PASS".to_owned(),
+                argument: Vec::new(),
+            };
+        }
+        Self {
+            verb,
+            argument: argument.to_vec(),
+        }
+    }
+}
+
+fn split(text: &[u8]) -> (&[u8], &[u8]) {
+    match text.iter().position(|&byte| byte == b' ') {
+        Some(blank) => (&text[..blank], &text[blank + 1..]),
+        None => (text, b""),
+    }
+}
+
+fn upper(verb: &[u8]) -> String {
+    String::from_utf8_lossy(verb).to_ascii_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, verb: &str, argument: &str) {
+        let command = ObservedCommand::new(line.as_bytes());
+        assert_eq!(command.verb, verb, "{line}");
+        assert_eq!(command.argument, argument.as_bytes(), "{line}");
+    }
+
+    #[test]
+    fn verbs_and_arguments_are_told_apart() {
+        check("noop", "NOOP", "");
+        check("retr  a b ", "RETR", " a b ");
+        check("site chmod 644 a", "SITE CHMOD", "644 a");
+        check("SITE", "SITE", "");
+        check("", "", "");
+    }
+
+    #[test]
+    fn passwords_are_not_told() {
+        check("pass secret", "PASS", "");
+        check("PASSsecret", "PASS", "");
+        check("PASS\tsecret", "PASS", "");
+    }
+}

@@ -1,0 +1,172 @@
+//! Being told what clients do, and having a say in it.
+
+mod events;
+mod mailbox;
+mod notice;
+mod observed_session;
+
+use std::sync::Arc;
+
+use ftpdlib_ioloop::{Lane, Pool};
+use ftpdlib_proto::Reply;
+
+pub use events::{ObservedCommand, ObservedPath, ObservedTransfer};
+pub(crate) use mailbox::Mailbox;
+pub(crate) use notice::Notice;
+pub use observed_session::ObservedSession;
+pub(crate) use observed_session::SessionControl;
+
+/// Told of what happens in every session (pyftpdlib: the `on_…` methods of `FTPHandler`).
+///
+/// Every method does nothing by default, so an observer has those it cares for. They run on threads
+/// that may block, one after the other for each session: the session's next command is taken once
+/// they have returned, while all other sessions go on. A method that panics is logged.
+///
+/// An observer that is [`inline`](Self::is_inline) is called on the event loop instead, which saves
+/// the way to a thread and back. It must not block: everybody would wait for it.
+///
+/// # Examples
+///
+/// Uploads that are not complete are removed, and a verb is forbidden to all but one user:
+///
+/// ```
+/// use ftpdlib_handlers::{ObservedCommand, ObservedSession, ObservedTransfer, Observer, Verdict};
+/// use ftpdlib_proto::Reply;
+///
+/// struct House;
+///
+/// impl Observer for House {
+///     fn on_incomplete_file_received(&self, _: &ObservedSession, upload: &ObservedTransfer) {
+///         if let Some(path) = &upload.file.real_path {
+///             let _ = std::fs::remove_file(path);
+///         }
+///     }
+///
+///     fn on_command(&self, session: &ObservedSession, command: &ObservedCommand) -> Verdict {
+///         match (command.verb.as_str(), session.username()) {
+///             ("DELE", Some("admin")) => Verdict::Allow,
+///             ("DELE", _) => Verdict::Refuse(Reply::new(550, "Ask the admin.")),
+///             _ => Verdict::Allow,
+///         }
+///     }
+/// }
+/// ```
+#[expect(
+    unused_variables,
+    reason = "the names of parameters are their documentation"
+)]
+pub trait Observer: Send + Sync {
+    /// Whether the methods are called on the event loop. They must not block then.
+    fn is_inline(&self) -> bool {
+        false
+    }
+
+    /// Whether [`on_command`](Self::on_command) is to be called; `true` by default. Every command
+    /// waits for it, so an observer without it does well to answer `false`.
+    fn wants_commands(&self) -> bool {
+        true
+    }
+
+    /// A client connected.
+    fn on_connect(&self, session: &ObservedSession) {}
+
+    /// A connection was closed, by whomever. The last call for a session.
+    fn on_disconnect(&self, session: &ObservedSession) {}
+
+    /// A user logged in.
+    fn on_login(&self, session: &ObservedSession, username: &str) {}
+
+    /// A login failed. Its reply waits for
+    /// [`auth_failed_timeout`](crate::FtpHandler::auth_failed_timeout), not for this call.
+    fn on_login_failed(&self, session: &ObservedSession, username: &str, password: &str) {}
+
+    /// A user logged out with QUIT or REIN, or by USER once more. A client that just goes does not
+    /// log out; [`on_disconnect`](Self::on_disconnect) tells of both.
+    fn on_logout(&self, session: &ObservedSession, username: &str) {}
+
+    /// A file was sent as a whole (RETR).
+    fn on_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
+
+    /// A file was received as a whole (STOR, APPE, STOU).
+    fn on_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
+
+    /// A file was not sent to its end.
+    fn on_incomplete_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
+
+    /// A file was not received to its end. What came is there.
+    fn on_incomplete_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {}
+
+    /// A file or directory was renamed (RNFR and RNTO).
+    fn on_rename(&self, session: &ObservedSession, from: &ObservedPath, to: &ObservedPath) {}
+
+    /// A file was deleted (DELE).
+    fn on_delete(&self, session: &ObservedSession, file: &ObservedPath) {}
+
+    /// A directory was made (MKD).
+    fn on_mkdir(&self, session: &ObservedSession, directory: &ObservedPath) {}
+
+    /// A directory was removed (RMD).
+    fn on_rmdir(&self, session: &ObservedSession, directory: &ObservedPath) {}
+
+    /// Permission bits were set (SITE CHMOD).
+    fn on_chmod(&self, session: &ObservedSession, file: &ObservedPath, mode: u32) {}
+
+    /// The filesystem was changed in another way: `verb` is MFMT, MFF, MDTM, COMB, CPTO, SITE UTIME,
+    /// SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the new file last.
+    fn on_other_change(
+        &self,
+        session: &ObservedSession,
+        verb: &'static str,
+        file: &ObservedPath,
+        to: Option<&ObservedPath>,
+    ) {
+    }
+
+    /// A command came. It is carried out if this, and every other observer, allows it; its session
+    /// waits for the answer, and nobody else does. One that panics refuses.
+    fn on_command(&self, session: &ObservedSession, command: &ObservedCommand) -> Verdict {
+        Verdict::Allow
+    }
+}
+
+/// What an observer says to a command. Complete: it is carried out or not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// Do nothing, and answer this.
+    Refuse(Reply),
+}
+
+/// Most sessions whose observers are called on threads at once: pyftpdlib's `max_cons`.
+const THREADS: usize = 512;
+
+/// The observers of a server.
+pub(crate) struct Observers {
+    pub(crate) inline: Arc<[Arc<dyn Observer>]>,
+    pub(crate) blocking: Arc<[Arc<dyn Observer>]>,
+    pub(crate) lane: Lane,
+}
+
+impl Observers {
+    pub(crate) fn new(observers: Vec<Arc<dyn Observer>>, pool: &Pool) -> Self {
+        let (inline, blocking): (Vec<_>, Vec<_>) = observers
+            .into_iter()
+            .partition(|observer| observer.is_inline());
+        Self {
+            inline: inline.into(),
+            blocking: blocking.into(),
+            lane: pool.lane(THREADS),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.inline.is_empty() && self.blocking.is_empty()
+    }
+
+    /// Whether any of them wants to see commands.
+    pub(crate) fn want_commands(&self) -> bool {
+        let mut all = self.inline.iter().chain(&*self.blocking);
+        all.any(|observer| observer.wants_commands())
+    }
+}

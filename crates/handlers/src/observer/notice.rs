@@ -1,0 +1,115 @@
+//! An event on its way to the observers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ftpdlib_proto::{Reply, TransferEnd};
+
+use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict};
+
+/// What happened.
+pub(crate) enum Notice {
+    Connect,
+    Disconnect,
+    Login(String),
+    LoginFailed {
+        username: String,
+        password: String,
+    },
+    Logout(String),
+    Transfer {
+        upload: bool,
+        transfer: ObservedTransfer,
+    },
+    Rename {
+        from: ObservedPath,
+        to: ObservedPath,
+    },
+    Delete(ObservedPath),
+    MakeDirectory(ObservedPath),
+    RemoveDirectory(ObservedPath),
+    SetMode {
+        file: ObservedPath,
+        mode: u32,
+    },
+    Other {
+        verb: &'static str,
+        file: ObservedPath,
+        to: Option<ObservedPath>,
+    },
+    Command(ObservedCommand),
+}
+
+impl Notice {
+    /// Tells each of `observers`. The verdict counts for a command only: the first refusal.
+    pub(crate) fn tell(
+        &self,
+        session: &ObservedSession,
+        observers: &[Arc<dyn Observer>],
+    ) -> Verdict {
+        for observer in observers {
+            if matches!(self, Self::Command(_)) && !observer.wants_commands() {
+                continue;
+            }
+            // What a panic leaves behind is the observer's own.
+            let told = catch_unwind(AssertUnwindSafe(|| self.call(session, &**observer)));
+            let verdict = told.unwrap_or_else(|_| {
+                log::error!("an observer panicked in {}", self.method());
+                let text = "Requested action aborted: local error in processing.";
+                Verdict::Refuse(Reply::new(451, text))
+            });
+            if matches!(self, Self::Command(_)) && verdict != Verdict::Allow {
+                return verdict;
+            }
+        }
+        Verdict::Allow
+    }
+
+    fn call(&self, session: &ObservedSession, observer: &dyn Observer) -> Verdict {
+        match self {
+            Self::Connect => observer.on_connect(session),
+            Self::Disconnect => observer.on_disconnect(session),
+            Self::Login(username) => observer.on_login(session, username),
+            Self::LoginFailed { username, password } => {
+                observer.on_login_failed(session, username, password);
+            }
+            Self::Logout(username) => observer.on_logout(session, username),
+            Self::Transfer { upload, transfer } => {
+                match (upload, transfer.end == TransferEnd::Complete) {
+                    (false, true) => observer.on_file_sent(session, transfer),
+                    (false, false) => observer.on_incomplete_file_sent(session, transfer),
+                    (true, true) => observer.on_file_received(session, transfer),
+                    (true, false) => observer.on_incomplete_file_received(session, transfer),
+                }
+            }
+            Self::Rename { from, to } => observer.on_rename(session, from, to),
+            Self::Delete(file) => observer.on_delete(session, file),
+            Self::MakeDirectory(directory) => observer.on_mkdir(session, directory),
+            Self::RemoveDirectory(directory) => observer.on_rmdir(session, directory),
+            Self::SetMode { file, mode } => observer.on_chmod(session, file, *mode),
+            Self::Other { verb, file, to } => {
+                observer.on_other_change(session, verb, file, to.as_ref());
+            }
+            Self::Command(command) => return observer.on_command(session, command),
+        }
+        Verdict::Allow
+    }
+
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Connect => "on_connect",
+            Self::Disconnect => "on_disconnect",
+            Self::Login(_) => "on_login",
+            Self::LoginFailed { .. } => "on_login_failed",
+            Self::Logout(_) => "on_logout",
+            Self::Transfer { .. } => "the end of a transfer",
+            Self::Rename { .. } => "on_rename",
+            Self::Delete(_) => "on_delete",
+            Self::MakeDirectory(_) => "on_mkdir",
+            Self::RemoveDirectory(_) => "on_rmdir",
+            Self::SetMode { .. } => "on_chmod",
+            Self::Other { .. } => "on_other_change",
+            Self::Command(_) => "on_command",
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A session as observers see it.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ftpdlib_ioloop::Notifier;
+
+/// The facts of a session at the time of an event, and a hold on the session as it is now.
+///
+/// May be kept; when the session is over, what is asked of it has no effect.
+#[derive(Clone)]
+pub struct ObservedSession {
+    pub(crate) id: u64,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) username: Option<Arc<str>>,
+    pub(crate) secure: bool,
+    pub(crate) control: Arc<SessionControl>,
+}
+
+impl ObservedSession {
+    /// A number that no other session of the server has.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The client's end of the control connection.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The server's end of the control connection.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Who was logged in; for a transfer, who had begun it.
+    pub fn username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
+    /// Whether the control connection was under TLS.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Ends the session: the client is told `421`, a transfer in progress is aborted.
+    pub fn close(&self) {
+        self.control.close.store(true, Ordering::Release);
+        self.control.notifier.notify();
+    }
+
+    /// Sets the most bytes a second that this session's data connections receive and send, the one
+    /// in use included; 0 for no limit. A limit shared by the user's sessions holds beside it.
+    pub fn set_rate(&self, read_limit: u64, write_limit: u64) {
+        let control = &self.control;
+        control.read_limit.store(read_limit, Ordering::Relaxed);
+        control.write_limit.store(write_limit, Ordering::Relaxed);
+        control.rate_set.store(true, Ordering::Release);
+        control.notifier.notify();
+    }
+
+    /// Attaches a value to the session, in the place of the one before.
+    pub fn set_note<T: Any + Send + Sync>(&self, note: T) {
+        *self.lock_note() = Some(Arc::new(note));
+    }
+
+    /// The value attached to the session, if it is a `T`.
+    pub fn note<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let note = self.lock_note().clone()?;
+        note.downcast().ok()
+    }
+
+    fn lock_note(&self) -> std::sync::MutexGuard<'_, Option<Note>> {
+        self.control
+            .note
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ObservedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObservedSession")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .field("local", &self.local)
+            .field("username", &self.username)
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
+    }
+}
+
+type Note = Arc<dyn Any + Send + Sync>;
+
+/// What observers want of a session.
+pub(crate) struct SessionControl {
+    notifier: Notifier,
+    close: AtomicBool,
+    rate_set: AtomicBool,
+    read_limit: AtomicU64,
+    write_limit: AtomicU64,
+    note: Mutex<Option<Note>>,
+}
+
+impl SessionControl {
+    pub(crate) fn new(notifier: Notifier) -> Self {
+        Self {
+            notifier,
+            close: AtomicBool::new(false),
+            rate_set: AtomicBool::new(false),
+            read_limit: AtomicU64::new(0),
+            write_limit: AtomicU64::new(0),
+            note: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
+    /// Whether the session is to end, told once.
+    pub(crate) fn take_close(&self) -> bool {
+        self.close.load(Ordering::Acquire) && self.close.swap(false, Ordering::AcqRel)
+    }
+
+    /// The rates set, uploads first, if they are.
+    pub(crate) fn rates(&self) -> Option<(u64, u64)> {
+        self.rate_set.load(Ordering::Acquire).then(|| {
+            (
+                self.read_limit.load(Ordering::Relaxed),
+                self.write_limit.load(Ordering::Relaxed),
+            )
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! Arguments of several names, and of names with numbers after them.
+
+use std::borrow::Cow;
+
+use super::argument::parse_number;
+use super::line::split_at_blank;
+use super::{Command, CommandError};
+use crate::digits::parse_decimal;
+use crate::{ByteRange, HashAlgorithm, NameEncoding};
+
+/// The argument of `XCRC` and its relatives: a file, in quotes or not, and which bytes of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DigestArgument<'a> {
+    /// The file, without what was taken for a range.
+    pub path: Cow<'a, [u8]>,
+    /// The bytes, counted from 0; the second number is the offset after the last one.
+    pub range: ByteRange,
+    /// The whole argument where numbers after an unquoted name were taken for a range: meant, and
+    /// all of it, if a file has that name.
+    pub whole: Option<Cow<'a, [u8]>>,
+}
+
+/// Parses the argument of `XCRC` and its relatives.
+pub(super) fn parse_digest<'a>(
+    algorithm: HashAlgorithm,
+    argument: &'a [u8],
+    encoding: NameEncoding,
+) -> Result<Command<'a>, CommandError> {
+    let argument = if argument.starts_with(b"\"") {
+        let (path, rest) = split_quoted(argument, encoding)?;
+        let rest = rest.trim_ascii();
+        let (start, end) = split_at_blank(rest);
+        let end = end.trim_ascii_start();
+        let number_if_any = |text: &[u8]| match text {
+            b"" => Ok(None),
+            text => parse_number(text).map(Some),
+        };
+        DigestArgument {
+            path,
+            range: range(number_if_any(start)?, number_if_any(end)?)?,
+            whole: None,
+        }
+    } else {
+        let (path, last) = split_number(argument);
+        let (path, first) = match last {
+            Some(_) => split_number(path),
+            None => (path, None),
+        };
+        let (start, end) = match first {
+            Some(_) => (first, last),
+            None => (last, None),
+        };
+        let whole = last.map(|_| encoding.decode_name(argument)).transpose()?;
+        DigestArgument {
+            path: encoding.decode_name(path)?,
+            range: range(start, end)?,
+            whole,
+        }
+    };
+    Ok(Command::Digest {
+        algorithm,
+        argument,
+    })
+}
+
+/// Parses two names.
+pub(super) fn parse_pair(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<[Cow<'_, [u8]>; 2], CommandError> {
+    let names = parse_names(argument, encoding)?;
+    names.try_into().map_err(|_| CommandError::Names)
+}
+
+/// Parses a list of names with blanks between them. A name with blanks in it stands in quotes, a
+/// quote in it is doubled then.
+pub(super) fn parse_names(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Vec<Cow<'_, [u8]>>, CommandError> {
+    let mut names = Vec::new();
+    let mut rest = argument.trim_ascii_start();
+    while !rest.is_empty() {
+        let (name, after) = if rest.starts_with(b"\"") {
+            split_quoted(rest, encoding)?
+        } else {
+            let (name, after) = split_at_blank(rest);
+            (encoding.decode_name(name)?, after)
+        };
+        names.push(name);
+        rest = after.trim_ascii_start();
+    }
+    Ok(names)
+}
+
+/// The name in quotes that `text` begins with, and what follows it.
+fn split_quoted(
+    text: &[u8],
+    encoding: NameEncoding,
+) -> Result<(Cow<'_, [u8]>, &[u8]), CommandError> {
+    let inner = text.strip_prefix(b"\"").ok_or(CommandError::Names)?;
+    let (mut end, mut doubled) = (0, false);
+    loop {
+        match &inner[end..] {
+            [b'"', b'"', ..] => (end, doubled) = (end + 2, true),
+            [b'"'] | [b'"', b' ', ..] if end > 0 => break,
+            [] | [b'"', ..] => return Err(CommandError::Names),
+            [_, ..] => end += 1,
+        }
+    }
+    let (name, rest) = (&inner[..end], &inner[end + 1..]);
+    let name = if doubled {
+        Cow::Owned(encoding.decode_name(&undouble(name))?.into_owned())
+    } else {
+        encoding.decode_name(name)?
+    };
+    Ok((name, rest))
+}
+
+fn undouble(name: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut bytes = name.iter();
+    while let Some(&byte) = bytes.next() {
+        plain.push(byte);
+        if byte == b'"' {
+            bytes.next();
+        }
+    }
+    plain
+}
+
+/// Takes a number off the end of `text`, if something else is before it.
+fn split_number(text: &[u8]) -> (&[u8], Option<u64>) {
+    let split = text.iter().rposition(|&byte| byte == b' ').map(|blank| {
+        let number = parse_decimal(&text[blank + 1..]);
+        (&text[..blank], number)
+    });
+    match split {
+        Some((before, Some(number))) if !before.trim_ascii().is_empty() => (before, Some(number)),
+        _ => (text, None),
+    }
+}
+
+fn range(start: Option<u64>, end: Option<u64>) -> Result<ByteRange, CommandError> {
+    ByteRange::new(start.unwrap_or(0), end).ok_or(CommandError::Range)
+}

@@ -1,0 +1,81 @@
+//! Arguments that set times and other facts.
+
+use super::CommandError;
+use super::argument::{parse_mode, split_name};
+use crate::{CivilTime, TimeError};
+
+/// The facts that `MFF` sets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FactChange {
+    /// `Modify`: the modification time, in the zone the session uses.
+    pub modify: Option<CivilTime>,
+    /// `UNIX.mode`: the permission bits, `0o7777` at most.
+    pub unix_mode: Option<u32>,
+}
+
+impl FactChange {
+    /// Parses `Modify=20240101000000;UNIX.mode=0644;`, in any case and order; the last of two values
+    /// for one fact counts.
+    pub(super) fn parse(facts: &[u8]) -> Result<Self, CommandError> {
+        let facts = facts.strip_suffix(b";").ok_or(CommandError::Fact)?;
+        let mut change = Self::default();
+        for fact in facts.split(|&byte| byte == b';') {
+            let equals = fact.iter().position(|&byte| byte == b'=');
+            let (name, value) = fact.split_at(equals.ok_or(CommandError::Fact)?);
+            let value = &value[1..];
+            if name.eq_ignore_ascii_case(b"Modify") {
+                change.modify = Some(CivilTime::parse_compact(value)?);
+            } else if name.eq_ignore_ascii_case(b"UNIX.mode") {
+                change.unix_mode = Some(parse_mode(value)?);
+            } else {
+                return Err(CommandError::Fact);
+            }
+        }
+        Ok(change)
+    }
+}
+
+/// The time and the name of an argument that begins with a time; `None` for one that does not.
+pub(super) fn split_time(argument: &[u8]) -> Option<(CivilTime, &[u8])> {
+    let (time, name) = split_name(argument).ok()?;
+    Some((CivilTime::parse_compact(time).ok()?, name))
+}
+
+/// `SITE UTIME`'s argument, in either of the two orders that clients send: a time and a name; or a
+/// name, the times of access, modification and creation, and `UTC`. The modification time counts;
+/// whether it is in UTC is said beside it.
+pub(super) fn parse_utime(argument: &[u8]) -> Result<(CivilTime, bool, &[u8]), CommandError> {
+    if let Some((time, name)) = split_three_times(argument) {
+        return Ok((time, true, name));
+    }
+    let (time, name) = split_name(argument)?;
+    Ok((parse_time(time)?, false, name))
+}
+
+fn split_three_times(argument: &[u8]) -> Option<(CivilTime, &[u8])> {
+    let (rest, zone) = split_at_last_blank(argument)?;
+    let (rest, created) = split_at_last_blank(rest)?;
+    let (rest, modified) = split_at_last_blank(rest)?;
+    let (name, accessed) = split_at_last_blank(rest)?;
+    let is_right = zone.eq_ignore_ascii_case(b"UTC")
+        && !name.is_empty()
+        && [created, accessed]
+            .into_iter()
+            .all(|time| parse_time(time).is_ok());
+    let time = parse_time(modified).ok()?;
+    is_right.then_some((time, name))
+}
+
+/// `YYYYMMDDhhmm`, with or without seconds.
+fn parse_time(text: &[u8]) -> Result<CivilTime, TimeError> {
+    if text.len() == 12 {
+        CivilTime::parse_compact(&[text, b"00"].concat())
+    } else {
+        CivilTime::parse_compact(text)
+    }
+}
+
+fn split_at_last_blank(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let blank = text.iter().rposition(|&byte| byte == b' ')?;
+    Some((&text[..blank], &text[blank + 1..]))
+}

@@ -1,0 +1,94 @@
+//! The algorithms of `HASH` and its relatives.
+
+/// How a file's hash is computed.
+///
+/// # Examples
+///
+/// ```
+/// # use ftpdlib_proto::HashAlgorithm;
+/// assert_eq!(HashAlgorithm::parse(b"sha-512"), Some(HashAlgorithm::Sha512));
+/// assert_eq!(HashAlgorithm::default().name(), "SHA-256");
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum HashAlgorithm {
+    /// `SHA-256`, chosen until `OPTS HASH` chooses another.
+    #[default]
+    Sha256,
+    /// `SHA-512`
+    Sha512,
+    /// `SHA-1`
+    Sha1,
+    /// `MD5`
+    Md5,
+    /// `CRC32`, as in Ethernet and ZIP.
+    Crc32,
+}
+
+impl HashAlgorithm {
+    /// All of them, the strongest that is common first.
+    pub const ALL: [Self; 5] = [
+        Self::Sha256,
+        Self::Sha512,
+        Self::Sha1,
+        Self::Md5,
+        Self::Crc32,
+    ];
+
+    /// Its name, as in the registry that draft-bryan-ftpext-hash takes them from.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA-256",
+            Self::Sha512 => "SHA-512",
+            Self::Sha1 => "SHA-1",
+            Self::Md5 => "MD5",
+            Self::Crc32 => "CRC32",
+        }
+    }
+
+    /// The algorithm of a name, in any case.
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        let is_named = |algorithm: &Self| name.eq_ignore_ascii_case(algorithm.name().as_bytes());
+        Self::ALL.into_iter().find(is_named)
+    }
+
+    /// All names, with a star at this one, for the line of `FEAT`:
+    /// `SHA-256*;SHA-512;SHA-1;MD5;CRC32`.
+    pub fn format_feat(self) -> String {
+        let star = |algorithm| if algorithm == self { "*" } else { "" };
+        Self::ALL
+            .map(|algorithm| format!("{}{}", algorithm.name(), star(algorithm)))
+            .join(";")
+    }
+
+    /// All names.
+    pub(crate) fn names(separator: &str) -> String {
+        Self::ALL.map(Self::name).join(separator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_any_case() {
+        for algorithm in HashAlgorithm::ALL {
+            let name = algorithm.name();
+            assert_eq!(HashAlgorithm::parse(name.as_bytes()), Some(algorithm));
+            let lower = name.to_lowercase();
+            assert_eq!(HashAlgorithm::parse(lower.as_bytes()), Some(algorithm));
+        }
+        for name in ["", "SHA", "SHA256", "SHA-256 ", "CRC-32"] {
+            assert_eq!(HashAlgorithm::parse(name.as_bytes()), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn feat_marks_the_chosen() {
+        assert_eq!(
+            HashAlgorithm::Md5.format_feat(),
+            "SHA-256;SHA-512;SHA-1;MD5*;CRC32"
+        );
+    }
+}

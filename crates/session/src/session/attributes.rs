@@ -1,0 +1,122 @@
+//! Times and modes that are set: MFMT, MFF, MDTM with a time, SITE UTIME, SITE CHMOD.
+
+use ftpdlib_proto::{CivilTime, FactChange, Perm, Reply, VirtualPath};
+
+use super::Session;
+use super::pending::Purpose;
+use crate::Action;
+
+impl<P> Session<P> {
+    /// MFMT.
+    pub(super) fn mfmt(&mut self, perm: Option<Perm>, time: CivilTime, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let value = time_value(time);
+        let text = [b"Modify=", value.as_bytes(), b"; ", name].concat();
+        let reply = Reply::bytes(213, text);
+        self.set_time(perm, path, time, reply, "MFMT");
+    }
+
+    /// MFF.
+    pub(super) fn mff(&mut self, perm: Option<Perm>, change: FactChange, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let mut text = Vec::new();
+        if let Some(time) = change.modify {
+            text.extend_from_slice(format!("Modify={};", time_value(time)).as_bytes());
+        }
+        if let Some(mode) = change.unix_mode {
+            text.extend_from_slice(format!("UNIX.mode=0{mode:o};").as_bytes());
+        }
+        text.push(b' ');
+        text.extend_from_slice(name);
+        let action = Action::SetFacts {
+            path: path.clone(),
+            modified: change.modify,
+            mode: change.unix_mode,
+        };
+        self.change(perm, action, Reply::bytes(213, text), "MFF", path);
+    }
+
+    /// MDTM with a time before the name. What has the whole argument as its name is asked about
+    /// instead, as MDTM is defined.
+    pub(super) fn mdtm_set(
+        &mut self,
+        perm: Option<Perm>,
+        time: CivilTime,
+        name: &[u8],
+        whole: &[u8],
+    ) {
+        let (Some(whole), Some(path)) = (self.resolve(whole), self.resolve(name)) else {
+            return;
+        };
+        let action = Action::Stat(whole.clone());
+        self.ask(perm, action, Purpose::ModifiedOrSet { whole, path, time });
+    }
+
+    /// Nothing has the whole argument of MDTM as its name.
+    pub(super) fn set_time_instead(&mut self, path: VirtualPath, time: CivilTime) {
+        if !self.ending.may_reply() {
+            return;
+        }
+        let reply = Reply::new(213, "File modification time set.");
+        self.set_time(Some(Perm::ChangeTime), path, time, reply, "MDTM");
+    }
+
+    /// SITE UTIME.
+    pub(super) fn site_utime(
+        &mut self,
+        perm: Option<Perm>,
+        time: CivilTime,
+        utc: bool,
+        name: &[u8],
+    ) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let time = if utc {
+            self.config.zone.civil(time.to_unix())
+        } else {
+            time
+        };
+        let reply = Reply::new(200, "SITE UTIME successful.");
+        self.set_time(perm, path, time, reply, "SITE UTIME");
+    }
+
+    /// SITE CHMOD.
+    pub(super) fn site_chmod(&mut self, perm: Option<Perm>, mode: u32, name: &[u8]) {
+        let Some(path) = self.resolve(name) else {
+            return;
+        };
+        let reply = Reply::new(200, "SITE CHMOD successful.");
+        let action = Action::SetMode {
+            path: path.clone(),
+            mode,
+        };
+        self.change(perm, action, reply, "SITE CHMOD", path);
+    }
+
+    fn set_time(
+        &mut self,
+        perm: Option<Perm>,
+        path: VirtualPath,
+        time: CivilTime,
+        reply: Reply,
+        verb: &'static str,
+    ) {
+        let action = Action::SetModified {
+            path: path.clone(),
+            time,
+        };
+        self.change(perm, action, reply, verb, path);
+    }
+}
+
+/// `YYYYMMDDHHMMSS` (RFC 3659 §2.3).
+pub(super) fn time_value(time: CivilTime) -> String {
+    let mut value = Vec::with_capacity(14);
+    time.format_compact(&mut value);
+    String::from_utf8_lossy(&value).into_owned()
+}

@@ -1,0 +1,266 @@
+//! Work: jobs that may take long, during which the client is listened to. HASH, XCRC and its
+//! relatives, COMB, CPFR, CPTO, SITE COPY.
+
+use std::fmt::Write;
+use std::ops::Range;
+use std::time::Instant;
+
+use ftpdlib_proto::{
+    CommandLine, DigestArgument, FileKind, HashAlgorithm, Metadata, Perm, Reply, Verb, VirtualPath,
+};
+
+use super::Session;
+use super::files::Selected;
+use super::pending::{Pending, Purpose};
+use super::registered::find;
+use crate::{Action, Effect, Job, JobOutcome, SessionEvent};
+
+/// Work in progress.
+#[derive(Debug)]
+pub(super) struct Work {
+    purpose: Purpose,
+    state: State,
+}
+
+/// What the client has said since the work began.
+///
+/// ```text
+///             another line
+///   Running ──────────────► Holding
+///      │ ABOR                  │ client gone,
+///      ▼                       ▼ or told 421
+///   Aborting ─────────────► Abandoned
+/// ```
+///
+/// From `Running`, too, the client may go. The answer of the job ends the work in every state.
+#[derive(Debug)]
+enum State {
+    /// Nothing that had to wait.
+    Running,
+    /// This line, which is taken when the work is done: replies stay in order.
+    Holding(Vec<u8>),
+    /// ABOR.
+    Aborting,
+    /// Nothing more: it is gone, or had its last reply.
+    Abandoned,
+}
+
+impl Work {
+    /// Whether the next line may come.
+    pub(super) fn takes_commands(&self) -> bool {
+        match self.state {
+            State::Running => true,
+            State::Holding(_) | State::Aborting | State::Abandoned => false,
+        }
+    }
+}
+
+impl<P> Session<P> {
+    /// HASH: the file, or what RANG or REST chose of it.
+    pub(super) fn hash(&mut self, perm: Option<Perm>, name: Vec<u8>) {
+        let range = std::mem::take(&mut self.parameters.range);
+        let Some(path) = self.resolve(&name) else {
+            return;
+        };
+        let algorithm = self.parameters.hash;
+        let action = Action::Digest {
+            path,
+            whole: None,
+            range,
+            algorithm,
+        };
+        self.work(perm, action, Purpose::Hash(algorithm, name));
+    }
+
+    /// XCRC and its relatives.
+    pub(super) fn digest(
+        &mut self,
+        perm: Option<Perm>,
+        algorithm: HashAlgorithm,
+        argument: &DigestArgument<'_>,
+    ) {
+        let Some(path) = self.resolve(&argument.path) else {
+            return;
+        };
+        let whole = match &argument.whole {
+            Some(whole) => match self.resolve(whole) {
+                Some(whole) => Some(whole),
+                None => return,
+            },
+            None => None,
+        };
+        let action = Action::Digest {
+            path,
+            whole,
+            range: argument.range,
+            algorithm,
+        };
+        self.work(perm, action, Purpose::Digest);
+    }
+
+    /// COMB.
+    pub(super) fn comb(&mut self, perm: Option<Perm>, target: &[u8], parts: &[impl AsRef<[u8]>]) {
+        let Some(target) = self.resolve(target) else {
+            return;
+        };
+        let mut paths = Vec::with_capacity(parts.len());
+        for part in parts {
+            let Some(part) = self.resolve(part.as_ref()) else {
+                return;
+            };
+            paths.push(part);
+        }
+        let purpose = Purpose::Change {
+            reply: Reply::new(250, "COMB successful."),
+            event: SessionEvent::Changed {
+                verb: "COMB",
+                path: target.clone(),
+                to: None,
+            },
+        };
+        let parts = paths;
+        self.work(perm, Action::Combine { target, parts }, purpose);
+    }
+
+    /// CPFR.
+    pub(super) fn cpfr(&mut self, perm: Option<Perm>, name: &[u8]) {
+        if let Some(path) = self.resolve(name) {
+            let action = Action::Stat(path.clone());
+            self.ask(perm, action, Purpose::CopyFrom(path));
+        }
+    }
+
+    /// What CPFR named is there.
+    pub(super) fn copy_selected(&mut self, path: VirtualPath, metadata: &Metadata) {
+        let reply = match metadata.kind {
+            FileKind::File => {
+                self.selected = Some(Selected::Copy(path));
+                Reply::new(350, "Ready for destination name.")
+            }
+            FileKind::Directory | FileKind::Symlink | FileKind::Other => {
+                Reply::new(550, "Not a regular file.")
+            }
+        };
+        self.reply(reply);
+    }
+
+    /// CPTO: has to follow CPFR at once.
+    pub(super) fn cpto(&mut self, perm: Option<Perm>, selected: Option<Selected>, name: &[u8]) {
+        let Some(Selected::Copy(from)) = selected else {
+            let text = "Bad sequence of commands: use CPFR first.";
+            return self.reply(Reply::new(503, text));
+        };
+        if let Some(to) = self.resolve(name) {
+            self.copy(perm, from, to, "CPTO");
+        }
+    }
+
+    /// SITE COPY.
+    pub(super) fn site_copy(&mut self, perm: Option<Perm>, from: &[u8], to: &[u8]) {
+        if let Some(from) = self.resolve(from)
+            && let Some(to) = self.resolve(to)
+        {
+            self.copy(perm, from, to, "SITE COPY");
+        }
+    }
+
+    /// ABOR during work.
+    pub(super) fn abort_work(&mut self) {
+        if let Pending::Work(work) = &mut self.pending {
+            work.state = State::Aborting;
+            self.effects.push_back(Effect::CancelWork);
+        }
+    }
+
+    /// Nobody waits for the work any more.
+    pub(super) fn cancel_work(&mut self) {
+        let Pending::Work(work) = &mut self.pending else {
+            return;
+        };
+        match std::mem::replace(&mut work.state, State::Abandoned) {
+            State::Running | State::Holding(_) => self.effects.push_back(Effect::CancelWork),
+            State::Aborting | State::Abandoned => {}
+        }
+    }
+
+    /// Keeps a line that has to wait for the end of the work; says whether it did. ABOR, NOOP, QUIT
+    /// and STAT without a path do not wait, unless they were replaced by commands that need a job.
+    pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
+        let Pending::Work(work) = &mut self.pending else {
+            return false;
+        };
+        let command = CommandLine::split(line);
+        let waits = match command.resolve() {
+            _ if find(&self.config.commands, &command).is_some() => true,
+            Ok((Verb::Abor | Verb::Noop | Verb::Quit, _)) => false,
+            Ok((Verb::Stat, path)) => !path.trim_ascii().is_empty(),
+            _ => true,
+        };
+        if waits {
+            work.state = State::Holding(line.to_vec());
+        }
+        waits
+    }
+
+    /// The work is over: its reply, then what had to wait for that.
+    pub(super) fn work_ended(&mut self, work: Work, outcome: JobOutcome<P>, now: Instant) {
+        let Work { purpose, state } = work;
+        match (outcome, &state) {
+            (Err(_), State::Aborting) => {
+                self.reply(Reply::new(426, "Aborted via ABOR."));
+            }
+            (Err(refusal), _) => self.take_refusal(purpose, refusal, now),
+            (Ok(answer), _) => self.take_answer(purpose, answer, now),
+        }
+        match state {
+            State::Aborting => self.reply(Reply::new(226, "ABOR command successful.")),
+            State::Holding(line) if self.ending.takes_commands() => self.take_line(&line, now),
+            State::Running | State::Holding(_) | State::Abandoned => {}
+        }
+    }
+
+    fn copy(&mut self, perm: Option<Perm>, from: VirtualPath, to: VirtualPath, verb: &'static str) {
+        let purpose = Purpose::Change {
+            reply: Reply::new(250, "Copy successful."),
+            event: SessionEvent::Changed {
+                verb,
+                path: from.clone(),
+                to: Some(to.clone()),
+            },
+        };
+        self.work(perm, Action::Copy { from, to }, purpose);
+    }
+
+    /// Asks for work, if there is none and no transfer: ABOR must mean one thing.
+    fn work(&mut self, perm: Option<Perm>, action: Action, purpose: Purpose) {
+        if self.is_transferring() {
+            return self.reply(Reply::new(450, "A transfer is in progress."));
+        }
+        let state = State::Running;
+        self.pending = Pending::Work(Box::new(Work { purpose, state }));
+        self.effects
+            .push_back(Effect::StartWork(Job { perm, action }));
+    }
+}
+
+/// The reply to HASH: the algorithm, the first byte and the last, the digest, the name as given.
+pub(super) fn hash_reply(
+    algorithm: HashAlgorithm,
+    digest: &[u8],
+    range: &Range<u64>,
+    name: &[u8],
+) -> Reply {
+    let (first, last) = (range.start, range.end.saturating_sub(1).max(range.start));
+    let (algorithm, digest) = (algorithm.name(), hexadecimal(digest));
+    let text = format!("{algorithm} {first}-{last} {digest} ");
+    Reply::bytes(213, [text.as_bytes(), name].concat())
+}
+
+/// Bytes in lower-case hexadecimal, as coreutils show them.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,82 @@
+//! Work beside commands that the driver has replaced.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ftpdlib_proto::{ArgumentRule, VirtualPath};
+use ftpdlib_session::{
+    Action, Answer, ControlEvent, Effect, LoginFacts, RegisteredCommand, Session, SessionConfig,
+};
+
+fn replaced(name: &str) -> RegisteredCommand {
+    RegisteredCommand {
+        name: name.to_owned(),
+        login_required: false,
+        perm: None,
+        argument: ArgumentRule::Optional,
+        help: format!("Syntax: {name}"),
+        feature: None,
+    }
+}
+
+/// What a session wants done, in words.
+fn effects(session: &mut Session<()>) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(effect) = session.poll_effect() {
+        match effect {
+            Effect::Reply(reply) => all.push(reply.code().to_string()),
+            Effect::Job(job) => match job.action {
+                Action::Registered { index, .. } => all.push(format!("registered {index}")),
+                _ => all.push("job".to_owned()),
+            },
+            Effect::StartWork(_) => all.push("work".to_owned()),
+            Effect::CancelWork => all.push("cancel".to_owned()),
+            _ => {}
+        }
+    }
+    all
+}
+
+#[test]
+fn a_replaced_command_waits_for_the_end_of_the_work() {
+    let commands = ["NOOP", "ABOR", "STAT", "QUIT"].map(replaced);
+    for (index, name) in ["NOOP", "ABOR", "STAT", "QUIT"].into_iter().enumerate() {
+        let now = Instant::now();
+        let config = SessionConfig {
+            commands: commands.to_vec(),
+            ..SessionConfig::default()
+        };
+        let address: SocketAddr = "192.0.2.7:50000".parse().unwrap();
+        let mut session = Session::new(Arc::new(config), address, address, now);
+        for line in ["USER a", "PASS b"] {
+            session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+        }
+        let facts = LoginFacts {
+            username: "a".to_owned(),
+            msg_login: "Hello.".to_owned(),
+            msg_quit: "Bye.".to_owned(),
+            start_dir: VirtualPath::root(),
+            encoding: None,
+        };
+        session.handle_job(Ok(Answer::Login(facts)), now);
+        effects(&mut session);
+
+        session.handle_control(ControlEvent::Line(b"HASH a"), now);
+        assert!(session.wants_input());
+        session.handle_control(ControlEvent::Line(name.as_bytes()), now);
+        assert!(!session.wants_input());
+        assert_eq!(effects(&mut session), ["work"], "{name}");
+        let answer = Answer::Digest {
+            digest: vec![1],
+            range: 0..1,
+        };
+        session.handle_job(Ok(answer), now);
+        let registered = format!("registered {index}");
+        assert_eq!(
+            effects(&mut session),
+            ["213", registered.as_str()],
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! How full a disk is.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::call::check;
+
+/// Bytes that may still be written to the filesystem that holds `file`, by others than root; the
+/// file may be open as [`OpenFlags::PATH`](crate::OpenFlags::PATH) only.
+///
+/// # Errors
+///
+/// What `fstatvfs` answers.
+pub fn available_space(file: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut raw = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the descriptor is borrowed for the call, and `raw` is writable memory of the size and
+    // alignment of what the call fills in.
+    check(unsafe { libc::fstatvfs(file.as_raw_fd(), raw.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in all of `raw`.
+    let raw = unsafe { raw.assume_init() };
+    // The fields are narrower on some systems.
+    #[expect(clippy::unnecessary_cast, reason = "not on every system")]
+    let (blocks, size) = (raw.f_bavail as u64, raw.f_frsize as u64);
+    Ok(blocks.saturating_mul(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::open_directory;
+
+    #[test]
+    fn proc_has_no_room_and_the_disk_has() {
+        let proc = open_directory("/proc").unwrap();
+        assert_eq!(available_space(proc.as_fd()).unwrap(), 0);
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = open_directory(scratch.path()).unwrap();
+        assert!(available_space(dir.as_fd()).unwrap() > 0);
+    }
+}

@@ -1,0 +1,7 @@
+//! What a program that uses the library relies on.
+
+mod commands;
+mod names;
+mod observers;
+mod settings;
+mod times;

@@ -1,0 +1,147 @@
+//! Settings that a name alone does not show to work.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::handlers::{FtpHandler, ThrottledDtpHandler};
+use ftpdlib::proto::NameEncoding;
+use ftpdlib::servers::FtpServerBuilder;
+use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::wait_until;
+use tempfile::TempDir;
+
+#[test]
+fn a_banner_is_made_for_each_client() {
+    let server = TestServer::with(|handler| {
+        handler.dynamic_banner(|peer, local| format!("From {peer} to {local}."))
+    });
+    for _ in 0..2 {
+        let mut client = Client::open(server.address());
+        let expected = format!("From {} to {}.", client.local_addr(), server.address());
+        assert_eq!(client.expect_reply(220).argument(), expected);
+    }
+}
+
+#[test]
+fn long_texts_become_several_lines() {
+    let long = "word ".repeat(40);
+    let home = TempDir::new().unwrap();
+    let authorizer = DummyAuthorizer::new();
+    let user = User::new("user", "12345", home.path());
+    let user = user.msg_login("one\ntwo").msg_quit(&long);
+    authorizer.add_user(user).unwrap();
+    let handler = FtpHandler::new(authorizer).banner(&long);
+    let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+    let server = TestServer::run(builder, home);
+    let mut client = Client::open(server.address());
+    let mut check = |line: Option<&str>, code, count: usize, text: &str| {
+        if let Some(line) = line {
+            client.send(line);
+        }
+        let reply = client.expect_reply(code);
+        assert_eq!(reply.lines.len(), count, "{}", reply.text());
+        assert!(reply.lines.iter().all(|line| line.len() <= 80));
+        let words = reply.text();
+        let words: Vec<_> = words.split_ascii_whitespace().collect();
+        assert!(words.iter().filter(|word| word.contains(text)).count() > 0);
+    };
+    check(None, 220, 3, "word");
+    check(Some("USER user"), 331, 1, "Username");
+    check(Some("PASS 12345"), 230, 2, "two");
+    check(Some("QUIT"), 221, 3, "word");
+}
+
+#[test]
+fn a_masquerade_address_is_for_those_outside() {
+    let public = Ipv4Addr::new(203, 0, 113, 5);
+    // By loopback may come a tunnel; who shares a private network is the session's own test.
+    let told = TestServer::with(|handler| handler.masquerade_address(public));
+    assert_eq!(told.client().pasv().ip(), IpAddr::from(public));
+    let mapped = TestServer::with(|handler| {
+        let map = [(Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(203, 0, 113, 6))];
+        handler
+            .masquerade_address(public)
+            .masquerade_address_map(map.into())
+    });
+    assert_eq!(mapped.client().pasv().ip().to_string(), "203.0.113.6");
+}
+
+#[test]
+fn a_masquerade_address_may_be_a_name() {
+    let home = TempDir::new().unwrap();
+    let handler = ftpdlib_tests::server::handler(home.path()).masquerade_address("localhost");
+    // Listening on an address that is not the name's.
+    let builder = FtpServerBuilder::new(handler).listen(([127, 0, 0, 3], 0));
+    let server = TestServer::run(builder, home);
+    let mut client = server.client();
+    wait_until("the name has an address", || {
+        client.pasv().ip() == IpAddr::from(Ipv4Addr::LOCALHOST)
+    });
+}
+
+#[test]
+fn a_user_may_have_an_encoding_of_its_own() {
+    let home = TempDir::new().unwrap();
+    std::fs::write(home.path().join("é"), "hello").unwrap();
+    let authorizer = DummyAuthorizer::new();
+    let latin1 = NameEncoding::for_label("latin1").unwrap();
+    let user = User::new("user", "12345", home.path()).encoding(latin1);
+    authorizer.add_user(user).unwrap();
+    authorizer.add_anonymous(home.path()).unwrap();
+    let builder = FtpServerBuilder::new(FtpHandler::new(authorizer));
+    let server = TestServer::run(builder.listen((Ipv4Addr::LOCALHOST, 0)), home);
+    let mut client = server.client();
+    assert_eq!(client.fetch("NLST"), b"\xe9\r\n");
+    client.expect("TYPE I", 200);
+    client.send_raw(b"SIZE \xe9\r\n");
+    client.expect_reply(213);
+    client.expect("QUIT", 221);
+    let mut client = Client::login_as("anonymous", "a@", server.address());
+    assert_eq!(client.fetch("NLST"), "é\r\n".as_bytes());
+}
+
+/// How long it takes at least to move `bytes` at `rate`, less what is saved up at the start.
+fn least(bytes: u64, rate: u64) -> Duration {
+    Duration::from_secs_f64(bytes as f64 / rate as f64 - 0.2)
+}
+
+#[test]
+fn rates_are_kept_per_connection_and_per_user() {
+    const SIZE: usize = 256 << 10;
+    const RATE: u64 = 512 << 10;
+    let home = TempDir::new().unwrap();
+    std::fs::write(home.path().join("a"), vec![b'x'; SIZE]).unwrap();
+    let authorizer = DummyAuthorizer::new();
+    let user = User::new("user", "12345", home.path()).write_limit(RATE);
+    authorizer.add_user(user).unwrap();
+    authorizer.add_anonymous(home.path()).unwrap();
+    let throttled = ThrottledDtpHandler::default().write_limit(RATE);
+    let handler = FtpHandler::new(authorizer).dtp_handler(throttled);
+    let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+    let server = TestServer::run(builder, home);
+    for (name, password, streams) in [("anonymous", "", 1), ("user", "12345", 2)] {
+        let start = Instant::now();
+        let mut clients: Vec<_> = (0..streams)
+            .map(|_| Client::login_as(name, password, server.address()))
+            .collect();
+        let begun: Vec<_> = clients.iter_mut().map(|c| c.begin("RETR a")).collect();
+        for stream in begun {
+            assert_eq!(read_all(stream).len(), SIZE);
+        }
+        let least = least((SIZE * streams) as u64, RATE);
+        assert!(start.elapsed() >= least, "{name}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_server_on_ipv6_tells_no_address_but_greets() {
+    let home = TempDir::new().unwrap();
+    let handler = ftpdlib_tests::server::handler(home.path())
+        .masquerade_address(Ipv4Addr::new(203, 0, 113, 5));
+    let builder = FtpServerBuilder::new(handler).listen((Ipv6Addr::LOCALHOST, 0));
+    let server = TestServer::run(builder, home);
+    let address: SocketAddr = server.address();
+    Client::login(address).expect("PASV", 425);
+}
