@@ -97,29 +97,30 @@ fn an_endless_line_takes_no_memory() {
 fn replies_that_are_not_read_take_no_memory() {
     let _alone = alone();
     let server = TestServer::new();
-    let mut clients: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    const AHEAD: usize = 100_000;
+    let mut clients: Vec<Client> = (0..32).map(|_| server.client()).collect();
     let before = memory();
     let sending: Vec<_> = clients
         .iter_mut()
         .map(|client| {
             client.shrink_receive_buffer();
             let mut stream = client.second_hand();
-            // Thirty times as many bytes come back.
-            let help = "FEAT\r\n".repeat(1_000_000);
+            // A hundred times as many bytes come back.
+            let ahead = "HELP\n".repeat(AHEAD);
             thread::spawn(move || {
                 // It ends when the server hangs up.
-                let _ = std::io::Write::write_all(&mut stream, help.as_bytes());
+                let _ = std::io::Write::write_all(&mut stream, ahead.as_bytes());
             })
         })
         .collect();
-    for _ in 0..50 {
+    for _ in 0..100 {
         server.check_serves();
     }
     let after = memory();
     // What the senders hold is theirs.
-    let own = 4 * 6 * 1_000_000 / 1024;
+    let own = (32 * 5 * AHEAD / 1024) as u64;
     assert!(
-        after < before + own + (16 << 10),
+        after < before + own + (12 << 10),
         "{before} KiB became {after} KiB"
     );
     server.handle().close_all();

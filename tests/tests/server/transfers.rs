@@ -364,6 +364,18 @@ fn throttled_transfers_come_whole() {
 }
 
 #[test]
+fn the_slowest_rate_is_still_one() {
+    let dtp = ThrottledDtpHandler::default()
+        .write_limit(15)
+        .read_limit(15);
+    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    client.put("STOR a", b"hi");
+    assert_eq!(client.fetch("RETR a"), b"hi");
+}
+
+#[test]
 fn a_throttled_transfer_leaves_room_for_others_and_can_be_stopped() {
     let dtp = ThrottledDtpHandler::default().write_limit(1);
     let server = TestServer::with(|handler| handler.dtp_handler(dtp));

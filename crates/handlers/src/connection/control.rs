@@ -188,9 +188,9 @@ impl Control {
         self.replies.is_empty()
     }
 
-    /// Whether lines may be waiting to be taken.
+    /// Whether lines may be waiting to be taken, and there is room for what they are answered.
     pub(super) fn has_input(&self) -> bool {
-        !self.unread.is_empty()
+        !self.unread.is_empty() && self.has_room()
     }
 
     /// Whether the client ended its side and everything it sent was taken.
@@ -199,7 +199,11 @@ impl Control {
     }
 
     fn wants_more(&self) -> bool {
-        self.unread.len() < AHEAD && self.replies.len() - self.sent < REPLIES_WAITING
+        self.unread.len() < AHEAD && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.replies.len() - self.sent < REPLIES_WAITING
     }
 
     /// An idle session owns no buffer.

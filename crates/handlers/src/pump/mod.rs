@@ -295,7 +295,7 @@ impl Pump {
     /// its control connection right after.
     fn take_what_arrived(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
         /// Turns; what a socket can hold fits in it.
-        const TURNS: usize = 64;
+        const TURNS: usize = 8;
         for _ in 0..TURNS {
             if !matches!(self.work, Work::Receive(_)) {
                 return None;

@@ -1,7 +1,7 @@
 //! Runs a dialogue against an `FtpServer` on loopback, with a home directory of its own.
 
 mod data;
-mod running;
+mod settings;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -10,12 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use data::DataConnection;
+use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::dialogue::{Dialogue, Step, fill_in};
-use running::RunningServer;
-use tempfile::TempDir;
-
-/// How long anything may take before the dialogue has failed. Nothing waits for it otherwise.
-const LIMIT: Duration = Duration::from_secs(30);
+use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::PATIENCE;
 
 /// Runs a dialogue.
 ///
@@ -32,8 +30,7 @@ pub(crate) fn run(dialogue: &Dialogue) -> Result<(), String> {
 
 /// The client's side of everything.
 struct Runner {
-    home: TempDir,
-    server: Option<RunningServer>,
+    server: TestServer,
     control: Option<BufReader<TcpStream>>,
     data: DataConnection,
     skipping: bool,
@@ -59,12 +56,13 @@ impl Runner {
                 _ => {}
             }
         }
-        let server = RunningServer::start(ip, home.path(), &settings)?;
+        let handler =
+            settings::handler(home.path(), &settings).map_err(|error| error.to_string())?;
+        let server = TestServer::run(FtpServerBuilder::new(handler).listen((ip, 0)), home);
         let control = TcpStream::connect(server.address()).map_err(|error| error.to_string())?;
         limit(&control)?;
         Ok(Self {
-            home,
-            server: Some(server),
+            server,
             control: Some(BufReader::new(control)),
             data: DataConnection::new(ip),
             skipping: false,
@@ -82,7 +80,8 @@ impl Runner {
             Step::Data(step) => self.data.take(step),
             Step::HangUp => {
                 self.control = None;
-                self.wait_for_the_end()
+                self.wait_for_end();
+                Ok(())
             }
             Step::Closed => match self.read_line()? {
                 None => Ok(()),
@@ -102,15 +101,17 @@ impl Runner {
 
     /// Whatever the client has not read is one line too many.
     fn finish(mut self) -> Result<(), String> {
-        if let Some(control) = &self.control {
-            // Fails where the server has closed the connection already.
-            let _ = control.get_ref().shutdown(Shutdown::Write);
-            if let Ok(Some(line)) = self.read_line() {
-                return Err(format!("unread: {}", lossy(&line)));
-            }
+        let Some(control) = &self.control else {
+            return Ok(());
+        };
+        // Fails where the server has closed the connection already.
+        let _ = control.get_ref().shutdown(Shutdown::Write);
+        if let Ok(Some(line)) = self.read_line() {
+            return Err(format!("unread: {}", lossy(&line)));
         }
         self.control = None;
-        self.wait_for_the_end()
+        self.wait_for_end();
+        Ok(())
     }
 
     fn send(&mut self, line: &[u8]) -> Result<(), String> {
@@ -157,14 +158,15 @@ impl Runner {
         }
     }
 
-    /// Stops the server, which ends with its last client.
-    fn wait_for_the_end(&mut self) -> Result<(), String> {
-        self.server.take().map_or(Ok(()), RunningServer::stop)
+    /// Stops the server, which ends with its last client: no session may be left behind.
+    fn wait_for_end(&self) {
+        self.server.handle().close();
+        self.server.wait_for_end();
     }
 
     /// Compares a file with what the dialogue says; `None` if there is to be none.
     fn check(&self, path: &str, expected: Option<&[u8]>) -> Result<(), String> {
-        let real_path = real_path(self.home.path(), path);
+        let real_path = real_path(self.server.home(), path);
         match (fs::read(&real_path), expected) {
             (Ok(content), Some(expected)) if content == expected => Ok(()),
             (Err(_), None) if !real_path.exists() => Ok(()),
@@ -178,8 +180,8 @@ impl Runner {
 
 fn limit(socket: &TcpStream) -> Result<(), String> {
     let limited = socket
-        .set_read_timeout(Some(LIMIT))
-        .and_then(|()| socket.set_write_timeout(Some(LIMIT)));
+        .set_read_timeout(Some(PATIENCE))
+        .and_then(|()| socket.set_write_timeout(Some(PATIENCE)));
     limited.map_err(|error| error.to_string())
 }
 
