@@ -25,7 +25,7 @@ pub use curl::Curl;
 pub use lftp::Lftp;
 pub use matrix::check;
 pub use ncftp::Ncftp;
-pub use operation::{Client, Family, Mode, Operation, PASSWORD, Target, USER};
+pub use operation::{Client, Family, Mode, Operation, PASSWORD, Security, Target, USER};
 pub use python::PythonFtplib;
 pub use run::Invocation;
 pub use tnftp::Tnftp;

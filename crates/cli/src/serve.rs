@@ -4,7 +4,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
-use ftpdlib::handlers::{DtpHandler, FtpHandler, ThrottledDtpHandler};
+use ftpdlib::handlers::{
+    DtpHandler, FtpHandler, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
+};
 use ftpdlib::servers::{
     FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, inherited_sockets,
     raise_descriptor_limit,
@@ -75,6 +77,8 @@ fn handler(settings: Settings) -> FtpHandler {
     let dtp = ThrottledDtpHandler::new(dtp)
         .read_limit(data.read_limit.unwrap_or(0))
         .write_limit(data.write_limit.unwrap_or(0));
+    let strict_close = settings.tls.as_ref().is_none_or(|tls| tls.strict_close);
+    let dtp = TlsDtpHandler::new(dtp).strict_close(strict_close);
     let map = control.masquerade_address_map.into_iter();
     let mut handler = FtpHandler::new(settings.authorizer)
         .dtp_handler(dtp)
@@ -98,11 +102,19 @@ fn handler(settings: Settings) -> FtpHandler {
     if let Some(ports) = control.passive_ports {
         handler = handler.passive_ports(ports);
     }
-    match settings.filesystem {
-        FilesystemKind::Jailed => handler,
-        FilesystemKind::Unix => handler.abstracted_fs(|login| {
+    if let FilesystemKind::Unix = settings.filesystem {
+        handler = handler.abstracted_fs(|login| {
             Ok(Arc::new(UnixFilesystem::new(&login.home)?) as Arc<dyn Filesystem>)
-        }),
+        });
+    }
+    match settings.tls {
+        None => handler,
+        Some(tls) => TlsFtpHandler::new(handler)
+            .settings(tls.settings)
+            .tls_control_required(tls.control_required)
+            .tls_data_required(tls.data_required)
+            .implicit(tls.implicit)
+            .into(),
     }
 }
 

@@ -19,29 +19,20 @@ pub(crate) fn refuse(args: &Args, file: Option<&ConfigFile>) -> Result<(), Confi
 
 type Row = (&'static str, bool, &'static str);
 
-fn options(args: &Args) -> [Row; 7] {
+fn options(args: &Args) -> [Row; 1] {
     let concurrency = args.concurrency.unwrap_or(Concurrency::Async);
-    [
-        ("--tls", args.tls, "TLS"),
-        ("--certfile", args.certfile.is_some(), "TLS"),
-        ("--keyfile", args.keyfile.is_some(), "TLS"),
-        ("--tls-control-required", args.tls_control_required, "TLS"),
-        ("--tls-data-required", args.tls_data_required, "TLS"),
-        ("--tls-implicit", args.tls_implicit, "TLS"),
-        (
-            "--concurrency",
-            concurrency != Concurrency::Async,
-            OTHER_MODELS,
-        ),
-    ]
+    [(
+        "--concurrency",
+        concurrency != Concurrency::Async,
+        OTHER_MODELS,
+    )]
 }
 
-fn keys(args: &Args, config: &Config) -> [Row; 8] {
+fn keys(args: &Args, config: &Config) -> [Row; 7] {
     let server = &config.server;
     let concurrency = args.concurrency.unwrap_or(server.concurrency);
     let kind = config.authorizer.kind;
     [
-        ("tls", config.tls.is_some(), "TLS"),
         (
             "server.concurrency",
             concurrency != Concurrency::Async,

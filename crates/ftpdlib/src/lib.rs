@@ -8,6 +8,7 @@
 //! | [`filesystems`] | what clients see: the jail, and the trait to write others | `ftpdlib-filesystems` |
 //! | [`servers`] | listening, limits, shutdown | `ftpdlib-servers` |
 //! | [`ioloop`] | the reactor, usable by itself | `ftpdlib-ioloop` |
+//! | [`tls`] | certificates, and rustls for configurations of one's own | `ftpdlib-tls` |
 //! | [`proto`] | the wire format, for other programs that speak FTP | `ftpdlib-proto` |
 //!
 //! # Examples
@@ -60,4 +61,9 @@ pub mod proto {
 /// Listening, limits, shutdown (pyftpdlib: `pyftpdlib.servers`).
 pub mod servers {
     pub use ftpdlib_servers::*;
+}
+
+/// TLS (FTPS): certificates and versions.
+pub mod tls {
+    pub use ftpdlib_tls::*;
 }

@@ -17,6 +17,8 @@ pub struct DtpHandler {
     pub(crate) active_timeout: Option<Duration>,
     pub(crate) read_limit: u64,
     pub(crate) write_limit: u64,
+    /// See [`TlsDtpHandler`](crate::TlsDtpHandler).
+    pub(crate) strict_close: bool,
 }
 
 impl Default for DtpHandler {
@@ -29,6 +31,7 @@ impl Default for DtpHandler {
             active_timeout: Some(Duration::from_secs(30)),
             read_limit: 0,
             write_limit: 0,
+            strict_close: true,
         }
     }
 }

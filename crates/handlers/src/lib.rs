@@ -20,6 +20,7 @@ mod rates;
 mod service;
 mod sessions;
 mod settings;
+mod tls;
 
 pub use connection::Connection;
 pub use custom_command::{CommandContext, CustomCommand};
@@ -33,3 +34,4 @@ pub use observer::{
 pub use service::Service;
 pub use sessions::Sessions;
 pub use settings::FtpHandler;
+pub use tls::{TlsDtpHandler, TlsFtpHandler};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
+use ftpdlib_tls::TlsConfig;
 
 use crate::custom_command::CustomCommand;
 use crate::log_prefix::LogPrefix;
@@ -34,6 +35,7 @@ pub struct Service {
     pub(crate) use_sendfile: bool,
     pub(crate) log_prefix: LogPrefix,
     pub(crate) dtp: DtpHandler,
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) greeting: Option<Greeting>,
@@ -89,6 +91,7 @@ impl Service {
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
         handler.check()?;
+        let tls = handler.tls_config()?;
         let mut session = handler.session;
         session.passive_timeout = handler.dtp.passive_timeout;
         session.active_timeout = handler.dtp.active_timeout;
@@ -111,6 +114,7 @@ impl Service {
             use_sendfile: handler.use_sendfile,
             log_prefix: LogPrefix::parse(&handler.log_prefix)?,
             dtp: handler.dtp,
+            tls,
             limits,
             sessions,
             greeting: handler.greeting,
@@ -129,6 +133,11 @@ impl Service {
             homes: Mutex::default(),
             local_homes: Mutex::default(),
         }))
+    }
+
+    /// Whether a client expects TLS before any text.
+    pub fn is_implicit_tls(&self) -> bool {
+        self.session.tls.is_some_and(|rules| rules.implicit)
     }
 
     /// The limits on connections.

@@ -9,6 +9,7 @@ use ftpdlib_authorizers::{Authorizer, Login};
 use ftpdlib_filesystems::{AbstractedFs, Filesystem, FilesystemError};
 use ftpdlib_proto::{NameEncoding, Zone};
 use ftpdlib_session::SessionConfig;
+use ftpdlib_tls::{TlsConfig, TlsSettings};
 
 use crate::log_prefix::LogPrefix;
 use crate::passive_ports::PassivePorts;
@@ -52,6 +53,7 @@ pub struct FtpHandler {
     pub(crate) masquerade_address: MasqueradeAddress,
     pub(crate) commands: Vec<CustomCommand>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) tls: Option<TlsSettings>,
 }
 
 impl FtpHandler {
@@ -74,6 +76,7 @@ impl FtpHandler {
             masquerade_address: MasqueradeAddress::None,
             commands: Vec::new(),
             observers: Vec::new(),
+            tls: None,
         }
     }
 
@@ -295,6 +298,13 @@ impl FtpHandler {
             }
         }
         LogPrefix::parse(&self.log_prefix)?;
+        self.tls_config()?;
         self.dtp.check()
+    }
+
+    /// Reads the certificates, where TLS is offered.
+    pub(crate) fn tls_config(&self) -> Result<Option<TlsConfig>, SettingsError> {
+        let config = self.tls.as_ref().map(TlsSettings::build).transpose();
+        config.map_err(|error| SettingsError::new("tls", format!("cannot be offered: {error}")))
     }
 }

@@ -1,6 +1,6 @@
 //! The loop, as a callback sees it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -101,6 +101,21 @@ impl<'a> Context<'a> {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else that of the stream.
     pub fn write(&mut self, socket: &Socket<TcpStream>, bytes: &[u8]) -> io::Result<usize> {
         self.try_io(socket, Direction::Write, |mut stream| stream.write(bytes))
+    }
+
+    /// Writes to a stream as much as it takes of several pieces, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else that of the stream.
+    pub fn write_vectored(
+        &mut self,
+        socket: &Socket<TcpStream>,
+        pieces: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        self.try_io(socket, Direction::Write, |mut stream| {
+            stream.write_vectored(pieces)
+        })
     }
 
     /// Takes the next client of a listener.

@@ -123,6 +123,7 @@ mod socket;
 mod sources;
 mod task;
 mod timers;
+mod transport;
 
 pub use acceptor::Acceptor;
 pub use channel::{Channel, Producer};
@@ -140,3 +141,4 @@ pub use socket::Socket;
 pub use sources::SourceId;
 pub use task::{Panicked, Task};
 pub use timers::TimerId;
+pub use transport::Transport;

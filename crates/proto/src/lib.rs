@@ -60,7 +60,8 @@ mod verb;
 
 pub use ascii::{AsciiReceiver, AsciiSender};
 pub use command::{
-    Command, CommandError, CommandLine, DigestArgument, EpsvArgument, FactChange, ListArgument,
+    AuthMechanism, Command, CommandError, CommandLine, DigestArgument, EpsvArgument, FactChange,
+    ListArgument, ProtectionLevel,
 };
 pub use encoding::{EncodingError, NameEncoding, UndecodableName};
 pub use facts::{EntryRole, Fact, FactSet, format_facts};

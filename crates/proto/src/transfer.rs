@@ -20,6 +20,8 @@ pub enum TransferEnd {
     Complete,
     /// The peer ended a TLS stream without close_notify, so its end may have been cut off.
     Truncated,
+    /// TLS could not be agreed on, or not with the client of the control connection.
+    Unsecured,
     /// The peer reset or closed the data connection too early.
     Reset,
     /// The client sent `ABOR`.

@@ -168,6 +168,14 @@ verb_table! {
         "Syntax: REIN (log out, keep the connection).";
     Quit "QUIT" anyone _ Refused "RFC 959 §4.1.1"
         "Syntax: QUIT (end the session).";
+    Auth "AUTH" anyone _ Required "RFC 2228 §3"
+        "Syntax: AUTH <SP> TLS (secure the control connection).";
+    Pbsz "PBSZ" anyone _ Required "RFC 4217 §8"
+        "Syntax: PBSZ <SP> 0 (comes before PROT; means nothing with TLS).";
+    Prot "PROT" anyone _ Required "RFC 4217 §9"
+        "Syntax: PROT <SP> C|P (data connections in the clear, or private).";
+    Ccc "CCC" anyone _ Refused "RFC 4217 §6"
+        "Syntax: CCC (go back to the clear; refused here).";
     Port "PORT" user _ Required "RFC 959 §4.1.2"
         "Syntax: PORT <SP> h1,h2,h3,h4,p1,p2 (tell where the server may connect to).";
     Pasv "PASV" user _ Refused "RFC 959 §4.1.2"
@@ -383,7 +391,8 @@ mod tests {
             .collect();
         assert_eq!(
             open.join(" "),
-            "USER PASS QUIT SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT HELP NOOP"
+            "USER PASS QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT \
+             HELP NOOP"
         );
     }
 

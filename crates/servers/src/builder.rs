@@ -53,9 +53,9 @@ pub struct FtpServerBuilder {
 
 impl FtpServerBuilder {
     /// A server for clients served as `handler` says.
-    pub fn new(handler: FtpHandler) -> Self {
+    pub fn new(handler: impl Into<FtpHandler>) -> Self {
         Self {
-            handler,
+            handler: handler.into(),
             places: Vec::new(),
             backlog: 100,
             max_cons: 512,

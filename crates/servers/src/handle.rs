@@ -106,13 +106,13 @@ impl ServerHandle {
     /// # Errors
     ///
     /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
-    pub fn set_handler(&self, handler: FtpHandler) -> Result<(), SettingsError> {
+    pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
         let mut service = self
             .shared
             .service
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *service = service.renewed(handler)?;
+        *service = service.renewed(handler.into())?;
         drop(service);
         if let Some(refresher) = self.shared.refresher.get() {
             refresher.notify();

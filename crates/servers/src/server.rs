@@ -56,7 +56,7 @@ impl FtpServer {
     /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
     pub fn new(
         place: impl Into<AddressOrSocket>,
-        handler: FtpHandler,
+        handler: impl Into<FtpHandler>,
     ) -> Result<Self, ServerError> {
         FtpServerBuilder::new(handler).listen(place).build()
     }
@@ -257,6 +257,9 @@ fn admit(
         }
         Err(limit) => {
             log::warn!("client {peer} refused: {}", limit.text());
+            if service.is_implicit_tls() {
+                return Ok(());
+            }
             // Its socket buffer is empty, so this short a text fits.
             (&stream).write_all(format!("421 {}\r\n", limit.text()).as_bytes())
         }

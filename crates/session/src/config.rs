@@ -8,6 +8,31 @@ use ftpdlib_proto::{FactSet, NameEncoding, Zone};
 
 use crate::RegisteredCommand;
 
+/// What is in the clear and what is not, where TLS is offered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TlsRules {
+    /// TLS from the first byte, before the greeting, and private data connections from the start.
+    pub implicit: bool,
+    /// Nobody may log in before AUTH.
+    pub control_required: bool,
+    /// Data connections are refused before `PROT P`.
+    pub data_required: bool,
+    /// Time for the handshake on the control connection; `None` is no limit. Default: 30 seconds.
+    pub handshake_timeout: Option<Duration>,
+}
+
+/// Nothing is required.
+impl Default for TlsRules {
+    fn default() -> Self {
+        Self {
+            implicit: false,
+            control_required: false,
+            data_required: false,
+            handshake_timeout: Some(Duration::from_secs(30)),
+        }
+    }
+}
+
 /// What a session may do; shared by all sessions of a server. Names are pyftpdlib's.
 ///
 /// # Examples
@@ -58,6 +83,8 @@ pub struct SessionConfig {
     pub host_names: Vec<String>,
     /// Facts of MLST and MLSD until `OPTS MLST` changes them.
     pub facts: FactSet,
+    /// Whether and how TLS is offered (RFC 4217). Default: it is not.
+    pub tls: Option<TlsRules>,
     /// Time for the client to connect to a passive port, from `227` or `229`; `None` is no limit.
     /// Default: 30 seconds.
     pub passive_timeout: Option<Duration>,
@@ -86,6 +113,7 @@ impl Default for SessionConfig {
                 .expect("the standard knows windows-1252, and it is stateless"),
             host_names: Vec::new(),
             facts: FactSet::default(),
+            tls: None,
             passive_timeout: Some(Duration::from_secs(30)),
             active_timeout: Some(Duration::from_secs(30)),
             commands: Vec::new(),

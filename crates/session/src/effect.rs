@@ -36,6 +36,10 @@ pub struct Transfer<P> {
 pub enum Effect<P> {
     /// Queue a reply on the control connection.
     Reply(Reply),
+    /// Send the replies queued so far, throw away every byte received, and begin TLS on the control
+    /// connection; answered by `Secured`, or by `Closed` where the handshake fails. Input is not
+    /// wanted meanwhile.
+    Secure,
     /// Run a job; answered by `handle_job`. At most one at a time; input is not wanted meanwhile.
     Job(Job),
     /// Run a job that may take long, a digest or a copy, off the loop; answered by `handle_job`, also

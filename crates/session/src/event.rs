@@ -13,6 +13,8 @@ pub enum ControlEvent<'a> {
     Line(&'a [u8]),
     /// A line that was too long; its bytes are gone. Answered `500`.
     LineTooLong,
+    /// Answer to [`Effect::Secure`](crate::Effect::Secure): the connection is under TLS.
+    Secured,
     /// A command line that the driver does not hand over: somebody has a say in what clients do,
     /// and answers this.
     Vetoed(&'a Reply),

@@ -19,6 +19,7 @@
 //! - [`Effect::Listen`] is answered by [`DataEvent::Listening`] or [`DataEvent::ListenFailed`],
 //!   [`Effect::Connect`] by [`DataEvent::Connected`] or [`DataEvent::ConnectFailed`] unless
 //!   [`Effect::CloseData`] came first.
+//! - [`Effect::Secure`] is answered by [`ControlEvent::Secured`], or by [`ControlEvent::Closed`].
 //! - Every payload `P` handed over in [`Answer::Opened`] comes back once: in a [`Transfer`] or in
 //!   [`Effect::Discard`].
 //! - After [`Effect::Close`] nothing comes out, whatever goes in.
@@ -51,9 +52,9 @@
 //! # Documents
 //!
 //! [RFC 959], [RFC 1123] §4.1, [RFC 2389] (FEAT, OPTS), [RFC 2428] (EPRT, EPSV), [RFC 2577]
-//! (security), [RFC 2640] (UTF-8, LANG), [RFC 3659] (SIZE, MDTM, REST, MLSx), [RFC 7151] (HOST), and
-//! the drafts that the table of commands names. Reply texts are pyftpdlib's where clients do not need
-//! others.
+//! (security), [RFC 2640] (UTF-8, LANG), [RFC 3659] (SIZE, MDTM, REST, MLSx), [RFC 4217] (TLS),
+//! [RFC 7151] (HOST), and the drafts that the table of commands names. Reply texts are pyftpdlib's
+//! where clients do not need others.
 //!
 //! [RFC 959]: https://www.rfc-editor.org/rfc/rfc959
 //! [RFC 1123]: https://www.rfc-editor.org/rfc/rfc1123
@@ -62,6 +63,7 @@
 //! [RFC 2577]: https://www.rfc-editor.org/rfc/rfc2577
 //! [RFC 2640]: https://www.rfc-editor.org/rfc/rfc2640
 //! [RFC 3659]: https://www.rfc-editor.org/rfc/rfc3659
+//! [RFC 4217]: https://www.rfc-editor.org/rfc/rfc4217
 //! [RFC 7151]: https://www.rfc-editor.org/rfc/rfc7151
 #![forbid(unsafe_code)]
 
@@ -72,7 +74,7 @@ mod job;
 mod registered;
 mod session;
 
-pub use config::SessionConfig;
+pub use config::{SessionConfig, TlsRules};
 pub use effect::{Direction, Effect, Transfer};
 pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};

@@ -11,6 +11,7 @@ mod login;
 mod parameters;
 mod pending;
 mod registered;
+mod security;
 mod timers;
 mod transfer;
 mod work;
@@ -32,6 +33,7 @@ use files::Selected;
 use login::Login;
 use parameters::Parameters;
 use pending::{Pending, Purpose};
+use security::Security;
 
 /// One client's protocol state. `P` is an opened file or listing, opaque here.
 ///
@@ -53,6 +55,7 @@ pub struct Session<P> {
     failed_logins: u32,
     working_directory: VirtualPath,
     parameters: Parameters,
+    security: Security,
     /// What RNFR or CPFR named, if that was the command just before.
     selected: Option<Selected>,
     /// When the idle time began.
@@ -60,7 +63,7 @@ pub struct Session<P> {
 }
 
 impl<P> Session<P> {
-    /// Makes a session whose greeting is queued.
+    /// Makes a session whose greeting is queued; with implicit TLS, it follows the handshake.
     ///
     /// `peer` and `local` are the ends of the control connection. IPv4-mapped IPv6 addresses count
     /// as IPv4.
@@ -98,11 +101,12 @@ impl<P> Session<P> {
             failed_logins: 0,
             working_directory: VirtualPath::root(),
             parameters: Parameters::new(&config),
+            security: Security::default(),
             selected: None,
             active_at: now,
             config,
         };
-        session.reply(greeting);
+        session.begin(greeting);
         session
     }
 
@@ -112,6 +116,7 @@ impl<P> Session<P> {
     pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
         match event {
             ControlEvent::Closed => self.control_lost(),
+            ControlEvent::Secured => self.secured(now),
             ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed(_)
                 if !self.wants_input() => {}
             ControlEvent::Line(line) => {
@@ -196,10 +201,10 @@ impl<P> Session<P> {
 
     /// Whether the next line may be handed over.
     ///
-    /// False while an answer is owed that must come first: a job, a passive port, the end of an
-    /// aborted transfer or of a listing on the control connection, the delay after a failed login;
-    /// and after QUIT. True during a transfer, and during work until a command comes that has to
-    /// wait for its end.
+    /// False while an answer is owed that must come first: a job, a passive port, the beginning of
+    /// TLS, the end of an aborted transfer or of a listing on the control connection, the delay
+    /// after a failed login; and after QUIT. True during a transfer, and during work until a command
+    /// comes that has to wait for its end.
     pub fn wants_input(&self) -> bool {
         self.pending.takes_commands() && self.ending.takes_commands()
     }
@@ -207,6 +212,16 @@ impl<P> Session<P> {
     /// Encoding of names in replies now.
     pub fn encoding(&self) -> NameEncoding {
         self.parameters.encoding
+    }
+
+    /// Whether the control connection is under TLS.
+    pub fn is_secure(&self) -> bool {
+        self.security.is_secure()
+    }
+
+    /// Whether data connections that are made now are to be under TLS (PROT P).
+    pub fn protects_data(&self) -> bool {
+        self.security.protects_data()
     }
 
     /// Who is logged in.

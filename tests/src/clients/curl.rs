@@ -1,6 +1,6 @@
 //! curl.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, Security, Target, USER, text};
 use super::run::Invocation;
 
 /// `curl`: PWD, one CWD for each part of a path, EPSV or EPRT first whatever the family.
@@ -20,6 +20,7 @@ impl Client for Curl {
         if target.mode == Mode::Active {
             curl = curl.args(["--ftp-port", "-"]);
         }
+        curl = curl.args(tls_options(target));
         let quote = |curl: Invocation, commands: &[String]| {
             let quoted = commands.iter().flat_map(|command| ["--quote", command]);
             curl.args(quoted).args(["--head", &target.url("")])
@@ -89,6 +90,7 @@ impl Client for Curl {
                         .into_iter()
                         .flatten(),
                 )
+                .args(tls_options(target))
                 .args(["--output", text(local), &target.url(remote)]),
             Operation::FetchTree { .. } | Operation::StoreTree { .. } => return None,
         })
@@ -96,5 +98,13 @@ impl Client for Curl {
 
     fn keeps_time_of_download(&self) -> bool {
         true
+    }
+}
+
+/// The server's certificate is of its own making.
+fn tls_options(target: &Target) -> &'static [&'static str] {
+    match target.security {
+        Security::Clear => &[],
+        Security::Explicit | Security::Implicit => &["--insecure", "--ssl-reqd"],
     }
 }

@@ -1,6 +1,6 @@
 //! lftp.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, Security, Target, USER, text};
 use super::run::Invocation;
 
 /// `lftp`: FEAT before USER, pipelined commands, ABOR with the Telnet Synch, MFMT after uploads.
@@ -53,6 +53,14 @@ impl Client for Lftp {
             ),
             Operation::Append { .. } => return None,
         };
+        let tls = match target.security {
+            Security::Clear => "",
+            Security::Explicit | Security::Implicit => {
+                "set ssl:verify-certificate no\n\
+                 set ftp:ssl-force yes\n\
+                 set ftp:ssl-protect-data yes\n"
+            }
+        };
         let passive = target.mode == Mode::Passive;
         // After an abort lftp would try the other kind of data connection by itself.
         let script = format!(
@@ -63,10 +71,10 @@ impl Client for Lftp {
              set net:reconnect-interval-base 1\n\
              set ftp:auto-passive-mode no\n\
              set ftp:passive-mode {passive}\n\
-             open -u {USER},{PASSWORD} -p {} {}\n\
+             {tls}\
+             open -u {USER},{PASSWORD} {}\n\
              {command}\n",
-            target.port(),
-            target.host(),
+            target.url(""),
         );
         // A script in the arguments, unlike one on the input, ends at the first failure.
         Some(Invocation::new("lftp").args(["--norc", "-c", &script]))

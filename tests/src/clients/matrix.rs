@@ -10,7 +10,7 @@ use super::files::{
     FILES, compare, compare_trees, content, old_time, snapshot, without_empty_directories, write,
     write_tree,
 };
-use super::operation::{Client, Family, Mode, Operation, Target};
+use super::operation::{Client, Family, Mode, Operation, Security, Target};
 use super::program::Program;
 use super::run::is_installed;
 
@@ -52,7 +52,7 @@ const SCENARIOS: &[Scenario] = &[
 /// If anything is not as it should be, with all that is not; or if the client is not installed and
 /// `FTPDLIB_REQUIRE_CLIENTS` is `1`.
 #[track_caller]
-pub fn check(client: &dyn Client, family: Family, mode: Mode) {
+pub fn check(client: &dyn Client, family: Family, mode: Mode, security: Security) {
     let [name, ..] = client.programs() else {
         panic!("a client without a program")
     };
@@ -71,10 +71,11 @@ pub fn check(client: &dyn Client, family: Family, mode: Mode) {
     let directories = TempDir::new().expect("a temporary directory");
     let root = directories.path().join("root");
     fs::create_dir(&root).expect("a new directory");
-    let program = Program::start(family, &root);
+    let program = Program::start(family, security, &root);
     let target = Target {
         address: program.address(),
         mode,
+        security,
     };
     let mut failures = Vec::new();
     for (number, (scenario, run)) in SCENARIOS.iter().enumerate() {
@@ -85,7 +86,7 @@ pub fn check(client: &dyn Client, family: Family, mode: Mode) {
     }
     assert!(
         failures.is_empty(),
-        "{name} over {family}, {mode}: {} of {} scenarios failed\n{}\nthe server said:\n{}",
+        "{name} over {family}, {mode}, {security}: {} of {} scenarios failed\n{}\nthe server said:\n{}",
         failures.len(),
         SCENARIOS.len(),
         failures.join("\n"),

@@ -40,6 +40,17 @@ pub enum Mode {
     Active,
 }
 
+/// What is under TLS.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Security {
+    /// Nothing.
+    Clear,
+    /// Everything, after AUTH and `PROT P`.
+    Explicit,
+    /// Everything, from the first byte.
+    Implicit,
+}
+
 /// The server as a client is told about it.
 #[derive(Debug)]
 pub struct Target {
@@ -47,6 +58,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// How data connections are to be made.
     pub mode: Mode,
+    /// What is to be under TLS.
+    pub security: Security,
 }
 
 impl Target {
@@ -54,7 +67,11 @@ impl Target {
     ///
     /// Everything but letters, digits, `/`, `.`, `_` and `-` is percent-encoded.
     pub fn url(&self, path: &str) -> String {
-        let mut url = format!("ftp://{}/", self.address);
+        let scheme = match self.security {
+            Security::Clear | Security::Explicit => "ftp",
+            Security::Implicit => "ftps",
+        };
+        let mut url = format!("{scheme}://{}/", self.address);
         for byte in path.bytes() {
             if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
                 url.push(char::from(byte));
@@ -223,6 +240,16 @@ impl fmt::Display for Family {
         f.write_str(match self {
             Self::V4 => "IPv4",
             Self::V6 => "IPv6",
+        })
+    }
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clear => "in the clear",
+            Self::Explicit => "explicit TLS",
+            Self::Implicit => "implicit TLS",
         })
     }
 }

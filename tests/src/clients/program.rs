@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::operation::{Family, PASSWORD, USER};
+use super::operation::{Family, PASSWORD, Security, USER};
 
 /// How long the program may take until it tells where it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -23,8 +23,8 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts the program on a free port of `family`'s loopback address, sharing `root` with
-    /// [`USER`] for reading and writing, and waits until it accepts connections.
-    pub(super) fn start(family: Family, root: &Path) -> Self {
+    /// [`USER`] for reading and writing, with what `security` needs required, and waits until it accepts connections.
+    pub(super) fn start(family: Family, security: Security, root: &Path) -> Self {
         let ip = family.loopback();
         let mut child = Command::new(executable())
             .args([
@@ -37,6 +37,7 @@ impl Program {
             ])
             .arg(root)
             .args(["--username", USER, "--password", PASSWORD])
+            .args(tls_options(security))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -89,6 +90,15 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What is not under TLS is refused, so that a client cannot leave it out unnoticed.
+fn tls_options(security: Security) -> &'static [&'static str] {
+    match security {
+        Security::Clear => &[],
+        Security::Explicit => &["--tls-control-required", "--tls-data-required"],
+        Security::Implicit => &["--tls-implicit", "--tls-data-required"],
     }
 }
 

@@ -1,8 +1,38 @@
-"""One operation of ftplib: HOST PORT USER PASSWORD passive|active OPERATION ARGUMENTS..."""
+"""One operation of ftplib.
+
+HOST PORT USER PASSWORD passive|active clear|explicit|implicit OPERATION ARGUMENTS...
+"""
 
 import ftplib
 import os
+import ssl
 import sys
+
+
+class ImplicitFTP(ftplib.FTP_TLS):
+    """TLS from the first byte, which ftplib itself does not know."""
+
+    @property
+    def sock(self):
+        return self._sock
+
+    @sock.setter
+    def sock(self, sock):
+        if sock is not None and not isinstance(sock, ssl.SSLSocket):
+            sock = self.context.wrap_socket(sock)
+        self._sock = sock
+
+
+def connected(host, port, security):
+    # The server's certificate is of its own making.
+    context = ssl._create_unverified_context()
+    ftp = {
+        "clear": lambda: ftplib.FTP(timeout=30),
+        "explicit": lambda: ftplib.FTP_TLS(context=context, timeout=30),
+        "implicit": lambda: ImplicitFTP(context=context, timeout=30),
+    }[security]()
+    ftp.connect(host, int(port))
+    return ftp
 
 
 def list(ftp, directory):
@@ -76,9 +106,10 @@ def abort_then_fetch(ftp, large, remote, local):
     fetch(ftp, remote, local)
 
 
-host, port, user, password, mode, operation, *arguments = sys.argv[1:]
-with ftplib.FTP(timeout=30) as ftp:
-    ftp.connect(host, int(port))
+host, port, user, password, mode, security, operation, *arguments = sys.argv[1:]
+with connected(host, port, security) as ftp:
     ftp.login(user, password)
+    if security != "clear":
+        ftp.prot_p()
     ftp.set_pasv(mode == "passive")
     globals()[operation](ftp, *arguments)

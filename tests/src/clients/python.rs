@@ -1,6 +1,6 @@
 //! Python's ftplib.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, Security, Target, USER, text};
 use super::run::Invocation;
 
 /// The script that turns its arguments into calls of ftplib.
@@ -19,6 +19,11 @@ impl Client for PythonFtplib {
         let mode = match target.mode {
             Mode::Passive => "passive",
             Mode::Active => "active",
+        };
+        let security = match target.security {
+            Security::Clear => "clear",
+            Security::Explicit => "explicit",
+            Security::Implicit => "implicit",
         };
         let offset_text;
         let words = match operation {
@@ -60,6 +65,7 @@ impl Client for PythonFtplib {
                     USER,
                     PASSWORD,
                     mode,
+                    security,
                 ])
                 .args(words),
         )

@@ -22,7 +22,7 @@ pub(crate) use file::ConfigFile;
 pub(crate) use filesystem::{Filesystem, FilesystemKind};
 pub(crate) use log::Log;
 pub(crate) use server::{Concurrency, Server};
-pub(crate) use tls::Tls;
+pub(crate) use tls::{ClientCertificate, SessionReuse, Tls, TlsVersion};
 pub(crate) use users::{Anonymous, User};
 
 /// A whole file. What is left out has its default.

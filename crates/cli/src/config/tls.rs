@@ -1,7 +1,4 @@
 //! The section `[tls]`.
-//!
-//! Read and checked, so that a file written for TLS is told of its mistakes; nothing acts on it
-//! yet.
 
 use std::path::PathBuf;
 
@@ -29,7 +26,6 @@ pub(crate) struct Tls {
 /// A certificate chosen by the name that the client asks for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "checked only, until TLS is available")]
 pub(crate) struct Certificate {
     pub(crate) certfile: PathBuf,
     #[serde(default)]

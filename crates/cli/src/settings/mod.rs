@@ -2,6 +2,7 @@
 
 mod access;
 mod overlay;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use crate::config::{Config, ConfigFile, Control, Data, FilesystemKind, Log, Serv
 use crate::error::ConfigError;
 use crate::password::Environment;
 use crate::unavailable;
+use tls::TlsOffer;
 
 /// Everything a server is built from.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) filesystem: FilesystemKind,
     pub(crate) log: Log,
     pub(crate) authorizer: DummyAuthorizer,
+    pub(crate) tls: Option<TlsOffer>,
 }
 
 impl Settings {
@@ -52,6 +55,7 @@ impl Settings {
             filesystem: config.filesystem.kind,
             log: config.log,
             authorizer: access::authorizer(args, environment, file.as_ref())?,
+            tls: TlsOffer::load(args, file.as_ref())?,
         })
     }
 }

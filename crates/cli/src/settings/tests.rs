@@ -402,23 +402,12 @@ fn what_is_not_built_says_so() {
         let expected = format!("{expected} is not available in this version");
         refused(options, toml, &expected);
     }
-    check("--tls", "", "option --tls: TLS");
-    check("--certfile x", "", "option --certfile: TLS");
-    check("--keyfile x", "", "option --keyfile: TLS");
-    check(
-        "--tls-control-required",
-        "",
-        "option --tls-control-required: TLS",
-    );
-    check("--tls-data-required", "", "option --tls-data-required: TLS");
-    check("--tls-implicit", "", "option --tls-implicit: TLS");
     for model in ["pre-fork", "multi-thread", "multi-proc"] {
         let options = format!("--concurrency {model}");
         check(&options, "", "option --concurrency: any model but async");
     }
     #[rustfmt::skip]
     let keys = [
-        ("[tls]", "1: tls: TLS"),
         ("[server]\nconcurrency = \"pre-fork\"", "2: server.concurrency: any model but async"),
         ("[server]\nthreads = 2", "2: server.threads: more than one thread"),
         ("[server]\nuser = \"ftp\"", "2: server.user: giving up root"),
@@ -438,4 +427,53 @@ fn what_is_not_built_says_so() {
         check("-c @/f.toml", toml, &format!("@/f.toml:{expected}"));
     }
     loaded("-c @/f.toml", "[server]\nthreads = 1\nuser = \"\"");
+}
+
+#[test]
+fn any_word_of_tls_offers_it() {
+    assert!(loaded("", "").tls.is_none());
+    for options in [
+        "--tls",
+        "--tls-control-required",
+        "--tls-data-required",
+        "--tls-implicit",
+    ] {
+        assert!(loaded(options, "").tls.is_some(), "{options}");
+    }
+    let tls = loaded(
+        "-c @/f.toml --tls-implicit",
+        "[tls]\nstrict_close = false\n",
+    )
+    .tls;
+    let tls = tls.unwrap();
+    assert!(tls.implicit && !tls.strict_close && !tls.control_required);
+    let tls = loaded("-c @/f.toml", "[tls]\ntls_data_required = true")
+        .tls
+        .unwrap();
+    assert!(tls.data_required && tls.strict_close && !tls.implicit);
+}
+
+#[test]
+fn certificates_are_read_before_anything_else_happens() {
+    refused(
+        "--certfile @/empty",
+        "",
+        "option --certfile: \"@/empty\" holds no certificate",
+    );
+    refused(
+        "--tls --keyfile @/empty",
+        "",
+        "option --keyfile: found a private key without a certificate, expected certfile beside it",
+    );
+    refused(
+        "-c @/f.toml",
+        "[tls]\nclient_ca = \"empty\"",
+        "@/f.toml:2: tls.client_ca: \"@/empty\" holds no certificate",
+    );
+    refused(
+        "-c @/f.toml",
+        "[tls]\n[[tls.more_certificates]]\ncertfile = \"missing\"",
+        "@/f.toml:3: tls.more_certificates[0].certfile: cannot read \"@/missing\": No such file or \
+         directory (os error 2)",
+    );
 }

@@ -1,10 +1,10 @@
 //! The control connection's socket: bytes in, lines out; replies in, bytes out.
 
 use std::io;
-use std::net::Shutdown;
 
-use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
+use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply};
+use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::TcpStream;
 
 /// Bytes taken from a client in one read.
@@ -18,7 +18,7 @@ const REPLIES_WAITING: usize = 64 << 10;
 
 /// The control connection.
 pub(super) struct Control {
-    socket: Socket<TcpStream>,
+    stream: Box<dyn Transport>,
     decoder: LineDecoder,
     /// Received, not yet taken as lines.
     unread: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(socket: Socket<TcpStream>) -> Self {
         Self {
-            socket,
+            stream: Box::new(socket),
             decoder: LineDecoder::default(),
             unread: Vec::new(),
             replies: Vec::new(),
@@ -41,24 +41,54 @@ impl Control {
         }
     }
 
+    /// The same connection under TLS from now on: what the client sent in the clear is void.
+    ///
+    /// Everything that was to be sent in the clear has to have been.
+    pub(super) fn secured_with(self, session: &TlsSession) -> Self {
+        let mut decoder = self.decoder;
+        decoder.reset();
+        Self {
+            stream: Box::new(TlsStream::control(self.stream.into_socket(), session)),
+            decoder,
+            unread: Vec::new(),
+            replies: self.replies,
+            sent: self.sent,
+            ended: self.ended,
+        }
+    }
+
     /// Reads what the client sent, a bounded piece.
-    pub(super) fn receive(&mut self, cx: &mut Context<'_>) {
+    ///
+    /// # Errors
+    ///
+    /// Something is wrong that the client's going does not explain.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.ended || !self.wants_more() {
-            return;
+            return Ok(());
         }
         let mut scratch = cx.take_scratch();
         let size = scratch.len().min(READ);
-        match cx.read(&self.socket, &mut scratch[..size]) {
-            Ok(0) => self.ended = true,
-            Ok(bytes) => self.unread.extend_from_slice(&scratch[..bytes]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => {
-                // Nothing that is still here can be answered.
+        let outcome = self.stream.read(cx, &mut scratch[..size]);
+        let outcome = match outcome {
+            Ok(0) => {
                 self.ended = true;
-                self.unread = Vec::new();
+                Ok(())
             }
-        }
+            Ok(bytes) => {
+                self.unread.extend_from_slice(&scratch[..bytes]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => {
+                // Nothing that is still here can be answered.
+                self.end_input();
+                let telling =
+                    error.kind() == io::ErrorKind::InvalidData || !self.stream.is_established();
+                if telling { Err(error) } else { Ok(()) }
+            }
+        };
         cx.return_scratch(scratch);
+        outcome
     }
 
     /// Hands the next line to `take`, and tells whether there was one.
@@ -91,7 +121,7 @@ impl Control {
     /// The connection is lost.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.sent < self.replies.len() {
-            match cx.write(&self.socket, &self.replies[self.sent..]) {
+            match self.stream.write(cx, &self.replies[self.sent..]) {
                 Ok(bytes) => self.sent += bytes,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => {
@@ -101,7 +131,13 @@ impl Control {
             }
         }
         self.forget_replies();
-        Ok(())
+        if !self.stream.is_established() {
+            return Ok(());
+        }
+        match self.stream.flush(cx) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Sets for what the loop calls, by what is waited for.
@@ -113,12 +149,15 @@ impl Control {
         if !self.is_flushed() {
             interest |= Interest::WRITE;
         }
-        cx.set_interest(self.socket.id(), interest);
+        cx.set_interest(self.stream.id(), self.stream.interest(interest));
     }
 
-    /// Ends the sending side, after the last reply.
-    pub(super) fn shutdown(&self) -> io::Result<()> {
-        self.socket.get_ref().shutdown(Shutdown::Write)
+    /// Ends the sending side, after the last reply; whether the client is still there.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.stream.finish(cx) {
+            Ok(()) => true,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
     }
 
     /// Forgets what the client sent and was not asked for.
@@ -137,7 +176,12 @@ impl Control {
     }
 
     pub(super) fn id(&self) -> SourceId {
-        self.socket.id()
+        self.stream.id()
+    }
+
+    /// Whether lines can be had: there is no TLS, or it stands.
+    pub(super) fn is_established(&self) -> bool {
+        self.stream.is_established()
     }
 
     pub(super) fn is_flushed(&self) -> bool {

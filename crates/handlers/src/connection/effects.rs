@@ -9,6 +9,7 @@ use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
 use ftpdlib_session::{Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Transfer};
 
+use super::secure::Securing;
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::data::{DataSide, listen};
 use crate::jobs::{self, CommandCall, Credentials, LoginEnd, Opened, Payload};
@@ -43,13 +44,8 @@ impl Connection {
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
                 self.session.handle_data_event(event, now);
             }
-            Effect::AcceptData => {
-                if let Err(error) = self.data.accept_candidate(cx) {
-                    log::warn!("data connection: {error}");
-                    self.session
-                        .handle_data_event(DataEvent::ConnectFailed, now);
-                }
-            }
+            Effect::Secure => self.securing = Securing::Announced,
+            Effect::AcceptData => self.accept_data(cx),
             Effect::RejectData => self.data.reject_candidate(),
             Effect::Connect(peer) => {
                 self.data.close(cx);
@@ -134,6 +130,7 @@ impl Connection {
             password,
             peer: self.peer,
             local: self.local,
+            secure: self.session.is_secure(),
         };
         if credentials.are_checked_at_once(&self.service) {
             return self.let_in(credentials.check(&self.service), cx);

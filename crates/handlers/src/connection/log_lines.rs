@@ -1,5 +1,6 @@
 //! What the log tells of a session.
 
+use std::io;
 use std::net::SocketAddr;
 
 use ftpdlib_proto::{CommandLine, NameEncoding, Reply, TransferEnd};
@@ -20,6 +21,11 @@ pub(super) fn closed(prefix: &LogPrefix, peer: SocketAddr, username: Option<&str
         "{} FTP session closed (disconnect).",
         prefix.of(peer, username)
     );
+}
+
+/// TLS that did not come to stand, or broke: the client's doing, and its own problem.
+pub(super) fn tls_failed(prefix: &LogPrefix, peer: SocketAddr, error: &io::Error) {
+    log::info!("{} TLS: {error}", prefix.of(peer, None));
 }
 
 /// A command line; never a password.

@@ -5,6 +5,7 @@ mod control;
 mod effects;
 mod log_lines;
 mod secrets;
+mod secure;
 mod watch;
 mod work;
 
@@ -17,6 +18,7 @@ use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId};
 use ftpdlib_proto::{Line, Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, Session};
+use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
@@ -27,6 +29,7 @@ use crate::{Permit, Service, Verdict};
 use control::Control;
 use effects::canonical;
 use log_lines::LoggedCommand;
+use secure::Securing;
 use watch::{Judgement, Watch};
 
 /// Lines taken from one client in one turn of the loop.
@@ -48,6 +51,9 @@ pub struct Connection {
     pump: Option<Box<Pump>>,
     /// The last download's data connection, until the client has closed it.
     linger: Option<Linger>,
+    /// TLS on the control connection, and its progress.
+    tls: Option<TlsSession>,
+    securing: Securing,
     account: Option<Arc<Account>>,
     job: Option<RunningJob>,
     timer: Option<(TimerId, Instant)>,
@@ -123,6 +129,8 @@ impl Connection {
             data: DataSide::Idle,
             pump: None,
             linger: None,
+            tls: None,
+            securing: Securing::No,
             account: None,
             job: None,
             timer: None,
@@ -142,6 +150,7 @@ impl Connection {
     fn settle(&mut self, cx: &mut Context<'_>) -> Flow {
         self.obey();
         self.hear_observers(cx.now());
+        self.note_secured(cx);
         for _ in 0..LINES {
             self.perform_effects(cx);
             if !self.take_line(cx) {
@@ -149,7 +158,11 @@ impl Connection {
             }
         }
         self.perform_effects(cx);
-        let flow = self.flush(cx);
+        let mut flow = self.flush(cx);
+        if flow == Flow::Continue && self.begin_tls(cx) {
+            self.perform_effects(cx);
+            flow = self.flush(cx);
+        }
         if flow == Flow::Continue {
             self.arm_timer(cx);
         }
@@ -258,7 +271,7 @@ impl Connection {
         if self.closing.is_some() {
             control.discard_input();
             let ended = control.has_ended() || self.told == Phase::Ending;
-            if control.is_flushed() && (ended || control.shutdown().is_err()) {
+            if control.is_flushed() && (!control.finish(cx) || ended) {
                 return Flow::Close;
             }
         }
@@ -331,10 +344,11 @@ impl Connection {
                 self.pump = None;
                 if let Some(stream) = stream {
                     self.data_permit = None;
+                    let socket = stream.into_socket();
                     if sends && end == TransferEnd::Complete {
-                        self.hold(Linger::start(stream, cx), cx);
+                        self.hold(Some(Linger::start(socket, cx)), cx);
                     } else {
-                        cx.close(stream);
+                        cx.close(socket);
                     }
                 }
                 let event = DataEvent::Ended {
@@ -367,22 +381,15 @@ impl Connection {
             }
             DataSide::Connecting(stream) => match cx.finish_connect(stream) {
                 Ok(()) => {
-                    let DataSide::Connecting(stream) = std::mem::take(&mut self.data) else {
-                        return;
-                    };
-                    cx.set_interest(stream.id(), Interest::NONE);
-                    self.data = DataSide::Open(stream);
+                    let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
+                    self.data.connected(tls, cx);
                     self.session.handle_data_event(DataEvent::Connected, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => {
-                    self.data.close(cx);
-                    self.data_permit = None;
-                    self.session
-                        .handle_data_event(DataEvent::ConnectFailed, now);
-                }
+                Err(_) => self.data_failed(cx),
             },
-            DataSide::Idle | DataSide::Open(_) => {}
+            DataSide::Open(_) => self.establish_data(cx),
+            DataSide::Idle => {}
         }
     }
 
@@ -475,8 +482,10 @@ impl Handler for Connection {
     fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
         match &mut self.socket {
             ControlSocket::Open(control) if control.id() == source => {
-                if ready.readable() {
-                    control.receive(cx);
+                if ready.readable()
+                    && let Err(error) = control.receive(cx)
+                {
+                    log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
                 }
             }
             _ if self

@@ -1,7 +1,6 @@
 //! The end of a download's data connection.
 
 use std::io;
-use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
@@ -24,19 +23,15 @@ pub(crate) struct Linger {
 }
 
 impl Linger {
-    /// Ends the sending side. Gives nothing back to hold if the client is gone already.
-    pub(crate) fn start(stream: Socket<TcpStream>, cx: &mut Context<'_>) -> Option<Self> {
-        if stream.get_ref().shutdown(Shutdown::Write).is_err() {
-            cx.close(stream);
-            return None;
-        }
+    /// Holds `stream`, whose sending side has ended.
+    pub(crate) fn start(stream: Socket<TcpStream>, cx: &mut Context<'_>) -> Self {
         cx.set_interest(stream.id(), Interest::READ);
         let until = cx.now() + TIME;
-        Some(Self {
+        Self {
             stream,
             until,
             left: BYTES,
-        })
+        }
     }
 
     /// Throws away what came; whether the connection is still to be held.

@@ -6,7 +6,8 @@ mod listen;
 use std::io;
 use std::net::SocketAddr;
 
-use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
+use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
+use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::{TcpListener, TcpStream};
 
 pub(crate) use linger::Linger;
@@ -33,8 +34,8 @@ pub(crate) enum DataSide {
     },
     /// Connecting to the client.
     Connecting(Socket<TcpStream>),
-    /// Established, no transfer yet.
-    Open(Socket<TcpStream>),
+    /// Connected, no transfer yet. A TLS handshake may be going on.
+    Open(Box<dyn Transport>),
 }
 
 impl DataSide {
@@ -43,7 +44,8 @@ impl DataSide {
         match std::mem::take(self) {
             Self::Idle => {}
             Self::Listening { listener, .. } => cx.close(listener),
-            Self::Connecting(stream) | Self::Open(stream) => cx.close(stream),
+            Self::Connecting(stream) => cx.close(stream),
+            Self::Open(stream) => cx.close(stream.into_socket()),
         }
     }
 
@@ -74,19 +76,54 @@ impl DataSide {
         }
     }
 
-    /// Makes the candidate the data connection and closes the listener.
-    pub(crate) fn accept_candidate(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Makes the candidate the data connection, under TLS if there is a session for it, and closes
+    /// the listener.
+    pub(crate) fn accept_candidate(
+        &mut self,
+        tls: Option<&TlsSession>,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
         match std::mem::take(self) {
             Self::Listening {
                 listener,
                 candidate: Some(stream),
             } => {
                 cx.close(listener);
-                *self = Self::Open(cx.register(stream, Interest::NONE)?);
+                let socket = cx.register(stream, Interest::NONE)?;
+                *self = Self::Open(carry(socket, tls));
             }
             other => *self = other,
         }
         Ok(())
+    }
+
+    /// Makes the connection that has just come to stand the data connection, under TLS if there is
+    /// a session for it.
+    pub(crate) fn connected(&mut self, tls: Option<&TlsSession>, cx: &mut Context<'_>) {
+        match std::mem::take(self) {
+            Self::Connecting(socket) => {
+                cx.set_interest(socket.id(), Interest::NONE);
+                *self = Self::Open(carry(socket, tls));
+            }
+            other => *self = other,
+        }
+    }
+
+    /// Goes on with the handshake of a data connection that waits for its transfer.
+    ///
+    /// # Errors
+    ///
+    /// It failed.
+    pub(crate) fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Self::Open(stream) = self else {
+            return Ok(());
+        };
+        let outcome = stream.establish(cx);
+        cx.set_interest(stream.id(), stream.interest(Interest::NONE));
+        match outcome {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Drops the candidate.
@@ -97,7 +134,7 @@ impl DataSide {
     }
 
     /// Takes the established connection, for a transfer.
-    pub(crate) fn take_open(&mut self) -> Option<Socket<TcpStream>> {
+    pub(crate) fn take_open(&mut self) -> Option<Box<dyn Transport>> {
         match std::mem::take(self) {
             Self::Open(stream) => Some(stream),
             other => {
@@ -112,7 +149,19 @@ impl DataSide {
         match self {
             Self::Idle => false,
             Self::Listening { listener, .. } => listener.id() == source,
-            Self::Connecting(stream) | Self::Open(stream) => stream.id() == source,
+            Self::Connecting(stream) => stream.id() == source,
+            Self::Open(stream) => stream.id() == source,
         }
     }
+}
+
+fn carry(socket: Socket<TcpStream>, tls: Option<&TlsSession>) -> Box<dyn Transport> {
+    let Some(session) = tls else {
+        return Box::new(socket);
+    };
+    // The last records are small ones, and must not wait for an acknowledgement.
+    if let Err(error) = socket.get_ref().set_nodelay(true) {
+        log::debug!("data connection: {error}");
+    }
+    Box::new(TlsStream::data(socket, session))
 }

@@ -17,6 +17,8 @@ pub(crate) struct Credentials {
     pub(crate) password: String,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    /// Whether they came under TLS.
+    pub(crate) secure: bool,
 }
 
 /// What a login came to.
@@ -30,7 +32,8 @@ impl Credentials {
 
     /// Finds out who this is. May block.
     pub(crate) fn check(&self, service: &Service) -> Result<Login, Refusal> {
-        let request = LoginRequest::new(&self.username, &self.password, self.peer, self.local);
+        let mut request = LoginRequest::new(&self.username, &self.password, self.peer, self.local);
+        request.secure = self.secure;
         service
             .authorizer
             .authenticate(&request)

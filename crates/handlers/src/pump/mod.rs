@@ -5,13 +5,13 @@ mod receive;
 mod send_file;
 mod throttle;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_ioloop::{Context, Interest, Notifier, Socket, SourceId};
+use ftpdlib_ioloop::{Context, Interest, Notifier, SourceId, Transport};
 use ftpdlib_proto::{ReplyCode, TransferEnd, TransferType};
 use ftpdlib_session::{Direction, Refusal, Transfer};
-use mio::net::TcpStream;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
@@ -49,12 +49,14 @@ pub(crate) struct PumpContext<'a, 'l> {
 
 /// One transfer.
 pub(crate) struct Pump {
-    stream: Option<Socket<TcpStream>>,
+    stream: Option<Box<dyn Transport>>,
     account: Arc<Account>,
     work: Work,
     meter: Meter,
     /// No progress for this long ends the transfer.
     timeout: Option<Duration>,
+    /// The same before the first byte, while TLS is agreed on.
+    handshake_timeout: Option<Duration>,
     /// The rate allows nothing before this.
     resume_at: Option<Instant>,
     /// Told to stop; a job that runs is all it waits for.
@@ -123,7 +125,7 @@ impl Pump {
     /// those set for the session, uploads first.
     pub(crate) fn new(
         transfer: Transfer<Payload>,
-        stream: Option<Socket<TcpStream>>,
+        stream: Option<Box<dyn Transport>>,
         service: &Service,
         rates: Option<(u64, u64)>,
         now: Instant,
@@ -148,8 +150,11 @@ impl Pump {
         });
         let work = match opened {
             Opened::Read(file) => {
-                let plain = transfer_type == TransferType::Image;
-                if plain && service.use_sendfile && account.lane().is_none() {
+                let as_it_is = transfer_type == TransferType::Image
+                    && stream
+                        .as_ref()
+                        .is_some_and(|stream| stream.plain().is_some());
+                if as_it_is && service.use_sendfile && account.lane().is_none() {
                     match SendFile::new(file) {
                         Ok(send_file) => Work::SendFile(send_file),
                         Err(file) => Work::Produce(Produce::file(file, transfer_type, dtp)),
@@ -174,6 +179,10 @@ impl Pump {
                 budget: 0,
             },
             timeout: dtp.timeout,
+            handshake_timeout: service
+                .session
+                .tls
+                .and_then(|rules| rules.handshake_timeout),
             resume_at: None,
             stopping: false,
         };
@@ -196,9 +205,12 @@ impl Pump {
     pub(crate) fn run(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.meter.budget = TURN_BYTES;
         self.resume_at = None;
+        if let Some(step) = self.establish(pcx) {
+            return step;
+        }
         let step = loop {
             let (account, meter) = (&self.account, &mut self.meter);
-            let step = match (&mut self.work, &self.stream) {
+            let step = match (&mut self.work, self.stream.as_deref_mut()) {
                 (Work::SendFile(work), Some(stream)) => work.run(stream, meter, pcx),
                 (Work::Produce(work), Some(stream)) => work.run(stream, account, meter, pcx),
                 (Work::Produce(work), None) => work.run_to_replies(account, meter, pcx),
@@ -219,7 +231,49 @@ impl Pump {
                 _ => break step,
             }
         };
+        let step = self.end_sending(step, pcx.cx);
         self.after(step, pcx.cx)
+    }
+
+    /// Lets nothing move before the data connection is as secure as it is to be; `Some` while it is
+    /// not.
+    fn establish(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
+        let stream = self
+            .stream
+            .as_mut()
+            .filter(|stream| !stream.is_established())?;
+        match stream.establish(pcx.cx) {
+            Ok(()) => {
+                self.meter.progress = pcx.cx.now();
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Some(self.after(Step::Wait(Interest::NONE), pcx.cx))
+            }
+            Err(_) if self.stopping => Some(self.after(Step::Working, pcx.cx)),
+            Err(error) => {
+                log::warn!("TLS on a data connection: {error}");
+                Some(self.abort(TransferEnd::Unsecured, pcx))
+            }
+        }
+    }
+
+    /// Ends the sending side after the last byte of a download.
+    fn end_sending(&mut self, step: Step, cx: &mut Context<'_>) -> Step {
+        let complete = matches!(step, Step::Ended(TransferEnd::Complete, None));
+        let Some(stream) = self.stream.as_mut().filter(|_| complete) else {
+            return step;
+        };
+        if matches!(self.work, Work::Receive(_)) {
+            return step;
+        }
+        match stream.finish(cx) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
+            // The system has taken every byte; it may still deliver them.
+            Err(_) if stream.plain().is_some() => step,
+            Err(_) => Step::Ended(TransferEnd::Reset, None),
+            Ok(()) => step,
+        }
     }
 
     /// Stops as `end` says; the answer is an end, or a job that leads to one.
@@ -269,13 +323,13 @@ impl Pump {
             Step::Working | Step::Ended(..) => Interest::NONE,
         };
         if let Some(stream) = &self.stream {
-            cx.set_interest(stream.id(), interest);
+            cx.set_interest(stream.id(), stream.interest(interest));
         }
         step
     }
 
     /// Takes the data connection away, to close it.
-    pub(crate) fn take_stream(&mut self) -> Option<Socket<TcpStream>> {
+    pub(crate) fn take_stream(&mut self) -> Option<Box<dyn Transport>> {
         self.stream.take()
     }
 
@@ -290,7 +344,7 @@ impl Pump {
     }
 
     pub(crate) fn stream_id(&self) -> Option<SourceId> {
-        self.stream.as_ref().map(Socket::id)
+        self.stream.as_ref().map(|stream| stream.id())
     }
 
     /// Whether the lines go to the control connection.
@@ -316,7 +370,16 @@ impl Pump {
     }
 
     fn stalled_at(&self) -> Option<Instant> {
-        self.timeout.map(|timeout| self.meter.progress + timeout)
+        let established = self
+            .stream
+            .as_ref()
+            .is_none_or(|stream| stream.is_established());
+        let timeout = if established {
+            self.timeout
+        } else {
+            self.handshake_timeout
+        };
+        timeout.map(|timeout| self.meter.progress + timeout)
     }
 }
 

@@ -5,10 +5,9 @@ use std::mem;
 use std::sync::Arc;
 
 use ftpdlib_filesystems::ReadFile;
-use ftpdlib_ioloop::{Context, Interest, Socket, Task};
+use ftpdlib_ioloop::{Context, Interest, Task, Transport};
 use ftpdlib_proto::{AsciiSender, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
-use mio::net::TcpStream;
 
 use super::{Meter, PumpContext, Step, panicked};
 use crate::DtpHandler;
@@ -109,7 +108,7 @@ impl Produce {
 
     pub(super) fn run(
         &mut self,
-        stream: &Socket<TcpStream>,
+        stream: &mut dyn Transport,
         account: &Arc<Account>,
         meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
@@ -156,7 +155,7 @@ impl Produce {
     /// Sends all of the buffer.
     fn send(
         &mut self,
-        stream: &Socket<TcpStream>,
+        stream: &mut dyn Transport,
         meter: &mut Meter,
         cx: &mut Context<'_>,
     ) -> Result<(), Step> {
@@ -164,7 +163,7 @@ impl Produce {
             let now = cx.now();
             let rest = &self.buffer[self.sent..];
             let allowed = meter.allowance(now)?.min(rest.len());
-            match cx.write(stream, &rest[..allowed]) {
+            match stream.write(cx, &rest[..allowed]) {
                 Ok(bytes) => {
                     self.sent += bytes;
                     meter.moved(bytes, now);

@@ -5,10 +5,9 @@ use std::mem;
 use std::sync::Arc;
 
 use ftpdlib_filesystems::WriteFile;
-use ftpdlib_ioloop::{Interest, Lane, Socket, Task};
+use ftpdlib_ioloop::{Interest, Lane, Task, Transport};
 use ftpdlib_proto::{AsciiReceiver, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
-use mio::net::TcpStream;
 
 use super::{Meter, PumpContext, Step, panicked};
 use crate::DtpHandler;
@@ -61,7 +60,7 @@ impl Receive {
 
     pub(super) fn run(
         &mut self,
-        stream: &Socket<TcpStream>,
+        stream: &mut dyn Transport,
         account: &Arc<Account>,
         meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
@@ -178,7 +177,7 @@ impl Receive {
     fn copy(
         &mut self,
         file: &mut dyn WriteFile,
-        stream: &Socket<TcpStream>,
+        stream: &mut dyn Transport,
         allowed: usize,
         account: &Account,
         meter: &mut Meter,
@@ -204,7 +203,7 @@ impl Receive {
     /// Reads a buffer full, or as much as there is.
     fn collect(
         &mut self,
-        stream: &Socket<TcpStream>,
+        stream: &mut dyn Transport,
         allowed: usize,
         meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
@@ -283,18 +282,28 @@ fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal
 }
 
 fn receive(
-    stream: &Socket<TcpStream>,
+    stream: &mut dyn Transport,
     buffer: &mut [u8],
     meter: &mut Meter,
     pcx: &mut PumpContext<'_, '_>,
 ) -> Received {
-    match pcx.cx.read(stream, buffer) {
+    match stream.read(pcx.cx, buffer) {
         Ok(0) => Received::End(TransferEnd::Complete),
         Ok(bytes) => {
             meter.moved(bytes, pcx.cx.now());
             Received::Bytes(bytes)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            if !pcx.service.dtp.strict_close {
+                return Received::End(TransferEnd::Complete);
+            }
+            log::warn!(
+                "an upload ended without TLS close_notify and counts as incomplete; with \
+                 strict_close off it would count as complete"
+            );
+            Received::End(TransferEnd::Truncated)
+        }
         Err(_) => Received::End(TransferEnd::Reset),
     }
 }

@@ -4,10 +4,9 @@ use std::io;
 use std::os::fd::AsFd;
 
 use ftpdlib_filesystems::ReadFile;
-use ftpdlib_ioloop::{Direction, Interest, Socket};
+use ftpdlib_ioloop::{Direction, Interest, Transport};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
 use ftpdlib_session::Refusal;
-use mio::net::TcpStream;
 
 use super::{Meter, PumpContext, Step};
 
@@ -38,11 +37,14 @@ impl SendFile {
 
     pub(super) fn run(
         &mut self,
-        stream: &Socket<TcpStream>,
+        stream: &dyn Transport,
         meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
     ) -> Step {
-        let Some(file) = self.file.as_deref().and_then(ReadFile::descriptor) else {
+        let (Some(file), Some(stream)) = (
+            self.file.as_deref().and_then(ReadFile::descriptor),
+            stream.plain(),
+        ) else {
             return Step::Ended(TransferEnd::LocalError, None);
         };
         while self.offset < self.size {

@@ -53,6 +53,21 @@ pub enum CommandError {
     /// `MODE` asks for anything but streams.
     #[error("unsupported transfer mode")]
     Mode,
+    /// `AUTH` names a mechanism that is not offered.
+    #[error("unsupported security mechanism {given:?}")]
+    Mechanism {
+        /// As received, treated like an unknown verb.
+        given: String,
+    },
+    /// `PROT` names a protection level of RFC 2228 that TLS does not have.
+    #[error("unsupported protection level {level:?}")]
+    ProtectionLevel {
+        /// `S` or `E`.
+        level: char,
+    },
+    /// `PROT` names no protection level.
+    #[error("unknown protection level")]
+    UnknownProtectionLevel,
     /// Not a number, or a number too large.
     #[error("invalid number")]
     Number,
@@ -87,7 +102,8 @@ pub enum CommandError {
 
 impl CommandError {
     /// The reply that reports it (RFC 959 §4.2.2): 500 for an unknown command, 501 for an argument,
-    /// 504 for a parameter that is not offered, 522 for a foreign network protocol (RFC 2428 §2).
+    /// 504 for a parameter that is not offered, 522 for a foreign network protocol (RFC 2428 §2), 536
+    /// for a protection level that the mechanism does not have (RFC 4217 §9).
     pub fn reply(&self) -> Reply {
         match self {
             Self::UnknownVerb { verb } => {
@@ -112,6 +128,14 @@ impl CommandError {
             Self::Type { given } => Reply::new(504, format!("Unsupported type \"{given}\".")),
             Self::Structure => Reply::new(504, "Unsupported structure, use F."),
             Self::Mode => Reply::new(504, "Unsupported mode, use S."),
+            Self::Mechanism { given } => Reply::new(
+                504,
+                format!("Unrecognized encryption type \"{given}\", use TLS."),
+            ),
+            Self::ProtectionLevel { level } => {
+                Reply::new(536, format!("PROT {level} unsupported (use C or P)."))
+            }
+            Self::UnknownProtectionLevel => Reply::new(504, "Unrecognized PROT type (use C or P)."),
             Self::Number => Reply::new(501, "Invalid number."),
             Self::Time(TimeError) => Reply::new(501, "Invalid time, expected YYYYMMDDHHMMSS."),
             Self::FileMode => Reply::new(501, "Invalid mode, expected octal digits."),

@@ -4,6 +4,7 @@ mod argument;
 mod error;
 mod line;
 mod names;
+mod security;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -20,6 +21,7 @@ pub use argument::{EpsvArgument, ListArgument};
 pub use error::CommandError;
 pub use line::CommandLine;
 pub use names::DigestArgument;
+pub use security::{AuthMechanism, ProtectionLevel};
 pub use times::FactChange;
 
 /// A command with its argument parsed.
@@ -51,6 +53,14 @@ pub enum Command<'a> {
     Rein,
     /// `QUIT`
     Quit,
+    /// `AUTH`: how the control connection is to be secured.
+    Auth(AuthMechanism),
+    /// `PBSZ`: a size, checked and dropped.
+    Pbsz,
+    /// `PROT`: the protection of data connections.
+    Prot(ProtectionLevel),
+    /// `CCC`
+    Ccc,
     /// `PORT`: where the client listens.
     Port(SocketAddrV4),
     /// `PASV`
@@ -266,6 +276,13 @@ impl<'a> Command<'a> {
             Verb::Cdup | Verb::Xcup => Self::Cdup,
             Verb::Rein => Self::Rein,
             Verb::Quit => Self::Quit,
+            Verb::Auth => Self::Auth(AuthMechanism::parse(argument)?),
+            Verb::Pbsz => {
+                argument::parse_number(argument)?;
+                Self::Pbsz
+            }
+            Verb::Prot => Self::Prot(ProtectionLevel::parse(argument)?),
+            Verb::Ccc => Self::Ccc,
             Verb::Port => Self::Port(parse_host_port(argument)?),
             Verb::Pasv => Self::Pasv,
             Verb::Eprt => Self::Eprt(parse_eprt(argument)?),
@@ -439,6 +456,10 @@ fn keeps_blanks(verb: Verb) -> bool {
         | Verb::Xcup
         | Verb::Rein
         | Verb::Quit
+        | Verb::Auth
+        | Verb::Pbsz
+        | Verb::Prot
+        | Verb::Ccc
         | Verb::Port
         | Verb::Pasv
         | Verb::Eprt

@@ -43,7 +43,7 @@ impl<P> Session<P> {
             EpsvArgument::Ipv4 if !ipv4 => self.refuse_protocol(),
             EpsvArgument::Ipv6 if ipv4 => self.refuse_protocol(),
             EpsvArgument::Default | EpsvArgument::Ipv4 | EpsvArgument::Ipv6 => {
-                if !self.refuses_while_transferring() {
+                if !self.refuses_data_in_the_clear() && !self.refuses_while_transferring() {
                     self.listen(PassiveReply::PortOnly);
                 }
             }
@@ -114,7 +114,7 @@ impl<P> Session<P> {
             self.reply(Reply::new(501, text));
             return true;
         }
-        self.refuses_while_transferring()
+        self.refuses_data_in_the_clear() || self.refuses_while_transferring()
     }
 
     fn refuse_protocol(&mut self) {

@@ -127,7 +127,7 @@ impl<P> Session<P> {
                 self.effects.push_back(Effect::CloseData);
                 self.pending = Pending::Nothing;
             }
-            Pending::LoginDelay(_) => self.pending = Pending::Nothing,
+            Pending::LoginDelay(_) | Pending::Handshake(_) => self.pending = Pending::Nothing,
             Pending::Work(_) => self.cancel_work(),
             Pending::Nothing | Pending::Job(_) | Pending::StatListing(_) | Pending::Abort => {}
         }
@@ -135,10 +135,11 @@ impl<P> Session<P> {
 
     /// Whether something is in progress that a reply or the end of the session has to wait for.
     ///
-    /// The delay of a failed login is none of it: a server that stops does not serve penalties.
+    /// The delay of a failed login is none of it: a server that stops does not serve penalties. Nor
+    /// is a handshake: it may never end.
     fn is_busy(&self) -> bool {
         let waits = match self.pending {
-            Pending::Nothing | Pending::LoginDelay(_) => false,
+            Pending::Nothing | Pending::LoginDelay(_) | Pending::Handshake(_) => false,
             Pending::Job(_)
             | Pending::Work(_)
             | Pending::PassivePort(_)

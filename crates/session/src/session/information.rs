@@ -45,30 +45,34 @@ impl<P> Session<P> {
         let hash = format!("HASH {}", self.parameters.hash.format_feat());
         let facts = format!("MLST {}", self.parameters.facts.format_feat());
         let host = (!self.config.host_names.is_empty()).then_some("HOST");
-        let features = [
-            "AVBL", "CLNT", "COMB", "CPFR", "CPTO", "CSID", "EPRT", "EPSV",
-        ]
-        .into_iter()
-        .chain([hash.as_str()])
-        .chain(host)
-        .chain(["LANG EN*", "MDTM", "MFF Modify;UNIX.mode;", "MFMT", &facts])
-        .chain(["RANG STREAM", "REST STREAM"])
-        .chain([
-            "SITE CHMOD",
-            "SITE COPY",
-            "SITE CPFR",
-            "SITE CPTO",
-            "SITE MKDIR",
-        ])
-        .chain([
-            "SITE RMDIR",
-            "SITE SYMLINK",
-            "SITE UTIME",
-            "SIZE",
-            "TVFS",
-            "UTF8",
-        ])
-        .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"]);
+        let tls = self.config.tls.is_some();
+        let features = tls
+            .then_some("AUTH TLS")
+            .into_iter()
+            .chain([
+                "AVBL", "CLNT", "COMB", "CPFR", "CPTO", "CSID", "EPRT", "EPSV",
+            ])
+            .chain([hash.as_str()])
+            .chain(host)
+            .chain(["LANG EN*", "MDTM", "MFF Modify;UNIX.mode;", "MFMT", &facts])
+            .chain(tls.then_some(["PBSZ", "PROT"]).into_iter().flatten())
+            .chain(["RANG STREAM", "REST STREAM"])
+            .chain([
+                "SITE CHMOD",
+                "SITE COPY",
+                "SITE CPFR",
+                "SITE CPTO",
+                "SITE MKDIR",
+            ])
+            .chain([
+                "SITE RMDIR",
+                "SITE SYMLINK",
+                "SITE UTIME",
+                "SIZE",
+                "TVFS",
+                "UTF8",
+            ])
+            .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"]);
         let added = self.config.commands.iter();
         let added = added.filter_map(|command| command.feature.as_deref());
         let lines: Vec<_> = features

@@ -63,6 +63,9 @@ impl Login {
 impl<P> Session<P> {
     /// USER: always 331, so that names cannot be probed.
     pub(super) fn user(&mut self, name: &str) {
+        if self.refuses_login_in_the_clear() {
+            return;
+        }
         let text = if self.flush_account() {
             "Previous account information was flushed, send password."
         } else {
@@ -108,6 +111,7 @@ impl<P> Session<P> {
     /// REIN: a transfer in progress goes on (RFC 959 §4.1.1).
     pub(super) fn rein(&mut self) {
         self.flush_account();
+        self.reset_protection();
         self.login = Login::Out;
         self.parameters = Parameters::new(&self.config);
         self.reply(Reply::new(220, "Ready for new user."));
@@ -171,7 +175,7 @@ impl<P> Session<P> {
     }
 
     /// Forgets the user and what he chose. Says whether there was one.
-    fn flush_account(&mut self) -> bool {
+    pub(super) fn flush_account(&mut self) -> bool {
         let Some(user) = self.login.take_user() else {
             return false;
         };

@@ -19,6 +19,8 @@ pub(super) enum Pending {
     Nothing,
     /// The outcome of a job.
     Job(Box<Purpose>),
+    /// TLS on the control connection.
+    Handshake(Box<Handshake>),
     /// The outcome of work; few commands are answered meanwhile, and one other is held.
     Work(Box<Work>),
     /// A passive port, to be told in this form.
@@ -37,7 +39,8 @@ impl Pending {
         match self {
             Self::Nothing => true,
             Self::Work(work) => work.takes_commands(),
-            Self::Job(_)
+            Self::Handshake(_)
+            | Self::Job(_)
             | Self::PassivePort(_)
             | Self::LoginDelay(_)
             | Self::StatListing(_)
@@ -52,9 +55,22 @@ impl Pending {
                 matches!(**purpose, Purpose::Transfer(_) | Purpose::StatListing)
             }
             Self::StatListing(_) | Self::Abort => true,
-            Self::Nothing | Self::Work(_) | Self::PassivePort(_) | Self::LoginDelay(_) => false,
+            Self::Nothing
+            | Self::Handshake(_)
+            | Self::Work(_)
+            | Self::PassivePort(_)
+            | Self::LoginDelay(_) => false,
         }
     }
+}
+
+/// What comes after a handshake.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    /// Whether data connections are then private without PROT.
+    pub(super) private: bool,
+    /// The greeting, where nothing was said in the clear.
+    pub(super) greeting: Option<Reply>,
 }
 
 /// A failed login on its way to its reply.
@@ -127,6 +143,7 @@ impl<P> Session<P> {
             Pending::Job(purpose) => *purpose,
             Pending::Work(work) => return self.work_ended(*work, outcome, now),
             other @ (Pending::Nothing
+            | Pending::Handshake(_)
             | Pending::PassivePort(_)
             | Pending::LoginDelay(_)
             | Pending::StatListing(_)

@@ -14,6 +14,7 @@ impl<P> Session<P> {
         let deadlines = [
             self.idle_deadline(),
             self.login_deadline(),
+            self.handshake_deadline(),
             self.data.deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -26,6 +27,10 @@ impl<P> Session<P> {
         {
             self.active_at = now;
             self.answer_failed_login(*delay);
+        }
+        if is_past(self.handshake_deadline(), now) {
+            // There is no way to tell the client.
+            self.control_lost();
         }
         if is_past(self.data.deadline(), now) {
             self.give_up_data(now);
@@ -51,12 +56,19 @@ impl<P> Session<P> {
         match &self.pending {
             Pending::LoginDelay(delay) => Some(delay.until),
             Pending::Nothing
+            | Pending::Handshake(_)
             | Pending::Job(_)
             | Pending::Work(_)
             | Pending::PassivePort(_)
             | Pending::StatListing(_)
             | Pending::Abort => None,
         }
+    }
+
+    fn handshake_deadline(&self) -> Option<Instant> {
+        let rules = self.config.tls?;
+        matches!(self.pending, Pending::Handshake(_))
+            .then(|| after(self.active_at, rules.handshake_timeout))?
     }
 }
 

@@ -411,6 +411,13 @@ fn end_reply(end: &TransferEnd, refusal: Option<Refusal>) -> Reply {
         (TransferEnd::Complete | TransferEnd::LocalError, Some(refusal)) => refusal.into_reply(),
         (TransferEnd::Complete, None) => Reply::new(226, "Transfer complete."),
         (TransferEnd::LocalError, None) => Refusal::local_error().into_reply(),
+        (TransferEnd::Unsecured, _) => {
+            Reply::new(522, "TLS on the data connection failed; transfer aborted.")
+        }
+        (TransferEnd::Truncated, _) => Reply::new(
+            426,
+            "Data connection ended without TLS close_notify; file may be incomplete.",
+        ),
         (TransferEnd::Stalled, _) => {
             Reply::new(426, "Data connection timed out; transfer aborted.")
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{
-    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, Session, SessionConfig,
+    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, Session, SessionConfig, TlsRules,
 };
 use ledger::{Ledger, Payload};
 use tape::Tape;
@@ -51,6 +51,7 @@ struct Outstanding {
     work: Option<Work>,
     listen: bool,
     connect: bool,
+    secure: bool,
     transfer: Option<(Direction, Option<TransferEnd>)>,
 }
 
@@ -80,11 +81,22 @@ const STRANGER: &str = "198.51.100.9:50001";
 impl<'a> Model<'a> {
     fn new(tape: &'a [u8]) -> Self {
         let now = Instant::now();
-        let config = Arc::new(SessionConfig::default());
+        let mut tape = Tape::new(tape);
+        let tls = match tape.choose(4) {
+            0 | 1 => None,
+            rules => Some(TlsRules {
+                implicit: rules == 3,
+                ..TlsRules::default()
+            }),
+        };
+        let config = Arc::new(SessionConfig {
+            tls,
+            ..SessionConfig::default()
+        });
         let mut model = Self {
             session: Session::new(config, address(PEER), address("192.0.2.1:21"), now),
             now,
-            tape: Tape::new(tape),
+            tape,
             ledger: Ledger::default(),
             outstanding: Outstanding::default(),
             listening: false,
@@ -129,6 +141,9 @@ impl<'a> Model<'a> {
     }
 
     fn log_in(&mut self) {
+        if self.outstanding.secure {
+            self.oblige();
+        }
         self.line(b"USER alice");
         self.line(b"PASS secret");
         self.oblige();
@@ -179,6 +194,10 @@ impl<'a> Model<'a> {
         if let Some(job) = self.outstanding.job.take() {
             let answer = answers::right(&job.action, &mut self.ledger);
             self.job(Ok(answer));
+        } else if self.outstanding.secure {
+            self.outstanding.secure = false;
+            self.session.handle_control(ControlEvent::Secured, self.now);
+            self.take_effects();
         } else if let Some(work) = self.outstanding.work.take() {
             self.end_work(&work);
         } else if self.outstanding.listen {
@@ -332,7 +351,7 @@ impl<'a> Model<'a> {
             assert!(!self.session.wants_input());
             assert_eq!(self.session.poll_timeout(), None);
         }
-        if self.outstanding.job.is_some() || self.outstanding.listen {
+        if self.outstanding.job.is_some() || self.outstanding.listen || self.outstanding.secure {
             assert!(!self.session.wants_input());
         }
         if self.session.wants_input() {
@@ -350,6 +369,13 @@ impl<'a> Model<'a> {
                 assert!(outstanding.job.is_none(), "two jobs at a time");
                 assert!(outstanding.work.is_none(), "a job beside work");
                 outstanding.job = Some(job);
+            }
+            Effect::Secure => {
+                assert!(
+                    !outstanding.secure && !self.session.is_secure(),
+                    "TLS twice"
+                );
+                outstanding.secure = true;
             }
             Effect::StartWork(job) => {
                 assert!(outstanding.job.is_none() && outstanding.work.is_none());
@@ -401,6 +427,8 @@ impl<'a> Model<'a> {
                 assert!(outstanding.job.is_none() && outstanding.transfer.is_none());
                 assert!(outstanding.work.is_none());
                 assert!(!self.listening && !self.connected && !outstanding.connect);
+                // Who does not finish a handshake cannot be told anything.
+                self.ledger.gone |= outstanding.secure;
                 self.ledger.close();
             }
             other => panic!("the model does not know {other:?}"),

@@ -1,0 +1,178 @@
+//! TLS: options over the section `[tls]`, and whether certificates and keys can be used.
+
+use std::path::{Path, PathBuf};
+
+use ftpdlib::tls::{self, TlsError, TlsSettings};
+
+use crate::args::Args;
+use crate::config::{ClientCertificate, ConfigFile, SessionReuse, Tls, TlsVersion};
+use crate::error::ConfigError;
+
+/// What to offer.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsOffer {
+    pub(crate) settings: TlsSettings,
+    pub(crate) control_required: bool,
+    pub(crate) data_required: bool,
+    pub(crate) implicit: bool,
+    pub(crate) strict_close: bool,
+}
+
+/// A file of the settings, and where it was named.
+struct Named {
+    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Option(&'static str),
+    Key(String),
+}
+
+impl TlsOffer {
+    /// What options and file say; `None` if neither speaks of TLS.
+    ///
+    /// # Errors
+    ///
+    /// A certificate or a key that cannot be used, by the option or key that names it.
+    pub(super) fn load(
+        args: &Args,
+        file: Option<&ConfigFile>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let section = file.and_then(|file| Some((file, file.config().tls.as_ref()?)));
+        if section.is_none() && !is_wanted(args) {
+            return Ok(None);
+        }
+        let mut named = Vec::new();
+        let (certificate, key) = pair(args, section);
+        if let (None, Some(key)) = (&certificate, &key) {
+            let problem = "found a private key without a certificate, expected certfile beside it";
+            return Err(key.place.error(file, problem));
+        }
+        let mut settings = TlsSettings::default();
+        if let Some(certificate) = certificate {
+            settings = settings.certfile(&certificate.path);
+            named.push(certificate);
+        }
+        if let Some(key) = key {
+            settings = settings.keyfile(&key.path);
+            named.push(key);
+        }
+        if let Some((file, section)) = section {
+            settings = from_section(settings, file, section, &mut named);
+        }
+        if let Err(error) = settings.build() {
+            return Err(explain(&error, &named, file));
+        }
+        let default = Tls::default();
+        let section = section.map_or(&default, |(_, section)| section);
+        Ok(Some(Self {
+            settings,
+            control_required: section.tls_control_required || args.tls_control_required,
+            data_required: section.tls_data_required || args.tls_data_required,
+            implicit: section.implicit || args.tls_implicit,
+            strict_close: section.strict_close.unwrap_or(true),
+        }))
+    }
+}
+
+impl Place {
+    fn error(&self, file: Option<&ConfigFile>, problem: impl Into<String>) -> ConfigError {
+        match (self, file) {
+            (Self::Option(name), _) => ConfigError::option(name, problem),
+            (Self::Key(key), Some(file)) => file.error(key, problem),
+            (Self::Key(key), None) => ConfigError::usage(format!("{key}: {}", problem.into())),
+        }
+    }
+}
+
+/// Each of the options turns TLS on: none makes sense without.
+fn is_wanted(args: &Args) -> bool {
+    args.tls
+        || args.certfile.is_some()
+        || args.keyfile.is_some()
+        || args.tls_control_required
+        || args.tls_data_required
+        || args.tls_implicit
+}
+
+/// The certificate and its key. A key belongs to the certificate it was named with.
+fn pair(args: &Args, section: Option<(&ConfigFile, &Tls)>) -> (Option<Named>, Option<Named>) {
+    let option = |path: &Option<PathBuf>, name| {
+        path.clone().map(|path| Named {
+            path,
+            place: Place::Option(name),
+        })
+    };
+    let key = |path: &Option<PathBuf>, file: &ConfigFile, name: &str| {
+        path.as_ref().map(|path| Named {
+            path: file.resolve(path),
+            place: Place::Key(name.to_owned()),
+        })
+    };
+    let (certfile, keyfile) = (
+        option(&args.certfile, "--certfile"),
+        option(&args.keyfile, "--keyfile"),
+    );
+    match (certfile, section) {
+        (None, Some((file, section))) => (
+            key(&section.certfile, file, "tls.certfile"),
+            keyfile.or_else(|| key(&section.keyfile, file, "tls.keyfile")),
+        ),
+        (certfile, _) => (certfile, keyfile),
+    }
+}
+
+/// Adds what only the file can say.
+fn from_section(
+    mut settings: TlsSettings,
+    file: &ConfigFile,
+    section: &Tls,
+    named: &mut Vec<Named>,
+) -> TlsSettings {
+    let mut name = |path: &Path, key: String| {
+        let path = file.resolve(path);
+        named.push(Named {
+            path: path.clone(),
+            place: Place::Key(key),
+        });
+        path
+    };
+    for (index, certificate) in section.more_certificates.iter().enumerate() {
+        let key = format!("tls.more_certificates[{index}]");
+        let certfile = name(&certificate.certfile, format!("{key}.certfile"));
+        let keyfile = certificate.keyfile.as_deref();
+        let keyfile = keyfile.map(|path| name(path, format!("{key}.keyfile")));
+        settings = settings.add_certificate(certfile, keyfile);
+    }
+    if !section.client_ca.as_os_str().is_empty() {
+        settings = settings.client_ca(name(&section.client_ca, "tls.client_ca".to_owned()));
+    }
+    settings
+        .min_version(match section.min_version {
+            TlsVersion::V1_2 => tls::TlsVersion::V1_2,
+            TlsVersion::V1_3 => tls::TlsVersion::V1_3,
+        })
+        .require_session_reuse(match section.require_session_reuse {
+            SessionReuse::Free => tls::SessionReuse::Free,
+            SessionReuse::Preferred => tls::SessionReuse::Preferred,
+            SessionReuse::Required => tls::SessionReuse::Required,
+        })
+        .client_certificate(match section.client_certificate {
+            ClientCertificate::Required => tls::ClientCertificate::Required,
+            ClientCertificate::Optional => tls::ClientCertificate::Optional,
+        })
+}
+
+/// The error, with the option or key that named the file it is about.
+fn explain(error: &TlsError, named: &[Named], file: Option<&ConfigFile>) -> ConfigError {
+    let place = named
+        .iter()
+        .find(|named| error.path() == Some(&named.path))
+        .map(|named| &named.place);
+    match place {
+        Some(place) => place.error(file, error.to_string()),
+        None => ConfigError::usage(error.to_string()),
+    }
+}

@@ -1,0 +1,165 @@
+//! Settings of TLS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_session::TlsRules;
+use ftpdlib_tls::rustls::ServerConfig;
+use ftpdlib_tls::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
+
+use crate::{DtpHandler, FtpHandler};
+
+/// An [`FtpHandler`] that offers TLS (pyftpdlib: `TLS_FTPHandler`; RFC 4217).
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::{FtpHandler, TlsFtpHandler};
+///
+/// // No certificate named: a self-signed one is made, and its fingerprint logged.
+/// let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+///     .tls_control_required(true)
+///     .tls_data_required(true);
+/// let handler = FtpHandler::from(handler);
+/// handler.check()?;
+/// # Ok::<(), ftpdlib_handlers::SettingsError>(())
+/// ```
+#[derive(Clone)]
+pub struct TlsFtpHandler {
+    handler: FtpHandler,
+    rules: TlsRules,
+    tls: TlsSettings,
+}
+
+impl TlsFtpHandler {
+    /// Offers TLS beside what `handler` says.
+    pub fn new(handler: FtpHandler) -> Self {
+        Self {
+            handler,
+            rules: TlsRules::default(),
+            tls: TlsSettings::default(),
+        }
+    }
+
+    /// Sets everything about certificates and versions at once.
+    pub fn settings(mut self, settings: TlsSettings) -> Self {
+        self.tls = settings;
+        self
+    }
+
+    /// Sets the PEM file with the certificate chain, which may hold the private key too; by default
+    /// a self-signed certificate is made in memory.
+    pub fn certfile(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tls = self.tls.certfile(path);
+        self
+    }
+
+    /// Sets the PEM file with the private key, where it is not in the file of the certificate.
+    pub fn keyfile(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tls = self.tls.keyfile(path);
+        self
+    }
+
+    /// Sets the oldest version spoken (pyftpdlib: `ssl_protocol`, `ssl_options`); TLS 1.2 by
+    /// default.
+    pub fn min_version(mut self, version: TlsVersion) -> Self {
+        self.tls = self.tls.min_version(version);
+        self
+    }
+
+    /// Sets a ready configuration in place of certificates and versions (pyftpdlib: `ssl_context`).
+    pub fn server_config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
+        self.tls = self.tls.server_config(config);
+        self
+    }
+
+    /// Refuses logins in the clear; off by default.
+    pub fn tls_control_required(mut self, required: bool) -> Self {
+        self.rules.control_required = required;
+        self
+    }
+
+    /// Refuses data connections in the clear; off by default.
+    pub fn tls_data_required(mut self, required: bool) -> Self {
+        self.rules.data_required = required;
+        self
+    }
+
+    /// Speaks TLS from the first byte, with private data connections from the start (port 990
+    /// style); off by default.
+    pub fn implicit(mut self, implicit: bool) -> Self {
+        self.rules.implicit = implicit;
+        self
+    }
+
+    /// Sets the time for a handshake, on control and on data connections; `None` for no limit, 30
+    /// seconds by default.
+    pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.rules.handshake_timeout = timeout.into();
+        self
+    }
+
+    /// Sets whether data connections have to resume the TLS session of their control connection,
+    /// which keeps others from taking them; they need not by default.
+    pub fn require_session_reuse(mut self, reuse: SessionReuse) -> Self {
+        self.tls = self.tls.require_session_reuse(reuse);
+        self
+    }
+
+    /// Sets the PEM file with the authorities whose certificates clients have to show; none by
+    /// default.
+    pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tls = self.tls.client_ca(path);
+        self
+    }
+
+    /// Sets whether they have to, or may; they have to by default.
+    pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.tls = self.tls.client_certificate(certificate);
+        self
+    }
+}
+
+impl From<TlsFtpHandler> for FtpHandler {
+    fn from(tls: TlsFtpHandler) -> Self {
+        let mut handler = tls.handler;
+        handler.session.tls = Some(tls.rules);
+        handler.tls = Some(tls.tls);
+        handler
+    }
+}
+
+/// A [`DtpHandler`] with what TLS adds (pyftpdlib: `TLS_DTPHandler`).
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_handlers::TlsDtpHandler;
+///
+/// // For clients that end their uploads without saying so.
+/// let dtp = TlsDtpHandler::default().strict_close(false);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TlsDtpHandler(DtpHandler);
+
+impl TlsDtpHandler {
+    /// Adds to the other settings of `dtp`.
+    pub fn new(dtp: impl Into<DtpHandler>) -> Self {
+        Self(dtp.into())
+    }
+
+    /// Sets whether an upload whose end was not announced (close_notify) is incomplete: somebody
+    /// else may have cut it off. It is by default.
+    pub fn strict_close(mut self, strict: bool) -> Self {
+        self.0.strict_close = strict;
+        self
+    }
+}
+
+impl From<TlsDtpHandler> for DtpHandler {
+    fn from(tls: TlsDtpHandler) -> Self {
+        tls.0
+    }
+}

@@ -1,0 +1,119 @@
+//! What carries a stream of bytes: a socket as it is, or something that wraps one.
+
+use std::io;
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+
+use crate::context::Context;
+use crate::interest::Interest;
+use crate::socket::Socket;
+use crate::sources::SourceId;
+
+/// A stream of bytes over a registered socket.
+///
+/// A plain [`Socket`] is one; another kind may encrypt on the way, and then has more to do than it
+/// is asked: it may have to read before it can write. For what it waits, it says in
+/// [`interest`](Self::interest).
+///
+/// As with a socket, an operation that cannot be done now is an error of kind
+/// [`WouldBlock`](io::ErrorKind::WouldBlock), to be repeated when the source is ready. Bytes that a
+/// transport holds back, decoded or not, never wait for another event: the source stays ready.
+pub trait Transport {
+    /// Does what has to come before the first byte. The other operations do the same when they are
+    /// the first; calling it again costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` until it is done; anything else if it never will be.
+    fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
+
+    /// Reads into `buffer`. `Ok(0)` is the end of the stream, said by the peer, unless `buffer` is
+    /// empty.
+    ///
+    /// # Errors
+    ///
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) for an end that may not be the peer's
+    /// doing, where that can be told.
+    fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Takes as many of `bytes` as it can. Some may be on their way only after [`flush`].
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it takes none, else that of the stream.
+    ///
+    /// [`flush`]: Self::flush
+    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Hands what was taken to the system.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if something is left, else that of the stream.
+    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
+
+    /// Ends the sending side, after everything that was taken.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if something is left, else that of the stream.
+    fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
+
+    /// For what to wait on behalf of someone who waits for `wanted`.
+    fn interest(&self, wanted: Interest) -> Interest;
+
+    /// Whether nothing has to come before the first byte any more.
+    fn is_established(&self) -> bool;
+
+    /// The socket, if its bytes are the stream's: then others may move them too.
+    fn plain(&self) -> Option<&Socket<TcpStream>>;
+
+    /// The socket's name.
+    fn id(&self) -> SourceId;
+
+    /// Gives the socket back, as it is.
+    fn into_socket(self: Box<Self>) -> Socket<TcpStream>;
+}
+
+impl Transport for Socket<TcpStream> {
+    fn establish(&mut self, _: &mut Context<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+        cx.read(self, buffer)
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
+        cx.write(self, bytes)
+    }
+
+    fn flush(&mut self, _: &mut Context<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut Context<'_>) -> io::Result<()> {
+        self.get_ref().shutdown(Shutdown::Write)
+    }
+
+    fn interest(&self, wanted: Interest) -> Interest {
+        wanted
+    }
+
+    fn is_established(&self) -> bool {
+        true
+    }
+
+    fn plain(&self) -> Option<&Socket<TcpStream>> {
+        Some(self)
+    }
+
+    fn id(&self) -> SourceId {
+        Self::id(self)
+    }
+
+    fn into_socket(self: Box<Self>) -> Socket<TcpStream> {
+        *self
+    }
+}

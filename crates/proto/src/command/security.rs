@@ -1,0 +1,110 @@
+//! Arguments of AUTH and PROT (RFC 2228 §3, RFC 4217 §4, §9).
+
+use super::CommandError;
+use super::error::printable;
+
+/// How a control connection is secured: with TLS under several names, which differ in what they
+/// say about data connections.
+///
+/// The enum is complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AuthMechanism {
+    /// `TLS`
+    Tls,
+    /// `TLS-C`, an older name of `TLS`.
+    TlsC,
+    /// `TLS-P`: as if `PROT P` followed.
+    TlsP,
+    /// `SSL`, an older name of `TLS-P`.
+    Ssl,
+}
+
+impl AuthMechanism {
+    /// The mechanism of a name, in any case.
+    pub(super) fn parse(name: &[u8]) -> Result<Self, CommandError> {
+        const ALL: [AuthMechanism; 4] = [
+            AuthMechanism::Tls,
+            AuthMechanism::TlsC,
+            AuthMechanism::TlsP,
+            AuthMechanism::Ssl,
+        ];
+        ALL.into_iter()
+            .find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+            .ok_or_else(|| CommandError::Mechanism {
+                given: printable(name),
+            })
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "TLS",
+            Self::TlsC => "TLS-C",
+            Self::TlsP => "TLS-P",
+            Self::Ssl => "SSL",
+        }
+    }
+
+    /// Whether data connections are private from the start.
+    pub fn implies_private_data(self) -> bool {
+        matches!(self, Self::TlsP | Self::Ssl)
+    }
+}
+
+/// Protection of data connections (RFC 4217 §9).
+///
+/// The enum is complete: TLS has no other levels.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ProtectionLevel {
+    /// `C`: none.
+    #[default]
+    Clear,
+    /// `P`: TLS.
+    Private,
+}
+
+impl ProtectionLevel {
+    pub(super) fn parse(level: &[u8]) -> Result<Self, CommandError> {
+        match level.to_ascii_uppercase().as_slice() {
+            b"C" => Ok(Self::Clear),
+            b"P" => Ok(Self::Private),
+            b"S" => Err(CommandError::ProtectionLevel { level: 'S' }),
+            b"E" => Err(CommandError::ProtectionLevel { level: 'E' }),
+            _ => Err(CommandError::UnknownProtectionLevel),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mechanisms_are_read_in_any_case() {
+        for (name, mechanism) in [
+            ("TLS", AuthMechanism::Tls),
+            ("tls", AuthMechanism::Tls),
+            ("TLS-C", AuthMechanism::TlsC),
+            ("tls-p", AuthMechanism::TlsP),
+            ("ssl", AuthMechanism::Ssl),
+        ] {
+            assert_eq!(AuthMechanism::parse(name.as_bytes()), Ok(mechanism));
+        }
+        for name in ["", "GSSAPI", "TLS ", "TLS-X", "\u{e9}"] {
+            let error = AuthMechanism::parse(name.as_bytes()).unwrap_err();
+            assert_eq!(error.reply().code().value(), 504, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn levels_that_tls_lacks_are_told_from_unknown_ones() {
+        let code = |level: &str| {
+            let parsed = ProtectionLevel::parse(level.as_bytes());
+            parsed.map_err(|error| error.reply().code().value())
+        };
+        assert_eq!(code("C"), Ok(ProtectionLevel::Clear));
+        assert_eq!(code("p"), Ok(ProtectionLevel::Private));
+        assert_eq!([code("S"), code("e")], [Err(536), Err(536)]);
+        assert_eq!([code("X"), code(""), code("PP")], [Err(504); 3]);
+    }
+}

@@ -1,0 +1,207 @@
+//! TLS: AUTH, PBSZ, PROT, CCC (RFC 4217).
+
+use std::time::Instant;
+
+use ftpdlib_proto::{AuthMechanism, ProtectionLevel, Reply};
+
+use super::Session;
+use super::login::Login;
+use super::parameters::Parameters;
+use super::pending::{Handshake, Pending};
+use crate::Effect;
+
+/// What is under TLS.
+///
+/// ```text
+///            AUTH: 234                 Secured
+///   Clear ─────────────► (handshake) ──────────► Secure
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Security {
+    /// Nothing.
+    #[default]
+    Clear,
+    /// The control connection.
+    Secure {
+        /// Whether PBSZ was given: PROT has to wait for it.
+        pbsz: bool,
+        /// PROT.
+        data: ProtectionLevel,
+    },
+}
+
+impl Security {
+    /// Whether the control connection is under TLS.
+    pub(super) fn is_secure(self) -> bool {
+        matches!(self, Self::Secure { .. })
+    }
+
+    /// Whether data connections are to be.
+    pub(super) fn protects_data(self) -> bool {
+        match self {
+            Self::Clear => false,
+            Self::Secure { data, .. } => data == ProtectionLevel::Private,
+        }
+    }
+
+    /// What there is right after a handshake.
+    fn after_handshake(private: bool) -> Self {
+        let data = if private {
+            ProtectionLevel::Private
+        } else {
+            ProtectionLevel::Clear
+        };
+        Self::Secure {
+            pbsz: private,
+            data,
+        }
+    }
+}
+
+impl<P> Session<P> {
+    /// Begins the session: with the greeting, or with TLS.
+    pub(super) fn begin(&mut self, greeting: Reply) {
+        if self.config.tls.is_some_and(|rules| rules.implicit) {
+            self.begin_handshake(true, Some(greeting));
+        } else {
+            self.reply(greeting);
+        }
+    }
+
+    /// AUTH. Whatever was said in the clear does not count any more (RFC 4217 §4.4).
+    pub(super) fn auth(&mut self, mechanism: AuthMechanism) {
+        if self.refuses_without_tls() {
+            return;
+        }
+        if self.security.is_secure() {
+            return self.reply(Reply::new(503, "Already using TLS."));
+        }
+        if self.is_transferring() {
+            return self.reply(Reply::new(503, "A transfer is in progress."));
+        }
+        self.flush_account();
+        self.close_data();
+        self.login = Login::Out;
+        self.parameters = Parameters::new(&self.config);
+        let text = format!("AUTH {} successful.", mechanism.name());
+        self.reply(Reply::new(234, text));
+        self.begin_handshake(mechanism.implies_private_data(), None);
+    }
+
+    /// The control connection is under TLS.
+    pub(super) fn secured(&mut self, now: Instant) {
+        let handshake = match std::mem::take(&mut self.pending) {
+            Pending::Handshake(handshake) => handshake,
+            other => {
+                self.pending = other;
+                return;
+            }
+        };
+        self.active_at = now;
+        self.security = Security::after_handshake(handshake.private);
+        if let Some(greeting) = handshake.greeting {
+            self.reply(greeting);
+        }
+    }
+
+    /// PBSZ.
+    pub(super) fn pbsz(&mut self) {
+        if self.refuses_without_tls() {
+            return;
+        }
+        let Security::Secure { pbsz, .. } = &mut self.security else {
+            let text = "PBSZ not allowed on insecure control connection.";
+            return self.reply(Reply::new(503, text));
+        };
+        *pbsz = true;
+        self.reply(Reply::new(200, "PBSZ=0 successful."));
+    }
+
+    /// PROT.
+    pub(super) fn prot(&mut self, level: ProtectionLevel) {
+        if self.refuses_without_tls() {
+            return;
+        }
+        if self.refuses_while_transferring() {
+            return;
+        }
+        let required = self.config.tls.is_some_and(|rules| rules.data_required);
+        match &mut self.security {
+            Security::Clear => {
+                let text = "PROT not allowed on insecure control connection.";
+                self.reply(Reply::new(503, text));
+            }
+            Security::Secure { pbsz: false, .. } => {
+                let text = "You must issue the PBSZ command prior to PROT.";
+                self.reply(Reply::new(503, text));
+            }
+            Security::Secure { .. } if required && level == ProtectionLevel::Clear => {
+                self.reply(Reply::new(534, "SSL/TLS required on the data channel."));
+            }
+            Security::Secure { data, .. } => {
+                let changed = *data != level;
+                *data = level;
+                if changed {
+                    // One that stands is of the other kind.
+                    self.close_data();
+                }
+                let text = match level {
+                    ProtectionLevel::Clear => "Protection set to Clear.",
+                    ProtectionLevel::Private => "Protection set to Private.",
+                };
+                self.reply(Reply::new(200, text));
+            }
+        }
+    }
+
+    /// CCC: what was secured stays so.
+    pub(super) fn ccc(&mut self) {
+        if !self.refuses_without_tls() {
+            self.reply(Reply::new(534, "The control connection stays under TLS."));
+        }
+    }
+
+    /// REIN: data connections are as at the start of the session.
+    pub(super) fn reset_protection(&mut self) {
+        if self.security.is_secure() {
+            let implicit = self.config.tls.is_some_and(|rules| rules.implicit);
+            self.security = Security::after_handshake(implicit);
+        }
+    }
+
+    /// Refuses a login in the clear, where it may not be.
+    pub(super) fn refuses_login_in_the_clear(&mut self) -> bool {
+        let required = self.config.tls.is_some_and(|rules| rules.control_required);
+        let refuses = required && !self.security.is_secure();
+        if refuses {
+            let text = "SSL/TLS required on the control channel.";
+            self.reply(Reply::new(550, text));
+        }
+        refuses
+    }
+
+    /// Refuses a data connection in the clear, where it may not be (RFC 4217 §9).
+    pub(super) fn refuses_data_in_the_clear(&mut self) -> bool {
+        let required = self.config.tls.is_some_and(|rules| rules.data_required);
+        let refuses = required && !self.security.protects_data();
+        if refuses {
+            let text = "SSL/TLS required on the data channel.";
+            self.reply(Reply::new(521, text));
+        }
+        refuses
+    }
+
+    fn begin_handshake(&mut self, private: bool, greeting: Option<Reply>) {
+        let handshake = Handshake { private, greeting };
+        self.pending = Pending::Handshake(Box::new(handshake));
+        self.effects.push_back(Effect::Secure);
+    }
+
+    fn refuses_without_tls(&mut self) -> bool {
+        let refuses = self.config.tls.is_none();
+        if refuses {
+            self.reply(Reply::new(502, "TLS is not offered."));
+        }
+        refuses
+    }
+}

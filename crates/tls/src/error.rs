@@ -1,0 +1,99 @@
+//! What is wrong with certificates, keys and settings.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why there is no TLS with these settings.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {path:?}: {source}")]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not PEM, or not all of it.
+    #[error("{path:?} is no PEM file: {reason}")]
+    Malformed {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file that should hold certificates holds none.
+    #[error("{path:?} holds no certificate")]
+    NoCertificate {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A file that should hold a private key holds none.
+    #[error("{path:?} holds no private key")]
+    NoKey {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// A private key is encrypted; there is nobody to ask for its passphrase.
+    #[error("the private key in {path:?} is encrypted; store it without a passphrase")]
+    EncryptedKey {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A private key is of an unknown kind, or damaged.
+    #[error("the private key in {path:?} cannot be used: {reason}")]
+    UnusableKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A private key belongs to another certificate.
+    #[error("the private key in {key:?} does not match the certificate in {certificate:?}")]
+    KeyMismatch {
+        /// File of the certificate.
+        certificate: PathBuf,
+        /// File of the key.
+        key: PathBuf,
+    },
+    /// A certificate is damaged, or cannot be used as what it was given for.
+    #[error("the certificate in {path:?} cannot be used: {reason}")]
+    UnusableCertificate {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A key was named without the certificate that it belongs to.
+    #[error("a private key needs a certificate")]
+    KeyWithoutCertificate,
+    /// The system gives no random numbers, or the cryptography cannot do what was asked.
+    #[error("TLS is not available: {0}")]
+    Unavailable(String),
+}
+
+impl TlsError {
+    /// The file that the error is about.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::Malformed { path, .. }
+            | Self::NoCertificate { path }
+            | Self::NoKey { path }
+            | Self::EncryptedKey { path }
+            | Self::UnusableKey { path, .. }
+            | Self::UnusableCertificate { path, .. }
+            | Self::KeyMismatch { key: path, .. } => Some(path),
+            Self::KeyWithoutCertificate | Self::Unavailable(_) => None,
+        }
+    }
+}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,99 @@
+//! Certificates and keys in PEM files.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+
+use crate::TlsError;
+
+/// Reads a certificate chain, leaf first, and its private key; without `key`, the key has to be in
+/// the file of the certificate.
+pub(crate) fn certified_key(
+    certificate: &Path,
+    key: Option<&Path>,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let chain = certificates(certificate)?;
+    let key_path = key.unwrap_or(certificate);
+    let private_key = private_key(key_path)?;
+    let key = provider
+        .key_provider
+        .load_private_key(private_key)
+        .map_err(|error| TlsError::UnusableKey {
+            path: key_path.to_owned(),
+            reason: error.to_string(),
+        })?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // A provider that cannot tell is believed.
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Arc::new(certified)),
+        Err(Error::InconsistentKeys(_)) => Err(TlsError::KeyMismatch {
+            certificate: certificate.to_owned(),
+            key: key_path.to_owned(),
+        }),
+        Err(error) => Err(TlsError::UnusableCertificate {
+            path: certificate.to_owned(),
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// Reads every certificate of a file; there is at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read(path)?;
+    let certificates = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| malformed(path, error))?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate {
+            path: path.to_owned(),
+        });
+    }
+    Ok(certificates)
+}
+
+/// Reads the first private key of a file: PKCS#8, PKCS#1 or SEC1.
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let text = read(path)?;
+    match PrivateKeyDer::from_pem_slice(&text) {
+        // The lines that encrypt the older forms are headers within the section.
+        Ok(_) | Err(_) if is_encrypted(&text) => Err(TlsError::EncryptedKey {
+            path: path.to_owned(),
+        }),
+        Ok(key) => Ok(key),
+        Err(pem::Error::NoItemsFound) => Err(TlsError::NoKey {
+            path: path.to_owned(),
+        }),
+        Err(error) => Err(malformed(path, error)),
+    }
+}
+
+fn is_encrypted(text: &[u8]) -> bool {
+    const MARKS: [&[u8]; 2] = [b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
+    MARKS
+        .iter()
+        .any(|mark| text.windows(mark.len()).any(|window| window == *mark))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn malformed(path: &Path, error: pem::Error) -> TlsError {
+    TlsError::Malformed {
+        path: path.to_owned(),
+        reason: format!("{error:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

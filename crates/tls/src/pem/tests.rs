@@ -1,0 +1,100 @@
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::provider::provider;
+
+fn files(contents: &[(&str, &str)]) -> (TempDir, impl Fn(&str) -> PathBuf + use<>) {
+    let directory = TempDir::new().unwrap();
+    for (name, content) in contents {
+        fs::write(directory.path().join(name), content).unwrap();
+    }
+    let root = directory.path().to_owned();
+    (directory, move |name| root.join(name))
+}
+
+fn made() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (
+        pem("CERTIFICATE", made.cert.der()),
+        pem("PRIVATE KEY", &made.signing_key.serialize_der()),
+    )
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for (place, chunk) in der.chunks(3).enumerate() {
+        let bits = chunk
+            .iter()
+            .chain([0, 0].iter())
+            .take(3)
+            .fold(0_usize, |bits, &byte| bits << 8 | usize::from(byte));
+        for digit in 0..4 {
+            let shown = ALPHABET[bits >> (18 - 6 * digit) & 63];
+            text.push(if digit <= chunk.len() {
+                shown as char
+            } else {
+                '='
+            });
+        }
+        if place % 16 == 15 {
+            text.push('\n');
+        }
+    }
+    text + &format!("\n-----END {label}-----\n")
+}
+
+#[test]
+fn a_key_may_stand_in_the_certificate_file() {
+    let (certificate, key) = made();
+    let (_directory, path) = files(&[
+        ("both", &format!("{key}{certificate}")),
+        ("cert", &certificate),
+        ("key", &key),
+    ]);
+    for (cert, key) in [("both", None), ("cert", Some("key")), ("both", Some("key"))] {
+        let key = key.map(&path);
+        certified_key(&path(cert), key.as_deref(), &provider()).unwrap();
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said() {
+    let (certificate, key) = made();
+    let (_, other_key) = made();
+    let (_directory, path) = files(&[
+        ("cert", &certificate),
+        ("key", &key),
+        ("other key", &other_key),
+        ("empty", ""),
+        ("encrypted", &pem("ENCRYPTED PRIVATE KEY", b"secret")),
+        (
+            "old encrypted",
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n\
+             -----END RSA PRIVATE KEY-----\n",
+        ),
+        ("cut", "-----BEGIN CERTIFICATE-----\nAAAA\n"),
+        ("damaged key", &pem("PRIVATE KEY", b"no key")),
+        ("damaged cert", &pem("CERTIFICATE", b"no certificate")),
+    ]);
+    #[track_caller]
+    fn check(cert: &Path, key: &Path, expected: &str) {
+        let error = certified_key(cert, Some(key), &provider()).unwrap_err();
+        let text = error.to_string();
+        let shown = format!("{text} / {error:?}");
+        assert!(shown.contains(expected), "{shown} instead of {expected}");
+    }
+    check(&path("missing"), &path("key"), "cannot read");
+    check(&path("cert"), &path("missing"), "cannot read");
+    check(&path("empty"), &path("key"), "holds no certificate");
+    check(&path("key"), &path("key"), "holds no certificate");
+    check(&path("cut"), &path("key"), "is no PEM file");
+    check(&path("cert"), &path("cert"), "holds no private key");
+    check(&path("cert"), &path("encrypted"), "is encrypted");
+    check(&path("cert"), &path("old encrypted"), "is encrypted");
+    check(&path("cert"), &path("damaged key"), "UnusableKey");
+    check(&path("cert"), &path("other key"), "does not match");
+    check(&path("damaged cert"), &path("key"), "UnusableCertificate");
+}

@@ -1,0 +1,201 @@
+//! What is to be set for TLS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+
+use crate::certificates::Certificates;
+use crate::{TlsConfig, TlsError, pem, provider, self_signed};
+
+/// The oldest version of TLS that is spoken. Complete until there is a newer one than 1.3.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2, and 1.3 with those who can.
+    #[default]
+    V1_2,
+    /// TLS 1.3 only.
+    V1_3,
+}
+
+/// Whether a data connection has to resume the TLS session of its control connection.
+///
+/// The enum is complete.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SessionReuse {
+    /// It need not: some clients cannot.
+    #[default]
+    Free,
+    /// It need not, but it is logged if it does not.
+    Preferred,
+    /// It is refused if it does not: nobody else can take the client's data then.
+    Required,
+}
+
+/// Whether a client has to show a certificate, where there is an authority for them.
+///
+/// The enum is complete.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ClientCertificate {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// It may; a wrong one is refused all the same.
+    Optional,
+}
+
+/// Settings of TLS; every method sets one.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_tls::{TlsError, TlsSettings};
+///
+/// let missing = TlsSettings::default().certfile("/nonexistent.pem").build();
+/// assert!(matches!(missing, Err(TlsError::Unreadable { .. })));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TlsSettings {
+    certfile: Option<PathBuf>,
+    keyfile: Option<PathBuf>,
+    more_certificates: Vec<(PathBuf, Option<PathBuf>)>,
+    server_config: Option<Arc<ServerConfig>>,
+    min_version: TlsVersion,
+    session_reuse: SessionReuse,
+    client_ca: Option<PathBuf>,
+    client_certificate: ClientCertificate,
+}
+
+impl TlsSettings {
+    /// Sets the PEM file with the certificate chain, leaf first; it may hold the private key too.
+    /// By default a self-signed certificate is made in memory.
+    pub fn certfile(mut self, path: impl Into<PathBuf>) -> Self {
+        self.certfile = Some(path.into());
+        self
+    }
+
+    /// Sets the PEM file with the private key (PKCS#8, PKCS#1 or SEC1), where it is not in the file
+    /// of the certificate.
+    pub fn keyfile(mut self, path: impl Into<PathBuf>) -> Self {
+        self.keyfile = Some(path.into());
+        self
+    }
+
+    /// Adds a certificate for clients that ask for one of its names (SNI); `keyfile` as in
+    /// [`keyfile`](Self::keyfile).
+    pub fn add_certificate(
+        mut self,
+        certfile: impl Into<PathBuf>,
+        keyfile: Option<PathBuf>,
+    ) -> Self {
+        self.more_certificates.push((certfile.into(), keyfile));
+        self
+    }
+
+    /// Sets a ready configuration, in place of everything about certificates and versions. How
+    /// sessions are resumed and which protocols are named (ALPN) is still decided here.
+    pub fn server_config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
+        self.server_config = Some(config.into());
+        self
+    }
+
+    /// Sets the oldest version spoken; TLS 1.2 by default.
+    pub fn min_version(mut self, version: TlsVersion) -> Self {
+        self.min_version = version;
+        self
+    }
+
+    /// Sets whether data connections have to resume their control connection's session; they need
+    /// not by default, since Python's ftplib, for one, cannot.
+    pub fn require_session_reuse(mut self, reuse: SessionReuse) -> Self {
+        self.session_reuse = reuse;
+        self
+    }
+
+    /// Sets the PEM file with the authorities whose certificates clients show; by default clients
+    /// are not asked for any.
+    pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
+        self.client_ca = Some(path.into());
+        self
+    }
+
+    /// Sets whether clients have to show a certificate, where there is a
+    /// [`client_ca`](Self::client_ca); they have to by default.
+    pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
+        self.client_certificate = certificate;
+        self
+    }
+
+    /// Reads all files and checks that they fit together.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`] naming the first file that cannot be used, and why.
+    pub fn build(&self) -> Result<TlsConfig, TlsError> {
+        let base = match &self.server_config {
+            Some(config) => ServerConfig::clone(config),
+            None => self.base()?,
+        };
+        TlsConfig::new(base, self.session_reuse)
+    }
+
+    fn base(&self) -> Result<ServerConfig, TlsError> {
+        const BOTH: &[&SupportedProtocolVersion] =
+            &[&rustls::version::TLS12, &rustls::version::TLS13];
+        let provider = provider::provider();
+        let versions = match self.min_version {
+            TlsVersion::V1_2 => BOTH,
+            TlsVersion::V1_3 => &BOTH[1..],
+        };
+        let default = match (&self.certfile, &self.keyfile) {
+            (Some(certificate), key) => pem::certified_key(certificate, key.as_deref(), &provider)?,
+            (None, Some(_)) => return Err(TlsError::KeyWithoutCertificate),
+            (None, None) => self_signed::shared(&provider)?,
+        };
+        let others = self
+            .more_certificates
+            .iter()
+            .map(|(certificate, key)| pem::certified_key(certificate, key.as_deref(), &provider))
+            .collect::<Result<_, _>>()?;
+        let verifier = self.client_verifier(&provider)?;
+        let config =
+            ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
+        let config = match verifier {
+            Some(verifier) => config.with_client_cert_verifier(verifier),
+            None => config.with_no_client_auth(),
+        };
+        Ok(config.with_cert_resolver(Arc::new(Certificates::new(default, others))))
+    }
+
+    fn client_verifier(
+        &self,
+        provider: &Arc<rustls::crypto::CryptoProvider>,
+    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+        let Some(path) = &self.client_ca else {
+            return Ok(None);
+        };
+        let unusable = |reason: String| TlsError::UnusableCertificate {
+            path: path.clone(),
+            reason,
+        };
+        let mut roots = RootCertStore::empty();
+        for certificate in pem::certificates(path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| unusable(error.to_string()))?;
+        }
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
+        let builder = match self.client_certificate {
+            ClientCertificate::Required => builder,
+            ClientCertificate::Optional => builder.allow_unauthenticated(),
+        };
+        let verifier = builder
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Some(verifier))
+    }
+}

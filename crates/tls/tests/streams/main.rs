@@ -1,0 +1,237 @@
+//! TLS streams on a loop, talking to clients of rustls.
+#![forbid(unsafe_code)]
+
+mod support;
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use ftpdlib_tls::rustls::client::{Resumption, Tls12Resumption};
+use ftpdlib_tls::rustls::version::{TLS12, TLS13};
+use ftpdlib_tls::rustls::{ClientConfig, SupportedProtocolVersion};
+use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
+use support::{Plan, Seen, Server, client, read_to_end, tls};
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+
+fn session(reuse: SessionReuse) -> TlsSession {
+    let settings = TlsSettings::default().require_session_reuse(reuse);
+    settings.build().unwrap().session().unwrap()
+}
+
+/// Bytes in which none can be missing or out of place unnoticed.
+fn content(size: usize) -> Vec<u8> {
+    (0..size as u32)
+        .map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+#[test]
+fn bytes_arrive_whatever_the_size_of_the_buffer() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    let bytes = content(300_001);
+    for version in VERSIONS {
+        let config = Arc::new(client(version));
+        for size in [1, 7, 4096, 30_000, 256 << 10] {
+            let bytes = &bytes[..bytes.len().min(size * 5_000)];
+            let stream = server.connect(&session, true, Plan::Read(size));
+            let mut client = tls(&config, stream);
+            client.write_all(bytes).unwrap();
+            client.conn.send_close_notify();
+            client.flush().unwrap();
+            let (rest, announced) = read_to_end(&mut client);
+            assert_eq!((rest, announced), (vec![], true), "the answer to the end");
+            let seen = server.seen();
+            assert_eq!(seen.error, None);
+            assert!(seen.bytes == bytes, "{version:?}, buffers of {size}");
+        }
+    }
+}
+
+#[test]
+fn bytes_leave_and_their_end_is_announced() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    for version in VERSIONS {
+        let config = Arc::new(client(version));
+        for size in [0, 1, 16_384, 16_385, 3_000_000] {
+            let bytes = content(size);
+            let stream = server.connect(&session, true, Plan::Send(bytes.clone()));
+            let (received, announced) = read_to_end(&mut tls(&config, stream));
+            assert!(announced && received == bytes, "{version:?}, {size} bytes");
+            assert_eq!(server.seen().error, None);
+        }
+    }
+}
+
+#[test]
+fn an_end_that_nobody_announced_is_told_from_one_that_was() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    for version in VERSIONS {
+        let stream = server.connect(&session, true, Plan::Read(4096));
+        let mut client = tls(&Arc::new(client(version)), stream);
+        client.write_all(b"half").unwrap();
+        client.sock.shutdown(Shutdown::Write).unwrap();
+        let seen = server.seen();
+        assert_eq!(seen.bytes, b"half");
+        assert_eq!(seen.error, Some(io::ErrorKind::UnexpectedEof));
+    }
+}
+
+/// Makes a control connection with one session, then data connections with another; gives what the
+/// server saw of the data connections.
+fn data_connections(
+    version: &'static SupportedProtocolVersion,
+    control: &TlsSession,
+    data: &TlsSession,
+) -> Vec<Seen> {
+    connections_of(client(version), control, data)
+}
+
+fn connections_of(config: ClientConfig, control: &TlsSession, data: &TlsSession) -> Vec<Seen> {
+    let server = Server::start();
+    let config = Arc::new(config);
+    let mut first = tls(
+        &config,
+        server.connect(control, false, Plan::Send(b"220\r\n".to_vec())),
+    );
+    // Tickets of TLS 1.3 come with the first bytes.
+    read_to_end(&mut first);
+    server.seen();
+    (0..4)
+        .map(|_| {
+            let stream = server.connect(data, true, Plan::Send(b"data".to_vec()));
+            // What the client sees of a refusal depends on who is faster.
+            let _ = tls(&config, stream).read_to_end(&mut Vec::new());
+            server.seen()
+        })
+        .collect()
+}
+
+#[test]
+fn every_data_connection_resumes_its_own_control_connection() {
+    for version in VERSIONS {
+        let own = session(SessionReuse::Required);
+        for seen in data_connections(version, &own, &own) {
+            assert!(
+                seen.resumed && seen.error.is_none(),
+                "{version:?}: {seen:?}"
+            );
+        }
+    }
+}
+
+/// As curl does it.
+#[test]
+fn sessions_are_resumed_by_number_where_there_are_no_tickets() {
+    let config = TlsSettings::default()
+        .require_session_reuse(SessionReuse::Required)
+        .build()
+        .unwrap();
+    let (own, other) = (config.session().unwrap(), config.session().unwrap());
+    let by_number = || {
+        let mut config = client(&TLS12);
+        config.resumption =
+            Resumption::in_memory_sessions(8).tls12_resumption(Tls12Resumption::SessionIdOnly);
+        config
+    };
+    for seen in connections_of(by_number(), &own, &own) {
+        assert!(seen.resumed && seen.error.is_none(), "{seen:?}");
+    }
+    for seen in connections_of(by_number(), &own, &other) {
+        assert!(!seen.resumed && seen.error.is_some(), "{seen:?}");
+    }
+}
+
+#[test]
+fn nobody_resumes_another_control_connection() {
+    for version in VERSIONS {
+        let config = TlsSettings::default()
+            .require_session_reuse(SessionReuse::Required)
+            .build()
+            .unwrap();
+        let (control, other) = (config.session().unwrap(), config.session().unwrap());
+        // Neither with a ticket of its own control connection, nor with one of a refused try.
+        for seen in data_connections(version, &control, &other) {
+            assert!(!seen.resumed, "{version:?}: {seen:?}");
+            assert_eq!(seen.error, Some(io::ErrorKind::PermissionDenied));
+        }
+    }
+}
+
+#[test]
+fn a_foreign_ticket_is_a_full_handshake_where_that_is_allowed() {
+    for version in VERSIONS {
+        let config = TlsSettings::default().build().unwrap();
+        let (control, other) = (config.session().unwrap(), config.session().unwrap());
+        let seen = data_connections(version, &control, &other);
+        let is_full = |seen: &Seen| !seen.resumed && seen.error.is_none();
+        assert!(seen.iter().all(is_full), "{version:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn known_protocols_are_named_and_unknown_ones_ignored() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    let check = |data: bool, offered: &[&str], expected: Option<&str>| {
+        let mut config = client(&TLS13);
+        config.alpn_protocols = offered
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        let stream = server.connect(&session, data, Plan::Send(b"hello".to_vec()));
+        let mut client = tls(&Arc::new(config), stream);
+        let (received, announced) = read_to_end(&mut client);
+        assert_eq!((received.as_slice(), announced), (&b"hello"[..], true));
+        let named = client.conn.alpn_protocol();
+        assert_eq!(named, expected.map(str::as_bytes), "{offered:?}");
+        server.seen();
+    };
+    check(false, &[], None);
+    check(false, &["ftp"], Some("ftp"));
+    check(false, &["x-filezilla-ftp", "ftp"], Some("ftp"));
+    check(false, &["x-filezilla-ftp"], None);
+    check(false, &["h2", "http/1.1"], None);
+    check(true, &["ftp", "ftp-data"], Some("ftp-data"));
+    check(true, &["ftp"], Some("ftp"));
+    check(true, &["h2"], None);
+}
+
+#[test]
+fn garbage_ends_the_connection_it_came_on() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    let hello_cut_short = [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];
+    let inputs: [&[u8]; 5] = [
+        b"USER anonymous\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        &[0; 70_000],
+        &hello_cut_short,
+        b"",
+    ];
+    for input in inputs {
+        let mut stream = server.connect(&session, false, Plan::Read(4096));
+        // It may have been closed before all of it was written.
+        let _ = stream.write_all(input);
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+        let seen = server.seen();
+        assert!(seen.error.is_some() && seen.bytes.is_empty(), "{seen:?}");
+    }
+    let stream = server.connect(&session, false, Plan::Send(b"fine".to_vec()));
+    let (received, _) = read_to_end(&mut tls(&Arc::new(client(&TLS13)), stream));
+    assert_eq!(received, b"fine");
+}
+
+#[test]
+fn a_record_changed_on_its_way_is_an_error() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    for version in VERSIONS {
+        let stream = server.connect(&session, true, Plan::Read(4096));
+        let mut client = tls(&Arc::new(client(version)), stream);
+        client.write_all(b"good").unwrap();
+        client.sock.write_all(&[23, 3, 3, 0, 30]).unwrap();
+        client.sock.write_all(&[0; 30]).unwrap();
+        let seen = server.seen();
+        assert_eq!(seen.error, Some(io::ErrorKind::InvalidData));
+    }
+}

@@ -1,0 +1,274 @@
+//! A server on a loop of its own, and clients of rustls for it.
+
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ftpdlib_ioloop::{
+    Acceptor, Context, Flow, Handler, Interest, IoLoop, LoopHandle, Ready, SourceId, TimerId,
+    Transport, mio,
+};
+use ftpdlib_tls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use ftpdlib_tls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use ftpdlib_tls::rustls::{
+    self, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
+use ftpdlib_tls::{TlsSession, TlsStream};
+
+#[cfg(feature = "aws-lc-rs")]
+use rustls::crypto::aws_lc_rs as provider;
+#[cfg(not(feature = "aws-lc-rs"))]
+use rustls::crypto::ring as provider;
+
+/// How a connection went, as the server saw it.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) bytes: Vec<u8>,
+    /// `None` for an end that the client announced.
+    pub(crate) error: Option<io::ErrorKind>,
+    pub(crate) resumed: bool,
+}
+
+/// What the server does with a client.
+#[derive(Clone)]
+pub(crate) enum Plan {
+    /// Reads to the end, in pieces of this size.
+    Read(usize),
+    /// Sends this, then ends its side.
+    Send(Vec<u8>),
+}
+
+/// A server whose next client is served as was said last.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    next: Arc<Mutex<Option<Next>>>,
+    seen: Receiver<Seen>,
+    io_loop: LoopHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone)]
+struct Next {
+    session: TlsSession,
+    data: bool,
+    plan: Plan,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let (tell, seen) = mpsc::channel();
+        let (started, starts) = mpsc::channel();
+        let next: Arc<Mutex<Option<Next>>> = Arc::default();
+        let plans = Arc::clone(&next);
+        let thread = thread::spawn(move || {
+            let listener = Acceptor::bind((Ipv4Addr::LOCALHOST, 0).into(), 10).unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut io_loop = IoLoop::new().unwrap();
+            let acceptor = Acceptor::new(listener, move |stream, _, cx| {
+                let next = plans.lock().unwrap().clone().unwrap();
+                let peer = Peer {
+                    accepted: Some(stream),
+                    tls: None,
+                    next,
+                    read: Vec::new(),
+                    sent: 0,
+                    tell: tell.clone(),
+                };
+                cx.add(Box::new(peer)).unwrap();
+            });
+            io_loop.add(Box::new(acceptor)).unwrap();
+            started.send((address, io_loop.handle())).unwrap();
+            io_loop.run().unwrap();
+        });
+        let (address, io_loop) = starts.recv().unwrap();
+        Self {
+            address,
+            next,
+            seen,
+            io_loop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Connects, to be served with `session` as `plan` says.
+    pub(crate) fn connect(&self, session: &TlsSession, data: bool, plan: Plan) -> TcpStream {
+        *self.next.lock().unwrap() = Some(Next {
+            session: session.clone(),
+            data,
+            plan,
+        });
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream
+    }
+
+    /// What became of the last connection.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.recv_timeout(Duration::from_secs(20)).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.io_loop.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Peer {
+    accepted: Option<mio::net::TcpStream>,
+    tls: Option<TlsStream>,
+    next: Next,
+    read: Vec<u8>,
+    sent: usize,
+    tell: Sender<Seen>,
+}
+
+impl Peer {
+    fn go(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else {
+            return Ok(());
+        };
+        tls.establish(cx)?;
+        match &self.next.plan {
+            Plan::Read(size) => {
+                let mut buffer = vec![0; *size];
+                loop {
+                    match tls.read(cx, &mut buffer)? {
+                        0 => return Ok(()),
+                        bytes => self.read.extend_from_slice(&buffer[..bytes]),
+                    }
+                }
+            }
+            Plan::Send(bytes) => {
+                while self.sent < bytes.len() {
+                    self.sent += tls.write(cx, &bytes[self.sent..])?;
+                }
+                tls.finish(cx)
+            }
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Flow {
+        let error = match self.go(cx) {
+            Ok(()) => None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Some(tls) = &self.tls {
+                    let wanted = match self.next.plan {
+                        Plan::Read(_) => Interest::READ,
+                        Plan::Send(_) => Interest::WRITE,
+                    };
+                    cx.set_interest(tls.id(), tls.interest(wanted));
+                }
+                return Flow::Continue;
+            }
+            Err(error) => Some(error.kind()),
+        };
+        let resumed = self.tls.as_ref().is_some_and(TlsStream::is_resumed);
+        let bytes = std::mem::take(&mut self.read);
+        let _ = self.tell.send(Seen {
+            bytes,
+            error,
+            resumed,
+        });
+        Flow::Close
+    }
+}
+
+impl Handler for Peer {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(stream) = self.accepted.take() {
+            let wire = cx.register(stream, Interest::READ)?;
+            let Next { session, data, .. } = &self.next;
+            self.tls = Some(if *data {
+                TlsStream::data(wire, session)
+            } else {
+                TlsStream::control(wire, session)
+            });
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(self.turn(cx))
+    }
+
+    fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+pub(crate) type Client = StreamOwned<ClientConnection, TcpStream>;
+
+/// A client that remembers its sessions.
+pub(crate) fn client(version: &'static SupportedProtocolVersion) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting))
+        .with_no_client_auth()
+}
+
+pub(crate) fn tls(config: &Arc<ClientConfig>, stream: TcpStream) -> Client {
+    let name = ServerName::try_from("localhost").unwrap();
+    let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+    StreamOwned::new(tls, stream)
+}
+
+/// Reads to the end; `false` if that was not announced.
+pub(crate) fn read_to_end(client: &mut Client) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let announced = client.read_to_end(&mut bytes).is_ok();
+    (bytes, announced)
+}
+
+#[derive(Debug)]
+struct Trusting;
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
