@@ -47,9 +47,7 @@ impl Throttle {
     /// Notes that `bytes` were moved.
     pub(crate) fn spend(&mut self, bytes: usize) {
         if self.rate != 0 {
-            let nanos = bytes as u128 * 1_000_000_000 / u128::from(self.rate);
-            let cost = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-            self.saved = self.saved.saturating_sub(cost);
+            self.saved = self.saved.saturating_sub(self.time_of(bytes));
         }
     }
 
