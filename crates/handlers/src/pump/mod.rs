@@ -59,6 +59,9 @@ pub(crate) struct Pump {
     resume_at: Option<Instant>,
     /// Told to stop; a job that runs is all it waits for.
     stopping: bool,
+    /// The control connection is lost: only what had arrived by then is still taken, up to this
+    /// many bytes in all.
+    take_until: Option<u64>,
 }
 
 /// How the bytes get from one end to the other.
@@ -75,10 +78,19 @@ pub(crate) struct Meter {
     throttle: Throttle,
     /// The rate that all transfers of the user share, if there is one.
     shared: Option<Arc<SharedRate>>,
+    /// What of that is left to this transfer in this turn; the rest is for the others.
+    share: usize,
     budget: usize,
 }
 
 impl Meter {
+    /// Begins a turn.
+    fn begin_turn(&mut self, now: Instant) {
+        self.budget = TURN_BYTES;
+        let shared = self.shared.as_ref();
+        self.share = shared.map_or(usize::MAX, |shared| shared.allowance(now));
+    }
+
     /// Most bytes that may be moved now; `Err` with what to do if none may.
     fn allowance(&mut self, now: Instant) -> Result<usize, Step> {
         if self.budget == 0 {
@@ -87,12 +99,10 @@ impl Meter {
         let shared = self.shared.as_ref();
         match self.throttle.allowance(now) {
             0 => Err(Step::Pause(self.throttle.resume_at(now))),
-            own => match shared.map_or(usize::MAX, |shared| shared.allowance(now)) {
-                0 => Err(Step::Pause(
-                    shared.map_or(now, |shared| shared.resume_at(now)),
-                )),
-                part => Ok(own.min(part).min(self.budget)),
-            },
+            _ if self.share == 0 => Err(Step::Pause(
+                shared.map_or(now, |shared| shared.resume_at(now)),
+            )),
+            own => Ok(own.min(self.share).min(self.budget)),
         }
     }
 
@@ -113,6 +123,7 @@ impl Meter {
         self.throttle.spend(bytes);
         if let Some(shared) = &self.shared {
             shared.spend(bytes);
+            self.share = self.share.saturating_sub(bytes);
         }
     }
 }
@@ -171,11 +182,13 @@ impl Pump {
                 progress: now,
                 throttle,
                 shared,
+                share: 0,
                 budget: 0,
             },
             timeout: dtp.timeout,
             resume_at: None,
             stopping: false,
+            take_until: None,
         };
         if let Some(rates) = rates {
             pump.set_rates(rates);
@@ -194,7 +207,7 @@ impl Pump {
 
     /// Moves what can be moved in a turn.
     pub(crate) fn run(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
-        self.meter.budget = TURN_BYTES;
+        self.meter.begin_turn(pcx.cx.now());
         self.resume_at = None;
         let step = loop {
             let (account, meter) = (&self.account, &mut self.meter);
@@ -219,6 +232,14 @@ impl Pump {
                 _ => break step,
             }
         };
+        let waits = matches!(step, Step::Wait(_) | Step::Pause(_));
+        if !self.stopping
+            && let Some(most) = self.take_until
+            && (waits || self.meter.bytes >= most)
+            && !matches!(step, Step::Ended(..))
+        {
+            return self.stop(TransferEnd::ControlLost, pcx);
+        }
         self.after(step, pcx.cx)
     }
 
@@ -229,6 +250,11 @@ impl Pump {
         {
             return step;
         }
+        self.stop(end, pcx)
+    }
+
+    /// Stops, whatever has arrived.
+    fn stop(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.stopping = true;
         let step = match &mut self.work {
             Work::SendFile(_) | Work::Produce(_) => Step::Ended(end, None),
@@ -240,16 +266,13 @@ impl Pump {
     /// An upload whose last byte and end have arrived is complete, even if the client has closed
     /// its control connection right after.
     fn take_what_arrived(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
-        /// Turns; what a socket can hold fits in it.
-        const TURNS: usize = 64;
-        for _ in 0..TURNS {
-            if !matches!(self.work, Work::Receive(_)) {
-                return None;
-            }
+        /// More than a socket holds.
+        const ARRIVED: u64 = 64 << 20;
+        self.take_until = Some(self.meter.bytes + ARRIVED);
+        while matches!(self.work, Work::Receive(_)) {
             match self.run(pcx) {
                 Step::Yield => {}
-                step @ (Step::Ended(..) | Step::Working) => return Some(step),
-                Step::Wait(_) | Step::Pause(_) => return None,
+                step => return Some(step),
             }
         }
         None
@@ -325,5 +348,36 @@ fn panicked() -> Refusal {
     Refusal {
         code: ReplyCode::new(451),
         text: "Requested action aborted: local error in processing.".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rates::UserRates;
+
+    #[test]
+    fn the_first_transfer_of_a_user_leaves_some_of_the_rate_to_the_second() {
+        let (rates, start) = (UserRates::default(), Instant::now());
+        let mut meters = [(); 2].map(|()| Meter {
+            bytes: 0,
+            progress: start,
+            throttle: Throttle::new(0, start),
+            shared: Some(rates.of("alice", Way::Download, 1 << 20, start)),
+            share: 0,
+            budget: 0,
+        });
+        for turn in 1..200 {
+            let now = start + turn * Duration::from_millis(50);
+            for meter in &mut meters {
+                meter.begin_turn(now);
+                while let Ok(bytes) = meter.allowance(now) {
+                    meter.moved(bytes, now);
+                }
+            }
+        }
+        let [first, second] = meters.map(|meter| meter.bytes);
+        assert!(second > first / 4, "{first} and {second} bytes");
+        assert!(first + second > 9 << 20, "{first} and {second} bytes");
     }
 }
