@@ -40,6 +40,8 @@ pub enum ErrorKind {
     CrossDevice,
     /// The system uses it: a mount point, a program that runs.
     Busy,
+    /// No descriptor is left for another file.
+    TooManyOpenFiles,
     /// This filesystem has no such operation.
     NotSupported,
     /// Anything else: an argument that makes no sense, a disk that fails.
@@ -65,6 +67,7 @@ impl ErrorKind {
             Self::TooManyLinks => "Too many levels of symbolic links.",
             Self::CrossDevice => "Cannot move to another device.",
             Self::Busy => "Device or resource busy.",
+            Self::TooManyOpenFiles => "Too many open files; try again later.",
             Self::NotSupported => "Operation not supported.",
             Self::Other => "Input/output error.",
         }
@@ -108,6 +111,7 @@ impl ErrorKind {
             errno::ELOOP => Self::TooManyLinks,
             errno::EXDEV => Self::CrossDevice,
             errno::EBUSY | errno::ETXTBSY => Self::Busy,
+            errno::EMFILE | errno::ENFILE => Self::TooManyOpenFiles,
             errno::ENOSYS | errno::EOPNOTSUPP => Self::NotSupported,
             _ => Self::Other,
         }
@@ -154,11 +158,12 @@ impl FilesystemError {
     }
 
     /// The reply code that reports it (RFC 959 §4.2.2): 552 for a full disk or quota, 553 for a
-    /// name that is not allowed, 554 for a restart offset past the end (RFC 3659 §5.4), 550 for the
-    /// rest, an operation that this filesystem lacks included: the command is there, it is this
+    /// name that is not allowed, 554 for a restart offset past the end (RFC 3659 §5.4), 450 for want
+    /// of descriptors, which passes, 550 for the rest, an operation that this filesystem lacks included: the command is there, it is this
     /// file that cannot have it.
     pub fn reply_code(&self) -> ReplyCode {
         ReplyCode::new(match self.kind {
+            ErrorKind::TooManyOpenFiles => 450,
             ErrorKind::StorageFull => 552,
             ErrorKind::NameTooLong => 553,
             ErrorKind::OffsetPastEnd => 554,
@@ -266,6 +271,10 @@ mod tests {
             550,
             "Invalid argument.",
         );
+        for number in [errno::EMFILE, errno::ENFILE] {
+            let text = "Too many open files; try again later.";
+            check(os(number), ErrorKind::TooManyOpenFiles, 450, text);
+        }
         check(os(5), ErrorKind::Other, 550, "Input/output error.");
     }
 

@@ -128,7 +128,51 @@ fn open(place: AddressOrSocket, backlog: u32) -> Result<mio::net::TcpListener, S
 }
 
 fn adopt(socket: TcpListener, backlog: u32) -> io::Result<mio::net::TcpListener> {
+    check_is_tcp(&socket)?;
     socket2::SockRef::from(&socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
     Ok(mio::net::TcpListener::from_std(socket))
+}
+
+/// Refuses what a service manager passed and is no TCP socket, saying which it is: the type of a
+/// descriptor tells nothing of it.
+fn check_is_tcp(socket: &TcpListener) -> io::Result<()> {
+    let socket = socket2::SockRef::from(socket);
+    let problem = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    let address = socket.local_addr()?;
+    let Some(place) = address.as_socket() else {
+        return problem(match address.as_pathname() {
+            Some(path) => format!("the unix socket {} is not TCP", path.display()),
+            None => "a unix socket is not TCP".into(),
+        });
+    };
+    if socket.r#type()? != socket2::Type::STREAM {
+        return problem(format!("the UDP socket {place} is not TCP"));
+    }
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(socket: impl Into<OwnedFd>, expected: &str) {
+        let error = adopt(TcpListener::from(socket.into()), 1).unwrap_err();
+        assert_eq!(ServerError::Socket(error).to_string(), expected);
+    }
+
+    #[test]
+    fn sockets_that_are_not_tcp_are_refused_by_name() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = udp.local_addr().unwrap();
+        let start = "cannot use the given socket:";
+        check(udp, &format!("{start} the UDP socket {address} is not TCP"));
+        let (unix, _other) = UnixDatagram::pair().unwrap();
+        check(unix, &format!("{start} a unix socket is not TCP"));
+    }
 }

@@ -125,13 +125,11 @@ impl<P> Session<P> {
             }
             ControlEvent::LineTooLong => {
                 self.active_at = now;
-                self.selected = None;
-                self.reply(Reply::new(500, "Command too long."));
+                self.reply_in_turn(Reply::new(500, "Command too long."));
             }
             ControlEvent::Vetoed(reply) => {
                 self.active_at = now;
-                self.selected = None;
-                self.reply(reply.clone());
+                self.reply_in_turn(reply.clone());
             }
         }
         self.settle();

@@ -22,9 +22,8 @@ pub(super) struct Control {
     decoder: LineDecoder,
     /// Received, not yet taken as lines.
     unread: Vec<u8>,
-    /// To be sent, from `sent` on.
+    /// To be sent.
     replies: Vec<u8>,
-    sent: usize,
     /// The client will send no more.
     ended: bool,
 }
@@ -36,7 +35,6 @@ impl Control {
             decoder: LineDecoder::default(),
             unread: Vec::new(),
             replies: Vec::new(),
-            sent: 0,
             ended: false,
         }
     }
@@ -52,7 +50,6 @@ impl Control {
             decoder,
             unread: Vec::new(),
             replies: self.replies,
-            sent: self.sent,
             ended: self.ended,
         }
     }
@@ -120,17 +117,23 @@ impl Control {
     ///
     /// The connection is lost.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.sent < self.replies.len() {
-            match self.stream.write(cx, &self.replies[self.sent..]) {
-                Ok(bytes) => self.sent += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+        let mut sent = 0;
+        while sent < self.replies.len() {
+            match self.stream.write(cx, &self.replies[sent..]) {
+                Ok(bytes) => sent += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // A client that is always a little behind must not make this grow.
+                    self.replies.drain(..sent);
+                    return Ok(());
+                }
                 Err(error) => {
-                    self.forget_replies();
+                    self.replies = Vec::new();
                     return Err(error);
                 }
             }
         }
-        self.forget_replies();
+        // An idle session owns no buffer.
+        self.replies = Vec::new();
         if !self.stream.is_established() {
             return Ok(());
         }
@@ -203,12 +206,6 @@ impl Control {
     }
 
     fn has_room(&self) -> bool {
-        self.replies.len() - self.sent < REPLIES_WAITING
-    }
-
-    /// An idle session owns no buffer.
-    fn forget_replies(&mut self) {
-        self.replies = Vec::new();
-        self.sent = 0;
+        self.replies.len() < REPLIES_WAITING
     }
 }

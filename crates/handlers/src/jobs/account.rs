@@ -16,8 +16,6 @@ pub(crate) struct Account {
     pub(super) login: Login,
     pub(super) filesystem: Arc<dyn Filesystem>,
     pub(super) zone: Zone,
-    /// Whether permissions depend on the path, so that links must be resolved to look them up.
-    pub(super) overrides: bool,
     /// Where jobs run that may block; `None` if none does.
     lane: Option<Lane>,
 }
@@ -30,14 +28,12 @@ impl Account {
         zone: Zone,
         lane: impl FnOnce(&Login) -> Lane,
     ) -> Self {
-        let overrides = authorizer.has_overrides(&login);
         let lane = (!filesystem.is_local()).then(|| lane(&login));
         Self {
             authorizer,
             login,
             filesystem,
             zone,
-            overrides,
             lane,
         }
     }
@@ -51,6 +47,12 @@ impl Account {
                 "Requested action aborted: local error in processing.",
             )
         })
+    }
+
+    /// Whether permissions depend on the path, so that links must be resolved to look them up. Asked
+    /// anew each time: an override may come during a session.
+    pub(super) fn has_overrides(&self) -> bool {
+        self.authorizer.has_overrides(&self.login)
     }
 
     /// Where this user's jobs run; `None` for in place, on the loop.

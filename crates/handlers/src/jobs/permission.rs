@@ -79,7 +79,7 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return target(account, perm, path);
     };
-    if !account.overrides {
+    if !account.has_overrides() {
         return allow(account, perm, Ok(Cow::Borrowed(path)));
     }
     let place = account.filesystem.canonical(&parent).map(|parent| {
@@ -97,7 +97,7 @@ pub(super) fn resolved<'a>(
     account: &Account,
     path: &'a VirtualPath,
 ) -> Result<Cow<'a, VirtualPath>, FilesystemError> {
-    if account.overrides {
+    if account.has_overrides() {
         account.filesystem.canonical(path).map(Cow::Owned)
     } else {
         Ok(Cow::Borrowed(path))

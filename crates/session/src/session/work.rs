@@ -37,12 +37,21 @@ pub(super) struct Work {
 enum State {
     /// Nothing that had to wait.
     Running,
-    /// This line, which is taken when the work is done: replies stay in order.
-    Holding(Vec<u8>),
+    /// This, which is taken when the work is done: replies stay in order.
+    Holding(Held),
     /// ABOR.
     Aborting,
     /// Nothing more: it is gone, or had its last reply.
     Abandoned,
+}
+
+/// What has to wait for the end of work.
+#[derive(Debug)]
+enum Held {
+    /// A command.
+    Line(Vec<u8>),
+    /// The answer to a line that is no command any more: too long, or refused by an observer.
+    Reply(Reply),
 }
 
 impl Work {
@@ -197,9 +206,24 @@ impl<P> Session<P> {
             _ => true,
         };
         if waits {
-            work.state = State::Holding(line.to_vec());
+            work.state = State::Holding(Held::Line(line.to_vec()));
         }
         waits
+    }
+
+    /// Answers a line that is not to be taken, after the work in progress if there is any.
+    pub(super) fn reply_in_turn(&mut self, reply: Reply) {
+        self.selected = None;
+        match &mut self.pending {
+            Pending::Work(work) => work.state = State::Holding(Held::Reply(reply)),
+            Pending::Nothing
+            | Pending::Handshake(_)
+            | Pending::Job(_)
+            | Pending::PassivePort(_)
+            | Pending::LoginDelay(_)
+            | Pending::StatListing(_)
+            | Pending::Abort => self.reply(reply),
+        }
     }
 
     /// The work is over: its reply, then what had to wait for that.
@@ -214,8 +238,11 @@ impl<P> Session<P> {
         }
         match state {
             State::Aborting => self.reply(Reply::new(226, "ABOR command successful.")),
-            State::Holding(line) if self.ending.takes_commands() => self.take_line(&line, now),
-            State::Running | State::Holding(_) | State::Abandoned => {}
+            State::Holding(Held::Line(line)) if self.ending.takes_commands() => {
+                self.take_line(&line, now);
+            }
+            State::Holding(Held::Reply(reply)) => self.reply(reply),
+            State::Running | State::Holding(Held::Line(_)) | State::Abandoned => {}
         }
     }
 
