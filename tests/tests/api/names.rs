@@ -2,18 +2,19 @@
 //! there.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib::authorizers::{
-    AuthenticationFailed, Authorizer, DummyAuthorizer, Guard, Login, LoginRequest,
-};
+use ftpdlib::authorizers::{AuthenticationFailed, Authorizer, DummyAuthorizer, Guard, Login};
 use ftpdlib::filesystems::{AbstractedFs, FilesystemError, OpenMode, UnixFilesystem};
 use ftpdlib::handlers::{
     DtpHandler, FtpHandler, ObservedSession, ObservedTransfer, Observer, ThrottledDtpHandler,
+    TlsDtpHandler, TlsFtpHandler,
 };
 use ftpdlib::ioloop::{Acceptor, AsyncChat, Connector, IoLoop};
 use ftpdlib::proto::NameEncoding;
 use ftpdlib::servers::{AddressOrSocket, FtpServer, FtpServerBuilder, ServeOptions};
+use ftpdlib::tls::rustls::ServerConfig;
 
 /// The documented table.
 const TABLE: &str = include_str!("../../../docs/pyftpdlib.md");
@@ -28,15 +29,6 @@ const MISSING: &[&str] = &[
     "WindowsAuthorizer",
     "ThreadedFTPServer",
     "MultiprocessFTPServer",
-    "TLS_FTPHandler",
-    "TLS_DTPHandler",
-    "TLS_FTPHandler.certfile",
-    "TLS_FTPHandler.keyfile",
-    "TLS_FTPHandler.ssl_protocol",
-    "TLS_FTPHandler.ssl_options",
-    "TLS_FTPHandler.ssl_context",
-    "TLS_FTPHandler.tls_control_required",
-    "TLS_FTPHandler.tls_data_required",
 ];
 
 /// Writes the pairs of names, and code that compiles only if the library has ours.
@@ -58,7 +50,7 @@ names! {
     "DummyAuthorizer.add_user" => "DummyAuthorizer::add_user", DummyAuthorizer::add_user;
     "DummyAuthorizer.add_anonymous" => "DummyAuthorizer::add_anonymous", |a: &DummyAuthorizer| a.add_anonymous("/");
     "DummyAuthorizer.override_perm" => "DummyAuthorizer::override_perm", |a: &DummyAuthorizer| a.override_perm("u", "/", "e", true);
-    "DummyAuthorizer.validate_authentication" => "Authorizer::authenticate", |a: &dyn Authorizer, r: &LoginRequest<'_>| a.authenticate(r);
+    "DummyAuthorizer.validate_authentication" => "DummyAuthorizer::validate_authentication", |a: &DummyAuthorizer| a.validate_authentication("u", "p");
     "DummyAuthorizer.impersonate_user" => "Authorizer::impersonate", |a: &dyn Authorizer, l: &Login| a.impersonate(l);
     "DummyAuthorizer.terminate_impersonation" => "authorizers::Guard", is::<Guard>();
     "DummyAuthorizer.remove_user" => "DummyAuthorizer::remove_user", DummyAuthorizer::remove_user;
@@ -139,6 +131,15 @@ names! {
     "Connector" => "ioloop::Connector", is::<Connector>();
     "Acceptor" => "ioloop::Acceptor", is::<Acceptor>();
     "AsyncChat" => "ioloop::AsyncChat", is::<AsyncChat<()>>();
+    "TLS_FTPHandler" => "handlers::TlsFtpHandler", is::<TlsFtpHandler>();
+    "TLS_DTPHandler" => "handlers::TlsDtpHandler", is::<TlsDtpHandler>();
+    "TLS_FTPHandler.certfile" => "TlsFtpHandler::certfile", |h: TlsFtpHandler| h.certfile("cert.pem");
+    "TLS_FTPHandler.keyfile" => "TlsFtpHandler::keyfile", |h: TlsFtpHandler| h.keyfile("key.pem");
+    "TLS_FTPHandler.ssl_protocol" => "TlsFtpHandler::min_version", TlsFtpHandler::min_version;
+    "TLS_FTPHandler.ssl_options" => "TlsFtpHandler::min_version", TlsFtpHandler::min_version;
+    "TLS_FTPHandler.ssl_context" => "TlsFtpHandler::server_config", |h: TlsFtpHandler, c: Arc<ServerConfig>| h.server_config(c);
+    "TLS_FTPHandler.tls_control_required" => "TlsFtpHandler::tls_control_required", TlsFtpHandler::tls_control_required;
+    "TLS_FTPHandler.tls_data_required" => "TlsFtpHandler::tls_data_required", TlsFtpHandler::tls_data_required;
 }
 
 /// Compiles for a type that there is.

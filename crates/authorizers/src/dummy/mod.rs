@@ -149,6 +149,38 @@ impl DummyAuthorizer {
         Ok(())
     }
 
+    /// Checks a name and a password, and gives what is known of the user.
+    ///
+    /// A wrong name and a wrong password cost the same. May take as long as the most expensive hash
+    /// in the table; pyftpdlib's `handler` argument is what [`Authorizer::authenticate`] is told of
+    /// the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailed`], whichever of the two is wrong.
+    pub fn validate_authentication(
+        &self,
+        username: &str,
+        password: &str,
+    ) -> Result<Login, AuthenticationFailed> {
+        // Taken out of the table, so that no lock is held while hashing.
+        let (entry, costs) = {
+            let table = self.read();
+            (table.entry(username).ok().map(Arc::clone), table.costs())
+        };
+        let stranger = Password::nobody();
+        let expected = entry.as_ref().map_or(&stranger, |entry| &entry.password);
+        if let (true, Some(entry)) = (expected.matches(password), &entry) {
+            return Ok(entry.login.clone());
+        }
+        for cost in costs {
+            if expected.cost() != Some(cost) {
+                burn(cost, password);
+            }
+        }
+        Err(AuthenticationFailed)
+    }
+
     /// Whether a user of this name exists.
     pub fn has_user(&self, username: &str) -> bool {
         self.read().entry(username).is_ok()
@@ -203,25 +235,7 @@ impl DummyAuthorizer {
 
 impl Authorizer for DummyAuthorizer {
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
-        // Taken out of the table, so that no lock is held while hashing.
-        let (entry, costs) = {
-            let table = self.read();
-            (
-                table.entry(request.username).ok().map(Arc::clone),
-                table.costs(),
-            )
-        };
-        let stranger = Password::nobody();
-        let password = entry.as_ref().map_or(&stranger, |entry| &entry.password);
-        if let (true, Some(entry)) = (password.matches(request.password), &entry) {
-            return Ok(entry.login.clone());
-        }
-        for cost in costs {
-            if password.cost() != Some(cost) {
-                burn(cost, request.password);
-            }
-        }
-        Err(AuthenticationFailed)
+        self.validate_authentication(request.username, request.password)
     }
 
     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
