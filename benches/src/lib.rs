@@ -1,2 +1,28 @@
-//! Support for the benchmarks that cross crates.
+//! The load client, the workloads and the servers of `cargo xtask bench`.
+//!
+//! A [`Workload`] is a function over a [`Target`], which is a running [`Server`] or anything else
+//! that speaks FTP. It gives [`Measure`]s; a [`Run`] collects those of all servers and rounds, and
+//! the functions of this crate write it as Markdown, JSON and plots.
 #![forbid(unsafe_code)]
+
+mod client;
+mod process;
+mod report;
+mod run;
+mod servers;
+mod site;
+mod statistics;
+mod swarm;
+mod target;
+mod workloads;
+
+pub use client::{Client, Reply};
+pub use process::Process;
+pub use report::{Conditions, write_reports};
+pub use run::{Metric, Run};
+pub use servers::{RECIPES, Recipe, Server};
+pub use site::Site;
+pub use statistics::{Spread, paired_ratios};
+pub use swarm::{Act, Outcome, Swarm};
+pub use target::Target;
+pub use workloads::{Better, Measure, Scale, WORKLOADS, Workload};

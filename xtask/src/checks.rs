@@ -81,14 +81,14 @@ fn package_faults<'a>(files: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// `cargo` in the workspace's directory, with `arguments` separated by blanks.
-fn cargo(root: &Path, arguments: &str) -> Command {
+pub(crate) fn cargo(root: &Path, arguments: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).args(arguments.split(' '));
     command
 }
 
 /// Runs one step under its heading.
-fn step(title: &str, mut command: Command) -> Result<(), Failure> {
+pub(crate) fn step(title: &str, mut command: Command) -> Result<(), Failure> {
     heading(title);
     match command.status() {
         Ok(status) if status.success() => Ok(()),

@@ -1,6 +1,7 @@
 //! Tasks of the workspace: `cargo xtask TASK`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod checks;
 mod commands;
 mod tidy;
@@ -16,7 +17,8 @@ usage: cargo xtask TASK
   commands  write docs/commands.md from the verb table
   check     format, lints, documentation, tidy, packages
   ci        check, and all tests
-  clients   build the release program and drive it with real clients";
+  clients   build the release program and drive it with real clients
+  bench     measure the release program beside other servers (bench --help)";
 
 /// Why a task failed, for the person who started it.
 type Failure = String;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         ["check"] => checks::check(&root),
         ["ci"] => checks::ci(&root),
         ["clients"] => checks::clients(&root),
+        ["bench", ref options @ ..] => bench::bench(&root, options),
         _ => Err(USAGE.into()),
     };
     match result {

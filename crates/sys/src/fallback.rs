@@ -34,6 +34,15 @@ pub fn send_file(
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Throws away what a socket received.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system: callers read.
+pub fn discard(_socket: BorrowedFd<'_>, _count: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Sets the permission bits of a file opened as a place.
 ///
 /// # Errors

@@ -31,7 +31,7 @@ use linux as imp;
 
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
-    DirectoryReader, is_local_filesystem, open_beneath, send_file, set_mode, set_modified,
+    DirectoryReader, discard, is_local_filesystem, open_beneath, send_file, set_mode, set_modified,
 };
 pub use inherited::inherited_listeners;
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};

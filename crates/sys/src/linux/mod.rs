@@ -3,11 +3,13 @@
 mod attributes;
 mod beneath;
 mod directory;
+mod discard;
 mod mount;
 mod send_file;
 
 pub use attributes::{set_mode, set_modified};
 pub use beneath::open_beneath;
 pub use directory::DirectoryReader;
+pub use discard::discard;
 pub use mount::is_local_filesystem;
 pub use send_file::send_file;

@@ -1,0 +1,222 @@
+//! The program behind `cargo xtask bench`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod machine;
+mod namespace;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use ftpdlib_benches::{
+    Client, Conditions, Measure, RECIPES, Recipe, Run, Scale, Server, Site, WORKLOADS, Workload,
+    write_reports,
+};
+use tempfile::TempDir;
+
+use args::Args;
+
+/// One server of the comparison.
+struct Contestant {
+    name: String,
+    recipe: &'static Recipe,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    match bench(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(args: &Args) -> io::Result<()> {
+    if args.list {
+        list(args);
+        return Ok(());
+    }
+    let alone = if args.no_namespace {
+        Some("in the network namespace of the machine".to_owned())
+    } else {
+        namespace::enter()?
+    };
+    ftpdlib_sys::raise_descriptor_limit()?;
+    let workloads = chosen_workloads(args)?;
+    let mut contestants = contestants(args)?;
+    let mut scale = if args.short {
+        Scale::SHORT
+    } else {
+        Scale::FULL
+    };
+    scale.idle = args.idle.unwrap_or(scale.idle);
+    let scratch = tempfile::Builder::new()
+        .prefix("ftpdlib-bench-")
+        .tempdir_in(&args.scratch)?;
+    eprintln!("files in {}", scratch.path().display());
+    let site = Site::create(scratch.path(), scale)?;
+    contestants.retain(|server| server.is_usable(&site));
+    let conditions = Conditions {
+        date: machine::date(),
+        machine: machine::describe(),
+        versions: contestants.iter().map(Contestant::version).collect(),
+        rounds: args.rounds,
+        scale,
+        remarks: machine::remarks().into_iter().chain(alone).collect(),
+    };
+    let run = measure(&workloads, &contestants, &site, args, &conditions)?;
+    write_reports(&run, &conditions, &args.output)?;
+    eprintln!("results in {}", args.output.display());
+    Ok(())
+}
+
+/// Runs all workloads on all servers, round by round, and writes what is there after each.
+fn measure(
+    workloads: &[&Workload],
+    contestants: &[Contestant],
+    site: &Site,
+    args: &Args,
+    conditions: &Conditions,
+) -> io::Result<Run> {
+    let names = contestants.iter().map(|server| server.name.clone());
+    let mut run = Run::new(names.collect());
+    for (number, workload) in workloads.iter().enumerate() {
+        for round in 0..args.rounds {
+            for turn in 0..contestants.len() {
+                let server = (turn + round) % contestants.len();
+                eprint!(
+                    "[{}/{}] {} · round {} of {} · {}: ",
+                    number + 1,
+                    workloads.len(),
+                    workload.name,
+                    round + 1,
+                    args.rounds,
+                    contestants[server].name,
+                );
+                match contestants[server].sample(workload, site) {
+                    Ok(measures) => {
+                        let figures = measures
+                            .iter()
+                            .map(|measure| format!("{:.3} {}", measure.value, measure.unit));
+                        eprintln!("{}", figures.collect::<Vec<_>>().join(", "));
+                        run.add(workload, server, round, &measures);
+                    }
+                    Err(error) => {
+                        eprintln!("failed: {error}");
+                        run.fail(workload, server, &error.to_string());
+                    }
+                }
+            }
+        }
+        write_reports(&run, conditions, &args.output)?;
+    }
+    Ok(run)
+}
+
+impl Contestant {
+    fn sample(&self, workload: &Workload, site: &Site) -> io::Result<Vec<Measure>> {
+        let (server, _scratch) = self.start(site)?;
+        (workload.run)(server.target(), site)
+    }
+
+    /// Whether it starts and lets its user in; says why if not.
+    fn is_usable(&self, site: &Site) -> bool {
+        let tried = self
+            .start(site)
+            .and_then(|(server, _scratch)| Client::login(server.target()));
+        if let Err(error) = &tried {
+            eprintln!("{} is left out: {error}", self.name);
+        }
+        tried.is_ok()
+    }
+
+    /// The server, and the directory of its configuration.
+    fn start(&self, site: &Site) -> io::Result<(Server, TempDir)> {
+        let scratch = tempfile::tempdir()?;
+        let server =
+            self.recipe
+                .start(&self.program, site.root(), scratch.path(), &self.arguments)?;
+        Ok((server, scratch))
+    }
+
+    fn version(&self) -> String {
+        format!("{}: {}", self.name, self.recipe.version(&self.program))
+    }
+}
+
+fn chosen_workloads(args: &Args) -> io::Result<Vec<&'static Workload>> {
+    let chosen = |workload: &&Workload| {
+        args.workloads.is_empty() || args.workloads.iter().any(|name| name == workload.name)
+    };
+    if let Some(unknown) = args
+        .workloads
+        .iter()
+        .find(|&name| WORKLOADS.iter().all(|workload| workload.name != name))
+    {
+        return Err(io::Error::other(format!(
+            "no workload {unknown}; --list tells which there are"
+        )));
+    }
+    Ok(WORKLOADS.iter().filter(chosen).collect())
+}
+
+/// The servers to compare, ours first; says how to get those that are missing.
+fn contestants(args: &Args) -> io::Result<Vec<Contestant>> {
+    let ours = &RECIPES[0];
+    let build = |name: &str, program: &Path, arguments: &[OsString]| -> io::Result<Contestant> {
+        Ok(Contestant {
+            name: name.to_owned(),
+            recipe: ours,
+            program: program.canonicalize().map_err(|error| {
+                io::Error::other(format!("{}: {error}; {}", program.display(), ours.hint))
+            })?,
+            arguments: arguments.to_vec(),
+        })
+    };
+    if let Some([old, new]) = args.ab.as_deref() {
+        return Ok(vec![build("new", new, &[])?, build("old", old, &[])?]);
+    }
+    let mut contestants = vec![build(ours.name, &args.program, &[])?];
+    for variant in &args.variants {
+        contestants.push(build(&variant.name, &args.program, &variant.arguments)?);
+    }
+    for recipe in &RECIPES[1..] {
+        if !args.servers.is_empty() && !args.servers.iter().any(|name| name == recipe.name) {
+            continue;
+        }
+        match program(recipe, args) {
+            Some(program) => contestants.push(Contestant {
+                name: recipe.name.to_owned(),
+                recipe,
+                program: program.canonicalize().unwrap_or(program),
+                arguments: Vec::new(),
+            }),
+            None => eprintln!("{} is missing: {}", recipe.name, recipe.hint),
+        }
+    }
+    Ok(contestants)
+}
+
+fn program(recipe: &Recipe, args: &Args) -> Option<PathBuf> {
+    let told = args.rivals.iter().find(|(name, _)| name == recipe.name);
+    told.map(|(_, file)| file.clone())
+        .or_else(|| recipe.find(&args.downloads))
+}
+
+fn list(args: &Args) {
+    for workload in WORKLOADS {
+        eprintln!("{:20} {}", workload.name, workload.about);
+    }
+    for recipe in &RECIPES[1..] {
+        match program(recipe, args) {
+            Some(file) => eprintln!("{:20} {}", recipe.name, file.display()),
+            None => eprintln!("{:20} missing: {}", recipe.name, recipe.hint),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The servers that are compared: how each is found, configured and started.
+
+mod ftpdlib;
+mod proftpd;
+mod pure_ftpd;
+mod pyftpdlib;
+mod rclone;
+mod unftp;
+mod vsftpd;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read, Seek};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{Client, Process, Target};
+
+/// How long a server may take until it greets.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// The user of every server that can have one.
+const USERNAME: &str = "user";
+
+/// Its password.
+const PASSWORD: &str = "pw";
+
+/// The same password as `crypt` stores it in its oldest and cheapest form: the session rate is to
+/// show the server and not the hash.
+const CRYPTED: &str = "abzlUXK5ed5rs";
+
+/// Every server that is compared, ours first.
+pub const RECIPES: &[Recipe] = &[
+    ftpdlib::RECIPE,
+    vsftpd::RECIPE,
+    proftpd::RECIPE,
+    pure_ftpd::RECIPE,
+    pyftpdlib::RECIPE,
+    unftp::RECIPE,
+    rclone::RECIPE,
+];
+
+/// How to find and start one server.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    /// Its name in options and tables.
+    pub name: &'static str,
+    /// The file to look for.
+    file: &'static str,
+    /// How to get it.
+    pub hint: &'static str,
+    /// The options that make it tell its version.
+    version: &'static [&'static str],
+    username: &'static str,
+    /// The command that serves.
+    command: fn(&Launch<'_>) -> io::Result<Command>,
+}
+
+/// What a server is started with.
+pub(crate) struct Launch<'a> {
+    /// Its file.
+    program: &'a Path,
+    /// The port of the loopback address to listen on.
+    port: u16,
+    /// The directory to serve.
+    root: &'a Path,
+    /// A directory of its own, for its configuration.
+    scratch: &'a Path,
+    /// More options, for ours.
+    arguments: &'a [OsString],
+}
+
+impl Recipe {
+    /// The server's file in `downloads`, where the hints put it, or on the search path.
+    pub fn find(&self, downloads: &Path) -> Option<PathBuf> {
+        let fetched = ["debian/usr/sbin", "debian/usr/bin", "venv/bin", "bin"];
+        let path = env::var_os("PATH").unwrap_or_default();
+        fetched
+            .iter()
+            .map(|directory| downloads.join(directory))
+            .chain(env::split_paths(&path))
+            .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+            .map(|directory| directory.join(self.file))
+            .find(|file| file.is_file())
+    }
+
+    /// The line in which the program tells its version, empty if it tells none.
+    pub fn version(&self, program: &Path) -> String {
+        self.ask_version(program).unwrap_or_default()
+    }
+
+    fn ask_version(&self, program: &Path) -> io::Result<String> {
+        // vsftpd writes to its standard input, which is the client's socket under inetd.
+        let mut input = tempfile::tempfile()?;
+        let mut command = match program.file_name() {
+            Some(name) if name == pyftpdlib::FILE => pyftpdlib::interpreter(program),
+            _ => prepared(program),
+        };
+        let output = command
+            .args(self.version)
+            .stdin(input.try_clone()?)
+            .output()?;
+        let mut text = [output.stdout, output.stderr].concat();
+        input.rewind()?;
+        input.read_to_end(&mut text)?;
+        let text = String::from_utf8_lossy(&text);
+        let mut lines = text.lines().map(str::trim);
+        let told = lines.find(|line| line.contains(|letter: char| letter.is_ascii_digit()));
+        Ok(told.unwrap_or_default().to_owned())
+    }
+
+    /// Starts the program on a free port of the loopback address, serving `root`, and waits until
+    /// it greets. `scratch` is an empty directory for its configuration.
+    ///
+    /// # Errors
+    ///
+    /// It does not start, or does not greet in time.
+    pub fn start(
+        &self,
+        program: &Path,
+        root: &Path,
+        scratch: &Path,
+        arguments: &[OsString],
+    ) -> io::Result<Server> {
+        let port = free_port()?;
+        let launch = Launch {
+            program,
+            port,
+            root,
+            scratch,
+            arguments,
+        };
+        let log = scratch.join("log");
+        let child = (self.command)(&launch)?
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log)?)
+            .spawn()?;
+        let mut server = Server {
+            target: Target {
+                address: (Ipv4Addr::LOCALHOST, port).into(),
+                username: self.username.to_owned(),
+                password: PASSWORD.to_owned(),
+                process: Process::new(child.id()),
+            },
+            child,
+        };
+        server.wait().map_err(|error| {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            let last = log.lines().last().unwrap_or_default();
+            io::Error::other(format!("does not start: {error}; {last}"))
+        })?;
+        Ok(server)
+    }
+}
+
+/// A running server; dropping it ends it with all its processes.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    target: Target,
+}
+
+impl Server {
+    /// Where it is and who may log in.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Waits until it greets.
+    fn wait(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            match Client::connect(self.target.address) {
+                Ok(mut client) => return client.command("QUIT", 221).map(drop),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => {}
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(io::Error::other(status.to_string()));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A server that forks leaves its children behind when it is killed.
+        let others = self.target.process.pids().unwrap_or_default();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut kill = Command::new("kill");
+        kill.arg("-KILL").stderr(Stdio::null());
+        let children = others.iter().filter(|&&pid| pid != self.child.id());
+        let _ = kill.args(children.map(u32::to_string)).status();
+    }
+}
+
+/// A command for `program` that finds the libraries which were fetched with it.
+fn prepared(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    // DOWNLOADS/debian/usr/sbin/PROGRAM
+    if let Some(debian) = program.ancestors().nth(3)
+        && debian.ends_with("debian")
+    {
+        let libraries = ["usr/lib", "lib"].map(|directory| {
+            debian
+                .join(directory)
+                .join(format!("{}-linux-gnu", env::consts::ARCH))
+        });
+        if let Ok(path) = env::join_paths(libraries) {
+            command.env("LD_LIBRARY_PATH", path);
+        }
+    }
+    command
+}
+
+/// Whether other users can be taken on. True of root, who owns everything it makes.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").is_ok_and(|facts| facts.uid() == 0)
+}
+
+fn free_port() -> io::Result<u16> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    Ok(listener.local_addr()?.port())
+}

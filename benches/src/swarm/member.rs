@@ -1,0 +1,223 @@
+//! One client of many.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use ftpdlib_sys::{discard, send_file};
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+use super::Act;
+use crate::Site;
+use crate::client::{passive_port, take_reply, unexpected};
+
+/// Most bytes of a data connection moved before the others have their turn: all that is there.
+const PIECE: usize = 1 << 30;
+
+/// How far a client came.
+pub(super) enum Progress {
+    /// It waits for the server.
+    Pending,
+    /// It did everything and stays.
+    Idle,
+    /// It said goodbye.
+    Gone,
+}
+
+/// One client.
+///
+/// ```text
+///        start            reply (EPSV)            end of data and last reply
+/// Idle ────────▶ Replying ────────────▶ Transferring ──────────────┐
+///   ▲               │  ▲                                           │
+///   └───────────────┘  └───────────────────────────────────────────┘
+///     no act is left                    next act
+/// ```
+#[derive(Debug)]
+pub(super) struct Member {
+    address: SocketAddr,
+    control: TcpStream,
+    token: Token,
+    unread: Vec<u8>,
+    acts: Arc<[Act]>,
+    /// Index of the act in progress.
+    current: usize,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Idle,
+    /// A command was sent, or the greeting is awaited.
+    Replying,
+    /// The transfer command was sent; the stream is dropped at the end of the data.
+    Transferring {
+        data: Option<TcpStream>,
+        sent: u64,
+        replied: bool,
+    },
+}
+
+impl Member {
+    /// Connects; `token` and the one after it are this client's.
+    pub(super) fn connect(
+        address: SocketAddr,
+        token: Token,
+        registry: &Registry,
+    ) -> io::Result<Self> {
+        let mut control = TcpStream::connect(address)?;
+        control.set_nodelay(true)?;
+        registry.register(&mut control, token, Interest::READABLE)?;
+        Ok(Self {
+            address,
+            control,
+            token,
+            unread: Vec::new(),
+            acts: Arc::new([]),
+            current: 0,
+            stage: Stage::Idle,
+        })
+    }
+
+    /// Begins `acts`, once [`advance`](Self::advance) is called.
+    pub(super) fn start(&mut self, acts: Arc<[Act]>) {
+        self.acts = acts;
+        self.current = 0;
+        self.stage = Stage::Idle;
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.current < self.acts.len()
+    }
+
+    /// Does what can be done now.
+    pub(super) fn advance(&mut self, site: &Site, registry: &Registry) -> io::Result<Progress> {
+        loop {
+            match &mut self.stage {
+                Stage::Idle => {
+                    let Some(act) = self.acts.get(self.current) else {
+                        return Ok(Progress::Idle);
+                    };
+                    match act {
+                        Act::Greeting => {}
+                        Act::Command(line, _) => send(&mut self.control, line)?,
+                        Act::Download(_) | Act::Upload(..) => send(&mut self.control, "EPSV")?,
+                        Act::Quit => send(&mut self.control, "QUIT")?,
+                    }
+                    self.stage = Stage::Replying;
+                }
+                Stage::Replying => {
+                    let Some(reply) = receive(&mut self.control, &mut self.unread)? else {
+                        return Ok(Progress::Pending);
+                    };
+                    match &self.acts[self.current] {
+                        Act::Greeting if reply.code == 220 => self.next(),
+                        Act::Command(_, code) if reply.code == *code => self.next(),
+                        Act::Quit if reply.code == 221 => return Ok(Progress::Gone),
+                        Act::Download(line) if reply.code == 229 => {
+                            let line = line.clone();
+                            self.open_data(passive_port(&reply)?, &line, registry)?;
+                        }
+                        Act::Upload(line, _) if reply.code == 229 => {
+                            let line = line.replace("{}", &self.token.0.to_string());
+                            self.open_data(passive_port(&reply)?, &line, registry)?;
+                        }
+                        _ => return Err(unexpected(&reply)),
+                    }
+                }
+                Stage::Transferring {
+                    data,
+                    sent,
+                    replied,
+                } => {
+                    let finished = match (&data, &self.acts[self.current]) {
+                        (None, _) => true,
+                        (Some(stream), Act::Upload(_, size)) => upload(stream, site, sent, *size)?,
+                        (Some(stream), _) => download(stream)?,
+                    };
+                    if finished {
+                        *data = None;
+                    }
+                    match receive(&mut self.control, &mut self.unread)? {
+                        Some(reply) if matches!(reply.code, 125 | 150) => continue,
+                        Some(reply) if reply.code == 226 => *replied = true,
+                        Some(reply) => return Err(unexpected(&reply)),
+                        None => {}
+                    }
+                    if data.is_some() || !*replied {
+                        return Ok(Progress::Pending);
+                    }
+                    self.next();
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) {
+        self.current += 1;
+        self.stage = Stage::Idle;
+    }
+
+    fn open_data(&mut self, port: u16, line: &str, registry: &Registry) -> io::Result<()> {
+        let mut data = TcpStream::connect(SocketAddr::new(self.address.ip(), port))?;
+        let token = Token(self.token.0 + 1);
+        registry.register(&mut data, token, Interest::READABLE | Interest::WRITABLE)?;
+        send(&mut self.control, line)?;
+        self.stage = Stage::Transferring {
+            data: Some(data),
+            sent: 0,
+            replied: false,
+        };
+        Ok(())
+    }
+}
+
+/// Throws away what came; whether that was all.
+fn download(stream: &TcpStream) -> io::Result<bool> {
+    loop {
+        match stream.try_io(|| discard(stream.as_fd(), PIECE)) {
+            Ok(0) => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Sends what the server takes; whether that was all.
+fn upload(stream: &TcpStream, site: &Site, sent: &mut u64, size: u64) -> io::Result<bool> {
+    while *sent < size {
+        let count = usize::try_from(size - *sent).map_or(PIECE, |rest| rest.min(PIECE));
+        let source = site.source().as_fd();
+        match stream.try_io(|| send_file(stream.as_fd(), source, sent, count)) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Sends a line; a socket that has no room for it belongs to a server that does not read.
+fn send(control: &mut TcpStream, line: &str) -> io::Result<()> {
+    control.write_all(format!("{line}\r\n").as_bytes())
+}
+
+/// The next reply, if it has come.
+fn receive(control: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<Option<crate::Reply>> {
+    let mut buffer = [0; 1024];
+    loop {
+        if let Some(reply) = take_reply(unread)? {
+            return Ok(Some(reply));
+        }
+        match control.read(&mut buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(bytes) => unread.extend_from_slice(&buffer[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}

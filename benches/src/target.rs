@@ -1,0 +1,18 @@
+//! What a workload is run against.
+
+use std::net::SocketAddr;
+
+use crate::Process;
+
+/// An FTP server, a user of it, and its process.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Who logs in.
+    pub username: String,
+    /// With what.
+    pub password: String,
+    /// The process whose tree is the server.
+    pub process: Process,
+}

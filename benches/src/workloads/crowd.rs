@@ -1,0 +1,98 @@
+//! pyftpdlib's own table: many clients that log in, and transfer at once.
+
+use std::io;
+
+use super::{AT_ONCE, Measure, Stopwatch, Workload, higher, lower, megabytes_per_second};
+use crate::{Act, Client, Outcome, Site, Swarm, Target};
+
+pub(super) const LOGINS: Workload = Workload {
+    name: "crowd-logins",
+    about: "300 clients log in, 16 at a time, and stay",
+    run: logins,
+};
+
+pub(super) const BESIDE: Workload = Workload {
+    name: "crowd-beside",
+    about: "RETR of one large file beside 300 idle sessions",
+    run: beside,
+};
+
+pub(super) const DOWNLOADS: Workload = Workload {
+    name: "crowd-downloads",
+    about: "300 clients RETR 10 MiB at once",
+    run: downloads,
+};
+
+pub(super) const UPLOADS: Workload = Workload {
+    name: "crowd-uploads",
+    about: "300 clients STOR 10 MiB at once",
+    run: uploads,
+};
+
+fn logins(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
+    let before = target.process.memory()?;
+    let watch = Stopwatch::start(target)?;
+    let (swarm, _) = crowd(target, site)?;
+    let (wall, cpu) = watch.stop()?;
+    let grown = target.process.memory()?.saturating_sub(before);
+    Ok(vec![
+        lower("time", "s", wall),
+        lower("server CPU", "s", cpu),
+        lower(
+            "server PSS",
+            "KiB/session",
+            grown as f64 / 1024.0 / swarm.len() as f64,
+        ),
+    ])
+}
+
+fn beside(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
+    let (_swarm, _) = crowd(target, site)?;
+    let mut client = Client::login(target)?;
+    let watch = Stopwatch::start(target)?;
+    let bytes = client.download("RETR big")?;
+    let (wall, cpu) = watch.stop()?;
+    Ok(vec![
+        higher("speed", "MB/s", megabytes_per_second(bytes, wall)),
+        lower("server CPU", "s", cpu),
+    ])
+}
+
+fn downloads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
+    transfers(target, site, Act::Download("RETR ten".into()))
+}
+
+fn uploads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
+    site.clear_uploads()?;
+    let bytes = site.scale().crowd_bytes;
+    let measures = transfers(target, site, Act::Upload("STOR in/{}".into(), bytes))?;
+    site.clear_uploads()?;
+    Ok(measures)
+}
+
+fn transfers(target: &Target, site: &Site, act: Act) -> io::Result<Vec<Measure>> {
+    let (mut swarm, _) = crowd(target, site)?;
+    let watch = Stopwatch::start(target)?;
+    let outcome = swarm.perform(&[act])?;
+    let (wall, cpu) = watch.stop()?;
+    if outcome.failed > 0 {
+        return Err(swarm.failure(outcome));
+    }
+    Ok(vec![
+        lower("time", "s", wall),
+        lower("server CPU", "s", cpu),
+    ])
+}
+
+/// The clients, logged in.
+fn crowd<'a>(target: &'a Target, site: &'a Site) -> io::Result<(Swarm<'a>, Outcome)> {
+    let mut swarm = Swarm::new(target, site)?;
+    let mut acts = swarm.login_acts();
+    acts.push(Act::Command("TYPE I".into(), 200));
+    let count = site.scale().crowd;
+    let outcome = swarm.add(count, AT_ONCE, &acts)?;
+    if outcome.failed > 0 {
+        return Err(swarm.failure(outcome));
+    }
+    Ok((swarm, outcome))
+}

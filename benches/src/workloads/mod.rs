@@ -1,0 +1,173 @@
+//! What is measured.
+//!
+//! Each workload is one function over a server that was just started and serves this benchmark
+//! alone.
+
+mod bulk;
+mod crowd;
+mod fairness;
+mod idle;
+mod listing;
+mod sessions;
+mod small;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::{Process, Site, Target};
+
+/// One thing to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// Its name in options and file names.
+    pub name: &'static str,
+    /// What is done, for the reader of a table.
+    pub about: &'static str,
+    /// Does it once.
+    pub run: fn(&Target, &Site) -> io::Result<Vec<Measure>>,
+}
+
+/// One figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    /// What it is.
+    pub what: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Which way is better.
+    pub better: Better,
+    /// The figure.
+    pub value: f64,
+}
+
+/// Which way is better. The enum is complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    /// More of it.
+    Higher,
+    /// Less of it.
+    Lower,
+}
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Scale {
+    /// Bytes of the one large file.
+    pub bulk_bytes: u64,
+    /// Files transferred one after the other, of 4 KiB each.
+    pub small_files: usize,
+    /// Sessions that come and go.
+    pub sessions: usize,
+    /// Clients of pyftpdlib's own table.
+    pub crowd: usize,
+    /// Bytes that each of them transfers.
+    pub crowd_bytes: u64,
+    /// Sessions that do nothing.
+    pub idle: usize,
+    /// Entries of the large directory.
+    pub entries: usize,
+    /// Commands whose latency is taken.
+    pub noops: usize,
+}
+
+impl Scale {
+    /// The sizes of the published table.
+    pub const FULL: Self = Self {
+        bulk_bytes: 1 << 30,
+        small_files: 5000,
+        sessions: 10_000,
+        crowd: 300,
+        crowd_bytes: 10 << 20,
+        idle: 10_000,
+        entries: 100_000,
+        noops: 5000,
+    };
+
+    /// Enough to see that everything works.
+    pub const SHORT: Self = Self {
+        bulk_bytes: 64 << 20,
+        small_files: 200,
+        sessions: 200,
+        crowd: 30,
+        crowd_bytes: 1 << 20,
+        idle: 200,
+        entries: 5000,
+        noops: 300,
+    };
+}
+
+/// Every workload, in the order of the table.
+pub const WORKLOADS: &[Workload] = &[
+    bulk::DOWNLOAD,
+    bulk::UPLOAD,
+    small::DOWNLOAD,
+    small::UPLOAD,
+    small::MANY_SESSIONS,
+    sessions::SESSIONS,
+    crowd::LOGINS,
+    crowd::BESIDE,
+    crowd::DOWNLOADS,
+    crowd::UPLOADS,
+    idle::IDLE,
+    listing::MLSD,
+    listing::LIST,
+    fairness::LISTING,
+    fairness::SLOW_READER,
+];
+
+/// Logins in progress at a time: a burst of more overflows the queue of a listener, vsftpd's of 32
+/// for one, and then it is the kernel's patience that is measured.
+const AT_ONCE: usize = 16;
+
+fn higher(what: &'static str, unit: &'static str, value: f64) -> Measure {
+    Measure {
+        what,
+        unit,
+        better: Better::Higher,
+        value,
+    }
+}
+
+fn lower(what: &'static str, unit: &'static str, value: f64) -> Measure {
+    Measure {
+        better: Better::Lower,
+        ..higher(what, unit, value)
+    }
+}
+
+/// A clock of the wall and of the server's processors.
+struct Stopwatch {
+    process: Process,
+    cpu: Duration,
+    start: Instant,
+}
+
+impl Stopwatch {
+    fn start(target: &Target) -> io::Result<Self> {
+        Ok(Self {
+            process: target.process,
+            cpu: target.process.cpu()?,
+            start: Instant::now(),
+        })
+    }
+
+    /// Seconds of the wall, and of the server's processors.
+    fn stop(self) -> io::Result<(f64, f64)> {
+        let wall = self.start.elapsed();
+        let cpu = self.process.cpu()?.saturating_sub(self.cpu);
+        Ok((wall.as_secs_f64(), cpu.as_secs_f64()))
+    }
+}
+
+/// Microseconds of `seconds`, each of `count` parts.
+fn micros_each(seconds: f64, count: usize) -> f64 {
+    seconds * 1e6 / count as f64
+}
+
+/// Millions of bytes in a second.
+fn megabytes_per_second(bytes: u64, seconds: f64) -> f64 {
+    bytes as f64 / 1e6 / seconds
+}

@@ -1,0 +1,30 @@
+//! Sessions that come and go.
+
+use std::io;
+
+use super::{AT_ONCE, Measure, Stopwatch, Workload, higher, lower, micros_each};
+use crate::{Act, Site, Swarm, Target};
+
+pub(super) const SESSIONS: Workload = Workload {
+    name: "sessions",
+    about: "connect, login, PWD, QUIT; 16 sessions at once",
+    run: sessions,
+};
+
+fn sessions(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
+    let mut swarm = Swarm::new(target, site)?;
+    let mut acts = swarm.login_acts();
+    acts.push(Act::Command("PWD".into(), 257));
+    acts.push(Act::Quit);
+    let watch = Stopwatch::start(target)?;
+    let outcome = swarm.add(site.scale().sessions, AT_ONCE, &acts)?;
+    let (wall, cpu) = watch.stop()?;
+    if outcome.done == 0 {
+        return Err(swarm.failure(outcome));
+    }
+    Ok(vec![
+        higher("rate", "sessions/s", outcome.done as f64 / wall),
+        lower("server CPU", "µs/session", micros_each(cpu, outcome.done)),
+        lower("turned away", "sessions", outcome.failed as f64),
+    ])
+}

@@ -1,0 +1,17 @@
+//! Measuring: builds what is measured and what measures, and hands over.
+
+use std::path::Path;
+
+use crate::Failure;
+use crate::checks::{cargo, step};
+
+/// Builds the program as it is shipped and runs `benches/` with `options`.
+pub(crate) fn bench(root: &Path, options: &[&str]) -> Result<(), Failure> {
+    step(
+        "program",
+        cargo(root, "build --quiet --release --package ftpdlib-cli"),
+    )?;
+    let mut command = cargo(root, "run --quiet --release --package ftpdlib-benches --");
+    command.args(options);
+    step("benchmark", command)
+}
