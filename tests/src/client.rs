@@ -107,6 +107,8 @@ impl Client {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
                 Ok(bytes) => self.received.extend_from_slice(&buffer[..bytes]),
+                // A read with a timeout is interrupted also by a process that was stopped for a while.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_end(&error) => return None,
                 Err(error) => panic!("no reply: {error}"),
             }
@@ -327,6 +329,7 @@ pub fn read_to_any_end(mut stream: TcpStream) -> Vec<u8> {
         match stream.read(&mut buffer) {
             Ok(0) => return content,
             Ok(bytes) => content.extend_from_slice(&buffer[..bytes]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if is_end(&error) => return content,
             Err(error) => panic!("no end of the data connection: {error}"),
         }
