@@ -212,7 +212,8 @@ impl FtpHandler {
         self
     }
 
-    /// Sends files with sendfile(2) where the system has it; on by default.
+    /// Moves files inside the kernel where the system can: downloads with sendfile(2), large uploads
+    /// with splice(2); on by default.
     pub fn use_sendfile(mut self, sendfile: bool) -> Self {
         self.use_sendfile = sendfile;
         self

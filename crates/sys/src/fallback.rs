@@ -1,5 +1,6 @@
 //! The same signatures for systems that lack the calls.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -68,6 +69,51 @@ pub fn set_modified(_file: BorrowedFd<'_>, _modified: i64) -> io::Result<()> {
 /// Always `Unsupported` on this system: callers take it as "no".
 pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A pipe that carries bytes from a socket to a file.
+#[derive(Debug)]
+pub struct Pipe {
+    /// There is no way to make one.
+    never: Infallible,
+}
+
+impl Pipe {
+    /// Makes a pipe.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported` on this system: callers read and write.
+    pub fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Moves bytes that `socket` received into the pipe.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no pipe.
+    pub fn fill(&self, _socket: BorrowedFd<'_>, _count: usize) -> io::Result<usize> {
+        match self.never {}
+    }
+
+    /// Moves bytes out of the pipe into `file`.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no pipe.
+    pub fn drain(&self, _file: BorrowedFd<'_>, _count: usize) -> io::Result<usize> {
+        match self.never {}
+    }
+
+    /// Takes bytes out of the pipe.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no pipe.
+    pub fn read(&self, _buffer: &mut [u8]) -> io::Result<usize> {
+        match self.never {}
+    }
 }
 
 /// An open directory that is read on and on.

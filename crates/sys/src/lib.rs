@@ -31,7 +31,8 @@ use linux as imp;
 
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
-    DirectoryReader, discard, is_local_filesystem, open_beneath, send_file, set_mode, set_modified,
+    DirectoryReader, Pipe, discard, is_local_filesystem, open_beneath, send_file, set_mode,
+    set_modified,
 };
 pub use inherited::inherited_listeners;
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};

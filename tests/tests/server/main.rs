@@ -5,6 +5,7 @@ mod control;
 mod crowd;
 mod data_connections;
 mod isolation;
+mod large_uploads;
 mod lifecycle;
 mod listings;
 mod logins;

@@ -16,7 +16,7 @@ use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
 
 /// Bytes in which a piece that is lost, doubled or moved shows.
-fn pattern(size: usize) -> Vec<u8> {
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
     // A prime number of them, so that no piece of a transfer begins like another one.
     let mut state = 1_u32;
     let period: Vec<u8> = (0..size.min(65_521))
@@ -310,32 +310,35 @@ fn a_full_disk_is_told_and_the_session_goes_on() {
 
 #[test]
 fn a_really_full_disk_is_told() {
-    let server = TestServer::new();
-    let disk = server.path("disk");
-    fs::create_dir(&disk).unwrap();
-    let Some(_mounted) = Mounted::tiny(disk) else {
-        // Only root may; the test above stands in.
-        return;
-    };
-    let mut client = server.client();
-    client.expect("TYPE I", 200);
-    let mut stream = client.begin("STOR disk/a");
-    // The server may close before all of it is sent.
-    let _ = stream.write_all(&pattern(1 << 20));
-    client.expect_reply(552);
-    drop(stream);
-    client.expect("DELE disk/a", 250);
-    client.put("STOR disk/a", b"hello");
-    assert_eq!(client.fetch("RETR disk/a"), b"hello");
+    // Full while bytes are copied, and while they move inside the kernel.
+    for size in ["64k", "1m"] {
+        let server = TestServer::new();
+        let disk = server.path("disk");
+        fs::create_dir(&disk).unwrap();
+        let Some(_mounted) = Mounted::tiny(disk, size) else {
+            // Only root may; the test above stands in.
+            return;
+        };
+        let mut client = server.client();
+        client.expect("TYPE I", 200);
+        let mut stream = client.begin("STOR disk/a");
+        // The server may close before all of it is sent.
+        let _ = stream.write_all(&pattern(4 << 20));
+        client.expect_reply(552);
+        drop(stream);
+        client.expect("DELE disk/a", 250);
+        client.put("STOR disk/a", b"hello");
+        assert_eq!(client.fetch("RETR disk/a"), b"hello");
+    }
 }
 
 /// A filesystem of a few pages, until it is dropped.
 struct Mounted(PathBuf);
 
 impl Mounted {
-    fn tiny(place: PathBuf) -> Option<Self> {
+    fn tiny(place: PathBuf, size: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]);
         let mounted = mount.arg(&place).stderr(Stdio::null()).status();
         mounted
             .is_ok_and(|status| status.success())

@@ -5,6 +5,7 @@ use std::io;
 use ftpdlib_filesystems::{ReadFile, WriteFile};
 use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::Refusal;
+use ftpdlib_sys::Pipe;
 
 use super::{Account, reply_of};
 
@@ -26,6 +27,55 @@ pub(crate) fn write_all(
 ) -> Result<(), Refusal> {
     let _guard = account.impersonate()?;
     write_everything(file, bytes)
+}
+
+/// Writes the `count` bytes that are in `pipe`, all there are, to an upload with a descriptor; `false`
+/// if they had to be copied, as they would have to be next time. May block.
+///
+/// After an error some are still in the pipe.
+pub(crate) fn write_piped(
+    account: &Account,
+    file: &mut dyn WriteFile,
+    pipe: &Pipe,
+    count: usize,
+) -> Result<bool, Refusal> {
+    let _guard = account.impersonate()?;
+    let mut left = count;
+    while left > 0 {
+        let Some(descriptor) = file.descriptor() else {
+            return copy_piped(file, pipe, left).map(|()| false);
+        };
+        match pipe.drain(descriptor, left) {
+            Ok(0) => return Err(reply_of(io::Error::from(io::ErrorKind::WriteZero).into())),
+            Ok(bytes) => left -= bytes,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                    return copy_piped(file, pipe, left).map(|()| false);
+                }
+                _ => return Err(reply_of(error.into())),
+            },
+        }
+    }
+    Ok(true)
+}
+
+fn copy_piped(file: &mut dyn WriteFile, pipe: &Pipe, count: usize) -> Result<(), Refusal> {
+    let mut buffer = vec![0; count];
+    let mut filled = 0;
+    while filled < count {
+        match pipe.read(&mut buffer[filled..]) {
+            Ok(0) => {
+                return Err(reply_of(
+                    io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+                ));
+            }
+            Ok(bytes) => filled += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(reply_of(error.into())),
+        }
+    }
+    write_everything(file, &buffer)
 }
 
 /// Reads on, for somebody who acts as the user already; 0 at the end.

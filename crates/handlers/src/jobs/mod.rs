@@ -25,7 +25,7 @@ use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 pub(crate) use account::Account;
 pub(crate) use cancel::Cancel;
 pub(crate) use custom_command::CommandCall;
-pub(crate) use file_io::{finish, read_chunk, write_all};
+pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Credentials, LoginEnd, enter};
 

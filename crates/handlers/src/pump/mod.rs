@@ -3,6 +3,7 @@
 mod produce;
 mod receive;
 mod send_file;
+mod splice;
 mod throttle;
 
 use std::io;
@@ -148,23 +149,21 @@ impl Pump {
             let username = &account.login().username;
             service.user_rates.share(username, way, rate, now)
         });
+        let in_kernel = service.use_sendfile
+            && account.lane().is_none()
+            && stream
+                .as_ref()
+                .is_some_and(|stream| stream.plain().is_some());
         let work = match opened {
-            Opened::Read(file) => {
-                let as_it_is = transfer_type == TransferType::Image
-                    && stream
-                        .as_ref()
-                        .is_some_and(|stream| stream.plain().is_some());
-                if as_it_is && service.use_sendfile && account.lane().is_none() {
-                    match SendFile::new(file) {
-                        Ok(send_file) => Work::SendFile(send_file),
-                        Err(file) => Work::Produce(Produce::file(file, transfer_type, dtp)),
-                    }
-                } else {
-                    Work::Produce(Produce::file(file, transfer_type, dtp))
+            Opened::Read(file) if in_kernel && transfer_type == TransferType::Image => {
+                match SendFile::new(file) {
+                    Ok(send_file) => Work::SendFile(send_file),
+                    Err(file) => Work::Produce(Produce::file(file, transfer_type, dtp)),
                 }
             }
+            Opened::Read(file) => Work::Produce(Produce::file(file, transfer_type, dtp)),
             Opened::List(listing) => Work::Produce(Produce::listing(listing)),
-            Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, dtp)),
+            Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, in_kernel, dtp)),
         };
         let throttle = Throttle::new(rate, now);
         let mut pump = Self {

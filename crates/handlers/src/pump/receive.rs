@@ -9,6 +9,7 @@ use ftpdlib_ioloop::{Interest, Lane, Task, Transport};
 use ftpdlib_proto::{AsciiReceiver, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
+use super::splice::Splice;
 use super::{Meter, PumpContext, Step, panicked};
 use crate::DtpHandler;
 use crate::jobs::{Account, finish, write_all};
@@ -17,6 +18,7 @@ use crate::jobs::{Account, finish, write_all};
 pub(super) struct Receive {
     state: State,
     ascii: Option<AsciiReceiver>,
+    splice: Splice,
     /// Received and not written yet; only used where writing may block, or bytes are translated.
     buffer: Vec<u8>,
     size: usize,
@@ -37,22 +39,26 @@ enum State {
 type Written = (Box<dyn WriteFile>, Vec<u8>, Result<(), Refusal>);
 
 /// What came from the data connection.
-enum Received {
+pub(super) enum Received {
     Bytes(usize),
     Nothing,
     End(TransferEnd),
 }
 
 impl Receive {
+    /// An upload into `file`, inside the kernel if `in_kernel` and where that can be done.
     pub(super) fn new(
         file: Box<dyn WriteFile>,
         transfer_type: TransferType,
+        in_kernel: bool,
         dtp: &DtpHandler,
     ) -> Self {
         let ascii = (transfer_type == TransferType::Ascii).then(AsciiReceiver::default);
+        let as_it_is = ascii.is_none() && file.descriptor().is_some();
         Self {
             state: State::Open(file),
             ascii,
+            splice: Splice::new(in_kernel && as_it_is),
             buffer: Vec::new(),
             size: dtp.ac_in_buffer_size,
         }
@@ -110,7 +116,7 @@ impl Receive {
                         }
                     };
                     let step = match account.lane() {
-                        None => self.copy(&mut *file, stream, allowed, account, meter, pcx),
+                        None => self.take(&mut *file, stream, allowed, account, meter, pcx),
                         Some(_) => Ok(self.collect(stream, allowed, meter, pcx)),
                     };
                     match (step, account.lane()) {
@@ -173,7 +179,26 @@ impl Receive {
         }
     }
 
-    /// Reads and writes a piece, here.
+    /// Moves a piece into the file, here.
+    fn take(
+        &mut self,
+        file: &mut dyn WriteFile,
+        stream: &mut dyn Transport,
+        allowed: usize,
+        account: &Account,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Result<Received, Refusal> {
+        let spliced = self
+            .splice
+            .run(file, stream, allowed, account, meter, pcx)?;
+        match spliced {
+            Some(received) => Ok(received),
+            None => self.copy(file, stream, allowed, account, meter, pcx),
+        }
+    }
+
+    /// Reads and writes a piece.
     fn copy(
         &mut self,
         file: &mut dyn WriteFile,

@@ -5,6 +5,7 @@ mod beneath;
 mod directory;
 mod discard;
 mod mount;
+mod pipe;
 mod send_file;
 
 pub use attributes::{set_mode, set_modified};
@@ -12,4 +13,5 @@ pub use beneath::open_beneath;
 pub use directory::DirectoryReader;
 pub use discard::discard;
 pub use mount::is_local_filesystem;
+pub use pipe::Pipe;
 pub use send_file::send_file;

@@ -1,0 +1,96 @@
+//! Uploads inside the kernel.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::AsFd;
+
+use ftpdlib_filesystems::WriteFile;
+use ftpdlib_ioloop::{Direction, Transport};
+use ftpdlib_proto::TransferEnd;
+use ftpdlib_session::Refusal;
+use ftpdlib_sys::Pipe;
+
+use super::receive::Received;
+use super::{Meter, PumpContext};
+use crate::jobs::{Account, write_piped};
+
+/// Bytes of an upload that are copied before pipes come into it: for a file that ends before, or
+/// a client that is slow, copying costs no more.
+const FROM: u64 = 256 << 10;
+
+thread_local! {
+    /// Serves all uploads of a loop, one piece after the other: between two it is empty, and one
+    /// that may not be is dropped. A pipe for each upload would exhaust what an ordinary user's
+    /// pipes may hold together.
+    static PIPE: Cell<Option<Pipe>> = const { Cell::new(None) };
+}
+
+/// Whether an upload moves inside the kernel: with splice(2) from its socket to its file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Splice {
+    enabled: bool,
+}
+
+impl Splice {
+    /// A way that is tried if `enabled`.
+    pub(super) fn new(enabled: bool) -> Self {
+        Self { enabled }
+    }
+
+    /// Moves what has come, up to `allowed` bytes; `None` where that cannot be done, or is not worth
+    /// it yet, and nothing was moved.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub(super) fn run(
+        &mut self,
+        file: &mut dyn WriteFile,
+        stream: &dyn Transport,
+        allowed: usize,
+        account: &Account,
+        meter: &mut Meter,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Result<Option<Received>, Refusal> {
+        if !self.enabled || meter.bytes < FROM {
+            return Ok(None);
+        }
+        let (Some(socket), Some(pipe)) = (stream.plain(), take_pipe()) else {
+            self.enabled = false;
+            return Ok(None);
+        };
+        let filled = pcx.cx.try_io(socket, Direction::Read, |socket| {
+            socket.try_io(|| pipe.fill(socket.as_fd(), allowed))
+        });
+        let received = match filled {
+            Ok(0) => Received::End(TransferEnd::Complete),
+            Ok(bytes) => {
+                // Where this fails the pipe goes, with what is left in it.
+                self.enabled = write_piped(account, file, &pipe, bytes)?;
+                meter.moved(bytes, pcx.cx.now());
+                Received::Bytes(bytes)
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => Received::Nothing,
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                    self.enabled = false;
+                    return Ok(None);
+                }
+                _ => Received::End(TransferEnd::Reset),
+            },
+        };
+        PIPE.set(Some(pipe));
+        Ok(Some(received))
+    }
+}
+
+/// The pipe of this thread; `None` if there is no way to make one.
+fn take_pipe() -> Option<Pipe> {
+    PIPE.take().or_else(|| {
+        let made = Pipe::new();
+        if let Err(error) = &made {
+            log::debug!("uploads are copied: no pipe: {error}");
+        }
+        made.ok()
+    })
+}

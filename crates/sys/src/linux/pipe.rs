@@ -1,0 +1,138 @@
+//! Moving bytes from a socket to a file through a pipe, with `splice`.
+
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use crate::call::check;
+
+/// Sizes to ask for, in bytes. A larger pipe costs fewer calls; what an ordinary user's pipes may
+/// hold together is limited, some 60 of the first size.
+const SIZES: [libc::c_int; 2] = [1 << 20, 256 << 10];
+
+/// A pipe that carries bytes from a socket to a file without copying them to this process.
+#[derive(Debug)]
+pub struct Pipe {
+    output: std::fs::File,
+    input: OwnedFd,
+}
+
+impl Pipe {
+    /// Makes a pipe of 1 MiB, or of what is allowed.
+    ///
+    /// # Errors
+    ///
+    /// What `pipe2` answers: no descriptors are left.
+    pub fn new() -> io::Result<Self> {
+        let mut ends = [0; 2];
+        // SAFETY: `ends` is a live array of two descriptors, which is what the call fills in.
+        check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) })?;
+        // SAFETY: the call succeeded, so both are open descriptors that nobody else owns.
+        let [output, input] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+        for size in SIZES {
+            // SAFETY: the call takes a number and no memory of this process.
+            if unsafe { libc::fcntl(input.as_raw_fd(), libc::F_SETPIPE_SZ, size) } >= size {
+                break;
+            }
+        }
+        Ok(Self {
+            output: output.into(),
+            input,
+        })
+    }
+
+    /// Moves up to `count` bytes that `socket` received into the pipe, as far as it has room.
+    /// `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// What `splice` answers: `WouldBlock` when nothing has come, or when the pipe is full;
+    /// `InvalidInput` for a kind of socket that cannot do it.
+    pub fn fill(&self, socket: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
+        splice(socket.as_raw_fd(), self.input.as_raw_fd(), count)
+    }
+
+    /// Moves up to `count` bytes out of the pipe into `file`, at its position.
+    ///
+    /// # Errors
+    ///
+    /// What `splice` answers: `WouldBlock` when the pipe is empty, `InvalidInput` for a file that
+    /// it cannot write, such as one open for appending. What was not moved is still there.
+    pub fn drain(&self, file: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
+        splice(self.output.as_raw_fd(), file.as_raw_fd(), count)
+    }
+
+    /// Takes bytes out of the pipe, as many as there are and fit into `buffer`.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when it is empty.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.output).read(buffer)
+    }
+}
+
+fn splice(from: libc::c_int, to: libc::c_int, count: usize) -> io::Result<usize> {
+    let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
+    let position = ptr::null_mut();
+    // SAFETY: both descriptors belong to values that are borrowed for the whole call. The null
+    // pointers say that positions are those of the files; no memory of this process is touched.
+    let moved = check(unsafe { libc::splice(from, position, to, position, count, flags) })?;
+    Ok(moved as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn received(bytes: &[u8]) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        theirs.write_all(bytes).unwrap();
+        listener.accept().unwrap().0
+    }
+
+    #[test]
+    fn bytes_go_from_the_socket_to_the_position_of_the_file() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("a");
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(b"ab").unwrap();
+        let socket = received(b"cdefgh");
+        let pipe = Pipe::new().unwrap();
+        assert_eq!(pipe.fill(socket.as_fd(), 4).unwrap(), 4);
+        assert_eq!(pipe.drain(file.as_fd(), 3).unwrap(), 3);
+        let mut rest = [0; 9];
+        assert_eq!(pipe.read(&mut rest).unwrap(), 1);
+        assert_eq!(rest[0], b'f');
+        assert_eq!(
+            pipe.read(&mut rest).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+        assert_eq!(pipe.fill(socket.as_fd(), 100).unwrap(), 2);
+        assert_eq!(pipe.fill(socket.as_fd(), 100).unwrap(), 0);
+        assert_eq!(pipe.drain(file.as_fd(), 100).unwrap(), 2);
+        assert_eq!(std::fs::read(path).unwrap(), b"abcdegh");
+    }
+
+    #[test]
+    fn a_file_open_for_appending_leaves_the_bytes_in_the_pipe() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut options = OpenOptions::new();
+        let file = options
+            .append(true)
+            .create(true)
+            .open(scratch.path().join("a"));
+        let pipe = Pipe::new().unwrap();
+        pipe.fill(received(b"abc").as_fd(), 3).unwrap();
+        let error = pipe.drain(file.unwrap().as_fd(), 3).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let mut rest = [0; 9];
+        assert_eq!(pipe.read(&mut rest).unwrap(), 3);
+    }
+}
