@@ -153,12 +153,10 @@ impl<'a> Context<'a> {
         self.io_loop.sources.set_interest(source, interest);
     }
 
-    /// Closes a socket.
+    /// Closes a socket. The system takes it off the loop by itself, which saves telling it to.
     pub fn close<S: Source>(&mut self, socket: Socket<S>) {
-        if let Err(error) = self.detach(socket) {
-            // It was dropped, and so closed, nevertheless.
-            log::debug!("deregistering a source: {error}");
-        }
+        drop(socket);
+        self.io_loop.sources.reap();
     }
 
     /// Takes a socket off the loop, open, for instance to give it to another one.

@@ -38,10 +38,12 @@ fn listen_on(address: SocketAddr) -> io::Result<(TcpListener, u16)> {
         // A port whose last connection has ended a minute ago is free.
         socket.set_reuse_address(true)?;
     }
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into());
+    let listener = std::net::TcpListener::from(socket);
+    // By the standard library: it needs one call, socket2 two, and this is done for every file.
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener);
     let port = listener.local_addr()?.port();
     Ok((listener, port))
 }
