@@ -4,6 +4,7 @@
 mod bench;
 mod checks;
 mod commands;
+mod packages;
 mod tidy;
 
 use std::env;
@@ -18,6 +19,8 @@ usage: cargo xtask TASK
   check     format, lints, documentation, tidy, packages
   ci        check, and all tests
   clients   build the release program and drive it with real clients
+  clients --install
+            put the clients that are packages of Python and Node.js into target/clients
   bench     measure the release program beside other servers (bench --help)";
 
 /// Why a task failed, for the person who started it.
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         ["check"] => checks::check(&root),
         ["ci"] => checks::ci(&root),
         ["clients"] => checks::clients(&root),
+        ["clients", "--install"] => packages::install(&root),
         ["bench", ref options @ ..] => bench::bench(&root, options),
         _ => Err(USAGE.into()),
     };

@@ -1,6 +1,6 @@
 //! curl.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, Security, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, Security, TIME, Target, USER, text};
 use super::run::Invocation;
 
 /// `curl`: PWD, one CWD for each part of a path, EPSV or EPRT first whatever the family.
@@ -63,6 +63,7 @@ impl Client for Curl {
             Operation::Delete { remote } => quote(curl, &[format!("DELE {remote}")]),
             Operation::MakeDirectory { remote } => quote(curl, &[format!("MKD {remote}")]),
             Operation::RemoveDirectory { remote } => quote(curl, &[format!("RMD {remote}")]),
+            Operation::SetTime { remote } => quote(curl, &[format!("MFMT {TIME} {remote}")]),
             // A range makes curl close the data connection early and send ABOR.
             Operation::AbortThenFetch {
                 large,

@@ -28,7 +28,7 @@ pub(super) const TREE: &[(&str, Option<usize>)] = &[
     ("hollow", None),
 ];
 
-/// The modification time that files get before they travel: 2001-02-03 04:05:06 UTC.
+/// The modification time that files get before they travel: [`TIME`](super::TIME).
 pub(super) fn old_time() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(981_173_106)
 }

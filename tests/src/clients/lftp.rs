@@ -1,6 +1,6 @@
 //! lftp.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, Security, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, Security, TIME, Target, USER, text};
 use super::run::Invocation;
 
 /// `lftp`: FEAT before USER, pipelined commands, ABOR with the Telnet Synch, MFMT after uploads.
@@ -34,6 +34,7 @@ impl Client for Lftp {
             Operation::Delete { remote } => format!("rm {}", quoted(remote)),
             Operation::MakeDirectory { remote } => format!("mkdir {}", quoted(remote)),
             Operation::RemoveDirectory { remote } => format!("rmdir {}", quoted(remote)),
+            Operation::SetTime { remote } => format!("quote MFMT {TIME} {remote}"),
             Operation::FetchTree { remote, local } => {
                 format!("mirror {} {}", quoted(remote), quoted(text(local)))
             }

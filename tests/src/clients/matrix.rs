@@ -12,7 +12,7 @@ use super::files::{
 };
 use super::operation::{Client, Family, Mode, Operation, Security, Target};
 use super::program::Program;
-use super::run::is_installed;
+use super::run::{is_package, is_program};
 
 /// Size, in bytes, of files that are completed from their middle.
 const RESUMED_SIZE: usize = 300_000;
@@ -40,6 +40,7 @@ const SCENARIOS: &[Scenario] = &[
     ("delete", delete),
     ("make a directory", make_directory),
     ("remove a directory", remove_directory),
+    ("set a time", set_time),
     ("fetch a tree", fetch_tree),
     ("store a tree", store_tree),
     ("abort and go on", abort_then_fetch),
@@ -53,14 +54,11 @@ const SCENARIOS: &[Scenario] = &[
 /// `FTPDLIB_REQUIRE_CLIENTS` is `1`.
 #[track_caller]
 pub fn check(client: &dyn Client, family: Family, mode: Mode, security: Security) {
-    let [name, ..] = client.programs() else {
-        panic!("a client without a program")
-    };
-    if let Some(missing) = client
-        .programs()
-        .iter()
-        .find(|program| !is_installed(program))
-    {
+    let required = [client.programs(), client.packages()].concat();
+    let name = required.last().copied().unwrap_or("the client");
+    let program_missing = client.programs().iter().find(|name| !is_program(name));
+    let package_missing = client.packages().iter().find(|name| !is_package(name));
+    if let Some(missing) = program_missing.or(package_missing) {
         assert!(
             env::var_os("FTPDLIB_REQUIRE_CLIENTS").is_none_or(|value| value != "1"),
             "{missing} is not installed"
@@ -127,10 +125,7 @@ impl<'a> Stage<'a> {
 
     /// Has the client do `operation`; gives what it printed, or `None` if it cannot.
     fn perform(&self, operation: Operation<'_>) -> Result<Option<String>, String> {
-        self.client
-            .invocation(self.target, &operation)
-            .map(|invocation| invocation.run(&self.home))
-            .transpose()
+        self.client.perform(self.target, &operation, &self.home)
     }
 
     /// The remote path of `name` in this scenario's directory.
@@ -324,6 +319,16 @@ fn remove_directory(stage: &Stage<'_>) -> Result<(), String> {
     let remote = stage.remote("old directory");
     match stage.perform(Operation::RemoveDirectory { remote: &remote })? {
         Some(_) => expect_absent(&directory),
+        None => Ok(()),
+    }
+}
+
+fn set_time(stage: &Stage<'_>) -> Result<(), String> {
+    let file = stage.server.join("new file.bin");
+    fs::write(&file, b"aged soon").map_err(describe)?;
+    let remote = stage.remote("new file.bin");
+    match stage.perform(Operation::SetTime { remote: &remote })? {
+        Some(_) => expect_old_time(&file),
         None => Ok(()),
     }
 }

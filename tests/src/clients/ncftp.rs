@@ -1,7 +1,7 @@
 //! NcFTP.
 
 use super::operation::{
-    Client, Mode, Operation, PASSWORD, Target, USER, parent, split_remote, text,
+    Client, Mode, Operation, PASSWORD, TIME, Target, USER, parent, split_remote, text,
 };
 use super::run::Invocation;
 
@@ -61,6 +61,7 @@ impl Client for Ncftp {
             Operation::Delete { remote } => shell(format!("rm \"{remote}\"")),
             Operation::MakeDirectory { remote } => shell(format!("mkdir \"{remote}\"")),
             Operation::RemoveDirectory { remote } => shell(format!("rmdir \"{remote}\"")),
+            Operation::SetTime { remote } => shell(format!("quote MFMT {TIME} {remote}")),
             Operation::FetchTree { remote, local } => {
                 tool("ncftpget").args(["-R", &host, text(&parent(local)), remote])
             }

@@ -12,6 +12,9 @@ pub const USER: &str = "user";
 /// That user's password.
 pub const PASSWORD: &str = "12345";
 
+/// A time long ago, as MFMT takes it: 2001-02-03 04:05:06 UTC.
+pub const TIME: &str = "20010203040506";
+
 /// The address family of the control connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Family {
@@ -80,6 +83,15 @@ impl Target {
             }
         }
         url
+    }
+
+    /// The family of the address.
+    pub fn family(&self) -> Family {
+        if self.address.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        }
     }
 
     /// The address without the port, without brackets.
@@ -177,6 +189,11 @@ pub enum Operation<'a> {
         /// Directory to make on the server; its last component is that of `local`.
         remote: &'a str,
     },
+    /// Give a file the time 2001-02-03 04:05:06 UTC, [`TIME`].
+    SetTime {
+        /// File on the server.
+        remote: &'a str,
+    },
     /// Break off the download of `large` after some of it, then download `remote` in the same
     /// session.
     AbortThenFetch {
@@ -189,13 +206,74 @@ pub enum Operation<'a> {
     },
 }
 
+impl Operation<'_> {
+    /// The operation as a script that drives a client's library gets it: a name, and its fields
+    /// in their order.
+    pub(super) fn words(&self) -> Vec<String> {
+        let words: &[&str] = match self {
+            Self::List { directory } => &["list", directory],
+            Self::Fetch { remote, local } => &["fetch", remote, text(local)],
+            Self::Store { local, remote } => &["store", text(local), remote],
+            Self::Append { local, remote } => &["append", text(local), remote],
+            Self::ResumeFetch {
+                remote,
+                local,
+                offset,
+            } => &["resume_fetch", remote, text(local), &offset.to_string()],
+            Self::ResumeStore {
+                local,
+                remote,
+                offset,
+            } => &["resume_store", text(local), remote, &offset.to_string()],
+            Self::Rename { from, to } => &["rename", from, to],
+            Self::Delete { remote } => &["delete", remote],
+            Self::MakeDirectory { remote } => &["make_directory", remote],
+            Self::RemoveDirectory { remote } => &["remove_directory", remote],
+            Self::FetchTree { remote, local } => &["fetch_tree", remote, text(local)],
+            Self::StoreTree { local, remote } => &["store_tree", text(local), remote],
+            Self::SetTime { remote } => &["set_time", remote, TIME],
+            Self::AbortThenFetch {
+                large,
+                remote,
+                local,
+            } => &["abort_then_fetch", large, remote, text(local)],
+        };
+        words.iter().copied().map(str::to_owned).collect()
+    }
+}
+
 /// A real client program.
 pub trait Client {
     /// Programs that have to be there, the first being the client's name.
     fn programs(&self) -> &'static [&'static str];
 
-    /// The command that does `operation`; `None` if the client cannot do such a thing.
-    fn invocation(&self, target: &Target, operation: &Operation<'_>) -> Option<Invocation>;
+    /// Packages that have to be in `target/clients`: their paths in it.
+    fn packages(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Has the client do `operation` with `home` as its home directory, and gives what it printed;
+    /// `None` if it cannot do such a thing.
+    ///
+    /// # Errors
+    ///
+    /// A text that tells what went wrong.
+    fn perform(
+        &self,
+        target: &Target,
+        operation: &Operation<'_>,
+        home: &Path,
+    ) -> Result<Option<String>, String> {
+        self.invocation(target, operation)
+            .map(|invocation| invocation.run(home))
+            .transpose()
+    }
+
+    /// The command that does `operation`; `None` if the client cannot do such a thing, or is a
+    /// library that [`perform`](Self::perform) calls.
+    fn invocation(&self, _target: &Target, _operation: &Operation<'_>) -> Option<Invocation> {
+        None
+    }
 
     /// Whether the client gives an uploaded file the time of the local one.
     fn keeps_time_of_upload(&self) -> bool {

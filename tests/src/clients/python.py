@@ -61,9 +61,10 @@ def append(ftp, local, remote):
         ftp.storbinary(f"APPE {remote}", file)
 
 
-def resume_fetch(ftp, remote, local):
+def resume_fetch(ftp, remote, local, offset):
     with open(local, "ab") as file:
-        ftp.retrbinary(f"RETR {remote}", file.write, rest=file.tell())
+        assert file.tell() == int(offset)
+        ftp.retrbinary(f"RETR {remote}", file.write, rest=offset)
 
 
 def resume_store(ftp, local, remote, offset):
@@ -92,6 +93,12 @@ def make_directory(ftp, remote):
 
 def remove_directory(ftp, remote):
     ftp.rmd(remote)
+
+
+def set_time(ftp, remote, time):
+    reply = ftp.sendcmd(f"MFMT {time} {remote}")
+    assert reply.startswith(f"213 Modify={time};"), reply
+    assert ftp.sendcmd(f"MDTM {remote}") == f"213 {time}"
 
 
 def abort_then_fetch(ftp, large, remote, local):

@@ -1,6 +1,6 @@
 //! Python's ftplib.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, Security, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, Security, Target, USER};
 use super::run::Invocation;
 
 /// The script that turns its arguments into calls of ftplib.
@@ -25,36 +25,9 @@ impl Client for PythonFtplib {
             Security::Explicit => "explicit",
             Security::Implicit => "implicit",
         };
-        let offset_text;
-        let words = match operation {
-            Operation::List { directory } => vec!["list", directory],
-            Operation::Fetch { remote, local } => vec!["fetch", remote, text(local)],
-            Operation::Store { local, remote } => vec!["store", text(local), remote],
-            Operation::Append { local, remote } => vec!["append", text(local), remote],
-            Operation::ResumeFetch { remote, local, .. } => {
-                vec!["resume_fetch", remote, text(local)]
-            }
-            Operation::ResumeStore {
-                local,
-                remote,
-                offset,
-            } => {
-                offset_text = offset.to_string();
-                vec!["resume_store", text(local), remote, &offset_text]
-            }
-            Operation::Rename { from, to } => vec!["rename", from, to],
-            Operation::Delete { remote } => vec!["delete", remote],
-            Operation::MakeDirectory { remote } => vec!["make_directory", remote],
-            Operation::RemoveDirectory { remote } => vec!["remove_directory", remote],
-            Operation::AbortThenFetch {
-                large,
-                remote,
-                local,
-            } => {
-                vec!["abort_then_fetch", large, remote, text(local)]
-            }
-            Operation::FetchTree { .. } | Operation::StoreTree { .. } => return None,
-        };
+        if let Operation::FetchTree { .. } | Operation::StoreTree { .. } = operation {
+            return None;
+        }
         Some(
             Invocation::new("python3")
                 .args([
@@ -67,7 +40,7 @@ impl Client for PythonFtplib {
                     mode,
                     security,
                 ])
-                .args(words),
+                .args(operation.words()),
         )
     }
 }

@@ -28,17 +28,19 @@ const PROXY_VARIABLES: &[&str] = &[
 /// The command line of a client.
 #[derive(Debug)]
 pub struct Invocation {
-    program: &'static str,
+    program: OsString,
+    environment: Vec<(&'static str, OsString)>,
     arguments: Vec<OsString>,
     input: String,
     directory: Option<PathBuf>,
 }
 
 impl Invocation {
-    /// `program`, looked up in `PATH`, with no argument yet.
-    pub fn new(program: &'static str) -> Self {
+    /// `program`, looked up in `PATH` if it is a mere name, with no argument yet.
+    pub fn new(program: impl Into<OsString>) -> Self {
         Self {
-            program,
+            program: program.into(),
+            environment: Vec::new(),
             arguments: Vec::new(),
             input: String::new(),
             directory: None,
@@ -49,6 +51,13 @@ impl Invocation {
     #[must_use]
     pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a variable to the environment.
+    #[must_use]
+    pub fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name, value.into()));
         self
     }
 
@@ -74,7 +83,7 @@ impl Invocation {
     /// A text that tells what went wrong: the client could not be started, ended with another
     /// status than 0, or did not end in time and was killed.
     pub(super) fn run(&self, home: &Path) -> Result<String, String> {
-        let mut command = Command::new(self.program);
+        let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .current_dir(self.directory.as_deref().unwrap_or(home))
@@ -87,9 +96,12 @@ impl Invocation {
         for variable in PROXY_VARIABLES {
             command.env_remove(variable);
         }
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
         let mut child = command
             .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", self.program))?;
+            .map_err(|error| format!("cannot start {}: {error}", self.program.display()))?;
         let (sender, ends) = mpsc::channel();
         let mut pipes: Vec<Box<dyn Read + Send>> = Vec::new();
         pipes.extend(
@@ -138,8 +150,19 @@ impl Invocation {
     }
 }
 
+/// The directory that holds the clients which are packages of a language:
+/// `target/clients` of this workspace, where `cargo xtask clients --install` puts them.
+pub(super) fn packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients")
+}
+
+/// Whether the package of that path is installed in [`packages`].
+pub(super) fn is_package(path: &str) -> bool {
+    packages().join(path).exists()
+}
+
 /// Whether `program` is in one of the directories of `PATH`.
-pub(super) fn is_installed(program: &str) -> bool {
+pub(super) fn is_program(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }

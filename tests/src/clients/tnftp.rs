@@ -1,6 +1,6 @@
 //! tnftp, the `ftp` of the BSDs and macOS.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, TIME, Target, USER, text};
 use super::run::Invocation;
 
 /// `tnftp`: SYST and FEAT after login, EPSV and EPRT first, SIZE and MDTM around RETR.
@@ -42,6 +42,7 @@ impl Client for Tnftp {
             Operation::Delete { remote } => format!("delete {}", quoted(remote)),
             Operation::MakeDirectory { remote } => format!("mkdir {}", quoted(remote)),
             Operation::RemoveDirectory { remote } => format!("rmdir {}", quoted(remote)),
+            Operation::SetTime { remote } => format!("quote MFMT {TIME} {}", quoted(remote)),
             Operation::FetchTree { .. }
             | Operation::StoreTree { .. }
             | Operation::AbortThenFetch { .. } => return None,
@@ -68,8 +69,9 @@ impl Client for Tnftp {
     }
 }
 
-/// `name` as one word of a command: only a backslash protects a quotation mark from tnftp.
-fn quoted(name: &str) -> String {
+/// `name` as one word of a command of tnftp and its relatives: only a backslash protects a
+/// quotation mark.
+pub(super) fn quoted(name: &str) -> String {
     let mut word = String::new();
     for character in name.chars() {
         if matches!(character, ' ' | '"' | '\\') {

@@ -49,6 +49,7 @@ impl Client for Wget {
             | Operation::MakeDirectory { .. }
             | Operation::RemoveDirectory { .. }
             | Operation::StoreTree { .. }
+            | Operation::SetTime { .. }
             | Operation::AbortThenFetch { .. } => None,
         }
     }

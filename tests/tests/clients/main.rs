@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use ftpdlib_tests::clients::{
-    Curl, Family, Lftp, Mode, Ncftp, PythonFtplib, Security, Tnftp, Wget, check,
+    Aioftp, BasicFtp, Curl, Family, FtpSsl, Jsftp, Lftp, Mode, Ncftp, PythonFtplib, Rclone,
+    Security, Tnftp, Wget, check,
 };
 
 /// A module for each client, with a test for each line.
@@ -23,6 +24,14 @@ macro_rules! matrix {
 // curl 7.87 and 7.88, which some systems have, hang in active mode under TLS with any server; so
 // that is left out.
 matrix! {
+    aioftp, Aioftp => {
+        passive_ipv4: V4, Passive, Clear;
+        passive_ipv6: V6, Passive, Clear;
+    }
+    basic_ftp, BasicFtp => {
+        passive_ipv4: V4, Passive, Clear;
+        passive_ipv6: V6, Passive, Clear;
+    }
     curl, Curl => {
         passive_ipv4: V4, Passive, Clear;
         passive_ipv6: V6, Passive, Clear;
@@ -30,6 +39,15 @@ matrix! {
         active_ipv6: V6, Active, Clear;
         explicit_tls: V4, Passive, Explicit;
         implicit_tls: V6, Passive, Implicit;
+    }
+    ftp_ssl, FtpSsl => {
+        passive_ipv4: V4, Passive, Clear;
+        passive_ipv6: V6, Passive, Clear;
+        active_ipv4: V4, Active, Clear;
+        active_ipv6: V6, Active, Clear;
+    }
+    jsftp, Jsftp => {
+        passive_ipv4: V4, Passive, Clear;
     }
     lftp, Lftp => {
         passive_ipv4: V4, Passive, Clear;
@@ -52,6 +70,10 @@ matrix! {
         explicit_tls: V4, Passive, Explicit;
         implicit_tls: V6, Passive, Implicit;
         active_explicit_tls: V4, Active, Explicit;
+    }
+    rclone, Rclone => {
+        passive_ipv4: V4, Passive, Clear;
+        passive_ipv6: V6, Passive, Clear;
     }
     tnftp, Tnftp => {
         passive_ipv4: V4, Passive, Clear;
