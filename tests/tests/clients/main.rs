@@ -1,10 +1,14 @@
 //! The client matrix: every client over every address family and kind of data connection.
 #![forbid(unsafe_code)]
 
+mod suppaftp_client;
+
 use ftpdlib_tests::clients::{
     Aioftp, BasicFtp, Curl, Family, FtpSsl, Jsftp, Lftp, Mode, Ncftp, PythonFtplib, Rclone,
     Security, Tnftp, Wget, check,
 };
+
+use self::suppaftp_client::Suppaftp;
 
 /// A module for each client, with a test for each line.
 macro_rules! matrix {
@@ -74,6 +78,12 @@ matrix! {
     rclone, Rclone => {
         passive_ipv4: V4, Passive, Clear;
         passive_ipv6: V6, Passive, Clear;
+    }
+    suppaftp, Suppaftp => {
+        passive_ipv4: V4, Passive, Clear;
+        passive_ipv6: V6, Passive, Clear;
+        active_ipv4: V4, Active, Clear;
+        active_ipv6: V6, Active, Clear;
     }
     tnftp, Tnftp => {
         passive_ipv4: V4, Passive, Clear;
