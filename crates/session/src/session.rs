@@ -50,6 +50,8 @@ pub struct Session<P> {
     effects: VecDeque<Effect<P>>,
     pending: Pending,
     data: DataChannel<P>,
+    /// Whether the last transfer broke off by itself and no ABOR has come since.
+    has_broken_off: bool,
     ending: Ending,
     login: Login,
     failed_logins: u32,
@@ -96,6 +98,7 @@ impl<P> Session<P> {
             effects: VecDeque::new(),
             pending: Pending::Nothing,
             data: DataChannel::Closed,
+            has_broken_off: false,
             ending: Ending::Open,
             login: Login::Out,
             failed_logins: 0,

@@ -135,6 +135,10 @@ impl<P> Session<P> {
     }
 
     /// ABOR: 426 for the transfer, 226 for itself (RFC 959 §4.1.3); 225 where there was none.
+    ///
+    /// A client that sends ABOR and closes the data connection expects the same two replies
+    /// whichever is noticed first. Therefore the first ABOR after a transfer that got its 426 is
+    /// answered 226 too.
     pub(super) fn abor(&mut self) {
         if let Pending::Work(_) = self.pending {
             return self.abort_work();
@@ -143,7 +147,11 @@ impl<P> Session<P> {
             self.pending = Pending::Abort;
             return self.abort_transfer(TransferEnd::Aborted);
         }
+        let has_broken_off = std::mem::take(&mut self.has_broken_off);
         let text = match self.data {
+            DataChannel::Closed if has_broken_off => {
+                return self.reply(Reply::new(226, "The transfer had broken off."));
+            }
             DataChannel::Closed => "No transfer to abort.",
             _ => "ABOR command successful; data channel closed.",
         };
@@ -295,7 +303,9 @@ impl<P> Session<P> {
     /// The final reply of a transfer, and ABOR's own if that is what ended it.
     fn reply_to_transfer(&mut self, end: &TransferEnd, refusal: Option<Refusal>) {
         if !matches!(self.pending, Pending::Abort) {
-            return self.reply(end_reply(end, refusal));
+            let reply = end_reply(end, refusal);
+            self.has_broken_off = reply.code().value() == 426;
+            return self.reply(reply);
         }
         self.pending = Pending::Nothing;
         self.reply(if *end == TransferEnd::Complete {
