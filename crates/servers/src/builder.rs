@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use ftpdlib_handlers::{FtpHandler, Limits, Service};
 use ftpdlib_ioloop::{Acceptor, Pool};
 
-use crate::{FtpServer, ServerError};
+use crate::{Concurrency, FtpServer, ServerError};
 
 /// Where a server listens (pyftpdlib: `address_or_socket`).
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub struct FtpServerBuilder {
     backlog: u32,
     max_cons: usize,
     max_cons_per_ip: usize,
+    concurrency: Concurrency,
 }
 
 impl FtpServerBuilder {
@@ -60,6 +61,7 @@ impl FtpServerBuilder {
             backlog: 100,
             max_cons: 512,
             max_cons_per_ip: 0,
+            concurrency: Concurrency::default(),
         }
     }
 
@@ -95,6 +97,18 @@ impl FtpServerBuilder {
         self
     }
 
+    /// Sets how sessions run; on one event loop by default.
+    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Runs sessions on that many event loops, each in a thread; 1 by default, 0 for one per usable
+    /// CPU. Limits, rates and observers are shared by all of them.
+    pub fn threads(self, threads: usize) -> Self {
+        self.concurrency(Concurrency::Async { threads })
+    }
+
     /// Checks the settings and listens. Clients that connect from here on wait until the server is
     /// run.
     ///
@@ -114,7 +128,10 @@ impl FtpServerBuilder {
             .into_iter()
             .map(|place| open(place, backlog))
             .collect::<Result<_, _>>()?;
-        Ok(FtpServer::new_listening(service, listeners, pool))
+        let placement = self.concurrency.placement();
+        Ok(FtpServer::new_listening(
+            service, listeners, pool, placement,
+        ))
     }
 }
 

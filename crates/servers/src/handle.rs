@@ -1,10 +1,13 @@
 //! Reaching a running server from elsewhere.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
 use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
+
+use crate::placement::Placement;
 
 /// A server as seen from any thread: stops it, changes how new clients are served, tells its
 /// addresses.
@@ -22,16 +25,56 @@ pub(crate) struct Shared {
     addresses: Vec<SocketAddr>,
     /// Looks again at what has to be looked up.
     refresher: OnceLock<Notifier>,
+    placement: Arc<dyn Placement>,
+    /// The loop that accepts, once there is one; it waits for the end.
+    accepting: OnceLock<LoopHandle>,
+    /// Clients that were let in and have not gone, wherever they are served.
+    clients: AtomicUsize,
 }
 
 impl Shared {
-    pub(crate) fn new(service: Arc<Service>, addresses: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        addresses: Vec<SocketAddr>,
+        placement: Arc<dyn Placement>,
+    ) -> Self {
         Self {
             service: Mutex::new(service),
             acceptors: Mutex::default(),
             addresses,
             refresher: OnceLock::new(),
+            placement,
+            accepting: OnceLock::new(),
+            clients: AtomicUsize::new(0),
         }
+    }
+
+    pub(crate) fn placement(&self) -> &dyn Placement {
+        &*self.placement
+    }
+
+    pub(crate) fn set_accepting(&self, io_loop: LoopHandle) {
+        // A server is given to one loop, once.
+        let _ = self.accepting.set(io_loop);
+    }
+
+    /// Counts a client that was let in.
+    pub(crate) fn enter(&self) {
+        self.clients.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts it no more, and lets the accepting loop see whether it was the last.
+    pub(crate) fn leave(&self) {
+        self.clients.fetch_sub(1, Ordering::SeqCst);
+        if !self.listens()
+            && let Some(accepting) = self.accepting.get()
+        {
+            accepting.call_soon(|_| {});
+        }
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        self.clients.load(Ordering::SeqCst)
     }
 
     pub(crate) fn service(&self) -> Arc<Service> {
@@ -65,11 +108,15 @@ impl Shared {
 
     /// Whether nothing will happen any more: no listener, no client.
     pub(crate) fn is_over(&self) -> bool {
-        self.acceptors
+        !self.listens() && self.clients() == 0
+    }
+
+    fn listens(&self) -> bool {
+        !self
+            .acceptors
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_empty()
-            && self.service().sessions().count() == 0
     }
 }
 
@@ -92,12 +139,14 @@ impl ServerHandle {
     pub fn drain(&self) {
         self.close();
         self.shared.service().sessions().drain();
+        self.shared.placement().drain();
     }
 
     /// Stops accepting clients and disconnects all.
     pub fn close_all(&self) {
         self.close();
         self.shared.service().sessions().end();
+        self.shared.placement().end();
     }
 
     /// Serves clients that connect from now on as `handler` says; those connected keep what they
@@ -137,6 +186,6 @@ impl ServerHandle {
 
     /// Clients connected now.
     pub fn clients(&self) -> usize {
-        self.shared.service().sessions().count()
+        self.shared.clients()
     }
 }

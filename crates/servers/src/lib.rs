@@ -4,16 +4,22 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod client;
+mod concurrency;
 mod error;
 mod handle;
 mod lifecycle;
+mod loops;
 mod options;
+mod placement;
 mod process;
 mod refresh;
 mod server;
 mod signals;
+mod thread_each;
 
 pub use builder::{AddressOrSocket, FtpServerBuilder};
+pub use concurrency::Concurrency;
 pub use error::ServerError;
 pub use handle::ServerHandle;
 pub use options::ServeOptions;

@@ -41,7 +41,7 @@ impl Lifecycle {
                 process::id()
             );
         }
-        log::info!("concurrency model: async");
+        log::info!("concurrency model: {}", self.shared.placement().model());
         self.shared.service().log_settings();
     }
 

@@ -22,6 +22,7 @@ pub struct ServeOptions {
     pub(crate) on_reload: Option<Box<dyn FnMut()>>,
     pub(crate) on_started: Option<Box<dyn FnOnce()>>,
     pub(crate) on_stopping: Option<Box<dyn FnOnce()>>,
+    pub(crate) watchdog: Option<(Duration, Box<dyn FnMut()>)>,
 }
 
 impl Default for ServeOptions {
@@ -35,6 +36,7 @@ impl Default for ServeOptions {
             on_reload: None,
             on_started: None,
             on_stopping: None,
+            watchdog: None,
         }
     }
 }
@@ -89,6 +91,13 @@ impl ServeOptions {
     /// Sets what is called once when a signal begins to stop the server.
     pub fn on_stopping(mut self, stopping: impl FnOnce() + 'static) -> Self {
         self.on_stopping = Some(Box::new(stopping));
+        self
+    }
+
+    /// Sets what is called every `interval` while all loops of the server turn, on the one that
+    /// accepts: a loop that hangs is noticed by the calls that do not come.
+    pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
+        self.watchdog = Some((interval, Box::new(alive)));
         self
     }
 }

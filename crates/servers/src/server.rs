@@ -1,16 +1,18 @@
 //! The asynchronous server.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_handlers::{Connection, FtpHandler, Service};
+use ftpdlib_handlers::{FtpHandler, Service};
 use ftpdlib_ioloop::{Acceptor, Context, IoLoop, Pool};
 use mio::net::{TcpListener, TcpStream};
 
+use crate::client::Client;
 use crate::handle::Shared;
 use crate::lifecycle::Lifecycle;
+use crate::placement::Placement;
 use crate::refresh::Refresh;
 use crate::signals::SignalWatch;
 use crate::{AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
@@ -65,12 +67,13 @@ impl FtpServer {
         service: Arc<Service>,
         listeners: Vec<TcpListener>,
         pool: Pool,
+        placement: Arc<dyn Placement>,
     ) -> Self {
         let addresses = listeners
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
-        let shared = Arc::new(Shared::new(service, addresses));
+        let shared = Arc::new(Shared::new(service, addresses, placement));
         Self {
             shared,
             listeners,
@@ -108,9 +111,7 @@ impl FtpServer {
             io_loop.turn(timeout)?;
         }
         lifecycle.log_stop();
-        self.io_loop = None;
-        self.lifecycle = None;
-        self.pool.shutdown(Duration::from_secs(1));
+        self.finish();
         Ok(None)
     }
 
@@ -170,9 +171,7 @@ impl FtpServer {
         while !self.shared.is_over() && Instant::now() < until {
             io_loop.turn(Some(Duration::from_millis(100)))?;
         }
-        self.io_loop = None;
-        self.lifecycle = None;
-        self.pool.shutdown(Duration::from_secs(1));
+        self.finish();
         Ok(())
     }
 
@@ -191,6 +190,17 @@ impl FtpServer {
         let handle = self.handle()?;
         let io_loop = self.io_loop()?;
         accept_on(&shared, listeners, io_loop)?;
+        if options.blocking && options.timeout.is_none() {
+            shared.placement().start()?;
+        }
+        if let Some((interval, mut alive)) = options.watchdog.take() {
+            let shared = Arc::clone(&shared);
+            io_loop.call_every(interval, move |_| {
+                if shared.placement().is_alive() {
+                    alive();
+                }
+            });
+        }
         let started = options.on_started.take();
         let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
         if options.handle_exit {
@@ -203,6 +213,15 @@ impl FtpServer {
             tell();
         }
         Ok(())
+    }
+
+    /// Ends what serves clients: the loop that accepts, then the threads, first of them those that
+    /// give others work.
+    fn finish(&mut self) {
+        self.io_loop = None;
+        self.lifecycle = None;
+        self.shared.placement().finish(CLOSING_TIME);
+        self.pool.shutdown(Duration::from_secs(1));
     }
 
     fn io_loop(&mut self) -> io::Result<&mut IoLoop> {
@@ -229,10 +248,11 @@ fn accept_on(
     listeners: Vec<TcpListener>,
     io_loop: &mut IoLoop,
 ) -> io::Result<()> {
+    shared.set_accepting(io_loop.handle());
     for listener in listeners {
         let server = Arc::clone(shared);
         let acceptor = Acceptor::new(listener, move |stream, peer, cx| {
-            if let Err(error) = admit(&server.service(), stream, peer, cx) {
+            if let Err(error) = admit(&server, stream, peer, cx) {
                 log::debug!("client {peer} left at once: {error}");
             }
         });
@@ -245,23 +265,13 @@ fn accept_on(
 
 /// Takes in one client, unless a limit is reached.
 fn admit(
-    service: &Arc<Service>,
+    shared: &Arc<Shared>,
     stream: TcpStream,
     peer: SocketAddr,
     cx: &mut Context<'_>,
 ) -> io::Result<()> {
-    match service.limits().acquire(peer.ip().to_canonical()) {
-        Ok(permit) => {
-            cx.add(Box::new(Connection::new(service, stream, peer, permit)?))?;
-            Ok(())
-        }
-        Err(limit) => {
-            log::warn!("client {peer} refused: {}", limit.text());
-            if service.is_implicit_tls() {
-                return Ok(());
-            }
-            // Its socket buffer is empty, so this short a text fits.
-            (&stream).write_all(format!("421 {}\r\n", limit.text()).as_bytes())
-        }
+    match Client::admit(shared, stream, peer)? {
+        Some(client) => shared.placement().place(client, cx),
+        None => Ok(()),
     }
 }

@@ -1,0 +1,36 @@
+//! The choice of a concurrency model.
+
+use std::sync::Arc;
+
+use crate::loops::Loops;
+use crate::placement::Placement;
+use crate::thread_each::ThreadEach;
+
+/// How the sessions of a server run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Concurrency {
+    /// On event loops, each in a thread of its own (pyftpdlib: `FTPServer`, which has one).
+    Async {
+        /// How many loops; 0 for one per usable CPU.
+        threads: usize,
+    },
+    /// Each in a thread with a loop of its own (pyftpdlib: `ThreadedFTPServer`).
+    MultiThread,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self::Async { threads: 1 }
+    }
+}
+
+impl Concurrency {
+    pub(crate) fn placement(self) -> Arc<dyn Placement> {
+        match self {
+            Self::Async { threads: 0 } => Arc::new(Loops::new(ftpdlib_sys::usable_cpus())),
+            Self::Async { threads } => Arc::new(Loops::new(threads)),
+            Self::MultiThread => Arc::new(ThreadEach::default()),
+        }
+    }
+}

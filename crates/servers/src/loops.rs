@@ -1,0 +1,179 @@
+//! Several loops, each in a thread, that share the clients.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
+
+use crate::client::Client;
+use crate::placement::Placement;
+
+/// The loop that accepts, and as many others as are wanted.
+///
+/// A client goes to the loop with the fewest, and stays with the accepting one where that has as
+/// few as any: nobody pays for a change of threads who gains nothing from it.
+pub(crate) struct Loops {
+    /// All of them.
+    count: usize,
+    /// Clients on the accepting loop.
+    here: Arc<AtomicUsize>,
+    others: Mutex<Others>,
+}
+
+#[derive(Default)]
+struct Others {
+    started: bool,
+    loops: Vec<OtherLoop>,
+}
+
+struct OtherLoop {
+    handle: LoopHandle,
+    clients: Arc<AtomicUsize>,
+    /// It has answered since it was last asked.
+    answered: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Loops {
+    pub(crate) fn new(count: usize) -> Self {
+        Self {
+            count,
+            here: Arc::default(),
+            others: Mutex::default(),
+        }
+    }
+}
+
+impl Placement for Loops {
+    fn model(&self) -> &'static str {
+        "async"
+    }
+
+    fn start(&self) -> io::Result<()> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.started = true;
+        others.fill(self.count)
+    }
+
+    fn place(&self, mut client: Client, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.replace_dead(self.count);
+        if let Some(other) = others.with_fewest()
+            && other.clients() < self.here.load(Ordering::Relaxed)
+        {
+            client.count_with(&other.clients);
+            other.handle.call_soon(move |cx| {
+                if let Err(error) = client.serve(cx) {
+                    log::debug!("a client left at once: {error}");
+                }
+            });
+            return Ok(());
+        }
+        drop(others);
+        client.count_with(&self.here);
+        client.serve(cx)
+    }
+
+    fn is_alive(&self) -> bool {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.loops.iter().fold(true, |alive, other| {
+            let answered = other.answered.swap(false, Ordering::AcqRel);
+            if answered {
+                let place = Arc::clone(&other.answered);
+                other
+                    .handle
+                    .call_soon(move |_| place.store(true, Ordering::Release));
+            }
+            alive && answered
+        })
+    }
+
+    fn finish(&self, wait: Duration) {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.started = false;
+        let loops = std::mem::take(&mut others.loops);
+        drop(others);
+        for other in &loops {
+            other.handle.stop();
+        }
+        let until = Instant::now() + wait;
+        for other in loops {
+            join(other.thread, until);
+        }
+    }
+}
+
+impl Others {
+    /// Makes the loops that are missing.
+    fn fill(&mut self, count: usize) -> io::Result<()> {
+        while self.loops.len() + 1 < count {
+            self.loops.push(OtherLoop::start()?);
+        }
+        Ok(())
+    }
+
+    /// Puts new loops in the place of those that failed. Their clients were lost with them.
+    fn replace_dead(&mut self, count: usize) {
+        let before = self.loops.len();
+        self.loops.retain(|other| !other.thread.is_finished());
+        if self.started
+            && self.loops.len() < before
+            && let Err(error) = self.fill(count)
+        {
+            log::error!("cannot replace a loop that failed: {error}");
+        }
+    }
+
+    fn with_fewest(&self) -> Option<&OtherLoop> {
+        self.loops.iter().min_by_key(|other| other.clients())
+    }
+}
+
+impl OtherLoop {
+    fn start() -> io::Result<Self> {
+        let (tell, told) = mpsc::sync_channel(1);
+        let thread =
+            thread::Builder::new()
+                .name("loop".into())
+                .spawn(move || match IoLoop::new() {
+                    Ok(mut io_loop) => {
+                        // The other end waits for it.
+                        let _ = tell.send(Ok(io_loop.handle()));
+                        if let Err(error) = io_loop.run_until_stopped() {
+                            log::error!("a loop failed, with its clients: {error}");
+                        }
+                    }
+                    Err(error) => {
+                        let _ = tell.send(Err(error));
+                    }
+                })?;
+        let handle = told.recv().map_err(io::Error::other)??;
+        Ok(Self {
+            handle,
+            clients: Arc::default(),
+            answered: Arc::new(AtomicBool::new(true)),
+            thread,
+        })
+    }
+
+    fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+}
+
+/// Waits for a thread that was told to end; one that hangs is left to itself.
+fn join(thread: JoinHandle<()>, until: Instant) {
+    while !thread.is_finished() {
+        if Instant::now() >= until {
+            log::error!("a loop hangs and is left behind");
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    if thread.join().is_err() {
+        log::error!("a loop panicked");
+    }
+}
