@@ -6,6 +6,7 @@ pub mod clients;
 pub mod dialogue;
 pub mod gate;
 pub mod hooked;
+pub mod models;
 pub mod reply;
 pub mod server;
 pub mod wait;

@@ -14,6 +14,7 @@ use ftpdlib::servers::{FtpServerBuilder, ServeOptions, ServerHandle};
 use tempfile::TempDir;
 
 use crate::client::{Client, USER};
+use crate::models;
 use crate::wait::PATIENCE;
 
 /// A running server on a port of its own, with a home directory that goes with it. Dropped, it
@@ -61,14 +62,14 @@ impl TestServer {
         Self::run(builder, home)
     }
 
-    /// Runs exactly what `builder` says.
+    /// Runs what `builder` says, in the model that was chosen.
     #[track_caller]
     pub fn run(builder: FtpServerBuilder, home: TempDir) -> Self {
         // The loop of a server belongs to the thread that made it, so it is made over there.
         let (tell_handle, handle) = mpsc::channel();
         let (tell_end, ended) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut server = builder.build().unwrap();
+            let mut server = builder.concurrency(models::chosen()).build().unwrap();
             tell_handle.send(server.handle().unwrap()).unwrap();
             let options = ServeOptions::default().handle_exit(false);
             server.serve_forever(options).unwrap();

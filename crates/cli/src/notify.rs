@@ -1,5 +1,7 @@
 //! What a service manager is told on `NOTIFY_SOCKET`.
 
+use std::time::Duration;
+
 /// Connections are accepted.
 pub(crate) fn ready() {
     send(State::Ready);
@@ -15,8 +17,26 @@ pub(crate) fn stopping() {
     send(State::Stopping);
 }
 
+/// Every loop turns.
+pub(crate) fn alive() {
+    send(State::Alive);
+}
+
+/// How often [`alive`] is to be told, where the service manager wants to know: twice in the time
+/// after which it takes the program for hung.
+#[cfg(unix)]
+pub(crate) fn watchdog_interval() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn watchdog_interval() -> Option<Duration> {
+    None
+}
+
 enum State {
     Ready,
+    Alive,
     Reloading,
     Stopping,
 }
@@ -28,6 +48,7 @@ fn send(state: State) {
 
     let sent = match state {
         State::Ready => sd_notify::notify(&[NotifyState::Ready]),
+        State::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
         State::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
         // With the time, which systemd asks for where the unit is `Type=notify-reload`.
         State::Reloading => NotifyState::monotonic_usec_now()

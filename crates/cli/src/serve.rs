@@ -1,6 +1,7 @@
 //! The server at work.
 
 use std::error::Error;
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
@@ -8,11 +9,11 @@ use ftpdlib::handlers::{
     DtpHandler, FtpHandler, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
 };
 use ftpdlib::servers::{
-    FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, inherited_sockets,
+    self, FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, inherited_sockets,
     raise_descriptor_limit,
 };
 
-use crate::config::{FilesystemKind, Server};
+use crate::config::{Concurrency, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
 use crate::settings::Settings;
@@ -34,24 +35,35 @@ pub(crate) fn serve(
     let started = settings.server.clone();
     let options = ServeOptions::default().shutdown_grace(started.shutdown_grace);
     let mut logs = TransferLogs::open(&settings.log)?;
-    let mut server = listen(settings, &logs)?;
+    let inherited = inherited_sockets()?;
+    let binds = inherited.is_empty();
+    let mut server = listen(settings, inherited, &logs)?;
     let handle = server.handle()?;
-    let options = options
-        .on_reload(move || apply_again(&handle, &started, &mut logs, &reload))
+    let mut options = options
+        .on_reload(move || {
+            apply_again(&handle, binds, &started, &mut logs, &reload);
+        })
         .on_stopping(notify::stopping)
         .on_started(notify::ready);
+    if let Some(interval) = notify::watchdog_interval() {
+        options = options.watchdog(interval, notify::alive);
+    }
     server.serve_forever(options)?;
     Ok(())
 }
 
 /// Binds the addresses of the settings, or takes the sockets of the service manager instead.
-fn listen(settings: Settings, logs: &TransferLogs) -> Result<FtpServer, Box<dyn Error>> {
+fn listen(
+    settings: Settings,
+    inherited: Vec<TcpListener>,
+    logs: &TransferLogs,
+) -> Result<FtpServer, Box<dyn Error>> {
     let server = settings.server.clone();
     let mut builder = FtpServerBuilder::new(logs.watch(handler(settings)))
+        .concurrency(concurrency(&server))
         .backlog(server.backlog)
         .max_cons(limit(server.max_cons))
         .max_cons_per_ip(limit(server.max_cons_per_ip));
-    let inherited = inherited_sockets()?;
     if inherited.is_empty() {
         builder = server
             .listen
@@ -63,6 +75,18 @@ fn listen(settings: Settings, logs: &TransferLogs) -> Result<FtpServer, Box<dyn 
             .fold(builder, FtpServerBuilder::listen_on);
     }
     Ok(builder.build()?)
+}
+
+/// How sessions run. What there is no model for was refused before.
+fn concurrency(server: &Server) -> servers::Concurrency {
+    match server.concurrency {
+        Concurrency::MultiThread => servers::Concurrency::MultiThread,
+        Concurrency::Async | Concurrency::PreFork | Concurrency::MultiProc => {
+            servers::Concurrency::Async {
+                threads: server.threads as usize,
+            }
+        }
+    }
 }
 
 /// What the settings say of control and data connections.
@@ -118,32 +142,19 @@ fn handler(settings: Settings) -> FtpHandler {
     }
 }
 
-/// SIGHUP: what the file says now is for the clients to come. A broken file changes nothing.
+/// SIGHUP: what the file says now is for the clients to come. A broken file changes nothing, nor
+/// does an address that cannot be had. `binds` says that the addresses are the file's.
 fn apply_again(
     server: &ServerHandle,
+    binds: bool,
     started: &Server,
     logs: &mut TransferLogs,
     reload: &impl Fn() -> Result<Settings, ConfigError>,
 ) {
     notify::reloading();
     let applied = reload()
-        .map_err(|error| error.to_string())
-        .and_then(|settings| {
-            for key in fixed_at_start(started, &settings.server) {
-                log::warn!("server.{key} has changed, which takes effect after a restart only");
-            }
-            let limits = (
-                limit(settings.server.max_cons),
-                limit(settings.server.max_cons_per_ip),
-            );
-            logs.reopen(&settings.log)
-                .map_err(|error| error.to_string())?;
-            server
-                .set_handler(logs.watch(handler(settings)))
-                .map_err(|error| error.to_string())?;
-            server.set_limits(limits.0, limits.1);
-            Ok(())
-        });
+        .map_err(Into::into)
+        .and_then(|settings| apply(settings, server, binds, started, logs));
     match applied {
         Ok(()) => log::info!("configuration read again, for new sessions"),
         Err(error) => log::error!("configuration not changed: {error}"),
@@ -151,10 +162,35 @@ fn apply_again(
     notify::ready();
 }
 
+/// Applies settings to a server that runs: first what may fail, last what cannot.
+fn apply(
+    settings: Settings,
+    server: &ServerHandle,
+    binds: bool,
+    started: &Server,
+    logs: &mut TransferLogs,
+) -> Result<(), Box<dyn Error>> {
+    for key in fixed_at_start(started, &settings.server) {
+        log::warn!("server.{key} has changed, which takes effect after a restart only");
+    }
+    let (now, log) = (settings.server.clone(), settings.log.clone());
+    let handler = handler(settings);
+    handler.check()?;
+    logs.reopen(&log)?;
+    if binds {
+        server.set_addresses(&now.listen, now.backlog)?;
+    }
+    server.set_handler(logs.watch(handler))?;
+    server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
+    Ok(())
+}
+
 /// The keys of `[server]` that were changed in vain.
 fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'static str> {
     let keys = [
-        ("listen", started.listen != now.listen),
+        ("concurrency", started.concurrency != now.concurrency),
+        ("workers", started.workers != now.workers),
+        ("threads", started.threads != now.threads),
         ("backlog", started.backlog != now.backlog),
         (
             "shutdown_grace",
@@ -174,8 +210,12 @@ fn provide_descriptors(server: &Server) {
             return;
         }
     };
-    // A transfer has a file open beside its connection.
-    let needed = u64::from(server.max_cons.unwrap_or(0)) * 2 + OWN_DESCRIPTORS;
+    // A transfer has a file open beside its connection, a session's own loop two more.
+    let of_each = match server.concurrency {
+        Concurrency::MultiThread => 4,
+        Concurrency::Async | Concurrency::PreFork | Concurrency::MultiProc => 2,
+    };
+    let needed = u64::from(server.max_cons.unwrap_or(0)) * of_each + OWN_DESCRIPTORS;
     if server.max_cons.is_some() && needed > available {
         log::warn!(
             "max_cons = {} cannot be reached: that needs {needed} descriptors, the limit is \
@@ -204,10 +244,11 @@ mod tests {
         assert_eq!(fixed_at_start(&started, &same).count(), 0);
         let other = Server {
             listen: Vec::new(),
+            threads: 7,
             backlog: 1,
             ..Server::default()
         };
         let told: Vec<_> = fixed_at_start(&started, &other).collect();
-        assert_eq!(told, ["listen", "backlog"]);
+        assert_eq!(told, ["threads", "backlog"]);
     }
 }

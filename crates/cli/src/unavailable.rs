@@ -21,24 +21,19 @@ type Row = (&'static str, bool, &'static str);
 
 fn options(args: &Args) -> [Row; 1] {
     let concurrency = args.concurrency.unwrap_or(Concurrency::Async);
-    [(
-        "--concurrency",
-        concurrency != Concurrency::Async,
-        OTHER_MODELS,
-    )]
+    [("--concurrency", needs_processes(concurrency), OTHER_MODELS)]
 }
 
-fn keys(args: &Args, config: &Config) -> [Row; 7] {
+fn keys(args: &Args, config: &Config) -> [Row; 6] {
     let server = &config.server;
     let concurrency = args.concurrency.unwrap_or(server.concurrency);
     let kind = config.authorizer.kind;
     [
         (
             "server.concurrency",
-            concurrency != Concurrency::Async,
+            needs_processes(concurrency),
             OTHER_MODELS,
         ),
-        ("server.threads", server.threads > 1, "more than one thread"),
         ("server.user", server.user.is_some(), "giving up root"),
         ("server.group", server.group.is_some(), "giving up root"),
         (
@@ -64,7 +59,11 @@ fn keys(args: &Args, config: &Config) -> [Row; 7] {
     ]
 }
 
-const OTHER_MODELS: &str = "any model but async";
+const OTHER_MODELS: &str = "any model but async and multi-thread";
+
+fn needs_processes(concurrency: Concurrency) -> bool {
+    matches!(concurrency, Concurrency::PreFork | Concurrency::MultiProc)
+}
 
 fn first(rows: &[Row]) -> Option<(&'static str, &'static str)> {
     rows.iter()

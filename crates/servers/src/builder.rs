@@ -1,12 +1,13 @@
 //! Making a server.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use ftpdlib_handlers::{FtpHandler, Limits, Service};
-use ftpdlib_ioloop::{Acceptor, Pool};
+use ftpdlib_ioloop::Pool;
 
-use crate::{Concurrency, FtpServer, ServerError};
+use crate::doors::Listener;
+use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
 
 /// Where a server listens (pyftpdlib: `address_or_socket`).
 #[derive(Debug)]
@@ -18,8 +19,20 @@ pub enum AddressOrSocket {
     Socket(TcpListener),
 }
 
-impl<A: Into<SocketAddr>> From<A> for AddressOrSocket {
-    fn from(address: A) -> Self {
+impl From<TcpListener> for AddressOrSocket {
+    fn from(socket: TcpListener) -> Self {
+        Self::Socket(socket)
+    }
+}
+
+impl From<SocketAddr> for AddressOrSocket {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for AddressOrSocket {
+    fn from(address: (I, u16)) -> Self {
         Self::Address(address.into())
     }
 }
@@ -133,22 +146,31 @@ impl FtpServerBuilder {
             service, listeners, pool, placement,
         ))
     }
+
+    /// The same, and runs it in a thread until the value is dropped. Signals are left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`]: a setting cannot be used, an address cannot be had, or there is no thread.
+    pub fn spawn(self) -> Result<SpawnedServer, ServerError> {
+        SpawnedServer::start(self)
+    }
 }
 
-fn open(place: AddressOrSocket, backlog: u32) -> Result<mio::net::TcpListener, ServerError> {
+fn open(place: AddressOrSocket, backlog: u32) -> Result<Listener, ServerError> {
     match place {
         AddressOrSocket::Address(address) => {
-            Acceptor::bind(address, backlog).map_err(|source| ServerError::Bind { address, source })
+            Listener::bind(address, backlog).map_err(|source| ServerError::Bind { address, source })
         }
         AddressOrSocket::Socket(socket) => adopt(socket, backlog).map_err(ServerError::Socket),
     }
 }
 
-fn adopt(socket: TcpListener, backlog: u32) -> io::Result<mio::net::TcpListener> {
+fn adopt(socket: TcpListener, backlog: u32) -> io::Result<Listener> {
     check_is_tcp(&socket)?;
     socket2::SockRef::from(&socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
-    Ok(mio::net::TcpListener::from_std(socket))
+    Listener::given(mio::net::TcpListener::from_std(socket))
 }
 
 /// Refuses what a service manager passed and is no TCP socket, saying which it is: the type of a
@@ -179,7 +201,9 @@ mod tests {
 
     #[track_caller]
     fn check(socket: impl Into<OwnedFd>, expected: &str) {
-        let error = adopt(TcpListener::from(socket.into()), 1).unwrap_err();
+        let error = adopt(TcpListener::from(socket.into()), 1)
+            .map(drop)
+            .unwrap_err();
         assert_eq!(ServerError::Socket(error).to_string(), expected);
     }
 

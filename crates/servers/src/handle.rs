@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
-use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
+use ftpdlib_ioloop::{Context, HandlerId, LoopHandle, Notifier};
 
+use crate::ServerError;
+use crate::doors::Doors;
 use crate::placement::Placement;
 
 /// A server as seen from any thread: stops it, changes how new clients are served, tells its
@@ -21,10 +23,11 @@ pub struct ServerHandle {
 pub(crate) struct Shared {
     /// Serves the next client.
     service: Mutex<Arc<Service>>,
-    acceptors: Mutex<Vec<HandlerId>>,
-    addresses: Vec<SocketAddr>,
+    doors: Doors,
     /// Looks again at what has to be looked up.
     refresher: OnceLock<Notifier>,
+    /// Does so from time to time.
+    refresh: OnceLock<HandlerId>,
     placement: Arc<dyn Placement>,
     /// The loop that accepts, once there is one; it waits for the end.
     accepting: OnceLock<LoopHandle>,
@@ -40,9 +43,9 @@ impl Shared {
     ) -> Self {
         Self {
             service: Mutex::new(service),
-            acceptors: Mutex::default(),
-            addresses,
+            doors: Doors::new(addresses),
             refresher: OnceLock::new(),
+            refresh: OnceLock::new(),
             placement,
             accepting: OnceLock::new(),
             clients: AtomicUsize::new(0),
@@ -51,6 +54,19 @@ impl Shared {
 
     pub(crate) fn placement(&self) -> &dyn Placement {
         &*self.placement
+    }
+
+    /// Accepts nobody any more, on the loop that did.
+    pub(crate) fn close(&self, cx: &mut Context<'_>) {
+        self.doors.close(cx);
+        if let Some(refresh) = self.refresh.get() {
+            cx.remove(*refresh);
+        }
+    }
+
+    pub(crate) fn set_refresh(&self, handler: HandlerId) {
+        // A server is given to one loop, once.
+        let _ = self.refresh.set(handler);
     }
 
     pub(crate) fn set_accepting(&self, io_loop: LoopHandle) {
@@ -66,7 +82,7 @@ impl Shared {
     /// Counts it no more, and lets the accepting loop see whether it was the last.
     pub(crate) fn leave(&self) {
         self.clients.fetch_sub(1, Ordering::SeqCst);
-        if !self.listens()
+        if !self.doors.are_open()
             && let Some(accepting) = self.accepting.get()
         {
             accepting.call_soon(|_| {});
@@ -81,8 +97,8 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub(crate) fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     pub(crate) fn set_refresher(&self, refresher: Notifier) {
@@ -90,33 +106,9 @@ impl Shared {
         let _ = self.refresher.set(refresher);
     }
 
-    pub(crate) fn add_acceptor(&self, id: HandlerId) {
-        self.acceptors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(id);
-    }
-
-    pub(crate) fn take_acceptors(&self) -> Vec<HandlerId> {
-        std::mem::take(
-            &mut self
-                .acceptors
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
-    }
-
     /// Whether nothing will happen any more: no listener, no client.
     pub(crate) fn is_over(&self) -> bool {
-        !self.listens() && self.clients() == 0
-    }
-
-    fn listens(&self) -> bool {
-        !self
-            .acceptors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+        !self.doors.are_open() && self.clients() == 0
     }
 }
 
@@ -128,11 +120,7 @@ impl ServerHandle {
     /// Stops accepting clients; those connected are served on. The server ends with the last one.
     pub fn close(&self) {
         let shared = Arc::clone(&self.shared);
-        self.io_loop.call_soon(move |cx| {
-            for acceptor in shared.take_acceptors() {
-                cx.remove(acceptor);
-            }
-        });
+        self.io_loop.call_soon(move |cx| shared.close(cx));
     }
 
     /// Stops accepting clients, tells idle ones `421`, and lets transfers in progress end.
@@ -179,9 +167,34 @@ impl ServerHandle {
             .set(max_cons, max_cons_per_ip);
     }
 
-    /// The addresses listened on, with the ports really bound.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        self.shared.addresses()
+    /// Listens on `addresses` and no others from now on, each new one with a queue of `backlog`
+    /// clients. Clients that are connected stay. So do sockets that were given to the server. The
+    /// change is made in the loop's next turn, and another one waits until
+    /// [`local_addrs`](Self::local_addrs) tells it.
+    ///
+    /// Where an address is free only once another one is closed (`0.0.0.0` and one of its own, with
+    /// the same port), it is bound later, on the loop; if that fails, it is logged, and the other
+    /// one is opened again.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Bind`] with the first address that cannot be had, [`ServerError::NoAddress`]
+    /// without any; nothing changes then.
+    pub fn set_addresses(&self, addresses: &[SocketAddr], backlog: u32) -> Result<(), ServerError> {
+        if addresses.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        let change = self.shared.doors.plan(addresses, backlog)?;
+        let shared = Arc::clone(&self.shared);
+        self.io_loop
+            .call_soon(move |cx| shared.doors.make(change, &shared, cx));
+        Ok(())
+    }
+
+    /// The addresses listened on, with the ports really bound; once the server is closed, those of
+    /// before.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.shared.doors.addresses()
     }
 
     /// Clients connected now.

@@ -35,7 +35,7 @@ impl Lifecycle {
 
     /// One line for each listener; clients can connect from here on.
     pub(crate) fn log_start(&self) {
-        for address in self.shared.addresses() {
+        for address in self.shared.doors().addresses() {
             log::info!(
                 ">>> starting FTP server on {address}, pid={} <<<",
                 process::id()

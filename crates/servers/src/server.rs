@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::{FtpHandler, Service};
-use ftpdlib_ioloop::{Acceptor, Context, IoLoop, Pool};
-use mio::net::{TcpListener, TcpStream};
+use ftpdlib_ioloop::{IoLoop, Pool};
 
-use crate::client::Client;
+use crate::doors::Listener;
 use crate::handle::Shared;
 use crate::lifecycle::Lifecycle;
 use crate::placement::Placement;
@@ -43,7 +42,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(5);
 pub struct FtpServer {
     shared: Arc<Shared>,
     /// Not yet given to the loop.
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     io_loop: Option<IoLoop>,
     lifecycle: Option<Lifecycle>,
     pool: Pool,
@@ -65,14 +64,11 @@ impl FtpServer {
 
     pub(crate) fn new_listening(
         service: Arc<Service>,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Listener>,
         pool: Pool,
         placement: Arc<dyn Placement>,
     ) -> Self {
-        let addresses = listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect();
+        let addresses = listeners.iter().map(Listener::address).collect();
         let shared = Arc::new(Shared::new(service, addresses, placement));
         Self {
             shared,
@@ -176,8 +172,8 @@ impl FtpServer {
     }
 
     /// The addresses listened on, with the ports really bound.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        self.shared.addresses()
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.shared.doors().addresses()
     }
 
     /// Gives the listeners to the loop and catches signals, the first time.
@@ -245,33 +241,13 @@ impl Drop for FtpServer {
 /// Has `io_loop` accept the clients of `listeners`.
 fn accept_on(
     shared: &Arc<Shared>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     io_loop: &mut IoLoop,
 ) -> io::Result<()> {
     shared.set_accepting(io_loop.handle());
-    for listener in listeners {
-        let server = Arc::clone(shared);
-        let acceptor = Acceptor::new(listener, move |stream, peer, cx| {
-            if let Err(error) = admit(&server, stream, peer, cx) {
-                log::debug!("client {peer} left at once: {error}");
-            }
-        });
-        shared.add_acceptor(io_loop.add(Box::new(acceptor))?);
-    }
-    // It goes with the listeners.
-    shared.add_acceptor(io_loop.add(Box::new(Refresh::new(shared)))?);
+    shared
+        .doors()
+        .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
+    shared.set_refresh(io_loop.add(Box::new(Refresh::new(shared)))?);
     Ok(())
-}
-
-/// Takes in one client, unless a limit is reached.
-fn admit(
-    shared: &Arc<Shared>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    cx: &mut Context<'_>,
-) -> io::Result<()> {
-    match Client::admit(shared, stream, peer)? {
-        Some(client) => shared.placement().place(client, cx),
-        None => Ok(()),
-    }
 }

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::operation::{Family, PASSWORD, Security, USER};
+use crate::models;
 
 /// How long the program may take until it tells where it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -38,6 +39,7 @@ impl Program {
             .arg(root)
             .args(["--username", USER, "--password", PASSWORD])
             .args(tls_options(security))
+            .args(models::options())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

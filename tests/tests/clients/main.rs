@@ -1,6 +1,7 @@
 //! The client matrix: every client over every address family and kind of data connection.
 #![forbid(unsafe_code)]
 
+mod models;
 mod suppaftp_client;
 
 use ftpdlib_tests::clients::{

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod interpreter;
+mod models;
 mod server;
 
 use std::path::Path;

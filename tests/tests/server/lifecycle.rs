@@ -1,14 +1,15 @@
 //! How a server begins and ends.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use ftpdlib::ioloop::IoLoop;
-use ftpdlib::servers::{FtpServer, FtpServerBuilder, ServeOptions};
+use ftpdlib::servers::{AddressOrSocket, FtpServer, FtpServerBuilder, ServeOptions};
 use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::models;
 use ftpdlib_tests::server::{TestServer, handler};
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
@@ -123,7 +124,7 @@ fn a_server_listens_on_several_addresses_and_given_sockets() {
         .listen((Ipv4Addr::new(127, 0, 0, 2), 0))
         .listen_on(given);
     let server = TestServer::run(builder, home);
-    let addresses = server.handle().local_addrs().to_vec();
+    let addresses = server.handle().local_addrs();
     assert_eq!(addresses.len(), 3);
     assert!(addresses.contains(&given_address));
     for address in addresses {
@@ -132,6 +133,97 @@ fn a_server_listens_on_several_addresses_and_given_sockets() {
         client.put("STOR a", b"hello");
         assert_eq!(client.pasv().ip(), address.ip());
     }
+}
+
+#[test]
+fn a_socket_a_tuple_and_an_address_are_places() {
+    let socket = TcpListener::bind(ANY_PORT).unwrap();
+    for place in [
+        AddressOrSocket::from(socket),
+        AddressOrSocket::from(ANY_PORT),
+        AddressOrSocket::from(SocketAddr::from(ANY_PORT)),
+        AddressOrSocket::from((Ipv6Addr::UNSPECIFIED, 0)),
+    ] {
+        let home = TempDir::new().unwrap();
+        let builder = FtpServerBuilder::new(handler(home.path())).listen(place);
+        let server = TestServer::run(builder, home);
+        let port = server.address().port();
+        // `::` takes in both families.
+        let mut client = Client::login((Ipv4Addr::LOCALHOST, port).into());
+        client.put("STOR a", b"hello");
+    }
+}
+
+#[test]
+fn listeners_come_and_go_without_their_sessions() {
+    let server = TestServer::new();
+    let old = server.address();
+    let mut client = server.client();
+    let mut stream = client.begin("STOR a");
+    let other = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0));
+    server.handle().set_addresses(&[other], 100).unwrap();
+    wait_until("it moves", || server.address().ip() == other.ip());
+    check_closed(old);
+    let new = server.address();
+    // What is the same stays, port 0 too.
+    let both = [other, ANY_PORT.into()];
+    server.handle().set_addresses(&both, 100).unwrap();
+    wait_until("there are two", || server.handle().local_addrs().len() == 2);
+    assert_eq!(server.address(), new);
+    stream.write_all(b"hello").unwrap();
+    drop(stream);
+    client.expect_reply(226);
+    for address in server.handle().local_addrs() {
+        Client::login(address).expect("QUIT", 221);
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_had_changes_no_listener() {
+    let (server, other) = (TestServer::new(), TestServer::new());
+    let addresses = server.handle().local_addrs();
+    for wanted in [&[ANY_PORT.into(), other.address()][..], &[]] {
+        assert!(server.handle().set_addresses(wanted, 100).is_err());
+    }
+    server.check_serves();
+    assert_eq!(server.handle().local_addrs(), addresses);
+}
+
+#[test]
+fn a_wider_address_takes_the_place_of_one_with_its_port() {
+    let server = TestServer::new();
+    let (narrow, port) = (server.address(), server.address().port());
+    let wide = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    let mut client = server.client();
+    for addresses in [[wide], [narrow], [wide]] {
+        server.handle().set_addresses(&addresses, 100).unwrap();
+        wait_until("the other one is there", || {
+            server.handle().local_addrs() == addresses
+        });
+        Client::login(narrow).expect("QUIT", 221);
+    }
+    client.expect("NOOP", 200);
+}
+
+#[test]
+fn a_spawned_server_ends_with_its_owner() {
+    let home = TempDir::new().unwrap();
+    let builder = || FtpServerBuilder::new(handler(home.path())).listen(ANY_PORT);
+    let server = builder().concurrency(models::chosen()).spawn().unwrap();
+    let address = server.local_addrs()[0];
+    let mut client = Client::login(address);
+    drop(server);
+    client.expect_reply(421);
+    check_closed(address);
+    assert!(
+        builder()
+            .listen((Ipv4Addr::new(192, 0, 2, 1), 0))
+            .spawn()
+            .is_err()
+    );
+    let server = builder().spawn().unwrap();
+    server.drain();
+    server.join().unwrap();
 }
 
 #[test]

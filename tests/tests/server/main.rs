@@ -9,5 +9,6 @@ mod large_uploads;
 mod lifecycle;
 mod listings;
 mod logins;
+mod models;
 mod noise;
 mod transfers;

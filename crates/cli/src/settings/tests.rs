@@ -402,14 +402,19 @@ fn what_is_not_built_says_so() {
         let expected = format!("{expected} is not available in this version");
         refused(options, toml, &expected);
     }
-    for model in ["pre-fork", "multi-thread", "multi-proc"] {
-        let options = format!("--concurrency {model}");
-        check(&options, "", "option --concurrency: any model but async");
+    for model in ["pre-fork", "multi-proc"] {
+        check(
+            &format!("--concurrency {model}"),
+            "",
+            "option --concurrency: any model but async and multi-thread",
+        );
     }
     #[rustfmt::skip]
     let keys = [
-        ("[server]\nconcurrency = \"pre-fork\"", "2: server.concurrency: any model but async"),
-        ("[server]\nthreads = 2", "2: server.threads: more than one thread"),
+        (
+            "[server]\nconcurrency = \"pre-fork\"",
+            "2: server.concurrency: any model but async and multi-thread",
+        ),
         ("[server]\nuser = \"ftp\"", "2: server.user: giving up root"),
         ("[server]\ngroup = \"ftp\"", "2: server.group: giving up root"),
         (
@@ -426,7 +431,8 @@ fn what_is_not_built_says_so() {
     for (toml, expected) in keys {
         check("-c @/f.toml", toml, &format!("@/f.toml:{expected}"));
     }
-    loaded("-c @/f.toml", "[server]\nthreads = 1\nuser = \"\"");
+    loaded("-c @/f.toml", "[server]\nthreads = 2\nuser = \"\"");
+    loaded("--concurrency multi-thread", "");
 }
 
 #[test]

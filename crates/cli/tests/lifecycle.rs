@@ -1,0 +1,304 @@
+//! The program at work, as whoever sends it signals sees it.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long anything may take before its test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Every model that runs sessions in one process.
+const MODELS: [&str; 3] = [
+    "threads = 1",
+    "threads = 3",
+    "concurrency = \"multi-thread\"",
+];
+
+/// The program with a configuration file; killed at the end of the test.
+struct Program {
+    child: Child,
+    log: Receiver<String>,
+    directory: TempDir,
+}
+
+impl Program {
+    /// Starts it with `listen` and more keys of `[server]`, and one anonymous user who may write.
+    #[track_caller]
+    fn start(listen: &[SocketAddr], server: &str, variables: &[(&str, &Path)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        configure(directory.path(), listen, server);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
+        command
+            .args(["-c", "f.toml"])
+            .current_dir(directory.path())
+            .stderr(Stdio::piped())
+            .env_remove("RUST_LOG");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let mut child = command.spawn().unwrap();
+        let (tell, log) = mpsc::channel();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // The test may be over.
+                let _ = tell.send(line);
+            }
+        });
+        let program = Self {
+            child,
+            log,
+            directory,
+        };
+        program.wait_for("concurrency model");
+        program
+    }
+
+    /// Reads the log up to a line with `text`, and gives that.
+    #[track_caller]
+    fn wait_for(&self, text: &str) -> String {
+        let mut read = String::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            if line.contains(text) {
+                return line;
+            }
+            read += &format!("{line}\n");
+        }
+        panic!("no line with {text:?} in:\n{read}");
+    }
+
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    #[track_caller]
+    fn configure(&self, listen: &[SocketAddr], server: &str) {
+        configure(self.directory.path(), listen, server);
+    }
+
+    #[track_caller]
+    fn check_ends_well(mut self) {
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has ended where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+fn configure(directory: &Path, listen: &[SocketAddr], server: &str) {
+    let listen: Vec<_> = listen.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "[server]\nlisten = {listen:?}\nshutdown_grace = 600\n{server}\n\
+         [anonymous]\nhome = \".\"\nperm = \"elradfmwMT\"\n"
+    );
+    fs::write(directory.join("f.toml"), text).unwrap();
+}
+
+/// A control connection.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    #[track_caller]
+    fn login(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Self(BufReader::new(stream));
+        client.expect_reply("220");
+        client.expect("USER anonymous", "331");
+        client.expect("PASS x", "230");
+        client
+    }
+
+    #[track_caller]
+    fn expect_reply(&mut self, code: &str) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        assert!(line.starts_with(code), "{line:?}, not {code}");
+        line
+    }
+
+    #[track_caller]
+    fn expect(&mut self, command: &str, code: &str) -> String {
+        self.0
+            .get_mut()
+            .write_all(format!("{command}\r\n").as_bytes())
+            .unwrap();
+        self.expect_reply(code)
+    }
+
+    /// Begins a transfer over a passive data connection.
+    #[track_caller]
+    fn begin(&mut self, command: &str) -> TcpStream {
+        let reply = self.expect("EPSV", "229");
+        let port = reply.split('|').nth(3).unwrap().parse().unwrap();
+        let address = SocketAddr::new(self.0.get_ref().peer_addr().unwrap().ip(), port);
+        let data = TcpStream::connect(address).unwrap();
+        self.expect(command, "150");
+        data
+    }
+}
+
+/// A loopback address of this test alone, with a port that no connection is given.
+fn free_address() -> SocketAddr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let ip = [127, high | 0x80, low, NEXT.fetch_add(1, Ordering::Relaxed)];
+    SocketAddr::from((ip, 2121))
+}
+
+#[test]
+fn a_reload_moves_the_listeners_and_keeps_the_sessions() {
+    for model in MODELS {
+        let addresses = [free_address(), free_address(), free_address()];
+        let program = Program::start(&addresses[..2], model, &[]);
+        let mut old = Client::login(addresses[0]);
+        let mut stream = old.begin("STOR a");
+        program.configure(&addresses[1..], model);
+        program.signal("HUP");
+        program.wait_for(&format!("listening on {} no longer", addresses[0]));
+        program.wait_for(&format!("listening on {}", addresses[2]));
+        assert!(TcpStream::connect(addresses[0]).is_err());
+        for address in &addresses[1..] {
+            Client::login(*address).expect("QUIT", "221");
+        }
+        stream.write_all(b"hello").unwrap();
+        drop(stream);
+        old.expect_reply("226");
+        drop(old);
+        program.signal("TERM");
+        program.check_ends_well();
+    }
+}
+
+#[test]
+fn a_reload_that_fails_changes_nothing() {
+    let address = free_address();
+    let program = Program::start(&[address], "", &[]);
+    let taken = free_address();
+    let _held = TcpListener::bind(taken).unwrap();
+    for broken in ["max_cons = 1", "max_cons = \"many\""] {
+        program.configure(&[taken], broken);
+        program.signal("HUP");
+        let line = program.wait_for("configuration not changed");
+        assert!(
+            line.contains(&taken.to_string()) || line.contains("max_cons"),
+            "{line}"
+        );
+        let (mut one, mut two) = (Client::login(address), Client::login(address));
+        one.expect("QUIT", "221");
+        two.expect("QUIT", "221");
+    }
+    program.signal("TERM");
+    program.check_ends_well();
+}
+
+#[test]
+fn transfers_end_before_the_program_does() {
+    for model in MODELS {
+        let address = free_address();
+        let program = Program::start(&[address], model, &[]);
+        let mut idle = Client::login(address);
+        let mut busy: Vec<_> = (0..8).map(|_| Client::login(address)).collect();
+        let streams: Vec<_> = busy
+            .iter_mut()
+            .enumerate()
+            .map(|(number, client)| client.begin(&format!("STOR {number}")))
+            .collect();
+        program.signal("TERM");
+        idle.expect_reply("421");
+        for mut stream in streams {
+            stream.write_all(b"hello").unwrap();
+        }
+        for client in &mut busy {
+            client.expect_reply("226");
+            client.expect_reply("421");
+        }
+        drop((idle, busy));
+        for number in 0..8 {
+            let file = program.directory.path().join(number.to_string());
+            assert_eq!(fs::read(file).unwrap(), b"hello");
+        }
+        program.check_ends_well();
+    }
+}
+
+#[test]
+fn a_second_signal_waits_for_no_transfer() {
+    for model in MODELS {
+        let address = free_address();
+        let program = Program::start(&[address], model, &[]);
+        let (mut idle, mut busy) = (Client::login(address), Client::login(address));
+        let mut stream = busy.begin("STOR a");
+        program.signal("TERM");
+        idle.expect_reply("421");
+        program.signal("INT");
+        program.check_ends_well();
+        // Whether it ends in a reset is a race.
+        let _ = stream.read(&mut [0]);
+    }
+}
+
+#[test]
+fn the_service_manager_is_told_what_happens() {
+    for model in MODELS {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let expect = |expected: &str| {
+            let mut buffer = [0; 200];
+            loop {
+                let length = socket.recv(&mut buffer).unwrap();
+                let told = String::from_utf8_lossy(&buffer[..length]);
+                if told.trim_end() != "WATCHDOG=1" || expected == "WATCHDOG=1" {
+                    assert!(told.starts_with(expected), "{told:?}, not {expected:?}");
+                    return told.into_owned();
+                }
+            }
+        };
+        let variables = [
+            ("NOTIFY_SOCKET", &*path),
+            ("WATCHDOG_USEC", Path::new("20000")),
+        ];
+        let address = free_address();
+        let program = Program::start(&[address], model, &variables);
+        let mut client = Client::login(address);
+        expect("READY=1");
+        for _ in 0..3 {
+            expect("WATCHDOG=1");
+        }
+        program.signal("HUP");
+        let told = expect("RELOADING=1\nMONOTONIC_USEC=");
+        assert!(
+            told.trim_end()[27..]
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        );
+        expect("READY=1");
+        program.signal("TERM");
+        expect("STOPPING=1");
+        client.expect_reply("421");
+        drop(client);
+        program.check_ends_well();
+    }
+}

@@ -1,0 +1,252 @@
+//! The listeners of a server, which may change while it runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
+use mio::net::TcpListener;
+
+use crate::ServerError;
+use crate::client::Client;
+use crate::handle::Shared;
+
+/// A listener that no loop has yet.
+pub(crate) struct Listener {
+    /// What was asked for; none where a bound socket was given.
+    asked: Option<SocketAddr>,
+    address: SocketAddr,
+    socket: TcpListener,
+}
+
+impl Listener {
+    /// Listens on an address.
+    pub(crate) fn bind(asked: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let socket = Acceptor::bind(asked, backlog)?;
+        Ok(Self {
+            asked: Some(asked),
+            address: socket.local_addr()?,
+            socket,
+        })
+    }
+
+    /// A socket that listens.
+    pub(crate) fn given(socket: TcpListener) -> io::Result<Self> {
+        Ok(Self {
+            asked: None,
+            address: socket.local_addr()?,
+            socket,
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What accepts its clients, to be `add`ed to a loop.
+    fn open(
+        self,
+        shared: &Arc<Shared>,
+        add: impl FnOnce(Box<dyn Handler>) -> io::Result<HandlerId>,
+    ) -> io::Result<Door> {
+        let server = Arc::clone(shared);
+        let acceptor = Acceptor::new(self.socket, move |stream, peer, cx| {
+            let placed = match Client::admit(&server, stream, peer) {
+                Ok(Some(client)) => server.placement().place(client, cx),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = placed {
+                log::debug!("client {peer} left at once: {error}");
+            }
+        });
+        Ok(Door {
+            asked: self.asked,
+            address: self.address,
+            acceptor: add(Box::new(acceptor))?,
+        })
+    }
+}
+
+/// A listener of a loop.
+struct Door {
+    asked: Option<SocketAddr>,
+    address: SocketAddr,
+    acceptor: HandlerId,
+}
+
+/// Where a server listens.
+#[derive(Default)]
+pub(crate) struct Doors {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Between the first listener and the close.
+    open: bool,
+    doors: Vec<Door>,
+    /// Where it listens, or did when it was closed.
+    addresses: Vec<SocketAddr>,
+}
+
+impl Doors {
+    /// Doors at `addresses`, still closed.
+    pub(crate) fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                addresses,
+                ..State::default()
+            }),
+        }
+    }
+
+    /// Has a loop accept clients, once what accepts them is `add`ed to it.
+    pub(crate) fn open(
+        &self,
+        listeners: Vec<Listener>,
+        shared: &Arc<Shared>,
+        mut add: impl FnMut(Box<dyn Handler>) -> io::Result<HandlerId>,
+    ) -> io::Result<()> {
+        let mut state = self.lock();
+        state.open = true;
+        for listener in listeners {
+            let door = listener.open(shared, &mut add)?;
+            state.doors.push(door);
+        }
+        Ok(())
+    }
+
+    /// Accepts nobody any more.
+    pub(crate) fn close(&self, cx: &mut Context<'_>) {
+        let mut state = self.lock();
+        state.open = false;
+        for door in state.doors.drain(..) {
+            cx.remove(door.acceptor);
+        }
+    }
+
+    pub(crate) fn are_open(&self) -> bool {
+        self.lock().open
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.lock().addresses.clone()
+    }
+
+    /// Binds what has to be bound, so that the server listens on `addresses` alone.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be had, where that is not because of a listener that is to go.
+    pub(crate) fn plan(
+        &self,
+        addresses: &[SocketAddr],
+        backlog: u32,
+    ) -> Result<Change, ServerError> {
+        let state = self.lock();
+        let mut change = Change {
+            addresses: addresses.to_vec(),
+            backlog,
+            bound: Vec::new(),
+            after: Vec::new(),
+        };
+        for &address in addresses {
+            if state.doors.iter().any(|door| door.asked == Some(address)) {
+                continue;
+            }
+            match Listener::bind(address, backlog) {
+                Ok(listener) => change.bound.push(listener),
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse
+                        && state
+                            .going(addresses)
+                            .any(|door| door.is_in_way_of(address)) =>
+                {
+                    change.after.push(address);
+                }
+                Err(source) => return Err(ServerError::Bind { address, source }),
+            }
+        }
+        Ok(change)
+    }
+
+    /// Makes a change on the loop that accepts.
+    pub(crate) fn make(&self, change: Change, shared: &Arc<Shared>, cx: &mut Context<'_>) {
+        let mut state = self.lock();
+        if !state.open {
+            return;
+        }
+        let (staying, going): (Vec<_>, Vec<_>) = std::mem::take(&mut state.doors)
+            .into_iter()
+            .partition(|door| door.stays(&change.addresses));
+        state.doors = staying;
+        let mut listeners = change.bound;
+        let mut closed = Vec::new();
+        for door in going {
+            cx.remove(door.acceptor);
+            log::info!("listening on {} no longer", door.address);
+            closed.push(door);
+        }
+        for address in change.after {
+            match Listener::bind(address, change.backlog) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => {
+                    log::error!("cannot listen on {address}: {error}");
+                    let in_way = closed.iter().filter(|door| door.is_in_way_of(address));
+                    for door in in_way {
+                        match Listener::bind(door.address, change.backlog) {
+                            Ok(listener) => listeners.push(listener),
+                            Err(error) => log::error!("nor on {}: {error}", door.address),
+                        }
+                    }
+                }
+            }
+        }
+        for listener in listeners {
+            let address = listener.address;
+            match listener.open(shared, |acceptor| cx.add(acceptor)) {
+                Ok(door) => {
+                    log::info!("listening on {address}");
+                    state.doors.push(door);
+                }
+                Err(error) => log::error!("cannot listen on {address}: {error}"),
+            }
+        }
+        state.addresses = state.doors.iter().map(|door| door.address).collect();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn going(&self, addresses: &[SocketAddr]) -> impl Iterator<Item = &Door> {
+        self.doors.iter().filter(|door| !door.stays(addresses))
+    }
+}
+
+impl Door {
+    /// Whether it is among the addresses wanted. Sockets that were given stay anyway.
+    fn stays(&self, addresses: &[SocketAddr]) -> bool {
+        self.asked.is_none_or(|asked| addresses.contains(&asked))
+    }
+
+    /// Whether an address may not be free because of this one.
+    fn is_in_way_of(&self, address: SocketAddr) -> bool {
+        let wide = |address: SocketAddr| address.ip().is_unspecified();
+        self.address.port() == address.port() && (wide(self.address) || wide(address))
+    }
+}
+
+/// A change of the listeners that has still to be made on the loop.
+pub(crate) struct Change {
+    /// All that are wanted.
+    addresses: Vec<SocketAddr>,
+    backlog: u32,
+    /// The new ones.
+    bound: Vec<Listener>,
+    /// Those that can be bound only once others are closed.
+    after: Vec<SocketAddr>,
+}

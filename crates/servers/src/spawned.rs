@@ -1,0 +1,93 @@
+//! A server in a thread of its own.
+
+use std::io;
+use std::ops::Deref;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
+
+/// A server that runs beside its owner, and ends with this value: dropping it disconnects all
+/// clients and waits for the end (pyftpdlib: a `with` block around a server in a thread).
+///
+/// Made by [`FtpServerBuilder::spawn`]; used like the [`ServerHandle`] that it holds.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::FtpHandler;
+/// use ftpdlib_servers::FtpServerBuilder;
+///
+/// let server = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+///     .listen((Ipv4Addr::LOCALHOST, 0))
+///     .spawn()?;
+/// std::net::TcpStream::connect(server.local_addrs()[0])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SpawnedServer {
+    handle: ServerHandle,
+    /// Until it was waited for.
+    thread: Option<JoinHandle<Result<(), ServerError>>>,
+}
+
+impl SpawnedServer {
+    pub(crate) fn start(builder: FtpServerBuilder) -> Result<Self, ServerError> {
+        let (tell, told) = mpsc::sync_channel(1);
+        // The loop of a server belongs to the thread that made it.
+        let thread = thread::Builder::new()
+            .name("ftp server".into())
+            .spawn(move || {
+                let mut server = builder.build()?;
+                // The other end waits for it.
+                let _ = tell.send(server.handle()?);
+                let options = ServeOptions::default().handle_exit(false);
+                server.serve_forever(options).map(drop)
+            })?;
+        match told.recv() {
+            Ok(handle) => Ok(Self {
+                handle,
+                thread: Some(thread),
+            }),
+            Err(_) => Err(end(thread).err().unwrap_or_else(panicked)),
+        }
+    }
+
+    /// Waits until the server has ended by itself, or through its handle.
+    ///
+    /// # Errors
+    ///
+    /// What ended it.
+    pub fn join(mut self) -> Result<(), ServerError> {
+        self.thread.take().map_or(Ok(()), end)
+    }
+}
+
+impl Deref for SpawnedServer {
+    type Target = ServerHandle;
+
+    fn deref(&self) -> &ServerHandle {
+        &self.handle
+    }
+}
+
+impl Drop for SpawnedServer {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.handle.close_all();
+            if let Err(error) = end(thread) {
+                log::error!("the server failed: {error}");
+            }
+        }
+    }
+}
+
+fn end(thread: JoinHandle<Result<(), ServerError>>) -> Result<(), ServerError> {
+    thread.join().unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> ServerError {
+    io::Error::other("the thread of the server panicked").into()
+}

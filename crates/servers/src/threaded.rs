@@ -1,0 +1,69 @@
+//! The server with a thread for each client.
+
+use std::ops::{Deref, DerefMut};
+
+use ftpdlib_handlers::FtpHandler;
+
+use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerError};
+
+/// An [`FtpServer`] that serves each client in a thread with a loop of its own (pyftpdlib:
+/// `ThreadedFTPServer`).
+///
+/// An observer or a greeting that takes its time, inline too, keeps only its own client waiting. A
+/// client costs a thread and two more descriptors.
+///
+/// For other than the default limits there is
+/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::net::Ipv4Addr;
+///
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::FtpHandler;
+/// use ftpdlib_servers::{ServeOptions, ThreadedFtpServer};
+///
+/// let authorizer = DummyAuthorizer::new();
+/// authorizer.add_anonymous("/srv/ftp")?;
+/// let handler = FtpHandler::new(authorizer);
+/// let mut server = ThreadedFtpServer::new((Ipv4Addr::LOCALHOST, 2121), handler)?;
+/// server.serve_forever(ServeOptions::default())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ThreadedFtpServer(FtpServer);
+
+impl ThreadedFtpServer {
+    /// Listens on `place` for clients served as `handler` says, with the default limits.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
+    pub fn new(
+        place: impl Into<AddressOrSocket>,
+        handler: impl Into<FtpHandler>,
+    ) -> Result<Self, ServerError> {
+        let builder = FtpServerBuilder::new(handler).concurrency(Concurrency::MultiThread);
+        builder.listen(place).build().map(Self)
+    }
+}
+
+impl From<ThreadedFtpServer> for FtpServer {
+    fn from(server: ThreadedFtpServer) -> Self {
+        server.0
+    }
+}
+
+impl Deref for ThreadedFtpServer {
+    type Target = FtpServer;
+
+    fn deref(&self) -> &FtpServer {
+        &self.0
+    }
+}
+
+impl DerefMut for ThreadedFtpServer {
+    fn deref_mut(&mut self) -> &mut FtpServer {
+        &mut self.0
+    }
+}

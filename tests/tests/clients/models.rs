@@ -1,0 +1,8 @@
+//! The whole matrix again, with the program in the other concurrency models.
+
+use ftpdlib_tests::models::run_all;
+
+#[test]
+fn in_a_thread_each() {
+    run_all("multi-thread");
+}
