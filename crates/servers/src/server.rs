@@ -200,9 +200,10 @@ impl FtpServer {
         let started = options.on_started.take();
         let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
         if options.handle_exit {
-            lifecycle.log_start();
             let watch = SignalWatch::new(handle, lifecycle.clone(), options)?;
             io_loop.add(Box::new(watch))?;
+            // Whoever has read the log may send a signal.
+            lifecycle.log_start();
         }
         self.lifecycle = Some(lifecycle);
         if let Some(tell) = started {
