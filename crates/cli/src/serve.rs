@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
 use ftpdlib::handlers::{
-    DtpHandler, FtpHandler, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
+    DtpHandler, FtpHandler, IpNet, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
 };
 use ftpdlib::servers::{
     self, FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, inherited_sockets,
@@ -123,6 +123,10 @@ fn handler(settings: Settings) -> FtpHandler {
         .log_prefix(control.log_prefix)
         .host_names(control.host_names)
         .hash_limit(control.hash_limit);
+    let networks = settings.server.proxy_protocol_from.into_iter();
+    // Its prefixes were checked when it was read.
+    handler = handler
+        .proxy_protocol_from(networks.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok()));
     if let Some(ports) = control.passive_ports {
         handler = handler.passive_ports(ports);
     }

@@ -24,7 +24,7 @@ fn options(args: &Args) -> [Row; 1] {
     [("--concurrency", needs_processes(concurrency), OTHER_MODELS)]
 }
 
-fn keys(args: &Args, config: &Config) -> [Row; 6] {
+fn keys(args: &Args, config: &Config) -> [Row; 5] {
     let server = &config.server;
     let concurrency = args.concurrency.unwrap_or(server.concurrency);
     let kind = config.authorizer.kind;
@@ -36,11 +36,6 @@ fn keys(args: &Args, config: &Config) -> [Row; 6] {
         ),
         ("server.user", server.user.is_some(), "giving up root"),
         ("server.group", server.group.is_some(), "giving up root"),
-        (
-            "server.proxy_protocol_from",
-            !server.proxy_protocol_from.is_empty(),
-            "the PROXY protocol",
-        ),
         (
             "authorizer.kind",
             kind != AuthorizerKind::Dummy,

@@ -243,6 +243,37 @@ fn transfers_end_before_the_program_does() {
 }
 
 #[test]
+fn no_transfer_fails_because_of_reloads() {
+    for model in MODELS {
+        let address = free_address();
+        let program = Program::start(&[address], model, &[]);
+        let uploads: Vec<_> = (0..4)
+            .map(|number| {
+                thread::spawn(move || {
+                    for _ in 0..25 {
+                        let mut client = Client::login(address);
+                        let mut stream = client.begin(&format!("STOR {number}"));
+                        stream.write_all(&[b'x'; 10_000]).unwrap();
+                        drop(stream);
+                        client.expect_reply("226");
+                        client.expect("QUIT", "221");
+                    }
+                })
+            })
+            .collect();
+        while uploads.iter().any(|upload| !upload.is_finished()) {
+            program.signal("HUP");
+            program.wait_for("configuration read again");
+        }
+        for upload in uploads {
+            upload.join().unwrap();
+        }
+        program.signal("TERM");
+        program.check_ends_well();
+    }
+}
+
+#[test]
 fn a_second_signal_waits_for_no_transfer() {
     for model in MODELS {
         let address = free_address();

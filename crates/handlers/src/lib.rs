@@ -15,6 +15,7 @@ mod log_prefix;
 mod masquerade;
 mod observer;
 mod passive_ports;
+mod proxy;
 mod pump;
 mod rates;
 mod service;
@@ -26,11 +27,13 @@ pub use connection::Connection;
 pub use custom_command::{CommandContext, CustomCommand};
 pub use dtp::{DtpHandler, ThrottledDtpHandler};
 pub use error::SettingsError;
+pub use ipnet::IpNet;
 pub use limits::{LimitReached, Limits, Permit};
 pub use masquerade::MasqueradeAddress;
 pub use observer::{
     ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,
 };
+pub use proxy::{ProxiedClient, ProxyHeaderReader};
 pub use service::Service;
 pub use sessions::Sessions;
 pub use settings::FtpHandler;

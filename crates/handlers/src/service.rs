@@ -1,6 +1,7 @@
 //! What all connections of a server share.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +15,7 @@ use crate::log_prefix::LogPrefix;
 use crate::masquerade::HostName;
 use crate::observer::Observers;
 use crate::passive_ports::PassivePorts;
+use crate::proxy::Proxies;
 use crate::rates::UserRates;
 use crate::settings::{FilesystemFactory, Greeting};
 use crate::{DtpHandler, FtpHandler, Limits, MasqueradeAddress, Sessions, SettingsError};
@@ -41,6 +43,7 @@ pub struct Service {
     pub(crate) greeting: Option<Greeting>,
     pub(crate) commands: Vec<CustomCommand>,
     pub(crate) observers: Observers,
+    pub(crate) proxies: Proxies,
     masquerade_address: MasqueradeAddress,
     /// The name of the masquerade address, if it has one.
     pub(crate) masquerade: Option<Arc<HostName>>,
@@ -120,6 +123,7 @@ impl Service {
             greeting: handler.greeting,
             commands: handler.commands,
             observers: Observers::new(handler.observers, &pool),
+            proxies: handler.proxies,
             masquerade_address: handler.masquerade_address,
             masquerade,
             user_rates,
@@ -138,6 +142,11 @@ impl Service {
     /// Whether a client expects TLS before any text.
     pub fn is_implicit_tls(&self) -> bool {
         self.session.tls.is_some_and(|rules| rules.implicit)
+    }
+
+    /// Whether a connection from `ip` is a proxy's, and begins with a PROXY header.
+    pub fn is_proxy(&self, ip: IpAddr) -> bool {
+        self.proxies.contain(ip)
     }
 
     /// The limits on connections.

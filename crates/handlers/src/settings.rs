@@ -10,9 +10,11 @@ use ftpdlib_filesystems::{AbstractedFs, Filesystem, FilesystemError};
 use ftpdlib_proto::{NameEncoding, Zone};
 use ftpdlib_session::SessionConfig;
 use ftpdlib_tls::{TlsConfig, TlsSettings};
+use ipnet::IpNet;
 
 use crate::log_prefix::LogPrefix;
 use crate::passive_ports::PassivePorts;
+use crate::proxy::Proxies;
 use crate::{CustomCommand, DtpHandler, MasqueradeAddress, Observer, SettingsError};
 
 /// Makes a user's filesystem when the user logs in.
@@ -54,6 +56,7 @@ pub struct FtpHandler {
     pub(crate) commands: Vec<CustomCommand>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) tls: Option<TlsSettings>,
+    pub(crate) proxies: Proxies,
 }
 
 impl FtpHandler {
@@ -77,6 +80,7 @@ impl FtpHandler {
             commands: Vec::new(),
             observers: Vec::new(),
             tls: None,
+            proxies: Proxies::default(),
         }
     }
 
@@ -248,6 +252,18 @@ impl FtpHandler {
     /// `{username}`.
     pub fn log_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.log_prefix = prefix.into();
+        self
+    }
+
+    /// Sets the networks of proxies whose connections have to begin with a PROXY header (version 1
+    /// or 2), and are those of the client that it names: in logs, limits, checks of addresses, for
+    /// authorizers and observers. None by default; headers of others are not believed.
+    ///
+    /// A passive data connection is accepted from the client itself, or from such a proxy with a
+    /// header that names the client. `PASV` tells the address at which the client reached the proxy,
+    /// unless there is a [masquerade address](Self::masquerade_address).
+    pub fn proxy_protocol_from(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.proxies = Proxies::of(networks);
         self
     }
 

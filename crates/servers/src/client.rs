@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ftpdlib_handlers::{Connection, Permit, Service};
+use ftpdlib_handlers::{Connection, Permit, ProxiedClient, Service};
 use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 use mio::net::TcpStream;
 
@@ -19,17 +19,38 @@ pub(crate) struct Client {
     service: Arc<Service>,
     stream: TcpStream,
     peer: SocketAddr,
+    /// What a proxy's header says, if it came through one.
+    proxied: Option<ProxiedClient>,
     permit: Permit,
     stay: Stay,
     load: Option<Load>,
 }
 
+/// Lets a client in and has it served, as the model wants it.
+pub(crate) fn receive(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    proxied: Option<ProxiedClient>,
+    cx: &mut Context<'_>,
+) {
+    let placed = match Client::admit(shared, stream, peer, proxied) {
+        Ok(Some(client)) => shared.placement().place(client, cx),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = placed {
+        log::debug!("client {peer} left at once: {error}");
+    }
+}
+
 impl Client {
     /// Lets a client in, unless a limit is reached; then it is told so.
-    pub(crate) fn admit(
+    fn admit(
         shared: &Arc<Shared>,
         stream: TcpStream,
         peer: SocketAddr,
+        proxied: Option<ProxiedClient>,
     ) -> io::Result<Option<Self>> {
         let service = shared.service();
         match service.limits().acquire(peer.ip().to_canonical()) {
@@ -37,6 +58,7 @@ impl Client {
                 service,
                 stream,
                 peer,
+                proxied,
                 permit,
                 stay: Stay::begin(shared),
                 load: None,
@@ -59,7 +81,11 @@ impl Client {
     ///
     /// The client is gone, or the loop cannot take its socket.
     pub(crate) fn serve(self, cx: &mut Context<'_>) -> io::Result<()> {
-        let connection = Connection::new(&self.service, self.stream, self.peer, self.permit)?;
+        let (service, stream) = (&self.service, self.stream);
+        let connection = match self.proxied {
+            None => Connection::new(service, stream, self.peer, self.permit)?,
+            Some(client) => Connection::proxied(service, stream, client, self.permit)?,
+        };
         cx.add(Box::new(Guest {
             connection,
             stay: self.stay,

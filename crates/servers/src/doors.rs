@@ -8,7 +8,8 @@ use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
 use mio::net::TcpListener;
 
 use crate::ServerError;
-use crate::client::Client;
+use crate::arrival::Arrival;
+use crate::client;
 use crate::handle::Shared;
 
 /// A listener that no loop has yet.
@@ -51,13 +52,11 @@ impl Listener {
     ) -> io::Result<Door> {
         let server = Arc::clone(shared);
         let acceptor = Acceptor::new(self.socket, move |stream, peer, cx| {
-            let placed = match Client::admit(&server, stream, peer) {
-                Ok(Some(client)) => server.placement().place(client, cx),
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = placed {
-                log::debug!("client {peer} left at once: {error}");
+            if !server.service().is_proxy(peer.ip()) {
+                return client::receive(&server, stream, peer, None, cx);
+            }
+            if let Err(error) = cx.add(Box::new(Arrival::new(&server, stream, peer))) {
+                log::warn!("connection of proxy {peer}: {error}");
             }
         });
         Ok(Door {

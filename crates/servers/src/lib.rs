@@ -5,6 +5,7 @@
 //! but where a client is served; see [`Concurrency`].
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod builder;
 mod client;
 mod concurrency;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use ftpdlib::servers::raise_descriptor_limit;
-use ftpdlib_tests::client::Client;
+use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::server::TestServer;
 
 #[test]
@@ -30,5 +30,35 @@ fn two_thousand_idle_sessions_and_an_upload() {
     assert_eq!(server.content("a").len(), (sessions + 1) * 1000);
     for client in &mut clients {
         client.expect_reply(200);
+    }
+}
+
+#[test]
+fn three_hundred_clients_transfer_at_once() {
+    const CLIENTS: usize = 300;
+    raise_descriptor_limit().unwrap();
+    let server = TestServer::build(|handler| handler, |builder| builder.max_cons(0));
+    server.file("big", vec![b'x'; 100_000]);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    let begin = |(number, client): (usize, &mut Client)| client.begin(&format!("STOR {number}"));
+    let streams: Vec<_> = clients.iter_mut().enumerate().map(begin).collect();
+    for (number, mut stream) in streams.into_iter().enumerate() {
+        stream.write_all(number.to_string().as_bytes()).unwrap();
+    }
+    for client in &mut clients {
+        client.expect_reply(226);
+    }
+    for number in 0..CLIENTS {
+        let name = number.to_string();
+        assert_eq!(server.content(&name), name.as_bytes());
+    }
+    let streams: Vec<_> = clients
+        .iter_mut()
+        .map(|client| client.begin("RETR big"))
+        .collect();
+    for (client, stream) in clients.iter_mut().zip(streams) {
+        assert_eq!(read_all(stream).len(), 100_000);
+        client.expect_reply(226);
+        client.expect("QUIT", 221);
     }
 }

@@ -11,4 +11,5 @@ mod listings;
 mod logins;
 mod models;
 mod noise;
+mod proxied;
 mod transfers;

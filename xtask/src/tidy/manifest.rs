@@ -65,9 +65,11 @@ const ARROWS: &[Arrows] = &[
         ],
         others: &[
             "crc32fast",
+            "ipnet",
             "log",
             "md-5",
             "mio",
+            "proxy-header",
             "sha1",
             "sha2",
             "socket2",

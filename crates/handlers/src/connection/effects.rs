@@ -189,7 +189,7 @@ impl Connection {
             .acquire(peer)
             .map_err(|limit| refused(limit.text()))?;
         let (listener, port) =
-            listen(self.local.ip(), &self.service.passive_ports).map_err(|error| {
+            listen(self.bound, &self.service.passive_ports).map_err(|error| {
                 log::warn!("no passive port: {error}");
                 refused("Can't open a passive port.")
             })?;
@@ -200,6 +200,7 @@ impl Connection {
         self.data = DataSide::Listening {
             listener,
             candidate: None,
+            arriving: None,
         };
         self.data_permit = Some(permit);
         Ok(DataEvent::Listening { port })
@@ -213,7 +214,7 @@ impl Connection {
             .limits
             .acquire(address)
             .map_err(|limit| refused(limit.text()))?;
-        let (local, peer) = (self.local.ip().to_canonical(), canonical(peer));
+        let (local, peer) = (self.bound.to_canonical(), canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = (local.is_ipv4() == peer.is_ipv4()).then(|| SocketAddr::new(local, 0));
         let stream = Connector::open(peer, from)

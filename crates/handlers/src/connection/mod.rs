@@ -10,7 +10,7 @@ mod watch;
 mod work;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use crate::data::{DataSide, Linger};
 use crate::jobs::{Account, Cancel, LoginEnd, Payload};
 use crate::pump::{Pump, PumpContext, Step};
 use crate::sessions::Phase;
-use crate::{Permit, Service, Verdict};
+use crate::{Permit, ProxiedClient, Service, Verdict};
 use control::Control;
 use effects::canonical;
 use log_lines::LoggedCommand;
@@ -45,7 +45,10 @@ pub struct Connection {
     service: Arc<Service>,
     session: Session<Payload>,
     peer: SocketAddr,
+    /// Where it reached us, or a proxy in front of us.
     local: SocketAddr,
+    /// Where its sockets are bound: `local`, where there is no proxy.
+    bound: IpAddr,
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
@@ -107,6 +110,22 @@ impl Connection {
         permit: Permit,
     ) -> io::Result<Self> {
         let local = stream.local_addr()?;
+        Self::proxied(service, stream, ProxiedClient { peer, local }, permit)
+    }
+
+    /// The same for a client behind a proxy, as the proxy's header tells.
+    ///
+    /// # Errors
+    ///
+    /// The socket has no local address any more: the proxy is gone.
+    pub fn proxied(
+        service: &Arc<Service>,
+        stream: TcpStream,
+        client: ProxiedClient,
+        permit: Permit,
+    ) -> io::Result<Self> {
+        let ProxiedClient { peer, local } = client;
+        let bound = stream.local_addr()?.ip();
         if service.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
@@ -125,6 +144,7 @@ impl Connection {
             session,
             peer,
             local,
+            bound,
             socket: ControlSocket::Accepted(stream),
             data: DataSide::Idle,
             pump: None,
@@ -373,7 +393,8 @@ impl Connection {
         let now = cx.now();
         match &mut self.data {
             DataSide::Listening { .. } => {
-                while let Some(peer) = self.data.next_candidate(cx) {
+                let client = self.peer.ip().to_canonical();
+                while let Some(peer) = self.data.next_candidate(&self.service, client, cx) {
                     self.session
                         .handle_data_event(DataEvent::Accepted { peer }, now);
                     self.perform_effects(cx);

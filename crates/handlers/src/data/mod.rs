@@ -4,12 +4,13 @@ mod linger;
 mod listen;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::{TcpListener, TcpStream};
 
+use crate::{ProxyHeaderReader, Service};
 pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
 
@@ -27,10 +28,12 @@ pub(crate) enum DataSide {
     /// Nothing.
     #[default]
     Idle,
-    /// Waiting for the client to connect; `candidate` connected and is not accepted yet.
+    /// Waiting for the client to connect; `candidate` connected and is not accepted yet. `arriving`
+    /// is a proxy's, and has not said whose it is.
     Listening {
         listener: Socket<TcpListener>,
         candidate: Option<TcpStream>,
+        arriving: Option<Box<Arriving>>,
     },
     /// Connecting to the client.
     Connecting(Socket<TcpStream>),
@@ -43,23 +46,73 @@ impl DataSide {
     pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
         match std::mem::take(self) {
             Self::Idle => {}
-            Self::Listening { listener, .. } => cx.close(listener),
+            Self::Listening {
+                listener, arriving, ..
+            } => {
+                cx.close(listener);
+                if let Some(arriving) = arriving {
+                    cx.close(arriving.stream);
+                }
+            }
             Self::Connecting(stream) => cx.close(stream),
             Self::Open(stream) => cx.close(stream.into_socket()),
         }
     }
 
-    /// Takes the next client of the listener as a candidate; `None` if there is none.
-    pub(crate) fn next_candidate(&mut self, cx: &mut Context<'_>) -> Option<SocketAddr> {
+    /// Takes the next client of the listener as a candidate; `None` if there is none. Of a proxy's
+    /// connection it is the client that its header names. One from `client` itself has none, though
+    /// it may be the proxy's that looks whether we are there.
+    pub(crate) fn next_candidate(
+        &mut self,
+        service: &Service,
+        client: IpAddr,
+        cx: &mut Context<'_>,
+    ) -> Option<SocketAddr> {
         let Self::Listening {
             listener,
             candidate,
+            arriving,
         } = self
         else {
             return None;
         };
         loop {
+            if let Some(mut waiting) = arriving.take() {
+                match waiting.header.read(&waiting.stream, cx) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        // One at a time.
+                        cx.set_interest(listener.id(), Interest::NONE);
+                        *arriving = Some(waiting);
+                        return None;
+                    }
+                    Ok(Some(named)) => {
+                        cx.set_interest(listener.id(), Interest::READ);
+                        match cx.detach(waiting.stream) {
+                            Ok(stream) => {
+                                *candidate = Some(stream);
+                                return Some(named.peer);
+                            }
+                            Err(error) => log::warn!("data connection of a proxy: {error}"),
+                        }
+                    }
+                    refused => {
+                        let reason = refused.err().map(|error| error.to_string());
+                        let reason = reason.as_deref().unwrap_or("names no client");
+                        log::warn!("data connection of a proxy refused: {reason}");
+                        cx.set_interest(listener.id(), Interest::READ);
+                        cx.close(waiting.stream);
+                    }
+                }
+            }
             match cx.accept(listener) {
+                Ok((stream, peer))
+                    if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
+                {
+                    match cx.register(stream, Interest::READ) {
+                        Ok(stream) => *arriving = Some(Box::new(Arriving::new(stream))),
+                        Err(error) => log::warn!("data connection of a proxy: {error}"),
+                    }
+                }
                 Ok((stream, peer)) => {
                     *candidate = Some(stream);
                     return Some(peer);
@@ -87,8 +140,12 @@ impl DataSide {
             Self::Listening {
                 listener,
                 candidate: Some(stream),
+                arriving,
             } => {
                 cx.close(listener);
+                if let Some(arriving) = arriving {
+                    cx.close(arriving.stream);
+                }
                 let socket = cx.register(stream, Interest::NONE)?;
                 *self = Self::Open(carry(socket, tls));
             }
@@ -148,9 +205,29 @@ impl DataSide {
     pub(crate) fn owns(&self, source: SourceId) -> bool {
         match self {
             Self::Idle => false,
-            Self::Listening { listener, .. } => listener.id() == source,
+            Self::Listening {
+                listener, arriving, ..
+            } => {
+                let arriving = arriving.as_ref().map(|arriving| arriving.stream.id());
+                listener.id() == source || arriving == Some(source)
+            }
             Self::Connecting(stream) => stream.id() == source,
             Self::Open(stream) => stream.id() == source,
+        }
+    }
+}
+
+/// A proxy's connection whose header has not come.
+pub(crate) struct Arriving {
+    stream: Socket<TcpStream>,
+    header: ProxyHeaderReader,
+}
+
+impl Arriving {
+    fn new(stream: Socket<TcpStream>) -> Self {
+        Self {
+            stream,
+            header: ProxyHeaderReader::default(),
         }
     }
 }
