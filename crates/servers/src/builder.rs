@@ -118,6 +118,10 @@ impl FtpServerBuilder {
 
     /// Runs sessions on that many event loops, each in a thread; 1 by default, 0 for one per usable
     /// CPU. Limits, rates and observers are shared by all of them.
+    ///
+    /// A client goes to the loop with the fewest. Where the caller has a say in when the loop turns
+    /// ([`FtpServer::attach`], [`blocking`](crate::ServeOptions::blocking) off, a
+    /// [`timeout`](crate::ServeOptions::timeout)) there is one loop only.
     pub fn threads(self, threads: usize) -> Self {
         self.concurrency(Concurrency::Async { threads })
     }

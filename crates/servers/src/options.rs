@@ -43,12 +43,15 @@ impl Default for ServeOptions {
 
 impl ServeOptions {
     /// Sets the longest the loop waits for something to happen in one turn; no limit by default.
+    ///
+    /// With one, the server keeps to one loop, however many
+    /// [threads](crate::FtpServerBuilder::threads) it may have.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
         self
     }
 
-    /// With `false`, makes one turn and returns; `true` by default.
+    /// With `false`, makes one turn and returns, and keeps to one loop; `true` by default.
     pub fn blocking(mut self, blocking: bool) -> Self {
         self.blocking = blocking;
         self

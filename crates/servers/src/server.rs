@@ -112,7 +112,8 @@ impl FtpServer {
     }
 
     /// Serves clients on `io_loop`, which the caller runs (pyftpdlib: the `ioloop` argument). Two
-    /// servers and a program's own timers may share one loop.
+    /// servers and a program's own timers may share one loop. All clients are served on that one,
+    /// unless each has a thread.
     ///
     /// A handle that the server gave before belongs to the loop it would have had, and reaches
     /// nobody.

@@ -13,7 +13,9 @@ use ftpdlib::handlers::{
 };
 use ftpdlib::ioloop::{Acceptor, AsyncChat, Connector, IoLoop};
 use ftpdlib::proto::NameEncoding;
-use ftpdlib::servers::{AddressOrSocket, FtpServer, FtpServerBuilder, ServeOptions};
+use ftpdlib::servers::{
+    AddressOrSocket, FtpServer, FtpServerBuilder, ServeOptions, ThreadedFtpServer,
+};
 use ftpdlib::tls::rustls::ServerConfig;
 
 /// The documented table.
@@ -27,7 +29,6 @@ const MISSING: &[&str] = &[
     "UnixAuthorizer",
     "UnixAuthorizer.override_user",
     "WindowsAuthorizer",
-    "ThreadedFTPServer",
     "MultiprocessFTPServer",
 ];
 
@@ -99,6 +100,7 @@ names! {
     "FTPServer.serve_forever(worker_processes)" => "ServeOptions::worker_processes", |o: ServeOptions| o.worker_processes(1);
     "FTPServer.close" => "FtpServer::close", FtpServer::close;
     "FTPServer.close_all" => "FtpServer::close_all", FtpServer::close_all;
+    "ThreadedFTPServer" => "servers::ThreadedFtpServer", |h: FtpHandler| ThreadedFtpServer::new(([127, 0, 0, 1], 0), h);
     "FilesystemError" => "filesystems::FilesystemError", is::<FilesystemError>();
     "AbstractedFS" => "filesystems::AbstractedFs", is::<AbstractedFs>();
     "AbstractedFS.root" => "AbstractedFs::root", AbstractedFs::root;

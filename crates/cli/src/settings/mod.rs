@@ -10,7 +10,7 @@ mod tests;
 use ftpdlib::authorizers::DummyAuthorizer;
 
 use crate::args::Args;
-use crate::config::{Config, ConfigFile, Control, Data, FilesystemKind, Log, Server};
+use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Log, Server};
 use crate::error::ConfigError;
 use crate::password::Environment;
 use crate::unavailable;
@@ -48,6 +48,11 @@ impl Settings {
             }
         }
         overlay::apply(args, &mut config);
+        if let Some(file) = &file
+            && let Some(problem) = threads_problem(&config.server)
+        {
+            return Err(file.error("server.threads", problem));
+        }
         Ok(Self {
             server: config.server,
             control: config.control,
@@ -58,4 +63,19 @@ impl Settings {
             tls: TlsOffer::load(args, file.as_ref())?,
         })
     }
+}
+
+/// The most loops that can be meant.
+const MOST_THREADS: u32 = 1024;
+
+/// What is wrong with the number of loops, if anything.
+fn threads_problem(server: &Server) -> Option<String> {
+    let threads = server.threads;
+    if threads != 0 && server.concurrency != Concurrency::Async {
+        return Some(format!(
+            "found {threads} beside another model, expected with concurrency \"async\" only"
+        ));
+    }
+    (threads > MOST_THREADS)
+        .then(|| format!("found {threads}, expected a number from 0 to {MOST_THREADS}"))
 }

@@ -436,6 +436,21 @@ fn what_is_not_built_says_so() {
 }
 
 #[test]
+fn loops_are_of_the_async_model_and_not_too_many() {
+    refused(
+        "-c @/f.toml --concurrency multi-thread",
+        "[server]\nthreads = 2",
+        "@/f.toml:2: server.threads: found 2 beside another model, expected with concurrency \
+         \"async\" only",
+    );
+    refused(
+        "-c @/f.toml",
+        "[server]\nthreads = 5000",
+        "@/f.toml:2: server.threads: found 5000, expected a number from 0 to 1024",
+    );
+}
+
+#[test]
 fn any_word_of_tls_offers_it() {
     assert!(loaded("", "").tls.is_none());
     for options in [
