@@ -23,6 +23,10 @@ use crate::{DtpHandler, FtpHandler, Limits, MasqueradeAddress, Sessions, Setting
 /// Most jobs that run at once on one home directory that may block.
 const JOBS_PER_HOME: usize = 32;
 
+/// Most logins whose credentials are checked at once. Most of that time may be spent waiting for
+/// somebody else's server; an authorizer that computes limits itself.
+const LOGINS: usize = 64;
+
 /// Most custom commands that run at once.
 const CUSTOM_COMMANDS: usize = 64;
 
@@ -128,8 +132,7 @@ impl Service {
             masquerade,
             user_rates,
             command_lane: pool.lane(CUSTOM_COMMANDS),
-            // More password hashes at once than processors only make each of them slower.
-            login_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            login_lane: pool.lane(LOGINS),
             sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
             work_lane: pool.lane(ftpdlib_sys::usable_cpus()),
             hash_limit: handler.hash_limit,

@@ -1,13 +1,15 @@
 //! Who is held up by something slow, and who is not.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs};
-use ftpdlib::handlers::FtpHandler;
-use ftpdlib_tests::client::Client;
+use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer};
+use ftpdlib::servers::{Concurrency, FtpServerBuilder};
+use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::gate::{Gate, GateKeeper};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
@@ -261,7 +263,9 @@ fn a_slow_authorizer_holds_up_who_asks_it_only() {
     impl Authorizer for Slow {
         fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
             self.asked.fetch_add(1, Ordering::SeqCst);
-            self.gate.pass();
+            if request.username != "quick" {
+                self.gate.pass();
+            }
             self.inner.authenticate(request)
         }
 
@@ -276,21 +280,75 @@ fn a_slow_authorizer_holds_up_who_asks_it_only() {
     let server = TestServer::with(move |_| {
         let inner = DummyAuthorizer::new();
         let home = std::env::temp_dir();
-        inner.add_user(User::new("user", "12345", home)).unwrap();
+        for name in ["user", "quick"] {
+            inner.add_user(User::new(name, "12345", &home)).unwrap();
+        }
         FtpHandler::new(Slow {
             inner,
             gate,
             asked: count,
         })
     });
-    let mut early = Client::connect(server.address());
-    early.expect("USER user", 331);
-    early.send("PASS 12345");
-    keeper.wait_for(1);
+    // More than there are CPUs.
+    let mut early: Vec<_> = (0..16)
+        .map(|_| {
+            let mut client = Client::connect(server.address());
+            client.expect("USER user", 331);
+            client.send("PASS 12345");
+            client
+        })
+        .collect();
+    keeper.wait_for(16);
     let mut other = Client::connect(server.address());
-    other.play(&[("NOOP", 200), ("USER user", 331)]);
+    other.play(&[
+        ("NOOP", 200),
+        ("USER quick", 331),
+        ("PASS 12345", 230),
+        ("PWD", 257),
+    ]);
     keeper.open();
-    early.expect_reply(230);
-    other.expect("PASS 12345", 230);
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    for client in &mut early {
+        client.expect_reply(230);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 17);
+}
+
+#[test]
+fn an_inline_observer_that_sleeps_holds_up_its_own_thread_only() {
+    struct Sleeper(Gate);
+
+    impl Observer for Sleeper {
+        fn is_inline(&self) -> bool {
+            true
+        }
+
+        fn on_login(&self, _: &ObservedSession, username: &str) {
+            if username == USER.0 {
+                self.0.pass();
+            }
+        }
+    }
+
+    let (gate, keeper) = Gate::closed();
+    let home = tempfile::tempdir().unwrap();
+    let authorizer = DummyAuthorizer::new();
+    for name in [USER.0, "other"] {
+        let user = User::new(name, USER.1, home.path());
+        authorizer.add_user(user).unwrap();
+    }
+    let handler = FtpHandler::new(authorizer).observer(Sleeper(gate));
+    let server = FtpServerBuilder::new(handler)
+        .listen((Ipv4Addr::LOCALHOST, 0))
+        .concurrency(Concurrency::MultiThread)
+        .spawn()
+        .unwrap();
+    let address = server.local_addrs()[0];
+    let mut asleep = Client::connect(address);
+    asleep.expect(&format!("USER {}", USER.0), 331);
+    asleep.send(&format!("PASS {}", USER.1));
+    keeper.wait_for(1);
+    let mut other = Client::login_as("other", USER.1, address);
+    other.play(&[("NOOP", 200), ("PWD", 257), ("QUIT", 221)]);
+    keeper.open();
+    asleep.expect_reply(230);
 }

@@ -3,6 +3,7 @@
 mod overrides;
 mod password;
 mod table;
+mod turn;
 mod user;
 
 #[cfg(test)]

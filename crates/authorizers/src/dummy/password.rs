@@ -6,6 +6,7 @@ use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params};
 
+use super::turn::Turn;
 use super::user::Secret;
 use crate::AuthorizerError;
 
@@ -55,9 +56,12 @@ impl Password {
         match self {
             Self::Any => true,
             Self::Plain(word) => equal(word.as_bytes(), given.as_bytes()),
-            Self::Hash(hash, _) => Argon2::default()
-                .verify_password(given.as_bytes(), hash.as_ref())
-                .is_ok(),
+            Self::Hash(hash, _) => {
+                let _turn = Turn::wait();
+                Argon2::default()
+                    .verify_password(given.as_bytes(), hash.as_ref())
+                    .is_ok()
+            }
         }
     }
 
@@ -76,6 +80,7 @@ pub(super) fn burn(cost: Cost, given: &str) {
         // Never for the parameters of a hash that was taken on.
         return;
     };
+    let _turn = Turn::wait();
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     let hashed =
         Argon2::from(params).hash_password_into(given.as_bytes(), b"no such account", &mut output);
