@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -35,9 +36,20 @@ impl Program {
     /// Starts it with `listen` and more keys of `[server]`, and one anonymous user who may write.
     #[track_caller]
     fn start(listen: &[SocketAddr], server: &str, variables: &[(&str, &Path)]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
+        Self::run(program, listen, server, variables)
+    }
+
+    /// Starts it by a command that takes its options.
+    #[track_caller]
+    fn run(
+        mut command: Command,
+        listen: &[SocketAddr],
+        server: &str,
+        variables: &[(&str, &Path)],
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         configure(directory.path(), listen, server);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
         command
             .args(["-c", "f.toml"])
             .current_dir(directory.path())
@@ -185,6 +197,29 @@ fn a_reload_moves_the_listeners_and_keeps_the_sessions() {
         drop(stream);
         old.expect_reply("226");
         drop(old);
+        program.signal("TERM");
+        program.check_ends_well();
+    }
+}
+
+#[test]
+fn sockets_of_a_service_manager_stay() {
+    for model in MODELS {
+        let socket = TcpListener::bind(free_address()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let unused = free_address();
+        let mut shell = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_ftpdlib");
+        let script = "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+        shell.args(["-c", script, program]);
+        shell.stdin(OwnedFd::from(socket));
+        let program = Program::run(shell, &[unused], model, &[]);
+        for _ in 0..2 {
+            Client::login(address).expect("QUIT", "221");
+            assert!(TcpStream::connect(unused).is_err());
+            program.signal("HUP");
+            program.wait_for("configuration read again");
+        }
         program.signal("TERM");
         program.check_ends_well();
     }

@@ -177,3 +177,44 @@ fn join(thread: JoinHandle<()>, until: Instant) {
         log::error!("a loop panicked");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_failed_is_replaced() {
+        let loops = Loops::new(3);
+        loops.start().unwrap();
+        let lock = || loops.others.lock().unwrap();
+        lock().loops[0].handle.stop();
+        while !lock().loops[0].thread.is_finished() {
+            thread::yield_now();
+        }
+        lock().replace_dead(3);
+        assert_eq!(lock().loops.len(), 2);
+        assert!(lock().loops.iter().all(|other| !other.thread.is_finished()));
+        loops.finish(Duration::from_secs(20));
+        assert!(lock().loops.is_empty());
+    }
+
+    #[test]
+    fn a_loop_that_hangs_is_noticed() {
+        let loops = Loops::new(2);
+        loops.start().unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let handle = loops.others.lock().unwrap().loops[0].handle.clone();
+        handle.call_soon(move |_| {
+            // An error is a release, too.
+            let _ = held.recv();
+        });
+        // Asked here for the first time.
+        assert!(loops.is_alive());
+        assert!(!loops.is_alive());
+        drop(release);
+        while !loops.is_alive() {
+            thread::yield_now();
+        }
+        loops.finish(Duration::from_secs(20));
+    }
+}
