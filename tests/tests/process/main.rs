@@ -1,5 +1,7 @@
 //! What the server does to the process it runs in. Each test here has the process to itself.
 
+mod models;
+
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -7,6 +9,7 @@ use std::time::Duration;
 
 use ftpdlib::servers::{FtpServerBuilder, ServeOptions, ServerHandle};
 use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::models::chosen;
 use ftpdlib_tests::server::{TestServer, handler};
 use ftpdlib_tests::wait::{open_descriptors, process_status, wait_until};
 use tempfile::TempDir;
@@ -146,7 +149,7 @@ fn catching(grace: Duration) -> (ServerHandle, thread::JoinHandle<()>, TempDir) 
         FtpServerBuilder::new(handler(home.path())).listen((std::net::Ipv4Addr::LOCALHOST, 0));
     let (tell, told) = mpsc::channel();
     let thread = thread::spawn(move || {
-        let mut server = builder.build().unwrap();
+        let mut server = builder.concurrency(chosen()).build().unwrap();
         let handle = server.handle().unwrap();
         let options = ServeOptions::default()
             .shutdown_grace(grace)
