@@ -123,6 +123,12 @@ fn invalid() -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use proxy_header::ProxiedAddress;
+
     use super::*;
 
     /// What a reader makes of bytes that come in as many pieces as it asks for, and how many it
@@ -220,6 +226,34 @@ mod tests {
             ("fd00::2", false),
         ] {
             assert_eq!(proxies.contain(ip.parse().unwrap()), expected, "{ip}");
+        }
+    }
+
+    /// How headers begin, so that chance leads into them.
+    const STARTS: &[&[u8]] = &[b"", b"PROXY ", b"PROXY TCP4 ", b"\r\n\r\n\0\r\nQUIT\n!"];
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_a_reader(
+            start in select(STARTS),
+            rest: Vec<u8>,
+        ) {
+            let bytes = [start, &rest].concat();
+            prop_assert!(read(&bytes).1 <= bytes.len());
+        }
+
+        #[test]
+        fn what_a_proxy_writes_is_understood(peer: (Ipv6Addr, u16), local: (Ipv6Addr, u16)) {
+            let client = ProxiedClient { peer: peer.into(), local: local.into() };
+            let header = ProxyHeader::with_address(ProxiedAddress::stream(client.peer, client.local));
+            let mut forms = [Vec::new(), Vec::new()];
+            header.encode_v1(&mut forms[0]).unwrap();
+            header.encode_v2(&mut forms[1]).unwrap();
+            for bytes in forms {
+                let (end, taken) = read(&[&bytes[..], b"NOOP\r\n"].concat());
+                prop_assert_eq!(end.unwrap(), Some(Some(client)));
+                prop_assert_eq!(taken, bytes.len());
+            }
         }
     }
 }
