@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::children::ChildProcess;
 use crate::open::{OpenFlags, Scope};
 
 /// Opens `path` as seen from `dir` without leaving it.
@@ -69,6 +70,65 @@ pub fn set_modified(_file: BorrowedFd<'_>, _modified: i64) -> io::Result<()> {
 /// Always `Unsupported` on this system: callers take it as "no".
 pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Which of two processes this is.
+#[derive(Debug)]
+pub enum Fork {
+    /// The one that was there before.
+    Parent(ChildProcess),
+    /// The new one.
+    Child,
+}
+
+/// Makes a child that is a copy of this process.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system, where nobody tells whether there are other threads.
+pub fn fork() -> io::Result<Fork> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// How many threads this process has.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn thread_count() -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A user and groups that a process can become.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// There is no way to make one.
+    never: Infallible,
+}
+
+impl Identity {
+    /// Looks up a user and a group.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported` on this system.
+    pub fn find(_user: &str, _group: Option<&str>) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Makes this process that of the user.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no identity.
+    pub fn assume(&self) -> io::Result<()> {
+        match self.never {}
+    }
+}
+
+/// Whether this process is root's; never told on this system.
+pub fn is_root() -> bool {
+    false
 }
 
 /// A pipe that carries bytes from a socket to a file.

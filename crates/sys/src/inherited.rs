@@ -6,6 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::call::check;
+use crate::successor::READY;
 
 /// The descriptors that a service manager passed by `LISTEN_FDS` and `LISTEN_PID`, close-on-exec
 /// from now on; none if it passed none to this process.
@@ -23,13 +24,14 @@ pub fn inherited_listeners() -> io::Result<Vec<OwnedFd>> {
         env::var("LISTEN_PID").ok().as_deref(),
         env::var("LISTEN_FDS").ok().as_deref(),
         std::process::id(),
+        COUNT,
     )?;
     if count == 0 || TAKEN.swap(true, Ordering::Relaxed) {
         return Ok(Vec::new());
     }
     let range = FIRST..FIRST + count;
     // All of them are checked before any is owned, so that an error leaves none half taken.
-    range.clone().try_for_each(claim)?;
+    range.clone().try_for_each(|fd| claim(fd, COUNT))?;
     // SAFETY: the descriptors are open, as was just seen, and by the protocol of the variables they
     // belong to whoever asks first in the process named; `TAKEN` makes this the only time.
     Ok(range
@@ -37,10 +39,32 @@ pub fn inherited_listeners() -> io::Result<Vec<OwnedFd>> {
         .collect())
 }
 
-/// The first one follows standard input, output and error.
-const FIRST: RawFd = 3;
+/// The descriptor on which this process tells who started it as a successor that it is ready: it
+/// writes a byte. `None` where nobody waits for that, and from the second call on.
+///
+/// # Errors
+///
+/// `InvalidData` when the number is none; what `fcntl` answers for a descriptor that is not open.
+pub fn readiness_pipe() -> io::Result<Option<OwnedFd>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let (pid, number) = (env::var("LISTEN_PID").ok(), env::var(READY).ok());
+    let fd = passed(pid.as_deref(), number.as_deref(), std::process::id(), READY)?;
+    if fd == 0 || TAKEN.swap(true, Ordering::Relaxed) {
+        return Ok(None);
+    }
+    claim(fd, READY)?;
+    // SAFETY: the descriptor is open, as was just seen; whoever started this process meant it for
+    // whoever asks first, and `TAKEN` makes this the only time.
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
 
-fn passed(pid: Option<&str>, count: Option<&str>, own: u32) -> io::Result<RawFd> {
+/// The first one follows standard input, output and error.
+pub(crate) const FIRST: RawFd = 3;
+
+/// How many there are.
+const COUNT: &str = "LISTEN_FDS";
+
+fn passed(pid: Option<&str>, count: Option<&str>, own: u32, name: &str) -> io::Result<RawFd> {
     let (Some(pid), Some(count)) = (pid, count) else {
         return Ok(0);
     };
@@ -51,14 +75,14 @@ fn passed(pid: Option<&str>, count: Option<&str>, own: u32) -> io::Result<RawFd>
         Ok(count) => Ok(RawFd::from(count)),
         Err(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "LISTEN_FDS is not a number",
+            format!("{name} is not a number"),
         )),
     }
 }
 
-fn claim(fd: RawFd) -> io::Result<()> {
+fn claim(fd: RawFd, name: &str) -> io::Result<()> {
     set_close_on_exec(fd).map_err(|error| {
-        let problem = format!("LISTEN_FDS counts descriptor {fd}: {error}");
+        let problem = format!("{name} counts descriptor {fd}: {error}");
         io::Error::new(error.kind(), problem)
     })
 }
@@ -77,12 +101,16 @@ mod tests {
 
     #[track_caller]
     fn check_passed(pid: Option<&str>, count: Option<&str>, expected: Option<RawFd>) {
-        assert_eq!(passed(pid, count, 42).ok(), expected, "{pid:?} {count:?}");
+        assert_eq!(
+            passed(pid, count, 42, COUNT).ok(),
+            expected,
+            "{pid:?} {count:?}"
+        );
     }
 
     #[test]
     fn a_descriptor_that_is_not_open_is_told_by_variable_and_number() {
-        let told = claim(1_000_000).unwrap_err().to_string();
+        let told = claim(1_000_000, COUNT).unwrap_err().to_string();
         let start = "LISTEN_FDS counts descriptor 1000000: ";
         assert!(told.starts_with(start), "{told}");
     }

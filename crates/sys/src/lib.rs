@@ -9,6 +9,7 @@
 //! callers choose at run time and need no `cfg`.
 
 mod call;
+mod children;
 mod entry;
 pub mod errno;
 #[cfg(not(target_os = "linux"))]
@@ -17,10 +18,13 @@ mod inherited;
 #[cfg(target_os = "linux")]
 mod linux;
 mod open;
+mod poll;
 mod process;
+mod shared_words;
 mod signals;
 mod space;
 mod stat;
+mod successor;
 mod users;
 mod zone;
 
@@ -29,16 +33,20 @@ use fallback as imp;
 #[cfg(target_os = "linux")]
 use linux as imp;
 
+pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
-    DirectoryReader, Pipe, discard, is_local_filesystem, open_beneath, send_file, set_mode,
-    set_modified,
+    DirectoryReader, Fork, Identity, Pipe, discard, fork, is_local_filesystem, is_root,
+    open_beneath, send_file, set_mode, set_modified, thread_count,
 };
-pub use inherited::inherited_listeners;
+pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
+pub use poll::{Readiness, wait_readable, waiting_bytes};
 pub use process::{raise_descriptor_limit, usable_cpus};
+pub use shared_words::SharedWords;
 pub use signals::{Signal, Signals};
 pub use space::available_space;
 pub use stat::{EntryKind, FileStat, stat_at, stat_descriptor};
+pub use successor::{Successor, start_successor};
 pub use users::{group_name, user_name};
 pub use zone::local_offset;

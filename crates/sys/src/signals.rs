@@ -20,22 +20,35 @@ pub enum Signal {
     Interrupt,
     /// `SIGHUP`: read the configuration again.
     HangUp,
+    /// `SIGUSR2`: hand over to another program.
+    Upgrade,
+    /// `SIGCHLD`: a child process has ended; caught by [`Signals::of_parent`] only.
+    ChildEnded,
 }
 
 impl Signal {
-    const ALL: [Self; 3] = [Self::Terminate, Self::Interrupt, Self::HangUp];
+    /// What only a parent catches comes last.
+    const ALL: [Self; 5] = [
+        Self::Terminate,
+        Self::Interrupt,
+        Self::HangUp,
+        Self::Upgrade,
+        Self::ChildEnded,
+    ];
 
     fn number(self) -> libc::c_int {
         match self {
             Self::Terminate => libc::SIGTERM,
             Self::Interrupt => libc::SIGINT,
             Self::HangUp => libc::SIGHUP,
+            Self::Upgrade => libc::SIGUSR2,
+            Self::ChildEnded => libc::SIGCHLD,
         }
     }
 }
 
-/// Catches `SIGTERM`, `SIGINT` and `SIGHUP` for as long as it lives; they no longer end the
-/// process.
+/// Catches `SIGTERM`, `SIGINT`, `SIGHUP` and `SIGUSR2` for as long as it lives; they no longer end
+/// the process.
 ///
 /// Its descriptor is readable when a signal came, non-blocking, and for reading only:
 /// register it with an event loop and call [`next`](Self::next) until that answers `None`. A
@@ -73,6 +86,19 @@ impl Signals {
     /// `AlreadyExists` when this process has one; what the calls that make a socket pair or set a
     /// handler answer.
     pub fn new() -> io::Result<Self> {
+        Self::catch(&Signal::ALL[..4])
+    }
+
+    /// Starts to catch the signals, and `SIGCHLD` too.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn of_parent() -> io::Result<Self> {
+        Self::catch(&Signal::ALL)
+    }
+
+    fn catch(caught: &[Signal]) -> io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
         // A handler must never wait; where this many signals are unread, one more tells nothing.
@@ -88,7 +114,7 @@ impl Signals {
             process,
             actions_before: Vec::new(),
         };
-        for signal in Signal::ALL {
+        for &signal in caught {
             // An error drops `signals`, which restores what was set so far.
             signals.actions_before.push(Action::catch(signal)?);
         }
@@ -152,11 +178,14 @@ static OWNER: AtomicU32 = AtomicU32::new(0);
 /// How many threads are inside the handler.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs in a signal: touches nothing but atomics, `errno` and `write`.
+/// Runs in a signal: touches nothing but atomics, `errno`, `getpid` and `write`.
 extern "C" fn notify(number: libc::c_int) {
     RUNNING.fetch_add(1, Ordering::SeqCst);
     let sender = SENDER.load(Ordering::SeqCst);
-    if sender >= 0 {
+    // SAFETY: takes nothing and cannot fail.
+    let own = unsafe { libc::getpid() };
+    // A child that was just forked has its parent's descriptor, and must not speak in its name.
+    if sender >= 0 && own.unsigned_abs() == OWNER.load(Ordering::SeqCst) {
         let byte = number as u8;
         let errno = errno_place();
         // SAFETY: `errno` points to this thread's own value, which lives as long as the thread.

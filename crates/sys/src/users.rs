@@ -1,8 +1,10 @@
-//! Names of users and groups.
+//! Names and numbers of users and groups.
 
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::ptr;
+
+use crate::call::with_c_str;
 
 /// Name of the user with this id; `None` if there is none or the lookup failed.
 ///
@@ -54,14 +56,112 @@ pub fn group_name(gid: u32) -> Option<String> {
     })
 }
 
+/// What the user database says of a user.
+pub(crate) struct UserEntry {
+    pub(crate) uid: u32,
+    /// The group that is the user's own.
+    pub(crate) gid: u32,
+    /// `None` for a number that the database does not have.
+    pub(crate) name: Option<String>,
+}
+
+/// The user of this name or number. A number that the database does not have stands for itself,
+/// with the group of the same number.
+pub(crate) fn find_user(name: &str) -> Option<UserEntry> {
+    let number = name.parse().ok();
+    let name = match number {
+        None => name.to_owned(),
+        Some(uid) => match user_name(uid) {
+            Some(name) => name,
+            None => {
+                return Some(UserEntry {
+                    uid,
+                    gid: uid,
+                    name: None,
+                });
+            }
+        },
+    };
+    let (uid, gid) = with_room(|room| {
+        let mut entry = MaybeUninit::<libc::passwd>::uninit();
+        let mut found = ptr::null_mut();
+        let (start, length) = (room.as_mut_ptr(), room.len());
+        let code = with_c_str(name.as_bytes(), |name| {
+            let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
+            // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found` are
+            // writable and owned by this frame; `start` points to `length` writable bytes of
+            // `room`, which is borrowed too.
+            Ok(unsafe { libc::getpwnam_r(name, entry, start, length, &raw mut found) })
+        });
+        if found.is_null() {
+            return Err(code.unwrap_or(0));
+        }
+        // SAFETY: the call found something, so it has filled in all of `entry`.
+        let entry = unsafe { entry.assume_init() };
+        Ok((entry.pw_uid, entry.pw_gid))
+    })?;
+    Some(UserEntry {
+        uid,
+        gid,
+        name: Some(name),
+    })
+}
+
+/// The group of this name or number; a number stands for itself.
+pub(crate) fn find_group(name: &str) -> Option<u32> {
+    if let Ok(gid) = name.parse() {
+        return Some(gid);
+    }
+    with_room(|room| {
+        let mut entry = MaybeUninit::<libc::group>::uninit();
+        let mut found = ptr::null_mut();
+        let (start, length) = (room.as_mut_ptr(), room.len());
+        let code = with_c_str(name.as_bytes(), |name| {
+            let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
+            // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found` are
+            // writable and owned by this frame; `start` points to `length` writable bytes of
+            // `room`, which is borrowed too.
+            Ok(unsafe { libc::getgrnam_r(name, entry, start, length, &raw mut found) })
+        });
+        if found.is_null() {
+            return Err(code.unwrap_or(0));
+        }
+        // SAFETY: the call found something, so it has filled in all of `entry`.
+        Ok(unsafe { entry.assume_init() }.gr_gid)
+    })
+}
+
+/// The groups that a user is a member of, `gid` among them.
+#[cfg(target_os = "linux")]
+pub(crate) fn groups_of(user: &str, gid: u32) -> Vec<u32> {
+    let mut groups = vec![gid; 64];
+    loop {
+        let mut count = i32::try_from(groups.len()).unwrap_or(i32::MAX);
+        let listed = with_c_str(user.as_bytes(), |user| {
+            let (user, start) = (user.as_ptr(), groups.as_mut_ptr());
+            // SAFETY: `user` ends with a NUL and is borrowed for the call; `start` points to
+            // `count` writable entries of `groups`.
+            Ok(unsafe { libc::getgrouplist(user, gid, start, &raw mut count) })
+        });
+        let wanted = usize::try_from(count).unwrap_or(0);
+        match listed {
+            Ok(listed) if listed >= 0 => {
+                groups.truncate(wanted);
+                return groups;
+            }
+            // It says how many there are.
+            Ok(_) if wanted > groups.len() => groups.resize(wanted, gid),
+            _ => return vec![gid],
+        }
+    }
+}
+
 /// Repeats `lookup` with more room for as long as it answers `ERANGE`.
-fn with_room(
-    mut lookup: impl FnMut(&mut [c_char]) -> Result<String, libc::c_int>,
-) -> Option<String> {
+fn with_room<T>(mut lookup: impl FnMut(&mut [c_char]) -> Result<T, libc::c_int>) -> Option<T> {
     let mut room = vec![0; 1024];
     loop {
         match lookup(&mut room) {
-            Ok(name) => return Some(name),
+            Ok(found) => return Some(found),
             // A group with many thousand members needs this.
             Err(libc::ERANGE) if room.len() < MOST_ROOM => room.resize(room.len() * 4, 0),
             Err(_) => return None,

@@ -1,0 +1,120 @@
+//! Processes that this one started.
+
+use std::fmt;
+use std::io;
+
+use crate::call::check;
+
+/// A child process, from its start until its end was [seen](Self::try_wait).
+///
+/// Dropping it does nothing to the process, which stays a zombie after its end until somebody asks
+/// for it.
+#[derive(Debug, Eq, PartialEq)]
+pub struct ChildProcess {
+    id: libc::pid_t,
+    ended: Option<ChildEnd>,
+}
+
+/// How a child process ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ChildEnd {
+    /// It ended by itself, with this code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+impl ChildEnd {
+    /// Whether the child says that all went well.
+    pub fn is_success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl fmt::Display for ChildEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => write!(f, "signal {number}"),
+        }
+    }
+}
+
+impl ChildProcess {
+    /// The child that `fork` answered. Nobody else waits for it.
+    pub(crate) fn new(id: libc::pid_t) -> Self {
+        Self { id, ended: None }
+    }
+
+    /// How it ended; `None` while it runs. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// What `waitpid` answers: `ECHILD` where somebody else has asked for it.
+    pub fn try_wait(&mut self) -> io::Result<Option<ChildEnd>> {
+        self.look(libc::WNOHANG)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Self::try_wait).
+    pub fn wait(&mut self) -> io::Result<ChildEnd> {
+        loop {
+            if let Some(end) = self.look(0)? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Ends it at once, whatever it does (`SIGKILL`); nothing where its end was seen.
+    ///
+    /// # Errors
+    ///
+    /// What `kill` answers.
+    pub fn kill(&self) -> io::Result<()> {
+        if self.ended.is_some() {
+            // The number may be another process's by now.
+            return Ok(());
+        }
+        // SAFETY: takes no pointer. The number is this child's: it stays taken until the child's
+        // end was asked for, which only this value does.
+        check(unsafe { libc::kill(self.id, libc::SIGKILL) })?;
+        Ok(())
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.id.unsigned_abs()
+    }
+
+    fn look(&mut self, options: libc::c_int) -> io::Result<Option<ChildEnd>> {
+        if self.ended.is_some() {
+            return Ok(self.ended);
+        }
+        let mut status = 0;
+        // SAFETY: `status` is live, writable and owned by this frame.
+        match check(unsafe { libc::waitpid(self.id, &raw mut status, options) }) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        self.ended = if libc::WIFEXITED(status) {
+            Some(ChildEnd::Code(libc::WEXITSTATUS(status)))
+        } else if libc::WIFSIGNALED(status) {
+            Some(ChildEnd::Signal(libc::WTERMSIG(status)))
+        } else {
+            None
+        };
+        Ok(self.ended)
+    }
+}
+
+/// Ends this process with `code`, at once: nothing is dropped or flushed, no handler of the C
+/// library's `exit` is called. A forked child ends so, since all of that is its parent's.
+pub fn exit_at_once(code: i32) -> ! {
+    // SAFETY: takes no pointer and does not return.
+    unsafe { libc::_exit(code) }
+}

@@ -1,0 +1,152 @@
+//! Becoming another user, for good.
+
+use std::io;
+use std::ptr;
+
+use crate::call::check;
+use crate::users::{self, UserEntry};
+
+/// A user and groups that a process can become.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+}
+
+impl Identity {
+    /// Looks up the user of this name or number, and the group; without a group, the user's own.
+    /// The other groups are those that the user is a member of.
+    ///
+    /// May wait for a directory service.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` saying which of the two is unknown; `InvalidInput` for a user who is root, as
+    /// whom nothing would be given up.
+    pub fn find(user: &str, group: Option<&str>) -> io::Result<Self> {
+        let problem = |kind, problem: String| Err(io::Error::new(kind, problem));
+        let Some(UserEntry { uid, gid, name }) = users::find_user(user) else {
+            return problem(io::ErrorKind::NotFound, format!("no user {user:?}"));
+        };
+        if uid == 0 {
+            let text = format!("user {user:?} is root");
+            return problem(io::ErrorKind::InvalidInput, text);
+        }
+        let gid = match group {
+            None => gid,
+            Some(group) => match users::find_group(group) {
+                Some(gid) => gid,
+                None => return problem(io::ErrorKind::NotFound, format!("no group {group:?}")),
+            },
+        };
+        let groups = name.map_or_else(|| vec![gid], |name| users::groups_of(&name, gid));
+        // Whoever is a member of root's group could read what only root's may.
+        let groups = groups.into_iter().filter(|&id| id != 0 || gid == 0);
+        let groups = groups.collect();
+        Ok(Self { uid, gid, groups })
+    }
+
+    /// Makes this process, which is root's, that of the user: user, group and groups of every kind,
+    /// with no capability left and no way to get any again, not even through a program that has
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// What the calls answer, mostly `PermissionDenied` for a process that is not root's.
+    /// `PermissionDenied`, too, where all of them succeeded and the system still says otherwise.
+    /// The process must not go on then: some of it may have happened.
+    pub fn assume(&self) -> io::Result<()> {
+        let count = self.groups.len();
+        // SAFETY: the list is live and readable for the call, and has `count` entries.
+        check(unsafe { libc::setgroups(count, self.groups.as_ptr()) })?;
+        // SAFETY: takes no pointer.
+        check(unsafe { libc::setresgid(self.gid, self.gid, self.gid) })?;
+        // SAFETY: takes no pointer.
+        check(unsafe { libc::setresuid(self.uid, self.uid, self.uid) })?;
+        drop_capabilities()?;
+        // SAFETY: takes no pointer; the arguments are those that this option asks for.
+        check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+        self.verify()
+    }
+
+    /// Asks the system what the process is now.
+    fn verify(&self) -> io::Result<()> {
+        let (mut real, mut effective, mut saved) = (0, 0, 0);
+        let places = (&raw mut real, &raw mut effective, &raw mut saved);
+        // SAFETY: three live, writable places owned by this frame.
+        check(unsafe { libc::getresuid(places.0, places.1, places.2) })?;
+        let users = [real, effective, saved];
+        // SAFETY: as above.
+        check(unsafe { libc::getresgid(places.0, places.1, places.2) })?;
+        let groups = [real, effective, saved];
+        // SAFETY: takes no pointer. It has to fail, and changes nothing then.
+        let back = unsafe { libc::setuid(0) };
+        if users != [self.uid; 3] || groups != [self.gid; 3] || back == 0 {
+            let problem = "the system did not give up root";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
+        }
+        Ok(())
+    }
+}
+
+/// Whether this process is root's: it may become any user.
+pub fn is_root() -> bool {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Empties the effective, permitted and inheritable sets, and with them the ambient one. To become
+/// another user does that for the first two only, and unless the process was told to keep them.
+fn drop_capabilities() -> io::Result<()> {
+    /// The sets have two words each in version 3 of the call.
+    const VERSION: u32 = 0x2008_0522;
+    let header = [VERSION, 0];
+    let sets = [0u32; 6];
+    // SAFETY: the call reads a header of two 32-bit words (version; 0 for this process) and, in
+    // this version, twice the three sets, a word each. Both are live and owned by this frame.
+    let returned =
+        unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), ptr::from_ref(&sets)) };
+    check(returned)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_problem(user: &str, group: Option<&str>, expected: &str) {
+        let error = Identity::find(user, group).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn who_is_unknown_or_root_is_told() {
+        check_problem("nosuchuser-x", None, "no user \"nosuchuser-x\"");
+        check_problem(
+            "nobody",
+            Some("nosuchgroup-x"),
+            "no group \"nosuchgroup-x\"",
+        );
+        check_problem("root", None, "user \"root\" is root");
+        check_problem("0", None, "user \"0\" is root");
+        check_problem("", None, "no user \"\"");
+        check_problem("no\0body", None, "no user \"no\\0body\"");
+    }
+
+    #[test]
+    fn names_and_numbers_are_understood() {
+        let nobody = Identity::find("nobody", None).unwrap();
+        assert_ne!(nobody.uid, 0);
+        let number = nobody.uid.to_string();
+        assert_eq!(Identity::find(&number, None).unwrap(), nobody);
+        let unnamed = Identity::find("4000000123", Some("4000000124")).unwrap();
+        let expected = Identity {
+            uid: 4_000_000_123,
+            gid: 4_000_000_124,
+            groups: vec![4_000_000_124],
+        };
+        assert_eq!(unnamed, expected);
+    }
+}

@@ -1,0 +1,202 @@
+//! Another program that takes over this one's listening sockets.
+
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, PipeReader, pipe};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+use crate::call::check;
+use crate::children::{ChildProcess, exit_at_once};
+use crate::inherited::FIRST;
+
+/// Names the descriptor on which a successor says that it is ready.
+pub(crate) const READY: &str = "FTPDLIB_READY_FD";
+
+/// A program that was started to take over.
+#[derive(Debug)]
+pub struct Successor {
+    /// Its process.
+    pub process: ChildProcess,
+    /// Holds a byte once it is ready; ends without one where it never will be.
+    pub ready: PipeReader,
+}
+
+/// Starts `program` with `arguments`, its own name the first, this process's environment and
+/// `listeners`, which it finds by `LISTEN_FDS` as if a service manager had passed them.
+///
+/// This process keeps its own copies. Any process may call this, whatever threads it has.
+///
+/// # Errors
+///
+/// What `fork` and the calls that copy descriptors answer; `InvalidInput` for an argument with a
+/// NUL. That the program cannot be run is seen as its end, with code 127.
+pub fn start_successor(
+    program: &Path,
+    arguments: &[OsString],
+    listeners: &[BorrowedFd<'_>],
+) -> io::Result<Successor> {
+    let (ready, tell_ready) = pipe()?;
+    let end = FIRST + listeners.len() as RawFd;
+    // Copies above the numbers they are to get, so that none takes another's place.
+    let mut sources = Vec::new();
+    for descriptor in listeners {
+        sources.push(copy_above(descriptor.as_raw_fd(), end)?);
+    }
+    sources.push(copy_above(tell_ready.as_raw_fd(), end)?);
+
+    let path = c_string(program.as_os_str())?;
+    let arguments = c_strings(arguments.iter().map(OsString::as_os_str))?;
+    let mut environment = inherited_environment(listeners.len(), end)?;
+    // Only the child knows its number, and there nothing may be allocated any more.
+    let mut listen_pid = *b"LISTEN_PID=0000000000\0";
+    let argv = pointers(&arguments);
+    environment.push(CString::default());
+    let mut envp = pointers(&environment);
+    let place = envp.len() - 2;
+    envp[place] = listen_pid.as_ptr().cast();
+
+    // SAFETY: the child of a process with threads may do what a signal handler may, until it runs
+    // another program. It calls nothing but `getpid`, `dup2`, `execve` and `_exit`, and writes to
+    // an array of this frame: no lock is taken and no memory asked for.
+    let child = check(unsafe { libc::fork() })?;
+    if child != 0 {
+        return Ok(Successor {
+            process: ChildProcess::new(child),
+            ready,
+        });
+    }
+    // SAFETY: takes nothing and cannot fail.
+    write_number(&mut listen_pid, unsafe { libc::getpid() }.unsigned_abs());
+    for (source, target) in sources.iter().zip(FIRST..) {
+        // SAFETY: takes no pointer. What is at `target` is this child's own copy, which ends here
+        // anyway.
+        if unsafe { libc::dup2(source.as_raw_fd(), target) } == -1 {
+            exit_at_once(NOT_RUN);
+        }
+    }
+    // `envp` points to it, which the compiler cannot see.
+    std::hint::black_box(&listen_pid);
+    // SAFETY: all three are live and end as they have to: a string with a NUL, two lists of such
+    // strings with a null pointer.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    exit_at_once(NOT_RUN)
+}
+
+/// What a shell answers for a program that it cannot run.
+const NOT_RUN: i32 = 127;
+
+/// The environment but for what is said of descriptors, and that said anew, without `LISTEN_PID`.
+fn inherited_environment(listeners: usize, ready: RawFd) -> io::Result<Vec<CString>> {
+    let stale = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", READY];
+    let kept = env::vars_os().filter(|(name, _)| !stale.iter().any(|stale| name == stale));
+    let fresh = [
+        ("LISTEN_FDS".into(), listeners.to_string().into()),
+        (READY.into(), ready.to_string().into()),
+    ];
+    kept.chain(fresh)
+        .map(|(mut entry, value)| {
+            entry.push("=");
+            entry.push(value);
+            c_string(&entry)
+        })
+        .collect()
+}
+
+fn copy_above(descriptor: RawFd, number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
+    let copy = check(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, number + 1) })?;
+    // SAFETY: the call answered a new descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+fn c_strings<'a>(texts: impl Iterator<Item = &'a OsStr>) -> io::Result<Vec<CString>> {
+    texts.map(c_string).collect()
+}
+
+/// A list as `execve` wants it.
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    let ends = [ptr::null()];
+    let strings = strings.iter().map(|string| string.as_ptr());
+    strings.chain(ends).collect()
+}
+
+/// Puts the decimal digits of `number`, with a NUL behind the last, after the name of the entry.
+fn write_number(entry: &mut [u8; 22], number: u32) {
+    let mut power = 1_000_000_000;
+    while power > 1 && power > number {
+        power /= 10;
+    }
+    let mut at = 11;
+    while power > 0 {
+        entry[at] = b'0' + (number / power % 10) as u8;
+        power /= 10;
+        at += 1;
+    }
+    entry[at] = 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::ChildEnd;
+
+    #[test]
+    fn a_successor_finds_its_sockets_and_says_that_it_is_ready() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = dir.path().join("told");
+        let listeners = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let listeners = listeners.each_ref().map(AsFd::as_fd);
+        let script = format!(
+            "for fd in 3 4 5; do [ -e /proc/self/fd/$fd ] || exit 9; done; \
+             echo $((LISTEN_PID - $$)) $LISTEN_FDS $FTPDLIB_READY_FD \"$1\" > {}; \
+             echo >&5; exec 5>&-; exit 3",
+            told.display()
+        );
+        let arguments = ["sh", "-c", &script, "sh", "an argument"].map(OsString::from);
+        let mut successor = start_successor(Path::new("/bin/sh"), &arguments, &listeners).unwrap();
+        assert_eq!(successor.ready.read(&mut [0; 8]).unwrap(), 1);
+        assert_eq!(successor.process.wait().unwrap(), ChildEnd::Code(3));
+        assert_eq!(fs::read_to_string(told).unwrap(), "0 2 5 an argument\n");
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_never_ready() {
+        let program = Path::new("/nonexistent/program");
+        let mut successor = start_successor(program, &["program".into()], &[]).unwrap();
+        assert_eq!(successor.ready.read(&mut [0]).unwrap(), 0);
+        assert_eq!(successor.process.wait().unwrap(), ChildEnd::Code(NOT_RUN));
+        assert_eq!(
+            successor.process.try_wait().unwrap(),
+            Some(ChildEnd::Code(NOT_RUN))
+        );
+        successor.process.kill().unwrap();
+    }
+
+    #[test]
+    fn a_number_ends_where_its_digits_do() {
+        for (number, expected) in [
+            (1, "1"),
+            (10, "10"),
+            (4096, "4096"),
+            (4_194_304, "4194304"),
+            (u32::MAX, "4294967295"),
+        ] {
+            let mut entry = *b"LISTEN_PID=0000000000\0";
+            write_number(&mut entry, number);
+            let entry = std::ffi::CStr::from_bytes_until_nul(&entry).unwrap();
+            assert_eq!(entry.to_str().unwrap(), format!("LISTEN_PID={expected}"));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What only a process with one thread may do: fork, and what children are for.
+
+#[cfg(target_os = "linux")]
+fn main() {
+    use linux::*;
+
+    a_child_is_told_by_its_end();
+    a_killed_child_is_told_by_its_signal();
+    words_are_shared_with_children();
+    a_signal_for_a_new_child_is_not_its_parents();
+    a_parent_hears_of_its_childs_end();
+    root_is_given_up_for_good();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::io::{Read, pipe};
+    use std::os::fd::AsFd;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::Ordering;
+
+    use ftpdlib_sys::{
+        ChildEnd, ChildProcess, Fork, Identity, SharedWords, Signal, Signals, exit_at_once, fork,
+        is_root, wait_readable,
+    };
+
+    /// Runs `body` in a child, which ends with code 0 unless it panics.
+    fn child(body: impl FnOnce()) -> ChildProcess {
+        match fork().unwrap() {
+            Fork::Parent(child) => child,
+            Fork::Child => {
+                let panicked = catch_unwind(AssertUnwindSafe(body)).is_err();
+                exit_at_once(i32::from(panicked))
+            }
+        }
+    }
+
+    pub(super) fn a_child_is_told_by_its_end() {
+        let (reader, writer) = pipe().unwrap();
+        let mut waiting = child(move || {
+            drop(writer);
+            let _ = (&reader).read(&mut [0]);
+            exit_at_once(42);
+        });
+        // Both ends of this side went into the closure, and were dropped with it.
+        assert_eq!(waiting.wait().unwrap(), ChildEnd::Code(42));
+        assert_eq!(waiting.try_wait().unwrap(), Some(ChildEnd::Code(42)));
+    }
+
+    pub(super) fn a_killed_child_is_told_by_its_signal() {
+        let (reader, writer) = pipe().unwrap();
+        let mut waiting = child(|| {
+            let _ = (&reader).read(&mut [0]);
+        });
+        assert_eq!(waiting.try_wait().unwrap(), None);
+        waiting.kill().unwrap();
+        assert_eq!(waiting.wait().unwrap(), ChildEnd::Signal(9));
+        drop(writer);
+    }
+
+    pub(super) fn words_are_shared_with_children() {
+        let words = SharedWords::new(4).unwrap();
+        let children: Vec<_> = (0..4)
+            .map(|number| {
+                child(|| {
+                    for _ in 0..1000 {
+                        words[0].fetch_add(1, Ordering::SeqCst);
+                    }
+                    words[number].fetch_add(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        for mut child in children {
+            assert!(child.wait().unwrap().is_success());
+        }
+        let seen: Vec<_> = words
+            .iter()
+            .map(|word| word.load(Ordering::SeqCst))
+            .collect();
+        assert_eq!(seen, [4001, 1, 1, 1]);
+    }
+
+    pub(super) fn a_signal_for_a_new_child_is_not_its_parents() {
+        let signals = Signals::new().unwrap();
+        let mut child = child(|| {
+            let own = std::process::id().to_string();
+            let sent = std::process::Command::new("kill")
+                .args(["-TERM", &own])
+                .status();
+            assert!(sent.unwrap().success());
+            drop(signals);
+            let signals = Signals::new().unwrap();
+            let sent = std::process::Command::new("kill")
+                .args(["-HUP", &own])
+                .status();
+            assert!(sent.unwrap().success());
+            wait_readable(&[signals.as_fd()], None).unwrap();
+            assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
+        });
+        assert!(child.wait().unwrap().is_success());
+    }
+
+    pub(super) fn a_parent_hears_of_its_childs_end() {
+        let signals = Signals::of_parent().unwrap();
+        let mut child = child(|| {});
+        loop {
+            wait_readable(&[signals.as_fd()], None).unwrap();
+            match signals.next().unwrap() {
+                Some(signal) => assert_eq!(signal, Signal::ChildEnded),
+                None => continue,
+            }
+            break;
+        }
+        assert!(child.wait().unwrap().is_success());
+    }
+
+    pub(super) fn root_is_given_up_for_good() {
+        if !is_root() {
+            let nobody = Identity::find("nobody", None).unwrap();
+            let mut child = child(|| assert!(nobody.assume().is_err()));
+            assert!(child.wait().unwrap().is_success());
+            return;
+        }
+        let identity = Identity::find("4000000123", Some("4000000124")).unwrap();
+        let mut child = child(|| {
+            identity.assume().unwrap();
+            let status = fs::read_to_string("/proc/self/status").unwrap();
+            let value = |name: &str| {
+                let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+                let words: Vec<_> = line[name.len() + 1..].split_whitespace().collect();
+                words.join(" ")
+            };
+            assert_eq!(value("Uid"), ["4000000123"; 4].join(" "));
+            assert_eq!(value("Gid"), ["4000000124"; 4].join(" "));
+            assert_eq!(value("Groups"), "4000000124");
+            for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+                assert_eq!(value(set), "0000000000000000", "{set}");
+            }
+            assert_eq!(value("NoNewPrivs"), "1");
+            assert!(identity.assume().is_err());
+            assert!(!is_root());
+        });
+        assert!(child.wait().unwrap().is_success());
+    }
+}
