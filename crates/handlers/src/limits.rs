@@ -1,17 +1,29 @@
 //! Limits on connections, shared by all sessions of a server.
 
+mod across;
+
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use across::Across;
+
 /// Counts control and data connections against `max_cons` and `max_cons_per_ip`.
-#[derive(Debug, Default)]
+///
+/// Made by [`new`](Self::new), it counts for one process; made by [`across`](Self::across), for
+/// several together.
+#[derive(Debug)]
 pub struct Limits {
-    max_cons: AtomicUsize,
-    max_cons_per_ip: AtomicUsize,
-    total: AtomicUsize,
-    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    counts: Counts,
+}
+
+/// Where connections are counted.
+#[derive(Debug)]
+enum Counts {
+    Here(Here),
+    Across(Across),
 }
 
 /// Which limit refused a connection.
@@ -40,19 +52,72 @@ pub struct Permit {
     ip: IpAddr,
 }
 
+impl Permit {
+    /// Leaves the connection to the child process in whose table it was counted, where it goes on
+    /// to count until that process is done with it.
+    pub fn hand_over(self) {
+        // The child has a copy, which it drops; dropping this one would take the connection out
+        // of the child's table.
+        std::mem::forget(self);
+    }
+}
+
 impl Limits {
-    /// Limits with 0 for none.
+    /// Limits on the connections of this process, with 0 for none.
     pub fn new(max_cons: usize, max_cons_per_ip: usize) -> Self {
-        let limits = Self::default();
-        limits.set(max_cons, max_cons_per_ip);
-        limits
+        let here = Here::default();
+        here.set(max_cons, max_cons_per_ip);
+        Self {
+            counts: Counts::Here(here),
+        }
+    }
+
+    /// Limits, with 0 for none, on the connections of this process and of the children it forks
+    /// from here on, taken together.
+    ///
+    /// Each of them counts in a table of its own, [entered](Self::enter) before the first
+    /// connection: one of `tables`, each with room for the connections of `addresses` different
+    /// addresses. The table of a child that is dead is [cleared](Self::clear).
+    ///
+    /// # Errors
+    ///
+    /// The system gives no memory to share.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::{IpAddr, Ipv4Addr};
+    /// use std::sync::Arc;
+    ///
+    /// use ftpdlib_handlers::Limits;
+    ///
+    /// let limits = Arc::new(Limits::across(100, 0, 4, 100)?);
+    /// limits.enter(3);
+    /// let permit = limits.acquire(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    /// assert_eq!(limits.count(), 1);
+    /// # std::mem::drop(permit);
+    /// # assert_eq!(limits.count(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn across(
+        max_cons: usize,
+        max_cons_per_ip: usize,
+        tables: usize,
+        addresses: usize,
+    ) -> io::Result<Self> {
+        let across = Across::new(tables, addresses)?;
+        across.set(max_cons, max_cons_per_ip);
+        Ok(Self {
+            counts: Counts::Across(across),
+        })
     }
 
     /// Changes the limits; connections over a new one stay.
     pub fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
-        self.max_cons.store(max_cons, Ordering::Relaxed);
-        self.max_cons_per_ip
-            .store(max_cons_per_ip, Ordering::Relaxed);
+        match &self.counts {
+            Counts::Here(here) => here.set(max_cons, max_cons_per_ip),
+            Counts::Across(across) => across.set(max_cons, max_cons_per_ip),
+        }
     }
 
     /// Counts one more connection of `ip` (canonical: an IPv4-mapped address as IPv4).
@@ -61,8 +126,89 @@ impl Limits {
     ///
     /// The limit that is reached; nothing is counted then.
     pub fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, LimitReached> {
-        let max_cons = self.max_cons.load(Ordering::Relaxed);
-        let max_cons_per_ip = self.max_cons_per_ip.load(Ordering::Relaxed);
+        match &self.counts {
+            Counts::Here(here) => here.acquire(ip)?,
+            Counts::Across(across) => across.acquire(ip)?,
+        }
+        Ok(Permit {
+            limits: Arc::clone(self),
+            ip,
+        })
+    }
+
+    /// Has this process count in `table` from here on. Does nothing to limits of one process.
+    ///
+    /// A table is one process's at a time.
+    pub fn enter(&self, table: usize) {
+        if let Counts::Across(across) = &self.counts {
+            across.enter(table);
+        }
+    }
+
+    /// Forgets what is counted in `table`: its process is dead.
+    pub fn clear(&self, table: usize) {
+        if let Counts::Across(across) = &self.counts {
+            across.clear(table);
+        }
+    }
+
+    /// Connections counted now, in all processes.
+    pub fn count(&self) -> usize {
+        match &self.counts {
+            Counts::Here(here) => here.count(),
+            Counts::Across(across) => across.count(),
+        }
+    }
+
+    /// The limits, `max_cons` first.
+    pub fn limits(&self) -> (usize, usize) {
+        match &self.counts {
+            Counts::Here(here) => here.limits(),
+            Counts::Across(across) => across.limits(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(0, 0)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        match &self.limits.counts {
+            Counts::Here(here) => here.release(self.ip),
+            Counts::Across(across) => across.release(self.ip),
+        }
+    }
+}
+
+/// Counts of one process.
+#[derive(Debug, Default)]
+struct Here {
+    max_cons: AtomicUsize,
+    max_cons_per_ip: AtomicUsize,
+    total: AtomicUsize,
+    per_ip: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Here {
+    fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
+        self.max_cons.store(max_cons, Ordering::Relaxed);
+        self.max_cons_per_ip
+            .store(max_cons_per_ip, Ordering::Relaxed);
+    }
+
+    fn limits(&self) -> (usize, usize) {
+        (
+            self.max_cons.load(Ordering::Relaxed),
+            self.max_cons_per_ip.load(Ordering::Relaxed),
+        )
+    }
+
+    fn acquire(&self, ip: IpAddr) -> Result<(), LimitReached> {
+        let (max_cons, max_cons_per_ip) = self.limits();
         let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
         if max_cons != 0 && self.count() >= max_cons {
             return Err(LimitReached::Total);
@@ -73,32 +219,22 @@ impl Limits {
         }
         *of_ip += 1;
         self.total.fetch_add(1, Ordering::Relaxed);
-        Ok(Permit {
-            limits: Arc::clone(self),
-            ip,
-        })
+        Ok(())
     }
 
-    /// Connections counted now.
-    pub fn count(&self) -> usize {
-        self.total.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut per_ip = self
-            .limits
-            .per_ip
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_ip) = per_ip.get_mut(&self.ip) {
+    fn release(&self, ip: IpAddr) {
+        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_ip) = per_ip.get_mut(&ip) {
             *of_ip -= 1;
             if *of_ip == 0 {
-                per_ip.remove(&self.ip);
+                per_ip.remove(&ip);
             }
         }
-        self.limits.total.fetch_sub(1, Ordering::Relaxed);
+        self.total.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
     }
 }
 
@@ -109,24 +245,46 @@ mod tests {
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
+    /// Both kinds.
+    fn both(max_cons: usize, max_cons_per_ip: usize) -> [Arc<Limits>; 2] {
+        let across = Limits::across(max_cons, max_cons_per_ip, 3, 8).unwrap();
+        across.enter(1);
+        [Limits::new(max_cons, max_cons_per_ip), across].map(Arc::new)
+    }
+
     #[test]
     fn the_total_is_kept() {
-        let limits = Arc::new(Limits::new(2, 0));
-        let first = limits.acquire(A).unwrap();
-        let _second = limits.acquire(B).unwrap();
-        assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::Total);
-        drop(first);
-        assert!(limits.acquire(A).is_ok());
+        for limits in both(2, 0) {
+            let first = limits.acquire(A).unwrap();
+            let _second = limits.acquire(B).unwrap();
+            assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::Total);
+            drop(first);
+            assert!(limits.acquire(A).is_ok());
+        }
     }
 
     #[test]
     fn one_address_cannot_take_all_places() {
-        let limits = Arc::new(Limits::new(0, 1));
-        let first = limits.acquire(A).unwrap();
-        assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::PerIp);
-        assert!(limits.acquire(B).is_ok());
-        drop(first);
-        assert_eq!(limits.count(), 0);
-        assert!(limits.acquire(A).is_ok());
+        for limits in both(0, 1) {
+            let first = limits.acquire(A).unwrap();
+            assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::PerIp);
+            assert!(limits.acquire(B).is_ok());
+            drop(first);
+            assert_eq!(limits.count(), 0);
+            assert!(limits.acquire(A).is_ok());
+        }
+    }
+
+    #[test]
+    fn limits_change_for_the_next_connection() {
+        for limits in both(1, 0) {
+            let _first = limits.acquire(A).unwrap();
+            limits.set(3, 2);
+            assert_eq!(limits.limits(), (3, 2));
+            let _second = limits.acquire(A).unwrap();
+            assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::PerIp);
+            let _third = limits.acquire(B).unwrap();
+            assert_eq!(limits.acquire(B).unwrap_err(), LimitReached::Total);
+        }
     }
 }

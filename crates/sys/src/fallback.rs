@@ -131,6 +131,40 @@ pub fn is_root() -> bool {
     false
 }
 
+/// A lock between processes.
+#[derive(Debug)]
+pub struct ProcessLock {
+    /// There is no way to make one.
+    never: Infallible,
+}
+
+impl ProcessLock {
+    /// Makes a lock.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported` on this system.
+    pub fn new() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes the lock.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no lock.
+    pub fn lock(&self) -> io::Result<ProcessLockGuard<'_>> {
+        match self.never {}
+    }
+}
+
+/// Holds a [`ProcessLock`].
+#[derive(Debug)]
+pub struct ProcessLockGuard<'a> {
+    /// There is none.
+    _lock: &'a ProcessLock,
+}
+
 /// A pipe that carries bytes from a socket to a file.
 #[derive(Debug)]
 pub struct Pipe {

@@ -7,6 +7,8 @@ fn main() {
     a_child_is_told_by_its_end();
     a_killed_child_is_told_by_its_signal();
     words_are_shared_with_children();
+    one_process_at_a_time_holds_a_lock();
+    the_lock_of_a_killed_process_is_free();
     a_signal_for_a_new_child_is_not_its_parents();
     a_parent_hears_of_its_childs_end();
     root_is_given_up_for_good();
@@ -18,14 +20,14 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
-    use std::io::{Read, pipe};
+    use std::io::{Read, Write, pipe};
     use std::os::fd::AsFd;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::Ordering;
 
     use ftpdlib_sys::{
-        ChildEnd, ChildProcess, Fork, Identity, SharedWords, Signal, Signals, exit_at_once, fork,
-        is_root, wait_readable,
+        ChildEnd, ChildProcess, Fork, Identity, ProcessLock, SharedWords, Signal, Signals,
+        exit_at_once, fork, is_root, wait_readable,
     };
 
     /// Runs `body` in a child, which ends with code 0 unless it panics.
@@ -82,6 +84,41 @@ mod linux {
             .map(|word| word.load(Ordering::SeqCst))
             .collect();
         assert_eq!(seen, [4001, 1, 1, 1]);
+    }
+
+    pub(super) fn one_process_at_a_time_holds_a_lock() {
+        let (words, lock) = (SharedWords::new(1).unwrap(), ProcessLock::new().unwrap());
+        let children: Vec<_> = (0..4)
+            .map(|_| {
+                child(|| {
+                    for _ in 0..1000 {
+                        let _guard = lock.lock().unwrap();
+                        // Not one step: without the lock some would be lost.
+                        let before = words[0].load(Ordering::SeqCst);
+                        words[0].store(before + 1, Ordering::SeqCst);
+                    }
+                })
+            })
+            .collect();
+        for mut child in children {
+            assert!(child.wait().unwrap().is_success());
+        }
+        assert_eq!(words[0].load(Ordering::SeqCst), 4000);
+    }
+
+    pub(super) fn the_lock_of_a_killed_process_is_free() {
+        let lock = ProcessLock::new().unwrap();
+        let (mut reader, writer) = pipe().unwrap();
+        let (block, _held) = pipe().unwrap();
+        let mut holder = child(|| {
+            let _guard = lock.lock().unwrap();
+            (&writer).write_all(b"a").unwrap();
+            let _ = (&block).read(&mut [0]);
+        });
+        reader.read_exact(&mut [0]).unwrap();
+        holder.kill().unwrap();
+        drop(lock.lock().unwrap());
+        holder.wait().unwrap();
     }
 
     pub(super) fn a_signal_for_a_new_child_is_not_its_parents() {

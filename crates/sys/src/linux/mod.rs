@@ -8,6 +8,7 @@ mod fork;
 mod identity;
 mod mount;
 mod pipe;
+mod process_lock;
 mod send_file;
 
 pub use attributes::{set_mode, set_modified};
@@ -18,4 +19,5 @@ pub use fork::{Fork, fork, thread_count};
 pub use identity::{Identity, is_root};
 pub use mount::is_local_filesystem;
 pub use pipe::Pipe;
+pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use send_file::send_file;

@@ -1,0 +1,299 @@
+//! Counts of several processes, in memory that they share.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::io;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use ftpdlib_sys::{ProcessLock, SharedWords};
+
+use super::LimitReached;
+
+/// Tables of counts, one a process.
+///
+/// A process writes to its own table only. So whatever it does when it is killed, the others'
+/// counts are right, and what it counted is gone once its table is cleared. A lock is held from
+/// adding up what stands in all tables until one more is counted; the system takes it from whoever
+/// dies holding it.
+#[derive(Debug)]
+pub(super) struct Across {
+    words: SharedWords,
+    shape: Shape,
+    /// The table of this process.
+    own: AtomicUsize,
+    /// Held while this process's table is written.
+    writing: Mutex<()>,
+    /// Held, within that, by the one process that may take a place.
+    taking: ProcessLock,
+    /// Turns addresses into numbers that nobody outside can choose.
+    keys: RandomState,
+}
+
+/// Words that belong to all: the limits, and how many tables were ever in use. The parent writes
+/// them.
+const MAX_CONS: usize = 0;
+const MAX_CONS_PER_IP: usize = 1;
+const TABLES_USED: usize = 2;
+const HEADER: usize = 8;
+
+/// Words of a table: its sum, and how many of the entries behind were ever in use.
+const TOTAL: usize = 0;
+const ENTRIES_USED: usize = 1;
+const TABLE_HEADER: usize = 2;
+
+/// An entry is a number for a client's address, and in its lowest bits how many connections that
+/// has. In one word, both change at once.
+const COUNT_BITS: u32 = 20;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+impl Across {
+    pub(super) fn new(tables: usize, addresses: usize) -> io::Result<Self> {
+        let shape = Shape {
+            tables: tables.max(1),
+            addresses: addresses.max(1),
+        };
+        let size = shape.size().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self {
+            words: SharedWords::new(size)?,
+            shape,
+            own: AtomicUsize::new(0),
+            writing: Mutex::new(()),
+            taking: ProcessLock::new()?,
+            keys: RandomState::new(),
+        })
+    }
+
+    pub(super) fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
+        self.words[MAX_CONS].store(max_cons as u64, Ordering::Relaxed);
+        self.words[MAX_CONS_PER_IP].store(max_cons_per_ip as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn limits(&self) -> (usize, usize) {
+        let limit = |word: usize| self.words[word].load(Ordering::Relaxed) as usize;
+        (limit(MAX_CONS), limit(MAX_CONS_PER_IP))
+    }
+
+    pub(super) fn enter(&self, table: usize) {
+        let table = table.min(self.shape.tables - 1);
+        self.own.store(table, Ordering::Relaxed);
+        self.words[TABLES_USED].fetch_max(table as u64 + 1, Ordering::SeqCst);
+    }
+
+    pub(super) fn clear(&self, table: usize) {
+        if let Some(table) = self.tables().nth(table) {
+            for entry in table.entries() {
+                entry.store(0, Ordering::SeqCst);
+            }
+            table.header[TOTAL].store(0, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn acquire(&self, ip: IpAddr) -> Result<(), LimitReached> {
+        let key = self.key(ip);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (max_cons, max_cons_per_ip) = self.limits();
+        let _taking = if max_cons == 0 && max_cons_per_ip == 0 {
+            None
+        } else {
+            // Where the system has no more locks, one client too many may slip in.
+            self.taking.lock().ok()
+        };
+        if max_cons != 0 && self.count() >= max_cons {
+            return Err(LimitReached::Total);
+        }
+        if max_cons_per_ip != 0 && self.count_of(key) >= max_cons_per_ip {
+            return Err(LimitReached::PerIp);
+        }
+        self.own().add(key).map_err(|TableFull| LimitReached::Total)
+    }
+
+    pub(super) fn release(&self, ip: IpAddr) {
+        let key = self.key(ip);
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.own().subtract(key);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        let total = |table: Table<'_>| table.header[TOTAL].load(Ordering::SeqCst);
+        self.tables().map(total).sum::<u64>() as usize
+    }
+
+    fn count_of(&self, key: u64) -> usize {
+        self.tables().map(|table| table.count(key)).sum::<u64>() as usize
+    }
+
+    fn tables(&self) -> impl Iterator<Item = Table<'_>> {
+        let used = self.words[TABLES_USED].load(Ordering::SeqCst) as usize;
+        (0..used).map(|table| self.table(table))
+    }
+
+    fn own(&self) -> Table<'_> {
+        self.table(self.own.load(Ordering::Relaxed))
+    }
+
+    fn table(&self, table: usize) -> Table<'_> {
+        let (header, entries) = self.words[self.shape.table(table)].split_at(TABLE_HEADER);
+        Table { header, entries }
+    }
+
+    /// A number for an address: never 0, with no bit where connections are counted.
+    fn key(&self, ip: IpAddr) -> u64 {
+        (self.keys.hash_one(ip) | 1 << 63) & !COUNT_MASK
+    }
+}
+
+/// Where the tables stand in the words.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    tables: usize,
+    /// Entries of a table.
+    addresses: usize,
+}
+
+impl Shape {
+    fn size(self) -> Option<usize> {
+        let table = self.addresses.checked_add(TABLE_HEADER)?;
+        self.tables.checked_mul(table)?.checked_add(HEADER)
+    }
+
+    fn table(self, table: usize) -> Range<usize> {
+        let length = TABLE_HEADER + self.addresses;
+        let start = HEADER + table.min(self.tables - 1) * length;
+        start..start + length
+    }
+}
+
+/// No entry is left for another address, or no number for another connection.
+struct TableFull;
+
+/// The counts of one process.
+struct Table<'a> {
+    header: &'a [AtomicU64],
+    entries: &'a [AtomicU64],
+}
+
+impl Table<'_> {
+    /// Counts one more connection.
+    fn add(&self, key: u64) -> Result<(), TableFull> {
+        let entry = self.find(key).or_else(|| self.find_free());
+        let entry = entry.ok_or(TableFull)?;
+        let count = entry.load(Ordering::Relaxed) & COUNT_MASK;
+        if count == COUNT_MASK {
+            return Err(TableFull);
+        }
+        entry.store(key | (count + 1), Ordering::SeqCst);
+        self.header[TOTAL].fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Takes one connection out.
+    fn subtract(&self, key: u64) {
+        if let Some(entry) = self.find(key) {
+            let count = entry.load(Ordering::Relaxed) & COUNT_MASK;
+            let left = if count > 1 { key | (count - 1) } else { 0 };
+            entry.store(left, Ordering::SeqCst);
+            self.header[TOTAL].fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Connections of one address.
+    fn count(&self, key: u64) -> u64 {
+        self.find(key)
+            .map_or(0, |entry| entry.load(Ordering::SeqCst) & COUNT_MASK)
+    }
+
+    fn find(&self, key: u64) -> Option<&AtomicU64> {
+        self.entries()
+            .iter()
+            .find(|entry| entry.load(Ordering::SeqCst) & !COUNT_MASK == key)
+    }
+
+    fn find_free(&self) -> Option<&AtomicU64> {
+        let is_free = |entry: &&AtomicU64| entry.load(Ordering::Relaxed) == 0;
+        if let Some(entry) = self.entries().iter().find(is_free) {
+            return Some(entry);
+        }
+        let used = self.entries().len();
+        let fresh = self.entries.get(used)?;
+        self.header[ENTRIES_USED].store(used as u64 + 1, Ordering::SeqCst);
+        Some(fresh)
+    }
+
+    fn entries(&self) -> &[AtomicU64] {
+        let used = self.header[ENTRIES_USED].load(Ordering::SeqCst) as usize;
+        &self.entries[..used.min(self.entries.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn ip(number: u32) -> IpAddr {
+        Ipv4Addr::from(number).into()
+    }
+
+    /// Does `act` as the process of another table.
+    fn in_table(across: &Across, table: usize, act: impl FnOnce()) {
+        let before = across.own.load(Ordering::Relaxed);
+        across.enter(table);
+        act();
+        across.enter(before);
+    }
+
+    #[test]
+    fn processes_count_together() {
+        let across = Across::new(4, 8).unwrap();
+        across.enter(0);
+        across.set(4, 3);
+        across.acquire(ip(1)).unwrap();
+        in_table(&across, 1, || {
+            across.acquire(ip(1)).unwrap();
+            across.acquire(ip(1)).unwrap();
+            assert_eq!(across.acquire(ip(1)), Err(LimitReached::PerIp));
+            across.acquire(ip(2)).unwrap();
+        });
+        assert_eq!(across.acquire(ip(3)), Err(LimitReached::Total));
+        assert_eq!(across.count(), 4);
+        across.release(ip(1));
+        assert_eq!(across.acquire(ip(3)), Ok(()));
+    }
+
+    #[test]
+    fn the_table_of_a_dead_process_is_cleared() {
+        let across = Across::new(4, 8).unwrap();
+        across.enter(0);
+        across.set(5, 2);
+        in_table(&across, 3, || {
+            for number in [1, 1, 2, 3] {
+                across.acquire(ip(number)).unwrap();
+            }
+        });
+        across.acquire(ip(4)).unwrap();
+        assert_eq!(across.acquire(ip(1)), Err(LimitReached::Total));
+        across.clear(3);
+        assert_eq!(across.count(), 1);
+        across.acquire(ip(1)).unwrap();
+        in_table(&across, 3, || across.acquire(ip(1)).unwrap());
+        assert_eq!(across.acquire(ip(1)), Err(LimitReached::PerIp));
+    }
+
+    #[test]
+    fn a_table_without_room_refuses() {
+        let across = Across::new(1, 2).unwrap();
+        across.enter(0);
+        across.acquire(ip(1)).unwrap();
+        across.acquire(ip(2)).unwrap();
+        assert_eq!(across.acquire(ip(3)), Err(LimitReached::Total));
+        assert_eq!(across.count(), 2);
+        across.acquire(ip(2)).unwrap();
+        across.release(ip(1));
+        across.acquire(ip(3)).unwrap();
+        assert_eq!(across.count(), 3);
+    }
+}
