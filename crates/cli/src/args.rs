@@ -58,9 +58,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MODEL", help_heading = "Listening")]
     pub(crate) concurrency: Option<Concurrency>,
 
-    /// Worker processes under pre-fork; 0 = one per usable CPU [default: 0]
+    /// Worker processes under pre-fork, at most 256; 0 = one per usable CPU [default: 0]
     #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Listening")]
     pub(crate) workers: Option<u32>,
+
+    /// Give up root for this user, by name or number, once listening
+    #[arg(long, value_name = "NAME", value_parser = value::account, help_heading = "Listening")]
+    pub(crate) user: Option<String>,
+
+    /// Group to give up root for [default: that user's own]
+    #[arg(long, value_name = "NAME", value_parser = value::account, help_heading = "Listening")]
+    pub(crate) group: Option<String>,
 
     /// Directory to share [default: the current directory]
     #[arg(

@@ -34,11 +34,17 @@ pub(crate) fn watchdog_interval() -> Option<Duration> {
     None
 }
 
+/// Another process is to be watched from here on: it has taken over.
+pub(crate) fn handed_over(process: u32) {
+    send(State::HandedOver(process));
+}
+
 enum State {
     Ready,
     Alive,
     Reloading,
     Stopping,
+    HandedOver(u32),
 }
 
 /// Does nothing without a service manager; one that cannot be reached must not stop the server.
@@ -49,6 +55,7 @@ fn send(state: State) {
     let sent = match state {
         State::Ready => sd_notify::notify(&[NotifyState::Ready]),
         State::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
+        State::HandedOver(process) => sd_notify::notify(&[NotifyState::MainPid(process)]),
         State::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
         // With the time, which systemd asks for where the unit is `Type=notify-reload`.
         State::Reloading => NotifyState::monotonic_usec_now()

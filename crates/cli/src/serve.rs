@@ -9,8 +9,8 @@ use ftpdlib::handlers::{
     DtpHandler, FtpHandler, IpNet, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
 };
 use ftpdlib::servers::{
-    self, FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, inherited_sockets,
-    raise_descriptor_limit,
+    self, FtpServer, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, Upgrade,
+    inherited_sockets, raise_descriptor_limit,
 };
 
 use crate::config::{Concurrency, FilesystemKind, Server};
@@ -31,9 +31,15 @@ pub(crate) fn serve(
     settings: Settings,
     reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
 ) -> Result<(), Box<dyn Error>> {
+    if let Some(user) = &settings.run_as
+        && !user.may_be_assumed()
+    {
+        // Before anything is bound.
+        return Err(ServerError::NotRoot.into());
+    }
     provide_descriptors(&settings.server);
     let started = settings.server.clone();
-    let options = ServeOptions::default().shutdown_grace(started.shutdown_grace);
+    let options = processes(&settings).shutdown_grace(started.shutdown_grace);
     let mut logs = TransferLogs::open(&settings.log)?;
     let inherited = inherited_sockets()?;
     let binds = inherited.is_empty();
@@ -77,14 +83,33 @@ fn listen(
     Ok(builder.build()?)
 }
 
-/// How sessions run. What there is no model for was refused before.
+/// How the sessions of one process run.
 fn concurrency(server: &Server) -> servers::Concurrency {
     match server.concurrency {
+        Concurrency::Async => servers::Concurrency::Async {
+            threads: server.threads as usize,
+        },
+        Concurrency::PreFork => servers::Concurrency::Async { threads: 1 },
         Concurrency::MultiThread => servers::Concurrency::MultiThread,
-        Concurrency::Async | Concurrency::PreFork | Concurrency::MultiProc => {
-            servers::Concurrency::Async {
-                threads: server.threads as usize,
-            }
+        Concurrency::MultiProc => servers::Concurrency::MultiProcess,
+    }
+}
+
+/// Which processes serve, and which program takes over from them.
+fn processes(settings: &Settings) -> ServeOptions {
+    let mut options = ServeOptions::default();
+    if settings.server.concurrency == Concurrency::PreFork {
+        let workers = settings.server.workers as usize;
+        options = options.worker_processes(workers).supervised(true);
+    }
+    if let Some(identity) = &settings.run_as {
+        options = options.run_as(identity.clone());
+    }
+    match Upgrade::to_this_program() {
+        Ok(upgrade) => options.upgrade(upgrade.on_upgraded(notify::handed_over)),
+        Err(error) => {
+            log::warn!("SIGUSR2 will do nothing: this program is not found: {error}");
+            options
         }
     }
 }
@@ -195,6 +220,8 @@ fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'stat
         ("concurrency", started.concurrency != now.concurrency),
         ("workers", started.workers != now.workers),
         ("threads", started.threads != now.threads),
+        ("user", started.user != now.user),
+        ("group", started.group != now.group),
         ("backlog", started.backlog != now.backlog),
         (
             "shutdown_grace",

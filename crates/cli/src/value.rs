@@ -44,6 +44,14 @@ pub(crate) fn masquerade_address(text: &str) -> Result<MasqueradeAddress, String
     Ok(address)
 }
 
+/// The name or number of a user or group of the system.
+pub(crate) fn account(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err(expected(text, "a name or a number"));
+    }
+    Ok(text.into())
+}
+
 /// An address to listen on, with its port.
 pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse()

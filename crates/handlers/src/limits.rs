@@ -6,24 +6,16 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use across::Across;
 
-/// Counts control and data connections against `max_cons` and `max_cons_per_ip`.
-///
-/// Made by [`new`](Self::new), it counts for one process; made by [`across`](Self::across), for
-/// several together.
-#[derive(Debug)]
+/// Counts control and data connections against `max_cons` and `max_cons_per_ip`: those of this
+/// process, or, once they are [shared](Self::share), those of several together.
+#[derive(Debug, Default)]
 pub struct Limits {
-    counts: Counts,
-}
-
-/// Where connections are counted.
-#[derive(Debug)]
-enum Counts {
-    Here(Here),
-    Across(Across),
+    here: Here,
+    across: OnceLock<Across>,
 }
 
 /// Which limit refused a connection.
@@ -65,17 +57,15 @@ impl Permit {
 impl Limits {
     /// Limits on the connections of this process, with 0 for none.
     pub fn new(max_cons: usize, max_cons_per_ip: usize) -> Self {
-        let here = Here::default();
-        here.set(max_cons, max_cons_per_ip);
-        Self {
-            counts: Counts::Here(here),
-        }
+        let limits = Self::default();
+        limits.set(max_cons, max_cons_per_ip);
+        limits
     }
 
-    /// Limits, with 0 for none, on the connections of this process and of the children it forks
-    /// from here on, taken together.
+    /// Has the limits hold for this process and the children it forks from here on, taken
+    /// together. To be called before the first connection, and once: later calls do nothing.
     ///
-    /// Each of them counts in a table of its own, [entered](Self::enter) before the first
+    /// Each of them counts in a table of its own, [entered](Self::enter) before its first
     /// connection: one of `tables`, each with room for the connections of `addresses` different
     /// addresses. The table of a child that is dead is [cleared](Self::clear).
     ///
@@ -91,7 +81,8 @@ impl Limits {
     ///
     /// use ftpdlib_handlers::Limits;
     ///
-    /// let limits = Arc::new(Limits::across(100, 0, 4, 100)?);
+    /// let limits = Arc::new(Limits::new(100, 0));
+    /// limits.share(4, 100)?;
     /// limits.enter(3);
     /// let permit = limits.acquire(IpAddr::V4(Ipv4Addr::LOCALHOST));
     /// assert_eq!(limits.count(), 1);
@@ -99,24 +90,23 @@ impl Limits {
     /// # assert_eq!(limits.count(), 0);
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn across(
-        max_cons: usize,
-        max_cons_per_ip: usize,
-        tables: usize,
-        addresses: usize,
-    ) -> io::Result<Self> {
+    pub fn share(&self, tables: usize, addresses: usize) -> io::Result<()> {
+        if self.across.get().is_some() {
+            return Ok(());
+        }
         let across = Across::new(tables, addresses)?;
+        let (max_cons, max_cons_per_ip) = self.here.limits();
         across.set(max_cons, max_cons_per_ip);
-        Ok(Self {
-            counts: Counts::Across(across),
-        })
+        // Somebody else may have been quicker.
+        let _ = self.across.set(across);
+        Ok(())
     }
 
     /// Changes the limits; connections over a new one stay.
     pub fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
-        match &self.counts {
-            Counts::Here(here) => here.set(max_cons, max_cons_per_ip),
-            Counts::Across(across) => across.set(max_cons, max_cons_per_ip),
+        match self.across.get() {
+            None => self.here.set(max_cons, max_cons_per_ip),
+            Some(across) => across.set(max_cons, max_cons_per_ip),
         }
     }
 
@@ -126,9 +116,9 @@ impl Limits {
     ///
     /// The limit that is reached; nothing is counted then.
     pub fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, LimitReached> {
-        match &self.counts {
-            Counts::Here(here) => here.acquire(ip)?,
-            Counts::Across(across) => across.acquire(ip)?,
+        match self.across.get() {
+            None => self.here.acquire(ip)?,
+            Some(across) => across.acquire(ip)?,
         }
         Ok(Permit {
             limits: Arc::clone(self),
@@ -136,50 +126,36 @@ impl Limits {
         })
     }
 
-    /// Has this process count in `table` from here on. Does nothing to limits of one process.
+    /// Has this process count in `table` from here on; for limits that are shared.
     ///
     /// A table is one process's at a time.
     pub fn enter(&self, table: usize) {
-        if let Counts::Across(across) = &self.counts {
+        if let Some(across) = self.across.get() {
             across.enter(table);
         }
     }
 
     /// Forgets what is counted in `table`: its process is dead.
     pub fn clear(&self, table: usize) {
-        if let Counts::Across(across) = &self.counts {
+        if let Some(across) = self.across.get() {
             across.clear(table);
         }
     }
 
     /// Connections counted now, in all processes.
     pub fn count(&self) -> usize {
-        match &self.counts {
-            Counts::Here(here) => here.count(),
-            Counts::Across(across) => across.count(),
+        match self.across.get() {
+            None => self.here.count(),
+            Some(across) => across.count(),
         }
-    }
-
-    /// The limits, `max_cons` first.
-    pub fn limits(&self) -> (usize, usize) {
-        match &self.counts {
-            Counts::Here(here) => here.limits(),
-            Counts::Across(across) => across.limits(),
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::new(0, 0)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        match &self.limits.counts {
-            Counts::Here(here) => here.release(self.ip),
-            Counts::Across(across) => across.release(self.ip),
+        match self.limits.across.get() {
+            None => self.limits.here.release(self.ip),
+            Some(across) => across.release(self.ip),
         }
     }
 }
@@ -247,9 +223,10 @@ mod tests {
 
     /// Both kinds.
     fn both(max_cons: usize, max_cons_per_ip: usize) -> [Arc<Limits>; 2] {
-        let across = Limits::across(max_cons, max_cons_per_ip, 3, 8).unwrap();
+        let [here, across] = [(); 2].map(|()| Limits::new(max_cons, max_cons_per_ip));
+        across.share(3, 8).unwrap();
         across.enter(1);
-        [Limits::new(max_cons, max_cons_per_ip), across].map(Arc::new)
+        [here, across].map(Arc::new)
     }
 
     #[test]
@@ -280,7 +257,6 @@ mod tests {
         for limits in both(1, 0) {
             let _first = limits.acquire(A).unwrap();
             limits.set(3, 2);
-            assert_eq!(limits.limits(), (3, 2));
             let _second = limits.acquire(A).unwrap();
             assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::PerIp);
             let _third = limits.acquire(B).unwrap();

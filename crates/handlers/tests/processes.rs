@@ -38,8 +38,8 @@ mod linux {
     pub(super) fn the_last_places_are_neither_lost_nor_given_twice() {
         const PROCESSES: usize = 4;
         for (max_cons, max_cons_per_ip) in [(3, 0), (0, 3)] {
-            let limits = Limits::across(max_cons, max_cons_per_ip, PROCESSES, 8).unwrap();
-            let limits = Arc::new(limits);
+            let limits = Arc::new(Limits::new(max_cons, max_cons_per_ip));
+            limits.share(PROCESSES, 8).unwrap();
             let (mut results, tell) = pipe().unwrap();
             let mut children: Vec<_> = (0..PROCESSES)
                 .map(|table| {
@@ -69,7 +69,8 @@ mod linux {
     }
 
     pub(super) fn what_a_killed_process_counted_is_cleared() {
-        let limits = Arc::new(Limits::across(2, 0, 2, 8).unwrap());
+        let limits = Arc::new(Limits::new(2, 0));
+        limits.share(2, 8).unwrap();
         let (mut told, tell) = pipe().unwrap();
         let (block, _held) = pipe().unwrap();
         let mut child = child(&limits, 1, || {

@@ -9,7 +9,7 @@ use ftpdlib_handlers::ProxyHeaderReader;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId};
 use mio::net::TcpStream;
 
-use crate::client;
+use crate::client::{self, Stay};
 use crate::handle::Shared;
 
 /// How long a proxy may take to send its header, which it has before the connection.
@@ -24,6 +24,8 @@ pub(crate) struct Arrival {
     accepted: Option<TcpStream>,
     socket: Option<Socket<TcpStream>>,
     header: ProxyHeaderReader,
+    /// Keeps a server from being over that is there for this connection alone.
+    stay: Option<Stay>,
 }
 
 impl Arrival {
@@ -34,7 +36,14 @@ impl Arrival {
             accepted: Some(stream),
             socket: None,
             header: ProxyHeaderReader::default(),
+            stay: None,
         }
+    }
+
+    /// Has the server wait for it, as it does for clients.
+    pub(crate) fn staying(mut self) -> Self {
+        self.stay = Some(Stay::begin(&self.shared));
+        self
     }
 }
 

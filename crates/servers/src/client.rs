@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 use crate::handle::Shared;
 
 /// What a client is told for whom the system has no thread or descriptor left.
-const NO_ROOM: &str = "Service temporarily unavailable.";
+pub(crate) const NO_ROOM: &str = "Service temporarily unavailable.";
 
 /// A client that was let in and is about to be served, on whatever loop.
 pub(crate) struct Client {
@@ -54,19 +54,30 @@ impl Client {
     ) -> io::Result<Option<Self>> {
         let service = shared.service();
         match service.limits().acquire(peer.ip().to_canonical()) {
-            Ok(permit) => Ok(Some(Self {
-                service,
-                stream,
-                peer,
-                proxied,
-                permit,
-                stay: Stay::begin(shared),
-                load: None,
-            })),
+            Ok(permit) => Ok(Some(Self::admitted(shared, stream, peer, proxied, permit))),
             Err(limit) => {
                 log::warn!("client {peer} refused: {}", limit.text());
                 tell(&service, &stream, limit.text()).map(|()| None)
             }
+        }
+    }
+
+    /// A client that was let in with `permit`.
+    pub(crate) fn admitted(
+        shared: &Arc<Shared>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        proxied: Option<ProxiedClient>,
+        permit: Permit,
+    ) -> Self {
+        Self {
+            service: shared.service(),
+            stream,
+            peer,
+            proxied,
+            permit,
+            stay: Stay::begin(shared),
+            load: None,
         }
     }
 
@@ -103,6 +114,14 @@ impl Client {
     }
 }
 
+/// Sends a client away that was not let in.
+pub(crate) fn refuse(service: &Service, stream: &TcpStream, peer: SocketAddr, text: &str) {
+    log::warn!("client {peer} refused: {text}");
+    if let Err(error) = tell(service, stream, text) {
+        log::debug!("client {peer} left at once: {error}");
+    }
+}
+
 /// Tells a client why it is sent away, where it expects text first.
 fn tell(service: &Service, mut stream: &TcpStream, text: &str) -> io::Result<()> {
     if service.is_implicit_tls() {
@@ -119,7 +138,7 @@ pub(crate) struct Stay {
 }
 
 impl Stay {
-    fn begin(shared: &Arc<Shared>) -> Self {
+    pub(crate) fn begin(shared: &Arc<Shared>) -> Self {
         shared.enter();
         Self {
             shared: Arc::clone(shared),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::loops::Loops;
 use crate::placement::Placement;
+use crate::process_each::ProcessEach;
 use crate::thread_each::ThreadEach;
 
 /// How the sessions of a server run.
@@ -17,6 +18,9 @@ pub enum Concurrency {
     },
     /// Each in a thread with a loop of its own (pyftpdlib: `ThreadedFTPServer`).
     MultiThread,
+    /// Each in a process of its own (pyftpdlib: `MultiprocessFTPServer`). The process that makes
+    /// the server must have no thread but one, now and for as long as it serves.
+    MultiProcess,
 }
 
 impl Default for Concurrency {
@@ -31,6 +35,7 @@ impl Concurrency {
             Self::Async { threads: 0 } => Arc::new(Loops::new(ftpdlib_sys::usable_cpus())),
             Self::Async { threads } => Arc::new(Loops::new(threads)),
             Self::MultiThread => Arc::new(ThreadEach::default()),
+            Self::MultiProcess => Arc::new(ProcessEach::default()),
         }
     }
 }

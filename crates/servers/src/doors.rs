@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
@@ -50,8 +51,20 @@ impl Listener {
         shared: &Arc<Shared>,
         add: impl FnOnce(Box<dyn Handler>) -> io::Result<HandlerId>,
     ) -> io::Result<Door> {
+        let copy = self.socket.as_fd().try_clone_to_owned()?;
+        let (asked, address) = (self.asked, self.address);
+        let door = |acceptor| Door {
+            asked,
+            address,
+            acceptor,
+            copy: Some(copy),
+        };
+        let socket = match shared.placement().lend(self.socket) {
+            Ok(lent) => return add(lent).map(door),
+            Err(socket) => socket,
+        };
         let server = Arc::clone(shared);
-        let acceptor = Acceptor::new(self.socket, move |stream, peer, cx| {
+        let acceptor = Acceptor::new(socket, move |stream, peer, cx| {
             if !server.service().is_proxy(peer.ip()) {
                 return client::receive(&server, stream, peer, None, cx);
             }
@@ -59,11 +72,7 @@ impl Listener {
                 log::warn!("connection of proxy {peer}: {error}");
             }
         });
-        Ok(Door {
-            asked: self.asked,
-            address: self.address,
-            acceptor: add(Box::new(acceptor))?,
-        })
+        add(Box::new(acceptor)).map(door)
     }
 }
 
@@ -72,6 +81,8 @@ struct Door {
     asked: Option<SocketAddr>,
     address: SocketAddr,
     acceptor: HandlerId,
+    /// The listener, for a program that takes over. While it is there, the system listens.
+    copy: Option<OwnedFd>,
 }
 
 /// Where a server listens.
@@ -125,6 +136,22 @@ impl Doors {
         }
     }
 
+    /// Copies of the listeners, for a program that takes over.
+    ///
+    /// # Errors
+    ///
+    /// The system has no more descriptors.
+    pub(crate) fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+        let state = self.lock();
+        let copies = state.doors.iter().filter_map(|door| door.copy.as_ref());
+        copies.map(OwnedFd::try_clone).collect()
+    }
+
+    /// Forgets what a child process has of its parent's doors.
+    pub(crate) fn leave_to_parent(&self) {
+        self.lock().doors.clear();
+    }
+
     pub(crate) fn are_open(&self) -> bool {
         self.lock().open
     }
@@ -133,7 +160,8 @@ impl Doors {
         self.lock().addresses.clone()
     }
 
-    /// Binds what has to be bound, so that the server listens on `addresses` alone.
+    /// Binds what has to be bound, so that the server listens on `addresses` alone. `frees` says
+    /// that a listener is gone from the system once it is closed here.
     ///
     /// # Errors
     ///
@@ -142,6 +170,7 @@ impl Doors {
         &self,
         addresses: &[SocketAddr],
         backlog: u32,
+        frees: bool,
     ) -> Result<Change, ServerError> {
         let state = self.lock();
         let mut change = Change {
@@ -157,7 +186,8 @@ impl Doors {
             match Listener::bind(address, backlog) {
                 Ok(listener) => change.bound.push(listener),
                 Err(error)
-                    if error.kind() == io::ErrorKind::AddrInUse
+                    if frees
+                        && error.kind() == io::ErrorKind::AddrInUse
                         && state
                             .going(addresses)
                             .any(|door| door.is_in_way_of(address)) =>
@@ -182,7 +212,8 @@ impl Doors {
         state.doors = staying;
         let mut listeners = change.bound;
         let mut closed = Vec::new();
-        for door in going {
+        for mut door in going {
+            door.copy = None;
             cx.remove(door.acceptor);
             log::info!("listening on {} no longer", door.address);
             closed.push(door);

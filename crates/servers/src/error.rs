@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use ftpdlib_handlers::SettingsError;
 use thiserror::Error;
 
+use crate::prefork::MOST_WORKERS;
+
 /// Why a server cannot be made or run.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -27,9 +29,18 @@ pub enum ServerError {
     /// A socket was given that does not listen, or not on TCP.
     #[error("cannot use the given socket: {0}")]
     Socket(#[source] io::Error),
-    /// More than one worker process was asked for.
-    #[error("{0} worker processes asked for, but this version runs in one process")]
+    /// More worker processes were asked for than make sense.
+    #[error("{0} worker processes asked for, at most {MOST_WORKERS} are possible")]
     Workers(usize),
+    /// Worker processes were asked for beside a model that makes a process for each client.
+    #[error("worker processes asked for beside a process for each client")]
+    WorkersBesideProcesses,
+    /// Root is to be given up by a process that is not root's.
+    #[error("only root can become another user")]
+    NotRoot,
+    /// The system does not let a worker process become another user.
+    #[error("cannot become another user: {0}")]
+    Identity(#[source] io::Error),
     /// The loop could not be made, or failed.
     #[error("event loop: {0}")]
     Loop(#[from] io::Error),

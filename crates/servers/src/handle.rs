@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     /// Does so from time to time.
     refresh: OnceLock<HandlerId>,
     placement: Arc<dyn Placement>,
+    /// Has other processes do what `placement` does, where that is wanted.
+    supervisor: OnceLock<Arc<dyn Placement>>,
     /// The loop that accepts, once there is one; it waits for the end.
     accepting: OnceLock<LoopHandle>,
     /// Clients that were let in and have not gone, wherever they are served.
@@ -47,13 +49,19 @@ impl Shared {
             refresher: OnceLock::new(),
             refresh: OnceLock::new(),
             placement,
+            supervisor: OnceLock::new(),
             accepting: OnceLock::new(),
             clients: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn placement(&self) -> &dyn Placement {
-        &*self.placement
+    pub(crate) fn placement(&self) -> &Arc<dyn Placement> {
+        self.supervisor.get().unwrap_or(&self.placement)
+    }
+
+    pub(crate) fn set_supervisor(&self, supervisor: Arc<dyn Placement>) {
+        // A server is started once.
+        let _ = self.supervisor.set(supervisor);
     }
 
     /// Accepts nobody any more, on the loop that did.
@@ -117,6 +125,10 @@ impl ServerHandle {
         Self { shared, io_loop }
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Stops accepting clients; those connected are served on. The server ends with the last one.
     pub fn close(&self) {
         let shared = Arc::clone(&self.shared);
@@ -154,6 +166,7 @@ impl ServerHandle {
         if let Some(refresher) = self.shared.refresher.get() {
             refresher.notify();
         }
+        self.shared.placement().renew();
         Ok(())
     }
 
@@ -174,7 +187,7 @@ impl ServerHandle {
     ///
     /// Where an address is free only once another one is closed (`0.0.0.0` and one of its own, with
     /// the same port), it is bound later, on the loop; if that fails, it is logged, and the other
-    /// one is opened again.
+    /// one is opened again. Where other processes have the listeners, such a change is refused.
     ///
     /// # Errors
     ///
@@ -184,7 +197,8 @@ impl ServerHandle {
         if addresses.is_empty() {
             return Err(ServerError::NoAddress);
         }
-        let change = self.shared.doors.plan(addresses, backlog)?;
+        let frees = !self.shared.placement().lends_listeners();
+        let change = self.shared.doors.plan(addresses, backlog, frees)?;
         let shared = Arc::clone(&self.shared);
         self.io_loop
             .call_soon(move |cx| shared.doors.make(change, &shared, cx));

@@ -1,35 +1,49 @@
 //! FTP servers: listening, limits, shutdown.
 //!
 //! [`FtpServer`] is the asynchronous model: one loop or a few, any number of clients.
-//! [`ThreadedFtpServer`] gives each client a thread with a loop of its own. They share everything
-//! but where a client is served; see [`Concurrency`].
+//! [`ThreadedFtpServer`] gives each client a thread with a loop of its own, [`MultiprocessFtpServer`]
+//! a process, and [`ServeOptions::worker_processes`] has several processes share the clients of any
+//! of them. They share everything but where a client is served; see [`Concurrency`].
 #![forbid(unsafe_code)]
 
 mod arrival;
 mod builder;
+mod children;
 mod client;
 mod concurrency;
+mod crew;
 mod doors;
 mod error;
 mod handle;
 mod lifecycle;
 mod loops;
+mod multiprocess;
 mod options;
+mod orders;
 mod placement;
+mod prefork;
 mod process;
+mod process_each;
 mod refresh;
 mod server;
 mod signals;
 mod spawned;
+mod supervisor;
 mod thread_each;
 mod threaded;
+mod upgrade;
+mod worker;
 
 pub use builder::{AddressOrSocket, FtpServerBuilder};
 pub use concurrency::Concurrency;
 pub use error::ServerError;
+/// A user whom worker processes become.
+pub use ftpdlib_sys::Identity;
 pub use handle::ServerHandle;
+pub use multiprocess::MultiprocessFtpServer;
 pub use options::ServeOptions;
 pub use process::{inherited_sockets, raise_descriptor_limit};
 pub use server::FtpServer;
 pub use spawned::SpawnedServer;
 pub use threaded::ThreadedFtpServer;
+pub use upgrade::Upgrade;

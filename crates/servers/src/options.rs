@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use ftpdlib_sys::Identity;
+
+use crate::Upgrade;
+use crate::prefork::MOST_WORKERS;
+
 /// The parameters of [`FtpServer::serve_forever`](crate::FtpServer::serve_forever), under
 /// pyftpdlib's names.
 ///
@@ -18,6 +23,9 @@ pub struct ServeOptions {
     pub(crate) blocking: bool,
     pub(crate) handle_exit: bool,
     pub(crate) worker_processes: usize,
+    pub(crate) supervised: bool,
+    pub(crate) run_as: Option<Identity>,
+    pub(crate) upgrade: Option<Upgrade>,
     pub(crate) shutdown_grace: Duration,
     pub(crate) on_reload: Option<Box<dyn FnMut()>>,
     pub(crate) on_started: Option<Box<dyn FnOnce()>>,
@@ -32,6 +40,9 @@ impl Default for ServeOptions {
             blocking: true,
             handle_exit: true,
             worker_processes: 1,
+            supervised: false,
+            run_as: None,
+            upgrade: None,
             shutdown_grace: Duration::from_secs(10),
             on_reload: None,
             on_started: None,
@@ -42,6 +53,9 @@ impl Default for ServeOptions {
 }
 
 impl ServeOptions {
+    /// The most [worker processes](Self::worker_processes) of a server.
+    pub const MOST_WORKER_PROCESSES: usize = MOST_WORKERS;
+
     /// Sets the longest the loop waits for something to happen in one turn; no limit by default.
     ///
     /// With one, the server keeps to one loop, however many
@@ -67,9 +81,33 @@ impl ServeOptions {
         self
     }
 
-    /// Sets the number of processes that serve; this version has one only.
+    /// Sets the number of worker processes that share the listeners, each with a server of its own;
+    /// 0 for one per usable CPU, and at most 256. With 1, the default, this process serves.
+    ///
+    /// This process then only looks after the workers: one that dies is replaced, and takes no
+    /// other with it. It must have no thread but one, now and for as long as it serves. Limits hold
+    /// over all of them; rates of a user are kept by each for itself.
     pub fn worker_processes(mut self, processes: usize) -> Self {
         self.worker_processes = processes;
+        self
+    }
+
+    /// With `true`, has a worker process serve also where there is only one.
+    pub fn supervised(mut self, supervised: bool) -> Self {
+        self.supervised = supervised;
+        self
+    }
+
+    /// Has clients served by processes that become another user for good before they hear of any,
+    /// even where there is only one. This process stays root's, and reads no byte from a client.
+    pub fn run_as(mut self, identity: Identity) -> Self {
+        self.run_as = Some(identity);
+        self
+    }
+
+    /// On SIGUSR2, starts the program that takes over; see [`Upgrade`].
+    pub fn upgrade(mut self, upgrade: Upgrade) -> Self {
+        self.upgrade = Some(upgrade);
         self
     }
 

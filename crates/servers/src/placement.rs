@@ -1,11 +1,15 @@
 //! Where clients are served: all that tells one concurrency model from another.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib_ioloop::Context;
+use ftpdlib_ioloop::{Context, Handler, Pool};
+use mio::net::TcpListener;
 
 use crate::client::Client;
+use crate::handle::Shared;
+use crate::worker::ChildOptions;
 
 /// Decides on which loop a client is served.
 ///
@@ -24,6 +28,40 @@ pub(crate) trait Placement: Send + Sync {
     fn start(&self) -> io::Result<()> {
         Ok(())
     }
+
+    /// The same model with these options for the processes it makes, if it makes any.
+    fn with_children(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
+        let _ = options;
+        None
+    }
+
+    /// Gives what looks after the processes that serve, where there are any.
+    ///
+    /// # Errors
+    ///
+    /// The system's: mostly that this process cannot be forked.
+    fn parent(
+        self: Arc<Self>,
+        shared: &Arc<Shared>,
+        pool: &Pool,
+    ) -> io::Result<Option<Box<dyn Handler>>> {
+        let _ = (shared, pool);
+        Ok(None)
+    }
+
+    /// Whether other processes have the listeners.
+    fn lends_listeners(&self) -> bool {
+        false
+    }
+
+    /// Lends a listener to other processes, for as long as the handler that this gives is on the
+    /// loop; or gives it back, to be accepted from here.
+    fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
+        Err(socket)
+    }
+
+    /// Passes on that another service is for the clients to come.
+    fn renew(&self) {}
 
     /// Has a client served; called on the loop that accepted it.
     ///

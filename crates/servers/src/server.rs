@@ -14,7 +14,9 @@ use crate::lifecycle::Lifecycle;
 use crate::placement::Placement;
 use crate::refresh::Refresh;
 use crate::signals::SignalWatch;
-use crate::{AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
+use crate::{
+    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
+};
 
 /// How long a server that is dropped waits for its clients to be told.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
@@ -92,8 +94,10 @@ impl FtpServer {
         &mut self,
         options: ServeOptions,
     ) -> Result<Option<Duration>, ServerError> {
-        if options.worker_processes > 1 {
-            return Err(ServerError::Workers(options.worker_processes));
+        if self.lifecycle.is_none()
+            && let Some(supervisor) = supervisor::supervisor(&self.shared, &options)?
+        {
+            self.shared.set_supervisor(supervisor);
         }
         let (timeout, blocking) = (options.timeout, options.blocking);
         self.start(options)?;
@@ -124,7 +128,8 @@ impl FtpServer {
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
         // With a loop of its own, its end here would be that of the sessions on the other one.
         self.io_loop = None;
-        accept_on(&self.shared, std::mem::take(&mut self.listeners), io_loop)?;
+        let listeners = std::mem::take(&mut self.listeners);
+        accept_on(&self.shared, listeners, &self.pool, io_loop)?;
         Ok(ServerHandle::new(
             Arc::clone(&self.shared),
             io_loop.handle(),
@@ -185,8 +190,9 @@ impl FtpServer {
         let shared = Arc::clone(&self.shared);
         let listeners = std::mem::take(&mut self.listeners);
         let handle = self.handle()?;
+        let pool = self.pool.clone();
         let io_loop = self.io_loop()?;
-        accept_on(&shared, listeners, io_loop)?;
+        accept_on(&shared, listeners, &pool, io_loop)?;
         if options.blocking && options.timeout.is_none() {
             shared.placement().start()?;
         }
@@ -210,6 +216,7 @@ impl FtpServer {
         if let Some(tell) = started {
             tell();
         }
+        upgrade::tell_ready();
         Ok(())
     }
 
@@ -222,7 +229,11 @@ impl FtpServer {
         self.pool.shutdown(Duration::from_secs(1));
     }
 
-    fn io_loop(&mut self) -> io::Result<&mut IoLoop> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn io_loop(&mut self) -> io::Result<&mut IoLoop> {
         if self.io_loop.is_none() {
             self.io_loop = Some(IoLoop::new()?);
         }
@@ -244,12 +255,19 @@ impl Drop for FtpServer {
 fn accept_on(
     shared: &Arc<Shared>,
     listeners: Vec<Listener>,
+    pool: &Pool,
     io_loop: &mut IoLoop,
 ) -> io::Result<()> {
     shared.set_accepting(io_loop.handle());
+    if let Some(parent) = Arc::clone(shared.placement()).parent(shared, pool)? {
+        io_loop.add(parent)?;
+    }
     shared
         .doors()
         .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
-    shared.set_refresh(io_loop.add(Box::new(Refresh::new(shared)))?);
+    // A process that forks has no thread to look anything up; its children have.
+    if !shared.placement().lends_listeners() {
+        shared.set_refresh(io_loop.add(Box::new(Refresh::new(shared)))?);
+    }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT and SIGHUP on the loop.
+//! SIGTERM, SIGINT, SIGHUP and SIGUSR2 on the loop.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,6 +13,7 @@ use mio::unix::SourceFd;
 use mio::{Registry, Token};
 
 use crate::lifecycle::Lifecycle;
+use crate::upgrade::Succession;
 use crate::{ServeOptions, ServerHandle};
 
 /// Stops the server on the first SIGTERM or SIGINT, at once on the second.
@@ -24,6 +25,7 @@ pub(crate) struct SignalWatch {
     grace: Duration,
     on_reload: Option<Box<dyn FnMut()>>,
     on_stopping: Option<Box<dyn FnOnce()>>,
+    upgrade: Option<Succession>,
     stopping: bool,
 }
 
@@ -34,13 +36,14 @@ impl SignalWatch {
         options: ServeOptions,
     ) -> io::Result<Self> {
         Ok(Self {
-            source: Some(SignalSource(Signals::new()?)),
+            source: Some(SignalSource::new(Signals::new()?)),
             socket: None,
             server,
             lifecycle,
             grace: options.shutdown_grace,
             on_reload: options.on_reload,
             on_stopping: options.on_stopping,
+            upgrade: options.upgrade.map(Succession::new),
             stopping: false,
         })
     }
@@ -58,6 +61,14 @@ impl SignalWatch {
         self.server.drain();
         cx.start_timer_after(self.grace);
     }
+
+    fn upgrade(&mut self, cx: &mut Context<'_>) {
+        match &mut self.upgrade {
+            _ if self.stopping => log::info!("SIGUSR2: too late, the server is stopping"),
+            Some(succession) => succession.begin(&self.server, cx),
+            None => log::info!("SIGUSR2: no program to take over"),
+        }
+    }
 }
 
 impl Handler for SignalWatch {
@@ -72,18 +83,13 @@ impl Handler for SignalWatch {
         let Some(socket) = &self.socket else {
             return Ok(Flow::Close);
         };
-        let signal = cx.try_io(socket, Direction::Read, |source| {
-            source
-                .0
-                .next()?
-                .ok_or_else(|| io::ErrorKind::WouldBlock.into())
-        });
-        match signal {
+        match cx.try_io(socket, Direction::Read, SignalSource::next) {
             Ok(Signal::Terminate | Signal::Interrupt) => self.stop(cx),
             Ok(Signal::HangUp) => match &mut self.on_reload {
                 Some(reload) => reload(),
                 None => log::info!("SIGHUP: no configuration to read again"),
             },
+            Ok(Signal::Upgrade) => self.upgrade(cx),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
@@ -101,7 +107,20 @@ impl Handler for SignalWatch {
 }
 
 /// The signals as a source of the loop.
-struct SignalSource(Signals);
+pub(crate) struct SignalSource(Signals);
+
+impl SignalSource {
+    pub(crate) fn new(signals: Signals) -> Self {
+        Self(signals)
+    }
+
+    /// The next signal; `WouldBlock` when there is none.
+    pub(crate) fn next(&self) -> io::Result<Signal> {
+        self.0
+            .next()?
+            .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+}
 
 impl Source for SignalSource {
     fn register(

@@ -116,6 +116,11 @@ impl Identity {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Whether this process may become it: it is root's.
+    pub fn may_be_assumed(&self) -> bool {
+        match self.never {}
+    }
+
     /// Makes this process that of the user.
     ///
     /// # Errors

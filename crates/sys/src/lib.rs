@@ -18,7 +18,6 @@ mod inherited;
 #[cfg(target_os = "linux")]
 mod linux;
 mod open;
-mod poll;
 mod process;
 mod shared_words;
 mod signals;
@@ -41,7 +40,6 @@ pub use imp::{
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
-pub use poll::{Readiness, wait_readable, waiting_bytes};
 pub use process::{raise_descriptor_limit, usable_cpus};
 pub use shared_words::SharedWords;
 pub use signals::{Signal, Signals};

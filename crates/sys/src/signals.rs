@@ -22,18 +22,14 @@ pub enum Signal {
     HangUp,
     /// `SIGUSR2`: hand over to another program.
     Upgrade,
-    /// `SIGCHLD`: a child process has ended; caught by [`Signals::of_parent`] only.
-    ChildEnded,
 }
 
 impl Signal {
-    /// What only a parent catches comes last.
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 4] = [
         Self::Terminate,
         Self::Interrupt,
         Self::HangUp,
         Self::Upgrade,
-        Self::ChildEnded,
     ];
 
     fn number(self) -> libc::c_int {
@@ -42,7 +38,6 @@ impl Signal {
             Self::Interrupt => libc::SIGINT,
             Self::HangUp => libc::SIGHUP,
             Self::Upgrade => libc::SIGUSR2,
-            Self::ChildEnded => libc::SIGCHLD,
         }
     }
 }
@@ -86,19 +81,6 @@ impl Signals {
     /// `AlreadyExists` when this process has one; what the calls that make a socket pair or set a
     /// handler answer.
     pub fn new() -> io::Result<Self> {
-        Self::catch(&Signal::ALL[..4])
-    }
-
-    /// Starts to catch the signals, and `SIGCHLD` too.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn of_parent() -> io::Result<Self> {
-        Self::catch(&Signal::ALL)
-    }
-
-    fn catch(caught: &[Signal]) -> io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
         // A handler must never wait; where this many signals are unread, one more tells nothing.
@@ -114,7 +96,7 @@ impl Signals {
             process,
             actions_before: Vec::new(),
         };
-        for &signal in caught {
+        for signal in Signal::ALL {
             // An error drops `signals`, which restores what was set so far.
             signals.actions_before.push(Action::catch(signal)?);
         }

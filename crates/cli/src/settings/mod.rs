@@ -2,12 +2,14 @@
 
 mod access;
 mod overlay;
+mod processes;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
 use ftpdlib::authorizers::DummyAuthorizer;
+use ftpdlib::servers::Identity;
 
 use crate::args::Args;
 use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Log, Server};
@@ -20,6 +22,8 @@ use tls::TlsOffer;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) server: Server,
+    /// Whom the processes that serve become.
+    pub(crate) run_as: Option<Identity>,
     pub(crate) control: Control,
     pub(crate) data: Data,
     pub(crate) filesystem: FilesystemKind,
@@ -38,7 +42,7 @@ impl Settings {
     /// The first wrong option or key.
     pub(crate) fn load(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
         let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
-        unavailable::refuse(args, file.as_ref())?;
+        unavailable::refuse(file.as_ref())?;
         let mut config = file
             .as_ref()
             .map_or_else(Config::default, |file| file.config().clone());
@@ -54,6 +58,7 @@ impl Settings {
             return Err(file.error("server.threads", problem));
         }
         Ok(Self {
+            run_as: processes::check(args, file.as_ref(), &config)?,
             server: config.server,
             control: config.control,
             data: config.data,

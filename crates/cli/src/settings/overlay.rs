@@ -18,6 +18,8 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
     listen(args, server);
     put(&mut server.concurrency, args.concurrency);
     put(&mut server.workers, args.workers);
+    put(&mut server.user, args.user.clone().map(Some));
+    put(&mut server.group, args.group.clone().map(Some));
     put(&mut server.max_cons, args.max_cons.map(limit));
     put(&mut server.max_cons_per_ip, args.max_cons_per_ip.map(limit));
 

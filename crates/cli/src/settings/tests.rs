@@ -402,21 +402,8 @@ fn what_is_not_built_says_so() {
         let expected = format!("{expected} is not available in this version");
         refused(options, toml, &expected);
     }
-    for model in ["pre-fork", "multi-proc"] {
-        check(
-            &format!("--concurrency {model}"),
-            "",
-            "option --concurrency: any model but async and multi-thread",
-        );
-    }
     #[rustfmt::skip]
     let keys = [
-        (
-            "[server]\nconcurrency = \"pre-fork\"",
-            "2: server.concurrency: any model but async and multi-thread",
-        ),
-        ("[server]\nuser = \"ftp\"", "2: server.user: giving up root"),
-        ("[server]\ngroup = \"ftp\"", "2: server.group: giving up root"),
         ("[authorizer]\nkind = \"unix\"", "2: authorizer.kind: any kind but \"dummy\""),
         (
             "[filesystem]\nkind = \"unix\"\n[[users]]\nname = \"a\"\npassword = \"x\"\nhome = \"home\"\n\
@@ -448,6 +435,49 @@ fn loops_are_of_the_async_model_and_not_too_many() {
         "[server]\nthreads = 5000",
         "@/f.toml:2: server.threads: found 5000, expected a number from 0 to 1024",
     );
+}
+
+#[test]
+fn processes_that_cannot_be_had_are_told() {
+    for (options, toml, expected) in [
+        (
+            "--workers 257",
+            "",
+            "option --workers: found 257, expected a whole number from 0 to 256",
+        ),
+        (
+            "-c @/f.toml",
+            "[server]\nworkers = 1000",
+            "@/f.toml:2: server.workers: found 1000, expected a whole number from 0 to 256",
+        ),
+        (
+            "--user nosuchuser-x",
+            "",
+            "option --user: no user \"nosuchuser-x\", expected the name or number of another user \
+             than root",
+        ),
+        (
+            "-c @/f.toml",
+            "[server]\nuser = \"root\"",
+            "@/f.toml:2: server.user: user \"root\" is root, expected the name or number of another \
+             user than root",
+        ),
+        (
+            "-c @/f.toml --user nobody",
+            "[server]\ngroup = \"nosuchgroup-x\"",
+            "@/f.toml:2: server.group: no group \"nosuchgroup-x\", expected the name or number of a \
+             group",
+        ),
+        (
+            "--group daemon",
+            "",
+            "option --group: found without a user, expected server.user or --user beside it",
+        ),
+    ] {
+        refused(options, toml, expected);
+    }
+    assert!(loaded("--user nobody --group 12345", "").run_as.is_some());
+    assert!(loaded("--workers 256", "").run_as.is_none());
 }
 
 #[test]

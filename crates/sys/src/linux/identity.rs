@@ -70,6 +70,11 @@ impl Identity {
         self.verify()
     }
 
+    /// Whether this process may become it: it is root's.
+    pub fn may_be_assumed(&self) -> bool {
+        is_root()
+    }
+
     /// Asks the system what the process is now.
     fn verify(&self) -> io::Result<()> {
         let (mut real, mut effective, mut saved) = (0, 0, 0);

@@ -1,0 +1,77 @@
+//! Which processes serve, and as whom.
+
+use ftpdlib::servers::{Identity, ServeOptions};
+
+use crate::args::Args;
+use crate::config::{AuthorizerKind, Config, ConfigFile};
+use crate::error::ConfigError;
+
+/// Whom the serving processes become, if anybody; and whether there can be as many as are asked
+/// for. `config` has the options over the file's keys.
+pub(super) fn check(
+    args: &Args,
+    file: Option<&ConfigFile>,
+    config: &Config,
+) -> Result<Option<Identity>, ConfigError> {
+    let most = ServeOptions::MOST_WORKER_PROCESSES;
+    let workers = config.server.workers;
+    if workers as usize > most {
+        let problem = format!("found {workers}, expected a whole number from 0 to {most}");
+        let given = args.workers.is_some();
+        return Err(error(file, given, "--workers", "server.workers", problem));
+    }
+    let (user, group) = (
+        config.server.user.as_deref(),
+        config.server.group.as_deref(),
+    );
+    let place = |in_group: bool, problem: String| match in_group {
+        true => error(
+            file,
+            args.group.is_some(),
+            "--group",
+            "server.group",
+            problem,
+        ),
+        false => error(file, args.user.is_some(), "--user", "server.user", problem),
+    };
+    let Some(user) = user else {
+        return match group {
+            None => Ok(None),
+            Some(_) => {
+                let problem = "found without a user, expected server.user or --user beside it";
+                Err(place(true, problem.into()))
+            }
+        };
+    };
+    if config.authorizer.kind == AuthorizerKind::Unix {
+        let problem = "found beside authorizer.kind = \"unix\", whose sessions need root to become \
+                       their users, expected one of the two";
+        return Err(place(false, problem.into()));
+    }
+    match Identity::find(user, None) {
+        Err(problem) => Err(place(
+            false,
+            format!("{problem}, expected the name or number of another user than root"),
+        )),
+        Ok(_) => Identity::find(user, group).map(Some).map_err(|problem| {
+            place(
+                true,
+                format!("{problem}, expected the name or number of a group"),
+            )
+        }),
+    }
+}
+
+/// About the option, where it was given, or else about the key.
+fn error(
+    file: Option<&ConfigFile>,
+    given: bool,
+    option: &str,
+    key: &str,
+    problem: String,
+) -> ConfigError {
+    match file {
+        Some(file) if !given => file.error(key, problem),
+        _ => ConfigError::option(option, problem),
+    }
+}

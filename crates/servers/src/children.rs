@@ -1,0 +1,212 @@
+//! The child processes of a server, as their parent knows them.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ftpdlib_handlers::Limits;
+use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId};
+use ftpdlib_sys::{ChildEnd, ChildProcess, Fork};
+use mio::net::UnixStream;
+
+use crate::client::Stay;
+use crate::handle::Shared;
+use crate::orders::Order;
+
+/// How long children that are told to end at once may take, before they are killed.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// All children of a server, each with a table of the limits and a link to the parent.
+///
+/// A link carries orders to the child. Its end tells that the child is dead, and to the child that
+/// the parent is: nothing has to be asked for regularly, and no signal has to be caught.
+pub(crate) struct Children {
+    shared: Arc<Shared>,
+    limits: Arc<Limits>,
+    list: Vec<Child>,
+    free_tables: BTreeSet<usize>,
+}
+
+/// One of them.
+struct Child {
+    link: Socket<UnixStream>,
+    process: ChildProcess,
+    table: usize,
+    generation: u64,
+    since: Instant,
+    #[expect(
+        dead_code,
+        reason = "held, not read: the server is not over while a child lives"
+    )]
+    stay: Stay,
+}
+
+/// Which side of a fork this is.
+pub(crate) enum Forked {
+    /// The parent's, which knows the number of the child.
+    Parent(u32),
+    /// The child's, with its end of the link.
+    Child(UnixStream),
+}
+
+/// A child that has ended, after everything of it was cleared away.
+pub(crate) struct Departed {
+    pub(crate) process: u32,
+    pub(crate) end: io::Result<ChildEnd>,
+    pub(crate) generation: u64,
+    /// How long it was there.
+    pub(crate) age: Duration,
+}
+
+impl Children {
+    /// No children yet, of which there can be `most` at a time.
+    pub(crate) fn new(shared: &Arc<Shared>, most: usize) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            limits: Arc::clone(shared.service().limits()),
+            list: Vec::new(),
+            free_tables: (0..most).collect(),
+        }
+    }
+
+    /// Takes a table of the limits, in which this process counts what it counts until the
+    /// [fork](Self::fork), and the child from then on. `None` where there are as many children as
+    /// there can be.
+    pub(crate) fn take_table(&mut self) -> Option<usize> {
+        let table = self.free_tables.pop_first()?;
+        self.limits.enter(table);
+        Some(table)
+    }
+
+    /// Gives a table back that no child took.
+    pub(crate) fn return_table(&mut self, table: usize) {
+        self.free_tables.insert(table);
+    }
+
+    /// Forks. What the parent knows of its other children is gone in the child.
+    ///
+    /// # Errors
+    ///
+    /// The system's; there is no child then, and the table is free.
+    pub(crate) fn fork(
+        &mut self,
+        table: usize,
+        generation: u64,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Forked> {
+        let forked = UnixStream::pair().and_then(|links| Ok((links, ftpdlib_sys::fork()?)));
+        let ((ours, theirs), fork) = forked.inspect_err(|_| self.return_table(table))?;
+        let mut process = match fork {
+            Fork::Child => {
+                self.list.clear();
+                return Ok(Forked::Child(theirs));
+            }
+            Fork::Parent(process) => process,
+        };
+        drop(theirs);
+        match cx.register(ours, Interest::READ) {
+            Ok(link) => {
+                let id = process.id();
+                self.list.push(Child {
+                    link,
+                    process,
+                    table,
+                    generation,
+                    since: Instant::now(),
+                    stay: Stay::begin(&self.shared),
+                });
+                Ok(Forked::Parent(id))
+            }
+            Err(error) => {
+                // Its link is closed, so it would end anyway.
+                process.kill()?;
+                process.wait()?;
+                self.limits.clear(table);
+                self.return_table(table);
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells all children of the generations up to `generation`.
+    pub(crate) fn tell(&self, order: Order, generation: u64, cx: &mut Context<'_>) {
+        for child in self
+            .list
+            .iter()
+            .filter(|child| child.generation <= generation)
+        {
+            let bytes = [order.byte()];
+            let told = cx.try_io(&child.link, Direction::Write, |mut link| link.write(&bytes));
+            if let Err(error) = told {
+                log::debug!("process {} is not told: {error}", child.process.id());
+            }
+        }
+    }
+
+    /// Looks after the child whose link is ready: its end, since a child says nothing.
+    pub(crate) fn hear(&mut self, source: SourceId, cx: &mut Context<'_>) -> Option<Departed> {
+        let place = self
+            .list
+            .iter()
+            .position(|child| child.link.id() == source)?;
+        let link = &self.list[place].link;
+        match cx.try_io(link, Direction::Read, |mut link| link.read(&mut [0; 16])) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Ok(1..) => None,
+            Ok(0) | Err(_) => Some(self.bury(place, cx)),
+        }
+    }
+
+    /// How many there are of a generation.
+    pub(crate) fn count(&self, generation: u64) -> usize {
+        let of_it = |child: &&Child| child.generation == generation;
+        self.list.iter().filter(of_it).count()
+    }
+
+    /// Clears away what a child leaves: its place among the processes and in the limits.
+    fn bury(&mut self, place: usize, cx: &mut Context<'_>) -> Departed {
+        let mut child = self.list.swap_remove(place);
+        cx.close(child.link);
+        // The link ends when the system takes the child's descriptors away, a moment before the
+        // child counts as dead.
+        let end = child.process.wait();
+        self.limits.clear(child.table);
+        self.free_tables.insert(child.table);
+        Departed {
+            process: child.process.id(),
+            end,
+            generation: child.generation,
+            age: child.since.elapsed(),
+        }
+    }
+}
+
+impl Drop for Children {
+    /// Leaves no child behind: those that are there still had their time.
+    fn drop(&mut self) {
+        for child in &self.list {
+            // One that does not listen is killed below.
+            let _ = child.link.get_ref().write(&[Order::End.byte()]);
+        }
+        let until = Instant::now() + LAST_WAIT;
+        while !self.list.is_empty() {
+            self.list
+                .retain_mut(|child| matches!(child.process.try_wait(), Ok(None)));
+            if Instant::now() >= until {
+                break;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        for child in &mut self.list {
+            log::warn!(
+                "process {} is killed, since it does not end",
+                child.process.id()
+            );
+            if child.process.kill().is_ok() {
+                let _ = child.process.wait();
+            }
+        }
+    }
+}

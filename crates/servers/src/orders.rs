@@ -1,0 +1,159 @@
+//! What the child processes of a server are told, and their end of it.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use ftpdlib_ioloop::{
+    Context, Direction, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId,
+};
+use ftpdlib_sys::{Signal, Signals};
+use mio::net::UnixStream;
+
+use crate::ServerHandle;
+use crate::signals::SignalSource;
+
+/// What a parent tells a child. Each goes further than the one before.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Order {
+    /// Accept nobody any more, and end with the last client.
+    Retire,
+    /// Tell idle clients `421`, and let transfers in progress end.
+    Drain,
+    /// Disconnect everybody.
+    End,
+}
+
+impl Order {
+    const ALL: [Self; 3] = [Self::Retire, Self::Drain, Self::End];
+
+    /// The order as a byte on the way to a child.
+    pub(crate) fn byte(self) -> u8 {
+        self as u8
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|order| order.byte() == byte)
+    }
+}
+
+/// Does, in a child process, what the parent tells it.
+///
+/// The parent is known to be dead once the link to it ends; whoever is left then ends, too, but
+/// lets transfers go on for the grace period. Signals that a terminal or a service manager sends to
+/// all processes at once are no orders, since the parent gives them: SIGTERM and SIGINT only make
+/// the child drain, however often they come, and SIGHUP and SIGUSR2 do nothing.
+pub(crate) struct Obedience {
+    pending: Option<(UnixStream, Option<Signals>)>,
+    link: Option<Socket<UnixStream>>,
+    signals: Option<Socket<SignalSource>>,
+    server: ServerHandle,
+    grace: Duration,
+}
+
+impl Obedience {
+    /// Obeys what comes over `link`, and the signals, where they are caught.
+    pub(crate) fn new(
+        link: UnixStream,
+        signals: Option<Signals>,
+        server: ServerHandle,
+        grace: Duration,
+    ) -> Self {
+        Self {
+            pending: Some((link, signals)),
+            link: None,
+            signals: None,
+            server,
+            grace,
+        }
+    }
+
+    fn hear_parent(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(link) = &self.link else {
+            return Ok(());
+        };
+        let mut bytes = [0; 16];
+        match cx.try_io(link, Direction::Read, |mut link| link.read(&mut bytes)) {
+            Ok(0) => self.orphaned(cx),
+            Ok(count) => {
+                let orders = bytes[..count].iter().copied();
+                match orders.filter_map(Order::from_byte).max() {
+                    Some(Order::Retire) => self.server.close(),
+                    Some(Order::Drain) => self.server.drain(),
+                    Some(Order::End) => self.server.close_all(),
+                    None => {}
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.orphaned(cx),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn orphaned(&mut self, cx: &mut Context<'_>) {
+        log::error!("the parent process is gone: ending");
+        if let Some(link) = self.link.take() {
+            cx.close(link);
+        }
+        self.drain(cx);
+    }
+
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        self.server.drain();
+        cx.start_timer_after(self.grace);
+    }
+
+    fn hear_signals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(signals) = &self.signals else {
+            return Ok(());
+        };
+        match cx.try_io(signals, Direction::Read, SignalSource::next) {
+            Ok(Signal::Terminate | Signal::Interrupt) => {
+                self.drain(cx);
+                Ok(())
+            }
+            Ok(Signal::HangUp | Signal::Upgrade) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Handler for Obedience {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some((link, signals)) = self.pending.take() {
+            self.link = Some(cx.register(link, Interest::READ)?);
+            if let Some(signals) = signals {
+                self.signals = Some(cx.register(SignalSource::new(signals), Interest::READ)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if self.link.as_ref().is_some_and(|link| link.id() == source) {
+            self.hear_parent(cx)?;
+        } else {
+            self.hear_signals(cx)?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
+        self.server.close_all();
+        Ok(Flow::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_survive_the_way() {
+        for order in Order::ALL {
+            assert_eq!(Order::from_byte(order.byte()), Some(order));
+        }
+        assert_eq!(Order::from_byte(b'x'), None);
+    }
+}

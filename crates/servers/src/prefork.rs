@@ -1,0 +1,257 @@
+//! Worker processes that share the listeners.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
+use mio::net::TcpListener;
+
+use crate::children::{Children, Departed, Forked};
+use crate::client::Client;
+use crate::crew::{self, Crew, Lent};
+use crate::handle::Shared;
+use crate::orders::Order;
+use crate::placement::Placement;
+use crate::worker::{ChildOptions, NewChild};
+
+/// The most workers of a server.
+pub(crate) const MOST_WORKERS: usize = 256;
+
+/// Different client addresses that a worker can count at a time.
+const ADDRESSES: usize = 16_384;
+
+/// A worker that lived this long did not fail to start.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// How long a worker that failed to start is not replaced; doubled with each that fails.
+const SHORTEST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+/// Has clients served by worker processes, each as another placement does it in one process.
+///
+/// The parent binds, catches signals and looks after the workers. It hears of no client.
+pub(crate) struct Workers {
+    count: usize,
+    within: Arc<dyn Placement>,
+    options: ChildOptions,
+    crew: Arc<Crew>,
+}
+
+impl Workers {
+    pub(crate) fn new(count: usize, within: Arc<dyn Placement>, options: ChildOptions) -> Self {
+        Self {
+            count,
+            within,
+            options,
+            crew: Arc::default(),
+        }
+    }
+
+    /// Tables of the limits: retired workers that have clients still keep theirs.
+    fn tables(&self) -> usize {
+        self.count * 4 + 16
+    }
+}
+
+impl Placement for Workers {
+    fn model(&self) -> &'static str {
+        match (self.count, self.within.model()) {
+            // It is one process, but for the one that keeps the privileges.
+            (1, model) => model,
+            (_, "async") => "pre-fork + async",
+            (_, "multi-thread") => "pre-fork + multi-thread",
+            (_, model) => model,
+        }
+    }
+
+    fn parent(
+        self: Arc<Self>,
+        shared: &Arc<Shared>,
+        pool: &Pool,
+    ) -> io::Result<Option<Box<dyn Handler>>> {
+        crew::check_forkable()?;
+        let limits = Arc::clone(shared.service().limits());
+        limits.share(self.tables(), ADDRESSES)?;
+        Ok(Some(Box::new(WorkerWatch {
+            children: Children::new(shared, self.tables()),
+            shared: Arc::clone(shared),
+            listeners: Vec::new(),
+            pool: pool.clone(),
+            generation: 0,
+            told: None,
+            failures: 0,
+            delay: None,
+            workers: self,
+        })))
+    }
+
+    fn lends_listeners(&self) -> bool {
+        true
+    }
+
+    fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
+        Ok(self.crew.lend(socket))
+    }
+
+    fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
+        client.turn_away(&io::Error::other("the parent of the workers serves nobody"));
+        Ok(())
+    }
+
+    fn renew(&self) {
+        self.crew.renew();
+    }
+
+    fn drain(&self) {
+        self.crew.order(Order::Drain);
+    }
+
+    fn end(&self) {
+        self.crew.order(Order::End);
+    }
+}
+
+/// Has the workers.
+struct WorkerWatch {
+    workers: Arc<Workers>,
+    shared: Arc<Shared>,
+    /// Not accepted from here.
+    listeners: Lent<TcpListener>,
+    pool: Pool,
+    children: Children,
+    /// Workers of an earlier one serve as an earlier configuration said.
+    generation: u64,
+    told: Option<Order>,
+    /// Workers that failed to start, one after another.
+    failures: u32,
+    /// Runs until the next may be started.
+    delay: Option<TimerId>,
+}
+
+impl WorkerWatch {
+    /// Starts the workers that are missing.
+    fn hire(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.told.is_none()
+            && self.delay.is_none()
+            && self.children.count(self.generation) < self.workers.count
+        {
+            let Some(table) = self.children.take_table() else {
+                return Err(io::Error::other("too many workers have clients still"));
+            };
+            match self.children.fork(table, self.generation, cx)? {
+                Forked::Parent(process) => log::info!("worker process {process} has started"),
+                Forked::Child(link) => {
+                    let child = NewChild {
+                        link,
+                        shared: &self.shared,
+                        pool: self.pool.clone(),
+                        options: &self.workers.options,
+                    };
+                    let listeners = std::mem::take(&mut self.listeners);
+                    let listeners = listeners.into_iter().map(|(_, socket)| socket);
+                    child.work(listeners.collect(), Arc::clone(&self.workers.within));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has new workers serve the clients to come, and the old ones those they have.
+    fn renew(&mut self, cx: &mut Context<'_>) {
+        let old = self.generation;
+        self.generation += 1;
+        self.delay = self.delay.take().and_then(|delay| {
+            cx.cancel_timer(delay);
+            None
+        });
+        if let Err(error) = self.hire(cx) {
+            log::error!("the workers stay as they are: {error}");
+            if self.children.count(self.generation) == 0 {
+                self.generation = old;
+                return;
+            }
+        }
+        self.children.tell(Order::Retire, old, cx);
+    }
+
+    fn replace(&mut self, departed: &Departed, cx: &mut Context<'_>) {
+        let how = match &departed.end {
+            Ok(end) => end.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let expected = self.told.is_some() || departed.generation < self.generation;
+        match &departed.end {
+            Ok(end) if expected && end.is_success() => {
+                log::debug!("worker process {} has ended", departed.process);
+            }
+            _ => log::error!("worker process {} has ended: {how}", departed.process),
+        }
+        if departed.generation < self.generation {
+            return;
+        }
+        if departed.age >= SETTLED {
+            self.failures = 0;
+        } else {
+            self.failures += 1;
+        }
+        // One that dies young may do so for no fault of its own, so the first has another at once.
+        if self.failures > 1 && self.told.is_none() && self.delay.is_none() {
+            let doublings = (self.failures - 2).min(16);
+            let delay = (SHORTEST_DELAY * (1 << doublings)).min(LONGEST_DELAY);
+            self.delay = Some(cx.start_timer_after(delay));
+        }
+        self.try_hire(cx);
+    }
+
+    /// Starts the workers that are missing, now or later.
+    fn try_hire(&mut self, cx: &mut Context<'_>) {
+        if let Err(error) = self.hire(cx) {
+            log::error!("cannot start a worker process: {error}");
+            self.delay = Some(cx.start_timer_after(LONGEST_DELAY));
+        }
+    }
+}
+
+impl Handler for WorkerWatch {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        // The listeners come now.
+        self.workers.crew.set_notifier(cx.notifier());
+        Ok(())
+    }
+
+    fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if let Some(departed) = self.children.hear(source, cx) {
+            self.replace(&departed, cx);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if self.delay == Some(timer) {
+            self.delay = None;
+            self.try_hire(cx);
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let crew = &self.workers.crew;
+        let changed = crew.update(&mut self.listeners, Ok)?;
+        let renewed = crew.take_renewed();
+        if changed && self.listeners.is_empty() {
+            crew.order(Order::Retire);
+        }
+        let standing = crew.standing();
+        if let Some(order) = standing {
+            self.listeners.clear();
+            if standing > self.told {
+                self.told = standing;
+                self.children.tell(order, self.generation, cx);
+            }
+        } else if changed || renewed {
+            self.renew(cx);
+        }
+        Ok(Flow::Continue)
+    }
+}

@@ -1,0 +1,256 @@
+//! A process for each client.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_handlers::LimitReached;
+use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Pool, Ready, Socket, SourceId, TimerId};
+use mio::net::{TcpListener, TcpStream};
+
+use crate::children::{Children, Forked};
+use crate::client::{self, Client};
+use crate::crew::{self, Crew, Lent};
+use crate::handle::Shared;
+use crate::loops::Loops;
+use crate::orders::Order;
+use crate::placement::Placement;
+use crate::worker::{ChildOptions, NewChild};
+
+/// The most processes of a server, whatever its limits are.
+const MOST_PROCESSES: usize = 32_768;
+
+/// Different client addresses that one process counts: its client's, and those of data connections
+/// to elsewhere.
+const ADDRESSES: usize = 6;
+
+/// So that a flood of clients keeps nobody from noticing anything else.
+const CLIENTS_PER_TURN: usize = 16;
+
+/// How long to wait for descriptors, memory or processes.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+/// Forks for each client (pyftpdlib: `MultiprocessFTPServer`). The parent accepts, and reads nothing.
+#[derive(Default)]
+pub(crate) struct ProcessEach {
+    options: ChildOptions,
+    crew: Arc<Crew>,
+}
+
+impl ProcessEach {
+    pub(crate) fn new(options: ChildOptions) -> Self {
+        Self {
+            options,
+            crew: Arc::default(),
+        }
+    }
+}
+
+impl Placement for ProcessEach {
+    fn model(&self) -> &'static str {
+        "multi-proc"
+    }
+
+    fn with_children(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
+        Some(Arc::new(Self::new(options.clone())))
+    }
+
+    fn parent(
+        self: Arc<Self>,
+        shared: &Arc<Shared>,
+        pool: &Pool,
+    ) -> io::Result<Option<Box<dyn Handler>>> {
+        crew::check_forkable()?;
+        let limits = Arc::clone(shared.service().limits());
+        limits.share(MOST_PROCESSES, ADDRESSES)?;
+        Ok(Some(Box::new(SessionWatch {
+            children: Children::new(shared, MOST_PROCESSES),
+            shared: Arc::clone(shared),
+            listeners: Vec::new(),
+            pool: pool.clone(),
+            told: None,
+            short: false,
+            each: self,
+        })))
+    }
+
+    fn lends_listeners(&self) -> bool {
+        true
+    }
+
+    fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
+        Ok(self.crew.lend(socket))
+    }
+
+    fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
+        client.turn_away(&io::Error::other(
+            "the parent of the processes serves nobody",
+        ));
+        Ok(())
+    }
+
+    fn drain(&self) {
+        self.crew.order(Order::Drain);
+    }
+
+    fn end(&self) {
+        self.crew.order(Order::End);
+    }
+}
+
+/// Accepts, and has a process for each client.
+struct SessionWatch {
+    each: Arc<ProcessEach>,
+    shared: Arc<Shared>,
+    listeners: Lent<Socket<TcpListener>>,
+    pool: Pool,
+    children: Children,
+    told: Option<Order>,
+    /// The system lacks something, and the log says so.
+    short: bool,
+}
+
+impl SessionWatch {
+    /// Accepts from one listener; answers whether the system has enough of everything.
+    fn accept(&mut self, source: SourceId, cx: &mut Context<'_>) -> bool {
+        for _ in 0..CLIENTS_PER_TURN {
+            let mut listeners = self.listeners.iter().map(|(_, listener)| listener);
+            let Some(listener) = listeners.find(|listener| listener.id() == source) else {
+                return true;
+            };
+            match cx.accept(listener) {
+                Ok((stream, peer)) => self.admit(stream, peer, cx),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.short = false;
+                    return true;
+                }
+                Err(error) if is_of_one_client(&error) => {
+                    log::debug!("a client left before it was accepted: {error}");
+                }
+                Err(error) => {
+                    if !self.short {
+                        log::warn!("cannot accept clients for now: {error}");
+                    }
+                    self.short = true;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Forks for a client, unless a limit is reached.
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, cx: &mut Context<'_>) {
+        let service = self.shared.service();
+        let Some(table) = self.children.take_table() else {
+            client::refuse(&service, &stream, peer, LimitReached::Total.text());
+            return;
+        };
+        let permit = if service.is_proxy(peer.ip()) {
+            // Whoever reads what it says counts the client.
+            None
+        } else {
+            // Counted in the child's table, which is the child's from the fork on.
+            match service.limits().acquire(peer.ip().to_canonical()) {
+                Ok(permit) => Some(permit),
+                Err(limit) => {
+                    self.children.return_table(table);
+                    client::refuse(&service, &stream, peer, limit.text());
+                    return;
+                }
+            }
+        };
+        match self.children.fork(table, 0, cx) {
+            Ok(Forked::Parent(process)) => {
+                log::debug!("client {peer} is served by process {process}");
+                if let Some(permit) = permit {
+                    permit.hand_over();
+                }
+            }
+            Ok(Forked::Child(link)) => {
+                self.listeners.clear();
+                let child = NewChild {
+                    link,
+                    shared: &self.shared,
+                    pool: self.pool.clone(),
+                    options: &self.each.options,
+                };
+                child.serve(stream, peer, permit, Arc::new(Loops::new(1)));
+            }
+            Err(error) => {
+                drop(permit);
+                log::warn!("no process for client {peer}: {error}");
+                client::refuse(&service, &stream, peer, client::NO_ROOM);
+            }
+        }
+    }
+
+    fn set_accepting(&self, accepting: bool, cx: &mut Context<'_>) {
+        let interest = if accepting {
+            Interest::READ
+        } else {
+            Interest::NONE
+        };
+        for (_, listener) in &self.listeners {
+            cx.set_interest(listener.id(), interest);
+        }
+    }
+}
+
+impl Handler for SessionWatch {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        // The listeners come now.
+        self.each.crew.set_notifier(cx.notifier());
+        Ok(())
+    }
+
+    fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let mut listeners = self.listeners.iter();
+        if listeners.any(|(_, listener)| listener.id() == source) {
+            if !self.accept(source, cx) {
+                self.set_accepting(false, cx);
+                cx.start_timer_after(RETRY_DELAY);
+            }
+        } else if let Some(departed) = self.children.hear(source, cx) {
+            match &departed.end {
+                Ok(end) if end.is_success() => {}
+                Ok(end) => log::error!("session process {} has ended: {end}", departed.process),
+                Err(error) => log::error!("session process {}: {error}", departed.process),
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        self.set_accepting(true, cx);
+        Ok(Flow::Continue)
+    }
+
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let crew = &self.each.crew;
+        crew.update(&mut self.listeners, |listener| {
+            cx.register(listener, Interest::READ)
+        })?;
+        let standing = crew.standing();
+        if let Some(order) = standing
+            && standing > self.told
+        {
+            self.told = standing;
+            self.listeners.clear();
+            self.children.tell(order, 0, cx);
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+/// Whether an error of accepting is the end of that client only.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}

@@ -1,0 +1,46 @@
+//! The choice between serving in this process and in others.
+
+use std::sync::Arc;
+
+use crate::handle::Shared;
+use crate::placement::Placement;
+use crate::prefork::{MOST_WORKERS, Workers};
+use crate::worker::ChildOptions;
+use crate::{ServeOptions, ServerError};
+
+/// What has other processes serve, where the options ask for that.
+///
+/// # Errors
+///
+/// [`ServerError`]: the options cannot be had together, or not by this process.
+pub(crate) fn supervisor(
+    shared: &Shared,
+    options: &ServeOptions,
+) -> Result<Option<Arc<dyn Placement>>, ServerError> {
+    let count = match options.worker_processes {
+        0 => ftpdlib_sys::usable_cpus().min(MOST_WORKERS),
+        count if count > MOST_WORKERS => return Err(ServerError::Workers(count)),
+        count => count,
+    };
+    if options.run_as.is_some() && !ftpdlib_sys::is_root() {
+        return Err(ServerError::NotRoot);
+    }
+    let child = ChildOptions {
+        run_as: options.run_as.clone(),
+        grace: options.shutdown_grace,
+        handle_exit: options.handle_exit,
+    };
+    let placement = shared.placement();
+    if let Some(each) = placement.with_children(&child) {
+        return if options.worker_processes == 1 {
+            Ok(Some(each))
+        } else {
+            Err(ServerError::WorkersBesideProcesses)
+        };
+    }
+    if count == 1 && !options.supervised && options.run_as.is_none() {
+        return Ok(None);
+    }
+    let within = Arc::clone(placement);
+    Ok(Some(Arc::new(Workers::new(count, within, child))))
+}

@@ -1,0 +1,212 @@
+//! Another program takes over the listeners, without a client that is refused.
+
+use std::cell::Cell;
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use ftpdlib_ioloop::{
+    Context, Direction, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId,
+};
+use ftpdlib_sys::{ChildProcess, start_successor};
+use mio::unix::pipe::Receiver;
+
+use crate::ServerHandle;
+
+/// The program that takes over on SIGUSR2, and how it is started.
+///
+/// It is given the listening sockets by `LISTEN_FDS`
+/// ([`inherited_sockets`](crate::inherited_sockets)), and the environment of this process. Once its
+/// server is started, this one accepts nobody any more, serves those it has until they leave, and
+/// ends with the last. A program that ends before that changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_servers::{ServeOptions, Upgrade};
+///
+/// let upgrade = Upgrade::to_this_program()?.on_upgraded(|process| println!("now {process}"));
+/// let options = ServeOptions::default().upgrade(upgrade);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Upgrade {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    on_upgraded: Option<Box<dyn FnOnce(u32)>>,
+}
+
+impl Upgrade {
+    /// Starts `program` with `arguments`, of which the first is its own name.
+    pub fn new(
+        program: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            on_upgraded: None,
+        }
+    }
+
+    /// Starts what then stands where this program was started from, with the same arguments. To be
+    /// called before anybody replaces it.
+    ///
+    /// # Errors
+    ///
+    /// The system does not tell where this program is.
+    pub fn to_this_program() -> io::Result<Self> {
+        Ok(Self::new(env::current_exe()?, env::args_os()))
+    }
+
+    /// Sets what is called with the number of the process that has taken over.
+    pub fn on_upgraded(mut self, upgraded: impl FnOnce(u32) + 'static) -> Self {
+        self.on_upgraded = Some(Box::new(upgraded));
+        self
+    }
+}
+
+/// Starts the program, once at a time.
+pub(crate) struct Succession {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    /// Goes with the program that is being started, and comes back where that failed.
+    on_upgraded: Rc<Cell<Told>>,
+}
+
+/// Who is told of a program that has taken over.
+#[derive(Default)]
+enum Told {
+    /// A program is being started, or has taken over.
+    #[default]
+    Busy,
+    Waiting(Option<Box<dyn FnOnce(u32)>>),
+}
+
+impl Succession {
+    pub(crate) fn new(upgrade: Upgrade) -> Self {
+        Self {
+            program: upgrade.program,
+            arguments: upgrade.arguments,
+            on_upgraded: Rc::new(Cell::new(Told::Waiting(upgrade.on_upgraded))),
+        }
+    }
+
+    /// Starts the program that takes over.
+    pub(crate) fn begin(&mut self, server: &ServerHandle, cx: &mut Context<'_>) {
+        if let Err(error) = self.try_begin(server, cx) {
+            log::error!("no program takes over: {error}");
+        }
+    }
+
+    fn try_begin(&mut self, server: &ServerHandle, cx: &mut Context<'_>) -> io::Result<()> {
+        if std::process::id() == 1 {
+            // Everything would end with this process.
+            return Err(io::Error::other(
+                "this is process 1, whose end is everyone's",
+            ));
+        }
+        let tell = match self.on_upgraded.take() {
+            Told::Busy => return Err(io::Error::other("another is being started, or has")),
+            Told::Waiting(tell) => tell,
+        };
+        let started = server.shared().doors().copies().and_then(|copies| {
+            let sockets: Vec<_> = copies.iter().map(AsFd::as_fd).collect();
+            start_successor(&self.program, &self.arguments, &sockets)
+        });
+        match started {
+            Ok(successor) => {
+                log::info!(
+                    "SIGUSR2: starting {}, process {}",
+                    self.program.display(),
+                    successor.process.id()
+                );
+                let ready = Receiver::from(OwnedFd::from(successor.ready));
+                ready.set_nonblocking(true)?;
+                cx.add(Box::new(SuccessionWatch {
+                    pending: Some(ready),
+                    ready: None,
+                    process: successor.process,
+                    server: server.clone(),
+                    tell,
+                    waiting: Rc::clone(&self.on_upgraded),
+                }))?;
+                Ok(())
+            }
+            Err(error) => {
+                self.on_upgraded.set(Told::Waiting(tell));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Waits until a program has taken over, or has ended.
+struct SuccessionWatch {
+    pending: Option<Receiver>,
+    ready: Option<Socket<Receiver>>,
+    process: ChildProcess,
+    server: ServerHandle,
+    tell: Option<Box<dyn FnOnce(u32)>>,
+    waiting: Rc<Cell<Told>>,
+}
+
+impl SuccessionWatch {
+    fn taken_over(&mut self) {
+        let process = self.process.id();
+        log::info!(
+            "process {process} has taken over: serving those who are connected, until they leave"
+        );
+        if let Some(tell) = self.tell.take() {
+            tell(process);
+        }
+        self.server.close();
+    }
+
+    fn failed(&mut self) {
+        // It closed its end of the pipe, so it is dead or of no use.
+        let end = self.process.kill().and_then(|()| self.process.wait());
+        let end = end.map_or_else(|error| error.to_string(), |end| end.to_string());
+        log::error!("the program that was to take over has ended ({end}): nothing has changed");
+        self.waiting.set(Told::Waiting(self.tell.take()));
+    }
+}
+
+impl Handler for SuccessionWatch {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(ready) = self.pending.take() {
+            self.ready = Some(cx.register(ready, Interest::READ)?);
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let Some(ready) = &self.ready else {
+            return Ok(Flow::Close);
+        };
+        match cx.try_io(ready, Direction::Read, |mut ready| ready.read(&mut [0])) {
+            Ok(1..) => self.taken_over(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flow::Continue),
+            Ok(0) | Err(_) => self.failed(),
+        }
+        Ok(Flow::Close)
+    }
+
+    fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+/// Tells whoever started this process as its successor that it serves.
+pub(crate) fn tell_ready() {
+    let told = ftpdlib_sys::readiness_pipe().and_then(|pipe| match pipe {
+        Some(pipe) => File::from(pipe).write_all(b"1"),
+        None => Ok(()),
+    });
+    if let Err(error) = told {
+        log::warn!("cannot tell the process that this one follows: {error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What a child process of a server does between its fork and its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib_handlers::Permit;
+use ftpdlib_ioloop::Pool;
+use ftpdlib_sys::{Identity, Signals, exit_at_once};
+use mio::net::{TcpListener, TcpStream, UnixStream};
+
+use crate::arrival::Arrival;
+use crate::client::Client;
+use crate::doors::Listener;
+use crate::handle::Shared;
+use crate::orders::Obedience;
+use crate::placement::Placement;
+use crate::{FtpServer, ServeOptions, ServerError};
+
+/// How the children of a server run.
+#[derive(Clone, Default)]
+pub(crate) struct ChildOptions {
+    /// Whom a child becomes before it hears of any client.
+    pub(crate) run_as: Option<Identity>,
+    /// How long transfers may go on after the parent's death.
+    pub(crate) grace: Duration,
+    /// The parent catches signals.
+    pub(crate) handle_exit: bool,
+}
+
+/// A child that was just forked, with what it has of its parent.
+pub(crate) struct NewChild<'a> {
+    pub(crate) link: UnixStream,
+    pub(crate) shared: &'a Shared,
+    pub(crate) pool: Pool,
+    pub(crate) options: &'a ChildOptions,
+}
+
+impl NewChild<'_> {
+    /// Accepts and serves clients of `listeners`, until the parent says that it is enough.
+    pub(crate) fn work(self, listeners: Vec<TcpListener>, placement: Arc<dyn Placement>) -> ! {
+        self.run(|server| Ok(server), listeners, placement)
+    }
+
+    /// Serves one client; without a permit, one whose proxy has still to say who it is.
+    pub(crate) fn serve(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: Option<Permit>,
+        placement: Arc<dyn Placement>,
+    ) -> ! {
+        let serve = |mut server: FtpServer| {
+            let shared = Arc::clone(server.shared());
+            let io_loop = server.io_loop()?;
+            match permit {
+                None => {
+                    let arrival = Arrival::new(&shared, stream, peer).staying();
+                    io_loop.add(Box::new(arrival))?;
+                }
+                Some(permit) => {
+                    let client = Client::admitted(&shared, stream, peer, None, permit);
+                    io_loop.call_later(Duration::ZERO, move |cx| {
+                        if let Err(error) = client.serve(cx) {
+                            log::debug!("client {peer} left at once: {error}");
+                        }
+                    });
+                }
+            }
+            // There is no other to wait for.
+            server.close()?;
+            Ok(server)
+        };
+        self.run(serve, Vec::new(), placement)
+    }
+
+    /// Ends the process with what comes of serving: it must never get back to where the parent was
+    /// when it forked.
+    fn run(
+        self,
+        prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
+        listeners: Vec<TcpListener>,
+        placement: Arc<dyn Placement>,
+    ) -> ! {
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            self.try_run(prepare, listeners, placement)
+        }));
+        exit_at_once(match served {
+            Ok(Ok(())) => 0,
+            Ok(Err(error)) => {
+                log::error!("process {} failed: {error}", std::process::id());
+                1
+            }
+            // The hook has told of it.
+            Err(_panic) => 101,
+        })
+    }
+
+    fn try_run(
+        self,
+        prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
+        listeners: Vec<TcpListener>,
+        placement: Arc<dyn Placement>,
+    ) -> Result<(), ServerError> {
+        if let Some(identity) = &self.options.run_as {
+            identity.assume().map_err(ServerError::Identity)?;
+        }
+        self.shared.doors().leave_to_parent();
+        let signals = match self.options.handle_exit {
+            true => Some(Signals::new()?),
+            false => None,
+        };
+        let service = self.shared.service();
+        let listeners = listeners.into_iter().map(Listener::given);
+        let listeners = listeners.collect::<io::Result<_>>()?;
+        let mut server = FtpServer::new_listening(service, listeners, self.pool, placement);
+        let handle = server.handle()?;
+        let obedience = Obedience::new(self.link, signals, handle, self.options.grace);
+        server.io_loop()?.add(Box::new(obedience))?;
+        let mut server = prepare(server)?;
+        server.serve_forever(ServeOptions::default().handle_exit(false))?;
+        Ok(())
+    }
+}
