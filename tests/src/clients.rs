@@ -38,6 +38,7 @@ pub use lftp::Lftp;
 pub use matrix::check;
 pub use ncftp::Ncftp;
 pub use operation::{Client, Family, Mode, Operation, PASSWORD, Security, TIME, Target, USER};
+pub use program::executable;
 pub use python::PythonFtplib;
 pub use rclone::Rclone;
 pub use run::Invocation;

@@ -7,6 +7,8 @@ pub mod dialogue;
 pub mod gate;
 pub mod hooked;
 pub mod models;
+#[cfg(target_os = "linux")]
+pub mod program;
 pub mod reply;
 pub mod server;
 pub mod wait;

@@ -113,7 +113,11 @@ fn started_port(line: &str) -> Option<u16> {
 }
 
 /// The program's file, built first if need be.
-fn executable() -> &'static Path {
+///
+/// # Panics
+///
+/// It does not build.
+pub fn executable() -> &'static Path {
     // A failure is remembered too, or every test would build in vain.
     static EXECUTABLE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = EXECUTABLE

@@ -1,6 +1,8 @@
 //! What the server does to the process it runs in. Each test here has the process to itself.
 
 mod models;
+#[cfg(target_os = "linux")]
+mod programs;
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
