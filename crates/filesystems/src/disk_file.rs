@@ -1,13 +1,12 @@
 //! Files of the disk, read and written.
 
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
-use ftpdlib_sys::{EntryKind, FileStat, OpenFlags, close, open_at, stat_descriptor};
+use ftpdlib_sys::{EntryKind, FileStat, OpenFlags, close, open_at, random_number, stat_descriptor};
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::WriteMode;
@@ -213,10 +212,10 @@ fn regular(file: &OwnedFd) -> Result<FileStat, FilesystemError> {
 /// With two thousand million names to choose from, more tries mean something else is wrong.
 const MOST_TRIES: usize = 100;
 
-/// Six letters and digits that nobody can foresee: each `RandomState` has keys of its own.
+/// Six letters and digits that nobody can foresee.
 fn random_name() -> [u8; 6] {
     const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let mut random = RandomState::new().hash_one(0);
+    let mut random = random_number();
     [(); 6].map(|()| {
         let letter = LETTERS[(random % 36) as usize];
         random /= 36;

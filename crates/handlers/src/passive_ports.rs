@@ -1,7 +1,6 @@
 //! Which ports passive data connections listen on.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 
 /// The ports of the `passive_ports` setting.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +27,7 @@ impl PassivePorts {
             Self::Listed(ports) => ports,
         };
         let count = ports.len().max(1);
-        let random = RandomState::new().hash_one(0_u8) as usize;
+        let random = ftpdlib_sys::random_number() as usize;
         // A step that shares no divisor with the count visits every index exactly once.
         let step = (random % count..)
             .find(|&step| gcd(step, count) == 1)

@@ -19,6 +19,7 @@ mod inherited;
 mod linux;
 mod open;
 mod process;
+mod random;
 mod shared_words;
 mod signals;
 mod space;
@@ -41,6 +42,7 @@ pub use imp::{
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
 pub use process::{raise_descriptor_limit, usable_cpus};
+pub use random::random_number;
 pub use shared_words::SharedWords;
 pub use signals::{Signal, Signals};
 pub use space::available_space;

@@ -7,6 +7,7 @@ fn main() {
     a_child_is_told_by_its_end();
     a_killed_child_is_told_by_its_signal();
     words_are_shared_with_children();
+    children_draw_different_numbers();
     one_process_at_a_time_holds_a_lock();
     the_lock_of_a_killed_process_is_free();
     a_signal_for_a_new_child_is_not_its_parents();
@@ -25,7 +26,7 @@ mod linux {
 
     use ftpdlib_sys::{
         ChildEnd, ChildProcess, Fork, Identity, ProcessLock, SharedWords, Signal, Signals,
-        exit_at_once, fork, is_root,
+        exit_at_once, fork, is_root, random_number,
     };
 
     /// Runs `body` in a child, which ends with code 0 unless it panics.
@@ -82,6 +83,20 @@ mod linux {
             .map(|word| word.load(Ordering::SeqCst))
             .collect();
         assert_eq!(seen, [4001, 1, 1, 1]);
+    }
+
+    pub(super) fn children_draw_different_numbers() {
+        let words = SharedWords::new(3).unwrap();
+        random_number();
+        for word in words.iter() {
+            let mut child = child(|| word.store(random_number(), Ordering::SeqCst));
+            assert!(child.wait().unwrap().is_success());
+        }
+        let drawn: Vec<_> = words
+            .iter()
+            .map(|word| word.load(Ordering::SeqCst))
+            .collect();
+        assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2] && drawn[0] != drawn[2]);
     }
 
     pub(super) fn one_process_at_a_time_holds_a_lock() {
