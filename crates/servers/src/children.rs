@@ -18,6 +18,9 @@ use crate::orders::Order;
 /// How long children that are told to end at once may take, before they are killed.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// The same while the parent still serves, after a grace period.
+pub(crate) const ENDING_TIME: Duration = Duration::from_secs(5);
+
 /// All children of a server, each with a table of the limits and a link to the parent.
 ///
 /// A link carries orders to the child. Its end tells that the child is dead, and to the child that
@@ -159,6 +162,19 @@ impl Children {
         }
     }
 
+    /// Kills those that were told to end long ago; the end of their links follows.
+    pub(crate) fn kill_all(&self) {
+        for child in &self.list {
+            log::warn!(
+                "process {} is killed, since it does not end",
+                child.process.id()
+            );
+            if let Err(error) = child.process.kill() {
+                log::error!("process {} cannot be killed: {error}", child.process.id());
+            }
+        }
+    }
+
     /// How many there are of a generation.
     pub(crate) fn count(&self, generation: u64) -> usize {
         let of_it = |child: &&Child| child.generation == generation;
@@ -170,8 +186,9 @@ impl Children {
         let mut child = self.list.swap_remove(place);
         cx.close(child.link);
         // The link ends when the system takes the child's descriptors away, a moment before the
-        // child counts as dead.
-        let end = child.process.wait();
+        // child counts as dead. One that lives without a link is out of control: it must not be
+        // waited for in vain.
+        let end = child.process.kill().and_then(|()| child.process.wait());
         self.limits.clear(child.table);
         self.free_tables.insert(child.table);
         Departed {
@@ -199,14 +216,10 @@ impl Drop for Children {
             }
             thread::sleep(Duration::from_millis(2));
         }
+        self.kill_all();
         for child in &mut self.list {
-            log::warn!(
-                "process {} is killed, since it does not end",
-                child.process.id()
-            );
-            if child.process.kill().is_ok() {
-                let _ = child.process.wait();
-            }
+            // It cannot be helped where even that fails.
+            let _ = child.process.wait();
         }
     }
 }

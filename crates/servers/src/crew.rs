@@ -58,24 +58,23 @@ impl Crew {
 
     /// Makes the changes of the listeners that came since the last call: those that came go through
     /// `take`, those that went are dropped. Answers whether there was any.
-    ///
-    /// # Errors
-    ///
-    /// That of `take`.
     pub(crate) fn update<S>(
         &self,
         lent: &mut Lent<S>,
         mut take: impl FnMut(TcpListener) -> io::Result<S>,
-    ) -> io::Result<bool> {
+    ) -> bool {
         let changes = std::mem::take(&mut *self.changes());
         let any = !changes.is_empty();
         for change in changes {
             match change {
-                Change::Lent(number, socket) => lent.push((number, take(socket)?)),
+                Change::Lent(number, socket) => match take(socket) {
+                    Ok(taken) => lent.push((number, taken)),
+                    Err(error) => log::error!("cannot accept clients: {error}"),
+                },
                 Change::TakenBack(number) => lent.retain(|(of, _)| *of != number),
             }
         }
-        Ok(any)
+        any
     }
 
     fn change(&self, change: Change) {

@@ -211,7 +211,7 @@ impl ServerHandle {
         self.shared.doors.addresses()
     }
 
-    /// Clients connected now.
+    /// Clients connected now; where worker processes serve, how many of these there are.
     pub fn clients(&self) -> usize {
         self.shared.clients()
     }

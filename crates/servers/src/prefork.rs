@@ -7,7 +7,7 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
 use mio::net::TcpListener;
 
-use crate::children::{Children, Departed, Forked};
+use crate::children::{Children, Departed, ENDING_TIME, Forked};
 use crate::client::Client;
 use crate::crew::{self, Crew, Lent};
 use crate::handle::Shared;
@@ -231,13 +231,15 @@ impl Handler for WorkerWatch {
         if self.delay == Some(timer) {
             self.delay = None;
             self.try_hire(cx);
+        } else {
+            self.children.kill_all();
         }
         Ok(Flow::Continue)
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         let crew = &self.workers.crew;
-        let changed = crew.update(&mut self.listeners, Ok)?;
+        let changed = crew.update(&mut self.listeners, Ok);
         let renewed = crew.take_renewed();
         if changed && self.listeners.is_empty() {
             crew.order(Order::Retire);
@@ -248,6 +250,9 @@ impl Handler for WorkerWatch {
             if standing > self.told {
                 self.told = standing;
                 self.children.tell(order, self.generation, cx);
+                if order == Order::End {
+                    cx.start_timer_after(ENDING_TIME);
+                }
             }
         } else if changed || renewed {
             self.renew(cx);

@@ -9,7 +9,7 @@ use ftpdlib_handlers::LimitReached;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Pool, Ready, Socket, SourceId, TimerId};
 use mio::net::{TcpListener, TcpStream};
 
-use crate::children::{Children, Forked};
+use crate::children::{Children, ENDING_TIME, Forked};
 use crate::client::{self, Client};
 use crate::crew::{self, Crew, Lent};
 use crate::handle::Shared;
@@ -70,6 +70,7 @@ impl Placement for ProcessEach {
             listeners: Vec::new(),
             pool: pool.clone(),
             told: None,
+            ending: None,
             short: false,
             each: self,
         })))
@@ -107,6 +108,8 @@ struct SessionWatch {
     pool: Pool,
     children: Children,
     told: Option<Order>,
+    /// Runs until those are killed who do not end.
+    ending: Option<TimerId>,
     /// The system lacks something, and the log says so.
     short: bool,
 }
@@ -222,8 +225,12 @@ impl Handler for SessionWatch {
         Ok(Flow::Continue)
     }
 
-    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.set_accepting(true, cx);
+    fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if self.ending == Some(timer) {
+            self.children.kill_all();
+        } else {
+            self.set_accepting(true, cx);
+        }
         Ok(Flow::Continue)
     }
 
@@ -231,7 +238,7 @@ impl Handler for SessionWatch {
         let crew = &self.each.crew;
         crew.update(&mut self.listeners, |listener| {
             cx.register(listener, Interest::READ)
-        })?;
+        });
         let standing = crew.standing();
         if let Some(order) = standing
             && standing > self.told
@@ -239,6 +246,9 @@ impl Handler for SessionWatch {
             self.told = standing;
             self.listeners.clear();
             self.children.tell(order, 0, cx);
+            if order == Order::End {
+                self.ending = Some(cx.start_timer_after(ENDING_TIME));
+            }
         }
         Ok(Flow::Continue)
     }

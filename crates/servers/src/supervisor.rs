@@ -44,3 +44,43 @@ pub(crate) fn supervisor(
     let within = Arc::clone(placement);
     Ok(Some(Arc::new(Workers::new(count, within, child))))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use crate::{Concurrency, FtpServerBuilder, ServeOptions};
+
+    #[track_caller]
+    fn check(concurrency: Concurrency, processes: usize, expected: &str) {
+        let mut server = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+            .listen((Ipv4Addr::LOCALHOST, 0))
+            .concurrency(concurrency)
+            .build()
+            .unwrap();
+        let options = ServeOptions::default()
+            .handle_exit(false)
+            .worker_processes(processes);
+        let error = server.serve_forever(options).unwrap_err().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+
+    #[test]
+    fn processes_that_cannot_be_had_are_refused() {
+        let model = Concurrency::default();
+        let beside = "worker processes asked for beside a process for each client";
+        check(
+            model,
+            257,
+            "257 worker processes asked for, at most 256 are possible",
+        );
+        check(Concurrency::MultiProcess, 2, beside);
+        check(Concurrency::MultiProcess, 0, beside);
+        // Tests run on threads.
+        check(model, 2, " threads cannot be forked");
+        check(Concurrency::MultiProcess, 1, " threads cannot be forked");
+    }
+}

@@ -41,7 +41,7 @@ pub(crate) struct NewChild<'a> {
 impl NewChild<'_> {
     /// Accepts and serves clients of `listeners`, until the parent says that it is enough.
     pub(crate) fn work(self, listeners: Vec<TcpListener>, placement: Arc<dyn Placement>) -> ! {
-        self.run(|server| Ok(server), listeners, placement)
+        self.run(Ok, listeners, placement)
     }
 
     /// Serves one client; without a permit, one whose proxy has still to say who it is.

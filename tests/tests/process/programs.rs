@@ -193,6 +193,23 @@ fn a_second_signal_ends_all_processes_at_once() {
     }
 }
 
+#[test]
+fn a_process_that_hangs_is_killed_in_the_end() {
+    let _alone = alone();
+    for model in MODELS {
+        let mut program = Program::start(model, "");
+        let mut client = program.client();
+        client.expect("NOOP", 200);
+        for child in program.children() {
+            signal(child, "STOP");
+        }
+        program.signal("TERM");
+        program.signal("TERM");
+        program.check_ends_well();
+        assert!(client.next_reply().is_none());
+    }
+}
+
 /// What a terminal or a service manager does: all processes get the signal, which is still one.
 #[test]
 fn a_signal_to_all_processes_lets_transfers_end() {
