@@ -53,7 +53,8 @@ pub fn run_all(model: &str) {
         return;
     }
     let again = Command::new(env::current_exe().unwrap())
-        .args(["--skip", "models::"])
+        // Tests of the program choose its models themselves.
+        .args(["--skip", "models::", "--skip", "programs::"])
         .env(VARIABLE, model)
         .output()
         .unwrap();
