@@ -21,7 +21,8 @@ use crate::{
 /// How long a server that is dropped waits for its clients to be told.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// An FTP server on one event loop (pyftpdlib: `FTPServer`).
+/// An FTP server (pyftpdlib: `FTPServer`), on one event loop unless
+/// [`FtpServerBuilder::concurrency`] says otherwise.
 ///
 /// Dropping it disconnects all clients, as [`close_all`](Self::close_all) does (pyftpdlib: the end
 /// of a `with` block).
