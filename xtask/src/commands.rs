@@ -44,8 +44,30 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
         );
         text.push_str(&row);
     }
+    text.push_str(PATTERNS);
     text
 }
+
+/// What cells have no room for.
+const PATTERNS: &str = "
+Every command of the table works as its help says.
+
+## Patterns
+
+LIST, NLST and STAT take a pattern where nothing has the name that was given: `*` is any text, `?` \
+any one character, `[a-z]` one of these, `[!a-z]` any but these, and a backslash takes the meaning \
+of one of them away.
+Only the last part of a path may be a pattern; elsewhere the answer is 550.
+A directory that matches is listed as an entry, not by what is in it.
+Names that begin with a dot are matched only by patterns that do.
+
+Names in the answer to NLST have the directory before them as it was given, so that RETR takes them \
+as they are: `NLST sub/*.txt` answers `sub/a.txt`.
+The same holds for the name of a file; the names in a directory come alone, as pyftpdlib sends them.
+
+Where nothing matches, the listing is empty and ends with 226, as it does for an empty directory: \
+a client that fetches whatever there is has nothing to do, and no error to report.
+";
 
 /// `text` for a cell: Markdown would take `<SP>` for HTML and `|` for the cell's end.
 fn cell(text: &str) -> String {

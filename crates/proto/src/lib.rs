@@ -50,6 +50,7 @@ mod host_port;
 mod line;
 mod list_line;
 mod metadata;
+mod name_pattern;
 mod path;
 mod perm;
 mod range;
@@ -72,6 +73,7 @@ pub use host_port::{
 pub use line::{Line, LineDecoder, MAX_LINE};
 pub use list_line::{ListEntry, format_list_line};
 pub use metadata::{FileKind, Metadata};
+pub use name_pattern::NamePattern;
 pub use path::{PathError, VirtualPath};
 pub use perm::{Perm, Perms, PermsError};
 pub use range::ByteRange;

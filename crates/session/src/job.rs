@@ -195,13 +195,17 @@ pub enum Action {
         how: WriteHow,
     },
     /// LIST, NLST, MLSD, STAT (`Opened`). A path that is no directory: LIST, NLST and STAT list the
-    /// one entry, MLSD is refused with 501.
+    /// one entry, MLSD is refused with 501. Where nothing has that name, its last part may be a
+    /// [pattern](ftpdlib_proto::NamePattern) for all but MLSD: the entries it matches are listed.
     OpenList {
         /// What to list.
         path: VirtualPath,
         /// Used instead if `path` is not there but this is (the whole argument, when switches were
         /// eaten).
         whole: Option<VirtualPath>,
+        /// What stands before the last part of `path` in the argument, as given: NLST gives names
+        /// back with it, where they are not those of a directory.
+        prefix: Vec<u8>,
         /// Form.
         format: ListFormat,
         /// Encoding of names on the wire at this moment.

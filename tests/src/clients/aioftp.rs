@@ -20,6 +20,10 @@ impl Client for Aioftp {
     }
 
     fn invocation(&self, target: &Target, operation: &Operation<'_>) -> Option<Invocation> {
+        // It has no patterns.
+        if let Operation::FetchMatching { .. } = operation {
+            return None;
+        }
         Some(
             Invocation::new(packages().join("python/bin/python"))
                 .args(["-c", SCRIPT, &target.host(), &target.port()])

@@ -20,6 +20,10 @@ impl Client for BasicFtp {
     }
 
     fn invocation(&self, target: &Target, operation: &Operation<'_>) -> Option<Invocation> {
+        // It has no patterns.
+        if let Operation::FetchMatching { .. } = operation {
+            return None;
+        }
         Some(
             Invocation::new("node")
                 .env("NODE_PATH", packages().join("node_modules"))

@@ -93,7 +93,9 @@ impl Client for Curl {
                 )
                 .args(tls_options(target))
                 .args(["--output", text(local), &target.url(remote)]),
-            Operation::FetchTree { .. } | Operation::StoreTree { .. } => return None,
+            Operation::FetchMatching { .. }
+            | Operation::FetchTree { .. }
+            | Operation::StoreTree { .. } => return None,
         })
     }
 

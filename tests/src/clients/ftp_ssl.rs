@@ -1,6 +1,6 @@
 //! netkit's ftp with TLS, used without it.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, TIME, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, TIME, Target, USER, parent, text};
 use super::run::Invocation;
 use super::tnftp::quoted;
 
@@ -42,6 +42,12 @@ impl Client for FtpSsl {
             Operation::MakeDirectory { remote } => format!("mkdir {}", quoted(remote)),
             Operation::RemoveDirectory { remote } => format!("rmdir {}", quoted(remote)),
             Operation::SetTime { remote } => format!("quote MFMT {TIME} {}", quoted(remote)),
+            // What matches is stored under the names that the server gives.
+            Operation::FetchMatching { pattern, local } => format!(
+                "lcd {}\nmget {}",
+                quoted(text(&parent(local))),
+                quoted(pattern)
+            ),
             Operation::FetchTree { .. }
             | Operation::StoreTree { .. }
             | Operation::AbortThenFetch { .. } => return None,

@@ -25,6 +25,7 @@ impl Client for Jsftp {
         if let Operation::Append { .. }
         | Operation::ResumeFetch { .. }
         | Operation::ResumeStore { .. }
+        | Operation::FetchMatching { .. }
         | Operation::FetchTree { .. }
         | Operation::StoreTree { .. } = operation
         {

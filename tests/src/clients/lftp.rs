@@ -35,6 +35,9 @@ impl Client for Lftp {
             Operation::MakeDirectory { remote } => format!("mkdir {}", quoted(remote)),
             Operation::RemoveDirectory { remote } => format!("rmdir {}", quoted(remote)),
             Operation::SetTime { remote } => format!("quote MFMT {TIME} {remote}"),
+            Operation::FetchMatching { pattern, local } => {
+                format!("mget -O {} {pattern}", quoted(text(local)))
+            }
             Operation::FetchTree { remote, local } => {
                 format!("mirror {} {}", quoted(remote), quoted(text(local)))
             }

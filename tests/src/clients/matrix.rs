@@ -41,6 +41,7 @@ const SCENARIOS: &[Scenario] = &[
     ("make a directory", make_directory),
     ("remove a directory", remove_directory),
     ("set a time", set_time),
+    ("fetch what matches a pattern", fetch_matching),
     ("fetch a tree", fetch_tree),
     ("store a tree", store_tree),
     ("abort and go on", abort_then_fetch),
@@ -331,6 +332,29 @@ fn set_time(stage: &Stage<'_>) -> Result<(), String> {
         Some(_) => expect_old_time(&file),
         None => Ok(()),
     }
+}
+
+fn fetch_matching(stage: &Stage<'_>) -> Result<(), String> {
+    let names = ["f1.txt", "f2.txt", "g.txt", "f3.bin"];
+    for name in names {
+        write(&stage.server.join(name), &content(name, 1000)).map_err(describe)?;
+    }
+    let pattern = stage.remote("[ef]*.t?t");
+    let local = &stage.local;
+    let operation = Operation::FetchMatching {
+        pattern: &pattern,
+        local,
+    };
+    if stage.perform(operation)?.is_none() {
+        return Ok(());
+    }
+    let (matching, other) = names.split_at(2);
+    for name in matching {
+        expect_file(&local.join(name), &content(name, 1000))?;
+    }
+    other
+        .iter()
+        .try_for_each(|name| expect_absent(&local.join(name)))
 }
 
 fn fetch_tree(stage: &Stage<'_>) -> Result<(), String> {

@@ -62,6 +62,9 @@ impl Client for Ncftp {
             Operation::MakeDirectory { remote } => shell(format!("mkdir \"{remote}\"")),
             Operation::RemoveDirectory { remote } => shell(format!("rmdir \"{remote}\"")),
             Operation::SetTime { remote } => shell(format!("quote MFMT {TIME} {remote}")),
+            Operation::FetchMatching { pattern, local } => {
+                tool("ncftpget").args([&host, text(local), pattern])
+            }
             Operation::FetchTree { remote, local } => {
                 tool("ncftpget").args(["-R", &host, text(&parent(local)), remote])
             }

@@ -175,6 +175,13 @@ pub enum Operation<'a> {
         /// Directory on the server.
         remote: &'a str,
     },
+    /// Download the files of a directory whose names match a pattern.
+    FetchMatching {
+        /// Directory on the server, and a pattern in it.
+        pattern: &'a str,
+        /// Directory to fill; its last component is that of the pattern's directory.
+        local: &'a Path,
+    },
     /// Download `remote` with all below it, as the directory `local`.
     FetchTree {
         /// Directory on the server.
@@ -229,6 +236,7 @@ impl Operation<'_> {
             Self::Delete { remote } => &["delete", remote],
             Self::MakeDirectory { remote } => &["make_directory", remote],
             Self::RemoveDirectory { remote } => &["remove_directory", remote],
+            Self::FetchMatching { pattern, local } => &["fetch_matching", pattern, text(local)],
             Self::FetchTree { remote, local } => &["fetch_tree", remote, text(local)],
             Self::StoreTree { local, remote } => &["store_tree", text(local), remote],
             Self::SetTime { remote } => &["set_time", remote, TIME],

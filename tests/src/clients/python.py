@@ -51,6 +51,12 @@ def fetch(ftp, remote, local):
         ftp.retrbinary(f"RETR {remote}", file.write)
 
 
+def fetch_matching(ftp, pattern, local):
+    for name in ftp.nlst(pattern):
+        fetch(ftp, name, os.path.join(local, os.path.basename(name)))
+    assert ftp.nlst(pattern + "nothing") == []
+
+
 def store(ftp, local, remote):
     with open(local, "rb") as file:
         ftp.storbinary(f"STOR {remote}", file)

@@ -65,6 +65,7 @@ impl Client for Rclone {
             }
             Operation::AbortThenFetch { .. }
             | Operation::Append { .. }
+            | Operation::FetchMatching { .. }
             | Operation::ResumeFetch { .. }
             | Operation::ResumeStore { .. } => return None,
         })

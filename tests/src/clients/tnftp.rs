@@ -1,6 +1,6 @@
 //! tnftp, the `ftp` of the BSDs and macOS.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, TIME, Target, USER, text};
+use super::operation::{Client, Mode, Operation, PASSWORD, TIME, Target, USER, parent, text};
 use super::run::Invocation;
 
 /// `tnftp`: SYST and FEAT after login, EPSV and EPRT first, SIZE and MDTM around RETR.
@@ -43,6 +43,12 @@ impl Client for Tnftp {
             Operation::MakeDirectory { remote } => format!("mkdir {}", quoted(remote)),
             Operation::RemoveDirectory { remote } => format!("rmdir {}", quoted(remote)),
             Operation::SetTime { remote } => format!("quote MFMT {TIME} {}", quoted(remote)),
+            // What matches is stored under the names that the server gives.
+            Operation::FetchMatching { pattern, local } => format!(
+                "lcd {}\nmget {}",
+                quoted(text(&parent(local))),
+                quoted(pattern)
+            ),
             Operation::FetchTree { .. }
             | Operation::StoreTree { .. }
             | Operation::AbortThenFetch { .. } => return None,

@@ -50,6 +50,7 @@ impl Client for Wget {
             | Operation::RemoveDirectory { .. }
             | Operation::StoreTree { .. }
             | Operation::SetTime { .. }
+            | Operation::FetchMatching { .. }
             | Operation::AbortThenFetch { .. } => None,
         }
     }

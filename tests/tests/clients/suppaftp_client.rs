@@ -31,7 +31,10 @@ impl Client for Suppaftp {
         operation: &Operation<'_>,
         _home: &Path,
     ) -> Result<Option<String>, String> {
-        if let Operation::FetchTree { .. } | Operation::StoreTree { .. } = operation {
+        if let Operation::FetchMatching { .. }
+        | Operation::FetchTree { .. }
+        | Operation::StoreTree { .. } = operation
+        {
             return Ok(None);
         }
         let mut ftp = log_in(target).map_err(|error| format!("cannot log in: {error}"))?;
@@ -119,7 +122,9 @@ fn run(ftp: &mut FtpStream, operation: &Operation<'_>) -> Result<String, Box<dyn
             ftp.abort(download)?;
             fetch(ftp, remote, local)?;
         }
-        Operation::FetchTree { .. } | Operation::StoreTree { .. } => {
+        Operation::FetchMatching { .. }
+        | Operation::FetchTree { .. }
+        | Operation::StoreTree { .. } => {
             return Err("no such thing".into());
         }
     }

@@ -100,6 +100,7 @@ dialogues! {
         masquerade
         ncftp
         passive
+        patterns
         pipelining
         quit
         quit_before_data

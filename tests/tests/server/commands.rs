@@ -203,6 +203,9 @@ fn every_path_of_a_command_is_checked() {
         "MFF Modify=20200101000000; link",
         "MFF UNIX.mode=600; guarded/f",
         "AVBL closed",
+        "STAT closed",
+        "STAT closed/*",
+        "STAT -la closed/f*",
     ] {
         let reply = client.expect(refused, 550);
         assert!(

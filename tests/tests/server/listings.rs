@@ -233,3 +233,45 @@ fn a_directory_that_shrinks_meanwhile_is_listed_without_what_is_gone() {
     }
     assert_eq!(clean(&mut client), 0);
 }
+
+#[test]
+fn names_of_a_pattern_can_be_fetched_as_they_are_listed() {
+    let server = TestServer::new();
+    fs::create_dir(server.path("sub dir")).unwrap();
+    let names: &[&[u8]] = &[b"a1", b"a 2", b"a\xff3", "a\u{fc}".as_bytes(), b"a\r4"];
+    for name in names {
+        let path = server.path("sub dir").join(OsStr::from_bytes(name));
+        fs::write(path, name).unwrap();
+    }
+    symlink("sub dir", server.path("link")).unwrap();
+    symlink("a1", server.path("sub dir/a-link")).unwrap();
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    for (pattern, count) in [("sub dir/a*", 6), ("/link/a?", 2), ("./link/a[0-9]", 1)] {
+        let listing = client.fetch(&format!("NLST {pattern}"));
+        let listed = lines(&listing);
+        assert_eq!(listed.len(), count, "{pattern}");
+        for name in listed {
+            let stream = client.passive();
+            client.send_raw(&on_the_control_connection("RETR ", name));
+            client.expect_reply(150);
+            let content = read_all(stream);
+            assert!(content.starts_with(b"a"));
+            client.expect_reply(226);
+        }
+    }
+    let long = String::from_utf8_lossy(&client.fetch("LIST link/a-*")).into_owned();
+    assert!(long.ends_with(" a-link -> a1\r\n"), "{long}");
+}
+
+#[test]
+fn a_pattern_finds_its_names_in_a_large_directory() {
+    let server = TestServer::new();
+    for number in 0..6000 {
+        server.file(format!("{number:04}"), "");
+    }
+    let mut client = server.client();
+    assert_eq!(lines(&client.fetch("NLST 59*")).len(), 100);
+    assert_eq!(lines(&client.fetch("LIST *")).len(), 6000);
+    assert_eq!(client.fetch("NLST x*"), b"");
+}

@@ -4,10 +4,10 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ftpdlib_filesystems::{Entry, FilesystemError, Listing};
+use ftpdlib_filesystems::{Entry, ErrorKind, Filesystem, FilesystemError, Listing};
 use ftpdlib_proto::{
-    EntryRole, FactSet, FileKind, ListEntry, Metadata, NameEncoding, Perms, ReplyCode, VirtualPath,
-    format_facts, format_list_line,
+    EntryRole, FactSet, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm, Perms,
+    ReplyCode, VirtualPath, format_facts, format_list_line,
 };
 use ftpdlib_session::{ListFormat, Refusal};
 
@@ -26,6 +26,8 @@ pub(crate) struct ListingStream {
     encoding: NameEncoding,
     perms: Perms,
     now: i64,
+    /// What NLST shows before each name.
+    prefix: Vec<u8>,
     source: Source,
 }
 
@@ -47,6 +49,8 @@ enum Source {
         listing: Box<dyn Listing>,
         batch: Vec<Entry>,
         names: Names,
+        /// Which of them are shown; all without one.
+        pattern: Option<NamePattern>,
     },
     /// Names are being shown, in order.
     Sorted {
@@ -59,42 +63,37 @@ enum Source {
 }
 
 impl ListingStream {
-    /// Opens `path` to be listed.
+    /// Opens `path` to be listed, or what its last part matches where nothing has that name.
+    ///
+    /// NLST gives names back with `prefix` before them, so that they can be used as they are
+    /// (RFC 1123 §4.1.2.7). Those of a directory come without, as from pyftpdlib.
     pub(super) fn open(
         account: &Arc<Account>,
         path: &VirtualPath,
+        prefix: Vec<u8>,
         format: ListFormat,
         encoding: NameEncoding,
     ) -> Result<Self, Refusal> {
         let fs = &*account.filesystem;
-        let metadata = fs
-            .stat(path)
-            .or_else(|_| fs.lstat(path))
-            .map_err(reply_of)?;
-        let is_directory = metadata.kind == FileKind::Directory;
-        if !is_directory && matches!(format, ListFormat::Facts(_)) {
-            return Err(refusal(ReplyCode::new(501), "Not a directory."));
-        }
-        let source = if !is_directory {
-            let metadata = fs.lstat(path).map_err(reply_of)?;
-            let target = match metadata.kind {
-                FileKind::Symlink => fs.readlink(path).ok(),
-                FileKind::File | FileKind::Directory | FileKind::Other => None,
-            };
-            Source::Single {
-                name: path.file_name().unwrap_or(b"/").to_vec(),
-                metadata,
-                target,
-            }
-        } else {
-            let (listing, batch) = (fs.list(path).map_err(reply_of)?, Vec::new());
-            match format {
-                ListFormat::Facts(_) => Source::Unsorted { listing, batch },
-                ListFormat::Long | ListFormat::Names => Source::Gathering {
-                    listing,
-                    batch,
-                    names: Names::default(),
-                },
+        let is_facts = matches!(format, ListFormat::Facts(_));
+        let (place, source, prefix) = match fs.stat(path).or_else(|_| fs.lstat(path)) {
+            Ok(metadata) if metadata.kind == FileKind::Directory => (
+                path.clone(),
+                Source::directory(fs, path, format)?,
+                Vec::new(),
+            ),
+            Ok(_) if is_facts => return Err(refusal(ReplyCode::new(501), "Not a directory.")),
+            Ok(_) => (path.clone(), Source::single(fs, path)?, prefix),
+            Err(error) => {
+                let pattern = pattern_of(path, &error).filter(|_| !is_facts);
+                let Some((place, pattern)) = pattern else {
+                    return Err(reply_of(error));
+                };
+                (
+                    place.clone(),
+                    Source::matching(account, &place, pattern)?,
+                    prefix,
+                )
             }
         };
         let now = SystemTime::now()
@@ -102,13 +101,14 @@ impl ListingStream {
             .map_or(0, |since| {
                 i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
             });
-        let perms = perms_at(account, path);
+        let perms = perms_at(account, &place);
         Ok(Self {
             account: Arc::clone(account),
             format,
             encoding,
             perms,
             now,
+            prefix,
             source,
         })
     }
@@ -148,17 +148,24 @@ impl ListingStream {
                 mut listing,
                 mut batch,
                 mut names,
+                pattern,
             } => {
                 batch.clear();
                 let more = listing.next_batch(entries, &mut batch).map_err(reply_of)?;
                 for entry in &batch {
-                    names.push(&entry.name);
+                    if pattern
+                        .as_ref()
+                        .is_none_or(|pattern| pattern.matches(&entry.name))
+                    {
+                        names.push(&entry.name);
+                    }
                 }
                 if more {
                     Source::Gathering {
                         listing,
                         batch,
                         names,
+                        pattern,
                     }
                 } else {
                     names.sort();
@@ -209,7 +216,7 @@ impl ListingStream {
 
     fn show_sorted(&self, listing: &dyn Listing, name: &[u8], out: &mut Vec<u8>) {
         match self.format {
-            ListFormat::Names => self.show_name(name, out),
+            ListFormat::Names => self.show_with_prefix(name, out),
             ListFormat::Long | ListFormat::Facts(_) => {
                 // Gone since its name was read: no line.
                 let Ok(metadata) = listing.lstat(name) else {
@@ -224,6 +231,11 @@ impl ListingStream {
         }
     }
 
+    fn show_with_prefix(&self, name: &[u8], out: &mut Vec<u8>) {
+        self.encoding.encode_name(&self.prefix, out);
+        self.show_name(name, out);
+    }
+
     fn show_name(&self, name: &[u8], out: &mut Vec<u8>) {
         self.encoding.encode_name(name, out);
         out.extend_from_slice(b"\r\n");
@@ -232,7 +244,7 @@ impl ListingStream {
     fn show(&self, name: &[u8], metadata: &Metadata, target: Option<&[u8]>, out: &mut Vec<u8>) {
         let zone = self.account.zone;
         match self.format {
-            ListFormat::Names => self.show_name(name, out),
+            ListFormat::Names => self.show_with_prefix(name, out),
             ListFormat::Facts(facts) => {
                 format_facts(out, facts, metadata, EntryRole::Entry, self.perms, zone);
                 self.show_name(name, out);
@@ -257,6 +269,73 @@ impl ListingStream {
             }
         }
     }
+}
+
+impl Source {
+    /// What is in the directory `path`.
+    fn directory(
+        fs: &dyn Filesystem,
+        path: &VirtualPath,
+        format: ListFormat,
+    ) -> Result<Self, Refusal> {
+        let (listing, batch) = (fs.list(path).map_err(reply_of)?, Vec::new());
+        Ok(match format {
+            ListFormat::Facts(_) => Self::Unsorted { listing, batch },
+            ListFormat::Long | ListFormat::Names => Self::Gathering {
+                listing,
+                batch,
+                names: Names::default(),
+                pattern: None,
+            },
+        })
+    }
+
+    /// What is at `path`, which is no directory.
+    fn single(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Self, Refusal> {
+        let metadata = fs.lstat(path).map_err(reply_of)?;
+        let target = match metadata.kind {
+            FileKind::Symlink => fs.readlink(path).ok(),
+            FileKind::File | FileKind::Directory | FileKind::Other => None,
+        };
+        Ok(Self::Single {
+            name: path.file_name().unwrap_or(b"/").to_vec(),
+            metadata,
+            target,
+        })
+    }
+
+    /// What `pattern` matches in the directory `place`, which is nothing at all if it matches none:
+    /// the client asked what there is, and that is the answer.
+    fn matching(
+        account: &Account,
+        place: &VirtualPath,
+        pattern: NamePattern,
+    ) -> Result<Self, Refusal> {
+        // The path that was checked is none; what is listed is this directory.
+        permission::target(account, Perm::List, place)?;
+        let fs = &*account.filesystem;
+        let listing = fs.list(place).map_err(|error| {
+            let has_wildcard = |part: &[u8]| NamePattern::new(part).is_some();
+            if error.kind() == ErrorKind::NotFound && has_wildcard(place.as_bytes()) {
+                let text = "Only the last part of a path may be a pattern.";
+                return refusal(ReplyCode::new(550), text);
+            }
+            reply_of(error)
+        })?;
+        Ok(Self::Gathering {
+            listing,
+            batch: Vec::new(),
+            names: Names::default(),
+            pattern: Some(pattern),
+        })
+    }
+}
+
+/// The directory and the pattern, where there is nothing at `path` and its last part may be one.
+fn pattern_of(path: &VirtualPath, error: &FilesystemError) -> Option<(VirtualPath, NamePattern)> {
+    let (place, name) = (path.parent()?, path.file_name()?);
+    let is_missing = error.kind() == ErrorKind::NotFound;
+    is_missing.then_some((place, NamePattern::new(name)?))
 }
 
 /// The line of MLST: facts, a blank, and the whole path, in disk bytes.

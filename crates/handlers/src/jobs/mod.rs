@@ -148,11 +148,12 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::OpenList {
             path,
             whole,
+            prefix,
             format,
             encoding,
         } => {
             let path = existing(account, path, whole);
-            let stream = ListingStream::open(account, &path, format, encoding)?;
+            let stream = ListingStream::open(account, &path, prefix, format, encoding)?;
             let stream = Opened::List(Box::new(stream));
             return Ok(opened(account, stream, None, path));
         }

@@ -70,7 +70,7 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
 }
 
 /// Checks what `path` leads to.
-fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
+pub(super) fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
     allow(account, perm, resolved(account, path))
 }
 

@@ -338,12 +338,14 @@ impl<P> Session<P> {
     }
 
     fn listing(&mut self, argument: ListArgument<'_>, format: ListFormat) -> Option<Action> {
-        let path = self.resolve(argument.path.as_deref().unwrap_or_default())?;
+        let given = argument.path.as_deref().unwrap_or_default();
+        let path = self.resolve(given)?;
         let whole = match &argument.whole {
             Some(whole) => Some(self.resolve(whole)?),
             None => None,
         };
         Some(Action::OpenList {
+            prefix: prefix_of(given, &path),
             path,
             whole,
             format,
@@ -413,6 +415,16 @@ impl Running {
             upload: self.direction == Direction::Receive,
         }
     }
+}
+
+/// What stands before the last part of `path` where it was `given` so.
+fn prefix_of(given: &[u8], path: &VirtualPath) -> Vec<u8> {
+    let given = match given.iter().rposition(|&byte| byte != b'/') {
+        Some(last) => &given[..=last],
+        None => given,
+    };
+    let prefix = path.file_name().and_then(|name| given.strip_suffix(name));
+    prefix.unwrap_or_default().to_vec()
 }
 
 /// The reply to a transfer that ended by itself.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use ftpdlib_proto::{
-    ByteRange, EntryRole, ListEntry, NameEncoding, Perm, Perms, ReplyCode, VirtualPath, Zone,
-    format_facts, format_list_line,
+    ByteRange, EntryRole, ListEntry, NameEncoding, NamePattern, Perm, Perms, ReplyCode,
+    VirtualPath, Zone, format_facts, format_list_line,
 };
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 
@@ -166,9 +166,16 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
         Action::OpenList {
             path,
             whole,
+            prefix,
             format,
             encoding,
-        } => return open_list(tree, perms, path, whole, format, encoding),
+        } => {
+            let path = match whole {
+                Some(whole) if tree.get(&path).is_none() && tree.get(&whole).is_some() => whole,
+                _ => path,
+            };
+            return open_list(tree, perms, path, &prefix, format, encoding);
+        }
         other => panic!("the runner does not know {other:?}"),
     }
     Ok(Answer::Done)
@@ -253,22 +260,24 @@ fn open_list(
     tree: &Tree,
     perms: Perms,
     path: VirtualPath,
-    whole: Option<VirtualPath>,
+    prefix: &[u8],
     format: ListFormat,
     encoding: NameEncoding,
 ) -> JobOutcome<Payload> {
-    let found = |path: &VirtualPath| tree.get(path).is_some();
-    let path = match whole {
-        Some(whole) if !found(&path) && found(&whole) => whole,
-        _ => path,
-    };
-    let entries = match (node(tree, &path)?.content, format) {
-        (None, _) => tree.entries(&path),
-        (Some(_), ListFormat::Facts(_)) => return refuse(501, "Not a directory."),
-        (Some(_), _) => {
-            let name = path.file_name().unwrap_or_default().to_vec();
-            vec![(name, node(tree, &path)?)]
+    let name = path.file_name().unwrap_or_default();
+    let found = tree.get(&path);
+    let (entries, prefix) = match (found, format, NamePattern::new(name)) {
+        (Some(Node { content: None, .. }), _, _) => (tree.entries(&path), &b""[..]),
+        (Some(_), ListFormat::Facts(_), _) => return refuse(501, "Not a directory."),
+        (Some(node), _, _) => (vec![(name.to_vec(), node)], prefix),
+        (None, ListFormat::Long | ListFormat::Names, Some(pattern)) => {
+            let place = path.parent().unwrap_or_else(VirtualPath::root);
+            directory(tree, &place)?;
+            let mut entries = tree.entries(&place);
+            entries.retain(|(name, _)| pattern.matches(name));
+            (entries, prefix)
         }
+        (None, _, _) => return refuse(550, "No such file or directory."),
     };
     let mut lines = Vec::new();
     for (name, node) in entries {
@@ -287,7 +296,7 @@ fn open_list(
                 format_list_line(&mut lines, &entry, NOW, Zone::Gmt);
                 continue;
             }
-            ListFormat::Names => {}
+            ListFormat::Names => encoding.encode_name(prefix, &mut lines),
             ListFormat::Facts(facts) => {
                 format_facts(
                     &mut lines,
