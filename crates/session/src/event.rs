@@ -41,7 +41,8 @@ pub enum DataEvent {
     },
     /// Answer to `Connect`: the active connection stands.
     Connected,
-    /// Answer to `Connect`: it does not; or the data connection broke before a transfer.
+    /// Answer to `Connect`: it does not; or the passive port can accept none, or the data connection
+    /// broke before a transfer. The driver has closed it.
     ConnectFailed,
     /// Bytes moved so far by the transfer in progress, told before a line is handed over.
     Progress {

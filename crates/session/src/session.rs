@@ -241,6 +241,12 @@ impl<P> Session<P> {
         self.data.is_occupied() || self.pending.is_transfer()
     }
 
+    /// Whether QUIT has come and its reply waits for the transfer in progress. That the client ends
+    /// its side is expected then, and no reason to tell of a lost connection.
+    pub fn has_quit(&self) -> bool {
+        self.ending == Ending::Quitting
+    }
+
     /// Whether a digest or a copy is in progress.
     pub fn is_working(&self) -> bool {
         matches!(self.pending, Pending::Work(_))

@@ -3,5 +3,6 @@
 mod commands;
 mod names;
 mod observers;
+mod secure;
 mod settings;
 mod times;

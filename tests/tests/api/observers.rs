@@ -1,14 +1,19 @@
 //! Observers are told of everything, in order, and nobody else waits for them.
 
 use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
 
+use ftpdlib::filesystems::{ErrorKind, Filesystem, MemoryFs};
 use ftpdlib::handlers::{
-    ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,
+    DtpHandler, ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,
 };
 use ftpdlib::proto::Reply;
-use ftpdlib_tests::client::{Client, USER};
+use ftpdlib_tests::client::{Client, USER, read_to_any_end, reset};
 use ftpdlib_tests::gate::Gate;
+use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::wait::PATIENCE;
 
@@ -146,6 +151,9 @@ fn everything_is_told_in_order() {
         client.fetch("LIST");
         client.play(&[("MKD d", 257), ("SITE CHMOD 640 new", 200)]);
         client.expect("MFMT 20200115120000 new", 213);
+        client.expect("MFF UNIX.mode=600; new", 213);
+        client.expect("MFF Modify=20200115120000;UNIX.mode=644; new", 213);
+        client.expect("MFF Modify=20200115120000; new", 213);
         client.play(&[("RNFR new", 350), ("RNTO d/old", 250), ("DELE d/old", 250)]);
         client.play(&[("RMD d", 250), ("DELE nothing", 550), ("RETR new", 425)]);
         client.play(&[("USER user", 331), ("PASS 12345", 230), ("QUIT", 221)]);
@@ -163,6 +171,10 @@ fn everything_is_told_in_order() {
                 "mkdir /d",
                 "chmod /new 640",
                 "other MFMT /new",
+                "chmod /new 600",
+                "chmod /new 644",
+                "other MFF /new",
+                "other MFF /new",
                 "rename /new /d/old",
                 "delete /d/old",
                 "rmdir /d",
@@ -211,6 +223,112 @@ fn transfers_that_are_not_whole_are_told_apart() {
             "incomplete received /part Aborted",
         ],
     );
+}
+
+#[test]
+fn every_end_of_a_transfer_is_told() {
+    type Break = fn(Client, TcpStream);
+    let reset_data: Break = |mut client, stream| {
+        reset(stream);
+        client.expect_reply(426);
+    };
+    let stop: Break = |mut client, stream| {
+        client.expect_reply(426);
+        drop(stream);
+    };
+    let lose: Break = |client, stream| {
+        client.reset();
+        // Nobody but the server ends the data connection.
+        read_to_any_end(stream);
+    };
+    let fail: Break = |mut client, stream| {
+        client.expect_reply(550);
+        drop(stream);
+    };
+    let kick: Break = |mut client, stream| {
+        client.expect_reply(421);
+        drop(stream);
+    };
+    for (command, file, way, end) in [
+        ("STOR new", "new", reset_data, "Reset"),
+        ("RETR big", "big", reset_data, "Reset"),
+        ("STOR new", "new", stop, "Stalled"),
+        ("RETR big", "big", stop, "Stalled"),
+        ("STOR new", "new", lose, "ControlLost"),
+        ("RETR big", "big", lose, "ControlLost"),
+        ("STOR fails", "fails", fail, "LocalError"),
+        ("RETR fails", "fails", fail, "LocalError"),
+        ("STOR new", "new", kick, "Shutdown"),
+        ("RETR big", "big", kick, "Shutdown"),
+    ] {
+        let (calls, told) = mpsc::channel();
+        let files = MemoryFs::new();
+        files.insert("/big", vec![b'x'; 32 << 20]).unwrap();
+        files.insert("/fails", "hello").unwrap();
+        let fails = end == "LocalError";
+        let files = Hooked::new(files, move |call| match call {
+            "read" | "write" if fails => Err(ErrorKind::Other.into()),
+            _ => Ok(()),
+        });
+        let files: Arc<dyn Filesystem> = Arc::new(files);
+        let timeout = (end == "Stalled").then_some(Duration::from_millis(50));
+        let server = TestServer::with(|handler| {
+            let inline = false;
+            let handler = handler.observer(Recorder { calls, inline });
+            handler
+                .dtp_handler(DtpHandler::default().timeout(timeout))
+                .abstracted_fs(move |_| Ok(Arc::clone(&files)))
+        });
+        let mut client = server.client();
+        let mut stream = client.begin(command);
+        if command.starts_with("STOR") {
+            stream.write_all(b"hello").unwrap();
+        }
+        if end == "Shutdown" {
+            server.handle().close_all();
+        }
+        way(client, stream);
+        let way = if command.starts_with("STOR") {
+            "received"
+        } else {
+            "sent"
+        };
+        let expected = format!("incomplete {way} /{file} {end}");
+        expect(&told, &["connect 127.0.0.1", "login user", &expected]);
+    }
+}
+
+#[test]
+fn an_upload_does_not_outlive_its_control_connection() {
+    let (gate, keeper) = Gate::closed();
+    let files = Hooked::new(MemoryFs::new(), move |call| {
+        if call == "write" {
+            gate.pass();
+        }
+        Ok(())
+    });
+    let (calls, told) = mpsc::channel();
+    let inline = false;
+    let files: Arc<dyn Filesystem> = Arc::new(files);
+    let server = TestServer::with(|handler| {
+        let handler = handler.observer(Recorder { calls, inline });
+        handler.abstracted_fs(move |_| Ok(Arc::clone(&files)))
+    });
+    let mut client = server.client();
+    let mut stream = client.begin("STOR part");
+    stream.write_all(b"hello").unwrap();
+    keeper.wait_for(1);
+    drop(client);
+    // Whoever is answered now comes after that.
+    Client::connect(server.address()).expect("NOOP", 200);
+    keeper.open();
+    let told: Vec<String> = std::iter::from_fn(|| told.recv_timeout(PATIENCE).ok())
+        .filter(|call| call.starts_with("incomplete"))
+        .take(1)
+        .collect();
+    assert_eq!(told, ["incomplete received /part ControlLost"]);
+    // The data connection was open all the time.
+    drop(stream);
 }
 
 /// Gives the real path of the first upload, and what its session's note says.

@@ -4,16 +4,19 @@ mod models;
 #[cfg(target_os = "linux")]
 mod programs;
 
+use std::fs::{self, File};
+use std::iter;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use ftpdlib::servers::{FtpServerBuilder, ServeOptions, ServerHandle};
-use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::models::chosen;
 use ftpdlib_tests::server::{TestServer, handler};
 use ftpdlib_tests::wait::{open_descriptors, process_status, wait_until};
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 /// Held by the test that runs.
@@ -74,6 +77,60 @@ fn a_server_leaves_nothing_open() {
     wait_until("all descriptors are closed", || {
         open_descriptors() <= before
     });
+}
+
+/// How many descriptors the process may have, while this is held.
+struct DescriptorLimit(String);
+
+impl DescriptorLimit {
+    fn new(limit: u32) -> Self {
+        let limits = fs::read_to_string("/proc/self/limits").unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let before = line.unwrap().split_whitespace().nth(3).unwrap().to_owned();
+        Self::set(&limit.to_string());
+        Self(before)
+    }
+
+    fn set(limit: &str) {
+        let (pid, limit) = (std::process::id(), format!("--nofile={limit}:"));
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid.to_string(), &limit]);
+        assert!(prlimit.status().unwrap().success());
+    }
+}
+
+impl Drop for DescriptorLimit {
+    fn drop(&mut self) {
+        Self::set(&self.0);
+    }
+}
+
+#[test]
+fn a_data_connection_without_a_descriptor_is_refused_and_the_next_one_is_not() {
+    let _alone = alone();
+    let server = TestServer::new();
+    server.file("a", "hello");
+    let _limit = DescriptorLimit::new(256);
+    for command_first in [true, false] {
+        let mut client = server.client();
+        let address = client.epsv();
+        if command_first {
+            client.expect("RETR a", 150);
+        }
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let hogs: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        socket.connect(&address.into()).unwrap();
+        if command_first {
+            client.expect_reply(425);
+        } else {
+            assert_eq!(read_to_any_end(socket.into()), b"");
+            client.expect("RETR a", 425);
+        }
+        drop(hogs);
+        assert_eq!(client.fetch("RETR a"), b"hello");
+    }
 }
 
 #[test]

@@ -261,6 +261,33 @@ fn quit_waits_for_the_transfer() {
 }
 
 #[test]
+fn a_client_that_said_quit_may_end_its_side() {
+    let server = TestServer::new();
+    server.file("big", vec![b'x'; 8 << 20]);
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    let stream = client.begin("RETR big");
+    client.send("QUIT");
+    client.end_sending();
+    assert_eq!(read_all(stream).len(), 8 << 20);
+    client.expect_reply(226);
+    client.expect_reply(221);
+    client.expect_end();
+
+    let mut client = server.client();
+    let mut stream = client.begin("STOR new");
+    client.send("QUIT");
+    drop(client);
+    // Whoever is answered now comes after that.
+    server.check_serves();
+    stream.write_all(b"hello").unwrap();
+    drop(stream);
+    let ended = || server.handle().clients() == 0;
+    ftpdlib_tests::wait::wait_until("the session ends", ended);
+    assert_eq!(server.content("new"), b"hello");
+}
+
+#[test]
 fn commands_are_answered_during_a_transfer() {
     let server = TestServer::new();
     server.file("big", vec![b'x'; 8 << 20]);

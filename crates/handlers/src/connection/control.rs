@@ -26,6 +26,8 @@ pub(super) struct Control {
     replies: Vec<u8>,
     /// The client will send no more.
     ended: bool,
+    /// Nor will it hear anything, as far as can be told.
+    broken: bool,
 }
 
 impl Control {
@@ -36,6 +38,7 @@ impl Control {
             unread: Vec::new(),
             replies: Vec::new(),
             ended: false,
+            broken: false,
         }
     }
 
@@ -51,6 +54,7 @@ impl Control {
             unread: Vec::new(),
             replies: self.replies,
             ended: self.ended,
+            broken: self.broken,
         }
     }
 
@@ -169,7 +173,7 @@ impl Control {
     }
 
     pub(super) fn end_input(&mut self) {
-        self.ended = true;
+        (self.ended, self.broken) = (true, true);
         self.unread = Vec::new();
     }
 
@@ -199,6 +203,11 @@ impl Control {
     /// Whether the client ended its side and everything it sent was taken.
     pub(super) fn has_ended(&self) -> bool {
         self.ended && self.unread.is_empty()
+    }
+
+    /// Whether that end was a failure.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     fn wants_more(&self) -> bool {

@@ -236,16 +236,22 @@ impl Connection {
         if stream.is_none() && transfer.direction != Direction::Control {
             // The system did not let the loop have it.
             discard(transfer.payload);
+            self.data.close(cx);
+            self.data_permit = None;
             let event = DataEvent::Ended {
                 end: TransferEnd::LocalError,
                 bytes: 0,
-                refusal: Some(broken()),
+                refusal: Some(refused("Can't open data connection.")),
             };
             return self.session.handle_data_event(event, cx.now());
         }
         let mut rates = None;
         if let Some(watch) = &mut self.watch {
-            watch.note_transfer(&transfer.payload.account, transfer.transfer_type);
+            let secure = stream
+                .as_ref()
+                .is_some_and(|stream| stream.plain().is_none());
+            let account = &transfer.payload.account;
+            watch.note_transfer(account, transfer.transfer_type, secure);
             rates = watch.control().rates();
         }
         let pump = Pump::new(transfer, stream, &self.service, rates, cx.now());

@@ -196,7 +196,9 @@ impl Connection {
             return false;
         };
         if control.has_ended() {
-            return self.lose_control(cx);
+            // Who has said QUIT may go on to end its side, and still gets what it waits for.
+            let waits = self.session.has_quit() && !control.is_broken();
+            return !waits && self.lose_control(cx);
         }
         if !control.has_input() || !self.session.wants_input() || is_held_up(&self.watch) {
             return false;
@@ -392,14 +394,22 @@ impl Connection {
     fn data_ready(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
         match &mut self.data {
-            DataSide::Listening { .. } => {
+            DataSide::Listening { .. } => loop {
                 let client = self.peer.ip().to_canonical();
-                while let Some(peer) = self.data.next_candidate(&self.service, client, cx) {
-                    self.session
-                        .handle_data_event(DataEvent::Accepted { peer }, now);
-                    self.perform_effects(cx);
+                match self.data.next_candidate(&self.service, client, cx) {
+                    Ok(None) => break,
+                    Ok(Some(peer)) => {
+                        let event = DataEvent::Accepted { peer };
+                        self.session.handle_data_event(event, now);
+                        self.perform_effects(cx);
+                    }
+                    Err(error) => {
+                        log::warn!("accepting a data connection: {error}");
+                        self.data_failed(cx);
+                        break;
+                    }
                 }
-            }
+            },
             DataSide::Connecting(stream) => match cx.finish_connect(stream) {
                 Ok(()) => {
                     let tls = self.tls.as_ref().filter(|_| self.session.protects_data());

@@ -48,6 +48,9 @@ impl Connection {
         };
         if self.securing == Securing::Handshake && control.is_established() {
             self.securing = Securing::No;
+            if let Some(watch) = &mut self.watch {
+                watch.note_secured();
+            }
             self.session.handle_control(ControlEvent::Secured, cx.now());
         }
     }

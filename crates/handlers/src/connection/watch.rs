@@ -26,9 +26,17 @@ pub(super) struct Watch {
     held: Option<Vec<u8>>,
     /// What the last job has and its event has not.
     password: String,
-    mode: u32,
-    /// Whose transfer is in progress, and in which type.
-    transfer: Option<(Arc<Account>, TransferType)>,
+    mode: Option<u32>,
+    sets_time: bool,
+    /// The transfer in progress.
+    transfer: Option<Begun>,
+}
+
+/// What the end of a transfer does not tell.
+struct Begun {
+    account: Arc<Account>,
+    transfer_type: TransferType,
+    secure: bool,
 }
 
 /// What becomes of a command.
@@ -70,7 +78,8 @@ impl Watch {
             judges: observers.want_commands(),
             held: None,
             password: String::new(),
-            mode: 0,
+            mode: None,
+            sets_time: false,
             transfer: None,
         });
         watch.post(Notice::Connect);
@@ -86,14 +95,32 @@ impl Watch {
     pub(super) fn note_job(&mut self, action: &Action) {
         match action {
             Action::Login { password, .. } => self.password.clone_from(password),
-            Action::SetMode { mode, .. } => self.mode = *mode,
+            Action::SetMode { mode, .. } => self.mode = Some(*mode),
+            Action::SetFacts { modified, mode, .. } => {
+                (self.mode, self.sets_time) = (*mode, modified.is_some());
+            }
             _ => {}
         }
     }
 
-    /// Keeps whose transfer begins, since the user may be gone at its end.
-    pub(super) fn note_transfer(&mut self, account: &Arc<Account>, transfer_type: TransferType) {
-        self.transfer = Some((Arc::clone(account), transfer_type));
+    /// Keeps whose transfer begins, since the user may be gone at its end, and whether its data
+    /// connection is under TLS.
+    pub(super) fn note_transfer(
+        &mut self,
+        account: &Arc<Account>,
+        transfer_type: TransferType,
+        secure: bool,
+    ) {
+        self.transfer = Some(Begun {
+            account: Arc::clone(account),
+            transfer_type,
+            secure,
+        });
+    }
+
+    /// The control connection is under TLS from now on.
+    pub(super) fn note_secured(&mut self) {
+        self.session.secure = true;
     }
 
     /// Tells what happened in the session of `account`.
@@ -121,17 +148,19 @@ impl Watch {
                 micros,
                 upload,
             } => {
-                let (account, transfer_type) = self.transfer.take().unzip();
+                let begun = self.transfer.take();
+                let account = begun.as_ref().map(|begun| &begun.account);
                 let transfer = ObservedTransfer {
                     verb,
-                    file: observed(account.as_ref(), path),
-                    transfer_type: transfer_type.unwrap_or_default(),
+                    file: observed(account, path),
+                    transfer_type: begun.as_ref().map(|b| b.transfer_type).unwrap_or_default(),
+                    secure: begun.as_ref().is_some_and(|begun| begun.secure),
                     end: end.clone(),
                     bytes: *bytes,
                     duration: Duration::from_micros(*micros),
                 };
                 let mut session = self.session.clone();
-                if let Some(account) = &account {
+                if let Some(account) = account {
                     session.username = Some(account.login().username.as_str().into());
                 }
                 let upload = *upload;
@@ -148,20 +177,29 @@ impl Watch {
             }
             SessionEvent::Changed { verb, path, to } => {
                 let file = observed(account, path);
-                self.post(match *verb {
+                let notice = match *verb {
                     "DELE" => Notice::Delete(file),
                     "MKD" => Notice::MakeDirectory(file),
                     "RMD" => Notice::RemoveDirectory(file),
-                    "SITE CHMOD" => Notice::SetMode {
-                        file,
-                        mode: self.mode,
-                    },
+                    "SITE CHMOD" => return self.tell_mode(file),
+                    "MFF" => {
+                        self.tell_mode(file.clone());
+                        if !std::mem::take(&mut self.sets_time) {
+                            return;
+                        }
+                        Notice::Other {
+                            verb,
+                            file,
+                            to: None,
+                        }
+                    }
                     verb => Notice::Other {
                         verb,
                         file,
                         to: to.as_ref().map(|to| observed(account, to)),
                     },
-                });
+                };
+                self.post(notice);
             }
             _ => {}
         }
@@ -205,6 +243,13 @@ impl Watch {
     /// What observers want of the session.
     pub(super) fn control(&self) -> &SessionControl {
         &self.session.control
+    }
+
+    /// Tells of the mode that the last job has set, if it has.
+    fn tell_mode(&mut self, file: ObservedPath) {
+        if let Some(mode) = self.mode.take() {
+            self.post(Notice::SetMode { file, mode });
+        }
     }
 
     fn post(&mut self, notice: Notice) {

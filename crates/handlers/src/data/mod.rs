@@ -62,19 +62,23 @@ impl DataSide {
     /// Takes the next client of the listener as a candidate; `None` if there is none. Of a proxy's
     /// connection it is the client that its header names. One from `client` itself has none, though
     /// it may be the proxy's that looks whether we are there.
+    ///
+    /// # Errors
+    ///
+    /// None can be taken: there is no descriptor left, for instance.
     pub(crate) fn next_candidate(
         &mut self,
         service: &Service,
         client: IpAddr,
         cx: &mut Context<'_>,
-    ) -> Option<SocketAddr> {
+    ) -> io::Result<Option<SocketAddr>> {
         let Self::Listening {
             listener,
             candidate,
             arriving,
         } = self
         else {
-            return None;
+            return Ok(None);
         };
         loop {
             if let Some(mut waiting) = arriving.take() {
@@ -83,14 +87,14 @@ impl DataSide {
                         // One at a time.
                         cx.set_interest(listener.id(), Interest::NONE);
                         *arriving = Some(waiting);
-                        return None;
+                        return Ok(None);
                     }
                     Ok(Some(named)) => {
                         cx.set_interest(listener.id(), Interest::READ);
                         match cx.detach(waiting.stream) {
                             Ok(stream) => {
                                 *candidate = Some(stream);
-                                return Some(named.peer);
+                                return Ok(Some(named.peer));
                             }
                             Err(error) => log::warn!("data connection of a proxy: {error}"),
                         }
@@ -115,16 +119,11 @@ impl DataSide {
                 }
                 Ok((stream, peer)) => {
                     *candidate = Some(stream);
-                    return Some(peer);
+                    return Ok(Some(peer));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    // No descriptor, for instance. The timeout of the passive port ends the wait.
-                    log::warn!("accepting a data connection: {error}");
-                    cx.set_interest(listener.id(), Interest::NONE);
-                    return None;
-                }
+                Err(error) => return Err(error),
             }
         }
     }

@@ -28,6 +28,8 @@ pub struct ObservedTransfer {
     pub file: ObservedPath,
     /// Representation.
     pub transfer_type: TransferType,
+    /// Whether the data connection was under TLS.
+    pub secure: bool,
     /// How it ended; [`TransferEnd::Complete`] in the callbacks of whole files only.
     pub end: TransferEnd,
     /// Bytes on the data connection.

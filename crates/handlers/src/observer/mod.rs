@@ -108,11 +108,11 @@ pub trait Observer: Send + Sync {
     /// A directory was removed (RMD).
     fn on_rmdir(&self, session: &ObservedSession, directory: &ObservedPath) {}
 
-    /// Permission bits were set (SITE CHMOD).
+    /// Permission bits were set (SITE CHMOD, or MFF with `UNIX.mode`).
     fn on_chmod(&self, session: &ObservedSession, file: &ObservedPath, mode: u32) {}
 
-    /// The filesystem was changed in another way: `verb` is MFMT, MFF, MDTM, COMB, CPTO, SITE UTIME,
-    /// SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the new file last.
+    /// The filesystem was changed in another way: `verb` is MFMT, MFF with `Modify`, MDTM, COMB,
+    /// CPTO, SITE UTIME, SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the new file last.
     fn on_other_change(
         &self,
         session: &ObservedSession,

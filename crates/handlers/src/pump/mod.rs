@@ -25,6 +25,10 @@ pub(crate) use throttle::Throttle;
 /// Most bytes that one transfer moves in one turn of the loop.
 const TURN_BYTES: usize = 1 << 20;
 
+/// Most bytes of an upload taken after its control connection was lost: what sockets can hold fits
+/// in it.
+const LAST_BYTES: u64 = 8 << 20;
+
 /// What a pump came to in a turn.
 pub(crate) enum Step {
     /// Nothing more can be moved before the data connection is ready for this.
@@ -62,6 +66,9 @@ pub(crate) struct Pump {
     resume_at: Option<Instant>,
     /// Told to stop; a job that runs is all it waits for.
     stopping: bool,
+    /// An upload whose control connection was lost takes what has arrived already, and at most so
+    /// many bytes in all.
+    last: Option<u64>,
 }
 
 /// How the bytes get from one end to the other.
@@ -184,6 +191,7 @@ impl Pump {
                 .and_then(|rules| rules.handshake_timeout),
             resume_at: None,
             stopping: false,
+            last: None,
         };
         if let Some(rates) = rates {
             pump.set_rates(rates);
@@ -205,6 +213,9 @@ impl Pump {
         self.meter.budget = TURN_BYTES;
         self.resume_at = None;
         if let Some(step) = self.establish(pcx) {
+            if self.last.is_some_and(|last| self.is_last(&step, last)) {
+                return self.stop(TransferEnd::ControlLost, pcx);
+            }
             return step;
         }
         let step = loop {
@@ -231,6 +242,9 @@ impl Pump {
             }
         };
         let step = self.end_sending(step, pcx.cx);
+        if self.last.is_some_and(|last| self.is_last(&step, last)) {
+            return self.stop(TransferEnd::ControlLost, pcx);
+        }
         self.after(step, pcx.cx)
     }
 
@@ -275,13 +289,19 @@ impl Pump {
         }
     }
 
-    /// Stops as `end` says; the answer is an end, or a job that leads to one.
+    /// Stops as `end` says; the answer is an end, or what leads to one.
+    ///
+    /// An upload whose last byte and end have arrived is complete, even if the client has closed
+    /// its control connection right after: such a loss stops it at the first wait only.
     pub(crate) fn abort(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
-        if end == TransferEnd::ControlLost
-            && let Some(step) = self.take_what_arrived(pcx)
-        {
-            return step;
+        if end == TransferEnd::ControlLost && matches!(self.work, Work::Receive(_)) {
+            self.last = Some(self.meter.bytes + LAST_BYTES);
+            return self.run(pcx);
         }
+        self.stop(end, pcx)
+    }
+
+    fn stop(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.stopping = true;
         let step = match &mut self.work {
             Work::SendFile(_) | Work::Produce(_) => Step::Ended(end, None),
@@ -290,22 +310,13 @@ impl Pump {
         self.after(step, pcx.cx)
     }
 
-    /// An upload whose last byte and end have arrived is complete, even if the client has closed
-    /// its control connection right after.
-    fn take_what_arrived(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
-        /// Turns; what a socket can hold fits in it.
-        const TURNS: usize = 8;
-        for _ in 0..TURNS {
-            if !matches!(self.work, Work::Receive(_)) {
-                return None;
-            }
-            match self.run(pcx) {
-                Step::Yield => {}
-                step @ (Step::Ended(..) | Step::Working) => return Some(step),
-                Step::Wait(_) | Step::Pause(_) => return None,
-            }
+    /// Whether `step` is where an upload stops that goes on without its control connection.
+    fn is_last(&self, step: &Step, last: u64) -> bool {
+        match step {
+            Step::Wait(_) | Step::Pause(_) => true,
+            Step::Yield => self.meter.bytes >= last,
+            Step::Working | Step::Ended(..) => false,
         }
-        None
     }
 
     fn after(&mut self, step: Step, cx: &mut Context<'_>) -> Step {

@@ -118,14 +118,14 @@ impl<P> Session<P> {
         };
     }
 
-    /// The active connection does not stand, or an idle data connection broke.
+    /// The active connection does not stand, the passive port can accept none, or an idle data
+    /// connection broke.
     pub(super) fn connect_failed(&mut self, now: Instant) {
         match self.data {
-            DataChannel::Connecting { .. } | DataChannel::Open => self.give_up_data(now),
-            DataChannel::Closed
-            | DataChannel::Listening { .. }
-            | DataChannel::Target(_)
-            | DataChannel::Transferring(_) => {}
+            DataChannel::Listening { .. } | DataChannel::Connecting { .. } | DataChannel::Open => {
+                self.give_up_data(now)
+            }
+            DataChannel::Closed | DataChannel::Target(_) | DataChannel::Transferring(_) => {}
         }
     }
 
