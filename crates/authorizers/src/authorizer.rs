@@ -44,7 +44,8 @@ pub trait Authorizer: Send + Sync {
     /// the same to the client, in words and in time.
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed>;
 
-    /// Whether the user may do `perm` at `path`.
+    /// Whether the user may do `perm` at `path`, which is seen from the root of the user's
+    /// filesystem: for the home directory see [`Login::home_path`].
     ///
     /// `path` has its symbolic links resolved already where [`has_overrides`] says that it matters.
     ///

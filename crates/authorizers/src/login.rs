@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use ftpdlib_proto::NameEncoding;
+use ftpdlib_proto::{NameEncoding, VirtualPath};
 
 /// Text of `230` where nothing else is set.
 pub(crate) const DEFAULT_MSG_LOGIN: &str = "Login successful.";
@@ -61,6 +61,9 @@ pub struct Login {
     pub username: String,
     /// Real path of the home directory, without symbolic links.
     pub home: PathBuf,
+    /// Where that is in the paths that permissions are asked for: `/` in a filesystem that ends at
+    /// the home. The server sets it, once it has the user's filesystem.
+    pub home_path: VirtualPath,
     /// Text of `230`; may hold several lines.
     pub msg_login: String,
     /// Text of `221`; may hold several lines.
@@ -81,6 +84,7 @@ impl Login {
         Self {
             username: username.into(),
             home: home.into(),
+            home_path: VirtualPath::root(),
             msg_login: DEFAULT_MSG_LOGIN.to_owned(),
             msg_quit: DEFAULT_MSG_QUIT.to_owned(),
             read_limit: None,

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
-use ftpdlib::filesystems::MemoryFs;
+use ftpdlib::filesystems::{MemoryFs, UnixFilesystem};
 use ftpdlib::handlers::FtpHandler;
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::client::{Client, USER};
@@ -225,6 +226,53 @@ fn every_path_of_a_command_is_checked() {
     assert_eq!(server.content("guarded/f"), b"guarded");
     assert_eq!(server.content("f"), b"open");
     assert_eq!(names(&server.path("guarded")), ["f"]);
+}
+
+#[test]
+fn overrides_hold_where_the_whole_disk_is_shown() {
+    let home = TempDir::new().unwrap();
+    let real = home.path().canonicalize().unwrap();
+    let place = real.to_str().unwrap().to_owned();
+    let outside = TempDir::new().unwrap();
+    fs::create_dir_all(real.join("guarded/below")).unwrap();
+    fs::write(real.join("guarded/f"), "guarded").unwrap();
+    fs::write(real.join("f"), "open").unwrap();
+    std::os::unix::fs::symlink(real.join("guarded"), outside.path().join("way")).unwrap();
+    let authorizer = DummyAuthorizer::new();
+    let user = User::new(USER.0, USER.1, home.path()).perm("elradfmwMT");
+    authorizer.add_user(user).unwrap();
+    authorizer
+        .override_perm(USER.0, real.join("guarded"), "el", false)
+        .unwrap();
+    let handler = FtpHandler::new(authorizer)
+        .abstracted_fs(|login| Ok(Arc::new(UnixFilesystem::new(&login.home)?)));
+    let address = (std::net::Ipv4Addr::LOCALHOST, 0);
+    let server = TestServer::run(FtpServerBuilder::new(handler).listen(address), home);
+    let mut client = Client::login(server.address());
+    let pwd = client.expect("PWD", 257).text();
+    assert!(pwd.contains(&format!("\"{place}\"")), "{pwd}");
+    let way = outside.path().join("way/f");
+    for refused in [
+        "DELE guarded/f".to_owned(),
+        format!("DELE {place}/guarded/f"),
+        format!("DELE {}", way.display()),
+        "RMD guarded".to_owned(),
+        "RNFR guarded".to_owned(),
+        format!("RNFR {place}"),
+        format!("SITE CHMOD 600 {place}/guarded/below"),
+    ] {
+        let text = client.expect(&refused, 550).text();
+        assert!(text.contains("privileges"), "{refused}: {text}");
+    }
+    client.play(&[
+        ("CWD guarded", 250),
+        ("CWD below", 250),
+        ("MKD made", 257),
+        ("RMD made", 250),
+    ]);
+    client.expect(&format!("SITE CHMOD 600 {place}/f"), 200);
+    let elsewhere = outside.path().join("new");
+    client.expect(&format!("MKD {}", elsewhere.display()), 257);
 }
 
 #[test]

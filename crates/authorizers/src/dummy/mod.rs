@@ -248,9 +248,10 @@ impl Authorizer for DummyAuthorizer {
         let Ok(entry) = table.entry(&login.username) else {
             return Perms::NONE;
         };
-        let perms = entry.overrides.find(path).unwrap_or(entry.perms);
-        // The home directory itself is renamed by nobody in any case.
-        if !path.is_root() && entry.overrides.any_below(path) {
+        let (overrides, home) = (&entry.overrides, &login.home_path);
+        let perms = overrides.find_from(home, path).unwrap_or(entry.perms);
+        // The root is renamed by nobody in any case.
+        if !path.is_root() && overrides.any_below_from(home, path) {
             let kept = |&perm: &Perm| perm != Perm::Rename && perms.contains(perm);
             return Perm::ALL.into_iter().filter(kept).collect();
         }

@@ -1,5 +1,6 @@
 //! Permissions that differ by directory.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
@@ -42,6 +43,23 @@ impl Overrides {
         None
     }
 
+    /// What an override permits at `path` for a user whose home directory is at `home`.
+    pub(super) fn find_from(&self, home: &VirtualPath, path: &VirtualPath) -> Option<Perms> {
+        match below(home, path) {
+            Some(path) => self.find(&path),
+            None => None,
+        }
+    }
+
+    /// Whether `path` is above a directory that has an override, for a user whose home directory is
+    /// at `home`. Whatever is above the home is.
+    pub(super) fn any_below_from(&self, home: &VirtualPath, path: &VirtualPath) -> bool {
+        match below(home, path) {
+            Some(path) => self.any_below(&path),
+            None => home.starts_with(path) && !self.is_empty(),
+        }
+    }
+
     /// Whether `path` is above a directory that has an override.
     pub(super) fn any_below(&self, path: &VirtualPath) -> bool {
         self.0
@@ -52,6 +70,19 @@ impl Overrides {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// `path` as seen from `home`, if it is there or below.
+fn below<'a>(home: &VirtualPath, path: &'a VirtualPath) -> Option<Cow<'a, VirtualPath>> {
+    if home.is_root() {
+        return Some(Cow::Borrowed(path));
+    }
+    if !path.starts_with(home) {
+        return None;
+    }
+    VirtualPath::new(&path.as_bytes()[home.as_bytes().len()..])
+        .ok()
+        .map(Cow::Owned)
 }
 
 /// The virtual path of a real directory below `home`, which has its links resolved already.
@@ -128,6 +159,22 @@ mod tests {
         check(&nested, "/a/b/d/file", Some("e"));
         check(&nested, "/a/b/c", Some("r"));
         check(&nested, "/a/b/c/d", Some("r"));
+    }
+
+    #[test]
+    fn overrides_are_found_below_a_home_that_is_not_the_root() {
+        let mut table = Overrides::default();
+        table.insert(path("/incoming"), Perms::NONE, false);
+        let home = path("/srv/home");
+        let found = |at: &str| table.find_from(&home, &path(at)).is_some();
+        assert!(found("/srv/home/incoming"));
+        assert!(found("/srv/home/incoming/file"));
+        for at in ["/incoming", "/srv/home", "/srv/home2/incoming", "/srv", "/"] {
+            assert!(!found(at), "{at}");
+        }
+        let above = |at: &str| table.any_below_from(&home, &path(at));
+        assert!(above("/srv") && above("/srv/home"));
+        assert!(!above("/srv/home/incoming") && !above("/srv/hom") && !above("/incoming"));
     }
 
     #[test]

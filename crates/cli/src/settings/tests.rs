@@ -405,11 +405,6 @@ fn what_is_not_built_says_so() {
     #[rustfmt::skip]
     let keys = [
         ("[authorizer]\nkind = \"unix\"", "2: authorizer.kind: any kind but \"dummy\""),
-        (
-            "[filesystem]\nkind = \"unix\"\n[[users]]\nname = \"a\"\npassword = \"x\"\nhome = \"home\"\n\
-             [[users.override_perm]]\ndirectory = \"home/in\"\nperm = \"elr\"",
-            "2: filesystem.kind: \"unix\" beside override_perm",
-        ),
     ];
     for (toml, expected) in keys {
         check("-c @/f.toml", toml, &format!("@/f.toml:{expected}"));

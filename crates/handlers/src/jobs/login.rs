@@ -1,11 +1,12 @@
 //! Logging in: credentials first, then the user's filesystem.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest};
 use ftpdlib_filesystems::{ErrorKind, Filesystem};
-use ftpdlib_proto::ReplyCode;
+use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
 use super::{Account, refusal, reply_of};
@@ -43,8 +44,9 @@ impl Credentials {
 
 /// Makes the filesystem of a user who is let in. May block, unless the home directory is known to be
 /// on a local disk.
-pub(crate) fn enter(service: &Service, login: Login) -> LoginEnd {
+pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
     let filesystem = make_filesystem(service, &login)?;
+    login.home_path = home_path(&*filesystem, &login.home);
     if filesystem.is_local() {
         service.note_local_home(&login.home);
     }
@@ -63,6 +65,16 @@ pub(crate) fn enter(service: &Service, login: Login) -> LoginEnd {
         |login| service.home_lane(&login.home),
     );
     Ok((Arc::new(account), facts))
+}
+
+/// Where a home directory is in a filesystem: at its root, unless that is known to lie above.
+fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
+    let below = || {
+        let root = filesystem.real_path(&VirtualPath::root())?;
+        let below = home.strip_prefix(root).ok()?;
+        VirtualPath::new(below.as_os_str().as_encoded_bytes()).ok()
+    };
+    below().unwrap_or_else(VirtualPath::root)
 }
 
 fn make_filesystem(service: &Service, login: &Login) -> Result<Arc<dyn Filesystem>, Refusal> {
