@@ -208,6 +208,21 @@ fn no_log_holds_a_password() {
     ] {
         client.say(line, "5");
     }
+    // Before USER, after Telnet commands, cut by one, in any case, and longer than a line may be.
+    let long = [b"PASS ".as_slice(), &b"opensesame".repeat(1000), b"\r\n"].concat();
+    for (line, code) in [
+        (&b"pAsS opensesame\r\n"[..], "503"),
+        (b"\xff\xf1PASS opensesame\r\n", "503"),
+        (b"\xff\xf4\xff\xf2PaSS opensesame\r\n", "503"),
+        (b"PA\xff\xf1SS opensesame\r\n", "503"),
+        (b"\xff\xffPASS opensesame\r\n", "5"),
+        (b"PASS opensesame\n", "503"),
+        (&long, "500"),
+    ] {
+        client.control.get_mut().write_all(line).unwrap();
+        let reply = client.reply();
+        assert!(reply.starts_with(code), "{reply}");
+    }
     let mess = b"USER alice\r\npass opensesame\r\nPASS  opensesame\r\nNOOP\r\n";
     client.control.get_mut().write_all(mess).unwrap();
     for code in ["331", "230", "503", "200"] {

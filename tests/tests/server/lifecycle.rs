@@ -12,6 +12,7 @@ use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::models;
 use ftpdlib_tests::server::{TestServer, handler};
 use ftpdlib_tests::wait::wait_until;
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 const ANY_PORT: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -96,6 +97,30 @@ fn a_server_without_clients_ends_at_once() {
             _ => server.handle().close_all(),
         }
         server.wait_for_end();
+    }
+}
+
+#[test]
+fn a_hundred_clients_wait_to_be_accepted_unless_told_otherwise() {
+    let home = TempDir::new().unwrap();
+    let builder = || FtpServerBuilder::new(handler(home.path())).listen(ANY_PORT);
+    for (builder, backlog) in [(builder(), 100), (builder().backlog(5), 5)] {
+        // It is never turned, so it accepts nobody.
+        let server = builder.build().unwrap();
+        let address = server.local_addrs()[0].into();
+        let client = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            // It is in progress.
+            let _ = socket.connect(&address);
+            socket
+        };
+        // Linux holds one more than it is told to.
+        let waiting: Vec<_> = (0..=backlog).map(|_| client()).collect();
+        wait_until("they are connected", || {
+            waiting.iter().all(|client| client.peer_addr().is_ok())
+        });
+        assert!(client().peer_addr().is_err(), "one more than {backlog}");
     }
 }
 
