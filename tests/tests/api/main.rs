@@ -3,6 +3,7 @@
 mod commands;
 mod names;
 mod observers;
+mod panics;
 mod secure;
 mod settings;
 mod times;

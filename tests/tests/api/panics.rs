@@ -1,0 +1,175 @@
+//! Code of the server's owner that panics costs its own session and nobody else.
+
+use std::sync::Arc;
+
+use ftpdlib::authorizers::{
+    AuthenticationFailed, Authorizer, DummyAuthorizer, Login, LoginRequest, User,
+};
+use ftpdlib::filesystems::{
+    Filesystem, FilesystemError, Listing, MemoryFs, ReadFile, WriteFile, WriteMode,
+};
+use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer};
+use ftpdlib::proto::{Metadata, Perm, VirtualPath};
+use ftpdlib::servers::FtpServerBuilder;
+use ftpdlib_tests::client::Client;
+use ftpdlib_tests::server::TestServer;
+use tempfile::TempDir;
+
+/// Panics where it is told to: in `authenticate` for the user `panic`, in `has_perm` for a path of
+/// that name.
+struct Fragile {
+    users: DummyAuthorizer,
+    immediate: bool,
+}
+
+impl Authorizer for Fragile {
+    fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+        assert_ne!(request.username, "panic", "as the test wants it");
+        self.users.authenticate(request)
+    }
+
+    fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+        assert_ne!(path.as_bytes(), b"/panic", "as the test wants it");
+        self.users.has_perm(login, perm, path)
+    }
+
+    fn is_immediate(&self, _: &str) -> bool {
+        self.immediate
+    }
+}
+
+/// Panics when it is asked about `panic`.
+struct FragileFs {
+    files: MemoryFs,
+    local: bool,
+}
+
+impl Filesystem for FragileFs {
+    fn open_read(&self, path: &VirtualPath, at: u64) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        self.files.open_read(path, at)
+    }
+
+    fn open_write(
+        &self,
+        path: &VirtualPath,
+        how: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        self.files.open_write(path, how)
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
+        self.files.list(path)
+    }
+
+    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.files.lstat(path)
+    }
+
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        assert_ne!(path.as_bytes(), b"/panics", "as the test wants it");
+        self.files.stat(path)
+    }
+
+    fn is_local(&self) -> bool {
+        self.local
+    }
+}
+
+/// Panics whenever a client connects.
+struct FragileObserver {
+    inline: bool,
+}
+
+impl Observer for FragileObserver {
+    fn is_inline(&self) -> bool {
+        self.inline
+    }
+
+    fn on_connect(&self, _: &ObservedSession) {
+        panic!("as the test wants it");
+    }
+
+    fn wants_commands(&self) -> bool {
+        false
+    }
+}
+
+/// The code of the reply; `None` for a session that ended.
+fn answer(client: &mut Client, line: &str) -> Option<u16> {
+    client.send(line);
+    client.next_reply().map(|reply| reply.code)
+}
+
+#[test]
+fn a_panic_is_answered_or_ends_its_session_only() {
+    for on_the_loop in [false, true] {
+        let home = TempDir::new().unwrap();
+        let users = DummyAuthorizer::new();
+        for name in ["user", "homeless"] {
+            let user = User::new(name, "12345", home.path()).perm("elradfmwMT");
+            users.add_user(user).unwrap();
+        }
+        let authorizer = Fragile {
+            users,
+            immediate: on_the_loop,
+        };
+        let handler = FtpHandler::new(authorizer)
+            .observer(FragileObserver {
+                inline: on_the_loop,
+            })
+            .abstracted_fs(move |login| {
+                assert_ne!(login.username, "homeless", "as the test wants it");
+                let files = MemoryFs::new();
+                files.insert("/a", "hello")?;
+                let local = on_the_loop;
+                Ok(Arc::new(FragileFs { files, local }))
+            });
+        let builder = FtpServerBuilder::new(handler).listen(([127, 0, 0, 1], 0));
+        let server = TestServer::run(builder, home);
+        let mut other = server.client();
+        for (name, commands, code) in [
+            ("panic", [].as_slice(), 530),
+            ("homeless", &[], 530),
+            ("user", &["SIZE panic"], 451),
+            ("user", &["SIZE panics"], 451),
+        ] {
+            let mut client = Client::connect(server.address());
+            client.expect(&format!("USER {name}"), 331);
+            let mut answered = answer(&mut client, "PASS 12345");
+            for command in commands {
+                assert_eq!(answered, Some(230), "{name}");
+                client.expect("TYPE I", 200);
+                answered = answer(&mut client, command);
+            }
+            let what = format!("{name} {commands:?} on the loop: {on_the_loop}");
+            if !on_the_loop {
+                assert!(
+                    answered == Some(code) || answered == Some(451),
+                    "{what}: {answered:?}"
+                );
+                client.expect("NOOP", 200);
+            }
+            other.play(&[("NOOP", 200), ("TYPE I", 200), ("SIZE a", 213)]);
+            server.check_serves();
+        }
+    }
+}
+
+#[test]
+fn a_banner_that_panics_is_missed_by_its_client_only() {
+    let strangers = std::sync::atomic::AtomicUsize::new(0);
+    let server = TestServer::with(|handler| {
+        handler.dynamic_banner(move |_, _| {
+            let number = strangers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert_ne!(number, 1, "as the test wants it");
+            "Welcome.".into()
+        })
+    });
+    let mut first = server.client();
+    let mut second = Client::open(server.address());
+    if let Some(reply) = second.next_reply() {
+        assert_eq!(reply.code / 100, 2, "{}", reply.text());
+    }
+    first.expect("NOOP", 200);
+    server.check_serves();
+}
