@@ -172,16 +172,18 @@ fn the_log_tells_what_pyftpdlibs_does() {
     client.say("DELE \u{1b}[2J", "550");
     client.say("QUIT", "221");
     let prefix = format!("{local}-[anonymous]");
+    let real = home.path().canonicalize().unwrap();
+    let real = real.display();
     for line in [
         format!("{local}-[] FTP session opened (connect)"),
         format!("{prefix} USER 'anonymous' logged in."),
         format!("{prefix} -> RETR a b"),
-        format!("{prefix} RETR /a b completed=1 bytes=5 seconds=0."),
+        format!("{prefix} RETR {real}/a b completed=1 bytes=5 seconds=0."),
         format!("{prefix} MKD d 257"),
         format!("{prefix} CWD d 250"),
         format!("{prefix} DELE \\u{{1b}}[2J 550 '"),
         format!("{prefix} USER 'anonymous' logged out."),
-        "FTP session closed (disconnect).".to_owned(),
+        format!("{prefix} FTP session closed (disconnect)."),
     ] {
         program.wait_for(&line);
     }

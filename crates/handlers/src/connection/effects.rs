@@ -7,7 +7,9 @@ use std::time::Instant;
 use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
-use ftpdlib_session::{Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Transfer};
+use ftpdlib_session::{
+    Action, Answer, DataEvent, Direction, Effect, Job, Refusal, SessionEvent, Transfer,
+};
 
 use super::secure::Securing;
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
@@ -65,9 +67,13 @@ impl Connection {
             Effect::Forget => self.account = None,
             Effect::Event(event) => {
                 let (prefix, username) = (&self.service.log_prefix, self.session.username());
-                log_lines::event(prefix, self.peer, username, &event);
+                let begun = self.begun.as_deref();
+                log_lines::event(prefix, self.peer, username, &event, begun);
                 if let Some(watch) = &mut self.watch {
                     watch.event(&event, self.account.as_ref());
+                }
+                if let SessionEvent::TransferEnded { .. } = event {
+                    self.begun = None;
                 }
             }
             Effect::Close => {
@@ -245,6 +251,7 @@ impl Connection {
             };
             return self.session.handle_data_event(event, cx.now());
         }
+        self.begun = Some(Arc::clone(&transfer.payload.account));
         let mut rates = None;
         if let Some(watch) = &mut self.watch {
             let secure = stream

@@ -8,7 +8,7 @@ use ftpdlib_session::{Session, SessionEvent};
 use log::Level;
 
 use super::secrets;
-use crate::jobs::Payload;
+use crate::jobs::{Account, Payload, real_path};
 use crate::log_prefix::{Escaped, LogPrefix};
 use crate::{ObservedCommand, Service};
 
@@ -103,15 +103,18 @@ pub(super) fn reply(
     );
 }
 
+/// What happened; a transfer, if it is one, was that of `begun`.
 pub(super) fn event(
     prefix: &LogPrefix,
     peer: SocketAddr,
     username: Option<&str>,
     event: &SessionEvent,
+    begun: Option<&Account>,
 ) {
     // At its end the session has forgotten who was logged in; the event has not.
-    let username = match event {
-        SessionEvent::LoggedOut { username } => Some(username.as_str()),
+    let username = match (event, begun) {
+        (SessionEvent::LoggedOut { username }, _) => Some(username.as_str()),
+        (SessionEvent::TransferEnded { .. }, Some(begun)) => Some(&*begun.login().username),
         _ => username,
     };
     let prefix = prefix.of(peer, username);
@@ -147,8 +150,19 @@ pub(super) fn event(
         } => {
             let completed = u8::from(*end == TransferEnd::Complete);
             let seconds = *micros as f64 / 1e6;
-            log::info!(
-                "{prefix} {verb} {path} completed={completed} bytes={bytes} seconds={seconds:.3}"
+            // Listings are no transfers to pyftpdlib.
+            let level = match *verb {
+                "RETR" | "STOR" | "APPE" | "STOU" => Level::Info,
+                _ => Level::Debug,
+            };
+            let real = begun.and_then(|begun| real_path(begun, path));
+            let path = real
+                .as_ref()
+                .map_or(path.as_bytes(), |real| real.as_os_str().as_encoded_bytes());
+            log::log!(
+                level,
+                "{prefix} {verb} {} completed={completed} bytes={bytes} seconds={seconds:.3}",
+                Escaped(path)
             );
         }
         _ => {}

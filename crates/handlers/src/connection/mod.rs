@@ -58,6 +58,8 @@ pub struct Connection {
     tls: Option<TlsSession>,
     securing: Securing,
     account: Option<Arc<Account>>,
+    /// Whose transfer began last.
+    begun: Option<Arc<Account>>,
     job: Option<RunningJob>,
     timer: Option<(TimerId, Instant)>,
     /// After the last reply: when to stop waiting for the client to close.
@@ -152,6 +154,7 @@ impl Connection {
             tls: None,
             securing: Securing::No,
             account: None,
+            begun: None,
             job: None,
             timer: None,
             closing: None,
@@ -578,7 +581,11 @@ impl Handler for Connection {
         if let Some(error) = error {
             log::warn!("connection of {}: {error}", self.peer);
         }
-        log_lines::closed(&self.service.log_prefix, self.peer, self.session.username());
+        // Who has said QUIT is still the one who leaves.
+        let account = self.account.as_ref();
+        let left = account.map(|account| account.login().username.as_str());
+        let username = self.session.username().or(left);
+        log_lines::closed(&self.service.log_prefix, self.peer, username);
         if let Some(watch) = &mut self.watch {
             watch.end();
         }
