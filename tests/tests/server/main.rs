@@ -11,5 +11,6 @@ mod listings;
 mod logins;
 mod models;
 mod noise;
+mod permissions;
 mod proxied;
 mod transfers;
