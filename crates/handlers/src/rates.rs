@@ -25,32 +25,62 @@ impl UserRates {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (username.to_owned(), way);
         if let Some(known) = shared.get(&key).and_then(Weak::upgrade) {
-            known.lock().set_rate(rate);
+            known.lock().throttle.set_rate(rate);
             return Share::new(known, now);
         }
         shared.retain(|_, rate| rate.strong_count() > 0);
-        let new = Arc::new(SharedRate(Mutex::new(Throttle::new(rate, now))));
+        let new = Arc::new(SharedRate(Mutex::new(State {
+            throttle: Throttle::new(rate, now),
+            takers: Vec::new(),
+            next_taker: 0,
+        })));
         shared.insert(key, Arc::downgrade(&new));
         Share::new(new, now)
     }
 }
 
 /// One rate for all transfers that have a share of it.
-struct SharedRate(Mutex<Throttle>);
+struct SharedRate(Mutex<State>);
 
-impl SharedRate {
-    /// Takes the bytes that one of the transfers may move in a span: its part of a span's bytes,
-    /// and all that the others have left over.
-    fn take(self: &Arc<Self>, now: Instant) -> usize {
-        let mut throttle = self.lock();
-        let (saved, span) = (throttle.allowance(now), throttle.span_bytes());
-        let part = (span / Arc::strong_count(self)).max(1);
-        let bytes = part.max(saved.saturating_sub(span)).min(saved);
-        throttle.spend(bytes);
+struct State {
+    throttle: Throttle,
+    /// When each of the transfers took some last.
+    takers: Vec<(u64, Instant)>,
+    next_taker: u64,
+}
+
+/// Who has taken nothing for so many spans leaves its part to the others.
+const IDLE_SPANS: u32 = 4;
+
+impl State {
+    /// Takes the bytes that one of the transfers may move now: its part of what came in since it
+    /// took some last, and all that the others have left over.
+    ///
+    /// Its part grows with the time: when everybody comes late, there is as much more for each, and
+    /// not all of it for whoever happens to be the first.
+    fn take(&mut self, taker: u64, now: Instant) -> usize {
+        let span = self.throttle.span();
+        let saved = self.throttle.allowance(now);
+        let mut since = span;
+        for (known, last) in &mut self.takers {
+            if *known == taker {
+                since = now.saturating_duration_since(*last).max(span);
+                *last = now;
+            }
+        }
+        let is_active =
+            |(_, last): &&(u64, Instant)| now.saturating_duration_since(*last) < span * IDLE_SPANS;
+        let active = self.takers.iter().filter(is_active).count();
+        let all = self.throttle.bytes_in(since);
+        let part = (all / active.max(1)).max(1);
+        let bytes = part.max(saved.saturating_sub(all)).min(saved);
+        self.throttle.spend(bytes);
         bytes
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Throttle> {
+impl SharedRate {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,6 +88,7 @@ impl SharedRate {
 /// What one transfer has of a rate.
 pub(crate) struct Share {
     rate: Arc<SharedRate>,
+    taker: u64,
     /// Taken, not yet moved.
     bytes: usize,
     /// When more may be taken.
@@ -66,8 +97,18 @@ pub(crate) struct Share {
 
 impl Share {
     fn new(rate: Arc<SharedRate>, now: Instant) -> Self {
+        let taker = {
+            let mut state = rate.lock();
+            let (taker, span) = (state.next_taker, state.throttle.span());
+            state.next_taker += 1;
+            // It has a span's part coming.
+            let last = now.checked_sub(span).unwrap_or(now);
+            state.takers.push((taker, last));
+            taker
+        };
         Self {
             rate,
+            taker,
             bytes: 0,
             next: now,
         }
@@ -76,8 +117,9 @@ impl Share {
     /// Bytes that may be moved now.
     pub(crate) fn allowance(&mut self, now: Instant) -> usize {
         if self.bytes == 0 && self.next <= now {
-            self.bytes = self.rate.take(now);
-            self.next = now + self.rate.lock().span();
+            let mut state = self.rate.lock();
+            self.bytes = state.take(self.taker, now);
+            self.next = now + state.throttle.span();
         }
         self.bytes
     }
@@ -93,19 +135,27 @@ impl Share {
     }
 }
 
+impl Drop for Share {
+    fn drop(&mut self) {
+        let taker = self.taker;
+        self.rate.lock().takers.retain(|(known, _)| *known != taker);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
 
-    /// What each of `shares` moves in ten seconds; those of `idle` move nothing.
-    fn moved(rate: u64, shares: usize, idle: usize) -> Vec<u64> {
+    /// What each of `shares` moves in ten seconds, looked at every `step` milliseconds in the same
+    /// order; those of `idle` move nothing.
+    fn moved(rate: u64, shares: usize, idle: usize, step: usize) -> Vec<u64> {
         let (rates, start) = (UserRates::default(), Instant::now());
         let mut shares: Vec<_> = (0..shares)
             .map(|_| (rates.share("alice", Way::Download, rate, start), 0))
             .collect();
-        for millis in 0..10_000 {
+        for millis in (0..10_000).step_by(step) {
             let now = start + Duration::from_millis(millis);
             for (share, moved) in shares.iter_mut().skip(idle) {
                 loop {
@@ -123,14 +173,21 @@ mod tests {
 
     #[test]
     fn transfers_of_a_user_share_the_rate() {
-        for rate in [10_000, 1 << 20, 1 << 30] {
+        for (rate, step) in [
+            (10_000, 1),
+            (1 << 20, 1),
+            (1 << 30, 1),
+            (1 << 20, 60),
+            (1 << 20, 90),
+        ] {
             for count in [1, 2, 3, 10] {
-                let moved = moved(rate, count, 0);
+                let moved = moved(rate, count, 0, step);
                 let (sum, ideal) = (moved.iter().sum::<u64>(), rate * 10);
                 assert!(sum.abs_diff(ideal) <= ideal / 50, "{sum} of {ideal}");
                 let fair = ideal / count as u64;
                 for moved in moved {
-                    assert!(moved.abs_diff(fair) <= fair / 20, "{moved} for {fair}");
+                    let close = moved.abs_diff(fair) <= fair / 20;
+                    assert!(close, "{moved} for {fair}, looked at every {step} ms");
                 }
             }
         }
@@ -138,8 +195,10 @@ mod tests {
 
     #[test]
     fn what_one_leaves_another_takes() {
-        let moved = moved(1 << 20, 3, 2);
-        assert!(moved[2].abs_diff(10 << 20) <= 1 << 18, "{moved:?}");
+        for step in [1, 60] {
+            let moved = moved(1 << 20, 3, 2, step);
+            assert!(moved[2].abs_diff(10 << 20) <= 1 << 18, "{moved:?}");
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub enum ControlEvent<'a> {
     /// and answers this.
     Vetoed(&'a Reply),
     /// The client ended the connection, or it failed. Nothing can be sent any more.
+    ///
+    /// Not for a client that has ended only its own side, in order, after
+    /// [QUIT](crate::Session::has_quit): it waits for its transfer, and this would abort that.
     Closed,
 }
 

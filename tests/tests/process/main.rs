@@ -110,7 +110,7 @@ impl Drop for DescriptorLimit {
 #[test]
 fn a_data_connection_without_a_descriptor_is_refused_and_the_next_one_is_not() {
     let _alone = alone();
-    let server = TestServer::new();
+    let server = TestServer::build(|handler| handler, |builder| builder.max_cons(2));
     server.file("a", "hello");
     let _limit = DescriptorLimit::new(256);
     for command_first in [true, false] {
@@ -129,7 +129,12 @@ fn a_data_connection_without_a_descriptor_is_refused_and_the_next_one_is_not() {
             client.expect("RETR a", 425);
         }
         drop(hogs);
+        // Its place among the connections is free again.
+        server.check_serves();
+        wait_until("the other has left", || server.handle().clients() == 1);
         assert_eq!(client.fetch("RETR a"), b"hello");
+        drop(client);
+        wait_until("all have left", || server.handle().clients() == 0);
     }
 }
 

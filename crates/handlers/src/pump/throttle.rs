@@ -56,9 +56,9 @@ impl Throttle {
         now + self.span().saturating_sub(self.saved)
     }
 
-    /// Bytes of a span.
-    pub(crate) fn span_bytes(&self) -> usize {
-        let bytes = self.span().as_nanos() * u128::from(self.rate) / 1_000_000_000;
+    /// Bytes that come in in `time`.
+    pub(crate) fn bytes_in(&self, time: Duration) -> usize {
+        let bytes = time.as_nanos() * u128::from(self.rate) / 1_000_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
