@@ -176,6 +176,11 @@ impl Client {
             .unwrap();
     }
 
+    /// The socket, for somebody who goes on in another language.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// The socket once more, for another thread.
     #[track_caller]
     pub fn second_hand(&self) -> TcpStream {

@@ -14,6 +14,7 @@
 
 mod aioftp;
 mod basic_ftp;
+mod commons_net;
 mod curl;
 mod files;
 mod ftp_ssl;
@@ -31,6 +32,7 @@ mod wget;
 
 pub use aioftp::Aioftp;
 pub use basic_ftp::BasicFtp;
+pub use commons_net::CommonsNet;
 pub use curl::Curl;
 pub use ftp_ssl::FtpSsl;
 pub use jsftp::Jsftp;

@@ -11,4 +11,5 @@ pub mod models;
 pub mod program;
 pub mod reply;
 pub mod server;
+pub mod tls;
 pub mod wait;

@@ -44,6 +44,21 @@ pub trait Authorizer: Send + Sync {
     /// the same to the client, in words and in time.
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed>;
 
+    /// Lets somebody in by the certificate of the request, without a password (RFC 2228 §4). Called
+    /// when `USER` has come from a client that showed one; who is refused here is asked for a
+    /// password. Refuses everybody by default.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthenticationFailed`]: the certificate is not this user's, or does not do.
+    fn authenticate_by_certificate(
+        &self,
+        request: &LoginRequest<'_>,
+    ) -> Result<Login, AuthenticationFailed> {
+        let _ = request;
+        Err(AuthenticationFailed)
+    }
+
     /// Whether the user may do `perm` at `path`, which is seen from the root of the user's
     /// filesystem: for the home directory see [`Login::home_path`].
     ///
@@ -80,11 +95,12 @@ pub trait Authorizer: Send + Sync {
         Ok(Guard::noop())
     }
 
-    /// Whether [`authenticate`] answers at once for this user name (a mere compare), so that a
-    /// driver may call it on its event loop. `false` by default: password hashes and directory
-    /// services block.
+    /// Whether [`authenticate`] and [`authenticate_by_certificate`] answer at once for this user name
+    /// (a mere compare), so that a driver may call them on its event loop. `false` by default:
+    /// password hashes and directory services block.
     ///
     /// [`authenticate`]: Self::authenticate
+    /// [`authenticate_by_certificate`]: Self::authenticate_by_certificate
     fn is_immediate(&self, username: &str) -> bool {
         let _ = username;
         false

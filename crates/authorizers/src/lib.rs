@@ -5,12 +5,14 @@
 #![forbid(unsafe_code)]
 
 mod authorizer;
+mod certificate;
 mod dummy;
 mod error;
 mod guard;
 mod login;
 
 pub use authorizer::Authorizer;
+pub use certificate::{CertificateError, CertificateSubject, VerifiedCertificate};
 pub use dummy::{DummyAuthorizer, User};
 pub use error::AuthorizerError;
 pub use guard::Guard;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use ftpdlib_proto::{NameEncoding, VirtualPath};
 
+use crate::VerifiedCertificate;
+
 /// Text of `230` where nothing else is set.
 pub(crate) const DEFAULT_MSG_LOGIN: &str = "Login successful.";
 
@@ -18,7 +20,7 @@ pub(crate) const DEFAULT_MSG_QUIT: &str = "Goodbye.";
 pub struct LoginRequest<'a> {
     /// `USER`'s argument.
     pub username: &'a str,
-    /// `PASS`'s argument.
+    /// `PASS`'s argument; empty where the client is still to be asked for it.
     pub password: &'a str,
     /// The client's address.
     pub peer: SocketAddr,
@@ -26,6 +28,8 @@ pub struct LoginRequest<'a> {
     pub local: SocketAddr,
     /// Whether the control connection is under TLS.
     pub secure: bool,
+    /// The certificate that the client has shown there, if it has.
+    pub certificate: Option<&'a VerifiedCertificate>,
 }
 
 impl<'a> LoginRequest<'a> {
@@ -37,6 +41,7 @@ impl<'a> LoginRequest<'a> {
             peer,
             local,
             secure: false,
+            certificate: None,
         }
     }
 }
@@ -49,6 +54,7 @@ impl fmt::Debug for LoginRequest<'_> {
             .field("peer", &self.peer)
             .field("local", &self.local)
             .field("secure", &self.secure)
+            .field("certificate", &self.certificate)
             .finish_non_exhaustive()
     }
 }

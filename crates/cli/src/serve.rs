@@ -162,12 +162,18 @@ fn handler(settings: Settings) -> FtpHandler {
     }
     match settings.tls {
         None => handler,
-        Some(tls) => TlsFtpHandler::new(handler)
-            .settings(tls.settings)
-            .tls_control_required(tls.control_required)
-            .tls_data_required(tls.data_required)
-            .implicit(tls.implicit)
-            .into(),
+        Some(tls) => {
+            let handler = TlsFtpHandler::new(handler)
+                .settings(tls.settings)
+                .tls_control_required(tls.control_required)
+                .tls_data_required(tls.data_required)
+                .implicit(tls.implicit)
+                .reload_interval(tls.reload_interval);
+            match tls.handshake_timeout {
+                Some(timeout) => handler.handshake_timeout(timeout).into(),
+                None => handler.into(),
+            }
+        }
     }
 }
 

@@ -79,6 +79,9 @@ pub(crate) struct DiskWriteFile {
     file: File,
     path: VirtualPath,
     local: bool,
+    /// What was there before is to go with the first byte: an upload whose data connection never
+    /// becomes a secure one has not replaced anything.
+    replaces: bool,
 }
 
 impl DiskWriteFile {
@@ -89,11 +92,9 @@ impl DiskWriteFile {
     ) -> Result<Self, FilesystemError> {
         match mode {
             WriteMode::Replace => {
-                let (written, facts) = Self::open_at_start(jail, path, WRITE | OpenFlags::CREATE)?;
-                // Not O_TRUNC: only now is it known that this is a regular file.
-                if facts.size > 0 {
-                    written.file.set_len(0)?;
-                }
+                let (mut written, facts) =
+                    Self::open_at_start(jail, path, WRITE | OpenFlags::CREATE)?;
+                written.replaces = facts.size > 0;
                 Ok(written)
             }
             WriteMode::Append => {
@@ -142,6 +143,7 @@ impl DiskWriteFile {
                         local: jail.is_local_file(file.as_fd(), &facts),
                         file: file.into(),
                         path: dir.join(&name)?,
+                        replaces: false,
                     });
                 }
                 Err(error)
@@ -165,6 +167,7 @@ impl DiskWriteFile {
             local: jail.is_local_file(file.as_fd(), &facts),
             file: file.into(),
             path: path.clone(),
+            replaces: false,
         };
         Ok((written, facts))
     }
@@ -176,18 +179,33 @@ impl DiskWriteFile {
         Ok(())
     }
 
-    pub(crate) fn into_parts(self) -> (File, VirtualPath) {
-        (self.file, self.path)
+    /// Removes what is to be replaced, if it is still there.
+    fn clear(&mut self) -> io::Result<()> {
+        if self.replaces {
+            self.file.set_len(0)?;
+            self.replaces = false;
+        }
+        Ok(())
+    }
+
+    /// The file, for somebody who writes on by himself.
+    pub(crate) fn into_parts(mut self) -> io::Result<(File, VirtualPath)> {
+        self.clear()?;
+        Ok((self.file, self.path))
     }
 }
 
 impl WriteFile for DiskWriteFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.clear()?;
         self.file.write(bytes)
     }
 
     /// Whatever the end, what came is kept, as a client that resumes expects.
-    fn finish(self: Box<Self>, _end: &TransferEnd) -> Result<(), FilesystemError> {
+    fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
+        if *end != TransferEnd::Unsecured {
+            self.clear()?;
+        }
         Ok(close(OwnedFd::from(self.file))?)
     }
 

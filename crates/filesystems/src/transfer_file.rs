@@ -29,7 +29,11 @@ pub trait ReadFile: Send {
     fn offset(&self) -> u64;
 }
 
-/// A file open for writing. It ends with [`finish`](Self::finish); one that is only dropped was
+/// A file open for writing.
+///
+/// One that is opened to be replaced keeps its content until the first byte, or an end that is
+/// another than [`TransferEnd::Unsecured`]: whoever could not be told from a stranger has replaced
+/// nothing. It ends with [`finish`](Self::finish); one that is only dropped was
 /// abandoned.
 pub trait WriteFile: Send {
     /// Writes on and answers how many of `bytes` were taken, which may be fewer than all.
@@ -48,8 +52,8 @@ pub trait WriteFile: Send {
     /// its uploads has to say.
     fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError>;
 
-    /// The open file, if it is local and regular: then it may be written to directly, at its own
-    /// position, instead of [`write`](Self::write).
+    /// The open file, if it is local and regular: then, after the first [`write`](Self::write), it
+    /// may be written to directly, at its own position.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }

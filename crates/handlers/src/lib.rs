@@ -22,6 +22,7 @@ mod service;
 mod sessions;
 mod settings;
 mod tls;
+mod tls_source;
 
 pub use connection::Connection;
 pub use custom_command::{CommandContext, CustomCommand};

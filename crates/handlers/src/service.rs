@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
-use ftpdlib_tls::TlsConfig;
 
 use crate::custom_command::CustomCommand;
 use crate::log_prefix::LogPrefix;
@@ -18,6 +18,7 @@ use crate::passive_ports::PassivePorts;
 use crate::proxy::Proxies;
 use crate::rates::UserRates;
 use crate::settings::{FilesystemFactory, Greeting};
+use crate::tls_source::TlsSource;
 use crate::{DtpHandler, FtpHandler, Limits, MasqueradeAddress, Sessions, SettingsError};
 
 /// Most jobs that run at once on one home directory that may block.
@@ -41,7 +42,7 @@ pub struct Service {
     pub(crate) use_sendfile: bool,
     pub(crate) log_prefix: LogPrefix,
     pub(crate) dtp: DtpHandler,
-    pub(crate) tls: Option<TlsConfig>,
+    pub(crate) tls: Option<TlsSource>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) greeting: Option<Greeting>,
@@ -99,6 +100,8 @@ impl Service {
     ) -> Result<Arc<Self>, SettingsError> {
         handler.check()?;
         let tls = handler.tls_config()?;
+        let interval = handler.tls_reload_interval;
+        let tls = tls.map(|config| TlsSource::new(config, interval, pool.lane(1)));
         let mut session = handler.session;
         session.passive_timeout = handler.dtp.passive_timeout;
         session.active_timeout = handler.dtp.active_timeout;
@@ -184,6 +187,12 @@ impl Service {
             }
             None => false,
         }
+    }
+
+    /// Has a thread look whether the files of certificates have changed, if that is wanted, and
+    /// tells after what time it is to be called again.
+    pub fn refresh_certificates(&self) -> Option<Duration> {
+        self.tls.as_ref()?.refresh()
     }
 
     /// Where jobs on a home directory that may block run. One that hangs delays only its own.

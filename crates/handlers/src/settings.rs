@@ -9,7 +9,7 @@ use ftpdlib_authorizers::{Authorizer, Login};
 use ftpdlib_filesystems::{AbstractedFs, Filesystem, FilesystemError};
 use ftpdlib_proto::{NameEncoding, Zone};
 use ftpdlib_session::SessionConfig;
-use ftpdlib_tls::{TlsConfig, TlsSettings};
+use ftpdlib_tls::{ReloadingConfig, TlsSettings};
 use ipnet::IpNet;
 
 use crate::log_prefix::LogPrefix;
@@ -57,6 +57,7 @@ pub struct FtpHandler {
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) proxies: Proxies,
+    pub(crate) tls_reload_interval: Option<Duration>,
 }
 
 impl FtpHandler {
@@ -81,6 +82,7 @@ impl FtpHandler {
             observers: Vec::new(),
             tls: None,
             proxies: Proxies::default(),
+            tls_reload_interval: None,
         }
     }
 
@@ -320,8 +322,8 @@ impl FtpHandler {
     }
 
     /// Reads the certificates, where TLS is offered.
-    pub(crate) fn tls_config(&self) -> Result<Option<TlsConfig>, SettingsError> {
-        let config = self.tls.as_ref().map(TlsSettings::build).transpose();
+    pub(crate) fn tls_config(&self) -> Result<Option<ReloadingConfig>, SettingsError> {
+        let config = self.tls.clone().map(ReloadingConfig::new).transpose();
         config.map_err(|error| SettingsError::new("tls", format!("cannot be offered: {error}")))
     }
 }

@@ -31,6 +31,7 @@ pub struct TlsFtpHandler {
     handler: FtpHandler,
     rules: TlsRules,
     tls: TlsSettings,
+    reload_interval: Option<Duration>,
 }
 
 impl TlsFtpHandler {
@@ -40,6 +41,7 @@ impl TlsFtpHandler {
             handler,
             rules: TlsRules::default(),
             tls: TlsSettings::default(),
+            reload_interval: None,
         }
     }
 
@@ -101,6 +103,15 @@ impl TlsFtpHandler {
         self
     }
 
+    /// Sets how often the files of certificates and keys are looked at; when one has changed, all are
+    /// read again for the clients to come, and those connected keep what they have. Files that
+    /// cannot be used are logged and change nothing. `None`, the default, for never: whoever
+    /// renews certificates may give the server a new handler then, or SIGHUP to the program.
+    pub fn reload_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.reload_interval = interval.into();
+        self
+    }
+
     /// Sets whether data connections have to resume the TLS session of their control connection,
     /// which keeps others from taking them; they need not by default.
     pub fn require_session_reuse(mut self, reuse: SessionReuse) -> Self {
@@ -127,6 +138,7 @@ impl From<TlsFtpHandler> for FtpHandler {
         let mut handler = tls.handler;
         handler.session.tls = Some(tls.rules);
         handler.tls = Some(tls.tls);
+        handler.tls_reload_interval = tls.reload_interval;
         handler
     }
 }

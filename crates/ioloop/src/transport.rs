@@ -28,6 +28,10 @@ pub trait Transport {
     /// `WouldBlock` until it is done; anything else if it never will be.
     fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
+    /// Tells that nothing will be written: a peer that only sends may never read, and closing a
+    /// connection with unread bytes resets it. What need not be sent is then left out.
+    fn note_only_reads(&mut self) {}
+
     /// Reads into `buffer`. `Ok(0)` is the end of the stream, said by the peer, unless `buffer` is
     /// empty.
     ///
@@ -65,6 +69,12 @@ pub trait Transport {
 
     /// Whether nothing has to come before the first byte any more.
     fn is_established(&self) -> bool;
+
+    /// The certificate, in DER form, with which the peer has proved who it is, where there is such a
+    /// thing.
+    fn peer_certificate(&self) -> Option<&[u8]> {
+        None
+    }
 
     /// The socket, if its bytes are the stream's: then others may move them too.
     fn plain(&self) -> Option<&Socket<TcpStream>>;

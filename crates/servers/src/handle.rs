@@ -25,9 +25,9 @@ pub(crate) struct Shared {
     service: Mutex<Arc<Service>>,
     doors: Doors,
     /// Looks again at what has to be looked up.
-    refresher: OnceLock<Notifier>,
+    refreshers: Mutex<Vec<Notifier>>,
     /// Does so from time to time.
-    refresh: OnceLock<HandlerId>,
+    refresh: OnceLock<Vec<HandlerId>>,
     placement: Arc<dyn Placement>,
     /// Has other processes do what `placement` does, where that is wanted.
     supervisor: OnceLock<Arc<dyn Placement>>,
@@ -46,7 +46,7 @@ impl Shared {
         Self {
             service: Mutex::new(service),
             doors: Doors::new(addresses),
-            refresher: OnceLock::new(),
+            refreshers: Mutex::default(),
             refresh: OnceLock::new(),
             placement,
             supervisor: OnceLock::new(),
@@ -67,14 +67,14 @@ impl Shared {
     /// Accepts nobody any more, on the loop that did.
     pub(crate) fn close(&self, cx: &mut Context<'_>) {
         self.doors.close(cx);
-        if let Some(refresh) = self.refresh.get() {
+        for refresh in self.refresh.get().into_iter().flatten() {
             cx.remove(*refresh);
         }
     }
 
-    pub(crate) fn set_refresh(&self, handler: HandlerId) {
+    pub(crate) fn set_refresh(&self, handlers: Vec<HandlerId>) {
         // A server is given to one loop, once.
-        let _ = self.refresh.set(handler);
+        let _ = self.refresh.set(handlers);
     }
 
     pub(crate) fn set_accepting(&self, io_loop: LoopHandle) {
@@ -109,9 +109,11 @@ impl Shared {
         &self.doors
     }
 
-    pub(crate) fn set_refresher(&self, refresher: Notifier) {
-        // A server is given to one loop, once.
-        let _ = self.refresher.set(refresher);
+    pub(crate) fn add_refresher(&self, refresher: Notifier) {
+        self.refreshers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(refresher);
     }
 
     /// Whether nothing will happen any more: no listener, no client.
@@ -163,7 +165,8 @@ impl ServerHandle {
             .unwrap_or_else(PoisonError::into_inner);
         *service = service.renewed(handler.into())?;
         drop(service);
-        if let Some(refresher) = self.shared.refresher.get() {
+        let refreshers = self.shared.refreshers.lock();
+        for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
             refresher.notify();
         }
         self.shared.placement().renew();

@@ -268,7 +268,8 @@ fn accept_on(
         .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
     // A process that forks has no thread to look anything up; its children have.
     if !shared.placement().lends_listeners() {
-        shared.set_refresh(io_loop.add(Box::new(Refresh::new(shared)))?);
+        let refresh = Refresh::all(shared).map(|refresh| io_loop.add(Box::new(refresh)));
+        shared.set_refresh(refresh.into_iter().collect::<io::Result<_>>()?);
     }
     Ok(())
 }

@@ -14,7 +14,10 @@ pub enum ControlEvent<'a> {
     /// A line that was too long; its bytes are gone. Answered `500`.
     LineTooLong,
     /// Answer to [`Effect::Secure`](crate::Effect::Secure): the connection is under TLS.
-    Secured,
+    Secured {
+        /// Whether the client has shown a certificate, and it is a good one.
+        certificate: bool,
+    },
     /// A command line that the driver does not hand over: somebody has a say in what clients do,
     /// and answers this.
     Vetoed(&'a Reply),

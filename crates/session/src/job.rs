@@ -82,6 +82,12 @@ pub enum Action {
         /// PASS.
         password: String,
     },
+    /// The same by the certificate that the client has shown, without a password (`Answer::Login`,
+    /// or `PasswordNeeded`).
+    CertificateLogin {
+        /// USER.
+        username: String,
+    },
     /// CWD (`Done`).
     ChangeDirectory(VirtualPath),
     /// SIZE, MDTM, CPFR (`Metadata`; links followed).
@@ -221,6 +227,10 @@ impl fmt::Debug for Action {
                 .debug_struct("Login")
                 .field("username", username)
                 .finish_non_exhaustive(),
+            Self::CertificateLogin { username } => f
+                .debug_struct("CertificateLogin")
+                .field("username", username)
+                .finish(),
             Self::ChangeDirectory(path) => f.debug_tuple("ChangeDirectory").field(path).finish(),
             Self::Stat(path) => f.debug_tuple("Stat").field(path).finish(),
             Self::FactLine { path, facts } => f
@@ -321,6 +331,8 @@ pub enum Answer<P> {
     Done,
     /// Who logged in.
     Login(LoginFacts),
+    /// The certificate does not let the user in.
+    PasswordNeeded,
     /// Of the path asked for.
     Metadata(Metadata),
     /// A line of text in disk bytes.

@@ -119,7 +119,7 @@ impl<P> Session<P> {
     pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
         match event {
             ControlEvent::Closed => self.control_lost(),
-            ControlEvent::Secured => self.secured(now),
+            ControlEvent::Secured { certificate } => self.secured(certificate, now),
             ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed(_)
                 if !self.wants_input() => {}
             ControlEvent::Line(line) => {

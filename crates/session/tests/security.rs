@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_proto::VirtualPath;
 use ftpdlib_session::{
-    Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig, TlsRules,
+    Action, Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig, TlsRules,
 };
 
 /// The codes with which each line is answered; handshakes and logins succeed, ports are open.
@@ -28,6 +28,8 @@ struct Client {
     handshakes: usize,
     closed: bool,
     completes_handshakes: bool,
+    /// The user whose certificate the client shows.
+    certificate: Option<&'static str>,
 }
 
 impl Client {
@@ -51,6 +53,7 @@ impl Client {
             handshakes: 0,
             closed: false,
             completes_handshakes,
+            certificate: None,
         };
         client.follow();
         client
@@ -81,23 +84,32 @@ impl Client {
                     self.handshakes += 1;
                     assert!(!self.session.wants_input());
                     if self.completes_handshakes {
-                        self.session.handle_control(ControlEvent::Secured, self.now);
+                        let certificate = self.certificate.is_some();
+                        let event = ControlEvent::Secured { certificate };
+                        self.session.handle_control(event, self.now);
                     }
                 }
                 Effect::Listen { .. } => {
                     let port = DataEvent::Listening { port: 50_001 };
                     self.session.handle_data_event(port, self.now);
                 }
-                Effect::Job(_) => self.session.handle_job(
-                    Ok(Answer::Login(LoginFacts {
-                        username: "u".into(),
-                        msg_login: "hello".into(),
-                        msg_quit: "bye".into(),
-                        start_dir: VirtualPath::root(),
-                        encoding: None,
-                    })),
-                    self.now,
-                ),
+                Effect::Job(job) => {
+                    let answer = match (job.action, self.certificate) {
+                        (Action::CertificateLogin { username }, Some(owner))
+                            if username != owner =>
+                        {
+                            Answer::PasswordNeeded
+                        }
+                        _ => Answer::Login(LoginFacts {
+                            username: "u".into(),
+                            msg_login: "hello".into(),
+                            msg_quit: "bye".into(),
+                            start_dir: VirtualPath::root(),
+                            encoding: None,
+                        }),
+                    };
+                    self.session.handle_job(Ok(answer), self.now);
+                }
                 Effect::Close => self.closed = true,
                 _ => {}
             }
@@ -271,4 +283,29 @@ fn a_handshake_that_does_not_end_ends_the_session() {
     client.follow();
     assert!(client.closed);
     assert_eq!(client.codes, [220, 234], "and nothing is said");
+}
+
+#[test]
+fn a_certificate_lets_its_user_in_and_nobody_else() {
+    let check = |certificate, lines: &[&str], expected: &[u16]| {
+        let mut client = Client::new(offered());
+        client.certificate = certificate;
+        client.say_all(lines);
+        assert_eq!(client.codes[1..], *expected, "{certificate:?} {lines:?}");
+    };
+    let alice = Some("alice");
+    check(alice, &["AUTH TLS", "USER alice", "PWD"], &[234, 232, 257]);
+    check(alice, &["AUTH TLS", "USER bob", "PWD"], &[234, 331, 530]);
+    check(alice, &["AUTH TLS", "USER bob", "PASS p"], &[234, 331, 230]);
+    check(None, &["AUTH TLS", "USER alice", "PWD"], &[234, 331, 530]);
+    // Not before it was shown.
+    check(alice, &["USER alice", "PWD"], &[331, 530]);
+    // Who sends a password all the same is not told that anything failed.
+    let lines = ["AUTH TLS", "USER alice", "PASS p", "PWD"];
+    check(alice, &lines, &[234, 232, 202, 257]);
+    // It is the connection's, and stays with it.
+    let lines = ["AUTH TLS", "USER alice", "REIN", "PWD", "USER alice", "PWD"];
+    check(alice, &lines, &[234, 232, 220, 530, 232, 257]);
+    let lines = ["AUTH TLS", "USER alice", "USER bob", "PWD", "PASS p"];
+    check(alice, &lines, &[234, 232, 331, 530, 230]);
 }

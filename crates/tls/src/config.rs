@@ -103,9 +103,19 @@ impl TlsSession {
         }
     }
 
-    /// The configuration for a client of a data connection, and what gives it new tickets.
-    pub(crate) fn data(&self, hello: &ClientHello<'_>) -> (Arc<ServerConfig>, Arc<DataTickets>) {
+    /// The configuration for a client of a data connection, and what gives it new tickets; none to
+    /// a client of TLS 1.3 that `only_sends`.
+    pub(crate) fn data(
+        &self,
+        hello: &ClientHello<'_>,
+        only_sends: bool,
+    ) -> (Arc<ServerConfig>, Arc<DataTickets>) {
         let mut config = ServerConfig::clone(&self.config);
+        if only_sends {
+            // They would come after the handshake, to a client that may close without reading them;
+            // that is a reset, which takes the end of the upload along.
+            config.send_tls13_tickets = 0;
+        }
         let tickets = Arc::new(DataTickets::new(Arc::clone(&config.ticketer)));
         config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
         config.session_storage = Arc::new(ReadOnly(Arc::clone(&config.session_storage)));

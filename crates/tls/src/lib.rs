@@ -34,6 +34,7 @@ mod config;
 mod error;
 mod pem;
 mod provider;
+mod reload;
 mod self_signed;
 mod settings;
 mod store;
@@ -43,6 +44,7 @@ mod wire;
 
 pub use config::{TlsConfig, TlsSession};
 pub use error::TlsError;
+pub use reload::ReloadingConfig;
 /// What a ready-made configuration consists of.
 pub use rustls;
 pub use self_signed::Fingerprint;

@@ -1,6 +1,6 @@
 //! What is to be set for TLS.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
@@ -140,6 +140,17 @@ impl TlsSettings {
             None => self.base()?,
         };
         TlsConfig::new(base, self.session_reuse)
+    }
+
+    /// The files that [`build`](Self::build) reads.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let own = self.certfile.iter().chain(&self.keyfile);
+        let more = self.more_certificates.iter();
+        let more = more.flat_map(|(certificate, key)| std::iter::once(certificate).chain(key));
+        let all = own.chain(more).chain(&self.client_ca);
+        // A ready configuration takes the place of all of them.
+        let is_read = self.server_config.is_none();
+        all.filter(move |_| is_read).map(PathBuf::as_path)
     }
 
     fn base(&self) -> Result<ServerConfig, TlsError> {

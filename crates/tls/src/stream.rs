@@ -42,6 +42,8 @@ pub struct TlsStream {
     tickets: Option<Arc<DataTickets>>,
     /// Received while decrypted bytes waited for room.
     unfed: Vec<u8>,
+    /// The client has nothing to read but what TLS itself says.
+    only_reads: bool,
     /// Told the client that nothing more comes.
     finished: bool,
 }
@@ -77,6 +79,7 @@ impl TlsStream {
             state: State::Hello(Box::default()),
             tickets: None,
             unfed: Vec::new(),
+            only_reads: false,
             finished: false,
         }
     }
@@ -182,7 +185,7 @@ impl TlsStream {
         match self.purpose {
             Purpose::Control => self.session.control(hello),
             Purpose::Data => {
-                let (config, tickets) = self.session.data(hello);
+                let (config, tickets) = self.session.data(hello, self.only_reads);
                 self.tickets = Some(tickets);
                 config
             }
@@ -376,6 +379,10 @@ impl Transport for TlsStream {
         Ok(())
     }
 
+    fn note_only_reads(&mut self) {
+        self.only_reads = true;
+    }
+
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         self.with_open(cx, |stream, tls, cx| stream.read_open(tls, cx, buffer))
     }
@@ -418,6 +425,13 @@ impl Transport for TlsStream {
 
     fn is_established(&self) -> bool {
         matches!(self.state, State::Open(_))
+    }
+
+    fn peer_certificate(&self) -> Option<&[u8]> {
+        let State::Open(tls) = &self.state else {
+            return None;
+        };
+        tls.peer_certificates()?.first().map(AsRef::as_ref)
     }
 
     fn plain(&self) -> Option<&Wire> {

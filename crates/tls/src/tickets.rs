@@ -102,6 +102,8 @@ impl ProducesTickets for DataTickets {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::provider::{provider, ticketer};
 
@@ -116,5 +118,30 @@ mod tests {
         assert_eq!(other.decrypt(&ticket), None);
         assert_eq!(own.decrypt(&ticket[1..]), None);
         assert_eq!(own.decrypt(b""), None);
+    }
+
+    fn session() -> BoundTickets {
+        BoundTickets::new(ticketer().unwrap(), provider().secure_random).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_not_sealed_here_is_no_ticket(bytes: Vec<u8>) {
+            prop_assert_eq!(session().decrypt(&bytes), None);
+        }
+
+        #[test]
+        fn a_ticket_gives_back_what_was_sealed_and_nothing_else(
+            plain: Vec<u8>,
+            place in any::<prop::sample::Index>(),
+            change in 1_u8..,
+        ) {
+            let own = session();
+            let mut ticket = own.encrypt(&plain).unwrap();
+            prop_assert_eq!(own.decrypt(&ticket), Some(plain));
+            let place = place.index(ticket.len());
+            ticket[place] ^= change;
+            prop_assert_eq!(own.decrypt(&ticket), None);
+        }
     }
 }

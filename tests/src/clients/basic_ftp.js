@@ -1,4 +1,4 @@
-// One operation of basic-ftp: HOST PORT USER PASSWORD OPERATION ARGUMENTS...
+// One operation of basic-ftp: HOST PORT USER PASSWORD clear|explicit|explicit_1.2|implicit OPERATION ARGUMENTS...
 "use strict";
 
 const assert = require("node:assert");
@@ -61,9 +61,16 @@ const operations = {
     },
 };
 
-async function main([host, port, user, password, operation, ...words]) {
+async function main([host, port, user, password, security, operation, ...words]) {
     const ftp = new Client(30000);
-    const log_in = () => ftp.access({ host, port: Number(port), user, password });
+    const secure = { clear: false, implicit: "implicit" }[security] ?? true;
+    // The server's certificate is of its own making.
+    const secureOptions = { rejectUnauthorized: false };
+    if (security === "explicit_1.2") {
+        secureOptions.maxVersion = "TLSv1.2";
+    }
+    const log_in = () =>
+        ftp.access({ host, port: Number(port), user, password, secure, secureOptions });
     try {
         await log_in();
         assert((await ftp.features()).has("MLST"));

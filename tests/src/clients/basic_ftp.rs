@@ -1,6 +1,6 @@
 //! basic-ftp.
 
-use super::operation::{Client, Operation, PASSWORD, Target, USER};
+use super::operation::{Client, Operation, PASSWORD, Security, Target, USER};
 use super::run::{Invocation, packages};
 
 /// The script that turns its arguments into calls of basic-ftp.
@@ -24,11 +24,17 @@ impl Client for BasicFtp {
         if let Operation::FetchMatching { .. } = operation {
             return None;
         }
+        let security = match target.security {
+            Security::Clear => "clear",
+            Security::Explicit => "explicit",
+            Security::ExplicitTls12 => "explicit_1.2",
+            Security::Implicit => "implicit",
+        };
         Some(
             Invocation::new("node")
                 .env("NODE_PATH", packages().join("node_modules"))
                 .args(["-e", SCRIPT, "--", &target.host(), &target.port()])
-                .args([USER, PASSWORD])
+                .args([USER, PASSWORD, security])
                 .args(operation.words()),
         )
     }

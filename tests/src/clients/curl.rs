@@ -102,6 +102,10 @@ impl Client for Curl {
     fn keeps_time_of_download(&self) -> bool {
         true
     }
+
+    fn resumes_tls(&self) -> bool {
+        true
+    }
 }
 
 /// The server's certificate is of its own making.
@@ -109,5 +113,6 @@ fn tls_options(target: &Target) -> &'static [&'static str] {
     match target.security {
         Security::Clear => &[],
         Security::Explicit | Security::Implicit => &["--insecure", "--ssl-reqd"],
+        Security::ExplicitTls12 => &["--insecure", "--ssl-reqd", "--tls-max", "1.2"],
     }
 }

@@ -1,6 +1,8 @@
-//! netkit's ftp with TLS, used without it.
+//! netkit's ftp with TLS.
 
-use super::operation::{Client, Mode, Operation, PASSWORD, TIME, Target, USER, parent, text};
+use super::operation::{
+    Client, Mode, Operation, PASSWORD, Security, TIME, Target, USER, parent, text,
+};
 use super::run::Invocation;
 use super::tnftp::quoted;
 
@@ -11,6 +13,11 @@ pub struct FtpSsl;
 impl Client for FtpSsl {
     fn programs(&self) -> &'static [&'static str] {
         &["ftp-ssl"]
+    }
+
+    /// It closes the socket first, and would say close_notify then.
+    fn announces_ends(&self) -> bool {
+        false
     }
 
     fn invocation(&self, target: &Target, operation: &Operation<'_>) -> Option<Invocation> {
@@ -52,7 +59,11 @@ impl Client for FtpSsl {
             | Operation::StoreTree { .. }
             | Operation::AbortThenFetch { .. } => return None,
         };
-        let mut ftp = Invocation::new("ftp-ssl").args(["-n", "-i", "-v", "-z", "nossl"]);
+        let tls = match target.security {
+            Security::Clear => "nossl",
+            Security::Explicit | Security::ExplicitTls12 | Security::Implicit => "secure",
+        };
+        let mut ftp = Invocation::new("ftp-ssl").args(["-n", "-i", "-v", "-z", tls]);
         if target.mode == Mode::Passive {
             ftp = ftp.args(["-p"]);
         }

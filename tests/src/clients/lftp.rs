@@ -64,6 +64,12 @@ impl Client for Lftp {
                  set ftp:ssl-force yes\n\
                  set ftp:ssl-protect-data yes\n"
             }
+            Security::ExplicitTls12 => {
+                "set ssl:verify-certificate no\n\
+                 set ssl:priority NORMAL:-VERS-TLS1.3\n\
+                 set ftp:ssl-force yes\n\
+                 set ftp:ssl-protect-data yes\n"
+            }
         };
         let passive = target.mode == Mode::Passive;
         // After an abort lftp would try the other kind of data connection by itself.
@@ -85,6 +91,10 @@ impl Client for Lftp {
     }
 
     fn keeps_time_of_upload(&self) -> bool {
+        true
+    }
+
+    fn resumes_tls(&self) -> bool {
         true
     }
 

@@ -61,7 +61,8 @@ pub fn check(client: &dyn Client, family: Family, mode: Mode, security: Security
     let package_missing = client.packages().iter().find(|name| !is_package(name));
     if let Some(missing) = program_missing.or(package_missing) {
         assert!(
-            env::var_os("FTPDLIB_REQUIRE_CLIENTS").is_none_or(|value| value != "1"),
+            client.is_optional()
+                || env::var_os("FTPDLIB_REQUIRE_CLIENTS").is_none_or(|value| value != "1"),
             "{missing} is not installed"
         );
         eprintln!("skipped: {missing} is not installed");
@@ -70,7 +71,15 @@ pub fn check(client: &dyn Client, family: Family, mode: Mode, security: Security
     let directories = TempDir::new().expect("a temporary directory");
     let root = directories.path().join("root");
     fs::create_dir(&root).expect("a new directory");
-    let program = Program::start(family, security, &root);
+    let configuration = match security {
+        Security::Clear => String::new(),
+        Security::Explicit | Security::ExplicitTls12 | Security::Implicit => format!(
+            "[tls]\nrequire_session_reuse = {}\nstrict_close = {}\n",
+            client.resumes_tls(),
+            client.announces_ends()
+        ),
+    };
+    let program = Program::start(family, security, &root, &configuration);
     let target = Target {
         address: program.address(),
         mode,

@@ -50,6 +50,8 @@ pub enum Security {
     Clear,
     /// Everything, after AUTH and `PROT P`.
     Explicit,
+    /// The same by a client that knows nothing newer than TLS 1.2.
+    ExplicitTls12,
     /// Everything, from the first byte.
     Implicit,
 }
@@ -71,7 +73,7 @@ impl Target {
     /// Everything but letters, digits, `/`, `.`, `_` and `-` is percent-encoded.
     pub fn url(&self, path: &str) -> String {
         let scheme = match self.security {
-            Security::Clear | Security::Explicit => "ftp",
+            Security::Clear | Security::Explicit | Security::ExplicitTls12 => "ftp",
             Security::Implicit => "ftps",
         };
         let mut url = format!("{scheme}://{}/", self.address);
@@ -260,6 +262,23 @@ pub trait Client {
         &[]
     }
 
+    /// Whether it may be missing even where all clients have to be there.
+    fn is_optional(&self) -> bool {
+        false
+    }
+
+    /// Whether its data connections resume the TLS session of the control connection; then the
+    /// server requires it.
+    fn resumes_tls(&self) -> bool {
+        false
+    }
+
+    /// Whether its uploads under TLS end with close_notify; the server does without where they do
+    /// not.
+    fn announces_ends(&self) -> bool {
+        true
+    }
+
     /// Has the client do `operation` with `home` as its home directory, and gives what it printed;
     /// `None` if it cannot do such a thing.
     ///
@@ -335,6 +354,7 @@ impl fmt::Display for Security {
         f.write_str(match self {
             Self::Clear => "in the clear",
             Self::Explicit => "explicit TLS",
+            Self::ExplicitTls12 => "explicit TLS 1.2",
             Self::Implicit => "implicit TLS",
         })
     }

@@ -1,6 +1,7 @@
 //! The program under test.
 
 use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -24,10 +25,25 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts the program on a free port of `family`'s loopback address, sharing `root` with
-    /// [`USER`] for reading and writing, with what `security` needs required, and waits until it accepts connections.
-    pub(super) fn start(family: Family, security: Security, root: &Path) -> Self {
+    /// [`USER`] for reading and writing, with what `security` needs required,
+    /// and waits until it accepts connections.
+    ///
+    /// `configuration` is the content of its configuration file, which it has only where there is
+    /// something to say in it.
+    pub(super) fn start(
+        family: Family,
+        security: Security,
+        root: &Path,
+        configuration: &str,
+    ) -> Self {
         let ip = family.loopback();
-        let mut child = Command::new(executable())
+        let mut command = Command::new(executable());
+        if !configuration.is_empty() {
+            let file = root.with_file_name("ftpdlib.toml");
+            fs::write(&file, configuration).expect("a new file");
+            command.arg("--config").arg(file);
+        }
+        let mut child = command
             .args([
                 "--interface",
                 &ip.to_string(),
@@ -99,7 +115,9 @@ impl Drop for Program {
 fn tls_options(security: Security) -> &'static [&'static str] {
     match security {
         Security::Clear => &[],
-        Security::Explicit => &["--tls-control-required", "--tls-data-required"],
+        Security::Explicit | Security::ExplicitTls12 => {
+            &["--tls-control-required", "--tls-data-required"]
+        }
         Security::Implicit => &["--tls-implicit", "--tls-data-required"],
     }
 }

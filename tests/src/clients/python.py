@@ -1,6 +1,6 @@
 """One operation of ftplib.
 
-HOST PORT USER PASSWORD passive|active clear|explicit|implicit OPERATION ARGUMENTS...
+HOST PORT USER PASSWORD passive|active clear|explicit|explicit_1.2|implicit OPERATION ARGUMENTS...
 """
 
 import ftplib
@@ -26,9 +26,12 @@ class ImplicitFTP(ftplib.FTP_TLS):
 def connected(host, port, security):
     # The server's certificate is of its own making.
     context = ssl._create_unverified_context()
+    if security == "explicit_1.2":
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
     ftp = {
         "clear": lambda: ftplib.FTP(timeout=30),
         "explicit": lambda: ftplib.FTP_TLS(context=context, timeout=30),
+        "explicit_1.2": lambda: ftplib.FTP_TLS(context=context, timeout=30),
         "implicit": lambda: ImplicitFTP(context=context, timeout=30),
     }[security]()
     ftp.connect(host, int(port))

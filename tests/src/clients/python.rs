@@ -23,6 +23,7 @@ impl Client for PythonFtplib {
         let security = match target.security {
             Security::Clear => "clear",
             Security::Explicit => "explicit",
+            Security::ExplicitTls12 => "explicit_1.2",
             Security::Implicit => "implicit",
         };
         if let Operation::FetchTree { .. } | Operation::StoreTree { .. } = operation {

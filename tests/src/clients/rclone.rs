@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::operation::{Client, Operation, Target, USER, text};
+use super::operation::{Client, Operation, Security, Target, USER, text};
 use super::run::Invocation;
 
 /// [`PASSWORD`](super::PASSWORD) in the form that rclone wants passwords in, as `rclone obscure` makes it.
@@ -30,7 +30,8 @@ impl Client for Rclone {
             .args(["--low-level-retries", "1", "--contimeout", "20s"])
             .args(["--ftp-host", &host])
             .args(["--ftp-port", &target.port()])
-            .args(["--ftp-user", USER, "--ftp-pass", OBSCURED_PASSWORD]);
+            .args(["--ftp-user", USER, "--ftp-pass", OBSCURED_PASSWORD])
+            .args(tls_options(target.security));
         Some(match operation {
             Operation::List { directory } => rclone.args(["lsf", &remote(directory)]),
             Operation::Fetch {
@@ -77,5 +78,19 @@ impl Client for Rclone {
 
     fn keeps_time_of_download(&self) -> bool {
         true
+    }
+}
+
+/// The server's certificate is of its own making.
+fn tls_options(security: Security) -> &'static [&'static str] {
+    match security {
+        Security::Clear => &[],
+        Security::Explicit => &["--ftp-explicit-tls", "--ftp-no-check-certificate"],
+        Security::ExplicitTls12 => &[
+            "--ftp-explicit-tls",
+            "--ftp-no-check-certificate",
+            "--ftp-disable-tls13",
+        ],
+        Security::Implicit => &["--ftp-tls", "--ftp-no-check-certificate"],
     }
 }

@@ -5,8 +5,8 @@ mod models;
 mod suppaftp_client;
 
 use ftpdlib_tests::clients::{
-    Aioftp, BasicFtp, Curl, Family, FtpSsl, Jsftp, Lftp, Mode, Ncftp, PythonFtplib, Rclone,
-    Security, Tnftp, Wget, check,
+    Aioftp, BasicFtp, CommonsNet, Curl, Family, FtpSsl, Jsftp, Lftp, Mode, Ncftp, PythonFtplib,
+    Rclone, Security, Tnftp, Wget, check,
 };
 
 use self::suppaftp_client::Suppaftp;
@@ -36,6 +36,15 @@ matrix! {
     basic_ftp, BasicFtp => {
         passive_ipv4: V4, Passive, Clear;
         passive_ipv6: V6, Passive, Clear;
+        explicit_tls: V4, Passive, Explicit;
+        explicit_tls_1_2: V4, Passive, ExplicitTls12;
+        implicit_tls: V6, Passive, Implicit;
+    }
+    commons_net, CommonsNet => {
+        explicit_tls: V4, Passive, Explicit;
+        explicit_tls_1_2: V4, Passive, ExplicitTls12;
+        implicit_tls: V6, Passive, Implicit;
+        active_explicit_tls: V4, Active, Explicit;
     }
     curl, Curl => {
         passive_ipv4: V4, Passive, Clear;
@@ -43,6 +52,7 @@ matrix! {
         active_ipv4: V4, Active, Clear;
         active_ipv6: V6, Active, Clear;
         explicit_tls: V4, Passive, Explicit;
+        explicit_tls_1_2: V4, Passive, ExplicitTls12;
         implicit_tls: V6, Passive, Implicit;
     }
     ftp_ssl, FtpSsl => {
@@ -50,6 +60,8 @@ matrix! {
         passive_ipv6: V6, Passive, Clear;
         active_ipv4: V4, Active, Clear;
         active_ipv6: V6, Active, Clear;
+        explicit_tls: V4, Passive, Explicit;
+        active_explicit_tls: V4, Active, Explicit;
     }
     jsftp, Jsftp => {
         passive_ipv4: V4, Passive, Clear;
@@ -60,6 +72,7 @@ matrix! {
         active_ipv4: V4, Active, Clear;
         active_ipv6: V6, Active, Clear;
         explicit_tls: V4, Passive, Explicit;
+        explicit_tls_1_2: V4, Passive, ExplicitTls12;
         implicit_tls: V6, Passive, Implicit;
         active_explicit_tls: V4, Active, Explicit;
     }
@@ -73,18 +86,25 @@ matrix! {
         active_ipv4: V4, Active, Clear;
         active_ipv6: V6, Active, Clear;
         explicit_tls: V4, Passive, Explicit;
+        explicit_tls_1_2: V4, Passive, ExplicitTls12;
         implicit_tls: V6, Passive, Implicit;
         active_explicit_tls: V4, Active, Explicit;
     }
     rclone, Rclone => {
         passive_ipv4: V4, Passive, Clear;
         passive_ipv6: V6, Passive, Clear;
+        explicit_tls: V4, Passive, Explicit;
+        explicit_tls_1_2: V4, Passive, ExplicitTls12;
+        implicit_tls: V6, Passive, Implicit;
     }
     suppaftp, Suppaftp => {
         passive_ipv4: V4, Passive, Clear;
         passive_ipv6: V6, Passive, Clear;
         active_ipv4: V4, Active, Clear;
         active_ipv6: V6, Active, Clear;
+        explicit_tls: V4, Passive, Explicit;
+        explicit_tls_1_2: V4, Passive, ExplicitTls12;
+        active_explicit_tls: V4, Active, Explicit;
     }
     tnftp, Tnftp => {
         passive_ipv4: V4, Passive, Clear;

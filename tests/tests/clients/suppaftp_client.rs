@@ -8,10 +8,16 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use ftpdlib_tests::clients::{Client, Family, Mode, Operation, PASSWORD, TIME, Target, USER};
+use ftpdlib_tests::clients::{
+    Client, Family, Mode, Operation, PASSWORD, Security, TIME, Target, USER,
+};
+use ftpdlib_tests::tls;
 use suppaftp::list::ListParser;
 use suppaftp::types::FileType;
-use suppaftp::{FtpError, FtpStream, Status, TransferStream};
+use suppaftp::{
+    FtpError, FtpStream, ImplFtpStream, RustlsConnector, RustlsFtpStream, Status, TlsStream,
+    TransferStream,
+};
 
 /// How long one call that waits for the server may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -37,19 +43,49 @@ impl Client for Suppaftp {
         {
             return Ok(None);
         }
-        let mut ftp = log_in(target).map_err(|error| format!("cannot log in: {error}"))?;
-        let printed =
-            run(&mut ftp, operation).map_err(|error| format!("{operation:?}: {error}"))?;
-        ftp.quit().map_err(|error| error.to_string())?;
-        Ok(Some(printed))
+        let cannot = |error| format!("cannot connect: {error}");
+        let version = match target.security {
+            Security::Clear => {
+                let ftp: FtpStream = connect(target).map_err(cannot)?;
+                return perform(ftp, target, operation).map(Some);
+            }
+            Security::ExplicitTls12 => tls::VERSIONS[0],
+            Security::Explicit | Security::Implicit => tls::VERSIONS[1],
+        };
+        let ftp: RustlsFtpStream = connect(target).map_err(cannot)?;
+        let connector = RustlsConnector::from(tls::config(version));
+        let ftp = ftp.into_secure(connector, "localhost").map_err(cannot)?;
+        perform(ftp, target, operation).map(Some)
+    }
+
+    fn resumes_tls(&self) -> bool {
+        true
     }
 }
 
-fn log_in(target: &Target) -> Result<FtpStream, FtpError> {
-    let mut ftp = FtpStream::connect_timeout(target.address, LIMIT)?;
+fn perform<T: TlsStream>(
+    ftp: ImplFtpStream<T>,
+    target: &Target,
+    operation: &Operation<'_>,
+) -> Result<String, String> {
+    let mut ftp = log_in(ftp, target).map_err(|error| format!("cannot log in: {error}"))?;
+    let printed = run(&mut ftp, operation).map_err(|error| format!("{operation:?}: {error}"))?;
+    ftp.quit().map_err(|error| error.to_string())?;
+    Ok(printed)
+}
+
+fn connect<T: TlsStream>(target: &Target) -> Result<ImplFtpStream<T>, FtpError> {
+    let ftp = ImplFtpStream::connect_timeout(target.address, LIMIT)?;
     ftp.get_ref()
         .set_read_timeout(Some(LIMIT))
         .map_err(FtpError::ConnectionError)?;
+    Ok(ftp)
+}
+
+fn log_in<T: TlsStream>(
+    mut ftp: ImplFtpStream<T>,
+    target: &Target,
+) -> Result<ImplFtpStream<T>, FtpError> {
     ftp = match target.mode {
         Mode::Active => ftp.active_mode(LIMIT),
         Mode::Passive => ftp.passive_stream_builder(|address| {
@@ -64,7 +100,10 @@ fn log_in(target: &Target) -> Result<FtpStream, FtpError> {
     Ok(ftp)
 }
 
-fn run(ftp: &mut FtpStream, operation: &Operation<'_>) -> Result<String, Box<dyn Error>> {
+fn run<T: TlsStream>(
+    ftp: &mut ImplFtpStream<T>,
+    operation: &Operation<'_>,
+) -> Result<String, Box<dyn Error>> {
     match *operation {
         Operation::List { directory } => return list(ftp, directory),
         Operation::Fetch { remote, local } => fetch(ftp, remote, local)?,
@@ -132,7 +171,10 @@ fn run(ftp: &mut FtpStream, operation: &Operation<'_>) -> Result<String, Box<dyn
 }
 
 /// Lists by LIST, MLSD and NLST, which have to agree.
-fn list(ftp: &mut FtpStream, directory: &str) -> Result<String, Box<dyn Error>> {
+fn list<T: TlsStream>(
+    ftp: &mut ImplFtpStream<T>,
+    directory: &str,
+) -> Result<String, Box<dyn Error>> {
     let path = Some(directory).filter(|directory| !directory.is_empty());
     let mut files = Vec::new();
     for line in ftp.list(path)? {
@@ -160,7 +202,11 @@ fn list(ftp: &mut FtpStream, directory: &str) -> Result<String, Box<dyn Error>> 
         .collect())
 }
 
-fn fetch(ftp: &mut FtpStream, remote: &str, local: &Path) -> Result<(), Box<dyn Error>> {
+fn fetch<T: TlsStream>(
+    ftp: &mut ImplFtpStream<T>,
+    remote: &str,
+    local: &Path,
+) -> Result<(), Box<dyn Error>> {
     let mut download = bounded(ftp.retr_as_stream(remote)?)?;
     let mut bytes = Vec::new();
     download.read_to_end(&mut bytes)?;
@@ -168,17 +214,14 @@ fn fetch(ftp: &mut FtpStream, remote: &str, local: &Path) -> Result<(), Box<dyn 
     Ok(fs::write(local, bytes)?)
 }
 
-fn send<T: suppaftp::TlsStream>(
-    mut file: File,
-    upload: TransferStream<T>,
-) -> Result<(), Box<dyn Error>> {
+fn send<T: TlsStream>(mut file: File, upload: TransferStream<T>) -> Result<(), Box<dyn Error>> {
     let mut upload = bounded(upload)?;
     io::copy(&mut file, &mut upload)?;
     Ok(upload.finish()?)
 }
 
 /// Lets no read or write on the data connection wait for ever.
-fn bounded<T: suppaftp::TlsStream>(stream: TransferStream<T>) -> io::Result<TransferStream<T>> {
+fn bounded<T: TlsStream>(stream: TransferStream<T>) -> io::Result<TransferStream<T>> {
     let socket = stream.get_ref().get_ref();
     socket.set_read_timeout(Some(LIMIT))?;
     socket.set_write_timeout(Some(LIMIT))?;

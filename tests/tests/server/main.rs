@@ -13,4 +13,7 @@ mod models;
 mod noise;
 mod permissions;
 mod proxied;
+mod tls;
+mod tls_certificates;
+mod tls_noise;
 mod transfers;

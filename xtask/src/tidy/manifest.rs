@@ -35,7 +35,7 @@ const ARROWS: &[Arrows] = &[
     Arrows {
         name: "authorizers",
         ours: &["proto", "sys"],
-        others: &["argon2", "log", "thiserror"],
+        others: &["argon2", "log", "thiserror", "x509-cert"],
     },
     Arrows {
         name: "filesystems",

@@ -239,6 +239,19 @@ impl Authorizer for DummyAuthorizer {
         self.validate_authentication(request.username, request.password)
     }
 
+    fn authenticate_by_certificate(
+        &self,
+        request: &LoginRequest<'_>,
+    ) -> Result<Login, AuthenticationFailed> {
+        let certificate = request.certificate.ok_or(AuthenticationFailed)?;
+        let table = self.read();
+        let entry = table.entry(request.username).ok();
+        let entry = entry.filter(|entry| entry.owner.has(certificate));
+        entry
+            .map(|entry| entry.login.clone())
+            .ok_or(AuthenticationFailed)
+    }
+
     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
         self.perms(login, path).contains(perm)
     }

@@ -21,6 +21,8 @@ const MAX_PASSES: u32 = 64;
 pub(super) enum Password {
     /// Anything.
     Any,
+    /// Nothing.
+    None,
     /// This word.
     Plain(Box<str>),
     /// The word behind an argon2id hash.
@@ -39,6 +41,7 @@ impl Password {
     pub(super) fn new(secret: Secret) -> Result<Self, AuthorizerError> {
         match secret {
             Secret::Any => Ok(Self::Any),
+            Secret::None => Ok(Self::None),
             Secret::Plain(word) if word.starts_with("$argon2") => {
                 Err(AuthorizerError::HashAsPassword)
             }
@@ -55,6 +58,7 @@ impl Password {
     pub(super) fn matches(&self, given: &str) -> bool {
         match self {
             Self::Any => true,
+            Self::None => false,
             Self::Plain(word) => equal(word.as_bytes(), given.as_bytes()),
             Self::Hash(hash, _) => {
                 let _turn = Turn::wait();
@@ -68,7 +72,7 @@ impl Password {
     /// What one check costs; `None` for a mere compare.
     pub(super) fn cost(&self) -> Option<Cost> {
         match self {
-            Self::Any | Self::Plain(_) => None,
+            Self::Any | Self::None | Self::Plain(_) => None,
             Self::Hash(_, cost) => Some(*cost),
         }
     }

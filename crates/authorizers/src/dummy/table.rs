@@ -9,7 +9,7 @@ use ftpdlib_proto::Perms;
 
 use super::overrides::Overrides;
 use super::password::{Cost, Password};
-use super::user::User;
+use super::user::{Owner, User};
 use crate::{AuthorizerError, Login};
 
 /// A user whose settings were checked.
@@ -19,6 +19,7 @@ pub(super) struct Entry {
     pub(super) password: Password,
     pub(super) perms: Perms,
     pub(super) overrides: Overrides,
+    pub(super) owner: Owner,
 }
 
 impl Entry {
@@ -33,6 +34,7 @@ impl Entry {
             password: Password::new(user.secret)?,
             perms: user.perm.parse()?,
             overrides: Overrides::default(),
+            owner: user.owner,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ftpdlib_proto::NameEncoding;
 
 use super::ANONYMOUS;
-use crate::Login;
+use crate::{CertificateSubject, Login, VerifiedCertificate};
 
 /// A user for [`DummyAuthorizer::add_user`](crate::DummyAuthorizer::add_user), which checks it.
 ///
@@ -29,6 +29,7 @@ pub struct User {
     pub(super) login: Login,
     pub(super) secret: Secret,
     pub(super) perm: String,
+    pub(super) owner: Owner,
 }
 
 /// A password as given, nothing checked.
@@ -37,6 +38,23 @@ pub(super) enum Secret {
     Any,
     Plain(String),
     Hash(String),
+    /// No word will do.
+    None,
+}
+
+/// Whose certificates let a user in without a password.
+#[derive(Clone, Default)]
+pub(super) struct Owner {
+    subjects: Vec<CertificateSubject>,
+    names: Vec<String>,
+}
+
+impl Owner {
+    pub(super) fn has(&self, certificate: &VerifiedCertificate) -> bool {
+        let of_subject = |subject| certificate.has_subject(subject);
+        let of_name = |name: &String| certificate.has_name(name);
+        self.subjects.iter().any(of_subject) || self.names.iter().any(of_name)
+    }
 }
 
 impl User {
@@ -63,9 +81,30 @@ impl User {
         Self::with_secret(username, Secret::Hash(hash.into()), home)
     }
 
+    /// A user without a password, whom only a certificate lets in; see
+    /// [`certificate_subject`](Self::certificate_subject) and
+    /// [`certificate_name`](Self::certificate_name).
+    pub fn with_certificate(username: impl Into<String>, home: impl Into<PathBuf>) -> Self {
+        Self::with_secret(username, Secret::None, home)
+    }
+
     /// The user `anonymous`, who is let in with any password.
     pub fn anonymous(home: impl Into<PathBuf>) -> Self {
         Self::with_secret(ANONYMOUS, Secret::Any, home)
+    }
+
+    /// Lets the user in without a password when the client has shown a certificate of this owner;
+    /// may be said of several.
+    pub fn certificate_subject(mut self, subject: CertificateSubject) -> Self {
+        self.owner.subjects.push(subject);
+        self
+    }
+
+    /// The same for certificates with this common name (CN), or with this mail address, DNS name or
+    /// URI as an alternative name; see [`VerifiedCertificate::has_name`].
+    pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
+        self.owner.names.push(name.into());
+        self
     }
 
     /// The permissions, by pyftpdlib's letters. Default: `elr`.
@@ -124,6 +163,7 @@ impl User {
             login: Login::new(username, home),
             secret,
             perm: "elr".to_owned(),
+            owner: Owner::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ftpdlib::authorizers::CertificateSubject;
 use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::{NameEncoding, Perms};
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
@@ -27,6 +28,13 @@ pub(super) fn seconds_or_never<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Duration>, D::Error> {
     Ok(Some(seconds(from)?).filter(|time| !time.is_zero()))
+}
+
+/// The same of what has a default elsewhere.
+pub(super) fn time_or_never<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<Duration>>, D::Error> {
+    seconds_or_never(from).map(Some)
 }
 
 /// A number of things; 0 is allowed.
@@ -62,6 +70,19 @@ pub(super) fn buffer_size<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::
 /// A text, where an empty one means none.
 pub(super) fn text_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
+}
+
+/// The subject of a certificate.
+pub(super) fn certificate_subject<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<CertificateSubject>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map(Some).map_err(|_| {
+        Error::custom(format!(
+            "found {text:?}, expected a subject such as \"CN=alice,O=Example\", as `openssl x509 \
+             -noout -subject -nameopt RFC2253` prints it"
+        ))
+    })
 }
 
 /// A path, where an empty one means none.

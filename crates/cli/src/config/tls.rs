@@ -1,9 +1,12 @@
 //! The section `[tls]`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::field;
 
 /// FTPS. The section's presence turns explicit FTPS on.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,6 +24,12 @@ pub(crate) struct Tls {
     pub(crate) strict_close: Option<bool>,
     pub(crate) client_ca: PathBuf,
     pub(crate) client_certificate: ClientCertificate,
+    /// `None` = no limit; nothing said = the library's.
+    #[serde(deserialize_with = "field::time_or_never")]
+    pub(crate) handshake_timeout: Option<Option<Duration>>,
+    /// `None` = never.
+    #[serde(deserialize_with = "field::seconds_or_never")]
+    pub(crate) reload_interval: Option<Duration>,
 }
 
 /// A certificate chosen by the name that the client asks for.

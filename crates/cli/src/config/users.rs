@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ftpdlib::authorizers::CertificateSubject;
 use ftpdlib::proto::{NameEncoding, Perms};
 use serde::Deserialize;
 
@@ -12,10 +13,16 @@ use super::field;
 #[serde(deny_unknown_fields)]
 pub(crate) struct User {
     pub(crate) name: String,
-    /// This, or its hash.
+    /// This, or its hash, or neither where a certificate lets the user in.
     pub(crate) password: Option<String>,
     /// An argon2id PHC string.
     pub(crate) password_hash: Option<String>,
+    /// Whose certificate takes the place of a password.
+    #[serde(default, deserialize_with = "field::certificate_subject")]
+    pub(crate) certificate_subject: Option<CertificateSubject>,
+    /// The same by one name of the owner.
+    #[serde(default, deserialize_with = "field::text_or_none")]
+    pub(crate) certificate_name: Option<String>,
     pub(crate) home: PathBuf,
     #[serde(default = "read_only", deserialize_with = "field::perms")]
     pub(crate) perm: Perms,

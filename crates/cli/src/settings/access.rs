@@ -139,14 +139,30 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
         }
         (Some(password), None) => User::new(&user.name, password, home),
         (None, Some(hash)) => User::with_password_hash(&user.name, hash, home),
+        (None, None) if certificate_key(user).is_some() => User::with_certificate(&user.name, home),
         (Some(_), Some(_)) => {
             let problem = "found beside password, expected one of the two";
             return Err(file.error(&format!("{key}.password_hash"), problem));
         }
         (None, None) => {
-            let problem = "missing key `password` or `password_hash`";
+            let problem = "missing key `password`, `password_hash` or `certificate_subject`";
             return Err(file.error(key, problem));
         }
+    };
+    if let Some(name) = certificate_key(user)
+        && !shows_certificates(file)
+    {
+        let problem =
+            "found without tls.client_ca, expected the authority of the certificate there";
+        return Err(file.error(&format!("{key}.{name}"), problem));
+    }
+    let added = match &user.certificate_subject {
+        Some(subject) => added.certificate_subject(subject.clone()),
+        None => added,
+    };
+    let added = match &user.certificate_name {
+        Some(name) => added.certificate_name(name),
+        None => added,
     };
     let added = with_messages(added, user.msg_login.as_ref(), user.msg_quit.as_ref());
     let added = match user.read_limit {
@@ -162,6 +178,21 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
         None => added,
     };
     Ok(added.perm(user.perm.to_string()))
+}
+
+/// The key by which a certificate lets the user in, if there is one.
+fn certificate_key(user: &config::User) -> Option<&'static str> {
+    let subject = user.certificate_subject.as_ref();
+    let name = user.certificate_name.as_ref();
+    subject
+        .map(|_| "certificate_subject")
+        .or_else(|| name.map(|_| "certificate_name"))
+}
+
+/// Whether clients are asked for certificates.
+fn shows_certificates(file: &ConfigFile) -> bool {
+    let tls = file.config().tls.as_ref();
+    tls.is_some_and(|tls| !tls.client_ca.as_os_str().is_empty())
 }
 
 /// The file's anonymous, with `--directory` and `--write` over it.

@@ -1,6 +1,7 @@
 //! TLS: options over the section `[tls]`, and whether certificates and keys can be used.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ftpdlib::tls::{self, TlsError, TlsSettings};
 
@@ -16,6 +17,9 @@ pub(crate) struct TlsOffer {
     pub(crate) data_required: bool,
     pub(crate) implicit: bool,
     pub(crate) strict_close: bool,
+    /// `None` = the library's.
+    pub(crate) handshake_timeout: Option<Option<Duration>>,
+    pub(crate) reload_interval: Option<Duration>,
 }
 
 /// A file of the settings, and where it was named.
@@ -73,6 +77,8 @@ impl TlsOffer {
             data_required: section.tls_data_required || args.tls_data_required,
             implicit: section.implicit || args.tls_implicit,
             strict_close: section.strict_close.unwrap_or(true),
+            handshake_timeout: section.handshake_timeout,
+            reload_interval: section.reload_interval,
         }))
     }
 }

@@ -151,7 +151,7 @@ impl AbstractedFs {
         match mode {
             OpenMode::Read => Ok(DiskReadFile::open(&self.jail, &path, 0)?.into_file()),
             OpenMode::Write(mode) => {
-                let (file, _path) = DiskWriteFile::open(&self.jail, &path, mode)?.into_parts();
+                let (file, _path) = DiskWriteFile::open(&self.jail, &path, mode)?.into_parts()?;
                 Ok(file)
             }
         }
@@ -178,7 +178,7 @@ impl AbstractedFs {
             ));
         }
         let dir = self.ftpnorm(dir)?;
-        Ok(DiskWriteFile::create_unique(&self.jail, &dir, prefix, suffix)?.into_parts())
+        Ok(DiskWriteFile::create_unique(&self.jail, &dir, prefix, suffix)?.into_parts()?)
     }
 
     /// The names in a directory, in its own order, read as they are asked for.

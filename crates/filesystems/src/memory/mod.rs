@@ -123,7 +123,7 @@ impl Filesystem for MemoryFs {
             dir.entries.entry(name.to_vec()).or_insert_with(file);
         }
         let content = root.file(&path)?.content.clone();
-        let mut data = lock(&content);
+        let data = lock(&content);
         let offset = match mode {
             WriteMode::Replace | WriteMode::Unique => 0,
             WriteMode::Append => data.bytes.len(),
@@ -132,14 +132,12 @@ impl Filesystem for MemoryFs {
                 .filter(|&offset| offset <= data.bytes.len())
                 .ok_or(ErrorKind::OffsetPastEnd)?,
         };
-        if mode == WriteMode::Replace {
-            data.bytes.clear();
-        }
         drop(data);
         Ok(Box::new(MemoryWriteFile {
             content,
             path,
             offset,
+            replaces: mode == WriteMode::Replace,
         }))
     }
 

@@ -43,10 +43,21 @@ pub(super) struct MemoryWriteFile {
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) path: VirtualPath,
     pub(super) offset: usize,
+    /// What was there before is to go with the first byte.
+    pub(super) replaces: bool,
+}
+
+impl MemoryWriteFile {
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.replaces) {
+            lock(&self.content).bytes.clear();
+        }
+    }
 }
 
 impl WriteFile for MemoryWriteFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.clear();
         let mut content = lock(&self.content);
         let end = self.offset + bytes.len();
         if content.bytes.len() < end {
@@ -58,7 +69,10 @@ impl WriteFile for MemoryWriteFile {
         Ok(bytes.len())
     }
 
-    fn finish(self: Box<Self>, _end: &TransferEnd) -> Result<(), FilesystemError> {
+    fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
+        if *end != TransferEnd::Unsecured {
+            self.clear();
+        }
         Ok(())
     }
 

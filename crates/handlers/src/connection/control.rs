@@ -191,6 +191,11 @@ impl Control {
         self.stream.is_established()
     }
 
+    /// The certificate that the client has shown, in DER form.
+    pub(super) fn peer_certificate(&self) -> Option<&[u8]> {
+        self.stream.peer_certificate()
+    }
+
     pub(super) fn is_flushed(&self) -> bool {
         self.replies.is_empty()
     }

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
 use ftpdlib_session::{
@@ -14,7 +13,7 @@ use ftpdlib_session::{
 use super::secure::Securing;
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::data::{DataSide, listen};
-use crate::jobs::{self, CommandCall, Credentials, LoginEnd, Opened, Payload};
+use crate::jobs::{self, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
 use crate::pump::Pump;
 
 impl Connection {
@@ -95,7 +94,10 @@ impl Connection {
             return self.run_command(index, job, cx);
         }
         if let Action::Login { username, password } = job.action {
-            return self.log_in(username, password, cx);
+            return self.log_in(username, Some(password), cx);
+        }
+        if let Action::CertificateLogin { username } = job.action {
+            return self.log_in(username, None, cx);
         }
         let Some(account) = &self.account else {
             self.session.handle_job(Err(broken()), now);
@@ -130,10 +132,11 @@ impl Connection {
         self.await_job(task.map(RunningJob::Filesystem), cx);
     }
 
-    fn log_in(&mut self, username: String, password: String, cx: &mut Context<'_>) {
+    fn log_in(&mut self, username: String, password: Option<String>, cx: &mut Context<'_>) {
         let credentials = Credentials {
             username,
             password,
+            certificate: self.certificate.clone(),
             peer: self.peer,
             local: self.local,
             secure: self.session.is_secure(),
@@ -150,10 +153,14 @@ impl Connection {
 
     /// Goes on with a login whose credentials were checked: a home directory that hangs holds up
     /// those who live there, and not whoever logs in.
-    pub(super) fn let_in(&mut self, checked: Result<Login, Refusal>, cx: &mut Context<'_>) {
+    pub(super) fn let_in(&mut self, checked: Checked, cx: &mut Context<'_>) {
         let login = match checked {
             Err(refusal) => return self.session.handle_job(Err(refusal), cx.now()),
-            Ok(login) => login,
+            Ok(None) => {
+                let answer = Ok(Answer::PasswordNeeded);
+                return self.session.handle_job(answer, cx.now());
+            }
+            Ok(Some(login)) => login,
         };
         if self.service.is_local_home(&login.home) {
             let end = jobs::enter(&self.service, login);

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use ftpdlib_authorizers::CertificateError;
 use ftpdlib_proto::{CommandLine, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{Session, SessionEvent};
 use log::Level;
@@ -26,6 +27,12 @@ pub(super) fn closed(prefix: &LogPrefix, peer: SocketAddr, username: Option<&str
 /// TLS that did not come to stand, or broke: the client's doing, and its own problem.
 pub(super) fn tls_failed(prefix: &LogPrefix, peer: SocketAddr, error: &io::Error) {
     log::info!("{} TLS: {error}", prefix.of(peer, None));
+}
+
+/// A certificate that is good for TLS, but does not say whose it is in a way that is understood:
+/// nobody is let in by it.
+pub(super) fn certificate_unread(prefix: &LogPrefix, peer: SocketAddr, error: &CertificateError) {
+    log::warn!("{} client certificate: {error}", prefix.of(peer, None));
 }
 
 /// A command line; never a password.

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_authorizers::Login;
+use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId};
 use ftpdlib_proto::{Line, Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, Session};
@@ -22,7 +22,7 @@ use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
-use crate::jobs::{Account, Cancel, LoginEnd, Payload};
+use crate::jobs::{Account, Cancel, Checked, LoginEnd, Payload};
 use crate::pump::{Pump, PumpContext, Step};
 use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service, Verdict};
@@ -57,6 +57,8 @@ pub struct Connection {
     /// TLS on the control connection, and its progress.
     tls: Option<TlsSession>,
     securing: Securing,
+    /// Who the client is, if it has proved that with the handshake.
+    certificate: Option<Arc<VerifiedCertificate>>,
     account: Option<Arc<Account>>,
     /// Whose transfer began last.
     begun: Option<Arc<Account>>,
@@ -90,7 +92,7 @@ enum ControlSocket {
 /// A job on a thread.
 enum RunningJob {
     /// Whether the credentials are right.
-    Check(Task<Result<Login, Refusal>>),
+    Check(Task<Checked>),
     /// The filesystem of who is let in.
     Enter(Task<LoginEnd>),
     /// Anything after the login.
@@ -153,6 +155,7 @@ impl Connection {
             linger: None,
             tls: None,
             securing: Securing::No,
+            certificate: None,
             account: None,
             begun: None,
             job: None,
@@ -357,6 +360,7 @@ impl Connection {
             service: &self.service,
             notifier,
             replies,
+            peer: self.peer,
         };
         let step = act(pump, &mut pcx);
         match step {

@@ -1,5 +1,8 @@
 //! TLS on the control connection and on data connections.
 
+use std::sync::Arc;
+
+use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::Context;
 use ftpdlib_session::{ControlEvent, DataEvent};
 
@@ -51,7 +54,17 @@ impl Connection {
             if let Some(watch) = &mut self.watch {
                 watch.note_secured();
             }
-            self.session.handle_control(ControlEvent::Secured, cx.now());
+            self.certificate = control.peer_certificate().and_then(|der| {
+                VerifiedCertificate::from_der(der)
+                    .map(Arc::new)
+                    .inspect_err(|error| {
+                        log_lines::certificate_unread(&self.service.log_prefix, self.peer, error);
+                    })
+                    .ok()
+            });
+            let certificate = self.certificate.is_some();
+            let event = ControlEvent::Secured { certificate };
+            self.session.handle_control(event, cx.now());
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use ftpdlib_authorizers::{Login, LoginRequest};
+use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
 use ftpdlib_filesystems::{ErrorKind, Filesystem};
 use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
@@ -15,12 +15,17 @@ use crate::Service;
 /// What a client gave to log in.
 pub(crate) struct Credentials {
     pub(crate) username: String,
-    pub(crate) password: String,
+    /// `None` where the certificate has to do.
+    pub(crate) password: Option<String>,
+    pub(crate) certificate: Option<Arc<VerifiedCertificate>>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     /// Whether they came under TLS.
     pub(crate) secure: bool,
 }
+
+/// Who has the credentials; `None` where a certificate without a password does not do.
+pub(crate) type Checked = Result<Option<Login>, Refusal>;
 
 /// What a login came to.
 pub(crate) type LoginEnd = Result<(Arc<Account>, LoginFacts), Refusal>;
@@ -32,12 +37,18 @@ impl Credentials {
     }
 
     /// Finds out who this is. May block.
-    pub(crate) fn check(&self, service: &Service) -> Result<Login, Refusal> {
-        let mut request = LoginRequest::new(&self.username, &self.password, self.peer, self.local);
+    pub(crate) fn check(&self, service: &Service) -> Checked {
+        let password = self.password.as_deref().unwrap_or_default();
+        let mut request = LoginRequest::new(&self.username, password, self.peer, self.local);
         request.secure = self.secure;
-        service
-            .authorizer
+        request.certificate = self.certificate.as_deref();
+        let authorizer = &service.authorizer;
+        if self.password.is_none() {
+            return Ok(authorizer.authenticate_by_certificate(&request).ok());
+        }
+        authorizer
             .authenticate(&request)
+            .map(Some)
             .map_err(|_| refusal(ReplyCode::new(530), "Authentication failed."))
     }
 }

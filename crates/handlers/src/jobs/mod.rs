@@ -27,7 +27,7 @@ pub(crate) use cancel::Cancel;
 pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
 pub(crate) use listing::ListingStream;
-pub(crate) use login::{Credentials, LoginEnd, enter};
+pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
 
 /// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
 /// the user has logged out meanwhile.
@@ -102,7 +102,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let done = match action {
         // The driver turns a login into `Credentials`; nobody is logged in before. And it has what
         // a registered command does.
-        Action::Login { .. } | Action::Registered { .. } => {
+        Action::Login { .. } | Action::CertificateLogin { .. } | Action::Registered { .. } => {
             return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
         }
         Action::ChangeDirectory(path) => fs.change_dir(&path),

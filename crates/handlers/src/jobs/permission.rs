@@ -12,7 +12,7 @@ use super::{Account, refusal, reply_of};
 /// where that is not the same for all of its paths and wishes.
 pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<(), Refusal> {
     match action {
-        Action::Login { .. } => Ok(()),
+        Action::Login { .. } | Action::CertificateLogin { .. } => Ok(()),
         Action::ChangeDirectory(path)
         | Action::Stat(path)
         | Action::FactLine { path, .. }

@@ -6,7 +6,9 @@ mod send_file;
 mod splice;
 mod throttle;
 
+use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +52,17 @@ pub(crate) struct PumpContext<'a, 'l> {
     pub(crate) notifier: &'a Notifier,
     /// Replies waiting to be sent: where a listing goes that has no data connection.
     pub(crate) replies: &'a mut Vec<u8>,
+    /// Whose transfer it is, as the log says it.
+    pub(crate) peer: SocketAddr,
+}
+
+impl PumpContext<'_, '_> {
+    /// Logs what went wrong on the data connection.
+    fn warn(&self, account: &Account, what: impl fmt::Display) {
+        let username = Some(account.login().username.as_str());
+        let prefix = self.service.log_prefix.of(self.peer, username);
+        log::warn!("{prefix} data connection: {what}");
+    }
 }
 
 /// One transfer.
@@ -133,7 +146,7 @@ impl Pump {
     /// those set for the session, uploads first.
     pub(crate) fn new(
         transfer: Transfer<Payload>,
-        stream: Option<Box<dyn Transport>>,
+        mut stream: Option<Box<dyn Transport>>,
         service: &Service,
         rates: Option<(u64, u64)>,
         now: Instant,
@@ -172,6 +185,9 @@ impl Pump {
             Opened::List(listing) => Work::Produce(Produce::listing(listing)),
             Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, in_kernel, dtp)),
         };
+        if let (Work::Receive(_), Some(stream)) = (&work, &mut stream) {
+            stream.note_only_reads();
+        }
         let throttle = Throttle::new(rate, now);
         let mut pump = Self {
             stream,
@@ -265,7 +281,7 @@ impl Pump {
             }
             Err(_) if self.stopping => Some(self.after(Step::Working, pcx.cx)),
             Err(error) => {
-                log::warn!("TLS on a data connection: {error}");
+                pcx.warn(&self.account, error);
                 Some(self.abort(TransferEnd::Unsecured, pcx))
             }
         }
@@ -303,6 +319,16 @@ impl Pump {
 
     fn stop(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.stopping = true;
+        // Without a secure connection nothing has been stored, whatever the reason.
+        let stream = self.stream.as_ref();
+        let is_secure = stream.is_none_or(|stream| stream.is_established());
+        let end = match end {
+            TransferEnd::Stalled if !is_secure => {
+                pcx.warn(&self.account, "the TLS handshake took too long");
+                TransferEnd::Unsecured
+            }
+            end => end,
+        };
         let step = match &mut self.work {
             Work::SendFile(_) | Work::Produce(_) => Step::Ended(end, None),
             Work::Receive(work) => work.abort(end, &self.account, pcx),

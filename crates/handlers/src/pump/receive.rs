@@ -117,7 +117,7 @@ impl Receive {
                     };
                     let step = match account.lane() {
                         None => self.take(&mut *file, stream, allowed, account, meter, pcx),
-                        Some(_) => Ok(self.collect(stream, allowed, meter, pcx)),
+                        Some(_) => Ok(self.collect(stream, allowed, account, meter, pcx)),
                     };
                     match (step, account.lane()) {
                         (Err(refusal), _) => {
@@ -210,7 +210,7 @@ impl Receive {
     ) -> Result<Received, Refusal> {
         let mut scratch = pcx.cx.take_scratch();
         let room = scratch.len().min(allowed);
-        let received = receive(stream, &mut scratch[..room], meter, pcx);
+        let received = receive(stream, &mut scratch[..room], account, meter, pcx);
         let outcome = match (&received, &mut self.ascii) {
             (Received::Bytes(bytes), None) => write_all(account, file, &scratch[..*bytes]),
             (Received::Bytes(bytes), Some(ascii)) => {
@@ -230,12 +230,13 @@ impl Receive {
         &mut self,
         stream: &mut dyn Transport,
         allowed: usize,
+        account: &Account,
         meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
     ) -> Received {
         let mut scratch = pcx.cx.take_scratch();
         let room = scratch.len().min(allowed).min(self.size);
-        let received = receive(stream, &mut scratch[..room], meter, pcx);
+        let received = receive(stream, &mut scratch[..room], account, meter, pcx);
         if let Received::Bytes(bytes) = received {
             match &mut self.ascii {
                 Some(ascii) => ascii.translate(&scratch[..bytes], &mut self.buffer),
@@ -309,6 +310,7 @@ fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal
 fn receive(
     stream: &mut dyn Transport,
     buffer: &mut [u8],
+    account: &Account,
     meter: &mut Meter,
     pcx: &mut PumpContext<'_, '_>,
 ) -> Received {
@@ -323,9 +325,10 @@ fn receive(
             if !pcx.service.dtp.strict_close {
                 return Received::End(TransferEnd::Complete);
             }
-            log::warn!(
-                "an upload ended without TLS close_notify and counts as incomplete; with \
-                 strict_close off it would count as complete"
+            pcx.warn(
+                account,
+                "the upload ended without TLS close_notify and counts as incomplete; with \
+                 strict_close off it would count as complete",
             );
             Received::End(TransferEnd::Truncated)
         }

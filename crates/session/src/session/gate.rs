@@ -50,7 +50,7 @@ impl<P> Session<P> {
     ) {
         let perm = verb.info().perm;
         match command {
-            Command::User(name) => self.user(&name),
+            Command::User(name) => self.user(&name, now),
             Command::Pass(password) => self.pass(&password, now),
             Command::Quit => self.quit(),
             Command::Auth(mechanism) => self.auth(mechanism),

@@ -12,7 +12,9 @@ use crate::{Action, Effect, LoginFacts, Refusal, SessionEvent};
 /// How far the login has come.
 ///
 /// ```text
-///          USER            PASS accepted
+///                  USER, certificate accepted
+///    ┌─────────────────────────────────────┐
+///    │     USER            PASS accepted   ▼
 ///   Out ─────────► Named ────────────────► In
 ///    ▲               │                     │
 ///    └───────────────┘                     │
@@ -37,6 +39,8 @@ pub(super) struct User {
     pub(super) username: String,
     /// Text of 221.
     pub(super) msg_quit: String,
+    /// Let in by a certificate: a password is not needed, but no mistake.
+    pub(super) by_certificate: bool,
 }
 
 impl Login {
@@ -61,17 +65,37 @@ impl Login {
 }
 
 impl<P> Session<P> {
-    /// USER: always 331, so that names cannot be probed.
-    pub(super) fn user(&mut self, name: &str) {
+    /// USER: always 331, so that names cannot be probed; unless the client's certificate lets it in,
+    /// which is 232 (RFC 2228 §4).
+    pub(super) fn user(&mut self, name: &str, now: Instant) {
         if self.refuses_login_in_the_clear() {
             return;
         }
-        let text = if self.flush_account() {
+        let flushed = self.flush_account();
+        let username = name.to_owned();
+        if !self.security.has_certificate() {
+            return self.ask_for_password(username, flushed);
+        }
+        self.login = Login::Out;
+        let action = Action::CertificateLogin {
+            username: username.clone(),
+        };
+        let purpose = Purpose::CertificateLogin {
+            username,
+            arrived: now,
+            flushed,
+        };
+        self.ask(None, action, purpose);
+    }
+
+    /// Answers USER; `flushed` if somebody was logged in before.
+    pub(super) fn ask_for_password(&mut self, username: String, flushed: bool) {
+        let text = if flushed {
             "Previous account information was flushed, send password."
         } else {
             "Username ok, send password."
         };
-        self.login = Login::Named(name.to_owned());
+        self.login = Login::Named(username);
         self.reply(Reply::new(331, text));
     }
 
@@ -79,9 +103,13 @@ impl<P> Session<P> {
     pub(super) fn pass(&mut self, password: &str, now: Instant) {
         match std::mem::take(&mut self.login) {
             Login::Out => self.reply(Reply::new(503, "Login with USER first.")),
-            user @ Login::In(_) => {
-                self.login = user;
-                self.reply(Reply::new(503, "User already authenticated."));
+            Login::In(user) => {
+                self.reply(if user.by_certificate {
+                    Reply::new(202, "Already logged in by certificate.")
+                } else {
+                    Reply::new(503, "User already authenticated.")
+                });
+                self.login = Login::In(user);
             }
             Login::Named(username) => {
                 let action = Action::Login {
@@ -117,24 +145,26 @@ impl<P> Session<P> {
         self.reply(Reply::new(220, "Ready for new user."));
     }
 
-    /// The job accepted the password.
-    pub(super) fn logged_in(&mut self, facts: LoginFacts) {
+    /// The job accepted the password, or the certificate.
+    pub(super) fn logged_in(&mut self, facts: LoginFacts, by_certificate: bool) {
         self.failed_logins = 0;
         self.working_directory = facts.start_dir;
         if let Some(encoding) = facts.encoding {
             self.parameters.encoding = encoding;
         }
-        self.reply(Reply::paragraph(230, &facts.msg_login));
+        let code = if by_certificate { 232 } else { 230 };
+        self.reply(Reply::paragraph(code, &facts.msg_login));
         self.tell(SessionEvent::LoggedIn {
             username: facts.username.clone(),
         });
         self.login = Login::In(Box::new(User {
             username: facts.username,
             msg_quit: facts.msg_quit,
+            by_certificate,
         }));
     }
 
-    /// The job did not. The reply comes a fixed time after PASS, however long the job took, so that
+    /// The job did not. The reply comes a fixed time after the command, however long the job took, so that
     /// its duration tells nothing and guessing is slow.
     pub(super) fn login_failed(
         &mut self,

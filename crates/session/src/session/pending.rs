@@ -94,6 +94,15 @@ pub(super) enum Purpose {
         /// When PASS came.
         arrived: Instant,
     },
+    /// USER of a client that has shown a certificate.
+    CertificateLogin {
+        /// As given.
+        username: String,
+        /// When it came.
+        arrived: Instant,
+        /// Whether somebody was logged in before.
+        flushed: bool,
+    },
     /// CWD, CDUP: the new working directory.
     ChangeDirectory(VirtualPath),
     /// SIZE of this file.
@@ -160,7 +169,14 @@ impl<P> Session<P> {
 
     pub(super) fn take_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
         match (purpose, answer) {
-            (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts),
+            (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts, false),
+            (Purpose::CertificateLogin { .. }, Answer::Login(facts)) => self.logged_in(facts, true),
+            (
+                Purpose::CertificateLogin {
+                    username, flushed, ..
+                },
+                Answer::PasswordNeeded,
+            ) => self.ask_for_password(username, flushed),
             (Purpose::ChangeDirectory(path), Answer::Done) => {
                 let suffix = "is the current directory.";
                 self.reply(Reply::quoted(250, path.as_bytes(), suffix));
@@ -224,7 +240,10 @@ impl<P> Session<P> {
 
     pub(super) fn take_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
         match purpose {
-            Purpose::Login { username, arrived } => {
+            Purpose::Login { username, arrived }
+            | Purpose::CertificateLogin {
+                username, arrived, ..
+            } => {
                 self.login_failed(username, arrived, refusal, now);
             }
             Purpose::Transfer(_) => {

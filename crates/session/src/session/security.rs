@@ -27,6 +27,8 @@ pub(super) enum Security {
         pbsz: bool,
         /// PROT.
         data: ProtectionLevel,
+        /// Whether the client has shown who it is.
+        certificate: bool,
     },
 }
 
@@ -44,8 +46,16 @@ impl Security {
         }
     }
 
+    /// Whether the client may be known by its certificate.
+    pub(super) fn has_certificate(self) -> bool {
+        match self {
+            Self::Clear => false,
+            Self::Secure { certificate, .. } => certificate,
+        }
+    }
+
     /// What there is right after a handshake.
-    fn after_handshake(private: bool) -> Self {
+    fn after_handshake(private: bool, certificate: bool) -> Self {
         let data = if private {
             ProtectionLevel::Private
         } else {
@@ -54,6 +64,7 @@ impl Security {
         Self::Secure {
             pbsz: private,
             data,
+            certificate,
         }
     }
 }
@@ -89,7 +100,7 @@ impl<P> Session<P> {
     }
 
     /// The control connection is under TLS.
-    pub(super) fn secured(&mut self, now: Instant) {
+    pub(super) fn secured(&mut self, certificate: bool, now: Instant) {
         let handshake = match std::mem::take(&mut self.pending) {
             Pending::Handshake(handshake) => handshake,
             other => {
@@ -98,7 +109,7 @@ impl<P> Session<P> {
             }
         };
         self.active_at = now;
-        self.security = Security::after_handshake(handshake.private);
+        self.security = Security::after_handshake(handshake.private, certificate);
         if let Some(greeting) = handshake.greeting {
             self.reply(greeting);
         }
@@ -165,7 +176,8 @@ impl<P> Session<P> {
     pub(super) fn reset_protection(&mut self) {
         if self.security.is_secure() {
             let implicit = self.config.tls.is_some_and(|rules| rules.implicit);
-            self.security = Security::after_handshake(implicit);
+            let certificate = self.security.has_certificate();
+            self.security = Security::after_handshake(implicit, certificate);
         }
     }
 

@@ -9,7 +9,7 @@ use super::tape::Tape;
 /// The answer the session hopes for.
 pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
     match action {
-        Action::Login { username, .. } => login(username),
+        Action::Login { username, .. } | Action::CertificateLogin { username } => login(username),
         Action::Stat(_) => Answer::Metadata(metadata(FileKind::File)),
         Action::AvailableSpace(_) => Answer::Space(5),
         Action::Digest { .. } => digest(),
@@ -27,13 +27,14 @@ pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
 
 /// Any answer, right or not.
 pub(crate) fn any(tape: &mut Tape<'_>, ledger: &mut Ledger) -> Answer<Payload> {
-    match tape.choose(8) {
+    match tape.choose(9) {
         0 => Answer::Done,
         1 => login("mallory"),
         2 => Answer::Metadata(metadata(FileKind::Directory)),
         3 => Answer::Text(b"250 text\r\n".to_vec()),
         4 => Answer::Space(5),
         5 => digest(),
+        6 => Answer::PasswordNeeded,
         _ => Answer::Opened {
             payload: ledger.payload(),
             size: None,

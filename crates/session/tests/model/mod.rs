@@ -196,7 +196,8 @@ impl<'a> Model<'a> {
             self.job(Ok(answer));
         } else if self.outstanding.secure {
             self.outstanding.secure = false;
-            self.session.handle_control(ControlEvent::Secured, self.now);
+            let event = ControlEvent::Secured { certificate: true };
+            self.session.handle_control(event, self.now);
             self.take_effects();
         } else if let Some(work) = self.outstanding.work.take() {
             self.end_work(&work);

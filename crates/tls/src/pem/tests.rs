@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -97,4 +98,32 @@ fn what_is_wrong_with_a_file_is_said() {
     check(&path("cert"), &path("damaged key"), "UnusableKey");
     check(&path("cert"), &path("other key"), "does not match");
     check(&path("damaged cert"), &path("key"), "UnusableCertificate");
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_taken_or_refused_with_a_reason(
+        text in ".{0,80}|(-----(BEGIN|END) (CERTIFICATE|(RSA |EC )?PRIVATE KEY)-----|[A-Za-z0-9+/=]{1,64}|\\n){0,12}",
+    ) {
+        let (_directory, path) = files(&[("file", &text)]);
+        let error = certified_key(&path("file"), None, &provider()).unwrap_err();
+        prop_assert_eq!(error.path(), Some(path("file").as_path()));
+        prop_assert!(!error.to_string().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_pair_is_taken_or_refused_with_a_reason(
+        place in any::<prop::sample::Index>(),
+        byte in 0_u8..128,
+    ) {
+        let (certificate, key) = made();
+        let mut text = (certificate + &key).into_bytes();
+        let place = place.index(text.len());
+        text[place] = byte;
+        let text = String::from_utf8(text).unwrap();
+        let (_directory, path) = files(&[("file", &text)]);
+        if let Err(error) = certified_key(&path("file"), None, &provider()) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
 }

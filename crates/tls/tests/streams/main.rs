@@ -11,7 +11,7 @@ use ftpdlib_tls::rustls::client::{Resumption, Tls12Resumption};
 use ftpdlib_tls::rustls::version::{TLS12, TLS13};
 use ftpdlib_tls::rustls::{ClientConfig, SupportedProtocolVersion};
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
-use support::{Plan, Seen, Server, client, read_to_end, tls};
+use support::{Plan, Seen, Server, client, pieces, read_to_end, tls};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -60,6 +60,29 @@ fn bytes_leave_and_their_end_is_announced() {
             let (received, announced) = read_to_end(&mut tls(&config, stream));
             assert!(announced && received == bytes, "{version:?}, {size} bytes");
             assert_eq!(server.seen().error, None);
+        }
+    }
+}
+
+/// However the client's bytes are cut, in the handshake and after it.
+#[test]
+fn bytes_arrive_in_pieces_of_any_size() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    let bytes = content(20_000);
+    for version in VERSIONS {
+        let config = Arc::new(client(version));
+        for size in [1, 2, 3, 5, 64, 517, 4096] {
+            let stream = server.connect(&session, true, Plan::Read(4096));
+            stream.set_nodelay(true).unwrap();
+            let mut client = pieces(&config, stream, size);
+            client.write_all(&bytes).unwrap();
+            client.conn.send_close_notify();
+            client.flush().unwrap();
+            let mut rest = Vec::new();
+            client.read_to_end(&mut rest).unwrap();
+            let seen = server.seen();
+            assert_eq!(seen.error, None);
+            assert!(seen.bytes == bytes, "{version:?}, pieces of {size}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A server on a loop of its own, and clients of rustls for it.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -224,6 +224,38 @@ pub(crate) fn tls(config: &Arc<ClientConfig>, stream: TcpStream) -> Client {
     let name = ServerName::try_from("localhost").unwrap();
     let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
     StreamOwned::new(tls, stream)
+}
+
+/// The same over a connection that takes a few bytes at a time.
+pub(crate) fn pieces(
+    config: &Arc<ClientConfig>,
+    stream: TcpStream,
+    size: usize,
+) -> StreamOwned<ClientConnection, Pieces> {
+    let StreamOwned { conn, sock } = tls(config, stream);
+    StreamOwned::new(conn, Pieces { stream: sock, size })
+}
+
+/// Writes no more than `size` bytes in one call.
+pub(crate) struct Pieces {
+    stream: TcpStream,
+    size: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(&bytes[..bytes.len().min(self.size)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads to the end; `false` if that was not announced.

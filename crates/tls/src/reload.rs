@@ -1,0 +1,143 @@
+//! Certificates that are read again when their files change.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use crate::{TlsConfig, TlsError, TlsSettings};
+
+/// What tells one version of a file from another; `None` where there is no file.
+type Version = Option<(SystemTime, u64)>;
+
+/// A [`TlsConfig`] that follows the files of its settings.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_tls::{ReloadingConfig, TlsSettings};
+///
+/// let tls = ReloadingConfig::new(TlsSettings::default())?;
+/// let session = tls.current().session()?;
+/// // From time to time, on a thread that may block:
+/// assert!(!tls.refresh()?, "no file has changed");
+/// # let _ = session;
+/// # Ok::<(), ftpdlib_tls::TlsError>(())
+/// ```
+#[derive(Debug)]
+pub struct ReloadingConfig {
+    settings: TlsSettings,
+    current: RwLock<Arc<TlsConfig>>,
+    /// Of the files as they were read last, with success or without.
+    versions: Mutex<Vec<Version>>,
+}
+
+impl ReloadingConfig {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsSettings::build`].
+    pub fn new(settings: TlsSettings) -> Result<Self, TlsError> {
+        // First their versions: what changes in between is then read again.
+        let versions = Mutex::new(versions(&settings));
+        let current = RwLock::new(Arc::new(settings.build()?));
+        Ok(Self {
+            settings,
+            current,
+            versions,
+        })
+    }
+
+    /// The configuration for the next client.
+    pub fn current(&self) -> Arc<TlsConfig> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    /// Reads all files again if one has changed since they were read last, and tells whether they
+    /// are in use now. Sessions that were made before keep what they have. May block.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsSettings::build`]; what was in use before stays so, and the same files are not tried
+    /// a second time. A certificate and its key that are replaced one after the other are such a
+    /// case for a moment.
+    pub fn refresh(&self) -> Result<bool, TlsError> {
+        let now = versions(&self.settings);
+        let mut known = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == now {
+            return Ok(false);
+        }
+        *known = now;
+        let config = Arc::new(self.settings.build()?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(true)
+    }
+}
+
+fn versions(settings: &TlsSettings) -> Vec<Version> {
+    settings.files().map(version).collect()
+}
+
+fn version(path: &Path) -> Version {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Writes a file whose time of change is `seconds` after that of the others.
+    fn write(path: &Path, text: &str, seconds: u64) {
+        fs::write(path, text).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        file.set_modified(time).unwrap();
+    }
+
+    /// A certificate and its key, in PEM.
+    fn pair() -> (String, String) {
+        let made = rcgen::generate_simple_self_signed(["ftp.example".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    fn files(directory: &TempDir) -> (PathBuf, PathBuf) {
+        let path = |name| directory.path().join(name);
+        (path("cert.pem"), path("key.pem"))
+    }
+
+    #[test]
+    fn certificates_follow_their_files() {
+        let directory = TempDir::new().unwrap();
+        let (certfile, keyfile) = files(&directory);
+        let ((first, first_key), (second, second_key)) = (pair(), pair());
+        write(&certfile, &first, 1);
+        write(&keyfile, &first_key, 1);
+        let settings = TlsSettings::default().certfile(&certfile).keyfile(&keyfile);
+        let tls = ReloadingConfig::new(settings).unwrap();
+        let before = tls.current();
+        assert!(!tls.refresh().unwrap());
+        // The one without the other.
+        write(&certfile, &second, 2);
+        assert!(matches!(tls.refresh(), Err(TlsError::KeyMismatch { .. })));
+        assert!(!tls.refresh().unwrap(), "the same files are tried once");
+        assert!(Arc::ptr_eq(&before, &tls.current()));
+        write(&keyfile, &second_key, 2);
+        assert!(tls.refresh().unwrap());
+        assert!(!Arc::ptr_eq(&before, &tls.current()));
+        // A file that is gone, or no certificate.
+        let after = tls.current();
+        fs::remove_file(&certfile).unwrap();
+        assert!(matches!(tls.refresh(), Err(TlsError::Unreadable { .. })));
+        write(&certfile, "nothing", 3);
+        assert!(matches!(tls.refresh(), Err(TlsError::NoCertificate { .. })));
+        assert!(Arc::ptr_eq(&after, &tls.current()));
+    }
+}

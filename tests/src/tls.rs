@@ -1,0 +1,361 @@
+//! A client that speaks TLS, and certificates for it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use ftpdlib::tls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use ftpdlib::tls::rustls::crypto::aws_lc_rs;
+use ftpdlib::tls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime,
+};
+use ftpdlib::tls::rustls::{
+    self, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+
+use crate::client::{Client, USER};
+use crate::reply::{Reply, take_reply};
+use crate::wait::PATIENCE;
+
+/// Both versions that there are.
+pub const VERSIONS: [&SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS12, &rustls::version::TLS13];
+
+/// A connection under TLS.
+pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+
+/// The control connection of a client under TLS. Every method that gets another answer than it
+/// should panics, which fails the test.
+pub struct TlsClient {
+    stream: TlsStream,
+    config: Arc<ClientConfig>,
+    received: Vec<u8>,
+}
+
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "the type says it for all methods"
+)]
+impl TlsClient {
+    /// Connects and says `AUTH TLS`; what comes of the handshake is seen by the next reply.
+    #[track_caller]
+    pub fn explicit(server: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        let mut client = Client::connect(server);
+        client.expect("AUTH TLS", 234);
+        Self::over(client.into_stream(), config)
+    }
+
+    /// Connects to an implicit port and takes the greeting.
+    #[track_caller]
+    pub fn implicit(server: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        let mut client = Self::over(Client::open(server).into_stream(), config);
+        client.expect_reply(220);
+        client
+    }
+
+    /// Connects and logs in as [`USER`], with private data connections.
+    #[track_caller]
+    pub fn login(server: SocketAddr, config: &Arc<ClientConfig>) -> Self {
+        let mut client = Self::explicit(server, config);
+        client.play(&[
+            (&format!("USER {}", USER.0), 331),
+            (&format!("PASS {}", USER.1), 230),
+            ("PBSZ 0", 200),
+            ("PROT P", 200),
+            ("TYPE I", 200),
+        ]);
+        client
+    }
+
+    fn over(stream: TcpStream, config: &Arc<ClientConfig>) -> Self {
+        Self {
+            stream: secure(stream, config),
+            config: Arc::clone(config),
+            received: Vec::new(),
+        }
+    }
+
+    /// Sends a line.
+    #[track_caller]
+    pub fn send(&mut self, line: &str) {
+        let line = format!("{line}\r\n");
+        self.stream.write_all(line.as_bytes()).unwrap();
+    }
+
+    /// Takes the next reply; `None` at the end of the connection, however it ends.
+    #[track_caller]
+    pub fn next_reply(&mut self) -> Option<Reply> {
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some(reply) = take_reply(&mut self.received) {
+                return Some(reply);
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(bytes) => self.received.extend_from_slice(&buffer[..bytes]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no reply: {error}"),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Takes the next reply, which must have this code.
+    #[track_caller]
+    pub fn expect_reply(&mut self, code: u16) -> Reply {
+        let reply = self.next_reply();
+        let reply = reply.unwrap_or_else(|| panic!("connection closed, {code} expected"));
+        assert_eq!(reply.code, code, "{}", reply.text());
+        reply
+    }
+
+    /// Sends a line and takes its reply, which must have this code.
+    #[track_caller]
+    pub fn expect(&mut self, line: &str, code: u16) -> Reply {
+        self.send(line);
+        let reply = self.next_reply();
+        let reply = reply.unwrap_or_else(|| panic!("{line}: closed, {code} expected"));
+        assert_eq!(reply.code, code, "{line}: {}", reply.text());
+        reply
+    }
+
+    /// Sends lines one after the other, each of which must get its code.
+    #[track_caller]
+    pub fn play(&mut self, dialogue: &[(&str, u16)]) {
+        for (line, code) in dialogue {
+            self.expect(line, *code);
+        }
+    }
+
+    /// Says NOOP where the connection should be refused: it ends without an answer.
+    #[track_caller]
+    pub fn expect_refusal(&mut self) {
+        // It may be gone already.
+        let _ = self.stream.write_all(b"NOOP\r\n");
+        if let Some(reply) = self.next_reply() {
+            panic!("end of the connection expected, not {}", reply.text());
+        }
+    }
+
+    /// Opens a passive data connection, in the clear so far.
+    #[track_caller]
+    pub fn passive(&mut self) -> TcpStream {
+        let told = self.expect("EPSV", 229).argument();
+        let port = told.split('|').nth(3).and_then(|port| port.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("no port in {told}"));
+        let server = self.stream.sock.peer_addr().unwrap().ip();
+        let stream = TcpStream::connect(SocketAddr::new(server, port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Begins a transfer over a passive data connection under TLS, of a client that resumes the
+    /// session of this one if it can.
+    #[track_caller]
+    pub fn begin(&mut self, command: &str) -> TlsStream {
+        let stream = self.passive();
+        self.expect(command, 150);
+        secure(stream, &self.config)
+    }
+
+    /// Downloads a file.
+    #[track_caller]
+    pub fn download(&mut self, name: &str) -> Vec<u8> {
+        let mut data = self.begin(&format!("RETR {name}"));
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes).unwrap();
+        self.expect_reply(226);
+        bytes
+    }
+
+    /// Uploads a file.
+    #[track_caller]
+    pub fn upload(&mut self, name: &str, bytes: &[u8]) {
+        let mut data = self.begin(&format!("STOR {name}"));
+        data.write_all(bytes).unwrap();
+        data.conn.send_close_notify();
+        data.flush().unwrap();
+        drop(data);
+        self.expect_reply(226);
+    }
+
+    /// The certificate that the server has shown.
+    #[track_caller]
+    pub fn server_certificate(&self) -> Vec<u8> {
+        self.stream.conn.peer_certificates().unwrap()[0].to_vec()
+    }
+
+    /// The stream, for what this client does not do.
+    pub fn stream(&mut self) -> &mut TlsStream {
+        &mut self.stream
+    }
+}
+
+/// TLS over a connection; the handshake comes with the first bytes.
+///
+/// # Panics
+///
+/// Never, for a `config` of this module.
+#[track_caller]
+pub fn secure(stream: TcpStream, config: &Arc<ClientConfig>) -> TlsStream {
+    let name = ServerName::try_from("localhost").unwrap();
+    let tls = ClientConnection::new(Arc::clone(config), name).unwrap();
+    StreamOwned::new(tls, stream)
+}
+
+/// Settings of a client that trusts any server and remembers its sessions.
+///
+/// # Panics
+///
+/// There is no such version.
+pub fn config(version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+    Arc::new(trusting(version).with_no_client_auth())
+}
+
+/// The same, with a certificate to show.
+///
+/// # Panics
+///
+/// There is no such version.
+#[track_caller]
+pub fn config_showing(
+    version: &'static SupportedProtocolVersion,
+    identity: &Identity,
+) -> Arc<ClientConfig> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
+    let chain = vec![identity.certificate.clone()];
+    Arc::new(trusting(version).with_client_auth_cert(chain, key).unwrap())
+}
+
+fn trusting(
+    version: &'static SupportedProtocolVersion,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Trusting))
+}
+
+/// A certificate and its key.
+pub struct Identity {
+    certificate: CertificateDer<'static>,
+    key: KeyPair,
+}
+
+/// Somebody who signs certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "every failure is the end of a test"
+)]
+impl Authority {
+    /// One that nobody trusts yet.
+    #[track_caller]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "an authority");
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    /// Its own certificate, in PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate with this common name.
+    #[track_caller]
+    pub fn sign(&self, name: &str) -> Identity {
+        self.sign_with(name, |_| {})
+    }
+
+    /// A certificate that is no longer valid.
+    #[track_caller]
+    pub fn sign_expired(&self, name: &str) -> Identity {
+        self.sign_with(name, |params| {
+            params.not_before = date_time_ymd(2001, 1, 1);
+            params.not_after = date_time_ymd(2002, 1, 1);
+        })
+    }
+
+    #[track_caller]
+    fn sign_with(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap().der().clone();
+        Identity { certificate, key }
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads to the end; `Err` if that was not announced.
+///
+/// # Errors
+///
+/// What the stream says.
+pub fn read_to_end(stream: &mut TlsStream) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Believes every certificate, and the key that belongs to it.
+#[derive(Debug)]
+struct Trusting;
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

@@ -1,0 +1,197 @@
+//! Sessions and transfers under TLS, and what a client may do in which order.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use ftpdlib::handlers::{FtpHandler, TlsFtpHandler};
+use ftpdlib::tls::SessionReuse;
+use ftpdlib_tests::client::{Client, USER};
+use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, read_to_end, secure};
+
+fn offering(change: impl FnOnce(TlsFtpHandler) -> TlsFtpHandler) -> TestServer {
+    TestServer::with(|handler: FtpHandler| change(TlsFtpHandler::new(handler)).into())
+}
+
+/// Bytes in which none can be missing or out of place unnoticed.
+fn content(size: usize) -> Vec<u8> {
+    (0..size as u32)
+        .map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+#[test]
+fn files_go_both_ways() {
+    let server = offering(|tls| tls.require_session_reuse(SessionReuse::Required));
+    let bytes = content(3_000_001);
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        client.upload("up", &bytes);
+        assert!(server.content("up") == bytes, "{version:?}");
+        assert!(client.download("up") == bytes, "{version:?}");
+    }
+}
+
+#[test]
+fn implicit_tls_is_private_from_the_start() {
+    let server = offering(|tls| tls.implicit(true));
+    server.file("file", b"content");
+    for version in VERSIONS {
+        let mut client = TlsClient::implicit(server.address(), &config(version));
+        client.play(&[(&format!("USER {}", USER.0), 331)]);
+        client.play(&[(&format!("PASS {}", USER.1), 230), ("AUTH TLS", 503)]);
+        assert_eq!(client.download("file"), b"content");
+    }
+}
+
+#[test]
+fn commands_of_tls_have_their_order() {
+    let server = offering(|tls| tls);
+    let mut client = Client::connect(server.address());
+    client.play(&[("PBSZ 0", 503), ("PROT P", 503), ("CCC", 534)]);
+    client.play(&[("AUTH KERBEROS", 504)]);
+    let login = [
+        (format!("USER {}", USER.0), 331),
+        (format!("PASS {}", USER.1), 230),
+    ];
+    for (line, code) in &login {
+        client.expect(line, *code);
+    }
+    client.expect("PWD", 257);
+    // In the clear nothing of that was worth much: it is forgotten.
+    client.expect("AUTH TLS", 234);
+    let mut stream = secure(client.into_stream(), &config(VERSIONS[1]));
+    stream.write_all(b"PWD\r\n").unwrap();
+    let mut answer = [0; 3];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"530");
+
+    let mut client = TlsClient::explicit(server.address(), &config(VERSIONS[1]));
+    client.play(&[("AUTH TLS", 503), ("PROT P", 503), ("PBSZ 0", 200)]);
+    client.play(&[("PROT S", 536), ("PROT E", 536), ("PROT X", 504)]);
+    client.play(&[("PROT P", 200), ("CCC", 534), ("QUIT", 221)]);
+}
+
+#[test]
+fn what_was_sent_in_the_clear_after_auth_is_void() {
+    let server = offering(|tls| tls);
+    let mut client = Client::connect(server.address());
+    client.send_raw(b"AUTH TLS\r\nUSER user\r\nPASS 12345\r\nDELE file\r\n");
+    client.expect_reply(234);
+    let mut stream = secure(client.into_stream(), &config(VERSIONS[1]));
+    // The rest may have arrived later than the first line, which then broke the handshake.
+    if stream.write_all(b"PWD\r\n").is_ok() {
+        let mut answer = [0; 3];
+        if stream.read_exact(&mut answer).is_ok() {
+            assert_eq!(&answer, b"530");
+        }
+    }
+    server.check_serves();
+}
+
+/// The server's file, before an upload that is refused.
+const BEFORE: &[u8] = b"what was there before";
+
+#[test]
+fn a_refused_upload_truncated_its_target() {
+    let server = offering(|tls| tls.require_session_reuse(SessionReuse::Required));
+    let check = |what: &str, begin: &dyn Fn(&mut TlsClient)| {
+        server.file("file", BEFORE);
+        let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
+        begin(&mut client);
+        client.expect_reply(522);
+        assert_eq!(server.content("file"), BEFORE, "{what}");
+        client.upload("file", b"new");
+        assert_eq!(server.content("file"), b"new", "{what}");
+    };
+    check("a stranger", &|client| {
+        let stream = client.passive();
+        client.expect("STOR file", 150);
+        let mut stranger = secure(stream, &config(VERSIONS[1]));
+        // The refusal may come first.
+        let _ = stranger.write_all(b"stranger's");
+    });
+    check("in the clear", &|client| {
+        let mut stream = client.passive();
+        client.expect("STOR file", 150);
+        stream.write_all(b"these bytes are no handshake").unwrap();
+    });
+    check("gone", &|client| {
+        let stream = client.passive();
+        client.expect("STOR file", 150);
+        stream.shutdown(Shutdown::Both).unwrap();
+    });
+}
+
+#[test]
+fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
+    let server = offering(|tls| tls.handshake_timeout(Duration::from_millis(300)));
+    server.file("file", BEFORE);
+    // Its own handshake may take longer than that on a busy machine; then it tries again.
+    let mut client = std::iter::repeat_with(|| {
+        let mut client = TlsClient::explicit(server.address(), &config(VERSIONS[1]));
+        let _ = write!(client.stream(), "USER {}\r\n", USER.0);
+        client.next_reply().map(|_| client)
+    })
+    .take(100)
+    .flatten()
+    .next()
+    .unwrap();
+    client.play(&[(&format!("PASS {}", USER.1), 230)]);
+    client.play(&[("PBSZ 0", 200), ("PROT P", 200)]);
+    let stream = client.passive();
+    client.expect("STOR file", 150);
+    client.expect_reply(522);
+    assert_eq!(server.content("file"), BEFORE);
+    drop(stream);
+    client.play(&[("NOOP", 200)]);
+}
+
+/// Tickets of TLS 1.3 lay unread at such a client, and its close became a reset.
+#[test]
+fn an_upload_was_lost_to_a_client_that_never_reads() {
+    let server = offering(|tls| tls);
+    let bytes = content(100_000);
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let mut data = client.begin("STOR file");
+        data.write_all(&bytes).unwrap();
+        data.conn.send_close_notify();
+        data.flush().unwrap();
+        // Once it has arrived there is nothing that could come but the answer to close_notify.
+        drop(data);
+        client.expect_reply(226);
+        assert!(server.content("file") == bytes, "{version:?}");
+    }
+}
+
+#[test]
+fn an_upload_that_just_ends_is_incomplete() {
+    let server = offering(|tls| tls);
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let mut data = client.begin("STOR file");
+        data.write_all(b"half").unwrap();
+        data.sock.shutdown(Shutdown::Write).unwrap();
+        client.expect_reply(426);
+        assert_eq!(server.content("file"), b"half");
+    }
+}
+
+#[test]
+fn a_download_announces_its_end() {
+    let server = offering(|tls| tls);
+    server.file("empty", b"");
+    let bytes = content(100_000);
+    server.file("file", &bytes);
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        for (name, expected) in [("empty", &[][..]), ("file", &bytes)] {
+            let mut data = client.begin(&format!("RETR {name}"));
+            // `Err` where close_notify is missing.
+            assert!(read_to_end(&mut data).unwrap() == expected, "{name}");
+            client.expect_reply(226);
+        }
+    }
+}
