@@ -19,6 +19,10 @@ impl Client for BasicFtp {
         &["node_modules/basic-ftp"]
     }
 
+    fn resumes_tls(&self) -> bool {
+        true
+    }
+
     fn invocation(&self, target: &Target, operation: &Operation<'_>) -> Option<Invocation> {
         // It has no patterns.
         if let Operation::FetchMatching { .. } = operation {

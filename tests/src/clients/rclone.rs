@@ -8,7 +8,8 @@ use super::run::Invocation;
 /// [`PASSWORD`](super::PASSWORD) in the form that rclone wants passwords in, as `rclone obscure` makes it.
 const OBSCURED_PASSWORD: &str = "gqmZjMk7t6sKSusvGXKJiGSzpX3F";
 
-/// `rclone`: several connections at once, EPSV, MLSD, and MFMT after uploads.
+/// `rclone`: several connections at once, which share one memory of TLS sessions and so resume each
+/// other's; EPSV, MLSD, and MFMT after uploads.
 #[derive(Debug)]
 pub struct Rclone;
 

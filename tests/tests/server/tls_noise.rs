@@ -172,7 +172,7 @@ fn a_session_of_another_connection_is_refused_and_the_own_one_is_not() {
 #[test]
 fn a_data_connection_in_the_clear_after_prot_p_gets_nothing() {
     let server = offering(|tls| tls);
-    server.file("file", &[b'x'; 10_000]);
+    server.file("file", [b'x'; 10_000]);
     let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
     let mut stream = client.passive();
     client.expect("RETR file", 150);

@@ -330,7 +330,7 @@ fn wrong_users_of_the_file_are_refused() {
     }
     check(
         "",
-        "@/f.toml:1: users[0]: missing key `password` or `password_hash`",
+        "@/f.toml:1: users[0]: missing key `password`, `password_hash` or `certificate_subject`",
     );
     check(
         "password = \"x\"\npassword_hash = \"y\"",
@@ -522,4 +522,38 @@ fn certificates_are_read_before_anything_else_happens() {
         "@/f.toml:3: tls.more_certificates[0].certfile: cannot read \"@/missing\": No such file or \
          directory (os error 2)",
     );
+}
+
+#[test]
+fn tls_has_times() {
+    let load = |toml| loaded("-c @/f.toml", toml).tls.unwrap();
+    let tls = load("[tls]\n");
+    assert_eq!((tls.handshake_timeout, tls.reload_interval), (None, None));
+    let tls = load("[tls]\nhandshake_timeout = 2.5\nreload_interval = 60\n");
+    let second = Duration::from_secs(1);
+    assert_eq!(tls.handshake_timeout, Some(Some(second * 5 / 2)));
+    assert_eq!(tls.reload_interval, Some(second * 60));
+    let tls = load("[tls]\nhandshake_timeout = 0\nreload_interval = 0\n");
+    assert_eq!(
+        (tls.handshake_timeout, tls.reload_interval),
+        (Some(None), None)
+    );
+}
+
+#[test]
+fn a_user_let_in_by_a_certificate_needs_an_authority() {
+    let user = "[[users]]\nname = \"a\"\nhome = \"home\"\n";
+    let problem = "found without tls.client_ca, expected the authority of the certificate there";
+    for key in ["certificate_subject = \"CN=a\"", "certificate_name = \"a\""] {
+        let (name, _) = key.split_once(' ').unwrap();
+        refused(
+            "-c @/f.toml",
+            &format!("{user}{key}\n"),
+            &format!("@/f.toml:4: users[0].{name}: {problem}"),
+        );
+    }
+    let error = Fixture::new(&format!("{user}certificate_subject = \"a\"\n"))
+        .load("-c @/f.toml")
+        .unwrap_err();
+    assert!(error.contains("found \"a\", expected a subject"), "{error}");
 }

@@ -106,8 +106,9 @@ proptest! {
         text in ".{0,80}|(-----(BEGIN|END) (CERTIFICATE|(RSA |EC )?PRIVATE KEY)-----|[A-Za-z0-9+/=]{1,64}|\\n){0,12}",
     ) {
         let (_directory, path) = files(&[("file", &text)]);
-        let error = certified_key(&path("file"), None, &provider()).unwrap_err();
-        prop_assert_eq!(error.path(), Some(path("file").as_path()));
+        let file = path("file");
+        let error = certified_key(&file, None, &provider()).unwrap_err();
+        prop_assert_eq!(error.path(), Some(file.as_path()));
         prop_assert!(!error.to_string().is_empty());
     }
 
