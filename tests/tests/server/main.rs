@@ -11,6 +11,7 @@ mod listings;
 mod logins;
 mod models;
 mod noise;
+mod overrides;
 mod permissions;
 mod proxied;
 mod tls;

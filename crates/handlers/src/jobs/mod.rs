@@ -49,10 +49,11 @@ pub(crate) enum Opened {
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
+    let action = settle(account, job.action);
     if let Some(perm) = job.perm {
-        permission::check(account, perm, &job.action)?;
+        permission::check(account, perm, &action)?;
     }
-    perform(account, job.action)
+    perform(account, action)
 }
 
 /// Runs work: a job that takes as long as its files are large. Blocks; `cancel` ends it early.
@@ -65,22 +66,18 @@ pub(crate) fn run_work(
     cancel: &Cancel,
 ) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
+    let action = settle(account, job.action);
     if let Some(perm) = job.perm {
-        permission::check(account, perm, &job.action)?;
+        permission::check(account, perm, &action)?;
     }
     let fs = &*account.filesystem;
-    match job.action {
+    match action {
         Action::Digest {
             path,
-            whole,
             range,
             algorithm,
+            ..
         } => {
-            let whole = whole.filter(|whole| fs.lstat(whole).is_ok());
-            let (path, range) = match whole {
-                Some(whole) => (whole, ByteRange::default()),
-                None => (path, range),
-            };
             let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, cancel)?;
             Ok(Answer::Digest { digest, range })
         }
@@ -147,12 +144,11 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         }
         Action::OpenList {
             path,
-            whole,
             prefix,
             format,
             encoding,
+            ..
         } => {
-            let path = existing(account, path, whole);
             let stream = ListingStream::open(account, &path, prefix, format, encoding)?;
             let stream = Opened::List(Box::new(stream));
             return Ok(opened(account, stream, None, path));
@@ -161,6 +157,55 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         _ => return Err(refusal(ReplyCode::new(502), "Command not implemented.")),
     };
     done.map(|()| Answer::Done).map_err(reply_of)
+}
+
+/// Decides which of its two readings an argument has, before permissions are checked: by the path
+/// that is used, and by no other.
+fn settle(account: &Account, action: Action) -> Action {
+    let is_there = |path: &VirtualPath| account.filesystem.lstat(path).is_ok();
+    match action {
+        // A file may be named like a switch.
+        Action::OpenList {
+            path,
+            whole: Some(whole),
+            prefix,
+            format,
+            encoding,
+        } => Action::OpenList {
+            path: if !is_there(&path) && is_there(&whole) {
+                whole
+            } else {
+                path
+            },
+            whole: None,
+            prefix,
+            format,
+            encoding,
+        },
+        // Or like another and a range.
+        Action::Digest {
+            whole: Some(whole),
+            algorithm,
+            ..
+        } if is_there(&whole) => Action::Digest {
+            path: whole,
+            whole: None,
+            range: ByteRange::default(),
+            algorithm,
+        },
+        Action::Digest {
+            path,
+            range,
+            algorithm,
+            ..
+        } => Action::Digest {
+            path,
+            whole: None,
+            range,
+            algorithm,
+        },
+        action => action,
+    }
 }
 
 fn opened(
@@ -174,19 +219,6 @@ fn opened(
         payload: Payload { account, opened },
         size,
         path,
-    }
-}
-
-/// `path`, or `whole` where only that is there: a file may be named like a switch.
-fn existing(account: &Account, path: VirtualPath, whole: Option<VirtualPath>) -> VirtualPath {
-    match whole {
-        Some(whole)
-            if account.filesystem.lstat(&path).is_err()
-                && account.filesystem.lstat(&whole).is_ok() =>
-        {
-            whole
-        }
-        _ => path,
     }
 }
 

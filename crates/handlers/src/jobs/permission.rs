@@ -15,19 +15,18 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
         Action::Login { .. } | Action::CertificateLogin { .. } => Ok(()),
         Action::ChangeDirectory(path)
         | Action::Stat(path)
-        | Action::FactLine { path, .. }
         | Action::Registered { path, .. }
         | Action::SetMode { path, .. }
         | Action::SetModified { path, .. }
         | Action::OpenRead { path, .. }
         | Action::OpenWrite { path, .. }
         | Action::AvailableSpace(path) => target(account, perm, path),
-        Action::OpenList { path, whole, .. } | Action::Digest { path, whole, .. } => {
-            target(account, perm, path)?;
-            whole
-                .as_ref()
-                .map_or(Ok(()), |whole| target(account, perm, whole))
+        // Which of the two an argument with a `whole` means was settled before.
+        Action::OpenList { whole: Some(_), .. } | Action::Digest { whole: Some(_), .. } => {
+            Err(denied())
         }
+        Action::Digest { path, .. } => target(account, perm, path),
+        Action::FactLine { path, .. } | Action::OpenList { path, .. } => shown(account, perm, path),
         Action::Exists(path)
         | Action::Remove(path)
         | Action::MakeDirectory(path)
@@ -72,6 +71,15 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
 /// Checks what `path` leads to.
 pub(super) fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
     allow(account, perm, resolved(account, path))
+}
+
+/// Checks what is shown of `path`: what it leads to; or a link itself, where that leads nowhere or
+/// out.
+fn shown(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
+    if account.has_overrides() && account.filesystem.canonical(path).is_err() {
+        return entry(account, perm, path);
+    }
+    target(account, perm, path)
 }
 
 /// Checks `path` itself: a link is judged by where it stands, not by where it leads.

@@ -1,0 +1,443 @@
+//! Every permission letter, at every command it guards, by every way to name a file.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::handlers::FtpHandler;
+use ftpdlib::servers::FtpServerBuilder;
+use ftpdlib_tests::client::{Client, read_to_any_end};
+use ftpdlib_tests::server::TestServer;
+use tempfile::TempDir;
+
+const ALL: &str = "elradfmwMT";
+
+/// Letters that guard it, the commands, and what the last one is answered. `@` stands for a way into
+/// the directory.
+const CASES: [(&str, &[&str], u16); 63] = [
+    ("e", &["CWD @full"], 250),
+    ("e", &["XCWD @full"], 250),
+    ("l", &["LIST @full"], 150),
+    ("l", &["LIST -la @f"], 150),
+    ("l", &["NLST @full"], 150),
+    ("l", &["NLST -1 @full"], 150),
+    ("l", &["MLSD @full"], 150),
+    ("l", &["MLST @f"], 250),
+    ("l", &["STAT @full"], 213),
+    ("l", &["STAT -l @f"], 213),
+    ("l", &["SIZE @f"], 213),
+    ("l", &["MDTM @f"], 213),
+    ("l", &["AVBL @full"], 213),
+    ("r", &["RETR @f"], 150),
+    ("r", &["REST 3", "RETR @f"], 150),
+    ("r", &["RANG 0 1", "RETR @f"], 150),
+    ("r", &["HASH @f"], 213),
+    ("r", &["RANG 0 1", "HASH @f"], 213),
+    ("r", &["XCRC @f"], 250),
+    ("r", &["XMD5 \"@f\""], 250),
+    ("r", &["XSHA @f"], 250),
+    ("r", &["XSHA1 @f"], 250),
+    ("r", &["XSHA256 \"@f\" 1 3"], 250),
+    ("r", &["XSHA512 @f 1 3"], 250),
+    ("r", &["CPFR @f"], 350),
+    ("r", &["SITE CPFR @f"], 350),
+    ("a", &["APPE @f"], 150),
+    ("a", &["APPE @new"], 150),
+    ("w", &["STOR @f"], 150),
+    ("w", &["STOR @new"], 150),
+    ("w", &["REST 3", "STOR @f"], 150),
+    ("w", &["RANG 0 1", "STOR @f"], 150),
+    ("w", &["STOU @new"], 150),
+    ("w", &["SITE SYMLINK /f @link"], 200),
+    ("d", &["DELE @f"], 250),
+    ("d", &["RMD @empty"], 250),
+    ("d", &["RMD @empty/"], 250),
+    ("d", &["XRMD @empty"], 250),
+    ("d", &["SITE RMDIR @empty"], 200),
+    ("f", &["RNFR @f", "RNTO @new"], 250),
+    ("f", &["RNFR @full/", "RNTO @new"], 250),
+    ("m", &["MKD @new"], 257),
+    ("m", &["MKD @new/"], 257),
+    ("m", &["XMKD @new"], 257),
+    ("m", &["SITE MKDIR @new"], 200),
+    ("M", &["SITE CHMOD 600 @f"], 200),
+    ("M", &["MFF UNIX.mode=600; @f"], 213),
+    ("MT", &["MFF UNIX.mode=600;Modify=20200101000000; @f"], 213),
+    ("T", &["MFF Modify=20200101000000; @f"], 213),
+    ("T", &["MFMT 20200101000000 @f"], 213),
+    ("T", &["SITE UTIME 20200101000000 @f"], 200),
+    (
+        "T",
+        &["SITE UTIME @f 20200101000000 20200101000000 20200101000000 UTC"],
+        200,
+    ),
+    ("T", &["MDTM 20200101000000 @f"], 213),
+    ("wrd", &["COMB @f @g"], 250),
+    ("wrd", &["COMB @new @f @g"], 250),
+    ("wr", &["SITE COPY @f @new"], 250),
+    ("wr", &["SITE COPY \"@f\" \"@g\""], 250),
+    ("wr", &["CPFR @f", "CPTO @new"], 250),
+    ("wr", &["CPFR @f", "CPTO @g"], 250),
+    ("wr", &["SITE CPFR @f", "SITE CPTO @new"], 250),
+    ("d", &["DELE @out"], 250),
+    ("l", &["MLST @out"], 250),
+    ("f", &["RNFR @out", "RNTO @new"], 250),
+];
+
+/// Ways into the home directory.
+const HOME: [&[u8]; 6] = [b"", b"/", b"./", b"x/../", b"//.//", b"../../"];
+
+/// Ways into the directory `é`, for which there is an override, before and after `OPTS UTF8 OFF`.
+const OVERRIDDEN: [(bool, &[u8]); 9] = [
+    (true, b"\xc3\xa9/"),
+    (true, b"//\xc3\xa9//"),
+    (true, b"/\xc3\xa9/empty/../"),
+    (true, b"../\xc3\xa9/./"),
+    (true, b"way/"),
+    (true, b"way/empty/.././"),
+    (true, b"back/\xc3\xa9/"),
+    (true, b"=xC3=xA9/"),
+    (false, b"\xe9/"),
+];
+
+/// Ways into a directory in it.
+const BELOW: [&[u8]; 3] = [b"\xc3\xa9/deep/", b"way/deep/", b"back/way/deep/"];
+
+/// Several users with one home directory.
+struct Guarded {
+    server: TestServer,
+}
+
+impl Guarded {
+    /// Of each user the name, the letters, and with them those of the override, if there is one, and
+    /// whether it is recursive.
+    fn new(users: &[(&str, &str, Option<(&str, bool)>)]) -> Self {
+        let home = TempDir::new().unwrap();
+        fill(home.path());
+        let authorizer = DummyAuthorizer::new();
+        for &(name, perm, overridden) in users {
+            let user = User::new(name, "secret", home.path()).perm(perm);
+            authorizer.add_user(user).unwrap();
+            if let Some((perm, recursive)) = overridden {
+                let directory = home.path().join("é");
+                authorizer
+                    .override_perm(name, directory, perm, recursive)
+                    .unwrap();
+            }
+        }
+        let builder = FtpServerBuilder::new(FtpHandler::new(authorizer));
+        let server = TestServer::run(builder.listen((Ipv4Addr::LOCALHOST, 0)), home);
+        Self { server }
+    }
+
+    fn client(&self, user: &str) -> Client {
+        let mut client = Client::login_as(user, "secret", self.server.address());
+        client.expect("TYPE I", 200);
+        client
+    }
+
+    /// Runs the commands of a case; the reply that ended it.
+    fn run(&self, client: &mut Client, commands: &[&str], way: &[u8]) -> (u16, String) {
+        let moves_data = |line: &&str| {
+            let verbs = ["LIST", "NLST", "MLSD", "RETR", "STOR", "APPE", "STOU"];
+            verbs.iter().any(|verb| line.starts_with(verb))
+        };
+        let stream = commands.iter().any(moves_data).then(|| client.passive());
+        let mut ended = (0, String::new());
+        for command in commands {
+            let mut pieces = command.split('@');
+            let mut line = pieces.next().unwrap().as_bytes().to_vec();
+            for piece in pieces {
+                line.extend_from_slice(way);
+                line.extend_from_slice(piece.as_bytes());
+            }
+            client.send_raw(&[&line[..], b"\r\n"].concat());
+            let reply = client.next_reply().expect("the session goes on");
+            ended = (reply.code, reply.text());
+            if ended.0 >= 400 {
+                return ended;
+            }
+        }
+        if let Some(stream) = stream {
+            finish(stream, client);
+        }
+        ended
+    }
+
+    #[track_caller]
+    fn check_allowed(&self, user: &str, utf8: bool, ways: &[&[u8]], missing: Option<char>) {
+        let mut client = self.client(user);
+        if !utf8 {
+            client.expect("OPTS UTF8 OFF", 200);
+        }
+        for (letters, commands, code) in CASES {
+            if missing.is_some_and(|letter| !letters.contains(letter)) {
+                continue;
+            }
+            for way in ways {
+                client.expect("CWD /", 250);
+                let got = self.run(&mut client, commands, way);
+                let shown = String::from_utf8_lossy(way);
+                assert_eq!(got.0, code, "{user}: {commands:?} at {shown}: {}", got.1);
+                fill(self.server.home());
+            }
+        }
+    }
+
+    /// Whatever `missing` guards is refused and changes nothing.
+    #[track_caller]
+    fn check_refused(&self, user: &str, utf8: bool, ways: &[&[u8]], missing: char) {
+        let before = state(self.server.home());
+        let mut client = self.client(user);
+        if !utf8 {
+            client.expect("OPTS UTF8 OFF", 200);
+        }
+        for (letters, commands, _) in CASES {
+            if !letters.contains(missing) {
+                continue;
+            }
+            for way in ways {
+                let got = self.run(&mut client, commands, way);
+                let shown = String::from_utf8_lossy(way);
+                assert_eq!(got.0, 550, "{user}: {commands:?} at {shown}: {}", got.1);
+                assert!(
+                    got.1.contains("privileges"),
+                    "{user}: {commands:?} at {shown}: {}",
+                    got.1
+                );
+            }
+        }
+        assert_eq!(state(self.server.home()), before, "{user}");
+    }
+}
+
+/// Ends a transfer from both sides.
+fn finish(mut stream: TcpStream, client: &mut Client) {
+    // A download takes nothing, and may have ended before.
+    let _ = stream.write_all(b"zz");
+    let _ = stream.shutdown(Shutdown::Write);
+    read_to_any_end(stream);
+    client.next_reply().expect("a transfer has a second reply");
+}
+
+/// Puts the home directory into the state each case begins with.
+fn fill(home: &Path) {
+    for entry in fs::read_dir(home).unwrap() {
+        let path = entry.unwrap().path();
+        // Overrides hold for the name; the directory may be another one.
+        if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for directory in ["", "é", "é/deep"] {
+        let directory = home.join(directory);
+        fs::create_dir_all(directory.join("empty")).unwrap();
+        fs::create_dir_all(directory.join("full")).unwrap();
+        fs::write(directory.join("full/x"), "x").unwrap();
+        for name in ["f", "g"] {
+            let path = directory.join(name);
+            fs::write(&path, format!("content of {name}")).unwrap();
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+        symlink("/nowhere", directory.join("out")).unwrap();
+    }
+    symlink("é", home.join("way")).unwrap();
+    symlink(".", home.join("back")).unwrap();
+}
+
+/// Everything below a directory: names, modes, times of files, contents.
+fn state(directory: &Path) -> BTreeMap<Vec<u8>, (u32, Option<SystemTime>, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let facts = fs::symlink_metadata(&path).unwrap();
+        let mut modified = facts.modified().ok();
+        let mut content = Vec::new();
+        if facts.is_symlink() {
+            content = fs::read_link(&path)
+                .unwrap()
+                .into_os_string()
+                .into_encoded_bytes();
+        } else if facts.is_dir() {
+            modified = None;
+            all.extend(state(&path));
+        } else {
+            content = fs::read(&path).unwrap();
+        }
+        let name = OsStr::as_bytes(path.as_os_str()).to_vec();
+        all.insert(name, (facts.permissions().mode(), modified, content));
+    }
+    all
+}
+
+/// The letters without one of them.
+fn without(missing: char) -> String {
+    ALL.chars().filter(|&letter| letter != missing).collect()
+}
+
+#[test]
+fn each_command_needs_its_letters_and_no_other() {
+    let mut sets: Vec<&str> = CASES.iter().map(|case| case.0).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    let users: Vec<_> = sets.iter().map(|&set| (set, set, None)).collect();
+    let guarded = Guarded::new(&users);
+    for (letters, commands, code) in CASES {
+        for way in HOME {
+            let mut client = guarded.client(letters);
+            let got = guarded.run(&mut client, commands, way);
+            let shown = String::from_utf8_lossy(way);
+            assert_eq!(got.0, code, "{letters}: {commands:?} at {shown}: {}", got.1);
+            fill(guarded.server.home());
+        }
+    }
+}
+
+#[test]
+fn without_its_letter_a_command_is_refused() {
+    let users: Vec<_> = ALL
+        .chars()
+        .map(|letter| (letter.to_string(), without(letter)))
+        .collect();
+    let users: Vec<_> = users
+        .iter()
+        .map(|(name, perm)| (name.as_str(), perm.as_str(), None))
+        .collect();
+    let guarded = Guarded::new(&users);
+    for missing in ALL.chars() {
+        let user = missing.to_string();
+        guarded.check_refused(&user, true, &HOME, missing);
+        guarded.check_refused(&user, false, &[b"\xe9/", b"way/"], missing);
+    }
+}
+
+#[test]
+fn no_way_leads_around_an_override() {
+    for recursive in [true, false] {
+        let users: Vec<_> = ALL
+            .chars()
+            .map(|letter| (letter.to_string(), without(letter)))
+            .collect();
+        let users: Vec<_> = users
+            .iter()
+            .map(|(name, perm)| (name.as_str(), ALL, Some((perm.as_str(), recursive))))
+            .collect();
+        let guarded = Guarded::new(&users);
+        for missing in ALL.chars() {
+            let user = missing.to_string();
+            for (utf8, way) in OVERRIDDEN {
+                guarded.check_refused(&user, utf8, &[way], missing);
+            }
+            if recursive {
+                guarded.check_refused(&user, true, &BELOW, missing);
+            } else {
+                guarded.check_allowed(&user, true, &BELOW, Some(missing));
+            }
+            guarded.check_allowed(&user, true, &[b""], Some(missing));
+        }
+    }
+}
+
+#[test]
+fn every_way_leads_to_what_an_override_allows() {
+    let guarded = Guarded::new(&[("user", "el", Some((ALL, true)))]);
+    for (utf8, way) in OVERRIDDEN {
+        guarded.check_allowed("user", utf8, &[way], None);
+    }
+    guarded.check_allowed("user", true, &BELOW, None);
+}
+
+#[test]
+fn names_seen_from_inside_an_override_are_guarded() {
+    let users: Vec<_> = "lradfmwMT"
+        .chars()
+        .map(|letter| (letter.to_string(), without(letter)))
+        .collect();
+    let users: Vec<_> = users
+        .iter()
+        .map(|(name, perm)| (name.as_str(), ALL, Some((perm.as_str(), false))))
+        .collect();
+    let guarded = Guarded::new(&users);
+    for (name, ..) in &users {
+        let before = state(guarded.server.home());
+        for directory in ["é", "way", "back/é"] {
+            let mut client = guarded.client(name);
+            client.expect(&format!("CWD {directory}"), 250);
+            for (letters, commands, _) in CASES {
+                if !letters.contains(name) {
+                    continue;
+                }
+                for way in [&b""[..], b"./", b"../\xc3\xa9/", b"x/../"] {
+                    let got = guarded.run(&mut client, commands, way);
+                    let shown = String::from_utf8_lossy(way);
+                    assert_eq!(got.0, 550, "{name}: {commands:?} at {shown}: {}", got.1);
+                }
+            }
+        }
+        assert_eq!(state(guarded.server.home()), before, "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_carried_over_the_border_of_an_override() {
+    let guarded = Guarded::new(&[
+        ("in", ALL, Some(("el", true))),
+        ("out", "el", Some((ALL, true))),
+    ]);
+    fs::create_dir(guarded.server.path("é/parent")).unwrap();
+    let before = state(guarded.server.home());
+    for (user, commands) in [
+        ("in", &["RNFR f", "RNTO é/new"][..]),
+        ("in", &["RNFR é/f"]),
+        ("in", &["RNFR full", "RNTO é/new"]),
+        ("in", &["RNFR é"]),
+        ("in", &["RNFR way/f"]),
+        ("in", &["RNFR f", "RNTO way/new"]),
+        ("in", &["CPFR f", "CPTO é/new"]),
+        ("in", &["SITE COPY f way/g"]),
+        ("in", &["SITE COPY é/f new"]),
+        ("in", &["COMB f way/g"]),
+        ("in", &["COMB é/f g"]),
+        ("in", &["SITE SYMLINK f é/link"]),
+        ("out", &["RNFR f"]),
+        ("out", &["RNFR é/f", "RNTO new"]),
+        ("out", &["RNFR é/f", "RNTO é/../new"]),
+        ("out", &["RNFR é/full", "RNTO /full/x"]),
+        ("out", &["SITE COPY f é/new"]),
+        ("out", &["SITE COPY é/f new"]),
+        ("out", &["COMB é/f f"]),
+        ("out", &["COMB new é/f"]),
+        ("out", &["SITE SYMLINK é/f link"]),
+        ("out", &["DELE way"]),
+        ("out", &["RNFR way"]),
+    ] {
+        let mut client = guarded.client(user);
+        let got = guarded.run(&mut client, commands, b"");
+        assert_eq!(got.0, 550, "{user}: {commands:?}: {}", got.1);
+        assert!(
+            got.1.contains("privileges"),
+            "{user}: {commands:?}: {}",
+            got.1
+        );
+    }
+    assert_eq!(state(guarded.server.home()), before);
+    // A link made inside leads out of the override, and what it leads to is judged by where it is.
+    let mut client = guarded.client("out");
+    client.play(&[
+        ("SITE SYMLINK f é/link", 200),
+        ("HASH é/link", 550),
+        ("SITE CHMOD 600 é/link", 550),
+        ("DELE é/link", 250),
+    ]);
+}
