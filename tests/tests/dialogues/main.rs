@@ -67,12 +67,15 @@ dialogues! {
         abort
         active
         active_refused
+        busybox
         camera
+        commons_net
         control_lost
         control_lost_before_data
         copies
         copies_refused
         curl
+        cyberduck
         directories
         encodings
         epsv_all
@@ -80,6 +83,7 @@ dialogues! {
         facts
         files
         filezilla
+        fluentftp
         foreign_data
         ftp_exe
         ftplib
@@ -99,9 +103,11 @@ dialogues! {
         long_line
         masquerade
         ncftp
+        netkit
         passive
         patterns
         pipelining
+        proxies
         quit
         quit_before_data
         ranges
@@ -113,7 +119,10 @@ dialogues! {
         store
         telnet
         times
+        tnftp
+        total_commander
         unknown
+        wget
         winscp;
     interpreter_only:
         control_lost_during_a_job
