@@ -117,6 +117,12 @@ pub(super) fn parse_host(argument: &[u8]) -> Result<String, CommandError> {
     }
 }
 
+/// Whether `LANG`'s argument is none, which means the default, or the tag of a kind of English.
+pub(super) fn is_english(argument: &[u8]) -> bool {
+    let primary = argument.split(|&byte| byte == b'-').next();
+    argument.is_empty() || primary.is_some_and(|tag| tag.eq_ignore_ascii_case(b"EN"))
+}
+
 /// Checks `ALLO`'s argument: a number of bytes, and the record size after `R`.
 pub(super) fn check_allo(argument: &[u8]) -> Result<(), CommandError> {
     let (bytes, rest) = split_at_blank(argument);

@@ -395,7 +395,7 @@ impl<'a> Command<'a> {
             Verb::Feat => Self::Feat,
             Verb::Opts => argument::parse_opts(argument)?,
             Verb::Host => Self::Host(argument::parse_host(argument)?),
-            Verb::Lang if argument.is_empty() || argument.eq_ignore_ascii_case(b"EN") => Self::Lang,
+            Verb::Lang if argument::is_english(argument) => Self::Lang,
             Verb::Lang => return Err(CommandError::Language),
             Verb::Csid => Self::Csid,
             Verb::Clnt => Self::Clnt,

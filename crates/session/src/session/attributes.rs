@@ -49,6 +49,13 @@ impl<P> Session<P> {
         name: &[u8],
         whole: &[u8],
     ) {
+        if name.split(|&byte| byte == b'/').any(|part| part == b"..") {
+            // Nothing is named like this: normalising would take the time away too.
+            let Some(path) = self.resolve(name) else {
+                return;
+            };
+            return self.set_time_instead(path, time);
+        }
         let (Some(whole), Some(path)) = (self.resolve(whole), self.resolve(name)) else {
             return;
         };

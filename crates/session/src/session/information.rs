@@ -144,7 +144,8 @@ impl<P> Session<P> {
 
     /// A list of names in columns.
     fn reply_with_names(&mut self, first: &'static str, shown: impl Fn(&str) -> Option<&str>) {
-        let own = verbs().iter().map(|info| info.name);
+        let own = verbs().iter().filter(|info| self.offers(info.verb));
+        let own = own.map(|info| info.name);
         let added = self.config.commands.iter().map(|added| added.name.as_str());
         let mut names: Vec<_> = own.chain(added).filter_map(shown).collect();
         names.sort_unstable();
@@ -157,6 +158,15 @@ impl<P> Session<P> {
             })
             .collect();
         self.reply(Reply::multi(214, first, lines, "Help command successful."));
+    }
+
+    /// Whether a command of the table does anything here.
+    fn offers(&self, verb: Verb) -> bool {
+        match verb {
+            Verb::Auth | Verb::Ccc | Verb::Pbsz | Verb::Prot => self.config.tls.is_some(),
+            Verb::Host => !self.config.host_names.is_empty(),
+            _ => true,
+        }
     }
 
     fn reply_with_help(&mut self, topic: &str) {
