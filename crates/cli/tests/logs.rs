@@ -192,6 +192,32 @@ fn the_log_tells_what_pyftpdlibs_does() {
 }
 
 #[test]
+fn a_transfer_is_logged_for_who_began_it() {
+    let home = home();
+    let mut program = Program::start(&["-d", home.path().to_str().unwrap()]);
+    for end in ["QUIT", "REIN"] {
+        let mut client = Client::connect(program.address);
+        let local = client.control.get_ref().local_addr().unwrap();
+        client.say("USER anonymous", "331");
+        client.say("PASS a@", "230");
+        let mut stream = client.data();
+        client.say(&format!("STOR {end}"), "150");
+        let command = format!("{end}\r\n");
+        client
+            .control
+            .get_mut()
+            .write_all(command.as_bytes())
+            .unwrap();
+        program.wait_for(&format!("-> {end}"));
+        stream.write_all(b"four").unwrap();
+        drop(stream);
+        program.wait_for(&format!(
+            "{local}-[anonymous] STOR /{end} completed=1 bytes=4"
+        ));
+    }
+}
+
+#[test]
 fn no_log_holds_a_password() {
     let home = home();
     let directory = home.path().to_str().unwrap();

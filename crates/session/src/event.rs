@@ -107,6 +107,8 @@ pub enum SessionEvent {
     },
     /// A RETR, STOR, APPE, STOU or listing that had begun has ended (reply already queued).
     TransferEnded {
+        /// Whose it was; that user may have logged out since it began.
+        username: String,
         /// Verb, e.g. `RETR`.
         verb: &'static str,
         /// The file or directory.

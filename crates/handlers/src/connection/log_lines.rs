@@ -118,10 +118,11 @@ pub(super) fn event(
     event: &SessionEvent,
     begun: Option<&Account>,
 ) {
-    // At its end the session has forgotten who was logged in; the event has not.
-    let username = match (event, begun) {
-        (SessionEvent::LoggedOut { username }, _) => Some(username.as_str()),
-        (SessionEvent::TransferEnded { .. }, Some(begun)) => Some(&*begun.login().username),
+    // By then the session may have forgotten who was logged in; the event has not.
+    let username = match event {
+        SessionEvent::LoggedOut { username } | SessionEvent::TransferEnded { username, .. } => {
+            Some(username.as_str())
+        }
         _ => username,
     };
     let prefix = prefix.of(peer, username);

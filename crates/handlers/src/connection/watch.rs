@@ -147,6 +147,7 @@ impl Watch {
                 bytes,
                 micros,
                 upload,
+                ..
             } => {
                 let begun = self.transfer.take();
                 let account = begun.as_ref().map(|begun| &begun.account);

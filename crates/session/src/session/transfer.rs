@@ -28,6 +28,7 @@ pub(super) struct Queued<P> {
     pub(super) transfer: Transfer<P>,
     /// Its 150.
     pub(super) opening: Reply,
+    username: String,
     verb: Verb,
     path: VirtualPath,
 }
@@ -41,6 +42,7 @@ pub(super) struct Running {
     pub(super) bytes: u64,
     /// Which way they move.
     pub(super) direction: Direction,
+    username: String,
     verb: Verb,
     path: VirtualPath,
     since: Instant,
@@ -182,6 +184,7 @@ impl<P> Session<P> {
                 direction: opening.direction,
                 transfer_type: opening.transfer_type,
             },
+            username: self.username().unwrap_or_default().to_owned(),
             verb: opening.verb,
             path,
         });
@@ -227,6 +230,7 @@ impl<P> Session<P> {
             stopping: false,
             bytes: 0,
             direction,
+            username: self.username().unwrap_or_default().to_owned(),
             verb: Verb::Stat,
             path,
             since: now,
@@ -247,6 +251,7 @@ impl<P> Session<P> {
             stopping: false,
             bytes: 0,
             direction,
+            username: queued.username,
             verb: queued.verb,
             path: queued.path,
             since: now,
@@ -407,6 +412,7 @@ impl Running {
     fn into_event(self, end: TransferEnd, bytes: u64, now: Instant) -> SessionEvent {
         let micros = now.saturating_duration_since(self.since).as_micros();
         SessionEvent::TransferEnded {
+            username: self.username,
             verb: self.verb.info().name,
             path: self.path,
             end,
