@@ -204,10 +204,11 @@ impl<P> Session<P> {
     ///
     /// False while an answer is owed that must come first: a job, a passive port, the beginning of
     /// TLS, the end of an aborted transfer or of a listing on the control connection, the delay
-    /// after a failed login; and after QUIT. True during a transfer, and during work until a command
-    /// comes that has to wait for its end.
+    /// after a failed login; and after QUIT. True during a transfer; during work until a command comes
+    /// that has to wait for its end, and while an active data connection is being made until one
+    /// comes that has to wait for the 150.
     pub fn wants_input(&self) -> bool {
-        self.pending.takes_commands() && self.ending.takes_commands()
+        self.pending.takes_commands() && self.ending.takes_commands() && !self.data.is_holding()
     }
 
     /// Encoding of names in replies now.

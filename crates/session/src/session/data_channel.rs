@@ -7,6 +7,7 @@ use ftpdlib_proto::Reply;
 
 use super::Session;
 use super::transfer::{Queued, Running};
+use super::work::Held;
 use crate::{Effect, SessionEvent};
 
 /// The data connection as the protocol interpreter sees it.
@@ -50,6 +51,8 @@ pub(super) enum DataChannel<P> {
         deadline: Option<Instant>,
         /// The transfer that waits for it, 150 not yet given.
         queued: Box<Queued<P>>,
+        /// What came meanwhile: its reply must not come before the 150.
+        held: Option<Box<Held>>,
     },
     /// Established; no transfer command has come.
     Open,
@@ -64,6 +67,23 @@ impl<P> DataChannel<P> {
             Self::Listening { queued, .. } => queued.is_some(),
             Self::Connecting { .. } | Self::Transferring(_) => true,
             Self::Closed | Self::Target(_) | Self::Open => false,
+        }
+    }
+
+    /// Whether something waits for the reply to a transfer command.
+    pub(super) fn is_holding(&self) -> bool {
+        matches!(self, Self::Connecting { held: Some(_), .. })
+    }
+
+    /// Where to keep what has to wait for the reply to a transfer command, if that is still owed.
+    pub(super) fn holder(&mut self) -> Option<&mut Option<Box<Held>>> {
+        match self {
+            Self::Connecting { held, .. } => Some(held),
+            Self::Closed
+            | Self::Listening { .. }
+            | Self::Target(_)
+            | Self::Open
+            | Self::Transferring(_) => None,
         }
     }
 
@@ -105,6 +125,7 @@ impl<P> Session<P> {
 
     /// The active connection stands.
     pub(super) fn connected(&mut self, now: Instant) {
+        let held = self.data.holder().and_then(Option::take);
         self.data = match std::mem::take(&mut self.data) {
             DataChannel::Connecting { queued, .. } => {
                 self.reply(queued.opening.clone());
@@ -116,6 +137,7 @@ impl<P> Session<P> {
             | DataChannel::Open
             | DataChannel::Transferring(_)) => other,
         };
+        self.take_held(held, now);
     }
 
     /// The active connection does not stand, the passive port can accept none, or an idle data
@@ -131,9 +153,17 @@ impl<P> Session<P> {
 
     /// Gives up what is no data connection yet, or not any more; a transfer that waits for it fails.
     pub(super) fn give_up_data(&mut self, now: Instant) {
+        let held = self.data.holder().and_then(Option::take);
         if self.close_data() {
             self.active_at = now;
             self.reply(Reply::new(425, "Can't open data connection."));
+        }
+        self.take_held(held, now);
+    }
+
+    fn take_held(&mut self, held: Option<Box<Held>>, now: Instant) {
+        if let Some(held) = held {
+            self.take_in_turn(*held, now);
         }
     }
 

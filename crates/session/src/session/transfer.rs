@@ -204,7 +204,11 @@ impl<P> Session<P> {
             DataChannel::Target(address) => {
                 self.effects.push_back(Effect::Connect(address));
                 let deadline = after(now, self.config.active_timeout);
-                DataChannel::Connecting { deadline, queued }
+                DataChannel::Connecting {
+                    deadline,
+                    queued,
+                    held: None,
+                }
             }
             // It broke, or its time ran out, while the file was being opened.
             gone @ (DataChannel::Closed

@@ -45,9 +45,9 @@ enum State {
     Abandoned,
 }
 
-/// What has to wait for the end of work.
+/// What has to wait for the end of work, or for the beginning of a transfer.
 #[derive(Debug)]
-enum Held {
+pub(super) enum Held {
     /// A command.
     Line(Vec<u8>),
     /// The answer to a line that is no command any more: too long, or refused by an observer.
@@ -192,37 +192,54 @@ impl<P> Session<P> {
         }
     }
 
-    /// Keeps a line that has to wait for the end of the work; says whether it did. ABOR, NOOP, QUIT
-    /// and STAT without a path do not wait, unless they were replaced by commands that need a job.
+    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. ABOR and
+    /// QUIT do not wait; nor do NOOP and STAT without a path, for the end of work, unless they were
+    /// replaced by commands that need a job.
     pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
-        let Pending::Work(work) = &mut self.pending else {
+        let works = matches!(self.pending, Pending::Work(_));
+        if !works && self.data.holder().is_none() {
             return false;
-        };
+        }
         let command = CommandLine::split(line);
         let waits = match command.resolve() {
             _ if find(&self.config.commands, &command).is_some() => true,
-            Ok((Verb::Abor | Verb::Noop | Verb::Quit, _)) => false,
-            Ok((Verb::Stat, path)) => !path.trim_ascii().is_empty(),
+            Ok((Verb::Abor | Verb::Quit, _)) => false,
+            Ok((Verb::Noop, _)) => !works,
+            Ok((Verb::Stat, path)) => !works || !path.trim_ascii().is_empty(),
             _ => true,
         };
-        if waits {
-            work.state = State::Holding(Held::Line(line.to_vec()));
-        }
-        waits
+        waits && self.hold(Held::Line(line.to_vec())).is_none()
     }
 
-    /// Answers a line that is not to be taken, after the work in progress if there is any.
+    /// Answers a line that is not to be taken, when its turn comes.
     pub(super) fn reply_in_turn(&mut self, reply: Reply) {
-        self.selected = None;
-        match &mut self.pending {
-            Pending::Work(work) => work.state = State::Holding(Held::Reply(reply)),
-            Pending::Nothing
-            | Pending::Handshake(_)
-            | Pending::Job(_)
-            | Pending::PassivePort(_)
-            | Pending::LoginDelay(_)
-            | Pending::StatListing(_)
-            | Pending::Abort => self.reply(reply),
+        if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
+            self.selected = None;
+            self.reply(reply);
+        }
+    }
+
+    /// Takes what was held back, now that its turn has come.
+    pub(super) fn take_in_turn(&mut self, held: Held, now: Instant) {
+        match held {
+            Held::Line(line) if self.ending.takes_commands() => self.take_line(&line, now),
+            Held::Line(_) => {}
+            Held::Reply(reply) => self.reply_in_turn(reply),
+        }
+    }
+
+    /// Keeps something until its turn comes; gives it back if that is now.
+    fn hold(&mut self, held: Held) -> Option<Held> {
+        if let Pending::Work(work) = &mut self.pending {
+            work.state = State::Holding(held);
+            return None;
+        }
+        match self.data.holder() {
+            Some(holder) => {
+                *holder = Some(Box::new(held));
+                None
+            }
+            None => Some(held),
         }
     }
 
@@ -238,11 +255,8 @@ impl<P> Session<P> {
         }
         match state {
             State::Aborting => self.reply(Reply::new(226, "ABOR command successful.")),
-            State::Holding(Held::Line(line)) if self.ending.takes_commands() => {
-                self.take_line(&line, now);
-            }
-            State::Holding(Held::Reply(reply)) => self.reply(reply),
-            State::Running | State::Holding(Held::Line(_)) | State::Abandoned => {}
+            State::Holding(held) => self.take_in_turn(held, now),
+            State::Running | State::Abandoned => {}
         }
     }
 

@@ -1,0 +1,157 @@
+//! What comes while an active data connection is being made.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ftpdlib_proto::VirtualPath;
+use ftpdlib_session::{
+    Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig,
+};
+
+/// A session in which RETR has come and the connection does not stand yet.
+struct Connecting {
+    session: Session<()>,
+    now: Instant,
+    codes: Vec<u16>,
+    closed: bool,
+}
+
+impl Connecting {
+    fn new() -> Self {
+        let now = Instant::now();
+        let client = SocketAddr::from(([192, 0, 2, 7], 50_000));
+        let server = SocketAddr::from(([192, 0, 2, 1], 21));
+        let config = Arc::new(SessionConfig::default());
+        let mut connecting = Self {
+            session: Session::new(config, client, server, now),
+            now,
+            codes: Vec::new(),
+            closed: false,
+        };
+        connecting.obey();
+        for line in [
+            "USER u",
+            "PASS p",
+            "TYPE I",
+            "PORT 192,0,2,7,200,1",
+            "RETR a",
+        ] {
+            connecting.say(line);
+        }
+        assert_eq!(connecting.codes, [220, 331, 230, 200, 200]);
+        connecting.codes.clear();
+        connecting
+    }
+
+    /// Hands a line over, which has to be wanted.
+    #[track_caller]
+    fn say(&mut self, line: &str) {
+        assert!(self.session.wants_input(), "{line}");
+        let event = ControlEvent::Line(line.as_bytes());
+        self.session.handle_control(event, self.now);
+        self.obey();
+    }
+
+    fn hear(&mut self, event: DataEvent) {
+        self.session.handle_data_event(event, self.now);
+        self.obey();
+    }
+
+    fn obey(&mut self) {
+        while let Some(effect) = self.session.poll_effect() {
+            match effect {
+                Effect::Reply(reply) => self.codes.push(reply.code().value()),
+                Effect::Job(_) if self.session.username().is_none() => {
+                    let facts = LoginFacts {
+                        username: "u".into(),
+                        msg_login: "hello".into(),
+                        msg_quit: "bye".into(),
+                        start_dir: VirtualPath::root(),
+                        encoding: None,
+                    };
+                    self.session.handle_job(Ok(Answer::Login(facts)), self.now);
+                }
+                Effect::Job(_) => {
+                    let opened = Answer::Opened {
+                        payload: (),
+                        size: None,
+                        path: VirtualPath::root(),
+                    };
+                    self.session.handle_job(Ok(opened), self.now);
+                }
+                Effect::Close => self.closed = true,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pipelined_command_is_answered_after_the_transfers_150() {
+    for line in [
+        "NOOP",
+        "STAT",
+        "PWD",
+        "PORT 192,0,2,7,200,2",
+        "RETR b",
+        "FOO",
+    ] {
+        let mut connecting = Connecting::new();
+        connecting.say(line);
+        assert_eq!(connecting.codes, [], "{line}");
+        assert!(!connecting.session.wants_input(), "{line}");
+        connecting.hear(DataEvent::Connected);
+        assert_eq!(connecting.codes[0], 150, "{line}");
+        assert_eq!(connecting.codes.len(), 2, "{line}");
+        assert!(connecting.session.wants_input(), "{line}");
+    }
+}
+
+#[test]
+fn a_pipelined_command_is_answered_after_the_425() {
+    let mut connecting = Connecting::new();
+    connecting.say("NOOP");
+    connecting.hear(DataEvent::ConnectFailed);
+    assert_eq!(connecting.codes, [425, 200]);
+
+    let mut connecting = Connecting::new();
+    connecting.say("NOOP");
+    connecting.now += Duration::from_secs(30);
+    connecting.session.handle_timeout(connecting.now);
+    connecting.obey();
+    assert_eq!(connecting.codes, [425, 200]);
+
+    let mut connecting = Connecting::new();
+    let event = ControlEvent::LineTooLong;
+    connecting.session.handle_control(event, connecting.now);
+    connecting.hear(DataEvent::ConnectFailed);
+    assert_eq!(connecting.codes, [425, 500]);
+}
+
+#[test]
+fn abor_and_quit_do_not_wait_for_a_connection() {
+    let mut connecting = Connecting::new();
+    connecting.say("ABOR");
+    assert_eq!(connecting.codes, [426, 226]);
+    connecting.say("NOOP");
+    assert_eq!(connecting.codes, [426, 226, 200]);
+
+    let mut connecting = Connecting::new();
+    connecting.say("QUIT");
+    assert_eq!(connecting.codes, []);
+    connecting.hear(DataEvent::ConnectFailed);
+    assert_eq!(connecting.codes, [425, 221]);
+    assert!(connecting.closed);
+}
+
+#[test]
+fn a_client_that_goes_meanwhile_is_answered_nothing() {
+    let mut connecting = Connecting::new();
+    connecting.say("PWD");
+    let event = ControlEvent::Closed;
+    connecting.session.handle_control(event, connecting.now);
+    connecting.obey();
+    assert_eq!(connecting.codes, []);
+    assert!(connecting.closed);
+}
