@@ -211,6 +211,12 @@ impl<P> Session<P> {
         self.pending.takes_commands() && self.ending.takes_commands() && !self.data.is_holding()
     }
 
+    /// Whether no line will be wanted any more: QUIT came, or the client had its last reply. What it
+    /// still sends means nothing.
+    pub fn is_ending(&self) -> bool {
+        !self.ending.takes_commands()
+    }
+
     /// Encoding of names in replies now.
     pub fn encoding(&self) -> NameEncoding {
         self.parameters.encoding

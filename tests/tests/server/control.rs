@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 
+use ftpdlib::handlers::DtpHandler;
 use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::server::TestServer;
 
@@ -285,6 +286,21 @@ fn a_client_that_said_quit_may_end_its_side() {
     let ended = || server.handle().clients() == 0;
     ftpdlib_tests::wait::wait_until("the session ends", ended);
     assert_eq!(server.content("new"), b"hello");
+}
+
+#[test]
+fn lines_behind_quit_do_not_hide_that_the_client_is_gone() {
+    let dtp = DtpHandler::default().passive_timeout(None);
+    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    server.file("f", "hello");
+    let mut client = server.client();
+    client.epsv();
+    client.expect("RETR f", 150);
+    // Nobody will ever connect.
+    client.send_raw(b"QUIT\r\nNOOP\r\nNOOP\r\n");
+    drop(client);
+    server.handle().close();
+    server.wait_for_end();
 }
 
 #[test]

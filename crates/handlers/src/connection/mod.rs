@@ -201,6 +201,10 @@ impl Connection {
         let ControlSocket::Open(control) = &mut self.socket else {
             return false;
         };
+        if self.session.is_ending() {
+            // Or lines behind QUIT would hide that the client is gone.
+            control.discard_input();
+        }
         if control.has_ended() {
             // Who has said QUIT may go on to end its side, and still gets what it waits for.
             let waits = self.session.has_quit() && !control.is_broken();
