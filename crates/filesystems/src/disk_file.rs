@@ -98,11 +98,10 @@ impl DiskWriteFile {
                 Ok(written)
             }
             WriteMode::Append => {
-                // Not O_APPEND: the kernel refuses to splice into such a file. Two sessions that
-                // append to one file at once would garble it in either case.
-                let (mut written, facts) =
-                    Self::open_at_start(jail, path, WRITE | OpenFlags::CREATE)?;
-                written.seek_to(facts.size)?;
+                // Whoever else appends at the same time must not be overwritten. The kernel does
+                // not splice into such a file, so it is copied to.
+                let flags = WRITE | OpenFlags::CREATE | OpenFlags::APPEND;
+                let (written, _) = Self::open_at_start(jail, path, flags)?;
                 Ok(written)
             }
             WriteMode::At(offset) => {

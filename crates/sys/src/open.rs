@@ -28,6 +28,8 @@ impl OpenFlags {
     pub const NO_FOLLOW: Self = Self(libc::O_NOFOLLOW);
     /// Created if it is not there.
     pub const CREATE: Self = Self(libc::O_CREAT);
+    /// Every write goes to the end, wherever that is by then.
+    pub const APPEND: Self = Self(libc::O_APPEND);
     /// With [`CREATE`](Self::CREATE): fails if it is there.
     pub const EXCLUSIVE: Self = Self(libc::O_EXCL);
     /// The open of a FIFO or device does not wait.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -438,5 +439,31 @@ fn two_sessions_write_two_files_at_once() {
     for (number, client) in clients.iter_mut().enumerate() {
         client.expect_reply(226);
         assert!(server.content(number.to_string()) == content);
+    }
+}
+
+#[test]
+fn two_clients_that_append_do_not_overwrite_each_other() {
+    // The second size is one at which uploads would move inside the kernel.
+    for size in [1_000, 1_000_000] {
+        let server = TestServer::new();
+        server.file("log", "0");
+        let (mut one, mut other) = (server.client(), server.client());
+        for client in [&mut one, &mut other] {
+            client.expect("TYPE I", 200);
+        }
+        let mut first = one.begin("APPE log");
+        let mut second = other.begin("APPE log");
+        for (client, stream, byte) in [
+            (&mut one, &mut first, b'1'),
+            (&mut other, &mut second, b'2'),
+        ] {
+            stream.write_all(&vec![byte; size]).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            client.expect_reply(226);
+        }
+        let content = server.content("log");
+        let count = |byte| content.iter().filter(|&&found| found == byte).count();
+        assert_eq!([count(b'0'), count(b'1'), count(b'2')], [1, size, size]);
     }
 }
