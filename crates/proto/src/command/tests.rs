@@ -531,6 +531,8 @@ fn hosts_and_languages() {
     }
     check("LANG", Command::Lang);
     check("LANG en", Command::Lang);
+    check("LANG EN-gb", Command::Lang);
+    check_reply("LANG ENG", "504 Language not supported, use EN.");
     check_reply("LANG FR", "504 Language not supported, use EN.");
     check("CSID Name=a; Version=1;", Command::Csid);
 }
