@@ -68,8 +68,9 @@ impl State {
                 *last = now;
             }
         }
-        let is_active =
-            |(_, last): &&(u64, Instant)| now.saturating_duration_since(*last) < span * IDLE_SPANS;
+        // Where this one comes late, the others may have to come still.
+        let idle = (span * IDLE_SPANS).max(since * 2);
+        let is_active = |(_, last): &&(u64, Instant)| now.saturating_duration_since(*last) < idle;
         let active = self.takers.iter().filter(is_active).count();
         let all = self.throttle.bytes_in(since);
         let part = (all / active.max(1)).max(1);
@@ -191,6 +192,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn who_is_looked_after_last_gets_no_less() {
+        // So late that not all of the rate can be used.
+        let moved = moved(1 << 20, 5, 0, 300);
+        let fair = moved.iter().sum::<u64>() / 5;
+        let close = |moved: &u64| moved.abs_diff(fair) <= fair / 20;
+        assert!(moved.iter().all(close), "{moved:?}");
     }
 
     #[test]

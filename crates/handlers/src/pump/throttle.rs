@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 /// every packet.
 const SPAN: Duration = Duration::from_millis(50);
 
+/// Spans that are saved up: so late may a busy loop come without anything being lost. A client that
+/// was slow for a while gets no more at once than this.
+const SAVED_SPANS: u32 = 4;
+
 /// A bucket that fills with the rate. It is emptied when it holds a span's worth of bytes, and holds
-/// twice that, so that nothing is lost when that happens late.
+/// more, so that nothing is lost when that happens late.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// Bytes per second; 0 for no limit.
@@ -38,7 +42,7 @@ impl Throttle {
             return usize::MAX;
         }
         let saved = self.saved + now.saturating_duration_since(self.since);
-        self.saved = saved.min(2 * self.span());
+        self.saved = saved.min(SAVED_SPANS * self.span());
         self.since = now;
         let bytes = self.saved.as_nanos() * u128::from(self.rate) / 1_000_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
@@ -56,8 +60,9 @@ impl Throttle {
         now + self.span().saturating_sub(self.saved)
     }
 
-    /// Bytes that come in in `time`.
+    /// Bytes that come in in `time`, of which no more are kept than can be saved up.
     pub(crate) fn bytes_in(&self, time: Duration) -> usize {
+        let time = time.min(SAVED_SPANS * self.span());
         let bytes = time.as_nanos() * u128::from(self.rate) / 1_000_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
@@ -107,10 +112,11 @@ mod tests {
     fn the_rate_is_kept_also_by_those_who_come_late() {
         let time = Duration::from_secs(10);
         for rate in [1, 7, 1000, 50_000, 10 << 20, 1 << 30] {
-            for late in [0, 1, 20].map(Duration::from_millis) {
+            for late in [0, 1, 20, 140].map(Duration::from_millis) {
                 let (got, ideal) = (moved(rate, late, time), rate * 10);
                 let error = got.abs_diff(ideal);
-                assert!(error <= ideal / 100 + 1, "{got} of {ideal} at {late:?}");
+                // The last of it may not have been looked at yet.
+                assert!(error <= ideal / 50 + 1, "{got} of {ideal} at {late:?}");
             }
         }
     }
