@@ -73,7 +73,9 @@ impl Connection {
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
         let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
         if let Err(error) = self.data.accept_candidate(tls, cx) {
-            log::warn!("data connection: {error}");
+            let username = self.session.username();
+            let prefix = self.service.log_prefix.of(self.peer, username);
+            log::warn!("{prefix} data connection: {error}");
             return self.data_failed(cx);
         }
         if !self.session.is_transferring() {
