@@ -110,15 +110,17 @@ const OVERRIDDEN: [(bool, &[u8]); 9] = [
 /// Ways into a directory in it.
 const BELOW: [&[u8]; 3] = [b"\xc3\xa9/deep/", b"way/deep/", b"back/way/deep/"];
 
+/// A user's name and letters, and those of the override, if there is one, and whether it is
+/// recursive.
+type UserRow<'a> = (&'a str, &'a str, Option<(&'a str, bool)>);
+
 /// Several users with one home directory.
 struct Guarded {
     server: TestServer,
 }
 
 impl Guarded {
-    /// Of each user the name, the letters, and with them those of the override, if there is one, and
-    /// whether it is recursive.
-    fn new(users: &[(&str, &str, Option<(&str, bool)>)]) -> Self {
+    fn new(users: &[UserRow<'_>]) -> Self {
         let home = TempDir::new().unwrap();
         fill(home.path());
         let authorizer = DummyAuthorizer::new();
