@@ -34,13 +34,14 @@ impl<'a> Context<'a> {
 
     /// Registers an I/O object of mio with this handler.
     ///
-    /// It counts as ready both ways, so the first operation is tried without waiting.
+    /// It counts as ready to be written to, so that is tried without waiting, and not as ready to be
+    /// read from: what is there already, the system tells within the next turn.
     ///
     /// # Errors
     ///
     /// The system refuses the object, or it is registered with a loop already.
     pub fn register<S: Source>(&mut self, io: S, interest: Interest) -> io::Result<Socket<S>> {
-        self.register_as(io, Interest::BOTH, interest)
+        self.register_as(io, Interest::WRITE, interest)
     }
 
     /// Registers an I/O object that is not ready for anything until an event says so, such as a
@@ -80,7 +81,12 @@ impl<'a> Context<'a> {
                     self.io_loop.sources.clear(socket.id(), direction);
                     return Err(error);
                 }
-                done => return done,
+                Err(error) => return Err(error),
+                Ok(done) => {
+                    // There may be more, of which no event would tell.
+                    self.io_loop.sources.set(socket.id(), direction);
+                    return Ok(done);
+                }
             }
         }
     }

@@ -249,8 +249,8 @@ impl IoLoop {
         self.inbox = inbox;
     }
 
-    fn next_wait(&self) -> Option<Duration> {
-        if self.sources.queued() > 0 {
+    fn next_wait(&mut self) -> Option<Duration> {
+        if self.sources.anyone_ready() {
             return Some(Duration::ZERO);
         }
         self.timers

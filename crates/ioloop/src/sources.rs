@@ -89,6 +89,17 @@ impl Sources {
         }
     }
 
+    /// Notes one direction's readiness that no event has told of: an operation went well.
+    pub(crate) fn set(&mut self, id: SourceId, direction: Direction) {
+        let direction = direction.into();
+        if let Some(source) = self.slots.get_mut(id.0)
+            && source.ready.and(direction) == Interest::NONE
+        {
+            source.ready |= direction;
+            self.enqueue(id);
+        }
+    }
+
     /// Takes the first of the queue; `None` if that one is gone or no longer ready.
     pub(crate) fn dequeue(&mut self) -> Option<(SourceId, HandlerId, Ready)> {
         let id = self.queue.pop_front()?;
@@ -118,6 +129,19 @@ impl Sources {
                 self.slots.remove(id.0);
             }
         }
+    }
+
+    /// Whether anyone is queued who is still ready. Those who were served otherwise leave the queue.
+    pub(crate) fn anyone_ready(&mut self) -> bool {
+        while let Some(&id) = self.queue.front() {
+            match self.slots.get_mut(id.0) {
+                Some(source) if source.ready.and(source.interest) != Interest::NONE => return true,
+                Some(source) => source.queued = false,
+                None => {}
+            }
+            self.queue.pop_front();
+        }
+        false
     }
 
     pub(crate) fn queued(&self) -> usize {

@@ -270,7 +270,7 @@ impl Connection {
         }
         let pump = Pump::new(transfer, stream, &self.service, rates, cx.now());
         self.pump = Some(Box::new(pump));
-        self.run_pump(cx);
+        self.with_pump(cx, |pump, pcx| pump.begin(pcx));
     }
 }
 

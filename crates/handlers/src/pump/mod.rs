@@ -224,6 +224,17 @@ impl Pump {
         self.meter.throttle.set_rate(rate);
     }
 
+    /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so an
+    /// upload waits for an event.
+    pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
+        match &self.stream {
+            Some(stream) if stream.plain().is_some() && !self.sends() => {
+                self.after(Step::Wait(Interest::READ), pcx.cx)
+            }
+            _ => self.run(pcx),
+        }
+    }
+
     /// Moves what can be moved in a turn.
     pub(crate) fn run(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.meter.budget = TURN_BYTES;
