@@ -10,7 +10,7 @@ use ftpdlib::filesystems::{ErrorKind, Filesystem, MemoryFs};
 use ftpdlib::handlers::{
     DtpHandler, ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,
 };
-use ftpdlib::proto::Reply;
+use ftpdlib::proto::{Reply, TransferEnd};
 use ftpdlib_tests::client::{Client, USER, read_to_any_end, reset};
 use ftpdlib_tests::gate::Gate;
 use ftpdlib_tests::hooked::Hooked;
@@ -502,4 +502,45 @@ fn a_rate_is_set_for_one_session() {
     // Less is impossible however fast the machine is.
     assert!(start.elapsed().as_millis() >= 150, "{:?}", start.elapsed());
     expect(&told, &["connect 127.0.0.1", "login user"]);
+}
+
+/// Holds up the loop at NOOP, and tells of uploads that were broken off.
+struct Staller {
+    gate: Gate,
+    calls: Sender<TransferEnd>,
+}
+
+impl Observer for Staller {
+    fn is_inline(&self) -> bool {
+        true
+    }
+
+    fn on_command(&self, _: &ObservedSession, command: &ObservedCommand) -> Verdict {
+        if command.verb == "NOOP" {
+            self.gate.pass();
+        }
+        Verdict::Allow
+    }
+
+    fn on_incomplete_file_received(&self, _: &ObservedSession, transfer: &ObservedTransfer) {
+        let _ = self.calls.send(transfer.end.clone());
+    }
+}
+
+#[test]
+fn a_data_connection_older_than_its_command_was_found_after_it() {
+    let (gate, keeper) = Gate::closed();
+    let (calls, told) = mpsc::channel();
+    let server = TestServer::with(|handler| handler.observer(Staller { gate, calls }));
+    let mut client = server.client();
+    let address = client.epsv();
+    client.send("NOOP");
+    keeper.wait_for(1);
+    let _stream = TcpStream::connect(address).unwrap();
+    client.send_raw(b"STOR part\r\nABOR\r\n");
+    keeper.open();
+    for code in [200, 150, 426, 226] {
+        client.expect_reply(code);
+    }
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(TransferEnd::Aborted));
 }

@@ -203,7 +203,13 @@ impl Connection {
         if let Err(error) = control.receive(cx) {
             log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
         }
-        control.has_input() || control.has_ended()
+        let (has_input, has_ended) = (control.has_input(), control.has_ended());
+        // A client that connected before it sent a line is to find that so: in the order in which
+        // the system tells, the line may come first.
+        if has_input && self.data.awaits_client() {
+            self.data_ready(cx);
+        }
+        has_input || has_ended
     }
 
     /// Hands the next line to the session, if it wants one and there is one.

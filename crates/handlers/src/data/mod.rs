@@ -200,6 +200,17 @@ impl DataSide {
         }
     }
 
+    /// Whether the client has been told a port and has not connected to it.
+    pub(crate) fn awaits_client(&self) -> bool {
+        matches!(
+            self,
+            Self::Listening {
+                candidate: None,
+                ..
+            }
+        )
+    }
+
     /// Whether `source` belongs to this side.
     pub(crate) fn owns(&self, source: SourceId) -> bool {
         match self {
