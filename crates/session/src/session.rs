@@ -249,9 +249,10 @@ impl<P> Session<P> {
     }
 
     /// Whether QUIT has come and its reply waits for the transfer in progress. That the client ends
-    /// its side is expected then, and no reason to tell of a lost connection.
+    /// its side is expected then, and no reason to tell of a lost connection; unless it has yet to
+    /// connect for that transfer, which nobody does who is gone.
     pub fn has_quit(&self) -> bool {
-        self.ending == Ending::Quitting
+        self.ending == Ending::Quitting && !matches!(self.data, DataChannel::Listening { .. })
     }
 
     /// Whether a digest or a copy is in progress.
