@@ -212,7 +212,8 @@ fn a_transfer_is_logged_for_who_began_it() {
         stream.write_all(b"four").unwrap();
         drop(stream);
         program.wait_for(&format!(
-            "{local}-[anonymous] STOR /{end} completed=1 bytes=4"
+            "{local}-[anonymous] STOR {}/{end} completed=1 bytes=4",
+            home.path().display()
         ));
     }
 }

@@ -14,7 +14,8 @@ use ftpdlib::handlers::{
 use ftpdlib::ioloop::{Acceptor, AsyncChat, Connector, IoLoop};
 use ftpdlib::proto::NameEncoding;
 use ftpdlib::servers::{
-    AddressOrSocket, FtpServer, FtpServerBuilder, ServeOptions, ThreadedFtpServer,
+    AddressOrSocket, FtpServer, FtpServerBuilder, MultiprocessFtpServer, ServeOptions,
+    ThreadedFtpServer,
 };
 use ftpdlib::tls::rustls::ServerConfig;
 
@@ -29,7 +30,6 @@ const MISSING: &[&str] = &[
     "UnixAuthorizer",
     "UnixAuthorizer.override_user",
     "WindowsAuthorizer",
-    "MultiprocessFTPServer",
 ];
 
 /// Writes the pairs of names, and code that compiles only if the library has ours.
@@ -101,6 +101,7 @@ names! {
     "FTPServer.close" => "FtpServer::close", FtpServer::close;
     "FTPServer.close_all" => "FtpServer::close_all", FtpServer::close_all;
     "ThreadedFTPServer" => "servers::ThreadedFtpServer", |h: FtpHandler| ThreadedFtpServer::new(([127, 0, 0, 1], 0), h);
+    "MultiprocessFTPServer" => "servers::MultiprocessFtpServer", |h: FtpHandler| MultiprocessFtpServer::new(([127, 0, 0, 1], 0), h);
     "FilesystemError" => "filesystems::FilesystemError", is::<FilesystemError>();
     "AbstractedFS" => "filesystems::AbstractedFs", is::<AbstractedFs>();
     "AbstractedFS.root" => "AbstractedFs::root", AbstractedFs::root;
