@@ -6,7 +6,7 @@ use std::process::Command;
 use ftpdlib::servers::Concurrency;
 
 /// The environment variable that chooses the model of the servers that tests make; the library's
-/// default without it. Its values are those of [`named`].
+/// default without it. Its values are the models that [`run_all`] knows.
 pub const VARIABLE: &str = "FTPDLIB_TEST_CONCURRENCY";
 
 /// The model that was chosen.

@@ -6,6 +6,7 @@ mod effects;
 mod log_lines;
 mod secrets;
 mod secure;
+mod transfer;
 mod watch;
 mod work;
 
@@ -23,7 +24,7 @@ use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
 use crate::jobs::{Account, Cancel, Checked, LoginEnd, Payload};
-use crate::pump::{Pump, PumpContext, Step};
+use crate::pump::Pump;
 use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service, Verdict};
 use control::Control;
@@ -352,104 +353,6 @@ impl Connection {
             Phase::Ending => AdminEvent::Kick("Server is shutting down."),
         };
         self.session.handle_admin(event, Instant::now());
-    }
-
-    /// Runs the pump for one turn.
-    fn run_pump(&mut self, cx: &mut Context<'_>) {
-        self.with_pump(cx, |pump, pcx| pump.run(pcx));
-    }
-
-    /// Lets the pump do something, and follows what it came to.
-    fn with_pump(
-        &mut self,
-        cx: &mut Context<'_>,
-        act: impl FnOnce(&mut Pump, &mut PumpContext<'_, '_>) -> Step,
-    ) {
-        let Some(pump) = &mut self.pump else {
-            return;
-        };
-        let Some(notifier) = self.notifier.as_ref() else {
-            return;
-        };
-        let mut nowhere = Vec::new();
-        let replies = match &mut self.socket {
-            ControlSocket::Open(control) => control.replies(),
-            ControlSocket::Accepted(_) | ControlSocket::Lost => &mut nowhere,
-        };
-        let mut pcx = PumpContext {
-            cx,
-            service: &self.service,
-            notifier,
-            replies,
-            peer: self.peer,
-        };
-        let step = act(pump, &mut pcx);
-        match step {
-            Step::Wait(_) | Step::Working | Step::Pause(_) => {}
-            Step::Yield if pump.is_to_replies() => notifier.notify(),
-            Step::Yield => {}
-            Step::Ended(end, refusal) => {
-                let (bytes, sends) = (pump.bytes(), pump.sends());
-                let stream = pump.take_stream();
-                self.pump = None;
-                if let Some(stream) = stream {
-                    self.data_permit = None;
-                    let socket = stream.into_socket();
-                    if sends && end == TransferEnd::Complete {
-                        self.hold(Some(Linger::start(socket, cx)), cx);
-                    } else {
-                        cx.close(socket);
-                    }
-                }
-                let event = DataEvent::Ended {
-                    end,
-                    bytes,
-                    refusal,
-                };
-                self.session.handle_data_event(event, cx.now());
-            }
-        }
-    }
-
-    /// Holds a download's data connection until the client has closed it.
-    fn hold(&mut self, linger: Option<Linger>, cx: &mut Context<'_>) {
-        if let Some(previous) = std::mem::replace(&mut self.linger, linger) {
-            previous.close(cx);
-        }
-    }
-
-    /// Serves the data side.
-    fn data_ready(&mut self, cx: &mut Context<'_>) {
-        let now = cx.now();
-        match &mut self.data {
-            DataSide::Listening { .. } => loop {
-                let client = self.peer.ip().to_canonical();
-                match self.data.next_candidate(&self.service, client, cx) {
-                    Ok(None) => break,
-                    Ok(Some(peer)) => {
-                        let event = DataEvent::Accepted { peer };
-                        self.session.handle_data_event(event, now);
-                        self.perform_effects(cx);
-                    }
-                    Err(error) => {
-                        log::warn!("accepting a data connection: {error}");
-                        self.data_failed(cx);
-                        break;
-                    }
-                }
-            },
-            DataSide::Connecting(stream) => match cx.finish_connect(stream) {
-                Ok(()) => {
-                    let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
-                    self.data.connected(tls, cx);
-                    self.session.handle_data_event(DataEvent::Connected, now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => self.data_failed(cx),
-            },
-            DataSide::Open(_) => self.establish_data(cx),
-            DataSide::Idle => {}
-        }
     }
 
     /// Takes the result of a job that ended.

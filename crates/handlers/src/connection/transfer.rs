@@ -1,0 +1,111 @@
+//! The data side of a client: who connects, the bytes that move, and how that ends.
+
+use std::io;
+
+use ftpdlib_ioloop::Context;
+use ftpdlib_proto::TransferEnd;
+use ftpdlib_session::DataEvent;
+
+use super::{Connection, ControlSocket};
+use crate::data::{DataSide, Linger};
+use crate::pump::{Pump, PumpContext, Step};
+
+impl Connection {
+    /// Runs the pump for one turn.
+    pub(super) fn run_pump(&mut self, cx: &mut Context<'_>) {
+        self.with_pump(cx, |pump, pcx| pump.run(pcx));
+    }
+
+    /// Lets the pump do something, and follows what it came to.
+    pub(super) fn with_pump(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut Pump, &mut PumpContext<'_, '_>) -> Step,
+    ) {
+        let Some(pump) = &mut self.pump else {
+            return;
+        };
+        let Some(notifier) = self.notifier.as_ref() else {
+            return;
+        };
+        let mut nowhere = Vec::new();
+        let replies = match &mut self.socket {
+            ControlSocket::Open(control) => control.replies(),
+            ControlSocket::Accepted(_) | ControlSocket::Lost => &mut nowhere,
+        };
+        let mut pcx = PumpContext {
+            cx,
+            service: &self.service,
+            notifier,
+            replies,
+            peer: self.peer,
+        };
+        let step = act(pump, &mut pcx);
+        match step {
+            Step::Wait(_) | Step::Working | Step::Pause(_) => {}
+            Step::Yield if pump.is_to_replies() => notifier.notify(),
+            Step::Yield => {}
+            Step::Ended(end, refusal) => {
+                let (bytes, sends) = (pump.bytes(), pump.sends());
+                let stream = pump.take_stream();
+                self.pump = None;
+                if let Some(stream) = stream {
+                    self.data_permit = None;
+                    let socket = stream.into_socket();
+                    if sends && end == TransferEnd::Complete {
+                        self.hold(Some(Linger::start(socket, cx)), cx);
+                    } else {
+                        cx.close(socket);
+                    }
+                }
+                let event = DataEvent::Ended {
+                    end,
+                    bytes,
+                    refusal,
+                };
+                self.session.handle_data_event(event, cx.now());
+            }
+        }
+    }
+
+    /// Holds a download's data connection until the client has closed it.
+    pub(super) fn hold(&mut self, linger: Option<Linger>, cx: &mut Context<'_>) {
+        if let Some(previous) = std::mem::replace(&mut self.linger, linger) {
+            previous.close(cx);
+        }
+    }
+
+    /// Serves the data side.
+    pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        match &mut self.data {
+            DataSide::Listening { .. } => loop {
+                let client = self.peer.ip().to_canonical();
+                match self.data.next_candidate(&self.service, client, cx) {
+                    Ok(None) => break,
+                    Ok(Some(peer)) => {
+                        let event = DataEvent::Accepted { peer };
+                        self.session.handle_data_event(event, now);
+                        self.perform_effects(cx);
+                    }
+                    Err(error) => {
+                        log::warn!("accepting a data connection: {error}");
+                        self.data_failed(cx);
+                        break;
+                    }
+                }
+            },
+            DataSide::Connecting(stream) => match cx.finish_connect(stream) {
+                Ok(()) => {
+                    let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
+                    self.data.connected(tls, cx);
+                    self.session.handle_data_event(DataEvent::Connected, now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => self.data_failed(cx),
+            },
+            DataSide::Open(_) => self.establish_data(cx),
+            DataSide::Idle => {}
+        }
+    }
+}
