@@ -36,6 +36,7 @@ impl Client for CommonsNet {
         match operation {
             Operation::FetchTree { .. }
             | Operation::StoreTree { .. }
+            | Operation::FetchMatching { .. }
             | Operation::AbortThenFetch { .. } => return None,
             _ => {}
         }
