@@ -9,6 +9,7 @@ use ftpdlib::tls::SessionReuse;
 use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, read_to_end, secure};
+use ftpdlib_tests::wait::wait_until;
 
 fn offering(change: impl FnOnce(TlsFtpHandler) -> TlsFtpHandler) -> TestServer {
     TestServer::with(|handler: FtpHandler| change(TlsFtpHandler::new(handler)).into())
@@ -146,6 +147,25 @@ fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
     assert_eq!(server.content("file"), BEFORE);
     drop(stream);
     client.play(&[("NOOP", 200)]);
+}
+
+#[test]
+fn an_upload_that_was_given_up_within_its_handshake_emptied_its_target() {
+    let server = offering(|tls| tls);
+    server.file("file", BEFORE);
+    let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
+    let stream = client.passive();
+    client.expect("STOR file", 150);
+    client.expect("ABOR", 426);
+    client.expect_reply(226);
+    assert_eq!(server.content("file"), BEFORE);
+    drop(stream);
+    let stream = client.passive();
+    client.expect("STOR file", 150);
+    drop(client);
+    wait_until("the client is gone", || server.handle().clients() == 0);
+    assert_eq!(server.content("file"), BEFORE);
+    drop(stream);
 }
 
 /// Tickets of TLS 1.3 lay unread at such a client, and its close became a reset.

@@ -330,7 +330,6 @@ impl Pump {
 
     fn stop(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.stopping = true;
-        // Without a secure connection nothing has been stored, whatever the reason.
         let stream = self.stream.as_ref();
         let is_secure = stream.is_none_or(|stream| stream.is_established());
         let end = match end {
@@ -342,7 +341,7 @@ impl Pump {
         };
         let step = match &mut self.work {
             Work::SendFile(_) | Work::Produce(_) => Step::Ended(end, None),
-            Work::Receive(work) => work.abort(end, &self.account, pcx),
+            Work::Receive(work) => work.abort(end, is_secure, &self.account, pcx),
         };
         self.after(step, pcx.cx)
     }

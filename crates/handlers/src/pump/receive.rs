@@ -158,15 +158,20 @@ impl Receive {
         }
     }
 
-    /// Stops as `end` says, once what is being written is written.
+    /// Stops as `end` says, once what is being written is written. A connection that never became
+    /// secure has replaced nothing, whatever ended it: so the file is told.
     pub(super) fn abort(
         &mut self,
         end: TransferEnd,
+        is_secure: bool,
         account: &Arc<Account>,
         pcx: &mut PumpContext<'_, '_>,
     ) -> Step {
         match mem::replace(&mut self.state, State::Over) {
-            State::Open(file) => self.finish(file, end, None, account, pcx),
+            State::Open(file) if is_secure => self.finish(file, end, None, account, pcx),
+            State::Open(file) => {
+                self.finish_told(file, TransferEnd::Unsecured, end, None, account, pcx)
+            }
             State::Writing(task, stop) => {
                 self.state = State::Writing(task, Some(stop.unwrap_or(end)));
                 Step::Working
@@ -277,11 +282,24 @@ impl Receive {
         account: &Arc<Account>,
         pcx: &mut PumpContext<'_, '_>,
     ) -> Step {
+        self.finish_told(file, end.clone(), end, refusal, account, pcx)
+    }
+
+    /// The same, where the file is `told` of another end than the client.
+    fn finish_told(
+        &mut self,
+        file: Box<dyn WriteFile>,
+        told: TransferEnd,
+        end: TransferEnd,
+        refusal: Option<Refusal>,
+        account: &Arc<Account>,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> Step {
         let Some(lane) = account.lane() else {
-            let outcome = finish(account, file, &end);
+            let outcome = finish(account, file, &told);
             return ended(end, refusal, outcome);
         };
-        let (account, told) = (Arc::clone(account), end.clone());
+        let account = Arc::clone(account);
         match Task::spawn(lane, pcx.notifier, move || finish(&account, file, &told)) {
             Ok(task) => {
                 self.state = State::Finishing(task, end, refusal);
