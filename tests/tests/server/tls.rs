@@ -168,6 +168,16 @@ fn an_upload_that_was_given_up_within_its_handshake_emptied_its_target() {
     drop(stream);
 }
 
+#[test]
+fn an_upload_to_which_nobody_connected_emptied_its_target() {
+    let server = offering(|tls| tls);
+    server.file("file", BEFORE);
+    let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
+    client.play(&[("EPSV", 229), ("STOR file", 150), ("ABOR", 426)]);
+    client.expect_reply(226);
+    assert_eq!(server.content("file"), BEFORE);
+}
+
 /// Tickets of TLS 1.3 lay unread at such a client, and its close became a reset.
 #[test]
 fn an_upload_was_lost_to_a_client_that_never_reads() {

@@ -274,16 +274,18 @@ impl Connection {
     }
 }
 
-/// Closes what a job opened and nobody will use.
+/// Closes what a job opened and nobody will use. A file that was to be replaced keeps its content:
+/// there was no data connection, or none that could be told from a stranger's.
 fn discard(payload: Payload) {
     let Payload { account, opened } = payload;
     let Opened::Write(file) = opened else {
         return;
     };
     let Some(lane) = account.lane().cloned() else {
-        return drop(jobs::finish(&account, file, &TransferEnd::Aborted));
+        return drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
     };
-    let submitted = lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Aborted)));
+    let submitted =
+        lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Unsecured)));
     if let Err(error) = submitted {
         log::error!("no thread for a job: {error}");
     }
