@@ -70,6 +70,12 @@ pub trait Transport {
     /// Whether nothing has to come before the first byte any more.
     fn is_established(&self) -> bool;
 
+    /// What is worth a line of the log about how the stream came to stand, if anything is; told
+    /// once.
+    fn take_notice(&mut self) -> Option<&'static str> {
+        None
+    }
+
     /// The certificate, in DER form, with which the peer has proved who it is, where there is such a
     /// thing.
     fn peer_certificate(&self) -> Option<&[u8]> {

@@ -27,6 +27,9 @@ const OVERHEAD: usize = 16 << 10;
 /// at most, can give when it is decrypted to the front.
 const LEAD: usize = 20 << 10;
 
+/// What the log says of a data connection that may be a stranger's.
+const NOT_RESUMED: &str = "the TLS session of the control connection was not resumed";
+
 /// A TLS connection to a client; the server's side.
 ///
 /// The handshake is part of the first operation, or is made by
@@ -46,6 +49,8 @@ pub struct TlsStream {
     only_reads: bool,
     /// Told the client that nothing more comes.
     finished: bool,
+    /// For the log of whoever knows whose connection this is.
+    notice: Option<&'static str>,
 }
 
 /// How far it came.
@@ -81,6 +86,7 @@ impl TlsStream {
             unfed: Vec::new(),
             only_reads: false,
             finished: false,
+            notice: None,
         }
     }
 
@@ -200,22 +206,21 @@ impl TlsStream {
     }
 
     /// Fails unless the client is known to be the control connection's, as far as that is required.
-    fn check_reuse(&self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
+    fn check_reuse(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
         if self.purpose == Purpose::Control || is_resumed(tls) {
             return Ok(());
         }
         match self.session.reuse() {
             SessionReuse::Free => Ok(()),
             SessionReuse::Preferred => {
-                log::info!("a data connection did not resume its control connection's TLS session");
+                self.notice = Some(NOT_RESUMED);
                 Ok(())
             }
             SessionReuse::Required => {
                 tls.send_close_notify();
                 // Whoever it is need not be waited for.
                 let _ = self.send(tls, cx);
-                let text = "the data connection did not resume the control connection's session";
-                Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, NOT_RESUMED))
             }
         }
     }
@@ -425,6 +430,10 @@ impl Transport for TlsStream {
 
     fn is_established(&self) -> bool {
         matches!(self.state, State::Open(_))
+    }
+
+    fn take_notice(&mut self) -> Option<&'static str> {
+        self.notice.take()
     }
 
     fn peer_certificate(&self) -> Option<&[u8]> {

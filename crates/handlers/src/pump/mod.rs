@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_ioloop::{Context, Interest, Notifier, SourceId, Transport};
 use ftpdlib_proto::{ReplyCode, TransferEnd, TransferType};
 use ftpdlib_session::{Direction, Refusal, Transfer};
+use log::Level;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
@@ -59,9 +60,18 @@ pub(crate) struct PumpContext<'a, 'l> {
 impl PumpContext<'_, '_> {
     /// Logs what went wrong on the data connection.
     fn warn(&self, account: &Account, what: impl fmt::Display) {
+        self.log(Level::Warn, account, what);
+    }
+
+    /// Logs what is remarkable about it.
+    fn info(&self, account: &Account, what: impl fmt::Display) {
+        self.log(Level::Info, account, what);
+    }
+
+    fn log(&self, level: Level, account: &Account, what: impl fmt::Display) {
         let username = Some(account.login().username.as_str());
         let prefix = self.service.log_prefix.of(self.peer, username);
-        log::warn!("{prefix} data connection: {what}");
+        log::log!(level, "{prefix} data connection: {what}");
     }
 }
 
@@ -278,13 +288,16 @@ impl Pump {
     /// Lets nothing move before the data connection is as secure as it is to be; `Some` while it is
     /// not.
     fn establish(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
-        let stream = self
-            .stream
-            .as_mut()
-            .filter(|stream| !stream.is_established())?;
+        let stream = self.stream.as_mut()?;
+        let was_established = stream.is_established();
         match stream.establish(pcx.cx) {
             Ok(()) => {
-                self.meter.progress = pcx.cx.now();
+                if !was_established {
+                    self.meter.progress = pcx.cx.now();
+                }
+                if let Some(notice) = stream.take_notice() {
+                    pcx.info(&self.account, notice);
+                }
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -194,6 +194,19 @@ fn a_foreign_ticket_is_a_full_handshake_where_that_is_allowed() {
 }
 
 #[test]
+fn a_stranger_is_noticed_where_resumption_is_preferred() {
+    for version in VERSIONS {
+        let (own, other) = [(); 2].map(|()| session(SessionReuse::Preferred)).into();
+        for (data, is_noticed) in [(&own, false), (&other, true)] {
+            let seen = data_connections(version, &own, data);
+            let is_right =
+                |seen: &Seen| seen.error.is_none() && seen.notice.is_some() == is_noticed;
+            assert!(seen.iter().all(is_right), "{version:?}: {seen:?}");
+        }
+    }
+}
+
+#[test]
 fn known_protocols_are_named_and_unknown_ones_ignored() {
     let (server, session) = (Server::start(), session(SessionReuse::Free));
     let check = |data: bool, offered: &[&str], expected: Option<&str>| {

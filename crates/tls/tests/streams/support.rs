@@ -33,6 +33,7 @@ pub(crate) struct Seen {
     /// `None` for an end that the client announced.
     pub(crate) error: Option<io::ErrorKind>,
     pub(crate) resumed: bool,
+    pub(crate) notice: Option<&'static str>,
 }
 
 /// What the server does with a client.
@@ -175,11 +176,13 @@ impl Peer {
             Err(error) => Some(error.kind()),
         };
         let resumed = self.tls.as_ref().is_some_and(TlsStream::is_resumed);
+        let notice = self.tls.as_mut().and_then(TlsStream::take_notice);
         let bytes = std::mem::take(&mut self.read);
         let _ = self.tell.send(Seen {
             bytes,
             error,
             resumed,
+            notice,
         });
         Flow::Close
     }
