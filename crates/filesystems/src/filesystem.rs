@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 
@@ -200,6 +201,19 @@ pub trait Filesystem: Send + Sync {
     /// [`OutsideHome`](ErrorKind::OutsideHome) when a link leaves.
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         Ok(path.clone())
+    }
+
+    /// The same files for paths that are [`canonical`](Self::canonical) already: a link on the way,
+    /// put there since, is an error instead of being followed. With it, permissions hold for what is
+    /// opened, whoever swaps links meanwhile.
+    ///
+    /// By default `None`, which is right where there are no links.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening the home a second time.
+    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
+        Ok(None)
     }
 
     /// The real path that `path` stands for, by name: links are not resolved. For logs and

@@ -8,7 +8,7 @@ use crate::error::{ErrorKind, FilesystemError};
 
 /// The names of the home directory. They serve to recognise links back into it and to translate
 /// paths; nothing is opened by them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Home {
     real: PathBuf,
     /// Components of the real path, and of the path as it was given where that differs: links are

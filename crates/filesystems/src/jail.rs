@@ -34,6 +34,8 @@ pub(crate) struct Jail {
     home: Home,
     scope: Scope,
     resolver: Resolver,
+    /// A link on the way is an error.
+    linkless: bool,
 }
 
 impl Jail {
@@ -57,7 +59,25 @@ impl Jail {
                 Resolver::Walk
             },
             dir,
+            linkless: false,
         })
+    }
+
+    /// The same home, in which no link is followed but by [`canonical`](Self::canonical).
+    pub(crate) fn linkless(&self) -> Result<Self, FilesystemError> {
+        Ok(Self {
+            dir: self.dir.try_clone()?,
+            device: self.device,
+            local: self.local,
+            home: self.home.clone(),
+            scope: self.scope,
+            resolver: self.resolver,
+            linkless: true,
+        })
+    }
+
+    pub(crate) fn is_linkless(&self) -> bool {
+        self.linkless
     }
 
     /// Opens what `path` leads to.
@@ -183,6 +203,9 @@ impl Jail {
         flags: OpenFlags,
         mode: u32,
     ) -> Result<OwnedFd, FilesystemError> {
+        if self.linkless {
+            return self.walk(path).without_links().open(flags, mode);
+        }
         if self.resolver == Resolver::Kernel {
             for _ in 0..MOST_TRIES {
                 match open_beneath(self.dir.as_fd(), path, flags, mode, self.scope) {

@@ -93,6 +93,10 @@ macro_rules! hand_on {
                 (**self).canonical(path)
             }
 
+            fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
+                (**self).without_links()
+            }
+
             fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
                 (**self).real_path(path)
             }

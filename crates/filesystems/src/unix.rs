@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 use ftpdlib_proto::{Metadata, VirtualPath};
@@ -124,6 +125,10 @@ impl Filesystem for UnixFilesystem {
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         self.disk.canonical(path)
+    }
+
+    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
+        self.disk.without_links()
     }
 
     fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {

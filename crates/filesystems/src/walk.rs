@@ -41,6 +41,12 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The same walk, which ends at the first link.
+    pub(crate) fn without_links(mut self) -> Self {
+        self.links = MOST_LINKS;
+        self
+    }
+
     /// Opens what the path leads to. A link as the last component is followed unless `flags` say
     /// otherwise, also one that leads to a file which is to be created.
     pub(crate) fn open(mut self, flags: OpenFlags, mode: u32) -> Result<OwnedFd, FilesystemError> {

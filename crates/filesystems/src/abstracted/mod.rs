@@ -183,7 +183,18 @@ impl Filesystem for AbstractedFs {
     }
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
+        if self.jail.is_linkless() {
+            return Ok(path.clone());
+        }
         self.jail.canonical(path.relative())
+    }
+
+    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
+        Ok(Some(Arc::new(Self {
+            jail: Arc::new(self.jail.linkless()?),
+            resolver: self.resolver,
+            cwd: self.cwd.clone(),
+        })))
     }
 
     fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {

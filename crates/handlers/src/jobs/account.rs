@@ -8,7 +8,7 @@ use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::{ReplyCode, Zone};
 use ftpdlib_session::Refusal;
 
-use super::refusal;
+use super::{refusal, reply_of};
 
 /// The login, its filesystem, and where its jobs run.
 pub(crate) struct Account {
@@ -47,6 +47,21 @@ impl Account {
                 "Requested action aborted: local error in processing.",
             )
         })
+    }
+
+    /// The same user on the same files, but by canonical paths only; `None` where there are no
+    /// links.
+    pub(super) fn without_links(&self) -> Result<Option<Arc<Self>>, Refusal> {
+        let filesystem = self.filesystem.without_links().map_err(reply_of)?;
+        Ok(filesystem.map(|filesystem| {
+            Arc::new(Self {
+                authorizer: Arc::clone(&self.authorizer),
+                login: self.login.clone(),
+                filesystem,
+                zone: self.zone,
+                lane: self.lane.clone(),
+            })
+        }))
     }
 
     /// Whether permissions depend on the path, so that links must be resolved to look them up. Asked

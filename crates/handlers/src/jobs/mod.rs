@@ -13,6 +13,7 @@ mod listing;
 mod login;
 mod names;
 mod permission;
+mod pin;
 mod ranged;
 
 use std::path::PathBuf;
@@ -49,11 +50,23 @@ pub(crate) enum Opened {
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
-    let action = settle(account, job.action);
-    if let Some(perm) = job.perm {
-        permission::check(account, perm, &action)?;
+    let mut action = settle(account, job.action);
+    let Some(perm) = job.perm else {
+        return perform(account, action);
+    };
+    let shown = match &action {
+        Action::OpenRead { path, .. } => Some(path.clone()),
+        Action::OpenWrite { path, how } if *how != WriteHow::Unique => Some(path.clone()),
+        _ => None,
+    };
+    let account = &pin::pin(account, &mut action)?;
+    permission::check(account, perm, &action)?;
+    let mut outcome = perform(account, action);
+    // Logs and observers are told the client's name for it.
+    if let (Ok(Answer::Opened { path, .. }), Some(shown)) = (&mut outcome, shown) {
+        *path = shown;
     }
-    perform(account, action)
+    outcome
 }
 
 /// Runs work: a job that takes as long as its files are large. Blocks; `cancel` ends it early.
@@ -66,10 +79,16 @@ pub(crate) fn run_work(
     cancel: &Cancel,
 ) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
-    let action = settle(account, job.action);
-    if let Some(perm) = job.perm {
-        permission::check(account, perm, &action)?;
-    }
+    let mut action = settle(account, job.action);
+    let pinned;
+    let account = match job.perm {
+        Some(perm) => {
+            pinned = pin::pin(account, &mut action)?;
+            permission::check(&pinned, perm, &action)?;
+            &pinned
+        }
+        None => account,
+    };
     let fs = &*account.filesystem;
     match action {
         Action::Digest {

@@ -311,3 +311,35 @@ fn a_home_that_is_replaced_is_not_followed() {
         assert_eq!(fs.listdir("/").unwrap().count(), 0);
     }
 }
+
+#[test]
+fn a_link_put_in_a_canonical_path_is_not_followed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path();
+    for directory in ["open", "guarded"] {
+        std::fs::create_dir(home.join(directory)).unwrap();
+        std::fs::write(home.join(directory).join("f"), directory).unwrap();
+    }
+    std::os::unix::fs::symlink("open", home.join("way")).unwrap();
+    for resolver in [Resolver::Kernel, Resolver::Walk] {
+        let fs = AbstractedFs::with_resolver(home, resolver).unwrap();
+        let pinned = fs.without_links().unwrap().unwrap();
+        let checked = fs.canonical(&path("/way/f")).unwrap();
+        assert!(pinned.open_read(&checked, 0).is_ok());
+        assert!(pinned.open_read(&path("/way/f"), 0).is_err());
+        // Another session swaps the directory between the check and the opening.
+        std::fs::rename(home.join("open"), home.join("aside")).unwrap();
+        std::os::unix::fs::symlink("guarded", home.join("open")).unwrap();
+        assert!(
+            fs.open_read(&checked, 0).is_ok(),
+            "it is followed otherwise"
+        );
+        assert!(pinned.open_read(&checked, 0).is_err());
+        assert!(pinned.open_write(&checked, WriteMode::Replace).is_err());
+        assert!(pinned.remove(&checked).is_err());
+        assert!(pinned.set_mode(&checked, 0o600).is_err());
+        std::fs::remove_file(home.join("open")).unwrap();
+        std::fs::rename(home.join("aside"), home.join("open")).unwrap();
+        assert_eq!(std::fs::read(home.join("guarded/f")).unwrap(), b"guarded");
+    }
+}
