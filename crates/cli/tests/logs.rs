@@ -334,3 +334,26 @@ fn a_transfer_log_that_cannot_be_opened_stops_the_program() {
         "{told}"
     );
 }
+
+#[test]
+fn a_stalled_handshake_left_no_word_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("ftpdlib.toml");
+    fs::write(&config, "[tls]\nhandshake_timeout = 0.05\n").unwrap();
+    let options = [
+        "-c",
+        config.to_str().unwrap(),
+        "-u",
+        "alice",
+        "-P",
+        "sesame",
+    ];
+    let mut program = Program::start(&options);
+    let mut client = TcpStream::connect(program.address).unwrap();
+    client.write_all(b"AUTH TLS\r\n").unwrap();
+    let line = program.wait_for("the handshake took too long");
+    let client = client.local_addr().unwrap();
+    assert!(line.contains(&format!("{client}-[] TLS: ")), "{line}");
+    program.wait_for("FTP session closed");
+    assert_eq!(program.log.matches("took too long").count(), 1);
+}

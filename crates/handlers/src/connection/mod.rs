@@ -320,7 +320,10 @@ impl Connection {
         }
         if self.closing.is_some() {
             control.discard_input();
-            let ended = control.has_ended() || self.told == Phase::Ending;
+            // Within a handshake nothing can be said that the client would understand.
+            let ended = control.has_ended()
+                || self.told == Phase::Ending
+                || self.securing == Securing::Handshake;
             if control.is_flushed() && (!control.finish(cx) || ended) {
                 return Flow::Close;
             }
@@ -496,6 +499,10 @@ impl Handler for Connection {
         }
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
+            if self.securing == Securing::Handshake && self.session.is_ending() {
+                let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
+                log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
+            }
         }
         Ok(self.settle(cx))
     }
