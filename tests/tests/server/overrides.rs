@@ -1,4 +1,4 @@
-//! Every permission letter, at every command it guards, by every way to name a file.
+//! Overrides guard what they name by every way to name it, and nothing else.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -90,9 +90,6 @@ const CASES: [(&str, &[&str], u16); 63] = [
     ("l", &["MLST @out"], 250),
     ("f", &["RNFR @out", "RNTO @new"], 250),
 ];
-
-/// Ways into the home directory.
-const HOME: [&[u8]; 6] = [b"", b"/", b"./", b"x/../", b"//.//", b"../../"];
 
 /// Ways into the directory `é`, for which there is an override, before and after `OPTS UTF8 OFF`.
 const OVERRIDDEN: [(bool, &[u8]); 9] = [
@@ -286,42 +283,6 @@ fn state(directory: &Path) -> BTreeMap<Vec<u8>, (u32, Option<SystemTime>, Vec<u8
 /// The letters without one of them.
 fn without(missing: char) -> String {
     ALL.chars().filter(|&letter| letter != missing).collect()
-}
-
-#[test]
-fn each_command_needs_its_letters_and_no_other() {
-    let mut sets: Vec<&str> = CASES.iter().map(|case| case.0).collect();
-    sets.sort_unstable();
-    sets.dedup();
-    let users: Vec<_> = sets.iter().map(|&set| (set, set, None)).collect();
-    let guarded = Guarded::new(&users);
-    for (letters, commands, code) in CASES {
-        for way in HOME {
-            let mut client = guarded.client(letters);
-            let got = guarded.run(&mut client, commands, way);
-            let shown = String::from_utf8_lossy(way);
-            assert_eq!(got.0, code, "{letters}: {commands:?} at {shown}: {}", got.1);
-            fill(guarded.server.home());
-        }
-    }
-}
-
-#[test]
-fn without_its_letter_a_command_is_refused() {
-    let users: Vec<_> = ALL
-        .chars()
-        .map(|letter| (letter.to_string(), without(letter)))
-        .collect();
-    let users: Vec<_> = users
-        .iter()
-        .map(|(name, perm)| (name.as_str(), perm.as_str(), None))
-        .collect();
-    let guarded = Guarded::new(&users);
-    for missing in ALL.chars() {
-        let user = missing.to_string();
-        guarded.check_refused(&user, true, &HOME, missing);
-        guarded.check_refused(&user, false, &[b"\xe9/", b"way/"], missing);
-    }
 }
 
 #[test]
