@@ -123,10 +123,12 @@ impl<P> Session<P> {
         }
     }
 
-    /// Whether a command needs a login that is not there. STAT needs one only for a path.
+    /// Whether a command needs a login that is not there. STAT needs one only for a path, and ABOR
+    /// none for a transfer that outlives its login.
     fn lacks_login(&self, verb: Verb, argument: &[u8]) -> bool {
         let needs_login = match verb {
             Verb::Stat => !argument.trim_ascii().is_empty(),
+            Verb::Abor => !self.is_transferring(),
             verb => verb.info().login_required,
         };
         needs_login && self.username().is_none()
