@@ -9,6 +9,9 @@ use ftpdlib_ioloop::Pool;
 use crate::doors::Listener;
 use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
 
+/// The backlog of the servers with a thread or a process for each client, as in pyftpdlib.
+pub(crate) const BACKLOG_OF_ONE_EACH: u32 = 5;
+
 /// Where a server listens (pyftpdlib: `address_or_socket`).
 #[derive(Debug)]
 #[non_exhaustive]

@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use ftpdlib_handlers::FtpHandler;
 
+use crate::builder::BACKLOG_OF_ONE_EACH;
 use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerError};
 
 /// An [`FtpServer`] that forks for each client (pyftpdlib: `MultiprocessFTPServer`).
@@ -35,7 +36,8 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 pub struct MultiprocessFtpServer(FtpServer);
 
 impl MultiprocessFtpServer {
-    /// Listens on `place` for clients served as `handler` says, with the default limits.
+    /// Listens on `place` for clients served as `handler` says, with the default limits and a
+    /// backlog of 5, as in pyftpdlib.
     ///
     /// # Errors
     ///
@@ -44,7 +46,9 @@ impl MultiprocessFtpServer {
         place: impl Into<AddressOrSocket>,
         handler: impl Into<FtpHandler>,
     ) -> Result<Self, ServerError> {
-        let builder = FtpServerBuilder::new(handler).concurrency(Concurrency::MultiProcess);
+        let builder = FtpServerBuilder::new(handler)
+            .concurrency(Concurrency::MultiProcess)
+            .backlog(BACKLOG_OF_ONE_EACH);
         builder.listen(place).build().map(Self)
     }
 }

@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use ftpdlib_handlers::FtpHandler;
 
+use crate::builder::BACKLOG_OF_ONE_EACH;
 use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerError};
 
 /// An [`FtpServer`] that serves each client in a thread with a loop of its own (pyftpdlib:
@@ -34,7 +35,8 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 pub struct ThreadedFtpServer(FtpServer);
 
 impl ThreadedFtpServer {
-    /// Listens on `place` for clients served as `handler` says, with the default limits.
+    /// Listens on `place` for clients served as `handler` says, with the default limits and a
+    /// backlog of 5, as in pyftpdlib.
     ///
     /// # Errors
     ///
@@ -43,7 +45,9 @@ impl ThreadedFtpServer {
         place: impl Into<AddressOrSocket>,
         handler: impl Into<FtpHandler>,
     ) -> Result<Self, ServerError> {
-        let builder = FtpServerBuilder::new(handler).concurrency(Concurrency::MultiThread);
+        let builder = FtpServerBuilder::new(handler)
+            .concurrency(Concurrency::MultiThread)
+            .backlog(BACKLOG_OF_ONE_EACH);
         builder.listen(place).build().map(Self)
     }
 }

@@ -7,7 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use ftpdlib::ioloop::IoLoop;
-use ftpdlib::servers::{AddressOrSocket, FtpServer, FtpServerBuilder, ServeOptions};
+use ftpdlib::servers::{
+    AddressOrSocket, FtpServer, FtpServerBuilder, MultiprocessFtpServer, ServeOptions,
+    ThreadedFtpServer,
+};
 use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::models;
 use ftpdlib_tests::server::{TestServer, handler};
@@ -104,9 +107,23 @@ fn a_server_without_clients_ends_at_once() {
 fn a_hundred_clients_wait_to_be_accepted_unless_told_otherwise() {
     let home = TempDir::new().unwrap();
     let builder = || FtpServerBuilder::new(handler(home.path())).listen(ANY_PORT);
-    for (builder, backlog) in [(builder(), 100), (builder().backlog(5), 5)] {
-        // It is never turned, so it accepts nobody.
-        let server = builder.build().unwrap();
+    let served = || handler(home.path());
+    let servers: [(FtpServer, _); 4] = [
+        (builder().build().unwrap(), 100),
+        (builder().backlog(7).build().unwrap(), 7),
+        (
+            ThreadedFtpServer::new(ANY_PORT, served()).unwrap().into(),
+            5,
+        ),
+        (
+            MultiprocessFtpServer::new(ANY_PORT, served())
+                .unwrap()
+                .into(),
+            5,
+        ),
+    ];
+    // They are never turned, so they accept nobody.
+    for (server, backlog) in servers {
         let address = server.local_addrs()[0].into();
         let client = || {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
