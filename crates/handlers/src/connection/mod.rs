@@ -451,8 +451,9 @@ impl Handler for Connection {
                     self.receive(cx);
                     let flow = self.settle(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
-                    // here saves a turn that would find out nothing else.
-                    if flow == Flow::Close || !self.receive(cx) {
+                    // here saves a turn that would find out nothing else. Under TLS, reading may
+                    // end the handshake or owe an answer, which is for the next turn to see.
+                    if flow == Flow::Close || self.tls.is_some() || !self.receive(cx) {
                         return Ok(flow);
                     }
                 }
