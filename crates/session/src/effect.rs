@@ -67,7 +67,8 @@ pub enum Effect<P> {
     /// Stop the transfer; `Ended` still comes, with this end unless it was complete already. At most
     /// once for a transfer.
     AbortTransfer(TransferEnd),
-    /// An opened file or listing that will not be used: close it (an upload is finished as aborted).
+    /// An opened file or listing that will not be used: close it (an upload as one whose data
+    /// connection never stood).
     Discard(P),
     /// Close listener, pending connect and idle data connection, if any; never for a transfer in
     /// progress.

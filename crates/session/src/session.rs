@@ -227,9 +227,11 @@ impl<P> Session<P> {
         self.security.is_secure()
     }
 
-    /// Whether data connections that are made now are to be under TLS (PROT P).
+    /// Whether a data connection that is made now is to be under TLS (PROT P): as was agreed when its
+    /// transfer was asked for, if it was.
     pub fn protects_data(&self) -> bool {
-        self.security.protects_data()
+        let agreed = self.data.is_private();
+        agreed.unwrap_or_else(|| self.security.protects_data())
     }
 
     /// Who is logged in.

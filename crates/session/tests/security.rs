@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::VirtualPath;
+use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_session::{
     Action, Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig, TlsRules,
 };
@@ -100,6 +100,11 @@ impl Client {
                         {
                             Answer::PasswordNeeded
                         }
+                        (Action::OpenRead { path, .. }, _) => Answer::Opened {
+                            payload: (),
+                            size: None,
+                            path,
+                        },
                         _ => Answer::Login(LoginFacts {
                             username: "u".into(),
                             msg_login: "hello".into(),
@@ -194,6 +199,29 @@ fn a_port_opened_for_another_protection_is_closed() {
     ];
     client.say_all(&lines);
     assert_eq!(client.codes, [220, 234, 200, 331, 230, 227, 200, 425]);
+}
+
+#[test]
+fn rein_does_not_take_tls_from_a_transfer_that_waits_for_its_connection() {
+    let mut client = Client::new(offered());
+    let lines = ["AUTH TLS", "PBSZ 0", "PROT P", "USER u", "PASS p", "PASV"];
+    client.say_all(&lines);
+    client.say_all(&["RETR a", "REIN"]);
+    assert!(client.session.protects_data());
+    let peer = "192.0.2.7:50002".parse().unwrap();
+    let accepted = DataEvent::Accepted { peer };
+    client.session.handle_data_event(accepted, client.now);
+    assert!(client.session.protects_data(), "the connection accepted");
+    client.follow();
+    let ended = DataEvent::Ended {
+        end: TransferEnd::Complete,
+        bytes: 0,
+        refusal: None,
+    };
+    client.session.handle_data_event(ended, client.now);
+    client.follow();
+    assert!(!client.session.protects_data(), "what comes next");
+    assert_eq!(client.codes[6..], [227, 150, 220, 226]);
 }
 
 #[test]

@@ -70,6 +70,17 @@ impl<P> DataChannel<P> {
         }
     }
 
+    /// Whether the data connection of the transfer in progress or queued, if there is one, is to be
+    /// under TLS.
+    pub(super) fn is_private(&self) -> Option<bool> {
+        match self {
+            Self::Listening { queued, .. } => queued.as_ref().map(|queued| queued.private),
+            Self::Connecting { queued, .. } => Some(queued.private),
+            Self::Transferring(running) => Some(running.private),
+            Self::Closed | Self::Target(_) | Self::Open => None,
+        }
+    }
+
     /// Whether something waits for the reply to a transfer command.
     pub(super) fn is_holding(&self) -> bool {
         matches!(self, Self::Connecting { held: Some(_), .. })

@@ -28,6 +28,8 @@ pub(super) struct Queued<P> {
     pub(super) transfer: Transfer<P>,
     /// Its 150.
     pub(super) opening: Reply,
+    /// Whether its data connection is to be under TLS, whatever PROT or REIN says meanwhile.
+    pub(super) private: bool,
     username: String,
     verb: Verb,
     path: VirtualPath,
@@ -42,6 +44,8 @@ pub(super) struct Running {
     pub(super) bytes: u64,
     /// Which way they move.
     pub(super) direction: Direction,
+    /// Whether its data connection is under TLS.
+    pub(super) private: bool,
     username: String,
     verb: Verb,
     path: VirtualPath,
@@ -179,6 +183,7 @@ impl<P> Session<P> {
         }
         let queued = Box::new(Queued {
             opening: opening.reply(size, &path),
+            private: self.security.protects_data(),
             transfer: Transfer {
                 payload,
                 direction: opening.direction,
@@ -234,6 +239,7 @@ impl<P> Session<P> {
             stopping: false,
             bytes: 0,
             direction,
+            private: false,
             username: self.username().unwrap_or_default().to_owned(),
             verb: Verb::Stat,
             path,
@@ -255,6 +261,7 @@ impl<P> Session<P> {
             stopping: false,
             bytes: 0,
             direction,
+            private: queued.private,
             username: queued.username,
             verb: queued.verb,
             path: queued.path,
