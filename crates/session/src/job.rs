@@ -19,16 +19,17 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// What is said of a fault here that is none of the client's business.
-    pub(crate) fn local_error() -> Self {
+    /// What is said of a fault on our side that is none of the client's business: `451`, in the words
+    /// of RFC 959 §4.2.1.
+    pub fn local_error() -> Self {
         Self {
             code: ReplyCode::new(451),
-            text: Cow::Borrowed("Requested action aborted: local error."),
+            text: Cow::Borrowed("Requested action aborted: local error in processing."),
         }
     }
 
     /// The reply that tells it.
-    pub(crate) fn into_reply(self) -> Reply {
+    pub fn into_reply(self) -> Reply {
         Reply::new(self.code.value(), self.text)
     }
 }

@@ -100,7 +100,7 @@ impl Connection {
             return self.log_in(username, None, cx);
         }
         let Some(account) = &self.account else {
-            self.session.handle_job(Err(broken()), now);
+            self.session.handle_job(Err(Refusal::local_error()), now);
             return;
         };
         match account.lane() {
@@ -118,7 +118,8 @@ impl Connection {
 
     fn run_command(&mut self, index: usize, job: Job, cx: &mut Context<'_>) {
         let Some(command) = self.service.commands.get(index) else {
-            self.session.handle_job(Err(broken()), cx.now());
+            self.session
+                .handle_job(Err(Refusal::local_error()), cx.now());
             return;
         };
         let call = CommandCall {
@@ -179,7 +180,8 @@ impl Connection {
             Ok(job) => self.job = Some(job),
             Err(error) => {
                 log::error!("no thread for a job: {error}");
-                self.session.handle_job(Err(broken()), cx.now());
+                self.session
+                    .handle_job(Err(Refusal::local_error()), cx.now());
             }
         }
     }
@@ -288,14 +290,6 @@ fn discard(payload: Payload) {
         lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Unsecured)));
     if let Err(error) = submitted {
         log::error!("no thread for a job: {error}");
-    }
-}
-
-/// The refusal for work that could not be done for a reason of our own.
-pub(super) fn broken() -> Refusal {
-    Refusal {
-        code: ReplyCode::new(451),
-        text: "Requested action aborted: local error in processing.".into(),
     }
 }
 

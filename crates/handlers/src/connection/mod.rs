@@ -535,5 +535,5 @@ impl Handler for Connection {
 /// What a job came to, once it has ended; one that panicked was refused.
 fn outcome<T>(task: &Task<Result<T, Refusal>>) -> Option<Result<T, Refusal>> {
     let ended = task.take()?;
-    Some(ended.unwrap_or_else(|_| Err(effects::broken())))
+    Some(ended.unwrap_or_else(|_| Err(Refusal::local_error())))
 }

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use ftpdlib_ioloop::{Context, Task};
-use ftpdlib_session::Job;
+use ftpdlib_session::{Job, Refusal};
 
-use super::effects::broken;
 use super::{Connection, RunningJob};
 use crate::jobs::{self, Cancel};
 
@@ -13,7 +12,9 @@ impl Connection {
     /// Starts a digest or a copy: never on the loop, and not beside short jobs of a local disk.
     pub(super) fn start_work(&mut self, job: Job, cx: &mut Context<'_>) {
         let Some(account) = &self.account else {
-            return self.session.handle_job(Err(broken()), cx.now());
+            return self
+                .session
+                .handle_job(Err(Refusal::local_error()), cx.now());
         };
         let lane = account.lane().unwrap_or(&self.service.work_lane);
         let cancel = Cancel::default();

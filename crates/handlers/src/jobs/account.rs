@@ -5,10 +5,10 @@ use std::sync::Arc;
 use ftpdlib_authorizers::{Authorizer, Guard, Login};
 use ftpdlib_filesystems::Filesystem;
 use ftpdlib_ioloop::Lane;
-use ftpdlib_proto::{ReplyCode, Zone};
+use ftpdlib_proto::Zone;
 use ftpdlib_session::Refusal;
 
-use super::{refusal, reply_of};
+use super::reply_of;
 
 /// The login, its filesystem, and where its jobs run.
 pub(crate) struct Account {
@@ -42,10 +42,7 @@ impl Account {
     pub(super) fn impersonate(&self) -> Result<Guard, Refusal> {
         self.authorizer.impersonate(&self.login).map_err(|error| {
             log::error!("{error}");
-            refusal(
-                ReplyCode::new(451),
-                "Requested action aborted: local error in processing.",
-            )
+            Refusal::local_error()
         })
     }
 

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ftpdlib_proto::{Perm, ReplyCode, VirtualPath};
-use ftpdlib_session::{Action, Answer, Job, JobOutcome};
+use ftpdlib_proto::{Perm, VirtualPath};
+use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal};
 
-use super::{Account, Payload, permission, refusal};
+use super::{Account, Payload, permission};
 use crate::CommandContext;
 use crate::custom_command::CommandFunction;
 
@@ -21,12 +21,6 @@ pub(crate) struct CommandCall {
 impl CommandCall {
     /// Does what `job` asks for. May block.
     pub(crate) fn run(self, job: &Job) -> JobOutcome<Payload> {
-        let broken = || {
-            refusal(
-                ReplyCode::new(451),
-                "Requested action aborted: local error in processing.",
-            )
-        };
         let Action::Registered {
             argument,
             path,
@@ -34,7 +28,7 @@ impl CommandCall {
             ..
         } = &job.action
         else {
-            return Err(broken());
+            return Err(Refusal::local_error());
         };
         let account = self.account.as_deref();
         let _guard = account.map(Account::impersonate).transpose()?;
@@ -54,7 +48,7 @@ impl CommandCall {
         let reply = (self.function)(&mut context);
         if reply.code().is_preliminary() || reply.is_opening() {
             log::error!("a custom command gave a reply that is not its last: {reply:?}");
-            return Err(broken());
+            return Err(Refusal::local_error());
         }
         Ok(Answer::Reply(reply))
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftpdlib_ioloop::Lane;
-use ftpdlib_proto::Reply;
+use ftpdlib_session::Refusal;
 
 use super::{Notice, ObservedSession, Observer, Verdict};
 
@@ -49,10 +49,8 @@ impl Mailbox {
             state.running = false;
             let unheard = std::mem::take(&mut state.waiting);
             let asked = |(_, notice): &(_, Notice)| matches!(notice, Notice::Command(_));
-            state.verdict = unheard.iter().any(asked).then(|| {
-                let text = "Requested action aborted: local error in processing.";
-                Verdict::Refuse(Reply::new(451, text))
-            });
+            let refused = || Verdict::Refuse(Refusal::local_error().into_reply());
+            state.verdict = unheard.iter().any(asked).then(refused);
         }
     }
 

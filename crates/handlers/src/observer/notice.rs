@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ftpdlib_proto::{Reply, TransferEnd};
+use ftpdlib_proto::TransferEnd;
+use ftpdlib_session::Refusal;
 
 use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict};
 
@@ -55,8 +56,7 @@ impl Notice {
             let told = catch_unwind(AssertUnwindSafe(|| self.call(session, &**observer)));
             let verdict = told.unwrap_or_else(|_| {
                 log::error!("an observer panicked in {}", self.method());
-                let text = "Requested action aborted: local error in processing.";
-                Verdict::Refuse(Reply::new(451, text))
+                Verdict::Refuse(Refusal::local_error().into_reply())
             });
             if matches!(self, Self::Command(_)) && verdict != Verdict::Allow {
                 return verdict;

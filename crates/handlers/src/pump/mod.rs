@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Interest, Notifier, SourceId, Transport};
-use ftpdlib_proto::{ReplyCode, TransferEnd, TransferType};
+use ftpdlib_proto::{TransferEnd, TransferType};
 use ftpdlib_session::{Direction, Refusal, Transfer};
 use log::Level;
 
@@ -439,13 +439,5 @@ impl Pump {
             self.handshake_timeout
         };
         timeout.map(|timeout| self.meter.progress + timeout)
-    }
-}
-
-/// The refusal for a job that panicked.
-fn panicked() -> Refusal {
-    Refusal {
-        code: ReplyCode::new(451),
-        text: "Requested action aborted: local error in processing.".into(),
     }
 }

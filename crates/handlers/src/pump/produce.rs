@@ -9,7 +9,7 @@ use ftpdlib_ioloop::{Context, Interest, Task, Transport};
 use ftpdlib_proto::{AsciiSender, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
-use super::{Meter, PumpContext, Step, panicked};
+use super::{Meter, PumpContext, Step};
 use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, read_chunk};
 
@@ -194,7 +194,7 @@ impl Produce {
                     self.state = State::Working(task);
                     return Err(Step::Working);
                 }
-                Some(Err(_)) => return Err(failed(panicked())),
+                Some(Err(_)) => return Err(failed(Refusal::local_error())),
                 Some(Ok((source, buffer, more))) => {
                     self.buffer = buffer;
                     if more.map_err(failed)? {
@@ -226,7 +226,7 @@ impl Produce {
                     Ok(task) => self.state = State::Working(task),
                     Err(error) => {
                         log::error!("no thread for a job: {error}");
-                        return Err(failed(panicked()));
+                        return Err(failed(Refusal::local_error()));
                     }
                 }
                 return Err(Step::Working);

@@ -10,7 +10,7 @@ use ftpdlib_proto::{AsciiReceiver, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
 use super::splice::Splice;
-use super::{Meter, PumpContext, Step, panicked};
+use super::{Meter, PumpContext, Step};
 use crate::DtpHandler;
 use crate::jobs::{Account, finish, write_all};
 
@@ -80,7 +80,7 @@ impl Receive {
                         return Step::Working;
                     }
                     Some(outcome) => {
-                        let outcome = outcome.unwrap_or_else(|_| Err(panicked()));
+                        let outcome = outcome.unwrap_or_else(|_| Err(Refusal::local_error()));
                         return ended(end, refusal, outcome);
                     }
                 },
@@ -90,7 +90,7 @@ impl Receive {
                         return Step::Working;
                     }
                     Some(Err(_)) => {
-                        return Step::Ended(TransferEnd::LocalError, Some(panicked()));
+                        return Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()));
                     }
                     Some(Ok((file, buffer, outcome))) => {
                         self.buffer = buffer;
@@ -307,7 +307,7 @@ impl Receive {
             }
             Err(error) => {
                 log::error!("no thread for a job: {error}");
-                Step::Ended(TransferEnd::LocalError, Some(panicked()))
+                Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
             }
         }
     }
