@@ -83,9 +83,11 @@ pub(crate) fn run_work(
     let pinned;
     let account = match job.perm {
         Some(perm) => {
-            // A part to be combined that is a link is an error once it is pinned; who may not read
-            // what it leads to is told that.
-            permission::check(account, perm, &action)?;
+            if let Action::Combine { .. } = action {
+                // A part that is a link is an error once it is pinned; who may not read what it
+                // leads to is told that.
+                permission::check(account, perm, &action)?;
+            }
             pinned = pin::pin(account, &mut action)?;
             permission::check(&pinned, perm, &action)?;
             &pinned
