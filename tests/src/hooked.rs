@@ -104,7 +104,7 @@ impl WriteFile for HookedFile<Box<dyn WriteFile>> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match (self.hook)("write") {
             Ok(()) => self.file.write(bytes),
-            Err(error) if error.reply_code().value() == 552 => {
+            Err(error) if error.reply_code().value() == 452 => {
                 Err(io::ErrorKind::StorageFull.into())
             }
             Err(error) => Err(io::Error::other(error)),

@@ -28,8 +28,10 @@ pub enum ErrorKind {
     OutsideHome,
     /// The restart offset is past the end of the file.
     OffsetPastEnd,
-    /// The disk or a quota is full, or the file would be larger than it may be.
+    /// The disk is full.
     StorageFull,
+    /// A quota is used up, or the file would be larger than it may be.
+    QuotaExceeded,
     /// The disk is mounted for reading only.
     ReadOnly,
     /// A name or a whole path is longer than it may be, or holds what no name may hold.
@@ -62,6 +64,7 @@ impl ErrorKind {
             Self::OutsideHome => "Path is outside the user's root directory.",
             Self::OffsetPastEnd => "Restart offset is past the end of the file.",
             Self::StorageFull => "No space left on device.",
+            Self::QuotaExceeded => "Storage allocation exceeded.",
             Self::ReadOnly => "Read-only file system.",
             Self::NameTooLong => "File name too long.",
             Self::TooManyLinks => "Too many levels of symbolic links.",
@@ -84,9 +87,8 @@ impl ErrorKind {
             io::ErrorKind::NotADirectory => Self::NotADirectory,
             io::ErrorKind::IsADirectory => Self::IsADirectory,
             io::ErrorKind::DirectoryNotEmpty => Self::DirectoryNotEmpty,
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Self::StorageFull,
+            io::ErrorKind::StorageFull => Self::StorageFull,
+            io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Self::QuotaExceeded,
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             io::ErrorKind::InvalidFilename => Self::NameTooLong,
             io::ErrorKind::CrossesDevices => Self::CrossDevice,
@@ -105,7 +107,8 @@ impl ErrorKind {
             errno::EISDIR => Self::IsADirectory,
             errno::ENOTEMPTY => Self::DirectoryNotEmpty,
             errno::ENXIO | errno::ENODEV => Self::NotARegularFile,
-            errno::ENOSPC | errno::EDQUOT | errno::EFBIG => Self::StorageFull,
+            errno::ENOSPC => Self::StorageFull,
+            errno::EDQUOT | errno::EFBIG => Self::QuotaExceeded,
             errno::EROFS => Self::ReadOnly,
             errno::ENAMETOOLONG => Self::NameTooLong,
             errno::ELOOP => Self::TooManyLinks,
@@ -131,7 +134,7 @@ impl ErrorKind {
 /// let error = FilesystemError::new(ErrorKind::PermissionDenied, "Not on Sundays.");
 /// assert_eq!(error.reply_code().value(), 550);
 /// assert_eq!(error.to_string(), "Not on Sundays.");
-/// assert_eq!(FilesystemError::from(ErrorKind::StorageFull).reply_code().value(), 552);
+/// assert_eq!(FilesystemError::from(ErrorKind::StorageFull).reply_code().value(), 452);
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -157,14 +160,16 @@ impl FilesystemError {
         self.kind
     }
 
-    /// The reply code that reports it (RFC 959 §4.2.2): 552 for a full disk or quota, 553 for a
-    /// name that is not allowed, 554 for a restart offset past the end (RFC 3659 §5.4), 450 for want
-    /// of descriptors, which passes, 550 for the rest, an operation that this filesystem lacks included: the command is there, it is this
-    /// file that cannot have it.
+    /// The reply code that reports it (RFC 959 §4.2.2): 452 for a full disk, where room may be made,
+    /// 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the end
+    /// (RFC 3659 §5.4), 450 for want of descriptors, which passes, 550 for the rest, an operation
+    /// that this filesystem lacks included: the command is there, it is this file that cannot have
+    /// it. After 150 a server says 451 instead of 550.
     pub fn reply_code(&self) -> ReplyCode {
         ReplyCode::new(match self.kind {
             ErrorKind::TooManyOpenFiles => 450,
-            ErrorKind::StorageFull => 552,
+            ErrorKind::StorageFull => 452,
+            ErrorKind::QuotaExceeded => 552,
             ErrorKind::NameTooLong => 553,
             ErrorKind::OffsetPastEnd => 554,
             ErrorKind::NotFound
@@ -250,15 +255,13 @@ mod tests {
         check(
             os(errno::ENOSPC),
             ErrorKind::StorageFull,
-            552,
+            452,
             "No space left on device.",
         );
-        check(
-            os(errno::EDQUOT),
-            ErrorKind::StorageFull,
-            552,
-            "No space left on device.",
-        );
+        for number in [errno::EDQUOT, errno::EFBIG] {
+            let text = "Storage allocation exceeded.";
+            check(os(number), ErrorKind::QuotaExceeded, 552, text);
+        }
         check(
             os(errno::ENAMETOOLONG),
             ErrorKind::NameTooLong,
@@ -288,6 +291,6 @@ mod tests {
             "No such file or directory.",
         );
         let own = io::Error::new(io::ErrorKind::StorageFull, "/real/path is full");
-        check(own, ErrorKind::StorageFull, 552, "No space left on device.");
+        check(own, ErrorKind::StorageFull, 452, "No space left on device.");
     }
 }

@@ -51,8 +51,8 @@ pub trait Filesystem: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`open_read`](Self::open_read); also [`StorageFull`](ErrorKind::StorageFull) and
-    /// [`ReadOnly`](ErrorKind::ReadOnly).
+    /// As [`open_read`](Self::open_read); also [`StorageFull`](ErrorKind::StorageFull),
+    /// [`QuotaExceeded`](ErrorKind::QuotaExceeded) and [`ReadOnly`](ErrorKind::ReadOnly).
     fn open_write(
         &self,
         path: &VirtualPath,

@@ -74,7 +74,8 @@ fn a_call_that_blocks_holds_up_its_session_only() {
 #[test]
 fn a_refusal_at_the_end_of_an_upload_is_told() {
     let rows = [
-        (ErrorKind::StorageFull, 552),
+        (ErrorKind::StorageFull, 452),
+        (ErrorKind::QuotaExceeded, 552),
         (ErrorKind::PermissionDenied, 550),
     ];
     for (kind, code) in rows {
@@ -99,6 +100,40 @@ fn a_refusal_at_the_end_of_an_upload_is_told() {
     drop(client.begin("STOR a"));
     let reply = client.next_reply().unwrap();
     assert_eq!(reply.argument(), "Found a virus.");
+}
+
+#[test]
+fn an_error_after_150_is_no_refusal_of_the_file() {
+    let rows = [
+        ("read", ErrorKind::Other, 451),
+        ("read", ErrorKind::PermissionDenied, 451),
+        ("write", ErrorKind::Other, 451),
+        ("write", ErrorKind::StorageFull, 452),
+        ("next_batch", ErrorKind::Other, 451),
+        ("next_batch", ErrorKind::NotFound, 451),
+        ("finish", ErrorKind::Other, 451),
+    ];
+    for (failing, kind, code) in rows {
+        let files = MemoryFs::new();
+        files.insert("/a", "hello").unwrap();
+        let server = TestServer::showing(Hooked::new(files, move |call| {
+            if call == failing {
+                return Err(kind.into());
+            }
+            Ok(())
+        }));
+        let mut client = server.client();
+        let command = match failing {
+            "read" => "RETR a",
+            "next_batch" => "LIST",
+            _ => "STOR b",
+        };
+        let mut stream = client.begin(command);
+        let _ = stream.write_all(b"hello");
+        drop(stream);
+        client.expect_reply(code);
+        client.expect("NOOP", 200);
+    }
 }
 
 #[test]

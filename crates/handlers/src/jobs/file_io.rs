@@ -2,12 +2,12 @@
 
 use std::io;
 
-use ftpdlib_filesystems::{ReadFile, WriteFile};
+use ftpdlib_filesystems::{ErrorKind, ReadFile, WriteFile};
 use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::Refusal;
 use ftpdlib_sys::Pipe;
 
-use super::{Account, reply_of};
+use super::{Account, broken_off, reply_of};
 
 /// Reads the next bytes of a download; 0 at its end. May block.
 pub(crate) fn read_chunk(
@@ -46,14 +46,14 @@ pub(crate) fn write_piped(
             return copy_piped(file, pipe, left).map(|()| false);
         };
         match pipe.drain(descriptor, left) {
-            Ok(0) => return Err(reply_of(io::Error::from(io::ErrorKind::WriteZero).into())),
+            Ok(0) => return Err(broken_off(io::Error::from(io::ErrorKind::WriteZero).into())),
             Ok(bytes) => left -= bytes,
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
                     return copy_piped(file, pipe, left).map(|()| false);
                 }
-                _ => return Err(reply_of(error.into())),
+                _ => return Err(broken_off(error.into())),
             },
         }
     }
@@ -66,13 +66,13 @@ fn copy_piped(file: &mut dyn WriteFile, pipe: &Pipe, count: usize) -> Result<(),
     while filled < count {
         match pipe.read(&mut buffer[filled..]) {
             Ok(0) => {
-                return Err(reply_of(
+                return Err(broken_off(
                     io::Error::from(io::ErrorKind::UnexpectedEof).into(),
                 ));
             }
             Ok(bytes) => filled += bytes,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(reply_of(error.into())),
+            Err(error) => return Err(broken_off(error.into())),
         }
     }
     write_everything(file, &buffer)
@@ -83,7 +83,7 @@ pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<us
     loop {
         match file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read.map_err(|error| reply_of(error.into())),
+            read => return read.map_err(|error| broken_off(error.into())),
         }
     }
 }
@@ -92,10 +92,10 @@ pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<us
 pub(super) fn write_everything(file: &mut dyn WriteFile, mut bytes: &[u8]) -> Result<(), Refusal> {
     while !bytes.is_empty() {
         match file.write(bytes) {
-            Ok(0) => return Err(reply_of(io::Error::from(io::ErrorKind::WriteZero).into())),
+            Ok(0) => return Err(broken_off(io::Error::from(io::ErrorKind::WriteZero).into())),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(reply_of(error.into())),
+            Err(error) => return Err(broken_off(error.into())),
         }
     }
     Ok(())
@@ -108,5 +108,10 @@ pub(crate) fn finish(
     end: &TransferEnd,
 ) -> Result<(), Refusal> {
     let _guard = account.impersonate()?;
-    file.finish(end).map_err(reply_of)
+    file.finish(end).map_err(|error| match error.kind() {
+        // What a disk says on closing is about the transfer; what a filesystem says about what it
+        // was given is its own verdict.
+        ErrorKind::Other => broken_off(error),
+        _ => reply_of(error),
+    })
 }

@@ -12,7 +12,7 @@ use ftpdlib_proto::{
 use ftpdlib_session::{ListFormat, Refusal};
 
 use super::names::Names;
-use super::{Account, permission, refusal, reply_of};
+use super::{Account, broken_off, permission, refusal, reply_of};
 
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
@@ -132,7 +132,9 @@ impl ListingStream {
                 mut batch,
             } => {
                 batch.clear();
-                let more = listing.next_batch(entries, &mut batch).map_err(reply_of)?;
+                let more = listing
+                    .next_batch(entries, &mut batch)
+                    .map_err(broken_off)?;
                 for entry in &batch {
                     if let Some(metadata) = followed(&*listing, entry) {
                         self.show(&entry.name, &metadata, None, out);
@@ -151,7 +153,9 @@ impl ListingStream {
                 pattern,
             } => {
                 batch.clear();
-                let more = listing.next_batch(entries, &mut batch).map_err(reply_of)?;
+                let more = listing
+                    .next_batch(entries, &mut batch)
+                    .map_err(broken_off)?;
                 for entry in &batch {
                     if pattern
                         .as_ref()

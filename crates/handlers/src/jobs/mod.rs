@@ -269,6 +269,19 @@ pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
     }
 }
 
+/// What a client is told of an error in the middle of a transfer or of work: that it is broken off,
+/// unless the disk is full (RFC 959 §5.4 has no 550 after 150).
+fn broken_off(error: FilesystemError) -> Refusal {
+    let refusal = reply_of(error);
+    match refusal.code.value() {
+        452 | 552 => refusal,
+        _ => Refusal {
+            code: ReplyCode::new(451),
+            ..refusal
+        },
+    }
+}
+
 fn refusal(code: ReplyCode, text: &'static str) -> Refusal {
     Refusal {
         code,

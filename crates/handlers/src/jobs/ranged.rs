@@ -97,7 +97,7 @@ impl WriteFile for RangedWrite {
         }
         self.file.finish(&TransferEnd::LocalError)?;
         let text = "More came than the range holds.";
-        Err(FilesystemError::new(ErrorKind::StorageFull, text))
+        Err(FilesystemError::new(ErrorKind::QuotaExceeded, text))
     }
 
     fn path(&self) -> &VirtualPath {
