@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustls::CertificateError;
 use thiserror::Error;
 
 /// Why there is no TLS with these settings.
@@ -89,6 +90,26 @@ impl TlsError {
             | Self::KeyMismatch { key: path, .. } => Some(path),
             Self::KeyWithoutCertificate | Self::Unavailable(_) => None,
         }
+    }
+}
+
+/// What is wrong with a certificate or a key, for people who have the file or the client before
+/// them: some of rustls's own texts name a variant in its source, or blame the peer for our file.
+pub(crate) fn reason(error: &rustls::Error) -> String {
+    let error = match error {
+        rustls::Error::InvalidCertificate(error) => error,
+        rustls::Error::General(text) => return text.clone(),
+        error => return error.to_string(),
+    };
+    match error {
+        CertificateError::BadEncoding => "it is damaged".to_owned(),
+        CertificateError::UnknownIssuer => "none of the authorities has signed it".to_owned(),
+        CertificateError::Other(other) => match other.to_string().as_str() {
+            "UnsupportedCertVersion" => "it is not of X.509 version 3".to_owned(),
+            "CaUsedAsEndEntity" => "it is that of an authority (CA:TRUE)".to_owned(),
+            other => other.to_owned(),
+        },
+        error => error.to_string(),
     }
 }
 

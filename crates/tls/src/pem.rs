@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 
 use crate::TlsError;
+use crate::error::reason;
 
 /// Reads a certificate chain, leaf first, and its private key; without `key`, the key has to be in
 /// the file of the certificate.
@@ -27,7 +28,7 @@ pub(crate) fn certified_key(
         .load_private_key(private_key)
         .map_err(|error| TlsError::UnusableKey {
             path: key_path.to_owned(),
-            reason: error.to_string(),
+            reason: reason(&error),
         })?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
@@ -39,7 +40,7 @@ pub(crate) fn certified_key(
         }),
         Err(error) => Err(TlsError::UnusableCertificate {
             path: certificate.to_owned(),
-            reason: error.to_string(),
+            reason: reason(&error),
         }),
     }
 }
@@ -89,9 +90,17 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 fn malformed(path: &Path, error: pem::Error) -> TlsError {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let reason = match &error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("no line \"-----END {}-----\"", text(end_marker))
+        }
+        pem::Error::IllegalSectionStart { line } => format!("wrong line {:?}", text(line)),
+        error => error.to_string(),
+    };
     TlsError::Malformed {
         path: path.to_owned(),
-        reason: format!("{error:?}"),
+        reason,
     }
 }
 

@@ -8,6 +8,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::certificates::Certificates;
+use crate::error::reason;
 use crate::{TlsConfig, TlsError, pem, provider, self_signed};
 
 /// The oldest version of TLS that is spoken. Complete until there is a newer one than 1.3.
@@ -196,7 +197,7 @@ impl TlsSettings {
         for certificate in pem::certificates(path)? {
             roots
                 .add(certificate)
-                .map_err(|error| unusable(error.to_string()))?;
+                .map_err(|error| unusable(reason(&error)))?;
         }
         let builder =
             WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));

@@ -1,6 +1,5 @@
 //! TLS over a socket, as a transport.
 
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use rustls::server::{AcceptedAlert, Acceptor, ClientHello};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use crate::config::Purpose;
+use crate::error::reason;
 use crate::tickets::DataTickets;
 use crate::wire::{Outlet, Wire};
 use crate::{SessionReuse, TlsSession};
@@ -461,6 +461,15 @@ fn is_resumed(tls: &ServerConnection) -> bool {
 }
 
 /// What the client did wrong, as the kind of error that ends a stream for good.
-fn failure(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
+fn failure(error: rustls::Error) -> io::Error {
+    let text = match &error {
+        rustls::Error::InvalidCertificate(_) => {
+            format!(
+                "the client's certificate cannot be used: {}",
+                reason(&error)
+            )
+        }
+        error => error.to_string(),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }

@@ -47,6 +47,17 @@ fn pem(label: &str, der: &[u8]) -> String {
     text + &format!("\n-----END {label}-----\n")
 }
 
+/// What `openssl x509 -req` makes of a request where it is told of no extensions.
+const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIHSMIGFAhRowGzVMEWkiQmbhv6499zdAvcd9DAFBgMrZXAwDDEKMAgGA1UEAwwB
+YTAeFw0yNjExMjEwOTA3MjlaFw0zNjExMTgwOTA3MjlaMAwxCjAIBgNVBAMMAWEw
+KjAFBgMrZXADIQBCplMGpQexkT1qL0ZnY6sRAqUoVKupPxQYWmAVgPekCTAFBgMr
+ZXADQQAozPpXSkNLrdhEn+YSBpkqZbkT3kj1SCZ3ZEiyLovqivglxmOudzaURuPq
+lYjNLJZeR4MSdWooYd3JNyxYFCEP
+-----END CERTIFICATE-----
+";
+
 #[test]
 fn a_key_may_stand_in_the_certificate_file() {
     let (certificate, key) = made();
@@ -79,25 +90,29 @@ fn what_is_wrong_with_a_file_is_said() {
         ("cut", "-----BEGIN CERTIFICATE-----\nAAAA\n"),
         ("damaged key", &pem("PRIVATE KEY", b"no key")),
         ("damaged cert", &pem("CERTIFICATE", b"no certificate")),
+        ("version 1", VERSION_1),
     ]);
     #[track_caller]
     fn check(cert: &Path, key: &Path, expected: &str) {
         let error = certified_key(cert, Some(key), &provider()).unwrap_err();
-        let text = error.to_string();
-        let shown = format!("{text} / {error:?}");
+        let shown = error.to_string();
         assert!(shown.contains(expected), "{shown} instead of {expected}");
     }
     check(&path("missing"), &path("key"), "cannot read");
     check(&path("cert"), &path("missing"), "cannot read");
     check(&path("empty"), &path("key"), "holds no certificate");
     check(&path("key"), &path("key"), "holds no certificate");
-    check(&path("cut"), &path("key"), "is no PEM file");
+    let cut = "is no PEM file: no line \"-----END CERTIFICATE-----\"";
+    check(&path("cut"), &path("key"), cut);
     check(&path("cert"), &path("cert"), "holds no private key");
     check(&path("cert"), &path("encrypted"), "is encrypted");
     check(&path("cert"), &path("old encrypted"), "is encrypted");
-    check(&path("cert"), &path("damaged key"), "UnusableKey");
+    check(&path("cert"), &path("damaged key"), "cannot be used");
     check(&path("cert"), &path("other key"), "does not match");
-    check(&path("damaged cert"), &path("key"), "UnusableCertificate");
+    let damaged = "cannot be used: it is damaged";
+    check(&path("damaged cert"), &path("key"), damaged);
+    let old = "cannot be used: it is not of X.509 version 3";
+    check(&path("version 1"), &path("key"), old);
 }
 
 proptest! {
