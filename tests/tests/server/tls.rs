@@ -125,11 +125,10 @@ fn a_refused_upload_truncated_its_target() {
     });
 }
 
-#[test]
-fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
-    let server = offering(|tls| tls.handshake_timeout(Duration::from_millis(300)));
-    server.file("file", BEFORE);
-    // Its own handshake may take longer than that on a busy machine; then it tries again.
+/// Logs in where handshakes have little time: its own may take longer than that on a busy machine;
+/// then it tries again.
+#[track_caller]
+fn login_in_a_hurry(server: &TestServer) -> TlsClient {
     let mut client = std::iter::repeat_with(|| {
         let mut client = TlsClient::explicit(server.address(), &config(VERSIONS[1]));
         let _ = write!(client.stream(), "USER {}\r\n", USER.0);
@@ -141,12 +140,31 @@ fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
     .unwrap();
     client.play(&[(&format!("PASS {}", USER.1), 230)]);
     client.play(&[("PBSZ 0", 200), ("PROT P", 200)]);
+    client
+}
+
+#[test]
+fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
+    let server = offering(|tls| tls.handshake_timeout(Duration::from_millis(300)));
+    server.file("file", BEFORE);
+    let mut client = login_in_a_hurry(&server);
     let stream = client.passive();
     client.expect("STOR file", 150);
     client.expect_reply(522);
     assert_eq!(server.content("file"), BEFORE);
     drop(stream);
     client.play(&[("NOOP", 200)]);
+}
+
+#[test]
+fn a_stalled_handshake_to_which_no_transfer_came_had_no_end() {
+    let server = offering(|tls| tls.handshake_timeout(Duration::from_millis(300)));
+    server.file("file", BEFORE);
+    let mut client = login_in_a_hurry(&server);
+    let mut stream = client.passive();
+    let ended = stream.read(&mut [0]);
+    assert!(matches!(ended, Ok(0)), "{ended:?}");
+    client.play(&[("RETR file", 425), ("NOOP", 200)]);
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub struct Connection {
     /// TLS on the control connection, and its progress.
     tls: Option<TlsSession>,
     securing: Securing,
+    /// When the handshake of a data connection has to be over, where no transfer came for it yet.
+    secure_until: Option<Instant>,
     /// Who the client is, if it has proved that with the handshake.
     certificate: Option<Arc<VerifiedCertificate>>,
     account: Option<Arc<Account>>,
@@ -156,6 +158,7 @@ impl Connection {
             linger: None,
             tls: None,
             securing: Securing::No,
+            secure_until: None,
             certificate: None,
             account: None,
             begun: None,
@@ -386,7 +389,8 @@ impl Connection {
     fn deadline(&self) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_ref().map(Linger::until);
-        [self.session.poll_timeout(), pump, linger, self.closing]
+        let securing = self.data_handshake_deadline();
+        [self.session.poll_timeout(), pump, linger, securing, self.closing]
             .into_iter()
             .flatten()
             .min()
@@ -498,6 +502,7 @@ impl Handler for Connection {
                 self.with_pump(cx, |pump, pcx| pump.abort(TransferEnd::Stalled, pcx));
             }
         }
+        self.check_data_handshake(cx);
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
             if self.securing == Securing::Handshake && self.session.is_ending() {

@@ -1,6 +1,8 @@
 //! TLS on the control connection and on data connections.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::Context;
@@ -73,12 +75,12 @@ impl Connection {
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
         let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
         if let Err(error) = self.data.accept_candidate(tls, cx) {
-            let username = self.session.username();
-            let prefix = self.service.log_prefix.of(self.peer, username);
-            log::warn!("{prefix} data connection: {error}");
-            return self.data_failed(cx);
+            return self.data_lost(&error, cx);
         }
         if !self.session.is_transferring() {
+            let rules = self.service.session.tls.filter(|_| tls.is_some());
+            let timeout = rules.and_then(|rules| rules.handshake_timeout);
+            self.secure_until = timeout.map(|timeout| cx.now() + timeout);
             self.establish_data(cx);
         }
     }
@@ -86,9 +88,31 @@ impl Connection {
     /// Goes on with the handshake of a data connection without a transfer.
     pub(super) fn establish_data(&mut self, cx: &mut Context<'_>) {
         if let Err(error) = self.data.establish(cx) {
-            log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
-            self.data_failed(cx);
+            self.data_lost(&error, cx);
         }
+    }
+
+    /// When the handshake of a data connection without a transfer has to be over. Once there is
+    /// a transfer, the pump sees to it.
+    pub(super) fn data_handshake_deadline(&self) -> Option<Instant> {
+        self.secure_until.filter(|_| self.data.is_securing())
+    }
+
+    /// Gives up a data connection whose handshake has not come to its end.
+    pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
+        let deadline = self.data_handshake_deadline();
+        if deadline.is_some_and(|deadline| deadline <= cx.now()) {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
+            self.data_lost(&error, cx);
+        }
+    }
+
+    /// The data connection failed in a way that whoever reads the log may want to know.
+    fn data_lost(&mut self, error: &io::Error, cx: &mut Context<'_>) {
+        let username = self.session.username();
+        let prefix = self.service.log_prefix.of(self.peer, username);
+        log::warn!("{prefix} data connection: {error}");
+        self.data_failed(cx);
     }
 
     /// There is no data connection, or not any more.

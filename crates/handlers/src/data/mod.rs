@@ -211,6 +211,11 @@ impl DataSide {
         )
     }
 
+    /// Whether a handshake goes on, before there is a transfer.
+    pub(crate) fn is_securing(&self) -> bool {
+        matches!(self, Self::Open(stream) if !stream.is_established())
+    }
+
     /// Whether `source` belongs to this side.
     pub(crate) fn owns(&self, source: SourceId) -> bool {
         match self {

@@ -350,6 +350,12 @@ fn receive(
             );
             Received::End(TransferEnd::Truncated)
         }
-        Err(_) => Received::End(TransferEnd::Reset),
+        Err(error) => {
+            if error.kind() == io::ErrorKind::InvalidData {
+                // A record that was changed on its way, or no record: no mere loss.
+                pcx.warn(account, error);
+            }
+            Received::End(TransferEnd::Reset)
+        }
     }
 }
