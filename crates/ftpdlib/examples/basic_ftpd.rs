@@ -1,6 +1,6 @@
 //! A basic server: one user with full rights, read-only guests, and a greeting of its own.
 //!
-//! Run it with a directory to share: `cargo run --example basic_ftpd -- /srv/ftp`.
+//! Run it with a directory to share: `cargo run -p ftpdlib --example basic_ftpd -- /srv/ftp`.
 
 use std::net::Ipv4Addr;
 

@@ -1,6 +1,6 @@
 //! Files in memory: everyone who logs in as `anonymous` shares them, and they go with the process.
 //!
-//! Run it with `cargo run --example memory_ftpd`.
+//! Run it with `cargo run -p ftpdlib --example memory_ftpd`.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What pyftpdlib does by overriding methods: callbacks, a command more, a greeting for each client.
 //!
-//! Run it with a directory to share: `cargo run --example observed_ftpd -- /srv/ftp`.
+//! Run it with a directory to share: `cargo run -p ftpdlib --example observed_ftpd -- /srv/ftp`.
 
 use std::fs;
 use std::net::Ipv4Addr;

@@ -1,6 +1,6 @@
 //! An authorizer of one's own: users from a file of lines `name:password:home`, read at each login.
 //!
-//! Run it with such a file: `cargo run --example own_authorizer_ftpd -- users.txt`.
+//! Run it with such a file: `cargo run -p ftpdlib --example own_authorizer_ftpd -- users.txt`.
 
 use std::fs;
 use std::net::Ipv4Addr;

@@ -1,6 +1,6 @@
 //! A wrapper around a filesystem: whatever permissions a user has, nothing can be changed.
 //!
-//! Run it with a directory to share: `cargo run --example read_only_ftpd -- /srv/ftp`.
+//! Run it with a directory to share: `cargo run -p ftpdlib --example read_only_ftpd -- /srv/ftp`.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! Several directories of the disk under one root, each with its own name.
 //!
-//! Run it with the directories: `cargo run --example several_directories_ftpd -- /srv/a /home/b`.
+//! Run it with the directories:
+//! `cargo run -p ftpdlib --example several_directories_ftpd -- /srv/a /home/b`.
 //! Clients see `/a` and `/b`.
 
 use std::collections::BTreeMap;

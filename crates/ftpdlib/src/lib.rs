@@ -23,8 +23,8 @@
 //! use ftpdlib::servers::{FtpServer, ServeOptions};
 //!
 //! let authorizer = DummyAuthorizer::new();
-//! authorizer.add_user(User::new("user", "12345", "/home/giampaolo").perm("elradfmwMT"))?;
-//! authorizer.add_anonymous("/home/nobody")?;
+//! authorizer.add_user(User::new("user", "12345", "/srv/ftp/user").perm("elradfmwMT"))?;
+//! authorizer.add_anonymous("/srv/ftp/pub")?;
 //!
 //! let handler = FtpHandler::new(authorizer).banner("ftpdlib based server ready.");
 //! let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 2121), handler)?;

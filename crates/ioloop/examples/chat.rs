@@ -4,7 +4,7 @@
 //! others, and notifies their owners. That works across threads, too.
 //!
 //! ```text
-//! cargo run --example chat -- 127.0.0.1:7008
+//! cargo run -p ftpdlib-ioloop --example chat -- 127.0.0.1:7008
 //! ```
 
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! Sends every peer its own bytes back. Takes the address to listen on.
 //!
 //! ```text
-//! cargo run --example echo -- 127.0.0.1:7007
+//! cargo run -p ftpdlib-ioloop --example echo -- 127.0.0.1:7007
 //! ```
 
 use std::error::Error;
