@@ -134,7 +134,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Data connections")]
     pub(crate) permit_privileged_ports: bool,
 
-    /// Copy through user space instead of sendfile(2)
+    /// Copy through user space instead of sendfile(2) and splice(2)
     #[arg(long, help_heading = "Data connections")]
     pub(crate) disable_sendfile: bool,
 
