@@ -1,7 +1,9 @@
 //! A client that speaks TLS, and certificates for it.
 
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 
 use ftpdlib::tls::rustls::client::danger::{
@@ -242,6 +244,30 @@ fn trusting(
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Trusting))
+}
+
+/// Writes a new self-signed certificate and its key to one file; gives the certificate in DER form.
+///
+/// # Panics
+///
+/// The file cannot be written.
+#[track_caller]
+pub fn renew_certificate(path: &Path) -> Vec<u8> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let pem = made.cert.pem() + &made.signing_key.serialize_pem();
+    // In one step, as whoever renews certificates under a running server should.
+    let new = path.with_extension("new");
+    fs::write(&new, pem).unwrap();
+    fs::rename(new, path).unwrap();
+    made.cert.der().to_vec()
+}
+
+/// The certificate that a server shows a new client, in DER form.
+#[track_caller]
+pub fn shown_certificate(server: SocketAddr, config: &Arc<ClientConfig>) -> Vec<u8> {
+    let mut client = TlsClient::explicit(server, config);
+    client.expect("NOOP", 200);
+    client.server_certificate()
 }
 
 /// A certificate and its key.

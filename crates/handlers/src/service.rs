@@ -195,6 +195,20 @@ impl Service {
         self.tls.as_ref()?.refresh()
     }
 
+    /// Does so here and now, for a process that has no thread and serves nobody; tells whether the
+    /// clients to come are shown others, and after what time it is to be called again.
+    pub fn refresh_certificates_here(&self) -> Option<(bool, Duration)> {
+        self.tls.as_ref()?.refresh_here()
+    }
+
+    /// Has [`refresh_certificates`](Self::refresh_certificates) do nothing in this process, whose
+    /// parent sees to that.
+    pub fn leave_certificates_to_parent(&self) {
+        if let Some(tls) = &self.tls {
+            tls.leave_to_parent();
+        }
+    }
+
     /// Where jobs on a home directory that may block run. One that hangs delays only its own.
     pub(crate) fn home_lane(&self, home: &Path) -> Lane {
         let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,8 @@ pub(crate) struct TlsSource {
     files: Arc<Files>,
     interval: Option<Duration>,
     lane: Lane,
+    /// The parent process looks at them.
+    left_to_parent: AtomicBool,
 }
 
 struct Files {
@@ -27,6 +29,7 @@ impl TlsSource {
             files: Arc::new(Files { config, looking }),
             interval,
             lane,
+            left_to_parent: AtomicBool::new(false),
         }
     }
 
@@ -38,25 +41,44 @@ impl TlsSource {
     /// Has a thread look at the files, unless one does already; the time until they are to be looked
     /// at again.
     pub(crate) fn refresh(&self) -> Option<Duration> {
-        let interval = self.interval?;
+        let left = self.left_to_parent.load(Ordering::Relaxed);
+        let interval = self.interval.filter(|_| !left)?;
         if !self.files.looking.swap(true, Ordering::AcqRel) {
             let files = Arc::clone(&self.files);
-            if let Err(error) = self.lane.submit(move || files.look()) {
+            let look = move || {
+                files.look();
+                files.looking.store(false, Ordering::Release);
+            };
+            if let Err(error) = self.lane.submit(look) {
                 log::error!("no thread to look at certificates: {error}");
                 self.files.looking.store(false, Ordering::Release);
             }
         }
         Some(interval)
     }
+
+    /// Looks at the files here and now; whether they were read again, and the time until they are to
+    /// be looked at again.
+    pub(crate) fn refresh_here(&self) -> Option<(bool, Duration)> {
+        let interval = self.interval?;
+        Some((self.files.look(), interval))
+    }
+
+    /// Looks at nothing any more.
+    pub(crate) fn leave_to_parent(&self) {
+        self.left_to_parent.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Files {
-    fn look(&self) {
-        match self.config.refresh() {
+    /// Whether they were read again.
+    fn look(&self) -> bool {
+        let outcome = self.config.refresh();
+        match &outcome {
             Ok(false) => {}
             Ok(true) => log::info!("certificates read again, for new sessions"),
             Err(error) => log::error!("certificates not changed: {error}"),
         }
-        self.looking.store(false, Ordering::Release);
+        outcome.unwrap_or_default()
     }
 }

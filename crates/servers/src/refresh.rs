@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib_handlers::Service;
 use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 
 use crate::handle::Shared;
@@ -12,16 +11,26 @@ use crate::handle::Shared;
 /// Time between two look-ups of a name: that of a name server's shortest usual answers.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Refreshes something of a service, and tells when to do it again.
-type Task = fn(&Service) -> Option<Duration>;
+/// Refreshes something of a server, and tells when to do it again.
+type Task = fn(&Shared) -> Option<Duration>;
 
-/// What there is to be refreshed.
-const TASKS: [Task; 2] = [
-    |service| service.refresh().then_some(INTERVAL),
-    Service::refresh_certificates,
+/// What there is to be refreshed where clients are served.
+const SERVING: &[Task] = &[
+    |shared| shared.service().refresh().then_some(INTERVAL),
+    |shared| shared.service().refresh_certificates(),
 ];
 
-/// Refreshes one thing of the service of a server, as long as the server listens.
+/// What there is where other processes serve them. These may have given up the right to read keys,
+/// and this one has no thread to look a name up; they have.
+const PARENT: &[Task] = &[|shared| {
+    let (changed, interval) = shared.service().refresh_certificates_here()?;
+    if changed {
+        shared.placement().renew();
+    }
+    Some(interval)
+}];
+
+/// Refreshes one thing of a server, as long as it listens.
 pub(crate) struct Refresh {
     shared: Arc<Shared>,
     task: Task,
@@ -30,8 +39,12 @@ pub(crate) struct Refresh {
 
 impl Refresh {
     /// One for each thing.
-    pub(crate) fn all(shared: &Arc<Shared>) -> [Self; 2] {
-        TASKS.map(|task| Self {
+    pub(crate) fn all(shared: &Arc<Shared>) -> impl Iterator<Item = Self> {
+        let tasks = match shared.placement().lends_listeners() {
+            true => PARENT,
+            false => SERVING,
+        };
+        tasks.iter().map(|&task| Self {
             shared: Arc::clone(shared),
             task,
             timer: None,
@@ -42,7 +55,7 @@ impl Refresh {
         if let Some(timer) = self.timer.take() {
             cx.cancel_timer(timer);
         }
-        if let Some(interval) = (self.task)(&self.shared.service()) {
+        if let Some(interval) = (self.task)(&self.shared) {
             self.timer = Some(cx.start_timer_after(interval));
         }
     }

@@ -266,10 +266,7 @@ fn accept_on(
     shared
         .doors()
         .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
-    // A process that forks has no thread to look anything up; its children have.
-    if !shared.placement().lends_listeners() {
-        let refresh = Refresh::all(shared).map(|refresh| io_loop.add(Box::new(refresh)));
-        shared.set_refresh(refresh.into_iter().collect::<io::Result<_>>()?);
-    }
+    let refresh = Refresh::all(shared).map(|refresh| io_loop.add(Box::new(refresh)));
+    shared.set_refresh(refresh.collect::<io::Result<_>>()?);
     Ok(())
 }

@@ -113,6 +113,7 @@ impl NewChild<'_> {
             false => None,
         };
         let service = self.shared.service();
+        service.leave_certificates_to_parent();
         let listeners = listeners.into_iter().map(Listener::given);
         let listeners = listeners.collect::<io::Result<_>>()?;
         let mut server = FtpServer::new_listening(service, listeners, self.pool, placement);

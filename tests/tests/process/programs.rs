@@ -13,6 +13,7 @@ use std::thread;
 use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::clients::executable;
 use ftpdlib_tests::program::{Program, children_of, is_gone, signal};
+use ftpdlib_tests::tls::{self, TlsClient};
 use ftpdlib_tests::wait::wait_until;
 
 use super::alone;
@@ -426,6 +427,59 @@ fn three_hundred_clients_at_once() {
         assert!(is_let_in(program.address()));
         program.signal("TERM");
         program.check_ends_well();
+    }
+}
+
+#[test]
+fn changed_certificates_were_not_seen_where_several_processes_serve() {
+    let _alone = alone();
+    let config = tls::config(tls::VERSIONS[1]);
+    // A key that only root can read is read by the parent.
+    let user: &[&str] = match is_root() {
+        true => &["--user", "4000000123"],
+        false => &[],
+    };
+    for model in [PRE_FORK, MULTI_PROC, &[]] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cert.pem");
+        let first = tls::renew_certificate(&path);
+        let section = format!("[tls]\ncertfile = {path:?}\nreload_interval = 0.01");
+        let mut program = Program::start(&[model, user].concat(), &section);
+        let mut old = TlsClient::login(program.address(), &config);
+        assert_eq!(old.server_certificate(), first);
+        let shows =
+            |expected: &[u8]| tls::shown_certificate(program.address(), &config) == expected;
+        let second = tls::renew_certificate(&path);
+        wait_until("the new certificate is shown", || shows(&second));
+        old.upload("file", b"of a session that was here before");
+        fs::write(&path, "no certificate").unwrap();
+        program.wait_for("certificates not changed");
+        let third = tls::renew_certificate(&path);
+        wait_until("the third certificate is shown", || shows(&third));
+        drop(old);
+        program.signal("TERM");
+        program.check_ends_well();
+    }
+}
+
+#[test]
+fn sighup_reads_certificates_again_for_all_processes() {
+    let _alone = alone();
+    let config = tls::config(tls::VERSIONS[1]);
+    for model in MODELS {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cert.pem");
+        let first = tls::renew_certificate(&path);
+        let program = Program::start(model, &format!("[tls]\ncertfile = {path:?}"));
+        let mut old = TlsClient::login(program.address(), &config);
+        assert_eq!(old.server_certificate(), first);
+        let second = tls::renew_certificate(&path);
+        assert_eq!(tls::shown_certificate(program.address(), &config), first);
+        program.signal("HUP");
+        wait_until("the new certificate is shown", || {
+            tls::shown_certificate(program.address(), &config) == second
+        });
+        old.upload("file", b"of a session that was here before");
     }
 }
 

@@ -1,8 +1,6 @@
 //! Certificates: those of clients that log in by them, and those of the server that change.
 
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
@@ -11,7 +9,9 @@ use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib::tls::ClientCertificate;
 use ftpdlib_tests::client::USER;
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::tls::{Authority, TlsClient, VERSIONS, config, config_showing};
+use ftpdlib_tests::tls::{
+    Authority, TlsClient, VERSIONS, config, config_showing, renew_certificate, shown_certificate,
+};
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
 
@@ -95,22 +95,11 @@ fn where_certificates_are_optional_none_will_do_and_a_wrong_one_will_not() {
     }
 }
 
-/// Writes a new certificate and its key to one file.
-fn renew(path: &Path) -> Vec<u8> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let pem = made.cert.pem() + &made.signing_key.serialize_pem();
-    // In one step, as whoever renews certificates under a running server should.
-    let new = path.with_extension("new");
-    fs::write(&new, pem).unwrap();
-    fs::rename(new, path).unwrap();
-    made.cert.der().to_vec()
-}
-
 #[test]
 fn new_certificates_are_for_new_sessions() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("cert.pem");
-    let first = renew(&path);
+    let first = renew_certificate(&path);
     let server = TestServer::with(|handler| {
         TlsFtpHandler::new(handler)
             .certfile(&path)
@@ -120,20 +109,19 @@ fn new_certificates_are_for_new_sessions() {
     server.file("file", b"content");
     let address = server.address();
     let config = config(VERSIONS[1]);
-    let shown = |config: &Arc<_>| {
-        let mut client = TlsClient::explicit(address, config);
-        client.play(&[("NOOP", 200)]);
-        client.server_certificate()
-    };
     let mut old = TlsClient::login(address, &config);
     assert_eq!(old.server_certificate(), first);
-    let second = renew(&path);
-    wait_until("the new certificate", || shown(&config) == second);
+    let second = renew_certificate(&path);
+    wait_until("the new certificate", || {
+        shown_certificate(address, &config) == second
+    });
     assert_eq!(old.download("file"), b"content");
     // What cannot be used changes nothing, and what can be used later still does.
     fs::write(&path, "no certificate").unwrap();
-    assert_eq!(shown(&config), second);
-    let third = renew(&path);
-    wait_until("the next certificate", || shown(&config) == third);
+    assert_eq!(shown_certificate(address, &config), second);
+    let third = renew_certificate(&path);
+    wait_until("the next certificate", || {
+        shown_certificate(address, &config) == third
+    });
     assert_eq!(old.download("file"), b"content");
 }

@@ -390,10 +390,16 @@ impl Connection {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_ref().map(Linger::until);
         let securing = self.data_handshake_deadline();
-        [self.session.poll_timeout(), pump, linger, securing, self.closing]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.session.poll_timeout(),
+            pump,
+            linger,
+            securing,
+            self.closing,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
