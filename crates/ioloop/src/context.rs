@@ -44,6 +44,38 @@ impl<'a> Context<'a> {
         self.register_as(io, Interest::WRITE, interest)
     }
 
+    /// Makes an I/O object a source of this handler without the system's knowledge.
+    ///
+    /// Its operations can be tried, and the handler hears of it only from
+    /// [`attach`](Self::attach) on: for what mostly is over before anyone has to wait.
+    ///
+    /// # Errors
+    ///
+    /// There is no handler.
+    pub fn hold<S: Source>(&mut self, io: S, interest: Interest) -> io::Result<Socket<S>> {
+        if self.io_loop.handlers.get(self.owner.0).is_none() {
+            return Err(io::Error::other("no handler to register a source with"));
+        }
+        let slot = self.io_loop.sources.insert(self.owner, Interest::NONE);
+        self.io_loop.sources.set_interest(slot.id, interest);
+        Ok(Socket::new(io, slot))
+    }
+
+    /// Has the system tell of the readiness of a source that was [held](Self::hold), from now on and
+    /// as it is now. Does nothing for one that it tells of already.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses the object, or it is registered with a loop already.
+    pub fn attach<S: Source>(&mut self, socket: &mut Socket<S>) -> io::Result<()> {
+        let token = socket.id().token();
+        if let Some(io) = socket.unattached() {
+            self.io_loop.poll.registry().register(io, token, ALL_WAYS)?;
+            socket.note_attached();
+        }
+        Ok(())
+    }
+
     /// Registers an I/O object that is not ready for anything until an event says so, such as a
     /// stream that is being connected; see [`finish_connect`](Self::finish_connect).
     ///
@@ -81,12 +113,7 @@ impl<'a> Context<'a> {
                     self.io_loop.sources.clear(socket.id(), direction);
                     return Err(error);
                 }
-                Err(error) => return Err(error),
-                Ok(done) => {
-                    // There may be more, of which no event would tell.
-                    self.io_loop.sources.set(socket.id(), direction);
-                    return Ok(done);
-                }
+                done => return done,
             }
         }
     }
@@ -98,6 +125,28 @@ impl<'a> Context<'a> {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come, else that of the stream.
     pub fn read(&mut self, socket: &Socket<TcpStream>, buffer: &mut [u8]) -> io::Result<usize> {
         self.try_io(socket, Direction::Read, |mut stream| stream.read(buffer))
+    }
+
+    /// Reads from a stream like [`read`](Self::read), and takes it that nothing is left if the
+    /// buffer was not filled, which saves the read that would find that out.
+    ///
+    /// For whoever keeps none of what was read: there may be no call for it before more comes.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn read_out(&mut self, socket: &Socket<TcpStream>, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.read(socket, buffer)?;
+        if 0 < bytes && bytes < buffer.len() {
+            self.io_loop.sources.note_short_read(socket.id());
+        }
+        Ok(bytes)
+    }
+
+    /// Whether an operation may succeed, by what the system told and former operations showed. What
+    /// has come since the beginning of this turn is not known.
+    pub fn is_ready(&self, source: SourceId, direction: Direction) -> bool {
+        self.io_loop.sources.is_ready(source, direction)
     }
 
     /// Writes to a stream as much as it takes.
@@ -171,9 +220,12 @@ impl<'a> Context<'a> {
     ///
     /// The system does not know the object; then it is closed.
     pub fn detach<S: Source>(&mut self, socket: Socket<S>) -> io::Result<S> {
+        let attached = socket.is_attached();
         let mut io = socket.into_inner();
         self.io_loop.sources.reap();
-        self.io_loop.poll.registry().deregister(&mut io)?;
+        if attached {
+            self.io_loop.poll.registry().deregister(&mut io)?;
+        }
         Ok(io)
     }
 
@@ -307,20 +359,22 @@ impl<'a> Context<'a> {
 
     fn register_as<S: Source>(
         &mut self,
-        mut io: S,
+        io: S,
         ready: Interest,
         interest: Interest,
     ) -> io::Result<Socket<S>> {
-        const BOTH_WAYS: mio::Interest = mio::Interest::READABLE.add(mio::Interest::WRITABLE);
-        if self.io_loop.handlers.get(self.owner.0).is_none() {
-            return Err(io::Error::other("no handler to register a source with"));
-        }
-        let slot = self.io_loop.sources.insert(self.owner, ready);
-        self.io_loop
-            .poll
-            .registry()
-            .register(&mut io, slot.id.token(), BOTH_WAYS)?;
-        self.io_loop.sources.set_interest(slot.id, interest);
-        Ok(Socket::new(io, slot))
+        let mut socket = self.hold(io, Interest::NONE)?;
+        self.attach(&mut socket)?;
+        self.io_loop.sources.set_ready(socket.id(), ready);
+        self.io_loop.sources.set_interest(socket.id(), interest);
+        Ok(socket)
     }
 }
+
+/// What the system is asked to tell of every source.
+const ALL_WAYS: mio::Interest = {
+    let both = mio::Interest::READABLE.add(mio::Interest::WRITABLE);
+    #[cfg(target_os = "linux")]
+    let both = both.add(mio::Interest::PRIORITY);
+    both
+};

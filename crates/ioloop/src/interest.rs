@@ -44,6 +44,10 @@ impl Interest {
     /// the next read finds out as always.
     pub const HANGUP: Self = Self(4);
 
+    /// Beside what can be told: a read may stop short of what there is. The end of the stream, or
+    /// urgent data, at whose mark a read stops.
+    pub(crate) const UNEVEN: Self = Self(8);
+
     /// Whether every kind in `other` is in `self` too.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -8,9 +8,11 @@ use crate::context::Context;
 use crate::interest::Interest;
 use crate::sources::{Slot, SourceId};
 
-/// An I/O object of mio that is registered with a loop, for both directions and for life.
+/// An I/O object of mio that belongs to a loop, and is registered there for both directions and for
+/// life, at once or when it has to be waited for.
 ///
-/// Made by [`Context::register`](crate::Context::register). Its operations go through
+/// Made by [`Context::register`](crate::Context::register) and
+/// [`Context::hold`](crate::Context::hold). Its operations go through
 /// [`Context::try_io`](crate::Context::try_io), which keeps the books of its readiness.
 /// [`Context::close`](crate::Context::close) ends it at once; dropped in whatever other way, it is
 /// closed as well, and the loop takes note after the callback.
@@ -18,15 +20,39 @@ use crate::sources::{Slot, SourceId};
 pub struct Socket<S> {
     io: S,
     slot: Slot,
+    attached: bool,
 }
 
 impl<S> Socket<S> {
     pub(crate) const fn new(io: S, slot: Slot) -> Self {
-        Self { io, slot }
+        Self {
+            io,
+            slot,
+            attached: false,
+        }
     }
 
     pub(crate) fn into_inner(self) -> S {
         self.io
+    }
+
+    /// The object, for the system to tell of it, unless it does.
+    pub(crate) const fn unattached(&mut self) -> Option<&mut S> {
+        if self.attached {
+            None
+        } else {
+            Some(&mut self.io)
+        }
+    }
+
+    pub(crate) const fn note_attached(&mut self) {
+        self.attached = true;
+    }
+
+    /// Whether the system tells of its readiness; see
+    /// [`Context::attach`](crate::Context::attach).
+    pub const fn is_attached(&self) -> bool {
+        self.attached
     }
 
     /// The name under which [`Handler::ready`](crate::Handler::ready) hears of this source.

@@ -70,7 +70,10 @@ impl Sources {
             ready |= Interest::WRITE;
         }
         if event.is_read_closed() || event.is_write_closed() || event.is_error() {
-            ready |= Interest::BOTH | Interest::HANGUP;
+            ready |= Interest::BOTH | Interest::HANGUP | Interest::UNEVEN;
+        }
+        if !TELLS_OF_URGENT_DATA || event.is_priority() {
+            ready |= Interest::UNEVEN;
         }
         self.mark_token(event.token(), ready);
     }
@@ -82,6 +85,13 @@ impl Sources {
         }
     }
 
+    /// What a new source is ready for.
+    pub(crate) fn set_ready(&mut self, id: SourceId, ready: Interest) {
+        if let Some(source) = self.slots.get_mut(id.0) {
+            source.ready = ready;
+        }
+    }
+
     /// Forgets one direction's readiness: an operation said that there is none.
     pub(crate) fn clear(&mut self, id: SourceId, direction: Direction) {
         if let Some(source) = self.slots.get_mut(id.0) {
@@ -89,15 +99,21 @@ impl Sources {
         }
     }
 
-    /// Notes one direction's readiness that no event has told of: an operation went well.
-    pub(crate) fn set(&mut self, id: SourceId, direction: Direction) {
-        let direction = direction.into();
+    /// Takes a read that gave less than it could for the last: whatever comes from now on, and
+    /// whatever an event has not told of yet, one will tell of.
+    pub(crate) fn note_short_read(&mut self, id: SourceId) {
         if let Some(source) = self.slots.get_mut(id.0)
-            && source.ready.and(direction) == Interest::NONE
+            && source.ready.and(Interest::UNEVEN) == Interest::NONE
         {
-            source.ready |= direction;
-            self.enqueue(id);
+            source.ready = source.ready.without(Interest::READ);
         }
+    }
+
+    /// Whether an operation is worth trying, by what is known.
+    pub(crate) fn is_ready(&self, id: SourceId, direction: Direction) -> bool {
+        self.slots
+            .get(id.0)
+            .is_some_and(|source| source.ready.contains(direction.into()))
     }
 
     /// Takes the first of the queue; `None` if that one is gone or no longer ready.
@@ -161,6 +177,9 @@ impl Sources {
         }
     }
 }
+
+/// Whether events tell of urgent data. Elsewhere a short read shows nothing.
+pub(crate) const TELLS_OF_URGENT_DATA: bool = cfg!(target_os = "linux");
 
 struct Source {
     owner: HandlerId,
@@ -241,6 +260,19 @@ mod tests {
         sources.mark_token(slot.id.token(), Interest::READ);
         assert_eq!(sources.queued(), 0);
         sources.set_interest(slot.id, Interest::READ);
+        assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
+    }
+
+    #[test]
+    fn a_short_read_is_the_last_unless_the_stream_ends_or_urgent_data_stopped_it() {
+        let mut sources = Sources::new();
+        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        sources.set_interest(slot.id, Interest::READ);
+        sources.mark_token(slot.id.token(), Interest::READ);
+        sources.note_short_read(slot.id);
+        assert_eq!(next(&mut sources), None);
+        sources.mark_token(slot.id.token(), Interest::READ | Interest::UNEVEN);
+        sources.note_short_read(slot.id);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
     }
 

@@ -32,6 +32,14 @@ pub trait Transport {
     /// connection with unread bytes resets it. What need not be sent is then left out.
     fn note_only_reads(&mut self) {}
 
+    /// Has the system tell of the socket's readiness, if it does not yet; see
+    /// [`Context::attach`].
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
+
     /// Reads into `buffer`. `Ok(0)` is the end of the stream, said by the peer, unless `buffer` is
     /// empty.
     ///
@@ -97,8 +105,12 @@ impl Transport for Socket<TcpStream> {
         Ok(())
     }
 
+    fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        cx.attach(self)
+    }
+
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-        cx.read(self, buffer)
+        cx.read_out(self, buffer)
     }
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {

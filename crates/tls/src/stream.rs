@@ -388,6 +388,10 @@ impl Transport for TlsStream {
         self.only_reads = true;
     }
 
+    fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        cx.attach(&mut self.wire)
+    }
+
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         self.with_open(cx, |stream, tls, cx| stream.read_open(tls, cx, buffer))
     }

@@ -200,6 +200,11 @@ impl Control {
         self.replies.is_empty()
     }
 
+    /// Whether more than what was taken has come.
+    pub(super) fn has_lines(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
     /// Whether lines may be waiting to be taken, and there is room for what they are answered.
     pub(super) fn has_input(&self) -> bool {
         !self.unread.is_empty() && self.has_room()

@@ -208,15 +208,25 @@ impl Connection {
                 log::warn!("no passive port: {error}");
                 refused("Can't open a passive port.")
             })?;
-        let listener = cx.register(listener, Interest::READ).map_err(|error| {
-            log::warn!("passive port: {error}");
-            refused("Can't open a passive port.")
-        })?;
-        self.data = DataSide::Listening {
-            listener,
-            candidate: None,
-            arriving: None,
+        // Most clients connect before they send the next line, which is when they are looked for. The
+        // system has to tell of others: who has sent that line already, or begins with a handshake.
+        let sent_ahead = match &self.socket {
+            ControlSocket::Open(control) => control.has_lines(),
+            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         };
+        let listener = cx
+            .hold(listener, Interest::READ)
+            .and_then(|mut listener| {
+                if sent_ahead || self.session.protects_data() {
+                    cx.attach(&mut listener)?;
+                }
+                Ok(listener)
+            })
+            .map_err(|error| {
+                log::warn!("passive port: {error}");
+                refused("Can't open a passive port.")
+            })?;
+        self.data = DataSide::await_client(listener, cx.now());
         self.data_permit = Some(permit);
         Ok(DataEvent::Listening { port })
     }

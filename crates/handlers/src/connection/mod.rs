@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::VerifiedCertificate;
-use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId};
+use ftpdlib_ioloop::{
+    Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId,
+};
 use ftpdlib_proto::{Line, Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, Session};
 use ftpdlib_tls::TlsSession;
@@ -390,11 +392,13 @@ impl Connection {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_ref().map(Linger::until);
         let securing = self.data_handshake_deadline();
+        let data = self.data.look_at();
         [
             self.session.poll_timeout(),
             pump,
             linger,
             securing,
+            data,
             self.closing,
         ]
         .into_iter()
@@ -461,9 +465,14 @@ impl Handler for Connection {
                     self.receive(cx);
                     let flow = self.settle(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
-                    // here saves a turn that would find out nothing else. Under TLS, reading may
-                    // end the handshake or owe an answer, which is for the next turn to see.
-                    if flow == Flow::Close || self.tls.is_some() || !self.receive(cx) {
+                    // here, unless it is known, saves a turn that would find out nothing else. Under
+                    // TLS, reading may end the handshake or owe an answer, which is for the next
+                    // turn to see.
+                    if flow == Flow::Close
+                        || self.tls.is_some()
+                        || !cx.is_ready(source, Direction::Read)
+                        || !self.receive(cx)
+                    {
                         return Ok(flow);
                     }
                 }
@@ -509,6 +518,9 @@ impl Handler for Connection {
             }
         }
         self.check_data_handshake(cx);
+        if self.data.look_at().is_some_and(|at| at <= now) {
+            self.data_ready(cx);
+        }
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
             self.session.handle_timeout(now);
             if self.securing == Securing::Handshake && self.session.is_ending() {

@@ -71,7 +71,7 @@ impl Connection {
     /// Holds a download's data connection until the client has closed it.
     pub(super) fn hold(&mut self, linger: Option<Linger>, cx: &mut Context<'_>) {
         if let Some(previous) = std::mem::replace(&mut self.linger, linger) {
-            previous.close(cx);
+            previous.end(cx);
         }
     }
 

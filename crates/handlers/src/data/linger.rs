@@ -16,6 +16,9 @@ const BYTES: usize = 1 << 20;
 ///
 /// Closed at once, a single byte that the client had sent would reset the connection, and the tail
 /// of the download would be lost on its way.
+///
+/// One that was never waited for is not waited for here either: it is closed at the next download,
+/// or when the time is over.
 pub(crate) struct Linger {
     stream: Socket<TcpStream>,
     until: Instant,
@@ -34,6 +37,14 @@ impl Linger {
         }
     }
 
+    /// Gives up waiting: closes, after what the client has sent unasked.
+    pub(crate) fn end(mut self, cx: &mut Context<'_>) {
+        if !self.stream.is_attached() {
+            self.drain(cx);
+        }
+        cx.close(self.stream);
+    }
+
     /// Throws away what came; whether the connection is still to be held.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         let mut scratch = cx.take_scratch();
@@ -47,10 +58,6 @@ impl Linger {
             }
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
-    }
-
-    pub(crate) fn close(self, cx: &mut Context<'_>) {
-        cx.close(self.stream);
     }
 
     pub(crate) fn id(&self) -> SourceId {

@@ -29,22 +29,27 @@ pub(crate) fn listen(local: IpAddr, ports: &PassivePorts) -> io::Result<(TcpList
 }
 
 fn listen_on(address: SocketAddr) -> io::Result<(TcpListener, u16)> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let domain = Domain::for_address(address);
+    // Done for every file: where one call is enough, it is one.
+    #[cfg(target_os = "linux")]
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    #[cfg(not(target_os = "linux"))]
+    let socket = {
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket
+    };
     if address.port() != 0 {
         // A port whose last connection has ended a minute ago is free.
         socket.set_reuse_address(true)?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let listener = std::net::TcpListener::from(socket);
-    // By the standard library: it needs one call, socket2 two, and this is done for every file.
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener);
-    let port = listener.local_addr()?.port();
+    let listener = TcpListener::from_std(socket.into());
+    let port = match address.port() {
+        0 => listener.local_addr()?.port(),
+        port => port,
+    };
     Ok((listener, port))
 }
 

@@ -5,6 +5,7 @@ mod listen;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_tls::{TlsSession, TlsStream};
@@ -13,6 +14,9 @@ use mio::net::{TcpListener, TcpStream};
 use crate::{ProxyHeaderReader, Service};
 pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
+
+/// How long a passive port goes without being looked at.
+const LOOK_AFTER: Duration = Duration::from_millis(50);
 
 /// What there is of a data connection.
 ///
@@ -29,11 +33,13 @@ pub(crate) enum DataSide {
     #[default]
     Idle,
     /// Waiting for the client to connect; `candidate` connected and is not accepted yet. `arriving`
-    /// is a proxy's, and has not said whose it is.
+    /// is a proxy's, and has not said whose it is. Whoever connects is looked for when the client
+    /// sends the next line, and `look_at` at the latest.
     Listening {
         listener: Socket<TcpListener>,
         candidate: Option<TcpStream>,
         arriving: Option<Box<Arriving>>,
+        look_at: Instant,
     },
     /// Connecting to the client.
     Connecting(Socket<TcpStream>),
@@ -65,7 +71,7 @@ impl DataSide {
     ///
     /// # Errors
     ///
-    /// None can be taken: there is no descriptor left, for instance.
+    /// None can be taken, or waited for: there is no descriptor left, for instance.
     pub(crate) fn next_candidate(
         &mut self,
         service: &Service,
@@ -76,6 +82,7 @@ impl DataSide {
             listener,
             candidate,
             arriving,
+            ..
         } = self
         else {
             return Ok(None);
@@ -85,6 +92,7 @@ impl DataSide {
                 match waiting.header.read(&waiting.stream, cx) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         // One at a time.
+                        cx.attach(listener)?;
                         cx.set_interest(listener.id(), Interest::NONE);
                         *arriving = Some(waiting);
                         return Ok(None);
@@ -121,7 +129,10 @@ impl DataSide {
                     *candidate = Some(stream);
                     return Ok(Some(peer));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    cx.attach(listener)?;
+                    return Ok(None);
+                }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
             }
@@ -140,12 +151,17 @@ impl DataSide {
                 listener,
                 candidate: Some(stream),
                 arriving,
+                ..
             } => {
                 cx.close(listener);
                 if let Some(arriving) = arriving {
                     cx.close(arriving.stream);
                 }
-                let socket = cx.register(stream, Interest::NONE)?;
+                // What the first turn moves as a whole is never waited for.
+                let mut socket = cx.hold(stream, Interest::NONE)?;
+                if tls.is_some() {
+                    cx.attach(&mut socket)?;
+                }
                 *self = Self::Open(carry(socket, tls));
             }
             other => *self = other,
@@ -197,6 +213,27 @@ impl DataSide {
                 *self = other;
                 None
             }
+        }
+    }
+
+    /// Waits for the client to connect to `listener`, of which the system is asked only if most
+    /// clients would have connected, and sent the next line, long ago: it is spared that for them.
+    pub(crate) fn await_client(listener: Socket<TcpListener>, now: Instant) -> Self {
+        Self::Listening {
+            listener,
+            candidate: None,
+            arriving: None,
+            look_at: now + LOOK_AFTER,
+        }
+    }
+
+    /// When to look for whoever has connected, if the client sends no line before.
+    pub(crate) fn look_at(&self) -> Option<Instant> {
+        match self {
+            Self::Listening {
+                listener, look_at, ..
+            } if !listener.is_attached() => Some(*look_at),
+            _ => None,
         }
     }
 

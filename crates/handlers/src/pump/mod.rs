@@ -381,7 +381,13 @@ impl Pump {
             }
             Step::Working | Step::Ended(..) => Interest::NONE,
         };
-        if let Some(stream) = &self.stream {
+        if let Some(stream) = &mut self.stream {
+            if !matches!(step, Step::Ended(..))
+                && let Err(error) = stream.attach(cx)
+            {
+                // The transfer will count as stalled.
+                log::warn!("data connection: {error}");
+            }
             cx.set_interest(stream.id(), stream.interest(interest));
         }
         step
