@@ -1,11 +1,15 @@
 //! Which ports passive data connections listen on.
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
 /// The ports of the `passive_ports` setting.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum PassivePorts {
-    /// The kernel chooses.
+    /// Any of those that the system gives away. The kernel is asked for one only when the first few
+    /// are taken: it passes over ports whose last connection ended within a minute, and having had
+    /// some thousand small files in that minute makes its search longer than a transfer.
     Any,
     /// These, without duplicates.
     Listed(Box<[u16]>),
@@ -19,15 +23,23 @@ impl PassivePorts {
         Self::Listed(ports.into_boxed_slice())
     }
 
-    /// The ports to try, each once, in an order that an observer cannot foretell; port 0 asks the
-    /// kernel.
+    /// The ports to try, in an order that an observer cannot foretell; port 0 asks the kernel.
     pub(crate) fn in_random_order(&self) -> impl Iterator<Item = u16> + '_ {
-        let ports: &[u16] = match self {
-            Self::Any => &[0],
-            Self::Listed(ports) => ports,
+        let (ports, guesses): (&[u16], _) = match self {
+            Self::Any => (&[0], guesses()),
+            Self::Listed(ports) => (ports, [None; GUESSES]),
         };
+        let guesses = guesses.into_iter().flatten();
+        guesses.chain(Self::each_once(ports))
+    }
+
+    fn each_once(ports: &[u16]) -> impl Iterator<Item = u16> + '_ {
         let count = ports.len().max(1);
-        let random = ftpdlib_sys::random_number() as usize;
+        // One port needs no order.
+        let random = match count {
+            1 => 0,
+            _ => ftpdlib_sys::random_number() as usize,
+        };
         // A step that shares no divisor with the count visits every index exactly once.
         let step = (random % count..)
             .find(|&step| gcd(step, count) == 1)
@@ -39,6 +51,23 @@ impl PassivePorts {
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Listed(ports) if ports.is_empty())
     }
+}
+
+/// Ports guessed before the kernel is asked.
+const GUESSES: usize = 4;
+
+/// Some of the ports that the system gives away; none where that is not known.
+fn guesses() -> [Option<u16>; GUESSES] {
+    static RANGE: OnceLock<Option<RangeInclusive<u16>>> = OnceLock::new();
+    let Some(range) = RANGE.get_or_init(ftpdlib_sys::ephemeral_ports) else {
+        return [None; GUESSES];
+    };
+    let count = u64::from(range.end() - range.start()) + 1;
+    let random = ftpdlib_sys::random_number();
+    std::array::from_fn(|turn| {
+        let offset = (random >> (16 * turn)) % 65_536 * count / 65_536;
+        u16::try_from(u64::from(*range.start()) + offset).ok()
+    })
 }
 
 /// As pyftpdlib's start line has them: `60000->65535`.
@@ -82,7 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_is_asked_once_without_a_list() {
-        assert_eq!(PassivePorts::Any.in_random_order().collect::<Vec<_>>(), [0]);
+    fn the_kernel_is_asked_last_without_a_list() {
+        let tried: Vec<u16> = PassivePorts::Any.in_random_order().collect();
+        assert_eq!(
+            tried.iter().position(|&port| port == 0),
+            Some(tried.len() - 1)
+        );
+        if let Some(range) = ftpdlib_sys::ephemeral_ports() {
+            let guesses = &tried[..GUESSES];
+            assert!(guesses.iter().all(|port| range.contains(port)), "{tried:?}");
+        }
     }
 }

@@ -36,6 +36,20 @@ pub fn send_file(
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Sends the last piece of a file to a socket.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system: callers read and write.
+pub fn send_last(
+    _socket: BorrowedFd<'_>,
+    _file: BorrowedFd<'_>,
+    _offset: u64,
+    _buffer: &mut [u8],
+) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Throws away what a socket received.
 ///
 /// # Errors

@@ -37,11 +37,12 @@ pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
     DirectoryReader, Fork, Identity, Pipe, ProcessLock, ProcessLockGuard, discard, fork,
-    is_local_filesystem, is_root, open_beneath, send_file, set_mode, set_modified, thread_count,
+    is_local_filesystem, is_root, open_beneath, send_file, send_last, set_mode, set_modified,
+    thread_count,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
-pub use process::{raise_descriptor_limit, usable_cpus};
+pub use process::{ephemeral_ports, raise_descriptor_limit, usable_cpus};
 pub use random::random_number;
 pub use shared_words::SharedWords;
 pub use signals::{Signal, Signals};

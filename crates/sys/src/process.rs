@@ -2,7 +2,8 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::thread;
+use std::ops::RangeInclusive;
+use std::{fs, thread};
 
 use crate::call::check;
 
@@ -42,4 +43,19 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
 /// How many CPUs this process may use: its affinity and its control group considered; at least 1.
 pub fn usable_cpus() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The ports that the system gives to whoever asks for any; `None` where that is not known, or where
+/// some of them are set aside for others.
+pub fn ephemeral_ports() -> Option<RangeInclusive<u16>> {
+    let read = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok();
+    if !read("ip_local_reserved_ports")?.trim().is_empty() {
+        return None;
+    }
+    let range = read("ip_local_port_range")?;
+    let mut ends = range.split_whitespace().map(str::parse);
+    match (ends.next()?, ends.next()?) {
+        (Ok(first), Ok(last)) if first <= last => Some(first..=last),
+        _ => None,
+    }
 }

@@ -1,14 +1,20 @@
 //! Downloads inside the kernel.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use ftpdlib_filesystems::ReadFile;
-use ftpdlib_ioloop::{Direction, Interest, Transport};
+use ftpdlib_ioloop::{Direction, Interest, Socket, Transport};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
 use ftpdlib_session::Refusal;
 
+use mio::net::TcpStream;
+
 use super::{Meter, PumpContext, Step};
+
+/// What is left of a file is copied once it is no more than this: it then leaves together with the end
+/// of the stream, which saves a segment and sendfile's pipe.
+const SMALL: usize = 32 << 10;
 
 /// Sends a local file with sendfile(2), up to the size it had when it was opened.
 pub(super) struct SendFile {
@@ -54,12 +60,16 @@ impl SendFile {
                 Err(step) => return step,
             };
             let rest = usize::try_from(self.size - self.offset).unwrap_or(usize::MAX);
-            let offset = &mut self.offset;
-            let sent = pcx.cx.try_io(stream, Direction::Write, |stream| {
-                stream.try_io(|| {
-                    ftpdlib_sys::send_file(stream.as_fd(), file, offset, rest.min(allowed))
+            let sent = if rest <= SMALL.min(allowed) {
+                send_last(stream, file, &mut self.offset, rest, pcx)
+            } else {
+                let offset = &mut self.offset;
+                pcx.cx.try_io(stream, Direction::Write, |stream| {
+                    stream.try_io(|| {
+                        ftpdlib_sys::send_file(stream.as_fd(), file, offset, rest.min(allowed))
+                    })
                 })
-            });
+            };
             match sent {
                 Ok(0) => {
                     let text = "File became shorter while it was sent.".into();
@@ -99,4 +109,23 @@ impl SendFile {
         self.unsupported = false;
         self.file.take()
     }
+}
+
+/// Sends the last `rest` bytes of `file`, with the end of the stream, which has to follow.
+fn send_last(
+    stream: &Socket<TcpStream>,
+    file: BorrowedFd<'_>,
+    offset: &mut u64,
+    rest: usize,
+    pcx: &mut PumpContext<'_, '_>,
+) -> io::Result<usize> {
+    let mut scratch = pcx.cx.take_scratch();
+    let size = rest.min(scratch.len());
+    let sent = pcx.cx.try_io(stream, Direction::Write, |stream| {
+        stream
+            .try_io(|| ftpdlib_sys::send_last(stream.as_fd(), file, *offset, &mut scratch[..size]))
+    });
+    pcx.cx.return_scratch(scratch);
+    *offset += *sent.as_ref().unwrap_or(&0) as u64;
+    sent
 }

@@ -20,4 +20,4 @@ pub use identity::{Identity, is_root};
 pub use mount::is_local_filesystem;
 pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};
-pub use send_file::send_file;
+pub use send_file::{send_file, send_last};
