@@ -6,6 +6,7 @@ use ftpdlib_proto::{Command, CommandError, CommandLine, Reply, Verb};
 
 use super::Session;
 use super::files::Selected;
+use super::registered::find;
 use crate::ListFormat;
 
 impl<P> Session<P> {
@@ -18,7 +19,7 @@ impl<P> Session<P> {
             return;
         }
         let line = CommandLine::split(line);
-        if is_http(&line) {
+        if is_http(&line) && find(&self.config.commands, &line).is_none() {
             return self.disconnect(Reply::new(421, "This is an FTP server."));
         }
         let selected = self.selected.take();
@@ -136,10 +137,8 @@ impl<P> Session<P> {
 }
 
 /// Whether a line is the first of an HTTP request: a browser, or a web page that uses one to send
-/// commands in its body.
+/// commands in its body. No matter which method, there are many.
 fn is_http(line: &CommandLine<'_>) -> bool {
-    const METHODS: [&[u8]; 9] = [
-        b"CONNECT", b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"TRACE",
-    ];
-    METHODS.contains(&line.verb) && line.argument.windows(6).any(|window| window == b" HTTP/")
+    let names_protocol = line.argument.windows(6).any(|window| window == b" HTTP/");
+    names_protocol && Verb::lookup(line.verb).is_none()
 }
