@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ftpdlib_proto::{
-    ByteRange, CivilTime, FactSet, HashAlgorithm, Metadata, NameEncoding, Perm, Reply, ReplyCode,
-    VirtualPath,
+    ByteRange, CivilTime, FactSet, HashAlgorithm, Metadata, NameEncoding, Perm, Perms, Reply,
+    ReplyCode, VirtualPath,
 };
 
 /// Why a job did not do what was asked, ready for the client: no real path in it.
@@ -373,6 +373,8 @@ pub struct LoginFacts {
     pub start_dir: VirtualPath,
     /// The user's own encoding; `None` leaves the one in force.
     pub encoding: Option<NameEncoding>,
+    /// What the user may do somewhere: FEAT leaves out what needs other permissions.
+    pub perms: Perms,
 }
 
 /// How a job ended. A failed login is `Err` with 530 and the text to tell, which is told only after

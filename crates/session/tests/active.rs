@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::VirtualPath;
+use ftpdlib_proto::{Perms, VirtualPath};
 use ftpdlib_session::{
     Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig,
 };
@@ -69,6 +69,7 @@ impl Connecting {
                         msg_quit: "bye".into(),
                         start_dir: VirtualPath::root(),
                         encoding: None,
+                        perms: Perms::ALL,
                     };
                     self.session.handle_job(Ok(Answer::Login(facts)), self.now);
                 }

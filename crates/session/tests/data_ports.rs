@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::VirtualPath;
+use ftpdlib_proto::{Perms, VirtualPath};
 use ftpdlib_session::{Answer, ControlEvent, Effect, LoginFacts, Session, SessionConfig};
 
 /// What a logged-in client at `client` is answered, and where a LIST after it would connect.
@@ -54,6 +54,7 @@ fn facts() -> LoginFacts {
         msg_quit: "bye".into(),
         start_dir: VirtualPath::root(),
         encoding: None,
+        perms: Perms::ALL,
     }
 }
 

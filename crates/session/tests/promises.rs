@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{Reply, VirtualPath};
+use ftpdlib_proto::{Perms, Reply, VirtualPath};
 use ftpdlib_session::{Answer, ControlEvent, Effect, LoginFacts, Session};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -60,6 +60,7 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
                 msg_quit: "bye".into(),
                 start_dir: VirtualPath::root(),
                 encoding: None,
+                perms: Perms::ALL,
             })),
             now,
         );

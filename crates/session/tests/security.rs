@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::{TransferEnd, VirtualPath};
+use ftpdlib_proto::{Perms, TransferEnd, VirtualPath};
 use ftpdlib_session::{
     Action, Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig, TlsRules,
 };
@@ -111,6 +111,7 @@ impl Client {
                             msg_quit: "bye".into(),
                             start_dir: VirtualPath::root(),
                             encoding: None,
+                            perms: Perms::ALL,
                         }),
                     };
                     self.session.handle_job(Ok(answer), self.now);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{ArgumentRule, VirtualPath};
+use ftpdlib_proto::{ArgumentRule, Perms, VirtualPath};
 use ftpdlib_session::{
     Action, Answer, ControlEvent, Effect, LoginFacts, RegisteredCommand, Session, SessionConfig,
 };
@@ -58,6 +58,7 @@ fn a_replaced_command_waits_for_the_end_of_the_work() {
             msg_quit: "Bye.".to_owned(),
             start_dir: VirtualPath::root(),
             encoding: None,
+            perms: Perms::ALL,
         };
         session.handle_job(Ok(Answer::Login(facts)), now);
         effects(&mut session);

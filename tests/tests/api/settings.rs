@@ -93,11 +93,43 @@ fn a_user_may_have_an_encoding_of_its_own() {
     let mut client = server.client();
     assert_eq!(client.fetch("NLST"), b"\xe9\r\n");
     client.expect("TYPE I", 200);
-    client.send_raw(b"SIZE \xe9\r\n");
-    client.expect_reply(213);
+    let mut sizes = |lines: &[(&str, &[u8])]| {
+        for (opts, name) in lines {
+            client.play(&[(opts, 200)]);
+            client.send_raw(&[b"SIZE ", *name, b"\r\n"].concat());
+            client.expect_reply(213);
+        }
+    };
+    sizes(&[
+        ("NOOP", b"\xe9"),
+        ("OPTS UTF8 ON", "é".as_bytes()),
+        ("OPTS UTF8 OFF", b"\xe9"),
+    ]);
     client.expect("QUIT", 221);
     let mut client = Client::login_as("anonymous", "a@", server.address());
     assert_eq!(client.fetch("NLST"), "é\r\n".as_bytes());
+}
+
+#[test]
+fn opts_utf8_before_the_login_holds_after_it() {
+    let home = TempDir::new().unwrap();
+    std::fs::write(home.path().join("ж"), "hello").unwrap();
+    let authorizer = DummyAuthorizer::new();
+    let russian = NameEncoding::for_label("koi8-r").unwrap();
+    let user = User::new("user", "12345", home.path()).encoding(russian);
+    authorizer.add_user(user).unwrap();
+    let builder = FtpServerBuilder::new(FtpHandler::new(authorizer));
+    let server = TestServer::run(builder.listen((Ipv4Addr::LOCALHOST, 0)), home);
+    for (opts, name) in [
+        ("NOOP", b"\xd6".as_slice()),
+        ("OPTS UTF8 ON", "ж".as_bytes()),
+        // The user's own encoding, where the server's legacy encoding has no such letter.
+        ("OPTS UTF8 OFF", b"\xd6"),
+    ] {
+        let mut client = Client::connect(server.address());
+        client.play(&[(opts, 200), ("USER user", 331), ("PASS 12345", 230)]);
+        assert_eq!(client.fetch("NLST"), [name, b"\r\n"].concat(), "{opts}");
+    }
 }
 
 /// How long it takes at least to move `bytes` at `rate`, less what is saved up at the start.

@@ -1,7 +1,7 @@
 //! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT, CSID, LANG (RFC 959 §4.1.3,
 //! RFC 2389 §3, RFC 2640 §4).
 
-use ftpdlib_proto::{Reply, TransferType, Verb, verbs};
+use ftpdlib_proto::{Perm, Perms, Reply, TransferType, Verb, verbs};
 
 use super::Session;
 use super::data_channel::DataChannel;
@@ -40,11 +40,18 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, "Replies are in English."));
     }
 
-    /// FEAT: what works, and nothing else.
+    /// FEAT: what works, and nothing else. Before the login it tells what works for somebody.
     pub(super) fn feat(&mut self) {
+        let perms = self.login.perms();
         let hash = format!("HASH {}", self.parameters.hash.format_feat());
         let facts = format!("MLST {}", self.parameters.facts.format_feat());
         let host = (!self.config.host_names.is_empty()).then_some("HOST");
+        let mff = match [Perm::ChangeTime, Perm::ChangeMode].map(|perm| perms.contains(perm)) {
+            [true, true] => Some("MFF Modify;UNIX.mode;"),
+            [true, false] => Some("MFF Modify;"),
+            [false, true] => Some("MFF UNIX.mode;"),
+            [false, false] => None,
+        };
         let tls = self.config.tls.is_some();
         let features = tls
             .then_some("AUTH TLS")
@@ -54,7 +61,9 @@ impl<P> Session<P> {
             ])
             .chain([hash.as_str()])
             .chain(host)
-            .chain(["LANG EN*", "MDTM", "MFF Modify;UNIX.mode;", "MFMT", &facts])
+            .chain(["LANG EN*", "MDTM"])
+            .chain(mff)
+            .chain(["MFMT", &facts])
             .chain(tls.then_some(["PBSZ", "PROT"]).into_iter().flatten())
             .chain(["RANG STREAM", "REST STREAM"])
             .chain([
@@ -72,12 +81,14 @@ impl<P> Session<P> {
                 "TVFS",
                 "UTF8",
             ])
-            .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"]);
+            .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"])
+            .filter(|feature| may_work(feature, perms));
         let added = self.config.commands.iter();
+        let added = added.filter(|added| added.perm.is_none_or(|perm| perms.contains(perm)));
         let added = added.filter_map(|command| command.feature.as_deref());
         let lines: Vec<_> = features
+            .chain(added)
             .map(|feature| feature.as_bytes().to_vec())
-            .chain(added.map(|feature| feature.as_bytes().to_vec()))
             .collect();
         self.reply(Reply::multi(211, "Features supported:", lines, "End FEAT."));
     }
@@ -178,6 +189,26 @@ impl<P> Session<P> {
             (None, None) => Reply::new(501, "Unrecognized command."),
         });
     }
+}
+
+/// Whether the command that a line of FEAT is about does anything for somebody with `perms`.
+fn may_work(feature: &str, perms: Perms) -> bool {
+    let name = match feature.strip_prefix(SITE) {
+        Some(_) => feature,
+        None => feature.split(' ').next().unwrap_or_default(),
+    };
+    let Some(info) = Verb::lookup(name.as_bytes()).map(Verb::info) else {
+        return true;
+    };
+    let more = match info.verb {
+        // One fact or the other, and the time of a file or setting it, do without the rest.
+        Verb::Mff => return true,
+        Verb::Mdtm => Perms::NONE,
+        _ => info.more_perms,
+    };
+    let needed = Perm::ALL.into_iter();
+    let mut needed = needed.filter(|&perm| info.perm == Some(perm) || more.contains(perm));
+    needed.all(|perm| perms.contains(perm))
 }
 
 /// The transfer in progress, in a line.

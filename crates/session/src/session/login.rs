@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{Reply, VirtualPath};
+use ftpdlib_proto::{NameEncoding, Perms, Reply, VirtualPath};
 
 use super::Session;
 use super::parameters::Parameters;
@@ -41,6 +41,10 @@ pub(super) struct User {
     pub(super) msg_quit: String,
     /// Let in by a certificate: a password is not needed, but no mistake.
     pub(super) by_certificate: bool,
+    /// What he may do somewhere.
+    perms: Perms,
+    /// His own encoding.
+    encoding: Option<NameEncoding>,
 }
 
 impl Login {
@@ -49,6 +53,22 @@ impl Login {
         match self {
             Self::Out | Self::Named(_) => None,
             Self::In(user) => Some(&user.username),
+        }
+    }
+
+    /// What the client may do somewhere: anything, as long as it is not known who it is.
+    pub(super) fn perms(&self) -> Perms {
+        match self {
+            Self::Out | Self::Named(_) => Perms::ALL,
+            Self::In(user) => user.perms,
+        }
+    }
+
+    /// The encoding of who is logged in, if that is his own.
+    pub(super) fn encoding(&self) -> Option<NameEncoding> {
+        match self {
+            Self::Out | Self::Named(_) => None,
+            Self::In(user) => user.encoding,
         }
     }
 
@@ -149,9 +169,6 @@ impl<P> Session<P> {
     pub(super) fn logged_in(&mut self, facts: LoginFacts, by_certificate: bool) {
         self.failed_logins = 0;
         self.working_directory = facts.start_dir;
-        if let Some(encoding) = facts.encoding {
-            self.parameters.encoding = encoding;
-        }
         let code = if by_certificate { 232 } else { 230 };
         self.reply(Reply::paragraph(code, &facts.msg_login));
         self.tell(SessionEvent::LoggedIn {
@@ -161,7 +178,10 @@ impl<P> Session<P> {
             username: facts.username,
             msg_quit: facts.msg_quit,
             by_certificate,
+            perms: facts.perms,
+            encoding: facts.encoding,
         }));
+        self.choose_encoding();
     }
 
     /// The job did not. The reply comes a fixed time after the command, however long the job took, so that

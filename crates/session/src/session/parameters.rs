@@ -11,6 +11,8 @@ use crate::SessionConfig;
 pub(super) struct Parameters {
     /// Encoding of names on the control connection.
     pub(super) encoding: NameEncoding,
+    /// What OPTS UTF8 said last.
+    utf8: Option<bool>,
     /// Facts of MLST and MLSD.
     pub(super) facts: FactSet,
     /// TYPE.
@@ -28,6 +30,7 @@ impl Parameters {
     pub(super) fn new(config: &SessionConfig) -> Self {
         Self {
             encoding: config.encoding,
+            utf8: None,
             facts: config.facts,
             transfer_type: TransferType::Ascii,
             range: ByteRange::default(),
@@ -96,13 +99,22 @@ impl<P> Session<P> {
 
     /// OPTS UTF8. Explorer needs exactly 200 to go on in UTF-8.
     pub(super) fn opts_utf8(&mut self, on: bool) {
-        let (encoding, text) = if on {
-            (NameEncoding::UTF_8, "UTF8 is on.")
-        } else {
-            (self.config.legacy_encoding, "UTF8 is off.")
-        };
-        self.parameters.encoding = encoding;
+        self.parameters.utf8 = Some(on);
+        self.choose_encoding();
+        let text = if on { "UTF8 is on." } else { "UTF8 is off." };
         self.reply(Reply::new(200, text));
+    }
+
+    /// Settles the encoding by what the client has said, which holds across its login, and by whose
+    /// login it is: a user's own encoding is also what he means by no UTF-8.
+    pub(super) fn choose_encoding(&mut self) {
+        let own = self.login.encoding();
+        let legacy = own.filter(|&own| own != NameEncoding::UTF_8);
+        self.parameters.encoding = match self.parameters.utf8 {
+            Some(true) => NameEncoding::UTF_8,
+            Some(false) => legacy.unwrap_or(self.config.legacy_encoding),
+            None => own.unwrap_or(self.config.encoding),
+        };
     }
 
     /// OPTS HASH; without an algorithm it tells the one in force.

@@ -1,6 +1,6 @@
 //! Answers to jobs.
 
-use ftpdlib_proto::{FileKind, Metadata, ReplyCode, VirtualPath};
+use ftpdlib_proto::{FileKind, Metadata, Perms, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, LoginFacts, Refusal};
 
 use super::ledger::{Ledger, Payload};
@@ -64,6 +64,7 @@ fn login(username: &str) -> Answer<Payload> {
         msg_quit: "Bye.\nCome again.".to_owned(),
         start_dir: VirtualPath::root(),
         encoding: None,
+        perms: Perms::ALL,
     })
 }
 

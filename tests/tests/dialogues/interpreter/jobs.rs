@@ -77,6 +77,7 @@ fn log_in(user: &mut Option<User>, username: String, password: &str) -> JobOutco
         msg_quit: "Goodbye.".to_owned(),
         start_dir: VirtualPath::root(),
         encoding: None,
+        perms,
     }))
 }
 
