@@ -207,7 +207,9 @@ pub trait Filesystem: Send + Sync {
     /// put there since, is an error instead of being followed. With it, permissions hold for what is
     /// opened, whoever swaps links meanwhile.
     ///
-    /// By default `None`, which is right where there are no links.
+    /// By default `None`, which is right where there are no links. A wrapper that hands on
+    /// [`canonical`](Self::canonical) hands on this one, too, and wraps what it is given: what it
+    /// left unwrapped would be used without it.
     ///
     /// # Errors
     ///

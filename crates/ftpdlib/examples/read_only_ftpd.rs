@@ -58,6 +58,12 @@ impl<F: Filesystem> Filesystem for ReadOnly<F> {
         self.0.canonical(path)
     }
 
+    /// What comes without links is wrapped as well, or it could be written to.
+    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
+        let inner = self.0.without_links()?;
+        Ok(inner.map(|inner| Arc::new(ReadOnly(inner)) as Arc<dyn Filesystem>))
+    }
+
     fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
         self.0.real_path(path)
     }

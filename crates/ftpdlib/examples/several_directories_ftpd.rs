@@ -22,8 +22,8 @@ use ftpdlib::servers::{FtpServer, ServeOptions};
 
 /// Directories by name, and a root that holds nothing but their names.
 struct Directories {
-    root: MemoryFs,
-    named: BTreeMap<Vec<u8>, AbstractedFs>,
+    root: Arc<MemoryFs>,
+    named: BTreeMap<Vec<u8>, Arc<dyn Filesystem>>,
 }
 
 /// Where a path leads.
@@ -31,7 +31,7 @@ enum Place<'a> {
     /// The root, or a name in it that is none of ours.
     Root(&'a MemoryFs),
     /// A directory, and the path in it.
-    Inside(&'a AbstractedFs, VirtualPath),
+    Inside(&'a dyn Filesystem, VirtualPath),
 }
 
 impl Directories {
@@ -42,8 +42,9 @@ impl Directories {
             let name = disk.root().file_name().unwrap_or(directory.as_os_str());
             let name = name.as_bytes().to_vec();
             root.mkdir(&VirtualPath::root().join(&name)?)?;
-            named.insert(name, disk);
+            named.insert(name, Arc::new(disk) as Arc<dyn Filesystem>);
         }
+        let root = Arc::new(root);
         Ok(Self { root, named })
     }
 
@@ -53,7 +54,7 @@ impl Directories {
             Some(disk) => {
                 let rest = path.as_bytes().get(1 + name.len()..).unwrap_or_default();
                 Ok(Place::Inside(
-                    disk,
+                    &**disk,
                     VirtualPath::new([b"/", rest].concat())?,
                 ))
             }
@@ -62,7 +63,10 @@ impl Directories {
     }
 
     /// The directory that may be changed at `path`, which is not one of the names in the root.
-    fn inside(&self, path: &VirtualPath) -> Result<(&AbstractedFs, VirtualPath), FilesystemError> {
+    fn inside(
+        &self,
+        path: &VirtualPath,
+    ) -> Result<(&dyn Filesystem, VirtualPath), FilesystemError> {
         match self.place(path)? {
             Place::Inside(disk, rest) if !rest.is_root() => Ok((disk, rest)),
             Place::Inside(..) | Place::Root(_) => Err(ErrorKind::ReadOnly.into()),
@@ -118,17 +122,17 @@ impl Filesystem for Directories {
 
     fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
         let (disk, rest) = self.inside(path)?;
-        Filesystem::mkdir(disk, &rest)
+        disk.mkdir(&rest)
     }
 
     fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
         let (disk, rest) = self.inside(path)?;
-        Filesystem::rmdir(disk, &rest)
+        disk.rmdir(&rest)
     }
 
     fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
         let (disk, rest) = self.inside(path)?;
-        Filesystem::remove(disk, &rest)
+        disk.remove(&rest)
     }
 
     /// From one directory into another is no rename.
@@ -138,7 +142,30 @@ impl Filesystem for Directories {
         if from.components().next() != to.components().next() {
             return Err(ErrorKind::NotSupported.into());
         }
-        Filesystem::rename(disk, &old, &new)
+        disk.rename(&old, &new)
+    }
+
+    /// Permissions of single directories are looked up by it: a link must not lead around them.
+    fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => {
+                let name = path.components().next().unwrap_or_default();
+                let resolved = disk.canonical(&rest)?;
+                let path = [b"/", name, resolved.as_bytes()].concat();
+                Ok(VirtualPath::new(path)?)
+            }
+            Place::Root(_) => Ok(path.clone()),
+        }
+    }
+
+    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
+        let mut named = BTreeMap::new();
+        for (name, disk) in &self.named {
+            let linkless = disk.without_links()?;
+            named.insert(name.clone(), linkless.unwrap_or_else(|| Arc::clone(disk)));
+        }
+        let root = Arc::clone(&self.root);
+        Ok(Some(Arc::new(Self { root, named })))
     }
 
     fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {

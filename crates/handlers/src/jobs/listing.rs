@@ -12,6 +12,7 @@ use ftpdlib_proto::{
 use ftpdlib_session::{ListFormat, Refusal};
 
 use super::names::Names;
+use super::pin::View;
 use super::{Account, broken_off, permission, refusal, reply_of};
 
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
@@ -43,6 +44,8 @@ enum Source {
     Unsorted {
         listing: Box<dyn Listing>,
         batch: Vec<Entry>,
+        /// The directory.
+        place: VirtualPath,
     },
     /// Names are being collected, to be sorted.
     Gathering {
@@ -74,16 +77,16 @@ impl ListingStream {
         format: ListFormat,
         encoding: NameEncoding,
     ) -> Result<Self, Refusal> {
-        let fs = &*account.filesystem;
+        let view = View::new(account, path)?;
         let is_facts = matches!(format, ListFormat::Facts(_));
-        let (place, source, prefix) = match fs.stat(path).or_else(|_| fs.lstat(path)) {
+        let (place, source, prefix) = match view.facts() {
             Ok(metadata) if metadata.kind == FileKind::Directory => (
-                path.clone(),
-                Source::directory(fs, path, format)?,
+                view.target.clone(),
+                Source::directory(&view, format)?,
                 Vec::new(),
             ),
             Ok(_) if is_facts => return Err(refusal(ReplyCode::new(501), "Not a directory.")),
-            Ok(_) => (path.clone(), Source::single(fs, path)?, prefix),
+            Ok(_) => (view.entry.clone(), Source::single(&view)?, prefix),
             Err(error) => {
                 let pattern = pattern_of(path, &error).filter(|_| !is_facts);
                 let Some((place, pattern)) = pattern else {
@@ -130,18 +133,27 @@ impl ListingStream {
             Source::Unsorted {
                 mut listing,
                 mut batch,
+                place,
             } => {
                 batch.clear();
                 let more = listing
                     .next_batch(entries, &mut batch)
                     .map_err(broken_off)?;
                 for entry in &batch {
-                    if let Some(metadata) = followed(&*listing, entry) {
+                    let follow = |name: &[u8]| {
+                        let path = place.join(name)?;
+                        account.filesystem.stat(&path)
+                    };
+                    if let Some(metadata) = followed(&*listing, entry, follow) {
                         self.show(&entry.name, &metadata, None, out);
                     }
                 }
                 if more {
-                    Source::Unsorted { listing, batch }
+                    Source::Unsorted {
+                        listing,
+                        batch,
+                        place,
+                    }
                 } else {
                     Source::Ended
                 }
@@ -276,15 +288,16 @@ impl ListingStream {
 }
 
 impl Source {
-    /// What is in the directory `path`.
-    fn directory(
-        fs: &dyn Filesystem,
-        path: &VirtualPath,
-        format: ListFormat,
-    ) -> Result<Self, Refusal> {
-        let (listing, batch) = (fs.list(path).map_err(reply_of)?, Vec::new());
+    /// What is in the directory seen.
+    fn directory(view: &View, format: ListFormat) -> Result<Self, Refusal> {
+        let listing = view.filesystem.list(&view.target).map_err(reply_of)?;
+        let batch = Vec::new();
         Ok(match format {
-            ListFormat::Facts(_) => Self::Unsorted { listing, batch },
+            ListFormat::Facts(_) => Self::Unsorted {
+                listing,
+                batch,
+                place: view.target.clone(),
+            },
             ListFormat::Long | ListFormat::Names => Self::Gathering {
                 listing,
                 batch,
@@ -294,8 +307,9 @@ impl Source {
         })
     }
 
-    /// What is at `path`, which is no directory.
-    fn single(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Self, Refusal> {
+    /// What is seen, which is no directory.
+    fn single(view: &View) -> Result<Self, Refusal> {
+        let (fs, path) = (&*view.filesystem, &view.entry);
         let metadata = fs.lstat(path).map_err(reply_of)?;
         let target = match metadata.kind {
             FileKind::Symlink => fs.readlink(path).ok(),
@@ -317,8 +331,8 @@ impl Source {
     ) -> Result<Self, Refusal> {
         // The path that was checked is none; what is listed is this directory.
         permission::target(account, Perm::List, place)?;
-        let fs = &*account.filesystem;
-        let listing = fs.list(place).map_err(|error| {
+        let view = View::new(account, place)?;
+        let listing = view.filesystem.list(&view.target).map_err(|error| {
             let has_wildcard = |part: &[u8]| NamePattern::new(part).is_some();
             if error.kind() == ErrorKind::NotFound && has_wildcard(place.as_bytes()) {
                 let text = "Only the last part of a path may be a pattern.";
@@ -347,9 +361,8 @@ pub(super) fn fact_line(
     account: &Account,
     path: &VirtualPath,
     facts: FactSet,
-) -> Result<Vec<u8>, FilesystemError> {
-    let fs = &*account.filesystem;
-    let metadata = fs.stat(path).or_else(|_| fs.lstat(path))?;
+) -> Result<Vec<u8>, Refusal> {
+    let metadata = View::new(account, path)?.facts().map_err(reply_of)?;
     let place = path.parent().unwrap_or_else(VirtualPath::root);
     let mut line = Vec::new();
     let perms = perms_at(account, &place);
@@ -373,14 +386,19 @@ fn perms_at(account: &Account, directory: &VirtualPath) -> Perms {
 }
 
 /// Facts of what an entry leads to; of the link itself where it leads nowhere; nothing if the entry
-/// is gone since its name was read.
-fn followed(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
+/// is gone since its name was read. A listing that knows of no links leaves them to `follow`.
+fn followed(
+    listing: &dyn Listing,
+    entry: &Entry,
+    follow: impl FnOnce(&[u8]) -> Result<Metadata, FilesystemError>,
+) -> Option<Metadata> {
     match &entry.metadata {
         Some(metadata) if metadata.kind != FileKind::Symlink => Some(metadata.clone()),
         known => {
             let own = known.clone().or_else(|| listing.lstat(&entry.name).ok())?;
             if own.kind == FileKind::Symlink {
-                return Some(listing.stat(&entry.name).unwrap_or(own));
+                let target = listing.stat(&entry.name);
+                return Some(target.or_else(|_| follow(&entry.name)).unwrap_or(own));
             }
             Some(own)
         }

@@ -59,7 +59,14 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
         Action::OpenWrite { path, how } if *how != WriteHow::Unique => Some(path.clone()),
         _ => None,
     };
-    let account = &pin::pin(account, &mut action)?;
+    let account = &match pin::pin(account, &mut action) {
+        Ok(pinned) => pinned,
+        // Who may not do it is not told what else is wrong.
+        Err(refusal) => {
+            permission::check(account, perm, &action)?;
+            return Err(refusal);
+        }
+    };
     permission::check(account, perm, &action)?;
     let mut outcome = perform(account, action);
     // Logs and observers are told the client's name for it.
@@ -132,7 +139,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             return Ok(Answer::Metadata(metadata));
         }
         Action::FactLine { path, facts } => {
-            let line = listing::fact_line(account, &path, facts).map_err(reply_of)?;
+            let line = listing::fact_line(account, &path, facts)?;
             return Ok(Answer::Text(line));
         }
         Action::Exists(path) => fs.lstat(&path).map(drop),

@@ -70,7 +70,7 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
 
 /// Checks what `path` leads to.
 pub(super) fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
-    allow(account, perm, resolved(account, path))
+    allow(account, perm, path, resolved(account, path))
 }
 
 /// Checks what is shown of `path`: what it leads to; or a link itself, where that leads nowhere or
@@ -88,7 +88,7 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
         return target(account, perm, path);
     };
     if !account.has_overrides() {
-        return allow(account, perm, Ok(Cow::Borrowed(path)));
+        return allow(account, perm, path, Ok(Cow::Borrowed(path)));
     }
     let place = account.filesystem.canonical(&parent).map(|parent| {
         // A name that was part of a path before cannot be malformed or too long now.
@@ -96,7 +96,7 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
             .join(name)
             .map_or_else(|_| Cow::Borrowed(path), Cow::Owned)
     });
-    allow(account, perm, place)
+    allow(account, perm, path, place)
 }
 
 /// The path by which permissions are looked up: overrides are tied to directories, so links must
@@ -112,17 +112,36 @@ pub(super) fn resolved<'a>(
     }
 }
 
+/// Checks the `path` that was given by what it was `resolved` to. Where that failed, whether the
+/// user is told why depends on the permission at the place where it failed.
 fn allow(
     account: &Account,
     perm: Perm,
-    path: Result<Cow<'_, VirtualPath>, FilesystemError>,
+    path: &VirtualPath,
+    resolved: Result<Cow<'_, VirtualPath>, FilesystemError>,
 ) -> Result<(), Refusal> {
-    let path = path.map_err(reply_of)?;
-    if account.authorizer.has_perm(&account.login, perm, &path) {
-        Ok(())
-    } else {
-        Err(denied())
+    let is_allowed = |path: &VirtualPath| account.authorizer.has_perm(&account.login, perm, path);
+    match resolved {
+        Ok(path) if is_allowed(&path) => Ok(()),
+        Err(error) if is_allowed(&as_far_as_it_goes(account, path)) => Err(reply_of(error)),
+        Ok(_) | Err(_) => Err(denied()),
     }
+}
+
+/// `path`, of which something is missing or leads out, with the links before that resolved: what is
+/// below a directory that is guarded is not told to be there or not.
+fn as_far_as_it_goes(account: &Account, path: &VirtualPath) -> VirtualPath {
+    let mut above = path.parent();
+    while let Some(place) = above {
+        if let Ok(known) = account.filesystem.canonical(&place) {
+            let below = path.as_bytes().strip_prefix(place.as_bytes());
+            let below = below.unwrap_or_default();
+            let below = below.strip_prefix(b"/").unwrap_or(below);
+            return known.join(below).unwrap_or(known);
+        }
+        above = place.parent();
+    }
+    path.clone()
 }
 
 pub(super) fn denied() -> Refusal {

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use ftpdlib_filesystems::FilesystemError;
-use ftpdlib_proto::VirtualPath;
+use ftpdlib_filesystems::{Filesystem, FilesystemError};
+use ftpdlib_proto::{Metadata, Perm, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
-use super::{Account, reply_of};
+use super::{Account, permission, reply_of};
 
 /// For a user with overrides: the account and the action by canonical paths, on which no link is
 /// followed any more. Permissions are checked, and files opened, by the very same names then, so
 /// that another session which swaps a link in between gets an error and not what is guarded.
 ///
-/// What only looks at names and facts is left as it is: listings show links as what they lead to.
+/// Listings show links as such, so they look through a [`View`] instead.
 pub(super) fn pin(account: &Arc<Account>, action: &mut Action) -> Result<Arc<Account>, Refusal> {
     let as_it_is = || Ok(Arc::clone(account));
-    if !account.has_overrides() || !opens_or_changes(action) {
+    if !account.has_overrides() || !is_pinned(action) {
         return as_it_is();
     }
     let Some(pinned) = account.without_links()? else {
@@ -25,10 +25,56 @@ pub(super) fn pin(account: &Arc<Account>, action: &mut Action) -> Result<Arc<Acc
     Ok(pinned)
 }
 
-fn opens_or_changes(action: &Action) -> bool {
+/// What is listed: for a user with overrides by canonical paths, as [`pin`] has it, and checked by
+/// them.
+pub(super) struct View {
+    pub(super) filesystem: Arc<dyn Filesystem>,
+    /// What the path leads to; `entry`, where that is nothing.
+    pub(super) target: VirtualPath,
+    /// What has the path's name, which may be a link.
+    pub(super) entry: VirtualPath,
+}
+
+impl View {
+    pub(super) fn new(account: &Account, path: &VirtualPath) -> Result<Self, Refusal> {
+        let pinned = match account.has_overrides() {
+            true => account.without_links()?,
+            false => None,
+        };
+        let Some(pinned) = pinned else {
+            return Ok(Self {
+                filesystem: Arc::clone(&account.filesystem),
+                target: path.clone(),
+                entry: path.clone(),
+            });
+        };
+        let mut place = path.clone();
+        entry(account, &mut place).map_err(reply_of)?;
+        let target = account.filesystem.canonical(path);
+        let target = target.unwrap_or_else(|_| place.clone());
+        permission::target(&pinned, Perm::List, &target)?;
+        Ok(Self {
+            filesystem: Arc::clone(&pinned.filesystem),
+            target,
+            entry: place,
+        })
+    }
+
+    /// Facts of what the path leads to, or of what has its name.
+    pub(super) fn facts(&self) -> Result<Metadata, FilesystemError> {
+        let target = self.filesystem.stat(&self.target);
+        target.or_else(|_| self.filesystem.lstat(&self.entry))
+    }
+}
+
+fn is_pinned(action: &Action) -> bool {
     matches!(
         action,
-        Action::OpenRead { .. }
+        Action::ChangeDirectory(_)
+            | Action::Stat(_)
+            | Action::AvailableSpace(_)
+            | Action::Exists(_)
+            | Action::OpenRead { .. }
             | Action::OpenWrite { .. }
             | Action::Digest { .. }
             | Action::SetMode { .. }
@@ -46,15 +92,19 @@ fn opens_or_changes(action: &Action) -> bool {
 
 fn pin_paths(account: &Account, action: &mut Action) -> Result<(), FilesystemError> {
     match action {
-        Action::OpenRead { path, .. }
+        Action::ChangeDirectory(path)
+        | Action::Stat(path)
+        | Action::AvailableSpace(path)
+        | Action::OpenRead { path, .. }
         | Action::OpenWrite { path, .. }
         | Action::Digest { path, .. }
         | Action::SetMode { path, .. }
         | Action::SetModified { path, .. }
         | Action::SetFacts { path, .. } => target(account, path),
-        Action::Remove(path) | Action::MakeDirectory(path) | Action::RemoveDirectory(path) => {
-            entry(account, path)
-        }
+        Action::Exists(path)
+        | Action::Remove(path)
+        | Action::MakeDirectory(path)
+        | Action::RemoveDirectory(path) => entry(account, path),
         Action::Rename { from, to } => {
             entry(account, from)?;
             entry(account, to)
