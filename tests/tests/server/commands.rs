@@ -12,6 +12,7 @@ use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
 
 /// What a program prints about a file.
@@ -136,6 +137,31 @@ fn what_takes_long_is_stopped_by_abor() {
     client.expect("NOOP", 200);
     client.reset();
     drop(server);
+}
+
+#[test]
+fn lines_sent_ahead_do_not_hide_that_the_client_has_left() {
+    let server = TestServer::new();
+    let big = File::create(server.path("big")).unwrap();
+    big.set_len(1 << 40).unwrap();
+    server.file("small", "small");
+    let mut client = server.client();
+    client.send("SITE COPY big copy");
+    client.expect("NOOP", 200);
+    client.send_raw(b"PWD\r\nPWD\r\nPWD\r\n");
+    client.end_sending();
+    // The copy is given up and leaves nothing.
+    wait_until("the copy is given up", || {
+        names(server.home()) == ["big", "small"]
+    });
+    // Whoever says QUIT before it ends its side is there for the answers.
+    let mut client = server.client();
+    client.send_raw(b"HASH small\r\nPWD\r\nquit\r\n");
+    client.end_sending();
+    for code in [213, 257, 221] {
+        client.expect_reply(code);
+    }
+    client.expect_end();
 }
 
 fn names(directory: &Path) -> Vec<String> {

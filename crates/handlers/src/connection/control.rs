@@ -215,6 +215,12 @@ impl Control {
         self.ended && self.unread.is_empty()
     }
 
+    /// Whether the client ended its side without QUIT, whatever else it has sent before.
+    pub(super) fn has_left(&self) -> bool {
+        let mut lines = self.unread.split(|&byte| byte == b'\n');
+        self.ended && !lines.any(|line| line.trim_ascii().eq_ignore_ascii_case(b"QUIT"))
+    }
+
     /// Whether that end was a failure.
     pub(super) fn is_broken(&self) -> bool {
         self.broken

@@ -224,8 +224,8 @@ impl Connection {
         let ControlSocket::Open(control) = &mut self.socket else {
             return false;
         };
-        if self.session.is_ending() {
-            // Or lines behind QUIT would hide that the client is gone.
+        if self.session.is_ending() || (self.session.is_working() && control.has_left()) {
+            // Or lines behind QUIT, or behind a digest, would hide that the client is gone.
             control.discard_input();
         }
         if control.has_ended() {
