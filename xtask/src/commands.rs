@@ -52,6 +52,16 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
 const PATTERNS: &str = "
 Every command of the table works as its help says.
 
+## During a transfer
+
+ABOR, NOOP, QUIT, STAT without a path and whatever needs neither file nor data connection are \
+answered at once; QUIT takes effect when the transfer has ended.
+STAT without a path tells how many bytes have been moved by then.
+STAT with a path, digests and copies are refused with 450: RFC 959 §4.1.3 has STAT take a path between \
+transfers only, and ABOR must mean one thing.
+A second transfer command, PASV, PORT and their relatives are refused with 425, which does the \
+transfer no harm.
+
 ## Patterns
 
 LIST, NLST and STAT take a pattern where nothing has the name that was given: `*` is any text, `?` \
