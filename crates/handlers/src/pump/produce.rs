@@ -16,8 +16,9 @@ use crate::jobs::{Account, ListingStream, read_chunk};
 /// Entries of a directory shown in one piece of work: some tens of microseconds.
 const ENTRIES: usize = 64;
 
-/// Bytes that could be sent in the time of showing so many entries.
-const ENTRIES_COST: usize = 128 << 10;
+/// What showing so many entries takes of a turn: two pieces fill it, so that nobody else waits for
+/// more than some hundred microseconds.
+const ENTRIES_COST: usize = 512 << 10;
 
 /// Replies waiting on the control connection beyond which a listing for it waits too.
 const REPLIES_WAITING: usize = 64 << 10;
