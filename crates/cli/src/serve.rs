@@ -46,6 +46,7 @@ pub(crate) fn serve(
     let mut server = listen(settings, inherited, &logs)?;
     let handle = server.handle()?;
     let mut options = options
+        .keep_signals(true)
         .on_reload(move || {
             apply_again(&handle, binds, &started, &mut logs, &reload);
         })

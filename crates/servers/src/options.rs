@@ -22,6 +22,7 @@ pub struct ServeOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) blocking: bool,
     pub(crate) handle_exit: bool,
+    pub(crate) keep_signals: bool,
     pub(crate) worker_processes: usize,
     pub(crate) supervised: bool,
     pub(crate) run_as: Option<Identity>,
@@ -39,6 +40,7 @@ impl Default for ServeOptions {
             timeout: None,
             blocking: true,
             handle_exit: true,
+            keep_signals: false,
             worker_processes: 1,
             supervised: false,
             run_as: None,
@@ -78,6 +80,14 @@ impl ServeOptions {
     /// [grace period](Self::shutdown_grace); a second one stops at once.
     pub fn handle_exit(mut self, handle: bool) -> Self {
         self.handle_exit = handle;
+        self
+    }
+
+    /// With `true`, the signals stay caught, and do nothing, once the server has ended: for a process
+    /// that ends with it, and whose exit code is to tell of the server, not of a signal that came
+    /// too late. With `false`, the default, they do again what they did before.
+    pub fn keep_signals(mut self, keep: bool) -> Self {
+        self.keep_signals = keep;
         self
     }
 

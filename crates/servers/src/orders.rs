@@ -1,6 +1,7 @@
 //! What the child processes of a server are told, and their end of it.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{
@@ -124,7 +125,8 @@ impl Handler for Obedience {
         if let Some((link, signals)) = self.pending.take() {
             self.link = Some(cx.register(link, Interest::READ)?);
             if let Some(signals) = signals {
-                self.signals = Some(cx.register(SignalSource::new(signals), Interest::READ)?);
+                self.signals =
+                    Some(cx.register(SignalSource::new(Arc::new(signals)), Interest::READ)?);
             }
         }
         Ok(())

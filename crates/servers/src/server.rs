@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::{FtpHandler, Service};
 use ftpdlib_ioloop::{IoLoop, Pool};
+use ftpdlib_sys::Signals;
 
 use crate::doors::Listener;
 use crate::handle::Shared;
@@ -49,6 +50,10 @@ pub struct FtpServer {
     io_loop: Option<IoLoop>,
     lifecycle: Option<Lifecycle>,
     pool: Pool,
+    /// Caught until the server has ended: one that comes meanwhile must not kill the process, whose
+    /// children would be left behind.
+    signals: Option<Arc<Signals>>,
+    keep_signals: bool,
 }
 
 impl FtpServer {
@@ -79,6 +84,8 @@ impl FtpServer {
             io_loop: None,
             lifecycle: None,
             pool,
+            signals: None,
+            keep_signals: false,
         }
     }
 
@@ -192,6 +199,11 @@ impl FtpServer {
         let listeners = std::mem::take(&mut self.listeners);
         let handle = self.handle()?;
         let pool = self.pool.clone();
+        if options.handle_exit && self.signals.is_none() {
+            self.signals = Some(Arc::new(Signals::new()?));
+            self.keep_signals = options.keep_signals;
+        }
+        let signals = self.signals.clone();
         let io_loop = self.io_loop()?;
         accept_on(&shared, listeners, &pool, io_loop)?;
         if options.blocking && options.timeout.is_none() {
@@ -207,8 +219,8 @@ impl FtpServer {
         }
         let started = options.on_started.take();
         let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
-        if options.handle_exit {
-            let watch = SignalWatch::new(handle, lifecycle.clone(), options)?;
+        if let Some(signals) = signals {
+            let watch = SignalWatch::new(handle, lifecycle.clone(), signals, options);
             io_loop.add(Box::new(watch))?;
             // Whoever has read the log may send a signal.
             lifecycle.log_start();
@@ -228,6 +240,12 @@ impl FtpServer {
         self.lifecycle = None;
         self.shared.placement().finish(CLOSING_TIME);
         self.pool.shutdown(Duration::from_secs(1));
+        if let Some(signals) = self.signals.take()
+            && self.keep_signals
+        {
+            // Nobody reads them any more.
+            std::mem::forget(signals);
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{
@@ -33,10 +34,11 @@ impl SignalWatch {
     pub(crate) fn new(
         server: ServerHandle,
         lifecycle: Lifecycle,
+        signals: Arc<Signals>,
         options: ServeOptions,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            source: Some(SignalSource::new(Signals::new()?)),
+    ) -> Self {
+        Self {
+            source: Some(SignalSource::new(signals)),
             socket: None,
             server,
             lifecycle,
@@ -45,7 +47,7 @@ impl SignalWatch {
             on_stopping: options.on_stopping,
             upgrade: options.upgrade.map(Succession::new),
             stopping: false,
-        })
+        }
     }
 
     fn stop(&mut self, cx: &mut Context<'_>) {
@@ -107,10 +109,10 @@ impl Handler for SignalWatch {
 }
 
 /// The signals as a source of the loop.
-pub(crate) struct SignalSource(Signals);
+pub(crate) struct SignalSource(Arc<Signals>);
 
 impl SignalSource {
-    pub(crate) fn new(signals: Signals) -> Self {
+    pub(crate) fn new(signals: Arc<Signals>) -> Self {
         Self(signals)
     }
 
