@@ -11,5 +11,6 @@ pub mod models;
 pub mod program;
 pub mod reply;
 pub mod server;
+pub mod settings;
 pub mod tls;
 pub mod wait;

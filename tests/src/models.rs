@@ -13,12 +13,23 @@ pub const VARIABLE: &str = "FTPDLIB_TEST_CONCURRENCY";
 ///
 /// # Panics
 ///
-/// There is none of that name.
+/// There is none of that name, or it is one of several processes: see [`processes`].
 #[track_caller]
 pub fn chosen() -> Concurrency {
     match env::var(VARIABLE) {
+        Ok(_) if processes().is_some() => panic!("a test with threads cannot be this server"),
         Ok(name) => named(&name).unwrap_or_else(|| panic!("{VARIABLE}: no model {name}")),
         Err(_) => Concurrency::default(),
+    }
+}
+
+/// The options of the program, where the model that was chosen is one of several processes: a test
+/// has threads, so that it cannot be the parent of any.
+pub fn processes() -> Option<&'static [&'static str]> {
+    match env::var(VARIABLE).as_deref() {
+        Ok("pre-fork") => Some(&["--concurrency", "pre-fork", "--workers", "3"]),
+        Ok("multi-proc") => Some(&["--concurrency", "multi-proc"]),
+        _ => None,
     }
 }
 
@@ -48,6 +59,16 @@ pub fn options() -> Vec<String> {
 /// A test failed in there.
 #[track_caller]
 pub fn run_all(model: &str) {
+    run_all_but(model, &[]);
+}
+
+/// Does the same without the tests that have one of these words in their names.
+///
+/// # Panics
+///
+/// As [`run_all`].
+#[track_caller]
+pub fn run_all_but(model: &str, excluded: &[&str]) {
     if env::var_os(VARIABLE).is_some() {
         // Chosen by whoever started this program.
         return;
@@ -55,6 +76,7 @@ pub fn run_all(model: &str) {
     let again = Command::new(env::current_exe().unwrap())
         // Tests of the program choose its models themselves.
         .args(["--skip", "models::", "--skip", "programs::"])
+        .args(excluded.iter().flat_map(|word| ["--skip", word]))
         .env(VARIABLE, model)
         .output()
         .unwrap();

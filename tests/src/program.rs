@@ -22,6 +22,8 @@ pub struct Program {
     log: Receiver<String>,
     address: SocketAddr,
     directory: TempDir,
+    /// Children it has without any client.
+    workers: usize,
 }
 
 #[expect(
@@ -32,6 +34,12 @@ impl Program {
     /// Starts it with these options and these lines of `[server]`, on a port of its own.
     #[track_caller]
     pub fn start(options: &[&str], server: &str) -> Self {
+        Self::start_in(&[], options, server)
+    }
+
+    /// Does so with these variables in its environment, too.
+    #[track_caller]
+    pub fn start_in(environment: &[(&str, &Path)], options: &[&str], server: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().join("home");
         fs::create_dir(&home).unwrap();
@@ -41,9 +49,23 @@ impl Program {
             fs::set_permissions(path, open).unwrap();
         }
         configure(directory.path(), server, "Ready.");
+        Self::launch(environment, options, directory)
+    }
+
+    /// Starts it with these options and this configuration file, which has a directory of its own.
+    #[track_caller]
+    pub fn configured(options: &[&str], configuration: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("f.toml"), configuration).unwrap();
+        Self::launch(&[], options, directory)
+    }
+
+    #[track_caller]
+    fn launch(environment: &[(&str, &Path)], options: &[&str], directory: TempDir) -> Self {
         let mut child = Command::new(executable())
             .args(["-c", "f.toml"])
             .args(options)
+            .envs(environment.iter().copied())
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -64,6 +86,7 @@ impl Program {
             log,
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             directory,
+            workers: workers(options),
         };
         let line = program.wait_for(">>> starting FTP server on ");
         let (_, rest) = line.split_once(" on ").unwrap();
@@ -118,6 +141,33 @@ impl Program {
         for child in children {
             assert_eq!(is_gone(child), child != successor, "process {child}");
         }
+    }
+
+    /// Waits until there are as many children as without any client.
+    #[track_caller]
+    pub fn wait_for_rest(&self) {
+        wait_until("there are as many processes as at the start", || {
+            self.children().len() == self.workers
+        });
+    }
+
+    /// Waits for that, and has it end.
+    #[track_caller]
+    pub fn end_with_last_client(&mut self) {
+        self.wait_for_rest();
+        self.signal("TERM");
+        self.check_ends_well();
+    }
+
+    /// Disconnects everybody and waits for the end.
+    #[track_caller]
+    pub fn end_at_once(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal("TERM");
+            // Two of a kind may come as one.
+            self.signal("INT");
+        }
+        self.check_ends_well();
     }
 
     /// The number of the process that was started.
@@ -190,6 +240,13 @@ pub fn is_gone(process: u32) -> bool {
     // The name before it may hold anything.
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| rest.starts_with('Z'))
+}
+
+/// How many workers these options ask for.
+fn workers(options: &[&str]) -> usize {
+    let mut options = options.iter().skip_while(|&&option| option != "--workers");
+    let count = options.nth(1);
+    count.map_or(0, |count| count.parse().expect("the number of a test"))
 }
 
 fn configure(directory: &Path, server: &str, banner: &str) {

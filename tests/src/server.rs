@@ -1,6 +1,7 @@
-//! A server in a thread of the test.
+//! A server in a thread of the test, or, in a model of several processes, the program.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -15,15 +16,31 @@ use tempfile::TempDir;
 
 use crate::client::{Client, USER};
 use crate::models;
-use crate::wait::PATIENCE;
+#[cfg(target_os = "linux")]
+use crate::program::Program;
+use crate::settings::{self, ACCOUNT, Account, Setting};
+use crate::wait::{PATIENCE, wait_until};
 
 /// A running server on a port of its own, with a home directory that goes with it. Dropped, it
 /// disconnects everybody and waits for its end.
+///
+/// In a model of several processes it is the program, since a process with threads, as that of a
+/// test, is not forked. There is only what a configuration file can say then: tests that give the
+/// server code or values of their own, or that reach for its [`handle`](Self::handle), are not for
+/// those models.
 pub struct TestServer {
-    handle: ServerHandle,
-    ended: mpsc::Receiver<()>,
-    thread: Option<JoinHandle<()>>,
+    running: Running,
     home: TempDir,
+}
+
+enum Running {
+    Here {
+        handle: ServerHandle,
+        ended: mpsc::Receiver<()>,
+        thread: Option<JoinHandle<()>>,
+    },
+    #[cfg(target_os = "linux")]
+    Program(Program),
 }
 
 #[expect(
@@ -34,7 +51,36 @@ impl TestServer {
     /// A server with the default settings, but for the delay of failed logins.
     #[track_caller]
     pub fn new() -> Self {
-        Self::with(|handler| handler)
+        Self::set(&[])
+    }
+
+    /// A server with these settings, by their names in the configuration file.
+    #[track_caller]
+    pub fn set(settings: &[Setting<'_>]) -> Self {
+        let ip = Ipv4Addr::LOCALHOST.into();
+        Self::configured(ip, TempDir::new().unwrap(), &[ACCOUNT], settings).unwrap()
+    }
+
+    /// A server of an address with these users and settings.
+    ///
+    /// # Errors
+    ///
+    /// A setting that is not known to the tests, or a value that is none.
+    #[track_caller]
+    pub fn configured(
+        ip: IpAddr,
+        home: TempDir,
+        accounts: &[Account<'_>],
+        settings: &[Setting<'_>],
+    ) -> Result<Self, Box<dyn Error>> {
+        let builder = settings::library(home.path(), accounts, settings)?;
+        #[cfg(target_os = "linux")]
+        if let Some(options) = models::processes() {
+            let text = settings::configuration(ip, home.path(), accounts, settings);
+            let running = Running::Program(Program::configured(options, &text));
+            return Ok(Self { running, home });
+        }
+        Ok(Self::run(builder.listen((ip, 0)), home))
     }
 
     /// A server with other settings of its clients.
@@ -65,11 +111,12 @@ impl TestServer {
     /// Runs what `builder` says, in the model that was chosen.
     #[track_caller]
     pub fn run(builder: FtpServerBuilder, home: TempDir) -> Self {
+        let model = models::chosen();
         // The loop of a server belongs to the thread that made it, so it is made over there.
         let (tell_handle, handle) = mpsc::channel();
         let (tell_end, ended) = mpsc::channel();
         let thread = thread::spawn(move || {
-            let mut server = builder.concurrency(models::chosen()).build().unwrap();
+            let mut server = builder.concurrency(model).build().unwrap();
             tell_handle.send(server.handle().unwrap()).unwrap();
             let options = ServeOptions::default().handle_exit(false);
             server.serve_forever(options).unwrap();
@@ -77,17 +124,21 @@ impl TestServer {
             // Nobody may be listening any more.
             let _ = tell_end.send(());
         });
-        Self {
+        let running = Running::Here {
             handle: handle.recv().unwrap(),
             ended,
             thread: Some(thread),
-            home,
-        }
+        };
+        Self { running, home }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.handle.local_addrs()[0]
+        match &self.running {
+            Running::Here { handle, .. } => handle.local_addrs()[0],
+            #[cfg(target_os = "linux")]
+            Running::Program(program) => program.address(),
+        }
     }
 
     /// A client that is logged in.
@@ -96,9 +147,14 @@ impl TestServer {
         Client::login(self.address())
     }
 
-    /// Its remote control.
+    /// Its remote control, where it is in this process.
+    #[track_caller]
     pub fn handle(&self) -> &ServerHandle {
-        &self.handle
+        match &self.running {
+            Running::Here { handle, .. } => handle,
+            #[cfg(target_os = "linux")]
+            Running::Program(_) => panic!("the server of this test is in another process"),
+        }
     }
 
     /// The home directory.
@@ -133,12 +189,51 @@ impl TestServer {
         client.expect_end();
     }
 
+    /// Has it tell idle clients `421`, let transfers end, and end.
+    #[track_caller]
+    pub fn drain(&self) {
+        match &self.running {
+            Running::Here { handle, .. } => handle.drain(),
+            #[cfg(target_os = "linux")]
+            Running::Program(program) => program.signal("TERM"),
+        }
+    }
+
     /// Waits for the server to end by itself.
     #[track_caller]
-    pub fn wait_for_end(&self) {
-        self.ended
-            .recv_timeout(PATIENCE)
-            .expect("the server has not ended");
+    pub fn wait_for_end(&mut self) {
+        match &mut self.running {
+            Running::Here { ended, .. } => ended
+                .recv_timeout(PATIENCE)
+                .expect("the server has not ended"),
+            #[cfg(target_os = "linux")]
+            Running::Program(program) => program.check_ends_well(),
+        }
+    }
+
+    /// Waits until all clients have left, as far as the server lets that be seen.
+    #[track_caller]
+    pub fn wait_for_rest(&self) {
+        match &self.running {
+            Running::Here { handle, .. } => {
+                wait_until("all clients have left", || handle.clients() == 0);
+            }
+            #[cfg(target_os = "linux")]
+            Running::Program(program) => program.wait_for_rest(),
+        }
+    }
+
+    /// Waits for that, and for the server's end.
+    #[track_caller]
+    pub fn end_with_last_client(&mut self) {
+        match &mut self.running {
+            Running::Here { handle, .. } => {
+                handle.close();
+                self.wait_for_end();
+            }
+            #[cfg(target_os = "linux")]
+            Running::Program(program) => program.end_with_last_client(),
+        }
     }
 }
 
@@ -148,17 +243,25 @@ impl Default for TestServer {
     }
 }
 
-impl Drop for TestServer {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.handle.close_all();
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        if thread::panicking() {
-            // What failed may be what its end waits for.
-            return;
+        match self {
+            Self::Here { handle, thread, .. } => {
+                handle.close_all();
+                let Some(thread) = thread.take() else {
+                    return;
+                };
+                if thread::panicking() {
+                    // What failed may be what its end waits for.
+                    return;
+                }
+                thread.join().expect("the server panicked");
+            }
+            #[cfg(target_os = "linux")]
+            Self::Program(program) if !thread::panicking() => program.end_at_once(),
+            #[cfg(target_os = "linux")]
+            Self::Program(_) => {}
         }
-        thread.join().expect("the server panicked");
     }
 }
 

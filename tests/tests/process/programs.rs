@@ -24,15 +24,6 @@ const MULTI_PROC: &[&str] = &["--concurrency", "multi-proc"];
 /// Every model with children.
 const MODELS: [&[&str]; 2] = [PRE_FORK, MULTI_PROC];
 
-/// Waits until there are as many children as without any client.
-#[track_caller]
-fn wait_for_rest(program: &Program, model: &[&str]) {
-    let expected = if model == PRE_FORK { 3 } else { 0 };
-    wait_until("there are as many processes as at the start", || {
-        program.children().len() == expected
-    });
-}
-
 /// Bytes that no socket buffer holds.
 const LARGE: usize = 32 << 20;
 
@@ -134,7 +125,7 @@ fn a_killed_process_takes_no_other_with_it_and_its_places_are_free_again() {
         assert_eq!(free, 16 - survivors, "{model:?}");
         drop((busy, others));
         wait_until("all places are free", || is_let_in(program.address()));
-        wait_for_rest(&program, model);
+        program.wait_for_rest();
         program.signal("TERM");
         let mut program = program;
         program.check_ends_well();
@@ -352,7 +343,7 @@ fn a_reload_under_load_fails_no_transfer() {
         old.expect_reply(226);
         old.play(&[("NOOP", 200), ("QUIT", 221)]);
         drop(old);
-        wait_for_rest(&program, model);
+        program.wait_for_rest();
         program.signal("TERM");
         program.check_ends_well();
     }
@@ -423,7 +414,7 @@ fn three_hundred_clients_at_once() {
             client.expect_end();
         }
         drop(clients);
-        wait_for_rest(&program, model);
+        program.wait_for_rest();
         assert!(is_let_in(program.address()));
         program.signal("TERM");
         program.check_ends_well();
@@ -522,13 +513,13 @@ fn workers_that_die_young_are_replaced_all_the_same() {
     let _alone = alone();
     let mut program = Program::start(PRE_FORK, "");
     for _ in 0..4 {
-        wait_for_rest(&program, PRE_FORK);
+        program.wait_for_rest();
         for child in program.children() {
             signal(child, "KILL");
             program.wait_for(&format!("worker process {child} has ended: signal 9"));
         }
     }
-    wait_for_rest(&program, PRE_FORK);
+    program.wait_for_rest();
     assert_eq!(banner(program.address()), "Ready.");
     program.signal("TERM");
     program.check_ends_well();

@@ -90,7 +90,7 @@ fn digests_of_a_range_are_those_of_the_piece() {
 
 #[test]
 fn a_digest_has_a_limit() {
-    let server = TestServer::with(|handler| handler.hash_limit(10));
+    let server = TestServer::set(&[("control.hash_limit", "10")]);
     server.file("ten", "0123456789");
     server.file("eleven", "0123456789a");
     let mut client = server.client();

@@ -3,9 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::thread;
-use std::time::Duration;
 
-use ftpdlib::handlers::DtpHandler;
 use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::server::TestServer;
 
@@ -130,7 +128,7 @@ fn a_reset_ends_a_session_and_its_transfer() {
         client.reset();
         read_to_any_end(stream);
     }
-    ftpdlib_tests::wait::wait_until("all sessions end", || server.handle().clients() == 0);
+    server.wait_for_rest();
     server.check_serves();
 }
 
@@ -146,7 +144,7 @@ fn browsers_are_told_once() {
 
 #[test]
 fn idle_clients_are_sent_away() {
-    let server = TestServer::with(|handler| handler.timeout(Duration::from_millis(50)));
+    let server = TestServer::set(&[("control.timeout", "0.05")]);
     let mut stranger = Client::connect(server.address());
     stranger.expect_reply(421);
     stranger.expect_end();
@@ -154,7 +152,7 @@ fn idle_clients_are_sent_away() {
 
 #[test]
 fn a_transfer_is_not_idle() {
-    let server = TestServer::with(|handler| handler.timeout(Duration::from_millis(100)));
+    let server = TestServer::set(&[("control.timeout", "0.1")]);
     let mut busy = server.client();
     let mut stream = busy.begin("STOR a");
     // These come later and go earlier.
@@ -283,15 +281,13 @@ fn a_client_that_said_quit_may_end_its_side() {
     server.check_serves();
     stream.write_all(b"hello").unwrap();
     drop(stream);
-    let ended = || server.handle().clients() == 0;
-    ftpdlib_tests::wait::wait_until("the session ends", ended);
-    assert_eq!(server.content("new"), b"hello");
+    ftpdlib_tests::wait::wait_until("the upload ends", || server.content("new") == b"hello");
+    server.wait_for_rest();
 }
 
 #[test]
 fn lines_behind_quit_do_not_hide_that_the_client_is_gone() {
-    let dtp = DtpHandler::default().passive_timeout(None);
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let mut server = TestServer::set(&[("data.passive_timeout", "0")]);
     server.file("f", "hello");
     let mut client = server.client();
     client.epsv();
@@ -299,8 +295,7 @@ fn lines_behind_quit_do_not_hide_that_the_client_is_gone() {
     // Nobody will ever connect.
     client.send_raw(b"QUIT\r\nNOOP\r\nNOOP\r\n");
     drop(client);
-    server.handle().close();
-    server.wait_for_end();
+    server.end_with_last_client();
 }
 
 #[test]
@@ -396,5 +391,5 @@ fn stat_can_be_left_in_the_middle() {
             client.reset();
         }
     }
-    ftpdlib_tests::wait::wait_until("all sessions end", || server.handle().clients() == 0);
+    server.wait_for_rest();
 }

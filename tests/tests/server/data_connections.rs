@@ -2,22 +2,20 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
-use ftpdlib::handlers::DtpHandler;
-use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::client::{
     Client, NEIGHBOUR, accept, connect, connect_from, read_all, read_to_any_end, reset,
 };
-use ftpdlib_tests::server::{TestServer, handler};
+use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::settings::ACCOUNT;
 use tempfile::TempDir;
 
 /// A server on all addresses of both families, and its address as an IPv4 client knows it.
 fn dual_stack() -> (TestServer, SocketAddr) {
     let home = TempDir::new().unwrap();
     std::fs::write(home.path().join("a"), "hello").unwrap();
-    let builder = FtpServerBuilder::new(handler(home.path())).listen((Ipv6Addr::UNSPECIFIED, 0));
-    let server = TestServer::run(builder, home);
+    let everywhere = Ipv6Addr::UNSPECIFIED.into();
+    let server = TestServer::configured(everywhere, home, &[ACCOUNT], &[]).unwrap();
     let port = server.address().port();
     (server, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
@@ -74,7 +72,7 @@ fn a_stranger_does_not_get_the_data_connection() {
 
 #[test]
 fn a_stranger_gets_it_where_foreign_addresses_are_permitted() {
-    let server = TestServer::with(|handler| handler.permit_foreign_addresses(true));
+    let server = TestServer::set(&[("control.permit_foreign_addresses", "true")]);
     server.file("a", "hello");
     let mut client = server.client();
     let stream = connect_from(NEIGHBOUR, client.epsv()).unwrap();
@@ -121,7 +119,7 @@ fn an_exhausted_range_is_refused_and_ports_come_back() {
         let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         probe.local_addr().unwrap().port()
     };
-    let server = TestServer::with(|handler| handler.passive_ports([port]));
+    let server = TestServer::set(&[("control.passive_ports", &port.to_string())]);
     server.file("a", "hello");
     let mut first = server.client();
     let mut second = server.client();
@@ -169,8 +167,7 @@ fn epsv_all_leaves_nothing_but_epsv() {
 
 #[test]
 fn nobody_comes_to_the_passive_port() {
-    let dtp = DtpHandler::default().passive_timeout(Duration::from_millis(20));
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let server = TestServer::set(&[("data.passive_timeout", "0.02")]);
     server.file("a", "hello");
     let mut client = server.client();
     client.epsv();
@@ -195,8 +192,7 @@ fn nobody_listens_on_the_active_port() {
 
 #[test]
 fn the_active_port_does_not_answer() {
-    let dtp = DtpHandler::default().active_timeout(Duration::from_millis(20));
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let server = TestServer::set(&[("data.active_timeout", "0.02")]);
     server.file("a", "hello");
     let mut client = server.client();
     // A listener whose queue is full answers nobody.
@@ -294,8 +290,7 @@ fn a_reset_is_no_end_of_a_file() {
 
 #[test]
 fn a_client_that_stops_reading_is_given_up() {
-    let dtp = DtpHandler::default().timeout(Duration::from_millis(100));
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let server = TestServer::set(&[("data.timeout", "0.1")]);
     server.file("big", vec![b'x'; 32 << 20]);
     server.file("a", "hello");
     let mut slow = server.client();
@@ -307,8 +302,7 @@ fn a_client_that_stops_reading_is_given_up() {
 
 #[test]
 fn an_upload_that_stops_is_given_up() {
-    let dtp = DtpHandler::default().timeout(Duration::from_millis(100));
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let server = TestServer::set(&[("data.timeout", "0.1")]);
     let mut client = server.client();
     let mut stream = client.begin("STOR a");
     stream.write_all(b"some").unwrap();

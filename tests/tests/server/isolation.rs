@@ -249,7 +249,7 @@ fn clients_that_leave_a_hung_filesystem_are_forgotten_when_it_wakes() {
     keeper.wait_for(10);
     server.check_serves();
     keeper.open();
-    ftpdlib_tests::wait::wait_until("all sessions end", || server.handle().clients() == 0);
+    server.wait_for_rest();
 }
 
 #[test]

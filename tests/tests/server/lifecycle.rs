@@ -27,7 +27,7 @@ fn check_closed(address: SocketAddr) {
 
 #[test]
 fn close_waits_for_the_last_client() {
-    let server = TestServer::new();
+    let mut server = TestServer::new();
     let mut first = server.client();
     let mut second = server.client();
     server.handle().close();
@@ -41,7 +41,7 @@ fn close_waits_for_the_last_client() {
 
 #[test]
 fn close_all_waits_for_nobody() {
-    let server = TestServer::new();
+    let mut server = TestServer::new();
     server.file("big", vec![b'x'; 32 << 20]);
     let mut idle = server.client();
     let mut stranger = Client::connect(server.address());
@@ -58,7 +58,7 @@ fn close_all_waits_for_nobody() {
 
 #[test]
 fn drain_lets_transfers_end() {
-    let server = TestServer::new();
+    let mut server = TestServer::new();
     let mut idle = server.client();
     let mut busy = server.client();
     let mut stream = busy.begin("STOR a");
@@ -79,7 +79,7 @@ fn drain_lets_transfers_end() {
 
 #[test]
 fn what_does_not_end_after_drain_is_ended() {
-    let server = TestServer::new();
+    let mut server = TestServer::new();
     let mut busy = server.client();
     let _stream = busy.begin("STOR a");
     server.handle().drain();
@@ -93,7 +93,7 @@ fn what_does_not_end_after_drain_is_ended() {
 #[test]
 fn a_server_without_clients_ends_at_once() {
     for end in ["close", "drain", "close_all"] {
-        let server = TestServer::new();
+        let mut server = TestServer::new();
         match end {
             "close" => server.handle().close(),
             "drain" => server.handle().drain(),

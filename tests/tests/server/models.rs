@@ -1,6 +1,27 @@
 //! All of these tests again, in the other concurrency models.
 
-use ftpdlib_tests::models::run_all;
+use ftpdlib_tests::models::{run_all, run_all_but};
+
+/// What the models of several processes go without here: tests that give the server code of their
+/// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
+/// its processes is tested with the program.
+const NEEDS_THE_SERVER_HERE: [&str; 15] = [
+    "isolation::",
+    "lifecycle::",
+    "overrides::",
+    "permissions::",
+    "tls_certificates::",
+    "commands::digests_of_a_range",
+    "commands::every_path_of_a_command",
+    "commands::overrides_hold",
+    "commands::what_a_filesystem_lacks",
+    "logins::a_failed_login_is_not_answered_before",
+    "logins::a_thousand_clients_come_and_go",
+    "logins::a_wrong_user_looks_like",
+    "logins::limits_change",
+    "transfers::a_full_disk",
+    "transfers::five_gibibytes",
+];
 
 #[test]
 fn in_several_loops() {
@@ -10,4 +31,14 @@ fn in_several_loops() {
 #[test]
 fn in_a_thread_each() {
     run_all("multi-thread");
+}
+
+#[test]
+fn in_worker_processes() {
+    run_all_but("pre-fork", &NEEDS_THE_SERVER_HERE);
+}
+
+#[test]
+fn in_a_process_each() {
+    run_all_but("multi-proc", &NEEDS_THE_SERVER_HERE);
 }

@@ -1,9 +1,7 @@
 //! Bytes that mean nothing, from clients that mean harm.
 
 use std::io::{Read, Write};
-use std::time::Duration;
 
-use ftpdlib::handlers::DtpHandler;
 use ftpdlib_tests::client::Client;
 use ftpdlib_tests::server::TestServer;
 use proptest::prelude::*;
@@ -52,11 +50,11 @@ fn runner(cases: u32) -> TestRunner {
 #[test]
 fn no_bytes_on_the_control_connection_end_the_server() {
     // A transfer that was promised, and whose user has logged out, is waited for.
-    let short = Duration::from_millis(20);
-    let dtp = DtpHandler::default()
-        .passive_timeout(short)
-        .active_timeout(short);
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let short = "0.02";
+    let server = TestServer::set(&[
+        ("data.passive_timeout", short),
+        ("data.active_timeout", short),
+    ]);
     server.file("a", "hello");
     let pieces = prop::collection::vec((piece(), any::<bool>()), 0..40);
     let run = |(pieces, logged_in): (Vec<(Vec<u8>, bool)>, bool)| {

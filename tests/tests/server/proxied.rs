@@ -16,10 +16,10 @@ const HEADER: &str = "PROXY TCP4 127.0.0.5 127.0.0.9 40000 21\r\n";
 const HEADER_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\x7F\0\0\x05\x7F\0\0\x09\x9C\x40\0\x15";
 
 fn server() -> TestServer {
-    TestServer::build(
-        |handler| handler.proxy_protocol_from(["127.0.0.1/32".parse().unwrap()]),
-        |builder| builder.max_cons_per_ip(3),
-    )
+    TestServer::set(&[
+        ("server.proxy_protocol_from", "127.0.0.1/32"),
+        ("server.max_cons_per_ip", "3"),
+    ])
 }
 
 /// A client behind the proxy that is logged in.
@@ -147,12 +147,12 @@ fn data_connections_of_others_are_refused() {
 
 #[test]
 fn a_silent_proxy_keeps_no_server_from_ending() {
-    let server = server();
+    let mut server = server();
     let mut silent = Client::open(server.address());
     silent.send_raw(b"PROXY ");
     let mut client = login(&server);
     let _silent_too = connect(pasv(&mut client));
-    server.handle().drain();
+    server.drain();
     client.expect_reply(421);
     drop(client);
     server.wait_for_end();

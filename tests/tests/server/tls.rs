@@ -2,17 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::time::Duration;
 
-use ftpdlib::handlers::{FtpHandler, TlsFtpHandler};
-use ftpdlib::tls::SessionReuse;
 use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::settings::Setting;
 use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, read_to_end, secure};
-use ftpdlib_tests::wait::wait_until;
 
-fn offering(change: impl FnOnce(TlsFtpHandler) -> TlsFtpHandler) -> TestServer {
-    TestServer::with(|handler: FtpHandler| change(TlsFtpHandler::new(handler)).into())
+/// A server that offers TLS as these settings say.
+fn offering(settings: &[Setting<'_>]) -> TestServer {
+    TestServer::set(&[&[("tls.strict_close", "true")], settings].concat())
 }
 
 /// Bytes in which none can be missing or out of place unnoticed.
@@ -24,7 +22,7 @@ fn content(size: usize) -> Vec<u8> {
 
 #[test]
 fn files_go_both_ways() {
-    let server = offering(|tls| tls.require_session_reuse(SessionReuse::Required));
+    let server = offering(&[("tls.require_session_reuse", "true")]);
     let bytes = content(3_000_001);
     for version in VERSIONS {
         let mut client = TlsClient::login(server.address(), &config(version));
@@ -36,7 +34,7 @@ fn files_go_both_ways() {
 
 #[test]
 fn implicit_tls_is_private_from_the_start() {
-    let server = offering(|tls| tls.implicit(true));
+    let server = offering(&[("tls.implicit", "true")]);
     server.file("file", b"content");
     for version in VERSIONS {
         let mut client = TlsClient::implicit(server.address(), &config(version));
@@ -48,7 +46,7 @@ fn implicit_tls_is_private_from_the_start() {
 
 #[test]
 fn commands_of_tls_have_their_order() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     let mut client = Client::connect(server.address());
     client.play(&[("PBSZ 0", 503), ("PROT P", 503), ("CCC", 534)]);
     client.play(&[("AUTH KERBEROS", 504)]);
@@ -76,7 +74,7 @@ fn commands_of_tls_have_their_order() {
 
 #[test]
 fn what_was_sent_in_the_clear_after_auth_is_void() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     let mut client = Client::connect(server.address());
     client.send_raw(b"AUTH TLS\r\nUSER user\r\nPASS 12345\r\nDELE file\r\n");
     client.expect_reply(234);
@@ -96,7 +94,7 @@ const BEFORE: &[u8] = b"what was there before";
 
 #[test]
 fn a_refused_upload_truncated_its_target() {
-    let server = offering(|tls| tls.require_session_reuse(SessionReuse::Required));
+    let server = offering(&[("tls.require_session_reuse", "true")]);
     let check = |what: &str, begin: &dyn Fn(&mut TlsClient)| {
         server.file("file", BEFORE);
         let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
@@ -145,7 +143,7 @@ fn login_in_a_hurry(server: &TestServer) -> TlsClient {
 
 #[test]
 fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
-    let server = offering(|tls| tls.handshake_timeout(Duration::from_millis(300)));
+    let server = offering(&[("tls.handshake_timeout", "0.3")]);
     server.file("file", BEFORE);
     let mut client = login_in_a_hurry(&server);
     let stream = client.passive();
@@ -158,7 +156,7 @@ fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
 
 #[test]
 fn a_stalled_handshake_to_which_no_transfer_came_had_no_end() {
-    let server = offering(|tls| tls.handshake_timeout(Duration::from_millis(300)));
+    let server = offering(&[("tls.handshake_timeout", "0.3")]);
     server.file("file", BEFORE);
     let mut client = login_in_a_hurry(&server);
     let mut stream = client.passive();
@@ -169,7 +167,7 @@ fn a_stalled_handshake_to_which_no_transfer_came_had_no_end() {
 
 #[test]
 fn an_upload_that_was_given_up_within_its_handshake_emptied_its_target() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     server.file("file", BEFORE);
     let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
     let stream = client.passive();
@@ -181,14 +179,14 @@ fn an_upload_that_was_given_up_within_its_handshake_emptied_its_target() {
     let stream = client.passive();
     client.expect("STOR file", 150);
     drop(client);
-    wait_until("the client is gone", || server.handle().clients() == 0);
+    server.wait_for_rest();
     assert_eq!(server.content("file"), BEFORE);
     drop(stream);
 }
 
 #[test]
 fn an_upload_to_which_nobody_connected_emptied_its_target() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     server.file("file", BEFORE);
     let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
     client.play(&[("EPSV", 229), ("STOR file", 150), ("ABOR", 426)]);
@@ -199,7 +197,7 @@ fn an_upload_to_which_nobody_connected_emptied_its_target() {
 /// Tickets of TLS 1.3 lay unread at such a client, and its close became a reset.
 #[test]
 fn an_upload_was_lost_to_a_client_that_never_reads() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     let bytes = content(100_000);
     for version in VERSIONS {
         let mut client = TlsClient::login(server.address(), &config(version));
@@ -216,7 +214,7 @@ fn an_upload_was_lost_to_a_client_that_never_reads() {
 
 #[test]
 fn an_upload_that_just_ends_is_incomplete() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     for version in VERSIONS {
         let mut client = TlsClient::login(server.address(), &config(version));
         let mut data = client.begin("STOR file");
@@ -229,7 +227,7 @@ fn an_upload_that_just_ends_is_incomplete() {
 
 #[test]
 fn a_download_announces_its_end() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     server.file("empty", b"");
     let bytes = content(100_000);
     server.file("file", &bytes);

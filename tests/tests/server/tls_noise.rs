@@ -2,17 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
 
-use ftpdlib::handlers::{FtpHandler, TlsFtpHandler};
-use ftpdlib::tls::{SessionReuse, TlsVersion};
 use ftpdlib_tests::client::Client;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::settings::Setting;
 use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, secure};
-use ftpdlib_tests::wait::wait_until;
 
-fn offering(change: impl FnOnce(TlsFtpHandler) -> TlsFtpHandler) -> TestServer {
-    TestServer::with(|handler: FtpHandler| change(TlsFtpHandler::new(handler)).into())
+/// A server that offers TLS as these settings say.
+fn offering(settings: &[Setting<'_>]) -> TestServer {
+    TestServer::set(&[&[("tls.strict_close", "true")], settings].concat())
 }
 
 /// A client that was told to begin the handshake.
@@ -65,7 +63,7 @@ const OLD_HELLO: &[u8] = &[
 
 #[test]
 fn what_is_no_handshake_ends_its_connection_only() {
-    let (explicit, implicit) = (offering(|tls| tls), offering(|tls| tls.implicit(true)));
+    let (explicit, implicit) = (offering(&[]), offering(&[("tls.implicit", "true")]));
     let mut damaged = hello();
     damaged[5] ^= 0xff;
     let inputs: [(&str, &[u8]); 6] = [
@@ -91,7 +89,7 @@ fn what_is_no_handshake_ends_its_connection_only() {
 
 #[test]
 fn tls_on_the_plain_port_is_a_line_that_nobody_understands() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     let mut client = Client::connect(server.address());
     client.send_raw(&hello());
     client.send_raw(b"\r\n");
@@ -102,7 +100,7 @@ fn tls_on_the_plain_port_is_a_line_that_nobody_understands() {
 
 #[test]
 fn a_handshake_cut_anywhere_ends_its_connection_only() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     let first = hello();
     for end in (0..first.len()).step_by(29) {
         let mut stream = announced(&server);
@@ -126,32 +124,27 @@ fn a_handshake_cut_anywhere_ends_its_connection_only() {
 
 #[test]
 fn a_stalled_handshake_ends_at_its_deadline() {
-    let server = offering(|tls| tls.handshake_timeout(Duration::from_millis(50)));
+    let server = offering(&[("tls.handshake_timeout", "0.05")]);
     let mut stalled = announced(&server);
     let _ = stalled.write_all(&hello()[..20]);
     expect_end(stalled, "stalled");
-    let implicit = offering(|tls| {
-        tls.implicit(true)
-            .handshake_timeout(Duration::from_millis(50))
-    });
+    let implicit = offering(&[("tls.implicit", "true"), ("tls.handshake_timeout", "0.05")]);
     let silent = Client::open(implicit.address()).into_stream();
     expect_end(silent, "silent");
-    let clients = |server: &TestServer| server.handle().clients();
-    wait_until("both are gone", || {
-        clients(&server) + clients(&implicit) == 0
-    });
+    server.wait_for_rest();
+    implicit.wait_for_rest();
 }
 
 #[test]
 fn an_old_version_is_refused() {
-    let server = offering(|tls| tls.min_version(TlsVersion::V1_3));
+    let server = offering(&[("tls.min_version", "1.3")]);
     TlsClient::explicit(server.address(), &config(VERSIONS[0])).expect_refusal();
     TlsClient::explicit(server.address(), &config(VERSIONS[1])).expect("QUIT", 221);
 }
 
 #[test]
 fn a_session_of_another_connection_is_refused_and_the_own_one_is_not() {
-    let server = offering(|tls| tls.require_session_reuse(SessionReuse::Required));
+    let server = offering(&[("tls.require_session_reuse", "true")]);
     server.file("file", b"content");
     for version in VERSIONS {
         let (own, other) = (config(version), config(version));
@@ -171,7 +164,7 @@ fn a_session_of_another_connection_is_refused_and_the_own_one_is_not() {
 
 #[test]
 fn a_data_connection_in_the_clear_after_prot_p_gets_nothing() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     server.file("file", [b'x'; 10_000]);
     let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
     let mut stream = client.passive();
@@ -198,7 +191,7 @@ fn a_data_connection_in_the_clear_after_prot_p_gets_nothing() {
 
 #[test]
 fn broken_records_end_the_session() {
-    let server = offering(|tls| tls);
+    let server = offering(&[]);
     for version in VERSIONS {
         let mut client = TlsClient::login(server.address(), &config(version));
         let stream = client.stream();

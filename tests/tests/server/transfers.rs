@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ftpdlib::filesystems::{ErrorKind, MemoryFs};
-use ftpdlib::handlers::{DtpHandler, ThrottledDtpHandler};
 use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::hooked::Hooked;
+use ftpdlib_tests::models::processes;
 use ftpdlib_tests::server::TestServer;
 
 /// Bytes in which a piece that is lost, doubled or moved shows.
@@ -34,25 +34,25 @@ pub(crate) fn pattern(size: usize) -> Vec<u8> {
 /// Servers that move bytes in different ways: inside the kernel, through buffers on the loop, and
 /// on threads.
 fn every_way() -> Vec<(&'static str, TestServer)> {
-    let small = DtpHandler::default()
-        .ac_in_buffer_size(7)
-        .ac_out_buffer_size(7);
-    vec![
+    let copied = ("control.use_sendfile", "false");
+    // The program has none that small.
+    let few = if processes().is_none() { "7" } else { "512" };
+    let small = [
+        copied,
+        ("data.ac_in_buffer_size", few),
+        ("data.ac_out_buffer_size", few),
+    ];
+    let mut ways = vec![
         ("sendfile", TestServer::new()),
-        (
-            "copied",
-            TestServer::with(|handler| handler.use_sendfile(false)),
-        ),
-        (
-            "copied, small buffers",
-            TestServer::with(|handler| handler.use_sendfile(false).dtp_handler(small)),
-        ),
-        ("in memory", TestServer::showing(MemoryFs::new())),
-        (
-            "on threads",
-            TestServer::showing(Hooked::new(MemoryFs::new(), |_| Ok(()))),
-        ),
-    ]
+        ("copied", TestServer::set(&[copied])),
+        ("copied, small buffers", TestServer::set(&small)),
+    ];
+    if processes().is_none() {
+        let on_threads = Hooked::new(MemoryFs::new(), |_| Ok(()));
+        ways.push(("in memory", TestServer::showing(MemoryFs::new())));
+        ways.push(("on threads", TestServer::showing(on_threads)));
+    }
+    ways
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_thousand_small_files_go_up() {
 #[test]
 fn a_file_that_is_truncated_while_it_is_sent_is_no_whole_file() {
     for sendfile in [true, false] {
-        let server = TestServer::with(|handler| handler.use_sendfile(sendfile));
+        let server = TestServer::set(&[("control.use_sendfile", &sendfile.to_string())]);
         let path = server.file("big", vec![b'x'; 64 << 20]);
         let mut client = server.client();
         client.expect("TYPE I", 200);
@@ -356,10 +356,8 @@ impl Drop for Mounted {
 
 #[test]
 fn throttled_transfers_come_whole() {
-    let dtp = ThrottledDtpHandler::default()
-        .read_limit(2 << 20)
-        .write_limit(2 << 20);
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let rate = (2 << 20).to_string();
+    let server = TestServer::set(&[("data.read_limit", &rate), ("data.write_limit", &rate)]);
     let content = pattern(300_000);
     let mut client = server.client();
     client.expect("TYPE I", 200);
@@ -369,10 +367,7 @@ fn throttled_transfers_come_whole() {
 
 #[test]
 fn the_slowest_rate_is_still_one() {
-    let dtp = ThrottledDtpHandler::default()
-        .write_limit(15)
-        .read_limit(15);
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let server = TestServer::set(&[("data.read_limit", "15"), ("data.write_limit", "15")]);
     let mut client = server.client();
     client.expect("TYPE I", 200);
     client.put("STOR a", b"hi");
@@ -381,8 +376,7 @@ fn the_slowest_rate_is_still_one() {
 
 #[test]
 fn a_throttled_transfer_leaves_room_for_others_and_can_be_stopped() {
-    let dtp = ThrottledDtpHandler::default().write_limit(1);
-    let server = TestServer::with(|handler| handler.dtp_handler(dtp));
+    let server = TestServer::set(&[("data.write_limit", "1")]);
     server.file("a", pattern(1000));
     let mut client = server.client();
     client.expect("TYPE I", 200);

@@ -1,7 +1,6 @@
 //! Runs a dialogue against an `FtpServer` on loopback, with a home directory of its own.
 
 mod data;
-mod settings;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -10,10 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use data::DataConnection;
-use ftpdlib::servers::FtpServerBuilder;
-use ftpdlib_tests::dialogue::{Dialogue, Step, fill_in};
+use ftpdlib_tests::dialogue::{Dialogue, Setting, Step, fill_in};
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::settings::Account;
 use ftpdlib_tests::wait::PATIENCE;
+
+/// Both have the home directory.
+const ACCOUNTS: [Account<'static>; 2] =
+    [("alice", "secret", "elradfmwMT"), ("bob", "secret", "elr")];
 
 /// Runs a dialogue.
 ///
@@ -56,9 +59,13 @@ impl Runner {
                 _ => {}
             }
         }
-        let handler =
-            settings::handler(home.path(), &settings).map_err(|error| error.to_string())?;
-        let server = TestServer::run(FtpServerBuilder::new(handler).listen((ip, 0)), home);
+        let settings: Vec<_> = settings.iter().map(|setting| named(setting)).collect();
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let server = TestServer::configured(ip, home, &ACCOUNTS, &settings)
+            .map_err(|error| error.to_string())?;
         let control = TcpStream::connect(server.address()).map_err(|error| error.to_string())?;
         limit(&control)?;
         Ok(Self {
@@ -80,7 +87,7 @@ impl Runner {
             Step::Data(step) => self.data.take(step),
             Step::HangUp => {
                 self.control = None;
-                self.wait_for_end();
+                self.server.end_with_last_client();
                 Ok(())
             }
             Step::Closed => match self.read_line()? {
@@ -110,7 +117,8 @@ impl Runner {
             return Err(format!("unread: {}", lossy(&line)));
         }
         self.control = None;
-        self.wait_for_end();
+        // No session may be left behind.
+        self.server.end_with_last_client();
         Ok(())
     }
 
@@ -158,12 +166,6 @@ impl Runner {
         }
     }
 
-    /// Stops the server, which ends with its last client: no session may be left behind.
-    fn wait_for_end(&self) {
-        self.server.handle().close();
-        self.server.wait_for_end();
-    }
-
     /// Compares a file with what the dialogue says; `None` if there is to be none.
     fn check(&self, path: &str, expected: Option<&[u8]>) -> Result<(), String> {
         let real_path = real_path(self.server.home(), path);
@@ -176,6 +178,15 @@ impl Runner {
             )),
         }
     }
+}
+
+/// A setting of a dialogue with the section it stands in.
+fn named(Setting { name, value }: &Setting) -> (String, String) {
+    let section = match name.as_str() {
+        "passive_timeout" => "data",
+        _ => "control",
+    };
+    (format!("{section}.{name}"), value.replace("\\n", "\n"))
 }
 
 fn limit(socket: &TcpStream) -> Result<(), String> {
