@@ -242,7 +242,7 @@ fn every_end_of_a_transfer_is_told() {
         read_to_any_end(stream);
     };
     let fail: Break = |mut client, stream| {
-        client.expect_reply(550);
+        client.expect_reply(451);
         drop(stream);
     };
     let kick: Break = |mut client, stream| {

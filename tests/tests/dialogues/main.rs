@@ -81,6 +81,7 @@ dialogues! {
         epsv_all
         explorer
         facts
+        features
         files
         filezilla
         fluentftp
@@ -92,6 +93,7 @@ dialogues! {
         hash
         hosts
         http
+        http_methods
         information
         ipv6
         lftp
