@@ -119,6 +119,7 @@ dialogues! {
         scanner
         stat_path
         store
+        switches
         telnet
         times
         tnftp

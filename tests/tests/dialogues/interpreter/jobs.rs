@@ -171,10 +171,8 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
             format,
             encoding,
         } => {
-            let path = match whole {
-                Some(whole) if tree.get(&path).is_none() && tree.get(&whole).is_some() => whole,
-                _ => path,
-            };
+            let whole = whole.filter(|whole| tree.get(whole).is_some());
+            let path = whole.unwrap_or(path);
             return open_list(tree, perms, path, &prefix, format, encoding);
         }
         other => panic!("the runner does not know {other:?}"),
