@@ -143,6 +143,14 @@ fn browsers_are_told_once() {
 }
 
 #[test]
+fn tls_on_a_port_in_the_clear_ends_the_connection() {
+    let server = TestServer::new();
+    let mut client = Client::connect(server.address());
+    client.send_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+    client.expect_end();
+}
+
+#[test]
 fn idle_clients_are_sent_away() {
     let server = TestServer::set(&[("control.timeout", "0.05")]);
     let mut stranger = Client::connect(server.address());

@@ -210,6 +210,11 @@ impl Control {
         !self.unread.is_empty() && self.has_room()
     }
 
+    /// Whether what comes next is the first record of a TLS handshake; no command begins so.
+    pub(super) fn begins_tls(&self) -> bool {
+        self.unread.starts_with(&[0x16, 0x03])
+    }
+
     /// Whether the client ended its side and everything it sent was taken.
     pub(super) fn has_ended(&self) -> bool {
         self.ended && self.unread.is_empty()

@@ -209,6 +209,12 @@ impl Connection {
         if let Err(error) = control.receive(cx) {
             log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
         }
+        if control.begins_tls() && self.tls.is_none() && self.securing == Securing::No {
+            // There may be no end of line in it, so nothing else would end the waiting.
+            let error = io::Error::new(io::ErrorKind::InvalidData, "begun without AUTH");
+            log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
+            control.end_input();
+        }
         let (has_input, has_ended) = (control.has_input(), control.has_ended());
         // A client that connected before it sent a line is to find that so: in the order in which
         // the system tells, the line may come first.
