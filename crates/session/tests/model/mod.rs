@@ -156,11 +156,13 @@ impl<'a> Model<'a> {
             return;
         }
         self.ledger.owed += 1;
-        let in_progress = self.session.is_transferring() || self.session.is_working();
-        // Who has logged out during a transfer may not stop it.
-        self.ledger.aborting |=
-            line.eq_ignore_ascii_case(b"ABOR") && in_progress && self.session.username().is_some();
+        let (transfers, private) = (self.session.is_transferring(), self.session.protects_data());
+        let in_progress = transfers || self.session.is_working();
+        self.ledger.aborting |= line.eq_ignore_ascii_case(b"ABOR") && in_progress;
         self.control(ControlEvent::Line(line));
+        if transfers && self.session.is_transferring() {
+            assert_eq!(self.session.protects_data(), private, "another protection");
+        }
     }
 
     fn control(&mut self, event: ControlEvent<'_>) {
