@@ -12,6 +12,7 @@ use ftpdlib_session::{
 
 use super::secure::Securing;
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
+use crate::Permit;
 use crate::data::{DataSide, listen};
 use crate::jobs::{self, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
 use crate::pump::Pump;
@@ -41,7 +42,7 @@ impl Connection {
             Effect::StartWork(job) => self.start_work(job, cx),
             Effect::CancelWork => self.cancel_work(),
             Effect::Listen { .. } => {
-                self.data.close(cx);
+                self.close_data(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
                 self.session.handle_data_event(event, now);
             }
@@ -49,7 +50,7 @@ impl Connection {
             Effect::AcceptData => self.accept_data(cx),
             Effect::RejectData => self.data.reject_candidate(),
             Effect::Connect(peer) => {
-                self.data.close(cx);
+                self.close_data(cx);
                 if let Err(refusal) = self.connect(peer, cx) {
                     log::debug!("connecting to {peer}: {}", refusal.text);
                     self.session
@@ -59,10 +60,7 @@ impl Connection {
             Effect::StartTransfer(transfer) => self.start_transfer(transfer, cx),
             Effect::AbortTransfer(end) => self.with_pump(cx, |pump, pcx| pump.abort(end, pcx)),
             Effect::Discard(payload) => discard(payload),
-            Effect::CloseData => {
-                self.data.close(cx);
-                self.data_permit = None;
-            }
+            Effect::CloseData => self.close_data(cx),
             Effect::Forget => self.account = None,
             Effect::Event(event) => {
                 let (prefix, username) = (&self.service.log_prefix, self.session.username());
@@ -76,8 +74,7 @@ impl Connection {
                 }
             }
             Effect::Close => {
-                self.data.close(cx);
-                self.data_permit = None;
+                self.close_data(cx);
                 self.closing = Some(now + CLOSING_TIME);
             }
             // The enum grows with the protocol; what this driver does not know it cannot do.
@@ -196,13 +193,7 @@ impl Connection {
     }
 
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
-        self.data_permit = None;
-        let peer = self.peer.ip().to_canonical();
-        let permit = self
-            .service
-            .limits
-            .acquire(peer)
-            .map_err(|limit| refused(limit.text()))?;
+        let permit = self.permit_data()?;
         let (listener, port) =
             listen(self.bound, &self.service.passive_ports).map_err(|error| {
                 log::warn!("no passive port: {error}");
@@ -232,13 +223,7 @@ impl Connection {
     }
 
     fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> Result<(), Refusal> {
-        self.data_permit = None;
-        let address = self.peer.ip().to_canonical();
-        let permit = self
-            .service
-            .limits
-            .acquire(address)
-            .map_err(|limit| refused(limit.text()))?;
+        let permit = self.permit_data()?;
         let (local, peer) = (self.bound.to_canonical(), canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = (local.is_ipv4() == peer.is_ipv4()).then(|| SocketAddr::new(local, 0));
@@ -253,6 +238,12 @@ impl Connection {
         Ok(())
     }
 
+    /// A place for a data connection among those that are counted.
+    fn permit_data(&self) -> Result<Permit, Refusal> {
+        let acquired = self.service.limits.acquire(self.peer.ip().to_canonical());
+        acquired.map_err(|limit| refused(limit.text()))
+    }
+
     fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
         let stream = match transfer.direction {
             Direction::Control => None,
@@ -261,8 +252,7 @@ impl Connection {
         if stream.is_none() && transfer.direction != Direction::Control {
             // The system did not let the loop have it.
             discard(transfer.payload);
-            self.data.close(cx);
-            self.data_permit = None;
+            self.close_data(cx);
             let event = DataEvent::Ended {
                 end: TransferEnd::LocalError,
                 bytes: 0,

@@ -117,8 +117,7 @@ impl Connection {
 
     /// There is no data connection, or not any more.
     pub(super) fn data_failed(&mut self, cx: &mut Context<'_>) {
-        self.data.close(cx);
-        self.data_permit = None;
+        self.close_data(cx);
         self.session
             .handle_data_event(DataEvent::ConnectFailed, cx.now());
     }

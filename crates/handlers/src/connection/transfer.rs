@@ -75,6 +75,12 @@ impl Connection {
         }
     }
 
+    /// Closes the data side, whatever there is of it, and gives its place back.
+    pub(super) fn close_data(&mut self, cx: &mut Context<'_>) {
+        self.data.close(cx);
+        self.data_permit = None;
+    }
+
     /// Serves the data side.
     pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
