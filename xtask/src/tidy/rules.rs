@@ -69,6 +69,7 @@ pub(super) fn check(source: &Source<'_>) -> Vec<Finding> {
         blocking_calls_are_jobs,
         no_shared_state,
         sockets_belong_to_the_reactor,
+        examples_name_their_package,
         size,
     ];
     let finding = |(line, message)| Finding {
@@ -227,6 +228,23 @@ fn sockets_belong_to_the_reactor(source: &Source<'_>) -> Vec<Note> {
                 line,
                 format!("{path} beside a TcpStream: read and write through the reactor's `try_io`"),
             )
+        })
+        .collect()
+}
+
+/// What is shown to run an example works in the workspace's directory, where cargo looks for one in
+/// the program's package unless it is told another.
+fn examples_name_their_package(source: &Source<'_>) -> Vec<Note> {
+    if !source.path.starts_with("crates/") {
+        return Vec::new();
+    }
+    let lines = source.text.lines().enumerate();
+    lines
+        .filter(|(_, line)| line.contains("cargo run") && line.contains("--example"))
+        .filter(|(_, line)| !line.contains(" -p "))
+        .map(|(index, _)| {
+            let message = "no package: say `cargo run -p PACKAGE --example …`";
+            (index + 1, message.to_owned())
         })
         .collect()
 }
@@ -416,6 +434,22 @@ mod tests {
         check_lines(check, "crates/handlers/src/a.rs", text, &[1]);
         check_lines(check, "crates/ioloop/src/a.rs", text, &[]);
         check_lines(check, "crates/handlers/src/a.rs", "use std::io::Read;", &[]);
+    }
+
+    #[test]
+    fn examples_are_run_by_commands_that_find_them() {
+        let path = "crates/ftpdlib/examples/a.rs";
+        for (text, expected) in [
+            ("//! `cargo run --example a`", &[1][..]),
+            ("//! `cargo run -p ftpdlib --example a`", &[]),
+            (
+                "//! Run it:\n//! cargo run --release --example a -- b",
+                &[2],
+            ),
+            ("//! cargo run", &[]),
+        ] {
+            check_lines(examples_name_their_package, path, text, expected);
+        }
     }
 
     #[test]
