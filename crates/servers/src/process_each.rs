@@ -18,8 +18,9 @@ use crate::orders::Order;
 use crate::placement::Placement;
 use crate::worker::{ChildOptions, NewChild};
 
-/// The most processes of a server, whatever its limits are.
-const MOST_PROCESSES: usize = 32_768;
+/// The most processes of a server, whatever its limits are: each takes about a megabyte, and there
+/// are machines on which more of them leave nobody else a process.
+const MOST_PROCESSES: usize = 4096;
 
 /// Different client addresses that one process counts: its client's, and those of data connections
 /// to elsewhere.
