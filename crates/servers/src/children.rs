@@ -13,7 +13,7 @@ use mio::net::UnixStream;
 
 use crate::client::Stay;
 use crate::handle::Shared;
-use crate::orders::Order;
+use crate::orders::{Order, QUESTION};
 
 /// How long children that are told to end at once may take, before they are killed.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -39,6 +39,8 @@ struct Child {
     table: usize,
     generation: u64,
     since: Instant,
+    /// It has not answered since.
+    asked: Option<Instant>,
     #[expect(
         dead_code,
         reason = "held, not read: the server is not over while a child lives"
@@ -118,6 +120,7 @@ impl Children {
                     table,
                     generation,
                     since: Instant::now(),
+                    asked: None,
                     stay: Stay::begin(&self.shared),
                 });
                 Ok(Forked::Parent(id))
@@ -148,7 +151,31 @@ impl Children {
         }
     }
 
-    /// Looks after the child whose link is ready: its end, since a child says nothing.
+    /// Asks all children whether their loops turn, and kills those that have not answered for
+    /// `limit`; the end of their links follows.
+    pub(crate) fn ask(&mut self, limit: Duration, cx: &mut Context<'_>) {
+        for child in &mut self.list {
+            let process = child.process.id();
+            match child.asked {
+                None => {
+                    let write = |mut link: &UnixStream| link.write(&[QUESTION]);
+                    match cx.try_io(&child.link, Direction::Write, write) {
+                        Ok(_) => child.asked = Some(Instant::now()),
+                        Err(error) => log::debug!("process {process} is not asked: {error}"),
+                    }
+                }
+                Some(since) if since.elapsed() >= limit => {
+                    log::error!("process {process} hangs and is killed");
+                    if let Err(error) = child.process.kill() {
+                        log::error!("process {process} cannot be killed: {error}");
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Looks after the child whose link is ready: its end, or that it answers.
     pub(crate) fn hear(&mut self, source: SourceId, cx: &mut Context<'_>) -> Option<Departed> {
         let place = self
             .list
@@ -157,7 +184,10 @@ impl Children {
         let link = &self.list[place].link;
         match cx.try_io(link, Direction::Read, |mut link| link.read(&mut [0; 16])) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Ok(1..) => None,
+            Ok(1..) => {
+                self.list[place].asked = None;
+                None
+            }
             Ok(0) | Err(_) => Some(self.bury(place, cx)),
         }
     }

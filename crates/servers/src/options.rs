@@ -146,7 +146,9 @@ impl ServeOptions {
     }
 
     /// Sets what is called every `interval` while all loops of the server turn, on the one that
-    /// accepts: a loop that hangs is noticed by the calls that do not come.
+    /// accepts: a loop that hangs is noticed by the calls that do not come. A
+    /// [worker process](Self::worker_processes) that hangs for two intervals, and for 5 seconds, is
+    /// killed and replaced.
     pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
         self.watchdog = Some((interval, Box::new(alive)));
         self

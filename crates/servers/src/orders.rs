@@ -1,6 +1,6 @@
 //! What the child processes of a server are told, and their end of it.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,9 @@ impl Order {
         Self::ALL.into_iter().find(|order| order.byte() == byte)
     }
 }
+
+/// Asks a child whether its loops turn; the same byte comes back if they do.
+pub(crate) const QUESTION: u8 = b'?';
 
 /// Does, in a child process, what the parent tells it.
 ///
@@ -77,6 +80,11 @@ impl Obedience {
             Ok(0) => self.orphaned(cx),
             Ok(count) => {
                 let orders = bytes[..count].iter().copied();
+                if bytes[..count].contains(&QUESTION) && self.server.shared().placement().is_alive()
+                {
+                    // A parent that cannot be told asks again.
+                    let _ = cx.try_io(link, Direction::Write, |mut link| link.write(&[QUESTION]));
+                }
                 match orders.filter_map(Order::from_byte).max() {
                     Some(Order::Retire) => self.server.close(),
                     Some(Order::Drain) => self.server.drain(),
@@ -156,6 +164,6 @@ mod tests {
         for order in Order::ALL {
             assert_eq!(Order::from_byte(order.byte()), Some(order));
         }
-        assert_eq!(Order::from_byte(b'x'), None);
+        assert_eq!(Order::from_byte(QUESTION), None);
     }
 }

@@ -28,6 +28,9 @@ const SETTLED: Duration = Duration::from_secs(5);
 const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
+/// A worker that does not answer for less than this may only be short of a processor.
+const SHORTEST_HANG: Duration = Duration::from_secs(5);
+
 /// Has clients served by worker processes, each as another placement does it in one process.
 ///
 /// The parent binds, catches signals and looks after the workers. It hears of no client.
@@ -82,6 +85,7 @@ impl Placement for Workers {
             told: None,
             failures: 0,
             delay: None,
+            question: None,
             workers: self,
         })))
     }
@@ -127,6 +131,8 @@ struct WorkerWatch {
     failures: u32,
     /// Runs until the next may be started.
     delay: Option<TimerId>,
+    /// Runs until the workers are asked whether their loops turn.
+    question: Option<TimerId>,
 }
 
 impl WorkerWatch {
@@ -175,6 +181,15 @@ impl WorkerWatch {
         self.children.tell(Order::Retire, old, cx);
     }
 
+    /// Asks the workers whether their loops turn, now and after each interval, where the server has
+    /// a watchdog.
+    fn ask(&mut self, cx: &mut Context<'_>) {
+        if let Some(interval) = self.workers.options.watchdog {
+            self.children.ask((interval * 2).max(SHORTEST_HANG), cx);
+            self.question = Some(cx.start_timer_after(interval));
+        }
+    }
+
     fn replace(&mut self, departed: &Departed, cx: &mut Context<'_>) {
         let how = match &departed.end {
             Ok(end) => end.to_string(),
@@ -217,6 +232,7 @@ impl Handler for WorkerWatch {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // The listeners come now.
         self.workers.crew.set_notifier(cx.notifier());
+        self.ask(cx);
         Ok(())
     }
 
@@ -231,6 +247,8 @@ impl Handler for WorkerWatch {
         if self.delay == Some(timer) {
             self.delay = None;
             self.try_hire(cx);
+        } else if self.question == Some(timer) {
+            self.ask(cx);
         } else {
             self.children.kill_all();
         }

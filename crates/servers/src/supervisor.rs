@@ -28,6 +28,7 @@ pub(crate) fn supervisor(
     let child = ChildOptions {
         run_as: options.run_as.clone(),
         grace: options.shutdown_grace,
+        watchdog: options.watchdog.as_ref().map(|(interval, _)| *interval),
         handle_exit: options.handle_exit,
     };
     let placement = shared.placement();

@@ -26,6 +26,8 @@ pub(crate) struct ChildOptions {
     pub(crate) run_as: Option<Identity>,
     /// How long transfers may go on after the parent's death.
     pub(crate) grace: Duration,
+    /// How often a child is asked whether its loops turn, if it is.
+    pub(crate) watchdog: Option<Duration>,
     /// The parent catches signals.
     pub(crate) handle_exit: bool,
 }
