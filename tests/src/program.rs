@@ -34,12 +34,25 @@ impl Program {
     /// Starts it with these options and these lines of `[server]`, on a port of its own.
     #[track_caller]
     pub fn start(options: &[&str], server: &str) -> Self {
-        Self::start_in(&[], options, server)
+        Self::start_by(Command::new(executable()), options, server)
     }
 
-    /// Does so with these variables in its environment, too.
+    /// Starts it as a service manager does that listens at `socket` and watches it.
     #[track_caller]
-    pub fn start_in(environment: &[(&str, &Path)], options: &[&str], server: &str) -> Self {
+    pub fn start_managed(socket: &Path, options: &[&str]) -> Self {
+        // Only the process knows its number before it begins.
+        let script = "export WATCHDOG_PID=$$; exec \"$@\"";
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", script, "sh"])
+            .arg(executable())
+            .env("NOTIFY_SOCKET", socket)
+            .env("WATCHDOG_USEC", "20000");
+        Self::start_by(command, options, "")
+    }
+
+    #[track_caller]
+    fn start_by(command: Command, options: &[&str], server: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().join("home");
         fs::create_dir(&home).unwrap();
@@ -49,7 +62,7 @@ impl Program {
             fs::set_permissions(path, open).unwrap();
         }
         configure(directory.path(), server, "Ready.");
-        Self::launch(environment, options, directory)
+        Self::launch(command, options, directory)
     }
 
     /// Starts it with these options and this configuration file, which has a directory of its own.
@@ -57,15 +70,14 @@ impl Program {
     pub fn configured(options: &[&str], configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("f.toml"), configuration).unwrap();
-        Self::launch(&[], options, directory)
+        Self::launch(Command::new(executable()), options, directory)
     }
 
     #[track_caller]
-    fn launch(environment: &[(&str, &Path)], options: &[&str], directory: TempDir) -> Self {
-        let mut child = Command::new(executable())
+    fn launch(mut command: Command, options: &[&str], directory: TempDir) -> Self {
+        let mut child = command
             .args(["-c", "f.toml"])
             .args(options)
-            .envs(environment.iter().copied())
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -89,9 +89,15 @@ pub fn start_successor(
 const NOT_RUN: i32 = 127;
 
 /// The environment but for what is said of descriptors, and that said anew, without `LISTEN_PID`.
+/// The service manager's watchdog is for the successor if it is for this process.
 fn inherited_environment(listeners: usize, ready: RawFd) -> io::Result<Vec<CString>> {
     let stale = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", READY];
-    let kept = env::vars_os().filter(|(name, _)| !stale.iter().any(|stale| name == stale));
+    let own = std::process::id().to_string();
+    let kept = env::vars_os().filter(|(name, value)| match name.to_str() {
+        Some("WATCHDOG_PID") => *value != *own,
+        Some(name) => !stale.contains(&name),
+        None => true,
+    });
     let fresh = [
         ("LISTEN_FDS".into(), listeners.to_string().into()),
         (READY.into(), ready.to_string().into()),
