@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::Limits;
-use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId};
+use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, TimerId};
 use ftpdlib_sys::{ChildEnd, ChildProcess, Fork};
 use mio::net::UnixStream;
 
@@ -19,7 +19,7 @@ use crate::orders::{Order, QUESTION};
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The same while the parent still serves, after a grace period.
-pub(crate) const ENDING_TIME: Duration = Duration::from_secs(5);
+const ENDING_TIME: Duration = Duration::from_secs(5);
 
 /// All children of a server, each with a table of the limits and a link to the parent.
 ///
@@ -30,6 +30,10 @@ pub(crate) struct Children {
     limits: Arc<Limits>,
     list: Vec<Child>,
     free_tables: BTreeSet<usize>,
+    /// What all of them were told last.
+    told: Option<Order>,
+    /// Runs until those are killed who do not end.
+    ending: Option<TimerId>,
 }
 
 /// One of them.
@@ -73,6 +77,8 @@ impl Children {
             limits: Arc::clone(shared.service().limits()),
             list: Vec::new(),
             free_tables: (0..most).collect(),
+            told: None,
+            ending: None,
         }
     }
 
@@ -151,6 +157,27 @@ impl Children {
         }
     }
 
+    /// Gives all children an order, once, and kills those that do not end when they are to.
+    pub(crate) fn pass_on(&mut self, order: Order, cx: &mut Context<'_>) {
+        if self.told >= Some(order) {
+            return;
+        }
+        self.told = Some(order);
+        self.tell(order, u64::MAX, cx);
+        if order == Order::End {
+            self.ending = Some(cx.start_timer_after(ENDING_TIME));
+        }
+    }
+
+    /// Does what a timer of the children is for; answers whether it is one of theirs.
+    pub(crate) fn timeout(&mut self, timer: TimerId) -> bool {
+        let ours = self.ending == Some(timer);
+        if ours {
+            self.kill_all();
+        }
+        ours
+    }
+
     /// Asks all children whether their loops turn, and kills those that have not answered for
     /// `limit`; the end of their links follows.
     pub(crate) fn ask(&mut self, limit: Duration, cx: &mut Context<'_>) {
@@ -193,7 +220,7 @@ impl Children {
     }
 
     /// Kills those that were told to end long ago; the end of their links follows.
-    pub(crate) fn kill_all(&self) {
+    fn kill_all(&self) {
         for child in &self.list {
             log::warn!(
                 "process {} is killed, since it does not end",
@@ -203,6 +230,11 @@ impl Children {
                 log::error!("process {} cannot be killed: {error}", child.process.id());
             }
         }
+    }
+
+    /// The order that all children were given.
+    pub(crate) fn told(&self) -> Option<Order> {
+        self.told
     }
 
     /// How many there are of a generation.

@@ -8,7 +8,9 @@ use ftpdlib_ioloop::{Context, Handler, Pool};
 use mio::net::TcpListener;
 
 use crate::client::Client;
+use crate::crew::Crew;
 use crate::handle::Shared;
+use crate::orders::Order;
 use crate::worker::ChildOptions;
 
 /// Decides on which loop a client is served.
@@ -49,15 +51,23 @@ pub(crate) trait Placement: Send + Sync {
         Ok(None)
     }
 
+    /// The processes that serve, where it is not this one.
+    fn crew(&self) -> Option<&Arc<Crew>> {
+        None
+    }
+
     /// Whether other processes have the listeners.
     fn lends_listeners(&self) -> bool {
-        false
+        self.crew().is_some()
     }
 
     /// Lends a listener to other processes, for as long as the handler that this gives is on the
     /// loop; or gives it back, to be accepted from here.
     fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
-        Err(socket)
+        match self.crew() {
+            Some(crew) => Ok(crew.lend(socket)),
+            None => Err(socket),
+        }
     }
 
     /// Passes on that another service is for the clients to come.
@@ -71,10 +81,18 @@ pub(crate) trait Placement: Send + Sync {
     fn place(&self, client: Client, cx: &mut Context<'_>) -> io::Result<()>;
 
     /// Passes on that the server drains, to sessions that `Sessions` does not reach.
-    fn drain(&self) {}
+    fn drain(&self) {
+        if let Some(crew) = self.crew() {
+            crew.order(Order::Drain);
+        }
+    }
 
     /// Passes on that the server ends, to sessions that `Sessions` does not reach.
-    fn end(&self) {}
+    fn end(&self) {
+        if let Some(crew) = self.crew() {
+            crew.order(Order::End);
+        }
+    }
 
     /// Whether everything that serves clients does so still, as far as can be seen without waiting.
     fn is_alive(&self) -> bool {

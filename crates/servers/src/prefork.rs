@@ -7,7 +7,7 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
 use mio::net::TcpListener;
 
-use crate::children::{Children, Departed, ENDING_TIME, Forked};
+use crate::children::{Children, Departed, Forked};
 use crate::client::Client;
 use crate::crew::{self, Crew, Lent};
 use crate::handle::Shared;
@@ -82,7 +82,6 @@ impl Placement for Workers {
             listeners: Vec::new(),
             pool: pool.clone(),
             generation: 0,
-            told: None,
             failures: 0,
             delay: None,
             question: None,
@@ -90,12 +89,8 @@ impl Placement for Workers {
         })))
     }
 
-    fn lends_listeners(&self) -> bool {
-        true
-    }
-
-    fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
-        Ok(self.crew.lend(socket))
+    fn crew(&self) -> Option<&Arc<Crew>> {
+        Some(&self.crew)
     }
 
     fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
@@ -105,14 +100,6 @@ impl Placement for Workers {
 
     fn renew(&self) {
         self.crew.renew();
-    }
-
-    fn drain(&self) {
-        self.crew.order(Order::Drain);
-    }
-
-    fn end(&self) {
-        self.crew.order(Order::End);
     }
 }
 
@@ -126,7 +113,6 @@ struct WorkerWatch {
     children: Children,
     /// Workers of an earlier one serve as an earlier configuration said.
     generation: u64,
-    told: Option<Order>,
     /// Workers that failed to start, one after another.
     failures: u32,
     /// Runs until the next may be started.
@@ -138,7 +124,7 @@ struct WorkerWatch {
 impl WorkerWatch {
     /// Starts the workers that are missing.
     fn hire(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.told.is_none()
+        while self.children.told().is_none()
             && self.delay.is_none()
             && self.children.count(self.generation) < self.workers.count
         {
@@ -195,7 +181,7 @@ impl WorkerWatch {
             Ok(end) => end.to_string(),
             Err(error) => error.to_string(),
         };
-        let expected = self.told.is_some() || departed.generation < self.generation;
+        let expected = self.children.told().is_some() || departed.generation < self.generation;
         match &departed.end {
             Ok(end) if expected && end.is_success() => {
                 log::debug!("worker process {} has ended", departed.process);
@@ -211,7 +197,7 @@ impl WorkerWatch {
             self.failures += 1;
         }
         // One that dies young may do so for no fault of its own, so the first has another at once.
-        if self.failures > 1 && self.told.is_none() && self.delay.is_none() {
+        if self.failures > 1 && self.children.told().is_none() && self.delay.is_none() {
             let doublings = (self.failures - 2).min(16);
             let delay = (SHORTEST_DELAY * (1 << doublings)).min(LONGEST_DELAY);
             self.delay = Some(cx.start_timer_after(delay));
@@ -250,7 +236,7 @@ impl Handler for WorkerWatch {
         } else if self.question == Some(timer) {
             self.ask(cx);
         } else {
-            self.children.kill_all();
+            self.children.timeout(timer);
         }
         Ok(Flow::Continue)
     }
@@ -265,13 +251,7 @@ impl Handler for WorkerWatch {
         let standing = crew.standing();
         if let Some(order) = standing {
             self.listeners.clear();
-            if standing > self.told {
-                self.told = standing;
-                self.children.tell(order, self.generation, cx);
-                if order == Order::End {
-                    cx.start_timer_after(ENDING_TIME);
-                }
-            }
+            self.children.pass_on(order, cx);
         } else if changed || renewed {
             self.renew(cx);
         }

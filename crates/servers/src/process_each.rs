@@ -9,12 +9,11 @@ use ftpdlib_handlers::LimitReached;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Pool, Ready, Socket, SourceId, TimerId};
 use mio::net::{TcpListener, TcpStream};
 
-use crate::children::{Children, ENDING_TIME, Forked};
+use crate::children::{Children, Forked};
 use crate::client::{self, Client};
 use crate::crew::{self, Crew, Lent};
 use crate::handle::Shared;
 use crate::loops::Loops;
-use crate::orders::Order;
 use crate::placement::Placement;
 use crate::worker::{ChildOptions, NewChild};
 
@@ -70,19 +69,13 @@ impl Placement for ProcessEach {
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),
-            told: None,
-            ending: None,
             short: false,
             each: self,
         })))
     }
 
-    fn lends_listeners(&self) -> bool {
-        true
-    }
-
-    fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
-        Ok(self.crew.lend(socket))
+    fn crew(&self) -> Option<&Arc<Crew>> {
+        Some(&self.crew)
     }
 
     fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
@@ -90,14 +83,6 @@ impl Placement for ProcessEach {
             "the parent of the processes serves nobody",
         ));
         Ok(())
-    }
-
-    fn drain(&self) {
-        self.crew.order(Order::Drain);
-    }
-
-    fn end(&self) {
-        self.crew.order(Order::End);
     }
 }
 
@@ -108,9 +93,6 @@ struct SessionWatch {
     listeners: Lent<Socket<TcpListener>>,
     pool: Pool,
     children: Children,
-    told: Option<Order>,
-    /// Runs until those are killed who do not end.
-    ending: Option<TimerId>,
     /// The system lacks something, and the log says so.
     short: bool,
 }
@@ -227,9 +209,7 @@ impl Handler for SessionWatch {
     }
 
     fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if self.ending == Some(timer) {
-            self.children.kill_all();
-        } else {
+        if !self.children.timeout(timer) {
             self.set_accepting(true, cx);
         }
         Ok(Flow::Continue)
@@ -240,16 +220,9 @@ impl Handler for SessionWatch {
         crew.update(&mut self.listeners, |listener| {
             cx.register(listener, Interest::READ)
         });
-        let standing = crew.standing();
-        if let Some(order) = standing
-            && standing > self.told
-        {
-            self.told = standing;
+        if let Some(order) = crew.standing() {
             self.listeners.clear();
-            self.children.tell(order, 0, cx);
-            if order == Order::End {
-                self.ending = Some(cx.start_timer_after(ENDING_TIME));
-            }
+            self.children.pass_on(order, cx);
         }
         Ok(Flow::Continue)
     }
