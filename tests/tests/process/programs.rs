@@ -452,7 +452,8 @@ fn a_service_manager_hears_of_an_upgrade_and_watches_the_new_process() {
             }
             assert_eq!(status(successor, "Uid"), "0 0 0 0");
         }
-        drop(old);
+        // The old process may have had it in its queue.
+        drop((old, new));
         // Whatever the old process told is read before it can end.
         let hands_over = thread::scope(|scope| {
             let ended = scope.spawn(|| program.check_hands_over_to(successor));
@@ -467,7 +468,6 @@ fn a_service_manager_hears_of_an_upgrade_and_watches_the_new_process() {
         hear(&manager, "END");
         marked.join().unwrap();
         hear(&manager, "WATCHDOG=1");
-        drop(new);
         signal(successor, "TERM");
         while !is_gone(successor) {
             // The last ones may not come.
