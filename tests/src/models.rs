@@ -75,7 +75,14 @@ pub fn run_all_but(model: &str, excluded: &[&str]) {
     }
     let again = Command::new(env::current_exe().unwrap())
         // Tests of the program choose its models themselves.
-        .args(["--skip", "models::", "--skip", "programs::"])
+        .args([
+            "--skip",
+            "models::",
+            "--skip",
+            "programs::",
+            "--skip",
+            "managed::",
+        ])
         .args(excluded.iter().flat_map(|word| ["--skip", word]))
         .env(VARIABLE, model)
         .output()

@@ -5,23 +5,21 @@ use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::clients::executable;
 use ftpdlib_tests::program::{Program, children_of, is_gone, signal};
 use ftpdlib_tests::tls::{self, TlsClient};
-use ftpdlib_tests::wait::{PATIENCE, wait_until};
+use ftpdlib_tests::wait::wait_until;
 
 use super::alone;
 
-const PRE_FORK: &[&str] = &["--concurrency", "pre-fork", "--workers", "3"];
-const MULTI_PROC: &[&str] = &["--concurrency", "multi-proc"];
+pub(super) const PRE_FORK: &[&str] = &["--concurrency", "pre-fork", "--workers", "3"];
+pub(super) const MULTI_PROC: &[&str] = &["--concurrency", "multi-proc"];
 
 /// Every model with children.
 const MODELS: [&[&str]; 2] = [PRE_FORK, MULTI_PROC];
@@ -40,14 +38,14 @@ fn sockets(process: u32) -> usize {
 
 /// A field of `/proc/PROCESS/status`.
 #[track_caller]
-fn status(process: u32, field: &str) -> String {
+pub(super) fn status(process: u32, field: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let words = line.unwrap().trim_start_matches(':').split_whitespace();
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     status(std::process::id(), "Uid").starts_with("0 ")
 }
 
@@ -311,7 +309,7 @@ fn round(address: SocketAddr, number: usize) {
     client.expect_end();
 }
 
-fn banner(address: SocketAddr) -> String {
+pub(super) fn banner(address: SocketAddr) -> String {
     let mut client = Client::open(address);
     client.expect_reply(220).argument().to_owned()
 }
@@ -393,110 +391,9 @@ fn an_upgrade_under_load_fails_no_transfer() {
 
 /// The process that a line of the log names first.
 #[track_caller]
-fn process_of(line: &str) -> u32 {
+pub(super) fn process_of(line: &str) -> u32 {
     let (_, rest) = line.split_once("process ").unwrap();
     rest.split(' ').next().unwrap().parse().unwrap()
-}
-
-/// Waits for a message to a service manager that begins with this.
-#[track_caller]
-fn hear(manager: &UnixDatagram, expected: &str) -> String {
-    let mut buffer = [0; 200];
-    loop {
-        let length = manager.recv(&mut buffer).expect(expected);
-        let told = String::from_utf8_lossy(&buffer[..length]);
-        if told.starts_with(expected) {
-            return told.trim_end().to_owned();
-        }
-    }
-}
-
-#[test]
-fn a_service_manager_hears_of_an_upgrade_and_watches_the_new_process() {
-    let _alone = alone();
-    let in_one: &[&str] = &[];
-    let as_another: &[&str] = &["--user", "4000000123", "--group", "4000000124"];
-    for model in [PRE_FORK, MULTI_PROC, in_one, as_another] {
-        if model == as_another && !is_root() {
-            continue;
-        }
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("notify");
-        let manager = UnixDatagram::bind(&socket).unwrap();
-        manager.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut program = Program::start_managed(&socket, model);
-        hear(&manager, "READY=1");
-        hear(&manager, "WATCHDOG=1");
-        let mut old = program.client();
-        let mut stream = old.begin("STOR old");
-        program.signal("USR2");
-        // The queue of messages is short, and who sends waits for room in it.
-        let main = hear(&manager, "MAINPID=");
-        let successor = process_of(&program.wait_for(" has taken over"));
-        assert_eq!(main, format!("MAINPID={successor}"));
-
-        let mut new = program.client();
-        new.put("STOR new", b"hello");
-        stream.write_all(b"hello").unwrap();
-        drop(stream);
-        while let Some(reply) = old.next_reply() {
-            match reply.code {
-                226 => old.send("QUIT"),
-                code => assert_eq!(code, 221),
-            }
-        }
-        if model == as_another {
-            for name in ["old", "new"] {
-                let stored = fs::metadata(program.path(name)).unwrap();
-                assert_eq!((stored.uid(), stored.gid()), (4_000_000_123, 4_000_000_124));
-            }
-            assert_eq!(status(successor, "Uid"), "0 0 0 0");
-        }
-        // The old process may have had it in its queue.
-        drop((old, new));
-        // Whatever the old process told is read before it can end.
-        let hands_over = thread::scope(|scope| {
-            let ended = scope.spawn(|| program.check_hands_over_to(successor));
-            while !ended.is_finished() {
-                hear(&manager, "WATCHDOG=1");
-            }
-            ended.join()
-        });
-        hands_over.unwrap();
-        let end = UnixDatagram::unbound().unwrap();
-        let marked = thread::spawn(move || end.send_to(b"END", socket).unwrap());
-        hear(&manager, "END");
-        marked.join().unwrap();
-        hear(&manager, "WATCHDOG=1");
-        signal(successor, "TERM");
-        while !is_gone(successor) {
-            // The last ones may not come.
-            let _ = manager.set_read_timeout(Some(Duration::from_millis(10)));
-            let _ = manager.recv(&mut [0; 200]);
-        }
-    }
-}
-
-#[test]
-fn a_worker_that_hangs_is_replaced_where_there_is_a_watchdog() {
-    let _alone = alone();
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("notify");
-    let manager = UnixDatagram::bind(&socket).unwrap();
-    thread::spawn(move || while manager.recv(&mut [0; 200]).is_ok() {});
-    let mut program = Program::start_managed(&socket, PRE_FORK);
-    program.wait_for_rest();
-    let before = program.children();
-    signal(before[0], "STOP");
-    program.wait_for(&format!("process {} hangs and is killed", before[0]));
-    program.wait_for(&format!("worker process {} has ended: signal 9", before[0]));
-    program.wait_for(" has started");
-    program.wait_for_rest();
-    let after = program.children();
-    assert!(before[1..].iter().all(|other| after.contains(other)));
-    assert_eq!(banner(program.address()), "Ready.");
-    program.signal("TERM");
-    program.check_ends_well();
 }
 
 #[test]
