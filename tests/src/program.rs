@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -118,6 +118,17 @@ impl Program {
             read += &format!("{line}\n");
         }
         panic!("no line with {text:?} in:\n{read}");
+    }
+
+    /// Reads the log to its end, which comes with that of all processes.
+    #[track_caller]
+    pub fn rest_of_log(&self) -> Vec<String> {
+        std::iter::from_fn(|| match self.log.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the log has no end"),
+        })
+        .collect()
     }
 
     /// Writes its configuration anew.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +87,9 @@ impl NewChild<'_> {
         listeners: Vec<TcpListener>,
         placement: Arc<dyn Placement>,
     ) -> ! {
+        // The parent takes the end of the link for that of the process, and makes sure of it: so
+        // the link has to stay until then, also where what serves has been dropped.
+        let _link = self.link.as_fd().try_clone_to_owned();
         let served = catch_unwind(AssertUnwindSafe(|| {
             self.try_run(prepare, listeners, placement)
         }));

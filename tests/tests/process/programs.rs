@@ -429,6 +429,23 @@ fn three_hundred_clients_at_once() {
 }
 
 #[test]
+fn processes_that_ended_by_themselves_were_reported_as_killed() {
+    let _alone = alone();
+    let mut program = Program::start(MULTI_PROC, "");
+    for _ in 0..20 {
+        let mut client = program.client();
+        client.expect("QUIT", 221);
+        client.expect_end();
+    }
+    wait_for_rest(&program, MULTI_PROC);
+    program.signal("TERM");
+    program.check_ends_well();
+    let log = program.rest_of_log();
+    let killed: Vec<_> = log.iter().filter(|line| line.contains("signal")).collect();
+    assert!(killed.is_empty(), "{killed:#?}");
+}
+
+#[test]
 fn changed_certificates_were_not_seen_where_several_processes_serve() {
     let _alone = alone();
     let config = tls::config(tls::VERSIONS[1]);
