@@ -1,139 +1,17 @@
 //! What observers are told of TLS.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::io::Write;
+use std::net::Shutdown;
 use std::sync::mpsc::{self, Sender};
 
 use ftpdlib::handlers::{
     FtpHandler, ObservedCommand, ObservedSession, ObservedTransfer, Observer, TlsFtpHandler,
     Verdict,
 };
-use ftpdlib::tls::rustls::client::danger::{
-    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
-};
-use ftpdlib::tls::rustls::crypto::aws_lc_rs::default_provider;
-use ftpdlib::tls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use ftpdlib::tls::rustls::{
-    self, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
-};
+use ftpdlib_tests::client::USER;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config};
 use ftpdlib_tests::wait::PATIENCE;
-
-type Secured = StreamOwned<ClientConnection, TcpStream>;
-
-/// A client that says what it is told to, after AUTH.
-struct Client {
-    control: Secured,
-    config: Arc<ClientConfig>,
-}
-
-impl Client {
-    fn login(server: SocketAddr) -> Self {
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Trusting))
-            .with_no_client_auth();
-        let config = Arc::new(config);
-        let mut stream = connect(server);
-        read_reply(&mut stream, "220");
-        stream.write_all(b"AUTH TLS\r\n").unwrap();
-        read_reply(&mut stream, "234");
-        let control = secured(&config, stream);
-        let mut client = Self { control, config };
-        client.expect("USER user", "331");
-        client.expect("PASS 12345", "230");
-        client
-    }
-
-    #[track_caller]
-    fn expect(&mut self, line: &str, code: &str) -> String {
-        write!(self.control, "{line}\r\n").unwrap();
-        read_reply(&mut self.control, code)
-    }
-
-    /// A data connection with its transfer begun.
-    #[track_caller]
-    fn begin(&mut self, command: &str) -> TcpStream {
-        let reply = self.expect("EPSV", "229");
-        let port = reply.split('|').nth(3).unwrap().parse().unwrap();
-        let mut address = self.control.sock.peer_addr().unwrap();
-        address.set_port(port);
-        let stream = connect(address);
-        self.expect(command, "150");
-        stream
-    }
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-fn secured(config: &Arc<ClientConfig>, stream: TcpStream) -> Secured {
-    let name = ServerName::try_from("localhost").unwrap();
-    StreamOwned::new(
-        ClientConnection::new(Arc::clone(config), name).unwrap(),
-        stream,
-    )
-}
-
-/// Takes a reply of one line.
-#[track_caller]
-fn read_reply(stream: &mut impl Read, code: &str) -> String {
-    let (mut line, mut byte) = (Vec::new(), [0]);
-    while !line.ends_with(b"\r\n") {
-        stream.read_exact(&mut byte).unwrap();
-        line.push(byte[0]);
-    }
-    let line = String::from_utf8(line).unwrap();
-    assert!(line.starts_with(code), "{line}");
-    line
-}
-
-/// Takes any certificate.
-#[derive(Debug)]
-struct Trusting;
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
 
 /// Tells a test what is secure.
 struct Recorder(Sender<String>);
@@ -184,33 +62,30 @@ fn both_connections_are_told_to_be_secure_when_they_are() {
     let server = TestServer::with(|handler| {
         FtpHandler::from(TlsFtpHandler::new(handler.observer(Recorder(calls))))
     });
-    let mut client = Client::login(server.address());
-    let mut stream = client.begin("STOR clear");
+    let mut client = TlsClient::explicit(server.address(), &config(VERSIONS[1]));
+    client.expect(&format!("USER {}", USER.0), 331);
+    client.expect(&format!("PASS {}", USER.1), 230);
+    let mut stream = client.passive();
+    client.expect("STOR clear", 150);
     stream.write_all(b"hello").unwrap();
     drop(stream);
-    read_reply(&mut client.control, "226");
+    client.expect_reply(226);
 
-    client.expect("PBSZ 0", "200");
-    client.expect("PROT P", "200");
-    let stream = client.begin("STOR secure");
-    let mut stream = secured(&client.config, stream);
-    stream.write_all(b"hello").unwrap();
-    stream.conn.send_close_notify();
-    stream.flush().unwrap();
-    read_reply(&mut client.control, "226");
+    client.play(&[("PBSZ 0", 200), ("PROT P", 200)]);
+    client.upload("secure", b"hello");
 
     // An end that is not announced may be somebody else's doing.
-    let stream = client.begin("STOR truncated");
-    let mut stream = secured(&client.config, stream);
+    let mut stream = client.begin("STOR truncated");
     stream.write_all(b"hello").unwrap();
     stream.flush().unwrap();
     stream.sock.shutdown(Shutdown::Write).unwrap();
-    read_reply(&mut client.control, "426");
+    client.expect_reply(426);
 
     // What is no handshake is none.
-    let mut stream = client.begin("STOR noise");
+    let mut stream = client.passive();
+    client.expect("STOR noise", 150);
     stream.write_all(b"hello, no TLS is spoken here").unwrap();
-    read_reply(&mut client.control, "522");
+    client.expect_reply(522);
     drop(client);
 
     for call in [
