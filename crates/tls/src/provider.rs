@@ -1,5 +1,6 @@
 //! Where the cryptography comes from. Both providers may be built in: some other crate may have
-//! turned the second one on. Then aws-lc-rs is used, the faster one on x86-64.
+//! turned the second one on. Then aws-lc-rs is used. Which one is faster depends
+//! on the processor; docs/performance.md has figures.
 
 use std::sync::Arc;
 
