@@ -23,6 +23,9 @@ impl TlsConfig {
         base.session_storage = Arc::new(NoServerSessionStorage {});
         base.alpn_protocols = Vec::new();
         base.max_early_data_size = 0;
+        // As many as rustls sends by itself; a caller's own configuration may say none, and then
+        // nobody could resume a session of TLS 1.3.
+        base.send_tls13_tickets = 2;
         let tickets = provider::ticketer()?;
         Ok(Self {
             base,

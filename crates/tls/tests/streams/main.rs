@@ -8,8 +8,10 @@ use std::net::Shutdown;
 use std::sync::Arc;
 
 use ftpdlib_tls::rustls::client::{Resumption, Tls12Resumption};
+use ftpdlib_tls::rustls::pki_types::PrivatePkcs8KeyDer;
+use ftpdlib_tls::rustls::server::ServerSessionMemoryCache;
 use ftpdlib_tls::rustls::version::{TLS12, TLS13};
-use ftpdlib_tls::rustls::{ClientConfig, SupportedProtocolVersion};
+use ftpdlib_tls::rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
 use support::{Plan, Seen, Server, client, pieces, read_to_end, tls};
 
@@ -163,6 +165,41 @@ fn sessions_are_resumed_by_number_where_there_are_no_tickets() {
     }
     for seen in connections_of(by_number(), &own, &other) {
         assert!(!seen.resumed && seen.error.is_some(), "{seen:?}");
+    }
+}
+
+/// One whose sessions everybody could resume, without a ticket, and that takes early data.
+fn ready_configuration() -> ServerConfig {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(support::provider::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&VERSIONS)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    config.session_storage = ServerSessionMemoryCache::new(64);
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 1 << 10;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config
+}
+
+#[test]
+fn a_ready_configuration_binds_data_connections_too() {
+    let settings = TlsSettings::default()
+        .server_config(ready_configuration())
+        .require_session_reuse(SessionReuse::Required);
+    let config = settings.build().unwrap();
+    let (own, other) = (config.session().unwrap(), config.session().unwrap());
+    for version in VERSIONS {
+        for seen in data_connections(version, &own, &own) {
+            assert!(seen.resumed && seen.error.is_none(), "{seen:?}");
+        }
+        for seen in data_connections(version, &own, &other) {
+            assert!(!seen.resumed && seen.error.is_some(), "{seen:?}");
+        }
     }
 }
 

@@ -22,9 +22,9 @@ use ftpdlib_tls::rustls::{
 use ftpdlib_tls::{TlsSession, TlsStream};
 
 #[cfg(feature = "aws-lc-rs")]
-use rustls::crypto::aws_lc_rs as provider;
+pub(crate) use rustls::crypto::aws_lc_rs as provider;
 #[cfg(not(feature = "aws-lc-rs"))]
-use rustls::crypto::ring as provider;
+pub(crate) use rustls::crypto::ring as provider;
 
 /// How a connection went, as the server saw it.
 #[derive(Debug, Eq, PartialEq)]
