@@ -437,7 +437,7 @@ fn processes_that_ended_by_themselves_were_reported_as_killed() {
         client.expect("QUIT", 221);
         client.expect_end();
     }
-    wait_for_rest(&program, MULTI_PROC);
+    program.wait_for_rest();
     program.signal("TERM");
     program.check_ends_well();
     let log = program.rest_of_log();
