@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_filesystems::{Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
-use ftpdlib_proto::{ByteRange, ReplyCode, VirtualPath};
+use ftpdlib_proto::{ByteRange, Perm, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
 pub(crate) use account::Account;
@@ -59,15 +59,7 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
         Action::OpenWrite { path, how } if *how != WriteHow::Unique => Some(path.clone()),
         _ => None,
     };
-    let account = &match pin::pin(account, &mut action) {
-        Ok(pinned) => pinned,
-        // Who may not do it is not told what else is wrong.
-        Err(refusal) => {
-            permission::check(account, perm, &action)?;
-            return Err(refusal);
-        }
-    };
-    permission::check(account, perm, &action)?;
+    let account = &permitted(account, perm, &mut action)?;
     let mut outcome = perform(account, action);
     // Logs and observers are told the client's name for it.
     if let (Ok(Answer::Opened { path, .. }), Some(shown)) = (&mut outcome, shown) {
@@ -95,8 +87,7 @@ pub(crate) fn run_work(
                 // leads to is told that.
                 permission::check(account, perm, &action)?;
             }
-            pinned = pin::pin(account, &mut action)?;
-            permission::check(&pinned, perm, &action)?;
+            pinned = permitted(account, perm, &mut action)?;
             &pinned
         }
         None => account,
@@ -117,6 +108,22 @@ pub(crate) fn run_work(
         }
         Action::Copy { from, to } => copy::copy(fs, &from, &to, cancel).map(|()| Answer::Done),
         action => perform(account, action),
+    }
+}
+
+/// Checks that the user may do `action`, and pins it to what was checked.
+fn permitted(
+    account: &Arc<Account>,
+    perm: Perm,
+    action: &mut Action,
+) -> Result<Arc<Account>, Refusal> {
+    match pin::pin(account, action) {
+        Ok(pinned) => permission::check(&pinned, perm, action).map(|()| pinned),
+        // Who may not do it is not told what else is wrong.
+        Err(refusal) => {
+            permission::check(account, perm, action)?;
+            Err(refusal)
+        }
     }
 }
 
