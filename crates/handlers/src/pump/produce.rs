@@ -9,16 +9,15 @@ use ftpdlib_ioloop::{Context, Interest, Task, Transport};
 use ftpdlib_proto::{AsciiSender, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
-use super::{Meter, PumpContext, Step};
+use super::{Meter, PumpContext, Step, TURN_BYTES};
 use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, read_chunk};
 
-/// Entries of a directory shown in one piece of work: some tens of microseconds.
-const ENTRIES: usize = 64;
+/// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
+const ENTRIES: usize = 128;
 
-/// What showing so many entries takes of a turn: two pieces fill it, so that nobody else waits for
-/// more than some hundred microseconds.
-const ENTRIES_COST: usize = 512 << 10;
+/// What showing so many entries takes of a turn: all of it, so that nobody else waits for longer.
+const ENTRIES_COST: usize = TURN_BYTES;
 
 /// Replies waiting on the control connection beyond which a listing for it waits too.
 const REPLIES_WAITING: usize = 64 << 10;
