@@ -10,25 +10,24 @@ use crate::error::{ErrorKind, FilesystemError};
 /// paths; nothing is opened by them.
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
-    real: PathBuf,
-    /// Components of the real path, and of the path as it was given where that differs: links are
-    /// written with either.
-    prefixes: Vec<Vec<Vec<u8>>>,
+    real: Box<Path>,
+    /// The path as it was given, where that differs: links are written with either.
+    given: Option<Box<Path>>,
 }
 
 impl Home {
     /// `real` is the canonical path of `given`.
     pub(crate) fn new(given: &Path, real: PathBuf) -> Self {
-        let mut prefixes = vec![components(&real)];
-        if let Ok(given) = std::path::absolute(given)
-            && !given
-                .components()
-                .any(|component| component == Component::ParentDir)
-            && given != real
-        {
-            prefixes.push(components(&given));
+        let given = std::path::absolute(given).ok().filter(|given| {
+            *given != real
+                && !given
+                    .components()
+                    .any(|component| component == Component::ParentDir)
+        });
+        Self {
+            real: real.into_boxed_path(),
+            given: given.map(PathBuf::into_boxed_path),
         }
-        Self { real, prefixes }
     }
 
     /// The canonical path, for configuration and logs; never for clients.
@@ -41,10 +40,18 @@ impl Home {
     /// directory.
     pub(crate) fn strip<'a>(&self, target: &'a [u8]) -> Option<Vec<&'a [u8]>> {
         let parts: Vec<_> = split(target).collect();
-        let prefix = self.prefixes.iter().find(|prefix| {
-            parts.len() >= prefix.len() && prefix.iter().zip(&parts).all(|(a, b)| a == b)
-        })?;
-        Some(parts[prefix.len()..].to_vec())
+        let prefixes = [Some(&self.real), self.given.as_ref()];
+        prefixes.into_iter().flatten().find_map(|prefix| {
+            let mut rest = parts.as_slice();
+            for name in names(prefix) {
+                let (first, others) = rest.split_first()?;
+                if *first != name {
+                    return None;
+                }
+                rest = others;
+            }
+            Some(rest.to_vec())
+        })
     }
 
     /// `target`, the text of a link in the directory `dir`, whose own links are resolved, as a
@@ -92,16 +99,14 @@ pub(crate) fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
         .chain(asks_for_directory.then_some(b".".as_slice()))
 }
 
-fn components(path: &Path) -> Vec<Vec<u8>> {
-    path.components()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.as_encoded_bytes().to_vec()),
-            Component::Prefix(_)
-            | Component::RootDir
-            | Component::CurDir
-            | Component::ParentDir => None,
-        })
-        .collect()
+/// The names that an absolute path consists of.
+fn names(path: &Path) -> impl Iterator<Item = &[u8]> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.as_encoded_bytes()),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+            None
+        }
+    })
 }
 
 #[cfg(test)]
@@ -128,6 +133,15 @@ mod tests {
         check_strip("/srv/ftp", "/", None);
         check_strip("/", "/etc", Some("etc"));
         check_strip("/", "/", Some("."));
+    }
+
+    #[test]
+    fn the_path_as_it_was_given_is_stripped_too() {
+        let home = Home::new(Path::new("/home/user"), PathBuf::from("/srv/disk/user"));
+        let strip = |target: &str| home.strip(target.as_bytes()).map(|rest| rest.join(&b'/'));
+        assert_eq!(strip("/home/user/a").as_deref(), Some(b"a".as_slice()));
+        assert_eq!(strip("/srv/disk/user/a").as_deref(), Some(b"a".as_slice()));
+        assert_eq!(strip("/srv/user/a"), None);
     }
 
     #[track_caller]
