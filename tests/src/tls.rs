@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ftpdlib::tls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use ftpdlib::tls::rustls::crypto::aws_lc_rs;
+use ftpdlib::tls::rustls::crypto::ring;
 use ftpdlib::tls::rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime,
 };
@@ -239,7 +239,7 @@ pub fn config_showing(
 fn trusting(
     version: &'static SupportedProtocolVersion,
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
@@ -380,7 +380,7 @@ impl ServerCertVerifier for Trusting {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider()
+        ring::default_provider()
             .signature_verification_algorithms
             .supported_schemes()
     }

@@ -15,6 +15,13 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
             "clippy --quiet --workspace --all-targets -- -D warnings",
         ),
     )?;
+    step(
+        "lints with the other provider of cryptography",
+        cargo(
+            root,
+            "clippy --quiet --package ftpdlib-tls --all-targets --all-features -- -D warnings",
+        ),
+    )?;
     let mut documentation = cargo(root, "doc --quiet --workspace --no-deps");
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     step("documentation", documentation)?;

@@ -2,7 +2,7 @@
 //! without sockets.
 //!
 //! ```sh
-//! cargo run --release -p ftpdlib-tls --features ring --example providers
+//! cargo run --release -p ftpdlib-tls --features aws-lc-rs --example providers
 //! ```
 //!
 //! The first number of a line is the median of aws-lc-rs, the second that of ring, the third how

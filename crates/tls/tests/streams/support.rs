@@ -22,7 +22,7 @@ use ftpdlib_tls::rustls::{
 use ftpdlib_tls::{TlsSession, TlsStream};
 
 #[cfg(feature = "aws-lc-rs")]
-pub(crate) use rustls::crypto::aws_lc_rs as provider;
+pub(crate) use rustls::crypto::ring as provider;
 #[cfg(not(feature = "aws-lc-rs"))]
 pub(crate) use rustls::crypto::ring as provider;
 
