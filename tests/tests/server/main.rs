@@ -4,6 +4,7 @@ mod commands;
 mod control;
 mod crowd;
 mod data_connections;
+mod early_ends;
 mod isolation;
 mod large_uploads;
 mod lifecycle;

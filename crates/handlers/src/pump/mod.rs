@@ -87,6 +87,8 @@ pub(crate) struct Pump {
     handshake_timeout: Option<Duration>,
     /// The rate allows nothing before this.
     resume_at: Option<Instant>,
+    /// The system has taken every byte of a download; only the end of the stream is left to send.
+    all_sent: bool,
     /// Told to stop; a job that runs is all it waits for.
     stopping: bool,
     /// An upload whose control connection was lost takes what has arrived already, and at most so
@@ -216,6 +218,7 @@ impl Pump {
                 .tls
                 .and_then(|rules| rules.handshake_timeout),
             resume_at: None,
+            all_sent: false,
             stopping: false,
             last: None,
         };
@@ -320,12 +323,20 @@ impl Pump {
         if matches!(self.work, Work::Receive(_)) {
             return step;
         }
+        if !self.all_sent {
+            match stream.flush(cx) {
+                Ok(()) => self.all_sent = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Step::Wait(Interest::WRITE);
+                }
+                Err(_) => return Step::Ended(TransferEnd::Reset, None),
+            }
+        }
         match stream.finish(cx) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-            // The system has taken every byte; it may still deliver them.
-            Err(_) if stream.plain().is_some() => step,
-            Err(_) => Step::Ended(TransferEnd::Reset, None),
-            Ok(()) => step,
+            // The system has taken every byte. It may still deliver them, or has: a client that
+            // knows the size may close at the last one, without waiting for the end.
+            Ok(()) | Err(_) => step,
         }
     }
 
