@@ -1,6 +1,7 @@
 //! Certificates and keys in PEM files.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,9 @@ use rustls::{Error, InconsistentKeys};
 
 use crate::TlsError;
 use crate::error::reason;
+
+/// More than all the authorities of the world need.
+const MOST_BYTES: u64 = 16 << 20;
 
 /// Reads a certificate chain, leaf first, and its private key; without `key`, the key has to be in
 /// the file of the certificate.
@@ -83,10 +87,27 @@ fn is_encrypted(text: &[u8]) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Unreadable {
+    read_regular(path).map_err(|source| TlsError::Unreadable {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Reads a file that is no more than that: a FIFO would be waited for, and a device need not end.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let unsuitable = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text);
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_file() {
+        return Err(unsuitable("it is no regular file"));
+    }
+    let mut text = Vec::new();
+    File::open(path)?
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(unsuitable("it is larger than 16 MiB"));
+    }
+    Ok(text)
 }
 
 fn malformed(path: &Path, error: pem::Error) -> TlsError {

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::process::Command;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -113,6 +114,30 @@ fn what_is_wrong_with_a_file_is_said() {
     check(&path("damaged cert"), &path("key"), damaged);
     let old = "cannot be used: it is not of X.509 version 3";
     check(&path("version 1"), &path("key"), old);
+}
+
+#[test]
+fn what_never_ends_is_no_pem_file() {
+    let directory = TempDir::new().unwrap();
+    let fifo = directory.path().join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let huge = directory.path().join("huge");
+    fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    let zeros = PathBuf::from("/dev/zero");
+    let special = "it is no regular file";
+    for (path, expected) in [
+        (fifo, special),
+        (zeros, special),
+        (directory.path().to_owned(), special),
+        (huge, "it is larger than 16 MiB"),
+    ] {
+        let error = certificates(&path).unwrap_err();
+        let expected = format!("cannot read {path:?}: {expected}");
+        assert_eq!(error.to_string(), expected);
+        assert!(matches!(error, TlsError::Unreadable { .. }));
+        assert!(private_key(&path).is_err());
+    }
 }
 
 proptest! {
