@@ -34,7 +34,7 @@ pub use masquerade::MasqueradeAddress;
 pub use observer::{
     ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,
 };
-pub use proxy::{ProxiedClient, ProxyHeaderReader};
+pub use proxy::{ProxiedClient, ProxyHeaderError, ProxyHeaderReader, ProxyHeaderStep};
 pub use service::Service;
 pub use sessions::Sessions;
 pub use settings::FtpHandler;
