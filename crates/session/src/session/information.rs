@@ -203,6 +203,8 @@ fn may_work(feature: &str, perms: Perms) -> bool {
     let more = match info.verb {
         // One fact or the other, and the time of a file or setting it, do without the rest.
         Verb::Mff => return true,
+        // Nothing can follow the first half of a copy where the second may not be had.
+        Verb::Cpfr | Verb::SiteCpfr => return may_work(Verb::Cpto.info().name, perms),
         Verb::Mdtm => Perms::NONE,
         _ => info.more_perms,
     };
