@@ -43,8 +43,8 @@ struct Child {
     table: usize,
     generation: u64,
     since: Instant,
-    /// It has not answered since.
-    asked: Option<Instant>,
+    /// Questions in a row that it has not answered.
+    unanswered: u32,
     #[expect(
         dead_code,
         reason = "held, not read: the server is not over while a child lives"
@@ -126,7 +126,7 @@ impl Children {
                     table,
                     generation,
                     since: Instant::now(),
-                    asked: None,
+                    unanswered: 0,
                     stay: Stay::begin(&self.shared),
                 });
                 Ok(Forked::Parent(id))
@@ -178,27 +178,26 @@ impl Children {
         ours
     }
 
-    /// Asks all children whether their loops turn, and kills those that have not answered for
-    /// `limit`; the end of their links follows.
-    pub(crate) fn ask(&mut self, limit: Duration, cx: &mut Context<'_>) {
+    /// Asks all children whether their loops turn, and kills those that have left `most` questions
+    /// unanswered; the end of their links follows.
+    ///
+    /// Questions are counted, and not the time since the first: that also goes by while the whole
+    /// server is stopped.
+    pub(crate) fn ask(&mut self, most: u32, cx: &mut Context<'_>) {
         for child in &mut self.list {
             let process = child.process.id();
-            match child.asked {
-                None => {
-                    let write = |mut link: &UnixStream| link.write(&[QUESTION]);
-                    match cx.try_io(&child.link, Direction::Write, write) {
-                        Ok(_) => child.asked = Some(Instant::now()),
-                        Err(error) => log::debug!("process {process} is not asked: {error}"),
-                    }
+            if child.unanswered == most {
+                log::error!("process {process} hangs and is killed");
+                if let Err(error) = child.process.kill() {
+                    log::error!("process {process} cannot be killed: {error}");
                 }
-                Some(since) if since.elapsed() >= limit => {
-                    log::error!("process {process} hangs and is killed");
-                    if let Err(error) = child.process.kill() {
-                        log::error!("process {process} cannot be killed: {error}");
-                    }
+            } else if child.unanswered < most {
+                let write = |mut link: &UnixStream| link.write(&[QUESTION]);
+                if let Err(error) = cx.try_io(&child.link, Direction::Write, write) {
+                    log::debug!("process {process} is not asked: {error}");
                 }
-                Some(_) => {}
             }
+            child.unanswered = child.unanswered.saturating_add(1);
         }
     }
 
@@ -212,7 +211,7 @@ impl Children {
         match cx.try_io(link, Direction::Read, |mut link| link.read(&mut [0; 16])) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(1..) => {
-                self.list[place].asked = None;
+                self.list[place].unanswered = 0;
                 None
             }
             Ok(0) | Err(_) => Some(self.bury(place, cx)),

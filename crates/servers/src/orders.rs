@@ -82,7 +82,7 @@ impl Obedience {
                 let orders = bytes[..count].iter().copied();
                 if bytes[..count].contains(&QUESTION) && self.server.shared().placement().is_alive()
                 {
-                    // A parent that cannot be told asks again.
+                    // A parent that is not answered asks again.
                     let _ = cx.try_io(link, Direction::Write, |mut link| link.write(&[QUESTION]));
                 }
                 match orders.filter_map(Order::from_byte).max() {

@@ -31,6 +31,15 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// A worker that does not answer for less than this may only be short of a processor.
 const SHORTEST_HANG: Duration = Duration::from_secs(5);
 
+/// How many questions, one each `interval`, a worker leaves unanswered that hangs: two at least, since
+/// it may be asked right before an answer could be read.
+fn questions_of_a_hang(interval: Duration) -> u32 {
+    let intervals = SHORTEST_HANG
+        .as_nanos()
+        .div_ceil(interval.as_nanos().max(1));
+    u32::try_from(intervals).unwrap_or(u32::MAX).max(2)
+}
+
 /// Has clients served by worker processes, each as another placement does it in one process.
 ///
 /// The parent binds, catches signals and looks after the workers. It hears of no client.
@@ -171,7 +180,7 @@ impl WorkerWatch {
     /// a watchdog.
     fn ask(&mut self, cx: &mut Context<'_>) {
         if let Some(interval) = self.workers.options.watchdog {
-            self.children.ask((interval * 2).max(SHORTEST_HANG), cx);
+            self.children.ask(questions_of_a_hang(interval), cx);
             self.question = Some(cx.start_timer_after(interval));
         }
     }
@@ -256,5 +265,19 @@ impl Handler for WorkerWatch {
             self.renew(cx);
         }
         Ok(Flow::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_hangs_after_two_intervals_and_five_seconds() {
+        for (seconds, questions) in [(15.0, 2), (2.5, 2), (2.0, 3), (0.5, 10)] {
+            let interval = Duration::from_secs_f64(seconds);
+            assert_eq!(questions_of_a_hang(interval), questions, "{interval:?}");
+        }
+        assert_eq!(questions_of_a_hang(Duration::ZERO), u32::MAX);
     }
 }

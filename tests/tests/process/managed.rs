@@ -113,3 +113,29 @@ fn a_worker_that_hangs_is_replaced_where_there_is_a_watchdog() {
     program.signal("TERM");
     program.check_ends_well();
 }
+
+#[test]
+fn workers_were_killed_after_the_whole_server_had_been_stopped() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    thread::spawn(move || while manager.recv(&mut [0; 200]).is_ok() {});
+    let mut program = Program::start_managed(&socket, PRE_FORK);
+    program.wait_for_rest();
+    let before = program.children();
+    for &worker in &before {
+        signal(worker, "STOP");
+    }
+    program.signal("STOP");
+    // As a machine may be: longer than a worker may hang.
+    thread::sleep(Duration::from_secs(6));
+    program.signal("CONT");
+    for &worker in &before {
+        signal(worker, "CONT");
+    }
+    assert_eq!(banner(program.address()), "Ready.");
+    assert_eq!(program.children(), before);
+    program.signal("TERM");
+    program.check_ends_well();
+}
