@@ -59,7 +59,7 @@ pub(crate) struct Args {
     pub(crate) concurrency: Option<Concurrency>,
 
     /// Worker processes under pre-fork, at most 256; 0 = one per usable CPU [default: 0]
-    #[arg(long, value_name = "N", value_parser = value::count, help_heading = "Listening")]
+    #[arg(long, value_name = "N", value_parser = value::workers, help_heading = "Listening")]
     pub(crate) workers: Option<u32>,
 
     /// Give up root for this user, by name or number, once listening
@@ -304,6 +304,14 @@ mod tests {
         check(
             "ftpdlib --max-cons 4294967296",
             "option --max-cons: found \"4294967296\", expected a whole number from 0 to 4294967295",
+        );
+        check(
+            "ftpdlib --workers -1",
+            "option --workers: found \"-1\", expected a whole number from 0 to 256",
+        );
+        check(
+            "ftpdlib --workers 257",
+            "option --workers: found \"257\", expected a whole number from 0 to 256",
         );
         check(
             "ftpdlib --timeout -1",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ftpdlib::handlers::MasqueradeAddress;
 use ftpdlib::proto::{NameEncoding, Perms};
+use ftpdlib::servers::ServeOptions;
 
 /// Longest time that can be set, in seconds: about 31 years, far from where clocks overflow.
 pub(crate) const MAX_SECONDS: u32 = 1_000_000_000;
@@ -18,6 +19,9 @@ pub(crate) const SECONDS: &str = "a number of seconds from 0 to 1000000000";
 
 /// What [`ports`] accepts.
 pub(crate) const PORTS: &str = "FROM-TO with ports from 1 to 65535, such as 60000-65535";
+
+/// How many worker processes there may be.
+pub(crate) const WORKERS: RangeInclusive<u32> = 0..=ServeOptions::MOST_WORKER_PROCESSES as u32;
 
 /// Ports for passive data connections.
 pub(crate) type Ports = Vec<u16>;
@@ -94,6 +98,17 @@ pub(crate) fn duration(seconds: f64) -> Option<Duration> {
 pub(crate) fn count(text: &str) -> Result<u32, String> {
     text.parse()
         .map_err(|_| expected(text, "a whole number from 0 to 4294967295"))
+}
+
+/// A number of worker processes, where 0 is one per usable CPU.
+pub(crate) fn workers(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|count| WORKERS.contains(count))
+        .ok_or_else(|| {
+            let (from, to) = (WORKERS.start(), WORKERS.end());
+            expected(text, format!("a whole number from {from} to {to}"))
+        })
 }
 
 /// A number of things, at least one.

@@ -47,6 +47,11 @@ pub(super) fn count_from_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, 
     whole(from, 1..=u32::MAX)
 }
 
+/// A number of worker processes, where 0 is one per usable CPU.
+pub(super) fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    whole(from, value::WORKERS)
+}
+
 /// The most there may be of a thing, where 0 means no limit.
 pub(super) fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     Ok(Some(count(from)?).filter(|&most| most > 0))

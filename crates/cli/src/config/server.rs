@@ -17,7 +17,7 @@ pub(crate) struct Server {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) concurrency: Concurrency,
     /// Processes under pre-fork; 0 = one per usable CPU.
-    #[serde(deserialize_with = "field::count")]
+    #[serde(deserialize_with = "field::workers")]
     pub(crate) workers: u32,
     /// Loops in the one process of `async`; 0 = one per usable CPU.
     #[serde(deserialize_with = "field::count")]

@@ -1,25 +1,17 @@
-//! Which processes serve, and as whom.
+//! As whom processes serve.
 
-use ftpdlib::servers::{Identity, ServeOptions};
+use ftpdlib::servers::Identity;
 
 use crate::args::Args;
 use crate::config::{AuthorizerKind, Config, ConfigFile};
 use crate::error::ConfigError;
 
-/// Whom the serving processes become, if anybody; and whether there can be as many as are asked
-/// for. `config` has the options over the file's keys.
+/// Whom the serving processes become, if anybody. `config` has the options over the file's keys.
 pub(super) fn check(
     args: &Args,
     file: Option<&ConfigFile>,
     config: &Config,
 ) -> Result<Option<Identity>, ConfigError> {
-    let most = ServeOptions::MOST_WORKER_PROCESSES;
-    let workers = config.server.workers;
-    if workers as usize > most {
-        let problem = format!("found {workers}, expected a whole number from 0 to {most}");
-        let given = args.workers.is_some();
-        return Err(error(file, given, "--workers", "server.workers", problem));
-    }
     let (user, group) = (
         config.server.user.as_deref(),
         config.server.group.as_deref(),

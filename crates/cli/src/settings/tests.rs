@@ -436,16 +436,6 @@ fn loops_are_of_the_async_model_and_not_too_many() {
 fn processes_that_cannot_be_had_are_told() {
     for (options, toml, expected) in [
         (
-            "--workers 257",
-            "",
-            "option --workers: found 257, expected a whole number from 0 to 256",
-        ),
-        (
-            "-c @/f.toml",
-            "[server]\nworkers = 1000",
-            "@/f.toml:2: server.workers: found 1000, expected a whole number from 0 to 256",
-        ),
-        (
             "--user nosuchuser-x",
             "",
             "option --user: no user \"nosuchuser-x\", expected the name or number of another user \

@@ -51,13 +51,16 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[server]\nworkers = -1",
-        "f.toml:2: server.workers: found integer `-1`, expected a whole number from 0 to \
-         4294967295",
+        "f.toml:2: server.workers: found integer `-1`, expected a whole number from 0 to 256",
+    );
+    check(
+        "[server]\nworkers = 257",
+        "f.toml:2: server.workers: found integer `257`, expected a whole number from 0 to 256",
     );
     check(
         "[server]\nworkers = 1.5",
         "f.toml:2: server.workers: found floating point `1.5`, expected a whole number from \
-         0 to 4294967295",
+         0 to 256",
     );
     check(
         "[server]\nbacklog = 0",
