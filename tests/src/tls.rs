@@ -181,6 +181,8 @@ impl TlsClient {
     #[track_caller]
     pub fn upload(&mut self, name: &str, bytes: &[u8]) {
         let mut data = self.begin(&format!("STOR {name}"));
+        // Without a byte to write there would be no handshake.
+        data.conn.complete_io(&mut data.sock).unwrap();
         data.write_all(bytes).unwrap();
         data.conn.send_close_notify();
         data.flush().unwrap();

@@ -1,12 +1,17 @@
 //! Files of the disk, read and written.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
-use ftpdlib_sys::{EntryKind, FileStat, OpenFlags, close, open_at, random_number, stat_descriptor};
+use ftpdlib_sys::{
+    EntryKind, FileStat, OpenFlags, close, open_at, random_number, stat_at, stat_descriptor,
+    unlink_at,
+};
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::WriteMode;
@@ -82,26 +87,26 @@ pub(crate) struct DiskWriteFile {
     /// What was there before is to go with the first byte: an upload whose data connection never
     /// becomes a secure one has not replaced anything.
     replaces: bool,
+    /// Of a file that was not there before: nor is it to be there after such an upload.
+    created: Option<Created>,
 }
 
 impl DiskWriteFile {
     pub(crate) fn open(
-        jail: &Jail,
+        jail: &Arc<Jail>,
         path: &VirtualPath,
         mode: WriteMode,
     ) -> Result<Self, FilesystemError> {
         match mode {
             WriteMode::Replace => {
-                let (mut written, facts) =
-                    Self::open_at_start(jail, path, WRITE | OpenFlags::CREATE)?;
+                let (mut written, facts) = Self::open_or_create(jail, path, WRITE)?;
                 written.replaces = facts.size > 0;
                 Ok(written)
             }
             WriteMode::Append => {
                 // Whoever else appends at the same time must not be overwritten. The kernel does
                 // not splice into such a file, so it is copied to.
-                let flags = WRITE | OpenFlags::CREATE | OpenFlags::APPEND;
-                let (written, _) = Self::open_at_start(jail, path, flags)?;
+                let (written, _) = Self::open_or_create(jail, path, WRITE | OpenFlags::APPEND)?;
                 Ok(written)
             }
             WriteMode::At(offset) => {
@@ -125,7 +130,7 @@ impl DiskWriteFile {
 
     /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`.
     pub(crate) fn create_unique(
-        jail: &Jail,
+        jail: &Arc<Jail>,
         dir: &VirtualPath,
         prefix: &[u8],
         suffix: &[u8],
@@ -137,13 +142,9 @@ impl DiskWriteFile {
             let name = [prefix, &random_name(), suffix].concat();
             match open_at(parent.as_fd(), &name, flags, NEW_FILE_MODE) {
                 Ok(file) => {
-                    let facts = stat_descriptor(file.as_fd())?;
-                    return Ok(Self {
-                        local: jail.is_local_file(file.as_fd(), &facts),
-                        file: file.into(),
-                        path: dir.join(&name)?,
-                        replaces: false,
-                    });
+                    let (mut written, _) = Self::over(jail, file, dir.join(&name)?)?;
+                    written.created = Some(Created::now(jail, &written.file)?);
+                    return Ok(written);
                 }
                 Err(error)
                     if error.kind() == io::ErrorKind::AlreadyExists && tries < MOST_TRIES =>
@@ -155,18 +156,54 @@ impl DiskWriteFile {
         }
     }
 
+    /// Opens what is there, or else creates it.
+    fn open_or_create(
+        jail: &Arc<Jail>,
+        path: &VirtualPath,
+        flags: OpenFlags,
+    ) -> Result<(Self, FileStat), FilesystemError> {
+        let flags = flags | OpenFlags::CREATE;
+        match jail.open(path, flags | OpenFlags::EXCLUSIVE, NEW_FILE_MODE) {
+            Ok(file) => {
+                let (mut written, facts) = Self::over(jail, file, path.clone())?;
+                written.created = Some(Created::now(jail, &written.file)?);
+                Ok((written, facts))
+            }
+            // What a link leads to may still have to be created.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Self::open_at_start(jail, path, flags)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn open_at_start(
-        jail: &Jail,
+        jail: &Arc<Jail>,
         path: &VirtualPath,
         flags: OpenFlags,
     ) -> Result<(Self, FileStat), FilesystemError> {
         let file = jail.open(path, flags, NEW_FILE_MODE)?;
+        let (written, facts) = Self::over(jail, file, path.clone())?;
+        if facts.size == 0 {
+            // Whoever has created it sees that it is no longer his alone. Of a file of somebody
+            // else this cannot be done, nor does it matter: nobody removes that.
+            let _ = written.file.set_modified(SystemTime::now());
+        }
+        Ok((written, facts))
+    }
+
+    fn over(
+        jail: &Jail,
+        file: OwnedFd,
+        path: VirtualPath,
+    ) -> Result<(Self, FileStat), FilesystemError> {
         let facts = regular(&file)?;
         let written = Self {
             local: jail.is_local_file(file.as_fd(), &facts),
             file: file.into(),
-            path: path.clone(),
+            path,
             replaces: false,
+            created: None,
         };
         Ok((written, facts))
     }
@@ -204,6 +241,8 @@ impl WriteFile for DiskWriteFile {
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
         if *end != TransferEnd::Unsecured {
             self.clear()?;
+        } else if let Some(created) = &self.created {
+            created.undo(&self.file, &self.path)?;
         }
         Ok(close(OwnedFd::from(self.file))?)
     }
@@ -215,6 +254,48 @@ impl WriteFile for DiskWriteFile {
     fn path(&self) -> &VirtualPath {
         &self.path
     }
+}
+
+/// A file that was created, empty as it is.
+#[derive(Debug)]
+struct Created {
+    jail: Arc<Jail>,
+    changed: [i64; 4],
+}
+
+impl Created {
+    fn now(jail: &Arc<Jail>, file: &File) -> io::Result<Self> {
+        Ok(Self {
+            jail: Arc::clone(jail),
+            changed: changed(&file.metadata()?),
+        })
+    }
+
+    /// Removes `file` again, unless somebody has done anything to it since: another upload may have
+    /// opened it by now.
+    fn undo(&self, file: &File, path: &VirtualPath) -> Result<(), FilesystemError> {
+        let facts = file.metadata()?;
+        if facts.len() > 0 || changed(&facts) != self.changed {
+            return Ok(());
+        }
+        let (parent, name) = self.jail.parent(path)?;
+        let there = stat_at(parent.as_fd(), name)?;
+        if (there.device, there.inode) == (facts.dev(), facts.ino()) {
+            unlink_at(parent.as_fd(), name)?;
+        }
+        Ok(())
+    }
+}
+
+/// When anything about the file changed last, its content or not. The time of an opening that is
+/// noted is exact; the others are as fine as the system's ticks.
+fn changed(facts: &Metadata) -> [i64; 4] {
+    [
+        facts.mtime(),
+        facts.mtime_nsec(),
+        facts.ctime(),
+        facts.ctime_nsec(),
+    ]
 }
 
 fn regular(file: &OwnedFd) -> Result<FileStat, FilesystemError> {

@@ -1,5 +1,6 @@
 //! Sessions and transfers under TLS, and what a client may do in which order.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 
@@ -121,6 +122,42 @@ fn a_refused_upload_truncated_its_target() {
         client.expect("STOR file", 150);
         stream.shutdown(Shutdown::Both).unwrap();
     });
+}
+
+#[test]
+fn a_refused_upload_left_an_empty_file_behind() {
+    let server = offering(&[("tls.require_session_reuse", "true")]);
+    let files = || fs::read_dir(server.home()).unwrap().count();
+    for command in ["STOR new", "APPE new", "STOU", "STOU new"] {
+        let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
+        let stream = client.passive();
+        client.expect(command, 150);
+        let mut stranger = secure(stream, &config(VERSIONS[1]));
+        // The refusal may come first.
+        let _ = stranger.write_all(b"stranger's");
+        client.expect_reply(522);
+        assert_eq!(files(), 0, "{command}");
+        // Nobody came at all.
+        client.play(&[("EPSV", 229), (command, 150), ("ABOR", 426)]);
+        client.expect_reply(226);
+        assert_eq!(files(), 0, "{command}");
+    }
+}
+
+#[test]
+fn a_refused_upload_removed_what_somebody_else_had_put_there() {
+    let server = offering(&[]);
+    for content in [&b"other"[..], b""] {
+        let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
+        let mut other = TlsClient::login(server.address(), &config(VERSIONS[1]));
+        let mut stream = client.passive();
+        client.expect("STOR file", 150);
+        other.upload("file", content);
+        stream.write_all(b"these bytes are no handshake").unwrap();
+        client.expect_reply(522);
+        assert_eq!(server.content("file"), content);
+        client.expect("DELE file", 250);
+    }
 }
 
 /// Logs in where handshakes have little time: its own may take longer than that on a busy machine;

@@ -117,13 +117,17 @@ impl Filesystem for MemoryFs {
             WriteMode::At(_) => (path.clone(), false),
             WriteMode::Unique => (root.unique(path)?, true),
         };
+        let mut created = false;
         if create {
             let (dir, name) = root.parent(&path)?;
-            let file = || Node::File(File::default());
-            dir.entries.entry(name.to_vec()).or_insert_with(file);
+            dir.entries.entry(name.to_vec()).or_insert_with(|| {
+                created = true;
+                Node::File(File::default())
+            });
         }
         let content = root.file(&path)?.content.clone();
-        let data = lock(&content);
+        let mut data = lock(&content);
+        data.is_creators = created;
         let offset = match mode {
             WriteMode::Replace | WriteMode::Unique => 0,
             WriteMode::Append => data.bytes.len(),
@@ -134,10 +138,12 @@ impl Filesystem for MemoryFs {
         };
         drop(data);
         Ok(Box::new(MemoryWriteFile {
+            root: Arc::clone(&self.root),
             content,
             path,
             offset,
             replaces: mode == WriteMode::Replace,
+            created,
         }))
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
 
-use super::tree::{Content, lock};
+use super::tree::{Content, Directory, Node, lock};
 use crate::clock::unix_now;
 use crate::error::{ErrorKind, FilesystemError};
 use crate::transfer_file::{Entry, Listing, ReadFile, WriteFile};
@@ -40,11 +40,14 @@ impl ReadFile for MemoryReadFile {
 
 #[derive(Debug)]
 pub(super) struct MemoryWriteFile {
+    pub(super) root: Arc<Mutex<Directory>>,
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) path: VirtualPath,
     pub(super) offset: usize,
     /// What was there before is to go with the first byte.
     pub(super) replaces: bool,
+    /// Nothing was there before.
+    pub(super) created: bool,
 }
 
 impl MemoryWriteFile {
@@ -52,6 +55,21 @@ impl MemoryWriteFile {
         if std::mem::take(&mut self.replaces) {
             lock(&self.content).bytes.clear();
         }
+    }
+
+    /// Removes the file that was created, unless somebody else has opened or written to it.
+    fn undo(&self) -> Result<(), FilesystemError> {
+        let mut root = lock(&self.root);
+        let (dir, name) = root.parent(&self.path)?;
+        let is_there = matches!(
+            dir.entries.get(name),
+            Some(Node::File(file)) if Arc::ptr_eq(&file.content, &self.content)
+        );
+        let content = lock(&self.content);
+        if is_there && content.is_creators && content.bytes.is_empty() {
+            dir.entries.remove(name);
+        }
+        Ok(())
     }
 }
 
@@ -72,6 +90,8 @@ impl WriteFile for MemoryWriteFile {
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
         if *end != TransferEnd::Unsecured {
             self.clear();
+        } else if self.created {
+            self.undo()?;
         }
         Ok(())
     }

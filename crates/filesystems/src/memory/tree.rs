@@ -34,6 +34,8 @@ pub(super) struct File {
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
     pub(super) attributes: Attributes,
+    /// Opened to be written by nobody but whoever created it.
+    pub(super) is_creators: bool,
 }
 
 impl Default for Content {
@@ -41,6 +43,7 @@ impl Default for Content {
         Self {
             bytes: Vec::new(),
             attributes: Attributes::new(0o644),
+            is_creators: false,
         }
     }
 }
