@@ -111,7 +111,8 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the greeting; several lines, or more than 75 characters, become a multi-line reply. `ftpdlib VERSION ready.` by default.
+    /// Sets the greeting; several lines, or more than 75 characters, become a multi-line reply.
+    /// `ftpdlib VERSION ready.` by default.
     pub fn banner(mut self, banner: impl Into<String>) -> Self {
         self.session.banner = banner.into();
         self.greeting = None;

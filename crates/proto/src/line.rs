@@ -110,6 +110,16 @@ impl LineDecoder {
         *self = Self::default();
     }
 
+    /// Whether the next byte begins a line.
+    pub fn is_between_lines(&self) -> bool {
+        let is_empty = match self.stage {
+            Stage::Collecting => self.held.is_empty(),
+            Stage::Delivered => true,
+            Stage::Discarding => false,
+        };
+        is_empty && self.telnet == Telnet::Data && !self.after_cr
+    }
+
     /// [`next`](Self::next) for lines that cannot be handed out from the input.
     fn next_collected(&mut self, input: &mut &[u8]) -> Option<Line<'_>> {
         loop {
@@ -196,13 +206,6 @@ impl LineDecoder {
         if self.stage != Stage::Discarding {
             self.held.push(byte);
         }
-    }
-
-    fn is_between_lines(&self) -> bool {
-        self.held.is_empty()
-            && self.stage == Stage::Collecting
-            && self.telnet == Telnet::Data
-            && !self.after_cr
     }
 }
 

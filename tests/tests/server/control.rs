@@ -151,6 +151,16 @@ fn tls_on_a_port_in_the_clear_ends_the_connection() {
 }
 
 #[test]
+fn the_rest_of_a_line_was_taken_for_tls() {
+    let server = TestServer::new();
+    let mut client = Client::connect(server.address());
+    client.send_raw(&[b'A'; 3000]);
+    client.expect_reply(500);
+    client.send_raw(b"\x16\x03\x01\r\n");
+    client.play(&[("NOOP", 200)]);
+}
+
+#[test]
 fn idle_clients_are_sent_away() {
     let server = TestServer::set(&[("control.timeout", "0.05")]);
     let mut stranger = Client::connect(server.address());

@@ -212,7 +212,7 @@ impl Control {
 
     /// Whether what comes next is the first record of a TLS handshake; no command begins so.
     pub(super) fn begins_tls(&self) -> bool {
-        self.unread.starts_with(&[0x16, 0x03])
+        self.decoder.is_between_lines() && self.unread.starts_with(&[0x16, 0x03])
     }
 
     /// Whether the client ended its side and everything it sent was taken.
