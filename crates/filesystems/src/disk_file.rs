@@ -185,8 +185,8 @@ impl DiskWriteFile {
         let file = jail.open(path, flags, NEW_FILE_MODE)?;
         let (written, facts) = Self::over(jail, file, path.clone())?;
         if facts.size == 0 {
-            // Whoever has created it sees that it is no longer his alone. Of a file of somebody
-            // else this cannot be done, nor does it matter: nobody removes that.
+            // Whoever has created it sees that it is no longer theirs alone. Only the owner of a
+            // file can do this.
             let _ = written.file.set_modified(SystemTime::now());
         }
         Ok((written, facts))

@@ -432,6 +432,26 @@ fn what_is_below_a_guarded_directory_is_not_told_to_be_there() {
     assert!(reply.contains("No such file"), "{reply}");
 }
 
+#[test]
+fn facts_of_a_link_told_what_a_guarded_file_is_like() {
+    let guarded = Guarded::new(&[("user", ALL, Some(("", true))), ("free", ALL, None)]);
+    let home = guarded.server.home();
+    fs::write(home.join("é/f"), [0; 7777]).unwrap();
+    symlink("é/f", home.join("to guarded")).unwrap();
+    symlink("f", home.join("to open")).unwrap();
+    let facts = |user: &str, name: &str| {
+        let listing = guarded.client(user).fetch("MLSD");
+        let listing = String::from_utf8(listing).unwrap();
+        let line = listing.lines().find(|line| line.ends_with(name));
+        line.unwrap_or_else(|| panic!("{name} in {listing}"))
+            .to_owned()
+    };
+    assert!(facts("free", "to guarded").contains("size=7777;"));
+    let hidden = facts("user", "to guarded");
+    assert!(!hidden.contains("size=7777;"), "{hidden}");
+    assert_eq!(facts("user", "to open"), facts("free", "to open"));
+}
+
 /// The disk, on which the directory `open` becomes a link to `guarded` as soon as a path has been
 /// resolved: what another session may do at the worst moment.
 struct Swapping(AbstractedFs);

@@ -140,11 +140,7 @@ impl ListingStream {
                     .next_batch(entries, &mut batch)
                     .map_err(broken_off)?;
                 for entry in &batch {
-                    let follow = |name: &[u8]| {
-                        let path = place.join(name)?;
-                        account.filesystem.stat(&path)
-                    };
-                    if let Some(metadata) = followed(&*listing, entry, follow) {
+                    if let Some(metadata) = followed(&account, &*listing, &place, entry) {
                         self.show(&entry.name, &metadata, None, out);
                     }
                 }
@@ -385,20 +381,31 @@ fn perms_at(account: &Account, directory: &VirtualPath) -> Perms {
     })
 }
 
-/// Facts of what an entry leads to; of the link itself where it leads nowhere; nothing if the entry
-/// is gone since its name was read. A listing that knows of no links leaves them to `follow`.
+/// Facts of what the link `name` in `place` leads to, if the user may look there.
+fn seen_elsewhere(account: &Account, place: &VirtualPath, name: &[u8]) -> Option<Metadata> {
+    let path = place.join(name).ok()?;
+    permission::target(account, Perm::List, &path).ok()?;
+    View::new(account, &path).ok()?.facts().ok()
+}
+
+/// Facts of what an entry of the directory `place` leads to; of the link itself where it leads
+/// nowhere or to where the user may not look; nothing if the entry is gone since its name was read.
 fn followed(
+    account: &Account,
     listing: &dyn Listing,
+    place: &VirtualPath,
     entry: &Entry,
-    follow: impl FnOnce(&[u8]) -> Result<Metadata, FilesystemError>,
 ) -> Option<Metadata> {
     match &entry.metadata {
         Some(metadata) if metadata.kind != FileKind::Symlink => Some(metadata.clone()),
         known => {
             let own = known.clone().or_else(|| listing.lstat(&entry.name).ok())?;
             if own.kind == FileKind::Symlink {
-                let target = listing.stat(&entry.name);
-                return Some(target.or_else(|_| follow(&entry.name)).unwrap_or(own));
+                let target = match account.has_overrides() {
+                    true => seen_elsewhere(account, place, &entry.name),
+                    false => listing.stat(&entry.name).ok(),
+                };
+                return Some(target.unwrap_or(own));
             }
             Some(own)
         }
