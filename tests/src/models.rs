@@ -62,6 +62,9 @@ pub fn run_all(model: &str) {
     run_all_but(model, &[]);
 }
 
+/// Modules of tests that choose the models themselves.
+const CHOOSE: [&str; 4] = ["models::", "programs::", "refusals::", "managed::"];
+
 /// Does the same without the tests that have one of these words in their names.
 ///
 /// # Panics
@@ -74,16 +77,12 @@ pub fn run_all_but(model: &str, excluded: &[&str]) {
         return;
     }
     let again = Command::new(env::current_exe().unwrap())
-        // Tests of the program choose its models themselves.
-        .args([
-            "--skip",
-            "models::",
-            "--skip",
-            "programs::",
-            "--skip",
-            "managed::",
-        ])
-        .args(excluded.iter().flat_map(|word| ["--skip", word]))
+        .args(
+            CHOOSE
+                .iter()
+                .chain(excluded)
+                .flat_map(|word| ["--skip", word]),
+        )
         .env(VARIABLE, model)
         .output()
         .unwrap();

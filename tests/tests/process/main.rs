@@ -5,6 +5,8 @@ mod managed;
 mod models;
 #[cfg(target_os = "linux")]
 mod programs;
+#[cfg(target_os = "linux")]
+mod refusals;
 
 use std::fs::{self, File};
 use std::iter;

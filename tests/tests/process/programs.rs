@@ -3,15 +3,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use ftpdlib_tests::client::{Client, read_all};
-use ftpdlib_tests::clients::executable;
 use ftpdlib_tests::program::{Program, children_of, is_gone, signal};
 use ftpdlib_tests::tls::{self, TlsClient};
 use ftpdlib_tests::wait::wait_until;
@@ -22,7 +20,7 @@ pub(super) const PRE_FORK: &[&str] = &["--concurrency", "pre-fork", "--workers",
 pub(super) const MULTI_PROC: &[&str] = &["--concurrency", "multi-proc"];
 
 /// Every model with children.
-const MODELS: [&[&str]; 2] = [PRE_FORK, MULTI_PROC];
+pub(super) const MODELS: [&[&str]; 2] = [PRE_FORK, MULTI_PROC];
 
 /// Bytes that no socket buffer holds.
 const LARGE: usize = 32 << 20;
@@ -547,59 +545,4 @@ fn workers_that_die_young_are_replaced_all_the_same() {
     assert_eq!(banner(program.address()), "Ready.");
     program.signal("TERM");
     program.check_ends_well();
-}
-
-/// Runs the program as somebody else, or as root, and gives its exit code and what it says.
-fn refused(options: &[&str], uid: Option<u32>) -> (Option<i32>, String) {
-    let mut command = Command::new(executable());
-    command
-        .args(options)
-        .stdin(Stdio::null())
-        .env("RUST_LOG", "error");
-    if let Some(uid) = uid {
-        command.uid(uid).gid(uid);
-    }
-    let output = command.current_dir("/").output().unwrap();
-    (
-        output.status.code(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
-}
-
-#[test]
-fn what_cannot_be_had_ends_the_start_with_one_line() {
-    let _alone = alone();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    for model in MODELS {
-        let options = [&["-i", "127.0.0.1", "-p", &port], model].concat();
-        let (code, said) = refused(&options, None);
-        assert_eq!(code, Some(1));
-        let start = format!("ftpdlib: cannot listen on 127.0.0.1:{port}: Address already in use");
-        assert!(
-            said.starts_with(&start) && said.lines().count() == 1,
-            "{said}"
-        );
-    }
-    if is_root()
-        && Command::new(executable())
-            .arg("-V")
-            .uid(4_000_000_123)
-            .output()
-            .is_ok()
-    {
-        let options = ["-i", "127.0.0.1", "-p", "0", "--user", "4000000124"];
-        let (code, said) = refused(&options, Some(4_000_000_123));
-        let expected = "ftpdlib: only root can become another user\n";
-        assert_eq!((code, said.as_str()), (Some(1), expected));
-
-        let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-        if first.is_ok_and(|first| first.trim().parse() != Ok(0)) {
-            let options = ["-i", "127.0.0.1", "-p", "1"];
-            let (code, said) = refused(&options, Some(4_000_000_123));
-            let expected =
-                "ftpdlib: cannot listen on 127.0.0.1:1: Permission denied (os error 13)\n";
-            assert_eq!((code, said.as_str()), (Some(1), expected));
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod noise;
 mod overrides;
 mod permissions;
 mod proxied;
+mod swapped_links;
 mod tls;
 mod tls_certificates;
 mod tls_noise;

@@ -5,12 +5,13 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 16] = [
+const NEEDS_THE_SERVER_HERE: [&str; 17] = [
     "early_ends::",
     "isolation::",
     "lifecycle::",
     "overrides::",
     "permissions::",
+    "swapped_links::",
     "tls_certificates::",
     "commands::digests_of_a_range",
     "commands::every_path_of_a_command",

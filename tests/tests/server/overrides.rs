@@ -8,21 +8,16 @@ use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
-use ftpdlib::filesystems::{
-    AbstractedFs, Filesystem, FilesystemError, Listing, ReadFile, WriteFile, WriteMode,
-};
 use ftpdlib::handlers::FtpHandler;
-use ftpdlib::proto::{Metadata, VirtualPath};
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::client::{Client, read_to_any_end};
 use ftpdlib_tests::server::TestServer;
 use tempfile::TempDir;
 
-const ALL: &str = "elradfmwMT";
+pub(super) const ALL: &str = "elradfmwMT";
 
 /// Letters that guard it, the commands, and what the last one is answered. `@` stands for a way into
 /// the directory.
@@ -261,7 +256,7 @@ fn fill(home: &Path) {
 }
 
 /// Everything below a directory: names, modes, times of files, contents.
-fn state(directory: &Path) -> BTreeMap<Vec<u8>, (u32, Option<SystemTime>, Vec<u8>)> {
+pub(super) fn state(directory: &Path) -> BTreeMap<Vec<u8>, (u32, Option<SystemTime>, Vec<u8>)> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -450,164 +445,4 @@ fn facts_of_a_link_told_what_a_guarded_file_is_like() {
     let hidden = facts("user", "to guarded");
     assert!(!hidden.contains("size=7777;"), "{hidden}");
     assert_eq!(facts("user", "to open"), facts("free", "to open"));
-}
-
-/// The disk, on which the directory `open` becomes a link to `guarded` as soon as a path has been
-/// resolved: what another session may do at the worst moment.
-struct Swapping(AbstractedFs);
-
-impl Swapping {
-    fn swap(&self) {
-        let home = self.0.root();
-        if home.join("open").is_symlink() {
-            return;
-        }
-        fs::rename(home.join("open"), home.join("aside")).unwrap();
-        symlink("guarded", home.join("open")).unwrap();
-    }
-
-    fn swap_back(home: &Path) {
-        if home.join("open").is_symlink() {
-            fs::remove_file(home.join("open")).unwrap();
-            fs::rename(home.join("aside"), home.join("open")).unwrap();
-        }
-    }
-}
-
-impl Filesystem for Swapping {
-    fn open_read(
-        &self,
-        path: &VirtualPath,
-        offset: u64,
-    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
-        self.0.open_read(path, offset)
-    }
-
-    fn open_write(
-        &self,
-        path: &VirtualPath,
-        mode: WriteMode,
-    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
-        self.0.open_write(path, mode)
-    }
-
-    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
-        self.0.list(path)
-    }
-
-    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        Filesystem::stat(&self.0, path)
-    }
-
-    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        Filesystem::lstat(&self.0, path)
-    }
-
-    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        self.0.change_dir(path)
-    }
-
-    fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::mkdir(&self.0, path)
-    }
-
-    fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::rmdir(&self.0, path)
-    }
-
-    fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::remove(&self.0, path)
-    }
-
-    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::rename(&self.0, from, to)
-    }
-
-    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
-        self.0.set_mode(path, mode)
-    }
-
-    fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
-        self.0.set_modified(path, modified)
-    }
-
-    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
-        self.0.available_space(path)
-    }
-
-    fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
-        let resolved = self.0.canonical(path);
-        self.swap();
-        resolved
-    }
-
-    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
-        self.0.without_links()
-    }
-}
-
-#[test]
-fn a_link_swapped_in_after_the_check_leads_nowhere() {
-    let home = TempDir::new().unwrap();
-    for name in ["open", "guarded"] {
-        let directory = home.path().join(name);
-        fs::create_dir_all(directory.join("empty")).unwrap();
-        // Of different sizes, so that a size is not the other's by chance.
-        fs::write(directory.join("f"), name).unwrap();
-    }
-    fs::write(home.path().join("guarded/secret"), "").unwrap();
-    let authorizer = DummyAuthorizer::new();
-    let user = User::new("user", "12345", home.path()).perm(ALL);
-    authorizer.add_user(user).unwrap();
-    authorizer
-        .override_perm("user", home.path().join("guarded"), "", true)
-        .unwrap();
-    let handler = FtpHandler::new(authorizer).abstracted_fs(|login| {
-        let disk = AbstractedFs::new(&login.home)?;
-        Ok(Arc::new(Swapping(disk)) as Arc<dyn Filesystem>)
-    });
-    let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
-    let server = TestServer::run(builder, home);
-    let before = state(&server.path("guarded"));
-    let mut client = server.client();
-    client.expect("TYPE I", 200);
-    for command in [
-        "RETR open/f",
-        "STOR open/f",
-        "STOR open/new",
-        "APPE open/f",
-        "STOU open/f",
-        "LIST open",
-        "LIST open/f",
-        "LIST open/*",
-        "NLST open",
-        "MLSD open",
-        "STAT open",
-        "STAT open/f",
-        "MLST open/f",
-        "CWD open",
-        "SIZE open/f",
-        "MDTM open/f",
-        "AVBL open",
-        "HASH open/f",
-        "XMD5 open/f",
-        "CPFR open/f",
-        "SITE COPY open/f copy",
-        "COMB copy open/f",
-        "RNFR open/f",
-        "DELE open/f",
-        "RMD open/empty",
-        "MKD open/new",
-        "SITE CHMOD 600 open/f",
-        "MFMT 20200101000000 open/f",
-        "MFF UNIX.mode=600; open/f",
-    ] {
-        Swapping::swap_back(server.home());
-        client.epsv();
-        client.send(command);
-        let reply = client.next_reply().unwrap();
-        assert_eq!(reply.code, 550, "{command}: {}", reply.text());
-        assert!(server.path("open").is_symlink(), "{command}");
-        assert_eq!(state(&server.path("guarded")), before, "{command}");
-    }
 }
