@@ -154,6 +154,15 @@ fn lines_sent_ahead_do_not_hide_that_the_client_has_left() {
     wait_until("the copy is given up", || {
         names(server.home()) == ["big", "small"]
     });
+    // Nor do so many that they are not all read.
+    let mut client = server.client();
+    client.send("SITE COPY big copy");
+    client.expect("NOOP", 200);
+    client.send_raw(&b"PWD\r\n".repeat(MANY_LINES));
+    client.end_sending();
+    wait_until("the copy is given up", || {
+        names(server.home()) == ["big", "small"]
+    });
     // Whoever says QUIT before it ends its side is there for the answers.
     let mut client = server.client();
     client.send_raw(b"HASH small\r\nPWD\r\nquit\r\n");
@@ -163,6 +172,9 @@ fn lines_sent_ahead_do_not_hide_that_the_client_has_left() {
     }
     client.expect_end();
 }
+
+/// More of them than a server reads ahead, and not more than sockets hold.
+const MANY_LINES: usize = 10_000;
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();

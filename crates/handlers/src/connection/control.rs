@@ -147,11 +147,14 @@ impl Control {
         }
     }
 
-    /// Sets for what the loop calls, by what is waited for.
-    pub(super) fn set_interest(&self, cx: &mut Context<'_>) {
+    /// Sets for what the loop calls, by what is waited for. Where the session is `working`, also for
+    /// the end of what the client sends, if there is no room to read on until then.
+    pub(super) fn set_interest(&self, working: bool, cx: &mut Context<'_>) {
         let mut interest = Interest::NONE;
         if !self.ended && self.wants_more() {
             interest |= Interest::READ;
+        } else if !self.ended && working {
+            interest |= Interest::HANGUP;
         }
         if !self.is_flushed() {
             interest |= Interest::WRITE;
@@ -170,6 +173,14 @@ impl Control {
     /// Forgets what the client sent and was not asked for.
     pub(super) fn discard_input(&mut self) {
         self.unread = Vec::new();
+    }
+
+    /// Takes it that the client has ended its side, behind more than was read. It is there for its
+    /// answers only if it has said QUIT in that.
+    pub(super) fn note_hangup(&mut self) {
+        if !has_quit(&self.unread) {
+            self.end_input();
+        }
     }
 
     pub(super) fn end_input(&mut self) {
@@ -222,8 +233,7 @@ impl Control {
 
     /// Whether the client ended its side without QUIT, whatever else it has sent before.
     pub(super) fn has_left(&self) -> bool {
-        let mut lines = self.unread.split(|&byte| byte == b'\n');
-        self.ended && !lines.any(|line| line.trim_ascii().eq_ignore_ascii_case(b"QUIT"))
+        self.ended && !has_quit(&self.unread)
     }
 
     /// Whether that end was a failure.
@@ -238,4 +248,10 @@ impl Control {
     fn has_room(&self) -> bool {
         self.replies.len() < REPLIES_WAITING
     }
+}
+
+/// Whether one of the lines in `received` is QUIT.
+fn has_quit(received: &[u8]) -> bool {
+    let mut lines = received.split(|&byte| byte == b'\n');
+    lines.any(|line| line.trim_ascii().eq_ignore_ascii_case(b"QUIT"))
 }

@@ -339,7 +339,7 @@ impl Connection {
                 return Flow::Close;
             }
         }
-        control.set_interest(cx);
+        control.set_interest(self.session.is_working(), cx);
         let more_lines =
             control.has_input() && self.session.wants_input() && !is_held_up(&self.watch);
         let room_for_lines = was_full
@@ -467,6 +467,9 @@ impl Handler for Connection {
     fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
         match &mut self.socket {
             ControlSocket::Open(control) if control.id() == source => {
+                if ready.hung_up() && self.session.is_working() {
+                    control.note_hangup();
+                }
                 if ready.readable() {
                     self.receive(cx);
                     let flow = self.settle(cx);
