@@ -242,7 +242,7 @@ impl Pump {
     pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         match &self.stream {
             Some(stream) if stream.plain().is_some() && !self.sends() => {
-                self.after(Step::Wait(Interest::READ), pcx.cx)
+                self.after(Step::Wait(Interest::READ), pcx)
             }
             _ => self.run(pcx),
         }
@@ -285,7 +285,7 @@ impl Pump {
         if self.last.is_some_and(|last| self.is_last(&step, last)) {
             return self.stop(TransferEnd::ControlLost, pcx);
         }
-        self.after(step, pcx.cx)
+        self.after(step, pcx)
     }
 
     /// Lets nothing move before the data connection is as secure as it is to be; `Some` while it is
@@ -304,9 +304,9 @@ impl Pump {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Some(self.after(Step::Wait(Interest::NONE), pcx.cx))
+                Some(self.after(Step::Wait(Interest::NONE), pcx))
             }
-            Err(_) if self.stopping => Some(self.after(Step::Working, pcx.cx)),
+            Err(_) if self.stopping => Some(self.after(Step::Working, pcx)),
             Err(error) => {
                 pcx.warn(&self.account, error);
                 Some(self.abort(TransferEnd::Unsecured, pcx))
@@ -367,7 +367,7 @@ impl Pump {
             Work::SendFile(_) | Work::Produce(_) => Step::Ended(end, None),
             Work::Receive(work) => work.abort(end, is_secure, &self.account, pcx),
         };
-        self.after(step, pcx.cx)
+        self.after(step, pcx)
     }
 
     /// Whether `step` is where an upload stops that goes on without its control connection.
@@ -379,7 +379,8 @@ impl Pump {
         }
     }
 
-    fn after(&mut self, step: Step, cx: &mut Context<'_>) -> Step {
+    /// Sets for what the loop calls after `step`, or ends the transfer if the loop cannot.
+    fn after(&mut self, step: Step, pcx: &mut PumpContext<'_, '_>) -> Step {
         let interest = match &step {
             Step::Wait(interest) => *interest,
             Step::Yield => match self.work {
@@ -393,13 +394,15 @@ impl Pump {
             Step::Working | Step::Ended(..) => Interest::NONE,
         };
         if let Some(stream) = &mut self.stream {
-            if !matches!(step, Step::Ended(..))
-                && let Err(error) = stream.attach(cx)
+            // What is stopping waits for a job and for nothing else.
+            if !self.stopping
+                && !matches!(step, Step::Ended(..))
+                && let Err(error) = stream.attach(pcx.cx)
             {
-                // The transfer will count as stalled.
-                log::warn!("data connection: {error}");
+                pcx.warn(&self.account, error);
+                return self.stop(TransferEnd::LocalError, pcx);
             }
-            cx.set_interest(stream.id(), stream.interest(interest));
+            pcx.cx.set_interest(stream.id(), stream.interest(interest));
         }
         step
     }
@@ -458,3 +461,6 @@ impl Pump {
         timeout.map(|timeout| self.meter.progress + timeout)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
