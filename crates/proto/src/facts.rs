@@ -134,10 +134,29 @@ pub enum EntryRole {
     Parent,
 }
 
+/// What a user may do with an entry, for the `perm` fact. Where permissions do not depend on the
+/// path, both are the same: `perms.into()`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct EntryPerms {
+    /// With the entry itself: read it, enter it, delete it.
+    pub own: Perms,
+    /// Of a directory, with what is in it, or to be: store there, make directories, delete.
+    pub inside: Perms,
+}
+
+impl From<Perms> for EntryPerms {
+    fn from(perms: Perms) -> Self {
+        Self {
+            own: perms,
+            inside: perms,
+        }
+    }
+}
+
 /// Appends the facts of one entry, `type=file;size=5;…; `, with the blank before the name, which
 /// is the caller's to add.
 ///
-/// `perms` are the user's at the entry. For a symbolic link give the target's metadata where it
+/// `perms` are the user's. For a symbolic link give the target's metadata where it
 /// can be had.
 ///
 /// - `type`: `file`, `dir`, `cdir`, `pdir`; `OS.unix=slink:` for a link given as such, which
@@ -155,7 +174,7 @@ pub fn format_facts(
     facts: FactSet,
     metadata: &Metadata,
     role: EntryRole,
-    perms: Perms,
+    perms: EntryPerms,
     zone: Zone,
 ) {
     for fact in Fact::ALL.into_iter().filter(|&fact| facts.contains(fact)) {
@@ -205,13 +224,20 @@ const DIRECTORY_LETTERS: [(u8, Perm); 7] = [
 ];
 const OTHER_LETTERS: [(u8, Perm); 2] = [(b'd', Perm::Delete), (b'f', Perm::Rename)];
 
-fn push_perm(out: &mut Vec<u8>, perms: Perms, kind: FileKind, role: EntryRole) {
+/// The letters of a directory that are about what is in it.
+const INSIDE: [u8; 3] = [b'c', b'm', b'p'];
+
+fn push_perm(out: &mut Vec<u8>, perms: EntryPerms, kind: FileKind, role: EntryRole) {
     let letters: &[(u8, Perm)] = match kind {
         _ if is_directory(kind, role) => &DIRECTORY_LETTERS,
         FileKind::File => &FILE_LETTERS,
         FileKind::Directory | FileKind::Symlink | FileKind::Other => &OTHER_LETTERS,
     };
     for &(letter, perm) in letters {
+        let perms = match INSIDE.contains(&letter) {
+            true => perms.inside,
+            false => perms.own,
+        };
         if perms.contains(perm) {
             out.push(letter);
         }
@@ -253,8 +279,12 @@ mod tests {
     }
 
     fn facts(set: &str, kind: FileKind, role: EntryRole, perms: &str) -> String {
-        let (set, perms) = (FactSet::parse(set.as_bytes()), perms.parse().unwrap());
-        let mut out = Vec::new();
+        let perms: Perms = perms.parse().unwrap();
+        facts_for(set, kind, role, perms.into())
+    }
+
+    fn facts_for(set: &str, kind: FileKind, role: EntryRole, perms: EntryPerms) -> String {
+        let (set, mut out) = (FactSet::parse(set.as_bytes()), Vec::new());
         format_facts(&mut out, set, &metadata(kind), role, perms, Zone::Gmt);
         String::from_utf8(out).unwrap()
     }
@@ -310,6 +340,30 @@ mod tests {
             "elradfmwMT",
             "type=OS.unix=other;perm=df;size=5; ",
         );
+    }
+
+    #[test]
+    fn perm_of_a_directory_tells_what_may_be_done_in_it() {
+        let (own, inside) = ("elradfmw".parse().unwrap(), Perms::READ_ONLY);
+        for (kind, perms, expected) in [
+            (
+                FileKind::Directory,
+                EntryPerms { own, inside },
+                "perm=defl; ",
+            ),
+            (
+                FileKind::Directory,
+                EntryPerms {
+                    own: inside,
+                    inside: own,
+                },
+                "perm=celmp; ",
+            ),
+            (FileKind::File, EntryPerms { own, inside }, "perm=adfrw; "),
+        ] {
+            let facts = facts_for("perm", kind, EntryRole::Entry, perms);
+            assert_eq!(facts, expected, "{kind:?} {perms:?}");
+        }
     }
 
     #[test]

@@ -446,3 +446,49 @@ fn facts_of_a_link_told_what_a_guarded_file_is_like() {
     assert!(!hidden.contains("size=7777;"), "{hidden}");
     assert_eq!(facts("user", "to open"), facts("free", "to open"));
 }
+
+#[test]
+fn the_perm_fact_of_an_entry_was_that_of_its_directory() {
+    let guarded = Guarded::new(&[
+        ("in", ALL, Some(("el", true))),
+        ("out", "el", Some((ALL, true))),
+        ("shallow", ALL, Some(("elr", false))),
+    ]);
+    symlink("é/f", guarded.server.path("to guarded")).unwrap();
+    for (user, path, perm) in [
+        ("in", "/é", "el"),
+        ("in", "/f", "adfrw"),
+        ("in", "/empty", "cdeflmp"),
+        ("in", "/é/f", ""),
+        ("in", "/é/deep", "el"),
+        // A link is renamed and deleted where it stands.
+        ("in", "/way", "defl"),
+        ("in", "/to guarded", "df"),
+        ("in", "/out", "df"),
+        ("out", "/é", "cdeflmp"),
+        ("out", "/f", ""),
+        ("out", "/empty", "el"),
+        ("out", "/é/f", "adfrw"),
+        ("out", "/é/deep", "cdeflmp"),
+        ("out", "/way", "celmp"),
+        ("out", "/to guarded", "arw"),
+        ("shallow", "/é", "el"),
+        ("shallow", "/way", "defl"),
+        ("shallow", "/é/f", "r"),
+        ("shallow", "/é/deep", "celmp"),
+    ] {
+        let mut client = guarded.client(user);
+        let (directory, name) = path.rsplit_once('/').unwrap();
+        let listing = String::from_utf8(client.fetch(&format!("MLSD {directory}/"))).unwrap();
+        let listed = listing
+            .lines()
+            .find_map(|line| line.strip_suffix(&format!(" {name}")));
+        let asked = client.expect(&format!("MLST {path}"), 250).text();
+        let expected = format!(";perm={perm};");
+        assert!(
+            listed.is_some_and(|facts| facts.contains(&expected)),
+            "{user}: {path} in {listing}"
+        );
+        assert!(asked.contains(&expected), "{user}: {path}: {asked}");
+    }
+}

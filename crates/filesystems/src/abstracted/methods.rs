@@ -408,7 +408,14 @@ impl AbstractedFs {
                 .or_else(|_| Filesystem::lstat(self, &path))
                 .ok()?;
             let mut line = Vec::new();
-            format_facts(&mut line, facts, &metadata, EntryRole::Entry, perms, zone);
+            format_facts(
+                &mut line,
+                facts,
+                &metadata,
+                EntryRole::Entry,
+                perms.into(),
+                zone,
+            );
             line.extend_from_slice(name.as_ref());
             line.extend_from_slice(b"\r\n");
             Some(line)

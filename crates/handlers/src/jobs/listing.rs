@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ftpdlib_filesystems::{Entry, ErrorKind, Filesystem, FilesystemError, Listing};
 use ftpdlib_proto::{
-    EntryRole, FactSet, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm, Perms,
+    EntryPerms, EntryRole, FactSet, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm,
     ReplyCode, VirtualPath, format_facts, format_list_line,
 };
 use ftpdlib_session::{ListFormat, Refusal};
@@ -25,7 +25,6 @@ pub(crate) struct ListingStream {
     account: Arc<Account>,
     format: ListFormat,
     encoding: NameEncoding,
-    perms: Perms,
     now: i64,
     /// What NLST shows before each name.
     prefix: Vec<u8>,
@@ -46,6 +45,8 @@ enum Source {
         batch: Vec<Entry>,
         /// The directory.
         place: VirtualPath,
+        /// What the user may do with its entries, where that is the same for all of them.
+        perms: Option<EntryPerms>,
     },
     /// Names are being collected, to be sorted.
     Gathering {
@@ -79,24 +80,18 @@ impl ListingStream {
     ) -> Result<Self, Refusal> {
         let view = View::new(account, path)?;
         let is_facts = matches!(format, ListFormat::Facts(_));
-        let (place, source, prefix) = match view.facts() {
-            Ok(metadata) if metadata.kind == FileKind::Directory => (
-                view.target.clone(),
-                Source::directory(&view, format)?,
-                Vec::new(),
-            ),
+        let (source, prefix) = match view.facts() {
+            Ok(metadata) if metadata.kind == FileKind::Directory => {
+                (Source::directory(account, &view, format)?, Vec::new())
+            }
             Ok(_) if is_facts => return Err(refusal(ReplyCode::new(501), "Not a directory.")),
-            Ok(_) => (view.entry.clone(), Source::single(&view)?, prefix),
+            Ok(_) => (Source::single(&view)?, prefix),
             Err(error) => {
                 let pattern = pattern_of(path, &error).filter(|_| !is_facts);
                 let Some((place, pattern)) = pattern else {
                     return Err(reply_of(error));
                 };
-                (
-                    place.clone(),
-                    Source::matching(account, &place, pattern)?,
-                    prefix,
-                )
+                (Source::matching(account, &place, pattern)?, prefix)
             }
         };
         let now = SystemTime::now()
@@ -104,12 +99,10 @@ impl ListingStream {
             .map_or(0, |since| {
                 i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
             });
-        let perms = perms_at(account, &place);
         Ok(Self {
             account: Arc::clone(account),
             format,
             encoding,
-            perms,
             now,
             prefix,
             source,
@@ -127,21 +120,32 @@ impl ListingStream {
                 metadata,
                 target,
             } => {
-                self.show(&name, &metadata, target.as_deref(), out);
+                self.show(
+                    &name,
+                    &metadata,
+                    EntryPerms::default(),
+                    target.as_deref(),
+                    out,
+                );
                 Source::Ended
             }
             Source::Unsorted {
                 mut listing,
                 mut batch,
                 place,
+                perms,
             } => {
                 batch.clear();
                 let more = listing
                     .next_batch(entries, &mut batch)
                     .map_err(broken_off)?;
                 for entry in &batch {
-                    if let Some(metadata) = followed(&account, &*listing, &place, entry) {
-                        self.show(&entry.name, &metadata, None, out);
+                    let seen = match perms {
+                        Some(perms) => followed(&*listing, entry).map(|facts| (facts, perms)),
+                        None => judged(&account, &*listing, &place, entry),
+                    };
+                    if let Some((metadata, perms)) = seen {
+                        self.show(&entry.name, &metadata, perms, None, out);
                     }
                 }
                 if more {
@@ -149,6 +153,7 @@ impl ListingStream {
                         listing,
                         batch,
                         place,
+                        perms,
                     }
                 } else {
                     Source::Ended
@@ -238,7 +243,13 @@ impl ListingStream {
                     FileKind::Symlink => listing.readlink(name).ok(),
                     FileKind::File | FileKind::Directory | FileKind::Other => None,
                 };
-                self.show(name, &metadata, target.as_deref(), out);
+                self.show(
+                    name,
+                    &metadata,
+                    EntryPerms::default(),
+                    target.as_deref(),
+                    out,
+                );
             }
         }
     }
@@ -253,12 +264,21 @@ impl ListingStream {
         out.extend_from_slice(b"\r\n");
     }
 
-    fn show(&self, name: &[u8], metadata: &Metadata, target: Option<&[u8]>, out: &mut Vec<u8>) {
+    /// Appends the line of an entry; only facts tell the permissions, and only `ls -l` a link's
+    /// target.
+    fn show(
+        &self,
+        name: &[u8],
+        metadata: &Metadata,
+        perms: EntryPerms,
+        target: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) {
         let zone = self.account.zone;
         match self.format {
             ListFormat::Names => self.show_with_prefix(name, out),
             ListFormat::Facts(facts) => {
-                format_facts(out, facts, metadata, EntryRole::Entry, self.perms, zone);
+                format_facts(out, facts, metadata, EntryRole::Entry, perms, zone);
                 self.show_name(name, out);
             }
             ListFormat::Long => {
@@ -285,7 +305,7 @@ impl ListingStream {
 
 impl Source {
     /// What is in the directory seen.
-    fn directory(view: &View, format: ListFormat) -> Result<Self, Refusal> {
+    fn directory(account: &Account, view: &View, format: ListFormat) -> Result<Self, Refusal> {
         let listing = view.filesystem.list(&view.target).map_err(reply_of)?;
         let batch = Vec::new();
         Ok(match format {
@@ -293,6 +313,12 @@ impl Source {
                 listing,
                 batch,
                 place: view.target.clone(),
+                perms: (!account.has_overrides()).then(|| {
+                    account
+                        .authorizer
+                        .perms(&account.login, &view.target)
+                        .into()
+                }),
             },
             ListFormat::Long | ListFormat::Names => Self::Gathering {
                 listing,
@@ -358,10 +384,10 @@ pub(super) fn fact_line(
     path: &VirtualPath,
     facts: FactSet,
 ) -> Result<Vec<u8>, Refusal> {
-    let metadata = View::new(account, path)?.facts().map_err(reply_of)?;
-    let place = path.parent().unwrap_or_else(VirtualPath::root);
+    let view = View::new(account, path)?;
+    let metadata = view.facts().map_err(reply_of)?;
+    let perms = view.perms(account);
     let mut line = Vec::new();
-    let perms = perms_at(account, &place);
     format_facts(
         &mut line,
         facts,
@@ -374,40 +400,48 @@ pub(super) fn fact_line(
     Ok(line)
 }
 
-/// What the user may do in a directory, for the `perm` fact.
-fn perms_at(account: &Account, directory: &VirtualPath) -> Perms {
-    permission::resolved(account, directory).map_or(Perms::NONE, |directory| {
-        account.authorizer.perms(&account.login, &directory)
-    })
+/// Facts of what an entry leads to; of the link itself where it leads nowhere; nothing if the entry
+/// is gone since its name was read.
+fn followed(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
+    let own = facts_of(listing, entry)?;
+    match own.kind {
+        FileKind::Symlink => Some(listing.stat(&entry.name).unwrap_or(own)),
+        FileKind::File | FileKind::Directory | FileKind::Other => Some(own),
+    }
 }
 
-/// Facts of what the link `name` in `place` leads to, if the user may look there.
-fn seen_elsewhere(account: &Account, place: &VirtualPath, name: &[u8]) -> Option<Metadata> {
-    let path = place.join(name).ok()?;
-    permission::target(account, Perm::List, &path).ok()?;
-    View::new(account, &path).ok()?.facts().ok()
-}
-
-/// Facts of what an entry of the directory `place` leads to; of the link itself where it leads
-/// nowhere or to where the user may not look; nothing if the entry is gone since its name was read.
-fn followed(
+/// The same of an entry of the directory `place` for a user with overrides, and what that user may
+/// do with it: of a link itself, too, where it leads to where the user may not look.
+fn judged(
     account: &Account,
     listing: &dyn Listing,
     place: &VirtualPath,
     entry: &Entry,
-) -> Option<Metadata> {
-    match &entry.metadata {
-        Some(metadata) if metadata.kind != FileKind::Symlink => Some(metadata.clone()),
-        known => {
-            let own = known.clone().or_else(|| listing.lstat(&entry.name).ok())?;
-            if own.kind == FileKind::Symlink {
-                let target = match account.has_overrides() {
-                    true => seen_elsewhere(account, place, &entry.name),
-                    false => listing.stat(&entry.name).ok(),
-                };
-                return Some(target.unwrap_or(own));
-            }
-            Some(own)
-        }
+) -> Option<(Metadata, EntryPerms)> {
+    let own = facts_of(listing, entry)?;
+    let Ok(path) = place.join(&entry.name) else {
+        return Some((own, EntryPerms::default()));
+    };
+    if own.kind == FileKind::Symlink
+        && let Some(seen) = seen_elsewhere(account, &path)
+    {
+        return Some(seen);
     }
+    let perms = permission::of_entry(account, &path, &path);
+    Some((own, perms))
+}
+
+/// Facts of what the link at `path` leads to, if the user may look there.
+fn seen_elsewhere(account: &Account, path: &VirtualPath) -> Option<(Metadata, EntryPerms)> {
+    permission::target(account, Perm::List, path).ok()?;
+    let view = View::new(account, path).ok()?;
+    let metadata = view.facts().ok()?;
+    let perms = view.perms(account);
+    Some((metadata, perms))
+}
+
+/// Facts of an entry itself.
+fn facts_of(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
+    let known = entry.metadata.clone();
+    known.or_else(|| listing.lstat(&entry.name).ok())
 }

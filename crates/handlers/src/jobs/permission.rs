@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ftpdlib_filesystems::FilesystemError;
-use ftpdlib_proto::{Perm, ReplyCode, VirtualPath};
+use ftpdlib_proto::{EntryPerms, Perm, Perms, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
 use super::{Account, refusal, reply_of};
@@ -99,9 +99,29 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
     allow(account, perm, path, place)
 }
 
+/// What the user may do with an entry that leads to `target`, or is it, for the `perm` fact
+/// (RFC 3659 §7.5.5). Both paths are resolved. A link is renamed and deleted where it stands;
+/// everything else happens where it leads.
+pub(super) fn of_entry(account: &Account, entry: &VirtualPath, target: &VirtualPath) -> EntryPerms {
+    let at = |path: &VirtualPath| account.authorizer.perms(&account.login, path);
+    let mut own = at(target);
+    // An override of a single directory holds for what lies directly in the one above, too, so
+    // what may be done in a directory is asked of something in it.
+    let inside = target.join(b"*").map_or(Perms::NONE, |path| at(&path));
+    if entry != target {
+        let (there, here) = (own, at(entry));
+        let may = |perm: &Perm| match perm {
+            Perm::Delete | Perm::Rename => here.contains(*perm),
+            _ => there.contains(*perm),
+        };
+        own = Perm::ALL.into_iter().filter(may).collect();
+    }
+    EntryPerms { own, inside }
+}
+
 /// The path by which permissions are looked up: overrides are tied to directories, so links must
 /// not lead around them.
-pub(super) fn resolved<'a>(
+fn resolved<'a>(
     account: &Account,
     path: &'a VirtualPath,
 ) -> Result<Cow<'a, VirtualPath>, FilesystemError> {

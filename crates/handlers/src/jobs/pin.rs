@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftpdlib_filesystems::{Filesystem, FilesystemError};
-use ftpdlib_proto::{Metadata, Perm, VirtualPath};
+use ftpdlib_proto::{EntryPerms, Metadata, Perm, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
 use super::{Account, permission, reply_of};
@@ -64,6 +64,11 @@ impl View {
     pub(super) fn facts(&self) -> Result<Metadata, FilesystemError> {
         let target = self.filesystem.stat(&self.target);
         target.or_else(|_| self.filesystem.lstat(&self.entry))
+    }
+
+    /// What the user may do with that.
+    pub(super) fn perms(&self, account: &Account) -> EntryPerms {
+        permission::of_entry(account, &self.entry, &self.target)
     }
 }
 

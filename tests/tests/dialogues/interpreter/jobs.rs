@@ -94,7 +94,7 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
                 facts,
                 &metadata,
                 EntryRole::Entry,
-                perms,
+                perms.into(),
                 Zone::Gmt,
             );
             line.extend_from_slice(path.as_bytes());
@@ -302,7 +302,7 @@ fn open_list(
                     facts,
                     &metadata,
                     EntryRole::Entry,
-                    perms,
+                    perms.into(),
                     Zone::Gmt,
                 );
             }
