@@ -75,6 +75,19 @@ pub trait Authorizer: Send + Sync {
             .collect()
     }
 
+    /// All that the user may do in one place or another: `FEAT` leaves out what works nowhere. Asked
+    /// once, at the login.
+    ///
+    /// By default that is everything where permissions depend on the path, which never hides what
+    /// works, and what [`perms`](Self::perms) says of the home directory where they do not.
+    fn perms_anywhere(&self, login: &Login) -> Perms {
+        if self.has_overrides(login) {
+            Perms::ALL
+        } else {
+            self.perms(login, &login.home_path)
+        }
+    }
+
     /// Whether this user's permissions depend on the path. `true` by default, which is always safe;
     /// `false` saves the resolving of links before each check.
     fn has_overrides(&self, login: &Login) -> bool {

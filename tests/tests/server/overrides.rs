@@ -492,3 +492,20 @@ fn the_perm_fact_of_an_entry_was_that_of_its_directory() {
         assert!(asked.contains(&expected), "{user}: {path}: {asked}");
     }
 }
+
+#[test]
+fn features_told_a_user_with_overrides_of_what_works_nowhere() {
+    let guarded = Guarded::new(&[
+        ("reader", "elr", Some(("el", true))),
+        ("writer", "elr", Some(("elw", true))),
+    ]);
+    for (user, may_write) in [("reader", false), ("writer", true)] {
+        let features = guarded.client(user).expect("FEAT", 211).text();
+        for (feature, needs_write) in [("XCRC", false), ("SITE SYMLINK", true), ("CPTO", true)] {
+            let told = features.lines().any(|line| line.trim() == feature);
+            assert_eq!(told, !needs_write || may_write, "{user}: {feature}");
+        }
+        // Nobody may.
+        assert!(!features.contains("MFMT"), "{user}: {features}");
+    }
+}

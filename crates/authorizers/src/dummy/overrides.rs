@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use ftpdlib_proto::{Perms, VirtualPath};
+use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use super::table::real_directory;
 use crate::AuthorizerError;
@@ -65,6 +65,15 @@ impl Overrides {
         self.0
             .keys()
             .any(|directory| directory != path && directory.starts_with(path))
+    }
+
+    /// All that is permitted by `perms` or by one override or another.
+    pub(super) fn union(&self, perms: Perms) -> Perms {
+        let may = |&perm: &Perm| {
+            let mut overrides = self.0.values();
+            perms.contains(perm) || overrides.any(|found| found.perms.contains(perm))
+        };
+        Perm::ALL.into_iter().filter(may).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

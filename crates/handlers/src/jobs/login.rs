@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use ftpdlib_authorizers::{Authorizer, Login, LoginRequest, VerifiedCertificate};
+use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
 use ftpdlib_filesystems::{ErrorKind, Filesystem};
-use ftpdlib_proto::{Perms, ReplyCode, VirtualPath};
+use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
 use super::{Account, refusal, reply_of};
@@ -67,7 +67,7 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         msg_quit: login.msg_quit.clone(),
         start_dir: filesystem.start_dir(),
         encoding: login.encoding,
-        perms: perms_somewhere(&*service.authorizer, &login),
+        perms: service.authorizer.perms_anywhere(&login),
     };
     let account = Account::new(
         Arc::clone(&service.authorizer),
@@ -77,15 +77,6 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         |login| service.home_lane(&login.home),
     );
     Ok((Arc::new(account), facts))
-}
-
-/// What a user may do in one directory or another: everything, where that depends on the path.
-fn perms_somewhere(authorizer: &dyn Authorizer, login: &Login) -> Perms {
-    if authorizer.has_overrides(login) {
-        Perms::ALL
-    } else {
-        authorizer.perms(login, &login.home_path)
-    }
 }
 
 /// Where a home directory is in a filesystem: at its root, unless that is known to lie above.
