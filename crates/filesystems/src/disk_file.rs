@@ -1,9 +1,9 @@
 //! Files of the disk, read and written.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -142,8 +142,8 @@ impl DiskWriteFile {
             let name = [prefix, &random_name(), suffix].concat();
             match open_at(parent.as_fd(), &name, flags, NEW_FILE_MODE) {
                 Ok(file) => {
-                    let (mut written, _) = Self::over(jail, file, dir.join(&name)?)?;
-                    written.created = Some(Created::now(jail, &written.file)?);
+                    let (mut written, facts) = Self::over(jail, file, dir.join(&name)?)?;
+                    written.created = Some(Created::new(jail, &facts));
                     return Ok(written);
                 }
                 Err(error)
@@ -166,7 +166,7 @@ impl DiskWriteFile {
         match jail.open(path, flags | OpenFlags::EXCLUSIVE, NEW_FILE_MODE) {
             Ok(file) => {
                 let (mut written, facts) = Self::over(jail, file, path.clone())?;
-                written.created = Some(Created::now(jail, &written.file)?);
+                written.created = Some(Created::new(jail, &facts));
                 Ok((written, facts))
             }
             // What a link leads to may still have to be created.
@@ -260,42 +260,33 @@ impl WriteFile for DiskWriteFile {
 #[derive(Debug)]
 struct Created {
     jail: Arc<Jail>,
+    /// The time of an opening that is noted is exact; the others are as fine as the system's ticks.
     changed: [i64; 4],
 }
 
 impl Created {
-    fn now(jail: &Arc<Jail>, file: &File) -> io::Result<Self> {
-        Ok(Self {
+    /// Remembers the new file of which these are the facts.
+    fn new(jail: &Arc<Jail>, facts: &FileStat) -> Self {
+        Self {
             jail: Arc::clone(jail),
-            changed: changed(&file.metadata()?),
-        })
+            changed: facts.changed,
+        }
     }
 
     /// Removes `file` again, unless somebody has done anything to it since: another upload may have
     /// opened it by now.
     fn undo(&self, file: &File, path: &VirtualPath) -> Result<(), FilesystemError> {
-        let facts = file.metadata()?;
-        if facts.len() > 0 || changed(&facts) != self.changed {
+        let facts = stat_descriptor(file.as_fd())?;
+        if facts.size > 0 || facts.changed != self.changed {
             return Ok(());
         }
         let (parent, name) = self.jail.parent(path)?;
         let there = stat_at(parent.as_fd(), name)?;
-        if (there.device, there.inode) == (facts.dev(), facts.ino()) {
+        if (there.device, there.inode) == (facts.device, facts.inode) {
             unlink_at(parent.as_fd(), name)?;
         }
         Ok(())
     }
-}
-
-/// When anything about the file changed last, its content or not. The time of an opening that is
-/// noted is exact; the others are as fine as the system's ticks.
-fn changed(facts: &Metadata) -> [i64; 4] {
-    [
-        facts.mtime(),
-        facts.mtime_nsec(),
-        facts.ctime(),
-        facts.ctime_nsec(),
-    ]
 }
 
 fn regular(file: &OwnedFd) -> Result<FileStat, FilesystemError> {

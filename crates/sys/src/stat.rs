@@ -45,6 +45,9 @@ pub struct FileStat {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
+    /// When the content, and when anything about the file, changed last: seconds and nanoseconds of
+    /// both. The same as before, if nothing has happened to it since.
+    pub changed: [i64; 4],
 }
 
 /// Facts of an open file; also of one opened with [`OpenFlags::PATH`](crate::OpenFlags::PATH).
@@ -100,6 +103,12 @@ impl From<stat> for FileStat {
             gid: raw.st_gid,
             device: raw.st_dev as u64,
             inode: raw.st_ino as u64,
+            changed: [
+                raw.st_mtime as i64,
+                raw.st_mtime_nsec as i64,
+                raw.st_ctime as i64,
+                raw.st_ctime_nsec as i64,
+            ],
         }
     }
 }
