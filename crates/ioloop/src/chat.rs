@@ -147,7 +147,7 @@ impl<H: ChatHandler> AsyncChat<H> {
             return Ok(());
         };
         let mut scratch = cx.take_scratch();
-        let outcome = match cx.read(socket, &mut scratch) {
+        let outcome = match cx.read_out(socket, &mut scratch) {
             Ok(0) => {
                 self.channel.close_when_done();
                 Ok(())

@@ -70,15 +70,16 @@ impl IoLoop {
     pub fn with_scratch_size(bytes: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
+        let now = Instant::now();
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
             sources: Sources::new(),
             handlers: Slab::new(),
-            timers: Timers::new(),
+            timers: Timers::new(now),
             remote: Arc::new(Remote::new(waker)),
             inbox: Inbox::default(),
-            now: Instant::now(),
+            now,
             scratch: None,
             scratch_size: bytes.max(1),
             closing: false,
@@ -107,7 +108,7 @@ impl IoLoop {
     /// That of [`turn`](Self::turn).
     pub fn run(&mut self) -> io::Result<()> {
         while !self.remote.take_stop() && !self.is_empty() {
-            self.turn(None)?;
+            self.turn_once(None)?;
         }
         Ok(())
     }
@@ -120,7 +121,7 @@ impl IoLoop {
     /// That of [`turn`](Self::turn).
     pub fn run_until_stopped(&mut self) -> io::Result<()> {
         while !self.remote.take_stop() {
-            self.turn(None)?;
+            self.turn_once(None)?;
         }
         Ok(())
     }
@@ -129,20 +130,13 @@ impl IoLoop {
     ///
     /// Waits at most `timeout` for something to happen; without one, as long as it takes. Returns
     /// how long the next turn may be put off: until the next deadline if there is one, not at all
-    /// if a source is ready still.
+    /// if a source is ready still. Where very many timers were put off, it may be less.
     ///
     /// # Errors
     ///
     /// The system cannot wait for events. A signal is no error, and ends the waiting.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
-        let wait = match (self.next_wait(), timeout) {
-            (Some(next), Some(timeout)) => Some(next.min(timeout)),
-            (next, timeout) => next.or(timeout),
-        };
-        self.wait(wait)?;
-        self.read_inbox();
-        self.serve_sources();
-        self.fire_timers();
+        self.turn_once(timeout)?;
         Ok(self.next_wait())
     }
 
@@ -220,6 +214,18 @@ impl IoLoop {
     /// How many handlers there are.
     pub fn handlers(&self) -> usize {
         self.handlers.len()
+    }
+
+    fn turn_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let wait = match (self.next_wait(), timeout) {
+            (Some(next), Some(timeout)) => Some(next.min(timeout)),
+            (next, timeout) => next.or(timeout),
+        };
+        self.wait(wait)?;
+        self.read_inbox();
+        self.serve_sources();
+        self.fire_timers();
+        Ok(())
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {

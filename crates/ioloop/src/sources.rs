@@ -140,8 +140,8 @@ impl Sources {
 
     /// Frees the slots of the sources that were dropped since the last call.
     pub(crate) fn reap(&mut self) {
-        if self.dropped.any.get() {
-            for id in self.dropped.take() {
+        while self.dropped.any.get() {
+            if let Some(id) = self.dropped.pop() {
                 self.slots.remove(id.0);
             }
         }
@@ -222,9 +222,13 @@ impl Dropped {
         self.any.set(true);
     }
 
-    fn take(&self) -> Vec<SourceId> {
-        self.any.set(false);
-        self.ids.take()
+    fn pop(&self) -> Option<SourceId> {
+        let mut ids = self.ids.take();
+        let id = ids.pop();
+        self.any.set(!ids.is_empty());
+        // Kept for its capacity too.
+        self.ids.set(ids);
+        id
     }
 }
 

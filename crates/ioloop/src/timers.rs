@@ -8,60 +8,61 @@ use crate::slab::{Key, Slab};
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TimerId(pub(crate) Key);
 
-/// An indexed binary heap: every timer knows its place in it, so that cancelling and moving one are
-/// `O(log n)` and leave nothing behind, however often they are done.
+/// A heap in which every timer knows its place, so that cancelling one is `O(log n)` and leaves
+/// nothing behind.
+///
+/// Putting one off is `O(1)`, however often it is done: its place in the heap stays that of the
+/// former deadline, and when that has come to the top, the timer sinks to where it belongs.
 pub(crate) struct Timers<T> {
     slots: Slab<Slot<T>>,
     heap: Vec<Node>,
     sequence: u64,
+    /// From where deadlines are counted. Those before it count as being there.
+    origin: Instant,
 }
 
 impl<T> Timers<T> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(origin: Instant) -> Self {
         Self {
             slots: Slab::new(),
             heap: Vec::new(),
             sequence: 0,
+            origin,
         }
     }
 
     /// Arms a timer for `at`; one of the past is due at once.
     pub(crate) fn arm(&mut self, now: Instant, at: Instant, value: T) -> TimerId {
-        let delay = at.saturating_duration_since(now);
+        let rank = self.new_rank(self.nanos(at));
+        let position = self.heap.len();
         let key = self.slots.insert(Slot {
-            position: self.heap.len(),
-            delay,
+            rank,
+            delay: nanos_between(now, at),
+            position: position as u32,
             value,
         });
-        let sequence = self.next_sequence();
-        self.heap.push(Node { at, sequence, key });
-        self.sift_up(self.heap.len() - 1);
+        self.heap.push(Node { rank, key });
+        self.sift_up(position);
         TimerId(key)
     }
 
     /// Disarms a timer. Gives what it was armed with, unless it is gone already.
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
         let slot = self.slots.remove(id.0)?;
-        self.heap.swap_remove(slot.position);
-        if slot.position < self.heap.len() {
-            self.restore(slot.position);
+        let position = slot.position as usize;
+        self.heap.swap_remove(position);
+        if position < self.heap.len() {
+            // The last node has come here from another branch.
+            let position = self.sift_up(position);
+            self.sift_down(position);
         }
         Some(slot.value)
     }
 
     /// Gives a pending timer another deadline; it counts as armed anew among its equals.
     pub(crate) fn move_to(&mut self, id: TimerId, at: Instant) -> bool {
-        let Some(position) = self.slots.get(id.0).map(|slot| slot.position) else {
-            return false;
-        };
-        let sequence = self.next_sequence();
-        self.heap[position] = Node {
-            at,
-            sequence,
-            key: id.0,
-        };
-        self.restore(position);
-        true
+        let at = self.nanos(at);
+        self.move_to_nanos(id, at)
     }
 
     /// Restarts the delay that a pending timer was armed with.
@@ -69,7 +70,7 @@ impl<T> Timers<T> {
         let Some(delay) = self.slots.get(id.0).map(|slot| slot.delay) else {
             return false;
         };
-        self.move_to(id, later(now, delay))
+        self.move_to_nanos(id, self.nanos(now).saturating_add(delay))
     }
 
     /// Moves a timer that is due to the first future multiple of its delay after its deadline.
@@ -77,13 +78,13 @@ impl<T> Timers<T> {
         let Some(slot) = self.slots.get(id.0) else {
             return false;
         };
-        let at = self.heap[slot.position].at;
-        let behind = now.saturating_duration_since(at).as_nanos();
-        let next = match behind.checked_rem(slot.delay.as_nanos()) {
-            Some(past) => later(now, slot.delay - duration_from_nanos(past)),
-            None => now,
+        let now = self.nanos(now);
+        let behind = now.saturating_sub(slot.rank.at);
+        let left = match behind.checked_rem(slot.delay) {
+            Some(past) => slot.delay - past,
+            None => 0,
         };
-        self.move_to(id, next)
+        self.move_to_nanos(id, now.saturating_add(left))
     }
 
     /// Disarms all.
@@ -97,71 +98,114 @@ impl<T> Timers<T> {
         self.slots.get_mut(id.0).map(|slot| &mut slot.value)
     }
 
+    /// The next timer to fire, still armed, if it is due and was armed before `fence`.
+    pub(crate) fn due(&mut self, now: Instant, fence: u64) -> Option<TimerId> {
+        let now = self.nanos(now);
+        loop {
+            let first = *self.heap.first()?;
+            if first.rank.at > now {
+                return None;
+            }
+            if !self.sink_first() {
+                return (first.rank.sequence < fence).then_some(TimerId(first.key));
+            }
+        }
+    }
+
+    /// The earliest deadline, or a moment before it: many timers that were put off take more than
+    /// one call to be brought to their places.
+    pub(crate) fn next(&mut self) -> Option<Instant> {
+        for _ in 0..PUT_OFF_AT_ONCE {
+            if !self.sink_first() {
+                break;
+            }
+        }
+        let first = self.heap.first()?;
+        Some(later(self.origin, Duration::from_nanos(first.rank.at)))
+    }
+
     /// Separates the timers armed until now from those armed later; see [`due`](Self::due).
     pub(crate) const fn fence(&self) -> u64 {
         self.sequence
-    }
-
-    /// The next timer to fire, still armed, if it is due and was armed before `fence`.
-    pub(crate) fn due(&self, now: Instant, fence: u64) -> Option<TimerId> {
-        let first = self.heap.first()?;
-        (first.at <= now && first.sequence < fence).then_some(TimerId(first.key))
-    }
-
-    /// The earliest deadline.
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.heap.first().map(|node| node.at)
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }
 
-    const fn next_sequence(&mut self) -> u64 {
-        self.sequence += 1;
-        self.sequence - 1
+    fn move_to_nanos(&mut self, id: TimerId, at: u64) -> bool {
+        let rank = self.new_rank(at);
+        let Some(slot) = self.slots.get_mut(id.0) else {
+            return false;
+        };
+        slot.rank = rank;
+        let position = slot.position as usize;
+        let node = &mut self.heap[position];
+        if rank < node.rank {
+            node.rank = rank;
+            self.sift_up(position);
+        }
+        true
     }
 
-    /// Brings the one node that may be out of order to its place.
-    fn restore(&mut self, position: usize) {
-        let position = self.sift_up(position);
-        self.sift_down(position);
+    /// Brings the first node to its place if its timer was put off. Answers `false` if it was not.
+    fn sink_first(&mut self) -> bool {
+        let Some(first) = self.heap.first_mut() else {
+            return false;
+        };
+        match self.slots.get(first.key) {
+            Some(slot) if slot.rank != first.rank => first.rank = slot.rank,
+            _ => return false,
+        }
+        self.sift_down(0);
+        true
     }
 
     fn sift_up(&mut self, mut position: usize) -> usize {
+        let node = self.heap[position];
         while position > 0 {
-            let parent = (position - 1) / 2;
-            if self.heap[parent].rank() < self.heap[position].rank() {
+            let parent = (position - 1) / CHILDREN;
+            if self.heap[parent].rank < node.rank {
                 break;
             }
-            self.heap.swap(parent, position);
-            self.note_position(position);
+            self.place(self.heap[parent], position);
             position = parent;
         }
-        self.note_position(position);
+        self.place(node, position);
         position
     }
 
     fn sift_down(&mut self, mut position: usize) {
+        let node = self.heap[position];
         loop {
-            let left = 2 * position + 1;
-            let Some(smaller) = (left..self.heap.len().min(left + 2))
-                .min_by_key(|&child| self.heap[child].rank())
-                .filter(|&child| self.heap[child].rank() < self.heap[position].rank())
+            let first = CHILDREN * position + 1;
+            let Some(smallest) = (first..self.heap.len().min(first + CHILDREN))
+                .min_by_key(|&child| self.heap[child].rank)
+                .filter(|&child| self.heap[child].rank < node.rank)
             else {
                 break;
             };
-            self.heap.swap(smaller, position);
-            self.note_position(position);
-            position = smaller;
+            self.place(self.heap[smallest], position);
+            position = smallest;
         }
-        self.note_position(position);
+        self.place(node, position);
     }
 
-    fn note_position(&mut self, position: usize) {
-        if let Some(slot) = self.slots.get_mut(self.heap[position].key) {
-            slot.position = position;
+    fn place(&mut self, node: Node, position: usize) {
+        self.heap[position] = node;
+        if let Some(slot) = self.slots.get_mut(node.key) {
+            slot.position = position as u32;
         }
+    }
+
+    const fn new_rank(&mut self, at: u64) -> Rank {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        Rank { at, sequence }
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        nanos_between(self.origin, at)
     }
 }
 
@@ -171,30 +215,41 @@ pub(crate) fn later(now: Instant, delay: Duration) -> Instant {
     now.checked_add(delay).unwrap_or_else(|| now + FAR)
 }
 
-fn duration_from_nanos(nanos: u128) -> Duration {
-    const SECOND: u128 = 1_000_000_000;
-    // A remainder by a delay is smaller than that delay, which is a `Duration` itself.
-    Duration::new((nanos / SECOND) as u64, (nanos % SECOND) as u32)
+/// At least 0, at most 584 years.
+fn nanos_between(from: Instant, to: Instant) -> u64 {
+    let nanos = to.saturating_duration_since(from).as_nanos();
+    u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
+/// Four to a node make the heap half as deep as two, for hardly more work at each step.
+const CHILDREN: usize = 4;
+
+/// How many timers that were put off find their places before a wait, so that it takes no long time
+/// where all of them were. What is left makes that wait end early, and goes on then.
+const PUT_OFF_AT_ONCE: usize = 64;
+
 struct Slot<T> {
-    position: usize,
-    delay: Duration,
+    /// The deadline.
+    rank: Rank,
+    delay: u64,
+    /// That of its node, of which there are no more than slots, so it fits.
+    position: u32,
     value: T,
 }
 
 #[derive(Clone, Copy)]
 struct Node {
-    at: Instant,
-    sequence: u64,
+    /// The deadline of the timer, or an earlier one, from which it was put off.
+    rank: Rank,
     key: Key,
 }
 
-impl Node {
-    /// Equal deadlines fire in the order of arming.
-    const fn rank(&self) -> (Instant, u64) {
-        (self.at, self.sequence)
-    }
+/// Equal deadlines fire in the order of arming.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+struct Rank {
+    /// In nanoseconds since the origin.
+    at: u64,
+    sequence: u64,
 }
 
 #[cfg(test)]
@@ -240,11 +295,16 @@ mod tests {
         std::iter::from_fn(|| timers.due(now, fence).and_then(|id| timers.cancel(id))).collect()
     }
 
+    fn settled_next<T>(timers: &mut Timers<T>) -> Option<Instant> {
+        while timers.sink_first() {}
+        timers.next()
+    }
+
     proptest! {
         #[test]
         fn timers_fire_like_a_sorted_list(steps in prop::collection::vec(step(), 0..200)) {
             let mut now = Instant::now();
-            let mut timers = Timers::new();
+            let mut timers = Timers::new(now);
             let mut model: Vec<Naive> = Vec::new();
             let mut ids = Vec::new();
             for (name, step) in steps.into_iter().enumerate() {
@@ -289,7 +349,9 @@ mod tests {
                         prop_assert_eq!(fire_all(&mut timers, now), due);
                     }
                 }
-                prop_assert_eq!(timers.next(), model.iter().map(|timer| timer.at).min());
+                let first = model.iter().map(|timer| timer.at).min();
+                prop_assert!(timers.next() <= first);
+                prop_assert_eq!(settled_next(&mut timers), first);
                 prop_assert_eq!(timers.is_empty(), model.is_empty());
             }
         }
@@ -298,7 +360,7 @@ mod tests {
     #[test]
     fn endless_resets_leave_nothing_behind() {
         let now = Instant::now();
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(now);
         let ids: Vec<_> = (0..100)
             .map(|name| timers.arm(now, now + millis(name), name))
             .collect();
@@ -312,9 +374,31 @@ mod tests {
     }
 
     #[test]
+    fn no_wait_is_long_though_all_timers_were_put_off() {
+        let now = Instant::now();
+        let mut timers = Timers::new(now);
+        let count = 10 * PUT_OFF_AT_ONCE as u64;
+        let ids: Vec<_> = (1..=count)
+            .map(|name| timers.arm(now, now + millis(name), name))
+            .collect();
+        let later = now + millis(count);
+        assert!(ids.iter().all(|&id| timers.reset(id, later)));
+        let put_off = |timers: &Timers<u64>| {
+            let early =
+                |node: &&Node| Some(node.rank) != timers.slots.get(node.key).map(|slot| slot.rank);
+            timers.heap.iter().filter(early).count()
+        };
+        assert_eq!(put_off(&timers), ids.len(), "nothing is done for a reset");
+        assert!(timers.next() <= Some(later));
+        assert_eq!(put_off(&timers), ids.len() - PUT_OFF_AT_ONCE);
+        assert_eq!(timers.due(later, timers.fence()), None);
+        assert_eq!(timers.next(), Some(later + millis(1)));
+    }
+
+    #[test]
     fn a_timer_armed_by_another_waits_for_the_next_turn() {
         let now = Instant::now();
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(now);
         let first = timers.arm(now, now, 'a');
         let fence = timers.fence();
         let second = timers.arm(now, now, 'b');
@@ -327,7 +411,7 @@ mod tests {
     #[track_caller]
     fn check_repeat(interval: u64, fired_at: u64, next: u64) {
         let origin = Instant::now();
-        let mut timers = Timers::new();
+        let mut timers = Timers::new(origin);
         let id = timers.arm(origin, origin + millis(interval), ());
         assert!(timers.repeat(id, origin + millis(fired_at)));
         assert_eq!(
