@@ -33,7 +33,10 @@ pub(crate) fn date() -> String {
 pub(crate) fn remarks() -> Vec<String> {
     let mut remarks = Vec::new();
     let congestion = read("/proc/sys/net/ipv4/tcp_congestion_control");
-    remarks.push(format!("TCP {congestion}"));
+    remarks.push(match congestion.as_str() {
+        "cubic" => "TCP cubic".to_owned(),
+        other => format!("TCP {other}, not cubic"),
+    });
     let load = read("/proc/loadavg");
     let load = load.split(' ').next().and_then(|load| load.parse().ok());
     if let Some(load) = load.filter(|&load: &f64| load > FOREIGN_LOAD) {
