@@ -50,6 +50,10 @@ impl Run {
                 samples.resize(round + 1, None);
             }
             samples[round] = Some(measure.value);
+            if let Some(note) = &measure.note {
+                let round = round + 1;
+                self.fail(workload, server, &format!("round {round}: {note}"));
+            }
         }
     }
 
@@ -127,6 +131,7 @@ mod tests {
                     unit: "MB/s",
                     better,
                     value,
+                    note: None,
                 };
                 run.add(&WORKLOADS[0], server, round, &[measure]);
             }

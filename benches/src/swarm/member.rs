@@ -88,6 +88,18 @@ impl Member {
         self.stage = Stage::Idle;
     }
 
+    /// What it is at, for the reader of an error.
+    pub(super) fn stage(&self) -> String {
+        match self.acts.get(self.current) {
+            Some(Act::Greeting) => "greeting".to_owned(),
+            Some(Act::Quit) => "QUIT".to_owned(),
+            Some(Act::Command(line, _) | Act::Download(line) | Act::Upload(line, _)) => {
+                line.split(' ').next().unwrap_or_default().to_owned()
+            }
+            None => "after the last reply".to_owned(),
+        }
+    }
+
     pub(super) fn is_busy(&self) -> bool {
         self.current < self.acts.len()
     }

@@ -2,6 +2,7 @@
 
 mod member;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,7 +49,8 @@ pub struct Swarm<'a> {
     site: &'a Site,
     poll: Poll,
     members: Vec<Option<Member>>,
-    last_error: Option<io::Error>,
+    /// Why clients failed, and how many.
+    reasons: BTreeMap<String, usize>,
 }
 
 impl<'a> Swarm<'a> {
@@ -63,7 +65,7 @@ impl<'a> Swarm<'a> {
             site,
             poll: Poll::new()?,
             members: Vec::new(),
-            last_error: None,
+            reasons: BTreeMap::new(),
         })
     }
 
@@ -111,13 +113,23 @@ impl<'a> Swarm<'a> {
         self.len() == 0
     }
 
-    /// The error for an outcome that will not do, with the reason of the last client that failed.
+    /// Why clients failed, the most frequent reason first: an error of the system with its number,
+    /// or the reply that was another one; `None` if none did.
+    pub(crate) fn reasons(&self) -> Option<String> {
+        let mut reasons: Vec<_> = self.reasons.iter().collect();
+        reasons.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
+        let told = reasons
+            .iter()
+            .map(|(reason, count)| format!("{count} × {reason}"));
+        (!reasons.is_empty()).then(|| told.collect::<Vec<_>>().join("; "))
+    }
+
+    /// The error for an outcome that will not do, with the reasons.
     pub(crate) fn failure(&self, outcome: Outcome) -> io::Error {
         let Outcome { done, failed, .. } = outcome;
-        let reason = self.last_error.as_ref().map(io::Error::to_string);
-        let reason = reason.unwrap_or_default();
+        let reasons = self.reasons().unwrap_or_default();
         io::Error::other(format!(
-            "{failed} of {} clients failed: {reason}",
+            "{failed} of {} clients failed: {reasons}",
             done + failed
         ))
     }
@@ -196,7 +208,12 @@ impl<'a> Swarm<'a> {
                 true
             }
             Err(error) => {
-                self.last_error = Some(error);
+                let stage = self.members[index].as_ref().map(Member::stage);
+                let stage = stage.unwrap_or_default();
+                *self
+                    .reasons
+                    .entry(format!("{stage}: {error}"))
+                    .or_default() += 1;
                 *failed += 1;
                 true
             }

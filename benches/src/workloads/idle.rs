@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::fairness::noop_latencies;
-use super::{AT_ONCE, Measure, Stopwatch, Workload, lower};
+use super::{AT_ONCE, Measure, Stopwatch, Workload, lower, turned_away};
 use crate::statistics::quantile;
 use crate::{Client, Site, Swarm, Target};
 
@@ -39,7 +39,7 @@ fn idle(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let (p99, p99_alone) = (quantile(&beside, 0.99), quantile(&alone, 0.99));
     Ok(vec![
         lower("login time", "s", wall),
-        lower("turned away", "sessions", outcome.failed as f64),
+        turned_away(&swarm, outcome),
         lower(
             "server PSS",
             "KiB/session",

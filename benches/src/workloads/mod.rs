@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::{Process, Site, Target};
+use crate::{Outcome, Process, Site, Swarm, Target};
 
 /// One thing to measure.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,8 @@ pub struct Measure {
     pub better: Better,
     /// The figure.
     pub value: f64,
+    /// What explains it, for the foot of the table.
+    pub note: Option<String>,
 }
 
 /// Which way is better. The enum is complete.
@@ -128,6 +130,7 @@ fn higher(what: &'static str, unit: &'static str, value: f64) -> Measure {
         unit,
         better: Better::Higher,
         value,
+        note: None,
     }
 }
 
@@ -135,6 +138,14 @@ fn lower(what: &'static str, unit: &'static str, value: f64) -> Measure {
     Measure {
         better: Better::Lower,
         ..higher(what, unit, value)
+    }
+}
+
+/// How many clients the server turned away, and with what words.
+fn turned_away(swarm: &Swarm<'_>, outcome: Outcome) -> Measure {
+    Measure {
+        note: swarm.reasons(),
+        ..lower("turned away", "sessions", outcome.failed as f64)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{AT_ONCE, Measure, Stopwatch, Workload, higher, lower, micros_each};
+use super::{AT_ONCE, Measure, Stopwatch, Workload, higher, lower, micros_each, turned_away};
 use crate::{Act, Site, Swarm, Target};
 
 pub(super) const SESSIONS: Workload = Workload {
@@ -25,6 +25,6 @@ fn sessions(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     Ok(vec![
         higher("rate", "sessions/s", outcome.done as f64 / wall),
         lower("server CPU", "µs/session", micros_each(cpu, outcome.done)),
-        lower("turned away", "sessions", outcome.failed as f64),
+        turned_away(&swarm, outcome),
     ])
 }
