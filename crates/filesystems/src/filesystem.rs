@@ -28,7 +28,8 @@ pub enum WriteMode {
 ///
 /// Implementors must have the five that open or look; the rest answers
 /// [`NotSupported`](ErrorKind::NotSupported) or something harmless unless it is given. A wrapper
-/// that forgets to hand on a defaulted method falls back to that default.
+/// that forgets to hand on a defaulted method falls back to that default; a
+/// [`Layer`](crate::Layer) hands on whatever it does not change.
 ///
 /// An `Arc` or a `Box` of a filesystem is one, too.
 pub trait Filesystem: Send + Sync {

@@ -3,7 +3,7 @@
 //! A [`Filesystem`] is all that a session sees of files. It is given absolute [`VirtualPath`]s only
 //! and may block. [`AbstractedFs`] shows a directory of the disk and nothing beside it;
 //! [`UnixFilesystem`] shows the whole disk; [`MemoryFs`] keeps files in memory, for tests and
-//! examples. A wrapper implements the trait, hands most calls on and changes the rest.
+//! examples. A [`Layer`] changes something about another one.
 //!
 //! [`VirtualPath`]: ftpdlib_proto::VirtualPath
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ mod error;
 mod filesystem;
 mod home;
 mod jail;
+mod layer;
 mod memory;
 mod shared;
 mod trail;
@@ -27,6 +28,7 @@ pub use abstracted::{AbstractedFs, OpenMode};
 pub use error::{ErrorKind, FilesystemError};
 pub use filesystem::{Filesystem, WriteMode};
 pub use jail::Resolver;
+pub use layer::{Layer, Layered};
 pub use memory::MemoryFs;
 pub use transfer_file::{Entry, Listing, ReadFile, WriteFile};
 pub use unix::UnixFilesystem;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use ftpdlib::authorizers::{
     AuthenticationFailed, Authorizer, DummyAuthorizer, Login, LoginRequest, User,
 };
-use ftpdlib::filesystems::{
-    Filesystem, FilesystemError, Listing, MemoryFs, ReadFile, WriteFile, WriteMode,
-};
+use ftpdlib::filesystems::{Filesystem, FilesystemError, Layer, Layered, MemoryFs};
 use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer};
 use ftpdlib::proto::{Metadata, Perm, VirtualPath};
 use ftpdlib::servers::FtpServerBuilder;
@@ -38,39 +36,22 @@ impl Authorizer for Fragile {
     }
 }
 
-/// Panics when it is asked about `panic`.
-struct FragileFs {
-    files: MemoryFs,
+/// Panics when it is asked about `panics`.
+struct FragileFacts {
     local: bool,
 }
 
-impl Filesystem for FragileFs {
-    fn open_read(&self, path: &VirtualPath, at: u64) -> Result<Box<dyn ReadFile>, FilesystemError> {
-        self.files.open_read(path, at)
-    }
-
-    fn open_write(
+impl Layer for FragileFacts {
+    fn stat(
         &self,
+        inner: &dyn Filesystem,
         path: &VirtualPath,
-        how: WriteMode,
-    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
-        self.files.open_write(path, how)
-    }
-
-    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
-        self.files.list(path)
-    }
-
-    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        self.files.lstat(path)
-    }
-
-    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+    ) -> Result<Metadata, FilesystemError> {
         assert_ne!(path.as_bytes(), b"/panics", "as the test wants it");
-        self.files.stat(path)
+        inner.stat(path)
     }
 
-    fn is_local(&self) -> bool {
+    fn is_local(&self, _: &dyn Filesystem) -> bool {
         self.local
     }
 }
@@ -122,7 +103,8 @@ fn a_panic_is_answered_or_ends_its_session_only() {
                 let files = MemoryFs::new();
                 files.insert("/a", "hello")?;
                 let local = on_the_loop;
-                Ok(Arc::new(FragileFs { files, local }))
+                let files = Layered::new(FragileFacts { local }, Arc::new(files));
+                Ok(Arc::new(files) as Arc<dyn Filesystem>)
             });
         let builder = FtpServerBuilder::new(handler).listen(([127, 0, 0, 1], 0));
         let server = TestServer::run(builder, home);

@@ -3,28 +3,26 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
-use ftpdlib::filesystems::{
-    AbstractedFs, Filesystem, FilesystemError, Listing, ReadFile, WriteFile, WriteMode,
-};
+use ftpdlib::filesystems::{AbstractedFs, Filesystem, FilesystemError, Layer, Layered};
 use ftpdlib::handlers::FtpHandler;
-use ftpdlib::proto::{Metadata, VirtualPath};
+use ftpdlib::proto::VirtualPath;
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::server::TestServer;
 use tempfile::TempDir;
 
 use super::overrides::{ALL, state};
 
-/// The disk, on which the directory `open` becomes a link to `guarded` as soon as a path has been
+/// Over a disk, on which the directory `open` becomes a link to `guarded` as soon as a path has been
 /// resolved: what another session may do at the worst moment.
-struct Swapping(AbstractedFs);
+struct Swapping(PathBuf);
 
 impl Swapping {
     fn swap(&self) {
-        let home = self.0.root();
+        let home = &self.0;
         if home.join("open").is_symlink() {
             return;
         }
@@ -40,75 +38,15 @@ impl Swapping {
     }
 }
 
-impl Filesystem for Swapping {
-    fn open_read(
+impl Layer for Swapping {
+    fn canonical(
         &self,
+        inner: &dyn Filesystem,
         path: &VirtualPath,
-        offset: u64,
-    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
-        self.0.open_read(path, offset)
-    }
-
-    fn open_write(
-        &self,
-        path: &VirtualPath,
-        mode: WriteMode,
-    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
-        self.0.open_write(path, mode)
-    }
-
-    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
-        self.0.list(path)
-    }
-
-    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        Filesystem::stat(&self.0, path)
-    }
-
-    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        Filesystem::lstat(&self.0, path)
-    }
-
-    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        self.0.change_dir(path)
-    }
-
-    fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::mkdir(&self.0, path)
-    }
-
-    fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::rmdir(&self.0, path)
-    }
-
-    fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::remove(&self.0, path)
-    }
-
-    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::rename(&self.0, from, to)
-    }
-
-    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
-        self.0.set_mode(path, mode)
-    }
-
-    fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
-        self.0.set_modified(path, modified)
-    }
-
-    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
-        self.0.available_space(path)
-    }
-
-    fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
-        let resolved = self.0.canonical(path);
+    ) -> Result<VirtualPath, FilesystemError> {
+        let resolved = inner.canonical(path);
         self.swap();
         resolved
-    }
-
-    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
-        self.0.without_links()
     }
 }
 
@@ -129,8 +67,8 @@ fn a_link_swapped_in_after_the_check_leads_nowhere() {
         .override_perm("user", home.path().join("guarded"), "", true)
         .unwrap();
     let handler = FtpHandler::new(authorizer).abstracted_fs(|login| {
-        let disk = AbstractedFs::new(&login.home)?;
-        Ok(Arc::new(Swapping(disk)) as Arc<dyn Filesystem>)
+        let disk = Arc::new(AbstractedFs::new(&login.home)?);
+        Ok(Arc::new(Layered::new(Swapping(login.home.clone()), disk)) as Arc<dyn Filesystem>)
     });
     let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
     let server = TestServer::run(builder, home);

@@ -1,0 +1,376 @@
+//! Changing something about a filesystem, and nothing else.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ftpdlib_proto::{Metadata, VirtualPath};
+
+use crate::error::FilesystemError;
+use crate::filesystem::{Filesystem, WriteMode};
+use crate::transfer_file::{Listing, ReadFile, WriteFile};
+
+/// What is to be different about a filesystem (pyftpdlib: a subclass of `AbstractedFS`).
+///
+/// Every method is one of [`Filesystem`]'s, which is given the filesystem underneath and asks it by
+/// default. [`Layered`] puts the two together.
+///
+/// A layer changes what it names. One that is to let nothing else through, such as one that forbids
+/// all changes, is better a [`Filesystem`] of its own: what that does not hand on is refused, now
+/// and in later versions.
+///
+/// # Examples
+///
+/// Nobody removes what others may still be fetching:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ftpdlib_filesystems::{
+///     ErrorKind, Filesystem, FilesystemError, Layer, Layered, MemoryFs,
+/// };
+/// use ftpdlib_proto::VirtualPath;
+///
+/// struct KeepReleases;
+///
+/// impl Layer for KeepReleases {
+///     fn remove(
+///         &self,
+///         inner: &dyn Filesystem,
+///         path: &VirtualPath,
+///     ) -> Result<(), FilesystemError> {
+///         if path.as_bytes().ends_with(b".tar.gz") {
+///             return Err(ErrorKind::PermissionDenied.into());
+///         }
+///         inner.remove(path)
+///     }
+/// }
+///
+/// let files = MemoryFs::new();
+/// files.insert("/notes", "…")?;
+/// files.insert("/v1.tar.gz", "…")?;
+/// let files = Layered::new(KeepReleases, Arc::new(files));
+/// assert!(files.remove(&VirtualPath::new("/notes").unwrap()).is_ok());
+/// assert!(files.remove(&VirtualPath::new("/v1.tar.gz").unwrap()).is_err());
+/// # Ok::<(), FilesystemError>(())
+/// ```
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "the errors are those of the same methods of `Filesystem`"
+)]
+pub trait Layer: Send + Sync {
+    /// See [`Filesystem::open_read`].
+    fn open_read(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        inner.open_read(path, offset)
+    }
+
+    /// See [`Filesystem::open_write`].
+    fn open_write(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        inner.open_write(path, mode)
+    }
+
+    /// See [`Filesystem::list`].
+    fn list(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<Box<dyn Listing>, FilesystemError> {
+        inner.list(path)
+    }
+
+    /// See [`Filesystem::stat`].
+    fn stat(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<Metadata, FilesystemError> {
+        inner.stat(path)
+    }
+
+    /// See [`Filesystem::lstat`].
+    fn lstat(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<Metadata, FilesystemError> {
+        inner.lstat(path)
+    }
+
+    /// See [`Filesystem::change_dir`].
+    fn change_dir(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<(), FilesystemError> {
+        inner.change_dir(path)
+    }
+
+    /// See [`Filesystem::mkdir`].
+    fn mkdir(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Result<(), FilesystemError> {
+        inner.mkdir(path)
+    }
+
+    /// See [`Filesystem::rmdir`].
+    fn rmdir(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Result<(), FilesystemError> {
+        inner.rmdir(path)
+    }
+
+    /// See [`Filesystem::remove`].
+    fn remove(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Result<(), FilesystemError> {
+        inner.remove(path)
+    }
+
+    /// See [`Filesystem::rename`].
+    fn rename(
+        &self,
+        inner: &dyn Filesystem,
+        from: &VirtualPath,
+        to: &VirtualPath,
+    ) -> Result<(), FilesystemError> {
+        inner.rename(from, to)
+    }
+
+    /// See [`Filesystem::set_mode`].
+    fn set_mode(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        mode: u32,
+    ) -> Result<(), FilesystemError> {
+        inner.set_mode(path, mode)
+    }
+
+    /// See [`Filesystem::set_modified`].
+    fn set_modified(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        modified: i64,
+    ) -> Result<(), FilesystemError> {
+        inner.set_modified(path, modified)
+    }
+
+    /// See [`Filesystem::symlink`].
+    fn symlink(
+        &self,
+        inner: &dyn Filesystem,
+        target: &VirtualPath,
+        link: &VirtualPath,
+    ) -> Result<(), FilesystemError> {
+        inner.symlink(target, link)
+    }
+
+    /// See [`Filesystem::available_space`].
+    fn available_space(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<u64, FilesystemError> {
+        inner.available_space(path)
+    }
+
+    /// See [`Filesystem::readlink`].
+    fn readlink(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<Vec<u8>, FilesystemError> {
+        inner.readlink(path)
+    }
+
+    /// See [`Filesystem::canonical`].
+    fn canonical(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<VirtualPath, FilesystemError> {
+        inner.canonical(path)
+    }
+
+    /// See [`Filesystem::real_path`].
+    fn real_path(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Option<PathBuf> {
+        inner.real_path(path)
+    }
+
+    /// See [`Filesystem::start_dir`].
+    fn start_dir(&self, inner: &dyn Filesystem) -> VirtualPath {
+        inner.start_dir()
+    }
+
+    /// See [`Filesystem::user_name`].
+    fn user_name<'a>(&'a self, inner: &'a dyn Filesystem, uid: u32) -> Cow<'a, str> {
+        inner.user_name(uid)
+    }
+
+    /// See [`Filesystem::group_name`].
+    fn group_name<'a>(&'a self, inner: &'a dyn Filesystem, gid: u32) -> Cow<'a, str> {
+        inner.group_name(gid)
+    }
+
+    /// See [`Filesystem::is_local`].
+    fn is_local(&self, inner: &dyn Filesystem) -> bool {
+        inner.is_local()
+    }
+}
+
+/// A filesystem with a [`Layer`] over it.
+///
+/// The layer is over the twin as well that follows no links
+/// ([`without_links`](Filesystem::without_links)), so it cannot be got around.
+pub struct Layered<L> {
+    layer: Arc<L>,
+    inner: Arc<dyn Filesystem>,
+}
+
+impl<L: Layer> Layered<L> {
+    /// Puts `layer` over `inner`.
+    pub fn new(layer: L, inner: Arc<dyn Filesystem>) -> Self {
+        Self {
+            layer: Arc::new(layer),
+            inner,
+        }
+    }
+}
+
+impl<L: Layer + 'static> Filesystem for Layered<L> {
+    fn open_read(
+        &self,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        self.layer.open_read(&*self.inner, path, offset)
+    }
+
+    fn open_write(
+        &self,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        self.layer.open_write(&*self.inner, path, mode)
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
+        self.layer.list(&*self.inner, path)
+    }
+
+    fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.layer.stat(&*self.inner, path)
+    }
+
+    fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        self.layer.lstat(&*self.inner, path)
+    }
+
+    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.layer.change_dir(&*self.inner, path)
+    }
+
+    fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.layer.mkdir(&*self.inner, path)
+    }
+
+    fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.layer.rmdir(&*self.inner, path)
+    }
+
+    fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.layer.remove(&*self.inner, path)
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
+        self.layer.rename(&*self.inner, from, to)
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
+        self.layer.set_mode(&*self.inner, path, mode)
+    }
+
+    fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
+        self.layer.set_modified(&*self.inner, path, modified)
+    }
+
+    fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
+        self.layer.symlink(&*self.inner, target, link)
+    }
+
+    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+        self.layer.available_space(&*self.inner, path)
+    }
+
+    fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
+        self.layer.readlink(&*self.inner, path)
+    }
+
+    fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
+        self.layer.canonical(&*self.inner, path)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
+        self.layer.real_path(&*self.inner, path)
+    }
+
+    fn start_dir(&self) -> VirtualPath {
+        self.layer.start_dir(&*self.inner)
+    }
+
+    fn user_name(&self, uid: u32) -> Cow<'_, str> {
+        self.layer.user_name(&*self.inner, uid)
+    }
+
+    fn group_name(&self, gid: u32) -> Cow<'_, str> {
+        self.layer.group_name(&*self.inner, gid)
+    }
+
+    fn is_local(&self) -> bool {
+        self.layer.is_local(&*self.inner)
+    }
+
+    fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
+        let inner = self.inner.without_links()?;
+        Ok(inner.map(|inner| {
+            let layer = Arc::clone(&self.layer);
+            Arc::new(Self { layer, inner }) as Arc<dyn Filesystem>
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AbstractedFs, ErrorKind};
+
+    /// Keeps what is there.
+    struct Keep;
+
+    impl Layer for Keep {
+        fn remove(&self, _: &dyn Filesystem, _: &VirtualPath) -> Result<(), FilesystemError> {
+            Err(ErrorKind::PermissionDenied.into())
+        }
+    }
+
+    #[test]
+    fn the_twin_that_follows_no_links_has_the_layer_too() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("f"), "x").unwrap();
+        let disk = Arc::new(AbstractedFs::new(home.path()).unwrap());
+        let layered: Arc<dyn Filesystem> = Arc::new(Layered::new(Keep, disk));
+        let twin = layered.without_links().unwrap().unwrap();
+        let path = VirtualPath::new("/f").unwrap();
+        for files in [&layered, &twin] {
+            assert_eq!(files.stat(&path).unwrap().size, 1);
+            let error = files.remove(&path).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        }
+        assert!(home.path().join("f").exists());
+    }
+}
