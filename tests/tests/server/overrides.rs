@@ -92,11 +92,15 @@ const CASES: [(&str, &[&str], u16); 63] = [
 ];
 
 /// Ways into the directory `é`, for which there is an override, before and after `OPTS UTF8 OFF`.
-const OVERRIDDEN: [(bool, &[u8]); 9] = [
+const OVERRIDDEN: [(bool, &[u8]); 13] = [
     (true, b"\xc3\xa9/"),
     (true, b"//\xc3\xa9//"),
     (true, b"/\xc3\xa9/empty/../"),
     (true, b"../\xc3\xa9/./"),
+    (true, b"/../../\xc3\xa9/"),
+    (true, b"\xc3\xa9/none/../"),
+    (true, b"absolute/"),
+    (true, b"full/indirect/"),
     (true, b"way/"),
     (true, b"way/empty/.././"),
     (true, b"back/\xc3\xa9/"),
@@ -253,6 +257,8 @@ fn fill(home: &Path) {
     }
     symlink("é", home.join("way")).unwrap();
     symlink(".", home.join("back")).unwrap();
+    symlink(home.join("é"), home.join("absolute")).unwrap();
+    symlink("../way", home.join("full/indirect")).unwrap();
 }
 
 /// Everything below a directory: names, modes, times of files, contents.
