@@ -26,6 +26,23 @@ fn hear(manager: &UnixDatagram, expected: &str) -> String {
     }
 }
 
+/// A program with workers, which are told of too, under a service manager that has a watchdog and
+/// minds nothing it hears.
+fn heard_by_nobody() -> (Program, Vec<u32>) {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    let mut program = Program::start_managed(&socket, PRE_FORK);
+    thread::spawn(move || {
+        // Until the test ends.
+        let _directory = directory;
+        while manager.recv(&mut [0; 200]).is_ok() {}
+    });
+    program.wait_for_rest();
+    let workers = program.children();
+    (program, workers)
+}
+
 #[test]
 fn a_service_manager_hears_of_an_upgrade_and_watches_the_new_process() {
     let _alone = alone();
@@ -95,13 +112,7 @@ fn a_service_manager_hears_of_an_upgrade_and_watches_the_new_process() {
 #[test]
 fn a_worker_that_hangs_is_replaced_where_there_is_a_watchdog() {
     let _alone = alone();
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("notify");
-    let manager = UnixDatagram::bind(&socket).unwrap();
-    thread::spawn(move || while manager.recv(&mut [0; 200]).is_ok() {});
-    let mut program = Program::start_managed(&socket, PRE_FORK);
-    program.wait_for_rest();
-    let before = program.children();
+    let (mut program, before) = heard_by_nobody();
     signal(before[0], "STOP");
     program.wait_for(&format!("process {} hangs and is killed", before[0]));
     program.wait_for(&format!("worker process {} has ended: signal 9", before[0]));
@@ -117,13 +128,7 @@ fn a_worker_that_hangs_is_replaced_where_there_is_a_watchdog() {
 #[test]
 fn workers_were_killed_after_the_whole_server_had_been_stopped() {
     let _alone = alone();
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("notify");
-    let manager = UnixDatagram::bind(&socket).unwrap();
-    thread::spawn(move || while manager.recv(&mut [0; 200]).is_ok() {});
-    let mut program = Program::start_managed(&socket, PRE_FORK);
-    program.wait_for_rest();
-    let before = program.children();
+    let (mut program, before) = heard_by_nobody();
     for &worker in &before {
         signal(worker, "STOP");
     }
