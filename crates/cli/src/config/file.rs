@@ -42,7 +42,12 @@ impl ConfigFile {
         Self::parse(path, text)
     }
 
-    fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
+    /// Reads `text` as the file at `path`, which need not be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), but for the reading.
+    pub(crate) fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
         if let Ok(document) = DeTable::parse(&text)
             && let Some((key, found)) = shape::not_a_table(document.get_ref())
         {

@@ -42,30 +42,41 @@ impl Settings {
     /// The first wrong option or key.
     pub(crate) fn load(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
         let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
-        unavailable::refuse(file.as_ref())?;
-        let mut config = file
-            .as_ref()
-            .map_or_else(Config::default, |file| file.config().clone());
-        if let Some(file) = &file {
+        Self::merge(args, environment, file.as_ref())
+    }
+
+    /// The same with the `file` that was read.
+    ///
+    /// # Errors
+    ///
+    /// The first wrong option or key.
+    pub(crate) fn merge(
+        args: &Args,
+        environment: &Environment,
+        file: Option<&ConfigFile>,
+    ) -> Result<Self, ConfigError> {
+        unavailable::refuse(file)?;
+        let mut config = file.map_or_else(Config::default, |file| file.config().clone());
+        if let Some(file) = file {
             for path in [&mut config.log.xferlog, &mut config.log.json] {
                 *path = path.as_ref().map(|path| file.resolve(path));
             }
         }
         overlay::apply(args, &mut config);
-        if let Some(file) = &file
+        if let Some(file) = file
             && let Some(problem) = threads_problem(&config.server)
         {
             return Err(file.error("server.threads", problem));
         }
         Ok(Self {
-            run_as: processes::check(args, file.as_ref(), &config)?,
+            run_as: processes::check(args, file, &config)?,
             server: config.server,
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,
             log: config.log,
-            authorizer: access::authorizer(args, environment, file.as_ref())?,
-            tls: TlsOffer::load(args, file.as_ref())?,
+            authorizer: access::authorizer(args, environment, file)?,
+            tls: TlsOffer::load(args, file)?,
         })
     }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[track_caller]
@@ -413,4 +415,63 @@ fn every_key_is_known() {
     let file = ConfigFile::parse(Path::new("f.toml"), OTHERS.to_owned()).unwrap();
     assert_eq!(file.config().users[0].override_perm.len(), 1);
     assert!(file.config().tls.is_some() && file.config().anonymous.is_some());
+}
+
+/// What files are made of, and what they are broken by.
+const PIECES: [&str; 40] = [
+    "[server]\n",
+    "[control]\n",
+    "[tls]\n",
+    "[[users]]\n",
+    "[[users.override_perm]]\n",
+    "[users]\n",
+    "[anonymous]\n",
+    "listen = ",
+    "threads = ",
+    "timeout = ",
+    "passive_ports = ",
+    "masquerade_address_map = ",
+    "more_certificates = ",
+    "certificate_subject = ",
+    "name = ",
+    "home = ",
+    "perm = ",
+    "users.name.",
+    "= ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "\n",
+    "\"127.0.0.1:21\"",
+    "\"60000-60100\"",
+    "\"elr\"",
+    "'\\'",
+    "\"\"\"",
+    "\"\\u0007\\uD800\"",
+    "# \u{e9}\n",
+    "\u{feff}",
+    "\r",
+    "0",
+    "-1.5e308",
+    "nan",
+    "99999999999999999999",
+    "1979-05-27T07:32:00Z",
+    "true",
+];
+
+proptest! {
+    #[test]
+    fn any_text_is_taken_or_refused_in_one_line(
+        pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..30),
+        tail: String,
+    ) {
+        let text = pieces.concat() + &tail;
+        if let Err(error) = ConfigFile::parse(Path::new("f.toml"), text) {
+            let line = error.to_string();
+            prop_assert!(line.starts_with("f.toml:"), "{line:?}");
+            prop_assert!(!line.contains(char::is_control), "{line:?}");
+        }
+    }
 }
