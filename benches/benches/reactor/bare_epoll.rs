@@ -2,9 +2,15 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::cpus::Cpus;
+use crate::figures::Sample;
+use crate::wake;
 
 const LISTENER: u64 = u64::MAX;
 
@@ -79,4 +85,29 @@ fn echo(client: &mut Client, buffer: &mut [u8]) -> bool {
         }
         Err(error) => error.kind() == ErrorKind::WouldBlock,
     }
+}
+
+/// An eventfd beside a queue.
+pub(crate) fn wake_ups(count: usize, cpus: Cpus) -> io::Result<Sample> {
+    let (mut answers, alarm) = wake::pair(count, cpus);
+    let bell = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
+    let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let flags = EventFlags::IN | EventFlags::ET;
+    epoll::add(&poll, &*bell, EventData::new_u64(0), flags)?;
+    let (work, queue) = mpsc::channel();
+    let ringing = alarm.set(move || {
+        // The loop is there, and a counter takes a few thousand.
+        let _ = work.send(());
+        let _ = rustix::io::write(&*bell, &1u64.to_ne_bytes());
+    })?;
+    let mut events = Vec::with_capacity(16);
+    let mut more = true;
+    while more {
+        epoll::wait(&poll, spare_capacity(&mut events), None)?;
+        events.clear();
+        for () in queue.try_iter() {
+            more = answers.answer();
+        }
+    }
+    ringing.finish()
 }

@@ -2,9 +2,14 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
+use std::sync::mpsc;
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::cpus::Cpus;
+use crate::figures::Sample;
+use crate::wake;
 
 const LISTENER: Token = Token(usize::MAX);
 
@@ -72,4 +77,26 @@ fn echo(client: &mut Client, buffer: &mut [u8]) -> bool {
             Err(error) => return error.kind() == ErrorKind::WouldBlock,
         }
     }
+}
+
+/// A waker beside a queue.
+pub(crate) fn wake_ups(count: usize, cpus: Cpus) -> io::Result<Sample> {
+    let (mut answers, alarm) = wake::pair(count, cpus);
+    let mut poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), LISTENER)?;
+    let (work, queue) = mpsc::channel();
+    let ringing = alarm.set(move || {
+        // The loop is there, and a counter takes a few thousand.
+        let _ = work.send(());
+        let _ = waker.wake();
+    })?;
+    let mut events = Events::with_capacity(16);
+    let mut more = true;
+    while more {
+        poll.poll(&mut events, None)?;
+        for () in queue.try_iter() {
+            more = answers.answer();
+        }
+    }
+    ringing.finish()
 }

@@ -1,220 +1,211 @@
-//! The reactor beside a bare epoll loop, bare mio and tokio, all of which echo what they are sent.
+//! The reactor beside bare mio, a bare epoll loop and tokio, in the same run.
 //!
-//! `cargo bench -p ftpdlib-benches --bench reactor`
+//! `cargo bench -p ftpdlib-benches --bench reactor -- [CASE]… [--only NAME,…] [--rounds N]
+//! [--one-cpu] [--wrap COMMAND]`
+//!
+//! Each contestant is a server that echoes what it is sent, on one thread of a process of its own,
+//! which can so be run by a profiler, with `--wrap 'valgrind --tool=callgrind'` for instance. All of
+//! them read once into one buffer of 64 KiB that all their clients share, write at once what they
+//! have read, and keep a copy of what was not taken only.
+//! The clients are those of one other process, which has a processor of its own unless told
+//! otherwise: with `--one-cpu` nobody has to be woken on another one, which on a virtual machine
+//! takes longer than all the rest and never the same time. Contestants take turns within each round, and each
+//! figure is the median of the rounds.
 #![forbid(unsafe_code)]
 
 mod bare_epoll;
 mod bare_mio;
+mod chat;
+mod clients;
+mod cpus;
+mod figures;
 mod on_tokio;
 mod ours;
+mod server;
+mod wake;
 
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
 
-/// An echo server on one thread: serves the listener for ever.
-struct Reactor {
+use clap::Parser;
+
+use crate::clients::CASES;
+use crate::cpus::Cpus;
+use crate::figures::{Sample, Table};
+use crate::server::Server;
+
+/// What is compared.
+struct Contestant {
     name: &'static str,
+    /// Serves the listener for ever, on this thread.
     serve: fn(TcpListener) -> io::Result<()>,
+    /// Wakes a loop from another thread, again when it has answered, so many times.
+    wake_ups: Option<fn(usize, Cpus) -> io::Result<Sample>>,
+    /// Each step of [`TIMER_STEPS`] with so many timers, by its time.
+    timers: Option<fn(usize) -> io::Result<TimerTimes>>,
 }
 
-const REACTORS: &[Reactor] = &[
-    Reactor {
+const CONTESTANTS: &[Contestant] = &[
+    Contestant {
         name: "ioloop",
         serve: ours::serve,
+        wake_ups: Some(ours::wake_ups),
+        timers: Some(ours::timers),
     },
-    Reactor {
+    Contestant {
         name: "mio",
         serve: bare_mio::serve,
+        wake_ups: Some(bare_mio::wake_ups),
+        timers: None,
     },
-    Reactor {
+    Contestant {
         name: "epoll",
         serve: bare_epoll::serve,
+        wake_ups: Some(bare_epoll::wake_ups),
+        timers: None,
     },
-    Reactor {
+    Contestant {
         name: "tokio",
         serve: on_tokio::serve,
+        wake_ups: Some(on_tokio::wake_ups),
+        timers: Some(on_tokio::timers),
+    },
+    Contestant {
+        name: "chat",
+        serve: chat::serve,
+        wake_ups: None,
+        timers: None,
     },
 ];
 
-/// What is done to each; the figure is a rate, so more is better.
-struct Workload {
-    name: &'static str,
-    run: fn(SocketAddr) -> io::Result<f64>,
-    /// Clients at once.
-    clients: usize,
+/// What is done to 100,000 timers. The first three leave them all pending.
+const TIMER_STEPS: [&str; 4] = ["arm", "arm and cancel one more", "reset", "fire"];
+type TimerTimes = [Duration; TIMER_STEPS.len()];
+const TIMERS: usize = 100_000;
+
+const WAKE_UPS: usize = 2_000;
+
+/// Measures reactors.
+#[derive(Parser)]
+struct Args {
+    /// Cases whose names contain one of these; all if there is none.
+    cases: Vec<String>,
+    /// Only these contestants.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// How often each sample is taken; crowds of thousands are asked less often.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// A command that runs the servers, with its arguments.
+    #[arg(long, default_value = "")]
+    wrap: String,
+    /// Server and clients share a processor.
+    #[arg(long)]
+    one_cpu: bool,
+    /// Is the server of this contestant.
+    #[arg(long, hide = true)]
+    serve: Option<String>,
+    /// Runs there.
+    #[arg(long, hide = true)]
+    cpu: Option<usize>,
+    /// What cargo says to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-const WORKLOADS: &[Workload] = &[
-    Workload {
-        name: "ping-pong, round trips/s",
-        run: ping_pong,
-        clients: 1,
-    },
-    Workload {
-        name: "echo of 64 KiB pieces, MB/s",
-        run: bulk,
-        clients: 1,
-    },
-    Workload {
-        name: "accepts/s",
-        run: accepts,
-        clients: 1,
-    },
-    Workload {
-        name: "10 sources, echoes/s",
-        run: |server| crowd(server, 10, 1000),
-        clients: 10,
-    },
-    Workload {
-        name: "1,000 sources, echoes/s",
-        run: |server| crowd(server, 1000, 20),
-        clients: 1000,
-    },
-    Workload {
-        name: "4,000 sources, echoes/s",
-        run: |server| crowd(server, 4000, 5),
-        clients: 4000,
-    },
-    Workload {
-        name: "10,000 sources, echoes/s",
-        run: |server| crowd(server, 10_000, 2),
-        clients: 10_000,
-    },
-];
+impl Args {
+    fn wants(&self, case: &str) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|part| case.contains(part))
+    }
 
-const ROUNDS: usize = 3;
+    fn contestants(&self) -> Vec<&'static Contestant> {
+        let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        CONTESTANTS
+            .iter()
+            .filter(|contestant| wanted(contestant.name))
+            .collect()
+    }
+}
 
 fn main() -> io::Result<()> {
-    let (_, descriptors) = ftpdlib_sys::raise_descriptor_limit()?;
-    let mut servers = Vec::new();
-    for reactor in REACTORS {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        servers.push(listener.local_addr()?);
-        let serve = reactor.serve;
-        thread::spawn(move || serve(listener).unwrap_or_else(|error| panic!("{error}")));
-    }
-    eprint!("{:28}", "median");
-    for reactor in REACTORS {
-        eprint!("{:>12}", reactor.name);
-    }
-    eprintln!();
-    // Those of the servers come about in their threads; some are left for them.
-    let idle = open_descriptors()? + 32;
-    for workload in WORKLOADS {
-        // Both ends are in this process.
-        if idle + 2 * workload.clients > usize::try_from(descriptors).unwrap_or(usize::MAX) {
-            eprintln!("{:28}left out: too few descriptors", workload.name);
-            continue;
+    let args = Args::parse();
+    ftpdlib_sys::raise_descriptor_limit()?;
+    if let Some(name) = &args.serve {
+        let contestant = CONTESTANTS
+            .iter()
+            .find(|contestant| contestant.name == name);
+        let contestant = contestant.ok_or_else(|| io::Error::other("no such contestant"))?;
+        if let Some(cpu) = args.cpu {
+            cpus::take(cpu)?;
         }
-        let mut samples = vec![Vec::new(); REACTORS.len()];
-        for round in 0..ROUNDS {
-            for turn in 0..REACTORS.len() {
-                let index = (turn + round) % REACTORS.len();
-                samples[index].push((workload.run)(servers[index])?);
-                await_closed(idle)?;
-            }
-        }
-        eprint!("{:28}", workload.name);
-        for sample in &mut samples {
-            sample.sort_unstable_by(f64::total_cmp);
-            eprint!("{:>12.0}", sample[ROUNDS / 2]);
-        }
-        eprintln!();
+        return server::run(contestant.serve);
     }
-    ours::timers();
-    on_tokio::timers();
-    ours::wake_ups();
-    on_tokio::wake_ups();
+    let cpus = Cpus::new(args.one_cpu)?;
+    cpus::take(cpus.clients)?;
+    let contestants = args.contestants();
+    let mut table = Table::new(contestants.iter().map(|contestant| contestant.name));
+    echoes(&args, cpus, &contestants, &mut table)?;
+    if args.wants("wake-ups") {
+        table.measure("wake-ups by another thread", args.rounds, |index| {
+            contestants[index]
+                .wake_ups
+                .map(|wake_ups| wake_ups(WAKE_UPS, cpus))
+                .transpose()
+        })?;
+    }
+    if args.wants("timers") {
+        timers(&args, &contestants, &mut table)?;
+    }
     Ok(())
 }
 
-/// Waits for a server to have closed what the last sample has left to it, or the next one would lack
-/// descriptors.
-fn await_closed(idle: usize) -> io::Result<()> {
-    for _ in 0..3000 {
-        if open_descriptors()? <= idle {
-            return Ok(());
-        }
-        thread::sleep(Duration::from_millis(10));
+fn echoes(
+    args: &Args,
+    cpus: Cpus,
+    contestants: &[&Contestant],
+    table: &mut Table,
+) -> io::Result<()> {
+    if !CASES.iter().any(|case| args.wants(case.name)) {
+        return Ok(());
     }
-    Err(io::Error::other("a server does not close its connections"))
-}
-
-fn open_descriptors() -> io::Result<usize> {
-    Ok(fs::read_dir("/proc/self/fd")?.count())
-}
-
-fn connect(server: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(server)?;
-    stream.set_nodelay(true)?;
-    // Closed with a reset, which leaves no port behind that is not to be used for a minute.
-    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-    Ok(stream)
-}
-
-fn ping_pong(server: SocketAddr) -> io::Result<f64> {
-    const TRIPS: usize = 10_000;
-    let mut stream = connect(server)?;
-    let mut byte = [1];
-    let start = Instant::now();
-    for _ in 0..TRIPS {
-        stream.write_all(&byte)?;
-        stream.read_exact(&mut byte)?;
-    }
-    Ok(TRIPS as f64 / start.elapsed().as_secs_f64())
-}
-
-fn bulk(server: SocketAddr) -> io::Result<f64> {
-    const PIECES: usize = 2000;
-    let mut stream = connect(server)?;
-    let mut piece = vec![1; 64 << 10];
-    let start = Instant::now();
-    for _ in 0..PIECES {
-        stream.write_all(&piece)?;
-        stream.read_exact(&mut piece)?;
-    }
-    Ok((PIECES * piece.len()) as f64 / 1e6 / start.elapsed().as_secs_f64())
-}
-
-fn accepts(server: SocketAddr) -> io::Result<f64> {
-    const CLIENTS: usize = 2000;
-    let start = Instant::now();
-    for _ in 0..CLIENTS {
-        let mut stream = connect(server)?;
-        stream.write_all(b"a")?;
-        stream.read_exact(&mut [0])?;
-    }
-    Ok(CLIENTS as f64 / start.elapsed().as_secs_f64())
-}
-
-/// All of `count` clients send a byte, then all take it back.
-fn crowd(server: SocketAddr, count: usize, rounds: usize) -> io::Result<f64> {
-    let mut streams = (0..count)
-        .map(|_| connect(server))
+    let servers = contestants
+        .iter()
+        .map(|contestant| Server::start(contestant.name, &args.wrap, cpus.servers))
         .collect::<io::Result<Vec<_>>>()?;
-    // The last one is served, so all are.
-    let mut byte = [1];
-    for stream in &mut streams {
-        stream.write_all(&byte)?;
-        stream.read_exact(&mut byte)?;
+    for case in CASES.iter().filter(|case| args.wants(case.name)) {
+        let rounds = args.rounds.min(case.most_rounds);
+        table.measure(case.name, rounds, |index| {
+            let server = &servers[index];
+            let sample = (case.run)(server)?;
+            // Or it would be at work still when another's turn has come.
+            server.await_idle()?;
+            Ok(Some(sample))
+        })?;
     }
-    let start = Instant::now();
-    for _ in 0..rounds {
-        for stream in &mut streams {
-            stream.write_all(&byte)?;
-        }
-        for stream in &mut streams {
-            stream.read_exact(&mut byte)?;
-        }
-    }
-    Ok((count * rounds) as f64 / start.elapsed().as_secs_f64())
+    Ok(())
 }
 
-/// Says how long each of `count` took.
-fn tell(what: &str, count: usize, start: Instant) {
-    let each = start.elapsed().as_secs_f64() * 1e9 / count as f64;
-    eprintln!("{what:44}{each:>10.0} ns each");
+fn timers(args: &Args, contestants: &[&Contestant], table: &mut Table) -> io::Result<()> {
+    let mut times = vec![Vec::new(); contestants.len()];
+    for round in 0..args.rounds {
+        for turn in 0..contestants.len() {
+            let index = (round + turn) % contestants.len();
+            if let Some(timers) = contestants[index].timers {
+                times[index].push(timers(TIMERS)?);
+            }
+        }
+    }
+    for (step, name) in TIMER_STEPS.iter().enumerate() {
+        let mut times: Vec<_> = times.iter().map(|times| times.iter()).collect();
+        table.measure(&format!("{TIMERS} timers: {name}"), args.rounds, |index| {
+            Ok(times[index].next().map(|times| Sample {
+                count: TIMERS as f64,
+                wall: times[step],
+                // All of it is work.
+                cpu: times[step],
+            }))
+        })?;
+    }
+    Ok(())
 }

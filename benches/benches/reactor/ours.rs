@@ -2,20 +2,46 @@
 
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{
-    Acceptor, Context, Flow, Handler, Interest, IoLoop, Ready, Socket, SourceId, Transport,
+    Acceptor, Context, Direction, Flow, Handler, Interest, IoLoop, Notifier, Ready, Socket,
+    SourceId,
 };
 use mio::net::TcpStream;
 
-use crate::tell;
+use crate::TimerTimes;
+use crate::cpus::Cpus;
+use crate::figures::Sample;
+use crate::wake::{self, Answers};
 
 struct Echo {
     accepted: Option<TcpStream>,
     socket: Option<Socket<TcpStream>>,
     /// Read and not written yet.
     rest: Vec<u8>,
+}
+
+impl Echo {
+    /// Echoes a piece; whether the client is still there.
+    fn echo(&mut self, buffer: &mut [u8], cx: &mut Context<'_>) -> io::Result<bool> {
+        let Some(socket) = &self.socket else {
+            return Ok(false);
+        };
+        if !self.rest.is_empty() {
+            let sent = cx.write(socket, &self.rest)?;
+            self.rest.drain(..sent);
+            return Ok(true);
+        }
+        let bytes = cx.read_out(socket, buffer)?;
+        let sent = match cx.write(socket, &buffer[..bytes]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            sent => sent?,
+        };
+        self.rest.extend_from_slice(&buffer[sent..bytes]);
+        Ok(bytes > 0)
+    }
 }
 
 impl Handler for Echo {
@@ -26,54 +52,35 @@ impl Handler for Echo {
         Ok(())
     }
 
-    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let Some(socket) = &mut self.socket else {
-            return Ok(Flow::Close);
-        };
-        if self.rest.is_empty() {
-            let mut scratch = cx.take_scratch();
-            let piece = &mut scratch[..64 << 10];
-            let outcome = Transport::read(socket, cx, piece);
-            let flow = match outcome {
-                Ok(0) => Flow::Close,
-                Ok(bytes) => {
-                    let sent = would_block_is_none(cx.write(socket, &piece[..bytes]))?;
-                    self.rest.extend_from_slice(&piece[sent..bytes]);
-                    Flow::Continue
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Flow::Continue,
-                Err(_) => Flow::Close,
-            };
-            cx.return_scratch(scratch);
-            if self.rest.is_empty() {
-                return Ok(flow);
+    fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let mut buffer = cx.take_scratch();
+        let mut outcome = Ok(true);
+        // As long as there may be more, but for the share of a turn.
+        for _ in 0..4 {
+            outcome = self.echo(&mut buffer, cx);
+            if !matches!(outcome, Ok(true)) || !cx.is_ready(source, Direction::Read) {
+                break;
             }
-        } else {
-            let sent = would_block_is_none(cx.write(socket, &self.rest))?;
-            self.rest.drain(..sent);
         }
+        cx.return_scratch(buffer);
         let interest = if self.rest.is_empty() {
             Interest::READ
         } else {
             Interest::WRITE
         };
-        cx.set_interest(socket.id(), interest);
-        Ok(Flow::Continue)
-    }
-}
-
-fn would_block_is_none(sent: io::Result<usize>) -> io::Result<usize> {
-    match sent {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-        sent => sent,
+        cx.set_interest(source, interest);
+        match outcome {
+            Ok(false) => Ok(Flow::Close),
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Ok(Flow::Close),
+            _ => Ok(Flow::Continue),
+        }
     }
 }
 
 pub(crate) fn serve(listener: TcpListener) -> io::Result<()> {
-    let mut io_loop = IoLoop::new()?;
+    let mut io_loop = IoLoop::with_scratch_size(64 << 10)?;
     let listener = mio::net::TcpListener::from_std(listener);
     let acceptor = Acceptor::new(listener, |stream, _, cx| {
-        // Without it the small echoes would measure delayed acknowledgements.
         let _ = stream.set_nodelay(true);
         let echo = Echo {
             accepted: Some(stream),
@@ -86,59 +93,73 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<()> {
     io_loop.run()
 }
 
-const TIMERS: usize = 100_000;
-
-/// Arms, moves and fires timers.
-pub(crate) fn timers() {
-    let Ok(mut io_loop) = IoLoop::new() else {
-        return;
-    };
+pub(crate) fn timers(count: usize) -> io::Result<TimerTimes> {
+    let mut io_loop = IoLoop::new()?;
     let start = Instant::now();
-    let timers: Vec<_> = (0..TIMERS)
+    let timers: Vec<_> = (0..count)
         .map(|index| io_loop.call_later(Duration::from_secs(60 + index as u64 % 600), |_| ()))
         .collect();
-    tell("ioloop: arm 100,000 timers", TIMERS, start);
+    let armed = start.elapsed();
+
+    let start = Instant::now();
+    for _ in 0..count {
+        let timer = io_loop.call_later(Duration::from_secs(30), |_| ());
+        io_loop.cancel(timer);
+    }
+    let cancelled = start.elapsed();
+
     let start = Instant::now();
     for &timer in &timers {
         io_loop.reset(timer);
     }
-    tell("ioloop: reset 100,000 timers", TIMERS, start);
+    let reset = start.elapsed();
+
     for timer in timers {
         io_loop.cancel(timer);
     }
     let at = Instant::now();
-    for _ in 0..TIMERS {
+    for _ in 0..count {
         io_loop.call_at(at, |_| ());
     }
     let start = Instant::now();
-    let _ = io_loop.run();
-    tell("ioloop: fire 100,000 timers", TIMERS, start);
+    io_loop.run()?;
+    Ok([armed, cancelled, reset, start.elapsed()])
 }
 
-const WAKE_UPS: usize = 20_000;
+struct Sleeper {
+    notifier: mpsc::Sender<Notifier>,
+    answers: Answers,
+}
 
-/// Has another thread send the loop work, and waits for each piece.
-pub(crate) fn wake_ups() {
-    let Ok(mut io_loop) = IoLoop::new() else {
-        return;
-    };
-    let handle = io_loop.handle();
-    let (done, waiting) = std::sync::mpsc::channel();
-    let sender = std::thread::spawn(move || {
-        let start = Instant::now();
-        for _ in 0..WAKE_UPS {
-            let done = done.clone();
-            handle.call_soon(move |_| {
-                // Whoever waits for it is still there.
-                let _ = done.send(());
-            });
-            if waiting.recv().is_err() {
-                return;
-            }
-        }
-        tell("ioloop: wake-up by another thread", WAKE_UPS, start);
-        handle.stop();
-    });
-    let _ = io_loop.run_until_stopped();
-    drop(sender.join());
+impl Handler for Sleeper {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.notifier.send(cx.notifier()).map_err(io::Error::other)
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+
+    fn notified(&mut self, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(if self.answers.answer() {
+            Flow::Continue
+        } else {
+            Flow::Close
+        })
+    }
+}
+
+/// A handler that is notified, as at the end of a job.
+pub(crate) fn wake_ups(count: usize, cpus: Cpus) -> io::Result<Sample> {
+    let (answers, alarm) = wake::pair(count, cpus);
+    let mut io_loop = IoLoop::new()?;
+    let (sender, receiver) = mpsc::channel();
+    io_loop.add(Box::new(Sleeper {
+        notifier: sender,
+        answers,
+    }))?;
+    let notifier = receiver.recv().map_err(io::Error::other)?;
+    let ringing = alarm.set(move || notifier.notify())?;
+    io_loop.run()?;
+    ringing.finish()
 }

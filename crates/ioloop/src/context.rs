@@ -107,13 +107,17 @@ impl<'a> Context<'a> {
         mut operation: impl FnMut(&S) -> io::Result<T>,
     ) -> io::Result<T> {
         loop {
-            match operation(socket.get_ref()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let error = match operation(socket.get_ref()) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => {
                     self.io_loop.sources.clear(socket.id(), direction);
                     return Err(error);
                 }
-                done => return done,
+                _ => return Err(error),
             }
         }
     }

@@ -243,6 +243,9 @@ impl IoLoop {
     }
 
     fn read_inbox(&mut self) {
+        if !self.remote.has_mail() {
+            return;
+        }
         let mut inbox = std::mem::take(&mut self.inbox);
         if self.remote.collect(&mut inbox) {
             for call in inbox.calls.drain(..) {

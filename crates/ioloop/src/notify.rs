@@ -130,7 +130,7 @@ impl Remote {
     /// Swaps the inbox with `empty`, if there is mail.
     pub(crate) fn collect(&self, empty: &mut Inbox) -> bool {
         // Before the lock, so that whoever adds mail after it was taken wakes the loop again.
-        if !self.has_mail() || !self.pending.swap(false, Ordering::AcqRel) {
+        if !self.pending.swap(false, Ordering::AcqRel) {
             return false;
         }
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);

@@ -100,16 +100,15 @@ impl<T> Timers<T> {
 
     /// The next timer to fire, still armed, if it is due and was armed before `fence`.
     pub(crate) fn due(&mut self, now: Instant, fence: u64) -> Option<TimerId> {
-        let now = self.nanos(now);
-        loop {
-            let first = *self.heap.first()?;
-            if first.rank.at > now {
+        while let Some(&first) = self.heap.first() {
+            if first.rank.at > self.nanos(now) {
                 return None;
             }
             if !self.sink_first() {
                 return (first.rank.sequence < fence).then_some(TimerId(first.key));
             }
         }
+        None
     }
 
     /// The earliest deadline, or a moment before it: many timers that were put off take more than
