@@ -2,16 +2,21 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use ftpdlib_sys::{discard, send_file};
 
 use crate::Target;
+use crate::tls::{Channel, ClientTls, TlsStart};
 
 /// A server that says nothing for so long is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server from which nothing comes for so long, after as many bytes as the file has, waits for
+/// the client.
+const QUIET: Duration = Duration::from_millis(5);
 
 /// Most bytes thrown away or sent in one call.
 const PIECE: usize = 1 << 30;
@@ -28,39 +33,62 @@ pub struct Reply {
 /// A control connection.
 #[derive(Debug)]
 pub struct Client {
-    control: TcpStream,
+    control: Channel<TcpStream>,
     address: SocketAddr,
+    /// For the control connection, and for private data connections.
+    tls: Option<ClientTls>,
     unread: Vec<u8>,
 }
 
 impl Client {
-    /// Connects to `address` and waits for the greeting.
+    /// Connects and waits for the greeting, over TLS where the server speaks that from the first
+    /// byte.
     ///
     /// # Errors
     ///
-    /// No connection, or no greeting.
-    pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let control = TcpStream::connect(address)?;
-        control.set_nodelay(true)?;
-        control.set_read_timeout(Some(PATIENCE))?;
+    /// No connection, no TLS, or no greeting.
+    pub fn connect(target: &Target) -> io::Result<Self> {
+        let socket = TcpStream::connect(target.address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
         let mut client = Self {
-            control,
-            address,
+            control: Channel::new(socket),
+            address: target.address,
+            tls: target.tls.clone(),
             unread: Vec::new(),
         };
+        if client.start() == Some(TlsStart::Implicit) {
+            client.secure()?;
+        }
         client.expect(220)?;
         Ok(client)
     }
 
-    /// Connects and logs in, for binary transfers.
+    /// Connects and logs in, for binary transfers; over TLS if the server speaks it.
     ///
     /// # Errors
     ///
     /// The server refuses.
     pub fn login(target: &Target) -> io::Result<Self> {
-        let mut client = Self::connect(target.address)?;
+        let mut client = Self::connect(target)?;
+        if client.start() == Some(TlsStart::Explicit) {
+            client.command("AUTH TLS", 234)?;
+            client.secure()?;
+        }
         client.authenticate(&target.username, &target.password)?;
         client.command("TYPE I", 200)?;
+        Ok(client)
+    }
+
+    /// The same, and asks for private data connections (RFC 4217 §9).
+    ///
+    /// # Errors
+    ///
+    /// The server refuses.
+    pub fn login_private(target: &Target) -> io::Result<Self> {
+        let mut client = Self::login(target)?;
+        client.command("PBSZ 0", 200)?;
+        client.command("PROT P", 200)?;
         Ok(client)
     }
 
@@ -106,6 +134,19 @@ impl Client {
         }
     }
 
+    /// Does the same as [`begin`](Self::begin), and the handshake of a private data connection
+    /// after that.
+    pub(crate) fn begin_private(&mut self, line: &str) -> io::Result<Channel<TcpStream>> {
+        let socket = self.begin(line)?;
+        // What follows the handshake at once is not to wait for its acknowledgement.
+        socket.set_nodelay(true)?;
+        let settings = self.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        let mut data = Channel::new(socket);
+        data.secure(settings)?;
+        data.handshake()?;
+        Ok(data)
+    }
+
     /// Sends `line`, a command that downloads, and throws away what comes; answers how many bytes.
     ///
     /// # Errors
@@ -113,13 +154,7 @@ impl Client {
     /// The server refuses, or the transfer fails.
     pub fn download(&mut self, line: &str) -> io::Result<u64> {
         let data = self.begin(line)?;
-        let mut total = 0;
-        loop {
-            match discard(data.as_fd(), PIECE)? {
-                0 => break,
-                bytes => total += bytes as u64,
-            }
-        }
+        let total = discard_all(&data)?;
         drop(data);
         self.expect(226)?;
         Ok(total)
@@ -132,15 +167,72 @@ impl Client {
     /// The server refuses, or the transfer fails.
     pub fn upload(&mut self, line: &str, source: &File, size: u64) -> io::Result<()> {
         let data = self.begin(line)?;
-        let mut offset = 0;
-        while offset < size {
-            let count = usize::try_from(size - offset).map_or(PIECE, |rest| rest.min(PIECE));
-            if send_file(data.as_fd(), source.as_fd(), &mut offset, count)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
+        send_all(&data, source, size)?;
         drop(data);
         self.expect(226).map(drop)
+    }
+
+    /// Does the same as [`download`](Self::download) over a private data connection, of a file of
+    /// `size` bytes: whether at least so many came after the handshake, records and all.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses, or the transfer fails.
+    pub fn download_private(&mut self, line: &str, size: u64) -> io::Result<bool> {
+        let mut data = self.begin_private(line)?;
+        let came = discard_some(data.socket(), size)? >= size;
+        data.socket().set_read_timeout(Some(QUIET))?;
+        match discard_all(data.socket()) {
+            // vsftpd announces the end and waits for the client to do the same, whose kernel has
+            // dropped the announcement.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                data.finish(&[])?;
+                data.socket().set_read_timeout(Some(PATIENCE))?;
+                discard_all(data.socket())?;
+            }
+            rest => drop(rest?),
+        }
+        drop(data);
+        self.expect(226)?;
+        Ok(came)
+    }
+
+    /// Sends `records`, of which there are `size` bytes, over a private data connection, with the
+    /// end of the data among them.
+    pub(crate) fn finish_upload(
+        &mut self,
+        data: &TcpStream,
+        records: &File,
+        size: u64,
+    ) -> io::Result<()> {
+        send_all(data, records, size)?;
+        data.shutdown(Shutdown::Write)?;
+        // What the server says, tickets for one, is taken: a reset would take the data along.
+        discard_all(data)?;
+        self.expect(226).map(drop)
+    }
+
+    /// Sends `line`, a command that downloads, and reads what comes over a private data connection;
+    /// answers how many bytes, and whether the connection resumed a session.
+    pub(crate) fn read_private(&mut self, line: &str) -> io::Result<(usize, bool)> {
+        let mut data = self.begin_private(line)?;
+        let total = read_all(&mut data)?;
+        let resumed = data.is_resumed();
+        drop(data);
+        self.expect(226)?;
+        Ok((total, resumed))
+    }
+
+    /// Sends `line`, a command that uploads, and `bytes` over a private data connection; answers
+    /// whether that resumed a session.
+    pub(crate) fn write_private(&mut self, line: &str, bytes: &[u8]) -> io::Result<bool> {
+        let mut data = self.begin_private(line)?;
+        data.finish(bytes)?;
+        data.socket().shutdown(Shutdown::Write)?;
+        // Tickets may have come: they are of use, and unread they would make the end a reset.
+        read_all(&mut data)?;
+        self.expect(226)?;
+        Ok(data.is_resumed())
     }
 
     /// Sends `line`.
@@ -173,6 +265,28 @@ impl Client {
         }
     }
 
+    fn start(&self) -> Option<TlsStart> {
+        self.tls.as_ref().map(|tls| tls.start)
+    }
+
+    /// How TLS begins on the control connection, its version and its suite, if it has any.
+    pub fn tls_summary(&self) -> Option<String> {
+        let tls = self.control.tls()?;
+        let start = match self.start()? {
+            TlsStart::Explicit => "explicit",
+            TlsStart::Implicit => "implicit",
+        };
+        let version = tls.protocol_version()?;
+        let suite = tls.negotiated_cipher_suite()?.suite();
+        Some(format!("{start} TLS, {version:?}, {suite:?}"))
+    }
+
+    fn secure(&mut self) -> io::Result<()> {
+        let settings = self.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        self.control.secure(settings)?;
+        self.control.handshake()
+    }
+
     fn expect(&mut self, code: u16) -> io::Result<Reply> {
         let reply = self.reply()?;
         if reply.code == code {
@@ -181,6 +295,49 @@ impl Client {
             Err(unexpected(&reply))
         }
     }
+}
+
+/// Reads everything up to the end, announced or not; answers how many bytes.
+fn read_all(data: &mut Channel<TcpStream>) -> io::Result<usize> {
+    let mut buffer = [0; 16 << 10];
+    let mut total = 0;
+    loop {
+        match data.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(bytes) => total += bytes,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(total),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Throws away everything up to the end; answers how many bytes.
+fn discard_all(data: &TcpStream) -> io::Result<u64> {
+    discard_some(data, u64::MAX)
+}
+
+/// Throws away at least `least` bytes, or everything up to the end; answers how many.
+fn discard_some(data: &TcpStream, least: u64) -> io::Result<u64> {
+    let mut total = 0;
+    while total < least {
+        match discard(data.as_fd(), PIECE)? {
+            0 => break,
+            bytes => total += bytes as u64,
+        }
+    }
+    Ok(total)
+}
+
+/// Sends the first `size` bytes of `source`.
+fn send_all(data: &TcpStream, source: &File, size: u64) -> io::Result<()> {
+    let mut offset = 0;
+    while offset < size {
+        let count = usize::try_from(size - offset).map_or(PIECE, |rest| rest.min(PIECE));
+        if send_file(data.as_fd(), source.as_fd(), &mut offset, count)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
 }
 
 /// The error for a reply that should have been another one.

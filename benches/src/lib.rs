@@ -14,6 +14,7 @@ mod site;
 mod statistics;
 mod swarm;
 mod target;
+mod tls;
 mod workloads;
 
 pub use client::{Client, Reply};
@@ -25,4 +26,5 @@ pub use site::Site;
 pub use statistics::{Spread, paired_ratios};
 pub use swarm::{Act, Outcome, Swarm};
 pub use target::Target;
-pub use workloads::{Better, Measure, Scale, WORKLOADS, Workload};
+pub use tls::{ClientTls, Identity, TlsStart};
+pub use workloads::{Better, Measure, Protection, Scale, WORKLOADS, Workload};

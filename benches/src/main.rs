@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ftpdlib_benches::{
-    Client, Conditions, Measure, RECIPES, Recipe, Run, Scale, Server, Site, WORKLOADS, Workload,
-    write_reports,
+    Client, Conditions, Identity, Measure, RECIPES, Recipe, Run, Scale, Server, Site, WORKLOADS,
+    Workload, write_reports,
 };
 use tempfile::TempDir;
 
@@ -62,15 +62,21 @@ fn bench(args: &Args) -> io::Result<()> {
     eprintln!("files in {}", scratch.path().display());
     let site = Site::create(scratch.path(), scale)?;
     contestants.retain(|server| server.is_usable(&site));
+    let secure = workloads.iter().any(|workload| workload.is_secure());
+    let identity = secure.then(Identity::new).transpose()?;
+    let versions = contestants
+        .iter()
+        .map(|server| server.describe(&site, identity.as_ref()));
     let conditions = Conditions {
         date: machine::date(),
         machine: machine::describe(),
-        versions: contestants.iter().map(Contestant::version).collect(),
+        versions: versions.collect(),
         rounds: args.rounds,
         scale,
         remarks: machine::remarks().into_iter().chain(alone).collect(),
     };
-    let run = measure(&workloads, &contestants, &site, args, &conditions)?;
+    let identity = identity.as_ref();
+    let run = measure(&workloads, &contestants, &site, identity, args, &conditions)?;
     write_reports(&run, &conditions, &args.output)?;
     eprintln!("results in {}", args.output.display());
     Ok(())
@@ -81,6 +87,7 @@ fn measure(
     workloads: &[&Workload],
     contestants: &[Contestant],
     site: &Site,
+    identity: Option<&Identity>,
     args: &Args,
     conditions: &Conditions,
 ) -> io::Result<Run> {
@@ -99,7 +106,12 @@ fn measure(
                     args.rounds,
                     contestants[server].name,
                 );
-                match contestants[server].sample(workload, site) {
+                if let Some(reason) = contestants[server].recipe.lacks(workload.protection) {
+                    eprintln!("left out: {reason}");
+                    run.leave_out(workload, server, reason);
+                    continue;
+                }
+                match contestants[server].sample(workload, site, identity) {
                     Ok(measures) => {
                         let figures = measures
                             .iter()
@@ -120,15 +132,21 @@ fn measure(
 }
 
 impl Contestant {
-    fn sample(&self, workload: &Workload, site: &Site) -> io::Result<Vec<Measure>> {
-        let (server, _scratch) = self.start(site)?;
+    fn sample(
+        &self,
+        workload: &Workload,
+        site: &Site,
+        identity: Option<&Identity>,
+    ) -> io::Result<Vec<Measure>> {
+        let identity = identity.filter(|_| workload.is_secure());
+        let (server, _scratch) = self.start(site, identity)?;
         (workload.run)(server.target(), site)
     }
 
     /// Whether it starts and lets its user in; says why if not.
     fn is_usable(&self, site: &Site) -> bool {
         let tried = self
-            .start(site)
+            .start(site, None)
             .and_then(|(server, _scratch)| Client::login(server.target()));
         if let Err(error) = &tried {
             eprintln!("{} is left out: {error}", self.name);
@@ -137,16 +155,32 @@ impl Contestant {
     }
 
     /// The server, and the directory of its configuration.
-    fn start(&self, site: &Site) -> io::Result<(Server, TempDir)> {
+    fn start(&self, site: &Site, identity: Option<&Identity>) -> io::Result<(Server, TempDir)> {
         let scratch = tempfile::tempdir()?;
-        let server =
-            self.recipe
-                .start(&self.program, site.root(), scratch.path(), &self.arguments)?;
+        let server = self.recipe.start(
+            &self.program,
+            site.root(),
+            scratch.path(),
+            &self.arguments,
+            identity,
+        )?;
         Ok((server, scratch))
     }
 
-    fn version(&self) -> String {
-        format!("{}: {}", self.name, self.recipe.version(&self.program))
+    /// Its version, and what it makes of TLS if that is measured.
+    fn describe(&self, site: &Site, identity: Option<&Identity>) -> String {
+        let version = format!("{}: {}", self.name, self.recipe.version(&self.program));
+        if identity.is_none() {
+            return version;
+        }
+        let agreed = self.start(site, identity).and_then(|(server, _scratch)| {
+            let client = Client::login(server.target())?;
+            Ok(client.tls_summary().unwrap_or_default())
+        });
+        match agreed {
+            Ok(summary) => format!("{version}; {summary}"),
+            Err(error) => format!("{version}; no TLS: {error}"),
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Run {
     pub metrics: Vec<Metric>,
     /// What failed, for the foot of the table.
     pub failures: Vec<String>,
+    /// What was not tried, since the server has no such thing.
+    pub left_out: Vec<String>,
 }
 
 impl Run {
@@ -39,6 +41,7 @@ impl Run {
             servers,
             metrics: Vec::new(),
             failures: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -62,6 +65,14 @@ impl Run {
         let failure = format!("{} on {}: {reason}", workload.name, self.servers[server]);
         if !self.failures.contains(&failure) {
             self.failures.push(failure);
+        }
+    }
+
+    /// Notes that a workload was not tried on a server, once for all rounds.
+    pub fn leave_out(&mut self, workload: &Workload, server: usize, reason: &str) {
+        let note = format!("{} on {}: {reason}", workload.name, self.servers[server]);
+        if !self.left_out.contains(&note) {
+            self.left_out.push(note);
         }
     }
 

@@ -68,6 +68,15 @@ impl Site {
         &self.source
     }
 
+    /// The same, to be read from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// It is gone.
+    pub fn whole_source(&self) -> io::Result<File> {
+        File::open(self.root.join("big"))
+    }
+
     /// How much of everything there is.
     pub fn scale(&self) -> &Scale {
         &self.scale

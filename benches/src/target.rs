@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::Process;
+use crate::tls::ClientTls;
 
 /// An FTP server, a user of it, and its process.
 #[derive(Clone, Debug)]
@@ -15,4 +16,6 @@ pub struct Target {
     pub password: String,
     /// The process whose tree is the server.
     pub process: Process,
+    /// How TLS is spoken, if it is.
+    pub tls: Option<ClientTls>,
 }

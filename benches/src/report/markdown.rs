@@ -54,11 +54,17 @@ fn write_document(text: &mut String, run: &Run, conditions: &Conditions) -> std:
     for metric in &run.metrics {
         write_row(text, run, metric)?;
     }
-    if !run.failures.is_empty() {
-        writeln!(text, "\nWhat failed:\n")?;
-        for failure in &run.failures {
-            writeln!(text, "- {}", failure.trim_end())?;
-        }
+    write_notes(text, "What failed", &run.failures)?;
+    write_notes(text, "What was left out", &run.left_out)
+}
+
+fn write_notes(text: &mut String, title: &str, notes: &[String]) -> std::fmt::Result {
+    if notes.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\n{title}:\n")?;
+    for note in notes {
+        writeln!(text, "- {}", note.trim_end())?;
     }
     Ok(())
 }

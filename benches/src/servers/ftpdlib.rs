@@ -1,10 +1,12 @@
 //! Ours, as it is shipped, but without the limit on connections.
 
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::{Launch, PASSWORD, Recipe, USERNAME, is_root, prepared};
+use super::{Launch, PASSWORD, Recipe, TlsSupport, USERNAME, is_root, prepared};
 use crate::site::ORDINARY;
 
 pub(super) const RECIPE: Recipe = Recipe {
@@ -13,6 +15,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     hint: "cargo build --release --package ftpdlib-cli",
     version: &["--version"],
     username: USERNAME,
+    tls: TlsSupport::FULL,
     command,
 };
 
@@ -24,8 +27,18 @@ fn command(launch: &Launch<'_>) -> io::Result<Command> {
         .args(["--port", &launch.port.to_string(), "--directory"])
         .arg(launch.root)
         .args(launch.arguments);
-    if is_root() {
-        command.uid(ORDINARY).gid(ORDINARY);
+    let owner = is_root().then_some(ORDINARY);
+    if let Some(files) = launch.identity_files(owner)? {
+        // It looks for them as the ordinary user.
+        fs::set_permissions(launch.scratch, Permissions::from_mode(0o711))?;
+        command
+            .arg("--tls")
+            .arg("--certfile")
+            .arg(files.certificate);
+        command.arg("--keyfile").arg(files.key);
+    }
+    if let Some(user) = owner {
+        command.uid(user).gid(user);
     }
     Ok(command)
 }

@@ -18,7 +18,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::{Client, Process, Target};
+use crate::tls::IdentityFiles;
+use crate::{Client, ClientTls, Identity, Process, Protection, Target, TlsStart};
 
 /// How long a server may take until it greets.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -56,8 +57,26 @@ pub struct Recipe {
     /// The options that make it tell its version.
     version: &'static [&'static str],
     username: &'static str,
+    /// How it speaks TLS.
+    tls: TlsSupport,
     /// The command that serves.
     command: fn(&Launch<'_>) -> io::Result<Command>,
+}
+
+/// What a server can do under TLS.
+#[derive(Clone, Copy, Debug)]
+struct TlsSupport {
+    start: TlsStart,
+    /// Whether data connections can be private.
+    private_data: bool,
+}
+
+impl TlsSupport {
+    /// That of every server that follows RFC 4217.
+    const FULL: Self = Self {
+        start: TlsStart::Explicit,
+        private_data: true,
+    };
 }
 
 /// What a server is started with.
@@ -72,6 +91,22 @@ pub(crate) struct Launch<'a> {
     scratch: &'a Path,
     /// More options, for ours.
     arguments: &'a [OsString],
+    /// The certificate to show, where TLS is wanted.
+    identity: Option<&'a Identity>,
+}
+
+impl Launch<'_> {
+    /// Files with the certificate, where TLS is wanted; only `owner` can read them, this process's
+    /// user if that is `None`.
+    fn identity_files(&self, owner: Option<u32>) -> io::Result<Option<IdentityFiles>> {
+        let identity = self.identity.iter();
+        let mut written = identity.map(|identity| {
+            let directory = self.scratch.join("tls");
+            fs::create_dir(&directory)?;
+            identity.write(&directory, owner)
+        });
+        written.next().transpose()
+    }
 }
 
 impl Recipe {
@@ -113,8 +148,15 @@ impl Recipe {
         Ok(told.unwrap_or_default().to_owned())
     }
 
+    /// What the server lacks for a workload that wants `protection`; `None` if it lacks nothing.
+    pub fn lacks(&self, protection: Protection) -> Option<&'static str> {
+        let lacks = protection == Protection::Data && !self.tls.private_data;
+        lacks.then_some("it has no private data connections (PROT P)")
+    }
+
     /// Starts the program on a free port of the loopback address, serving `root`, and waits until
-    /// it greets. `scratch` is an empty directory for its configuration.
+    /// it greets. `scratch` is an empty directory for its configuration; with an `identity` it
+    /// speaks TLS.
     ///
     /// # Errors
     ///
@@ -125,6 +167,7 @@ impl Recipe {
         root: &Path,
         scratch: &Path,
         arguments: &[OsString],
+        identity: Option<&Identity>,
     ) -> io::Result<Server> {
         let port = free_port()?;
         let launch = Launch {
@@ -133,6 +176,7 @@ impl Recipe {
             root,
             scratch,
             arguments,
+            identity,
         };
         let log = scratch.join("log");
         let child = (self.command)(&launch)?
@@ -146,6 +190,7 @@ impl Recipe {
                 username: self.username.to_owned(),
                 password: PASSWORD.to_owned(),
                 process: Process::new(child.id()),
+                tls: identity.map(|_| ClientTls::new(self.tls.start)),
             },
             child,
         };
@@ -175,7 +220,7 @@ impl Server {
     fn wait(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            match Client::connect(self.target.address) {
+            match Client::connect(&self.target) {
                 Ok(mut client) => return client.command("QUIT", 221).map(drop),
                 Err(error) if Instant::now() >= deadline => return Err(error),
                 Err(_) => {}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::process::{Command, Stdio};
 
-use super::{CRYPTED, Launch, Recipe, USERNAME, prepared};
+use super::{CRYPTED, Launch, Recipe, TlsSupport, USERNAME, prepared};
 use crate::site::ORDINARY;
 
 pub(super) const RECIPE: Recipe = Recipe {
@@ -13,6 +13,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     hint: "apt-get download pure-ftpd pure-ftpd-common, then dpkg -x each into target/rivals/debian",
     version: &["--help"],
     username: USERNAME,
+    tls: TlsSupport::FULL,
     command,
 };
 
@@ -50,5 +51,10 @@ fn command(launch: &Launch<'_>) -> io::Result<Command> {
         .args(["--limitrecursion", "200000:8", "--syslogfacility", "none"])
         .arg("--pidfile")
         .arg(launch.scratch.join("pid"));
+    if let Some(files) = launch.identity_files(None)? {
+        // Both TLS and none are taken.
+        command.args(["--tls", "1"]);
+        command.arg("--certfile").arg(files.both);
+    }
     Ok(command)
 }

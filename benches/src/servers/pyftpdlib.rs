@@ -5,17 +5,19 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Launch, PASSWORD, Recipe, USERNAME};
+use super::{Launch, PASSWORD, Recipe, TlsSupport, USERNAME};
 
 pub(super) const RECIPE: Recipe = Recipe {
     name: "pyftpdlib",
     file: FILE,
-    hint: "python3 -m venv target/rivals/venv && target/rivals/venv/bin/pip install pyftpdlib",
+    hint: "python3 -m venv target/rivals/venv && target/rivals/venv/bin/pip install pyftpdlib \
+           pyOpenSSL",
     version: &[
         "-c",
         "import pyftpdlib; print('pyftpdlib', pyftpdlib.__ver__)",
     ],
     username: USERNAME,
+    tls: TlsSupport::FULL,
     command,
 };
 
@@ -29,11 +31,15 @@ from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
 
 logging.basicConfig(level=logging.WARNING)
-port, root, user, password = sys.argv[1:]
+port, root, user, password, *certificate = sys.argv[1:]
+handler = FTPHandler
+if certificate:
+    from pyftpdlib.handlers import TLS_FTPHandler as handler
+    handler.certfile, handler.keyfile = certificate
 authorizer = DummyAuthorizer()
 authorizer.add_user(user, password, root, perm='elradfmwMT')
-FTPHandler.authorizer = authorizer
-server = FTPServer(('127.0.0.1', int(port)), FTPHandler)
+handler.authorizer = authorizer
+server = FTPServer(('127.0.0.1', int(port)), handler)
 server.max_cons = 1000000
 server.serve_forever()
 ";
@@ -47,6 +53,9 @@ fn command(launch: &Launch<'_>) -> io::Result<Command> {
         .arg(launch.port.to_string())
         .arg(launch.root)
         .args([USERNAME, PASSWORD]);
+    if let Some(files) = launch.identity_files(None)? {
+        command.args([files.certificate, files.key]);
+    }
     Ok(command)
 }
 

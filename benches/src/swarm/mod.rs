@@ -210,10 +210,7 @@ impl<'a> Swarm<'a> {
             Err(error) => {
                 let stage = self.members[index].as_ref().map(Member::stage);
                 let stage = stage.unwrap_or_default();
-                *self
-                    .reasons
-                    .entry(format!("{stage}: {error}"))
-                    .or_default() += 1;
+                *self.reasons.entry(format!("{stage}: {error}")).or_default() += 1;
                 *failed += 1;
                 true
             }

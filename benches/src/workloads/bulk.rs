@@ -2,18 +2,20 @@
 
 use std::io;
 
-use super::{Measure, Stopwatch, Workload, higher, lower, megabytes_per_second};
+use super::{Measure, Protection, Stopwatch, Workload, higher, lower, megabytes_per_second};
 use crate::{Client, Site, Target};
 
 pub(super) const DOWNLOAD: Workload = Workload {
     name: "download",
     about: "RETR of one large file, one stream",
+    protection: Protection::None,
     run: download,
 };
 
 pub(super) const UPLOAD: Workload = Workload {
     name: "upload",
     about: "STOR of one large file, one stream",
+    protection: Protection::None,
     run: upload,
 };
 
@@ -43,7 +45,7 @@ fn upload(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     Ok(measures(bytes, wall, cpu))
 }
 
-fn measures(bytes: u64, wall: f64, cpu: f64) -> Vec<Measure> {
+pub(super) fn measures(bytes: u64, wall: f64, cpu: f64) -> Vec<Measure> {
     let gibibytes = bytes as f64 / f64::from(1 << 30);
     vec![
         higher("speed", "MB/s", megabytes_per_second(bytes, wall)),

@@ -2,30 +2,36 @@
 
 use std::io;
 
-use super::{AT_ONCE, Measure, Stopwatch, Workload, higher, lower, megabytes_per_second};
+use super::{
+    AT_ONCE, Measure, Protection, Stopwatch, Workload, higher, lower, megabytes_per_second,
+};
 use crate::{Act, Client, Outcome, Site, Swarm, Target};
 
 pub(super) const LOGINS: Workload = Workload {
     name: "crowd-logins",
     about: "300 clients log in, 16 at a time, and stay",
+    protection: Protection::None,
     run: logins,
 };
 
 pub(super) const BESIDE: Workload = Workload {
     name: "crowd-beside",
     about: "RETR of one large file beside 300 idle sessions",
+    protection: Protection::None,
     run: beside,
 };
 
 pub(super) const DOWNLOADS: Workload = Workload {
     name: "crowd-downloads",
     about: "300 clients RETR 10 MiB at once",
+    protection: Protection::None,
     run: downloads,
 };
 
 pub(super) const UPLOADS: Workload = Workload {
     name: "crowd-uploads",
     about: "300 clients STOR 10 MiB at once",
+    protection: Protection::None,
     run: uploads,
 };
 

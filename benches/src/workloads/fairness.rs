@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::{AT_ONCE, Measure, Stopwatch, Workload, higher, lower};
+use super::{AT_ONCE, Measure, Protection, Stopwatch, Workload, higher, lower};
 use crate::site::SMALL_FILES;
 use crate::statistics::quantile;
 use crate::{Act, Client, Site, Swarm, Target};
@@ -13,12 +13,14 @@ use crate::{Act, Client, Site, Swarm, Target};
 pub(super) const LISTING: Workload = Workload {
     name: "noop-beside-listing",
     about: "NOOP on one session while another lists 100,000 entries in a loop",
+    protection: Protection::None,
     run: beside_listing,
 };
 
 pub(super) const SLOW_READER: Workload = Workload {
     name: "slow-reader",
     about: "RETR of 4 KiB files on 100 sessions, alone and beside clients that do not read",
+    protection: Protection::None,
     run: beside_slow_readers,
 };
 

@@ -5,13 +5,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::fairness::noop_latencies;
-use super::{AT_ONCE, Measure, Stopwatch, Workload, lower, turned_away};
+use super::{AT_ONCE, Measure, Protection, Stopwatch, Workload, lower, turned_away};
 use crate::statistics::quantile;
 use crate::{Client, Site, Swarm, Target};
 
 pub(super) const IDLE: Workload = Workload {
     name: "idle",
     about: "10,000 sessions log in, 16 at a time, and stay; NOOP on one more",
+    protection: Protection::None,
     run: idle,
 };
 

@@ -5,18 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::{Measure, Stopwatch, Workload, lower};
+use super::{Measure, Protection, Stopwatch, Workload, lower};
 use crate::{Client, Site, Target};
 
 pub(super) const MLSD: Workload = Workload {
     name: "mlsd",
     about: "MLSD of 100,000 entries",
+    protection: Protection::None,
     run: |target, site| list(target, site, "MLSD many"),
 };
 
 pub(super) const LIST: Workload = Workload {
     name: "list",
     about: "LIST of 100,000 entries",
+    protection: Protection::None,
     run: |target, site| list(target, site, "LIST many"),
 };
 

@@ -10,6 +10,8 @@ mod idle;
 mod listing;
 mod sessions;
 mod small;
+mod tls_bulk;
+mod tls_small;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -25,8 +27,28 @@ pub struct Workload {
     pub name: &'static str,
     /// What is done, for the reader of a table.
     pub about: &'static str,
+    /// What is under TLS.
+    pub protection: Protection,
     /// Does it once.
     pub run: fn(&Target, &Site) -> io::Result<Vec<Measure>>,
+}
+
+impl Workload {
+    /// Whether the server has to speak TLS.
+    pub fn is_secure(&self) -> bool {
+        self.protection != Protection::None
+    }
+}
+
+/// What is under TLS. The enum is complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protection {
+    /// Nothing.
+    None,
+    /// The control connection.
+    Control,
+    /// The control connection and data connections.
+    Data,
 }
 
 /// One figure.
@@ -118,6 +140,12 @@ pub const WORKLOADS: &[Workload] = &[
     listing::LIST,
     fairness::LISTING,
     fairness::SLOW_READER,
+    tls_bulk::DOWNLOAD,
+    tls_bulk::UPLOAD,
+    tls_small::DOWNLOAD,
+    tls_small::DOWNLOAD_FULL,
+    tls_small::UPLOAD,
+    tls_small::UPLOAD_FULL,
 ];
 
 /// Logins in progress at a time: a burst of more overflows the queue of a listener, vsftpd's of 32

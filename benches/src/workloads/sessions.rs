@@ -2,12 +2,15 @@
 
 use std::io;
 
-use super::{AT_ONCE, Measure, Stopwatch, Workload, higher, lower, micros_each, turned_away};
+use super::{
+    AT_ONCE, Measure, Protection, Stopwatch, Workload, higher, lower, micros_each, turned_away,
+};
 use crate::{Act, Site, Swarm, Target};
 
 pub(super) const SESSIONS: Workload = Workload {
     name: "sessions",
     about: "connect, login, PWD, QUIT; 16 sessions at once",
+    protection: Protection::None,
     run: sessions,
 };
 

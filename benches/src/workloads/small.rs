@@ -2,29 +2,32 @@
 
 use std::io;
 
-use super::{Measure, Stopwatch, Workload, higher, lower, micros_each};
+use super::{Measure, Protection, Stopwatch, Workload, higher, lower, micros_each};
 use crate::site::SMALL_FILES;
 use crate::{Act, Client, Site, Swarm, Target};
 
 pub(super) const DOWNLOAD: Workload = Workload {
     name: "small-download",
     about: "RETR of 4 KiB files on one session, EPSV each",
+    protection: Protection::None,
     run: download,
 };
 
 pub(super) const UPLOAD: Workload = Workload {
     name: "small-upload",
     about: "STOR of 4 KiB files on one session, EPSV each",
+    protection: Protection::None,
     run: upload,
 };
 
 pub(super) const MANY_SESSIONS: Workload = Workload {
     name: "small-many",
     about: "RETR of 4 KiB files on 16 sessions at once, EPSV each",
+    protection: Protection::None,
     run: many_sessions,
 };
 
-const SIZE: u64 = 4096;
+pub(super) const SIZE: u64 = 4096;
 
 /// Sessions at once where there is more than one.
 const SESSIONS: usize = 16;
@@ -73,7 +76,7 @@ fn many_sessions(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     measures(each * SESSIONS, watch)
 }
 
-fn measures(count: usize, watch: Stopwatch) -> io::Result<Vec<Measure>> {
+pub(super) fn measures(count: usize, watch: Stopwatch) -> io::Result<Vec<Measure>> {
     let (wall, cpu) = watch.stop()?;
     Ok(vec![
         higher("rate", "files/s", count as f64 / wall),
