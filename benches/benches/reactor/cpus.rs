@@ -17,7 +17,7 @@ impl Cpus {
         let usable = sched_getaffinity(None)?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|&cpu| usable.is_set(cpu));
         let clients = usable.next().unwrap_or(0);
-        let last = usable.last().unwrap_or(clients);
+        let last = usable.next_back().unwrap_or(clients);
         let servers = if one { clients } else { last };
         Ok(Self { servers, clients })
     }

@@ -32,7 +32,7 @@ fn heard_by_nobody() -> (Program, Vec<u32>) {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();
-    let mut program = Program::start_managed(&socket, PRE_FORK);
+    let program = Program::start_managed(&socket, PRE_FORK);
     thread::spawn(move || {
         // Until the test ends.
         let _directory = directory;
