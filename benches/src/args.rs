@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) short: bool,
 
-    /// Idle sessions, instead of 10,000.
+    /// Idle sessions, instead of 10,000; `idle-many` has five times as many.
     #[arg(long)]
     pub(crate) idle: Option<usize>,
 

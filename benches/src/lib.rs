@@ -8,6 +8,7 @@
 mod client;
 mod process;
 mod report;
+mod room;
 mod run;
 mod servers;
 mod site;
@@ -20,8 +21,9 @@ mod workloads;
 pub use client::{Client, Reply};
 pub use process::Process;
 pub use report::{Conditions, write_reports};
+pub use room::descriptor_remark;
 pub use run::{Metric, Run};
-pub use servers::{RECIPES, Recipe, Server};
+pub use servers::{BARE, RECIPES, Recipe, Server, special_recipe};
 pub use site::Site;
 pub use statistics::{Spread, paired_ratios};
 pub use swarm::{Act, Outcome, Swarm};

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ftpdlib_benches::{
-    Client, Conditions, Identity, Measure, RECIPES, Recipe, Run, Scale, Server, Site, WORKLOADS,
-    Workload, write_reports,
+    BARE, Client, Conditions, Identity, Measure, RECIPES, Recipe, Run, Scale, Server, Site,
+    WORKLOADS, Workload, descriptor_remark, special_recipe, write_reports,
 };
 use tempfile::TempDir;
 
@@ -47,7 +47,7 @@ fn bench(args: &Args) -> io::Result<()> {
     } else {
         namespace::enter()?
     };
-    ftpdlib_sys::raise_descriptor_limit()?;
+    let (_, descriptors) = ftpdlib_sys::raise_descriptor_limit()?;
     let workloads = chosen_workloads(args)?;
     let mut contestants = contestants(args)?;
     let mut scale = if args.short {
@@ -60,6 +60,13 @@ fn bench(args: &Args) -> io::Result<()> {
         .prefix("ftpdlib-bench-")
         .tempdir_in(&args.scratch)?;
     eprintln!("files in {}", scratch.path().display());
+    let most_idle = match workloads
+        .iter()
+        .any(|workload| workload.name == "idle-many")
+    {
+        true => scale.idle * 5,
+        false => scale.idle,
+    };
     let site = Site::create(scratch.path(), scale)?;
     contestants.retain(|server| server.is_usable(&site));
     let secure = workloads.iter().any(|workload| workload.is_secure());
@@ -73,7 +80,11 @@ fn bench(args: &Args) -> io::Result<()> {
         versions: versions.collect(),
         rounds: args.rounds,
         scale,
-        remarks: machine::remarks().into_iter().chain(alone).collect(),
+        remarks: machine::remarks()
+            .into_iter()
+            .chain(alone)
+            .chain(descriptor_remark(most_idle, descriptors))
+            .collect(),
     };
     let identity = identity.as_ref();
     let run = measure(&workloads, &contestants, &site, identity, args, &conditions)?;
@@ -93,10 +104,16 @@ fn measure(
 ) -> io::Result<Run> {
     let names = contestants.iter().map(|server| server.name.clone());
     let mut run = Run::new(names.collect());
+    run.bare = contestants
+        .iter()
+        .position(|server| server.name == BARE.name);
     for (number, workload) in workloads.iter().enumerate() {
         for round in 0..args.rounds {
             for turn in 0..contestants.len() {
                 let server = (turn + round) % contestants.len();
+                if !contestants[server].recipe.runs(workload.name) {
+                    continue;
+                }
                 eprint!(
                     "[{}/{}] {} · round {} of {} · {}: ",
                     number + 1,
@@ -139,14 +156,26 @@ impl Contestant {
         identity: Option<&Identity>,
     ) -> io::Result<Vec<Measure>> {
         let identity = identity.filter(|_| workload.is_secure());
-        let (server, _scratch) = self.start(site, identity)?;
-        (workload.run)(server.target(), site)
+        let (mut server, _scratch) = match special_recipe(workload.name) {
+            Some(recipe) if recipe.file == self.recipe.file => {
+                self.start(recipe, &self.program, site, identity)?
+            }
+            Some(recipe) => self.start(recipe, &beside_this(recipe)?, site, identity)?,
+            None => self.start(self.recipe, &self.program, site, identity)?,
+        };
+        let outcome = (workload.run)(server.target(), site);
+        match server.ended()? {
+            Some(status) => Err(io::Error::other(format!(
+                "the server ended meanwhile: {status}"
+            ))),
+            None => outcome,
+        }
     }
 
     /// Whether it starts and lets its user in; says why if not.
     fn is_usable(&self, site: &Site) -> bool {
         let tried = self
-            .start(site, None)
+            .start(self.recipe, &self.program, site, None)
             .and_then(|(server, _scratch)| Client::login(server.target()));
         if let Err(error) = &tried {
             eprintln!("{} is left out: {error}", self.name);
@@ -155,10 +184,16 @@ impl Contestant {
     }
 
     /// The server, and the directory of its configuration.
-    fn start(&self, site: &Site, identity: Option<&Identity>) -> io::Result<(Server, TempDir)> {
+    fn start(
+        &self,
+        recipe: &Recipe,
+        program: &Path,
+        site: &Site,
+        identity: Option<&Identity>,
+    ) -> io::Result<(Server, TempDir)> {
         let scratch = tempfile::tempdir()?;
-        let server = self.recipe.start(
-            &self.program,
+        let server = recipe.start(
+            program,
             site.root(),
             scratch.path(),
             &self.arguments,
@@ -173,7 +208,7 @@ impl Contestant {
         if identity.is_none() {
             return version;
         }
-        let agreed = self.start(site, identity).and_then(|(server, _scratch)| {
+        let agreed = self.start(self.recipe, &self.program, site, identity).and_then(|(server, _scratch)| {
             let client = Client::login(server.target())?;
             Ok(client.tls_summary().unwrap_or_default())
         });
@@ -234,7 +269,28 @@ fn contestants(args: &Args) -> io::Result<Vec<Contestant>> {
             None => eprintln!("{} is missing: {}", recipe.name, recipe.hint),
         }
     }
+    if args.servers.is_empty() || args.servers.iter().any(|name| name == BARE.name) {
+        contestants.push(Contestant {
+            name: BARE.name.to_owned(),
+            recipe: BARE,
+            program: beside_this(BARE)?,
+            arguments: Vec::new(),
+        });
+    }
     Ok(contestants)
+}
+
+/// A server of the benchmark's own, which is built with it.
+fn beside_this(recipe: &Recipe) -> io::Result<PathBuf> {
+    let file = std::env::current_exe()?.with_file_name(recipe.file);
+    match file.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other(format!(
+            "{}: missing; {}",
+            file.display(),
+            recipe.hint
+        ))),
+    }
 }
 
 fn program(recipe: &Recipe, args: &Args) -> Option<PathBuf> {

@@ -119,7 +119,8 @@ fn parse_stat(text: &str) -> Option<Stat> {
     })
 }
 
-fn kilobytes(text: &str, key: &str) -> u64 {
+/// The number of kilobytes on the line of `text` that starts with `key`, or 0.
+pub(crate) fn kilobytes(text: &str, key: &str) -> u64 {
     text.lines()
         .find_map(|line| line.strip_prefix(key))
         .and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok())

@@ -26,6 +26,8 @@ pub struct Metric {
 pub struct Run {
     /// The servers by the names they have in tables; the first is ours.
     pub servers: Vec<String>,
+    /// Which of them is no rival but the ceiling.
+    pub bare: Option<usize>,
     /// The figures, in the order of the table.
     pub metrics: Vec<Metric>,
     /// What failed, for the foot of the table.
@@ -39,6 +41,7 @@ impl Run {
     pub fn new(servers: Vec<String>) -> Self {
         Self {
             servers,
+            bare: None,
             metrics: Vec::new(),
             failures: Vec::new(),
             left_out: Vec::new(),
@@ -103,11 +106,11 @@ impl Metric {
         Spread::of(&samples)
     }
 
-    /// The server other than the first with the best median.
-    pub fn best_rival(&self) -> Option<usize> {
+    /// The server other than the first, and other than the `bare` one, with the best median.
+    pub fn best_rival(&self, bare: Option<usize>) -> Option<usize> {
         let median = |server: usize| self.spread(server).map(|spread| spread.median);
         (1..self.samples.len())
-            .filter(|&server| median(server).is_some())
+            .filter(|&server| Some(server) != bare && median(server).is_some())
             .max_by(|&one, &other| {
                 let order = median(one).partial_cmp(&median(other));
                 let order = order.unwrap_or(std::cmp::Ordering::Equal);
@@ -153,9 +156,16 @@ mod tests {
     #[test]
     fn the_best_rival_depends_on_which_way_is_better() {
         let samples: &[&[f64]] = &[&[9.0], &[1.0, 1.0], &[], &[2.0, 3.0]];
-        assert_eq!(metric(Better::Higher, samples).best_rival(), Some(3));
-        assert_eq!(metric(Better::Lower, samples).best_rival(), Some(1));
-        assert_eq!(metric(Better::Lower, &samples[..1]).best_rival(), None);
+        assert_eq!(metric(Better::Higher, samples).best_rival(None), Some(3));
+        assert_eq!(metric(Better::Lower, samples).best_rival(None), Some(1));
+        assert_eq!(metric(Better::Lower, &samples[..1]).best_rival(None), None);
+    }
+
+    #[test]
+    fn the_ceiling_is_no_rival() {
+        let samples: &[&[f64]] = &[&[9.0], &[1.0], &[20.0]];
+        assert_eq!(metric(Better::Higher, samples).best_rival(Some(2)), Some(1));
+        assert_eq!(metric(Better::Lower, samples).best_rival(Some(1)), Some(2));
     }
 
     #[test]

@@ -18,4 +18,6 @@ pub struct Target {
     pub process: Process,
     /// How TLS is spoken, if it is.
     pub tls: Option<ClientTls>,
+    /// Whether it has a process, or more, for each session.
+    pub process_per_session: bool,
 }

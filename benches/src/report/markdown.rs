@@ -43,14 +43,17 @@ fn write_document(text: &mut String, run: &Run, conditions: &Conditions) -> std:
         text,
         "\nEach cell is the median of the rounds, with the smallest and the largest below it.\n\
          The lead is how many times better {} is than the best of the others: the median and the \
-         lower quartile of the ratios of each round.\n",
+         lower quartile of the ratios of each round. Beside it, where there is one, stands how it \
+         compares in the same way with a bare server: the least of FTP around the system calls.\n",
         run.servers[0],
     )?;
     write!(text, "| workload | figure |")?;
     for server in &run.servers {
         write!(text, " {server} |")?;
     }
-    writeln!(text, " lead |\n|{}", " --- |".repeat(run.servers.len() + 3))?;
+    let bare = if run.bare.is_some() { " of bare |" } else { "" };
+    let columns = run.servers.len() + 3 + usize::from(run.bare.is_some());
+    writeln!(text, " lead |{bare}\n|{}", " --- |".repeat(columns))?;
     for metric in &run.metrics {
         write_row(text, run, metric)?;
     }
@@ -89,14 +92,24 @@ fn write_row(text: &mut String, run: &Run, metric: &Metric) -> std::fmt::Result 
             None => write!(text, " – |")?,
         }
     }
-    let lead = metric.best_rival().and_then(|rival| {
+    let lead = metric.best_rival(run.bare).and_then(|rival| {
         let lead = metric.lead(rival)?;
         Some((figure(lead.median), figure(lead.lower_quartile), rival))
     });
     match lead {
         Some((median, lower, rival)) => {
-            writeln!(text, " {median} ({lower}) of {} |", run.servers[rival])
+            write!(text, " {median} ({lower}) of {} |", run.servers[rival])?;
         }
-        None => writeln!(text, " – |"),
+        None => write!(text, " – |")?,
     }
+    if let Some(bare) = run.bare {
+        match metric.lead(bare) {
+            Some(lead) => {
+                let (median, lower) = (figure(lead.median), figure(lead.lower_quartile));
+                write!(text, " {median} ({lower}) |")?;
+            }
+            None => write!(text, " – |")?,
+        }
+    }
+    writeln!(text)
 }

@@ -1,10 +1,12 @@
 //! The servers that are compared: how each is found, configured and started.
 
+mod bare;
 mod ftpdlib;
 mod proftpd;
 mod pure_ftpd;
 mod pyftpdlib;
 mod rclone;
+mod special;
 mod unftp;
 mod vsftpd;
 
@@ -14,7 +16,7 @@ use std::fs;
 use std::io::{self, Read, Seek};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,14 @@ const PASSWORD: &str = "pw";
 /// show the server and not the hash.
 const CRYPTED: &str = "abzlUXK5ed5rs";
 
+pub(crate) use special::DISTURBER;
+
+/// Servers with a process, or more, for each session.
+const FORKING: &[&str] = &["vsftpd", "proftpd", "pure-ftpd"];
+
+/// The ceiling, which is compared with but is no rival.
+pub const BARE: &Recipe = &bare::RECIPE;
+
 /// Every server that is compared, ours first.
 pub const RECIPES: &[Recipe] = &[
     ftpdlib::RECIPE,
@@ -45,13 +55,23 @@ pub const RECIPES: &[Recipe] = &[
     rclone::RECIPE,
 ];
 
+/// What ours is started as for a workload that needs more than a plain server; the others cannot
+/// run that.
+pub fn special_recipe(workload: &str) -> Option<&'static Recipe> {
+    match workload {
+        "slow-disk" => Some(&special::SLOW_DISK),
+        "hashed-logins" => Some(&special::HASHES),
+        _ => None,
+    }
+}
+
 /// How to find and start one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
     /// Its name in options and tables.
     pub name: &'static str,
     /// The file to look for.
-    file: &'static str,
+    pub file: &'static str,
     /// How to get it.
     pub hint: &'static str,
     /// The options that make it tell its version.
@@ -123,6 +143,16 @@ impl Recipe {
             .find(|file| file.is_file())
     }
 
+    /// Whether `workload` can be run on it.
+    pub fn runs(&self, workload: &str) -> bool {
+        match self.name {
+            "bare" => bare::WORKLOADS.contains(&workload),
+            "ftpdlib" => true,
+            name if FORKING.contains(&name) && workload == "idle-many" => false,
+            _ => special_recipe(workload).is_none(),
+        }
+    }
+
     /// The line in which the program tells its version, empty if it tells none.
     pub fn version(&self, program: &Path) -> String {
         self.ask_version(program).unwrap_or_default()
@@ -191,6 +221,7 @@ impl Recipe {
                 password: PASSWORD.to_owned(),
                 process: Process::new(child.id()),
                 tls: identity.map(|_| ClientTls::new(self.tls.start)),
+                process_per_session: FORKING.contains(&self.name),
             },
             child,
         };
@@ -214,6 +245,15 @@ impl Server {
     /// Where it is and who may log in.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// How it ended, if it has: nobody asked it to.
+    ///
+    /// # Errors
+    ///
+    /// The system does not tell.
+    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
     }
 
     /// Waits until it greets.

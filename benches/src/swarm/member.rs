@@ -1,13 +1,14 @@
 //! One client of many.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ftpdlib_sys::{discard, send_file};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use socket2::{Domain, Socket, Type};
 
 use super::Act;
 use crate::Site;
@@ -15,6 +16,13 @@ use crate::client::{passive_port, take_reply, unexpected};
 
 /// Most bytes of a data connection moved before the others have their turn: all that is there.
 const PIECE: usize = 1 << 30;
+
+/// Clients that connect from one loopback address; Linux has 28,000 ports for them by default, half
+/// of which it prefers.
+const CLIENTS_OF_AN_ADDRESS: usize = 12_000;
+
+/// Linux's number for a connection that is on its way.
+const EINPROGRESS: i32 = 115;
 
 /// How far a client came.
 pub(super) enum Progress {
@@ -67,7 +75,7 @@ impl Member {
         token: Token,
         registry: &Registry,
     ) -> io::Result<Self> {
-        let mut control = TcpStream::connect(address)?;
+        let mut control = connect(address, token.0 / 2)?;
         control.set_nodelay(true)?;
         registry.register(&mut control, token, Interest::READABLE)?;
         Ok(Self {
@@ -183,6 +191,25 @@ impl Member {
             replied: false,
         };
         Ok(())
+    }
+}
+
+/// Connects client `index`: a loopback address has ports for so many only, so the others come from
+/// the addresses after it.
+fn connect(address: SocketAddr, index: usize) -> io::Result<TcpStream> {
+    let SocketAddr::V4(server) = address else {
+        return TcpStream::connect(address);
+    };
+    let step = u32::try_from(index / CLIENTS_OF_AN_ADDRESS).map_err(io::Error::other)?;
+    if step == 0 {
+        return TcpStream::connect(address);
+    }
+    let source = Ipv4Addr::from_bits(server.ip().to_bits() + step);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 

@@ -7,6 +7,7 @@ mod bulk;
 mod crowd;
 mod fairness;
 mod idle;
+mod isolation;
 mod listing;
 mod sessions;
 mod small;
@@ -136,10 +137,13 @@ pub const WORKLOADS: &[Workload] = &[
     crowd::DOWNLOADS,
     crowd::UPLOADS,
     idle::IDLE,
+    idle::MANY,
     listing::MLSD,
     listing::LIST,
     fairness::LISTING,
-    fairness::SLOW_READER,
+    isolation::SLOW_READER,
+    isolation::SLOW_DISK,
+    isolation::HASHED_LOGINS,
     tls_bulk::DOWNLOAD,
     tls_bulk::UPLOAD,
     tls_small::DOWNLOAD,
