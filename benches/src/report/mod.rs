@@ -54,7 +54,7 @@ pub fn write_reports(run: &Run, conditions: &Conditions, directory: &Path) -> io
         .chunk_by(|one, next| one.workload == next.workload)
     {
         let file = directory.join(format!("{}.svg", metrics[0].workload));
-        fs::write(file, plot::format(&run.servers, metrics))?;
+        fs::write(file, plot::format(run, metrics))?;
     }
     Ok(())
 }

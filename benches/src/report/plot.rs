@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::figure;
-use crate::{Better, Metric};
+use crate::{Better, Metric, Run};
 
 const WIDTH: f64 = 760.0;
 const MARGIN: f64 = 24.0;
@@ -16,15 +16,17 @@ const BAR: f64 = 15.0;
 /// Title of a panel, and the space above it.
 const HEADING: f64 = 44.0;
 
-/// The plot as SVG.
-pub(super) fn format(servers: &[String], metrics: &[Metric]) -> String {
+/// The plot as SVG, of the servers that have a figure in it.
+pub(super) fn format(run: &Run, metrics: &[Metric]) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
-    let _ = write_plot(&mut text, servers, metrics);
+    let _ = write_plot(&mut text, run, metrics);
     text
 }
 
-fn write_plot(text: &mut String, servers: &[String], metrics: &[Metric]) -> std::fmt::Result {
+fn write_plot(text: &mut String, run: &Run, metrics: &[Metric]) -> std::fmt::Result {
+    let measured = |server: &usize| metrics.iter().any(|metric| metric.spread(*server).is_some());
+    let servers: Vec<usize> = (0..run.servers.len()).filter(measured).collect();
     let panel = HEADING + ROW * servers.len() as f64;
     let height = MARGIN * 2.0 + 24.0 + panel * metrics.len() as f64;
     writeln!(
@@ -32,7 +34,7 @@ fn write_plot(text: &mut String, servers: &[String], metrics: &[Metric]) -> std:
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" font-family="Helvetica, Arial, sans-serif" font-size="13">
 <style>
 .name {{ fill: #222222; }} .ours {{ font-weight: bold; }} .quiet {{ fill: #666666; }}
-.first {{ fill: #c2571a; }} .other {{ fill: #8fa3b5; }}
+.first {{ fill: #c2571a; }} .other {{ fill: #8fa3b5; }} .bare {{ fill: #d9d9d9; }}
 .whisker {{ stroke: #222222; stroke-width: 1.2; }}
 </style>
 <rect width="100%" height="100%" fill="white"/>"#
@@ -46,14 +48,15 @@ fn write_plot(text: &mut String, servers: &[String], metrics: &[Metric]) -> std:
     )?;
     for (index, metric) in metrics.iter().enumerate() {
         let top = MARGIN + 24.0 + panel * index as f64;
-        write_panel(text, servers, metric, top)?;
+        write_panel(text, run, &servers, metric, top)?;
     }
     writeln!(text, "</svg>")
 }
 
 fn write_panel(
     text: &mut String,
-    servers: &[String],
+    run: &Run,
+    servers: &[usize],
     metric: &Metric,
     top: f64,
 ) -> std::fmt::Result {
@@ -68,8 +71,9 @@ fn write_panel(
         what = escaped(metric.what),
         unit = escaped(metric.unit),
     )?;
-    let spreads: Vec<_> = (0..servers.len())
-        .map(|server| metric.spread(server))
+    let spreads: Vec<_> = servers
+        .iter()
+        .map(|&server| metric.spread(server))
         .collect();
     let longest = spreads.iter().flatten().map(|spread| spread.maximum);
     let longest = longest.fold(0.0, f64::max);
@@ -77,18 +81,18 @@ fn write_panel(
         true => (BARS_END - BARS) * value / longest,
         false => 0.0,
     };
-    for (index, (server, spread)) in servers.iter().zip(&spreads).enumerate() {
+    for (index, (&server, spread)) in servers.iter().zip(&spreads).enumerate() {
         let y = top + HEADING + ROW * index as f64;
         let baseline = y + BAR - 3.0;
-        let (ours, class) = if index == 0 {
-            (" ours", "first")
-        } else {
-            ("", "other")
+        let (ours, class) = match server {
+            0 => (" ours", "first"),
+            other if Some(other) == run.bare => ("", "bare"),
+            _ => ("", "other"),
         };
         writeln!(
             text,
             r#"<text x="{x}" y="{baseline}" text-anchor="end" class="name{ours}">{}</text>"#,
-            escaped(server),
+            escaped(&run.servers[server]),
             x = BARS - 8.0,
         )?;
         let Some(spread) = spread else {
@@ -115,4 +119,30 @@ fn write_panel(
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Measure, WORKLOADS};
+
+    #[test]
+    fn whoever_was_not_measured_has_no_bar() {
+        let names = ["ours", "absent", "bare"];
+        let mut run = Run::new(names.map(str::to_owned).to_vec());
+        run.bare = Some(2);
+        for server in [0, 2] {
+            let measure = Measure {
+                what: "speed",
+                unit: "MB/s",
+                better: Better::Higher,
+                value: 1.0,
+                note: None,
+            };
+            run.add(&WORKLOADS[0], server, 0, &[measure]);
+        }
+        let plot = format(&run, &run.metrics);
+        assert!(plot.contains(">ours<") && plot.contains("class=\"bare\""), "{plot}");
+        assert!(!plot.contains("absent"), "{plot}");
+    }
 }

@@ -12,14 +12,14 @@ use crate::{Client, Outcome, Site, Swarm, Target};
 
 pub(super) const IDLE: Workload = Workload {
     name: "idle",
-    about: "10,000 sessions log in, 16 at a time, and stay; NOOP on one more",
+    about: "sessions log in, 16 at a time, and stay; NOOP on one more",
     protection: Protection::None,
     run: |target, site| idle(target, site, site.scale().idle),
 };
 
 pub(super) const MANY: Workload = Workload {
     name: "idle-many",
-    about: "50,000 sessions log in, 16 at a time, and stay; NOOP on one more",
+    about: "five times as many idle sessions, of servers that do not fork",
     protection: Protection::None,
     run: |target, site| idle(target, site, site.scale().idle * 5),
 };
