@@ -11,8 +11,9 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Socket, Type};
 
 use super::Act;
-use crate::Site;
 use crate::client::{passive_port, take_reply, unexpected};
+use crate::tls::{Channel, ClientTls};
+use crate::{Site, Target};
 
 /// Most bytes of a data connection moved before the others have their turn: all that is there.
 const PIECE: usize = 1 << 30;
@@ -39,14 +40,16 @@ pub(super) enum Progress {
 /// ```text
 ///        start            reply (EPSV)            end of data and last reply
 /// Idle ────────▶ Replying ────────────▶ Transferring ──────────────┐
-///   ▲               │  ▲                                           │
-///   └───────────────┘  └───────────────────────────────────────────┘
-///     no act is left                    next act
+///   ▲  ╲            │  ▲                                           │
+///   │   ▶ Securing ─┤  └───────────────────────────────────────────┘
+///   └───────────────┘                   next act
+///     no act is left
 /// ```
 #[derive(Debug)]
 pub(super) struct Member {
     address: SocketAddr,
-    control: TcpStream,
+    control: Channel<TcpStream>,
+    tls: Option<ClientTls>,
     token: Token,
     unread: Vec<u8>,
     acts: Arc<[Act]>,
@@ -60,6 +63,8 @@ enum Stage {
     Idle,
     /// A command was sent, or the greeting is awaited.
     Replying,
+    /// TLS was begun.
+    Securing,
     /// The transfer command was sent; the stream is dropped at the end of the data.
     Transferring {
         data: Option<TcpStream>,
@@ -70,17 +75,14 @@ enum Stage {
 
 impl Member {
     /// Connects; `token` and the one after it are this client's.
-    pub(super) fn connect(
-        address: SocketAddr,
-        token: Token,
-        registry: &Registry,
-    ) -> io::Result<Self> {
-        let mut control = connect(address, token.0 / 2)?;
+    pub(super) fn connect(target: &Target, token: Token, registry: &Registry) -> io::Result<Self> {
+        let mut control = connect(target.address, token.0 / 2)?;
         control.set_nodelay(true)?;
         registry.register(&mut control, token, Interest::READABLE)?;
         Ok(Self {
-            address,
-            control,
+            address: target.address,
+            control: Channel::new(control),
+            tls: target.tls.clone(),
             token,
             unread: Vec::new(),
             acts: Arc::new([]),
@@ -100,6 +102,7 @@ impl Member {
     pub(super) fn stage(&self) -> String {
         match self.acts.get(self.current) {
             Some(Act::Greeting) => "greeting".to_owned(),
+            Some(Act::Secure) => "TLS handshake".to_owned(),
             Some(Act::Quit) => "QUIT".to_owned(),
             Some(Act::Command(line, _) | Act::Download(line) | Act::Upload(line, _)) => {
                 line.split(' ').next().unwrap_or_default().to_owned()
@@ -120,14 +123,28 @@ impl Member {
                     let Some(act) = self.acts.get(self.current) else {
                         return Ok(Progress::Idle);
                     };
+                    self.stage = match act {
+                        Act::Secure => Stage::Securing,
+                        _ => Stage::Replying,
+                    };
                     match act {
                         Act::Greeting => {}
+                        Act::Secure => {
+                            let tls = self.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+                            self.control.secure(tls)?;
+                        }
                         Act::Command(line, _) => send(&mut self.control, line)?,
                         Act::Download(_) | Act::Upload(..) => send(&mut self.control, "EPSV")?,
                         Act::Quit => send(&mut self.control, "QUIT")?,
                     }
-                    self.stage = Stage::Replying;
                 }
+                Stage::Securing => match self.control.handshake() {
+                    Ok(()) => self.next(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Ok(Progress::Pending);
+                    }
+                    Err(error) => return Err(error),
+                },
                 Stage::Replying => {
                     let Some(reply) = receive(&mut self.control, &mut self.unread)? else {
                         return Ok(Progress::Pending);
@@ -241,12 +258,12 @@ fn upload(stream: &TcpStream, site: &Site, sent: &mut u64, size: u64) -> io::Res
 }
 
 /// Sends a line; a socket that has no room for it belongs to a server that does not read.
-fn send(control: &mut TcpStream, line: &str) -> io::Result<()> {
+fn send(control: &mut impl Write, line: &str) -> io::Result<()> {
     control.write_all(format!("{line}\r\n").as_bytes())
 }
 
 /// The next reply, if it has come.
-fn receive(control: &mut TcpStream, unread: &mut Vec<u8>) -> io::Result<Option<crate::Reply>> {
+fn receive(control: &mut impl Read, unread: &mut Vec<u8>) -> io::Result<Option<crate::Reply>> {
     let mut buffer = [0; 1024];
     loop {
         if let Some(reply) = take_reply(unread)? {

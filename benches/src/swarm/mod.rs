@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
-use crate::{Site, Target};
+use crate::{Site, Target, TlsStart};
 use member::{Member, Progress};
 
 /// Nothing happening for so long means that the server is stuck.
@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Act {
     /// Waits for the greeting of the server.
     Greeting,
+    /// Begins TLS and waits for the end of the handshake.
+    Secure,
     /// Sends a command and waits for the reply with this code.
     Command(String, u16),
     /// Downloads by this command, over a passive connection, and throws the bytes away.
@@ -69,16 +71,26 @@ impl<'a> Swarm<'a> {
         })
     }
 
-    /// The acts that connect and log in.
+    /// The acts that connect and log in, over TLS if the server speaks it.
     pub fn login_acts(&self) -> Vec<Act> {
         let Target {
-            username, password, ..
+            username,
+            password,
+            tls,
+            ..
         } = self.target;
-        vec![
-            Act::Greeting,
-            Act::Command(format!("USER {username}"), 331),
-            Act::Command(format!("PASS {password}"), 230),
-        ]
+        let mut acts = match tls.as_ref().map(|tls| tls.start) {
+            None => vec![Act::Greeting],
+            Some(TlsStart::Implicit) => vec![Act::Secure, Act::Greeting],
+            Some(TlsStart::Explicit) => vec![
+                Act::Greeting,
+                Act::Command("AUTH TLS".into(), 234),
+                Act::Secure,
+            ],
+        };
+        acts.push(Act::Command(format!("USER {username}"), 331));
+        acts.push(Act::Command(format!("PASS {password}"), 230));
+        acts
     }
 
     /// Adds `count` clients, `at_once` of them in progress at a time, each of which does `acts`.
@@ -178,7 +190,7 @@ impl<'a> Swarm<'a> {
                 *left -= 1;
                 let index = self.members.len();
                 let token = Token(index * 2);
-                let member = Member::connect(self.target.address, token, self.poll.registry())?;
+                let member = Member::connect(self.target, token, self.poll.registry())?;
                 self.members.push(Some(member));
                 index
             }

@@ -15,6 +15,7 @@ pub(crate) struct Tickets(Mutex<Stock>);
 
 #[derive(Debug, Default)]
 struct Stock {
+    kept: bool,
     group: Option<NamedGroup>,
     tls12: Option<Tls12ClientSessionValue>,
     tls13: Vec<Tls13ClientSessionValue>,
@@ -25,6 +26,11 @@ impl Tickets {
     pub(crate) fn left(&self) -> Option<usize> {
         let stock = self.stock();
         stock.tls12.is_none().then_some(stock.tls13.len())
+    }
+
+    /// Whether tickets are only collected and none is shown.
+    pub(crate) fn keep(&self, kept: bool) {
+        self.stock().kept = kept;
     }
 
     fn stock(&self) -> MutexGuard<'_, Stock> {
@@ -58,6 +64,7 @@ impl ClientSessionStore for Tickets {
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.stock().tls13.pop()
+        let mut stock = self.stock();
+        if stock.kept { None } else { stock.tls13.pop() }
     }
 }

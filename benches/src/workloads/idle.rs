@@ -30,7 +30,7 @@ const REST: Duration = Duration::from_secs(3);
 /// Parts in which the sessions come: if the last takes longer than the first, the time is not linear.
 const PARTS: usize = 5;
 
-fn idle(target: &Target, site: &Site, wanted: usize) -> io::Result<Vec<Measure>> {
+pub(super) fn idle(target: &Target, site: &Site, wanted: usize) -> io::Result<Vec<Measure>> {
     let scale = site.scale();
     let count = wanted.min(most_sessions(target)?);
     let mut client = Client::login(target)?;

@@ -12,6 +12,7 @@ mod listing;
 mod sessions;
 mod small;
 mod tls_bulk;
+mod tls_sessions;
 mod tls_small;
 
 use std::io;
@@ -150,6 +151,8 @@ pub const WORKLOADS: &[Workload] = &[
     tls_small::DOWNLOAD_FULL,
     tls_small::UPLOAD,
     tls_small::UPLOAD_FULL,
+    tls_sessions::SESSIONS,
+    tls_sessions::IDLE,
 ];
 
 /// Logins in progress at a time: a burst of more overflows the queue of a listener, vsftpd's of 32

@@ -14,7 +14,7 @@ pub(super) const SESSIONS: Workload = Workload {
     run: sessions,
 };
 
-fn sessions(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
+pub(super) fn sessions(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let mut swarm = Swarm::new(target, site)?;
     let mut acts = swarm.login_acts();
     acts.push(Act::Command("PWD".into(), 257));
