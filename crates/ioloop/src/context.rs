@@ -142,9 +142,17 @@ impl<'a> Context<'a> {
     pub fn read_out(&mut self, socket: &Socket<TcpStream>, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.read(socket, buffer)?;
         if 0 < bytes && bytes < buffer.len() {
-            self.io_loop.sources.note_short_read(socket.id());
+            self.note_short_read(socket.id());
         }
         Ok(bytes)
+    }
+
+    /// Takes it, as [`read_out`](Self::read_out) does, that nothing is left to be read, after a
+    /// [`read`](Self::read) that gave something and did not fill its buffer.
+    ///
+    /// For whoever knows only afterwards that nothing of it was kept.
+    pub fn note_short_read(&mut self, source: SourceId) {
+        self.io_loop.sources.note_short_read(source);
     }
 
     /// Whether an operation may succeed, by what the system told and former operations showed. What

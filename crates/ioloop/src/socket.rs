@@ -3,6 +3,7 @@
 use std::{io, mem};
 
 use mio::event::Source;
+use mio::net::TcpStream;
 
 use crate::context::Context;
 use crate::interest::Interest;
@@ -63,6 +64,20 @@ impl<S> Socket<S> {
     /// The I/O object, for what neither reads nor writes: addresses, options, shutdown.
     pub const fn get_ref(&self) -> &S {
         &self.io
+    }
+}
+
+impl Socket<TcpStream> {
+    /// Has the system acknowledge at once what the peer sends, until something is sent here again. A
+    /// peer that sends little by little waits for it, and the system for something to send along.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses. Where it has no such setting, nothing happens.
+    pub fn acknowledge_at_once(&self) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        socket2::SockRef::from(&self.io).set_tcp_quickack(true)?;
+        Ok(())
     }
 }
 

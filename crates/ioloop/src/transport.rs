@@ -32,6 +32,11 @@ pub trait Transport {
     /// connection with unread bytes resets it. What need not be sent is then left out.
     fn note_only_reads(&mut self) {}
 
+    /// Tells that nothing will be read, and that [`flush`](Self::flush) or [`finish`](Self::finish)
+    /// will follow whatever is written, as soon as nothing more is at hand. Little is then held back
+    /// until then.
+    fn note_only_writes(&mut self) {}
+
     /// Has the system tell of the socket's readiness, if it does not yet; see
     /// [`Context::attach`].
     ///
@@ -64,6 +69,11 @@ pub trait Transport {
     ///
     /// `WouldBlock` if something is left, else that of the stream.
     fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
+
+    /// Whether the system has all that was taken.
+    fn is_flushed(&self) -> bool {
+        true
+    }
 
     /// Ends the sending side, after everything that was taken.
     ///

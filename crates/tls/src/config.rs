@@ -114,11 +114,10 @@ impl TlsSession {
         only_sends: bool,
     ) -> (Arc<ServerConfig>, Arc<DataTickets>) {
         let mut config = ServerConfig::clone(&self.config);
-        if only_sends {
-            // They would come after the handshake, to a client that may close without reading them;
-            // that is a reset, which takes the end of the upload along.
-            config.send_tls13_tickets = 0;
-        }
+        // One for the next data connection, if this one has used its own up. After the handshake of
+        // a client that only sends they would come to somebody who may close without reading them;
+        // that is a reset, which takes the end of the upload along.
+        config.send_tls13_tickets = usize::from(!only_sends);
         let tickets = Arc::new(DataTickets::new(Arc::clone(&config.ticketer)));
         config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
         config.session_storage = Arc::new(ReadOnly(Arc::clone(&config.session_storage)));

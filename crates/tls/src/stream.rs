@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Interest, SourceId, Transport};
+use ftpdlib_ioloop::{Context, Direction, Interest, SourceId, Transport};
 use rustls::server::{AcceptedAlert, Acceptor, ClientHello};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
@@ -19,6 +19,10 @@ const HANDSHAKE_PIECE: usize = 4 << 10;
 
 /// Most bytes encrypted at once: sixteen full records, which leave in one system call.
 const WRITE_PIECE: usize = 256 << 10;
+
+/// What is less waits, on a connection that only writes, for more or for the end: small files leave in
+/// one segment with their end.
+const HELD_BACK: usize = 16 << 10;
 
 /// What encryption may add to that.
 const OVERHEAD: usize = 16 << 10;
@@ -47,6 +51,10 @@ pub struct TlsStream {
     unfed: Vec<u8>,
     /// The client has nothing to read but what TLS itself says.
     only_reads: bool,
+    /// The client has nothing to say but what TLS itself needs.
+    only_writes: bool,
+    /// Bytes of the caller that were encrypted since the system took everything.
+    held: usize,
     /// Told the client that nothing more comes.
     finished: bool,
     /// For the log of whoever knows whose connection this is.
@@ -85,6 +93,8 @@ impl TlsStream {
             tickets: None,
             unfed: Vec::new(),
             only_reads: false,
+            only_writes: false,
+            held: 0,
             finished: false,
             notice: None,
         }
@@ -135,12 +145,18 @@ impl TlsStream {
             State::Handshake(mut tls) => {
                 self.process(&mut tls, cx)?;
                 self.note_resumption(&tls);
-                let sent = self.send(&mut tls, cx);
+                let sent = if self.only_writes && !tls.is_handshaking() {
+                    // Tickets, or in TLS 1.2 the end of the handshake, leave with the first bytes.
+                    Ok(())
+                } else {
+                    self.send(&mut tls, cx)
+                };
                 if tls.is_handshaking() {
                     self.state = State::Handshake(tls);
                 } else {
                     self.check_reuse(&mut tls, cx)?;
                     self.state = State::Open(tls);
+                    self.acknowledge_uploads();
                 }
                 match sent {
                     Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
@@ -157,6 +173,9 @@ impl TlsStream {
 
     /// Takes bytes of the handshake from the socket.
     fn receive_handshake(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !cx.is_ready(self.wire.id(), Direction::Read) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut piece = [0; HANDSHAKE_PIECE];
         let received = cx.read(&self.wire, &mut piece)?;
         if received == 0 {
@@ -182,6 +201,9 @@ impl TlsStream {
             if !rest.is_empty() {
                 self.advance(cx)?;
             }
+        }
+        if received < piece.len() && matches!(self.state, State::Hello(_) | State::Handshake(_)) {
+            cx.note_short_read(self.wire.id());
         }
         Ok(())
     }
@@ -287,6 +309,7 @@ impl TlsStream {
         buffer: &mut [u8],
     ) -> io::Result<usize> {
         let start = LEAD.min(buffer.len() / 2);
+        let room = buffer.len() - start;
         let received = cx.read(&self.wire, &mut buffer[start..])?;
         if received == 0 {
             tls.read_tls(&mut io::empty())?;
@@ -294,6 +317,7 @@ impl TlsStream {
         }
         let (mut next, end) = (start, start + received);
         let mut decrypted = 0;
+        let mut kept = false;
         while next < end {
             let mut rest = &buffer[next..end];
             let taken = tls.read_tls(&mut rest)?;
@@ -305,14 +329,18 @@ impl TlsStream {
                 .read(&mut buffer[decrypted..next])
                 .unwrap_or_default();
             decrypted += copied;
+            kept = copied < waiting;
             if taken == 0 {
                 // After its end the client has nothing more to say.
                 break;
             }
-            if copied < waiting && next < end {
+            if kept && next < end {
                 self.unfed.extend_from_slice(&buffer[next..end]);
                 break;
             }
+        }
+        if received < room && !kept {
+            cx.note_short_read(self.wire.id());
         }
         Ok(decrypted)
     }
@@ -337,6 +365,7 @@ impl TlsStream {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
+        let mut tried = false;
         loop {
             match tls.reader().read(buffer) {
                 Ok(0) if !buffer.is_empty() => {
@@ -351,12 +380,28 @@ impl TlsStream {
                 self.feed_rest(tls, cx)?;
                 continue;
             }
+            if tried && !cx.is_ready(self.wire.id(), Direction::Read) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            tried = true;
             let decrypted = self.receive(tls, cx, buffer)?;
             // Answers of the protocol itself; what does not fit now goes with the next bytes.
             let _ = self.send(tls, cx);
             if decrypted > 0 {
                 return Ok(decrypted);
             }
+        }
+    }
+
+    /// Has the system confirm at once what an upload's client sends: before its first bytes a client
+    /// may wait for the end of its handshake to be confirmed (Nagle), to which nothing is answered.
+    fn acknowledge_uploads(&self) {
+        if self.only_reads
+            && self.is_established()
+            && let Err(error) = self.wire.acknowledge_at_once()
+        {
+            // It is slower then, and no less right.
+            log::debug!("TCP_QUICKACK: {error}");
         }
     }
 
@@ -386,6 +431,11 @@ impl Transport for TlsStream {
 
     fn note_only_reads(&mut self) {
         self.only_reads = true;
+        self.acknowledge_uploads();
+    }
+
+    fn note_only_writes(&mut self) {
+        self.only_writes = true;
     }
 
     fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -398,18 +448,37 @@ impl Transport for TlsStream {
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         self.with_open(cx, |stream, tls, cx| {
-            stream.send(tls, cx)?;
+            if !stream.only_writes || stream.held >= HELD_BACK {
+                stream.send(tls, cx)?;
+                stream.held = 0;
+            }
             let piece = &bytes[..bytes.len().min(WRITE_PIECE)];
             let taken = tls.writer().write(piece)?;
+            stream.held += taken;
+            if stream.only_writes && stream.held < HELD_BACK {
+                return Ok(taken);
+            }
             match stream.send(tls, cx) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-                Ok(()) | Err(_) => Ok(taken),
+                Ok(()) => {
+                    stream.held = 0;
+                    Ok(taken)
+                }
+                Err(_) => Ok(taken),
             }
         })
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.with_open(cx, |stream, tls, cx| stream.send(tls, cx))
+        self.with_open(cx, |stream, tls, cx| {
+            stream.send(tls, cx)?;
+            stream.held = 0;
+            Ok(())
+        })
+    }
+
+    fn is_flushed(&self) -> bool {
+        !self.has_unsent()
     }
 
     fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

@@ -279,3 +279,19 @@ fn a_download_announces_its_end() {
         }
     }
 }
+
+/// At this rate the whole of it would take longer than anybody waits here.
+#[test]
+fn a_slow_download_arrives_as_it_is_sent() {
+    let server = offering(&[("data.write_limit", "100")]);
+    server.file("file", &content(4096));
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let mut data = client.begin("RETR file");
+        let mut start = [0; 10];
+        data.read_exact(&mut start).unwrap();
+        assert_eq!(start, content(10)[..], "{version:?}");
+        client.expect("ABOR", 426);
+        client.expect_reply(226);
+    }
+}

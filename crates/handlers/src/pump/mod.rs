@@ -197,8 +197,10 @@ impl Pump {
             Opened::List(listing) => Work::Produce(Produce::listing(listing)),
             Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, in_kernel, dtp)),
         };
-        if let (Work::Receive(_), Some(stream)) = (&work, &mut stream) {
-            stream.note_only_reads();
+        match (&work, &mut stream) {
+            (Work::Receive(_), Some(stream)) => stream.note_only_reads(),
+            (Work::Produce(_) | Work::SendFile(_), Some(stream)) => stream.note_only_writes(),
+            (_, None) => {}
         }
         let throttle = Throttle::new(rate, now);
         let mut pump = Self {
@@ -323,17 +325,10 @@ impl Pump {
         if matches!(self.work, Work::Receive(_)) {
             return step;
         }
-        if !self.all_sent {
-            match stream.flush(cx) {
-                Ok(()) => self.all_sent = true,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Step::Wait(Interest::WRITE);
-                }
-                Err(_) => return Step::Ended(TransferEnd::Reset, None),
-            }
-        }
+        self.all_sent |= stream.is_flushed();
         match stream.finish(cx) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
+            Err(_) if !self.all_sent => Step::Ended(TransferEnd::Reset, None),
             // The system has taken every byte. It may still deliver them, or has: a client that
             // knows the size may close at the last one, without waiting for the end.
             Ok(()) | Err(_) => step,

@@ -64,7 +64,7 @@ impl Source {
                 buffer.resize(start + *chunk, 0);
                 let read = read_chunk(account, &mut **file, &mut buffer[start..]);
                 buffer.truncate(start + *read.as_ref().unwrap_or(&0));
-                read.map(|bytes| bytes > 0)
+                read.map(|bytes| bytes > 0 && !is_at_its_end(&**file))
             }
             Self::File {
                 file,
@@ -78,6 +78,20 @@ impl Source {
             }
         }
     }
+}
+
+/// What is to be done if the stream takes nothing.
+fn sent<T>(outcome: io::Result<T>) -> Result<T, Step> {
+    outcome.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
+        _ => Step::Ended(TransferEnd::Reset, None),
+    })
+}
+
+/// Whether a local file has been read up to the size that it had when it was opened: what is added
+/// meanwhile is not sent, as it is not by sendfile, and the read that would find nothing is saved.
+fn is_at_its_end(file: &dyn ReadFile) -> bool {
+    file.descriptor().is_some() && file.size() == Some(file.offset())
 }
 
 impl Produce {
@@ -113,14 +127,22 @@ impl Produce {
         meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
     ) -> Step {
-        loop {
+        let step = loop {
             if let Err(step) = self.send(stream, meter, pcx.cx) {
-                return step;
+                break step;
             }
             if let Err(step) = self.refill(account, meter, pcx) {
-                return step;
+                break step;
+            }
+        };
+        if !matches!(step, Step::Ended(..)) {
+            // Nothing that was made waits for a thread, or for the rate.
+            match sent(stream.flush(pcx.cx)) {
+                Err(lost @ Step::Ended(..)) => return lost,
+                Ok(()) | Err(_) => {}
             }
         }
+        step
     }
 
     /// The same, as lines of a reply: each after a blank.
@@ -163,16 +185,9 @@ impl Produce {
             let now = cx.now();
             let rest = &self.buffer[self.sent..];
             let allowed = meter.allowance(now)?.min(rest.len());
-            match stream.write(cx, &rest[..allowed]) {
-                Ok(bytes) => {
-                    self.sent += bytes;
-                    meter.moved(bytes, now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(Step::Wait(Interest::WRITE));
-                }
-                Err(_) => return Err(Step::Ended(TransferEnd::Reset, None)),
-            }
+            let bytes = sent(stream.write(cx, &rest[..allowed]))?;
+            self.sent += bytes;
+            meter.moved(bytes, now);
         }
         self.buffer.clear();
         self.sent = 0;

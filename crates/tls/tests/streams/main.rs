@@ -66,6 +66,33 @@ fn bytes_leave_and_their_end_is_announced() {
     }
 }
 
+/// What is short waits for the end and leaves with it; what is not goes at once.
+#[test]
+fn downloads_arrive_whatever_the_size_of_the_writes() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    for version in VERSIONS {
+        let config = Arc::new(client(version));
+        for (size, piece) in [
+            (0, 1),
+            (1, 1),
+            (4096, 1000),
+            (40_000, 1000),
+            (300_000, 16_384),
+            (3_000_000, 262_144),
+        ] {
+            let bytes = content(size);
+            let stream = server.connect(&session, true, Plan::Download(bytes.clone(), piece));
+            let (received, announced) = read_to_end(&mut tls(&config, stream));
+            assert!(announced && received == bytes, "{version:?}, {size} bytes");
+            let seen = server.seen();
+            assert_eq!(seen.error, None);
+            if piece == 1000 {
+                assert!(seen.held, "{version:?}, {size} bytes");
+            }
+        }
+    }
+}
+
 /// However the client's bytes are cut, in the handshake and after it.
 #[test]
 fn bytes_arrive_in_pieces_of_any_size() {

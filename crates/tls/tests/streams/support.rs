@@ -33,6 +33,8 @@ pub(crate) struct Seen {
     /// `None` for an end that the client announced.
     pub(crate) error: Option<io::ErrorKind>,
     pub(crate) resumed: bool,
+    /// After the first write there was something that the system did not have.
+    pub(crate) held: bool,
     pub(crate) notice: Option<&'static str>,
 }
 
@@ -43,6 +45,8 @@ pub(crate) enum Plan {
     Read(usize),
     /// Sends this, then ends its side.
     Send(Vec<u8>),
+    /// The same in writes of this size, on a connection that it does nothing else with.
+    Download(Vec<u8>, usize),
 }
 
 /// A server whose next client is served as was said last.
@@ -79,6 +83,7 @@ impl Server {
                     next,
                     read: Vec::new(),
                     sent: 0,
+                    held: false,
                     tell: tell.clone(),
                 };
                 cx.add(Box::new(peer)).unwrap();
@@ -132,6 +137,7 @@ struct Peer {
     next: Next,
     read: Vec<u8>,
     sent: usize,
+    held: bool,
     tell: Sender<Seen>,
 }
 
@@ -157,6 +163,15 @@ impl Peer {
                 }
                 tls.finish(cx)
             }
+            Plan::Download(bytes, size) => {
+                while self.sent < bytes.len() {
+                    let end = bytes.len().min(self.sent + size);
+                    let is_first = self.sent == 0;
+                    self.sent += tls.write(cx, &bytes[self.sent..end])?;
+                    self.held |= is_first && !tls.is_flushed();
+                }
+                tls.finish(cx)
+            }
         }
     }
 
@@ -167,7 +182,7 @@ impl Peer {
                 if let Some(tls) = &self.tls {
                     let wanted = match self.next.plan {
                         Plan::Read(_) => Interest::READ,
-                        Plan::Send(_) => Interest::WRITE,
+                        Plan::Send(_) | Plan::Download(..) => Interest::WRITE,
                     };
                     cx.set_interest(tls.id(), tls.interest(wanted));
                 }
@@ -182,6 +197,7 @@ impl Peer {
             bytes,
             error,
             resumed,
+            held: self.held,
             notice,
         });
         Flow::Close
@@ -193,11 +209,15 @@ impl Handler for Peer {
         if let Some(stream) = self.accepted.take() {
             let wire = cx.register(stream, Interest::READ)?;
             let Next { session, data, .. } = &self.next;
-            self.tls = Some(if *data {
+            let mut tls = if *data {
                 TlsStream::data(wire, session)
             } else {
                 TlsStream::control(wire, session)
-            });
+            };
+            if let Plan::Download(..) = self.next.plan {
+                tls.note_only_writes();
+            }
+            self.tls = Some(tls);
         }
         Ok(())
     }
