@@ -242,7 +242,7 @@ fn contestants(args: &Args) -> io::Result<Vec<Contestant>> {
         Ok(Contestant {
             name: name.to_owned(),
             recipe: ours,
-            program: program.canonicalize().map_err(|error| {
+            program: std::path::absolute(program).map_err(|error| {
                 io::Error::other(format!("{}: {error}; {}", program.display(), ours.hint))
             })?,
             arguments: arguments.to_vec(),
@@ -263,7 +263,7 @@ fn contestants(args: &Args) -> io::Result<Vec<Contestant>> {
             Some(program) => contestants.push(Contestant {
                 name: recipe.name.to_owned(),
                 recipe,
-                program: program.canonicalize().unwrap_or(program),
+                program: std::path::absolute(&program).unwrap_or(program),
                 arguments: Vec::new(),
             }),
             None => eprintln!("{} is missing: {}", recipe.name, recipe.hint),

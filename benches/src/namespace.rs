@@ -20,6 +20,9 @@ const ALLOWED: &str = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
 ///
 /// Where cubic is refused reno takes its place, which is among the remarks in the results. Then the
 /// standard input, a pipe to [`RESTORE`], is told that the choice was made.
+///
+/// The shell stays: the first process of a namespace is the one that buries the orphans of servers
+/// that fork, of which there are soon as many as the machine has numbers for.
 const PREPARE: &str = "\
 ip link set lo up &&
 cd /proc/sys/net &&
@@ -32,7 +35,7 @@ echo 4096 > core/somaxconn &&
 echo 2000 > ipv4/tcp_max_tw_buckets &&
 cd - > /dev/null &&
 { ulimit -n 200000 2> /dev/null || ulimit -n \"$(ulimit -H -n)\"; } &&
-exec \"$0\" \"$@\"";
+\"$0\" \"$@\"; exit $?";
 
 /// Waits until the namespace has chosen, or has ended, and puts back what was allowed before (`$0`).
 const RESTORE: &str = "read -r _; echo \"$0\" > /proc/sys/net/ipv4/tcp_allowed_congestion_control";

@@ -184,6 +184,22 @@ fn turned_away(swarm: &Swarm<'_>, outcome: Outcome) -> Measure {
     }
 }
 
+/// How long a sample may take before it is cut short.
+const LONG_ENOUGH: Duration = Duration::from_secs(5);
+
+/// Does something up to `most` times, but begins no more once it has taken [`LONG_ENOUGH`]; tells
+/// how often it was done.
+fn repeat(most: usize, mut act: impl FnMut(usize) -> io::Result<()>) -> io::Result<usize> {
+    let start = Instant::now();
+    for index in 0..most {
+        if start.elapsed() >= LONG_ENOUGH {
+            return Ok(index);
+        }
+        act(index)?;
+    }
+    Ok(most)
+}
+
 /// A clock of the wall and of the server's processors.
 struct Stopwatch {
     process: Process,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Measure, Protection, Stopwatch, Workload, higher, lower, micros_each};
+use super::{Measure, Protection, Stopwatch, Workload, higher, lower, micros_each, repeat};
 use crate::site::SMALL_FILES;
 use crate::{Act, Client, Site, Swarm, Target};
 
@@ -34,26 +34,24 @@ const SESSIONS: usize = 16;
 
 fn download(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let mut client = Client::login(target)?;
-    let count = site.scale().small_files;
     let watch = Stopwatch::start(target)?;
-    for index in 0..count {
-        let bytes = client.download(&format!("RETR small/{:02}", index % SMALL_FILES))?;
-        if bytes != SIZE {
-            return Err(io::Error::other(format!("{bytes} bytes came")));
+    let count = repeat(site.scale().small_files, |index| {
+        match client.download(&format!("RETR small/{:02}", index % SMALL_FILES))? {
+            SIZE => Ok(()),
+            bytes => Err(io::Error::other(format!("{bytes} bytes came"))),
         }
-    }
+    })?;
     measures(count, watch)
 }
 
 fn upload(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     site.clear_uploads()?;
     let mut client = Client::login(target)?;
-    let count = site.scale().small_files;
     let watch = Stopwatch::start(target)?;
-    for index in 0..count {
+    let count = repeat(site.scale().small_files, |index| {
         let line = format!("STOR in/{:02}", index % SMALL_FILES);
-        client.upload(&line, site.source(), SIZE)?;
-    }
+        client.upload(&line, site.source(), SIZE)
+    })?;
     let measures = measures(count, watch)?;
     site.clear_uploads()?;
     Ok(measures)

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::bulk::measures;
-use super::{Measure, Protection, Stopwatch, Workload};
+use super::bulk::{TIMES, measures};
+use super::{Measure, Protection, Stopwatch, Workload, repeat};
 use crate::tls::prepare;
 use crate::{Client, Site, Target};
 
@@ -27,12 +27,12 @@ fn download(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let bytes = site.scale().bulk_bytes;
     let mut client = Client::login_private(target)?;
     let watch = Stopwatch::start(target)?;
-    let came = client.download_private("RETR big", bytes)?;
+    let times = repeat(TIMES, |_| match client.download_private("RETR big", bytes)? {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("less than {bytes} bytes came"))),
+    })?;
     let (wall, cpu) = watch.stop()?;
-    if !came {
-        return Err(io::Error::other(format!("less than {bytes} bytes came")));
-    }
-    Ok(measures(bytes, wall, cpu))
+    Ok(measures(bytes * times as u64, wall, cpu))
 }
 
 /// All records are made after the handshake and before the clock starts.

@@ -7,7 +7,7 @@
 use std::io;
 
 use super::small::{SIZE, measures};
-use super::{Measure, Protection, Stopwatch, Workload};
+use super::{Measure, Protection, Stopwatch, Workload, repeat};
 use crate::site::SMALL_FILES;
 use crate::tls::Tickets;
 use crate::{Client, Site, Target};
@@ -93,12 +93,12 @@ fn transfers(
     resumes: bool,
 ) -> io::Result<Vec<Measure>> {
     site.clear_uploads()?;
-    let count = site.scale().small_files;
     let watch = Stopwatch::start(target)?;
     let mut others = 0;
-    for index in 0..count {
+    let count = repeat(site.scale().small_files, |index| {
         others += usize::from(transfer(client, index)? != resumes);
-    }
+        Ok(())
+    })?;
     let measures = measures(count, watch)?;
     site.clear_uploads()?;
     match others {
