@@ -114,10 +114,10 @@ impl TlsSession {
         only_sends: bool,
     ) -> (Arc<ServerConfig>, Arc<DataTickets>) {
         let mut config = ServerConfig::clone(&self.config);
-        // One for the next data connection, if this one has used its own up. After the handshake of
-        // a client that only sends they would come to somebody who may close without reading them;
-        // that is a reset, which takes the end of the upload along.
-        config.send_tls13_tickets = usize::from(!only_sends);
+        // Two for the next data connections, of a client that shows each ticket once: an upload gives
+        // none. After the handshake of a client that only sends they would come to somebody who may
+        // close without reading them; that is a reset, which takes the end of the upload along.
+        config.send_tls13_tickets = if only_sends { 0 } else { 2 };
         let tickets = Arc::new(DataTickets::new(Arc::clone(&config.ticketer)));
         config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
         config.session_storage = Arc::new(ReadOnly(Arc::clone(&config.session_storage)));

@@ -1,38 +1,34 @@
 //! TLS over a socket, as a transport.
 
-use std::io::{self, Read, Write};
+mod handshake;
+mod input;
+
+use std::io::{self, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Direction, Interest, SourceId, Transport};
-use rustls::server::{AcceptedAlert, Acceptor, ClientHello};
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use ftpdlib_ioloop::{Context, Interest, SourceId, Transport};
+use rustls::server::Acceptor;
+use rustls::{HandshakeKind, IoState, ServerConnection};
 
+use crate::TlsSession;
 use crate::config::Purpose;
 use crate::error::reason;
 use crate::tickets::DataTickets;
 use crate::wire::{Outlet, Wire};
-use crate::{SessionReuse, TlsSession};
-
-/// Bytes of the handshake taken in one read.
-const HANDSHAKE_PIECE: usize = 4 << 10;
 
 /// Most bytes encrypted at once: sixteen full records, which leave in one system call.
 const WRITE_PIECE: usize = 256 << 10;
+
+/// What encryption may add to that.
+const OVERHEAD: usize = 16 << 10;
 
 /// What is less waits, on a connection that only writes, for more or for the end: small files leave in
 /// one segment with their end.
 const HELD_BACK: usize = 16 << 10;
 
-/// What encryption may add to that.
-const OVERHEAD: usize = 16 << 10;
-
-/// Where received bytes are put in a reader's buffer: behind all that what came before, a record
-/// at most, can give when it is decrypted to the front.
-const LEAD: usize = 20 << 10;
-
-/// What the log says of a data connection that may be a stranger's.
-const NOT_RESUMED: &str = "the TLS session of the control connection was not resumed";
+/// At most what is around the bytes of one record, by which small pieces count.
+const RECORD: usize = 64;
 
 /// A TLS connection to a client; the server's side.
 ///
@@ -53,7 +49,7 @@ pub struct TlsStream {
     only_reads: bool,
     /// The client has nothing to say but what TLS itself needs.
     only_writes: bool,
-    /// Bytes of the caller that were encrypted since the system took everything.
+    /// Bytes that were encrypted since the system took everything, about.
     held: usize,
     /// Told the client that nothing more comes.
     finished: bool,
@@ -119,150 +115,10 @@ impl TlsStream {
         }
     }
 
-    /// Goes one step, up to the point where more has to come from the client. Says whether that
-    /// was the last one.
-    fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        match std::mem::replace(&mut self.state, State::Failed) {
-            State::Hello(mut acceptor) => match acceptor.accept() {
-                Ok(None) => {
-                    self.state = State::Hello(acceptor);
-                    Ok(false)
-                }
-                Ok(Some(accepted)) => {
-                    let config = self.config_for(&accepted.client_hello());
-                    match accepted.into_connection(config) {
-                        Ok(mut tls) => {
-                            tls.set_buffer_limit(Some(WRITE_PIECE + OVERHEAD));
-                            self.note_resumption(&tls);
-                            self.state = State::Handshake(Box::new(tls));
-                            self.advance(cx)
-                        }
-                        Err((error, alert)) => Err(self.refuse(error, alert, cx)),
-                    }
-                }
-                Err((error, alert)) => Err(self.refuse(error, alert, cx)),
-            },
-            State::Handshake(mut tls) => {
-                self.process(&mut tls, cx)?;
-                self.note_resumption(&tls);
-                let sent = if self.only_writes && !tls.is_handshaking() {
-                    // Tickets, or in TLS 1.2 the end of the handshake, leave with the first bytes.
-                    Ok(())
-                } else {
-                    self.send(&mut tls, cx)
-                };
-                if tls.is_handshaking() {
-                    self.state = State::Handshake(tls);
-                } else {
-                    self.check_reuse(&mut tls, cx)?;
-                    self.state = State::Open(tls);
-                    self.acknowledge_uploads();
-                }
-                match sent {
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-                    Ok(()) | Err(_) => Ok(matches!(self.state, State::Open(_))),
-                }
-            }
-            open @ State::Open(_) => {
-                self.state = open;
-                Ok(true)
-            }
-            State::Failed => Err(io::ErrorKind::ConnectionAborted.into()),
-        }
-    }
-
-    /// Takes bytes of the handshake from the socket.
-    fn receive_handshake(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !cx.is_ready(self.wire.id(), Direction::Read) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let mut piece = [0; HANDSHAKE_PIECE];
-        let received = cx.read(&self.wire, &mut piece)?;
-        if received == 0 {
-            self.state = State::Failed;
-            let text = "the connection ended within the TLS handshake";
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
-        }
-        let mut rest = &piece[..received];
-        while !rest.is_empty() {
-            match &mut self.state {
-                State::Hello(acceptor) => {
-                    acceptor.read_tls(&mut rest)?;
-                }
-                State::Handshake(tls) => {
-                    tls.read_tls(&mut rest)?;
-                }
-                State::Open(_) => {
-                    self.unfed.extend_from_slice(rest);
-                    break;
-                }
-                State::Failed => break,
-            }
-            if !rest.is_empty() {
-                self.advance(cx)?;
-            }
-        }
-        if received < piece.len() && matches!(self.state, State::Hello(_) | State::Handshake(_)) {
-            cx.note_short_read(self.wire.id());
-        }
-        Ok(())
-    }
-
-    /// The configuration for a client that says `hello`.
-    fn config_for(&mut self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        match self.purpose {
-            Purpose::Control => self.session.control(hello),
-            Purpose::Data => {
-                let (config, tickets) = self.session.data(hello, self.only_reads);
-                self.tickets = Some(tickets);
-                config
-            }
-        }
-    }
-
-    /// Whether this client is given new tickets depends on how its handshake goes.
-    fn note_resumption(&self, tls: &ServerConnection) {
-        if let Some(tickets) = &self.tickets {
-            tickets.set_resumed(is_resumed(tls));
-        }
-    }
-
-    /// Fails unless the client is known to be the control connection's, as far as that is required.
-    fn check_reuse(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.purpose == Purpose::Control || is_resumed(tls) {
-            return Ok(());
-        }
-        match self.session.reuse() {
-            SessionReuse::Free => Ok(()),
-            SessionReuse::Preferred => {
-                self.notice = Some(NOT_RESUMED);
-                Ok(())
-            }
-            SessionReuse::Required => {
-                tls.send_close_notify();
-                // Whoever it is need not be waited for.
-                let _ = self.send(tls, cx);
-                Err(io::Error::new(io::ErrorKind::PermissionDenied, NOT_RESUMED))
-            }
-        }
-    }
-
-    /// Tells the client why there will be no connection, if it listens.
-    fn refuse(
-        &self,
-        error: rustls::Error,
-        mut alert: AcceptedAlert,
-        cx: &mut Context<'_>,
-    ) -> io::Error {
-        let wire = &self.wire;
-        let _ = alert.write_all(&mut Outlet { cx, wire });
-        failure(error)
-    }
-
     /// Decrypts what was received.
-    fn process(&self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<usize> {
+    fn process(&self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<IoState> {
         match tls.process_new_packets() {
-            Ok(state) => Ok(state.plaintext_bytes_to_read()),
+            Ok(state) => Ok(state),
             Err(error) => {
                 // The alert that tells the client.
                 let _ = self.send(tls, cx);
@@ -277,6 +133,13 @@ impl TlsStream {
         while tls.wants_write() {
             tls.write_tls(&mut Outlet { cx, wire })?;
         }
+        Ok(())
+    }
+
+    /// Hands everything to the socket, and begins anew to hold back.
+    fn send_held(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
+        self.send(tls, cx)?;
+        self.held = 0;
         Ok(())
     }
 
@@ -298,111 +161,6 @@ impl TlsStream {
             self.state = State::Open(tls);
         }
         outcome
-    }
-
-    /// Reads from the socket into the back of `buffer`, decrypts to its front, and tells how much
-    /// that was: 0 if it was no whole record.
-    fn receive(
-        &mut self,
-        tls: &mut ServerConnection,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> io::Result<usize> {
-        let start = LEAD.min(buffer.len() / 2);
-        let room = buffer.len() - start;
-        let received = cx.read(&self.wire, &mut buffer[start..])?;
-        if received == 0 {
-            tls.read_tls(&mut io::empty())?;
-            return Ok(0);
-        }
-        let (mut next, end) = (start, start + received);
-        let mut decrypted = 0;
-        let mut kept = false;
-        while next < end {
-            let mut rest = &buffer[next..end];
-            let taken = tls.read_tls(&mut rest)?;
-            next += taken;
-            let waiting = self.process(tls, cx)?;
-            // Nothing to read is no error here.
-            let copied = tls
-                .reader()
-                .read(&mut buffer[decrypted..next])
-                .unwrap_or_default();
-            decrypted += copied;
-            kept = copied < waiting;
-            if taken == 0 {
-                // After its end the client has nothing more to say.
-                break;
-            }
-            if kept && next < end {
-                self.unfed.extend_from_slice(&buffer[next..end]);
-                break;
-            }
-        }
-        if received < room && !kept {
-            cx.note_short_read(self.wire.id());
-        }
-        Ok(decrypted)
-    }
-
-    /// Goes on with what could not be decrypted for want of room.
-    fn feed_rest(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
-        let mut rest = self.unfed.as_slice();
-        let taken = tls.read_tls(&mut rest)?;
-        self.unfed.drain(..taken);
-        if taken == 0 {
-            self.unfed.clear();
-        }
-        if self.unfed.is_empty() {
-            self.unfed = Vec::new();
-        }
-        self.process(tls, cx).map(drop)
-    }
-
-    fn read_open(
-        &mut self,
-        tls: &mut ServerConnection,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> io::Result<usize> {
-        let mut tried = false;
-        loop {
-            match tls.reader().read(buffer) {
-                Ok(0) if !buffer.is_empty() => {
-                    self.say_end(tls);
-                    let _ = self.send(tls, cx);
-                    return Ok(0);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                outcome => return outcome,
-            }
-            if !self.unfed.is_empty() {
-                self.feed_rest(tls, cx)?;
-                continue;
-            }
-            if tried && !cx.is_ready(self.wire.id(), Direction::Read) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            tried = true;
-            let decrypted = self.receive(tls, cx, buffer)?;
-            // Answers of the protocol itself; what does not fit now goes with the next bytes.
-            let _ = self.send(tls, cx);
-            if decrypted > 0 {
-                return Ok(decrypted);
-            }
-        }
-    }
-
-    /// Has the system confirm at once what an upload's client sends: before its first bytes a client
-    /// may wait for the end of its handshake to be confirmed (Nagle), to which nothing is answered.
-    fn acknowledge_uploads(&self) {
-        if self.only_reads
-            && self.is_established()
-            && let Err(error) = self.wire.acknowledge_at_once()
-        {
-            // It is slower then, and no less right.
-            log::debug!("TCP_QUICKACK: {error}");
-        }
     }
 
     fn say_end(&mut self, tls: &mut ServerConnection) {
@@ -449,32 +207,24 @@ impl Transport for TlsStream {
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         self.with_open(cx, |stream, tls, cx| {
             if !stream.only_writes || stream.held >= HELD_BACK {
-                stream.send(tls, cx)?;
-                stream.held = 0;
+                stream.send_held(tls, cx)?;
             }
             let piece = &bytes[..bytes.len().min(WRITE_PIECE)];
             let taken = tls.writer().write(piece)?;
-            stream.held += taken;
+            // However small the pieces are, their records come to an end of what is held.
+            stream.held += taken + RECORD;
             if stream.only_writes && stream.held < HELD_BACK {
                 return Ok(taken);
             }
-            match stream.send(tls, cx) {
+            match stream.send_held(tls, cx) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-                Ok(()) => {
-                    stream.held = 0;
-                    Ok(taken)
-                }
-                Err(_) => Ok(taken),
+                Ok(()) | Err(_) => Ok(taken),
             }
         })
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.with_open(cx, |stream, tls, cx| {
-            stream.send(tls, cx)?;
-            stream.held = 0;
-            Ok(())
-        })
+        self.with_open(cx, |stream, tls, cx| stream.send_held(tls, cx))
     }
 
     fn is_flushed(&self) -> bool {

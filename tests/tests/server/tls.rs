@@ -284,7 +284,7 @@ fn a_download_announces_its_end() {
 #[test]
 fn a_slow_download_arrives_as_it_is_sent() {
     let server = offering(&[("data.write_limit", "100")]);
-    server.file("file", &content(4096));
+    server.file("file", content(4096));
     for version in VERSIONS {
         let mut client = TlsClient::login(server.address(), &config(version));
         let mut data = client.begin("RETR file");
@@ -293,5 +293,21 @@ fn a_slow_download_arrives_as_it_is_sent() {
         assert_eq!(start, content(10)[..], "{version:?}");
         client.expect("ABOR", 426);
         client.expect_reply(226);
+    }
+}
+
+/// The end that a client announces may come in one segment with its last command: nothing of it is
+/// then left in the socket, and there is no event to come.
+#[test]
+fn an_end_behind_a_command_was_overlooked() {
+    let server = offering(&[]);
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let stream = client.stream();
+        stream.conn.writer().write_all(b"NOOP\r\n").unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+        client.expect_reply(200);
+        assert!(client.next_reply().is_none(), "{version:?}");
     }
 }

@@ -325,8 +325,11 @@ impl Pump {
         if matches!(self.work, Work::Receive(_)) {
             return step;
         }
+        // All was sent before, or goes with the end.
         self.all_sent |= stream.is_flushed();
-        match stream.finish(cx) {
+        let finished = stream.finish(cx);
+        self.all_sent |= stream.is_flushed();
+        match finished {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
             Err(_) if !self.all_sent => Step::Ended(TransferEnd::Reset, None),
             // The system has taken every byte. It may still deliver them, or has: a client that

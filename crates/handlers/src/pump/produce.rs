@@ -61,10 +61,11 @@ impl Source {
                 chunk,
             } => {
                 let start = buffer.len();
-                buffer.resize(start + *chunk, 0);
+                let rest = rest_of(&**file).unwrap_or(usize::MAX);
+                buffer.resize(start + rest.min(*chunk), 0);
                 let read = read_chunk(account, &mut **file, &mut buffer[start..]);
                 buffer.truncate(start + *read.as_ref().unwrap_or(&0));
-                read.map(|bytes| bytes > 0 && !is_at_its_end(&**file))
+                read.map(|bytes| bytes > 0 && bytes < rest)
             }
             Self::File {
                 file,
@@ -88,10 +89,12 @@ fn sent<T>(outcome: io::Result<T>) -> Result<T, Step> {
     })
 }
 
-/// Whether a local file has been read up to the size that it had when it was opened: what is added
+/// What is left of a local file up to the size that it had when it was opened: what is added
 /// meanwhile is not sent, as it is not by sendfile, and the read that would find nothing is saved.
-fn is_at_its_end(file: &dyn ReadFile) -> bool {
-    file.descriptor().is_some() && file.size() == Some(file.offset())
+fn rest_of(file: &dyn ReadFile) -> Option<usize> {
+    file.descriptor()?;
+    let rest = file.size()?.saturating_sub(file.offset());
+    Some(usize::try_from(rest).unwrap_or(usize::MAX))
 }
 
 impl Produce {
@@ -135,12 +138,11 @@ impl Produce {
                 break step;
             }
         };
-        if !matches!(step, Step::Ended(..)) {
-            // Nothing that was made waits for a thread, or for the rate.
-            match sent(stream.flush(pcx.cx)) {
-                Err(lost @ Step::Ended(..)) => return lost,
-                Ok(()) | Err(_) => {}
-            }
+        // Nothing that was made waits for a thread, or for the rate.
+        if !matches!(step, Step::Ended(..))
+            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(pcx.cx))
+        {
+            return lost;
         }
         step
     }

@@ -75,6 +75,8 @@ fn downloads_arrive_whatever_the_size_of_the_writes() {
         for (size, piece) in [
             (0, 1),
             (1, 1),
+            // Their records are many times what they hold.
+            (20_000, 1),
             (4096, 1000),
             (40_000, 1000),
             (300_000, 16_384),

@@ -1,0 +1,173 @@
+//! From the client's first byte to an established connection.
+
+use std::io;
+use std::sync::Arc;
+
+use ftpdlib_ioloop::{Context, Direction, Transport};
+use rustls::server::{AcceptedAlert, ClientHello};
+use rustls::{ServerConfig, ServerConnection};
+
+use super::{OVERHEAD, State, TlsStream, WRITE_PIECE, failure, is_resumed};
+use crate::SessionReuse;
+use crate::config::Purpose;
+use crate::wire::Outlet;
+
+/// Bytes of the handshake taken in one read.
+const HANDSHAKE_PIECE: usize = 4 << 10;
+
+/// What the log says of a data connection that may be a stranger's.
+const NOT_RESUMED: &str = "the TLS session of the control connection was not resumed";
+
+impl TlsStream {
+    /// Goes one step, up to the point where more has to come from the client. Says whether that
+    /// was the last one.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Hello(mut acceptor) => match acceptor.accept() {
+                Ok(None) => {
+                    self.state = State::Hello(acceptor);
+                    Ok(false)
+                }
+                Ok(Some(accepted)) => {
+                    let config = self.config_for(&accepted.client_hello());
+                    match accepted.into_connection(config) {
+                        Ok(mut tls) => {
+                            tls.set_buffer_limit(Some(WRITE_PIECE + OVERHEAD));
+                            self.note_resumption(&tls);
+                            self.state = State::Handshake(Box::new(tls));
+                            self.advance(cx)
+                        }
+                        Err((error, alert)) => Err(self.refuse(error, alert, cx)),
+                    }
+                }
+                Err((error, alert)) => Err(self.refuse(error, alert, cx)),
+            },
+            State::Handshake(mut tls) => {
+                self.process(&mut tls, cx)?;
+                self.note_resumption(&tls);
+                let sent = if self.only_writes && !tls.is_handshaking() {
+                    // Tickets, or in TLS 1.2 the end of the handshake, leave with the first bytes.
+                    Ok(())
+                } else {
+                    self.send(&mut tls, cx)
+                };
+                if tls.is_handshaking() {
+                    self.state = State::Handshake(tls);
+                } else {
+                    self.check_reuse(&mut tls, cx)?;
+                    self.state = State::Open(tls);
+                    self.acknowledge_uploads();
+                }
+                match sent {
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+                    Ok(()) | Err(_) => Ok(matches!(self.state, State::Open(_))),
+                }
+            }
+            open @ State::Open(_) => {
+                self.state = open;
+                Ok(true)
+            }
+            State::Failed => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    /// Takes bytes of the handshake from the socket.
+    pub(super) fn receive_handshake(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !cx.is_ready(self.wire.id(), Direction::Read) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let mut piece = [0; HANDSHAKE_PIECE];
+        let received = cx.read(&self.wire, &mut piece)?;
+        if received == 0 {
+            self.state = State::Failed;
+            let text = "the connection ended within the TLS handshake";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        }
+        let mut rest = &piece[..received];
+        while !rest.is_empty() {
+            match &mut self.state {
+                State::Hello(acceptor) => {
+                    acceptor.read_tls(&mut rest)?;
+                }
+                State::Handshake(tls) => {
+                    tls.read_tls(&mut rest)?;
+                }
+                State::Open(_) => {
+                    self.unfed.extend_from_slice(rest);
+                    break;
+                }
+                State::Failed => break,
+            }
+            if !rest.is_empty() {
+                self.advance(cx)?;
+            }
+        }
+        if received < piece.len() && matches!(self.state, State::Hello(_) | State::Handshake(_)) {
+            cx.note_short_read(self.wire.id());
+        }
+        Ok(())
+    }
+
+    /// The configuration for a client that says `hello`.
+    fn config_for(&mut self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        match self.purpose {
+            Purpose::Control => self.session.control(hello),
+            Purpose::Data => {
+                let (config, tickets) = self.session.data(hello, self.only_reads);
+                self.tickets = Some(tickets);
+                config
+            }
+        }
+    }
+
+    /// Whether this client is given new tickets depends on how its handshake goes.
+    fn note_resumption(&self, tls: &ServerConnection) {
+        if let Some(tickets) = &self.tickets {
+            tickets.set_resumed(is_resumed(tls));
+        }
+    }
+
+    /// Fails unless the client is known to be the control connection's, as far as that is required.
+    fn check_reuse(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.purpose == Purpose::Control || is_resumed(tls) {
+            return Ok(());
+        }
+        match self.session.reuse() {
+            SessionReuse::Free => Ok(()),
+            SessionReuse::Preferred => {
+                self.notice = Some(NOT_RESUMED);
+                Ok(())
+            }
+            SessionReuse::Required => {
+                tls.send_close_notify();
+                // Whoever it is need not be waited for.
+                let _ = self.send(tls, cx);
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, NOT_RESUMED))
+            }
+        }
+    }
+
+    /// Tells the client why there will be no connection, if it listens.
+    fn refuse(
+        &self,
+        error: rustls::Error,
+        mut alert: AcceptedAlert,
+        cx: &mut Context<'_>,
+    ) -> io::Error {
+        let wire = &self.wire;
+        let _ = alert.write_all(&mut Outlet { cx, wire });
+        failure(error)
+    }
+
+    /// Has the system confirm at once what an upload's client sends: before its first bytes a client
+    /// may wait for the end of its handshake to be confirmed (Nagle), to which nothing is answered.
+    pub(super) fn acknowledge_uploads(&self) {
+        if self.only_reads
+            && self.is_established()
+            && let Err(error) = self.wire.acknowledge_at_once()
+        {
+            // It is slower then, and no less right.
+            log::debug!("TCP_QUICKACK: {error}");
+        }
+    }
+}

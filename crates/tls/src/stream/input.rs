@@ -1,0 +1,114 @@
+//! From the client's records to bytes for the reader.
+
+use std::io::{self, Read};
+
+use ftpdlib_ioloop::{Context, Direction};
+use rustls::ServerConnection;
+
+use super::TlsStream;
+
+/// Where received bytes are put in a reader's buffer: behind all that what came before, a record
+/// at most, can give when it is decrypted to the front.
+const LEAD: usize = 20 << 10;
+
+impl TlsStream {
+    pub(super) fn read_open(
+        &mut self,
+        tls: &mut ServerConnection,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let mut tried = false;
+        loop {
+            match tls.reader().read(buffer) {
+                Ok(0) if !buffer.is_empty() => {
+                    self.say_end(tls);
+                    let _ = self.send(tls, cx);
+                    return Ok(0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return outcome,
+            }
+            if !self.unfed.is_empty() {
+                self.feed_rest(tls, cx)?;
+                continue;
+            }
+            if tried && !cx.is_ready(self.wire.id(), Direction::Read) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            tried = true;
+            let decrypted = self.receive(tls, cx, buffer)?;
+            // Answers of the protocol itself; what does not fit now goes with the next bytes.
+            let _ = self.send(tls, cx);
+            if decrypted > 0 {
+                return Ok(decrypted);
+            }
+        }
+    }
+
+    /// Reads from the socket into the back of `buffer`, decrypts to its front, and tells how much
+    /// that was: 0 if it was no whole record.
+    fn receive(
+        &mut self,
+        tls: &mut ServerConnection,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let start = LEAD.min(buffer.len() / 2);
+        let room = buffer.len() - start;
+        let received = cx.read(&self.wire, &mut buffer[start..])?;
+        if received == 0 {
+            tls.read_tls(&mut io::empty())?;
+            return Ok(0);
+        }
+        let (mut next, end) = (start, start + received);
+        let mut decrypted = 0;
+        // Bytes that do not fit, or the client's end: the next read finds them here.
+        let mut kept = false;
+        while next < end {
+            let mut rest = &buffer[next..end];
+            let taken = tls.read_tls(&mut rest)?;
+            next += taken;
+            let state = self.process(tls, cx)?;
+            // Nothing to read is no error here.
+            let copied = tls
+                .reader()
+                .read(&mut buffer[decrypted..next])
+                .unwrap_or_default();
+            decrypted += copied;
+            if taken == 0 {
+                // After its end the client has nothing more to say.
+                kept = true;
+                break;
+            }
+            let full = copied < state.plaintext_bytes_to_read();
+            kept = full || state.peer_has_closed();
+            if full && next < end {
+                self.unfed.extend_from_slice(&buffer[next..end]);
+                break;
+            }
+        }
+        if received < room && !kept {
+            cx.note_short_read(self.wire.id());
+        }
+        Ok(decrypted)
+    }
+
+    /// Goes on with what could not be decrypted for want of room.
+    pub(super) fn feed_rest(
+        &mut self,
+        tls: &mut ServerConnection,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        let mut rest = self.unfed.as_slice();
+        let taken = tls.read_tls(&mut rest)?;
+        self.unfed.drain(..taken);
+        if taken == 0 {
+            self.unfed.clear();
+        }
+        if self.unfed.is_empty() {
+            self.unfed = Vec::new();
+        }
+        self.process(tls, cx).map(drop)
+    }
+}
