@@ -1,5 +1,6 @@
 //! What is wrong with the options or the configuration, in one line.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
@@ -61,7 +62,10 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// `text` with its control characters escaped, so that it stays one line.
-pub(crate) fn escape_controls(text: &str) -> String {
+pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {
@@ -70,5 +74,5 @@ pub(crate) fn escape_controls(text: &str) -> String {
             escaped.push(character);
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }

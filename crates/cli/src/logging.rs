@@ -1,5 +1,7 @@
 //! Log lines on standard error.
 
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,21 +23,60 @@ pub(crate) fn init(debug: bool) {
         .filter_level(level)
         .parse_default_env()
         .format(|out, record| {
-            let message = record.args().to_string();
-            write_line(out, record.level(), unix_now(), &message)
+            // Taken, not borrowed: what is shown in a line might have something to log, too.
+            let mut line = LINE.try_with(RefCell::take).unwrap_or_default();
+            let written = line.write(out, record.level(), unix_now(), record.args());
+            // A thread that ends has no use for it any more.
+            let _ = LINE.try_with(|kept| kept.replace(line));
+            written
         })
         .init();
 }
 
-/// Writes `[I 2026-11-21 10:11:12] message`, in UTC; one line whatever the message holds.
-fn write_line(out: &mut dyn Write, level: Level, unix: i64, message: &str) -> io::Result<()> {
-    let letter = match level {
+thread_local! {
+    /// A busy server writes a line for each file: its buffers are kept, and its time for a second.
+    static LINE: RefCell<LogLine> = RefCell::default();
+}
+
+/// The making of lines such as `[I 2026-11-21 10:11:12] message`, in UTC.
+#[derive(Default)]
+struct LogLine {
+    message: String,
+    time: String,
+    /// What `time` shows, in seconds since 1970.
+    unix: Option<i64>,
+}
+
+impl LogLine {
+    /// Writes one line whatever the message holds.
+    fn write(
+        &mut self,
+        out: &mut dyn Write,
+        level: Level,
+        unix: i64,
+        message: &fmt::Arguments<'_>,
+    ) -> io::Result<()> {
+        if self.unix != Some(unix) {
+            (self.unix, self.time) = (Some(unix), civil_time(unix));
+        }
+        self.message.clear();
+        self.message.write_fmt(*message).map_err(io::Error::other)?;
+        let (letter, time) = (letter(level), &self.time);
+        writeln!(out, "[{letter} {time}] {}", escape_controls(&self.message))
+    }
+}
+
+fn letter(level: Level) -> char {
+    match level {
         Level::Error => 'E',
         Level::Warn => 'W',
         Level::Info => 'I',
         Level::Debug => 'D',
         Level::Trace => 'T',
-    };
+    }
+}
+
+fn civil_time(unix: i64) -> String {
     let CivilTime {
         year,
         month,
@@ -44,11 +85,7 @@ fn write_line(out: &mut dyn Write, level: Level, unix: i64, message: &str) -> io
         minute,
         second,
     } = CivilTime::from_unix(unix);
-    writeln!(
-        out,
-        "[{letter} {year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}] {}",
-        escape_controls(message)
-    )
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 fn unix_now() -> i64 {
@@ -66,7 +103,12 @@ mod tests {
         #[track_caller]
         fn check(level: Level, unix: i64, message: &str, expected: &str) {
             let mut out = Vec::new();
-            write_line(&mut out, level, unix, message).unwrap();
+            let mut line = LogLine::default();
+            for _ in 0..2 {
+                out.clear();
+                line.write(&mut out, level, unix, &format_args!("{message}"))
+                    .unwrap();
+            }
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
         check(Level::Info, 0, "up", "[I 1970-01-01 00:00:00] up\n");

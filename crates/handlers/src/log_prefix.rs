@@ -74,9 +74,9 @@ impl fmt::Display for Prefix<'_> {
         for part in self.parts {
             match part {
                 Part::Text(text) => f.write_str(text)?,
-                Part::RemoteIp => write!(f, "{}", self.peer.ip().to_canonical())?,
-                Part::RemotePort => write!(f, "{}", self.peer.port())?,
-                Part::Username => write!(f, "{}", Escaped(self.username.as_bytes()))?,
+                Part::RemoteIp => self.peer.ip().to_canonical().fmt(f)?,
+                Part::RemotePort => self.peer.port().fmt(f)?,
+                Part::Username => Escaped(self.username.as_bytes()).fmt(f)?,
             }
         }
         Ok(())
@@ -88,7 +88,11 @@ pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in String::from_utf8_lossy(self.0).chars() {
+        let text = String::from_utf8_lossy(self.0);
+        if !text.contains(char::is_control) {
+            return f.write_str(&text);
+        }
+        for character in text.chars() {
             if character.is_control() {
                 write!(f, "{}", character.escape_default())?;
             } else {
