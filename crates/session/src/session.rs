@@ -53,6 +53,8 @@ pub struct Session<P> {
     /// Whether the last transfer broke off by itself and no ABOR has come since.
     has_broken_off: bool,
     ending: Ending,
+    /// The last reply answered QUIT.
+    said_goodbye: bool,
     login: Login,
     failed_logins: u32,
     working_directory: VirtualPath,
@@ -100,6 +102,7 @@ impl<P> Session<P> {
             data: DataChannel::Closed,
             has_broken_off: false,
             ending: Ending::Open,
+            said_goodbye: false,
             login: Login::Out,
             failed_logins: 0,
             working_directory: VirtualPath::root(),
@@ -255,6 +258,11 @@ impl<P> Session<P> {
     /// connect for that transfer, which nobody does who is gone.
     pub fn has_quit(&self) -> bool {
         self.ending == Ending::Quitting && !matches!(self.data, DataChannel::Listening { .. })
+    }
+
+    /// Whether the last reply, that to QUIT, was given: the client expects nothing more.
+    pub fn said_goodbye(&self) -> bool {
+        self.said_goodbye
     }
 
     /// Whether a digest or a copy is in progress.

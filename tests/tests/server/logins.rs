@@ -131,6 +131,22 @@ fn clients_over_a_limit_are_told_so() {
     }
 }
 
+/// Its end was waited for, up to two seconds.
+#[test]
+fn a_client_that_has_quit_keeps_its_place_no_longer() {
+    let server = TestServer::set(&[("server.max_cons", "1")]);
+    let mut first = server.client();
+    // What is behind QUIT was read with it, and makes no reset of the end.
+    first.send_raw(b"QUIT\r\nNOOP\r\n");
+    first.expect_reply(221);
+    first.expect_end();
+    wait_until("a place is free", || {
+        let mut second = Client::open(server.address());
+        second.next_reply().unwrap().code == 220
+    });
+    drop(first);
+}
+
 #[test]
 fn data_connections_give_their_place_back() {
     let server = TestServer::set(&[("server.max_cons", "2")]);

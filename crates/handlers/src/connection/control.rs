@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
+use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, Transport};
 use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::TcpStream;
@@ -195,6 +195,13 @@ impl Control {
 
     pub(super) fn id(&self) -> SourceId {
         self.stream.id()
+    }
+
+    /// Whether closing this would not reset it, as unread bytes would have the system do; what comes
+    /// meanwhile is the client's own fault. Under TLS the client has its own end to announce.
+    pub(super) fn is_read_out(&self, cx: &Context<'_>) -> bool {
+        let id = self.stream.id();
+        self.stream.plain().is_some() && !cx.is_ready(id, Direction::Read)
     }
 
     /// Whether lines can be had: there is no TLS, or it stands.

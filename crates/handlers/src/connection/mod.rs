@@ -119,7 +119,13 @@ impl Connection {
         permit: Permit,
     ) -> io::Result<Self> {
         let local = stream.local_addr()?;
-        Self::proxied(service, stream, ProxiedClient { peer, local }, permit)
+        Self::bound(
+            service,
+            stream,
+            ProxiedClient { peer, local },
+            local.ip(),
+            permit,
+        )
     }
 
     /// The same for a client behind a proxy, as the proxy's header tells.
@@ -133,8 +139,19 @@ impl Connection {
         client: ProxiedClient,
         permit: Permit,
     ) -> io::Result<Self> {
-        let ProxiedClient { peer, local } = client;
         let bound = stream.local_addr()?.ip();
+        Self::bound(service, stream, client, bound, permit)
+    }
+
+    /// With the socket's own address `bound`, where the client may mean another.
+    fn bound(
+        service: &Arc<Service>,
+        stream: TcpStream,
+        client: ProxiedClient,
+        bound: IpAddr,
+        permit: Permit,
+    ) -> io::Result<Self> {
+        let ProxiedClient { peer, local } = client;
         if service.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
@@ -335,7 +352,11 @@ impl Connection {
             let ended = control.has_ended()
                 || self.told == Phase::Ending
                 || self.securing == Securing::Handshake;
-            if control.is_flushed() && (!control.finish(cx) || ended) {
+            // Who said QUIT, and nothing that was not read, has no more to wait for than this end;
+            // unless the tail of a download is still on its way.
+            let left =
+                self.session.said_goodbye() && self.linger.is_none() && control.is_read_out(cx);
+            if control.is_flushed() && (left || !control.finish(cx) || ended) {
                 return Flow::Close;
             }
         }

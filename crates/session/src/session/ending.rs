@@ -150,6 +150,7 @@ impl<P> Session<P> {
     }
 
     fn say_goodbye(&mut self) {
+        self.said_goodbye = true;
         match self.login.take_user() {
             Some(user) => {
                 self.reply(Reply::paragraph(221, &user.msg_quit));
