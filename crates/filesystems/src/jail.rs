@@ -1,17 +1,18 @@
 //! The one place where paths become descriptors.
 
-use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_sys::{
-    EntryKind, FileStat, OpenFlags, Scope, errno, is_local_filesystem, open_at, open_beneath,
-    open_directory, stat_at, stat_descriptor,
+    EntryKind, FileStat, OpenFlags, errno, is_local_filesystem, open_at, open_beneath, stat_at,
+    stat_descriptor,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::home::{Home, split};
+use crate::root::Root;
 use crate::walk::Walk;
 
 /// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways answer the same.
@@ -29,10 +30,7 @@ pub enum Resolver {
 #[derive(Debug)]
 pub(crate) struct Jail {
     dir: OwnedFd,
-    device: u64,
-    local: bool,
-    home: Home,
-    scope: Scope,
+    root: Arc<Root>,
     resolver: Resolver,
     /// A link on the way is an error.
     linkless: bool,
@@ -40,25 +38,15 @@ pub(crate) struct Jail {
 
 impl Jail {
     pub(crate) fn open_home(given: &Path, resolver: Resolver) -> Result<Self, FilesystemError> {
-        let real = fs::canonicalize(given)?;
-        let dir = open_directory(&real)?;
-        let scope = if real.parent().is_none() {
-            Scope::InRoot
-        } else {
-            Scope::Beneath
-        };
-        let probe = open_beneath(dir.as_fd(), b".", OpenFlags::PATH, 0, scope);
+        let (dir, root) = Root::open(given)?;
         Ok(Self {
-            device: stat_descriptor(dir.as_fd())?.device,
-            local: is_local_filesystem(dir.as_fd()).unwrap_or(false),
-            home: Home::new(given, real),
-            scope,
-            resolver: if probe.is_ok() {
+            dir,
+            resolver: if root.in_kernel {
                 resolver
             } else {
                 Resolver::Walk
             },
-            dir,
+            root,
             linkless: false,
         })
     }
@@ -67,10 +55,7 @@ impl Jail {
     pub(crate) fn linkless(&self) -> Result<Self, FilesystemError> {
         Ok(Self {
             dir: self.dir.try_clone()?,
-            device: self.device,
-            local: self.local,
-            home: self.home.clone(),
-            scope: self.scope,
+            root: Arc::clone(&self.root),
             resolver: self.resolver,
             linkless: true,
         })
@@ -162,9 +147,9 @@ impl Jail {
         if split(&target).any(|part| part == b"..") {
             // It climbs from where the directory is, not from the name it was reached by.
             let dir = self.canonical(dir.relative())?;
-            return self.home.shown_target(target, &dir);
+            return self.root.home.shown_target(target, &dir);
         }
-        self.home.shown_target(target, dir)
+        self.root.home.shown_target(target, dir)
     }
 
     /// `path` with the links on the way resolved; its last component is kept, link or not.
@@ -181,8 +166,8 @@ impl Jail {
     /// Whether `file`, of which `facts` are known, answers without waiting for a network. Another
     /// disk may be mounted below the home.
     pub(crate) fn is_local_file(&self, file: BorrowedFd<'_>, facts: &FileStat) -> bool {
-        if facts.device == self.device {
-            self.local
+        if facts.device == self.root.device {
+            self.root.local
         } else {
             is_local_filesystem(file).unwrap_or(false)
         }
@@ -190,11 +175,11 @@ impl Jail {
 
     /// Whether the home itself does.
     pub(crate) fn is_local(&self) -> bool {
-        self.local
+        self.root.local
     }
 
     pub(crate) fn home(&self) -> &Home {
-        &self.home
+        &self.root.home
     }
 
     fn open_relative(
@@ -208,7 +193,7 @@ impl Jail {
         }
         if self.resolver == Resolver::Kernel {
             for _ in 0..MOST_TRIES {
-                match open_beneath(self.dir.as_fd(), path, flags, mode, self.scope) {
+                match open_beneath(self.dir.as_fd(), path, flags, mode, self.root.scope) {
                     Ok(opened) => return Ok(opened),
                     Err(error) => match error.raw_os_error() {
                         Some(errno::EAGAIN) => {}
@@ -222,7 +207,7 @@ impl Jail {
     }
 
     fn walk(&self, path: &[u8]) -> Walk<'_> {
-        Walk::new(self.dir.as_fd(), &self.home, self.scope, path)
+        Walk::new(self.dir.as_fd(), &self.root.home, self.root.scope, path)
     }
 }
 

@@ -18,6 +18,7 @@ mod home;
 mod jail;
 mod layer;
 mod memory;
+mod root;
 mod shared;
 mod trail;
 mod transfer_file;

@@ -1,0 +1,160 @@
+//! What is known of home directories in use, so that a login beside others finds little out anew.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use ftpdlib_sys::{
+    FileStat, OpenFlags, Scope, errno, is_local_filesystem, open_beneath, open_directory,
+    stat_descriptor,
+};
+
+use crate::error::FilesystemError;
+use crate::home::Home;
+
+/// The homes in use, by the absolute paths that they were asked for with.
+static IN_USE: LazyLock<Mutex<HashMap<Box<Path>, Weak<Root>>>> = LazyLock::new(Mutex::default);
+
+/// What was found out about a home directory when it was opened. Each user opens it anew, with the
+/// rights of that user; who finds the same directory there shares what is known of it.
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) device: u64,
+    inode: u64,
+    /// Whether it answers without waiting for a network.
+    pub(crate) local: bool,
+    pub(crate) home: Home,
+    pub(crate) scope: Scope,
+    /// Whether the kernel resolves paths beneath it.
+    pub(crate) in_kernel: bool,
+    /// Its place in [`IN_USE`].
+    given: Box<Path>,
+}
+
+impl Root {
+    /// Opens the directory `given`.
+    pub(crate) fn open(given: &Path) -> Result<(OwnedFd, Arc<Self>), FilesystemError> {
+        let known = in_use().get(given).and_then(Weak::upgrade);
+        // Where links are on the way, they may lead elsewhere by now.
+        if let Some(root) = known.filter(|root| root.home.real() == given) {
+            let dir = open_directory(given)?;
+            let facts = stat_descriptor(dir.as_fd())?;
+            if (facts.device, facts.inode) == (root.device, root.inode) {
+                return Ok((dir, root));
+            }
+        }
+        let (dir, root) = Self::explore(given)?;
+        let root = Arc::new(root);
+        if given.is_absolute() {
+            in_use().insert(given.into(), Arc::downgrade(&root));
+        }
+        Ok((dir, root))
+    }
+
+    fn explore(given: &Path) -> Result<(OwnedFd, Self), FilesystemError> {
+        let real = fs::canonicalize(given)?;
+        let dir = open_directory(&real)?;
+        let scope = if real.parent().is_none() {
+            Scope::InRoot
+        } else {
+            Scope::Beneath
+        };
+        let in_kernel = match open_beneath(dir.as_fd(), b".", OpenFlags::PATH, 0, scope) {
+            Ok(_) => true,
+            // Asked, and answered for this user.
+            Err(error) => error.raw_os_error() == Some(errno::EACCES),
+        };
+        let FileStat { device, inode, .. } = stat_descriptor(dir.as_fd())?;
+        let root = Self {
+            device,
+            inode,
+            local: is_local_filesystem(dir.as_fd()).unwrap_or(false),
+            home: Home::new(given, real),
+            scope,
+            in_kernel,
+            given: given.into(),
+        };
+        Ok((dir, root))
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let mut roots = in_use();
+        if roots
+            .get(&self.given)
+            .is_some_and(|root| root.strong_count() == 0)
+        {
+            roots.remove(&self.given);
+        }
+    }
+}
+
+fn in_use() -> MutexGuard<'static, HashMap<Box<Path>, Weak<Root>>> {
+    // Nothing that could leave the map half changed panics.
+    IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn is_in_use(path: &Path) -> bool {
+        in_use().contains_key(path)
+    }
+
+    fn root(path: &Path) -> Arc<Root> {
+        Root::open(path).unwrap().1
+    }
+
+    #[test]
+    fn what_is_known_of_a_home_is_shared_while_it_is_in_use() {
+        let home = TempDir::new().unwrap();
+        let path = home.path().canonicalize().unwrap();
+        let one = root(&path);
+        assert!(Arc::ptr_eq(&one, &root(&path)));
+        assert!(is_in_use(&path));
+        drop(one);
+        assert!(!is_in_use(&path));
+    }
+
+    #[test]
+    fn another_directory_at_the_same_path_is_another_home() {
+        let above = TempDir::new().unwrap();
+        let place = above.path().canonicalize().unwrap();
+        let (path, aside) = (place.join("home"), place.join("aside"));
+        fs::create_dir(&path).unwrap();
+        let old = root(&path);
+        fs::rename(&path, &aside).unwrap();
+        assert!(Root::open(&path).is_err(), "it is not there");
+        fs::create_dir(&path).unwrap();
+        let new = root(&path);
+        assert!(!Arc::ptr_eq(&old, &new));
+        drop(old);
+        assert!(Arc::ptr_eq(&new, &root(&path)));
+        drop(new);
+        assert!(!is_in_use(&path));
+    }
+
+    #[test]
+    fn a_home_behind_a_link_is_looked_for_anew() {
+        let above = TempDir::new().unwrap();
+        let place = above.path().canonicalize().unwrap();
+        let (path, link) = (place.join("home"), place.join("link"));
+        fs::create_dir(&path).unwrap();
+        symlink(&path, &link).unwrap();
+        let before = root(&link);
+        let moved = place.join("moved");
+        fs::rename(&path, &moved).unwrap();
+        fs::remove_file(&link).unwrap();
+        symlink(&moved, &link).unwrap();
+        let after = root(&link);
+        assert_eq!((before.home.real(), after.home.real()), (&*path, &*moved));
+    }
+}
