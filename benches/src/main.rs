@@ -208,10 +208,12 @@ impl Contestant {
         if identity.is_none() {
             return version;
         }
-        let agreed = self.start(self.recipe, &self.program, site, identity).and_then(|(server, _scratch)| {
-            let client = Client::login(server.target())?;
-            Ok(client.tls_summary().unwrap_or_default())
-        });
+        let agreed = self
+            .start(self.recipe, &self.program, site, identity)
+            .and_then(|(server, _scratch)| {
+                let client = Client::login(server.target())?;
+                Ok(client.tls_summary().unwrap_or_default())
+            });
         match agreed {
             Ok(summary) => format!("{version}; {summary}"),
             Err(error) => format!("{version}; no TLS: {error}"),

@@ -25,7 +25,11 @@ pub(super) fn format(run: &Run, metrics: &[Metric]) -> String {
 }
 
 fn write_plot(text: &mut String, run: &Run, metrics: &[Metric]) -> std::fmt::Result {
-    let measured = |server: &usize| metrics.iter().any(|metric| metric.spread(*server).is_some());
+    let measured = |server: &usize| {
+        metrics
+            .iter()
+            .any(|metric| metric.spread(*server).is_some())
+    };
     let servers: Vec<usize> = (0..run.servers.len()).filter(measured).collect();
     let panel = HEADING + ROW * servers.len() as f64;
     let height = MARGIN * 2.0 + 24.0 + panel * metrics.len() as f64;
@@ -142,7 +146,10 @@ mod tests {
             run.add(&WORKLOADS[0], server, 0, &[measure]);
         }
         let plot = format(&run, &run.metrics);
-        assert!(plot.contains(">ours<") && plot.contains("class=\"bare\""), "{plot}");
+        assert!(
+            plot.contains(">ours<") && plot.contains("class=\"bare\""),
+            "{plot}"
+        );
         assert!(!plot.contains("absent"), "{plot}");
     }
 }

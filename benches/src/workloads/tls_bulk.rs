@@ -27,9 +27,11 @@ fn download(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let bytes = site.scale().bulk_bytes;
     let mut client = Client::login_private(target)?;
     let watch = Stopwatch::start(target)?;
-    let times = repeat(TIMES, |_| match client.download_private("RETR big", bytes)? {
-        true => Ok(()),
-        false => Err(io::Error::other(format!("less than {bytes} bytes came"))),
+    let times = repeat(TIMES, |_| {
+        match client.download_private("RETR big", bytes)? {
+            true => Ok(()),
+            false => Err(io::Error::other(format!("less than {bytes} bytes came"))),
+        }
     })?;
     let (wall, cpu) = watch.stop()?;
     Ok(measures(bytes * times as u64, wall, cpu))
