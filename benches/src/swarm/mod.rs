@@ -34,7 +34,7 @@ pub enum Act {
 }
 
 /// How it went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
     /// From the start of the first to the end of the last.
     pub elapsed: Duration,

@@ -3,9 +3,10 @@
 use std::io;
 
 use super::{
-    AT_ONCE, Measure, Protection, Stopwatch, Workload, higher, lower, micros_each, turned_away,
+    AT_ONCE, Measure, Protection, Stopwatch, Workload, higher, lower, micros_each, repeat,
+    turned_away,
 };
-use crate::{Act, Site, Swarm, Target};
+use crate::{Act, Outcome, Site, Swarm, Target};
 
 pub(super) const SESSIONS: Workload = Workload {
     name: "sessions",
@@ -14,13 +15,22 @@ pub(super) const SESSIONS: Workload = Workload {
     run: sessions,
 };
 
+/// Parts of a sample, after each of which that of a slow server may be cut short.
+const BATCHES: usize = 10;
+
 pub(super) fn sessions(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let mut swarm = Swarm::new(target, site)?;
     let mut acts = swarm.login_acts();
     acts.push(Act::Command("PWD".into(), 257));
     acts.push(Act::Quit);
     let watch = Stopwatch::start(target)?;
-    let outcome = swarm.add(site.scale().sessions, AT_ONCE, &acts)?;
+    let mut outcome = Outcome::default();
+    repeat(BATCHES, |_| {
+        let more = swarm.add(site.scale().sessions / BATCHES, AT_ONCE, &acts)?;
+        outcome.done += more.done;
+        outcome.failed += more.failed;
+        Ok(())
+    })?;
     let (wall, cpu) = watch.stop()?;
     if outcome.done == 0 {
         return Err(swarm.failure(outcome));

@@ -223,6 +223,8 @@ impl Reply {
     fn encode_line(&self, mark: u8, text: &[u8], encoding: NameEncoding, out: &mut Vec<u8>) {
         let code = self.code.value();
         let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
+        // Code, mark and end of line are around it; more only if there is something to escape.
+        out.reserve(text.len() + 6);
         out.extend_from_slice(&digits);
         out.push(mark);
         encode_text(text, encoding, out);
