@@ -10,7 +10,7 @@ const FOREIGN_LOAD: f64 = 0.3;
 pub(crate) fn describe() -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
-        "{} ({processors} processors), {} MiB of memory, Linux {}",
+        "{} (processors: {processors}), {} MiB of memory, Linux {}",
         field("/proc/cpuinfo", "model name"),
         field("/proc/meminfo", "MemTotal")
             .trim_end_matches(" kB")

@@ -204,7 +204,10 @@ impl Contestant {
 
     /// Its version, and what it makes of TLS if that is measured.
     fn describe(&self, site: &Site, identity: Option<&Identity>) -> String {
-        let version = format!("{}: {}", self.name, self.recipe.version(&self.program));
+        let version = match self.recipe.version(&self.program) {
+            none if none.is_empty() => format!("{}: a part of this benchmark", self.name),
+            version => format!("{}: {version}", self.name),
+        };
         if identity.is_none() {
             return version;
         }
