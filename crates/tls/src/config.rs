@@ -114,10 +114,11 @@ impl TlsSession {
         only_sends: bool,
     ) -> (Arc<ServerConfig>, Arc<DataTickets>) {
         let mut config = ServerConfig::clone(&self.config);
-        // Two for the next data connections, of a client that shows each ticket once: an upload gives
-        // none. After the handshake of a client that only sends they would come to somebody who may
-        // close without reading them; that is a reset, which takes the end of the upload along.
-        config.send_tls13_tickets = if only_sends { 0 } else { 2 };
+        if only_sends {
+            // They would come after the handshake, to a client that may close without reading them;
+            // that is a reset, which takes the end of the upload along.
+            config.send_tls13_tickets = 0;
+        }
         let tickets = Arc::new(DataTickets::new(Arc::clone(&config.ticketer)));
         config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
         config.session_storage = Arc::new(ReadOnly(Arc::clone(&config.session_storage)));

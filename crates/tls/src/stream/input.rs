@@ -95,11 +95,7 @@ impl TlsStream {
     }
 
     /// Goes on with what could not be decrypted for want of room.
-    pub(super) fn feed_rest(
-        &mut self,
-        tls: &mut ServerConnection,
-        cx: &mut Context<'_>,
-    ) -> io::Result<()> {
+    fn feed_rest(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
         let mut rest = self.unfed.as_slice();
         let taken = tls.read_tls(&mut rest)?;
         self.unfed.drain(..taken);
