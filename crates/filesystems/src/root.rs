@@ -14,7 +14,8 @@ use ftpdlib_sys::{
 use crate::error::FilesystemError;
 use crate::home::Home;
 
-/// The homes in use, by the absolute paths that they were asked for with.
+/// The homes in use, by their real paths. One that was asked for by another path is not among them:
+/// where links are on the way, they may lead elsewhere by now.
 static IN_USE: LazyLock<Mutex<HashMap<Box<Path>, Weak<Root>>>> = LazyLock::new(Mutex::default);
 
 /// What was found out about a home directory when it was opened. Each user opens it anew, with the
@@ -29,16 +30,13 @@ pub(crate) struct Root {
     pub(crate) scope: Scope,
     /// Whether the kernel resolves paths beneath it.
     pub(crate) in_kernel: bool,
-    /// Its place in [`IN_USE`].
-    given: Box<Path>,
 }
 
 impl Root {
     /// Opens the directory `given`.
     pub(crate) fn open(given: &Path) -> Result<(OwnedFd, Arc<Self>), FilesystemError> {
         let known = in_use().get(given).and_then(Weak::upgrade);
-        // Where links are on the way, they may lead elsewhere by now.
-        if let Some(root) = known.filter(|root| root.home.real() == given) {
+        if let Some(root) = known {
             let dir = open_directory(given)?;
             let facts = stat_descriptor(dir.as_fd())?;
             if (facts.device, facts.inode) == (root.device, root.inode) {
@@ -47,7 +45,7 @@ impl Root {
         }
         let (dir, root) = Self::explore(given)?;
         let root = Arc::new(root);
-        if given.is_absolute() {
+        if root.home.real() == given {
             in_use().insert(given.into(), Arc::downgrade(&root));
         }
         Ok((dir, root))
@@ -74,7 +72,6 @@ impl Root {
             home: Home::new(given, real),
             scope,
             in_kernel,
-            given: given.into(),
         };
         Ok((dir, root))
     }
@@ -84,10 +81,10 @@ impl Drop for Root {
     fn drop(&mut self) {
         let mut roots = in_use();
         if roots
-            .get(&self.given)
+            .get(self.home.real())
             .is_some_and(|root| root.strong_count() == 0)
         {
-            roots.remove(&self.given);
+            roots.remove(self.home.real());
         }
     }
 }
