@@ -1,11 +1,9 @@
 //! Not a rival but the ceiling: what the kernel can do with the least of FTP around it.
 
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::{Launch, Recipe, TlsSupport, USERNAME, is_root};
-use crate::site::ORDINARY;
+use super::{Launch, Recipe, TlsSupport, USERNAME, ordinary};
 
 pub(super) const RECIPE: Recipe = Recipe {
     name: "bare",
@@ -21,11 +19,9 @@ pub(super) const RECIPE: Recipe = Recipe {
 /// it knows no lists.
 pub(super) const WORKLOADS: &[&str] = &["download", "small-download", "small-upload", "small-many"];
 
-fn command(launch: &Launch<'_>) -> io::Result<Command> {
+/// `PROGRAM PORT DIRECTORY`.
+pub(super) fn command(launch: &Launch<'_>) -> io::Result<Command> {
     let mut command = Command::new(launch.program);
     command.arg(launch.port.to_string()).arg(launch.root);
-    if is_root() {
-        command.uid(ORDINARY).gid(ORDINARY);
-    }
-    Ok(command)
+    Ok(ordinary(command))
 }

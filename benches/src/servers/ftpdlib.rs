@@ -3,10 +3,9 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::{Launch, PASSWORD, Recipe, TlsSupport, USERNAME, is_root, prepared};
+use super::{Launch, PASSWORD, Recipe, TlsSupport, USERNAME, is_root, ordinary, prepared};
 use crate::site::ORDINARY;
 
 pub(super) const RECIPE: Recipe = Recipe {
@@ -37,8 +36,5 @@ fn command(launch: &Launch<'_>) -> io::Result<Command> {
             .arg(files.certificate);
         command.arg("--keyfile").arg(files.key);
     }
-    if let Some(user) = owner {
-        command.uid(user).gid(user);
-    }
-    Ok(command)
+    Ok(ordinary(command))
 }

@@ -15,11 +15,13 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Seek};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::site::ORDINARY;
 use crate::tls::IdentityFiles;
 use crate::{Client, ClientTls, Identity, Process, Protection, Target, TlsStart};
 
@@ -284,6 +286,14 @@ impl Drop for Server {
         let children = others.iter().filter(|&&pid| pid != self.child.id());
         let _ = kill.args(children.map(u32::to_string)).status();
     }
+}
+
+/// The command run by the ordinary user, where somebody else can be run.
+fn ordinary(mut command: Command) -> Command {
+    if is_root() {
+        command.uid(ORDINARY).gid(ORDINARY);
+    }
+    command
 }
 
 /// A command for `program` that finds the libraries which were fetched with it.

@@ -3,46 +3,31 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::{Launch, PASSWORD, Recipe, TlsSupport, USERNAME, is_root, prepared};
-use crate::site::ORDINARY;
+use super::{Launch, PASSWORD, Recipe, USERNAME, bare, ftpdlib, ordinary, prepared};
 
 /// The user whose every call waits, of [`SLOW_DISK`], and whose password is hashed, of [`HASHES`].
 pub(crate) const DISTURBER: &str = "slow";
 
 /// A server with one file system that takes 50 ms for each call.
 pub(super) const SLOW_DISK: Recipe = Recipe {
-    name: "ftpdlib",
     file: "slow_disk",
     hint: "cargo build --release --package ftpdlib-benches",
     version: &[],
-    username: USERNAME,
-    tls: TlsSupport::FULL,
-    command: slow_disk,
+    command: bare::command,
+    ..ftpdlib::RECIPE
 };
 
 /// The program with a user whose password is known by its hash.
 pub(super) const HASHES: Recipe = Recipe {
-    name: "ftpdlib",
-    file: "ftpdlib",
-    hint: "cargo build --release --package ftpdlib-cli",
-    version: &["--version"],
-    username: USERNAME,
-    tls: TlsSupport::FULL,
     command: hashes,
+    ..ftpdlib::RECIPE
 };
 
 /// `pw` by argon2id, with the parameters that OWASP names and the documentation shows.
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlcyBpdA\
                     $g92tNkTOkC5h3hwH/ulAwhAxg+tA4ci2WsbxF6fo5ug";
-
-fn slow_disk(launch: &Launch<'_>) -> io::Result<Command> {
-    let mut command = Command::new(launch.program);
-    command.arg(launch.port.to_string()).arg(launch.root);
-    Ok(ordinary(command))
-}
 
 fn hashes(launch: &Launch<'_>) -> io::Result<Command> {
     let settings = format!(
@@ -72,11 +57,4 @@ home = {root:?}
     let mut command = prepared(launch.program);
     command.arg("--config").arg(file).args(launch.arguments);
     Ok(ordinary(command))
-}
-
-fn ordinary(mut command: Command) -> Command {
-    if is_root() {
-        command.uid(ORDINARY).gid(ORDINARY);
-    }
-    command
 }
