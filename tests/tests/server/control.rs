@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::thread;
 
+use ftpdlib::filesystems::{Filesystem, FilesystemError, Layer, Layered, MemoryFs};
+use ftpdlib::proto::VirtualPath;
 use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
+use ftpdlib_tests::gate::Gate;
 use ftpdlib_tests::server::TestServer;
 
 #[test]
@@ -410,4 +414,34 @@ fn stat_can_be_left_in_the_middle() {
         }
     }
     server.wait_for_rest();
+}
+
+/// Holds up the loop itself: `MemoryFs` is asked where it is called.
+struct HoldingMkdir(Gate);
+
+impl Layer for HoldingMkdir {
+    fn mkdir(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.0.pass();
+        inner.mkdir(path)
+    }
+}
+
+#[test]
+fn what_came_behind_quit_in_its_turn_reset_the_connection() {
+    let (gate, keeper) = Gate::closed();
+    let files = Layered::new(HoldingMkdir(gate), Arc::new(MemoryFs::new()));
+    let files: Arc<dyn Filesystem> = Arc::new(files);
+    let server = TestServer::with(|handler| {
+        handler
+            .abstracted_fs(move |_| Ok(Arc::clone(&files)))
+            .into()
+    });
+    let mut client = server.client();
+    client.send_raw(b"MKD a\r\nQUIT\r\n");
+    keeper.wait_for(1);
+    client.send("NOOP");
+    keeper.open();
+    client.expect_reply(257);
+    client.expect_reply(221);
+    assert!(read_all(client.into_stream()).is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, Transport};
+use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::TcpStream;
@@ -198,10 +198,16 @@ impl Control {
     }
 
     /// Whether closing this would not reset it, as unread bytes would have the system do; what comes
-    /// meanwhile is the client's own fault. Under TLS the client has its own end to announce.
-    pub(super) fn is_read_out(&self, cx: &Context<'_>) -> bool {
-        let id = self.stream.id();
-        self.stream.plain().is_some() && !cx.is_ready(id, Direction::Read)
+    /// after this question is the client's own fault. Under TLS the client has its own end to
+    /// announce.
+    pub(super) fn is_read_out(&self) -> bool {
+        // What the loop knows of it may be older than bytes that came in the course of this turn.
+        self.stream
+            .plain()
+            .is_some_and(|socket| match socket.get_ref().peek(&mut [0]) {
+                Ok(bytes) => bytes == 0,
+                Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+            })
     }
 
     /// Whether lines can be had: there is no TLS, or it stands.

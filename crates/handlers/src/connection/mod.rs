@@ -354,9 +354,10 @@ impl Connection {
                 || self.securing == Securing::Handshake;
             // Who said QUIT, and nothing that was not read, has no more to wait for than this end;
             // unless the tail of a download is still on its way.
-            let left =
-                self.session.said_goodbye() && self.linger.is_none() && control.is_read_out(cx);
-            if control.is_flushed() && (left || !control.finish(cx) || ended) {
+            let may_leave = self.session.said_goodbye() && self.linger.is_none();
+            if control.is_flushed()
+                && ((may_leave && control.is_read_out()) || !control.finish(cx) || ended)
+            {
                 return Flow::Close;
             }
         }
