@@ -31,6 +31,7 @@ mod spawned;
 mod supervisor;
 mod thread_each;
 mod threaded;
+mod turnover;
 mod upgrade;
 mod worker;
 

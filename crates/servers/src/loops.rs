@@ -10,11 +10,13 @@ use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
 use crate::client::Client;
 use crate::placement::Placement;
+use crate::turnover::Turnover;
 
 /// The loop that accepts, and as many others as are wanted.
 ///
 /// A client goes to the loop with the fewest, and stays with the accepting one where that has as
-/// few as any: nobody pays for a change of threads who gains nothing from it.
+/// few as any, those aside that will soon be gone: nobody pays for a change of threads who gains
+/// nothing from it.
 pub(crate) struct Loops {
     /// All of them.
     count: usize,
@@ -27,6 +29,8 @@ pub(crate) struct Loops {
 struct Others {
     started: bool,
     loops: Vec<OtherLoop>,
+    /// Of the accepting loop; none before its first client.
+    turnover: Option<Turnover>,
 }
 
 struct OtherLoop {
@@ -61,8 +65,10 @@ impl Placement for Loops {
     fn place(&self, mut client: Client, cx: &mut Context<'_>) -> io::Result<()> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         others.replace_dead(self.count);
+        let here = self.here.load(Ordering::Relaxed);
+        let leaving = others.leaving(here, cx.now());
         if let Some(other) = others.with_fewest()
-            && other.clients() < self.here.load(Ordering::Relaxed)
+            && other.clients() < here.saturating_sub(leaving)
         {
             client.count_with(&other.clients);
             other.handle.call_soon(move |cx| {
@@ -72,6 +78,7 @@ impl Placement for Loops {
             });
             return Ok(());
         }
+        others.note_arrival();
         drop(others);
         client.count_with(&self.here);
         client.serve(cx)
@@ -129,6 +136,20 @@ impl Others {
 
     fn with_fewest(&self) -> Option<&OtherLoop> {
         self.loops.iter().min_by_key(|other| other.clients())
+    }
+
+    /// How many of the `clients` of the accepting loop will soon be gone.
+    fn leaving(&mut self, clients: usize, now: Instant) -> usize {
+        self.turnover
+            .get_or_insert_with(|| Turnover::new(now, ftpdlib_sys::idle_time()))
+            .leaving(clients, now, ftpdlib_sys::idle_time)
+    }
+
+    /// Counts a client that comes to the accepting loop.
+    fn note_arrival(&mut self) {
+        if let Some(turnover) = &mut self.turnover {
+            turnover.note_arrival();
+        }
     }
 }
 

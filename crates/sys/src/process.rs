@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 use std::{fs, thread};
 
 use crate::call::check;
@@ -43,6 +44,14 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
 /// How many CPUs this process may use: its affinity and its control group considered; at least 1.
 pub fn usable_cpus() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// For how long the processors of this machine had nothing to do since it started, all of them added
+/// up; `None` where that cannot be learned.
+pub fn idle_time() -> Option<Duration> {
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let seconds = uptime.split_whitespace().nth(1)?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// The ports that the system gives to whoever asks for any; `None` where that is not known, or where
