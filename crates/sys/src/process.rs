@@ -1,10 +1,12 @@
 //! What the process may use.
 
+use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::thread;
 use std::time::Duration;
-use std::{fs, thread};
 
 use crate::call::check;
 
@@ -27,11 +29,7 @@ use crate::call::check;
     reason = "limits have other types on other systems"
 )]
 pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: `limit` is writable memory of the size and alignment of what the call fills in.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) })?;
-    // SAFETY: the call succeeded, so it has filled in all of `limit`.
-    let mut limit = unsafe { limit.assume_init() };
+    let mut limit = descriptor_limit()?;
     let before = limit.rlim_cur;
     if before < limit.rlim_max {
         limit.rlim_cur = limit.rlim_max;
@@ -39,6 +37,43 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     }
     Ok((u64::from(before), u64::from(limit.rlim_max)))
+}
+
+fn descriptor_limit() -> io::Result<libc::rlimit> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is writable memory of the size and alignment of what the call fills in.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in all of `limit`.
+    Ok(unsafe { limit.assume_init() })
+}
+
+/// Has the system make room for `count` descriptors, or for as many as are allowed, at once.
+///
+/// It would do so little by little, and make every opening of a descriptor beyond a power of two wait
+/// for all processors to have noticed, which takes milliseconds where the process has several threads.
+/// Before there are any, it costs nothing but eight bytes for each.
+///
+/// # Errors
+///
+/// The system's.
+///
+/// # Examples
+///
+/// ```
+/// ftpdlib_sys::reserve_descriptors(1000)?;
+/// ftpdlib_sys::reserve_descriptors(usize::MAX)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn reserve_descriptors(count: usize) -> io::Result<()> {
+    let allowed = usize::try_from(descriptor_limit()?.rlim_cur).unwrap_or(usize::MAX);
+    let last = libc::c_int::try_from(count.min(allowed)).unwrap_or(libc::c_int::MAX) - 1;
+    // Whatever this is, its copy is gone again at once.
+    let any = File::open("/dev/null")?;
+    // SAFETY: `any` is open during the call.
+    let copy = check(unsafe { libc::fcntl(any.as_raw_fd(), libc::F_DUPFD_CLOEXEC, last.max(0)) })?;
+    // SAFETY: the call succeeded, so the descriptor is a new one that nobody else owns.
+    drop(unsafe { OwnedFd::from_raw_fd(copy) });
+    Ok(())
 }
 
 /// How many CPUs this process may use: its affinity and its control group considered; at least 1.
