@@ -29,7 +29,6 @@ pub enum Resolver {
 /// An open home directory, beneath which all paths are resolved without a race.
 #[derive(Debug)]
 pub(crate) struct Jail {
-    dir: OwnedFd,
     root: Arc<Root>,
     resolver: Resolver,
     /// A link on the way is an error.
@@ -38,9 +37,8 @@ pub(crate) struct Jail {
 
 impl Jail {
     pub(crate) fn open_home(given: &Path, resolver: Resolver) -> Result<Self, FilesystemError> {
-        let (dir, root) = Root::open(given)?;
+        let root = Root::open(given)?;
         Ok(Self {
-            dir,
             resolver: if root.in_kernel {
                 resolver
             } else {
@@ -52,13 +50,12 @@ impl Jail {
     }
 
     /// The same home, in which no link is followed but by [`canonical`](Self::canonical).
-    pub(crate) fn linkless(&self) -> Result<Self, FilesystemError> {
-        Ok(Self {
-            dir: self.dir.try_clone()?,
+    pub(crate) fn linkless(&self) -> Self {
+        Self {
             root: Arc::clone(&self.root),
             resolver: self.resolver,
             linkless: true,
-        })
+        }
     }
 
     pub(crate) fn is_linkless(&self) -> bool {
@@ -73,7 +70,7 @@ impl Jail {
         mode: u32,
     ) -> Result<OwnedFd, FilesystemError> {
         if path.is_root() {
-            return Ok(open_at(self.dir.as_fd(), b".", flags, mode)?);
+            return Ok(open_at(self.root.dir(), b".", flags, mode)?);
         }
         self.open_relative(path.relative(), flags, mode)
     }
@@ -99,7 +96,7 @@ impl Jail {
         };
         let above = &relative[..relative.len() - name.len()];
         let directory = match above.strip_suffix(b"/") {
-            None => Directory::Home(self.dir.as_fd()),
+            None => Directory::Home(self.root.dir()),
             Some(above) => {
                 let flags = OpenFlags::PATH | OpenFlags::DIRECTORY;
                 Directory::Below(self.open_relative(above, flags, 0)?)
@@ -111,11 +108,11 @@ impl Jail {
     /// Facts of what `path` leads to.
     pub(crate) fn stat(&self, path: &VirtualPath) -> Result<FileStat, FilesystemError> {
         if path.is_root() {
-            return Ok(stat_descriptor(self.dir.as_fd())?);
+            return Ok(stat_descriptor(self.root.dir())?);
         }
         if !path.relative().contains(&b'/') {
             // A single name cannot leave; unless it is a link, one call tells all.
-            let found = stat_at(self.dir.as_fd(), path.relative())?;
+            let found = stat_at(self.root.dir(), path.relative())?;
             if found.kind != EntryKind::Symlink {
                 return Ok(found);
             }
@@ -193,7 +190,7 @@ impl Jail {
         }
         if self.resolver == Resolver::Kernel {
             for _ in 0..MOST_TRIES {
-                match open_beneath(self.dir.as_fd(), path, flags, mode, self.root.scope) {
+                match open_beneath(self.root.dir(), path, flags, mode, self.root.scope) {
                     Ok(opened) => return Ok(opened),
                     Err(error) => match error.raw_os_error() {
                         Some(errno::EAGAIN) => {}
@@ -207,7 +204,7 @@ impl Jail {
     }
 
     fn walk(&self, path: &[u8]) -> Walk<'_> {
-        Walk::new(self.dir.as_fd(), &self.root.home, self.root.scope, path)
+        Walk::new(self.root.dir(), &self.root.home, self.root.scope, path)
     }
 }
 

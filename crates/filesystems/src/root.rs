@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use ftpdlib_sys::{
-    FileStat, OpenFlags, Scope, errno, is_local_filesystem, open_beneath, open_directory,
+    OpenFlags, Place, Scope, errno, is_local_filesystem, open_beneath, open_directory,
     stat_descriptor,
 };
 
@@ -18,12 +18,14 @@ use crate::home::Home;
 /// where links are on the way, they may lead elsewhere by now.
 static IN_USE: LazyLock<Mutex<HashMap<Box<Path>, Weak<Root>>>> = LazyLock::new(Mutex::default);
 
-/// What was found out about a home directory when it was opened. Each user opens it anew, with the
-/// rights of that user; who finds the same directory there shares what is known of it.
+/// A home directory, open, and what was found out about it. Each user opens it anew, with the rights
+/// of that user; who finds the same directory there, on the same mount, shares all of it.
 #[derive(Debug)]
 pub(crate) struct Root {
+    dir: OwnedFd,
+    /// Where it can be told.
+    place: Option<Place>,
     pub(crate) device: u64,
-    inode: u64,
     /// Whether it answers without waiting for a network.
     pub(crate) local: bool,
     pub(crate) home: Home,
@@ -34,24 +36,22 @@ pub(crate) struct Root {
 
 impl Root {
     /// Opens the directory `given`.
-    pub(crate) fn open(given: &Path) -> Result<(OwnedFd, Arc<Self>), FilesystemError> {
+    pub(crate) fn open(given: &Path) -> Result<Arc<Self>, FilesystemError> {
         let known = in_use().get(given).and_then(Weak::upgrade);
         if let Some(root) = known {
             let dir = open_directory(given)?;
-            let facts = stat_descriptor(dir.as_fd())?;
-            if (facts.device, facts.inode) == (root.device, root.inode) {
-                return Ok((dir, root));
+            if root.place.is_some() && root.place == Place::of(dir.as_fd()).ok() {
+                return Ok(root);
             }
         }
-        let (dir, root) = Self::explore(given)?;
-        let root = Arc::new(root);
+        let root = Arc::new(Self::explore(given)?);
         if root.home.real() == given {
             in_use().insert(given.into(), Arc::downgrade(&root));
         }
-        Ok((dir, root))
+        Ok(root)
     }
 
-    fn explore(given: &Path) -> Result<(OwnedFd, Self), FilesystemError> {
+    fn explore(given: &Path) -> Result<Self, FilesystemError> {
         let real = fs::canonicalize(given)?;
         let dir = open_directory(&real)?;
         let scope = if real.parent().is_none() {
@@ -64,16 +64,20 @@ impl Root {
             // Asked, and answered for this user.
             Err(error) => error.raw_os_error() == Some(errno::EACCES),
         };
-        let FileStat { device, inode, .. } = stat_descriptor(dir.as_fd())?;
-        let root = Self {
-            device,
-            inode,
+        Ok(Self {
+            place: Place::of(dir.as_fd()).ok(),
+            device: stat_descriptor(dir.as_fd())?.device,
             local: is_local_filesystem(dir.as_fd()).unwrap_or(false),
             home: Home::new(given, real),
             scope,
             in_kernel,
-        };
-        Ok((dir, root))
+            dir,
+        })
+    }
+
+    /// The directory.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
     }
 
     fn root(path: &Path) -> Arc<Root> {
-        Root::open(path).unwrap().1
+        Root::open(path).unwrap()
     }
 
     #[test]

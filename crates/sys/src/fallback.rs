@@ -50,6 +50,21 @@ pub fn send_last(
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Which file of which mount a descriptor is of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place(Infallible);
+
+impl Place {
+    /// The place of `file`.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported` on this system: callers share no descriptors.
+    pub fn of(_file: BorrowedFd<'_>) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// Throws away what a socket received.
 ///
 /// # Errors

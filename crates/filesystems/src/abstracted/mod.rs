@@ -191,7 +191,7 @@ impl Filesystem for AbstractedFs {
 
     fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
         Ok(Some(Arc::new(Self {
-            jail: Arc::new(self.jail.linkless()?),
+            jail: Arc::new(self.jail.linkless()),
             resolver: self.resolver,
             cwd: self.cwd.clone(),
         })))

@@ -17,7 +17,7 @@ pub use directory::DirectoryReader;
 pub use discard::discard;
 pub use fork::{Fork, fork, thread_count};
 pub use identity::{Identity, is_root};
-pub use mount::is_local_filesystem;
+pub use mount::{Place, is_local_filesystem};
 pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use send_file::{send_file, send_last};

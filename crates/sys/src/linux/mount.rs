@@ -23,6 +23,59 @@ pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(!REMOTE.contains(&(magic as u32)))
 }
 
+/// Which file of which mount a descriptor is of. Two that are equal, both still open, are of one file
+/// that was reached through one mount.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    mount: u64,
+    device: (u32, u32),
+    inode: u64,
+}
+
+impl Place {
+    /// The place of `file`.
+    ///
+    /// # Errors
+    ///
+    /// What `statx` answers, and `Unsupported` from a kernel that does not tell mounts (before 5.8).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::os::fd::AsFd;
+    /// use ftpdlib_sys::{Place, open_directory};
+    ///
+    /// let (one, other) = (open_directory("/")?, open_directory("/")?);
+    /// assert_eq!(Place::of(one.as_fd())?, Place::of(other.as_fd())?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn of(file: BorrowedFd<'_>) -> io::Result<Self> {
+        let mut raw = MaybeUninit::<libc::statx>::uninit();
+        let wanted = libc::STATX_INO | libc::STATX_MNT_ID;
+        // SAFETY: the descriptor is borrowed for the call, the name ends with a NUL, and `raw` is
+        // writable memory of the size and alignment of what the call fills in.
+        check(unsafe {
+            libc::statx(
+                file.as_raw_fd(),
+                c"".as_ptr(),
+                libc::AT_EMPTY_PATH,
+                wanted,
+                raw.as_mut_ptr(),
+            )
+        })?;
+        // SAFETY: the call succeeded, so it has filled in all of `raw`.
+        let raw = unsafe { raw.assume_init() };
+        if raw.stx_mask & wanted != wanted {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(Self {
+            mount: raw.stx_mnt_id,
+            device: (raw.stx_dev_major, raw.stx_dev_minor),
+            inode: raw.stx_ino,
+        })
+    }
+}
+
 /// Filesystems that wait for another machine or another process, from `linux/magic.h` and the
 /// sources of those that are not in it.
 const REMOTE: &[u32] = &[
@@ -58,5 +111,17 @@ mod tests {
     fn proc_is_local() {
         let proc = open_directory("/proc").unwrap();
         assert!(is_local_filesystem(proc.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn a_place_is_one_however_often_it_is_opened() {
+        let open = |path| open_directory(path).unwrap();
+        let (root, again, proc) = (open("/"), open("/"), open("/proc"));
+        let Ok(place) = Place::of(root.as_fd()) else {
+            // An old kernel, or a container that forbids the call.
+            return;
+        };
+        assert_eq!(place, Place::of(again.as_fd()).unwrap());
+        assert_ne!(place, Place::of(proc.as_fd()).unwrap());
     }
 }
