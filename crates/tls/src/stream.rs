@@ -196,6 +196,10 @@ impl Transport for TlsStream {
         self.only_writes = true;
     }
 
+    fn fill_segments(&self) -> io::Result<()> {
+        self.wire.fill_segments()
+    }
+
     fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         cx.attach(&mut self.wire)
     }

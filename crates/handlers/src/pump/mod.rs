@@ -87,6 +87,8 @@ pub(crate) struct Pump {
     handshake_timeout: Option<Duration>,
     /// The rate allows nothing before this.
     resume_at: Option<Instant>,
+    /// The data connection sends full segments only.
+    fills_segments: bool,
     /// The system has taken every byte of a download; only the end of the stream is left to send.
     all_sent: bool,
     /// Told to stop; a job that runs is all it waits for.
@@ -220,6 +222,7 @@ impl Pump {
                 .tls
                 .and_then(|rules| rules.handshake_timeout),
             resume_at: None,
+            fills_segments: false,
             all_sent: false,
             stopping: false,
             last: None,
@@ -283,6 +286,7 @@ impl Pump {
                 _ => break step,
             }
         };
+        self.fill_segments();
         let step = self.end_sending(step, pcx.cx);
         if self.last.is_some_and(|last| self.is_last(&step, last)) {
             return self.stop(TransferEnd::ControlLost, pcx);
@@ -313,6 +317,18 @@ impl Pump {
                 pcx.warn(&self.account, error);
                 Some(self.abort(TransferEnd::Unsecured, pcx))
             }
+        }
+    }
+
+    /// Has a download that took its first turn up go on in full segments.
+    fn fill_segments(&mut self) {
+        if self.fills_segments || self.meter.bytes < TURN_BYTES as u64 || !self.sends() {
+            return;
+        }
+        self.fills_segments = true;
+        if let Some(Err(error)) = self.stream.as_ref().map(|stream| stream.fill_segments()) {
+            // It is slower then, and no less right.
+            log::debug!("TCP_CORK: {error}");
         }
     }
 
