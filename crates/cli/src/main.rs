@@ -19,8 +19,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use args::{Args, Stop};
+use ftpdlib::servers::Staggered;
 use password::Environment;
 use settings::Settings;
+
+#[global_allocator]
+static ALLOCATOR: Staggered = Staggered;
 
 /// The server failed while running, or could not bind.
 const FAILED: u8 = 1;

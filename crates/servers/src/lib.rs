@@ -40,6 +40,8 @@ pub use concurrency::Concurrency;
 pub use error::ServerError;
 /// A user whom worker processes become.
 pub use ftpdlib_sys::Identity;
+/// The allocator for a program that is to take uploads over TLS.
+pub use ftpdlib_sys::Staggered;
 pub use handle::ServerHandle;
 pub use multiprocess::MultiprocessFtpServer;
 pub use options::ServeOptions;

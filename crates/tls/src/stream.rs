@@ -3,7 +3,7 @@
 mod handshake;
 mod input;
 
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ use crate::wire::{Outlet, Wire};
 
 /// Most bytes encrypted at once: sixteen full records, which leave in one system call.
 const WRITE_PIECE: usize = 256 << 10;
+
+/// Bytes that are copied at once.
+const SLICE: usize = 2 << 10;
 
 /// What encryption may add to that.
 const OVERHEAD: usize = 16 << 10;
@@ -214,7 +217,7 @@ impl Transport for TlsStream {
                 stream.send_held(tls, cx)?;
             }
             let piece = &bytes[..bytes.len().min(WRITE_PIECE)];
-            let taken = tls.writer().write(piece)?;
+            let taken = write_slices(tls, piece)?;
             // However small the pieces are, their records come to an end of what is held.
             stream.held += taken + RECORD;
             if stream.only_writes && stream.held < HELD_BACK {
@@ -281,6 +284,19 @@ impl Transport for TlsStream {
     fn into_socket(self: Box<Self>) -> Wire {
         self.wire
     }
+}
+
+/// Encrypts `piece`, or as much of it as there is room for.
+///
+/// It is copied on the way, slice by slice: on AMD processors the C library copies more than that 20 to
+/// 30 times slower where the destination is 1 to 31 bytes further into its page than the source is.
+fn write_slices(tls: &mut ServerConnection, piece: &[u8]) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); WRITE_PIECE / SLICE];
+    let count = piece.len().div_ceil(SLICE);
+    for (slice, bytes) in slices.iter_mut().zip(piece.chunks(SLICE)) {
+        *slice = IoSlice::new(bytes);
+    }
+    tls.writer().write_vectored(&slices[..count])
 }
 
 fn is_resumed(tls: &ServerConnection) -> bool {
