@@ -40,7 +40,8 @@ pub use concurrency::Concurrency;
 pub use error::ServerError;
 /// A user whom worker processes become.
 pub use ftpdlib_sys::Identity;
-/// The allocator for a program that is to take uploads over TLS.
+/// The allocator for a program that is to take uploads over TLS; it matters where the C library is
+/// glibc and the processor AMD's.
 pub use ftpdlib_sys::Staggered;
 pub use handle::ServerHandle;
 pub use multiprocess::MultiprocessFtpServer;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
 use crate::client::Client;
-use crate::placement::Placement;
+use crate::placement::{Placement, reserve_descriptors};
 use crate::turnover::Turnover;
 
 /// The loop that accepts, and as many others as are wanted.
@@ -59,6 +59,9 @@ impl Placement for Loops {
     fn start(&self) -> io::Result<()> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         others.started = true;
+        if self.count > 1 {
+            reserve_descriptors();
+        }
         others.fill(self.count)
     }
 
@@ -66,10 +69,7 @@ impl Placement for Loops {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         others.replace_dead(self.count);
         let here = self.here.load(Ordering::Relaxed);
-        let leaving = others.leaving(here, cx.now());
-        if let Some(other) = others.with_fewest()
-            && other.clients() < here.saturating_sub(leaving)
-        {
+        if let Some(other) = others.with_room(here, cx.now()) {
             client.count_with(&other.clients);
             other.handle.call_soon(move |cx| {
                 if let Err(error) = client.serve(cx) {
@@ -134,15 +134,13 @@ impl Others {
         }
     }
 
-    fn with_fewest(&self) -> Option<&OtherLoop> {
-        self.loops.iter().min_by_key(|other| other.clients())
-    }
-
-    /// How many of the `clients` of the accepting loop will soon be gone.
-    fn leaving(&mut self, clients: usize, now: Instant) -> usize {
-        self.turnover
-            .get_or_insert_with(|| Turnover::new(now, ftpdlib_sys::idle_time()))
-            .leaving(clients, now, ftpdlib_sys::idle_time)
+    /// The loop that the next client goes to, if not to the accepting one with its clients `here`.
+    fn with_room(&mut self, here: usize, now: Instant) -> Option<&OtherLoop> {
+        let other = self.loops.iter().min_by_key(|other| other.clients())?;
+        let clients = other.clients();
+        let turnover = self.turnover.get_or_insert_with(|| Turnover::new(now));
+        (clients < here && clients < turnover.staying(here, now, ftpdlib_sys::idle_time))
+            .then_some(other)
     }
 
     /// Counts a client that comes to the accepting loop.

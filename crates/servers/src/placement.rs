@@ -13,6 +13,16 @@ use crate::handle::Shared;
 use crate::orders::Order;
 use crate::worker::ChildOptions;
 
+/// Descriptors for which there is room before there are threads: those of thousands of clients.
+const DESCRIPTORS: usize = 16 << 10;
+
+/// Makes room for descriptors, which takes long once threads share them.
+pub(crate) fn reserve_descriptors() {
+    if let Err(error) = ftpdlib_sys::reserve_descriptors(DESCRIPTORS) {
+        log::debug!("no descriptors could be reserved: {error}");
+    }
+}
+
 /// Decides on which loop a client is served.
 ///
 /// One loop accepts, catches signals and ends the server, in every model. It asks this about each

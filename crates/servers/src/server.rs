@@ -19,9 +19,6 @@ use crate::{
     AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
 };
 
-/// Room that is made for descriptors before there are threads: enough for thousands of clients.
-const DESCRIPTORS: usize = 16 << 10;
-
 /// How long a server that is dropped waits for its clients to be told.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
@@ -197,9 +194,6 @@ impl FtpServer {
     fn start(&mut self, mut options: ServeOptions) -> io::Result<()> {
         if self.lifecycle.is_some() {
             return Ok(());
-        }
-        if let Err(error) = ftpdlib_sys::reserve_descriptors(DESCRIPTORS) {
-            log::debug!("no descriptors could be reserved: {error}");
         }
         let shared = Arc::clone(&self.shared);
         let listeners = std::mem::take(&mut self.listeners);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
 use crate::client::Client;
-use crate::placement::Placement;
+use crate::placement::{Placement, reserve_descriptors};
 
 /// Makes a thread for each client, which ends with it.
 #[derive(Default)]
@@ -77,6 +77,11 @@ impl Placement for ThreadEach {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn start(&self) -> io::Result<()> {
+        reserve_descriptors();
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! The system calls that ftpdlib needs and the standard library lacks, behind a safe surface.
 //!
-//! This is the only crate of the workspace with `unsafe` code. Each function wraps one call, takes
+//! This is the only crate of the workspace with `unsafe` code. Most functions wrap one call, take
 //! descriptors as [`BorrowedFd`](std::os::fd::BorrowedFd) or [`OwnedFd`](std::os::fd::OwnedFd) and
-//! answers an [`io::Result`](std::io::Result). Names are plain bytes without the final NUL; one that
+//! answer an [`io::Result`](std::io::Result). Names are plain bytes without the final NUL; one that
 //! holds a NUL is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
 //!
 //! What only Linux has answers [`Unsupported`](std::io::ErrorKind::Unsupported) elsewhere, so that

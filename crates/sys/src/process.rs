@@ -1,6 +1,6 @@
 //! What the process may use.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::call::check;
+use crate::open::open_directory;
 
 /// Raises the limit on open descriptors as far as is allowed (soft limit to hard limit) and answers
 /// the soft limit from before and the hard one.
@@ -47,7 +48,7 @@ fn descriptor_limit() -> io::Result<libc::rlimit> {
     Ok(unsafe { limit.assume_init() })
 }
 
-/// Has the system make room for `count` descriptors, or for as many as are allowed, at once.
+/// Has the system make room for `count` descriptors at once, or for as many as are allowed.
 ///
 /// It would do so little by little, and make every opening of a descriptor beyond a power of two wait
 /// for all processors to have noticed, which takes milliseconds where the process has several threads.
@@ -61,14 +62,13 @@ fn descriptor_limit() -> io::Result<libc::rlimit> {
 ///
 /// ```
 /// ftpdlib_sys::reserve_descriptors(1000)?;
-/// ftpdlib_sys::reserve_descriptors(usize::MAX)?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn reserve_descriptors(count: usize) -> io::Result<()> {
     let allowed = usize::try_from(descriptor_limit()?.rlim_cur).unwrap_or(usize::MAX);
     let last = libc::c_int::try_from(count.min(allowed)).unwrap_or(libc::c_int::MAX) - 1;
-    // Whatever this is, its copy is gone again at once.
-    let any = File::open("/dev/null")?;
+    // A copy with the last of these numbers is what makes the system give room to all of them.
+    let any = open_directory("/")?;
     // SAFETY: `any` is open during the call.
     let copy = check(unsafe { libc::fcntl(any.as_raw_fd(), libc::F_DUPFD_CLOEXEC, last.max(0)) })?;
     // SAFETY: the call succeeded, so the descriptor is a new one that nobody else owns.
@@ -82,11 +82,14 @@ pub fn usable_cpus() -> usize {
 }
 
 /// For how long the processors of this machine had nothing to do since it started, all of them added
-/// up; `None` where that cannot be learned.
+/// up; `None` where that cannot be learned. A processor that waits for a disk is not idle.
 pub fn idle_time() -> Option<Duration> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let seconds = uptime.split_whitespace().nth(1)?.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    // Some containers are told nothing else than 0.
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|idle| !idle.is_zero())
 }
 
 /// The ports that the system gives to whoever asks for any; `None` where that is not known, or where

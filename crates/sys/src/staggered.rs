@@ -8,8 +8,8 @@ const LARGE: usize = 4 << 10;
 /// By so much: more than the 31 bytes that matter.
 const MORE: usize = 64;
 
-/// Beyond this nothing is ever allocated, and what is must not become too large for a layout.
-const TOO_LARGE: usize = isize::MAX as usize / 2;
+/// Nothing beyond this is ever allocated. Up to it, there is room for the bytes more in every layout.
+const TOO_LARGE: usize = isize::MAX as usize / 4;
 
 /// The system's allocator, with some bytes more for each large piece; for programs, as their
 /// `#[global_allocator]`.
@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Staggered {
 
 /// What is allocated for `layout`.
 fn larger(layout: Layout) -> Layout {
-    // It always is one: an alignment for which it would not be leaves no room for the size itself.
+    // With an alignment for which this is none, `TOO_LARGE` is nothing that could be allocated.
     Layout::from_size_align(larger_size(layout.size()), layout.align()).unwrap_or(layout)
 }
 

@@ -216,8 +216,7 @@ impl Transport for TlsStream {
             if !stream.only_writes || stream.held >= HELD_BACK {
                 stream.send_held(tls, cx)?;
             }
-            let piece = &bytes[..bytes.len().min(WRITE_PIECE)];
-            let taken = write_slices(tls, piece)?;
+            let taken = write_piece(tls, bytes)?;
             // However small the pieces are, their records come to an end of what is held.
             stream.held += taken + RECORD;
             if stream.only_writes && stream.held < HELD_BACK {
@@ -286,11 +285,12 @@ impl Transport for TlsStream {
     }
 }
 
-/// Encrypts `piece`, or as much of it as there is room for.
+/// Encrypts a piece of `bytes`, or as much of it as there is room for.
 ///
 /// It is copied on the way, slice by slice: on AMD processors the C library copies more than that 20 to
 /// 30 times slower where the destination is 1 to 31 bytes further into its page than the source is.
-fn write_slices(tls: &mut ServerConnection, piece: &[u8]) -> io::Result<usize> {
+fn write_piece(tls: &mut ServerConnection, bytes: &[u8]) -> io::Result<usize> {
+    let piece = &bytes[..bytes.len().min(WRITE_PIECE)];
     let mut slices = [IoSlice::new(&[]); WRITE_PIECE / SLICE];
     let count = piece.len().div_ceil(SLICE);
     for (slice, bytes) in slices.iter_mut().zip(piece.chunks(SLICE)) {

@@ -431,11 +431,7 @@ fn what_came_behind_quit_in_its_turn_reset_the_connection() {
     let (gate, keeper) = Gate::closed();
     let files = Layered::new(HoldingMkdir(gate), Arc::new(MemoryFs::new()));
     let files: Arc<dyn Filesystem> = Arc::new(files);
-    let server = TestServer::with(|handler| {
-        handler
-            .abstracted_fs(move |_| Ok(Arc::clone(&files)))
-            .into()
-    });
+    let server = TestServer::with(|handler| handler.abstracted_fs(move |_| Ok(Arc::clone(&files))));
     let mut client = server.client();
     client.send_raw(b"MKD a\r\nQUIT\r\n");
     keeper.wait_for(1);

@@ -87,8 +87,8 @@ pub(crate) struct Pump {
     handshake_timeout: Option<Duration>,
     /// The rate allows nothing before this.
     resume_at: Option<Instant>,
-    /// The data connection sends full segments only.
-    fills_segments: bool,
+    /// The system was asked to send full segments only.
+    asked_to_fill: bool,
     /// The system has taken every byte of a download; only the end of the stream is left to send.
     all_sent: bool,
     /// Told to stop; a job that runs is all it waits for.
@@ -142,6 +142,11 @@ impl Meter {
         }
         self.budget = self.budget.saturating_sub(bytes);
         Ok(())
+    }
+
+    /// Whether there is a rate to keep to.
+    fn is_limited(&self) -> bool {
+        self.throttle.is_limited() || self.shared.is_some()
     }
 
     fn moved(&mut self, bytes: usize, now: Instant) {
@@ -222,7 +227,7 @@ impl Pump {
                 .tls
                 .and_then(|rules| rules.handshake_timeout),
             resume_at: None,
-            fills_segments: false,
+            asked_to_fill: false,
             all_sent: false,
             stopping: false,
             last: None,
@@ -263,6 +268,7 @@ impl Pump {
             }
             return step;
         }
+        self.fill_segments();
         let step = loop {
             let (account, meter) = (&self.account, &mut self.meter);
             let step = match (&mut self.work, self.stream.as_deref_mut()) {
@@ -286,7 +292,6 @@ impl Pump {
                 _ => break step,
             }
         };
-        self.fill_segments();
         let step = self.end_sending(step, pcx.cx);
         if self.last.is_some_and(|last| self.is_last(&step, last)) {
             return self.stop(TransferEnd::ControlLost, pcx);
@@ -320,15 +325,20 @@ impl Pump {
         }
     }
 
-    /// Has a download that took its first turn up go on in full segments.
+    /// Has a download that took its first turn up go on in full segments, unless it may have to wait
+    /// with less than one: for its rate, or for a thread.
     fn fill_segments(&mut self) {
-        if self.fills_segments || self.meter.bytes < TURN_BYTES as u64 || !self.sends() {
+        let goes_on = self.sends() && self.meter.bytes >= TURN_BYTES as u64;
+        if self.asked_to_fill || !goes_on {
             return;
         }
-        self.fills_segments = true;
+        self.asked_to_fill = true;
+        if self.meter.is_limited() || self.account.lane().is_some() {
+            return;
+        }
         if let Some(Err(error)) = self.stream.as_ref().map(|stream| stream.fill_segments()) {
             // It is slower then, and no less right.
-            log::debug!("TCP_CORK: {error}");
+            log::debug!("full segments: {error}");
         }
     }
 

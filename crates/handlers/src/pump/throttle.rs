@@ -36,6 +36,11 @@ impl Throttle {
         self.rate = rate;
     }
 
+    /// Whether there is a limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.rate != 0
+    }
+
     /// Bytes that may be moved now.
     pub(crate) fn allowance(&mut self, now: Instant) -> usize {
         if self.rate == 0 {

@@ -24,7 +24,8 @@ pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// Which file of which mount a descriptor is of. Two that are equal, both still open, are of one file
-/// that was reached through one mount.
+/// that was reached through one mount, if its filesystem is [local](is_local_filesystem): on others
+/// the number of a file that is open here may have been given to another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
     mount: u64,
@@ -55,7 +56,8 @@ impl Place {
         // SAFETY: the descriptor is borrowed for the call, the name ends with a NUL, and `raw` is
         // writable memory of the size and alignment of what the call fills in.
         check(unsafe {
-            libc::statx(
+            libc::syscall(
+                libc::SYS_statx,
                 file.as_raw_fd(),
                 c"".as_ptr(),
                 libc::AT_EMPTY_PATH,
