@@ -5,7 +5,7 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 17] = [
+const NEEDS_THE_SERVER_HERE: [&str; 18] = [
     "early_ends::",
     "isolation::",
     "lifecycle::",
@@ -17,6 +17,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 17] = [
     "commands::every_path_of_a_command",
     "commands::overrides_hold",
     "commands::what_a_filesystem_lacks",
+    "control::what_came_behind_quit",
     "logins::a_failed_login_is_not_answered_before",
     "logins::a_thousand_clients_come_and_go",
     "logins::a_wrong_user_looks_like",
