@@ -174,7 +174,8 @@ fn idle_clients_are_sent_away() {
 
 #[test]
 fn a_transfer_is_not_idle() {
-    let server = TestServer::set(&[("control.timeout", "0.1")]);
+    // A client that has to wait for a processor must not be idle before its transfer.
+    let server = TestServer::set(&[("control.timeout", "0.5")]);
     let mut busy = server.client();
     let mut stream = busy.begin("STOR a");
     // These come later and go earlier.

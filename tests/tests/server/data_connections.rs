@@ -7,7 +7,7 @@ use ftpdlib_tests::client::{
     Client, NEIGHBOUR, accept, connect, connect_from, read_all, read_to_any_end, reset,
 };
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::settings::ACCOUNT;
+use ftpdlib_tests::settings::{ACCOUNT, Setting};
 use tempfile::TempDir;
 
 /// A server on all addresses of both families, and its address as an IPv4 client knows it.
@@ -18,6 +18,11 @@ fn dual_stack() -> (TestServer, SocketAddr) {
     let server = TestServer::configured(everywhere, home, &[ACCOUNT], &[]).unwrap();
     let port = server.address().port();
     (server, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+/// A server on an address where no other test gets its ports.
+fn apart(ip: Ipv4Addr, settings: &[Setting<'_>]) -> TestServer {
+    TestServer::configured(ip.into(), TempDir::new().unwrap(), &[ACCOUNT], settings).unwrap()
 }
 
 fn with_file() -> TestServer {
@@ -115,11 +120,12 @@ fn a_mapped_client_is_compared_as_what_it_is() {
 
 #[test]
 fn an_exhausted_range_is_refused_and_ports_come_back() {
+    let ip = Ipv4Addr::new(127, 0, 0, 7);
     let port = {
-        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let probe = TcpListener::bind((ip, 0)).unwrap();
         probe.local_addr().unwrap().port()
     };
-    let server = TestServer::set(&[("control.passive_ports", &port.to_string())]);
+    let server = apart(ip, &[("control.passive_ports", &port.to_string())]);
     server.file("a", "hello");
     let mut first = server.client();
     let mut second = server.client();
@@ -138,7 +144,7 @@ fn an_exhausted_range_is_refused_and_ports_come_back() {
 
 #[test]
 fn a_session_listens_on_one_port_only() {
-    let server = TestServer::new();
+    let server = apart(Ipv4Addr::new(127, 0, 0, 8), &[]);
     let mut client = server.client();
     let ports: Vec<SocketAddr> = (0..5).map(|_| client.epsv()).collect();
     let last = ports[4];
@@ -302,7 +308,7 @@ fn a_client_that_stops_reading_is_given_up() {
 
 #[test]
 fn an_upload_that_stops_is_given_up() {
-    let server = TestServer::set(&[("data.timeout", "0.1")]);
+    let server = TestServer::set(&[("data.timeout", "0.5")]);
     let mut client = server.client();
     let mut stream = client.begin("STOR a");
     stream.write_all(b"some").unwrap();
