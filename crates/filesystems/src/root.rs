@@ -14,8 +14,8 @@ use ftpdlib_sys::{
 use crate::error::FilesystemError;
 use crate::home::Home;
 
-/// The homes in use, by their real paths. One that was asked for by another path is not among them:
-/// where links are on the way, they may lead elsewhere by now.
+/// The homes in use that can be told from others, by their real paths. One that was asked for by
+/// another path is not among them: where links are on the way, they may lead elsewhere by now.
 static IN_USE: LazyLock<Mutex<HashMap<Box<Path>, Weak<Root>>>> = LazyLock::new(Mutex::default);
 
 /// A home directory, open, and what was found out about it. Each user opens it anew, with the rights
@@ -40,12 +40,12 @@ impl Root {
         let known = in_use().get(given).and_then(Weak::upgrade);
         if let Some(root) = known {
             let dir = open_directory(given)?;
-            if root.place.is_some() && root.place == Place::of(dir.as_fd()).ok() {
+            if root.place == Place::of(dir.as_fd()).ok() {
                 return Ok(root);
             }
         }
         let root = Arc::new(Self::explore(given)?);
-        if root.home.real() == given {
+        if root.place.is_some() && root.home.real() == given {
             in_use().insert(given.into(), Arc::downgrade(&root));
         }
         Ok(root)
