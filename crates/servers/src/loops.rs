@@ -25,12 +25,11 @@ pub(crate) struct Loops {
     others: Mutex<Others>,
 }
 
-#[derive(Default)]
 struct Others {
     started: bool,
     loops: Vec<OtherLoop>,
-    /// Of the accepting loop; none before its first client.
-    turnover: Option<Turnover>,
+    /// Of the accepting loop.
+    turnover: Turnover,
 }
 
 struct OtherLoop {
@@ -46,7 +45,11 @@ impl Loops {
         Self {
             count,
             here: Arc::default(),
-            others: Mutex::default(),
+            others: Mutex::new(Others {
+                started: false,
+                loops: Vec::new(),
+                turnover: Turnover::new(Instant::now()),
+            }),
         }
     }
 }
@@ -78,7 +81,7 @@ impl Placement for Loops {
             });
             return Ok(());
         }
-        others.note_arrival();
+        others.turnover.note_arrival();
         drop(others);
         client.count_with(&self.here);
         client.serve(cx)
@@ -136,18 +139,13 @@ impl Others {
 
     /// The loop that the next client goes to, if not to the accepting one with its clients `here`.
     fn with_room(&mut self, here: usize, now: Instant) -> Option<&OtherLoop> {
-        let other = self.loops.iter().min_by_key(|other| other.clients())?;
+        let Self {
+            loops, turnover, ..
+        } = self;
+        let other = loops.iter().min_by_key(|other| other.clients())?;
         let clients = other.clients();
-        let turnover = self.turnover.get_or_insert_with(|| Turnover::new(now));
         (clients < here && clients < turnover.staying(here, now, ftpdlib_sys::idle_time))
             .then_some(other)
-    }
-
-    /// Counts a client that comes to the accepting loop.
-    fn note_arrival(&mut self) {
-        if let Some(turnover) = &mut self.turnover {
-            turnover.note_arrival();
-        }
     }
 }
 

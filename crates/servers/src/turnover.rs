@@ -11,6 +11,9 @@ const IDLE: u128 = 75;
 /// Fewer clients than this in a period are not worth a look at the processors.
 const FEW: usize = 10;
 
+/// Every client is taken to stay.
+const ALL: (usize, usize) = (1, 1);
+
 /// Watches the clients of the accepting loop, and tells how many of them count because they will stay.
 ///
 /// To pass on a client that logs in and leaves costs more than it gains where no processor of the
@@ -69,9 +72,6 @@ impl Turnover {
         self.came += 1;
     }
 }
-
-/// Every client is taken to stay.
-const ALL: (usize, usize) = (1, 1);
 
 /// Whether another loop would have a processor to itself, by the idle times before and after
 /// `elapsed`. So it is where nothing is known.
