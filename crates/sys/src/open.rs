@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::BitOr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use crate::call::{check, with_c_str};
@@ -120,6 +120,14 @@ pub fn open_directory(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
         OpenFlags::PATH | OpenFlags::DIRECTORY,
         0,
     )
+}
+
+/// Another descriptor of what `descriptor` is one of, with a number above `number`.
+pub(crate) fn copy_above(descriptor: RawFd, number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
+    let copy = check(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, number + 1) })?;
+    // SAFETY: the call answered a new descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// Closes `file` and tells what the close reported: network filesystems write late and find a full

@@ -1,15 +1,14 @@
 //! What the process may use.
 
-use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::thread;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
+use std::{fs, thread};
 
 use crate::call::check;
-use crate::open::open_directory;
+use crate::open::{copy_above, open_directory};
 
 /// Raises the limit on open descriptors as far as is allowed (soft limit to hard limit) and answers
 /// the soft limit from before and the hard one.
@@ -69,11 +68,7 @@ pub fn reserve_descriptors(count: usize) -> io::Result<()> {
     let last = libc::c_int::try_from(count.min(allowed)).unwrap_or(libc::c_int::MAX) - 1;
     // A copy with the last of these numbers is what makes the system give room to all of them.
     let any = open_directory("/")?;
-    // SAFETY: `any` is open during the call.
-    let copy = check(unsafe { libc::fcntl(any.as_raw_fd(), libc::F_DUPFD_CLOEXEC, last.max(0)) })?;
-    // SAFETY: the call succeeded, so the descriptor is a new one that nobody else owns.
-    drop(unsafe { OwnedFd::from_raw_fd(copy) });
-    Ok(())
+    copy_above(any.as_raw_fd(), last.max(0) - 1).map(drop)
 }
 
 /// How many CPUs this process may use: its affinity and its control group considered; at least 1.

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, PipeReader, pipe};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -11,6 +11,7 @@ use std::ptr;
 use crate::call::check;
 use crate::children::{ChildProcess, exit_at_once};
 use crate::inherited::FIRST;
+use crate::open::copy_above;
 
 /// Names the descriptor on which a successor says that it is ready.
 pub(crate) const READY: &str = "FTPDLIB_READY_FD";
@@ -109,13 +110,6 @@ fn inherited_environment(listeners: usize, ready: RawFd) -> io::Result<Vec<CStri
             c_string(&entry)
         })
         .collect()
-}
-
-fn copy_above(descriptor: RawFd, number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
-    let copy = check(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, number + 1) })?;
-    // SAFETY: the call answered a new descriptor, which nobody else has.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
