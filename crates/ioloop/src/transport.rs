@@ -38,8 +38,9 @@ pub trait Transport {
     fn note_only_writes(&mut self) {}
 
     /// Has the system send nothing but full segments until the end of the stream; what is less waits
-    /// for more, up to some 200 ms or the time after which the system would repeat a segment. For whoever has much to send in pieces that are not segments, each of which
-    /// would end with a short one.
+    /// for more, up to some 200 ms or the time after which the system would repeat a segment. For
+    /// whoever has much to send in pieces that are not segments, each of which would end with a short
+    /// one.
     ///
     /// Where the congestion control paces segments (BBR) nothing happens: that would make it slower.
     ///

@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Staggered {
 
 /// What is allocated for `layout`.
 fn larger(layout: Layout) -> Layout {
-    // With an alignment for which this is none, `TOO_LARGE` is nothing that could be allocated.
+    // It always is a layout, as `layout` is one and `TOO_LARGE` what it is.
     Layout::from_size_align(larger_size(layout.size()), layout.align()).unwrap_or(layout)
 }
 
