@@ -14,11 +14,28 @@ use crate::{SessionReuse, TlsError, provider};
 pub struct TlsConfig {
     base: ServerConfig,
     tickets: Arc<dyn ProducesTickets>,
+    suites: SuiteOrder,
     reuse: SessionReuse,
 }
 
+/// Who says which of the cipher suites that both sides know is taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SuiteOrder {
+    /// The [`provider`], unless the client [shuns AES](provider::shuns_aes).
+    Ours,
+    /// The configuration that a caller has made.
+    Callers,
+}
+
 impl TlsConfig {
-    pub(crate) fn new(mut base: ServerConfig, reuse: SessionReuse) -> Result<Self, TlsError> {
+    pub(crate) fn new(
+        mut base: ServerConfig,
+        suites: SuiteOrder,
+        reuse: SessionReuse,
+    ) -> Result<Self, TlsError> {
+        if suites == SuiteOrder::Ours {
+            base.ignore_client_order = true;
+        }
         // Tickets and memory are each session's own; here are none.
         base.session_storage = Arc::new(NoServerSessionStorage {});
         base.alpn_protocols = Vec::new();
@@ -30,6 +47,7 @@ impl TlsConfig {
         Ok(Self {
             base,
             tickets,
+            suites,
             reuse,
         })
     }
@@ -47,6 +65,7 @@ impl TlsConfig {
         config.session_storage = Arc::new(OwnSession::default());
         Ok(TlsSession {
             config: Arc::new(config),
+            suites: self.suites,
             reuse: self.reuse,
         })
     }
@@ -56,6 +75,7 @@ impl TlsConfig {
 #[derive(Clone, Debug)]
 pub struct TlsSession {
     config: Arc<ServerConfig>,
+    suites: SuiteOrder,
     reuse: SessionReuse,
 }
 
@@ -96,14 +116,11 @@ impl TlsSession {
 
     /// The configuration for a client of the control connection that says `hello`.
     pub(crate) fn control(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        match Purpose::Control.protocol(hello) {
-            None => Arc::clone(&self.config),
-            Some(protocol) => {
-                let mut config = ServerConfig::clone(&self.config);
-                config.alpn_protocols = vec![protocol.to_vec()];
-                Arc::new(config)
-            }
+        let protocol = Purpose::Control.protocol(hello);
+        if protocol.is_none() && !self.yields_to(hello) {
+            return Arc::clone(&self.config);
         }
+        Arc::new(self.fitted(protocol, hello))
     }
 
     /// The configuration for a client of a data connection, and what gives it new tickets; none to
@@ -113,7 +130,7 @@ impl TlsSession {
         hello: &ClientHello<'_>,
         only_sends: bool,
     ) -> (Arc<ServerConfig>, Arc<DataTickets>) {
-        let mut config = ServerConfig::clone(&self.config);
+        let mut config = self.fitted(Purpose::Data.protocol(hello), hello);
         if only_sends {
             // They would come after the handshake, to a client that may close without reading them;
             // that is a reset, which takes the end of the upload along.
@@ -122,8 +139,21 @@ impl TlsSession {
         let tickets = Arc::new(DataTickets::new(Arc::clone(&config.ticketer)));
         config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
         config.session_storage = Arc::new(ReadOnly(Arc::clone(&config.session_storage)));
-        let protocol = Purpose::Data.protocol(hello).into_iter();
-        config.alpn_protocols = protocol.map(<[u8]>::to_vec).collect();
         (Arc::new(config), tickets)
+    }
+
+    /// The configuration for a client that says `hello`, with whom `protocol` is spoken.
+    fn fitted(&self, protocol: Option<&[u8]>, hello: &ClientHello<'_>) -> ServerConfig {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = protocol.into_iter().map(<[u8]>::to_vec).collect();
+        if self.yields_to(hello) {
+            config.ignore_client_order = false;
+        }
+        config
+    }
+
+    /// Whether the client's order of cipher suites is followed in place of the server's.
+    fn yields_to(&self, hello: &ClientHello<'_>) -> bool {
+        self.suites == SuiteOrder::Ours && provider::shuns_aes(hello)
     }
 }

@@ -8,6 +8,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::certificates::Certificates;
+use crate::config::SuiteOrder;
 use crate::error::reason;
 use crate::{TlsConfig, TlsError, pem, provider, self_signed};
 
@@ -136,11 +137,11 @@ impl TlsSettings {
     ///
     /// [`TlsError`] naming the first file that cannot be used, and why.
     pub fn build(&self) -> Result<TlsConfig, TlsError> {
-        let base = match &self.server_config {
-            Some(config) => ServerConfig::clone(config),
-            None => self.base()?,
+        let (base, suites) = match &self.server_config {
+            Some(config) => (ServerConfig::clone(config), SuiteOrder::Callers),
+            None => (self.base()?, SuiteOrder::Ours),
         };
-        TlsConfig::new(base, self.session_reuse)
+        TlsConfig::new(base, suites, self.session_reuse)
     }
 
     /// The files that [`build`](Self::build) reads.

@@ -11,9 +11,9 @@ use ftpdlib_tls::rustls::client::{Resumption, Tls12Resumption};
 use ftpdlib_tls::rustls::pki_types::PrivatePkcs8KeyDer;
 use ftpdlib_tls::rustls::server::ServerSessionMemoryCache;
 use ftpdlib_tls::rustls::version::{TLS12, TLS13};
-use ftpdlib_tls::rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use ftpdlib_tls::rustls::{CipherSuite, ClientConfig, ServerConfig, SupportedProtocolVersion};
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
-use support::{Plan, Seen, Server, client, pieces, read_to_end, tls};
+use support::{Plan, Seen, Server, client, client_of, pieces, read_to_end, tls};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -297,6 +297,59 @@ fn known_protocols_are_named_and_unknown_ones_ignored() {
     check(true, &["ftp", "ftp-data"], Some("ftp-data"));
     check(true, &["ftp"], Some("ftp"));
     check(true, &["h2"], None);
+}
+
+#[test]
+fn aes_128_is_taken_unless_the_client_shuns_aes() {
+    use CipherSuite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as AES_128_OF_1_2,
+        TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 as AES_256_OF_1_2,
+        TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 as CHACHA_OF_1_2,
+        TLS13_AES_128_GCM_SHA256 as AES_128, TLS13_AES_256_GCM_SHA384 as AES_256,
+        TLS13_CHACHA20_POLY1305_SHA256 as CHACHA,
+    };
+    let server = Server::start();
+    let session = session(SessionReuse::Required);
+    let check = |version: &'static SupportedProtocolVersion, offered: &[CipherSuite], taken| {
+        let mut provider = support::provider::default_provider();
+        let all = provider.cipher_suites.clone();
+        let of = |name: &CipherSuite| all.iter().find(|suite| suite.suite() == *name).copied();
+        provider.cipher_suites = offered.iter().filter_map(of).collect();
+        assert_eq!(provider.cipher_suites.len(), offered.len());
+        let config = Arc::new(client_of(provider, version));
+        // The second resumes the session of the first.
+        for data in [false, true] {
+            let stream = server.connect(&session, data, Plan::Send(b"hello".to_vec()));
+            let mut client = tls(&config, stream);
+            let received = read_to_end(&mut client);
+            assert_eq!(received, (b"hello".to_vec(), true), "{offered:?}");
+            let suite = client.conn.negotiated_cipher_suite().unwrap().suite();
+            assert_eq!(suite, taken, "{offered:?}");
+            assert_eq!(server.seen().resumed, data, "{offered:?}");
+        }
+    };
+    check(&TLS13, &[AES_256, AES_128, CHACHA], AES_128);
+    check(&TLS13, &[AES_256, CHACHA], AES_256);
+    check(&TLS13, &[CHACHA, AES_128, AES_256], CHACHA);
+    check(&TLS13, &[CHACHA], CHACHA);
+    check(
+        &TLS12,
+        &[AES_256_OF_1_2, CHACHA_OF_1_2, AES_128_OF_1_2],
+        AES_128_OF_1_2,
+    );
+    check(&TLS12, &[CHACHA_OF_1_2, AES_256_OF_1_2], CHACHA_OF_1_2);
+}
+
+#[test]
+fn a_ready_configuration_keeps_its_own_order_of_cipher_suites() {
+    let (server, config) = (Server::start(), ready_configuration());
+    let settings = TlsSettings::default().server_config(config);
+    let session = settings.build().unwrap().session().unwrap();
+    let stream = server.connect(&session, false, Plan::Send(b"hello".to_vec()));
+    let mut client = tls(&Arc::new(client(&TLS13)), stream);
+    read_to_end(&mut client);
+    let suite = client.conn.negotiated_cipher_suite().unwrap().suite();
+    assert_eq!(suite, CipherSuite::TLS13_AES_256_GCM_SHA384);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use ftpdlib_ioloop::{
 use ftpdlib_tls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
+use ftpdlib_tls::rustls::crypto::CryptoProvider;
 use ftpdlib_tls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use ftpdlib_tls::rustls::{
     self, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned,
@@ -235,7 +236,15 @@ pub(crate) type Client = StreamOwned<ClientConnection, TcpStream>;
 
 /// A client that remembers its sessions.
 pub(crate) fn client(version: &'static SupportedProtocolVersion) -> ClientConfig {
-    ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+    client_of(provider::default_provider(), version)
+}
+
+/// The same, with the cipher suites of `provider`.
+pub(crate) fn client_of(
+    provider: CryptoProvider,
+    version: &'static SupportedProtocolVersion,
+) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
