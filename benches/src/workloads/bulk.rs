@@ -26,8 +26,15 @@ pub(super) const UPLOAD: Workload = Workload {
 pub(super) const TIMES: usize = 8;
 
 fn download(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
+    downloads(&mut Client::login(target)?, target, site)
+}
+
+pub(super) fn downloads(
+    client: &mut Client,
+    target: &Target,
+    site: &Site,
+) -> io::Result<Vec<Measure>> {
     let size = site.scale().bulk_bytes;
-    let mut client = Client::login(target)?;
     let watch = Stopwatch::start(target)?;
     let times = repeat(TIMES, |_| match client.download("RETR big")? {
         bytes if bytes == size => Ok(()),

@@ -2,9 +2,7 @@
 
 use std::io;
 
-use super::{
-    AT_ONCE, Measure, Protection, Stopwatch, Workload, higher, lower, megabytes_per_second,
-};
+use super::{AT_ONCE, Measure, Protection, Stopwatch, Workload, bulk, lower, repeat};
 use crate::{Act, Client, Outcome, Site, Swarm, Target};
 
 pub(super) const LOGINS: Workload = Workload {
@@ -54,14 +52,7 @@ fn logins(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
 
 fn beside(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let (_swarm, _) = crowd(target, site)?;
-    let mut client = Client::login(target)?;
-    let watch = Stopwatch::start(target)?;
-    let bytes = client.download("RETR big")?;
-    let (wall, cpu) = watch.stop()?;
-    Ok(vec![
-        higher("speed", "MB/s", megabytes_per_second(bytes, wall)),
-        lower("server CPU", "s", cpu),
-    ])
+    bulk::downloads(&mut Client::login(target)?, target, site)
 }
 
 fn downloads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
@@ -69,24 +60,31 @@ fn downloads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
 }
 
 fn uploads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
-    site.clear_uploads()?;
     let bytes = site.scale().crowd_bytes;
-    let measures = transfers(target, site, Act::Upload("STOR in/{}".into(), bytes))?;
-    site.clear_uploads()?;
-    Ok(measures)
+    transfers(target, site, Act::Upload("STOR in/{}".into(), bytes))
 }
 
 fn transfers(target: &Target, site: &Site, act: Act) -> io::Result<Vec<Measure>> {
     let (mut swarm, _) = crowd(target, site)?;
-    let watch = Stopwatch::start(target)?;
-    let outcome = swarm.perform(&[act])?;
-    let (wall, cpu) = watch.stop()?;
-    if outcome.failed > 0 {
-        return Err(swarm.failure(outcome));
-    }
+    let acts = [act];
+    let (mut wall, mut cpu) = (0.0, 0.0);
+    let times = repeat(bulk::TIMES, |_| {
+        // What was uploaded before is not to be overwritten, nor its end to be measured.
+        site.clear_uploads()?;
+        let watch = Stopwatch::start(target)?;
+        let outcome = swarm.perform(&acts)?;
+        let (more_wall, more_cpu) = watch.stop()?;
+        (wall, cpu) = (wall + more_wall, cpu + more_cpu);
+        match outcome.failed {
+            0 => Ok(()),
+            _ => Err(swarm.failure(outcome)),
+        }
+    })?;
+    site.clear_uploads()?;
+    let times = times as f64;
     Ok(vec![
-        lower("time", "s", wall),
-        lower("server CPU", "s", cpu),
+        lower("time", "s", wall / times),
+        lower("server CPU", "s", cpu / times),
     ])
 }
 
