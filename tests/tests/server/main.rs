@@ -1,5 +1,6 @@
 //! The whole server over real sockets.
 
+mod blocking_uploads;
 mod commands;
 mod control;
 mod crowd;

@@ -91,7 +91,7 @@ pub(crate) struct Pump {
     asked_to_fill: bool,
     /// The system has taken every byte of a download; only the end of the stream is left to send.
     all_sent: bool,
-    /// Told to stop; a job that runs is all it waits for.
+    /// Told to stop.
     stopping: bool,
     /// An upload whose control connection was lost takes what has arrived already, and at most so
     /// many bytes in all.
@@ -262,7 +262,9 @@ impl Pump {
     pub(crate) fn run(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         self.meter.budget = TURN_BYTES;
         self.resume_at = None;
-        if let Some(step) = self.establish(pcx) {
+        if !self.is_finishing()
+            && let Some(step) = self.establish(pcx)
+        {
             if self.last.is_some_and(|last| self.is_last(&step, last)) {
                 return self.stop(TransferEnd::ControlLost, pcx);
             }
@@ -317,7 +319,6 @@ impl Pump {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Some(self.after(Step::Wait(Interest::NONE), pcx))
             }
-            Err(_) if self.stopping => Some(self.after(Step::Working, pcx)),
             Err(error) => {
                 pcx.warn(&self.account, error);
                 Some(self.abort(TransferEnd::Unsecured, pcx))
@@ -394,6 +395,12 @@ impl Pump {
         self.after(step, pcx)
     }
 
+    /// Whether it waits for a job and for nothing else, and its data connection, whatever state that
+    /// is in, has no part in it any more.
+    fn is_finishing(&self) -> bool {
+        self.stopping || matches!(&self.work, Work::Receive(work) if work.is_finishing())
+    }
+
     /// Whether `step` is where an upload stops that goes on without its control connection.
     fn is_last(&self, step: &Step, last: u64) -> bool {
         match step {
@@ -417,16 +424,21 @@ impl Pump {
             }
             Step::Working | Step::Ended(..) => Interest::NONE,
         };
+        let finishing = self.is_finishing();
         if let Some(stream) = &mut self.stream {
-            // What is stopping waits for a job and for nothing else.
-            if !self.stopping
+            let interest = if finishing {
+                Interest::NONE
+            } else {
+                stream.interest(interest)
+            };
+            if !finishing
                 && !matches!(step, Step::Ended(..))
                 && let Err(error) = stream.attach(pcx.cx)
             {
                 pcx.warn(&self.account, error);
                 return self.stop(TransferEnd::LocalError, pcx);
             }
-            pcx.cx.set_interest(stream.id(), stream.interest(interest));
+            pcx.cx.set_interest(stream.id(), interest);
         }
         step
     }
@@ -459,12 +471,14 @@ impl Pump {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.resume_at
             .or_else(|| self.stalled_at())
-            .filter(|_| !self.stopping)
+            .filter(|_| !self.is_finishing())
     }
 
     /// Whether there was no progress for too long.
     pub(crate) fn is_stalled(&self, now: Instant) -> bool {
-        !self.stopping && self.resume_at.is_none() && self.stalled_at().is_some_and(|at| at <= now)
+        !self.is_finishing()
+            && self.resume_at.is_none()
+            && self.stalled_at().is_some_and(|at| at <= now)
     }
 
     /// Whether the rate allows to go on after a pause.

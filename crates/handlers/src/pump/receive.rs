@@ -184,6 +184,15 @@ impl Receive {
         }
     }
 
+    /// Whether nothing more will be received, and only a job is waited for.
+    pub(super) fn is_finishing(&self) -> bool {
+        match &self.state {
+            State::Writing(_, stop) => stop.is_some(),
+            State::Finishing(..) => true,
+            State::Open(_) | State::Over => false,
+        }
+    }
+
     /// Moves a piece into the file, here.
     fn take(
         &mut self,

@@ -1,0 +1,98 @@
+//! Uploads into a filesystem that may block: their files are written and finished on threads.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ftpdlib::filesystems::{Filesystem, MemoryFs};
+use ftpdlib::handlers::TlsFtpHandler;
+use ftpdlib_tests::hooked::Hooked;
+use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config};
+
+const BEFORE: &[u8] = b"what was there before";
+
+/// A server that has `file`, and gives a handshake so long.
+fn serving(handshake_timeout: Option<Duration>) -> TestServer {
+    let files = MemoryFs::new();
+    files.insert("/file", BEFORE).unwrap();
+    let files: Arc<dyn Filesystem> = Arc::new(Hooked::new(files, |_| Ok(())));
+    TestServer::with(|handler| {
+        let handler = handler.abstracted_fs(move |_| Ok(Arc::clone(&files)));
+        TlsFtpHandler::new(handler)
+            .handshake_timeout(handshake_timeout)
+            .into()
+    })
+}
+
+fn login(server: &TestServer) -> TlsClient {
+    TlsClient::login(server.address(), &config(VERSIONS[1]))
+}
+
+/// An upload that ends before its data connection has become secure, as `end` has it end, and the
+/// codes that tell so.
+#[track_caller]
+fn check_unsecured(
+    timeout: Option<Duration>,
+    end: impl Fn(&mut TlsClient, &mut TcpStream),
+    codes: &[u16],
+) {
+    let server = serving(timeout);
+    let mut client = login(&server);
+    let mut stream = client.passive();
+    client.expect("STOR file", 150);
+    end(&mut client, &mut stream);
+    for code in codes {
+        client.expect_reply(*code);
+    }
+    assert_eq!(client.download("file"), BEFORE);
+    client.upload("file", b"new");
+    assert_eq!(client.download("file"), b"new");
+    drop(client);
+    server.wait_for_rest();
+}
+
+#[test]
+fn an_upload_on_a_thread_whose_handshake_failed_never_ended() {
+    let noise = |_: &mut TlsClient, stream: &mut TcpStream| {
+        stream.write_all(b"hello, no TLS is spoken here").unwrap();
+    };
+    check_unsecured(None, noise, &[522]);
+}
+
+#[test]
+fn an_upload_on_a_thread_that_was_stopped_within_its_handshake_never_ended() {
+    let abort = |client: &mut TlsClient, _: &mut TcpStream| client.send("ABOR");
+    check_unsecured(None, abort, &[426, 226]);
+    check_unsecured(Some(Duration::from_millis(50)), |_, _| {}, &[522]);
+}
+
+#[test]
+fn an_upload_on_a_thread_outlived_its_client_within_its_handshake() {
+    let mut server = serving(None);
+    let mut client = login(&server);
+    let stream = client.passive();
+    client.expect("STOR file", 150);
+    drop(client);
+    server.wait_for_rest();
+    server.drain();
+    server.wait_for_end();
+    drop(stream);
+}
+
+#[test]
+fn an_upload_on_a_thread_never_ended_after_a_broken_record() {
+    let server = serving(None);
+    let mut client = login(&server);
+    let mut stream = client.begin("STOR file");
+    stream.conn.complete_io(&mut stream.sock).unwrap();
+    stream.write_all(b"the beginning").unwrap();
+    stream.flush().unwrap();
+    stream.sock.write_all(&[23, 3, 3, 0, 30]).unwrap();
+    stream.sock.write_all(&[0; 30]).unwrap();
+    client.expect_reply(426);
+    client.expect("NOOP", 200);
+    drop(client);
+    server.wait_for_rest();
+}
