@@ -3,13 +3,18 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use ftpdlib::filesystems::{Filesystem, MemoryFs};
 use ftpdlib::handlers::TlsFtpHandler;
+use ftpdlib::proto::VirtualPath;
+use ftpdlib_tests::gate::Gate;
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::tls::{TlsClient, VERSIONS, config};
+use ftpdlib_tests::wait::wait_until;
 
 const BEFORE: &[u8] = b"what was there before";
 
@@ -95,4 +100,48 @@ fn an_upload_on_a_thread_never_ended_after_a_broken_record() {
     client.expect("NOOP", 200);
     drop(client);
     server.wait_for_rest();
+}
+
+/// The client goes on to send, and is always ahead of what is written.
+#[test]
+fn an_upload_on_a_thread_went_on_without_its_control_connection() {
+    const PIECE: u64 = 32 << 10;
+    const MUCH: u64 = 2048 * PIECE;
+    let (gate, keeper) = Gate::closed();
+    let (files, sent) = (Arc::new(MemoryFs::new()), Arc::new(AtomicU64::new(0)));
+    let written = {
+        let files = Arc::clone(&files);
+        move || {
+            files
+                .stat(&VirtualPath::new(b"/file").unwrap())
+                .unwrap()
+                .size
+        }
+    };
+    let (so_far, ahead) = (written.clone(), Arc::clone(&sent));
+    let server = TestServer::showing(Hooked::new(Arc::clone(&files), move |call| {
+        if call == "write" {
+            gate.pass();
+            let enough = MUCH.min(so_far() + 4 * PIECE);
+            wait_until("more was sent", || ahead.load(Ordering::SeqCst) >= enough);
+        }
+        Ok(())
+    }));
+    let mut client = server.client();
+    let mut stream = client.begin("STOR file");
+    let sender = thread::spawn(move || {
+        // The end of it is an error, unless all of it was taken.
+        while sent.load(Ordering::SeqCst) < MUCH && stream.write_all(&[0; PIECE as usize]).is_ok() {
+            sent.fetch_add(PIECE, Ordering::SeqCst);
+        }
+        sent.store(MUCH, Ordering::SeqCst);
+    });
+    keeper.wait_for(1);
+    drop(client);
+    // The loss is seen before this client is served, at least where one loop serves both.
+    server.check_serves();
+    keeper.open();
+    server.wait_for_rest();
+    sender.join().unwrap();
+    assert!(written() < MUCH / 2, "{} bytes", written());
 }

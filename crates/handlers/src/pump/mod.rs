@@ -405,8 +405,9 @@ impl Pump {
     fn is_last(&self, step: &Step, last: u64) -> bool {
         match step {
             Step::Wait(_) | Step::Pause(_) => true,
-            Step::Yield => self.meter.bytes >= last,
-            Step::Working | Step::Ended(..) => false,
+            // Where writing may block, there is a job after every piece, and no other end of a turn.
+            Step::Yield | Step::Working => self.meter.bytes >= last,
+            Step::Ended(..) => false,
         }
     }
 
