@@ -63,6 +63,15 @@ impl ReadFile for DiskReadFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.offset)?;
         self.offset += count as u64;
+        // Where the system still says what it said, nobody has made the file shorter: it never had
+        // that size, as those that the kernel makes up (sysfs) have not.
+        if count == 0
+            && self.offset < self.size
+            && !buffer.is_empty()
+            && self.file.metadata()?.len() == self.size
+        {
+            self.size = self.offset;
+        }
         Ok(count)
     }
 

@@ -16,7 +16,8 @@ pub trait ReadFile: Send {
     /// What the system says when the disk fails.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Size of the whole file when it was opened, in bytes; `None` if that is not known.
+    /// Size of the whole file when it was opened, in bytes; `None` if that is not known. A download
+    /// whose file ends before that has failed.
     fn size(&self) -> Option<u64>;
 
     /// The open file, if it is local and regular: then its bytes from [`offset`](Self::offset) on

@@ -34,6 +34,21 @@ fn files_go_both_ways() {
 }
 
 #[test]
+fn a_download_whose_file_became_shorter_looked_complete() {
+    let server = offering(&[]);
+    for version in VERSIONS {
+        server.file("file", vec![b'x'; 32 << 20]);
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let mut data = client.begin("RETR file");
+        data.read_exact(&mut [0; 1000]).unwrap();
+        fs::write(server.path("file"), "short").unwrap();
+        let end = read_to_end(&mut data);
+        assert!(end.is_err(), "{version:?}: the end was announced");
+        client.expect_reply(451);
+    }
+}
+
+#[test]
 fn implicit_tls_is_private_from_the_start() {
     let server = offering(&[("tls.implicit", "true")]);
     server.file("file", b"content");

@@ -230,30 +230,42 @@ fn a_thousand_small_files_go_up() {
 }
 
 #[test]
-fn a_file_that_is_truncated_while_it_is_sent_is_no_whole_file() {
-    for sendfile in [true, false] {
-        let server = TestServer::set(&[("control.use_sendfile", &sendfile.to_string())]);
-        let path = server.file("big", vec![b'x'; 64 << 20]);
-        let mut client = server.client();
-        client.expect("TYPE I", 200);
-        let mut stream = client.begin("RETR big");
-        stream.read_exact(&mut [0; 1000]).unwrap();
-        File::options()
-            .write(true)
-            .open(path)
-            .unwrap()
-            .set_len(1000)
-            .unwrap();
-        let rest = read_to_any_end(stream).len();
-        assert!(rest < (64 << 20) - 1000);
-        let reply = client.next_reply().unwrap();
-        // Read through a buffer the new end looks like any other.
-        assert!(
-            reply.code == 451 || !sendfile && reply.code == 226,
-            "{}",
-            reply.text()
-        );
-        client.expect("NOOP", 200);
+fn only_inside_the_kernel_a_download_missed_that_its_file_had_become_shorter() {
+    let big = vec![b'x'; 32 << 20];
+    let on_disk = |sendfile| {
+        let server = TestServer::set(&[("control.use_sendfile", sendfile)]);
+        server.file("big", &big);
+        server
+    };
+    let in_memory = || {
+        let files = MemoryFs::new();
+        files.insert("/big", big.as_slice()).unwrap();
+        files
+    };
+    let ways: [(&str, &dyn Fn() -> TestServer); 4] = [
+        ("sendfile", &|| on_disk("true")),
+        ("copied", &|| on_disk("false")),
+        ("in memory", &|| TestServer::showing(in_memory())),
+        ("on threads", &|| {
+            TestServer::showing(Hooked::new(in_memory(), |_| Ok(())))
+        }),
+    ];
+    let known = if processes().is_none() { 4 } else { 2 };
+    for (way, start) in &ways[..known] {
+        for transfer_type in ["TYPE I", "TYPE A"] {
+            let server = start();
+            let mut client = server.client();
+            client.expect(transfer_type, 200);
+            let mut stream = client.begin("RETR big");
+            stream.read_exact(&mut [0; 1000]).unwrap();
+            server.client().put("STOR big", &[b'y'; 1000]);
+            let rest = read_to_any_end(stream);
+            assert!(rest.len() < big.len() - 1000, "{way}, {transfer_type}");
+            let reply = client.next_reply().unwrap();
+            let told = "451 File became shorter while it was sent.";
+            assert_eq!(reply.text().trim_end(), told, "{way}, {transfer_type}");
+            client.expect("NOOP", 200);
+        }
     }
 }
 

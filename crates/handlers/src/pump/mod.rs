@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Interest, Notifier, SourceId, Transport};
-use ftpdlib_proto::{TransferEnd, TransferType};
+use ftpdlib_proto::{ReplyCode, TransferEnd, TransferType};
 use ftpdlib_session::{Direction, Refusal, Transfer};
 use log::Level;
 
@@ -31,6 +31,14 @@ const TURN_BYTES: usize = 1 << 20;
 /// Most bytes of an upload taken after its control connection was lost: what sockets can hold fits
 /// in it.
 const LAST_BYTES: u64 = 8 << 20;
+
+/// What is told where a file ends before the size it had when it was opened.
+fn became_shorter() -> Refusal {
+    Refusal {
+        code: ReplyCode::new(451),
+        text: "File became shorter while it was sent.".into(),
+    }
+}
 
 /// What a pump came to in a turn.
 pub(crate) enum Step {

@@ -9,7 +9,7 @@ use ftpdlib_ioloop::{Context, Interest, Task, Transport};
 use ftpdlib_proto::{AsciiSender, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
-use super::{Meter, PumpContext, Step, TURN_BYTES};
+use super::{Meter, PumpContext, Step, TURN_BYTES, became_shorter};
 use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, read_chunk};
 
@@ -63,7 +63,7 @@ impl Source {
                 let start = buffer.len();
                 let rest = rest_of(&**file).unwrap_or(usize::MAX);
                 buffer.resize(start + rest.min(*chunk), 0);
-                let read = read_chunk(account, &mut **file, &mut buffer[start..]);
+                let read = read_on(account, &mut **file, &mut buffer[start..]);
                 buffer.truncate(start + *read.as_ref().unwrap_or(&0));
                 read.map(|bytes| bytes > 0 && bytes < rest)
             }
@@ -73,7 +73,7 @@ impl Source {
                 chunk,
             } => {
                 let mut raw = vec![0; *chunk];
-                let bytes = read_chunk(account, &mut **file, &mut raw)?;
+                let bytes = read_on(account, &mut **file, &mut raw)?;
                 ascii.translate(&raw[..bytes], buffer);
                 Ok(bytes > 0)
             }
@@ -87,6 +87,19 @@ fn sent<T>(outcome: io::Result<T>) -> Result<T, Step> {
         io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
         _ => Step::Ended(TransferEnd::Reset, None),
     })
+}
+
+/// Reads on; 0 at the end, which is not to come before the size that the file had when it was opened,
+/// where that is known.
+fn read_on(
+    account: &Account,
+    file: &mut dyn ReadFile,
+    buffer: &mut [u8],
+) -> Result<usize, Refusal> {
+    match read_chunk(account, file, buffer)? {
+        0 if file.size().is_some_and(|size| file.offset() < size) => Err(became_shorter()),
+        bytes => Ok(bytes),
+    }
 }
 
 /// What is left of a local file up to the size that it had when it was opened: what is added

@@ -5,12 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use ftpdlib_filesystems::ReadFile;
 use ftpdlib_ioloop::{Direction, Interest, Socket, Transport};
-use ftpdlib_proto::{ReplyCode, TransferEnd};
-use ftpdlib_session::Refusal;
+use ftpdlib_proto::TransferEnd;
 
 use mio::net::TcpStream;
 
-use super::{Meter, PumpContext, Step};
+use super::{Meter, PumpContext, Step, became_shorter};
 
 /// What is left of a file is copied once it is no more than this: it then leaves together with the end
 /// of the stream, which saves a segment and sendfile's pipe.
@@ -72,12 +71,7 @@ impl SendFile {
             };
             match sent {
                 Ok(0) => {
-                    let text = "File became shorter while it was sent.".into();
-                    let refusal = Refusal {
-                        code: ReplyCode::new(451),
-                        text,
-                    };
-                    return Step::Ended(TransferEnd::LocalError, Some(refusal));
+                    return Step::Ended(TransferEnd::LocalError, Some(became_shorter()));
                 }
                 Ok(bytes) => meter.moved(bytes, now),
                 Err(error) => match error.kind() {

@@ -53,6 +53,27 @@ fn special_files_are_refused_at_once() {
 }
 
 #[test]
+fn a_file_that_never_had_its_size_is_not_one_that_became_shorter() {
+    let scene = Scene::new();
+    let mut file = scene
+        .open(Resolver::Kernel)
+        .open_read(&path("/f"), 0)
+        .unwrap();
+    std::fs::write(scene.home("f"), "in").unwrap();
+    assert_eq!(file.read(&mut [0; 9]).unwrap(), 2);
+    assert_eq!(file.read(&mut [0; 9]).unwrap(), 0);
+    assert_eq!((file.size(), file.offset()), (Some(4), 2));
+    // What the kernel makes up is as large as a page, whatever is in it.
+    let Ok(made_up) = AbstractedFs::new("/sys/kernel") else {
+        return;
+    };
+    let mut file = made_up.open_read(&path("/fscaps"), 0).unwrap();
+    let bytes = file.read(&mut [0; 9]).unwrap() as u64;
+    assert_eq!(file.read(&mut [0; 9]).unwrap(), 0);
+    assert_eq!((file.size(), file.offset()), (Some(bytes), bytes));
+}
+
+#[test]
 fn downloads_start_at_the_offset() {
     let scene = Scene::new();
     for resolver in RESOLVERS {
