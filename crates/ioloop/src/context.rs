@@ -155,6 +155,14 @@ impl<'a> Context<'a> {
         self.io_loop.sources.note_short_read(source);
     }
 
+    /// Takes it that there is something to be read, whatever the system tells.
+    ///
+    /// For whoever keeps what was read: a former read in this turn may have shown that nothing was
+    /// left, and what has come since is here, so nothing may come of which an event could tell.
+    pub fn note_unread(&mut self, source: SourceId) {
+        self.io_loop.sources.note_unread(source);
+    }
+
     /// Whether an operation may succeed, by what the system told and former operations showed. What
     /// has come since the beginning of this turn is not known.
     pub fn is_ready(&self, source: SourceId, direction: Direction) -> bool {

@@ -109,6 +109,15 @@ impl Sources {
         }
     }
 
+    /// Takes it that there is something to be read, whatever the system told: it is not in the
+    /// system any more.
+    pub(crate) fn note_unread(&mut self, id: SourceId) {
+        if let Some(source) = self.slots.get_mut(id.0) {
+            source.ready |= Interest::READ;
+            self.enqueue(id);
+        }
+    }
+
     /// Whether an operation is worth trying, by what is known.
     pub(crate) fn is_ready(&self, id: SourceId, direction: Direction) -> bool {
         self.slots
@@ -277,6 +286,24 @@ mod tests {
         assert_eq!(next(&mut sources), None);
         sources.mark_token(slot.id.token(), Interest::READ | Interest::UNEVEN);
         sources.note_short_read(slot.id);
+        assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
+    }
+
+    #[test]
+    fn what_was_read_and_kept_is_still_to_be_read() {
+        let mut sources = Sources::new();
+        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        sources.set_interest(slot.id, Interest::READ);
+        sources.mark_token(slot.id.token(), Interest::READ);
+        sources.note_short_read(slot.id);
+        sources.note_unread(slot.id);
+        assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
+        // And also for somebody who is not interested before later.
+        sources.set_interest(slot.id, Interest::NONE);
+        sources.clear(slot.id, Direction::Read);
+        sources.note_unread(slot.id);
+        assert_eq!(next(&mut sources), None);
+        sources.set_interest(slot.id, Interest::READ);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
     }
 

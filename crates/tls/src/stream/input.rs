@@ -88,7 +88,10 @@ impl TlsStream {
                 break;
             }
         }
-        if received < room && !kept {
+        if kept {
+            // It may have come after a read that left nothing, and be the last that comes.
+            cx.note_unread(self.wire.id());
+        } else if received < room {
             cx.note_short_read(self.wire.id());
         }
         Ok(decrypted)

@@ -1,6 +1,7 @@
 //! TLS streams on a loop, talking to clients of rustls.
 #![forbid(unsafe_code)]
 
+mod kept;
 mod support;
 
 use std::io::{self, Read, Write};

@@ -1,0 +1,104 @@
+//! Bytes that a stream keeps, of which the system knows nothing any more.
+
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use ftpdlib_ioloop::{
+    Context, Direction, Flow, Handler, Interest, IoLoop, Ready, SourceId, Transport, mio,
+};
+use ftpdlib_tls::rustls::version::TLS13;
+use ftpdlib_tls::{SessionReuse, TlsSession, TlsStream};
+
+use super::support::{Client, client, tls};
+use super::{content, session};
+
+/// Reads in one turn what its client sends in two goes, and tells whether its stream is still ready
+/// to be read from.
+struct InOneTurn {
+    accepted: Option<TcpStream>,
+    session: TlsSession,
+    stream: Option<TlsStream>,
+    client: Receiver<Client>,
+    came_to: Sender<(usize, bool)>,
+}
+
+impl Handler for InOneTurn {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let accepted = self.accepted.take().unwrap();
+        accepted.set_nonblocking(true)?;
+        let wire = cx.register(mio::net::TcpStream::from_std(accepted), Interest::READ)?;
+        self.stream = Some(TlsStream::data(wire, &self.session));
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let stream = self.stream.as_mut().unwrap();
+        match stream.establish(cx) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flow::Continue),
+            outcome => outcome?,
+        }
+        let mut client = self.client.recv().unwrap();
+        let mut records = encrypted(&mut client, b"short");
+        records.extend(encrypted(&mut client, &content(10_000)));
+        let last = records.split_off(records.len() - 20);
+        let mut buffer = vec![0; 64 << 10];
+        client.sock.write_all(&records)?;
+        assert_eq!(read(stream, cx, &mut buffer), 5);
+        // The rest of the record comes too late for an event, and the whole does not fit.
+        client.sock.write_all(&last)?;
+        let bytes = read(stream, cx, &mut buffer[..100]);
+        let ready = cx.is_ready(stream.id(), Direction::Read);
+        self.came_to.send((bytes, ready)).unwrap();
+        Ok(Flow::Close)
+    }
+}
+
+/// The records of these bytes.
+fn encrypted(client: &mut Client, bytes: &[u8]) -> Vec<u8> {
+    client.conn.writer().write_all(bytes).unwrap();
+    let mut records = Vec::new();
+    client.conn.write_tls(&mut records).unwrap();
+    records
+}
+
+/// What was sent is there, or is within the same instant.
+fn read(stream: &mut TlsStream, cx: &mut Context<'_>, buffer: &mut [u8]) -> usize {
+    loop {
+        match stream.read(cx, buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+            outcome => return outcome.unwrap(),
+        }
+    }
+}
+
+#[test]
+fn what_did_not_fit_at_the_end_of_a_turn_waited_for_an_event_that_never_came() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = tls(
+        &Arc::new(client(&TLS13)),
+        TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
+    );
+    let accepted = listener.accept().unwrap().0;
+    let (hand_over, handed) = mpsc::channel();
+    let (came_to, outcome) = mpsc::channel();
+    let handshake = thread::spawn(move || {
+        client.conn.complete_io(&mut client.sock).unwrap();
+        hand_over.send(client).unwrap();
+    });
+    let mut io_loop = IoLoop::new().unwrap();
+    let handler = InOneTurn {
+        accepted: Some(accepted),
+        session: session(SessionReuse::Free),
+        stream: None,
+        client: handed,
+        came_to,
+    };
+    io_loop.add(Box::new(handler)).unwrap();
+    io_loop.run().unwrap();
+    handshake.join().unwrap();
+    let (bytes, ready) = outcome.recv().unwrap();
+    assert!((1..=100).contains(&bytes) && ready, "{bytes}, {ready}");
+}
