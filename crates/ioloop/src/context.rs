@@ -155,6 +155,13 @@ impl<'a> Context<'a> {
         self.io_loop.sources.note_short_read(source);
     }
 
+    /// Whether something like a read may stop before all that has come, or say
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) there: an event told of urgent data, or of the end
+    /// of the stream. Always so where the system tells of neither.
+    pub fn may_stop_short(&self, source: SourceId) -> bool {
+        self.io_loop.sources.may_stop_short(source)
+    }
+
     /// Takes it that there is something to be read, whatever the system tells.
     ///
     /// For whoever keeps what was read: a former read in this turn may have shown that nothing was

@@ -102,11 +102,18 @@ impl Sources {
     /// Takes a read that gave less than it could for the last: whatever comes from now on, and
     /// whatever an event has not told of yet, one will tell of.
     pub(crate) fn note_short_read(&mut self, id: SourceId) {
-        if let Some(source) = self.slots.get_mut(id.0)
-            && source.ready.and(Interest::UNEVEN) == Interest::NONE
+        if !self.may_stop_short(id)
+            && let Some(source) = self.slots.get_mut(id.0)
         {
             source.ready = source.ready.without(Interest::READ);
         }
+    }
+
+    /// Whether a read may stop before all that has come, by what is known.
+    pub(crate) fn may_stop_short(&self, id: SourceId) -> bool {
+        self.slots
+            .get(id.0)
+            .is_some_and(|source| source.ready.contains(Interest::UNEVEN))
     }
 
     /// Takes it that there is something to be read, whatever the system told: it is not in the
@@ -284,7 +291,9 @@ mod tests {
         sources.mark_token(slot.id.token(), Interest::READ);
         sources.note_short_read(slot.id);
         assert_eq!(next(&mut sources), None);
+        assert!(!sources.may_stop_short(slot.id));
         sources.mark_token(slot.id.token(), Interest::READ | Interest::UNEVEN);
+        assert!(sources.may_stop_short(slot.id));
         sources.note_short_read(slot.id);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
     }

@@ -6,6 +6,7 @@ use std::thread;
 use ftpdlib_tests::client::reset;
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::wait::wait_until;
+use socket2::SockRef;
 
 use crate::transfers::pattern;
 
@@ -42,6 +43,35 @@ fn what_came_before_a_reset_is_kept_and_the_next_upload_is_untouched_by_it() {
     assert!(server.content("a") == content[..SIZE / 2]);
     client.put("STOR b", &content);
     assert!(server.content("b") == content);
+}
+
+/// What is urgent is no part of the file.
+#[test]
+fn what_came_behind_urgent_data_was_lost_or_waited_for_ever() {
+    let server = TestServer::new();
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    let content = pattern(SIZE);
+    // The second part is more than a turn's share.
+    let (before, behind) = content.split_at(SIZE / 4);
+    for waits in [true, false] {
+        let mut data = client.begin("STOR a");
+        data.write_all(before).unwrap();
+        if waits {
+            wait_until("the beginning is stored", || {
+                server.content("a").len() == before.len()
+            });
+        }
+        let urgent = SockRef::from(&data).send_out_of_band(b"!");
+        assert_eq!(urgent.unwrap(), 1);
+        data.write_all(behind).unwrap();
+        if waits {
+            wait_until("the rest is stored", || server.content("a").len() == SIZE);
+        }
+        drop(data);
+        client.expect_reply(226);
+        assert!(server.content("a") == content, "waits: {waits}");
+    }
 }
 
 #[test]

@@ -63,7 +63,9 @@ impl Splice {
             socket.try_io(|| pipe.fill(socket.as_fd(), allowed))
         });
         let received = match filled {
-            Ok(0) => Received::End(TransferEnd::Complete),
+            // At the mark of urgent data splice stops for good, and says that this is the end once
+            // the client has ended its side, whatever is behind the mark. Reading goes beyond it.
+            Ok(0) => return Ok(self.give_up(pipe)),
             Ok(bytes) => {
                 // Where this fails the pipe goes, with what is left in it.
                 self.enabled = write_piped(account, file, &pipe, bytes)?;
@@ -71,6 +73,11 @@ impl Splice {
                 Received::Bytes(bytes)
             }
             Err(error) => match error.kind() {
+                // Nor has it to be so there that nothing has come.
+                io::ErrorKind::WouldBlock if pcx.cx.may_stop_short(socket.id()) => {
+                    pcx.cx.note_unread(socket.id());
+                    return Ok(self.give_up(pipe));
+                }
                 io::ErrorKind::WouldBlock => Received::Nothing,
                 io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
                     self.enabled = false;
@@ -81,6 +88,13 @@ impl Splice {
         };
         PIPE.set(Some(pipe));
         Ok(Some(received))
+    }
+
+    /// Leaves the rest of the upload to those who copy; `pipe` is empty.
+    fn give_up(&mut self, pipe: Pipe) -> Option<Received> {
+        PIPE.set(Some(pipe));
+        self.enabled = false;
+        None
     }
 }
 
