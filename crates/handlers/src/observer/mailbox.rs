@@ -51,6 +51,11 @@ impl Mailbox {
             let asked = |(_, notice): &(_, Notice)| matches!(notice, Notice::Command(_));
             let refused = || Verdict::Refuse(Refusal::local_error().into_reply());
             state.verdict = unheard.iter().any(asked).then(refused);
+            drop(state);
+            // A command is not held before this call has returned, so its verdict is for a later one.
+            if let Some((session, _)) = unheard.back() {
+                session.control.notifier().notify();
+            }
         }
     }
 
@@ -92,4 +97,71 @@ fn empty(queue: &Mutex<State>, observers: &[Arc<dyn Observer>]) {
 /// No observer is called under the lock, so no panic leaves the queue half done.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
+
+    use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Pool, Ready, SourceId, TimerId};
+
+    use super::*;
+    use crate::observer::{ObservedCommand, SessionControl};
+
+    /// Asks about a command, and tells what it hears when it is rung for.
+    struct Asking {
+        mailbox: Mailbox,
+        heard: Sender<Option<Verdict>>,
+    }
+
+    impl Handler for Asking {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            let session = ObservedSession {
+                id: 1,
+                peer: (Ipv4Addr::LOCALHOST, 1).into(),
+                local: (Ipv4Addr::LOCALHOST, 2).into(),
+                username: None,
+                secure: false,
+                control: Arc::new(SessionControl::new(cx.notifier())),
+            };
+            cx.start_timer_after(Duration::from_secs(20));
+            let command = ObservedCommand::new(b"NOOP");
+            self.mailbox.post(session, Notice::Command(command));
+            Ok(())
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Continue)
+        }
+
+        fn notified(&mut self, _: &mut Context<'_>) -> io::Result<Flow> {
+            self.heard.send(self.mailbox.take_verdict()).unwrap();
+            Ok(Flow::Close)
+        }
+
+        fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Close)
+        }
+    }
+
+    fn ask(pool: &Pool) -> Receiver<Option<Verdict>> {
+        let (heard, verdict) = channel();
+        let mailbox = Mailbox::new(pool.lane(1), Arc::new([]));
+        let mut io_loop = IoLoop::new().unwrap();
+        io_loop.add(Box::new(Asking { mailbox, heard })).unwrap();
+        io_loop.run().unwrap();
+        verdict
+    }
+
+    #[test]
+    fn a_command_that_no_thread_could_judge_waited_for_the_next_one() {
+        let pool = Pool::new();
+        assert_eq!(ask(&pool).recv(), Ok(Some(Verdict::Allow)));
+        pool.shutdown(Duration::ZERO);
+        let refused = Verdict::Refuse(Refusal::local_error().into_reply());
+        assert_eq!(ask(&pool).recv(), Ok(Some(refused)));
+    }
 }
