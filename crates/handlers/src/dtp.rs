@@ -45,6 +45,9 @@ impl DtpHandler {
 
     /// Sets the buffer for uploads that cannot be moved inside the kernel, in bytes; 65,536 by
     /// default.
+    ///
+    /// It is a part of the buffer that the sessions of a loop share, of 256 KiB in a server's loops,
+    /// so a larger one is as good as that.
     pub fn ac_in_buffer_size(mut self, bytes: usize) -> Self {
         self.ac_in_buffer_size = bytes;
         self

@@ -164,8 +164,10 @@ impl<'a> Context<'a> {
 
     /// Takes it that there is something to be read, whatever the system tells.
     ///
-    /// For whoever keeps what was read: a former read in this turn may have shown that nothing was
-    /// left, and what has come since is here, so nothing may come of which an event could tell.
+    /// For whoever keeps what was read, where a former read in this turn has shown that nothing was
+    /// left: no event need come of what is here already. And for whoever was told
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) by something that [may stop
+    /// short](Self::may_stop_short), where the event has come already.
     pub fn note_unread(&mut self, source: SourceId) {
         self.io_loop.sources.note_unread(source);
     }

@@ -116,8 +116,7 @@ impl Sources {
             .is_some_and(|source| source.ready.contains(Interest::UNEVEN))
     }
 
-    /// Takes it that there is something to be read, whatever the system told: it is not in the
-    /// system any more.
+    /// Takes it that there is something to be read, whatever the system told.
     pub(crate) fn note_unread(&mut self, id: SourceId) {
         if let Some(source) = self.slots.get_mut(id.0) {
             source.ready |= Interest::READ;

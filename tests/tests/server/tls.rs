@@ -175,29 +175,11 @@ fn a_refused_upload_removed_what_somebody_else_had_put_there() {
     }
 }
 
-/// Logs in where handshakes have little time: its own may take longer than that on a busy machine;
-/// then it tries again.
-#[track_caller]
-fn login_in_a_hurry(server: &TestServer) -> TlsClient {
-    let mut client = std::iter::repeat_with(|| {
-        let mut client = TlsClient::explicit(server.address(), &config(VERSIONS[1]));
-        let _ = write!(client.stream(), "USER {}\r\n", USER.0);
-        client.next_reply().map(|_| client)
-    })
-    .take(100)
-    .flatten()
-    .next()
-    .unwrap();
-    client.play(&[(&format!("PASS {}", USER.1), 230)]);
-    client.play(&[("PBSZ 0", 200), ("PROT P", 200)]);
-    client
-}
-
 #[test]
 fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
     let server = offering(&[("tls.handshake_timeout", "1")]);
     server.file("file", BEFORE);
-    let mut client = login_in_a_hurry(&server);
+    let mut client = TlsClient::login_in_a_hurry(server.address(), &config(VERSIONS[1]));
     let stream = client.passive();
     client.expect("STOR file", 150);
     client.expect_reply(522);
@@ -210,7 +192,7 @@ fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
 fn a_stalled_handshake_to_which_no_transfer_came_had_no_end() {
     let server = offering(&[("tls.handshake_timeout", "0.3")]);
     server.file("file", BEFORE);
-    let mut client = login_in_a_hurry(&server);
+    let mut client = TlsClient::login_in_a_hurry(server.address(), &config(VERSIONS[1]));
     let mut stream = client.passive();
     let mut received = Vec::new();
     stream.read_to_end(&mut received).unwrap();

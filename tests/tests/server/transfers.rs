@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ftpdlib::filesystems::{ErrorKind, MemoryFs};
+use ftpdlib::filesystems::{AbstractedFs, ErrorKind, MemoryFs};
 use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::models::processes;
@@ -230,7 +230,7 @@ fn a_thousand_small_files_go_up() {
 }
 
 #[test]
-fn only_inside_the_kernel_a_download_missed_that_its_file_had_become_shorter() {
+fn outside_the_kernel_a_download_missed_that_its_file_had_become_shorter() {
     let big = vec![b'x'; 32 << 20];
     let on_disk = |sendfile| {
         let server = TestServer::set(&[("control.use_sendfile", sendfile)]);
@@ -266,6 +266,25 @@ fn only_inside_the_kernel_a_download_missed_that_its_file_had_become_shorter() {
             assert_eq!(reply.text().trim_end(), told, "{way}, {transfer_type}");
             client.expect("NOOP", 200);
         }
+    }
+}
+
+#[test]
+fn a_file_that_the_kernel_makes_up_was_taken_for_one_that_had_become_shorter() {
+    // It is said to be as large as a page.
+    let Ok(whole) = fs::read("/sys/kernel/fscaps") else {
+        return;
+    };
+    for sendfile in [true, false] {
+        let server = TestServer::with(|handler| {
+            handler.use_sendfile(sendfile).abstracted_fs(|_| {
+                let files = AbstractedFs::new("/sys/kernel")?;
+                Ok(Arc::new(files))
+            })
+        });
+        let mut client = server.client();
+        client.expect("TYPE I", 200);
+        assert_eq!(client.fetch("RETR fscaps"), whole, "{sendfile}");
     }
 }
 

@@ -49,8 +49,9 @@ impl Mailbox {
             state.running = false;
             let unheard = std::mem::take(&mut state.waiting);
             let asked = |(_, notice): &(_, Notice)| matches!(notice, Notice::Command(_));
-            let refused = || Verdict::Refuse(Refusal::local_error().into_reply());
-            state.verdict = unheard.iter().any(asked).then(refused);
+            if unheard.iter().any(asked) {
+                state.verdict = Some(Verdict::Refuse(Refusal::local_error().into_reply()));
+            }
             drop(state);
             // A command is not held before this call has returned, so its verdict is for a later one.
             if let Some((session, _)) = unheard.back() {

@@ -223,7 +223,7 @@ impl Receive {
         pcx: &mut PumpContext<'_, '_>,
     ) -> Result<Received, Refusal> {
         let mut scratch = pcx.cx.take_scratch();
-        let room = scratch.len().min(allowed);
+        let room = scratch.len().min(allowed).min(self.size);
         let received = receive(stream, &mut scratch[..room], account, meter, pcx);
         let outcome = match (&received, &mut self.ascii) {
             (Received::Bytes(bytes), None) => write_all(account, file, &scratch[..*bytes]),

@@ -70,6 +70,8 @@ impl SendFile {
                 })
             };
             match sent {
+                // Files that the kernel makes up (sysfs) never had the size they tell.
+                Ok(0) if has_size(file, self.size) => break,
                 Ok(0) => {
                     return Step::Ended(TransferEnd::LocalError, Some(became_shorter()));
                 }
@@ -103,6 +105,10 @@ impl SendFile {
         self.unsupported = false;
         self.file.take()
     }
+}
+
+fn has_size(file: BorrowedFd<'_>, size: u64) -> bool {
+    ftpdlib_sys::stat_descriptor(file).is_ok_and(|facts| facts.size == size)
 }
 
 /// Sends the last `rest` bytes of `file`, with the end of the stream, which has to follow.

@@ -73,7 +73,8 @@ impl Splice {
                 Received::Bytes(bytes)
             }
             Err(error) => match error.kind() {
-                // Nor has it to be so there that nothing has come.
+                // There it also says that nothing has come when much has; no event will tell of that
+                // again, so whoever reads now must not believe it.
                 io::ErrorKind::WouldBlock if pcx.cx.may_stop_short(socket.id()) => {
                     pcx.cx.note_unread(socket.id());
                     return Ok(self.give_up(pipe));
