@@ -137,6 +137,12 @@ impl Program {
         configure(self.directory.path(), server, banner);
     }
 
+    /// Writes this configuration in the place of the one it has.
+    #[track_caller]
+    pub fn rewrite(&self, configuration: &str) {
+        fs::write(self.directory.path().join("f.toml"), configuration).unwrap();
+    }
+
     /// Writes something that is no configuration.
     #[track_caller]
     pub fn break_configuration(&self) {

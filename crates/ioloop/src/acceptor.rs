@@ -73,13 +73,27 @@ impl Acceptor {
     ///
     /// That of the system, mostly [`AddrInUse`](io::ErrorKind::AddrInUse).
     pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+        Self::bind_for(addr, !addr.ip().is_unspecified(), backlog)
+    }
+
+    /// Does the same, but an IPv6 address takes in IPv6 clients only, the unspecified one too: so
+    /// there may be another listener for the port with IPv4.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    pub fn bind_own_family(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+        Self::bind_for(addr, true, backlog)
+    }
+
+    fn bind_for(addr: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<TcpListener> {
         let domain = Domain::for_address(addr);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         // Elsewhere this option takes an address from a listener that has it.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         if addr.is_ipv6() {
-            socket.set_only_v6(!addr.ip().is_unspecified())?;
+            socket.set_only_v6(only_v6)?;
         }
         socket.bind(&SockAddr::from(addr))?;
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;

@@ -7,6 +7,7 @@ use ftpdlib_handlers::{FtpHandler, Limits, Service};
 use ftpdlib_ioloop::Pool;
 
 use crate::doors::Listener;
+use crate::places::{self, Place};
 use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
 
 /// The backlog of the servers with a thread or a process for each client, as in pyftpdlib.
@@ -82,6 +83,8 @@ impl FtpServerBuilder {
     }
 
     /// Adds an address or a bound socket to listen on.
+    ///
+    /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port.
     pub fn listen(mut self, place: impl Into<AddressOrSocket>) -> Self {
         self.places.push(place.into());
         self
@@ -143,11 +146,7 @@ impl FtpServerBuilder {
         let limits = Limits::new(self.max_cons, self.max_cons_per_ip).into();
         let service = Service::new(self.handler, limits, pool.clone())?;
         let backlog = self.backlog;
-        let listeners = self
-            .places
-            .into_iter()
-            .map(|place| open(place, backlog))
-            .collect::<Result<_, _>>()?;
+        let listeners = open_all(self.places, backlog)?;
         let placement = self.concurrency.placement();
         Ok(FtpServer::new_listening(
             service, listeners, pool, placement,
@@ -164,13 +163,28 @@ impl FtpServerBuilder {
     }
 }
 
-fn open(place: AddressOrSocket, backlog: u32) -> Result<Listener, ServerError> {
-    match place {
+fn open_all(wanted: Vec<AddressOrSocket>, backlog: u32) -> Result<Vec<Listener>, ServerError> {
+    let addresses = wanted.iter().filter_map(|place| match place {
+        AddressOrSocket::Address(address) => Some(*address),
+        AddressOrSocket::Socket(socket) => socket.local_addr().ok(),
+    });
+    let places = places::missing(&addresses.collect::<Vec<_>>(), &[]);
+    let is_only_v6 = |address| {
+        let place = Place {
+            address,
+            only_v6: true,
+        };
+        places.contains(&place)
+    };
+    let open = |place| match place {
         AddressOrSocket::Address(address) => {
-            Listener::bind(address, backlog).map_err(|source| ServerError::Bind { address, source })
+            let only_v6 = is_only_v6(address);
+            Listener::bind(Place { address, only_v6 }, backlog)
+                .map_err(|source| ServerError::Bind { address, source })
         }
         AddressOrSocket::Socket(socket) => adopt(socket, backlog).map_err(ServerError::Socket),
-    }
+    };
+    wanted.into_iter().map(open).collect()
 }
 
 fn adopt(socket: TcpListener, backlog: u32) -> io::Result<Listener> {

@@ -7,36 +7,46 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
 use mio::net::TcpListener;
+use socket2::SockRef;
 
 use crate::ServerError;
 use crate::arrival::Arrival;
 use crate::client;
 use crate::handle::Shared;
+use crate::places::{self, Place};
 
 /// A listener that no loop has yet.
 pub(crate) struct Listener {
     /// What was asked for; none where a bound socket was given.
     asked: Option<SocketAddr>,
     address: SocketAddr,
+    only_v6: bool,
     socket: TcpListener,
 }
 
 impl Listener {
     /// Listens on an address.
-    pub(crate) fn bind(asked: SocketAddr, backlog: u32) -> io::Result<Self> {
-        let socket = Acceptor::bind(asked, backlog)?;
+    pub(crate) fn bind(asked: Place, backlog: u32) -> io::Result<Self> {
+        let socket = match asked.only_v6 {
+            true => Acceptor::bind_own_family(asked.address, backlog)?,
+            false => Acceptor::bind(asked.address, backlog)?,
+        };
         Ok(Self {
-            asked: Some(asked),
+            asked: Some(asked.address),
             address: socket.local_addr()?,
+            only_v6: asked.only_v6,
             socket,
         })
     }
 
     /// A socket that listens.
     pub(crate) fn given(socket: TcpListener) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let only_v6 = address.is_ipv6() && SockRef::from(&socket).only_v6()?;
         Ok(Self {
             asked: None,
-            address: socket.local_addr()?,
+            address,
+            only_v6,
             socket,
         })
     }
@@ -52,10 +62,11 @@ impl Listener {
         add: impl FnOnce(Box<dyn Handler>) -> io::Result<HandlerId>,
     ) -> io::Result<Door> {
         let copy = self.socket.as_fd().try_clone_to_owned()?;
-        let (asked, address) = (self.asked, self.address);
+        let (asked, address, only_v6) = (self.asked, self.address, self.only_v6);
         let door = |acceptor| Door {
             asked,
             address,
+            only_v6,
             acceptor,
             copy: Some(copy),
         };
@@ -80,6 +91,7 @@ impl Listener {
 struct Door {
     asked: Option<SocketAddr>,
     address: SocketAddr,
+    only_v6: bool,
     acceptor: HandlerId,
     /// The listener, for a program that takes over. While it is there, the system listens.
     copy: Option<OwnedFd>,
@@ -179,11 +191,11 @@ impl Doors {
             bound: Vec::new(),
             after: Vec::new(),
         };
-        for &address in addresses {
-            if state.doors.iter().any(|door| door.asked == Some(address)) {
-                continue;
-            }
-            match Listener::bind(address, backlog) {
+        let staying = state.doors.iter().filter(|door| door.stays(addresses));
+        let staying: Vec<_> = staying.map(Door::place).collect();
+        for place in places::missing(addresses, &staying) {
+            let address = place.address;
+            match Listener::bind(place, backlog) {
                 Ok(listener) => change.bound.push(listener),
                 Err(error)
                     if frees
@@ -192,7 +204,7 @@ impl Doors {
                             .going(addresses)
                             .any(|door| door.is_in_way_of(address)) =>
                 {
-                    change.after.push(address);
+                    change.after.push(place);
                 }
                 Err(source) => return Err(ServerError::Bind { address, source }),
             }
@@ -218,14 +230,19 @@ impl Doors {
             log::info!("listening on {} no longer", door.address);
             closed.push(door);
         }
-        for address in change.after {
-            match Listener::bind(address, change.backlog) {
+        for place in change.after {
+            let address = place.address;
+            match Listener::bind(place, change.backlog) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
                     log::error!("cannot listen on {address}: {error}");
                     let in_way = closed.iter().filter(|door| door.is_in_way_of(address));
                     for door in in_way {
-                        match Listener::bind(door.address, change.backlog) {
+                        let before = Place {
+                            address: door.address,
+                            only_v6: door.only_v6,
+                        };
+                        match Listener::bind(before, change.backlog) {
                             Ok(listener) => listeners.push(listener),
                             Err(error) => log::error!("nor on {}: {error}", door.address),
                         }
@@ -260,7 +277,16 @@ impl State {
 impl Door {
     /// Whether it is among the addresses wanted. Sockets that were given stay anyway.
     fn stays(&self, addresses: &[SocketAddr]) -> bool {
-        self.asked.is_none_or(|asked| addresses.contains(&asked))
+        self.asked
+            .is_none_or(|asked| places::is_of_use(asked, addresses))
+    }
+
+    /// What was bound for it, or by whoever gave it.
+    fn place(&self) -> Place {
+        Place {
+            address: self.asked.unwrap_or(self.address),
+            only_v6: self.only_v6,
+        }
     }
 
     /// Whether an address may not be free because of this one.
@@ -278,5 +304,5 @@ pub(crate) struct Change {
     /// The new ones.
     bound: Vec<Listener>,
     /// Those that can be bound only once others are closed.
-    after: Vec<SocketAddr>,
+    after: Vec<Place>,
 }

@@ -188,6 +188,9 @@ impl ServerHandle {
     /// change is made in the loop's next turn, and another one waits until
     /// [`local_addrs`](Self::local_addrs) tells it.
     ///
+    /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port; what listens
+    /// already for just these clients may then be kept, whichever of the two it was bound for.
+    ///
     /// Where an address is free only once another one is closed (`0.0.0.0` and one of its own, with
     /// the same port), it is bound later, on the loop; if that fails, it is logged, and the other
     /// one is opened again. Where other processes have the listeners, such a change is refused.

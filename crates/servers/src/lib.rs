@@ -21,6 +21,7 @@ mod multiprocess;
 mod options;
 mod orders;
 mod placement;
+mod places;
 mod prefork;
 mod process;
 mod process_each;

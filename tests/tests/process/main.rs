@@ -1,6 +1,8 @@
 //! What the server does to the process it runs in. Each test here has the process to itself.
 
 #[cfg(target_os = "linux")]
+mod documented;
+#[cfg(target_os = "linux")]
 mod managed;
 mod models;
 #[cfg(target_os = "linux")]

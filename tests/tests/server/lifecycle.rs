@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ftpdlib::ioloop::IoLoop;
+use ftpdlib::ioloop::{Acceptor, IoLoop};
 use ftpdlib::servers::{
     AddressOrSocket, FtpServer, FtpServerBuilder, MultiprocessFtpServer, ServeOptions,
     ThreadedFtpServer,
@@ -245,6 +245,69 @@ fn a_wider_address_takes_the_place_of_one_with_its_port() {
         Client::login(narrow).expect("QUIT", 221);
     }
     client.expect("NOOP", 200);
+}
+
+/// A port that is free for both families, and not given to connections.
+fn port_of_both() -> Option<u16> {
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let is_free = |port: &u16| Acceptor::bind((Ipv6Addr::UNSPECIFIED, *port).into(), 1).is_ok();
+    (first..first + 100).find(is_free)
+}
+
+#[test]
+fn all_of_ipv4_and_all_of_ipv6_could_not_be_listened_on_together() {
+    let Some(port) = port_of_both() else {
+        eprintln!("no IPv6 here");
+        return;
+    };
+    let (v4, v6) = (
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+    );
+    let clients = [
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+    ];
+    for first in [&[v4, v6][..], &[v6, v4], &[v6], &[v4]] {
+        let home = TempDir::new().unwrap();
+        let builder = FtpServerBuilder::new(handler(home.path()));
+        let builder = first
+            .iter()
+            .fold(builder, |builder, &address| builder.listen(address));
+        let server = TestServer::run(builder, home);
+        assert_eq!(server.handle().local_addrs(), first);
+        Client::login(clients[0]).expect("QUIT", 221);
+        // From each list to each.
+        for wanted in [
+            &[v4, v6][..],
+            &[v6],
+            &[v6, v4],
+            &[v4],
+            &[v4, v6],
+            &[v4],
+            &[v6],
+            &[v4],
+        ] {
+            // The other address is there once the change is made.
+            let mark = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            for marked in [true, false] {
+                let marks = marked.then_some(mark);
+                let all: Vec<_> = wanted.iter().copied().chain(marks).collect();
+                server.handle().set_addresses(&all, 100).unwrap();
+                wait_until("the change is made", || {
+                    let mut now = server.handle().local_addrs().into_iter();
+                    now.any(|address| address.ip() == mark.ip()) == marked
+                });
+            }
+            for address in clients {
+                if wanted.contains(&v6) || address.is_ipv4() {
+                    Client::login(address).expect("QUIT", 221);
+                } else {
+                    check_closed(address);
+                }
+            }
+        }
+    }
 }
 
 #[test]

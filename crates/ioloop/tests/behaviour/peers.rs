@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -56,6 +56,20 @@ fn the_unspecified_ipv6_address_takes_both_kinds() {
     };
     let port = listener.local_addr().unwrap().port();
     assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+}
+
+#[test]
+fn each_family_may_have_a_listener_of_its_own() {
+    let any = (Ipv6Addr::UNSPECIFIED, 0).into();
+    let Ok(listener) = Acceptor::bind_own_family(any, 1) else {
+        return; // No IPv6 here.
+    };
+    let port = listener.local_addr().unwrap().port();
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert!(TcpStream::connect(("::1", port)).is_ok());
+    let other = Acceptor::bind_own_family((Ipv4Addr::UNSPECIFIED, port).into(), 1);
+    // Somebody else may have taken it meanwhile.
+    assert!(other.is_ok_and(|_| TcpStream::connect(("127.0.0.1", port)).is_ok()));
 }
 
 #[track_caller]
