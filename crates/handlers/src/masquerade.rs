@@ -1,11 +1,14 @@
 //! The address told in replies to `PASV`.
 
 use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::Lane;
+use ftpdlib_sys::SharedWords;
 
 use crate::SettingsError;
 
@@ -87,33 +90,66 @@ impl MasqueradeAddress {
 }
 
 /// A host name and its address, looked up from time to time.
+///
+/// What one process finds is known to all that serve, and to those that are forked later: a parent
+/// has no thread to ask with, and a process that is there for one client no time.
 pub(crate) struct HostName {
     name: String,
-    /// Above the lower half, whether there is an address in it.
-    address: AtomicU64,
+    words: SharedWords,
+    made: Instant,
     looking: AtomicBool,
     lane: Lane,
 }
 
+/// The address, and above the lower half whether there is one.
+const ADDRESS: usize = 0;
+
+/// When a look-up has last come to an end, in milliseconds since the name was made; 0 before.
+const LOOKED_UP: usize = 1;
+
+/// An address this new is not asked for again: another process has just done so.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// Nobody waits for an answer where another one has not come for this long.
+const RETRY: Duration = Duration::from_secs(60);
+
 impl HostName {
-    pub(crate) fn new(name: String, lane: Lane) -> Arc<Self> {
-        Arc::new(Self {
+    /// # Errors
+    ///
+    /// The system's: there is no memory.
+    pub(crate) fn new(name: String, lane: Lane) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
             name,
-            address: AtomicU64::new(0),
+            words: SharedWords::new(2)?,
+            made: Instant::now(),
             looking: AtomicBool::new(false),
             lane,
-        })
+        }))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The address found last.
     pub(crate) fn address(&self) -> Option<Ipv4Addr> {
-        let known = self.address.load(Ordering::Acquire);
+        let known = self.words[ADDRESS].load(Ordering::Acquire);
         (known > u64::from(u32::MAX)).then(|| Ipv4Addr::from_bits(known as u32))
+    }
+
+    /// Looks the name up here and now, which may take long, unless an address is known or has just
+    /// been asked for in vain.
+    pub(crate) fn find(&self) {
+        if self.address().is_none() && !self.was_looked_up(RETRY) {
+            self.resolve();
+        }
     }
 
     /// Has a thread look the name up, unless one does already.
     pub(crate) fn look_up(self: &Arc<Self>) {
-        if self.looking.swap(true, Ordering::AcqRel) {
+        if self.address().is_some() && self.was_looked_up(FRESH)
+            || self.looking.swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let host = Arc::clone(self);
@@ -141,7 +177,17 @@ impl HostName {
             }
             Err(error) => log::warn!("masquerade address {}: {error}", self.name),
         }
+        let now = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.words[LOOKED_UP].store(now.max(1), Ordering::Release);
         self.looking.store(false, Ordering::Release);
+    }
+
+    /// Whether that has been done within this time, by whatever process.
+    fn was_looked_up(&self, within: Duration) -> bool {
+        match self.words[LOOKED_UP].load(Ordering::Acquire) {
+            0 => false,
+            time => self.made.elapsed() < Duration::from_millis(time) + within,
+        }
     }
 
     fn learn(&self, address: Ipv4Addr) {
@@ -149,7 +195,7 @@ impl HostName {
             log::info!("masquerade (NAT) address {} is {address}", self.name);
         }
         let known = (1 << 32) | u64::from(address.to_bits());
-        self.address.store(known, Ordering::Release);
+        self.words[ADDRESS].store(known, Ordering::Release);
     }
 }
 
@@ -171,10 +217,24 @@ mod tests {
     #[test]
     fn names_are_looked_up() {
         let pool = ftpdlib_ioloop::Pool::new();
-        let host = HostName::new("localhost".into(), pool.lane(1));
+        let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
         assert_eq!(host.address(), None);
         host.look_up();
-        assert!(pool.shutdown(std::time::Duration::from_secs(60)));
+        assert!(pool.shutdown(Duration::from_secs(60)));
         assert_eq!(host.address(), Some(Ipv4Addr::LOCALHOST));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_name_that_is_known_or_was_just_asked_for() {
+        let pool = ftpdlib_ioloop::Pool::new();
+        let host = |name: &str| HostName::new(name.into(), pool.lane(1)).unwrap();
+        let (known, unknown) = (host("localhost"), host("a..b"));
+        for host in [&known, &unknown] {
+            assert!(!host.was_looked_up(RETRY));
+            host.find();
+            assert!(host.was_looked_up(RETRY));
+        }
+        assert_eq!(known.address(), Some(Ipv4Addr::LOCALHOST));
+        assert_eq!(unknown.address(), None);
     }
 }

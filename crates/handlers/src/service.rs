@@ -76,7 +76,7 @@ impl Service {
         limits: Arc<Limits>,
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
-        Self::assemble(handler, limits, Arc::default(), Arc::default(), pool)
+        Self::assemble(handler, limits, Arc::default(), Arc::default(), None, pool)
     }
 
     /// The same server with other settings, for the clients to come; limits, threads and the list
@@ -88,7 +88,8 @@ impl Service {
     pub fn renewed(&self, handler: FtpHandler) -> Result<Arc<Self>, SettingsError> {
         let (limits, sessions) = (Arc::clone(&self.limits), Arc::clone(&self.sessions));
         let rates = Arc::clone(&self.user_rates);
-        Self::assemble(handler, limits, sessions, rates, self.pool.clone())
+        let known = self.masquerade.as_ref();
+        Self::assemble(handler, limits, sessions, rates, known, self.pool.clone())
     }
 
     fn assemble(
@@ -96,6 +97,7 @@ impl Service {
         limits: Arc<Limits>,
         sessions: Arc<Sessions>,
         user_rates: Arc<UserRates>,
+        known: Option<&Arc<HostName>>,
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
         handler.check()?;
@@ -112,7 +114,13 @@ impl Service {
             .map(|command| command.registered.clone())
             .collect();
         let masquerade = match &handler.masquerade_address {
-            MasqueradeAddress::Name(name) => Some(HostName::new(name.clone(), pool.lane(1))),
+            // Its address holds until another is found: without one, clients are told the real one.
+            MasqueradeAddress::Name(name) => match known.filter(|host| host.name() == name) {
+                Some(host) => Some(Arc::clone(host)),
+                None => Some(HostName::new(name.clone(), pool.lane(1)).map_err(|error| {
+                    SettingsError::new("masquerade_address", error.to_string())
+                })?),
+            },
             MasqueradeAddress::None | MasqueradeAddress::Address(_) => None,
         };
         Ok(Arc::new(Self {
@@ -177,6 +185,14 @@ impl Service {
         log::debug!("encoding: {}", session.encoding.name());
     }
 
+    /// Looks the name of the masquerade address up here and now, where it has one whose address is
+    /// not known yet: for a process that serves nobody so far.
+    pub fn find_masquerade_address(&self) {
+        if let Some(name) = &self.masquerade {
+            name.find();
+        }
+    }
+
     /// Looks the name of the masquerade address up again, on a thread, and tells whether it has
     /// one. To be called from time to time then.
     pub fn refresh(&self) -> bool {
@@ -236,5 +252,30 @@ impl Service {
         if !homes.contains(home) {
             homes.insert(home.to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+
+    use super::*;
+
+    #[test]
+    fn a_reload_forgot_the_address_of_the_masquerade_name() {
+        let handler = |name: &str| FtpHandler::new(DummyAuthorizer::new()).masquerade_address(name);
+        let address =
+            |service: &Service| service.masquerade.as_ref().and_then(|host| host.address());
+        let limits = Arc::new(Limits::new(0, 0));
+        let service = Service::new(handler("localhost"), limits, Pool::new()).unwrap();
+        assert_eq!(address(&service), None);
+        service.find_masquerade_address();
+        assert_eq!(address(&service), Some(Ipv4Addr::LOCALHOST));
+        let renewed = service.renewed(handler("localhost")).unwrap();
+        assert_eq!(address(&renewed), Some(Ipv4Addr::LOCALHOST));
+        let other = renewed.renewed(handler("example.invalid")).unwrap();
+        assert_eq!(address(&other), None);
     }
 }

@@ -21,7 +21,7 @@ const SERVING: &[Task] = &[
 ];
 
 /// What there is where other processes serve them. These may have given up the right to read keys,
-/// and this one has no thread to look a name up; they have.
+/// and this one has no thread to look a name up; they have, and what they find is every process's.
 const PARENT: &[Task] = &[|shared| {
     let (changed, interval) = shared.service().refresh_certificates_here()?;
     if changed {

@@ -278,6 +278,10 @@ fn accept_on(
     io_loop: &mut IoLoop,
 ) -> io::Result<()> {
     shared.set_accepting(io_loop.handle());
+    if shared.placement().lends_listeners() {
+        // Before there are children, which have it from here.
+        shared.service().find_masquerade_address();
+    }
     if let Some(parent) = Arc::clone(shared.placement()).parent(shared, pool)? {
         io_loop.add(parent)?;
     }

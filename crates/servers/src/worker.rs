@@ -57,6 +57,8 @@ impl NewChild<'_> {
     ) -> ! {
         let serve = |mut server: FtpServer| {
             let shared = Arc::clone(server.shared());
+            // There is nobody else whom that could keep waiting.
+            shared.service().find_masquerade_address();
             let io_loop = server.io_loop()?;
             match permit {
                 None => {
@@ -72,8 +74,8 @@ impl NewChild<'_> {
                     });
                 }
             }
-            // There is no other to wait for.
-            server.close()?;
+            // There is no other to wait for. What is looked up is so for as long as this one stays.
+            io_loop.call_later(Duration::ZERO, move |cx| shared.doors().close(cx));
             Ok(server)
         };
         self.run(serve, Vec::new(), placement)

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::client::{Client, USER, read_all};
 use ftpdlib_tests::program::{Program, children_of, is_gone, signal};
 use ftpdlib_tests::tls::{self, TlsClient};
 use ftpdlib_tests::wait::wait_until;
@@ -472,6 +472,50 @@ fn changed_certificates_were_not_seen_where_several_processes_serve() {
         drop(old);
         program.signal("TERM");
         program.check_ends_well();
+    }
+}
+
+#[test]
+fn other_processes_told_the_real_address_before_the_masquerade_name_had_one() {
+    let _alone = alone();
+    for model in MODELS {
+        let home = tempfile::tempdir().unwrap();
+        let configuration = |masquerade: &str, banner: &str| {
+            format!(
+                "[server]\nlisten = [\"127.0.0.3:0\"]\n\
+                 [control]\nbanner = {banner:?}\nmasquerade_address = {masquerade:?}\n\
+                 [[users]]\nname = {:?}\npassword = {:?}\nhome = {:?}\n",
+                USER.0,
+                USER.1,
+                home.path(),
+            )
+        };
+        let mut program = Program::configured(model, &configuration("localhost", "1"));
+        for _ in 0..2 {
+            let told = program.client().pasv().ip();
+            assert_eq!(told.to_string(), "127.0.0.1", "{model:?}");
+        }
+        let steps = [("203.0.113.5", "2"), ("localhost", "3"), ("localhost", "4")];
+        for (masquerade, number) in steps {
+            program.rewrite(&configuration(masquerade, number));
+            program.signal("HUP");
+            program.wait_for("configuration read again");
+            wait_until("the new settings hold", || {
+                banner(program.address()) == number
+            });
+            let told = program.client().pasv().ip().to_string();
+            match masquerade {
+                // A worker serves while it looks a new name up.
+                "localhost" if number == "3" && model == PRE_FORK => {
+                    wait_until("the name has an address", || {
+                        program.client().pasv().ip().to_string() == "127.0.0.1"
+                    });
+                }
+                "localhost" => assert_eq!(told, "127.0.0.1", "{model:?} {number}"),
+                address => assert_eq!(told, address),
+            }
+        }
+        program.end_at_once();
     }
 }
 
