@@ -43,6 +43,8 @@ struct Child {
     table: usize,
     generation: u64,
     since: Instant,
+    /// It was told to accept nobody any more.
+    retired: bool,
     /// Questions in a row that it has not answered.
     unanswered: u32,
     #[expect(
@@ -126,6 +128,7 @@ impl Children {
                     table,
                     generation,
                     since: Instant::now(),
+                    retired: false,
                     unanswered: 0,
                     stay: Stay::begin(&self.shared),
                 });
@@ -142,18 +145,18 @@ impl Children {
         }
     }
 
-    /// Tells all children of the generations up to `generation`.
-    pub(crate) fn tell(&self, order: Order, generation: u64, cx: &mut Context<'_>) {
-        for child in self
+    /// Has children of generations before `generation` accept nobody any more, so that as many of
+    /// them and of that one accept as are `wanted`.
+    pub(crate) fn retire(&mut self, generation: u64, wanted: usize, cx: &mut Context<'_>) {
+        let (new, old) = (self.count(generation), self.count_old(generation));
+        let old = self
             .list
-            .iter()
-            .filter(|child| child.generation <= generation)
-        {
-            let bytes = [order.byte()];
-            let told = cx.try_io(&child.link, Direction::Write, |mut link| link.write(&bytes));
-            if let Err(error) = told {
-                log::debug!("process {} is not told: {error}", child.process.id());
-            }
+            .iter_mut()
+            .filter(|child| child.is_old(generation))
+            .take(to_retire(wanted, new, old));
+        for child in old {
+            child.retired = true;
+            child.tell(Order::Retire, cx);
         }
     }
 
@@ -163,7 +166,9 @@ impl Children {
             return;
         }
         self.told = Some(order);
-        self.tell(order, u64::MAX, cx);
+        for child in &self.list {
+            child.tell(order, cx);
+        }
         if order == Order::End {
             self.ending = Some(cx.start_timer_after(ENDING_TIME));
         }
@@ -242,6 +247,12 @@ impl Children {
         self.list.iter().filter(of_it).count()
     }
 
+    /// How many of earlier generations accept still.
+    pub(crate) fn count_old(&self, generation: u64) -> usize {
+        let of_one = |child: &&Child| child.is_old(generation);
+        self.list.iter().filter(of_one).count()
+    }
+
     /// Clears away what a child leaves: its place among the processes and in the limits.
     fn bury(&mut self, place: usize, cx: &mut Context<'_>) -> Departed {
         let mut child = self.list.swap_remove(place);
@@ -259,6 +270,26 @@ impl Children {
             age: child.since.elapsed(),
         }
     }
+}
+
+impl Child {
+    fn tell(&self, order: Order, cx: &mut Context<'_>) {
+        let bytes = [order.byte()];
+        let told = cx.try_io(&self.link, Direction::Write, |mut link| link.write(&bytes));
+        if let Err(error) = told {
+            log::debug!("process {} is not told: {error}", self.process.id());
+        }
+    }
+
+    /// Whether it accepts, for a generation before this one.
+    fn is_old(&self, generation: u64) -> bool {
+        !self.retired && self.generation < generation
+    }
+}
+
+/// How many old ones are not needed any more, where `wanted` are to accept and `new` and `old` do.
+fn to_retire(wanted: usize, new: usize, old: usize) -> usize {
+    (new + old).saturating_sub(wanted).min(old)
 }
 
 impl Drop for Children {
@@ -281,6 +312,36 @@ impl Drop for Children {
         for child in &mut self.list {
             // It cannot be helped where even that fails.
             let _ = child.process.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_workers_make_room_one_by_one_as_new_ones_come() {
+        for (wanted, new, old, expected) in [
+            // Nobody could be started: all of them stay.
+            (4, 0, 4, 0),
+            (4, 0, 3, 0),
+            // Some could.
+            (4, 1, 4, 1),
+            (4, 3, 4, 3),
+            (4, 2, 2, 0),
+            (4, 2, 3, 1),
+            // All could.
+            (4, 4, 4, 4),
+            (4, 4, 1, 1),
+            (4, 4, 0, 0),
+            (1, 1, 1, 1),
+            // Generations that could not be completed.
+            (2, 1, 3, 2),
+            (2, 2, 5, 5),
+        ] {
+            let retired = to_retire(wanted, new, old);
+            assert_eq!(retired, expected, "{wanted} wanted, {new} new, {old} old");
         }
     }
 }

@@ -24,9 +24,16 @@ const ADDRESSES: usize = 16_384;
 /// A worker that lived this long did not fail to start.
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// How long a worker that failed to start is not replaced; doubled with each that fails.
+/// How long to wait before another worker is started after one that failed to start or that the
+/// system refused; doubled with each.
 const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+/// How long to wait after so many that failed.
+fn delay_after(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    (SHORTEST_DELAY * (1 << doublings)).min(LONGEST_DELAY)
+}
 
 /// A worker that does not answer for less than this may only be short of a processor.
 const SHORTEST_HANG: Duration = Duration::from_secs(5);
@@ -92,6 +99,7 @@ impl Placement for Workers {
             pool: pool.clone(),
             generation: 0,
             failures: 0,
+            refusals: 0,
             delay: None,
             question: None,
             workers: self,
@@ -124,6 +132,8 @@ struct WorkerWatch {
     generation: u64,
     /// Workers that failed to start, one after another.
     failures: u32,
+    /// How often in a row the system refused to start one.
+    refusals: u32,
     /// Runs until the next may be started.
     delay: Option<TimerId>,
     /// Runs until the workers are asked whether their loops turn.
@@ -134,7 +144,6 @@ impl WorkerWatch {
     /// Starts the workers that are missing.
     fn hire(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.children.told().is_none()
-            && self.delay.is_none()
             && self.children.count(self.generation) < self.workers.count
         {
             let Some(table) = self.children.take_table() else {
@@ -160,20 +169,11 @@ impl WorkerWatch {
 
     /// Has new workers serve the clients to come, and the old ones those they have.
     fn renew(&mut self, cx: &mut Context<'_>) {
-        let old = self.generation;
         self.generation += 1;
-        self.delay = self.delay.take().and_then(|delay| {
+        if let Some(delay) = self.delay.take() {
             cx.cancel_timer(delay);
-            None
-        });
-        if let Err(error) = self.hire(cx) {
-            log::error!("the workers stay as they are: {error}");
-            if self.children.count(self.generation) == 0 {
-                self.generation = old;
-                return;
-            }
         }
-        self.children.tell(Order::Retire, old, cx);
+        self.try_hire(cx);
     }
 
     /// Asks the workers whether their loops turn, now and after each interval, where the server has
@@ -198,6 +198,8 @@ impl WorkerWatch {
             _ => log::error!("worker process {} has ended: {how}", departed.process),
         }
         if departed.generation < self.generation {
+            // Where not all of the new ones could be started, there may be room now.
+            self.try_hire(cx);
             return;
         }
         if departed.age >= SETTLED {
@@ -207,18 +209,29 @@ impl WorkerWatch {
         }
         // One that dies young may do so for no fault of its own, so the first has another at once.
         if self.failures > 1 && self.children.told().is_none() && self.delay.is_none() {
-            let doublings = (self.failures - 2).min(16);
-            let delay = (SHORTEST_DELAY * (1 << doublings)).min(LONGEST_DELAY);
-            self.delay = Some(cx.start_timer_after(delay));
+            self.delay = Some(cx.start_timer_after(delay_after(self.failures - 1)));
         }
         self.try_hire(cx);
     }
 
-    /// Starts the workers that are missing, now or later.
+    /// Starts the workers that are missing, now or later. An old one accepts until there is a new
+    /// one in its place.
     fn try_hire(&mut self, cx: &mut Context<'_>) {
-        if let Err(error) = self.hire(cx) {
-            log::error!("cannot start a worker process: {error}");
-            self.delay = Some(cx.start_timer_after(LONGEST_DELAY));
+        if self.delay.is_some() {
+            return;
+        }
+        match self.hire(cx) {
+            Ok(()) => self.refusals = 0,
+            Err(error) => {
+                self.refusals += 1;
+                let delay = delay_after(self.refusals);
+                log::error!("cannot start a worker process: {error}; trying again in {delay:?}");
+                self.delay = Some(cx.start_timer_after(delay));
+            }
+        }
+        if self.children.told().is_none() {
+            let wanted = self.workers.count;
+            self.children.retire(self.generation, wanted, cx);
         }
     }
 }
@@ -279,5 +292,14 @@ mod tests {
             assert_eq!(questions_of_a_hang(interval), questions, "{interval:?}");
         }
         assert_eq!(questions_of_a_hang(Duration::ZERO), u32::MAX);
+    }
+
+    #[test]
+    fn delays_grow_up_to_the_longest() {
+        for (failures, seconds) in [(0, 0.1), (1, 0.1), (2, 0.2), (7, 6.4), (8, 10.0)] {
+            let delay = Duration::from_secs_f64(seconds);
+            assert_eq!(delay_after(failures), delay, "{failures}");
+        }
+        assert_eq!(delay_after(u32::MAX), LONGEST_DELAY);
     }
 }

@@ -9,6 +9,8 @@ mod models;
 mod programs;
 #[cfg(target_os = "linux")]
 mod refusals;
+#[cfg(target_os = "linux")]
+mod shortage;
 
 use std::fs::{self, File};
 use std::iter;

@@ -48,7 +48,7 @@ pub(super) fn is_root() -> bool {
 }
 
 /// Whether a client is let in; it leaves again.
-fn is_let_in(address: SocketAddr) -> bool {
+pub(super) fn is_let_in(address: SocketAddr) -> bool {
     let mut client = Client::open(address);
     let reply = client.next_reply().unwrap();
     if reply.code == 421 {

@@ -1,0 +1,81 @@
+//! Worker processes where the system has too little for all of them.
+
+use std::fs;
+use std::iter;
+use std::process::Command;
+
+use ftpdlib_tests::program::{Program, signal};
+use ftpdlib_tests::wait::wait_until;
+
+use super::alone;
+use super::programs::{PRE_FORK, banner, is_let_in};
+
+/// Sets how many descriptors a process may have.
+fn limit_descriptors(process: u32, limit: usize) {
+    let (process, limit) = (process.to_string(), format!("--nofile={limit}:"));
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &process, &limit]);
+    // The process may have ended.
+    let _ = prlimit.status().unwrap();
+}
+
+/// The limit with which a process can have so many descriptors beside those it has.
+fn limit_with_spare(process: u32, spare: usize) -> usize {
+    let names = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let numbers = names.map(|name| name.unwrap().file_name().into_string().unwrap().parse());
+    let used: Vec<usize> = numbers.map(Result::unwrap).collect();
+    let mut unused = (0..).filter(|number| !used.contains(number));
+    unused.nth(spare).unwrap()
+}
+
+/// Starts three workers, has the process that starts them lack descriptors, and reloads.
+#[track_caller]
+fn reload_without_room(spare: usize) -> (Program, Vec<u32>) {
+    let program = Program::start(PRE_FORK, "");
+    for _ in 0..3 {
+        program.wait_for("has started");
+    }
+    let workers = program.children();
+    limit_descriptors(program.id(), limit_with_spare(program.id(), spare));
+    program.configure("", "New.");
+    program.signal("HUP");
+    program.wait_for("cannot start a worker process");
+    assert!(is_let_in(program.address()));
+    (program, workers)
+}
+
+#[track_caller]
+fn check_all_are_new(mut program: Program, old: &[u32]) {
+    // Those started meanwhile have the same limit.
+    for process in iter::once(program.id()).chain(program.children()) {
+        limit_descriptors(process, 1024);
+    }
+    wait_until("all workers are new ones", || {
+        let now = program.children();
+        now.len() == old.len() && !now.iter().any(|child| old.contains(child))
+    });
+    assert_eq!(banner(program.address()), "New.");
+    program.signal("TERM");
+    program.check_ends_well();
+}
+
+#[test]
+fn a_reload_without_room_for_any_new_worker_left_too_few_for_ever() {
+    let _alone = alone();
+    let (program, old) = reload_without_room(1);
+    assert_eq!(program.children(), old);
+    // Another signal is not the end of trying, nor is the end of a worker.
+    program.signal("HUP");
+    program.wait_for("cannot start a worker process");
+    signal(old[0], "KILL");
+    program.wait_for(&format!("worker process {} has ended: signal 9", old[0]));
+    assert!(is_let_in(program.address()));
+    check_all_are_new(program, &old);
+}
+
+#[test]
+fn a_reload_with_room_for_some_new_workers_left_too_few_for_ever() {
+    let _alone = alone();
+    let (program, old) = reload_without_room(3);
+    check_all_are_new(program, &old);
+}
