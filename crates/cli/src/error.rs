@@ -4,10 +4,35 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
+/// Where something is set: an option, a variable or a line of a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Place(String);
+
+impl Place {
+    /// One option, named with its dashes.
+    pub(crate) fn option(name: &str) -> Self {
+        Self(format!("option {name}"))
+    }
+
+    /// A line of a file; `key` is empty where the line has none.
+    pub(crate) fn line(path: &Path, line: usize, key: &str) -> Self {
+        let colon = if key.is_empty() { "" } else { ": " };
+        Self(format!("{}:{line}{colon}{key}", path.display()))
+    }
+
+    /// What is wrong with what is set there.
+    pub(crate) fn error(&self, problem: impl Into<String>) -> ConfigError {
+        ConfigError {
+            place: Some(self.clone()),
+            problem: problem.into(),
+        }
+    }
+}
+
 /// A wrong option or configuration: where it is, and what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ConfigError {
-    place: Option<String>,
+    place: Option<Place>,
     problem: String,
 }
 
@@ -22,27 +47,17 @@ impl ConfigError {
 
     /// About one option, named with its dashes.
     pub(crate) fn option(name: &str, problem: impl Into<String>) -> Self {
-        Self {
-            place: Some(format!("option {name}")),
-            problem: problem.into(),
-        }
+        Place::option(name).error(problem)
     }
 
     /// About an environment variable.
     pub(crate) fn variable(name: &str, problem: impl Into<String>) -> Self {
-        Self {
-            place: Some(format!("variable {name}")),
-            problem: problem.into(),
-        }
+        Place(format!("variable {name}")).error(problem)
     }
 
     /// About a line of a file; `key` is empty where the line has none.
     pub(crate) fn line(path: &Path, line: usize, key: &str, problem: impl Into<String>) -> Self {
-        let colon = if key.is_empty() { "" } else { ": " };
-        Self {
-            place: Some(format!("{}:{line}{colon}{key}", path.display())),
-            problem: problem.into(),
-        }
+        Place::line(path, line, key).error(problem)
     }
 }
 
@@ -50,7 +65,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
-        if let Some(place) = &self.place {
+        if let Some(Place(place)) = &self.place {
             text.push_str(place);
             text.push_str(": ");
         }

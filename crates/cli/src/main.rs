@@ -19,9 +19,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use args::{Args, Stop};
+use error::ConfigError;
 use ftpdlib::servers::Staggered;
 use password::Environment;
 use settings::Settings;
+use transfer_log::TransferLogs;
 
 #[global_allocator]
 static ALLOCATOR: Staggered = Staggered;
@@ -49,10 +51,14 @@ fn main() -> ExitCode {
         Err(error) => return fail(WRONG, error),
     };
     if args.check_config {
-        return ExitCode::SUCCESS;
+        return match TransferLogs::check(&settings.log) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(WRONG, error),
+        };
     }
     match serve::serve(settings, move || Settings::load(&args, &environment)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ConfigError>() => fail(WRONG, error),
         Err(error) => fail(FAILED, error),
     }
 }

@@ -9,8 +9,8 @@ use ftpdlib::handlers::{
     DtpHandler, FtpHandler, IpNet, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
 };
 use ftpdlib::servers::{
-    self, FtpServer, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, Upgrade,
-    inherited_sockets, raise_descriptor_limit,
+    self, FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, Upgrade, inherited_sockets,
+    raise_descriptor_limit,
 };
 
 use crate::config::{Concurrency, FilesystemKind, Server};
@@ -26,21 +26,16 @@ const OWN_DESCRIPTORS: u64 = 32;
 ///
 /// # Errors
 ///
-/// What kept it from binding, or ended it.
+/// What kept it from binding, or ended it; a [`ConfigError`] where the settings are wrong after all.
 pub(crate) fn serve(
     settings: Settings,
     reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    if let Some(user) = &settings.run_as
-        && !user.may_be_assumed()
-    {
-        // Before anything is bound.
-        return Err(ServerError::NotRoot.into());
-    }
+    // Before anything is bound or changed.
+    let mut logs = TransferLogs::open(&settings.log)?;
     provide_descriptors(&settings.server);
     let started = settings.server.clone();
     let options = processes(&settings).shutdown_grace(started.shutdown_grace);
-    let mut logs = TransferLogs::open(&settings.log)?;
     let inherited = inherited_sockets()?;
     let binds = inherited.is_empty();
     let mut server = listen(settings, inherited, &logs)?;

@@ -323,16 +323,61 @@ fn transfers_are_written_down_and_files_opened_again() {
 
 #[test]
 fn a_transfer_log_that_cannot_be_opened_stops_the_program() {
-    let output = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
-        .args(["-i", "127.0.0.1", "-p", "0", "--xferlog", "/no/such/place"])
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(
-        told.contains("cannot open the transfer log /no/such/place: "),
-        "{told}"
-    );
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    let file = directory.path().join("f.toml");
+    fs::write(&file, "[anonymous]\nhome = \".\"\n[log]\njson = \".\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (options, place, found) in [
+        (
+            &["--xferlog", "/no/such/place"][..],
+            "option --xferlog",
+            "\"/no/such/place\", which cannot be opened (No such file or directory (os error 2))",
+        ),
+        (
+            &["--json-log", path],
+            "option --json-log",
+            &format!("{path:?}, which cannot be opened (Is a directory (os error 21))"),
+        ),
+        (
+            &["-c", file],
+            &format!("{file}:4: log.json"),
+            &format!("\"{path}/.\", which cannot be opened (Is a directory (os error 21))"),
+        ),
+    ] {
+        for check in [&[][..], &["--check-config"]] {
+            let output = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+                .args(["-i", "127.0.0.1", "-p", "0"])
+                .args(options)
+                .args(check)
+                .output()
+                .unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{told}");
+            let expected =
+                format!("ftpdlib: {place}: found {found}, expected a file to append to\n");
+            assert_eq!(told, expected);
+        }
+    }
+}
+
+#[test]
+fn a_check_of_the_configuration_makes_no_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept");
+    fs::write(&kept, "hello\n").unwrap();
+    for path in [
+        directory.path().join("new"),
+        kept.clone(),
+        "/dev/null".into(),
+    ] {
+        let status = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+            .args(["--check-config", "--xferlog", path.to_str().unwrap()])
+            .status();
+        assert_eq!(status.unwrap().code(), Some(0));
+    }
+    assert_eq!(fs::read(&kept).unwrap(), b"hello\n");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -50,9 +51,23 @@ fn what_cannot_be_had_ends_the_start_with_one_line() {
             .is_ok()
     {
         let options = ["-i", "127.0.0.1", "-p", "0", "--user", "4000000124"];
-        let (code, said) = refused(&options, Some(4_000_000_123));
-        let expected = "ftpdlib: only root can become another user\n";
-        assert_eq!((code, said.as_str()), (Some(1), expected));
+        let problem = "found \"4000000124\" in a program that is not root's, which cannot become \
+                       another user, expected none, or a start by root";
+        let expected = format!("ftpdlib: option --user: {problem}\n");
+        for options in [&options[..], &[&options[..], &["--check-config"]].concat()] {
+            let (code, said) = refused(options, Some(4_000_000_123));
+            assert_eq!((code, said.as_str()), (Some(2), expected.as_str()));
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(directory.path(), open).unwrap();
+        let file = directory.path().join("f.toml");
+        let text = "[server]\nlisten = [\"127.0.0.1:0\"]\nuser = \"4000000124\"\n";
+        fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        let (code, said) = refused(&["-c", file], Some(4_000_000_123));
+        let expected = format!("ftpdlib: {file}:3: server.user: {problem}\n");
+        assert_eq!((code, said.as_str()), (Some(2), expected.as_str()));
 
         let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
         if first.is_ok_and(|first| first.trim().parse() != Ok(0)) {

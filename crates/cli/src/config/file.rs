@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::{Config, locate, shape};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Place};
 use crate::text_file;
 
 /// A file that was read, with its text to point into.
@@ -92,8 +92,12 @@ impl ConfigFile {
 
     /// What is wrong with a key, such as `users[0].home`.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>) -> ConfigError {
-        let line = locate::line_of(&self.text, key);
-        ConfigError::line(&self.path, line, key, problem)
+        self.place(key).error(problem)
+    }
+
+    /// Where a key stands.
+    pub(crate) fn place(&self, key: &str) -> Place {
+        Place::line(&self.path, locate::line_of(&self.text, key), key)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What to serve, to whom and how: options and file merged and checked.
 
 mod access;
+mod logs;
 mod overlay;
 mod processes;
 mod tls;
@@ -12,10 +13,11 @@ use ftpdlib::authorizers::DummyAuthorizer;
 use ftpdlib::servers::Identity;
 
 use crate::args::Args;
-use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Log, Server};
+use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::password::Environment;
 use crate::unavailable;
+pub(crate) use logs::LogFiles;
 use tls::TlsOffer;
 
 /// Everything a server is built from.
@@ -27,7 +29,7 @@ pub(crate) struct Settings {
     pub(crate) control: Control,
     pub(crate) data: Data,
     pub(crate) filesystem: FilesystemKind,
-    pub(crate) log: Log,
+    pub(crate) log: LogFiles,
     pub(crate) authorizer: DummyAuthorizer,
     pub(crate) tls: Option<TlsOffer>,
 }
@@ -57,11 +59,6 @@ impl Settings {
     ) -> Result<Self, ConfigError> {
         unavailable::refuse(file)?;
         let mut config = file.map_or_else(Config::default, |file| file.config().clone());
-        if let Some(file) = file {
-            for path in [&mut config.log.xferlog, &mut config.log.json] {
-                *path = path.as_ref().map(|path| file.resolve(path));
-            }
-        }
         overlay::apply(args, &mut config);
         if let Some(file) = file
             && let Some(problem) = threads_problem(&config.server)
@@ -74,7 +71,7 @@ impl Settings {
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,
-            log: config.log,
+            log: LogFiles::find(args, file),
             authorizer: access::authorizer(args, environment, file)?,
             tls: TlsOffer::load(args, file)?,
         })

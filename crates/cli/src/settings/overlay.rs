@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use crate::args::Args;
 use crate::config::{Config, Server};
 
-/// Puts every option that was given over the file's key; who may log in is not decided here.
+/// Puts every option that was given over the file's key; who may log in, and where
+/// transfers are written down, is not decided here.
 pub(super) fn apply(args: &Args, config: &mut Config) {
     let Config {
         server,
         control,
         data,
-        log,
         ..
     } = config;
 
@@ -37,9 +37,6 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
     control.permit_privileged_ports |= args.permit_privileged_ports;
     control.use_gmt_times &= !args.use_localtime;
     control.use_sendfile &= !args.disable_sendfile;
-
-    put(&mut log.xferlog, args.xferlog.clone().map(Some));
-    put(&mut log.json, args.json_log.clone().map(Some));
 }
 
 /// `--interface` takes the place of all addresses, with the first one's port; `--port` takes the

@@ -45,12 +45,20 @@ pub(super) fn check(
             false,
             format!("{problem}, expected the name or number of another user than root"),
         )),
-        Ok(_) => Identity::find(user, group).map(Some).map_err(|problem| {
-            place(
-                true,
-                format!("{problem}, expected the name or number of a group"),
-            )
-        }),
+        Ok(_) => {
+            let identity = Identity::find(user, group).map_err(|problem| {
+                place(
+                    true,
+                    format!("{problem}, expected the name or number of a group"),
+                )
+            })?;
+            if identity.may_be_assumed() {
+                return Ok(Some(identity));
+            }
+            let problem = "in a program that is not root's, which cannot become another user, \
+                           expected none, or a start by root";
+            Err(place(false, format!("found {user:?} {problem}")))
+        }
     }
 }
 

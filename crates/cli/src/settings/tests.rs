@@ -108,9 +108,10 @@ fn logs_are_named_by_options_or_the_file() {
     let toml = "[anonymous]\nhome = \"pub\"\n[log]\nxferlog = \"x\"\njson = \"j\"\n";
     let fixture = Fixture::new(toml);
     let settings = fixture.load("-c @/f.toml --json-log /tmp/k").unwrap();
-    assert_eq!(settings.log.xferlog, Some(fixture.0.path().join("x")));
-    assert_eq!(settings.log.json, Some("/tmp/k".into()));
-    assert_eq!(loaded("", "").log, Log::default());
+    let xferlog = settings.log.xferlog.unwrap();
+    assert_eq!(xferlog.path(), fixture.0.path().join("x"));
+    assert_eq!(settings.log.json.unwrap().path(), Path::new("/tmp/k"));
+    assert_eq!(loaded("", "").log, LogFiles::default());
 }
 
 #[test]
@@ -461,7 +462,14 @@ fn processes_that_cannot_be_had_are_told() {
     ] {
         refused(options, toml, expected);
     }
-    assert!(loaded("--user nobody --group 12345", "").run_as.is_some());
+    match Fixture::new("").load("--user nobody --group 12345") {
+        Ok(settings) => assert!(settings.run_as.is_some()),
+        Err(error) => assert_eq!(
+            error,
+            "option --user: found \"nobody\" in a program that is not root's, which cannot become \
+             another user, expected none, or a start by root"
+        ),
+    }
     assert!(loaded("--workers 256", "").run_as.is_none());
 }
 

@@ -3,7 +3,7 @@
 mod json;
 mod xferlog;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,8 @@ use std::time::SystemTime;
 
 use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
 
-use crate::config::Log;
+use crate::error::ConfigError;
+use crate::settings::LogFiles;
 
 /// The logs that are open.
 #[derive(Debug, Default)]
@@ -22,8 +23,8 @@ impl TransferLogs {
     ///
     /// # Errors
     ///
-    /// The system's, with the path.
-    pub(crate) fn open(named: &Log) -> io::Result<Self> {
+    /// The first that cannot be opened.
+    pub(crate) fn open(named: &LogFiles) -> Result<Self, ConfigError> {
         let mut logs = Self::default();
         logs.reopen(named)?;
         Ok(logs)
@@ -34,34 +35,49 @@ impl TransferLogs {
     ///
     /// # Errors
     ///
-    /// The system's, with the path; then nothing has changed.
-    pub(crate) fn reopen(&mut self, named: &Log) -> io::Result<()> {
+    /// The first that cannot be opened; then nothing has changed.
+    pub(crate) fn reopen(&mut self, named: &LogFiles) -> Result<(), ConfigError> {
         let formats = [
             (xferlog::line as Format, &named.xferlog),
             (json::line, &named.json),
         ];
+        // One of them is not made where the other one cannot be.
+        Self::check(named)?;
         let mut opened = Vec::new();
-        for (format, path) in formats {
-            if let Some(path) = path {
-                opened.push((format, path, append_to(path)?));
+        for (format, file) in formats {
+            if let Some(named) = file {
+                let file = append_to(named.path()).map_err(|error| named.error(&error))?;
+                opened.push((format, named.path(), file));
             }
         }
         let before = std::mem::take(&mut self.0);
         for (format, path, file) in opened {
             let known = before
                 .iter()
-                .find(|log| log.path == *path && std::ptr::fn_addr_eq(log.format, format));
+                .find(|log| log.path == path && std::ptr::fn_addr_eq(log.format, format));
             self.0.push(match known {
                 Some(log) => {
                     *log.lock() = file;
                     Arc::clone(log)
                 }
                 None => Arc::new(TransferLog {
-                    path: path.clone(),
+                    path: path.to_owned(),
                     format,
                     file: Mutex::new(file),
                 }),
             });
+        }
+        Ok(())
+    }
+
+    /// Sees whether that could be done, and makes no file.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot be opened.
+    pub(crate) fn check(named: &LogFiles) -> Result<(), ConfigError> {
+        for named in [&named.xferlog, &named.json].into_iter().flatten() {
+            check(named.path()).map_err(|error| named.error(&error))?;
         }
         Ok(())
     }
@@ -126,11 +142,27 @@ impl Observer for Writer {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    let opened = OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|error| {
-        let text = format!("cannot open the transfer log {}: {error}", path.display());
-        io::Error::new(error.kind(), text)
-    })
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Whether a file can be appended to, or made. It is not made: whoever looks may be somebody else
+/// than whoever will write.
+fn check(path: &Path) -> io::Result<()> {
+    match path.metadata() {
+        // To open a pipe would be to wait for its reader.
+        Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Another name tells as much, and cannot be what somebody else is about to open.
+            let mut probe = path.to_owned();
+            probe.set_file_name(format!(".ftpdlib-{}", std::process::id()));
+            OpenOptions::new()
+                .append(true)
+                .create_new(true)
+                .open(&probe)?;
+            fs::remove_file(probe)
+        }
+        Ok(_) | Err(_) => OpenOptions::new().append(true).open(path).map(drop),
+    }
 }
 
 /// Whether the file came from the client.
