@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::args::Args;
-use crate::config::{Config, Server};
+use crate::config::{Concurrency, Config, Server};
 
 /// Puts every option that was given over the file's key; who may log in, and where
 /// transfers are written down, is not decided here.
@@ -17,6 +17,13 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
 
     listen(args, server);
     put(&mut server.concurrency, args.concurrency);
+    if args
+        .concurrency
+        .is_some_and(|model| model != Concurrency::Async)
+    {
+        // There is no option for loops: those of the file are of the model that is not wanted.
+        server.threads = 0;
+    }
     put(&mut server.workers, args.workers);
     put(&mut server.user, args.user.clone().map(Some));
     put(&mut server.group, args.group.clone().map(Some));

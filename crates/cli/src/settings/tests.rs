@@ -420,17 +420,38 @@ fn what_is_not_built_says_so() {
 
 #[test]
 fn loops_are_of_the_async_model_and_not_too_many() {
-    refused(
-        "-c @/f.toml --concurrency multi-thread",
-        "[server]\nthreads = 2",
-        "@/f.toml:2: server.threads: found 2 beside another model, expected with concurrency \
-         \"async\" only",
-    );
-    refused(
-        "-c @/f.toml",
-        "[server]\nthreads = 5000",
-        "@/f.toml:2: server.threads: found 5000, expected a number from 0 to 1024",
-    );
+    for model in ["multi-thread", "pre-fork", "multi-proc"] {
+        refused(
+            "-c @/f.toml",
+            &format!("[server]\nthreads = 2\nconcurrency = \"{model}\""),
+            "@/f.toml:2: server.threads: found 2 beside another model, expected with concurrency \
+             \"async\" only",
+        );
+    }
+    for options in ["-c @/f.toml", "-c @/f.toml --concurrency pre-fork"] {
+        refused(
+            options,
+            "[server]\nthreads = 5000",
+            "@/f.toml:2: server.threads: found 5000, expected a number from 0 to 1024",
+        );
+    }
+}
+
+#[test]
+fn the_files_loops_were_an_error_beside_another_model_by_option() {
+    for (options, threads) in [
+        ("-c @/f.toml", 2),
+        ("-c @/f.toml --concurrency async", 2),
+        ("-c @/f.toml --concurrency pre-fork", 0),
+        ("-c @/f.toml --concurrency multi-thread", 0),
+        ("-c @/f.toml --concurrency multi-proc", 0),
+    ] {
+        let settings = loaded(options, "[server]\nthreads = 2");
+        assert_eq!(settings.server.threads, threads, "{options}");
+    }
+    let toml = "[server]\nthreads = 2\nconcurrency = \"multi-proc\"";
+    let settings = loaded("-c @/f.toml --concurrency async", toml);
+    assert_eq!(settings.server.threads, 2);
 }
 
 #[test]
