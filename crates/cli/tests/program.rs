@@ -82,6 +82,11 @@ fn an_empty_banner_is_found_before_the_start() {
 }
 
 #[test]
+fn a_check_told_the_fingerprint_of_a_certificate_that_nobody_would_see() {
+    check(&["--check-config", "--tls"], 0, false, None);
+}
+
+#[test]
 fn a_wrong_file_is_told_by_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("f.toml");

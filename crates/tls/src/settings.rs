@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::certificates::Certificates;
@@ -144,6 +146,23 @@ impl TlsSettings {
         TlsConfig::new(base, suites, self.session_reuse)
     }
 
+    /// Does so for whoever wants to know only: makes no self-signed certificate, where there is no
+    /// other, and so logs none.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), but for what keeps such a certificate from being made.
+    pub fn check(&self) -> Result<(), TlsError> {
+        let has_own = self.certfile.is_some() || self.keyfile.is_some();
+        if has_own || self.server_config.is_some() {
+            return self.build().map(drop);
+        }
+        let provider = provider::provider();
+        self.others(&provider)?;
+        self.client_verifier(&provider)?;
+        Ok(())
+    }
+
     /// The files that [`build`](Self::build) reads.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let own = self.certfile.iter().chain(&self.keyfile);
@@ -168,11 +187,7 @@ impl TlsSettings {
             (None, Some(_)) => return Err(TlsError::KeyWithoutCertificate),
             (None, None) => self_signed::shared(&provider)?,
         };
-        let others = self
-            .more_certificates
-            .iter()
-            .map(|(certificate, key)| pem::certified_key(certificate, key.as_deref(), &provider))
-            .collect::<Result<_, _>>()?;
+        let others = self.others(&provider)?;
         let verifier = self.client_verifier(&provider)?;
         let config =
             ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
@@ -183,9 +198,15 @@ impl TlsSettings {
         Ok(config.with_cert_resolver(Arc::new(Certificates::new(default, others))))
     }
 
+    fn others(&self, provider: &CryptoProvider) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+        let more = self.more_certificates.iter();
+        more.map(|(certificate, key)| pem::certified_key(certificate, key.as_deref(), provider))
+            .collect()
+    }
+
     fn client_verifier(
         &self,
-        provider: &Arc<rustls::crypto::CryptoProvider>,
+        provider: &Arc<CryptoProvider>,
     ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
         let Some(path) = &self.client_ca else {
             return Ok(None);
@@ -210,5 +231,25 @@ impl TlsSettings {
             .build()
             .map_err(|error| unusable(error.to_string()))?;
         Ok(Some(verifier))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_finds_what_building_would() {
+        let none = TlsSettings::default;
+        assert!(none().check().is_ok());
+        for wrong in [
+            none().certfile("/nonexistent.pem"),
+            none().keyfile("/nonexistent.pem"),
+            none().add_certificate("/nonexistent.pem", None::<PathBuf>),
+            none().client_ca("/nonexistent.pem"),
+        ] {
+            let (checked, built) = (wrong.check().unwrap_err(), wrong.build().unwrap_err());
+            assert_eq!(checked.to_string(), built.to_string());
+        }
     }
 }

@@ -66,7 +66,7 @@ impl TlsOffer {
         if let Some((file, section)) = section {
             settings = from_section(settings, file, section, &mut named);
         }
-        if let Err(error) = settings.build() {
+        if let Err(error) = settings.check() {
             return Err(explain(&error, &named, file));
         }
         let default = Tls::default();
