@@ -17,7 +17,7 @@ use crate::config::{Concurrency, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
 use crate::settings::Settings;
-use crate::transfer_log::TransferLogs;
+use crate::transfer_log::{OpenedLogs, TransferLogs};
 
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
@@ -32,13 +32,15 @@ pub(crate) fn serve(
     reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
-    let mut logs = TransferLogs::open(&settings.log)?;
+    let mut logs = TransferLogs::default();
+    let opened = logs.open(&settings.log)?;
     provide_descriptors(&settings.server);
     let started = settings.server.clone();
     let options = processes(&settings).shutdown_grace(started.shutdown_grace);
     let inherited = inherited_sockets()?;
     let binds = inherited.is_empty();
-    let mut server = listen(settings, inherited, &logs)?;
+    let mut server = listen(settings, inherited, &opened)?;
+    logs.replace(opened);
     let handle = server.handle()?;
     let mut options = options
         .keep_signals(true)
@@ -58,7 +60,7 @@ pub(crate) fn serve(
 fn listen(
     settings: Settings,
     inherited: Vec<TcpListener>,
-    logs: &TransferLogs,
+    logs: &OpenedLogs,
 ) -> Result<FtpServer, Box<dyn Error>> {
     let server = settings.server.clone();
     let mut builder = FtpServerBuilder::new(logs.watch(handler(settings)))
@@ -207,11 +209,12 @@ fn apply(
     let (now, log) = (settings.server.clone(), settings.log.clone());
     let handler = handler(settings);
     handler.check()?;
-    logs.reopen(&log)?;
+    let opened = logs.open(&log)?;
     if binds {
         server.set_addresses(&now.listen, now.backlog)?;
     }
-    server.set_handler(logs.watch(handler))?;
+    server.set_handler(opened.watch(handler))?;
+    logs.replace(opened);
     server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
     Ok(())
 }

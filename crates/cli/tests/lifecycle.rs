@@ -248,6 +248,34 @@ fn a_reload_that_fails_changes_nothing() {
 }
 
 #[test]
+fn after_a_reload_that_failed_a_log_was_not_opened_again() {
+    let address = free_address();
+    let log = |name: &str| format!("[log]\njson = {name:?}");
+    let program = Program::start(&[address], &log("a"), &[]);
+    let path = |name: &str| program.directory.path().join(name);
+    let mut client = Client::login(address);
+    let taken = free_address();
+    let _held = TcpListener::bind(taken).unwrap();
+    program.configure(&[taken], &log("b"));
+    program.signal("HUP");
+    program.wait_for("configuration not changed");
+    fs::rename(path("a"), path("moved")).unwrap();
+    program.configure(&[address], &log("a"));
+    program.signal("HUP");
+    program.wait_for("configuration read again");
+    drop(client.begin("STOR new"));
+    client.expect_reply("226");
+    // The next reply waits for the observers.
+    client.expect("NOOP", "200");
+    let lines = |name: &str| fs::read_to_string(path(name)).unwrap().lines().count();
+    assert_eq!((lines("moved"), lines("a")), (0, 1));
+    program.signal("TERM");
+    client.expect_reply("421");
+    drop(client);
+    program.check_ends_well();
+}
+
+#[test]
 fn transfers_end_before_the_program_does() {
     for model in MODELS {
         let address = free_address();

@@ -18,25 +18,17 @@ use crate::settings::LogFiles;
 #[derive(Debug, Default)]
 pub(crate) struct TransferLogs(Vec<Arc<TransferLog>>);
 
-impl TransferLogs {
-    /// Opens the files that are named, each to be appended to.
-    ///
-    /// # Errors
-    ///
-    /// The first that cannot be opened.
-    pub(crate) fn open(named: &LogFiles) -> Result<Self, ConfigError> {
-        let mut logs = Self::default();
-        logs.reopen(named)?;
-        Ok(logs)
-    }
+/// The same with files that were just opened, none of which is written to yet.
+pub(crate) struct OpenedLogs(Vec<(Arc<TransferLog>, Option<File>)>);
 
-    /// Opens the files that are named now. One that stays in use is opened by its name again, for
+impl TransferLogs {
+    /// Opens the files that are named. One that stays in use is opened by its name again, for
     /// whoever writes to it: somebody may have moved the file away.
     ///
     /// # Errors
     ///
-    /// The first that cannot be opened; then nothing has changed.
-    pub(crate) fn reopen(&mut self, named: &LogFiles) -> Result<(), ConfigError> {
+    /// The first that cannot be opened.
+    pub(crate) fn open(&self, named: &LogFiles) -> Result<OpenedLogs, ConfigError> {
         let formats = [
             (xferlog::line as Format, &named.xferlog),
             (json::line, &named.json),
@@ -44,33 +36,42 @@ impl TransferLogs {
         // One of them is not made where the other one cannot be.
         Self::check(named)?;
         let mut opened = Vec::new();
-        for (format, file) in formats {
-            if let Some(named) = file {
-                let file = append_to(named.path()).map_err(|error| named.error(&error))?;
-                opened.push((format, named.path(), file));
-            }
-        }
-        let before = std::mem::take(&mut self.0);
-        for (format, path, file) in opened {
-            let known = before
-                .iter()
-                .find(|log| log.path == path && std::ptr::fn_addr_eq(log.format, format));
-            self.0.push(match known {
-                Some(log) => {
-                    *log.lock() = file;
-                    Arc::clone(log)
+        for (format, named) in formats {
+            let Some(named) = named else {
+                continue;
+            };
+            let path = named.path();
+            let file = append_to(path).map_err(|error| named.error(&error))?;
+            let mut known = self.0.iter();
+            let known =
+                known.find(|log| log.path == path && std::ptr::fn_addr_eq(log.format, format));
+            opened.push(match known {
+                Some(log) => (Arc::clone(log), Some(file)),
+                None => {
+                    let log = TransferLog {
+                        path: path.to_owned(),
+                        format,
+                        file: Mutex::new(file),
+                    };
+                    (Arc::new(log), None)
                 }
-                None => Arc::new(TransferLog {
-                    path: path.to_owned(),
-                    format,
-                    file: Mutex::new(file),
-                }),
             });
         }
-        Ok(())
+        Ok(OpenedLogs(opened))
     }
 
-    /// Sees whether that could be done, and makes no file.
+    /// Takes over what was opened, once nothing can fail any more.
+    pub(crate) fn replace(&mut self, opened: OpenedLogs) {
+        let renew = |(log, file): (Arc<TransferLog>, Option<File>)| {
+            if let Some(file) = file {
+                *log.lock() = file;
+            }
+            log
+        };
+        self.0 = opened.0.into_iter().map(renew).collect();
+    }
+
+    /// Sees whether files could be opened, and makes no file.
     ///
     /// # Errors
     ///
@@ -81,11 +82,13 @@ impl TransferLogs {
         }
         Ok(())
     }
+}
 
+impl OpenedLogs {
     /// Has the transfers of `handler`'s clients written down.
     pub(crate) fn watch(&self, handler: FtpHandler) -> FtpHandler {
         let logs = self.0.iter();
-        logs.fold(handler, |handler, log| {
+        logs.fold(handler, |handler, (log, _)| {
             handler.observer(Writer(Arc::clone(log)))
         })
     }
