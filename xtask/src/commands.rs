@@ -51,7 +51,9 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
 /// What cells have no room for.
 const PATTERNS: &str = "
 Every command of the table works as its help says.
-HELP names them all; FEAT leaves out those of them that the user has no permission for in any directory.
+HELP names those that the server offers, and HELP SITE those of SITE: AUTH, CCC, PBSZ and PROT go with TLS, \
+HOST with `host_names`.
+FEAT names extensions only, without those that the user has no permission for in any directory.
 What a filesystem of one's own does not do is not known to it, nor is an override that comes after the login.
 Before the login it lists what works for somebody.
 

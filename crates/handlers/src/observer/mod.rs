@@ -80,8 +80,9 @@ pub trait Observer: Send + Sync {
     /// [`auth_failed_timeout`](crate::FtpHandler::auth_failed_timeout), not for this call.
     fn on_login_failed(&self, session: &ObservedSession, username: &str, password: &str) {}
 
-    /// A user logged out with QUIT or REIN, or by USER once more. A client that just goes does not
-    /// log out; [`on_disconnect`](Self::on_disconnect) tells of both.
+    /// A user logged out: with QUIT or REIN, by USER once more, or by AUTH, after which nothing
+    /// counts that was said in the clear. A client that just goes does not log out;
+    /// [`on_disconnect`](Self::on_disconnect) tells of both.
     fn on_logout(&self, session: &ObservedSession, username: &str) {}
 
     /// A file was sent as a whole (RETR).
