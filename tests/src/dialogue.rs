@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `C: USER alice` | the client sends this line and CRLF, without waiting for anything |
 //! | `@line 5000` | the client sends a line of so many letters |
+//! | `@unknown 49` | the client sends a command that is none, and gets 500, so many times |
 //! | `@login` | the greeting comes, `alice` logs in |
 //! | `S: 331 Username` | the next line from the server begins with this text |
 //! | `S: ...` | skip lines of the server up to the one that the next `S:` describes |
@@ -146,6 +147,10 @@ impl Dialogue {
                 steps.extend(login().map(|step| (number, step)));
                 continue;
             }
+            if let Some(Ok(count)) = line.strip_prefix("@unknown ").map(str::parse) {
+                steps.extend(unknown_commands(count).map(|step| (number, step)));
+                continue;
+            }
             let unknown = || DialogueError {
                 line: number,
                 text: line.to_owned(),
@@ -215,6 +220,15 @@ fn login() -> [Step; 5] {
         client("PASS secret"),
         server("230 "),
     ]
+}
+
+/// What `@unknown` stands for.
+fn unknown_commands(count: usize) -> impl Iterator<Item = Step> {
+    let pair = [
+        Step::Client(b"NONE".to_vec()),
+        Step::Server(b"500 ".to_vec()),
+    ];
+    std::iter::repeat_n(pair, count).flatten()
 }
 
 fn parse_step(line: &str) -> Option<Step> {

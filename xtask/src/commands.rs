@@ -57,6 +57,8 @@ FEAT names extensions only, without those that the user has no permission for in
 What a filesystem of one's own does not do is not known to it, nor is an override that comes after the login.
 Before the login it lists what works for somebody.
 
+A verb that is not in the table is answered with 500; the fiftieth in a row ends the session with 421.
+
 ## During a transfer
 
 ABOR, NOOP, QUIT, STAT without a path and whatever needs neither file nor data connection are \

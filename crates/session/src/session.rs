@@ -57,6 +57,8 @@ pub struct Session<P> {
     said_goodbye: bool,
     login: Login,
     failed_logins: u32,
+    /// Lines in a row whose verb is none.
+    unknown_commands: u32,
     working_directory: VirtualPath,
     parameters: Parameters,
     security: Security,
@@ -105,6 +107,7 @@ impl<P> Session<P> {
             said_goodbye: false,
             login: Login::Out,
             failed_logins: 0,
+            unknown_commands: 0,
             working_directory: VirtualPath::root(),
             parameters: Parameters::new(&config),
             security: Security::default(),

@@ -125,6 +125,7 @@ dialogues! {
         tnftp
         total_commander
         unknown
+        unknown_for_ever
         wget
         winscp;
     interpreter_only:

@@ -9,6 +9,9 @@ use super::files::Selected;
 use super::registered::find;
 use crate::ListFormat;
 
+/// The unknown command in a row that ends the session.
+const MOST_UNKNOWN: u32 = 50;
+
 impl<P> Session<P> {
     /// Takes one line. Every line is answered, now or when what it asks for is done.
     ///
@@ -24,12 +27,18 @@ impl<P> Session<P> {
         }
         let selected = self.selected.take();
         if self.take_registered(&line) {
+            self.unknown_commands = 0;
             return;
         }
         let (verb, argument) = match line.resolve() {
             Ok(resolved) => resolved,
-            Err(error) => return self.reply(error.reply()),
+            Err(error @ CommandError::UnknownVerb { .. }) => return self.refuse_unknown(&error),
+            Err(error) => {
+                self.unknown_commands = 0;
+                return self.reply(error.reply());
+            }
         };
+        self.unknown_commands = 0;
         match Command::parse(verb, argument, self.parameters.encoding) {
             Err(error @ (CommandError::MissingArgument | CommandError::UnexpectedArgument)) => {
                 self.reply(error.reply());
@@ -40,6 +49,16 @@ impl<P> Session<P> {
             Err(error) => self.reply(error.reply()),
             Ok(command) => self.dispatch(verb, command, selected, now),
         }
+    }
+
+    /// A client may try some commands that are not there, but whoever knows none is no client: it
+    /// would hold its place for as long as it goes on sending.
+    fn refuse_unknown(&mut self, error: &CommandError) {
+        self.unknown_commands += 1;
+        if self.unknown_commands < MOST_UNKNOWN {
+            return self.reply(error.reply());
+        }
+        self.disconnect(Reply::new(421, "Too many unknown commands."));
     }
 
     fn dispatch(
