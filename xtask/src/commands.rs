@@ -58,6 +58,7 @@ What a filesystem of one's own does not do is not known to it, nor is an overrid
 Before the login it lists what works for somebody.
 
 A verb that is not in the table is answered with 500; the fiftieth in a row ends the session with 421.
+An offset past the end of the file is refused with 550 by RETR, and with 554 by STOR; pyftpdlib says 554 to both.
 
 ## During a transfer
 

@@ -19,7 +19,7 @@ mod ranged;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ftpdlib_filesystems::{Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
+use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
 use ftpdlib_proto::{ByteRange, Perm, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
@@ -172,7 +172,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             return Ok(Answer::Space(bytes));
         }
         Action::OpenRead { path, range } => {
-            let (file, size) = ranged::open_read(fs, &path, range).map_err(reply_of)?;
+            let (file, size) = ranged::open_read(fs, &path, range).map_err(cannot_be_sent)?;
             return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
@@ -276,6 +276,20 @@ pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
     Refusal {
         code: error.reply_code(),
         text: error.to_string().into(),
+    }
+}
+
+/// What a client is told of a file that cannot be sent. What lies past its end is not there, which
+/// clients understand by 550; 554 is for an upload, which they may begin anew.
+fn cannot_be_sent(error: FilesystemError) -> Refusal {
+    let kind = error.kind();
+    let refusal = reply_of(error);
+    match kind {
+        ErrorKind::OffsetPastEnd => Refusal {
+            code: ReplyCode::new(550),
+            ..refusal
+        },
+        _ => refusal,
     }
 }
 

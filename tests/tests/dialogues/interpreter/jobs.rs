@@ -206,7 +206,11 @@ fn part(content: &[u8], range: ByteRange) -> Result<&[u8], Refusal> {
 fn open_read(tree: &Tree, path: VirtualPath, range: ByteRange) -> JobOutcome<Payload> {
     let content = file(tree, &path)?;
     let size = Some(content.len() as u64);
-    let rest = part(&content, range)?;
+    let absent = |beyond: Refusal| Refusal {
+        code: ReplyCode::new(550),
+        ..beyond
+    };
+    let rest = part(&content, range).map_err(absent)?;
     let payload = Payload::Read(rest.to_vec());
     Ok(Answer::Opened {
         payload,
