@@ -134,6 +134,7 @@ impl ErrorKind {
 /// let error = FilesystemError::new(ErrorKind::PermissionDenied, "Not on Sundays.");
 /// assert_eq!(error.reply_code().value(), 550);
 /// assert_eq!(error.to_string(), "Not on Sundays.");
+/// assert!(error.has_own_words());
 /// assert_eq!(FilesystemError::from(ErrorKind::StorageFull).reply_code().value(), 452);
 /// ```
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +142,7 @@ impl ErrorKind {
 pub struct FilesystemError {
     kind: ErrorKind,
     message: Cow<'static, str>,
+    has_own_words: bool,
     #[source]
     source: Option<io::Error>,
 }
@@ -151,8 +153,14 @@ impl FilesystemError {
         Self {
             kind,
             message: message.into(),
+            has_own_words: true,
             source: None,
         }
+    }
+
+    /// Whether its text was given to [`new`](Self::new), and does not only follow from its kind.
+    pub fn has_own_words(&self) -> bool {
+        self.has_own_words
     }
 
     /// What kind of failure it was.
@@ -192,7 +200,10 @@ impl FilesystemError {
 
 impl From<ErrorKind> for FilesystemError {
     fn from(kind: ErrorKind) -> Self {
-        Self::new(kind, kind.message())
+        Self {
+            has_own_words: false,
+            ..Self::new(kind, kind.message())
+        }
     }
 }
 
@@ -208,6 +219,7 @@ impl From<io::Error> for FilesystemError {
         Self {
             kind,
             message: message.into(),
+            has_own_words: false,
             source: Some(error),
         }
     }
@@ -217,7 +229,10 @@ impl From<PathError> for FilesystemError {
     fn from(error: PathError) -> Self {
         match error {
             PathError::TooLong => ErrorKind::NameTooLong.into(),
-            _ => Self::new(ErrorKind::NameTooLong, "Invalid file name."),
+            _ => Self {
+                has_own_words: false,
+                ..Self::new(ErrorKind::NameTooLong, "Invalid file name.")
+            },
         }
     }
 }
@@ -234,7 +249,7 @@ mod tests {
         assert_eq!(error.kind(), kind);
         assert_eq!(error.reply_code().value(), code);
         assert_eq!(error.to_string(), message);
-        assert!(error.source().is_some());
+        assert!(error.source().is_some() && !error.has_own_words());
     }
 
     #[test]

@@ -89,7 +89,10 @@ impl FtpHandler {
     /// Sets what makes a user's filesystem at login (pyftpdlib: `abstracted_fs`); by default an
     /// [`AbstractedFs`] on the user's home directory.
     ///
-    /// It is called on a thread that may block. An error is the client's reply to `PASS`.
+    /// It is called on a thread that may block. An error refuses the login with 530. The client is
+    /// told its text if that was given to [`FilesystemError::new`], so it must hold no real path;
+    /// what the system said is for the log, and the client is told that its home directory cannot be
+    /// used.
     pub fn abstracted_fs<F>(mut self, factory: F) -> Self
     where
         F: Fn(&Login) -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync + 'static,

@@ -1,13 +1,15 @@
 //! Settings that a name alone does not show to work.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::filesystems::{ErrorKind, FilesystemError};
 use ftpdlib::handlers::{FtpHandler, ThrottledDtpHandler};
 use ftpdlib::proto::NameEncoding;
 use ftpdlib::servers::FtpServerBuilder;
-use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::client::{Client, USER, read_all};
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
@@ -49,6 +51,42 @@ fn long_texts_stay_whole_as_from_pyftpdlib() {
     check(Some("USER user"), 331, &["331 Username ok, send password."]);
     check(Some("PASS 12345"), 230, &["230-one", "230 two"]);
     check(Some("QUIT"), 221, &[&format!("221-{long}"), "221 "]);
+}
+
+#[test]
+fn the_words_of_a_filesystem_factory_were_kept_from_the_client() {
+    let unusable = "530 Home directory cannot be used.";
+    type MakeError = fn() -> FilesystemError;
+    let cases: [(MakeError, &str); 6] = [
+        (
+            || FilesystemError::new(ErrorKind::PermissionDenied, "Not on Sundays."),
+            "530 Not on Sundays.",
+        ),
+        (
+            || FilesystemError::new(ErrorKind::StorageFull, "Come back later."),
+            "530 Come back later.",
+        ),
+        (
+            || FilesystemError::new(ErrorKind::Other, "Nobody is here."),
+            "530 Nobody is here.",
+        ),
+        (|| ErrorKind::NotFound.into(), unusable),
+        (|| ErrorKind::Other.into(), unusable),
+        (|| io::Error::other("in /srv/secret").into(), unusable),
+    ];
+    for (error, expected) in cases {
+        let home = TempDir::new().unwrap();
+        let handler = ftpdlib_tests::server::handler(home.path())
+            .auth_failed_timeout(Duration::ZERO)
+            .abstracted_fs(move |_| Err(error()));
+        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+        let server = TestServer::run(builder, home);
+        let mut client = Client::open(server.address());
+        client.expect_reply(220);
+        client.expect(&format!("USER {}", USER.0), 331);
+        let reply = client.expect(&format!("PASS {}", USER.1), 530);
+        assert_eq!(reply.lines, [expected.as_bytes()]);
+    }
 }
 
 #[test]

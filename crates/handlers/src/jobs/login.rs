@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
-use ftpdlib_filesystems::{ErrorKind, Filesystem};
+use ftpdlib_filesystems::Filesystem;
 use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
@@ -97,10 +97,13 @@ fn make_filesystem(service: &Service, login: &Login) -> Result<Arc<dyn Filesyste
     })?;
     (service.filesystem)(login).map_err(|error| {
         log::error!("filesystem of user {:?}: {error}", login.username);
-        match error.kind() {
-            // The factory's own words are meant for the client.
-            ErrorKind::Other => reply_of(error),
-            _ => unusable(),
+        if !error.has_own_words() {
+            return unusable();
+        }
+        // They are meant for the client. The code is the one that PASS has (RFC 959 §5.4).
+        Refusal {
+            code: ReplyCode::new(530),
+            ..reply_of(error)
         }
     })
 }
