@@ -204,7 +204,11 @@ impl Jail {
     }
 
     fn walk(&self, path: &[u8]) -> Walk<'_> {
-        Walk::new(self.root.dir(), &self.root.home, self.root.scope, path)
+        let walk = Walk::new(self.root.dir(), &self.root.home, self.root.scope, path);
+        match self.resolver {
+            Resolver::Kernel => walk.with_leaps(),
+            Resolver::Walk => walk,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use ftpdlib_sys::{OpenFlags, open_at};
+use ftpdlib_sys::{OpenFlags, Scope, errno, open_at, open_beneath};
 
 /// The way from the home directory down to where a walk is, by names and descriptors.
 ///
@@ -18,10 +18,19 @@ pub(crate) struct Trail<'a> {
     names: Vec<Vec<u8>>,
     /// The directories of the last names; empty at the home only.
     open: VecDeque<OwnedFd>,
+    /// How many directories were entered, again ones included.
+    entered: usize,
 }
 
 /// Deeper than most trees are.
 const MOST_OPEN: usize = 16;
+
+/// How many directories one walk may enter, however often links and `..` send it back: the longest
+/// path that the system takes has half as many names. The walk may be on an event loop, and clients
+/// can make deep directories and links that each lead through all of them once more.
+pub(crate) const MOST_ENTERED: usize = 4096;
+
+const PLACE: OpenFlags = OpenFlags::PATH.union(OpenFlags::DIRECTORY);
 
 impl<'a> Trail<'a> {
     /// Stands in `home`.
@@ -30,6 +39,7 @@ impl<'a> Trail<'a> {
             home,
             names: Vec::new(),
             open: VecDeque::new(),
+            entered: 0,
         }
     }
 
@@ -43,15 +53,38 @@ impl<'a> Trail<'a> {
         self.names.iter().map(Vec::as_slice)
     }
 
-    /// Enters `name`, which must be a directory and no link to one.
+    /// Enters `name`, which must be a directory and no link to one; `ELOOP` also after
+    /// [`MOST_ENTERED`].
     pub(crate) fn enter(&mut self, name: &[u8]) -> io::Result<()> {
-        let flags = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NO_FOLLOW;
-        let dir = open_at(self.top(), name, flags, 0)?;
+        self.count(1)?;
+        let dir = open_at(self.top(), name, PLACE | OpenFlags::NO_FOLLOW, 0)?;
         self.names.push(name.to_vec());
         self.open.push_back(dir);
         if self.open.len() > MOST_OPEN {
             self.open.pop_front();
         }
+        Ok(())
+    }
+
+    /// Enters `names`, each below the one before it, in one call of the kernel; where one of them is
+    /// no directory, or the kernel cannot do it, nothing has changed. None of them may be `.` or
+    /// `..`.
+    pub(crate) fn leap(&mut self, names: &[&[u8]]) -> io::Result<()> {
+        self.count(names.len())?;
+        let path = names.join(&b'/');
+        let dir = open_beneath(self.top(), &path, PLACE, 0, Scope::Linkless)?;
+        self.names.extend(names.iter().map(|name| name.to_vec()));
+        // Those above it are not open, so the way up begins at the home.
+        self.open.clear();
+        self.open.push_back(dir);
+        Ok(())
+    }
+
+    fn count(&mut self, names: usize) -> io::Result<()> {
+        if self.entered + names > MOST_ENTERED {
+            return Err(io::Error::from_raw_os_error(errno::ELOOP));
+        }
+        self.entered += names;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use ftpdlib_sys::{EntryKind, OpenFlags, Scope, errno, open_at, read_link_at, sta
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::home::{Home, split};
-use crate::trail::Trail;
+use crate::trail::{MOST_ENTERED, Trail};
 
 /// A walk from the home directory down.
 ///
@@ -22,10 +22,17 @@ pub(crate) struct Walk<'a> {
     /// Names still to go, the next one last.
     pending: Vec<Vec<u8>>,
     links: usize,
+    /// How many of them are to be entered one by one, before the kernel is asked to enter
+    /// [`LEAP`] together; `None` where it is never asked.
+    single: Option<usize>,
 }
 
 /// As many as Linux follows.
 const MOST_LINKS: usize = 40;
+
+/// Names that are entered together. No tree that people make is so deep: this only keeps a walk in
+/// one that was made to take long from taking a system call for each of its directories.
+const LEAP: usize = 32;
 
 impl<'a> Walk<'a> {
     /// A walk along `path`, as seen from `dir`, which is `home`.
@@ -38,7 +45,14 @@ impl<'a> Walk<'a> {
             entered: Trail::new(dir),
             pending,
             links: 0,
+            single: None,
         }
+    }
+
+    /// The same walk, with the help of a kernel that resolves paths.
+    pub(crate) fn with_leaps(mut self) -> Self {
+        self.single = Some(0);
+        self
     }
 
     /// The same walk, which ends at the first link.
@@ -50,7 +64,7 @@ impl<'a> Walk<'a> {
     /// Opens what the path leads to. A link as the last component is followed unless `flags` say
     /// otherwise, also one that leads to a file which is to be created.
     pub(crate) fn open(mut self, flags: OpenFlags, mode: u32) -> Result<OwnedFd, FilesystemError> {
-        while let Some(name) = self.pending.pop() {
+        while let Some(name) = self.next_name() {
             if self.step_aside(&name)? {
                 continue;
             }
@@ -67,7 +81,7 @@ impl<'a> Walk<'a> {
 
     /// The path with all links resolved; a last component that does not exist is kept.
     pub(crate) fn canonical(mut self) -> Result<VirtualPath, FilesystemError> {
-        while let Some(name) = self.pending.pop() {
+        while let Some(name) = self.next_name() {
             if self.step_aside(&name)? {
                 continue;
             }
@@ -83,6 +97,34 @@ impl<'a> Walk<'a> {
             }
         }
         self.virtual_path(None)
+    }
+
+    /// The next name that is to be entered, or opened, by itself.
+    fn next_name(&mut self) -> Option<Vec<u8>> {
+        if let Some(single) = &mut self.single {
+            if *single == 0 {
+                self.leap();
+            } else {
+                *single -= 1;
+            }
+        }
+        self.pending.pop()
+    }
+
+    /// Enters as many names together as it can, up to the last, which is opened in its own way.
+    /// Where it fails, the next names are found out about one by one.
+    fn leap(&mut self) {
+        while self.pending.len() > LEAP {
+            let from = self.pending.len() - LEAP;
+            let ahead = self.pending[from..].iter().rev();
+            let names: Vec<_> = ahead.map(Vec::as_slice).collect();
+            let are_names = !names.iter().any(|&name| name == b"." || name == b"..");
+            if !are_names || self.entered.leap(&names).is_err() {
+                self.single = Some(LEAP - 1);
+                return;
+            }
+            self.pending.truncate(from);
+        }
     }
 
     /// Takes `.` and `..`; `false` for any other name.
@@ -149,6 +191,10 @@ impl<'a> Walk<'a> {
             let from = self.pending.len();
             self.pending.extend(split(target).map(<[u8]>::to_vec));
             self.pending[from..].reverse();
+        }
+        // They could not all be entered, so they need not be kept to find that out.
+        if self.pending.len() > MOST_ENTERED {
+            return Err(ErrorKind::TooManyLinks.into());
         }
         Ok(())
     }

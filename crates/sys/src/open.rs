@@ -72,6 +72,8 @@ pub enum Scope {
     Beneath,
     /// The directory stands for the root: absolute links start there, `..` stops there.
     InRoot,
+    /// As [`Beneath`](Self::Beneath), and any link, the last component included, fails with `ELOOP`.
+    Linkless,
 }
 
 #[cfg(target_os = "linux")]

@@ -14,9 +14,9 @@ use crate::open::{OpenFlags, Scope};
 ///
 /// # Errors
 ///
-/// What `openat2` answers: `EXDEV` for a path that leaves [`Scope::Beneath`], `EAGAIN` when a
-/// rename elsewhere made the answer uncertain, `ENOSYS` from an old kernel, `EPERM` from a
-/// container that blocks the call.
+/// What `openat2` answers: `EXDEV` for a path that leaves [`Scope::Beneath`], `ELOOP` for a link
+/// within [`Scope::Linkless`], `EAGAIN` when a rename elsewhere made the answer uncertain, `ENOSYS`
+/// from an old kernel, `EPERM` from a container that blocks the call.
 pub fn open_beneath(
     dir: BorrowedFd<'_>,
     path: &[u8],
@@ -27,6 +27,7 @@ pub fn open_beneath(
     let stay = match scope {
         Scope::Beneath => libc::RESOLVE_BENEATH,
         Scope::InRoot => libc::RESOLVE_IN_ROOT,
+        Scope::Linkless => libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS,
     };
     let how = OpenHow {
         flags: flags.bits() as u64,

@@ -343,3 +343,92 @@ fn a_link_put_in_a_canonical_path_is_not_followed() {
         assert_eq!(std::fs::read(home.join("guarded/f")).unwrap(), b"guarded");
     }
 }
+
+/// Makes the directory `a/a/…`, `depth` deep.
+fn dig(scene: &Scene, depth: usize) -> String {
+    fs::create_dir_all(scene.home(&"a/".repeat(depth))).unwrap();
+    "/a".repeat(depth)
+}
+
+#[test]
+fn links_at_the_bottom_of_a_deep_tree_sent_a_walk_down_forty_times() {
+    let scene = Scene::new();
+    let deep = dig(&scene, 1_500);
+    let at = |name: &str| path(format!("{deep}/{name}"));
+    let fs = scene.open(Resolver::default());
+    // As clients make them: with the absolute path, and before the target of the first is there.
+    for (target, link) in [
+        (at("pong"), at("ping")),
+        (at("ping"), at("pong")),
+        (path("/f"), at("1")),
+        (at("1"), at("2")),
+        (at("2"), at("3")),
+    ] {
+        Filesystem::symlink(&fs, &target, &link).unwrap();
+    }
+    for resolver in RESOLVERS {
+        let fs = scene.open(resolver);
+        let found = |name: &str| kind(Filesystem::stat(&fs, &at(name)));
+        assert_eq!(found("1"), None);
+        assert_eq!(found("2"), None, "a few links are no loop");
+        assert_eq!(found("3"), Some(ErrorKind::TooManyLinks));
+        assert_eq!(found("ping"), Some(ErrorKind::TooManyLinks));
+    }
+}
+
+#[test]
+fn names_that_are_entered_together_lead_where_each_of_them_leads() {
+    let scene = Scene::new();
+    let deep = dig(&scene, 100);
+    // Where links stand in it, and what they say.
+    let links = [
+        (10, "near", "a/a/.".to_owned()),
+        (40, "up", "../../..".to_owned()),
+        (50, "again", format!("a/../{}/", "a/".repeat(45))),
+        (70, "home", scene.home("").to_str().unwrap().to_owned()),
+        (
+            90,
+            "deeper",
+            scene.home(&deep[1..]).to_str().unwrap().to_owned(),
+        ),
+        (95, "out", "/".to_owned()),
+    ];
+    for (depth, name, target) in &links {
+        scene.link(target, &format!("{}{name}", "a/".repeat(*depth)));
+    }
+    // What is opened, and by which levels of `a`: a path to a directory, or why not.
+    let rows = [
+        ("/a*100", Ok("/a*100")),
+        ("/a*101", Ok("/a*101")),
+        ("/a*102", Err(ErrorKind::NotFound)),
+        ("/a*10/near/a*80", Ok("/a*92")),
+        ("/a*40/up/a*60", Ok("/a*97")),
+        ("/a*50/again/a*5", Ok("/a*100")),
+        ("/a*70/home/a*99", Ok("/a*99")),
+        ("/a*70/home/a*90/deeper", Ok("/a*100")),
+        ("/a*70/home/a*70/home/a*70/home/d/e", Ok("/d/e")),
+        ("/a*95/out/a*3", Err(ErrorKind::OutsideHome)),
+    ];
+    let written = |text: &str| -> String {
+        let parts = text
+            .split('/')
+            .skip(1)
+            .map(|part| match part.split_once('*') {
+                Some((name, count)) => format!("/{name}").repeat(count.parse().unwrap()),
+                None => format!("/{part}"),
+            });
+        parts.collect()
+    };
+    for resolver in RESOLVERS {
+        let fs = scene.open(resolver);
+        for (name, expected) in rows {
+            let got = Filesystem::canonical(&fs, &path(written(name)));
+            let expected = expected.map(|real| path(written(real)));
+            assert_eq!(
+                got.map_err(|error| error.kind()),
+                expected,
+                "{resolver:?} {name}"
+            );
+        }
+    }
+}
