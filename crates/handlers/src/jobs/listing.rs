@@ -11,6 +11,7 @@ use ftpdlib_proto::{
 };
 use ftpdlib_session::{ListFormat, Refusal};
 
+use super::entries::Entries;
 use super::names::Names;
 use super::pin::View;
 use super::{Account, broken_off, permission, refusal, reply_of};
@@ -41,8 +42,7 @@ enum Source {
     },
     /// Directory order, entries as they are read.
     Unsorted {
-        listing: Box<dyn Listing>,
-        batch: Vec<Entry>,
+        entries: Entries,
         /// The directory.
         place: VirtualPath,
         /// What the user may do with its entries, where that is the same for all of them.
@@ -50,8 +50,7 @@ enum Source {
     },
     /// Names are being collected, to be sorted.
     Gathering {
-        listing: Box<dyn Listing>,
-        batch: Vec<Entry>,
+        entries: Entries,
         names: Names,
         /// Which of them are shown; all without one.
         pattern: Option<NamePattern>,
@@ -111,7 +110,16 @@ impl ListingStream {
 
     /// Appends the lines of about `entries` entries to `out`, or works as much towards the first
     /// line; `false` once nothing is left. May block.
-    pub(crate) fn fill(&mut self, entries: usize, out: &mut Vec<u8>) -> Result<bool, Refusal> {
+    ///
+    /// Entries differ in what they take: `is_over` is asked after each one that may have taken long,
+    /// and ends it early.
+    pub(crate) fn fill(
+        &mut self,
+        entries: usize,
+        is_over: &dyn Fn() -> bool,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Refusal> {
+        let most = entries;
         let account = Arc::clone(&self.account);
         let _guard = account.impersonate()?;
         self.source = match mem::replace(&mut self.source, Source::Ended) {
@@ -130,83 +138,87 @@ impl ListingStream {
                 Source::Ended
             }
             Source::Unsorted {
-                mut listing,
-                mut batch,
+                mut entries,
                 place,
                 perms,
             } => {
-                batch.clear();
-                let more = listing
-                    .next_batch(entries, &mut batch)
-                    .map_err(broken_off)?;
-                for entry in &batch {
-                    let seen = match perms {
-                        Some(perms) => followed(&*listing, entry).map(|facts| (facts, perms)),
-                        None => judged(&account, &*listing, &place, entry),
+                entries.read(most).map_err(broken_off)?;
+                while let Some(entry) = entries.next() {
+                    let listing = &*entries.listing;
+                    // Gone since its name was read: no line.
+                    let Some(own) = facts_of(listing, &entry) else {
+                        continue;
                     };
-                    if let Some((metadata, perms)) = seen {
-                        self.show(&entry.name, &metadata, perms, None, out);
+                    let is_link = own.kind == FileKind::Symlink;
+                    let (metadata, perms) = match perms {
+                        Some(perms) => (followed(listing, &entry, own), perms),
+                        None => judged(&account, &place, &entry, own),
+                    };
+                    self.show(&entry.name, &metadata, perms, None, out);
+                    // A link may lead through many directories.
+                    if is_link && is_over() {
+                        break;
                     }
                 }
-                if more {
+                if entries.are_over() {
+                    Source::Ended
+                } else {
                     Source::Unsorted {
-                        listing,
-                        batch,
+                        entries,
                         place,
                         perms,
                     }
-                } else {
-                    Source::Ended
                 }
             }
             Source::Gathering {
-                mut listing,
-                mut batch,
+                mut entries,
                 mut names,
                 pattern,
             } => {
-                batch.clear();
-                let more = listing
-                    .next_batch(entries, &mut batch)
-                    .map_err(broken_off)?;
-                for entry in &batch {
-                    if pattern
-                        .as_ref()
-                        .is_none_or(|pattern| pattern.matches(&entry.name))
-                    {
+                entries.read(most).map_err(broken_off)?;
+                while let Some(entry) = entries.next() {
+                    let is_shown = |pattern: &NamePattern| pattern.matches(&entry.name);
+                    if pattern.as_ref().is_none_or(is_shown) {
                         names.push(&entry.name);
                     }
-                }
-                if more {
-                    Source::Gathering {
-                        listing,
-                        batch,
-                        names,
-                        pattern,
+                    // A pattern may be made to take long for each name.
+                    if pattern.is_some() && is_over() {
+                        break;
                     }
-                } else {
+                }
+                if entries.are_over() {
                     names.sort();
                     Source::Sorted {
-                        listing,
+                        listing: entries.listing,
                         names,
                         next: 0,
+                    }
+                } else {
+                    Source::Gathering {
+                        entries,
+                        names,
+                        pattern,
                     }
                 }
             }
             Source::Sorted {
                 listing,
                 names,
-                next,
+                mut next,
             } => {
-                let end = names.len().min(next + entries);
-                for index in next..end {
-                    self.show_sorted(&*listing, names.name(index), out);
+                let end = names.len().min(next + most);
+                while next < end {
+                    let is_link = self.show_sorted(&*listing, names.name(next), out);
+                    next += 1;
+                    if is_link && is_over() {
+                        break;
+                    }
                 }
-                if end < names.len() {
+                if next < names.len() {
                     Source::Sorted {
                         listing,
                         names,
-                        next: end,
+                        next,
                     }
                 } else {
                     Source::Ended
@@ -217,27 +229,33 @@ impl ListingStream {
         Ok(!matches!(self.source, Source::Ended))
     }
 
-    /// Whether so many names came that [`sort`](Self::sort) should be called on a thread.
+    /// Whether so many names were read, shown or not, that [`sort`](Self::sort) should be called on
+    /// a thread.
     pub(crate) fn is_long(&self) -> bool {
-        matches!(&self.source, Source::Gathering { names, .. } if names.len() > SORTED_IN_PLACE)
+        matches!(&self.source, Source::Gathering { entries, .. }
+            if entries.count() > SORTED_IN_PLACE)
     }
 
     /// Collects and sorts all names, up to the first line. Takes long.
     pub(crate) fn sort(&mut self) -> Result<(), Refusal> {
         let mut nothing = Vec::new();
         while matches!(self.source, Source::Gathering { .. }) {
-            self.fill(SORTED_IN_PLACE, &mut nothing)?;
+            self.fill(SORTED_IN_PLACE, &|| false, &mut nothing)?;
         }
         Ok(())
     }
 
-    fn show_sorted(&self, listing: &dyn Listing, name: &[u8], out: &mut Vec<u8>) {
+    /// Appends the line of an entry; whether it is a link, at which there was more to look.
+    fn show_sorted(&self, listing: &dyn Listing, name: &[u8], out: &mut Vec<u8>) -> bool {
         match self.format {
-            ListFormat::Names => self.show_with_prefix(name, out),
+            ListFormat::Names => {
+                self.show_with_prefix(name, out);
+                false
+            }
             ListFormat::Long | ListFormat::Facts(_) => {
                 // Gone since its name was read: no line.
                 let Ok(metadata) = listing.lstat(name) else {
-                    return;
+                    return false;
                 };
                 let target = match metadata.kind {
                     FileKind::Symlink => listing.readlink(name).ok(),
@@ -250,6 +268,7 @@ impl ListingStream {
                     target.as_deref(),
                     out,
                 );
+                metadata.kind == FileKind::Symlink
             }
         }
     }
@@ -307,11 +326,10 @@ impl Source {
     /// What is in the directory seen.
     fn directory(account: &Account, view: &View, format: ListFormat) -> Result<Self, Refusal> {
         let listing = view.filesystem.list(&view.target).map_err(reply_of)?;
-        let batch = Vec::new();
+        let entries = Entries::new(listing);
         Ok(match format {
             ListFormat::Facts(_) => Self::Unsorted {
-                listing,
-                batch,
+                entries,
                 place: view.target.clone(),
                 perms: (!account.has_overrides()).then(|| {
                     account
@@ -321,8 +339,7 @@ impl Source {
                 }),
             },
             ListFormat::Long | ListFormat::Names => Self::Gathering {
-                listing,
-                batch,
+                entries,
                 names: Names::default(),
                 pattern: None,
             },
@@ -363,8 +380,7 @@ impl Source {
             reply_of(error)
         })?;
         Ok(Self::Gathering {
-            listing,
-            batch: Vec::new(),
+            entries: Entries::new(listing),
             names: Names::default(),
             pattern: Some(pattern),
         })
@@ -400,13 +416,12 @@ pub(super) fn fact_line(
     Ok(line)
 }
 
-/// Facts of what an entry leads to; of the link itself where it leads nowhere; nothing if the entry
-/// is gone since its name was read.
-fn followed(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
-    let own = facts_of(listing, entry)?;
+/// Facts of what an entry leads to, of which its `own` are known; those of the link itself where it
+/// leads nowhere.
+fn followed(listing: &dyn Listing, entry: &Entry, own: Metadata) -> Metadata {
     match own.kind {
-        FileKind::Symlink => Some(listing.stat(&entry.name).unwrap_or(own)),
-        FileKind::File | FileKind::Directory | FileKind::Other => Some(own),
+        FileKind::Symlink => listing.stat(&entry.name).unwrap_or(own),
+        FileKind::File | FileKind::Directory | FileKind::Other => own,
     }
 }
 
@@ -414,21 +429,20 @@ fn followed(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
 /// do with it: of a link itself, too, where it leads to where the user may not look.
 fn judged(
     account: &Account,
-    listing: &dyn Listing,
     place: &VirtualPath,
     entry: &Entry,
-) -> Option<(Metadata, EntryPerms)> {
-    let own = facts_of(listing, entry)?;
+    own: Metadata,
+) -> (Metadata, EntryPerms) {
     let Ok(path) = place.join(&entry.name) else {
-        return Some((own, EntryPerms::default()));
+        return (own, EntryPerms::default());
     };
     if own.kind == FileKind::Symlink
         && let Some(seen) = seen_elsewhere(account, &path)
     {
-        return Some(seen);
+        return seen;
     }
     let perms = permission::of_entry(account, &path, &path);
-    Some((own, perms))
+    (own, perms)
 }
 
 /// Facts of what the link at `path` leads to, if the user may look there.
@@ -445,3 +459,6 @@ fn facts_of(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
     let known = entry.metadata.clone();
     known.or_else(|| listing.lstat(&entry.name).ok())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

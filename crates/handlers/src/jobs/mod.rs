@@ -8,6 +8,7 @@ mod cancel;
 mod copy;
 mod custom_command;
 mod digest;
+mod entries;
 mod file_io;
 mod listing;
 mod login;

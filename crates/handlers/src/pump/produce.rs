@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ftpdlib_filesystems::ReadFile;
 use ftpdlib_ioloop::{Context, Interest, Task, Transport};
@@ -15,6 +16,10 @@ use crate::jobs::{Account, ListingStream, read_chunk};
 
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
+
+/// The same of those that take longer, such as links that lead through many directories: after so
+/// long the rest is for the next turn.
+const ENTRIES_TIME: Duration = Duration::from_millis(1);
 
 /// What showing so many entries takes of a turn: all of it, so that nobody else waits for longer.
 const ENTRIES_COST: usize = TURN_BYTES;
@@ -50,11 +55,20 @@ enum Source {
 }
 
 impl Source {
-    /// Adds bytes to `buffer`, or works towards some; `false` at the end. May block.
-    fn fill(&mut self, account: &Account, buffer: &mut Vec<u8>) -> Result<bool, Refusal> {
+    /// Adds bytes to `buffer`, or works towards some, until about the time `until`, if there is one;
+    /// `false` at the end. May block.
+    fn fill(
+        &mut self,
+        account: &Account,
+        until: Option<Instant>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<bool, Refusal> {
         match self {
             Self::Listing(listing) if listing.is_long() => listing.sort().map(|()| true),
-            Self::Listing(listing) => listing.fill(ENTRIES, buffer),
+            Self::Listing(listing) => {
+                let is_over = || until.is_some_and(|until| Instant::now() >= until);
+                listing.fill(ENTRIES, &is_over, buffer)
+            }
             Self::File {
                 file,
                 ascii: None,
@@ -236,20 +250,23 @@ impl Produce {
                 let long = matches!(&source, Source::Listing(listing) if listing.is_long());
                 let sorting = long.then_some(&pcx.service.sorting_lane);
                 let Some(lane) = account.lane().or(sorting) else {
-                    if matches!(source, Source::Listing(_))
-                        && let Err(step) = meter.work(ENTRIES_COST)
-                    {
-                        self.state = State::Source(source);
-                        return Err(step);
+                    let mut until = None;
+                    if let Source::Listing(_) = source {
+                        if let Err(step) = meter.work(ENTRIES_COST) {
+                            self.state = State::Source(source);
+                            return Err(step);
+                        }
+                        until = Some(Instant::now() + ENTRIES_TIME);
                     }
-                    if source.fill(account, &mut self.buffer).map_err(failed)? {
+                    let more = source.fill(account, until, &mut self.buffer);
+                    if more.map_err(failed)? {
                         self.state = State::Source(source);
                     }
                     return Ok(());
                 };
                 let (account, mut buffer) = (Arc::clone(account), mem::take(&mut self.buffer));
                 let task = Task::spawn(lane, pcx.notifier, move || {
-                    let more = source.fill(&account, &mut buffer);
+                    let more = source.fill(&account, None, &mut buffer);
                     (source, buffer, more)
                 });
                 match task {

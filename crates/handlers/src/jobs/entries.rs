@@ -1,0 +1,52 @@
+//! The entries of a directory, as they are read.
+
+use std::vec;
+
+use ftpdlib_filesystems::{Entry, FilesystemError, Listing};
+
+/// Entries that were read in batches, taken one by one: whoever has no time for all of a batch finds
+/// the rest of it next time.
+pub(super) struct Entries {
+    pub(super) listing: Box<dyn Listing>,
+    batch: vec::IntoIter<Entry>,
+    /// How many were read so far.
+    read: usize,
+    more: bool,
+}
+
+impl Entries {
+    pub(super) fn new(listing: Box<dyn Listing>) -> Self {
+        Self {
+            listing,
+            batch: Vec::new().into_iter(),
+            read: 0,
+            more: true,
+        }
+    }
+
+    /// Reads up to `max`, unless some are left of those that were read before.
+    pub(super) fn read(&mut self, max: usize) -> Result<(), FilesystemError> {
+        if self.more && self.batch.as_slice().is_empty() {
+            let mut batch = Vec::new();
+            self.more = self.listing.next_batch(max, &mut batch)?;
+            self.read += batch.len();
+            self.batch = batch.into_iter();
+        }
+        Ok(())
+    }
+
+    /// The next one of those.
+    pub(super) fn next(&mut self) -> Option<Entry> {
+        self.batch.next()
+    }
+
+    /// Whether all have been taken.
+    pub(super) fn are_over(&self) -> bool {
+        !self.more && self.batch.as_slice().is_empty()
+    }
+
+    /// How many have been read.
+    pub(super) fn count(&self) -> usize {
+        self.read
+    }
+}
