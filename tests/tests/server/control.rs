@@ -442,3 +442,18 @@ fn what_came_behind_quit_in_its_turn_reset_the_connection() {
     client.expect_reply(221);
     assert!(read_all(client.into_stream()).is_empty());
 }
+
+#[test]
+fn a_client_that_left_behind_the_last_line_of_a_turn_was_not_let_go() {
+    let server = TestServer::new();
+    // A turn takes 32 lines.
+    for lines in [31, 32, 64, 96, 128, 160] {
+        let mut client = server.client();
+        client.send_raw("NOOP\r\n".repeat(lines).as_bytes());
+        client.end_sending();
+        for _ in 0..lines {
+            client.expect_reply(200);
+        }
+        client.expect_end();
+    }
+}

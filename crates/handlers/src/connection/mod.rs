@@ -38,6 +38,9 @@ use watch::{Judgement, Watch};
 /// Lines taken from one client in one turn of the loop.
 const LINES: usize = 32;
 
+/// The same of lines whose jobs take longer: after so long the rest is for the next turn.
+const LINES_TIME: Duration = Duration::from_millis(1);
+
 /// How long a client may take to close its side after the last reply.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
@@ -200,11 +203,18 @@ impl Connection {
         self.obey();
         self.hear_observers(cx.now());
         self.note_secured(cx);
-        for _ in 0..LINES {
+        let (mut lines, mut began) = (0, None::<Instant>);
+        loop {
             self.perform_effects(cx);
-            if !self.take_line(cx) {
+            let had_its_turn =
+                lines >= LINES || began.is_some_and(|began| began.elapsed() >= LINES_TIME);
+            // That the client has ended its side behind the last line is not left for later: nothing
+            // would tell of it again.
+            if (had_its_turn && self.has_input()) || !self.take_line(cx) {
                 break;
             }
+            lines += 1;
+            began.get_or_insert_with(Instant::now);
         }
         self.perform_effects(cx);
         let mut flow = self.flush(cx);
@@ -239,6 +249,13 @@ impl Connection {
             self.data_ready(cx);
         }
         has_input || has_ended
+    }
+
+    fn has_input(&self) -> bool {
+        match &self.socket {
+            ControlSocket::Open(control) => control.has_input(),
+            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
+        }
     }
 
     /// Hands the next line to the session, if it wants one and there is one.
