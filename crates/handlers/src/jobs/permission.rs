@@ -151,19 +151,102 @@ fn allow(
 /// `path`, of which something is missing or leads out, with the links before that resolved: what is
 /// below a directory that is guarded is not told to be there or not.
 fn as_far_as_it_goes(account: &Account, path: &VirtualPath) -> VirtualPath {
-    let mut above = path.parent();
-    while let Some(place) = above {
-        if let Ok(known) = account.filesystem.canonical(&place) {
-            let below = path.as_bytes().strip_prefix(place.as_bytes());
-            let below = below.unwrap_or_default();
-            let below = below.strip_prefix(b"/").unwrap_or(below);
-            return known.join(below).unwrap_or(known);
+    let text = path.as_bytes();
+    // Where the names of those above it end, from the root down. Those that can be resolved come
+    // first, so the last of them is found by halving: a path may have two thousand names.
+    let ends: Vec<_> = (0..text.len()).filter(|&at| text[at] == b'/').collect();
+    let resolved = |end: usize| {
+        let place = VirtualPath::new(&text[..end.max(1)]).ok()?;
+        account.filesystem.canonical(&place).ok()
+    };
+    let (mut low, mut high, mut found) = (0, ends.len(), None);
+    // Most often only the last name is missing.
+    let mut asked = high.saturating_sub(1);
+    while low < high {
+        match resolved(ends[asked]) {
+            Some(known) => {
+                found = Some((known, &text[ends[asked] + 1..]));
+                low = asked + 1;
+            }
+            None => high = asked,
         }
-        above = place.parent();
+        asked = usize::midpoint(low, high);
     }
-    path.clone()
+    match found {
+        Some((known, below)) if !path.is_root() => known.join(below).unwrap_or(known),
+        _ => path.clone(),
+    }
 }
 
 pub(super) fn denied() -> Refusal {
     refusal(ReplyCode::new(550), "Not enough privileges.")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
+    use ftpdlib_filesystems::{ErrorKind, Filesystem, Layer, Layered, MemoryFs};
+    use ftpdlib_ioloop::Pool;
+
+    use super::*;
+    use crate::jobs::enter;
+    use crate::{FtpHandler, Limits, Service};
+
+    /// Resolves `/link` to `/real`, and what has at most three names after it; counts what it is
+    /// asked.
+    struct Links(Arc<AtomicUsize>);
+
+    impl Layer for Links {
+        fn canonical(
+            &self,
+            _: &dyn Filesystem,
+            path: &VirtualPath,
+        ) -> Result<VirtualPath, FilesystemError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            if path.components().count() > 4 {
+                return Err(ErrorKind::NotFound.into());
+            }
+            match path.as_bytes().strip_prefix(b"/link") {
+                Some(rest) => Ok(VirtualPath::new([b"/real", rest].concat())?),
+                None => Ok(path.clone()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_with_a_thousand_missing_names_was_resolved_a_thousand_times() {
+        let authorizer = DummyAuthorizer::new();
+        let user = User::new("user", "12345", std::env::temp_dir());
+        authorizer.add_user(user).unwrap();
+        let local = (Ipv4Addr::LOCALHOST, 2).into();
+        let request = LoginRequest::new("user", "12345", local, local);
+        let login = authorizer.authenticate(&request).unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let handler = FtpHandler::new(authorizer).abstracted_fs(move |_| {
+            let links = Links(Arc::clone(&count));
+            Ok(Arc::new(Layered::new(links, Arc::new(MemoryFs::new()))))
+        });
+        let service = Service::new(handler, Arc::new(Limits::new(0, 0)), Pool::new()).unwrap();
+        let (account, _) = enter(&service, login).unwrap();
+        let long = "/x".repeat(1000);
+        // The path, what it comes to, and how often it is looked for at most.
+        for (path, expected, most) in [
+            ("/", "/".to_owned(), 1),
+            ("/link", "/link".to_owned(), 1),
+            ("/link/a/b/c/d", "/real/a/b/c/d".to_owned(), 1),
+            ("/link/a/b/c/d/e/f", "/real/a/b/c/d/e/f".to_owned(), 4),
+            (&format!("/link{long}"), format!("/real{long}"), 12),
+        ] {
+            asked.store(0, Ordering::Relaxed);
+            let path = VirtualPath::new(path).unwrap();
+            let got = as_far_as_it_goes(&account, &path);
+            assert_eq!(got, VirtualPath::new(&expected).unwrap());
+            assert!(asked.load(Ordering::Relaxed) <= most, "{asked:?} {path:?}");
+        }
+    }
 }
