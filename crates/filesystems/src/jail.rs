@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_sys::{
-    EntryKind, FileStat, OpenFlags, errno, is_local_filesystem, open_at, open_beneath, stat_at,
-    stat_descriptor,
+    EntryKind, FileStat, OpenFlags, errno, has_remote_mount_below, is_local_filesystem, open_at,
+    open_beneath, stat_at, stat_descriptor,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -170,9 +170,11 @@ impl Jail {
         }
     }
 
-    /// Whether the home itself does.
+    /// Whether the home itself does, and all that is mounted below it by now: a look at a directory
+    /// is enough to wait for what is mounted in it.
     pub(crate) fn is_local(&self) -> bool {
-        self.root.local
+        // Where nothing can be told, anything may be mounted.
+        self.root.local && !has_remote_mount_below(self.root.home.real()).unwrap_or(true)
     }
 
     pub(crate) fn home(&self) -> &Home {

@@ -26,7 +26,7 @@ pub(crate) struct Root {
     /// Where it can be told, on a filesystem of this machine.
     place: Option<Place>,
     pub(crate) device: u64,
-    /// Whether it answers without waiting for a network.
+    /// Whether its own filesystem answers without waiting for a network.
     pub(crate) local: bool,
     pub(crate) home: Home,
     pub(crate) scope: Scope,

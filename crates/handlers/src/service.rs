@@ -236,7 +236,7 @@ impl Service {
         lane
     }
 
-    /// Whether a filesystem made for `home` was local before: making one again does not wait.
+    /// Whether the filesystem made for `home` was local last time: making one again does not wait.
     pub(crate) fn is_local_home(&self, home: &Path) -> bool {
         self.local_homes
             .lock()
@@ -244,13 +244,15 @@ impl Service {
             .contains(home)
     }
 
-    pub(crate) fn note_local_home(&self, home: &Path) {
+    pub(crate) fn note_home(&self, home: &Path, is_local: bool) {
         let mut homes = self
             .local_homes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if !homes.contains(home) {
-            homes.insert(home.to_owned());
+        match (homes.contains(home), is_local) {
+            (false, true) => drop(homes.insert(home.to_owned())),
+            (true, false) => drop(homes.remove(home)),
+            (true, true) | (false, false) => {}
         }
     }
 }

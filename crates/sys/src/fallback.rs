@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use crate::children::ChildProcess;
 use crate::open::{OpenFlags, Scope};
@@ -98,6 +99,15 @@ pub fn set_modified(_file: BorrowedFd<'_>, _modified: i64) -> io::Result<()> {
 ///
 /// Always `Unsupported` on this system: callers take it as "no".
 pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether a filesystem that is not local is mounted below a directory.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system: callers take it as "yes".
+pub fn has_remote_mount_below(_dir: &Path) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -38,8 +38,8 @@ pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
     DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock, ProcessLockGuard, discard, fork,
-    is_local_filesystem, is_root, open_beneath, send_file, send_last, set_mode, set_modified,
-    thread_count,
+    has_remote_mount_below, is_local_filesystem, is_root, open_beneath, send_file, send_last,
+    set_mode, set_modified, thread_count,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};

@@ -12,6 +12,7 @@ mod lifecycle;
 mod listings;
 mod logins;
 mod models;
+mod mounts;
 mod noise;
 mod overrides;
 mod permissions;

@@ -201,7 +201,9 @@ impl Filesystem for AbstractedFs {
         Some(self.real(path))
     }
 
-    /// Whether the home lies on no network filesystem and on none that a process serves (FUSE).
+    /// Whether the home lies on no network filesystem and on none that a process serves (FUSE), and
+    /// none is mounted below it. A server asks that when somebody logs in: what is mounted while a
+    /// session lasts is seen by those that begin later.
     fn is_local(&self) -> bool {
         self.jail.is_local()
     }

@@ -58,9 +58,7 @@ impl Credentials {
 pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
     let filesystem = make_filesystem(service, &login)?;
     login.home_path = home_path(&*filesystem, &login.home);
-    if filesystem.is_local() {
-        service.note_local_home(&login.home);
-    }
+    service.note_home(&login.home, filesystem.is_local());
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),

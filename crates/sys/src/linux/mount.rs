@@ -20,7 +20,15 @@ pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: the call succeeded, so it has filled in all of `raw`.
     let magic = unsafe { raw.assume_init() }.f_type;
     // The field is signed here and unsigned there; every magic number has 32 bits.
-    Ok(!REMOTE.contains(&(magic as u32)))
+    Ok(!REMOTE.iter().any(|&(number, _)| number == magic as u32))
+}
+
+/// Whether filesystems of this type, as `mountinfo` names it, are among those that are not local.
+pub(super) fn is_remote_type(kind: &[u8]) -> bool {
+    // FUSE tells its server's type, too: `fuse.sshfs`.
+    let kind = kind.split(|&byte| byte == b'.').next().unwrap_or(kind);
+    let is_kind = |name: &&str| name.as_bytes() == kind;
+    REMOTE.iter().any(|(_, names)| names.iter().any(is_kind))
 }
 
 /// Which file of which mount a descriptor is of. Two that are equal, both still open, are of one file
@@ -78,28 +86,32 @@ impl Place {
     }
 }
 
-/// Filesystems that wait for another machine or another process, from `linux/magic.h` and the
-/// sources of those that are not in it.
-const REMOTE: &[u32] = &[
-    0x0000_6969, // NFS
-    0x0000_517b, // SMB
-    0xff53_4d42, // CIFS
-    0xfe53_4d42, // SMB2
-    0x6573_5546, // FUSE, and all that is built on it
-    0x0102_1997, // 9P
-    0x5346_414f, // AFS
-    0x6b41_4653, // AFS of the kernel
-    0x7375_7245, // Coda
-    0x00c3_6400, // Ceph
-    0x0000_564c, // NCP
-    0x0bd0_0bd0, // Lustre
-    0x0116_1970, // GFS2
-    0x7461_636f, // OCFS2
-    0x4750_4653, // GPFS
-    0x2003_0528, // OrangeFS
-    0xaad7_aaea, // PanFS
-    0xa501_fcf5, // VxFS
-    0x0000_0187, // autofs: a look at it may mount one of the above
+/// Filesystems that wait for another machine or another process: their numbers, from `linux/magic.h`
+/// and the sources of those that are not in it, and the types they are mounted as.
+const REMOTE: &[(u32, &[&str])] = &[
+    (0x0000_6969, &["nfs", "nfs4"]),
+    (0x0000_517b, &["smbfs"]),
+    (0xff53_4d42, &["cifs"]),
+    (0xfe53_4d42, &["smb3"]),
+    // And all that is built on it.
+    (0x6573_5546, &["fuse", "fuseblk", "virtiofs"]),
+    (0x0102_1997, &["9p"]),
+    (0x5346_414f, &["afs", "openafs"]),
+    // The kernel's own.
+    (0x6b41_4653, &["afs"]),
+    (0x7375_7245, &["coda"]),
+    (0x00c3_6400, &["ceph"]),
+    (0x0000_564c, &["ncpfs"]),
+    (0x0bd0_0bd0, &["lustre"]),
+    (0x0116_1970, &["gfs2", "gfs2meta"]),
+    (0x7461_636f, &["ocfs2"]),
+    (0x4750_4653, &["gpfs"]),
+    // OrangeFS.
+    (0x2003_0528, &["pvfs2"]),
+    (0xaad7_aaea, &["panfs"]),
+    (0xa501_fcf5, &["vxfs"]),
+    // A look at it may mount one of the above.
+    (0x0000_0187, &["autofs"]),
 ];
 
 #[cfg(test)]
