@@ -33,6 +33,10 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 ///     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
 ///         self.0.has_perm(login, perm, path)
 ///     }
+///
+///     fn is_local(&self) -> bool {
+///         self.0.is_local()
+///     }
 /// }
 /// ```
 pub trait Authorizer: Send + Sync {
@@ -116,6 +120,16 @@ pub trait Authorizer: Send + Sync {
     /// [`authenticate_by_certificate`]: Self::authenticate_by_certificate
     fn is_immediate(&self, username: &str) -> bool {
         let _ = username;
+        false
+    }
+
+    /// Whether all the other methods, about somebody who is logged in, answer from this machine
+    /// without waiting (memory), so that a driver may call them on its event loop; asked once, at
+    /// the login. `false` by default: a directory service may be asked for permissions, too.
+    ///
+    /// What passes them on to another authorizer passes this on as well, or all commands of its
+    /// users run on threads.
+    fn is_local(&self) -> bool {
         false
     }
 }

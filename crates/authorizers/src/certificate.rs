@@ -44,6 +44,10 @@ use x509_cert::{Certificate, der};
 ///     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
 ///         self.0.has_perm(login, perm, path)
 ///     }
+///
+///     fn is_local(&self) -> bool {
+///         self.0.is_local()
+///     }
 /// }
 /// ```
 #[derive(Clone)]

@@ -34,6 +34,10 @@ impl Authorizer for Fragile {
     fn is_immediate(&self, _: &str) -> bool {
         self.immediate
     }
+
+    fn is_local(&self) -> bool {
+        self.immediate
+    }
 }
 
 /// Panics when it is asked about `panics`.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs};
@@ -307,6 +307,10 @@ fn a_slow_authorizer_holds_up_who_asks_it_only() {
         fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
             self.inner.has_perm(login, perm, path)
         }
+
+        fn is_local(&self) -> bool {
+            self.inner.is_local()
+        }
     }
 
     let (gate, keeper) = Gate::closed();
@@ -346,6 +350,111 @@ fn a_slow_authorizer_holds_up_who_asks_it_only() {
         client.expect_reply(230);
     }
     assert_eq!(asked.load(Ordering::SeqCst), 17);
+}
+
+#[test]
+fn permissions_that_take_their_time_were_asked_for_on_the_loop_of_a_local_disk() {
+    use ftpdlib::authorizers::{
+        AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest,
+    };
+    use ftpdlib::proto::{Perm, Perms, VirtualPath};
+
+    /// Waits in one method about the user `slow`.
+    struct Slow {
+        inner: DummyAuthorizer,
+        method: &'static str,
+        gate: Gate,
+        armed: Arc<AtomicBool>,
+    }
+
+    impl Slow {
+        fn asked(&self, method: &str, login: &Login) {
+            let is_meant = self.method == method && login.username == "slow";
+            if is_meant && self.armed.load(Ordering::SeqCst) {
+                self.gate.pass();
+            }
+        }
+    }
+
+    impl Authorizer for Slow {
+        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            self.inner.authenticate(request)
+        }
+
+        fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+            self.asked("has_perm", login);
+            self.inner.has_perm(login, perm, path)
+        }
+
+        fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
+            self.asked("perms", login);
+            self.inner.perms(login, path)
+        }
+
+        fn perms_anywhere(&self, login: &Login) -> Perms {
+            self.asked("perms_anywhere", login);
+            self.inner.perms_anywhere(login)
+        }
+
+        fn has_overrides(&self, login: &Login) -> bool {
+            self.asked("has_overrides", login);
+            self.inner.has_overrides(login)
+        }
+
+        fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
+            self.asked("impersonate", login);
+            self.inner.impersonate(login)
+        }
+
+        // Not `is_local`.
+        fn is_immediate(&self, username: &str) -> bool {
+            self.inner.is_immediate(username)
+        }
+    }
+
+    let rows = [
+        ("has_perm", "MLST /", 250),
+        ("perms", "MLST /", 250),
+        ("has_overrides", "MLST /", 250),
+        ("impersonate", "MLST /", 250),
+        ("impersonate", "PASS 12345", 230),
+        ("perms_anywhere", "PASS 12345", 230),
+    ];
+    for (method, command, code) in rows {
+        let (gate, keeper) = Gate::closed();
+        let armed = Arc::new(AtomicBool::new(false));
+        let arm = Arc::clone(&armed);
+        let home = tempfile::tempdir().unwrap();
+        let inner = DummyAuthorizer::new();
+        for name in ["user", "slow"] {
+            let user = User::new(name, "12345", home.path()).perm("elr");
+            inner.add_user(user).unwrap();
+        }
+        let server = TestServer::with(move |_| {
+            FtpHandler::new(Slow {
+                inner,
+                method,
+                gate,
+                armed,
+            })
+        });
+        // The home directory is known by then.
+        let mut other = server.client();
+        let mut slow = if command.starts_with("PASS") {
+            let mut client = Client::connect(server.address());
+            client.expect("USER slow", 331);
+            client
+        } else {
+            Client::login_as("slow", "12345", server.address())
+        };
+        arm.store(true, Ordering::SeqCst);
+        slow.send(command);
+        keeper.wait_for(1);
+        other.play(&[("NOOP", 200), ("MLST /", 250)]);
+        server.check_serves();
+        keeper.open();
+        slow.expect_reply(code);
+    }
 }
 
 #[test]

@@ -289,6 +289,10 @@ impl Authorizer for DummyAuthorizer {
     fn is_immediate(&self, _username: &str) -> bool {
         self.read().costs().is_empty()
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// The names only.

@@ -160,7 +160,7 @@ impl Connection {
             }
             Ok(Some(login)) => login,
         };
-        if self.service.is_local_home(&login.home) {
+        if self.service.enters_at_once(&login.home) {
             let end = jobs::enter(&self.service, login);
             return self.logged_in(end, cx.now());
         }

@@ -28,7 +28,8 @@ impl Account {
         zone: Zone,
         lane: impl FnOnce(&Login) -> Lane,
     ) -> Self {
-        let lane = (!filesystem.is_local()).then(|| lane(&login));
+        let in_place = authorizer.is_local() && filesystem.is_local();
+        let lane = (!in_place).then(|| lane(&login));
         Self {
             authorizer,
             login,
