@@ -35,7 +35,7 @@ const CUSTOM_COMMANDS: usize = 64;
 /// the list of sessions.
 pub struct Service {
     pub(crate) authorizer: Arc<dyn Authorizer>,
-    pub(crate) filesystem: FilesystemFactory,
+    pub(crate) filesystem: Option<FilesystemFactory>,
     pub(crate) session: Arc<SessionConfig>,
     pub(crate) passive_ports: PassivePorts,
     pub(crate) tcp_no_delay: bool,
@@ -62,6 +62,7 @@ pub struct Service {
     pub(crate) hash_limit: u64,
     pool: Pool,
     homes: Mutex<HashMap<PathBuf, Lane>>,
+    /// Of those whose filesystem is the built-in one.
     local_homes: Mutex<HashSet<PathBuf>>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_authorizers::{Authorizer, Login};
-use ftpdlib_filesystems::{AbstractedFs, Filesystem, FilesystemError};
+use ftpdlib_filesystems::{Filesystem, FilesystemError};
 use ftpdlib_proto::{NameEncoding, Zone};
 use ftpdlib_session::SessionConfig;
 use ftpdlib_tls::{ReloadingConfig, TlsSettings};
@@ -43,7 +43,8 @@ pub(crate) type Greeting = Arc<dyn Fn(SocketAddr, SocketAddr) -> String + Send +
 #[derive(Clone)]
 pub struct FtpHandler {
     pub(crate) authorizer: Arc<dyn Authorizer>,
-    pub(crate) filesystem: FilesystemFactory,
+    /// `None` for an `AbstractedFs` on the home directory.
+    pub(crate) filesystem: Option<FilesystemFactory>,
     pub(crate) session: SessionConfig,
     pub(crate) passive_ports: PassivePorts,
     pub(crate) tcp_no_delay: bool,
@@ -65,7 +66,7 @@ impl FtpHandler {
     pub fn new(authorizer: impl Authorizer + 'static) -> Self {
         Self {
             authorizer: Arc::new(authorizer),
-            filesystem: Arc::new(|login| Ok(Arc::new(AbstractedFs::new(&login.home)?))),
+            filesystem: None,
             session: SessionConfig {
                 banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
                 ..SessionConfig::default()
@@ -87,7 +88,7 @@ impl FtpHandler {
     }
 
     /// Sets what makes a user's filesystem at login (pyftpdlib: `abstracted_fs`); by default an
-    /// [`AbstractedFs`] on the user's home directory.
+    /// [`AbstractedFs`](ftpdlib_filesystems::AbstractedFs) on the user's home directory.
     ///
     /// It is called on a thread that may block. An error refuses the login with 530. The client is
     /// told its text if that was given to [`FilesystemError::new`], so it must hold no real path;
@@ -97,7 +98,7 @@ impl FtpHandler {
     where
         F: Fn(&Login) -> Result<Arc<dyn Filesystem>, FilesystemError> + Send + Sync + 'static,
     {
-        self.filesystem = Arc::new(factory);
+        self.filesystem = Some(Arc::new(factory));
         self
     }
 

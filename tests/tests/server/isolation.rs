@@ -458,6 +458,29 @@ fn permissions_that_take_their_time_were_asked_for_on_the_loop_of_a_local_disk()
 }
 
 #[test]
+fn a_filesystem_was_made_on_the_loop_for_a_home_where_one_was_local() {
+    let (gate, keeper) = Gate::closed();
+    let made = AtomicUsize::new(0);
+    let server = TestServer::with(|handler| {
+        handler.abstracted_fs(move |_| {
+            if made.fetch_add(1, Ordering::SeqCst) == 1 {
+                gate.pass();
+            }
+            Ok(Arc::new(MemoryFs::new()))
+        })
+    });
+    let mut other = server.client();
+    let mut waiting = Client::connect(server.address());
+    waiting.expect(&format!("USER {}", USER.0), 331);
+    waiting.send(&format!("PASS {}", USER.1));
+    keeper.wait_for(1);
+    other.play(&[("NOOP", 200), ("PWD", 257)]);
+    server.check_serves();
+    keeper.open();
+    waiting.expect_reply(230);
+}
+
+#[test]
 fn an_inline_observer_that_sleeps_holds_up_its_own_thread_only() {
     struct Sleeper(Gate);
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
-use ftpdlib_filesystems::Filesystem;
+use ftpdlib_filesystems::{AbstractedFs, Filesystem};
 use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
@@ -53,12 +53,14 @@ impl Credentials {
     }
 }
 
-/// Makes the filesystem of a user who is let in. May block, unless the home directory is known to be
-/// on a local disk.
+/// Makes the filesystem of a user who is let in. May block, unless
+/// [`enters_at_once`](Service::enters_at_once) says otherwise.
 pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
     let filesystem = make_filesystem(service, &login)?;
     login.home_path = home_path(&*filesystem, &login.home);
-    service.note_home(&login.home, filesystem.is_local());
+    if service.filesystem.is_none() {
+        service.note_home(&login.home, filesystem.is_local());
+    }
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -93,7 +95,11 @@ fn make_filesystem(service: &Service, login: &Login) -> Result<Arc<dyn Filesyste
         log::error!("{error}");
         unusable()
     })?;
-    (service.filesystem)(login).map_err(|error| {
+    let made = match &service.filesystem {
+        Some(factory) => factory(login),
+        None => AbstractedFs::new(&login.home).map(|disk| Arc::new(disk) as Arc<dyn Filesystem>),
+    };
+    made.map_err(|error| {
         log::error!("filesystem of user {:?}: {error}", login.username);
         if !error.has_own_words() {
             return unusable();
