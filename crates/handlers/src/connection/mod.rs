@@ -3,6 +3,7 @@
 
 mod control;
 mod effects;
+mod lines;
 mod log_lines;
 mod secrets;
 mod secure;
@@ -19,8 +20,8 @@ use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId,
 };
-use ftpdlib_proto::{Line, Reply, TransferEnd};
-use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, JobOutcome, Refusal, Session};
+use ftpdlib_proto::{Reply, TransferEnd};
+use ftpdlib_session::{AdminEvent, ControlEvent, JobOutcome, Refusal, Session};
 use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
@@ -28,18 +29,13 @@ use crate::data::{DataSide, Linger};
 use crate::jobs::{Account, Cancel, Checked, LoginEnd, Payload};
 use crate::pump::Pump;
 use crate::sessions::Phase;
-use crate::{Permit, ProxiedClient, Service, Verdict};
+use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use effects::canonical;
+use lines::follow;
 use log_lines::LoggedCommand;
 use secure::Securing;
-use watch::{Judgement, Watch};
-
-/// Lines taken from one client in one turn of the loop.
-const LINES: usize = 32;
-
-/// The same of lines whose jobs take longer: after so long the rest is for the next turn.
-const LINES_TIME: Duration = Duration::from_millis(1);
+use watch::Watch;
 
 /// How long a client may take to close its side after the last reply.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
@@ -203,19 +199,7 @@ impl Connection {
         self.obey();
         self.hear_observers(cx.now());
         self.note_secured(cx);
-        let (mut lines, mut began) = (0, None::<Instant>);
-        loop {
-            self.perform_effects(cx);
-            let had_its_turn =
-                lines >= LINES || began.is_some_and(|began| began.elapsed() >= LINES_TIME);
-            // That the client has ended its side behind the last line is not left for later: nothing
-            // would tell of it again.
-            if (had_its_turn && self.has_input()) || !self.take_line(cx) {
-                break;
-            }
-            lines += 1;
-            began.get_or_insert_with(Instant::now);
-        }
+        self.take_lines(cx);
         self.perform_effects(cx);
         let mut flow = self.flush(cx);
         if flow == Flow::Continue && self.begin_tls(cx) {
@@ -249,67 +233,6 @@ impl Connection {
             self.data_ready(cx);
         }
         has_input || has_ended
-    }
-
-    fn has_input(&self) -> bool {
-        match &self.socket {
-            ControlSocket::Open(control) => control.has_input(),
-            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
-        }
-    }
-
-    /// Hands the next line to the session, if it wants one and there is one.
-    fn take_line(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = cx.now();
-        let ControlSocket::Open(control) = &mut self.socket else {
-            return false;
-        };
-        if self.session.is_ending() || (self.session.is_working() && control.has_left()) {
-            // Or lines behind QUIT, or behind a digest, would hide that the client is gone.
-            control.discard_input();
-        }
-        if control.has_ended() {
-            // Who has said QUIT may go on to end its side, and still gets what it waits for.
-            let waits = self.session.has_quit() && !control.is_broken();
-            return !waits && self.lose_control(cx);
-        }
-        if !control.has_input() || !self.session.wants_input() || is_held_up(&self.watch) {
-            return false;
-        }
-        if let Some(host) = &self.service.masquerade
-            && host.address() != self.masquerade
-        {
-            self.masquerade = host.address();
-            let event = AdminEvent::Masquerade(self.masquerade);
-            self.session.handle_admin(event, now);
-        }
-        if let Some(pump) = &self.pump {
-            self.session.handle_data_event(
-                DataEvent::Progress {
-                    bytes: pump.bytes(),
-                },
-                now,
-            );
-        }
-        let (session, peer, service) = (&mut self.session, self.peer, &self.service);
-        let logged = &mut self.logged;
-        let watch = self.watch.as_mut().filter(|watch| watch.judges());
-        let taken = control.next_line(|line| match line {
-            Line::Complete(line) => {
-                log_lines::command(service, peer, session.username(), line);
-                *logged = LoggedCommand::of(line);
-                match watch.map(|watch| watch.judge(line)) {
-                    None => session.handle_control(ControlEvent::Line(line), now),
-                    Some(Judgement::Passed(verdict)) => follow(session, line, &verdict, now),
-                    Some(Judgement::Pending) => {}
-                }
-            }
-            Line::TooLong => session.handle_control(ControlEvent::LineTooLong, now),
-        });
-        if !taken && control.has_ended() {
-            return self.lose_control(cx);
-        }
-        taken
     }
 
     /// Does what observers want, and what they let the client do.
@@ -465,15 +388,6 @@ impl Connection {
             _ => self.timer = Some((cx.start_timer(deadline), deadline)),
         }
     }
-}
-
-/// Hands a line to the session, or what was said to it instead.
-fn follow(session: &mut Session<Payload>, line: &[u8], verdict: &Verdict, now: Instant) {
-    let event = match verdict {
-        Verdict::Allow => ControlEvent::Line(line),
-        Verdict::Refuse(reply) => ControlEvent::Vetoed(reply),
-    };
-    session.handle_control(event, now);
 }
 
 /// Whether the next command waits for observers.
