@@ -236,11 +236,14 @@ impl ListingStream {
             if entries.count() > SORTED_IN_PLACE)
     }
 
-    /// Collects and sorts all names, up to the first line. Takes long.
-    pub(crate) fn sort(&mut self) -> Result<(), Refusal> {
+    /// Collects names until `is_over`, and sorts them once there are no more. Takes long.
+    pub(crate) fn sort(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Refusal> {
         let mut nothing = Vec::new();
         while matches!(self.source, Source::Gathering { .. }) {
-            self.fill(SORTED_IN_PLACE, &|| false, &mut nothing)?;
+            self.fill(SORTED_IN_PLACE, is_over, &mut nothing)?;
+            if is_over() {
+                break;
+            }
         }
         Ok(())
     }

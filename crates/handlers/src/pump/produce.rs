@@ -21,6 +21,9 @@ const ENTRIES: usize = 128;
 /// long the rest is for the next turn.
 const ENTRIES_TIME: Duration = Duration::from_millis(1);
 
+/// How long one listing collects names for on a thread before others that wait for one have theirs.
+const SORTING_TIME: Duration = Duration::from_millis(50);
+
 /// What showing so many entries takes of a turn: all of it, so that nobody else waits for longer.
 const ENTRIES_COST: usize = TURN_BYTES;
 
@@ -64,7 +67,11 @@ impl Source {
         buffer: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
         match self {
-            Self::Listing(listing) if listing.is_long() => listing.sort().map(|()| true),
+            Self::Listing(listing) if listing.is_long() => {
+                let until = Instant::now() + SORTING_TIME;
+                let is_over = || Instant::now() >= until;
+                listing.sort(&is_over).map(|()| true)
+            }
             Self::Listing(listing) => {
                 let is_over = || until.is_some_and(|until| Instant::now() >= until);
                 listing.fill(ENTRIES, &is_over, buffer)

@@ -76,7 +76,7 @@ fn names_that_a_pattern_left_out_were_not_counted() {
             .unwrap()
     );
     assert!(listing.is_long());
-    listing.sort().unwrap();
+    listing.sort(&|| false).unwrap();
     while listing.fill(128, &|| false, &mut out).unwrap() {}
     assert_eq!(out, b"");
 }
