@@ -26,10 +26,8 @@ impl Account {
         login: Login,
         filesystem: Arc<dyn Filesystem>,
         zone: Zone,
-        lane: impl FnOnce(&Login) -> Lane,
+        lane: Option<Lane>,
     ) -> Self {
-        let in_place = authorizer.is_local() && filesystem.is_local();
-        let lane = (!in_place).then(|| lane(&login));
         Self {
             authorizer,
             login,

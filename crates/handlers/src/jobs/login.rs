@@ -58,9 +58,12 @@ impl Credentials {
 pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
     let filesystem = make_filesystem(service, &login)?;
     login.home_path = home_path(&*filesystem, &login.home);
+    let is_local = filesystem.is_local();
     if service.filesystem.is_none() {
-        service.note_home(&login.home, filesystem.is_local());
+        service.note_home(&login.home, is_local);
     }
+    let in_place = is_local && service.authorizer.is_local();
+    let lane = (!in_place).then(|| service.home_lane(&login.home));
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -74,7 +77,7 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         login,
         filesystem,
         service.session.zone,
-        |login| service.home_lane(&login.home),
+        lane,
     );
     Ok((Arc::new(account), facts))
 }
