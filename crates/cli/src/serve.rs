@@ -13,7 +13,7 @@ use ftpdlib::servers::{
     raise_descriptor_limit,
 };
 
-use crate::config::{Concurrency, FilesystemKind, Server};
+use crate::config::{Concurrency, DEFAULT_BUFFER, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
 use crate::settings::Settings;
@@ -115,9 +115,12 @@ fn processes(settings: &Settings) -> ServeOptions {
 /// What the settings say of control and data connections.
 fn handler(settings: Settings) -> FtpHandler {
     let (control, data) = (settings.control, settings.data);
-    let dtp = DtpHandler::default()
+    let dtp = match data.ac_in_buffer_size {
+        DEFAULT_BUFFER => DtpHandler::default(),
+        size => DtpHandler::default().ac_in_buffer_size(size as usize),
+    };
+    let dtp = dtp
         .timeout(data.timeout)
-        .ac_in_buffer_size(data.ac_in_buffer_size as usize)
         .ac_out_buffer_size(data.ac_out_buffer_size as usize)
         .passive_timeout(data.passive_timeout)
         .active_timeout(data.active_timeout);

@@ -11,7 +11,8 @@ const MAX_BUFFER: usize = 64 << 20;
 #[derive(Clone, Debug)]
 pub struct DtpHandler {
     pub(crate) timeout: Option<Duration>,
-    pub(crate) ac_in_buffer_size: usize,
+    /// `None` until it is set.
+    pub(crate) ac_in_buffer_size: Option<usize>,
     pub(crate) ac_out_buffer_size: usize,
     pub(crate) passive_timeout: Option<Duration>,
     pub(crate) active_timeout: Option<Duration>,
@@ -25,7 +26,7 @@ impl Default for DtpHandler {
     fn default() -> Self {
         Self {
             timeout: Some(Duration::from_secs(300)),
-            ac_in_buffer_size: 65_536,
+            ac_in_buffer_size: None,
             ac_out_buffer_size: 65_536,
             passive_timeout: Some(Duration::from_secs(30)),
             active_timeout: Some(Duration::from_secs(30)),
@@ -43,13 +44,15 @@ impl DtpHandler {
         self
     }
 
-    /// Sets the buffer for uploads that cannot be moved inside the kernel, in bytes; 65,536 by
-    /// default.
+    /// Sets the most that an upload reads at once where it cannot be moved inside the kernel, in
+    /// bytes. Where nothing is set that is 65,536, but all of the buffer that the sessions of a loop
+    /// share where the filesystem [answers at once]: larger pieces are faster.
     ///
-    /// It is a part of the buffer that the sessions of a loop share, of 256 KiB in a server's loops,
-    /// so a larger one is as good as that.
+    /// That buffer has 256 KiB in a server's loops; a larger size is as good as that.
+    ///
+    /// [answers at once]: ftpdlib_filesystems::Filesystem::is_local
     pub fn ac_in_buffer_size(mut self, bytes: usize) -> Self {
-        self.ac_in_buffer_size = bytes;
+        self.ac_in_buffer_size = Some(bytes);
         self
     }
 
@@ -77,9 +80,9 @@ impl DtpHandler {
     pub(crate) fn check(&self) -> Result<(), SettingsError> {
         for (name, size) in [
             ("ac_in_buffer_size", self.ac_in_buffer_size),
-            ("ac_out_buffer_size", self.ac_out_buffer_size),
+            ("ac_out_buffer_size", Some(self.ac_out_buffer_size)),
         ] {
-            if !(1..=MAX_BUFFER).contains(&size) {
+            if size.is_some_and(|size| !(1..=MAX_BUFFER).contains(&size)) {
                 return Err(SettingsError::new(
                     name,
                     "must be between 1 byte and 64 MiB",

@@ -33,12 +33,15 @@ pub(crate) struct Data {
     pub(crate) active_timeout: Option<Duration>,
 }
 
+/// Bytes of a buffer that is not set. Uploads to local disks are then read in larger pieces.
+pub(crate) const DEFAULT_BUFFER: u32 = 64 * 1024;
+
 impl Default for Data {
     fn default() -> Self {
         Self {
             timeout: Some(Duration::from_secs(300)),
-            ac_in_buffer_size: 64 * 1024,
-            ac_out_buffer_size: 64 * 1024,
+            ac_in_buffer_size: DEFAULT_BUFFER,
+            ac_out_buffer_size: DEFAULT_BUFFER,
             read_limit: None,
             write_limit: None,
             passive_timeout: Some(Duration::from_secs(30)),

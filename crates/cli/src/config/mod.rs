@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 pub(crate) use authorizer::{Authorizer, AuthorizerKind};
 pub(crate) use control::Control;
-pub(crate) use data::Data;
+pub(crate) use data::{DEFAULT_BUFFER, Data};
 pub(crate) use file::ConfigFile;
 pub(crate) use filesystem::{Filesystem, FilesystemKind};
 pub(crate) use log::Log;

@@ -21,8 +21,12 @@ pub(super) struct Receive {
     splice: Splice,
     /// Received and not written yet; only used where writing may block, or bytes are translated.
     buffer: Vec<u8>,
-    size: usize,
+    /// The most that is read at once, if it is set.
+    size: Option<usize>,
 }
+
+/// What is read at once for a thread to write, where nothing is set: each upload has that memory.
+const BUFFER_ON_THREADS: usize = 64 << 10;
 
 enum State {
     /// The file is here.
@@ -223,7 +227,8 @@ impl Receive {
         pcx: &mut PumpContext<'_, '_>,
     ) -> Result<Received, Refusal> {
         let mut scratch = pcx.cx.take_scratch();
-        let room = scratch.len().min(allowed).min(self.size);
+        let size = self.size.unwrap_or(scratch.len());
+        let room = scratch.len().min(allowed).min(size);
         let received = receive(stream, &mut scratch[..room], account, meter, pcx);
         let outcome = match (&received, &mut self.ascii) {
             (Received::Bytes(bytes), None) => write_all(account, file, &scratch[..*bytes]),
@@ -249,7 +254,8 @@ impl Receive {
         pcx: &mut PumpContext<'_, '_>,
     ) -> Received {
         let mut scratch = pcx.cx.take_scratch();
-        let room = scratch.len().min(allowed).min(self.size);
+        let size = self.size.unwrap_or(BUFFER_ON_THREADS);
+        let room = scratch.len().min(allowed).min(size);
         let received = receive(stream, &mut scratch[..room], account, meter, pcx);
         if let Received::Bytes(bytes) = received {
             match &mut self.ascii {

@@ -179,15 +179,19 @@ impl Transport for Endless {
     }
 }
 
-/// An upload reads pieces of `size` bytes where buffers of `set` are asked for.
+/// An upload reads pieces of `size` bytes where `set` is.
 #[track_caller]
-fn check_reads(set: usize, local: bool, size: usize) {
-    let dtp = DtpHandler::default().ac_in_buffer_size(set);
+fn check_reads(set: Option<usize>, local: bool, size: usize) {
+    let dtp = DtpHandler::default();
+    let dtp = match set {
+        Some(set) => dtp.ac_in_buffer_size(set),
+        None => dtp,
+    };
     let (step, asked) = begin(upload(dtp, local), |socket, asked| {
         let asked = Arc::clone(asked);
         Box::new(Endless { socket, asked })
     });
-    let what = format!("{set} set, local: {local}");
+    let what = format!("{set:?} set, local: {local}");
     assert_eq!(matches!(step, Step::Yield), local, "{what}");
     let in_a_turn = if local { TURN_BYTES / size } else { 1 };
     assert_eq!(asked[..in_a_turn], vec![size; in_a_turn], "{what}");
@@ -197,9 +201,11 @@ fn check_reads(set: usize, local: bool, size: usize) {
 fn the_size_of_an_uploads_buffer_was_ignored_on_local_disks() {
     for local in [true, false] {
         for size in [512, 1000, 65_535, 65_536, 256 << 10] {
-            check_reads(size, local, size);
+            check_reads(Some(size), local, size);
         }
         // The loop's own buffer is not larger.
-        check_reads(16 << 20, local, 256 << 10);
+        check_reads(Some(16 << 20), local, 256 << 10);
     }
+    check_reads(None, true, 256 << 10);
+    check_reads(None, false, 64 << 10);
 }
