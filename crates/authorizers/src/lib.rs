@@ -6,10 +6,16 @@
 
 mod authorizer;
 mod certificate;
+mod directory;
 mod dummy;
 mod error;
 mod guard;
 mod login;
+mod overrides;
+mod owner;
+mod password;
+mod rights;
+mod turn;
 
 pub use authorizer::Authorizer;
 pub use certificate::{CertificateError, CertificateSubject, VerifiedCertificate};

@@ -14,6 +14,9 @@ pub(crate) const DEFAULT_MSG_LOGIN: &str = "Login successful.";
 /// Text of `221` where nothing else is set.
 pub(crate) const DEFAULT_MSG_QUIT: &str = "Goodbye.";
 
+/// The name that asks for no account (RFC 1635 §2).
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
 /// What a client gave to log in with, and over which connection.
 #[derive(Clone, Copy)]
 #[non_exhaustive]

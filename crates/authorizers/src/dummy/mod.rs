@@ -1,9 +1,6 @@
 //! The authorizer with a table of virtual users.
 
-mod overrides;
-mod password;
 mod table;
-mod turn;
 mod user;
 
 #[cfg(test)]
@@ -15,14 +12,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
+use crate::overrides::virtual_directory;
+use crate::password::{Password, burn};
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
 
-use password::{Password, burn};
 use table::{Entry, Table};
 pub use user::User;
-
-/// The name that asks for no account (RFC 1635 §2).
-const ANONYMOUS: &str = "anonymous";
 
 /// Keeps its own table of virtual users (pyftpdlib: `DummyAuthorizer`).
 ///
@@ -81,7 +76,7 @@ impl DummyAuthorizer {
         let entry = Entry::new(user)?;
         let username = entry.login.username.clone();
         let open_to_all = matches!(entry.password, Password::Any);
-        let writes = entry.perms.write_letters();
+        let writes = entry.rights.perms.write_letters();
         self.write().insert(entry)?;
         if open_to_all && !writes.is_empty() {
             log::warn!(
@@ -142,9 +137,10 @@ impl DummyAuthorizer {
     ) -> Result<(), AuthorizerError> {
         let perms: Perms = perm.parse()?;
         let home = self.home_dir(username)?;
-        let path = overrides::virtual_directory(directory.as_ref(), &home)?;
+        let path = virtual_directory(directory.as_ref(), &home)?;
         self.write()
             .entry_mut(username)?
+            .rights
             .overrides
             .insert(path, perms, recursive);
         Ok(())
@@ -193,7 +189,7 @@ impl DummyAuthorizer {
     ///
     /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
     pub fn user_perms(&self, username: &str) -> Result<Perms, AuthorizerError> {
-        Ok(self.read().entry(username)?.perms)
+        Ok(self.read().entry(username)?.rights.perms)
     }
 
     /// Real path of the user's home directory, without symbolic links.
@@ -258,30 +254,22 @@ impl Authorizer for DummyAuthorizer {
 
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
         let table = self.read();
-        let Ok(entry) = table.entry(&login.username) else {
-            return Perms::NONE;
-        };
-        let (overrides, home) = (&entry.overrides, &login.home_path);
-        let perms = overrides.find_from(home, path).unwrap_or(entry.perms);
-        // The root is renamed by nobody in any case.
-        if !path.is_root() && overrides.any_below_from(home, path) {
-            let kept = |&perm: &Perm| perm != Perm::Rename && perms.contains(perm);
-            return Perm::ALL.into_iter().filter(kept).collect();
-        }
-        perms
+        table
+            .entry(&login.username)
+            .map_or(Perms::NONE, |entry| entry.rights.at(&login.home_path, path))
     }
 
     fn perms_anywhere(&self, login: &Login) -> Perms {
         let table = self.read();
         table
             .entry(&login.username)
-            .map_or(Perms::NONE, |entry| entry.overrides.union(entry.perms))
+            .map_or(Perms::NONE, |entry| entry.rights.anywhere())
     }
 
     fn has_overrides(&self, login: &Login) -> bool {
         self.read()
             .entry(&login.username)
-            .is_ok_and(|entry| !entry.overrides.is_empty())
+            .is_ok_and(|entry| entry.rights.differ())
     }
 
     /// Whether no user has a password hash. A name alone does not decide it, or what is not hashed

@@ -1,15 +1,13 @@
 //! The users, checked.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ftpdlib_proto::Perms;
-
-use super::overrides::Overrides;
-use super::password::{Cost, Password};
-use super::user::{Owner, User};
+use super::user::User;
+use crate::directory::real_directory;
+use crate::owner::Owner;
+use crate::password::{Cost, Password};
+use crate::rights::Rights;
 use crate::{AuthorizerError, Login};
 
 /// A user whose settings were checked.
@@ -17,8 +15,7 @@ use crate::{AuthorizerError, Login};
 pub(super) struct Entry {
     pub(super) login: Login,
     pub(super) password: Password,
-    pub(super) perms: Perms,
-    pub(super) overrides: Overrides,
+    pub(super) rights: Rights,
     pub(super) owner: Owner,
 }
 
@@ -32,8 +29,7 @@ impl Entry {
         Ok(Self {
             login,
             password: Password::new(user.secret)?,
-            perms: user.perm.parse()?,
-            overrides: Overrides::default(),
+            rights: Rights::new(user.perm.parse()?),
             owner: user.owner,
         })
     }
@@ -98,22 +94,6 @@ impl Table {
     pub(super) fn usernames(&self) -> Vec<&String> {
         self.users.keys().collect()
     }
-}
-
-/// `path` without symbolic links, if it is a directory.
-pub(super) fn real_directory(path: &Path) -> Result<PathBuf, AuthorizerError> {
-    let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => AuthorizerError::NoSuchDirectory(path.to_owned()),
-        _ => AuthorizerError::Directory {
-            path: path.to_owned(),
-            source,
-        },
-    };
-    let real = path.canonicalize().map_err(refused)?;
-    if !real.metadata().map_err(refused)?.is_dir() {
-        return Err(AuthorizerError::NotADirectory(path.to_owned()));
-    }
-    Ok(real)
 }
 
 fn no_such_user(username: &str) -> AuthorizerError {

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use ftpdlib_proto::NameEncoding;
 
-use super::ANONYMOUS;
-use crate::{CertificateSubject, Login, VerifiedCertificate};
+use crate::login::ANONYMOUS;
+use crate::owner::Owner;
+use crate::password::Secret;
+use crate::{CertificateSubject, Login};
 
 /// A user for [`DummyAuthorizer::add_user`](crate::DummyAuthorizer::add_user), which checks it.
 ///
@@ -30,31 +32,6 @@ pub struct User {
     pub(super) secret: Secret,
     pub(super) perm: String,
     pub(super) owner: Owner,
-}
-
-/// A password as given, nothing checked.
-#[derive(Clone)]
-pub(super) enum Secret {
-    Any,
-    Plain(String),
-    Hash(String),
-    /// No word will do.
-    None,
-}
-
-/// Whose certificates let a user in without a password.
-#[derive(Clone, Default)]
-pub(super) struct Owner {
-    subjects: Vec<CertificateSubject>,
-    names: Vec<String>,
-}
-
-impl Owner {
-    pub(super) fn has(&self, certificate: &VerifiedCertificate) -> bool {
-        let of_subject = |subject| certificate.has_subject(subject);
-        let of_name = |name: &String| certificate.has_name(name);
-        self.subjects.iter().any(of_subject) || self.names.iter().any(of_name)
-    }
 }
 
 impl User {
@@ -96,14 +73,15 @@ impl User {
     /// Lets the user in without a password when the client has shown a certificate of this owner;
     /// may be said of several.
     pub fn certificate_subject(mut self, subject: CertificateSubject) -> Self {
-        self.owner.subjects.push(subject);
+        self.owner.add_subject(subject);
         self
     }
 
     /// The same for certificates with this common name (CN), or with this mail address, DNS name or
-    /// URI as an alternative name; see [`VerifiedCertificate::has_name`].
+    /// URI as an alternative name; see
+    /// [`VerifiedCertificate::has_name`](crate::VerifiedCertificate::has_name).
     pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
-        self.owner.names.push(name.into());
+        self.owner.add_name(name.into());
         self
     }
 

@@ -6,12 +6,12 @@ use std::path::{Component, Path};
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
-use super::table::real_directory;
 use crate::AuthorizerError;
+use crate::directory::real_directory;
 
 /// One user's overrides, by virtual directory.
 #[derive(Clone, Default)]
-pub(super) struct Overrides(BTreeMap<VirtualPath, Override>);
+pub(crate) struct Overrides(BTreeMap<VirtualPath, Override>);
 
 #[derive(Clone, Copy)]
 struct Override {
@@ -20,12 +20,12 @@ struct Override {
 }
 
 impl Overrides {
-    pub(super) fn insert(&mut self, directory: VirtualPath, perms: Perms, recursive: bool) {
+    pub(crate) fn insert(&mut self, directory: VirtualPath, perms: Perms, recursive: bool) {
         self.0.insert(directory, Override { perms, recursive });
     }
 
     /// What the deepest override that holds for `path` permits there.
-    pub(super) fn find(&self, path: &VirtualPath) -> Option<Perms> {
+    pub(crate) fn find(&self, path: &VirtualPath) -> Option<Perms> {
         if self.is_empty() {
             return None;
         }
@@ -44,7 +44,7 @@ impl Overrides {
     }
 
     /// What an override permits at `path` for a user whose home directory is at `home`.
-    pub(super) fn find_from(&self, home: &VirtualPath, path: &VirtualPath) -> Option<Perms> {
+    pub(crate) fn find_from(&self, home: &VirtualPath, path: &VirtualPath) -> Option<Perms> {
         match below(home, path) {
             Some(path) => self.find(&path),
             None => None,
@@ -53,7 +53,7 @@ impl Overrides {
 
     /// Whether `path` is above a directory that has an override, for a user whose home directory is
     /// at `home`. Whatever is above the home is.
-    pub(super) fn any_below_from(&self, home: &VirtualPath, path: &VirtualPath) -> bool {
+    pub(crate) fn any_below_from(&self, home: &VirtualPath, path: &VirtualPath) -> bool {
         match below(home, path) {
             Some(path) => self.any_below(&path),
             None => home.starts_with(path) && !self.is_empty(),
@@ -61,14 +61,14 @@ impl Overrides {
     }
 
     /// Whether `path` is above a directory that has an override.
-    pub(super) fn any_below(&self, path: &VirtualPath) -> bool {
+    pub(crate) fn any_below(&self, path: &VirtualPath) -> bool {
         self.0
             .keys()
             .any(|directory| directory != path && directory.starts_with(path))
     }
 
     /// All that is permitted by `perms` or by one override or another.
-    pub(super) fn union(&self, perms: Perms) -> Perms {
+    pub(crate) fn union(&self, perms: Perms) -> Perms {
         let may = |&perm: &Perm| {
             let mut overrides = self.0.values();
             perms.contains(perm) || overrides.any(|found| found.perms.contains(perm))
@@ -76,7 +76,7 @@ impl Overrides {
         Perm::ALL.into_iter().filter(may).collect()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -95,7 +95,7 @@ fn below<'a>(home: &VirtualPath, path: &'a VirtualPath) -> Option<Cow<'a, Virtua
 }
 
 /// The virtual path of a real directory below `home`, which has its links resolved already.
-pub(super) fn virtual_directory(
+pub(crate) fn virtual_directory(
     directory: &Path,
     home: &Path,
 ) -> Result<VirtualPath, AuthorizerError> {

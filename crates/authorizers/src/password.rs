@@ -6,9 +6,8 @@ use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params};
 
-use super::turn::Turn;
-use super::user::Secret;
 use crate::AuthorizerError;
+use crate::turn::Turn;
 
 /// Most memory one check of a hash may take: 1 GiB.
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
@@ -16,9 +15,19 @@ const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 /// Most passes over that memory.
 const MAX_PASSES: u32 = 64;
 
+/// A password as given, nothing checked.
+#[derive(Clone)]
+pub(crate) enum Secret {
+    Any,
+    Plain(String),
+    Hash(String),
+    /// No word will do.
+    None,
+}
+
 /// What lets a user in.
 #[derive(Clone)]
-pub(super) enum Password {
+pub(crate) enum Password {
     /// Anything.
     Any,
     /// Nothing.
@@ -31,14 +40,14 @@ pub(super) enum Password {
 
 /// The parameters of an argon2id hash that decide how long it takes.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     memory_kib: u32,
     passes: u32,
     lanes: u32,
 }
 
 impl Password {
-    pub(super) fn new(secret: Secret) -> Result<Self, AuthorizerError> {
+    pub(crate) fn new(secret: Secret) -> Result<Self, AuthorizerError> {
         match secret {
             Secret::Any => Ok(Self::Any),
             Secret::None => Ok(Self::None),
@@ -51,11 +60,11 @@ impl Password {
     }
 
     /// A password to compare with where there is no user, so that the compare takes place.
-    pub(super) fn nobody() -> Self {
+    pub(crate) fn nobody() -> Self {
         Self::Plain(Box::default())
     }
 
-    pub(super) fn matches(&self, given: &str) -> bool {
+    pub(crate) fn matches(&self, given: &str) -> bool {
         match self {
             Self::Any => true,
             Self::None => false,
@@ -70,7 +79,7 @@ impl Password {
     }
 
     /// What one check costs; `None` for a mere compare.
-    pub(super) fn cost(&self) -> Option<Cost> {
+    pub(crate) fn cost(&self) -> Option<Cost> {
         match self {
             Self::Any | Self::None | Self::Plain(_) => None,
             Self::Hash(_, cost) => Some(*cost),
@@ -79,7 +88,7 @@ impl Password {
 }
 
 /// Does the work of checking a hash of this cost, for nothing.
-pub(super) fn burn(cost: Cost, given: &str) {
+pub(crate) fn burn(cost: Cost, given: &str) {
     let Ok(params) = Params::new(cost.memory_kib, cost.passes, cost.lanes, None) else {
         // Never for the parameters of a hash that was taken on.
         return;
@@ -118,7 +127,7 @@ fn parse_hash(text: &str) -> Result<Password, &'static str> {
 }
 
 /// Compares in a time that depends on the length of what was given only.
-fn equal(word: &[u8], given: &[u8]) -> bool {
+pub(crate) fn equal(word: &[u8], given: &[u8]) -> bool {
     let mut difference = word.len() ^ given.len();
     for (index, byte) in given.iter().enumerate() {
         difference |= usize::from(byte ^ word.get(index).copied().unwrap_or_default());

@@ -10,11 +10,11 @@ static ENDED: Condvar = Condvar::new();
 
 /// A turn at computing a hash. There are as many as usable CPUs: more at once would only make each
 /// of them slower, and take their memory.
-pub(super) struct Turn(());
+pub(crate) struct Turn(());
 
 impl Turn {
     /// Waits for one.
-    pub(super) fn wait() -> Self {
+    pub(crate) fn wait() -> Self {
         let most = ftpdlib_sys::usable_cpus();
         let mut running = ENDED
             .wait_while(lock(), |running| *running >= most)
