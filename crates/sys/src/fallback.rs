@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::children::ChildProcess;
 use crate::open::{OpenFlags, Scope};
+use crate::users::UserRecord;
 
 /// Opens `path` as seen from `dir` without leaving it.
 ///
@@ -173,6 +174,85 @@ impl Identity {
 /// Whether this process is root's; never told on this system.
 pub fn is_root() -> bool {
     false
+}
+
+/// The numbers of a user and of the groups the user is a member of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Credentials(Infallible);
+
+impl Credentials {
+    /// Those of a user of the system.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported` on this system.
+    pub fn of(_user: &UserRecord) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Has this thread act as the user until the answer is dropped.
+    ///
+    /// # Errors
+    ///
+    /// None: there are no credentials.
+    pub fn assume_in_thread(&self) -> io::Result<ActingAs> {
+        match self.0 {}
+    }
+}
+
+/// A thread acts as somebody else while this lives.
+#[derive(Debug)]
+#[must_use = "the thread goes back when it is dropped"]
+pub struct ActingAs(Infallible);
+
+impl Drop for ActingAs {
+    fn drop(&mut self) {
+        match self.0 {}
+    }
+}
+
+/// Whether threads of this process can act as other users: not on this system.
+pub fn can_act_as_others() -> bool {
+    false
+}
+
+/// What the shadow database says of a user. Times are days since 1970; `None` for what is not set.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ShadowEntry {
+    /// The password as `crypt` has it.
+    pub hash: String,
+    /// When the password was changed.
+    pub changed: Option<i64>,
+    /// How many days after that it has to be changed again.
+    pub most_days: Option<i64>,
+    /// When the account expires.
+    pub expires: Option<i64>,
+}
+
+impl ShadowEntry {
+    /// Always `None` on this system.
+    pub fn find(_name: &str) -> Option<Self> {
+        None
+    }
+}
+
+/// A password as the system's library has it.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn crypt(_password: &str, _setting: &str) -> io::Result<Option<String>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A setting for a new password.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn crypt_setting() -> io::Result<Option<String>> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A lock between processes.

@@ -37,7 +37,8 @@ use linux as imp;
 pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
-    DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock, ProcessLockGuard, discard, fork,
+    ActingAs, Credentials, DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock,
+    ProcessLockGuard, ShadowEntry, can_act_as_others, crypt, crypt_setting, discard, fork,
     has_remote_mount_below, is_local_filesystem, is_root, open_beneath, send_file, send_last,
     set_mode, set_modified, thread_count,
 };
@@ -53,5 +54,5 @@ pub use space::available_space;
 pub use staggered::Staggered;
 pub use stat::{EntryKind, FileStat, stat_at, stat_descriptor};
 pub use successor::{Successor, start_successor};
-pub use users::{group_name, user_name};
+pub use users::{UserRecord, group_name, user_name};
 pub use zone::local_offset;

@@ -1,7 +1,9 @@
 //! Names and numbers of users and groups.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
 use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr;
 
 use crate::call::with_c_str;
@@ -56,7 +58,69 @@ pub fn group_name(gid: u32) -> Option<String> {
     })
 }
 
-/// What the user database says of a user.
+/// What the user database says of a user of the system.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct UserRecord {
+    /// The name, as the database spells it: it may have been found by another spelling.
+    pub name: String,
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the group that is the user's own.
+    pub gid: u32,
+    /// The home directory.
+    pub home: PathBuf,
+    /// The program that is started at a login; empty for `/bin/sh`.
+    pub shell: PathBuf,
+}
+
+impl UserRecord {
+    /// Looks up the user of this name, which is never taken for a number; `None` if there is none or
+    /// the lookup failed.
+    ///
+    /// May wait for a directory service.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ftpdlib_sys::UserRecord;
+    ///
+    /// assert_eq!(UserRecord::find("root").map(|root| root.uid), Some(0));
+    /// assert_eq!(UserRecord::find("0"), None);
+    /// ```
+    pub fn find(name: &str) -> Option<Self> {
+        with_room(|room| {
+            let mut entry = MaybeUninit::<libc::passwd>::uninit();
+            let mut found = ptr::null_mut();
+            let (start, length) = (room.as_mut_ptr(), room.len());
+            let code = with_c_str(name.as_bytes(), |name| {
+                let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
+                // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found`
+                // are writable and owned by this frame; `start` points to `length` writable bytes
+                // of `room`, which is borrowed too.
+                Ok(unsafe { libc::getpwnam_r(name, entry, start, length, &raw mut found) })
+            });
+            if found.is_null() {
+                return Err(code.unwrap_or(0));
+            }
+            // SAFETY: the call found something, so it has filled in all of `entry`.
+            let entry = unsafe { entry.assume_init() };
+            Ok(Self {
+                // SAFETY: the fields that are pointers point to NUL-terminated strings inside
+                // `room`, which is still borrowed.
+                name: unsafe { owned(entry.pw_name) },
+                uid: entry.pw_uid,
+                gid: entry.pw_gid,
+                // SAFETY: as above.
+                home: unsafe { path(entry.pw_dir) },
+                // SAFETY: as above.
+                shell: unsafe { path(entry.pw_shell) },
+            })
+        })
+    }
+}
+
+/// A user to become.
 pub(crate) struct UserEntry {
     pub(crate) uid: u32,
     /// The group that is the user's own.
@@ -82,24 +146,7 @@ pub(crate) fn find_user(name: &str) -> Option<UserEntry> {
             }
         },
     };
-    let (uid, gid) = with_room(|room| {
-        let mut entry = MaybeUninit::<libc::passwd>::uninit();
-        let mut found = ptr::null_mut();
-        let (start, length) = (room.as_mut_ptr(), room.len());
-        let code = with_c_str(name.as_bytes(), |name| {
-            let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
-            // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found` are
-            // writable and owned by this frame; `start` points to `length` writable bytes of
-            // `room`, which is borrowed too.
-            Ok(unsafe { libc::getpwnam_r(name, entry, start, length, &raw mut found) })
-        });
-        if found.is_null() {
-            return Err(code.unwrap_or(0));
-        }
-        // SAFETY: the call found something, so it has filled in all of `entry`.
-        let entry = unsafe { entry.assume_init() };
-        Ok((entry.pw_uid, entry.pw_gid))
-    })?;
+    let UserRecord { uid, gid, .. } = UserRecord::find(&name)?;
     Some(UserEntry {
         uid,
         gid,
@@ -157,7 +204,9 @@ pub(crate) fn groups_of(user: &str, gid: u32) -> Vec<u32> {
 }
 
 /// Repeats `lookup` with more room for as long as it answers `ERANGE`.
-fn with_room<T>(mut lookup: impl FnMut(&mut [c_char]) -> Result<T, libc::c_int>) -> Option<T> {
+pub(crate) fn with_room<T>(
+    mut lookup: impl FnMut(&mut [c_char]) -> Result<T, libc::c_int>,
+) -> Option<T> {
     let mut room = vec![0; 1024];
     loop {
         match lookup(&mut room) {
@@ -174,11 +223,20 @@ const MOST_ROOM: usize = 4 * 1024 * 1024;
 /// # Safety
 ///
 /// `name` points to a NUL-terminated string that stays as it is for the call.
-unsafe fn owned(name: *const c_char) -> String {
+pub(crate) unsafe fn owned(name: *const c_char) -> String {
     // SAFETY: the caller promises what `from_ptr` asks for.
     unsafe { CStr::from_ptr(name) }
         .to_string_lossy()
         .into_owned()
+}
+
+/// # Safety
+///
+/// As for [`owned`].
+unsafe fn path(text: *const c_char) -> PathBuf {
+    // SAFETY: the caller promises what `from_ptr` asks for.
+    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+    OsStr::from_bytes(bytes).into()
 }
 
 #[cfg(test)]
@@ -189,6 +247,16 @@ mod tests {
     fn unknown_ids_have_no_name() {
         assert_eq!(user_name(4_000_000_123), None);
         assert_eq!(group_name(4_000_000_123), None);
+    }
+
+    #[test]
+    fn users_are_found_by_name_only() {
+        let root = UserRecord::find("root").unwrap();
+        assert_eq!((root.name.as_str(), root.uid), ("root", 0));
+        assert!(root.home.is_absolute());
+        for name in ["", "0", "no\0body", "root\n", "nosuchuser-x"] {
+            assert_eq!(UserRecord::find(name), None, "{name:?}");
+        }
     }
 
     #[test]

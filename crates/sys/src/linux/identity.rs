@@ -101,12 +101,13 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// Version 3 of the calls for capabilities, in which the sets have two words each; of this thread.
+pub(super) const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
+
 /// Empties the effective, permitted and inheritable sets, and with them the ambient one. To become
 /// another user does that for the first two only, and unless the process was told to keep them.
 fn drop_capabilities() -> io::Result<()> {
-    /// The sets have two words each in version 3 of the call.
-    const VERSION: u32 = 0x2008_0522;
-    let header = [VERSION, 0];
+    let header = CAPABILITY_HEADER;
     let sets = [0u32; 6];
     // SAFETY: the call reads a header of two 32-bit words (version; 0 for this process) and, in
     // this version, twice the three sets, a word each. Both are live and owned by this frame.

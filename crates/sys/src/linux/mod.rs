@@ -2,6 +2,8 @@
 
 mod attributes;
 mod beneath;
+mod credentials;
+mod crypt;
 mod directory;
 mod discard;
 mod fork;
@@ -11,9 +13,12 @@ mod mounts;
 mod pipe;
 mod process_lock;
 mod send_file;
+mod shadow;
 
 pub use attributes::{set_mode, set_modified};
 pub use beneath::open_beneath;
+pub use credentials::{ActingAs, Credentials, can_act_as_others};
+pub use crypt::{crypt, crypt_setting};
 pub use directory::DirectoryReader;
 pub use discard::discard;
 pub use fork::{Fork, fork, thread_count};
@@ -23,3 +28,4 @@ pub use mounts::has_remote_mount_below;
 pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use send_file::{send_file, send_last};
+pub use shadow::ShadowEntry;

@@ -1,0 +1,309 @@
+//! Acting as another user for a while, in one thread.
+
+use std::io::{self, Write};
+use std::marker::PhantomData;
+use std::process;
+
+use super::identity::CAPABILITY_HEADER;
+use crate::call::check;
+use crate::users::{self, UserRecord};
+
+/// The calls themselves: those of the C library would change all threads of the process.
+#[cfg(not(any(target_arch = "arm", target_arch = "sparc", target_arch = "x86")))]
+use libc::{SYS_setgroups, SYS_setresgid, SYS_setresuid};
+/// Numbers of 16 bits were enough for the ones without a suffix.
+#[cfg(any(target_arch = "arm", target_arch = "sparc", target_arch = "x86"))]
+use libc::{
+    SYS_setgroups32 as SYS_setgroups, SYS_setresgid32 as SYS_setresgid,
+    SYS_setresuid32 as SYS_setresuid,
+};
+
+/// A number that means "as it is" in the calls.
+const SAME: u32 = u32::MAX;
+
+/// The numbers of a user and of the groups the user is a member of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Credentials {
+    uid: u32,
+    gid: u32,
+    groups: Box<[u32]>,
+}
+
+impl Credentials {
+    /// Those of a user of the system.
+    ///
+    /// May wait for a directory service.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for numbers that the system cannot switch to.
+    pub fn of(user: &UserRecord) -> io::Result<Self> {
+        let (uid, gid) = (user.uid, user.gid);
+        if uid == SAME || gid == SAME {
+            let problem = "a user or group of this number cannot be taken on";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        let mut groups = users::groups_of(&user.name, gid);
+        // As the system gives them back.
+        groups.sort_unstable();
+        groups.dedup();
+        Ok(Self {
+            uid,
+            gid,
+            groups: groups.into(),
+        })
+    }
+
+    /// Has this thread act as the user until the answer is dropped. The other threads go on as they
+    /// are.
+    ///
+    /// Effective numbers change, and with root's the effective capabilities go. The real and the
+    /// saved ones stay root's, by which it is undone; so no process of the user may send signals.
+    /// A thread or process that is started meanwhile is the user's, too.
+    ///
+    /// # Errors
+    ///
+    /// What the calls answer, mostly `PermissionDenied` for a thread that is not root's; nothing has
+    /// changed then.
+    pub fn assume_in_thread(&self) -> io::Result<ActingAs> {
+        let before = Self::of_thread()?;
+        let mut acting = ActingAs {
+            before: None,
+            of_this_thread: PhantomData,
+        };
+        if before == *self {
+            // It does already.
+            return Ok(acting);
+        }
+        set_groups(&self.groups)?;
+        // From here on it puts back what has changed, also where a call fails.
+        acting.before = Some(before);
+        set_group(self.gid)?;
+        set_user(self.uid)?;
+        Ok(acting)
+    }
+
+    /// What this thread is.
+    fn of_thread() -> io::Result<Self> {
+        // SAFETY: takes nothing and cannot fail.
+        let uid = unsafe { libc::geteuid() };
+        // SAFETY: as above.
+        let gid = unsafe { libc::getegid() };
+        let groups = groups()?.into();
+        Ok(Self { uid, gid, groups })
+    }
+
+    fn put_back(&self) -> io::Result<()> {
+        // The user first: only root may change the others.
+        set_user(self.uid)?;
+        set_group(self.gid)?;
+        set_groups(&self.groups)
+    }
+}
+
+/// A thread acts as somebody else while this lives. It belongs to that thread.
+#[derive(Debug)]
+#[must_use = "the thread goes back when it is dropped"]
+pub struct ActingAs {
+    /// `None` if there is nothing to go back to.
+    before: Option<Credentials>,
+    of_this_thread: PhantomData<*const ()>,
+}
+
+impl Drop for ActingAs {
+    /// Goes back. Where that fails the process ends: the thread would go on for others as this user.
+    fn drop(&mut self) {
+        let Some(before) = self.before.take() else {
+            return;
+        };
+        if let Err(error) = before.put_back() {
+            // It ends in any case.
+            let _ = writeln!(io::stderr(), "cannot stop acting as a user: {error}");
+            process::abort();
+        }
+    }
+}
+
+/// Whether threads of this process can act as other users, and lose root's powers meanwhile. Root in
+/// a container may not be able to.
+pub fn can_act_as_others() -> bool {
+    /// With this bit, capabilities stay when the numbers change.
+    const NO_SETUID_FIXUP: libc::c_int = 1 << 2;
+    /// What it takes to change them: the capabilities 6 and 7, for groups and for users.
+    const CAP_SETGID_SETUID: u32 = 1 << 6 | 1 << 7;
+    // SAFETY: takes no pointer; the option has no arguments.
+    let bits = unsafe { libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0) };
+    let gives_up = bits >= 0 && bits & NO_SETUID_FIXUP == 0;
+    let can_change =
+        effective_capabilities().is_ok_and(|has| has & CAP_SETGID_SETUID == CAP_SETGID_SETUID);
+    super::is_root() && gives_up && can_change
+}
+
+/// The first 32 of this thread's effective capabilities.
+fn effective_capabilities() -> io::Result<u32> {
+    let mut header = CAPABILITY_HEADER;
+    let mut sets = [0u32; 6];
+    // SAFETY: the call reads a header of two 32-bit words (version; 0 for this thread), into which it
+    // writes the version it knows if that is another, and in this version writes twice the three
+    // sets, a word each. Both are live, writable and owned by this frame.
+    check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) })?;
+    Ok(sets[0])
+}
+
+fn set_user(uid: u32) -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::syscall(SYS_setresuid, SAME, uid, SAME) })?;
+    Ok(())
+}
+
+fn set_group(gid: u32) -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::syscall(SYS_setresgid, SAME, gid, SAME) })?;
+    Ok(())
+}
+
+fn set_groups(groups: &[u32]) -> io::Result<()> {
+    // SAFETY: the list is live and readable for the call, and has as many entries.
+    check(unsafe { libc::syscall(SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    Ok(())
+}
+
+/// The other groups of this thread.
+fn groups() -> io::Result<Vec<u32>> {
+    let mut groups = vec![0; 32];
+    loop {
+        let count = libc::c_int::try_from(groups.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: the list is live and writable for the call, and has `count` entries.
+        match check(unsafe { libc::getgroups(count, groups.as_mut_ptr()) }) {
+            Ok(found) => {
+                groups.truncate(usize::try_from(found).unwrap_or(0));
+                return Ok(groups);
+            }
+            // There are more.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && groups.len() < 1 << 17 => {
+                groups.resize(groups.len() * 8, 0);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::thread;
+
+    use super::*;
+
+    /// Real, effective, saved and filesystem numbers of this thread.
+    fn numbers(of: &str) -> String {
+        let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(of));
+        line.unwrap()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn somebody() -> Credentials {
+        Credentials {
+            uid: 4_000_000_123,
+            gid: 4_000_000_124,
+            groups: [4_000_000_125, 4_000_000_126].into(),
+        }
+    }
+
+    #[test]
+    fn one_thread_acts_as_another_user_and_goes_back() {
+        if !can_act_as_others() {
+            // Nothing has changed, then.
+            let before = numbers("Groups:");
+            if !super::super::is_root() {
+                assert!(somebody().assume_in_thread().is_err());
+            }
+            assert_eq!(numbers("Groups:"), before);
+            return;
+        }
+        let fields = ["Uid:", "Gid:", "Groups:", "CapEff:"];
+        let before = fields.map(numbers);
+        let acting = somebody().assume_in_thread().unwrap();
+        assert_eq!(numbers("Uid:"), "0 4000000123 0 4000000123");
+        assert_eq!(numbers("Gid:"), "0 4000000124 0 4000000124");
+        assert_eq!(numbers("Groups:"), "4000000125 4000000126");
+        assert_eq!(numbers("CapEff:"), "0000000000000000");
+        assert!(fs::read("/proc/1/environ").is_err());
+        drop(acting);
+        assert_eq!(fields.map(numbers), before);
+    }
+
+    #[test]
+    fn other_threads_stay_what_they_are() {
+        if !can_act_as_others() {
+            return;
+        }
+        let before = numbers("Uid:");
+        thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            scope.spawn(move || {
+                let acting = somebody().assume_in_thread().unwrap();
+                tell.send(()).unwrap();
+                let _ = ended.recv();
+                drop(acting);
+            });
+            told.recv().unwrap();
+            assert_eq!(numbers("Uid:"), before);
+            drop(end);
+        });
+    }
+
+    #[test]
+    fn a_panic_ends_it_too() {
+        if !can_act_as_others() {
+            return;
+        }
+        let before = numbers("Uid:");
+        let panicked = std::panic::catch_unwind(|| {
+            let _acting = somebody().assume_in_thread().unwrap();
+            panic!("of the test");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(numbers("Uid:"), before);
+    }
+
+    #[test]
+    fn who_acts_as_a_user_takes_on_nobody_else() {
+        if !can_act_as_others() {
+            return;
+        }
+        let acting = somebody().assume_in_thread().unwrap();
+        let during = ["Uid:", "Gid:", "Groups:"].map(numbers);
+        let other = Credentials {
+            uid: 4_000_000_001,
+            ..somebody()
+        };
+        assert!(other.assume_in_thread().is_err());
+        drop(somebody().assume_in_thread().unwrap());
+        assert_eq!(["Uid:", "Gid:", "Groups:"].map(numbers), during);
+        drop(acting);
+        assert!(numbers("Uid:").starts_with("0 0 "));
+    }
+
+    #[test]
+    fn numbers_that_mean_no_change_are_refused() {
+        let user = UserRecord {
+            name: "x".into(),
+            uid: SAME,
+            gid: 1,
+            home: "/".into(),
+            shell: "".into(),
+        };
+        assert!(Credentials::of(&user).is_err());
+        let of_group = UserRecord {
+            uid: 1,
+            gid: SAME,
+            ..user
+        };
+        assert!(Credentials::of(&of_group).is_err());
+    }
+}

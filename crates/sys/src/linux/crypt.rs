@@ -1,0 +1,194 @@
+//! Hashes of passwords, by the system's own library for them.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
+use std::io;
+use std::ptr;
+use std::sync::OnceLock;
+
+/// A password as the system's library has it, hashed as `setting` says: by the method, the cost and
+/// the salt with which that begins. A hash is a setting, too, and comes out again for its password.
+///
+/// `None` if the library does not know the method, or the password holds a NUL byte. Takes as long
+/// as the setting asks for.
+///
+/// # Errors
+///
+/// `NotFound` without such a library, which is loaded by the first call.
+pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
+    let library = Library::get()?;
+    let Ok(setting) = CString::new(setting) else {
+        return Ok(None);
+    };
+    let password = match CString::new(password) {
+        Ok(password) => password,
+        Err(error) => {
+            wipe(&mut error.into_vec());
+            return Ok(None);
+        }
+    };
+    let mut scratch = vec![0u128; SCRATCH / size_of::<u128>()];
+    let (word, how, room) = (password.as_ptr(), setting.as_ptr(), scratch.as_mut_ptr());
+    // SAFETY: `word` and `how` end with a NUL and are borrowed for the call. `room` is as large as
+    // any library wants it, more strictly aligned than any type of C, zeroed, as it has to be at
+    // first use, and nobody else's.
+    let hashed = unsafe { (library.crypt_r)(word, how, room.cast()) };
+    let hashed = (!hashed.is_null()).then(|| {
+        // SAFETY: what it gives is NUL-terminated and inside `scratch`, which is still there.
+        unsafe { CStr::from_ptr(hashed) }
+            .to_string_lossy()
+            .into_owned()
+    });
+    wipe(&mut scratch);
+    wipe(&mut password.into_bytes());
+    // A word that begins so tells of an error.
+    Ok(hashed.filter(|hashed| !hashed.is_empty() && !hashed.starts_with('*')))
+}
+
+/// A setting by the method and cost that the system's library gives a new password, with a salt of
+/// its own; `None` if it does not say.
+///
+/// # Errors
+///
+/// `NotFound` without such a library.
+pub fn crypt_setting() -> io::Result<Option<String>> {
+    let Some(generate) = Library::get()?.generate else {
+        return Ok(None);
+    };
+    let mut output = [0u8; SETTING];
+    let (start, length) = (output.as_mut_ptr().cast(), SETTING as c_int);
+    // SAFETY: without a prefix and random bytes it takes those of the system; `start` points to
+    // `length` writable bytes of this frame.
+    let made = unsafe { generate(ptr::null(), 0, ptr::null(), 0, start, length) };
+    if made.is_null() {
+        return Ok(None);
+    }
+    let text = CStr::from_bytes_until_nul(&output).ok();
+    Ok(text.map(|text| text.to_string_lossy().into_owned()))
+}
+
+/// The library under its names: libxcrypt's own, the one it took over from the C library, and that
+/// of a machine to build on.
+const NAMES: [&CStr; 3] = [c"libcrypt.so.2", c"libcrypt.so.1", c"libcrypt.so"];
+
+/// Bytes that `crypt_r` works in: 32 KiB for libxcrypt, a little over 128 KiB for what the C library
+/// had before.
+const SCRATCH: usize = 136 * 1024;
+
+/// Bytes that a setting may take.
+const SETTING: usize = 192;
+
+type CryptR = unsafe extern "C" fn(*const c_char, *const c_char, *mut c_void) -> *mut c_char;
+type Generate = unsafe extern "C" fn(
+    *const c_char,
+    c_ulong,
+    *const c_char,
+    c_int,
+    *mut c_char,
+    c_int,
+) -> *mut c_char;
+
+/// What is used of the library, which stays loaded.
+struct Library {
+    crypt_r: CryptR,
+    generate: Option<Generate>,
+}
+
+impl Library {
+    /// Loads it, unless it was. It is not linked to, so that a program starts without it.
+    fn get() -> io::Result<&'static Self> {
+        static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
+        LIBRARY.get_or_init(Self::load).as_ref().ok_or_else(|| {
+            let problem = "there is no libcrypt that can be loaded, to check passwords with";
+            io::Error::new(io::ErrorKind::NotFound, problem)
+        })
+    }
+
+    fn load() -> Option<Self> {
+        let open = |name: &&CStr| {
+            // SAFETY: the name ends with a NUL. What the library does when it is loaded is what it
+            // does in every program that is linked to it.
+            let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+            (!handle.is_null()).then_some(handle)
+        };
+        let handle = NAMES.iter().find_map(open)?;
+        // SAFETY: the handle is open and stays so; the name ends with a NUL.
+        let crypt_r = unsafe { libc::dlsym(handle, c"crypt_r".as_ptr()) };
+        // SAFETY: as above.
+        let generate = unsafe { libc::dlsym(handle, c"crypt_gensalt_rn".as_ptr()) };
+        if crypt_r.is_null() {
+            return None;
+        }
+        // SAFETY: the function of this name has this type, by crypt_r(3); the third argument is
+        // there a pointer to a struct, which is passed like any other.
+        let crypt_r = unsafe { std::mem::transmute::<*mut c_void, CryptR>(crypt_r) };
+        let generate = (!generate.is_null())
+            // SAFETY: the function of this name has this type, by crypt_gensalt(3).
+            .then(|| unsafe { std::mem::transmute::<*mut c_void, Generate>(generate) });
+        Some(Self { crypt_r, generate })
+    }
+}
+
+/// Overwrites what tells of a password, even though nobody will read it again.
+fn wipe<T: Copy>(secret: &mut [T]) {
+    let bytes = size_of_val(secret);
+    // SAFETY: `secret` has as many bytes, is writable and borrowed for the call, and any bytes, all
+    // zero in particular, are a value of the integers that this file calls it with.
+    unsafe { libc::explicit_bzero(secret.as_mut_ptr().cast(), bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hashes of "sesame".
+    const HASHES: [&str; 3] = [
+        "$6$salt$14r3nF05sTyFT6Az9BZiefcxxdriB1dtvMNuQlud3vnILbBU4O2UmqOCZ7Uvskulee0.2lRLq3wyq7GYJOdU80",
+        "$y$j9T$snNuYlRTZeF4fetxkmGG1/$lB4eZnIg/epYVfQdZcNMI7TIrMNMZwS9ChI087CbD60",
+        "$2b$05$abcdefghijklmnopqrstuuKcS.CYWVYVaLiiCKrrc0A5s3mGesJ9O",
+    ];
+
+    fn is_there() -> bool {
+        let answer = crypt("", "");
+        if let Err(error) = &answer {
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        }
+        answer.is_ok()
+    }
+
+    #[test]
+    fn a_hash_comes_out_again_for_its_password() {
+        if !is_there() {
+            return;
+        }
+        for hash in HASHES {
+            // An older library knows fewer methods.
+            if let Some(hashed) = crypt("sesame", hash).unwrap() {
+                assert_eq!(hashed, hash);
+                assert_ne!(crypt("Sesame", hash).unwrap().unwrap(), hash);
+            }
+        }
+        assert!(crypt("sesame", HASHES[0]).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_no_setting_gives_no_hash() {
+        if !is_there() {
+            return;
+        }
+        for setting in ["", "*", "!", "*0", "!$6$salt$", "x", "$", "$$$", "a\0b"] {
+            assert_eq!(crypt("sesame", setting).unwrap(), None, "{setting:?}");
+        }
+        assert_eq!(crypt("ses\0ame", HASHES[0]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_new_setting_is_one() {
+        if !is_there() {
+            return;
+        }
+        if let Some(setting) = crypt_setting().unwrap() {
+            let hashed = crypt("sesame", &setting).unwrap().unwrap();
+            assert!(hashed.starts_with(&setting), "{hashed} for {setting}");
+        }
+    }
+}

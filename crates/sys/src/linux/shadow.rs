@@ -1,0 +1,77 @@
+//! The shadow file: hashes of passwords, and when they and accounts expire.
+
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use crate::call::with_c_str;
+use crate::users::{owned, with_room};
+
+/// What the shadow database says of a user. Times are days since 1970; `None` for what is not set.
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ShadowEntry {
+    /// The password as `crypt` has it, or something else, which no password comes to.
+    pub hash: String,
+    /// When the password was changed; 0 = it has to be, at the next login.
+    pub changed: Option<i64>,
+    /// How many days after that it has to be changed again.
+    pub most_days: Option<i64>,
+    /// When the account expires.
+    pub expires: Option<i64>,
+}
+
+impl ShadowEntry {
+    /// Looks up the user of this name; `None` if there is none or the lookup failed, as it does for
+    /// everyone but root.
+    ///
+    /// May wait for a directory service.
+    pub fn find(name: &str) -> Option<Self> {
+        with_room(|room| {
+            let mut entry = MaybeUninit::<libc::spwd>::uninit();
+            let mut found = ptr::null_mut();
+            let (start, length) = (room.as_mut_ptr(), room.len());
+            let code = with_c_str(name.as_bytes(), |name| {
+                let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
+                // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found`
+                // are writable and owned by this frame; `start` points to `length` writable bytes
+                // of `room`, which is borrowed too.
+                Ok(unsafe { libc::getspnam_r(name, entry, start, length, &raw mut found) })
+            });
+            if found.is_null() {
+                return Err(code.unwrap_or(0));
+            }
+            // SAFETY: the call found something, so it has filled in all of `entry`.
+            let entry = unsafe { entry.assume_init() };
+            Ok(Self {
+                // SAFETY: `sp_pwdp` points to a NUL-terminated string inside `room`, which is still
+                // borrowed.
+                hash: unsafe { owned(entry.sp_pwdp) },
+                changed: day(entry.sp_lstchg),
+                most_days: day(entry.sp_max),
+                expires: day(entry.sp_expire),
+            })
+        })
+    }
+}
+
+/// Without the hash, so that no log can hold it.
+impl fmt::Debug for ShadowEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShadowEntry")
+            .field("changed", &self.changed)
+            .field("most_days", &self.most_days)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An empty field is -1.
+fn day(field: libc::c_long) -> Option<i64> {
+    #[cfg_attr(
+        target_pointer_width = "64",
+        expect(clippy::useless_conversion, reason = "the field has 32 bits elsewhere")
+    )]
+    let day = i64::from(field);
+    (day >= 0).then_some(day)
+}
