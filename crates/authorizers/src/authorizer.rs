@@ -101,7 +101,7 @@ pub trait Authorizer: Send + Sync {
 
     /// Acts as the user until the guard is dropped (pyftpdlib: `impersonate_user` and
     /// `terminate_impersonation`). Called before every access to the filesystem, on the thread that
-    /// makes it. Changes nothing by default.
+    /// makes it; a thread that is started meanwhile may stay the user's. Changes nothing by default.
     ///
     /// # Errors
     ///

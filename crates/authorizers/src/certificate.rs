@@ -247,4 +247,4 @@ impl From<der::Error> for CertificateError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

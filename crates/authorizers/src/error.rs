@@ -50,7 +50,36 @@ pub enum AuthorizerError {
     /// could log in with it.
     #[error("password is an argon2 hash, given as a plain password")]
     HashAsPassword,
+    /// Only root can check passwords of the system, and act as its users.
+    #[error("root privileges are required")]
+    NotRoot,
+    /// The system's library for passwords cannot be used.
+    #[error("cannot check passwords of the system: {0}")]
+    PasswordLibrary(#[source] io::Error),
+    /// Some users were allowed and others rejected; one of the two says all.
+    #[error("allowed users and rejected users are mutually exclusive")]
+    AllowedAndRejected,
+    /// `anonymous` is no user of the system who could be allowed or rejected.
+    #[error("invalid user name \"anonymous\"")]
+    AnonymousListed,
+    /// Anonymous clients would act as root.
+    #[error("anonymous clients cannot act as user {0:?}, who is root")]
+    AnonymousIsRoot(String),
+    /// Anonymous clients give no password that could be compared.
+    #[error("can't assign password to anonymous user")]
+    AnonymousPassword,
+    /// The user may not log in, so that there is nothing to override.
+    #[error("user {0:?} is not an allowed user")]
+    UserNotAllowed(String),
+    /// An override says nothing.
+    #[error("nothing is overridden for user {0:?}")]
+    NothingOverridden(String),
     /// Credentials of the user could not be taken on.
-    #[error("cannot act as user {0:?}")]
-    Impersonation(String),
+    #[error("cannot act as user {user:?}: {source}")]
+    Impersonation {
+        /// The user of the system.
+        user: String,
+        /// What the system answered.
+        source: io::Error,
+    },
 }

@@ -1,7 +1,8 @@
 //! Who may log in to an FTP server, and what they may do there.
 //!
 //! [`Authorizer`] is the trait a server asks; [`DummyAuthorizer`] is the one that keeps its own
-//! table of virtual users. The names are those of pyftpdlib's `authorizers` module.
+//! table of virtual users, [`UnixAuthorizer`] the one that takes those of the system. The names are
+//! those of pyftpdlib's `authorizers` module.
 #![forbid(unsafe_code)]
 
 mod authorizer;
@@ -16,6 +17,7 @@ mod owner;
 mod password;
 mod rights;
 mod turn;
+mod unix;
 
 pub use authorizer::Authorizer;
 pub use certificate::{CertificateError, CertificateSubject, VerifiedCertificate};
@@ -23,3 +25,4 @@ pub use dummy::{DummyAuthorizer, User};
 pub use error::AuthorizerError;
 pub use guard::Guard;
 pub use login::{AuthenticationFailed, Login, LoginRequest};
+pub use unix::{UnixAuthorizer, UnixAuthorizerBuilder, UserOverride};

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ftpdlib_proto::{NameEncoding, VirtualPath};
+use ftpdlib_sys::Credentials;
 
 use crate::VerifiedCertificate;
 
@@ -85,6 +87,8 @@ pub struct Login {
     pub write_limit: Option<u64>,
     /// Encoding of this user's path names on the wire; `None` = the server's.
     pub encoding: Option<NameEncoding>,
+    /// As whom the system sees the session: it stays so until the user leaves.
+    pub(crate) credentials: Option<Arc<Credentials>>,
 }
 
 impl Login {
@@ -99,6 +103,7 @@ impl Login {
             read_limit: None,
             write_limit: None,
             encoding: None,
+            credentials: None,
         }
     }
 }

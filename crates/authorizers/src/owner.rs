@@ -18,6 +18,10 @@ impl Owner {
         self.names.push(name);
     }
 
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.subjects.is_empty() && self.names.is_empty()
+    }
+
     pub(crate) fn has(&self, certificate: &VerifiedCertificate) -> bool {
         let of_subject = |subject| certificate.has_subject(subject);
         let of_name = |name: &String| certificate.has_name(name);

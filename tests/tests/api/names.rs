@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib::authorizers::{AuthenticationFailed, Authorizer, DummyAuthorizer, Guard, Login};
+use ftpdlib::authorizers::{
+    AuthenticationFailed, Authorizer, DummyAuthorizer, Guard, Login, UnixAuthorizer,
+};
 use ftpdlib::filesystems::{AbstractedFs, FilesystemError, OpenMode, UnixFilesystem};
 use ftpdlib::handlers::{
     DtpHandler, FtpHandler, ObservedSession, ObservedTransfer, Observer, ThrottledDtpHandler,
@@ -26,11 +28,7 @@ const TABLE: &str = include_str!("../../../docs/pyftpdlib.md");
 const REFERENCE: &str = include_str!("../../data/pyftpdlib-names.txt");
 
 /// Names that have no counterpart yet.
-const MISSING: &[&str] = &[
-    "UnixAuthorizer",
-    "UnixAuthorizer.override_user",
-    "WindowsAuthorizer",
-];
+const MISSING: &[&str] = &["WindowsAuthorizer"];
 
 /// Writes the pairs of names, and code that compiles only if the library has ours.
 macro_rules! names {
@@ -55,6 +53,8 @@ names! {
     "DummyAuthorizer.impersonate_user" => "Authorizer::impersonate", |a: &dyn Authorizer, l: &Login| a.impersonate(l);
     "DummyAuthorizer.terminate_impersonation" => "authorizers::Guard", is::<Guard>();
     "DummyAuthorizer.remove_user" => "DummyAuthorizer::remove_user", DummyAuthorizer::remove_user;
+    "UnixAuthorizer" => "authorizers::UnixAuthorizer", is::<UnixAuthorizer>();
+    "UnixAuthorizer.override_user" => "UnixAuthorizer::override_user", UnixAuthorizer::override_user;
     "FTPHandler" => "handlers::FtpHandler", is::<FtpHandler>();
     "FTPHandler.authorizer" => "FtpHandler::new", FtpHandler::new(DummyAuthorizer::new());
     "FTPHandler.timeout" => "FtpHandler::timeout", set(|h| h.timeout(None));

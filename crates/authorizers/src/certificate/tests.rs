@@ -19,7 +19,7 @@ fn certificate(parts: &[(DnType, DnValue)], alternatives: Vec<SanType>) -> Vec<u
     params.self_signed(&key).unwrap().der().to_vec()
 }
 
-fn alice() -> VerifiedCertificate {
+pub(crate) fn alice() -> VerifiedCertificate {
     let der = certificate(
         &[
             (DnType::OrganizationName, "Ex, ample".into()),

@@ -1,0 +1,70 @@
+//! A user as the system knows it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ftpdlib_sys::{ActingAs, Credentials, UserRecord};
+
+use crate::AuthorizerError;
+
+/// A user of the system.
+pub(super) struct SystemUser {
+    record: UserRecord,
+}
+
+impl SystemUser {
+    /// The user of exactly this name. A directory service may find others by it, in other letters
+    /// for instance, but who is rejected must not come in by another spelling.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let record = UserRecord::find(name)?;
+        (record.name == name).then_some(Self { record })
+    }
+
+    /// The same, for settings.
+    pub(super) fn known(name: &str) -> Result<Self, AuthorizerError> {
+        Self::find(name).ok_or_else(|| AuthorizerError::NoSuchUser(name.to_owned()))
+    }
+
+    /// The home directory, as the system has it.
+    pub(super) fn home(&self) -> &Path {
+        &self.record.home
+    }
+
+    pub(super) fn shell(&self) -> &Path {
+        &self.record.shell
+    }
+
+    pub(super) fn is_root(&self) -> bool {
+        self.record.uid == 0
+    }
+
+    pub(super) fn credentials(&self) -> Result<Arc<Credentials>, AuthorizerError> {
+        Credentials::of(&self.record)
+            .map(Arc::new)
+            .map_err(|source| AuthorizerError::Impersonation {
+                user: self.record.name.clone(),
+                source,
+            })
+    }
+
+    /// Looks at the disk as this user sees it: what is root's to see may not be the user's, and on a
+    /// network disk the other way round.
+    pub(super) fn look<T>(
+        &self,
+        look: impl FnOnce() -> Result<T, AuthorizerError>,
+    ) -> Result<T, AuthorizerError> {
+        let credentials = self.credentials()?;
+        let _acting = act(&credentials, &self.record.name)?;
+        look()
+    }
+}
+
+/// Has this thread act as the user.
+pub(super) fn act(credentials: &Credentials, user: &str) -> Result<ActingAs, AuthorizerError> {
+    credentials
+        .assume_in_thread()
+        .map_err(|source| AuthorizerError::Impersonation {
+            user: user.to_owned(),
+            source,
+        })
+}

@@ -1,0 +1,151 @@
+//! The settings of all users of the system.
+
+use std::collections::BTreeSet;
+
+use ftpdlib_proto::Perms;
+use ftpdlib_sys::{can_act_as_others, crypt_setting};
+
+use super::UnixAuthorizer;
+use super::account::SystemUser;
+use super::everybody::Everybody;
+use super::hashes::Hashes;
+use crate::AuthorizerError;
+use crate::directory::real_directory;
+use crate::login::{ANONYMOUS, DEFAULT_MSG_LOGIN, DEFAULT_MSG_QUIT};
+use crate::rights::Rights;
+
+/// Settings of a [`UnixAuthorizer`], checked by [`build`](Self::build).
+///
+/// Each method is one of the arguments of pyftpdlib's class, with its default.
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until the authorizer is built"]
+pub struct UnixAuthorizerBuilder {
+    global_perm: String,
+    allowed_users: BTreeSet<String>,
+    rejected_users: BTreeSet<String>,
+    require_valid_shell: bool,
+    anonymous_user: Option<String>,
+    msg_login: String,
+    msg_quit: String,
+}
+
+impl Default for UnixAuthorizerBuilder {
+    fn default() -> Self {
+        Self {
+            global_perm: Perms::ALL.to_string(),
+            allowed_users: BTreeSet::new(),
+            rejected_users: BTreeSet::new(),
+            require_valid_shell: true,
+            anonymous_user: None,
+            msg_login: DEFAULT_MSG_LOGIN.to_owned(),
+            msg_quit: DEFAULT_MSG_QUIT.to_owned(),
+        }
+    }
+}
+
+impl UnixAuthorizerBuilder {
+    /// What everybody may do but anonymous clients, by the letters of
+    /// [`User::perm`](crate::User::perm). Default: `elradfmwMT`, since the system has its own
+    /// permissions.
+    pub fn global_perm(mut self, letters: impl Into<String>) -> Self {
+        self.global_perm = letters.into();
+        self
+    }
+
+    /// The only users who may log in. Default: none are named, and all may.
+    pub fn allowed_users<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.allowed_users = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Users who may not log in. Default: none.
+    pub fn rejected_users<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.rejected_users = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether the user's shell has to be one of `/etc/shells`. Default: `true`. Where that file is
+    /// missing, every shell will do.
+    pub fn require_valid_shell(mut self, required: bool) -> Self {
+        self.require_valid_shell = required;
+        self
+    }
+
+    /// The user of the system as whom anonymous clients act, and whose home they see. They may read,
+    /// `elr`, unless that is overridden for `anonymous`; the user needs neither a password nor a
+    /// shell, and need not be allowed to log in. Default: none, and nobody is let in as `anonymous`.
+    pub fn anonymous_user(mut self, name: impl Into<String>) -> Self {
+        self.anonymous_user = Some(name.into());
+        self
+    }
+
+    /// What users are told on login. Default: `Login successful.`
+    pub fn msg_login(mut self, text: impl Into<String>) -> Self {
+        self.msg_login = text.into();
+        self
+    }
+
+    /// What users are told on quitting. Default: `Goodbye.`
+    pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
+        self.msg_quit = text.into();
+        self
+    }
+
+    /// The authorizer.
+    ///
+    /// # Errors
+    ///
+    /// - [`Permission`](AuthorizerError::Permission) for an unknown letter;
+    /// - [`AllowedAndRejected`](AuthorizerError::AllowedAndRejected),
+    ///   [`AnonymousListed`](AuthorizerError::AnonymousListed) for the lists of users;
+    /// - [`NotRoot`](AuthorizerError::NotRoot) for a process that is not root's, and on systems
+    ///   other than Linux;
+    /// - [`PasswordLibrary`](AuthorizerError::PasswordLibrary) if libcrypt is missing;
+    /// - [`NoSuchUser`](AuthorizerError::NoSuchUser) for a name that the system does not have;
+    /// - for the anonymous user, [`AnonymousIsRoot`](AuthorizerError::AnonymousIsRoot), and where the
+    ///   home directory cannot be used by that user
+    ///   [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
+    ///   [`NotADirectory`](AuthorizerError::NotADirectory),
+    ///   [`Directory`](AuthorizerError::Directory).
+    pub fn build(self) -> Result<UnixAuthorizer, AuthorizerError> {
+        let perms = self.global_perm.parse()?;
+        if !self.allowed_users.is_empty() && !self.rejected_users.is_empty() {
+            return Err(AuthorizerError::AllowedAndRejected);
+        }
+        let listed = || self.allowed_users.iter().chain(&self.rejected_users);
+        if listed().any(|name| name == ANONYMOUS) {
+            return Err(AuthorizerError::AnonymousListed);
+        }
+        if !can_act_as_others() {
+            return Err(AuthorizerError::NotRoot);
+        }
+        crypt_setting().map_err(AuthorizerError::PasswordLibrary)?;
+        for name in listed() {
+            SystemUser::known(name)?;
+        }
+        if let Some(name) = &self.anonymous_user {
+            check_anonymous(name)?;
+        }
+        let everybody = Everybody {
+            allowed_users: self.allowed_users,
+            rejected_users: self.rejected_users,
+            require_valid_shell: self.require_valid_shell,
+            anonymous_user: self.anonymous_user,
+            msg_login: self.msg_login,
+            msg_quit: self.msg_quit,
+            rights: Rights::new(perms),
+            anonymous_rights: Rights::new(Perms::READ_ONLY),
+        };
+        let hashes = Hashes::new().map_err(AuthorizerError::PasswordLibrary)?;
+        Ok(UnixAuthorizer::checked(everybody, hashes))
+    }
+}
+
+fn check_anonymous(name: &str) -> Result<(), AuthorizerError> {
+    let user = SystemUser::known(name)?;
+    if user.is_root() {
+        return Err(AuthorizerError::AnonymousIsRoot(name.to_owned()));
+    }
+    user.look(|| real_directory(user.home()))?;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Who is let in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ftpdlib_sys::ShadowEntry;
+
+use super::account::SystemUser;
+use super::table::Entry;
+use super::{UnixAuthorizer, expiry, hashes, shells};
+use crate::directory::real_directory;
+use crate::login::ANONYMOUS;
+use crate::password::{Password, burn};
+use crate::{Login, VerifiedCertificate};
+
+impl UnixAuthorizer {
+    /// Who has this name and password. A refusal takes the same time for whatever reason.
+    pub(super) fn find(&self, username: &str, password: &str) -> Option<Login> {
+        let (own, costs) = {
+            let table = self.read();
+            (table.get(username).map(Arc::clone), table.costs())
+        };
+        if username == ANONYMOUS && self.everybody.anonymous_user.is_some() {
+            let user = self.everybody.system_user(username)?;
+            return self.login(username, &user, own.as_deref());
+        }
+        let user = self.everybody.system_user(username);
+        let shadow = ShadowEntry::find(username);
+        let own = own.as_deref();
+        let own_password = own.and_then(|own| own.password.as_ref());
+        let hash = shadow.as_ref().map(|shadow| &*shadow.hash);
+        let hash = hash.filter(|hash| own_password.is_none() && hashes::is_usable(hash));
+        let matches = match own_password {
+            Some(own) => own.matches(password),
+            None => hash.is_some_and(|hash| self.hashes.matches(hash, password)),
+        };
+        let of_system = own_password.is_none();
+        if let (true, Some(user)) = (matches, &user)
+            && let Some(login) = self.let_in(username, user, shadow.as_ref(), of_system, own)
+        {
+            return Some(login);
+        }
+        self.hashes.burn(password, hash);
+        for cost in costs {
+            if own_password.and_then(Password::cost) != Some(cost) {
+                burn(cost, password);
+            }
+        }
+        None
+    }
+
+    /// Who has this name, and shows a certificate that was said to be theirs.
+    pub(super) fn find_by_certificate(
+        &self,
+        username: &str,
+        certificate: &VerifiedCertificate,
+    ) -> Option<Login> {
+        let own = self.read().get(username).map(Arc::clone);
+        let own = own.filter(|own| own.owner.has(certificate))?;
+        let user = self.everybody.system_user(username)?;
+        let shadow = ShadowEntry::find(username);
+        self.let_in(username, &user, shadow.as_ref(), false, Some(&own))
+    }
+
+    /// The login of somebody who has shown to be this user, unless the account says no. `of_system`
+    /// says that the password was the system's.
+    fn let_in(
+        &self,
+        username: &str,
+        user: &SystemUser,
+        shadow: Option<&ShadowEntry>,
+        of_system: bool,
+        own: Option<&Entry>,
+    ) -> Option<Login> {
+        match self.objection(username, user, shadow, of_system) {
+            None => self.login(username, user, own),
+            Some(objection) => {
+                log::warn!("user {username:?} is not let in: {objection}");
+                None
+            }
+        }
+    }
+
+    /// Why a user with the right password may not log in.
+    fn objection(
+        &self,
+        username: &str,
+        user: &SystemUser,
+        shadow: Option<&ShadowEntry>,
+        of_system: bool,
+    ) -> Option<&'static str> {
+        let today = expiry::today();
+        if username == ANONYMOUS {
+            return Some("anonymous access is not enabled");
+        }
+        if !self.everybody.may_log_in(username) {
+            return Some("not an allowed user");
+        }
+        if let Some(shadow) = shadow {
+            if expiry::account_has_expired(shadow.expires, today) {
+                return Some("the account has expired");
+            }
+            if of_system && expiry::password_has_expired(shadow.changed, shadow.most_days, today) {
+                return Some("the password has to be changed");
+            }
+        }
+        if self.everybody.require_valid_shell && !shells::is_valid(user.shell()) {
+            return Some("the shell is not in /etc/shells");
+        }
+        None
+    }
+
+    /// What the server is told of a user who is let in.
+    fn login(&self, username: &str, user: &SystemUser, own: Option<&Entry>) -> Option<Login> {
+        let credentials = match user.credentials() {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                log::error!("{error}");
+                return None;
+            }
+        };
+        let about = own.map(|own| own.about.clone()).unwrap_or_default();
+        let home = own.and_then(|own| own.home.clone());
+        let mut login = Login::new(username, home.unwrap_or_else(|| home_of(user)));
+        login.msg_login = about
+            .msg_login
+            .unwrap_or_else(|| self.everybody.msg_login.clone());
+        login.msg_quit = about
+            .msg_quit
+            .unwrap_or_else(|| self.everybody.msg_quit.clone());
+        login.read_limit = about.read_limit;
+        login.write_limit = about.write_limit;
+        login.encoding = about.encoding;
+        login.credentials = Some(credentials);
+        Some(login)
+    }
+}
+
+/// The home of a user without links; as it is where that cannot be found out, which is an error as
+/// soon as it is opened.
+fn home_of(user: &SystemUser) -> PathBuf {
+    user.look(|| real_directory(user.home()))
+        .unwrap_or_else(|_| user.home().to_owned())
+}

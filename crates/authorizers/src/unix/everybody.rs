@@ -1,0 +1,41 @@
+//! What holds for all users of the system.
+
+use std::collections::BTreeSet;
+
+use super::account::SystemUser;
+use crate::login::ANONYMOUS;
+use crate::rights::Rights;
+
+/// What holds for whoever has no settings of their own.
+pub(super) struct Everybody {
+    pub(super) allowed_users: BTreeSet<String>,
+    pub(super) rejected_users: BTreeSet<String>,
+    pub(super) require_valid_shell: bool,
+    pub(super) anonymous_user: Option<String>,
+    pub(super) msg_login: String,
+    pub(super) msg_quit: String,
+    pub(super) rights: Rights,
+    pub(super) anonymous_rights: Rights,
+}
+
+impl Everybody {
+    pub(super) fn rights_of(&self, username: &str) -> &Rights {
+        match username {
+            ANONYMOUS => &self.anonymous_rights,
+            _ => &self.rights,
+        }
+    }
+
+    pub(super) fn may_log_in(&self, username: &str) -> bool {
+        let allowed = self.allowed_users.is_empty() || self.allowed_users.contains(username);
+        allowed && !self.rejected_users.contains(username)
+    }
+
+    /// Who somebody is who logs in by this name.
+    pub(super) fn system_user(&self, username: &str) -> Option<SystemUser> {
+        match username {
+            ANONYMOUS => self.anonymous_user.as_deref().and_then(SystemUser::find),
+            _ => SystemUser::find(username),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Whether an account or its password has expired (shadow(5)). Times are days since 1970.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The day it is, by UTC like the days of the shadow file.
+pub(super) fn today() -> i64 {
+    const DAY: u64 = 24 * 60 * 60;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs() / DAY).unwrap_or(i64::MAX)
+    })
+}
+
+/// An account is no more from the day on that it expires.
+pub(super) fn account_has_expired(expires: Option<i64>, today: i64) -> bool {
+    expires.is_some_and(|day| today >= day)
+}
+
+/// A password that has to be changed lets nobody in, since an FTP client cannot change it: not even
+/// in the days in which a login shell would ask for a new one.
+pub(super) fn password_has_expired(
+    changed: Option<i64>,
+    most_days: Option<i64>,
+    today: i64,
+) -> bool {
+    match (changed, most_days) {
+        (Some(0), _) => true,
+        (Some(changed), Some(most_days)) => today.saturating_sub(changed) > most_days,
+        (Some(_), None) | (None, _) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TODAY: i64 = 20_000;
+
+    #[track_caller]
+    fn check_account(expires: Option<i64>, expected: bool) {
+        let got = account_has_expired(expires, TODAY);
+        assert_eq!(got, expected, "{expires:?}");
+    }
+
+    #[test]
+    fn accounts_expire_on_their_day() {
+        check_account(None, false);
+        check_account(Some(TODAY + 1), false);
+        check_account(Some(TODAY), true);
+        check_account(Some(TODAY - 1), true);
+        check_account(Some(1), true);
+        check_account(Some(0), true);
+    }
+
+    #[track_caller]
+    fn check_password(changed: Option<i64>, most_days: Option<i64>, expected: bool) {
+        let got = password_has_expired(changed, most_days, TODAY);
+        assert_eq!(got, expected, "{changed:?} {most_days:?}");
+    }
+
+    #[test]
+    fn passwords_expire_after_their_days() {
+        check_password(None, None, false);
+        check_password(None, Some(5), false);
+        check_password(Some(TODAY), None, false);
+        check_password(Some(1), None, false);
+        check_password(Some(1), Some(99_999), false);
+        check_password(Some(TODAY - 90), Some(90), false);
+        check_password(Some(TODAY - 91), Some(90), true);
+        check_password(Some(TODAY), Some(0), false);
+        check_password(Some(TODAY - 1), Some(0), true);
+        // The clock may have been wrong.
+        check_password(Some(TODAY + 10), Some(5), false);
+        check_password(Some(i64::MAX), Some(i64::MAX), false);
+    }
+
+    #[test]
+    fn a_password_that_must_be_changed_at_once_has_expired() {
+        check_password(Some(0), None, true);
+        check_password(Some(0), Some(99_999), true);
+    }
+}

@@ -1,0 +1,270 @@
+//! Hashes of the shadow file, and the work that checking one takes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::hint::black_box;
+use std::io;
+use std::sync::{PoisonError, RwLock};
+
+use ftpdlib_sys::{crypt, crypt_setting};
+
+use crate::password::equal;
+use crate::turn::Turn;
+
+/// The local users' hashes.
+const SHADOW: &str = "/etc/shadow";
+
+/// The most methods to pay for at every refusal. Most systems have one, and another for a while
+/// after it has changed.
+const MOST: usize = 8;
+
+/// A method that every library knows.
+const USUAL: &str = "$6$";
+
+/// Salt where no password is checked in earnest: as long as any method wants it, in the letters that
+/// all of them take, and with a last one that stands for no more bits than are left for it.
+const SALT: &str = "abcdefghijklmnopqrstu.";
+
+/// Checks passwords with the system's library, so that every refusal takes the same time.
+pub(super) struct Hashes {
+    /// A setting for each method and cost that users have, without anybody's salt.
+    settings: RwLock<BTreeSet<String>>,
+}
+
+impl Hashes {
+    /// Finds out which methods users have.
+    ///
+    /// # Errors
+    ///
+    /// That of the library, if there is none.
+    pub(super) fn new() -> io::Result<Self> {
+        // Users may come from a directory service, so it is no error if the file is not there.
+        let shadow = fs::read_to_string(SHADOW).unwrap_or_default();
+        let mut settings = settings_of(&shadow);
+        if settings.is_empty() {
+            let default = crypt_setting()?.and_then(|setting| neutral(&format!("{setting}$")));
+            settings.insert(default.unwrap_or_else(|| format!("{USUAL}{SALT}$")));
+        }
+        // The library is there.
+        crypt("", USUAL)?;
+        Ok(Self {
+            settings: RwLock::new(settings),
+        })
+    }
+
+    /// Whether `hash` is that of `password`.
+    pub(super) fn matches(&self, hash: &str, password: &str) -> bool {
+        if let Some(setting) = neutral(hash) {
+            self.learn(setting);
+        }
+        hashed(password, hash).is_some_and(|hashed| equal(hash.as_bytes(), hashed.as_bytes()))
+    }
+
+    /// Does the work of checking a hash of each method in use, but not that of `done`.
+    pub(super) fn burn(&self, password: &str, done: Option<&str>) {
+        let done = done.and_then(neutral);
+        // Taken out, so that no lock is held while hashing.
+        let settings = self.settings.read();
+        let settings = settings.unwrap_or_else(PoisonError::into_inner).clone();
+        for setting in settings {
+            if Some(&setting) != done.as_ref() {
+                black_box(hashed(password, &setting));
+            }
+        }
+    }
+
+    /// A user has a password of this kind.
+    fn learn(&self, setting: String) {
+        let known = self.settings.read();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST || known.contains(&setting) {
+            return;
+        }
+        drop(known);
+        let settings = self.settings.write();
+        settings
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(setting);
+    }
+}
+
+/// Whether a password can come to this: not that of a locked account, or of one without a password.
+pub(super) fn is_usable(hash: &str) -> bool {
+    !hash.is_empty() && !hash.starts_with(['!', '*'])
+}
+
+fn hashed(password: &str, setting: &str) -> Option<String> {
+    let _turn = Turn::wait();
+    crypt(password, setting).unwrap_or_else(|error| {
+        log::error!("{error}");
+        None
+    })
+}
+
+/// The settings of all hashes in the text of a shadow file.
+fn settings_of(shadow: &str) -> BTreeSet<String> {
+    let hashes = shadow.lines().filter_map(|line| line.split(':').nth(1));
+    let mut settings = BTreeSet::new();
+    for setting in hashes.filter_map(neutral) {
+        if settings.len() < MOST {
+            settings.insert(setting);
+        }
+    }
+    settings
+}
+
+/// The method and cost of `hash`, with a salt that is nobody's; `None` if it is no hash (crypt(5)).
+fn neutral(hash: &str) -> Option<String> {
+    if !is_usable(hash) || !hash.is_ascii() {
+        return None;
+    }
+    let Some(fields) = hash.strip_prefix('$') else {
+        // The traditional ones: four letters tell the cost of one, the other has but one.
+        return match hash.strip_prefix('_') {
+            Some(rest) => Some(format!("_{}{}", rest.get(..4)?, &SALT[..4])),
+            None => (hash.len() == 13).then(|| SALT[..2].to_owned()),
+        };
+    };
+    let (method, rest) = fields.split_once('$')?;
+    if method.starts_with('2') {
+        // bcrypt: the salt ends after so many letters.
+        let (cost, _) = rest.split_once('$')?;
+        return Some(format!("${method}${cost}${SALT}"));
+    }
+    if method == "7" {
+        // scrypt: the cost is so many letters, and the salt follows.
+        return Some(format!("$7${}{SALT}$", rest.get(..11)?));
+    }
+    // The others end in the salt and the hash; one of them has two signs between.
+    let (rest, _) = fields.rsplit_once('$')?;
+    let shorter = rest.strip_suffix('$');
+    let rest = shorter.filter(|rest| rest.contains('$')).unwrap_or(rest);
+    let (cost, _) = rest.rsplit_once('$')?;
+    Some(format!("${cost}${SALT}$"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(hash: &str, expected: Option<&str>) {
+        assert_eq!(neutral(hash).as_deref(), expected, "{hash}");
+    }
+
+    #[test]
+    fn a_setting_holds_method_and_cost_of_a_hash_and_nothing_else_of_it() {
+        check(
+            "$y$j9T$snNuYlRTZeF4fetxkmGG1/$lB4eZnIg/epYVfQdZcNMI7TIrMNMZwS9ChI087CbD60",
+            Some("$y$j9T$abcdefghijklmnopqrstu.$"),
+        );
+        check("$gy$j9T$salt$hash", Some("$gy$j9T$abcdefghijklmnopqrstu.$"));
+        check("$6$salt$hash", Some("$6$abcdefghijklmnopqrstu.$"));
+        check(
+            "$6$rounds=656000$salt$hash",
+            Some("$6$rounds=656000$abcdefghijklmnopqrstu.$"),
+        );
+        check("$1$salt$hash", Some("$1$abcdefghijklmnopqrstu.$"));
+        check(
+            "$2b$12$ExTrJ0yM5hCcBPOaoZTg4OTcgVi7U7TLWMzqKc4eAP1pOUn396m6m",
+            Some("$2b$12$abcdefghijklmnopqrstu."),
+        );
+        check(
+            "$7$CU..../....sp1F5yJ.nuAVwL2veZxOa.$qd7XvrEueioi",
+            Some("$7$CU..../....abcdefghijklmnopqrstu.$"),
+        );
+        check(
+            "$sha1$246550$WZFfaBsjoJs4p14.aFCO$rodfQOABo8qoCgFi",
+            Some("$sha1$246550$abcdefghijklmnopqrstu.$"),
+        );
+        check(
+            "$md5,rounds=67826$vKSyLJ4F$$6vPXJTlZQjbFyCLrq7nnS1",
+            Some("$md5,rounds=67826$abcdefghijklmnopqrstu.$"),
+        );
+        check("$6$$hash", Some("$6$abcdefghijklmnopqrstu.$"));
+        check("gAut5uq45JKAI", Some("ab"));
+        check("_J9..JjJM/qG6OvV7nKk", Some("_J9..abcd"));
+    }
+
+    #[test]
+    fn what_is_no_hash_has_no_setting() {
+        for hash in [
+            "",
+            "*",
+            "!",
+            "!!",
+            "!*",
+            "x",
+            "!$6$salt$hash",
+            "*LK*",
+            "$",
+            "$6",
+            "$6$",
+            "$2b$",
+            "$7$short",
+            "_J9",
+            "$é$j9T$salt$hash",
+        ] {
+            check(hash, None);
+        }
+        assert!(is_usable("$6$salt$hash") && is_usable("gAut5uq45JKAI"));
+        for hash in ["", "!", "*", "!$6$salt$hash"] {
+            assert!(!is_usable(hash), "{hash}");
+        }
+    }
+
+    #[test]
+    fn every_method_of_a_shadow_file_counts_once() {
+        let shadow = "root:*:19000:0:99999:7:::\n\
+                      a:$6$one$hash:19000:0:99999:7:::\n\
+                      b:$6$two$hash:19000:0:99999:7:::\n\
+                      c:$y$j9T$salt$hash:19000::::::\n\
+                      d:!$5$salt$hash:::::::\n\
+                      broken\n\n";
+        let settings: Vec<_> = settings_of(shadow).into_iter().collect();
+        assert_eq!(
+            settings,
+            [
+                "$6$abcdefghijklmnopqrstu.$",
+                "$y$j9T$abcdefghijklmnopqrstu.$"
+            ]
+        );
+        let many: String = (1000..2000)
+            .map(|rounds| format!("u:$5$rounds={rounds}$salt$hash::\n"))
+            .collect();
+        assert_eq!(settings_of(&many).len(), MOST);
+    }
+
+    /// A refusal took no time for a method whose setting the library did not take.
+    #[test]
+    fn the_library_takes_the_settings() {
+        for real in [
+            "$6$saltoftests$",
+            "$5$rounds=1000$saltoftests$",
+            "$y$j75$saltoftests.$",
+            "$gy$j75$saltoftests.$",
+            "$7$20..../....saltoftests$",
+            "$2b$04$ExTrJ0yM5hCcBPOaoZTg4O",
+            "$sha1$1000$saltoftests$",
+            "$md5,rounds=10$saltoftests$",
+            "$1$saltofte$",
+            "_J9..JjJM",
+            "gA",
+        ] {
+            let hash = match crypt("sesame", real) {
+                Ok(Some(hash)) => hash,
+                // An older library knows fewer methods.
+                Ok(None) => continue,
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+                    return;
+                }
+            };
+            let setting = neutral(&hash).unwrap();
+            let of_nobody = crypt("sesame", &setting).unwrap();
+            let of_nobody = of_nobody.unwrap_or_else(|| panic!("{setting} for {real}"));
+            assert_ne!(of_nobody, hash);
+            assert_eq!(neutral(&of_nobody), Some(setting));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The authorizer of the system's users.
+
+mod account;
+mod builder;
+mod door;
+mod everybody;
+mod expiry;
+mod hashes;
+mod shells;
+mod table;
+mod user_override;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ftpdlib_proto::{Perm, Perms, VirtualPath};
+
+use crate::directory::real_directory;
+use crate::login::ANONYMOUS;
+use crate::overrides::virtual_directory;
+use crate::password::Password;
+use crate::rights::Rights;
+use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
+
+use account::{SystemUser, act};
+pub use builder::UnixAuthorizerBuilder;
+use everybody::Everybody;
+use hashes::Hashes;
+use table::{Entry, Table};
+pub use user_override::UserOverride;
+
+/// Lets in the users of the system, with their passwords there (pyftpdlib: `UnixAuthorizer`).
+///
+/// Every access to the disk is made as the user: what may be read and written is decided by the
+/// system, files that are created belong to the user and to the user's group, and the letters of
+/// permissions come on top of that. Only the thread that makes the access changes its user, and for
+/// as long as it lasts, so that it works in every concurrency model. A session keeps the groups
+/// that the user had at its login. The process has to be root's, and has to stay so.
+///
+/// Passwords are those of the shadow file, in whatever form the system's libcrypt knows (yescrypt,
+/// SHA-512, …); it is loaded when the authorizer is built. PAM is not asked. Refused are
+///
+/// - accounts without a password, or with one that is locked;
+/// - accounts that have expired, and passwords that have to be changed, which a client cannot do;
+/// - users without a shell of `/etc/shells`, unless [`require_valid_shell`] is off;
+/// - users who are not allowed, or rejected.
+///
+/// A client is told the same for all of these, for an unknown user and for a wrong password, and
+/// after the same work: one hash for each method and cost that users have. The log says why somebody
+/// who knew the password was refused.
+///
+/// [`root`](UnixAuthorizerBuilder::rejected_users) can log in like everybody else unless it is
+/// rejected, which is a good idea.
+///
+/// Beside [`UnixFilesystem`](https://docs.rs/ftpdlib-filesystems), sessions start in the home and
+/// see the whole disk, as in a shell; beside the default they end at the home.
+///
+/// [`require_valid_shell`]: UnixAuthorizerBuilder::require_valid_shell
+///
+/// # Examples
+///
+/// ```no_run
+/// use ftpdlib_authorizers::{UnixAuthorizer, UserOverride};
+///
+/// let authorizer = UnixAuthorizer::builder()
+///     .rejected_users(["root"])
+///     .anonymous_user("ftp")
+///     .build()?;
+/// authorizer.override_user(UserOverride::new("matt").perm("elr"))?;
+/// authorizer.override_perm("matt", "/home/matt/incoming", "elw", true)?;
+/// # Ok::<(), ftpdlib_authorizers::AuthorizerError>(())
+/// ```
+pub struct UnixAuthorizer {
+    everybody: Everybody,
+    table: RwLock<Table>,
+    hashes: Hashes,
+}
+
+impl UnixAuthorizer {
+    /// An authorizer that lets in every user of the system who has a valid shell.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRoot`](AuthorizerError::NotRoot),
+    /// [`PasswordLibrary`](AuthorizerError::PasswordLibrary).
+    pub fn new() -> Result<Self, AuthorizerError> {
+        Self::builder().build()
+    }
+
+    /// Settings to build one from.
+    pub fn builder() -> UnixAuthorizerBuilder {
+        UnixAuthorizerBuilder::default()
+    }
+
+    fn checked(everybody: Everybody, hashes: Hashes) -> Self {
+        Self {
+            everybody,
+            table: RwLock::default(),
+            hashes,
+        }
+    }
+
+    /// Has settings of their own for one user, or with `anonymous` for anonymous sessions. They
+    /// replace what was overridden for that user before, directories included.
+    ///
+    /// Write permissions of anonymous clients are logged as a warning.
+    ///
+    /// # Errors
+    ///
+    /// - [`NothingOverridden`](AuthorizerError::NothingOverridden) if the override says nothing;
+    /// - [`UserNotAllowed`](AuthorizerError::UserNotAllowed),
+    ///   [`NoSuchUser`](AuthorizerError::NoSuchUser) for the name;
+    /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
+    ///   [`NotADirectory`](AuthorizerError::NotADirectory),
+    ///   [`Directory`](AuthorizerError::Directory) for a home that this user cannot use;
+    /// - [`Permission`](AuthorizerError::Permission) for the permissions;
+    /// - [`PasswordHash`](AuthorizerError::PasswordHash),
+    ///   [`HashAsPassword`](AuthorizerError::HashAsPassword),
+    ///   [`AnonymousPassword`](AuthorizerError::AnonymousPassword) for the password;
+    /// - [`Impersonation`](AuthorizerError::Impersonation).
+    pub fn override_user(&self, user: UserOverride) -> Result<(), AuthorizerError> {
+        let name = &user.username;
+        if user.is_empty() {
+            return Err(AuthorizerError::NothingOverridden(name.clone()));
+        }
+        let system_user = self.known(name)?;
+        if name == ANONYMOUS && user.password.is_some() {
+            return Err(AuthorizerError::AnonymousPassword);
+        }
+        let mut entry = Entry::new(self.everybody.rights_of(name).clone());
+        if let Some(letters) = &user.perm {
+            entry.rights.perms = letters.parse()?;
+        }
+        if let Some(home) = &user.home {
+            entry.home = Some(system_user.look(|| real_directory(home))?);
+        }
+        entry.password = user.password.map(Password::new).transpose()?;
+        entry.owner = user.owner;
+        entry.about = user.about;
+        let writes = entry.rights.perms.write_letters();
+        if name == ANONYMOUS && !writes.is_empty() {
+            log::warn!("write permissions \"{writes}\" given to anonymous clients");
+        }
+        self.write().put(user.username, entry);
+        Ok(())
+    }
+
+    /// Overrides a user's permissions for one directory, as
+    /// [`DummyAuthorizer::override_perm`](crate::DummyAuthorizer::override_perm) does. `directory` is
+    /// looked at as that user.
+    ///
+    /// # Errors
+    ///
+    /// - [`NoSuchUser`](AuthorizerError::NoSuchUser),
+    ///   [`UserNotAllowed`](AuthorizerError::UserNotAllowed) for the name;
+    /// - [`Permission`](AuthorizerError::Permission) for an unknown letter;
+    /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
+    ///   [`NotADirectory`](AuthorizerError::NotADirectory),
+    ///   [`Directory`](AuthorizerError::Directory) for the directory, or for the home;
+    /// - [`EscapesHome`](AuthorizerError::EscapesHome),
+    ///   [`OverridesHome`](AuthorizerError::OverridesHome) if it is not inside the home;
+    /// - [`Impersonation`](AuthorizerError::Impersonation).
+    pub fn override_perm(
+        &self,
+        username: &str,
+        directory: impl AsRef<Path>,
+        perm: &str,
+        recursive: bool,
+    ) -> Result<(), AuthorizerError> {
+        let perms: Perms = perm.parse()?;
+        let user = self.known(username)?;
+        let own = self.read().get(username).and_then(|own| own.home.clone());
+        let path = user.look(|| {
+            let home = own.map_or_else(|| real_directory(user.home()), Ok)?;
+            virtual_directory(directory.as_ref(), &home)
+        })?;
+        self.write()
+            .entry_mut(username, self.everybody.rights_of(username))
+            .rights
+            .overrides
+            .insert(path, perms, recursive);
+        Ok(())
+    }
+
+    /// Who may log in by this name, for settings.
+    fn known(&self, username: &str) -> Result<SystemUser, AuthorizerError> {
+        if username != ANONYMOUS && !self.everybody.may_log_in(username) {
+            return Err(AuthorizerError::UserNotAllowed(username.to_owned()));
+        }
+        let user = self.everybody.system_user(username);
+        user.ok_or_else(|| AuthorizerError::NoSuchUser(username.to_owned()))
+    }
+
+    /// What the user's permissions say.
+    fn rights<T>(&self, login: &Login, say: impl FnOnce(&Rights) -> T) -> T {
+        let table = self.read();
+        match table.get(&login.username) {
+            Some(own) => say(&own.rights),
+            None => say(self.everybody.rights_of(&login.username)),
+        }
+    }
+
+    /// The table's invariants hold between any two statements that change it, so a panic elsewhere
+    /// does not spoil it.
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Authorizer for UnixAuthorizer {
+    fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+        self.find(request.username, request.password)
+            .ok_or(AuthenticationFailed)
+    }
+
+    fn authenticate_by_certificate(
+        &self,
+        request: &LoginRequest<'_>,
+    ) -> Result<Login, AuthenticationFailed> {
+        let certificate = request.certificate.ok_or(AuthenticationFailed)?;
+        self.find_by_certificate(request.username, certificate)
+            .ok_or(AuthenticationFailed)
+    }
+
+    fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+        self.perms(login, path).contains(perm)
+    }
+
+    fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
+        self.rights(login, |rights| rights.at(&login.home_path, path))
+    }
+
+    fn perms_anywhere(&self, login: &Login) -> Perms {
+        self.rights(login, Rights::anywhere)
+    }
+
+    fn has_overrides(&self, login: &Login) -> bool {
+        self.rights(login, Rights::differ)
+    }
+
+    /// Acts as the user of the system; in anonymous sessions, as the one who stands for them.
+    fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
+        let credentials = match &login.credentials {
+            Some(credentials) => Arc::clone(credentials),
+            // A login that somebody else has made.
+            None => self
+                .everybody
+                .system_user(&login.username)
+                .ok_or_else(|| AuthorizerError::NoSuchUser(login.username.clone()))?
+                .credentials()?,
+        };
+        let acting = act(&credentials, &login.username)?;
+        Ok(Guard::new(move || drop(acting)))
+    }
+}
+
+/// The names only.
+impl fmt::Debug for UnixAuthorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnixAuthorizer")
+            .field("allowed_users", &self.everybody.allowed_users)
+            .field("rejected_users", &self.everybody.rejected_users)
+            .field("anonymous_user", &self.everybody.anonymous_user)
+            .field("overridden", &self.read().usernames())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,331 @@
+use std::net::SocketAddr;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::{fs, io};
+
+use ftpdlib_sys::can_act_as_others;
+
+use super::*;
+
+/// Names that every system has, and one that none has.
+const ROOT: &str = "root";
+const NOBODY: &str = "nobody";
+const STRANGER: &str = "nosuchuser-x";
+
+fn everybody() -> Everybody {
+    Everybody {
+        allowed_users: Default::default(),
+        rejected_users: Default::default(),
+        require_valid_shell: true,
+        anonymous_user: None,
+        msg_login: "Hello.".into(),
+        msg_quit: "Bye.".into(),
+        rights: Rights::new(Perms::ALL),
+        anonymous_rights: Rights::new(Perms::READ_ONLY),
+    }
+}
+
+/// An authorizer of these settings, without root's privileges if need be; `None` where the system
+/// has no library for passwords.
+fn authorizer(everybody: Everybody) -> Option<UnixAuthorizer> {
+    match Hashes::new() {
+        Ok(hashes) => Some(UnixAuthorizer::checked(everybody, hashes)),
+        Err(error) => {
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+            None
+        }
+    }
+}
+
+fn path(text: &str) -> VirtualPath {
+    VirtualPath::new(text).unwrap()
+}
+
+#[track_caller]
+fn check_refused(builder: UnixAuthorizerBuilder, expected: &str) {
+    assert_eq!(builder.build().unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn settings_that_contradict_are_refused() {
+    let builder = UnixAuthorizer::builder;
+    check_refused(
+        builder().allowed_users([ROOT]).rejected_users([NOBODY]),
+        "allowed users and rejected users are mutually exclusive",
+    );
+    check_refused(
+        builder().allowed_users([ROOT, "anonymous"]),
+        "invalid user name \"anonymous\"",
+    );
+    check_refused(
+        builder().rejected_users(["anonymous"]),
+        "invalid user name \"anonymous\"",
+    );
+    assert!(builder().global_perm("elx").build().is_err());
+}
+
+#[test]
+fn settings_that_the_system_does_not_know_are_refused() {
+    let builder = UnixAuthorizer::builder;
+    if !can_act_as_others() {
+        check_refused(builder(), "root privileges are required");
+        check_refused(
+            builder().allowed_users([STRANGER]),
+            "root privileges are required",
+        );
+        return;
+    }
+    if authorizer(everybody()).is_none() {
+        return;
+    }
+    let unknown = "no such user: \"nosuchuser-x\"";
+    check_refused(builder().allowed_users([ROOT, STRANGER]), unknown);
+    check_refused(builder().rejected_users([STRANGER]), unknown);
+    check_refused(builder().anonymous_user(STRANGER), unknown);
+    check_refused(
+        builder().anonymous_user(ROOT),
+        "anonymous clients cannot act as user \"root\", who is root",
+    );
+    assert!(builder().rejected_users([ROOT]).build().is_ok());
+}
+
+#[test]
+fn overrides_of_nobody_or_nothing_are_refused() {
+    let settings = Everybody {
+        rejected_users: [ROOT.to_owned()].into(),
+        ..everybody()
+    };
+    let Some(rejecting) = authorizer(settings) else {
+        return;
+    };
+    let settings = Everybody {
+        allowed_users: [ROOT.to_owned()].into(),
+        anonymous_user: Some(NOBODY.into()),
+        ..everybody()
+    };
+    let Some(allowing) = authorizer(settings) else {
+        return;
+    };
+    let read = |name: &str| UserOverride::new(name).perm("elr");
+    let cases = [
+        (
+            &rejecting,
+            UserOverride::new(NOBODY),
+            "nothing is overridden for user \"nobody\"",
+        ),
+        (
+            &rejecting,
+            UserOverride::new(NOBODY).password(""),
+            "nothing is overridden for user \"nobody\"",
+        ),
+        (&rejecting, read(STRANGER), "no such user: \"nosuchuser-x\""),
+        (
+            &rejecting,
+            read(ROOT),
+            "user \"root\" is not an allowed user",
+        ),
+        (&rejecting, read("anonymous"), "no such user: \"anonymous\""),
+        (&rejecting, read(""), "no such user: \"\""),
+        (
+            &allowing,
+            read(NOBODY),
+            "user \"nobody\" is not an allowed user",
+        ),
+        (
+            &allowing,
+            read("anonymous").password("x"),
+            "can't assign password to anonymous user",
+        ),
+        (
+            &allowing,
+            UserOverride::new(ROOT).password_hash("$6$salt$hash"),
+            "unusable password hash: not a PHC string",
+        ),
+    ];
+    for (authorizer, user, expected) in cases {
+        let shown = format!("{user:?}");
+        let error = authorizer.override_user(user).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{shown}");
+    }
+    let bad = allowing.override_user(UserOverride::new(ROOT).perm("elx"));
+    assert!(matches!(bad, Err(AuthorizerError::Permission(_))));
+    allowing.override_user(read("anonymous")).unwrap();
+    rejecting.override_user(read(NOBODY)).unwrap();
+}
+
+#[track_caller]
+fn check_perms(authorizer: &UnixAuthorizer, name: &str, at: &str, expected: &str) {
+    let login = Login::new(name, "/");
+    let perms = authorizer.perms(&login, &path(at));
+    assert_eq!(perms.to_string(), expected, "{name} at {at}");
+    for perm in Perm::ALL {
+        let may = authorizer.has_perm(&login, perm, &path(at));
+        assert_eq!(may, perms.contains(perm), "{name} {perm:?}");
+    }
+}
+
+#[test]
+fn permissions_are_everybodys_or_the_users_own() {
+    let settings = Everybody {
+        anonymous_user: Some(NOBODY.into()),
+        ..everybody()
+    };
+    let Some(authorizer) = authorizer(settings) else {
+        return;
+    };
+    check_perms(&authorizer, NOBODY, "/a", "elradfmwMT");
+    check_perms(&authorizer, "anonymous", "/a", "elr");
+
+    let nobody = UserOverride::new(NOBODY).perm("elw");
+    authorizer.override_user(nobody).unwrap();
+    check_perms(&authorizer, NOBODY, "/a", "elw");
+    check_perms(&authorizer, ROOT, "/a", "elradfmwMT");
+    // A second override says nothing of what it leaves out.
+    let nobody = UserOverride::new(NOBODY).msg_login("x");
+    authorizer.override_user(nobody).unwrap();
+    check_perms(&authorizer, NOBODY, "/a", "elradfmwMT");
+    let guests = UserOverride::new("anonymous").perm("elrw");
+    authorizer.override_user(guests).unwrap();
+    check_perms(&authorizer, "anonymous", "/a", "elrw");
+    assert!(!authorizer.has_overrides(&Login::new(NOBODY, "/")));
+}
+
+#[test]
+fn nobody_is_let_in_for_nothing() {
+    let Some(authorizer) = authorizer(everybody()) else {
+        return;
+    };
+    let address = SocketAddr::from(([127, 0, 0, 1], 21));
+    for name in [NOBODY, STRANGER, "anonymous", "", "no\0body", "0", "Root"] {
+        for password in ["", "*", "!", "x", "a\0b"] {
+            let request = LoginRequest::new(name, password, address, address);
+            let login = authorizer.authenticate(&request);
+            assert!(login.is_err(), "{name:?} {password:?}");
+            assert!(authorizer.authenticate_by_certificate(&request).is_err());
+        }
+    }
+}
+
+#[test]
+fn a_password_of_ones_own_takes_the_place_of_the_systems() {
+    let settings = Everybody {
+        require_valid_shell: false,
+        ..everybody()
+    };
+    let Some(authorizer) = authorizer(settings) else {
+        return;
+    };
+    let user = UserOverride::new(NOBODY)
+        .password("sesame")
+        .msg_quit("Ciao.")
+        .read_limit(1000);
+    authorizer.override_user(user).unwrap();
+    let login = authorizer.find(NOBODY, "sesame").unwrap();
+    assert_eq!((&*login.msg_login, &*login.msg_quit), ("Hello.", "Ciao."));
+    assert_eq!((login.read_limit, login.write_limit), (Some(1000), None));
+    for password in ["", "Sesame", "sesame2", "*"] {
+        assert!(authorizer.find(NOBODY, password).is_none(), "{password}");
+    }
+}
+
+#[test]
+fn a_certificate_lets_in_whom_the_account_lets_in() {
+    let rejecting = |name: &str| Everybody {
+        rejected_users: [name.to_owned()].into(),
+        require_valid_shell: false,
+        ..everybody()
+    };
+    let Some(authorizer) = authorizer(rejecting(ROOT)) else {
+        return;
+    };
+    let user = UserOverride::new(NOBODY).certificate_name("alice@example.org");
+    authorizer.override_user(user).unwrap();
+    let certificate = crate::certificate::tests::alice();
+    let is_let_in = |authorizer: &UnixAuthorizer, name: &str| {
+        let login = authorizer.find_by_certificate(name, &certificate);
+        login.is_some_and(|login| login.username == name)
+    };
+    assert!(is_let_in(&authorizer, NOBODY));
+    for name in [ROOT, STRANGER, "anonymous"] {
+        assert!(!is_let_in(&authorizer, name), "{name}");
+    }
+    // Nor does it help against what the settings say of the user.
+    let authorizer = UnixAuthorizer {
+        everybody: rejecting(NOBODY),
+        ..authorizer
+    };
+    assert!(!is_let_in(&authorizer, NOBODY));
+}
+
+#[test]
+fn an_override_for_a_directory_is_looked_up_below_the_home() {
+    let Some(authorizer) = authorizer(everybody()) else {
+        return;
+    };
+    if !can_act_as_others() {
+        let refused = authorizer.override_perm(NOBODY, "/tmp", "elr", true);
+        assert!(matches!(
+            refused,
+            Err(AuthorizerError::Impersonation { .. })
+        ));
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let incoming = home.path().join("incoming");
+    let hidden = home.path().join("hidden");
+    fs::create_dir_all(hidden.join("below")).unwrap();
+    fs::create_dir(&incoming).unwrap();
+    for (path, mode) in [(home.path(), 0o755), (&*hidden, 0o700)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let user = UserOverride::new(NOBODY).home(home.path()).perm("elr");
+    authorizer.override_user(user).unwrap();
+    authorizer
+        .override_perm(NOBODY, &incoming, "elw", true)
+        .unwrap();
+    check_perms(&authorizer, NOBODY, "/", "elr");
+    check_perms(&authorizer, NOBODY, "/incoming/a/b", "elw");
+    let login = Login::new(NOBODY, home.path());
+    assert!(authorizer.has_overrides(&login));
+    assert_eq!(authorizer.perms_anywhere(&login).to_string(), "elrw");
+
+    let outside = authorizer.override_perm(NOBODY, "/", "elw", true);
+    assert!(matches!(outside, Err(AuthorizerError::EscapesHome(_))));
+    let itself = authorizer.override_perm(NOBODY, home.path(), "elw", true);
+    assert!(matches!(itself, Err(AuthorizerError::OverridesHome)));
+    // Root could see it.
+    let unseen = authorizer.override_perm(NOBODY, hidden.join("below"), "elw", true);
+    assert!(matches!(unseen, Err(AuthorizerError::Directory { .. })));
+    let unseen = UserOverride::new(NOBODY).home(hidden.join("below"));
+    let unseen = authorizer.override_user(unseen);
+    assert!(matches!(unseen, Err(AuthorizerError::Directory { .. })));
+}
+
+#[test]
+fn what_is_done_as_a_user_is_the_users() {
+    let settings = Everybody {
+        anonymous_user: Some(NOBODY.into()),
+        ..everybody()
+    };
+    let Some(authorizer) = authorizer(settings) else {
+        return;
+    };
+    let login = |name: &str| Login::new(name, "/");
+    assert!(authorizer.impersonate(&login(STRANGER)).is_err());
+    if !can_act_as_others() {
+        assert!(authorizer.impersonate(&login(NOBODY)).is_err());
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap();
+    let anonymous = authorizer.find("anonymous", "guest@").unwrap();
+    for (name, login) in [("a", login(NOBODY)), ("b", anonymous)] {
+        let guard = authorizer.impersonate(&login).unwrap();
+        fs::write(place.path().join(name), "").unwrap();
+        drop(guard);
+        let made = fs::metadata(place.path().join(name)).unwrap();
+        assert_eq!((made.uid(), made.gid()), (nobody.uid, nobody.gid));
+    }
+    fs::write(place.path().join("c"), "").unwrap();
+    assert_eq!(fs::metadata(place.path().join("c")).unwrap().uid(), 0);
+}
