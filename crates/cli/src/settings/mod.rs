@@ -1,10 +1,10 @@
 //! What to serve, to whom and how: options and file merged and checked.
 
-mod access;
 mod logs;
 mod overlay;
 mod processes;
 mod tls;
+mod virtual_users;
 
 #[cfg(test)]
 mod tests;
@@ -72,7 +72,7 @@ impl Settings {
             data: config.data,
             filesystem: config.filesystem.kind,
             log: LogFiles::find(args, file),
-            authorizer: access::authorizer(args, environment, file)?,
+            authorizer: virtual_users::authorizer(args, environment, file)?,
             tls: TlsOffer::load(args, file)?,
         })
     }

@@ -1,4 +1,4 @@
-//! Who may log in.
+//! Who may log in of users that the file or the options name.
 
 use std::path::{Path, PathBuf};
 
