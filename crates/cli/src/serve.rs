@@ -16,7 +16,7 @@ use ftpdlib::servers::{
 use crate::config::{Concurrency, DEFAULT_BUFFER, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
-use crate::settings::Settings;
+use crate::settings::{Access, Settings};
 use crate::transfer_log::{OpenedLogs, TransferLogs};
 
 /// Descriptors that the program needs beside its connections.
@@ -130,7 +130,11 @@ fn handler(settings: Settings) -> FtpHandler {
     let strict_close = settings.tls.as_ref().is_none_or(|tls| tls.strict_close);
     let dtp = TlsDtpHandler::new(dtp).strict_close(strict_close);
     let map = control.masquerade_address_map.into_iter();
-    let mut handler = FtpHandler::new(settings.authorizer)
+    let handler = match settings.access {
+        Access::Virtual(authorizer) => FtpHandler::new(authorizer),
+        Access::System(authorizer) => FtpHandler::new(*authorizer),
+    };
+    let mut handler = handler
         .dtp_handler(dtp)
         .timeout(control.timeout)
         .banner(control.banner)
@@ -206,6 +210,12 @@ fn apply(
     started: &Server,
     logs: &mut TransferLogs,
 ) -> Result<(), Box<dyn Error>> {
+    if let (Some(user), Access::System(_)) = (&started.user, &settings.access) {
+        let problem = format!(
+            "authorizer.kind = \"unix\" needs root, which was given up for user {user:?} at the start"
+        );
+        return Err(problem.into());
+    }
     for key in fixed_at_start(started, &settings.server) {
         log::warn!("server.{key} has changed, which takes effect after a restart only");
     }

@@ -6,9 +6,9 @@ use crate::error::ConfigError;
 /// Refuses keys that would have to be ignored.
 pub(crate) fn refuse(file: Option<&ConfigFile>) -> Result<(), ConfigError> {
     match file {
-        Some(file) if file.config().authorizer.kind != AuthorizerKind::Dummy => Err(file.error(
+        Some(file) if file.config().authorizer.kind == AuthorizerKind::Windows => Err(file.error(
             "authorizer.kind",
-            "any kind but \"dummy\" is not available in this version",
+            "\"windows\" is not available in this version",
         )),
         _ => Ok(()),
     }

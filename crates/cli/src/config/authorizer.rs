@@ -10,15 +10,17 @@ use super::field;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Authorizer {
     pub(crate) kind: AuthorizerKind,
-    #[serde(deserialize_with = "present_perms")]
-    global_perm: Option<Perms>,
-    allowed_users: Option<Vec<String>>,
-    rejected_users: Option<Vec<String>>,
-    require_valid_shell: Option<bool>,
-    anonymous_user: Option<String>,
-    anonymous_password: Option<String>,
-    msg_login: Option<String>,
-    msg_quit: Option<String>,
+    /// All letters, if it is left out.
+    #[serde(deserialize_with = "field::perms_or_none")]
+    pub(crate) global_perm: Option<Perms>,
+    pub(crate) allowed_users: Option<Vec<String>>,
+    pub(crate) rejected_users: Option<Vec<String>>,
+    pub(crate) require_valid_shell: Option<bool>,
+    /// Empty for none.
+    pub(crate) anonymous_user: Option<String>,
+    pub(crate) anonymous_password: Option<String>,
+    pub(crate) msg_login: Option<String>,
+    pub(crate) msg_quit: Option<String>,
 }
 
 impl Authorizer {
@@ -51,15 +53,8 @@ pub(crate) enum AuthorizerKind {
     /// The file's own `[[users]]` and `[anonymous]`.
     #[default]
     Dummy,
-    /// The system, by PAM or the shadow file.
+    /// The system, by the shadow file.
     Unix,
     /// The system, by its logon service.
     Windows,
-}
-
-fn present_perms<'de, D>(from: D) -> Result<Option<Perms>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    field::perms(from).map(Some)
 }

@@ -166,6 +166,11 @@ pub(super) fn perms<'de, D: Deserializer<'de>>(from: D) -> Result<Perms, D::Erro
     text(from, value::perms)
 }
 
+/// Permission letters, or none of them said.
+pub(super) fn perms_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Perms>, D::Error> {
+    perms(from).map(Some)
+}
+
 /// A greeting.
 pub(super) fn banner<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     text(from, value::banner)

@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::field;
 
-/// A virtual user.
+/// A virtual user, or what is different for a user of the system. What has to be there is seen when
+/// it is known which of the two.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct User {
@@ -23,9 +24,9 @@ pub(crate) struct User {
     /// The same by one name of the owner.
     #[serde(default, deserialize_with = "field::text_or_none")]
     pub(crate) certificate_name: Option<String>,
-    pub(crate) home: PathBuf,
-    #[serde(default = "read_only", deserialize_with = "field::perms")]
-    pub(crate) perm: Perms,
+    pub(crate) home: Option<PathBuf>,
+    #[serde(default, deserialize_with = "field::perms_or_none")]
+    pub(crate) perm: Option<Perms>,
     pub(crate) msg_login: Option<String>,
     pub(crate) msg_quit: Option<String>,
     /// Of all sessions of the user, in place of `[data]`; `None` = as there.

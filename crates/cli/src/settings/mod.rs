@@ -1,15 +1,16 @@
 //! What to serve, to whom and how: options and file merged and checked.
 
+mod access;
 mod logs;
 mod overlay;
 mod processes;
+mod system_users;
 mod tls;
 mod virtual_users;
 
 #[cfg(test)]
 mod tests;
 
-use ftpdlib::authorizers::DummyAuthorizer;
 use ftpdlib::servers::Identity;
 
 use crate::args::Args;
@@ -17,6 +18,7 @@ use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKi
 use crate::error::ConfigError;
 use crate::password::Environment;
 use crate::unavailable;
+pub(crate) use access::Access;
 pub(crate) use logs::LogFiles;
 use tls::TlsOffer;
 
@@ -30,7 +32,7 @@ pub(crate) struct Settings {
     pub(crate) data: Data,
     pub(crate) filesystem: FilesystemKind,
     pub(crate) log: LogFiles,
-    pub(crate) authorizer: DummyAuthorizer,
+    pub(crate) access: Access,
     pub(crate) tls: Option<TlsOffer>,
 }
 
@@ -72,7 +74,7 @@ impl Settings {
             data: config.data,
             filesystem: config.filesystem.kind,
             log: LogFiles::find(args, file),
-            authorizer: virtual_users::authorizer(args, environment, file)?,
+            access: Access::load(args, environment, file)?,
             tls: TlsOffer::load(args, file)?,
         })
     }

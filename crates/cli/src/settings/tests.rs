@@ -1,8 +1,10 @@
+mod system_users;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use ftpdlib::authorizers::{Authorizer, LoginRequest};
+use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, LoginRequest};
 use tempfile::TempDir;
 
 use super::*;
@@ -58,18 +60,21 @@ fn refused(options: &str, toml: &str, expected: &str) {
     assert_eq!(error, expected, "{options} with {toml}");
 }
 
+fn users(settings: &Settings) -> &DummyAuthorizer {
+    match &settings.access {
+        Access::Virtual(authorizer) => authorizer,
+        Access::System(authorizer) => panic!("{authorizer:?}"),
+    }
+}
+
 fn lets_in(settings: &Settings, username: &str, password: &str) -> bool {
     let address = "127.0.0.1:21".parse().unwrap();
     let request = LoginRequest::new(username, password, address, address);
-    settings.authorizer.authenticate(&request).is_ok()
+    users(settings).authenticate(&request).is_ok()
 }
 
 fn perms(settings: &Settings, username: &str) -> String {
-    settings
-        .authorizer
-        .user_perms(username)
-        .unwrap()
-        .to_string()
+    users(settings).user_perms(username).unwrap().to_string()
 }
 
 fn listen(settings: &Settings) -> Vec<String> {
@@ -98,7 +103,7 @@ fn without_options_anyone_reads_the_current_directory() {
     assert!(lets_in(&settings, "anonymous", ""));
     assert_eq!(perms(&settings, "anonymous"), "elr");
     assert_eq!(
-        settings.authorizer.home_dir("anonymous").unwrap(),
+        users(&settings).home_dir("anonymous").unwrap(),
         Path::new(".").canonicalize().unwrap()
     );
 }
@@ -121,7 +126,7 @@ fn a_user_of_the_file_may_have_an_encoding() {
     let settings = loaded("-c @/f.toml", toml);
     let address = "127.0.0.1:21".parse().unwrap();
     let request = LoginRequest::new("a", "b", address, address);
-    let login = settings.authorizer.authenticate(&request).unwrap();
+    let login = users(&settings).authenticate(&request).unwrap();
     assert_eq!(
         login.encoding.map(|known| known.name()),
         Some("windows-1252")
@@ -184,12 +189,11 @@ fn options_win_over_the_file() {
 #[test]
 fn with_a_file_nobody_is_implied() {
     let settings = loaded("-c @/f.toml", "");
-    assert!(!settings.authorizer.has_user("anonymous"));
+    assert!(!users(&settings).has_user("anonymous"));
     let settings = loaded("-c @/f.toml", "[anonymous]\nhome = \"pub\"\nperm = \"el\"");
     assert_eq!(perms(&settings, "anonymous"), "el");
     assert!(
-        settings
-            .authorizer
+        users(&settings)
             .home_dir("anonymous")
             .unwrap()
             .ends_with("pub")
@@ -197,8 +201,7 @@ fn with_a_file_nobody_is_implied() {
     let settings = loaded("-c @/f.toml -w -d @/home", "[anonymous]\nhome = \"none\"");
     assert_eq!(perms(&settings, "anonymous"), "elradfmwMT");
     assert!(
-        settings
-            .authorizer
+        users(&settings)
             .home_dir("anonymous")
             .unwrap()
             .ends_with("home")
@@ -238,8 +241,8 @@ fn users_of_the_file_have_their_settings() {
     assert!(!lets_in(&settings, "anonymous", ""));
     assert_eq!(perms(&settings, "alice"), "elrw");
     assert_eq!(perms(&settings, "bob"), "elr");
-    assert_eq!(settings.authorizer.msg_login("alice").unwrap(), "Hello.");
-    assert_eq!(settings.authorizer.msg_quit("alice").unwrap(), "Goodbye.");
+    assert_eq!(users(&settings).msg_login("alice").unwrap(), "Hello.");
+    assert_eq!(users(&settings).msg_quit("alice").unwrap(), "Goodbye.");
 }
 
 #[test]
@@ -385,6 +388,11 @@ fn wrong_users_of_the_file_are_refused() {
     );
     refused(
         "-c @/f.toml",
+        "[[users]]\nname = \"a\"\npassword = \"b\"\n",
+        "@/f.toml:1: users[0]: missing key `home`",
+    );
+    refused(
+        "-c @/f.toml",
         "\n[anonymous]\nperm = \"elr\"",
         "@/f.toml:2: anonymous: missing key `home`",
     );
@@ -403,10 +411,10 @@ fn what_is_not_built_says_so() {
         let expected = format!("{expected} is not available in this version");
         refused(options, toml, &expected);
     }
-    #[rustfmt::skip]
-    let keys = [
-        ("[authorizer]\nkind = \"unix\"", "2: authorizer.kind: any kind but \"dummy\""),
-    ];
+    let keys = [(
+        "[authorizer]\nkind = \"windows\"",
+        "2: authorizer.kind: \"windows\"",
+    )];
     for (toml, expected) in keys {
         check("-c @/f.toml", toml, &format!("@/f.toml:{expected}"));
     }

@@ -10,7 +10,7 @@ use crate::config::{self, ConfigFile};
 use crate::error::ConfigError;
 use crate::password::{self, Environment};
 
-const ANONYMOUS: &str = "anonymous";
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// The users that the options name, or else the file; anonymous where there is neither.
 pub(super) fn authorizer(
@@ -104,23 +104,30 @@ fn add_users(authorizer: &DummyAuthorizer, file: &ConfigFile) -> Result<(), Conf
             };
             file.error(&format!("{key}.{name}"), problem(&error))
         })?;
-        for (index, over) in user.override_perm.iter().enumerate() {
-            let directory = file.resolve(&over.directory);
-            authorizer
-                .override_perm(
-                    &user.name,
-                    directory,
-                    &over.perm.to_string(),
-                    over.recursive,
-                )
-                .map_err(|error| {
-                    let key = format!("{key}.override_perm[{index}].directory");
-                    file.error(
-                        &key,
-                        format!("{error}, expected a directory below the home"),
-                    )
-                })?;
-        }
+        add_directories(user, file, &key, |directory, perm, recursive| {
+            authorizer.override_perm(&user.name, directory, perm, recursive)
+        })?;
+    }
+    Ok(())
+}
+
+/// Gives the directories of a user that have other permissions to `add`: with the permissions, and
+/// whether they hold for all below.
+pub(super) fn add_directories(
+    user: &config::User,
+    file: &ConfigFile,
+    key: &str,
+    add: impl Fn(PathBuf, &str, bool) -> Result<(), AuthorizerError>,
+) -> Result<(), ConfigError> {
+    for (index, over) in user.override_perm.iter().enumerate() {
+        let directory = file.resolve(&over.directory);
+        add(directory, &over.perm.to_string(), over.recursive).map_err(|error| {
+            let key = format!("{key}.override_perm[{index}].directory");
+            file.error(
+                &key,
+                format!("{error}, expected a directory below the home"),
+            )
+        })?;
     }
     Ok(())
 }
@@ -131,7 +138,10 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
                        the section [anonymous] permits anonymous access";
         return Err(file.error(&format!("{key}.name"), problem));
     }
-    let home = file.resolve(&user.home);
+    let Some(home) = &user.home else {
+        return Err(file.error(key, "missing key `home`"));
+    };
+    let home = file.resolve(home);
     let added = match (&user.password, &user.password_hash) {
         (Some(password), None) if password.is_empty() => {
             let problem = "found an empty password, expected at least one character";
@@ -149,13 +159,7 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
             return Err(file.error(key, problem));
         }
     };
-    if let Some(name) = certificate_key(user)
-        && !shows_certificates(file)
-    {
-        let problem =
-            "found without tls.client_ca, expected the authority of the certificate there";
-        return Err(file.error(&format!("{key}.{name}"), problem));
-    }
+    check_certificate_key(user, file, key)?;
     let added = match &user.certificate_subject {
         Some(subject) => added.certificate_subject(subject.clone()),
         None => added,
@@ -177,7 +181,23 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
         Some(encoding) => added.encoding(encoding),
         None => added,
     };
-    Ok(added.perm(user.perm.to_string()))
+    Ok(added.perm(user.perm.unwrap_or(Perms::READ_ONLY).to_string()))
+}
+
+/// A certificate lets nobody in where clients are asked for none.
+pub(super) fn check_certificate_key(
+    user: &config::User,
+    file: &ConfigFile,
+    key: &str,
+) -> Result<(), ConfigError> {
+    match certificate_key(user) {
+        Some(name) if !shows_certificates(file) => {
+            let problem =
+                "found without tls.client_ca, expected the authority of the certificate there";
+            Err(file.error(&format!("{key}.{name}"), problem))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The key by which a certificate lets the user in, if there is one.

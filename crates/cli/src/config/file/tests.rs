@@ -201,8 +201,8 @@ fn wrong_files_are_told_by_line_and_key() {
         "f.toml:2: authorizer.global_perm: found \"x\", expected letters of elradfmwMT",
     );
     check(
-        "[[users]]\nname = \"a\"\n",
-        "f.toml:1: users[0]: missing key `home`",
+        "[[users]]\nhome = \"a\"\n",
+        "f.toml:1: users[0]: missing key `name`",
     );
     check(
         "[[users]]\nname = \"a\"\nhome = \"/\"\nperm = \"elx\"",

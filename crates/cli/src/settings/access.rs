@@ -1,0 +1,34 @@
+//! Who may log in.
+
+use ftpdlib::authorizers::{DummyAuthorizer, UnixAuthorizer};
+
+use super::{system_users, virtual_users};
+use crate::args::Args;
+use crate::config::{AuthorizerKind, ConfigFile};
+use crate::error::ConfigError;
+use crate::password::Environment;
+
+/// Those who may.
+#[derive(Debug)]
+pub(crate) enum Access {
+    /// Whom the file or the options name.
+    Virtual(DummyAuthorizer),
+    /// The users of the system.
+    System(Box<UnixAuthorizer>),
+}
+
+impl Access {
+    /// By the kind that the file names.
+    pub(super) fn load(
+        args: &Args,
+        environment: &Environment,
+        file: Option<&ConfigFile>,
+    ) -> Result<Self, ConfigError> {
+        match file {
+            Some(file) if file.config().authorizer.kind == AuthorizerKind::Unix => {
+                system_users::authorizer(args, file).map(|users| Self::System(Box::new(users)))
+            }
+            _ => virtual_users::authorizer(args, environment, file).map(Self::Virtual),
+        }
+    }
+}

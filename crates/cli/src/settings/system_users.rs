@@ -1,0 +1,196 @@
+//! Who may log in of the users of the system.
+
+use std::collections::HashSet;
+
+use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UserOverride};
+use ftpdlib::proto::Perms;
+
+use super::virtual_users::{ANONYMOUS, add_directories, check_certificate_key};
+use crate::args::Args;
+use crate::config::{self, ConfigFile};
+use crate::error::ConfigError;
+
+/// All of them, as far as the file lets them in, with what it says of single ones.
+pub(super) fn authorizer(args: &Args, file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
+    refuse_virtual_users(args, file)?;
+    let mut names = HashSet::new();
+    for (index, user) in file.config().users.iter().enumerate() {
+        let key = format!("users[{index}]");
+        if !names.insert(&user.name) {
+            let problem = format!("found {:?} again, expected each name once", user.name);
+            return Err(file.error(&format!("{key}.name"), problem));
+        }
+        check_user(user, file, &key)?;
+    }
+    let authorizer = build(file)?;
+    for (index, user) in file.config().users.iter().enumerate() {
+        override_user(&authorizer, user, file, &format!("users[{index}]"))?;
+    }
+    Ok(authorizer)
+}
+
+/// Refuses what says something about users that are none of the system's.
+fn refuse_virtual_users(args: &Args, file: &ConfigFile) -> Result<(), ConfigError> {
+    let options = [
+        ("--username", args.username.is_some()),
+        ("--password", args.password.is_some()),
+        ("--password-file", args.password_file.is_some()),
+        ("--directory", args.directory.is_some()),
+        ("--write", args.write),
+    ];
+    if let Some((option, _)) = options.into_iter().find(|(_, given)| *given) {
+        let problem = format!(
+            "found beside authorizer.kind = \"unix\" in {}, whose users are those of the system, \
+             expected one of the two",
+            file.path().display()
+        );
+        return Err(ConfigError::option(option, problem));
+    }
+    if file.config().anonymous.is_some() {
+        let problem = "found beside authorizer.kind = \"unix\", \
+                       expected authorizer.anonymous_user instead";
+        return Err(file.error("anonymous", problem));
+    }
+    if file.config().authorizer.anonymous_password.is_some() {
+        let problem = "found beside kind = \"unix\", expected with kind \"windows\" only";
+        return Err(file.error("authorizer.anonymous_password", problem));
+    }
+    Ok(())
+}
+
+/// What the section `[authorizer]` says.
+fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
+    let section = &file.config().authorizer;
+    let listed = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
+    let (allowed, rejected) = (
+        listed(&section.allowed_users),
+        listed(&section.rejected_users),
+    );
+    let mut builder = UnixAuthorizer::builder()
+        .global_perm(section.global_perm.unwrap_or(Perms::ALL).to_string())
+        .allowed_users(&allowed)
+        .rejected_users(&rejected)
+        .require_valid_shell(section.require_valid_shell.unwrap_or(true));
+    if let Some(name) = anonymous_user(file) {
+        builder = builder.anonymous_user(name);
+    }
+    if let Some(text) = &section.msg_login {
+        builder = builder.msg_login(text);
+    }
+    if let Some(text) = &section.msg_quit {
+        builder = builder.msg_quit(text);
+    }
+    builder.build().map_err(|error| {
+        let listing = |name: &str| {
+            if allowed.iter().any(|listed| listed == name) {
+                "allowed_users"
+            } else if rejected.iter().any(|listed| listed == name) {
+                "rejected_users"
+            } else {
+                "anonymous_user"
+            }
+        };
+        let (key, expected) = match &error {
+            AuthorizerError::NotRoot => ("kind", "a program that root has started"),
+            AuthorizerError::PasswordLibrary(_) => ("kind", "the package of libcrypt"),
+            AuthorizerError::AllowedAndRejected => ("rejected_users", "one of the two"),
+            AuthorizerError::AnonymousListed => {
+                (listing(ANONYMOUS), "anonymous_user for anonymous access")
+            }
+            AuthorizerError::NoSuchUser(name) => (listing(name), "a user of the system"),
+            AuthorizerError::AnonymousIsRoot(_) => ("anonymous_user", "another user"),
+            _ => (
+                "anonymous_user",
+                "a user with a home directory that this user can enter",
+            ),
+        };
+        file.error(
+            &format!("authorizer.{key}"),
+            format!("{error}, expected {expected}"),
+        )
+    })
+}
+
+fn anonymous_user(file: &ConfigFile) -> Option<&String> {
+    let name = file.config().authorizer.anonymous_user.as_ref();
+    name.filter(|name| !name.is_empty())
+}
+
+/// What is wrong with a table of `[[users]]`, whatever the system says of the user.
+fn check_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<(), ConfigError> {
+    let passwords = [
+        ("password", user.password.is_some()),
+        ("password_hash", user.password_hash.is_some()),
+    ];
+    if let Some((name, _)) = passwords.into_iter().find(|(_, found)| *found) {
+        let problem = "found beside authorizer.kind = \"unix\", whose users have the passwords of \
+                       the system, expected with kind \"dummy\" only";
+        return Err(file.error(&format!("{key}.{name}"), problem));
+    }
+    if user.name == ANONYMOUS && anonymous_user(file).is_none() {
+        let problem = "found \"anonymous\", expected authorizer.anonymous_user beside it";
+        return Err(file.error(&format!("{key}.name"), problem));
+    }
+    check_certificate_key(user, file, key)
+}
+
+/// What a table of `[[users]]` says.
+fn override_user(
+    authorizer: &UnixAuthorizer,
+    user: &config::User,
+    file: &ConfigFile,
+    key: &str,
+) -> Result<(), ConfigError> {
+    match authorizer.override_user(overridden(user, file)) {
+        // It is about its directories only.
+        Err(AuthorizerError::NothingOverridden(_)) if !user.override_perm.is_empty() => {}
+        Err(error) => {
+            let (name, expected) = match &error {
+                AuthorizerError::NothingOverridden(_) => ("name", "another key beside it"),
+                AuthorizerError::NoSuchUser(_) => ("name", "a user of the system"),
+                AuthorizerError::UserNotAllowed(_) => ("name", "a user who may log in"),
+                _ => ("home", "an existing directory that the user can enter"),
+            };
+            return Err(file.error(
+                &format!("{key}.{name}"),
+                format!("{error}, expected {expected}"),
+            ));
+        }
+        Ok(()) => {}
+    }
+    add_directories(user, file, key, |directory, perm, recursive| {
+        authorizer.override_perm(&user.name, directory, perm, recursive)
+    })
+}
+
+fn overridden(user: &config::User, file: &ConfigFile) -> UserOverride {
+    let mut own = UserOverride::new(&user.name);
+    if let Some(home) = &user.home {
+        own = own.home(file.resolve(home));
+    }
+    if let Some(perm) = user.perm {
+        own = own.perm(perm.to_string());
+    }
+    if let Some(text) = &user.msg_login {
+        own = own.msg_login(text);
+    }
+    if let Some(text) = &user.msg_quit {
+        own = own.msg_quit(text);
+    }
+    if let Some(limit) = user.read_limit {
+        own = own.read_limit(limit);
+    }
+    if let Some(limit) = user.write_limit {
+        own = own.write_limit(limit);
+    }
+    if let Some(encoding) = user.encoding {
+        own = own.encoding(encoding);
+    }
+    if let Some(subject) = &user.certificate_subject {
+        own = own.certificate_subject(subject.clone());
+    }
+    if let Some(name) = &user.certificate_name {
+        own = own.certificate_name(name);
+    }
+    own
+}
