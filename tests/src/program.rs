@@ -73,8 +73,10 @@ impl Program {
         Self::launch(Command::new(executable()), options, directory)
     }
 
+    /// Starts it by a command that becomes the program, with these options and the configuration
+    /// file `f.toml` of the directory.
     #[track_caller]
-    fn launch(mut command: Command, options: &[&str], directory: TempDir) -> Self {
+    pub fn launch(mut command: Command, options: &[&str], directory: TempDir) -> Self {
         let mut child = command
             .args(["-c", "f.toml"])
             .args(options)

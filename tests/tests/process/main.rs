@@ -11,6 +11,8 @@ mod programs;
 mod refusals;
 #[cfg(target_os = "linux")]
 mod shortage;
+#[cfg(target_os = "linux")]
+mod system_users;
 
 use std::fs::{self, File};
 use std::iter;
