@@ -246,6 +246,12 @@ impl Authorizer for UnixAuthorizer {
         self.rights(login, Rights::differ)
     }
 
+    /// Whoever has logged in here carries all that is needed, so the user database is not asked any
+    /// more.
+    fn is_local(&self) -> bool {
+        true
+    }
+
     /// Acts as the user of the system; in anonymous sessions, as the one who stands for them.
     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
         let credentials = match &login.credentials {
