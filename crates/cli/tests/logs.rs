@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -378,6 +379,71 @@ fn a_check_of_the_configuration_makes_no_log() {
     }
     assert_eq!(fs::read(&kept).unwrap(), b"hello\n");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+/// What the program says of a log and, if wanted, of another one, when it is to check or to start.
+#[track_caller]
+fn check_refused(xferlog: &Path, json: Option<&Path>, check: &[&str], reason: &str) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
+    program.args(["-i", "127.0.0.1", "-p", "0"]).args(check);
+    program.arg("--xferlog").arg(xferlog);
+    if let Some(json) = json {
+        program.arg("--json-log").arg(json);
+    }
+    let output = program.output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.to_lowercase().contains(reason), "{told}");
+}
+
+#[test]
+fn a_log_behind_a_link_to_nothing_yet_was_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("logs")).unwrap();
+    symlink("second", path("first")).unwrap();
+    symlink("logs/real", path("second")).unwrap();
+    symlink("nowhere/real", path("dangling")).unwrap();
+    let log = path("first");
+    let log = log.to_str().unwrap();
+    let checked = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        .args(["--check-config", "--xferlog", log])
+        .status();
+    assert!(checked.unwrap().success());
+    assert!(!path("logs/real").exists());
+    drop(Program::start(&["--xferlog", log]));
+    assert!(path("logs/real").exists());
+    for check in [&[][..], &["--check-config"]] {
+        check_refused(&path("dangling"), None, check, "no such file");
+    }
+}
+
+#[test]
+fn a_check_of_the_configuration_accepted_a_log_that_only_a_directory_can_be() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, reason) in [
+        ("new/", "is a directory"),
+        ("new/.", "directory"),
+        ("new/..", "directory"),
+    ] {
+        for check in [&[][..], &["--check-config"]] {
+            check_refused(&directory.path().join(name), None, check, reason);
+        }
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn of_two_logs_none_is_made_where_one_cannot_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let (new, kept) = (directory.path().join("new"), directory.path().join("kept"));
+    fs::write(&kept, "hello\n").unwrap();
+    for log in [&new, &kept] {
+        let nowhere = Path::new("/no/such/place");
+        check_refused(log, Some(nowhere), &[], "no such file");
+    }
+    assert!(!new.exists());
+    assert_eq!(fs::read(kept).unwrap(), b"hello\n");
 }
 
 #[test]

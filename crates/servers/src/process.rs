@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::path::Path;
 
 /// Listening sockets that a service manager hands over (`LISTEN_FDS`), in its order; none without
 /// one. They are given out once: a second call finds none.
@@ -22,4 +23,13 @@ pub fn inherited_sockets() -> io::Result<Vec<TcpListener>> {
 /// The system's.
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     ftpdlib_sys::raise_descriptor_limit().map(|(_, limit)| limit)
+}
+
+/// Sees whether this process may write to what is at `path`, without opening it.
+///
+/// # Errors
+///
+/// Why it may not.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    ftpdlib_sys::check_writable(path)
 }

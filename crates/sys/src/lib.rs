@@ -8,6 +8,7 @@
 //! What only Linux has answers [`Unsupported`](std::io::ErrorKind::Unsupported) elsewhere, so that
 //! callers choose at run time and need no `cfg`.
 
+mod access;
 mod call;
 mod children;
 mod entry;
@@ -34,6 +35,7 @@ use fallback as imp;
 #[cfg(target_os = "linux")]
 use linux as imp;
 
+pub use access::check_writable;
 pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{

@@ -3,13 +3,16 @@
 mod json;
 mod xferlog;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
+use ftpdlib::servers::check_writable;
 
 use crate::error::ConfigError;
 use crate::settings::LogFiles;
@@ -33,15 +36,18 @@ impl TransferLogs {
             (xferlog::line as Format, &named.xferlog),
             (json::line, &named.json),
         ];
-        // One of them is not made where the other one cannot be.
-        Self::check(named)?;
         let mut opened = Vec::new();
+        let mut made = Vec::new();
         for (format, named) in formats {
             let Some(named) = named else {
                 continue;
             };
             let path = named.path();
-            let file = append_to(path).map_err(|error| named.error(&error))?;
+            let file = append_to(path, &mut made).map_err(|error| {
+                // One of them is not made where the other one cannot be.
+                made.iter().for_each(|path| discard(path));
+                named.error(&error)
+            })?;
             let mut known = self.0.iter();
             let known =
                 known.find(|log| log.path == path && std::ptr::fn_addr_eq(log.format, format));
@@ -71,11 +77,11 @@ impl TransferLogs {
         self.0 = opened.0.into_iter().map(renew).collect();
     }
 
-    /// Sees whether files could be opened, and makes no file.
+    /// Sees whether files could be opened by whoever asks, and makes no file.
     ///
     /// # Errors
     ///
-    /// The first that cannot be opened.
+    /// The first that could not.
     pub(crate) fn check(named: &LogFiles) -> Result<(), ConfigError> {
         for named in [&named.xferlog, &named.json].into_iter().flatten() {
             check(named.path()).map_err(|error| named.error(&error))?;
@@ -144,27 +150,53 @@ impl Observer for Writer {
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+/// Opens a file, and notes it among those `made` if it was not there.
+fn append_to(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true);
+    if let Ok(file) = options.clone().create_new(true).open(path) {
+        made.push(path.to_owned());
+        return Ok(file);
+    }
+    // Mostly it is there. Where it is not, as at the end of a link, this says what is wrong, if
+    // anything is.
+    options.create(true).open(path)
 }
 
-/// Whether a file can be appended to, or made. It is not made: whoever looks may be somebody else
-/// than whoever will write.
+/// Takes a file away that was just made, and that nothing was written to.
+fn discard(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        log::warn!("cannot remove {}: {error}", path.display());
+    }
+}
+
+/// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks may
+/// be somebody else than whoever will write.
 fn check(path: &Path) -> io::Result<()> {
-    match path.metadata() {
-        // To open a pipe would be to wait for its reader.
-        Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Another name tells as much, and cannot be what somebody else is about to open.
-            let mut probe = path.to_owned();
-            probe.set_file_name(format!(".ftpdlib-{}", std::process::id()));
-            OpenOptions::new()
-                .append(true)
-                .create_new(true)
-                .open(&probe)?;
-            fs::remove_file(probe)
+    let mut path = path.to_owned();
+    // The system follows so many links only, and says so where there are more.
+    loop {
+        match path.metadata() {
+            // The error is the one that the server would get.
+            Ok(found) if found.is_dir() => {
+                return OpenOptions::new().append(true).open(path).map(drop);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) | Err(_) => return check_writable(&path),
         }
-        Ok(_) | Err(_) => OpenOptions::new().append(true).open(path).map(drop),
+        let bytes = path.as_os_str().as_bytes();
+        let start = bytes.iter().rposition(|&byte| byte == b'/');
+        let (directory, name) = bytes.split_at(start.map_or(0, |slash| slash + 1));
+        if matches!(name, b"" | b"." | b"..") {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let directory = Path::new(OsStr::from_bytes(directory));
+        path = match path.read_link() {
+            // The file would be made where the link leads.
+            Ok(target) => directory.join(target),
+            // To find the dot in it takes the right to enter it, which to make a file does too.
+            Err(_) => return check_writable(&directory.join(".")),
+        };
     }
 }
 
