@@ -13,7 +13,7 @@ use mio::net::UnixStream;
 
 use crate::client::Stay;
 use crate::handle::Shared;
-use crate::orders::{Order, QUESTION};
+use crate::orders::{Order, QUESTION, SERVES};
 
 /// How long children that are told to end at once may take, before they are killed.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -43,6 +43,8 @@ struct Child {
     table: usize,
     generation: u64,
     since: Instant,
+    /// It has said that it accepts clients.
+    serves: bool,
     /// It was told to accept nobody any more.
     retired: bool,
     /// Questions in a row that it has not answered.
@@ -60,6 +62,14 @@ pub(crate) enum Forked {
     Parent(u32),
     /// The child's, with its end of the link.
     Child(UnixStream),
+}
+
+/// What came over the link of a child.
+pub(crate) enum Heard {
+    /// It has begun to accept clients.
+    Serves,
+    /// Its end.
+    End(Departed),
 }
 
 /// A child that has ended, after everything of it was cleared away.
@@ -128,6 +138,7 @@ impl Children {
                     table,
                     generation,
                     since: Instant::now(),
+                    serves: false,
                     retired: false,
                     unanswered: 0,
                     stay: Stay::begin(&self.shared),
@@ -145,16 +156,21 @@ impl Children {
         }
     }
 
-    /// Has children of generations before `generation` accept nobody any more, so that as many of
-    /// them and of that one accept as are `wanted`.
+    /// Has children of generations before `generation` accept nobody any more, the oldest first, so
+    /// that as many of them and of that one accept as are `wanted`.
+    ///
+    /// Those that have only been forked count for nothing: their start may still fail.
     pub(crate) fn retire(&mut self, generation: u64, wanted: usize, cx: &mut Context<'_>) {
-        let (new, old) = (self.count(generation), self.count_old(generation));
+        let serving = self
+            .list
+            .iter()
+            .map(|child| (child.generation, child.accepts()));
+        let retiring = to_retire(wanted, generation, serving);
         let old = self
             .list
             .iter_mut()
-            .filter(|child| child.is_old(generation))
-            .take(to_retire(wanted, new, old));
-        for child in old {
+            .filter(|child| child.is_old(generation));
+        for child in old.take(retiring) {
             child.retired = true;
             child.tell(Order::Retire, cx);
         }
@@ -206,20 +222,25 @@ impl Children {
         }
     }
 
-    /// Looks after the child whose link is ready: its end, or that it answers.
-    pub(crate) fn hear(&mut self, source: SourceId, cx: &mut Context<'_>) -> Option<Departed> {
+    /// Looks after the child whose link is ready: its end, or what it says.
+    pub(crate) fn hear(&mut self, source: SourceId, cx: &mut Context<'_>) -> Option<Heard> {
         let place = self
             .list
             .iter()
             .position(|child| child.link.id() == source)?;
-        let link = &self.list[place].link;
-        match cx.try_io(link, Direction::Read, |mut link| link.read(&mut [0; 16])) {
+        let child = &mut self.list[place];
+        let mut bytes = [0; 16];
+        match cx.try_io(&child.link, Direction::Read, |mut link| {
+            link.read(&mut bytes)
+        }) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
-            Ok(1..) => {
-                self.list[place].unanswered = 0;
-                None
+            Ok(count @ 1..) => {
+                child.unanswered = 0;
+                let begins = !child.serves && bytes[..count].contains(&SERVES);
+                child.serves |= begins;
+                begins.then_some(Heard::Serves)
             }
-            Ok(0) | Err(_) => Some(self.bury(place, cx)),
+            Ok(0) | Err(_) => Some(Heard::End(self.bury(place, cx))),
         }
     }
 
@@ -247,15 +268,10 @@ impl Children {
         self.list.iter().filter(of_it).count()
     }
 
-    /// How many of earlier generations accept still.
-    pub(crate) fn count_old(&self, generation: u64) -> usize {
-        let of_one = |child: &&Child| child.is_old(generation);
-        self.list.iter().filter(of_one).count()
-    }
-
     /// Clears away what a child leaves: its place among the processes and in the limits.
     fn bury(&mut self, place: usize, cx: &mut Context<'_>) -> Departed {
-        let mut child = self.list.swap_remove(place);
+        // The others keep their order, which is that of their ages.
+        let mut child = self.list.remove(place);
         cx.close(child.link);
         // The link ends when the system takes the child's descriptors away, a moment before the
         // child counts as dead. One that lives without a link is out of control: it must not be
@@ -281,15 +297,24 @@ impl Child {
         }
     }
 
+    fn accepts(&self) -> bool {
+        self.serves && !self.retired
+    }
+
     /// Whether it accepts, for a generation before this one.
     fn is_old(&self, generation: u64) -> bool {
-        !self.retired && self.generation < generation
+        self.accepts() && self.generation < generation
     }
 }
 
-/// How many old ones are not needed any more, where `wanted` are to accept and `new` and `old` do.
-fn to_retire(wanted: usize, new: usize, old: usize) -> usize {
-    (new + old).saturating_sub(wanted).min(old)
+/// How many of those that accept for generations before `generation` are not needed any more, where
+/// `wanted` are to accept. Of each child there is its generation and whether it accepts.
+fn to_retire(wanted: usize, generation: u64, children: impl Iterator<Item = (u64, bool)>) -> usize {
+    let accepting = children.filter_map(|(of, accepts)| accepts.then_some(of));
+    let (old, new): (Vec<_>, Vec<_>) = accepting.partition(|&of| of < generation);
+    (new.len() + old.len())
+        .saturating_sub(wanted)
+        .min(old.len())
 }
 
 impl Drop for Children {
@@ -318,7 +343,19 @@ impl Drop for Children {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
+
+    /// How many are retired of `old` ones that accept, for so many `new` ones that do and that are
+    /// only being `started`.
+    #[track_caller]
+    fn check(wanted: usize, new: usize, started: usize, old: usize, expected: usize) {
+        let of = |generation, accepts, count| iter::repeat_n((generation, accepts), count);
+        let children = of(6, true, old).chain(of(7, true, new));
+        let retired = to_retire(wanted, 7, children.chain(of(7, false, started)));
+        assert_eq!(retired, expected, "{wanted} wanted, {new} new, {old} old");
+    }
 
     #[test]
     fn old_workers_make_room_one_by_one_as_new_ones_come() {
@@ -340,8 +377,14 @@ mod tests {
             (2, 1, 3, 2),
             (2, 2, 5, 5),
         ] {
-            let retired = to_retire(wanted, new, old);
-            assert_eq!(retired, expected, "{wanted} wanted, {new} new, {old} old");
+            check(wanted, new, 0, old, expected);
         }
+    }
+
+    #[test]
+    fn old_workers_made_room_for_new_ones_whose_start_could_still_fail() {
+        check(4, 0, 4, 4, 0);
+        check(4, 1, 3, 4, 1);
+        check(1, 0, 1, 1, 0);
     }
 }

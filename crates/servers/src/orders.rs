@@ -40,6 +40,9 @@ impl Order {
 /// Asks a child whether its loops turn; the same byte comes back if they do.
 pub(crate) const QUESTION: u8 = b'?';
 
+/// Tells the parent of a worker that it accepts clients from now on.
+pub(crate) const SERVES: u8 = b'!';
+
 /// Does, in a child process, what the parent tells it.
 ///
 /// The parent is known to be dead once the link to it ends; whoever is left then ends, too, but

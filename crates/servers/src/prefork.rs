@@ -7,7 +7,7 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
 use mio::net::TcpListener;
 
-use crate::children::{Children, Departed, Forked};
+use crate::children::{Children, Departed, Forked, Heard};
 use crate::client::Client;
 use crate::crew::{self, Crew, Lent};
 use crate::handle::Shared;
@@ -170,6 +170,10 @@ impl WorkerWatch {
     /// Has new workers serve the clients to come, and the old ones those they have.
     fn renew(&mut self, cx: &mut Context<'_>) {
         self.generation += 1;
+        self.hire_at_once(cx);
+    }
+
+    fn hire_at_once(&mut self, cx: &mut Context<'_>) {
         if let Some(delay) = self.delay.take() {
             cx.cancel_timer(delay);
         }
@@ -198,8 +202,10 @@ impl WorkerWatch {
             _ => log::error!("worker process {} has ended: {how}", departed.process),
         }
         if departed.generation < self.generation {
-            // Where not all of the new ones could be started, there may be room now.
-            self.try_hire(cx);
+            // Where the system refused to start a new one, there may be room now.
+            if self.refusals > 0 {
+                self.hire_at_once(cx);
+            }
             return;
         }
         if departed.age >= SETTLED {
@@ -214,8 +220,7 @@ impl WorkerWatch {
         self.try_hire(cx);
     }
 
-    /// Starts the workers that are missing, now or later. An old one accepts until there is a new
-    /// one in its place.
+    /// Starts the workers that are missing, now or later.
     fn try_hire(&mut self, cx: &mut Context<'_>) {
         if self.delay.is_some() {
             return;
@@ -229,6 +234,10 @@ impl WorkerWatch {
                 self.delay = Some(cx.start_timer_after(delay));
             }
         }
+    }
+
+    /// Has old workers accept nobody any more, each once a new one does in its place.
+    fn retire(&mut self, cx: &mut Context<'_>) {
         if self.children.told().is_none() {
             let wanted = self.workers.count;
             self.children.retire(self.generation, wanted, cx);
@@ -245,8 +254,10 @@ impl Handler for WorkerWatch {
     }
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if let Some(departed) = self.children.hear(source, cx) {
-            self.replace(&departed, cx);
+        match self.children.hear(source, cx) {
+            Some(Heard::Serves) => self.retire(cx),
+            Some(Heard::End(departed)) => self.replace(&departed, cx),
+            None => {}
         }
         Ok(Flow::Continue)
     }

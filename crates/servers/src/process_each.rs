@@ -9,7 +9,7 @@ use ftpdlib_handlers::LimitReached;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Pool, Ready, Socket, SourceId, TimerId};
 use mio::net::{TcpListener, TcpStream};
 
-use crate::children::{Children, Forked};
+use crate::children::{Children, Forked, Heard};
 use crate::client::{self, Client};
 use crate::crew::{self, Crew, Lent};
 use crate::handle::Shared;
@@ -198,7 +198,7 @@ impl Handler for SessionWatch {
                 self.set_accepting(false, cx);
                 cx.start_timer_after(RETRY_DELAY);
             }
-        } else if let Some(departed) = self.children.hear(source, cx) {
+        } else if let Some(Heard::End(departed)) = self.children.hear(source, cx) {
             match &departed.end {
                 Ok(end) if end.is_success() => {}
                 Ok(end) => log::error!("session process {} has ended: {end}", departed.process),

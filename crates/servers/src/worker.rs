@@ -1,8 +1,9 @@
 //! What a child process of a server does between its fork and its end.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::net;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::arrival::Arrival;
 use crate::client::Client;
 use crate::doors::Listener;
 use crate::handle::Shared;
-use crate::orders::Obedience;
+use crate::orders::{Obedience, SERVES};
 use crate::placement::Placement;
 use crate::{FtpServer, ServeOptions, ServerError};
 
@@ -44,7 +45,18 @@ pub(crate) struct NewChild<'a> {
 impl NewChild<'_> {
     /// Accepts and serves clients of `listeners`, until the parent says that it is enough.
     pub(crate) fn work(self, listeners: Vec<TcpListener>, placement: Arc<dyn Placement>) -> ! {
-        self.run(Ok, listeners, placement)
+        let link = self.link.as_fd().try_clone_to_owned();
+        let tell = |mut server: FtpServer| {
+            let mut link = net::UnixStream::from(link?);
+            // In the first turn of the loop nothing of the start is left that may fail.
+            server.io_loop()?.call_later(Duration::ZERO, move |_| {
+                if let Err(error) = link.write_all(&[SERVES]) {
+                    log::debug!("the parent is not told: {error}");
+                }
+            });
+            Ok(server)
+        };
+        self.run(tell, listeners, placement)
     }
 
     /// Serves one client; without a permit, one whose proxy has still to say who it is.
