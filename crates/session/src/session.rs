@@ -57,7 +57,7 @@ pub struct Session<P> {
     said_goodbye: bool,
     login: Login,
     failed_logins: u32,
-    /// Lines in a row whose verb is none.
+    /// Lines in a row that are no commands.
     unknown_commands: u32,
     working_directory: VirtualPath,
     parameters: Parameters,
@@ -134,7 +134,7 @@ impl<P> Session<P> {
             }
             ControlEvent::LineTooLong => {
                 self.active_at = now;
-                self.reply_in_turn(Reply::new(500, "Command too long."));
+                self.take_long_line();
             }
             ControlEvent::Vetoed(reply) => {
                 self.active_at = now;

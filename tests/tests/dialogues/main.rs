@@ -125,7 +125,9 @@ dialogues! {
         tnftp
         total_commander
         unknown
+        unknown_during_transfer
         unknown_for_ever
+        unknown_long_lines
         wget
         winscp;
     interpreter_only:

@@ -13,7 +13,7 @@ use crate::{Effect, SessionEvent};
 ///   Open ──┬────────────► Quitting ──────────────────────┐
 ///          │ drain           ▲        all is over: 421   │
 ///          ├────────────► Draining ──────────────────────┤
-///          │ a failed login too many       all is over   │
+///          │ a login or line too many      all is over   │
 ///          ├────────────► Refused ───────────────────────┤
 ///          │ kick inside a 213        all is over: 421   ▼
 ///          ├────────────► Kicked ────────────────────► Closed
@@ -28,7 +28,8 @@ pub(super) enum Ending {
     Open,
     /// QUIT came: a transfer in progress is waited for (RFC 959 §4.1.1).
     Quitting,
-    /// A login failed once too often, which was the last reply but that of a transfer in progress.
+    /// A login failed or a command was unknown once too often, which was the last reply but that of
+    /// a transfer in progress.
     Refused,
     /// The server is stopping: what is in progress is waited for, then `421`.
     Draining,
@@ -77,9 +78,9 @@ impl<P> Session<P> {
         self.release(TransferEnd::Shutdown);
     }
 
-    /// Ends the session after a last failed login. A transfer of whoever was logged in before may
-    /// still be going on, and has its own reply.
-    pub(super) fn refuse_further_logins(&mut self, reply: Reply) {
+    /// Ends the session after a last failed login or unknown command. A transfer may still be going
+    /// on, and has its own reply.
+    pub(super) fn refuse_further_commands(&mut self, reply: Reply) {
         self.reply(reply);
         self.ending = Ending::Refused;
     }

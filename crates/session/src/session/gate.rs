@@ -7,6 +7,7 @@ use ftpdlib_proto::{Command, CommandError, CommandLine, Reply, Verb};
 use super::Session;
 use super::files::Selected;
 use super::registered::find;
+use super::work::Held;
 use crate::ListFormat;
 
 /// The unknown command in a row that ends the session.
@@ -32,7 +33,12 @@ impl<P> Session<P> {
         }
         let (verb, argument) = match line.resolve() {
             Ok(resolved) => resolved,
-            Err(error @ CommandError::UnknownVerb { .. }) => return self.refuse_unknown(&error),
+            Err(error @ CommandError::UnknownVerb { .. }) => {
+                // Some clients send empty lines to keep a connection in use during a transfer.
+                let counts = !line.verb.is_empty() || !self.is_transferring();
+                self.unknown_commands += u32::from(counts);
+                return self.refuse_unknown(error.reply());
+            }
             Err(error) => {
                 self.unknown_commands = 0;
                 return self.reply(error.reply());
@@ -51,14 +57,23 @@ impl<P> Session<P> {
         }
     }
 
+    /// Answers a line that was too long to be kept, which counts as an unknown command.
+    pub(super) fn take_long_line(&mut self) {
+        self.unknown_commands += 1;
+        let reply = Reply::new(500, "Command too long.");
+        if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
+            self.selected = None;
+            self.refuse_unknown(reply);
+        }
+    }
+
     /// A client may try some commands that are not there, but whoever knows none is no client: it
     /// would hold its place for as long as it goes on sending.
-    fn refuse_unknown(&mut self, error: &CommandError) {
-        self.unknown_commands += 1;
+    fn refuse_unknown(&mut self, reply: Reply) {
         if self.unknown_commands < MOST_UNKNOWN {
-            return self.reply(error.reply());
+            return self.reply(reply);
         }
-        self.disconnect(Reply::new(421, "Too many unknown commands."));
+        self.refuse_further_commands(Reply::new(421, "Too many unknown commands."));
     }
 
     fn dispatch(

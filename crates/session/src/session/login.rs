@@ -218,7 +218,7 @@ impl<P> Session<P> {
     /// The delay of a failed login is over.
     pub(super) fn answer_failed_login(&mut self, delay: LoginDelay) {
         if delay.disconnect {
-            self.refuse_further_logins(delay.reply);
+            self.refuse_further_commands(delay.reply);
         } else {
             self.reply(delay.reply);
         }

@@ -229,7 +229,7 @@ impl<P> Session<P> {
     }
 
     /// Keeps something until its turn comes; gives it back if that is now.
-    fn hold(&mut self, held: Held) -> Option<Held> {
+    pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
         if let Pending::Work(work) = &mut self.pending {
             work.state = State::Holding(held);
             return None;
