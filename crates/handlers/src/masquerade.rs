@@ -104,10 +104,12 @@ pub(crate) struct HostName {
 /// The address, and above the lower half whether there is one.
 const ADDRESS: usize = 0;
 
-/// When a look-up has last come to an end, in milliseconds since the name was made; 0 before.
+/// When a look-up has last begun or come to an end, in milliseconds since the name was made; 0
+/// before. Whoever sets it begins one.
 const LOOKED_UP: usize = 1;
 
-/// An address this new is not asked for again: another process has just done so.
+/// What was asked for this lately is not asked for again, whatever came of it: another process has
+/// just done so.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// Nobody waits for an answer where another one has not come for this long.
@@ -137,19 +139,21 @@ impl HostName {
         (known > u64::from(u32::MAX)).then(|| Ipv4Addr::from_bits(known as u32))
     }
 
-    /// Looks the name up here and now, which may take long, unless an address is known or has just
-    /// been asked for in vain.
+    /// Looks the name up here and now, which may take long, unless an address is known, is being
+    /// asked for, or has just been asked for in vain.
     pub(crate) fn find(&self) {
-        if self.address().is_none() && !self.was_looked_up(RETRY) {
+        if self.address().is_none() && self.claim(RETRY) {
             self.resolve();
         }
     }
 
-    /// Has a thread look the name up, unless one does already.
+    /// Has a thread look the name up, unless one does already or has just done so.
     pub(crate) fn look_up(self: &Arc<Self>) {
-        if self.address().is_some() && self.was_looked_up(FRESH)
-            || self.looking.swap(true, Ordering::AcqRel)
-        {
+        if self.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if !self.claim(FRESH) {
+            self.looking.store(false, Ordering::Release);
             return;
         }
         let host = Arc::clone(self);
@@ -177,17 +181,25 @@ impl HostName {
             }
             Err(error) => log::warn!("masquerade address {}: {error}", self.name),
         }
-        let now = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.words[LOOKED_UP].store(now.max(1), Ordering::Release);
+        self.words[LOOKED_UP].store(self.now(), Ordering::Release);
         self.looking.store(false, Ordering::Release);
     }
 
-    /// Whether that has been done within this time, by whatever process.
-    fn was_looked_up(&self, within: Duration) -> bool {
-        match self.words[LOOKED_UP].load(Ordering::Acquire) {
-            0 => false,
-            time => self.made.elapsed() < Duration::from_millis(time) + within,
+    /// Whether a look-up is this process's to do now, since none has begun or ended `within` this
+    /// time: only one process waits for a name server that may not answer.
+    fn claim(&self, within: Duration) -> bool {
+        let word = &self.words[LOOKED_UP];
+        let last = word.load(Ordering::Acquire);
+        if last > 0 && self.made.elapsed() < Duration::from_millis(last) + within {
+            return false;
         }
+        word.compare_exchange(last, self.now(), Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    fn now(&self) -> u64 {
+        let now = u64::try_from(self.made.elapsed().as_millis());
+        now.unwrap_or(u64::MAX).max(1)
     }
 
     fn learn(&self, address: Ipv4Addr) {
@@ -230,11 +242,22 @@ mod tests {
         let host = |name: &str| HostName::new(name.into(), pool.lane(1)).unwrap();
         let (known, unknown) = (host("localhost"), host("a..b"));
         for host in [&known, &unknown] {
-            assert!(!host.was_looked_up(RETRY));
             host.find();
-            assert!(host.was_looked_up(RETRY));
+            assert!(!host.claim(RETRY));
         }
         assert_eq!(known.address(), Some(Ipv4Addr::LOCALHOST));
         assert_eq!(unknown.address(), None);
+    }
+
+    #[test]
+    fn every_client_waited_for_a_name_server_that_did_not_answer() {
+        let pool = ftpdlib_ioloop::Pool::new();
+        let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
+        // As another process does whose answer has still to come.
+        assert!(host.claim(RETRY));
+        host.find();
+        host.look_up();
+        assert!(pool.shutdown(Duration::from_secs(60)));
+        assert_eq!(host.address(), None);
     }
 }

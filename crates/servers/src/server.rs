@@ -137,6 +137,7 @@ impl FtpServer {
         // With a loop of its own, its end here would be that of the sessions on the other one.
         self.io_loop = None;
         let listeners = std::mem::take(&mut self.listeners);
+        prepare_children(&self.shared);
         accept_on(&self.shared, listeners, &self.pool, io_loop)?;
         Ok(ServerHandle::new(
             Arc::clone(&self.shared),
@@ -199,6 +200,8 @@ impl FtpServer {
         let listeners = std::mem::take(&mut self.listeners);
         let handle = self.handle()?;
         let pool = self.pool.clone();
+        // A signal ends it, which may take long, as long as none is caught.
+        prepare_children(&shared);
         if options.handle_exit && self.signals.is_none() {
             self.signals = Some(Arc::new(Signals::new()?));
             self.keep_signals = options.keep_signals;
@@ -270,6 +273,13 @@ impl Drop for FtpServer {
     }
 }
 
+/// Looks the name of the masquerade address up where children are to serve, which have it from here.
+fn prepare_children(shared: &Shared) {
+    if shared.placement().lends_listeners() {
+        shared.service().find_masquerade_address();
+    }
+}
+
 /// Has `io_loop` accept the clients of `listeners`.
 fn accept_on(
     shared: &Arc<Shared>,
@@ -278,10 +288,6 @@ fn accept_on(
     io_loop: &mut IoLoop,
 ) -> io::Result<()> {
     shared.set_accepting(io_loop.handle());
-    if shared.placement().lends_listeners() {
-        // Before there are children, which have it from here.
-        shared.service().find_masquerade_address();
-    }
     if let Some(parent) = Arc::clone(shared.placement()).parent(shared, pool)? {
         io_loop.add(parent)?;
     }
