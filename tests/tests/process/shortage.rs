@@ -79,3 +79,28 @@ fn a_reload_with_room_for_some_new_workers_left_too_few_for_ever() {
     let (program, old) = reload_without_room(3);
     check_all_are_new(program, &old);
 }
+
+#[test]
+fn a_reload_whose_only_new_worker_failed_in_its_start_left_nobody() {
+    let _alone = alone();
+    let mut program = Program::start(&["--concurrency", "pre-fork", "--workers", "1"], "");
+    program.wait_for("has started");
+    let old = program.children();
+    // Enough to fork, and too little for what is forked.
+    let limit = limit_with_spare(program.id(), 3);
+    limit_descriptors(program.id(), limit);
+    program.configure("", "New.");
+    program.signal("HUP");
+    for _ in 0..2 {
+        program.wait_for("has ended: exit code 1");
+    }
+    assert_eq!(banner(program.address()), "Ready.");
+    limit_descriptors(program.id(), 1024);
+    wait_until("the worker is a new one", || {
+        let now = program.children();
+        now.len() == 1 && now != old
+    });
+    assert_eq!(banner(program.address()), "New.");
+    program.signal("TERM");
+    program.check_ends_well();
+}
