@@ -196,10 +196,20 @@ pub trait Filesystem: Send + Sync {
     ///
     /// By default `path` itself, which is right where there are no links.
     ///
+    /// Where a path fails is found out by asking for those above it: whether a user is told why
+    /// depends on the permissions there. So nothing below a path may be resolved that fails as
+    /// [`NotFound`](ErrorKind::NotFound), [`NotADirectory`](ErrorKind::NotADirectory),
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied),
+    /// [`OutsideHome`](ErrorKind::OutsideHome) or [`TooManyLinks`](ErrorKind::TooManyLinks), or as
+    /// [`NameTooLong`](ErrorKind::NameTooLong) with a name of more than 255 bytes in it. After any
+    /// other failure of one above it, the user is told nothing.
+    ///
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) when a directory on the way is missing,
-    /// [`OutsideHome`](ErrorKind::OutsideHome) when a link leaves.
+    /// [`OutsideHome`](ErrorKind::OutsideHome) when a link leaves,
+    /// [`NameTooLong`](ErrorKind::NameTooLong) when the path would be too long with its links
+    /// resolved.
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         Ok(path.clone())
     }

@@ -414,6 +414,17 @@ fn nothing_is_carried_over_the_border_of_an_override() {
 #[test]
 fn what_is_below_a_guarded_directory_is_not_told_to_be_there() {
     let guarded = Guarded::new(&[("user", ALL, Some(("", true)))]);
+    // A directory whose path is too long once its links are resolved, and a link in it that leads to
+    // a short one: as clients make them, who may rename what is above the link.
+    let (home, long) = (guarded.server.home(), "x".repeat(255));
+    let deep = home.join(format!("{long}/").repeat(15));
+    fs::create_dir_all(&deep).unwrap();
+    symlink(&deep, home.join("l")).unwrap();
+    fs::create_dir_all(home.join("d").join(&long)).unwrap();
+    symlink(home.join("é"), home.join("d").join(&long).join("back")).unwrap();
+    fs::rename(home.join("d"), deep.join("d")).unwrap();
+    let around = ["full", "none"].map(|name| format!("l/d/{long}/back/{name}/x/"));
+
     let mut client = guarded.client("user");
     for (_, commands, _) in CASES {
         for ways in [
@@ -421,6 +432,7 @@ fn what_is_below_a_guarded_directory_is_not_told_to_be_there() {
             ["é/f/", "é/none/"],
             ["way/full/", "way/none/"],
             ["back/é/deep/full/", "back/é/deep/none/"],
+            [&*around[0], &*around[1]],
         ] {
             let [there, missing] =
                 ways.map(|way| guarded.run(&mut client, commands, way.as_bytes()));

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use ftpdlib_filesystems::FilesystemError;
+use ftpdlib_filesystems::{ErrorKind, FilesystemError};
 use ftpdlib_proto::{EntryPerms, Perm, Perms, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
 use super::{Account, refusal, reply_of};
+
+/// In bytes, on any disk that people use.
+const LONGEST_NAME: usize = 255;
 
 /// Refuses `action` unless the user has `perm` on every path it touches; or what it needs instead,
 /// where that is not the same for all of its paths and wishes.
@@ -90,12 +93,10 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
     if !account.has_overrides() {
         return allow(account, perm, path, Ok(Cow::Borrowed(path)));
     }
-    let place = account.filesystem.canonical(&parent).map(|parent| {
-        // A name that was part of a path before cannot be malformed or too long now.
-        parent
-            .join(name)
-            .map_or_else(|_| Cow::Borrowed(path), Cow::Owned)
-    });
+    let place = account
+        .filesystem
+        .canonical(&parent)
+        .and_then(|parent| Ok(Cow::Owned(parent.join(name)?)));
     allow(account, perm, path, place)
 }
 
@@ -143,38 +144,54 @@ fn allow(
     let is_allowed = |path: &VirtualPath| account.authorizer.has_perm(&account.login, perm, path);
     match resolved {
         Ok(path) if is_allowed(&path) => Ok(()),
-        Err(error) if is_allowed(&as_far_as_it_goes(account, path)) => Err(reply_of(error)),
+        Err(error) if as_far_as_it_goes(account, path).is_some_and(|path| is_allowed(&path)) => {
+            Err(reply_of(error))
+        }
         Ok(_) | Err(_) => Err(denied()),
     }
 }
 
 /// `path`, of which something is missing or leads out, with the links before that resolved: what is
-/// below a directory that is guarded is not told to be there or not.
-fn as_far_as_it_goes(account: &Account, path: &VirtualPath) -> VirtualPath {
+/// below a directory that is guarded is not told to be there or not. `None` where that cannot be
+/// found out.
+fn as_far_as_it_goes(account: &Account, path: &VirtualPath) -> Option<VirtualPath> {
     let text = path.as_bytes();
     // Where the names of those above it end, from the root down. Those that can be resolved come
     // first, so the last of them is found by halving: a path may have two thousand names.
     let ends: Vec<_> = (0..text.len()).filter(|&at| text[at] == b'/').collect();
-    let resolved = |end: usize| {
-        let place = VirtualPath::new(&text[..end.max(1)]).ok()?;
-        account.filesystem.canonical(&place).ok()
-    };
     let (mut low, mut high, mut found) = (0, ends.len(), None);
     // Most often only the last name is missing.
     let mut asked = high.saturating_sub(1);
     while low < high {
-        match resolved(ends[asked]) {
-            Some(known) => {
+        let place = VirtualPath::new(&text[..ends[asked].max(1)]).ok()?;
+        match account.filesystem.canonical(&place) {
+            Ok(known) => {
                 found = Some((known, &text[ends[asked] + 1..]));
                 low = asked + 1;
             }
-            None => high = asked,
+            Err(error) if ends_there(&place, error.kind()) => high = asked,
+            Err(_) => return None,
         }
         asked = usize::midpoint(low, high);
     }
-    match found {
+    Some(match found {
         Some((known, below)) if !path.is_root() => known.join(below).unwrap_or(known),
         _ => path.clone(),
+    })
+}
+
+/// Whether nothing below `place` can be resolved, either, if that failed for this reason.
+fn ends_there(place: &VirtualPath, kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::NotFound
+        | ErrorKind::NotADirectory
+        | ErrorKind::PermissionDenied
+        | ErrorKind::OutsideHome
+        | ErrorKind::TooManyLinks => true,
+        // Or else it is only too long to be told, and a link in it may lead back to a short one.
+        ErrorKind::NameTooLong => place.components().any(|name| name.len() > LONGEST_NAME),
+        // The next try may go further: a descriptor was missing, or a disk failed.
+        _ => false,
     }
 }
 
@@ -189,7 +206,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
-    use ftpdlib_filesystems::{ErrorKind, Filesystem, Layer, Layered, MemoryFs};
+    use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
     use ftpdlib_ioloop::Pool;
 
     use super::*;
@@ -245,7 +262,7 @@ mod tests {
             asked.store(0, Ordering::Relaxed);
             let path = VirtualPath::new(path).unwrap();
             let got = as_far_as_it_goes(&account, &path);
-            assert_eq!(got, VirtualPath::new(&expected).unwrap());
+            assert_eq!(got, VirtualPath::new(&expected).ok());
             assert!(asked.load(Ordering::Relaxed) <= most, "{asked:?} {path:?}");
         }
     }
