@@ -149,14 +149,15 @@ impl ListingStream {
                     let Some(own) = facts_of(listing, &entry) else {
                         continue;
                     };
-                    let is_link = own.kind == FileKind::Symlink;
+                    // A link may lead through many directories, and permissions that are looked up
+                    // for each entry may take long, too.
+                    let is_slow = own.kind == FileKind::Symlink || perms.is_none();
                     let (metadata, perms) = match perms {
                         Some(perms) => (followed(listing, &entry, own), perms),
                         None => judged(&account, &place, &entry, own),
                     };
                     self.show(&entry.name, &metadata, perms, None, out);
-                    // A link may lead through many directories.
-                    if is_link && is_over() {
+                    if is_slow && is_over() {
                         break;
                     }
                 }

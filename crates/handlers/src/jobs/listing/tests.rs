@@ -15,6 +15,10 @@ fn account(home: &Path) -> Arc<Account> {
     authorizer
         .add_user(User::new("user", "12345", home))
         .unwrap();
+    enter_as_user(authorizer)
+}
+
+fn enter_as_user(authorizer: DummyAuthorizer) -> Arc<Account> {
     let local = (Ipv4Addr::LOCALHOST, 2).into();
     let request = LoginRequest::new("user", "12345", local, local);
     let login = authorizer.authenticate(&request).unwrap();
@@ -56,6 +60,27 @@ fn a_hundred_entries_that_each_took_long_were_one_turn() {
         assert_eq!(out.lines().count(), lines, "{format:?} {path}");
         assert!(turns >= least, "{format:?} {path}: {turns}");
     }
+}
+
+#[test]
+fn entries_that_were_judged_one_by_one_were_one_turn() {
+    let home = tempfile::tempdir().unwrap();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("user", "12345", home.path()))
+        .unwrap();
+    let guarded = home.path().join("guarded");
+    fs::create_dir(&guarded).unwrap();
+    authorizer
+        .override_perm("user", &guarded, "", true)
+        .unwrap();
+    let account = enter_as_user(authorizer);
+    for number in 0..20 {
+        fs::write(home.path().join(format!("f{number}")), "").unwrap();
+    }
+    let (turns, out) = turns(&account, "/", ListFormat::Facts(FactSet::default()));
+    assert_eq!(out.lines().count(), 21);
+    assert!(turns > 20, "{turns}");
 }
 
 #[test]
