@@ -110,6 +110,9 @@ const REMOTE: &[(u32, &[&str])] = &[
     (0x2003_0528, &["pvfs2"]),
     (0xaad7_aaea, &["panfs"]),
     (0xa501_fcf5, &["vxfs"]),
+    (0x1983_0326, &["beegfs"]),
+    // Shares of the machine that a virtual one runs on.
+    (0x786f_4256, &["vboxsf"]),
     // A look at it may mount one of the above.
     (0x0000_0187, &["autofs"]),
 ];
