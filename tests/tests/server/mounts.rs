@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use ftpdlib::filesystems::{AbstractedFs, Filesystem};
 use ftpdlib_tests::server::TestServer;
+use tempfile::TempDir;
 
 /// Runs a test of this file that is ignored otherwise, where the system allows it.
 #[track_caller]
@@ -17,7 +18,10 @@ fn apart(test: &str) {
     if !is_possible.is_ok_and(|status| status.success()) {
         return;
     }
+    // The child cannot remove what it has mounted something in. With it go its mounts.
+    let scratch = TempDir::new().unwrap();
     let child = Command::new("unshare")
+        .env("TMPDIR", scratch.path())
         .arg("--mount")
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
@@ -27,11 +31,12 @@ fn apart(test: &str) {
     let errors = String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success(), "{told}{errors}");
     assert!(told.contains("1 passed"), "{told}");
+    scratch.close().unwrap();
 }
 
 #[track_caller]
 fn mount(kind: &str, options: &str, device: Stdio, place: &Path) {
-    fs::create_dir(place).unwrap();
+    fs::create_dir_all(place).unwrap();
     let mounted = Command::new("mount")
         .args(["-i", "-t", kind, "-o", options, "test"])
         .arg(place)
