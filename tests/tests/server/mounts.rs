@@ -58,6 +58,29 @@ fn mount_hung(place: &Path) -> File {
 
 #[test]
 #[ignore = "run by the test below, in a mount namespace of its own"]
+fn with_a_directory_renamed() {
+    let scratch = TempDir::new().unwrap();
+    let home = |name: &str| AbstractedFs::new(scratch.path().join(name)).unwrap();
+    fs::create_dir(scratch.path().join("before")).unwrap();
+    if !home("before").is_local() {
+        return;
+    }
+    let device = mount_hung(&scratch.path().join("before/nas"));
+    assert!(!home("before").is_local());
+    fs::rename(scratch.path().join("before"), scratch.path().join("after")).unwrap();
+    assert!(!home("after").is_local());
+    fs::create_dir(scratch.path().join("before")).unwrap();
+    assert!(home("before").is_local());
+    drop(device);
+}
+
+#[test]
+fn a_mount_was_looked_for_where_it_was_before_a_directory_above_it_was_renamed() {
+    apart("mounts::with_a_directory_renamed");
+}
+
+#[test]
+#[ignore = "run by the test below, in a mount namespace of its own"]
 fn with_mounts_below() {
     let server = TestServer::new();
     let home = AbstractedFs::new(server.home()).unwrap();

@@ -15,8 +15,8 @@ use crate::call::check;
 /// Whether a filesystem that is not [local](crate::is_local_filesystem) is mounted somewhere below
 /// the directory `dir`: an absolute path without links.
 ///
-/// No mount is touched to find that out, so one that hangs does not hang this. The system's list is
-/// read again only after it has changed.
+/// No mount is touched to find that out, so one that hangs does not hang this. As long as there is
+/// no such mount at all, the system's list is read again only after it has changed.
 ///
 /// # Errors
 ///
@@ -24,15 +24,15 @@ use crate::call::check;
 pub fn has_remote_mount_below(dir: &Path) -> io::Result<bool> {
     // Nothing that could leave it half changed panics.
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.as_ref().is_none_or(|mounts| !mounts.is_own()) {
-        *known = None;
-        *known = Some(Mounts::open()?);
-    }
-    let Some(mounts) = &mut *known else {
-        return Ok(false);
+    // Where reading fails, nothing stays known: a change that was told is not told again.
+    let mounts = match known.take().filter(Mounts::is_own) {
+        Some(mut mounts) => {
+            mounts.refresh()?;
+            mounts
+        }
+        None => Mounts::open()?,
     };
-    mounts.refresh()?;
-    Ok(mounts.remote.iter().any(|mount| is_below(mount, dir)))
+    Ok(known.insert(mounts).has_remote_below(dir))
 }
 
 /// The mounts of this process, which all of its threads share.
@@ -58,13 +58,18 @@ impl Mounts {
         Ok(mounts)
     }
 
-    fn is_own(&self) -> bool {
-        self.process == process::id()
+    /// Reads the list again if it may have changed since this was asked last. What changes while it
+    /// is read is found next time.
+    fn refresh(&mut self) -> io::Result<()> {
+        // A directory above a mount may be renamed, of which nothing tells. That makes no mount.
+        if !self.remote.is_empty() || self.has_news()? {
+            self.read()?;
+        }
+        Ok(())
     }
 
-    /// Reads the list again if it has changed since this was asked last. What changes while it is
-    /// read is told next time.
-    fn refresh(&mut self) -> io::Result<()> {
+    /// Whether something was mounted, unmounted or moved since this was asked last.
+    fn has_news(&mut self) -> io::Result<bool> {
         let mut poll = libc::pollfd {
             fd: self.list.as_raw_fd(),
             events: libc::POLLPRI,
@@ -72,30 +77,24 @@ impl Mounts {
         };
         // SAFETY: `poll` is one live and writable structure, as the count says, and its descriptor
         // is open as long as `self.list` is.
-        let changed = check(unsafe { libc::poll(&raw mut poll, 1, 0) })?;
-        if changed > 0 {
-            self.read()?;
-        }
-        Ok(())
+        Ok(check(unsafe { libc::poll(&raw mut poll, 1, 0) })? > 0)
     }
 
     fn read(&mut self) -> io::Result<()> {
         let mut text = Vec::new();
-        let read = self.list.rewind();
-        match read.and_then(|()| self.list.read_to_end(&mut text)) {
-            Ok(_) => {
-                self.remote = text
-                    .split(|&byte| byte == b'\n')
-                    .filter_map(remote)
-                    .collect()
-            }
-            Err(error) => {
-                // The change has been told, and will not be told again.
-                self.process = 0;
-                return Err(error);
-            }
-        }
+        self.list.rewind()?;
+        self.list.read_to_end(&mut text)?;
+        let lines = text.split(|&byte| byte == b'\n');
+        self.remote = lines.filter_map(remote).collect();
         Ok(())
+    }
+
+    fn is_own(&self) -> bool {
+        self.process == process::id()
+    }
+
+    fn has_remote_below(&self, dir: &Path) -> bool {
+        self.remote.iter().any(|mount| is_below(mount, dir))
     }
 }
 
