@@ -157,10 +157,15 @@ impl Meter {
         self.throttle.is_limited() || self.shared.is_some()
     }
 
+    /// Notes that the transfer does not stand still.
+    fn advanced(&mut self, now: Instant) {
+        self.progress = now;
+    }
+
     fn moved(&mut self, bytes: usize, now: Instant) {
         self.bytes += bytes as u64;
         self.budget = self.budget.saturating_sub(bytes);
-        self.progress = now;
+        self.advanced(now);
         self.throttle.spend(bytes);
         if let Some(share) = &mut self.shared {
             share.spend(bytes);

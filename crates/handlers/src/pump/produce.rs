@@ -250,6 +250,7 @@ impl Produce {
                     self.buffer = buffer;
                     if more.map_err(failed)? {
                         self.state = State::Source(source);
+                        self.note_work(meter, pcx.cx.now());
                     }
                 }
             },
@@ -268,6 +269,7 @@ impl Produce {
                     let more = source.fill(account, until, &mut self.buffer);
                     if more.map_err(failed)? {
                         self.state = State::Source(source);
+                        self.note_work(meter, pcx.cx.now());
                     }
                     return Ok(());
                 };
@@ -287,5 +289,13 @@ impl Produce {
             }
         }
         Ok(())
+    }
+    /// After a piece of work that made nothing to send yet, as when names are collected: that is
+    /// progress, too, and many of those that take turns may together take longer than a transfer
+    /// may stand still.
+    fn note_work(&self, meter: &mut Meter, now: Instant) {
+        if self.buffer.is_empty() {
+            meter.advanced(now);
+        }
     }
 }

@@ -6,43 +6,51 @@ use std::sync::{Mutex, mpsc};
 use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
 use ftpdlib_ioloop::{Flow, Handler, IoLoop, Pool, Ready, Socket};
-use ftpdlib_proto::VirtualPath;
-use ftpdlib_session::{Action, Answer, Job, WriteHow};
+use ftpdlib_proto::{NameEncoding, VirtualPath};
+use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
 use super::*;
 use crate::jobs::{self, enter};
 use crate::{DtpHandler, FtpHandler, Limits};
 
-/// An account's service, and an upload into a file of it, which is written on threads if it is not
-/// `local`.
-fn upload(dtp: DtpHandler, local: bool) -> (Arc<Service>, Transfer<Payload>) {
+/// An account's service, and what is opened by `action`, on threads if it is not `local`.
+fn open(
+    dtp: DtpHandler,
+    local: bool,
+    files: MemoryFs,
+    action: Action,
+    direction: Direction,
+) -> (Arc<Service>, Transfer<Payload>) {
     let authorizer = DummyAuthorizer::new();
-    let user = User::new("user", "12345", std::env::temp_dir()).perm("w");
+    let user = User::new("user", "12345", std::env::temp_dir()).perm("lw");
     authorizer.add_user(user).unwrap();
     let here = (Ipv4Addr::LOCALHOST, 2).into();
     let request = LoginRequest::new("user", "12345", here, here);
     let login = authorizer.authenticate(&request).unwrap();
+    let files: Arc<dyn Filesystem> = Arc::new(files);
     let handler = FtpHandler::new(authorizer)
         .dtp_handler(dtp)
-        .abstracted_fs(move |_| {
-            let files: Arc<dyn Filesystem> = Arc::new(MemoryFs::new());
-            Ok(Arc::new(Layered::new(Local(local), files)))
-        });
+        .abstracted_fs(move |_| Ok(Arc::new(Layered::new(Local(local), Arc::clone(&files)))));
     let service = Service::new(handler, Arc::new(Limits::new(0, 0)), Pool::new()).unwrap();
     let (account, _) = enter(&service, login).unwrap();
+    let Ok(Answer::Opened { payload, .. }) = jobs::run(&account, Job { perm: None, action }) else {
+        panic!("nothing was opened");
+    };
+    let transfer = Transfer {
+        payload,
+        direction,
+        transfer_type: TransferType::Image,
+    };
+    (service, transfer)
+}
+
+/// An upload into a file.
+fn upload(dtp: DtpHandler, local: bool) -> (Arc<Service>, Transfer<Payload>) {
     let action = Action::OpenWrite {
         path: VirtualPath::new(b"/file").unwrap(),
         how: WriteHow::Replace,
     };
-    let Ok(Answer::Opened { payload, .. }) = jobs::run(&account, Job { perm: None, action }) else {
-        panic!("the file was not opened");
-    };
-    let transfer = Transfer {
-        payload,
-        direction: Direction::Receive,
-        transfer_type: TransferType::Image,
-    };
-    (service, transfer)
+    open(dtp, local, MemoryFs::new(), action, Direction::Receive)
 }
 
 /// Whether a filesystem answers at once.
@@ -122,7 +130,7 @@ fn a_data_connection_that_the_loop_could_not_watch_hung_until_the_transfer_stall
     assert!(matches!(step, Step::Ended(TransferEnd::LocalError, None)));
 }
 
-/// A stream from which as much comes as there is room for.
+/// A stream from which as much comes as there is room for, and which takes all it is given.
 struct Endless {
     socket: Socket<mio::net::TcpStream>,
     asked: Asked,
@@ -208,4 +216,87 @@ fn the_size_of_an_uploads_buffer_was_ignored_on_local_disks() {
     }
     check_reads(None, true, 256 << 10);
     check_reads(None, false, 64 << 10);
+}
+
+/// A listing that seems to have begun two minutes ago, and tells after each of its pieces of work
+/// whether it is stalled.
+struct Listed {
+    service: Arc<Service>,
+    listing: Option<Transfer<Payload>>,
+    pump: Option<Pump>,
+    stalled: mpsc::Sender<bool>,
+}
+
+impl Listed {
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Step {
+        let notifier = cx.notifier();
+        let (now, pump) = (cx.now(), self.pump.as_mut().unwrap());
+        let step = pump.run(&mut PumpContext {
+            cx,
+            service: &self.service,
+            notifier: &notifier,
+            replies: &mut Vec::new(),
+            peer: (Ipv4Addr::LOCALHOST, 1).into(),
+        });
+        self.stalled.send(pump.is_stalled(now)).unwrap();
+        step
+    }
+}
+
+impl Handler for Listed {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let device = OwnedFd::from(File::open("/dev/null")?);
+        let stream = mio::net::TcpStream::from_std(TcpStream::from(device));
+        let socket = cx.hold(stream, Interest::NONE)?;
+        let asked = Asked::default();
+        let stream = Box::new(Endless { socket, asked });
+        let began = cx.now() - Duration::from_secs(120);
+        let listing = self.listing.take().unwrap();
+        self.pump = Some(Pump::new(listing, Some(stream), &self.service, None, began));
+        assert!(matches!(self.go_on(cx), Step::Working));
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        match self.go_on(cx) {
+            Step::Working => Ok(Flow::Continue),
+            _ => Ok(Flow::Close),
+        }
+    }
+}
+
+#[test]
+fn a_listing_was_stalled_while_its_names_were_collected() {
+    let files = MemoryFs::new();
+    for number in 0..1_000 {
+        let path = VirtualPath::new(number.to_string()).unwrap();
+        files.mkdir(&path).unwrap();
+    }
+    let action = Action::OpenList {
+        path: VirtualPath::root(),
+        whole: None,
+        prefix: Vec::new(),
+        format: ListFormat::Names,
+        encoding: NameEncoding::UTF_8,
+    };
+    let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
+    let (service, listing) = open(dtp, false, files, action, Direction::Send);
+    let (stalled, told) = mpsc::channel();
+    let mut events = IoLoop::new().unwrap();
+    let listed = Listed {
+        service,
+        listing: Some(listing),
+        pump: None,
+        stalled,
+    };
+    events.add(Box::new(listed)).unwrap();
+    events.run().unwrap();
+    let told: Vec<_> = told.iter().collect();
+    // Nothing has been done before the first piece of work.
+    assert_eq!(told.iter().filter(|&&stalled| stalled).count(), 1);
+    assert!(told[0] && told.len() > 8, "{told:?}");
 }
