@@ -344,16 +344,43 @@ fn a_link_put_in_a_canonical_path_is_not_followed() {
     }
 }
 
-/// Makes the directory `a/a/…`, `depth` deep.
-fn dig(scene: &Scene, depth: usize) -> String {
-    fs::create_dir_all(scene.home(&"a/".repeat(depth))).unwrap();
-    "/a".repeat(depth)
+/// Directories in one another, all of them `a`, until this is dropped: to remove such a tree in one
+/// go takes a descriptor for each of its levels, and other tests need theirs.
+struct Dug<'a> {
+    scene: &'a Scene,
+    depth: usize,
+}
+
+/// Levels removed together.
+const PIECE: usize = 100;
+
+impl<'a> Dug<'a> {
+    /// Makes the directory `a/a/…`, `depth` deep.
+    fn new(scene: &'a Scene, depth: usize) -> Self {
+        fs::create_dir_all(scene.home(&"a/".repeat(depth))).unwrap();
+        Self { scene, depth }
+    }
+
+    /// The deepest one.
+    fn path(&self) -> String {
+        "/a".repeat(self.depth)
+    }
+}
+
+impl Drop for Dug<'_> {
+    fn drop(&mut self) {
+        for depth in (1..=self.depth).rev().step_by(PIECE) {
+            // What stays is left to the scene.
+            let _ = fs::remove_dir_all(self.scene.home(&"a/".repeat(depth)));
+        }
+    }
 }
 
 #[test]
 fn links_at_the_bottom_of_a_deep_tree_sent_a_walk_down_forty_times() {
     let scene = Scene::new();
-    let deep = dig(&scene, 1_500);
+    let dug = Dug::new(&scene, 1_500);
+    let deep = dug.path();
     let at = |name: &str| path(format!("{deep}/{name}"));
     let fs = scene.open(Resolver::default());
     // As clients make them: with the absolute path, and before the target of the first is there.
@@ -379,7 +406,8 @@ fn links_at_the_bottom_of_a_deep_tree_sent_a_walk_down_forty_times() {
 #[test]
 fn names_that_are_entered_together_lead_where_each_of_them_leads() {
     let scene = Scene::new();
-    let deep = dig(&scene, 100);
+    let dug = Dug::new(&scene, 100);
+    let deep = dug.path();
     // Where links stand in it, and what they say.
     let links = [
         (10, "near", "a/a/.".to_owned()),
