@@ -56,8 +56,9 @@ impl<'a> Trail<'a> {
     /// Enters `name`, which must be a directory and no link to one; `ELOOP` also after
     /// [`MOST_ENTERED`].
     pub(crate) fn enter(&mut self, name: &[u8]) -> io::Result<()> {
-        self.count(1)?;
+        self.check_room(1)?;
         let dir = open_at(self.top(), name, PLACE | OpenFlags::NO_FOLLOW, 0)?;
+        self.entered += 1;
         self.names.push(name.to_vec());
         self.open.push_back(dir);
         if self.open.len() > MOST_OPEN {
@@ -70,9 +71,10 @@ impl<'a> Trail<'a> {
     /// no directory, or the kernel cannot do it, nothing has changed. None of them may be `.` or
     /// `..`.
     pub(crate) fn leap(&mut self, names: &[&[u8]]) -> io::Result<()> {
-        self.count(names.len())?;
+        self.check_room(names.len())?;
         let path = names.join(&b'/');
         let dir = open_beneath(self.top(), &path, PLACE, 0, Scope::Linkless)?;
+        self.entered += names.len();
         self.names.extend(names.iter().map(|name| name.to_vec()));
         // Those above it are not open, so the way up begins at the home.
         self.open.clear();
@@ -80,11 +82,11 @@ impl<'a> Trail<'a> {
         Ok(())
     }
 
-    fn count(&mut self, names: usize) -> io::Result<()> {
+    /// Only what is entered counts, so that it makes no difference how that is tried.
+    fn check_room(&self, names: usize) -> io::Result<()> {
         if self.entered + names > MOST_ENTERED {
             return Err(io::Error::from_raw_os_error(errno::ELOOP));
         }
-        self.entered += names;
         Ok(())
     }
 
@@ -142,6 +144,21 @@ mod tests {
             assert!(trail.open.len() <= MOST_OPEN);
         }
         assert!(!trail.leave().unwrap());
+    }
+
+    #[test]
+    fn names_that_could_not_be_entered_together_counted_as_entered() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::create_dir(scratch.path().join("a")).unwrap();
+        let home = open_directory(scratch.path()).unwrap();
+        let mut trail = Trail::new(home.as_fd());
+        for _ in 0..MOST_ENTERED {
+            assert!(trail.leap(&[b"a", b"none"]).is_err());
+            trail.enter(b"a").unwrap();
+            trail.restart();
+        }
+        let full = trail.enter(b"a").unwrap_err();
+        assert_eq!(full.raw_os_error(), Some(errno::ELOOP));
     }
 
     #[test]
