@@ -18,27 +18,58 @@ const LINES: usize = 32;
 /// The same of lines whose jobs take longer: after so long the rest is for the next turn.
 const LINES_TIME: Duration = Duration::from_millis(1);
 
+/// What a client has had of a turn. A job that ends, and lines that come, may each have it looked at
+/// in the same turn.
+#[derive(Default)]
+pub(super) struct Share {
+    /// When the turn began.
+    turn: Option<Instant>,
+    lines: usize,
+    time: Duration,
+}
+
+impl Share {
+    /// A share of the turn that began at `turn`.
+    fn begin(&mut self, turn: Instant) {
+        if self.turn != Some(turn) {
+            *self = Self {
+                turn: Some(turn),
+                ..Self::default()
+            };
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.lines >= LINES || self.time >= LINES_TIME
+    }
+}
+
 impl Connection {
     /// Takes lines, and does what they lead to, until there is none or the turn is over.
     pub(super) fn take_lines(&mut self, cx: &mut Context<'_>) {
-        let (mut lines, mut began) = (0, None::<Instant>);
+        self.share.begin(cx.now());
+        let (before, mut began) = (self.share.time, None::<Instant>);
         loop {
             self.perform_effects(cx);
-            let had_its_turn =
-                lines >= LINES || began.is_some_and(|began| began.elapsed() >= LINES_TIME);
+            if let Some(began) = began {
+                self.share.time = before + began.elapsed();
+            }
             // That the client has ended its side behind the last line is not left for later: nothing
             // would tell of it again.
-            if (had_its_turn && self.has_input()) || !self.take_line(cx) {
+            if (self.share.is_over() && self.may_take_line()) || !self.take_line(cx) {
                 break;
             }
-            lines += 1;
+            self.share.lines += 1;
             began.get_or_insert_with(Instant::now);
         }
     }
 
-    fn has_input(&self) -> bool {
+    /// Whether a line that was received, or a part of one, waits for nothing but its turn.
+    pub(super) fn may_take_line(&self) -> bool {
         match &self.socket {
-            ControlSocket::Open(control) => control.has_input(),
+            ControlSocket::Open(control) => {
+                control.has_input() && self.session.wants_input() && !is_held_up(&self.watch)
+            }
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         }
     }
@@ -105,4 +136,62 @@ pub(super) fn follow(session: &mut Session<Payload>, line: &[u8], verdict: &Verd
         Verdict::Refuse(reply) => ControlEvent::Vetoed(reply),
     };
     session.handle_control(event, now);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_ioloop::{IoLoop, Pool};
+
+    use super::*;
+    use crate::{FtpHandler, Limits, ObservedCommand, ObservedSession, Observer, Service};
+
+    /// Counts commands.
+    struct Counter(Arc<AtomicUsize>);
+
+    impl Observer for Counter {
+        fn is_inline(&self) -> bool {
+            true
+        }
+
+        fn on_command(&self, _: &ObservedSession, _: &ObservedCommand) -> Verdict {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Verdict::Allow
+        }
+    }
+
+    #[test]
+    fn a_client_that_sent_on_was_given_several_shares_of_a_turn() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counter = Counter(Arc::clone(&taken));
+        let handler = FtpHandler::new(DummyAuthorizer::new()).observer(counter);
+        let limits = Arc::new(Limits::new(0, 0));
+        let service = Service::new(handler, Arc::clone(&limits), Pool::new()).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = mio::net::TcpStream::from_std(stream);
+        let permit = limits.acquire(peer.ip()).unwrap();
+        let connection = Connection::new(&service, stream, peer, permit).unwrap();
+        let mut events = IoLoop::new().unwrap();
+        events.add(Box::new(connection)).unwrap();
+        let (mut sent, mut done) = (0, 0);
+        while done < 10 * LINES {
+            // Some are left of each turn, and more come in the next.
+            if sent < 10 * LINES {
+                client.write_all(&b"NOOP\r\n".repeat(2 * LINES)).unwrap();
+                sent += 2 * LINES;
+            }
+            events.turn(None).unwrap();
+            let in_turn = taken.swap(0, Ordering::Relaxed);
+            assert!(in_turn <= LINES, "{in_turn}");
+            done += in_turn;
+        }
+    }
 }

@@ -32,7 +32,7 @@ use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use effects::canonical;
-use lines::follow;
+use lines::{Share, follow};
 use log_lines::LoggedCommand;
 use secure::Securing;
 use watch::Watch;
@@ -79,6 +79,7 @@ pub struct Connection {
     /// The masquerade address that the session knows.
     masquerade: Option<Ipv4Addr>,
     told: Phase,
+    share: Share,
     /// Counts as a control connection.
     #[expect(dead_code, reason = "held, not read")]
     permit: Permit,
@@ -189,6 +190,7 @@ impl Connection {
             logged: None,
             masquerade: None,
             told: Phase::Serving,
+            share: Share::default(),
             permit,
             data_permit: None,
         })
@@ -302,12 +304,10 @@ impl Connection {
             }
         }
         control.set_interest(self.session.is_working(), cx);
-        let more_lines =
-            control.has_input() && self.session.wants_input() && !is_held_up(&self.watch);
         let room_for_lines = was_full
             && control.is_flushed()
             && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        if (more_lines || room_for_lines)
+        if (self.may_take_line() || room_for_lines)
             && let Some(notifier) = &self.notifier
         {
             // The rest of this turn belongs to others.
