@@ -62,7 +62,8 @@ impl Mounts {
     /// is read is found next time.
     fn refresh(&mut self) -> io::Result<()> {
         // A directory above a mount may be renamed, of which nothing tells. That makes no mount.
-        if !self.remote.is_empty() || self.has_news()? {
+        let may_have_moved = self.remote.iter().any(|mount| may_be_renamed(mount));
+        if may_have_moved || self.has_news()? {
             self.read()?;
         }
         Ok(())
@@ -96,6 +97,14 @@ impl Mounts {
     fn has_remote_below(&self, dir: &Path) -> bool {
         self.remote.iter().any(|mount| is_below(mount, dir))
     }
+}
+
+/// Whether the directories above it have names that change. Those in which the kernel shows itself
+/// have not, and most machines have an automounter there.
+fn may_be_renamed(mount: &Path) -> bool {
+    !["/proc", "/sys"]
+        .iter()
+        .any(|kernel| mount.starts_with(kernel))
 }
 
 /// Where the mount of this line of `mountinfo` is, if it is not local (`proc_pid_mountinfo(5)`).
@@ -189,6 +198,14 @@ mod tests {
                 "{mount} {dir}"
             );
         }
+    }
+
+    #[test]
+    fn what_the_kernel_shows_is_not_renamed() {
+        assert!(!may_be_renamed(Path::new("/proc/sys/fs/binfmt_misc")));
+        assert!(!may_be_renamed(Path::new("/sys/fs/fuse/connections")));
+        assert!(may_be_renamed(Path::new("/mnt/nas")));
+        assert!(may_be_renamed(Path::new("/process/nas")));
     }
 
     #[test]
