@@ -9,13 +9,16 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 /// A server calls these methods from its jobs only, so they may block: on a password hash, a file
 /// or a directory service. One authorizer serves every session at once.
 ///
-/// An authorizer that changes one thing about another holds the other and passes on the rest.
+/// An authorizer that changes one thing about another holds the other and passes on the rest: the
+/// logins that the other gives, too, since they may carry as whom the system sees the session, and
+/// [`impersonate`](Self::impersonate), if the other may have its own.
 ///
 /// # Examples
 ///
 /// ```
 /// use ftpdlib_authorizers::{
-///     AuthenticationFailed, Authorizer, DummyAuthorizer, Login, LoginRequest,
+///     AuthenticationFailed, Authorizer, AuthorizerError, DummyAuthorizer, Guard, Login,
+///     LoginRequest,
 /// };
 /// use ftpdlib_proto::{Perm, VirtualPath};
 ///
@@ -32,6 +35,10 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 ///
 ///     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
 ///         self.0.has_perm(login, perm, path)
+///     }
+///
+///     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
+///         self.0.impersonate(login)
 ///     }
 ///
 ///     fn is_local(&self) -> bool {
@@ -101,15 +108,18 @@ pub trait Authorizer: Send + Sync {
 
     /// Acts as the user until the guard is dropped (pyftpdlib: `impersonate_user` and
     /// `terminate_impersonation`). Called before every access to the filesystem, on the thread that
-    /// makes it; a thread that is started meanwhile may stay the user's. Changes nothing by default.
+    /// makes it; a thread that is started meanwhile may stay the user's.
+    ///
+    /// By default that is the user of the system whom the login carries, as those of
+    /// [`UnixAuthorizer`](crate::UnixAuthorizer) do, so that who wraps it need not do anything. For
+    /// any other login nothing changes.
     ///
     /// # Errors
     ///
     /// [`AuthorizerError::Impersonation`] if the user's credentials could not be taken on; the
     /// access is then refused.
     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
-        let _ = login;
-        Ok(Guard::noop())
+        Ok(login.act()?.unwrap_or_else(Guard::noop))
     }
 
     /// Whether [`authenticate`] and [`authenticate_by_certificate`] answer at once for this user name

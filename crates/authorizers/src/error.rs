@@ -74,6 +74,9 @@ pub enum AuthorizerError {
     /// An override says nothing.
     #[error("nothing is overridden for user {0:?}")]
     NothingOverridden(String),
+    /// The login does not carry as whom the system is to see it, so another authorizer made it.
+    #[error("cannot act as user {0:?}: the login was made by another authorizer")]
+    NoCredentials(String),
     /// Credentials of the user could not be taken on.
     #[error("cannot act as user {user:?}: {source}")]
     Impersonation {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ftpdlib_proto::{NameEncoding, VirtualPath};
 use ftpdlib_sys::Credentials;
 
-use crate::VerifiedCertificate;
+use crate::{AuthorizerError, Guard, VerifiedCertificate};
 
 /// Text of `230` where nothing else is set.
 pub(crate) const DEFAULT_MSG_LOGIN: &str = "Login successful.";
@@ -105,6 +105,21 @@ impl Login {
             encoding: None,
             credentials: None,
         }
+    }
+
+    /// Has this thread act as the user of the system that the login carries; `None` if there is none.
+    pub(crate) fn act(&self) -> Result<Option<Guard>, AuthorizerError> {
+        let Some(credentials) = &self.credentials else {
+            return Ok(None);
+        };
+        let acting =
+            credentials
+                .assume_in_thread()
+                .map_err(|source| AuthorizerError::Impersonation {
+                    user: self.username.clone(),
+                    source,
+                })?;
+        Ok(Some(Guard::new(move || drop(acting))))
     }
 }
 

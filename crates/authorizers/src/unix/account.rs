@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ftpdlib_sys::{ActingAs, Credentials, UserRecord};
+use ftpdlib_sys::{Credentials, UserRecord};
 
 use crate::AuthorizerError;
 
@@ -54,17 +54,13 @@ impl SystemUser {
         look: impl FnOnce() -> Result<T, AuthorizerError>,
     ) -> Result<T, AuthorizerError> {
         let credentials = self.credentials()?;
-        let _acting = act(&credentials, &self.record.name)?;
+        let _acting =
+            credentials
+                .assume_in_thread()
+                .map_err(|source| AuthorizerError::Impersonation {
+                    user: self.record.name.clone(),
+                    source,
+                })?;
         look()
     }
-}
-
-/// Has this thread act as the user.
-pub(super) fn act(credentials: &Credentials, user: &str) -> Result<ActingAs, AuthorizerError> {
-    credentials
-        .assume_in_thread()
-        .map_err(|source| AuthorizerError::Impersonation {
-            user: user.to_owned(),
-            source,
-        })
 }

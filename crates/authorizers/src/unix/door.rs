@@ -111,7 +111,12 @@ impl UnixAuthorizer {
     }
 
     /// What the server is told of a user who is let in.
-    fn login(&self, username: &str, user: &SystemUser, own: Option<&Entry>) -> Option<Login> {
+    pub(super) fn login(
+        &self,
+        username: &str,
+        user: &SystemUser,
+        own: Option<&Entry>,
+    ) -> Option<Login> {
         let credentials = match user.credentials() {
             Ok(credentials) => credentials,
             Err(error) => {

@@ -15,7 +15,7 @@ mod tests;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
@@ -26,7 +26,7 @@ use crate::password::Password;
 use crate::rights::Rights;
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
 
-use account::{SystemUser, act};
+use account::SystemUser;
 pub use builder::UnixAuthorizerBuilder;
 use everybody::Everybody;
 use hashes::Hashes;
@@ -252,19 +252,12 @@ impl Authorizer for UnixAuthorizer {
         true
     }
 
-    /// Acts as the user of the system; in anonymous sessions, as the one who stands for them.
+    /// Acts as the user of the system; in anonymous sessions, as the one who stands for them. A
+    /// login that was not given here is refused: to look it up could wait for a directory service,
+    /// and this may be called where nothing may wait.
     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
-        let credentials = match &login.credentials {
-            Some(credentials) => Arc::clone(credentials),
-            // A login that somebody else has made.
-            None => self
-                .everybody
-                .system_user(&login.username)
-                .ok_or_else(|| AuthorizerError::NoSuchUser(login.username.clone()))?
-                .credentials()?,
-        };
-        let acting = act(&credentials, &login.username)?;
-        Ok(Guard::new(move || drop(acting)))
+        let acting = login.act()?;
+        acting.ok_or_else(|| AuthorizerError::NoCredentials(login.username.clone()))
     }
 }
 

@@ -36,6 +36,12 @@ fn authorizer(everybody: Everybody) -> Option<UnixAuthorizer> {
     }
 }
 
+/// The login of a user of the system.
+fn login_of(authorizer: &UnixAuthorizer, name: &str) -> Login {
+    let user = SystemUser::find(name).unwrap();
+    authorizer.login(name, &user, None).unwrap()
+}
+
 fn path(text: &str) -> VirtualPath {
     VirtualPath::new(text).unwrap()
 }
@@ -309,8 +315,7 @@ fn what_is_done_as_a_user_is_the_users() {
     let Some(authorizer) = authorizer(settings) else {
         return;
     };
-    let login = |name: &str| Login::new(name, "/");
-    assert!(authorizer.impersonate(&login(STRANGER)).is_err());
+    let login = |name: &str| login_of(&authorizer, name);
     if !can_act_as_others() {
         assert!(authorizer.impersonate(&login(NOBODY)).is_err());
         return;
@@ -328,4 +333,69 @@ fn what_is_done_as_a_user_is_the_users() {
     }
     fs::write(place.path().join("c"), "").unwrap();
     assert_eq!(fs::metadata(place.path().join("c")).unwrap().uid(), 0);
+}
+
+/// They were looked up in the user database, on the loop.
+#[test]
+fn a_login_that_others_made_is_refused_instead_of_looked_up() {
+    let Some(authorizer) = authorizer(everybody()) else {
+        return;
+    };
+    for name in [NOBODY, STRANGER, "anonymous"] {
+        let refused = authorizer.impersonate(&Login::new(name, "/"));
+        assert!(
+            matches!(&refused, Err(AuthorizerError::NoCredentials(of)) if of == name),
+            "{refused:?}"
+        );
+    }
+}
+
+/// What an authorizer has to have, around another.
+struct Wrapped(UnixAuthorizer);
+
+impl Authorizer for Wrapped {
+    fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+        self.0.authenticate(request)
+    }
+
+    fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+        self.0.has_perm(login, perm, path)
+    }
+}
+
+/// Every session of such a wrapper was root's.
+#[test]
+fn a_wrapper_without_impersonate_acts_as_the_user_too() {
+    let settings = Everybody {
+        anonymous_user: Some(NOBODY.into()),
+        ..everybody()
+    };
+    let Some(authorizer) = authorizer(settings) else {
+        return;
+    };
+    let wrapped = Wrapped(authorizer);
+    let address = SocketAddr::from(([127, 0, 0, 1], 21));
+    let request = LoginRequest::new("anonymous", "guest@", address, address);
+    let login = wrapped.authenticate(&request).unwrap();
+    if !can_act_as_others() {
+        // Refused rather than done as whoever this is.
+        let refused = wrapped.impersonate(&login);
+        assert!(matches!(
+            refused,
+            Err(AuthorizerError::Impersonation { .. })
+        ));
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let guard = wrapped.impersonate(&login).unwrap();
+    fs::write(place.path().join("a"), "").unwrap();
+    drop(guard);
+    let made = fs::metadata(place.path().join("a")).unwrap();
+    let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap();
+    assert_eq!((made.uid(), made.gid()), (nobody.uid, nobody.gid));
+    // A virtual user is whoever the server is.
+    let _guard = wrapped.impersonate(&Login::new("x", "/")).unwrap();
+    fs::write(place.path().join("b"), "").unwrap();
+    assert_eq!(fs::metadata(place.path().join("b")).unwrap().uid(), 0);
 }
