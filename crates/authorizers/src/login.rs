@@ -70,7 +70,9 @@ impl fmt::Debug for LoginRequest<'_> {
 pub struct Login {
     /// The name.
     pub username: String,
-    /// Real path of the home directory, without symbolic links.
+    /// Real path of the home directory. An authorizer need not look at it, and had better not where
+    /// the disk may hang; the server resolves symbolic links in it, as the user, where jobs on this
+    /// home run.
     pub home: PathBuf,
     /// Where that is in the paths that permissions are asked for: `/` in a filesystem that ends at
     /// the home. The server sets it, once it has the user's filesystem.

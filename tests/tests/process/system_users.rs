@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,7 +40,7 @@ const GROUPS: u32 = 1000;
 const PROJECT: u32 = 4_000_005_000;
 
 /// Users as in the shadow file, from the hash on; the name, the number, the home and the shell.
-const USERS: [(&str, u32, &str, &str, &str); 11] = [
+const USERS: [(&str, u32, &str, &str, &str); 13] = [
     (
         "alice",
         ALICE,
@@ -83,6 +83,10 @@ const USERS: [(&str, u32, &str, &str, &str); 11] = [
         "/usr/sbin/nologin",
         "SHA512:::::::",
     ),
+    // Whose home is a link, if there is any.
+    ("linked", OTHERS + 7, "linked", "/bin/sh", "SHA512:::::::"),
+    // Root by another name.
+    ("toor", 0, "bob", "/bin/sh", "SHA512:::::::"),
 ];
 
 /// The directory of a program: its configuration, an `etc`, and homes.
@@ -446,6 +450,36 @@ fn anonymous_clients_act_as_the_user_who_stands_for_them() {
     client.put("STOR new", b"hello");
     client.expect("DELE new", 550);
     check_owner(&home.join("new"), GUEST);
+}
+
+#[test]
+fn permissions_below_a_home_that_is_a_link_are_those_of_the_directory() {
+    let _alone = alone();
+    if !is_possible() {
+        return;
+    }
+    for kind in ["jailed", "unix"] {
+        let system = System::new(&format!(
+            "[filesystem]\nkind = \"{kind}\"\n\
+             [[users]]\nname = \"linked\"\nperm = \"elrw\"\n\
+             [[users.override_perm]]\ndirectory = \"HOMES/linked/archive\"\nperm = \"el\"\n\
+             recursive = true\n",
+        ));
+        let home = system.home("alice");
+        open_to_all(&home);
+        fs::create_dir(home.join("archive")).unwrap();
+        for name in ["archive/old", "new"] {
+            fs::write(home.join(name), "hello").unwrap();
+        }
+        symlink(&home, system.home("linked")).unwrap();
+        let program = system.start(IN_ONE);
+        let mut client = Client::login_as("linked", PASSWORD, program.address());
+        let place = client.expect("PWD", 257);
+        let home = home.to_str().unwrap();
+        assert_eq!(place.text().contains(home), kind == "unix", "{place:?}");
+        assert_eq!(client.fetch("RETR new"), b"hello");
+        check_refused(&mut client, &["RETR archive/old"]);
+    }
 }
 
 #[test]

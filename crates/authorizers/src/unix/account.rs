@@ -30,6 +30,12 @@ impl SystemUser {
         &self.record.home
     }
 
+    #[cfg(test)]
+    pub(super) fn at_home(mut self, home: &Path) -> Self {
+        self.record.home = home.to_owned();
+        self
+    }
+
     pub(super) fn shell(&self) -> &Path {
         &self.record.shell
     }

@@ -1,6 +1,5 @@
 //! Who is let in.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_sys::ShadowEntry;
@@ -8,7 +7,6 @@ use ftpdlib_sys::ShadowEntry;
 use super::account::SystemUser;
 use super::table::Entry;
 use super::{UnixAuthorizer, expiry, hashes, shells};
-use crate::directory::real_directory;
 use crate::login::ANONYMOUS;
 use crate::password::{Password, burn};
 use crate::{Login, VerifiedCertificate};
@@ -126,7 +124,8 @@ impl UnixAuthorizer {
         };
         let about = own.map(|own| own.about.clone()).unwrap_or_default();
         let home = own.and_then(|own| own.home.clone());
-        let mut login = Login::new(username, home.unwrap_or_else(|| home_of(user)));
+        // Not looked at here: a dead disk would hold up the logins of all.
+        let mut login = Login::new(username, home.unwrap_or_else(|| user.home().to_owned()));
         login.msg_login = about
             .msg_login
             .unwrap_or_else(|| self.everybody.msg_login.clone());
@@ -139,11 +138,4 @@ impl UnixAuthorizer {
         login.credentials = Some(credentials);
         Some(login)
     }
-}
-
-/// The home of a user without links; as it is where that cannot be found out, which is an error as
-/// soon as it is opened.
-fn home_of(user: &SystemUser) -> PathBuf {
-    user.look(|| real_directory(user.home()))
-        .unwrap_or_else(|_| user.home().to_owned())
 }

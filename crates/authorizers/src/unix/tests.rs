@@ -399,3 +399,18 @@ fn a_wrapper_without_impersonate_acts_as_the_user_too() {
     fs::write(place.path().join("b"), "").unwrap();
     assert_eq!(fs::metadata(place.path().join("b")).unwrap().uid(), 0);
 }
+
+/// It was looked at where everybody's logins are checked, so that homes on a dead disk left nobody
+/// in.
+#[test]
+fn the_home_is_not_looked_at_before_the_login() {
+    let Some(authorizer) = authorizer(everybody()) else {
+        return;
+    };
+    let place = tempfile::tempdir().unwrap();
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(place.path(), &link).unwrap();
+    let user = SystemUser::find(NOBODY).unwrap().at_home(&link);
+    let login = authorizer.login(NOBODY, &user, None).unwrap();
+    assert_eq!(login.home, link);
+}

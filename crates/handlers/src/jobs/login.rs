@@ -56,14 +56,16 @@ impl Credentials {
 /// Makes the filesystem of a user who is let in. May block, unless
 /// [`enters_at_once`](Service::enters_at_once) says otherwise.
 pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
-    let filesystem = make_filesystem(service, &login)?;
+    // By this name it was, and will be, asked for before anything is known of it.
+    let named = login.home.clone();
+    let filesystem = make_filesystem(service, &mut login)?;
     login.home_path = home_path(&*filesystem, &login.home);
     let is_local = filesystem.is_local();
     if service.filesystem.is_none() {
-        service.note_home(&login.home, is_local);
+        service.note_home(&named, is_local);
     }
     let in_place = is_local && service.authorizer.is_local();
-    let lane = (!in_place).then(|| service.home_lane(&login.home));
+    let lane = (!in_place).then(|| service.home_lane(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -92,15 +94,27 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
     below().unwrap_or_else(VirtualPath::root)
 }
 
-fn make_filesystem(service: &Service, login: &Login) -> Result<Arc<dyn Filesystem>, Refusal> {
+/// Makes it, and leaves no links in the path of the home.
+fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
     let unusable = || refusal(ReplyCode::new(530), "Home directory cannot be used.");
     let _guard = service.authorizer.impersonate(login).map_err(|error| {
         log::error!("{error}");
         unusable()
     })?;
     let made = match &service.filesystem {
-        Some(factory) => factory(login),
-        None => AbstractedFs::new(&login.home).map(|disk| Arc::new(disk) as Arc<dyn Filesystem>),
+        Some(factory) => {
+            // It stays as it is where there is none: a filesystem that wants one says so.
+            if let Ok(home) = login.home.canonicalize() {
+                login.home = home;
+            }
+            factory(login)
+        }
+        None => AbstractedFs::new(&login.home).map(|disk| {
+            if let Some(home) = disk.real_path(&VirtualPath::root()) {
+                login.home = home;
+            }
+            Arc::new(disk) as Arc<dyn Filesystem>
+        }),
     };
     made.map_err(|error| {
         log::error!("filesystem of user {:?}: {error}", login.username);
