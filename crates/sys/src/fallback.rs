@@ -231,9 +231,13 @@ pub struct ShadowEntry {
 }
 
 impl ShadowEntry {
-    /// Always `None` on this system.
-    pub fn find(_name: &str) -> Option<Self> {
-        None
+    /// There is none on this system.
+    ///
+    /// # Errors
+    ///
+    /// None on this system.
+    pub fn find(_name: &str) -> io::Result<Option<Self>> {
+        Ok(None)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Names and numbers of users and groups.
 
 use std::ffi::{CStr, OsStr, c_char};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -179,8 +180,10 @@ pub(crate) fn find_group(name: &str) -> Option<u32> {
 }
 
 /// The groups that a user is a member of, `gid` among them.
+///
+/// An error is no list: groups may also take rights away, by a mode such as `0604`.
 #[cfg(target_os = "linux")]
-pub(crate) fn groups_of(user: &str, gid: u32) -> Vec<u32> {
+pub(crate) fn groups_of(user: &str, gid: u32) -> io::Result<Vec<u32>> {
     let mut groups = vec![gid; 64];
     loop {
         let mut count = i32::try_from(groups.len()).unwrap_or(i32::MAX);
@@ -194,26 +197,36 @@ pub(crate) fn groups_of(user: &str, gid: u32) -> Vec<u32> {
         match listed {
             Ok(listed) if listed >= 0 => {
                 groups.truncate(wanted);
-                return groups;
+                return Ok(groups);
             }
             // It says how many there are.
             Ok(_) if wanted > groups.len() => groups.resize(wanted, gid),
-            _ => return vec![gid],
+            Ok(_) => {
+                let problem = format!("the groups of user {user:?} cannot be found out");
+                return Err(io::Error::other(problem));
+            }
+            Err(error) => return Err(error),
         }
     }
 }
 
-/// Repeats `lookup` with more room for as long as it answers `ERANGE`.
-pub(crate) fn with_room<T>(
+/// Repeats `lookup` with more room for as long as it answers `ERANGE`; `None` whatever else it
+/// answers.
+fn with_room<T>(lookup: impl FnMut(&mut [c_char]) -> Result<T, libc::c_int>) -> Option<T> {
+    in_room(lookup).ok()
+}
+
+/// The same, with the number of the error; 0 if there was nothing to find.
+pub(crate) fn in_room<T>(
     mut lookup: impl FnMut(&mut [c_char]) -> Result<T, libc::c_int>,
-) -> Option<T> {
+) -> Result<T, libc::c_int> {
     let mut room = vec![0; 1024];
     loop {
         match lookup(&mut room) {
-            Ok(found) => return Some(found),
+            Ok(found) => return Ok(found),
             // A group with many thousand members needs this.
             Err(libc::ERANGE) if room.len() < MOST_ROOM => room.resize(room.len() * 4, 0),
-            Err(_) => return None,
+            Err(code) => return Err(code),
         }
     }
 }

@@ -561,6 +561,19 @@ fn a_reload_reads_who_may_log_in() {
 }
 
 #[test]
+fn who_is_root_by_another_name_is_rejected_along_with_root() {
+    let _alone = alone();
+    if !is_possible() {
+        return;
+    }
+    let program = System::new("rejected_users = [\"root\"]\n").start(IN_ONE);
+    let mut client = Client::connect(program.address());
+    assert!(!is_let_in(&mut client, "toor", PASSWORD));
+    assert!(is_let_in(&mut client, "bob", PASSWORD));
+    program.wait_for("user \"toor\" is not let in: not an allowed user");
+}
+
+#[test]
 fn a_reload_does_not_bring_back_root() {
     let _alone = alone();
     if !is_possible() {

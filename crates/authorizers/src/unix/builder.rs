@@ -58,7 +58,8 @@ impl UnixAuthorizerBuilder {
         self
     }
 
-    /// Users who may not log in. Default: none.
+    /// Users who may not log in. Default: none. Where root is one of them, so is every other user
+    /// with the number 0.
     pub fn rejected_users<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.rejected_users = names.into_iter().map(Into::into).collect();
         self
@@ -120,8 +121,10 @@ impl UnixAuthorizerBuilder {
             return Err(AuthorizerError::NotRoot);
         }
         crypt_setting().map_err(AuthorizerError::PasswordLibrary)?;
+        let mut rejects_root = false;
         for name in listed() {
-            SystemUser::known(name)?;
+            let user = SystemUser::known(name)?;
+            rejects_root |= user.is_root() && self.rejected_users.contains(name);
         }
         if let Some(name) = &self.anonymous_user {
             check_anonymous(name)?;
@@ -129,6 +132,7 @@ impl UnixAuthorizerBuilder {
         let everybody = Everybody {
             allowed_users: self.allowed_users,
             rejected_users: self.rejected_users,
+            rejects_root,
             require_valid_shell: self.require_valid_shell,
             anonymous_user: self.anonymous_user,
             msg_login: self.msg_login,

@@ -1,5 +1,6 @@
 //! Who is let in.
 
+use std::io;
 use std::sync::Arc;
 
 use ftpdlib_sys::ShadowEntry;
@@ -25,8 +26,9 @@ impl UnixAuthorizer {
         let user = self.everybody.system_user(username);
         let shadow = ShadowEntry::find(username);
         let own = own.as_deref();
+        let found = shadow.as_ref().ok().and_then(Option::as_ref);
         let own_password = own.and_then(|own| own.password.as_ref());
-        let hash = shadow.as_ref().map(|shadow| &*shadow.hash);
+        let hash = found.map(|shadow| &*shadow.hash);
         let hash = hash.filter(|hash| own_password.is_none() && hashes::is_usable(hash));
         let matches = match own_password {
             Some(own) => own.matches(password),
@@ -34,7 +36,7 @@ impl UnixAuthorizer {
         };
         let of_system = own_password.is_none();
         if let (true, Some(user)) = (matches, &user)
-            && let Some(login) = self.let_in(username, user, shadow.as_ref(), of_system, own)
+            && let Some(login) = self.let_in(username, user, &shadow, of_system, own)
         {
             return Some(login);
         }
@@ -57,19 +59,27 @@ impl UnixAuthorizer {
         let own = own.filter(|own| own.owner.has(certificate))?;
         let user = self.everybody.system_user(username)?;
         let shadow = ShadowEntry::find(username);
-        self.let_in(username, &user, shadow.as_ref(), false, Some(&own))
+        self.let_in(username, &user, &shadow, false, Some(&own))
     }
 
     /// The login of somebody who has shown to be this user, unless the account says no. `of_system`
     /// says that the password was the system's.
-    fn let_in(
+    pub(super) fn let_in(
         &self,
         username: &str,
         user: &SystemUser,
-        shadow: Option<&ShadowEntry>,
+        shadow: &io::Result<Option<ShadowEntry>>,
         of_system: bool,
         own: Option<&Entry>,
     ) -> Option<Login> {
+        let shadow = match shadow {
+            Ok(shadow) => shadow.as_ref(),
+            Err(error) => {
+                // It may have expired.
+                log::error!("user {username:?} is not let in: shadow database: {error}");
+                return None;
+            }
+        };
         match self.objection(username, user, shadow, of_system) {
             None => self.login(username, user, own),
             Some(objection) => {
@@ -80,7 +90,7 @@ impl UnixAuthorizer {
     }
 
     /// Why a user with the right password may not log in.
-    fn objection(
+    pub(super) fn objection(
         &self,
         username: &str,
         user: &SystemUser,
@@ -91,10 +101,13 @@ impl UnixAuthorizer {
         if username == ANONYMOUS {
             return Some("anonymous access is not enabled");
         }
-        if !self.everybody.may_log_in(username) {
+        if !self.everybody.may_log_in(username) || self.everybody.rejects(user) {
             return Some("not an allowed user");
         }
         if let Some(shadow) = shadow {
+            if hashes::is_locked(&shadow.hash) {
+                return Some("the account is locked");
+            }
             if expiry::account_has_expired(shadow.expires, today) {
                 return Some("the account has expired");
             }

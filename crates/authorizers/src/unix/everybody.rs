@@ -10,6 +10,8 @@ use crate::rights::Rights;
 pub(super) struct Everybody {
     pub(super) allowed_users: BTreeSet<String>,
     pub(super) rejected_users: BTreeSet<String>,
+    /// Whether one of them is root, by whatever name.
+    pub(super) rejects_root: bool,
     pub(super) require_valid_shell: bool,
     pub(super) anonymous_user: Option<String>,
     pub(super) msg_login: String,
@@ -29,6 +31,11 @@ impl Everybody {
     pub(super) fn may_log_in(&self, username: &str) -> bool {
         let allowed = self.allowed_users.is_empty() || self.allowed_users.contains(username);
         allowed && !self.rejected_users.contains(username)
+    }
+
+    /// Whether somebody is rejected by another name, as a second account of root's is.
+    pub(super) fn rejects(&self, user: &SystemUser) -> bool {
+        self.rejects_root && user.is_root()
     }
 
     /// Who somebody is who logs in by this name.

@@ -93,6 +93,13 @@ pub(super) fn is_usable(hash: &str) -> bool {
     !hash.is_empty() && !hash.starts_with(['!', '*'])
 }
 
+/// Whether somebody has locked the account, as `usermod -L` does: a sign before the hash. By itself
+/// it says that there is no password, as `*` does, which is nothing against other ways to log in.
+pub(super) fn is_locked(hash: &str) -> bool {
+    let locked = hash.trim_start_matches('!');
+    locked.len() < hash.len() && !locked.is_empty()
+}
+
 fn hashed(password: &str, setting: &str) -> Option<String> {
     let _turn = Turn::wait();
     crypt(password, setting).unwrap_or_else(|error| {
@@ -210,6 +217,22 @@ mod tests {
         assert!(is_usable("$6$salt$hash") && is_usable("gAut5uq45JKAI"));
         for hash in ["", "!", "*", "!$6$salt$hash"] {
             assert!(!is_usable(hash), "{hash}");
+        }
+    }
+
+    /// Certificates went on to let their users in.
+    #[test]
+    fn a_locked_account_is_told_from_one_without_a_password() {
+        for hash in [
+            "!$6$salt$hash",
+            "!!$y$j9T$salt$hash",
+            "!gAut5uq45JKAI",
+            "!*",
+        ] {
+            assert!(is_locked(hash), "{hash}");
+        }
+        for hash in ["", "*", "!", "!!", "*LK*", "x", "$6$salt$hash"] {
+            assert!(!is_locked(hash), "{hash}");
         }
     }
 

@@ -44,8 +44,11 @@ pub use user_override::UserOverride;
 /// Passwords are those of the shadow file, in whatever form the system's libcrypt knows (yescrypt,
 /// SHA-512, …); it is loaded when the authorizer is built. PAM is not asked. Refused are
 ///
-/// - accounts without a password, or with one that is locked;
-/// - accounts that have expired, and passwords that have to be changed, which a client cannot do;
+/// - accounts that are locked, with `!` before the hash, and accounts that have expired: also with a
+///   certificate, or a password of [`UserOverride`];
+/// - accounts without a password (`*`, or nothing behind the `!`), by a password of the system's; and
+///   passwords that have to be changed, which a client cannot do;
+/// - everybody of whom the shadow file cannot be asked;
 /// - users without a shell of `/etc/shells`, unless [`require_valid_shell`] is off;
 /// - users who are not allowed, or rejected.
 ///
@@ -54,7 +57,7 @@ pub use user_override::UserOverride;
 /// who knew the password was refused.
 ///
 /// [`root`](UnixAuthorizerBuilder::rejected_users) can log in like everybody else unless it is
-/// rejected, which is a good idea.
+/// rejected, which is a good idea; other users with the number 0 are rejected along with it.
 ///
 /// Beside [`UnixFilesystem`](https://docs.rs/ftpdlib-filesystems), sessions start in the home and
 /// see the whole disk, as in a shell; beside the default they end at the home.
@@ -191,8 +194,14 @@ impl UnixAuthorizer {
         if username != ANONYMOUS && !self.everybody.may_log_in(username) {
             return Err(AuthorizerError::UserNotAllowed(username.to_owned()));
         }
-        let user = self.everybody.system_user(username);
-        user.ok_or_else(|| AuthorizerError::NoSuchUser(username.to_owned()))
+        let user = self
+            .everybody
+            .system_user(username)
+            .ok_or_else(|| AuthorizerError::NoSuchUser(username.to_owned()))?;
+        if username != ANONYMOUS && self.everybody.rejects(&user) {
+            return Err(AuthorizerError::UserNotAllowed(username.to_owned()));
+        }
+        Ok(user)
     }
 
     /// What the user's permissions say.

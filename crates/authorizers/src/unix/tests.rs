@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::{fs, io};
 
-use ftpdlib_sys::can_act_as_others;
+use ftpdlib_sys::{ShadowEntry, can_act_as_others};
 
 use super::*;
 
@@ -15,6 +15,7 @@ fn everybody() -> Everybody {
     Everybody {
         allowed_users: Default::default(),
         rejected_users: Default::default(),
+        rejects_root: false,
         require_valid_shell: true,
         anonymous_user: None,
         msg_login: "Hello.".into(),
@@ -213,6 +214,10 @@ fn nobody_is_let_in_for_nothing() {
 
 #[test]
 fn a_password_of_ones_own_takes_the_place_of_the_systems() {
+    if ShadowEntry::find(NOBODY).is_err() {
+        eprintln!("skipped: the shadow file cannot be read");
+        return;
+    }
     let settings = Everybody {
         require_valid_shell: false,
         ..everybody()
@@ -235,6 +240,10 @@ fn a_password_of_ones_own_takes_the_place_of_the_systems() {
 
 #[test]
 fn a_certificate_lets_in_whom_the_account_lets_in() {
+    if ShadowEntry::find(NOBODY).is_err() {
+        eprintln!("skipped: the shadow file cannot be read");
+        return;
+    }
     let rejecting = |name: &str| Everybody {
         rejected_users: [name.to_owned()].into(),
         require_valid_shell: false,
@@ -413,4 +422,68 @@ fn the_home_is_not_looked_at_before_the_login() {
     let user = SystemUser::find(NOBODY).unwrap().at_home(&link);
     let login = authorizer.login(NOBODY, &user, None).unwrap();
     assert_eq!(login.home, link);
+}
+
+/// An error of the shadow database was no entry there, and nothing was looked at.
+#[test]
+fn nobody_is_let_in_while_the_shadow_database_cannot_be_asked() {
+    let settings = Everybody {
+        require_valid_shell: false,
+        ..everybody()
+    };
+    let Some(authorizer) = authorizer(settings) else {
+        return;
+    };
+    let user = SystemUser::find(NOBODY).unwrap();
+    let let_in = |shadow| authorizer.let_in(NOBODY, &user, &shadow, false, None);
+    assert!(let_in(Err(io::ErrorKind::TimedOut.into())).is_none());
+    assert!(let_in(Ok(None)).is_some());
+}
+
+/// A certificate, or a password of their own, still let in users whom the administrator had locked.
+#[test]
+fn a_locked_account_lets_nobody_in_whatever_they_show() {
+    let settings = Everybody {
+        require_valid_shell: false,
+        ..everybody()
+    };
+    let (Some(authorizer), Ok(Some(mut shadow))) =
+        (authorizer(settings), ShadowEntry::find(NOBODY))
+    else {
+        eprintln!("skipped: the shadow file cannot be read");
+        return;
+    };
+    let user = SystemUser::find(NOBODY).unwrap();
+    let mut objection = |hash: &str| {
+        shadow.hash = hash.to_owned();
+        authorizer.objection(NOBODY, &user, Some(&shadow), false)
+    };
+    assert_eq!(objection("!$6$salt$hash"), Some("the account is locked"));
+    for usable in ["$6$salt$hash", "*", "!"] {
+        assert_eq!(objection(usable), None, "{usable}");
+    }
+}
+
+/// Only the name was compared.
+#[test]
+fn who_is_root_by_another_name_is_rejected_along_with_root() {
+    let settings = |rejects_root| Everybody {
+        rejects_root,
+        require_valid_shell: false,
+        ..everybody()
+    };
+    let Some(authorizer) = authorizer(settings(true)) else {
+        return;
+    };
+    let objection = |authorizer: &UnixAuthorizer, name: &str| {
+        let user = SystemUser::find(name).unwrap();
+        authorizer.objection("toor", &user, None, false)
+    };
+    assert_eq!(objection(&authorizer, ROOT), Some("not an allowed user"));
+    assert_eq!(objection(&authorizer, NOBODY), None);
+    let authorizer = UnixAuthorizer {
+        everybody: settings(false),
+        ..authorizer
+    };
+    assert_eq!(objection(&authorizer, ROOT), None);
 }

@@ -36,14 +36,15 @@ impl Credentials {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for numbers that the system cannot switch to.
+    /// `InvalidInput` for numbers that the system cannot switch to; others if the groups cannot be
+    /// found out.
     pub fn of(user: &UserRecord) -> io::Result<Self> {
         let (uid, gid) = (user.uid, user.gid);
         if uid == SAME || gid == SAME {
             let problem = "a user or group of this number cannot be taken on";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        let mut groups = users::groups_of(&user.name, gid);
+        let mut groups = users::groups_of(&user.name, gid)?;
         // As the system gives them back.
         groups.sort_unstable();
         groups.dedup();

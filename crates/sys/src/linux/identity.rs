@@ -40,7 +40,7 @@ impl Identity {
                 None => return problem(io::ErrorKind::NotFound, format!("no group {group:?}")),
             },
         };
-        let groups = name.map_or_else(|| vec![gid], |name| users::groups_of(&name, gid));
+        let groups = name.map_or_else(|| Ok(vec![gid]), |name| users::groups_of(&name, gid))?;
         // Whoever is a member of root's group could read what only root's may.
         let groups = groups.into_iter().filter(|&id| id != 0 || gid == 0);
         let groups = groups.collect();

@@ -1,11 +1,12 @@
 //! The shadow file: hashes of passwords, and when they and accounts expire.
 
 use std::fmt;
+use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
 use crate::call::with_c_str;
-use crate::users::{owned, with_room};
+use crate::users::{in_room, owned};
 
 /// What the shadow database says of a user. Times are days since 1970; `None` for what is not set.
 #[derive(Clone, Eq, PartialEq)]
@@ -22,12 +23,16 @@ pub struct ShadowEntry {
 }
 
 impl ShadowEntry {
-    /// Looks up the user of this name; `None` if there is none or the lookup failed, as it does for
-    /// everyone but root.
+    /// Looks up the user of this name; `None` if the database does not have it.
     ///
     /// May wait for a directory service.
-    pub fn find(name: &str) -> Option<Self> {
-        with_room(|room| {
+    ///
+    /// # Errors
+    ///
+    /// What the lookup answers, `PermissionDenied` to everyone but root. It says nothing of the user
+    /// then: the account may have expired.
+    pub fn find(name: &str) -> io::Result<Option<Self>> {
+        let found = in_room(|room| {
             let mut entry = MaybeUninit::<libc::spwd>::uninit();
             let mut found = ptr::null_mut();
             let (start, length) = (room.as_mut_ptr(), room.len());
@@ -51,7 +56,13 @@ impl ShadowEntry {
                 most_days: day(entry.sp_max),
                 expires: day(entry.sp_expire),
             })
-        })
+        });
+        match found {
+            Ok(entry) => Ok(Some(entry)),
+            // There is no such entry, or no such database.
+            Err(0 | libc::ENOENT) => Ok(None),
+            Err(code) => Err(io::Error::from_raw_os_error(code)),
+        }
     }
 }
 
@@ -74,4 +85,31 @@ fn day(field: libc::c_long) -> Option<i64> {
     )]
     let day = i64::from(field);
     (day >= 0).then_some(day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lookup that failed was no entry, so that nothing was known against the user.
+    #[test]
+    fn who_may_not_read_the_database_is_told_so() {
+        let found = ShadowEntry::find("root");
+        match std::fs::File::open("/etc/shadow") {
+            Ok(_) => assert!(found.is_ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => assert_eq!(found.unwrap_err().kind(), io::ErrorKind::PermissionDenied),
+        }
+    }
+
+    #[test]
+    fn nobody_is_found_by_a_name_that_there_is_not() {
+        if std::fs::File::open("/etc/shadow").is_err() {
+            eprintln!("skipped: the shadow file cannot be read");
+            return;
+        }
+        for name in ["", "nosuchuser-x", "no\0body"] {
+            assert_eq!(ShadowEntry::find(name).unwrap(), None, "{name:?}");
+        }
+    }
 }
