@@ -110,6 +110,11 @@ pub trait Authorizer: Send + Sync {
     /// `terminate_impersonation`). Called before every access to the filesystem, on the thread that
     /// makes it; a thread that is started meanwhile may stay the user's.
     ///
+    /// A program that is started meanwhile does not: only effective ids change, the real ones stay
+    /// root's, and it can become root again, as a shell does at once. It has to be given the user's
+    /// ids and groups itself, all of them, as by `Command::uid`, `gid` and `groups`. The system
+    /// refuses that to a thread that acts as the user, so one that was started earlier has to do it.
+    ///
     /// By default that is the user of the system whom the login carries, as those of
     /// [`UnixAuthorizer`](crate::UnixAuthorizer) do, so that who wraps it need not do anything. For
     /// any other login nothing changes.

@@ -31,6 +31,11 @@ pub enum WriteMode {
 /// that forgets to hand on a defaulted method falls back to that default; a
 /// [`Layer`](crate::Layer) hands on whatever it does not change.
 ///
+/// A server may act as a user of the system during a call. That holds for the calling thread, not
+/// for a program that a method starts: it has root's real id and can become root again, so it must
+/// be given the user's ids and groups itself, as by `Command::uid`, `gid` and `groups`, on a thread
+/// that was started earlier and does not act as the user.
+///
 /// An `Arc` or a `Box` of a filesystem is one, too.
 pub trait Filesystem: Send + Sync {
     /// Opens a regular file for reading, positioned at `offset` (RETR).

@@ -48,6 +48,9 @@ pub trait WriteFile: Send {
     /// The last call: the transfer ended as `end` says. The final reply waits for it, so what it
     /// refuses, the client is told.
     ///
+    /// A program that is started here, to look into the upload for instance, may be root even where
+    /// the server acts as the user; see [`Filesystem`](crate::Filesystem).
+    ///
     /// # Errors
     ///
     /// What closing reported (network filesystems write late), or whatever a filesystem that checks

@@ -2,7 +2,6 @@
 //!
 //! Run it with a directory to share: `cargo run -p ftpdlib --example observed_ftpd -- /srv/ftp`.
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -30,12 +29,15 @@ impl Observer for House {
         std::thread::sleep(Duration::from_secs(1));
     }
 
-    fn on_incomplete_file_received(&self, _: &ObservedSession, upload: &ObservedTransfer) {
-        if let Some(path) = &upload.file.real_path
-            && let Err(error) = fs::remove_file(path)
-        {
-            log::warn!("{}: {error}", path.display());
-        }
+    /// The file is not removed: this is not done as the user, and a client that has put a link in the
+    /// place of a directory has the path lead to files of others.
+    fn on_incomplete_file_received(&self, session: &ObservedSession, upload: &ObservedTransfer) {
+        let user = session.username().unwrap_or("nobody");
+        log::warn!(
+            "{} of {user} is not complete: {:?}",
+            upload.file.path,
+            upload.end
+        );
     }
 
     fn on_command(&self, session: &ObservedSession, command: &ObservedCommand) -> Verdict {

@@ -28,6 +28,10 @@ pub(crate) type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Sen
 /// Its function runs on a thread that may block; the session's next command waits for it. It shows
 /// in HELP, or in SITE HELP, and in FEAT if it says so.
 ///
+/// It acts as the user meanwhile where the authorizer impersonates, but a program that it starts
+/// does not: that has root's real id and can become root again. It must be given the user's ids and
+/// groups itself; see [`Authorizer::impersonate`](ftpdlib_authorizers::Authorizer::impersonate).
+///
 /// # Examples
 ///
 /// ```

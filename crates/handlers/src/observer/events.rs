@@ -15,6 +15,13 @@ pub struct ObservedPath {
     /// As the client sees it.
     pub path: VirtualPath,
     /// Where it lies on the disk, links not resolved; `None` where the filesystem cannot tell.
+    ///
+    /// For logs. What is there is the client's to change, at any time: who puts a link in the place
+    /// of a directory has this path lead anywhere, out of the home, too. So do not open, change or
+    /// remove anything by it with rights that the user does not have. An [`Observer`] has the
+    /// server's rights, also where every access of the user is made as a user of the system.
+    ///
+    /// [`Observer`]: crate::Observer
     pub real_path: Option<PathBuf>,
 }
 

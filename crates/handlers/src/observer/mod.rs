@@ -25,9 +25,17 @@ pub(crate) use observed_session::SessionControl;
 /// An observer that is [`inline`](Self::is_inline) is called on the event loop instead, which saves
 /// the way to a thread and back. It must not block: everybody would wait for it.
 ///
+/// No method is called as the user: where users of the system are served, it has root's rights. What
+/// it does to files by [`ObservedPath::real_path`] is done wherever the client has that path lead.
+/// What looks into uploads or changes them belongs into the [`finish`] of a filesystem's files, which
+/// is called as the user.
+///
+/// [`finish`]: ftpdlib_filesystems::WriteFile::finish
+///
 /// # Examples
 ///
-/// Uploads that are not complete are removed, and a verb is forbidden to all but one user:
+/// Uploads that are not complete are noted, for somebody to look at, and a verb is forbidden to all
+/// but one user:
 ///
 /// ```
 /// use ftpdlib_handlers::{ObservedCommand, ObservedSession, ObservedTransfer, Observer, Verdict};
@@ -37,9 +45,8 @@ pub(crate) use observed_session::SessionControl;
 ///
 /// impl Observer for House {
 ///     fn on_incomplete_file_received(&self, _: &ObservedSession, upload: &ObservedTransfer) {
-///         if let Some(path) = &upload.file.real_path {
-///             let _ = std::fs::remove_file(path);
-///         }
+///         // Not removed: the path may lead elsewhere by now, and this is not done as the user.
+///         log::warn!("incomplete: {} ({} bytes)", upload.file.path, upload.bytes);
 ///     }
 ///
 ///     fn on_command(&self, session: &ObservedSession, command: &ObservedCommand) -> Verdict {

@@ -60,7 +60,13 @@ impl Credentials {
     ///
     /// Effective numbers change, and with root's the effective capabilities go. The real and the
     /// saved ones stay root's, by which it is undone; so no process of the user may send signals.
-    /// A thread or process that is started meanwhile is the user's, too.
+    ///
+    /// A thread that is started meanwhile stays the user's in the same way. A program does not: it
+    /// finds real numbers that are root's, and is root again as soon as it likes, as a shell is at
+    /// once. Who starts one gives it the numbers of the user, all of them, with [`Command::uid`] and
+    /// the like; that takes a thread that is root's.
+    ///
+    /// [`Command::uid`]: std::os::unix::process::CommandExt::uid
     ///
     /// # Errors
     ///
