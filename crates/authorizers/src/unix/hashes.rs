@@ -39,7 +39,7 @@ impl Hashes {
     /// That of the library, if there is none.
     pub(super) fn new() -> io::Result<Self> {
         // Users may come from a directory service, so it is no error if the file is not there.
-        let shadow = fs::read_to_string(SHADOW).unwrap_or_default();
+        let shadow = fs::read(SHADOW).unwrap_or_default();
         let mut settings = settings_of(&shadow);
         if settings.is_empty() {
             let default = crypt_setting()?.and_then(|setting| neutral(&format!("{setting}$")));
@@ -108,8 +108,9 @@ fn hashed(password: &str, setting: &str) -> Option<String> {
     })
 }
 
-/// The settings of all hashes in the text of a shadow file.
-fn settings_of(shadow: &str) -> BTreeSet<String> {
+/// The settings of all hashes in the text of a shadow file, in which not everything need be UTF-8.
+fn settings_of(shadow: &[u8]) -> BTreeSet<String> {
+    let shadow = String::from_utf8_lossy(shadow);
     let hashes = shadow.lines().filter_map(|line| line.split(':').nth(1));
     let mut settings = BTreeSet::new();
     for setting in hashes.filter_map(neutral) {
@@ -244,7 +245,7 @@ mod tests {
                       c:$y$j9T$salt$hash:19000::::::\n\
                       d:!$5$salt$hash:::::::\n\
                       broken\n\n";
-        let settings: Vec<_> = settings_of(shadow).into_iter().collect();
+        let settings: Vec<_> = settings_of(shadow.as_bytes()).into_iter().collect();
         assert_eq!(
             settings,
             [
@@ -255,7 +256,13 @@ mod tests {
         let many: String = (1000..2000)
             .map(|rounds| format!("u:$5$rounds={rounds}$salt$hash::\n"))
             .collect();
-        assert_eq!(settings_of(&many).len(), MOST);
+        assert_eq!(settings_of(many.as_bytes()).len(), MOST);
+    }
+
+    #[test]
+    fn one_byte_that_is_no_utf8_hid_the_whole_shadow_file() {
+        let shadow = b"caf\xe9:!:19000::::::\na:$6$one$hash:19000::::::\n";
+        assert_eq!(settings_of(shadow).len(), 1);
     }
 
     /// A refusal took no time for a method whose setting the library did not take.
