@@ -75,6 +75,9 @@ impl Hashes {
 
     /// A user has a password of this kind.
     fn learn(&self, setting: String) {
+        if !is_affordable(&setting) {
+            return;
+        }
         let known = self.settings.read();
         let known = known.unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST || known.contains(&setting) {
@@ -114,11 +117,52 @@ fn settings_of(shadow: &[u8]) -> BTreeSet<String> {
     let hashes = shadow.lines().filter_map(|line| line.split(':').nth(1));
     let mut settings = BTreeSet::new();
     for setting in hashes.filter_map(neutral) {
-        if settings.len() < MOST {
+        if !is_affordable(&setting) {
+            log::warn!(
+                "a hash in {SHADOW} takes more than a second to check: other refusals do not take \
+                 as long, so clients can tell that its user exists"
+            );
+        } else if settings.len() < MOST {
             settings.insert(setting);
         }
     }
     settings
+}
+
+/// Whether a check takes a second at the most, or not much longer: one user's enormous cost must not
+/// be everybody's at every refusal. It is told by the numbers, not measured: a measure under load
+/// would have refusals take less time later, and an enormous one would not end.
+fn is_affordable(setting: &str) -> bool {
+    /// Most rounds of what counts them.
+    const ROUNDS: u64 = 2_000_000;
+    /// Most doublings that bcrypt makes.
+    const BCRYPT: u64 = 14;
+    /// Most doublings of the memory, in blocks of scrypt and its successors.
+    const SCRYPT: usize = 16;
+    let mut fields = setting.split('$').skip(1);
+    let (Some(method), Some(cost)) = (fields.next(), fields.next()) else {
+        // The traditional ones cannot cost much.
+        return true;
+    };
+    let at_most = |most: u64, number: &str| number.parse().is_ok_and(|cost: u64| cost <= most);
+    // A number is a letter there, the block's size is left out.
+    let doublings = |letter: Option<&u8>, first: usize| {
+        let digits = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let found = letter.and_then(|letter| digits.iter().position(|digit| digit == letter));
+        found.is_some_and(|number| number + first <= SCRYPT)
+    };
+    match method {
+        _ if method.starts_with('2') => at_most(BCRYPT, cost),
+        "sha1" => at_most(ROUNDS, cost),
+        "7" => doublings(cost.as_bytes().first(), 0),
+        // The first letter is the flavour.
+        "y" | "gy" => doublings(cost.as_bytes().get(1), 1),
+        _ => {
+            let counted = method.split_once("rounds=").map(|(_, rounds)| rounds);
+            let rounds = counted.or_else(|| cost.strip_prefix("rounds="));
+            rounds.is_none_or(|rounds| at_most(ROUNDS, rounds))
+        }
+    }
 }
 
 /// The method and cost of `hash`, with a salt that is nobody's; `None` if it is no hash (crypt(5)).
@@ -257,6 +301,37 @@ mod tests {
             .map(|rounds| format!("u:$5$rounds={rounds}$salt$hash::\n"))
             .collect();
         assert_eq!(settings_of(many.as_bytes()).len(), MOST);
+    }
+
+    #[test]
+    fn one_enormous_cost_was_that_of_every_refusal() {
+        for usual in [
+            "$y$j9T$salt$hash",
+            "$gy$jDT$salt$hash",
+            "$6$salt$hash",
+            "$6$rounds=656000$salt$hash",
+            "$1$salt$hash",
+            "$2b$14$ExTrJ0yM5hCcBPOaoZTg4OTcgVi7U7TLWMzqKc4eAP1pOUn396m6m",
+            "$7$CU..../....sp1F5yJ.nuAVwL2veZxOa.$qd7XvrEueioi",
+            "$sha1$246550$salt$hash",
+            "$md5,rounds=67826$salt$$hash",
+            "gAut5uq45JKAI",
+            "_J9..jJM/qG6OvV7nKk",
+        ] {
+            assert!(is_affordable(&neutral(usual).unwrap()), "{usual}");
+        }
+        for enormous in [
+            "$y$jFT$salt$hash",
+            "$6$rounds=999999999$salt$hash",
+            "$2b$31$ExTrJ0yM5hCcBPOaoZTg4OTcgVi7U7TLWMzqKc4eAP1pOUn396m6m",
+            "$7$LU..../....sp1F5yJ.nuAVwL2veZxOa.$qd7XvrEueioi",
+            "$sha1$4000000000$salt$hash",
+            "$md5,rounds=4000000000$salt$$hash",
+        ] {
+            assert!(!is_affordable(&neutral(enormous).unwrap()), "{enormous}");
+            let shadow = format!("a:{enormous}:::::::\n");
+            assert!(settings_of(shadow.as_bytes()).is_empty(), "{enormous}");
+        }
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub use user_override::UserOverride;
 /// - users who are not allowed, or rejected.
 ///
 /// A client is told the same for all of these, for an unknown user and for a wrong password, and
-/// after the same work: one hash for each method and cost that users have. The log says why somebody
+/// after the same work: one hash for each method and cost that users have, except for costs of more
+/// than about a second. The log says why somebody
 /// who knew the password was refused.
 ///
 /// [`root`](UnixAuthorizerBuilder::rejected_users) can log in like everybody else unless it is
