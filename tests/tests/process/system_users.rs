@@ -1,3 +1,4 @@
+// Long because all of it is about one `/etc`, which is made here.
 //! The program for users of the system: those of an `/etc` of its own, in a mount namespace.
 
 use std::fs::{self, Permissions};
