@@ -58,7 +58,7 @@ What a filesystem of one's own does not do is not known to it, nor is an overrid
 Before the login it lists what works for somebody.
 
 A verb that is neither in the table nor registered by the server's owner is answered with 500, and the first line of an HTTP request with 421.
-The fiftieth such verb or overlong line in a row ends the session with 421, but a transfer goes on to its end; empty lines do not count during one.
+The fiftieth such verb or overlong line in a row ends the session with 421, but not during a transfer, in which empty lines do not count either.
 An offset past the end of the file is refused with 550 by RETR, and with 554 by STOR; pyftpdlib says 554 to both.
 
 ## During a transfer

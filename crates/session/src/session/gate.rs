@@ -68,9 +68,10 @@ impl<P> Session<P> {
     }
 
     /// A client may try some commands that are not there, but whoever knows none is no client: it
-    /// would hold its place for as long as it goes on sending.
+    /// would hold its place for as long as it goes on sending. During a transfer it has that anyway,
+    /// and nothing may follow a 421.
     fn refuse_unknown(&mut self, reply: Reply) {
-        if self.unknown_commands < MOST_UNKNOWN {
+        if self.unknown_commands < MOST_UNKNOWN || self.is_transferring() {
             return self.reply(reply);
         }
         self.refuse_further_commands(Reply::new(421, "Too many unknown commands."));
