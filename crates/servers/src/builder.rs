@@ -7,7 +7,7 @@ use ftpdlib_handlers::{FtpHandler, Limits, Service};
 use ftpdlib_ioloop::Pool;
 
 use crate::doors::Listener;
-use crate::places::{self, Place};
+use crate::places::{Place, is_only_v6};
 use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
 
 /// The backlog of the servers with a thread or a process for each client, as in pyftpdlib.
@@ -164,21 +164,16 @@ impl FtpServerBuilder {
 }
 
 fn open_all(wanted: Vec<AddressOrSocket>, backlog: u32) -> Result<Vec<Listener>, ServerError> {
-    let addresses = wanted.iter().filter_map(|place| match place {
-        AddressOrSocket::Address(address) => Some(*address),
-        AddressOrSocket::Socket(socket) => socket.local_addr().ok(),
-    });
-    let places = places::missing(&addresses.collect::<Vec<_>>(), &[]);
-    let is_only_v6 = |address| {
-        let place = Place {
-            address,
-            only_v6: true,
-        };
-        places.contains(&place)
-    };
+    let addresses: Vec<_> = wanted
+        .iter()
+        .filter_map(|place| match place {
+            AddressOrSocket::Address(address) => Some(*address),
+            AddressOrSocket::Socket(socket) => socket.local_addr().ok(),
+        })
+        .collect();
     let open = |place| match place {
         AddressOrSocket::Address(address) => {
-            let only_v6 = is_only_v6(address);
+            let only_v6 = is_only_v6(address, |v4| addresses.contains(&v4));
             Listener::bind(Place { address, only_v6 }, backlog)
                 .map_err(|source| ServerError::Bind { address, source })
         }

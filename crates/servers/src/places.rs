@@ -26,16 +26,22 @@ pub(crate) fn missing(wanted: &[SocketAddr], present: &[Place]) -> Vec<Place> {
             });
         !is_present(address) && for_all.is_none_or(|place| !present.contains(&place))
     };
-    let place = |address: SocketAddr| Place {
+    let is_taken = |v4| wanted.contains(&v4) || is_present(v4);
+    let place = |address| Place {
         address,
-        only_v6: other_family(address)
-            .is_some_and(|v4| address.is_ipv6() && (wanted.contains(&v4) || is_present(v4))),
+        only_v6: is_only_v6(address, is_taken),
     };
     let missing = wanted
         .iter()
         .copied()
         .filter(|&address| is_missing(address));
     missing.map(place).collect()
+}
+
+/// Whether `address` has to be bound for IPv6 alone: it is `[::]`, and `0.0.0.0` with its port is
+/// another listener's, as `is_taken` says.
+pub(crate) fn is_only_v6(address: SocketAddr, is_taken: impl FnOnce(SocketAddr) -> bool) -> bool {
+    address.is_ipv6() && other_family(address).is_some_and(is_taken)
 }
 
 /// Whether a listener on `address` is of use where `wanted` are: also one on `0.0.0.0` where `[::]` is
