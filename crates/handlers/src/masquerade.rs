@@ -92,7 +92,7 @@ impl MasqueradeAddress {
 /// A host name and its address, looked up from time to time.
 ///
 /// What one process finds is known to all that serve, and to those that are forked later: a parent
-/// has no thread to ask with, and a process that is there for one client no time.
+/// has no thread to ask with.
 pub(crate) struct HostName {
     name: String,
     words: SharedWords,
@@ -104,16 +104,23 @@ pub(crate) struct HostName {
 /// The address, and above the lower half whether there is one.
 const ADDRESS: usize = 0;
 
-/// When a look-up has last begun or come to an end, in milliseconds since the name was made; 0
-/// before. Whoever sets it begins one.
-const LOOKED_UP: usize = 1;
+/// Before when nobody looks it up, in milliseconds since the name was made. Whoever sets it while it
+/// is past begins a look-up.
+const NEXT: usize = 1;
 
-/// What was asked for this lately is not asked for again, whatever came of it: another process has
-/// just done so.
+/// What was found is not asked for again for so long: another process has just done so.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// Nobody waits for an answer where another one has not come for this long.
-const RETRY: Duration = Duration::from_secs(60);
+/// Nobody else asks while an answer has not come for less than this.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long after an answer that there is no address: a machine that starts may not have its name
+/// server yet.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// Time between two look-ups of a name whose address is known: that of a name server's shortest
+/// usual answers.
+const INTERVAL: Duration = Duration::from_secs(60);
 
 impl HostName {
     /// # Errors
@@ -142,9 +149,14 @@ impl HostName {
     /// Looks the name up here and now, which may take long, unless an address is known, is being
     /// asked for, or has just been asked for in vain.
     pub(crate) fn find(&self) {
-        if self.address().is_none() && self.claim(RETRY) {
+        if self.address().is_none() && self.claim() {
             self.resolve();
         }
+    }
+
+    /// After what time it is to be looked up again.
+    pub(crate) fn interval(&self) -> Duration {
+        self.address().map_or(RETRY, |_| INTERVAL)
     }
 
     /// Has a thread look the name up, unless one does already or has just done so.
@@ -152,7 +164,7 @@ impl HostName {
         if self.looking.swap(true, Ordering::AcqRel) {
             return;
         }
-        if !self.claim(FRESH) {
+        if !self.claim() {
             self.looking.store(false, Ordering::Release);
             return;
         }
@@ -164,42 +176,47 @@ impl HostName {
     }
 
     fn resolve(&self) {
-        let before = self.address();
-        match (self.name.as_str(), 0).to_socket_addrs() {
-            Ok(addresses) => {
-                let v4 = addresses.filter_map(|address| match address {
-                    SocketAddr::V4(address) => Some(*address.ip()),
-                    SocketAddr::V6(_) => None,
-                });
-                let found: Vec<_> = v4.collect();
-                // The order changes from answer to answer; the address need not.
-                let same = before.filter(|known| found.contains(known));
-                match same.or_else(|| found.first().copied()) {
-                    Some(address) => self.learn(address),
-                    None => log::warn!("masquerade address {}: no IPv4 address", self.name),
-                }
-            }
-            Err(error) => log::warn!("masquerade address {}: {error}", self.name),
+        let found = self.ask();
+        if let Some(address) = found {
+            self.learn(address);
         }
-        self.words[LOOKED_UP].store(self.now(), Ordering::Release);
+        let next = self.now() + millis(found.map_or(RETRY, |_| FRESH));
+        self.words[NEXT].store(next, Ordering::Release);
         self.looking.store(false, Ordering::Release);
     }
 
-    /// Whether a look-up is this process's to do now, since none has begun or ended `within` this
-    /// time: only one process waits for a name server that may not answer.
-    fn claim(&self, within: Duration) -> bool {
-        let word = &self.words[LOOKED_UP];
-        let last = word.load(Ordering::Acquire);
-        if last > 0 && self.made.elapsed() < Duration::from_millis(last) + within {
-            return false;
+    fn ask(&self) -> Option<Ipv4Addr> {
+        let addresses = (self.name.as_str(), 0)
+            .to_socket_addrs()
+            .inspect_err(|error| log::warn!("masquerade address {}: {error}", self.name))
+            .ok()?;
+        let v4 = addresses.filter_map(|address| match address {
+            SocketAddr::V4(address) => Some(*address.ip()),
+            SocketAddr::V6(_) => None,
+        });
+        let found: Vec<_> = v4.collect();
+        if found.is_empty() {
+            log::warn!("masquerade address {}: no IPv4 address", self.name);
         }
-        word.compare_exchange(last, self.now(), Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        // The order changes from answer to answer; the address need not.
+        let same = self.address().filter(|known| found.contains(known));
+        same.or_else(|| found.first().copied())
+    }
+
+    /// Whether a look-up is this process's to do now: only one waits for a name server that may not
+    /// answer.
+    fn claim(&self) -> bool {
+        let word = &self.words[NEXT];
+        let (next, now) = (word.load(Ordering::Acquire), self.now());
+        let until = now + millis(PATIENCE);
+        next <= now
+            && word
+                .compare_exchange(next, until, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
     }
 
     fn now(&self) -> u64 {
-        let now = u64::try_from(self.made.elapsed().as_millis());
-        now.unwrap_or(u64::MAX).max(1)
+        millis(self.made.elapsed())
     }
 
     fn learn(&self, address: Ipv4Addr) {
@@ -209,6 +226,10 @@ impl HostName {
         let known = (1 << 32) | u64::from(address.to_bits());
         self.words[ADDRESS].store(known, Ordering::Release);
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -243,10 +264,23 @@ mod tests {
         let (known, unknown) = (host("localhost"), host("a..b"));
         for host in [&known, &unknown] {
             host.find();
-            assert!(!host.claim(RETRY));
+            assert!(!host.claim());
         }
         assert_eq!(known.address(), Some(Ipv4Addr::LOCALHOST));
         assert_eq!(unknown.address(), None);
+    }
+
+    #[test]
+    fn a_name_that_had_no_address_was_not_asked_for_again_for_a_minute() {
+        let pool = ftpdlib_ioloop::Pool::new();
+        let host = |name: &str| HostName::new(name.into(), pool.lane(1)).unwrap();
+        let (known, unknown) = (host("localhost"), host("a..b"));
+        for (host, time) in [(&known, FRESH), (&unknown, RETRY)] {
+            host.find();
+            let next = host.words[NEXT].load(Ordering::Acquire);
+            assert!(next <= host.now() + millis(time), "{}", host.name);
+        }
+        assert_eq!((known.interval(), unknown.interval()), (INTERVAL, RETRY));
     }
 
     #[test]
@@ -254,7 +288,7 @@ mod tests {
         let pool = ftpdlib_ioloop::Pool::new();
         let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
         // As another process does whose answer has still to come.
-        assert!(host.claim(RETRY));
+        assert!(host.claim());
         host.find();
         host.look_up();
         assert!(pool.shutdown(Duration::from_secs(60)));

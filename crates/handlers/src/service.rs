@@ -194,16 +194,12 @@ impl Service {
         }
     }
 
-    /// Looks the name of the masquerade address up again, on a thread, and tells whether it has
-    /// one. To be called from time to time then.
-    pub fn refresh(&self) -> bool {
-        match &self.masquerade {
-            Some(name) => {
-                name.look_up();
-                true
-            }
-            None => false,
-        }
+    /// Has a thread look the name of the masquerade address up again, if it has one, and tells after
+    /// what time it is to be called again.
+    pub fn refresh_masquerade_address(&self) -> Option<Duration> {
+        let name = self.masquerade.as_ref()?;
+        name.look_up();
+        Some(name.interval())
     }
 
     /// Has a thread look whether the files of certificates have changed, if that is wanted, and

@@ -8,15 +8,12 @@ use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 
 use crate::handle::Shared;
 
-/// Time between two look-ups of a name: that of a name server's shortest usual answers.
-const INTERVAL: Duration = Duration::from_secs(60);
-
 /// Refreshes something of a server, and tells when to do it again.
 type Task = fn(&Shared) -> Option<Duration>;
 
 /// What there is to be refreshed where clients are served.
 const SERVING: &[Task] = &[
-    |shared| shared.service().refresh().then_some(INTERVAL),
+    |shared| shared.service().refresh_masquerade_address(),
     |shared| shared.service().refresh_certificates(),
 ];
 

@@ -69,8 +69,6 @@ impl NewChild<'_> {
     ) -> ! {
         let serve = |mut server: FtpServer| {
             let shared = Arc::clone(server.shared());
-            // There is nobody else whom that could keep waiting.
-            shared.service().find_masquerade_address();
             let io_loop = server.io_loop()?;
             match permit {
                 None => {
