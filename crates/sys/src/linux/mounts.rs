@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
@@ -15,8 +16,8 @@ use crate::call::check;
 /// Whether a filesystem that is not [local](crate::is_local_filesystem) is mounted somewhere below
 /// the directory `dir`: an absolute path without links.
 ///
-/// No mount is touched to find that out, so one that hangs does not hang this. As long as there is
-/// no such mount at all, the system's list is read again only after it has changed.
+/// No such mount is touched to find that out, so one that hangs does not hang this. The system's list
+/// is read again only after it has changed, or a directory above one of them was renamed.
 ///
 /// # Errors
 ///
@@ -43,8 +44,24 @@ struct Mounts {
     /// Whose: after a fork, that process and its child would take the news from one another.
     process: u32,
     list: File,
-    /// Where those are that are not local.
-    remote: Vec<PathBuf>,
+    /// Those that are not local.
+    remote: Vec<Remote>,
+}
+
+/// A mount that is not local.
+struct Remote {
+    place: PathBuf,
+    /// Where a directory above it can be renamed, of which nothing tells.
+    parent: Option<Parent>,
+}
+
+/// The directory that holds a mount.
+#[derive(Eq, PartialEq)]
+enum Parent {
+    /// Its device and its inode. While its path leads there, nothing above it was renamed.
+    Is(u64, u64),
+    /// It cannot be looked at without passing a mount that may hang, or is not there.
+    Unknown,
 }
 
 impl Mounts {
@@ -61,9 +78,8 @@ impl Mounts {
     /// Reads the list again if it may have changed since this was asked last. What changes while it
     /// is read is found next time.
     fn refresh(&mut self) -> io::Result<()> {
-        // A directory above a mount may be renamed, of which nothing tells. That makes no mount.
-        let may_have_moved = self.remote.iter().any(|mount| may_be_renamed(mount));
-        if may_have_moved || self.has_news()? {
+        // What has moved by a renamed directory is still the same mounts.
+        if self.has_news()? || self.remote.iter().any(Remote::may_have_moved) {
             self.read()?;
         }
         Ok(())
@@ -85,8 +101,7 @@ impl Mounts {
         let mut text = Vec::new();
         self.list.rewind()?;
         self.list.read_to_end(&mut text)?;
-        let lines = text.split(|&byte| byte == b'\n');
-        self.remote = lines.filter_map(remote).collect();
+        self.remote = remote(&text);
         Ok(())
     }
 
@@ -95,25 +110,67 @@ impl Mounts {
     }
 
     fn has_remote_below(&self, dir: &Path) -> bool {
-        self.remote.iter().any(|mount| is_below(mount, dir))
+        self.remote.iter().any(|mount| is_below(&mount.place, dir))
     }
 }
 
-/// Whether the directories above it have names that change. Those in which the kernel shows itself
-/// have not, and most machines have an automounter there.
-fn may_be_renamed(mount: &Path) -> bool {
-    !["/proc", "/sys"]
-        .iter()
-        .any(|kernel| mount.starts_with(kernel))
+impl Remote {
+    fn may_have_moved(&self) -> bool {
+        let Some(known) = &self.parent else {
+            return false;
+        };
+        *known == Parent::Unknown || *known != Parent::of(&self.place)
+    }
 }
 
-/// Where the mount of this line of `mountinfo` is, if it is not local (`proc_pid_mountinfo(5)`).
-fn remote(line: &[u8]) -> Option<PathBuf> {
+impl Parent {
+    fn of(mount: &Path) -> Self {
+        // Behind a link in its path, it is somewhere else.
+        let parent = mount.parent().filter(|parent| {
+            parent
+                .canonicalize()
+                .is_ok_and(|without_links| without_links == *parent)
+        });
+        let found = parent.and_then(|parent| parent.metadata().ok());
+        found.map_or(Self::Unknown, |found| Self::Is(found.dev(), found.ino()))
+    }
+}
+
+/// The mounts of `mountinfo` (`proc_pid_mountinfo(5)`) that are not local.
+fn remote(list: &[u8]) -> Vec<Remote> {
+    let lines = list.split(|&byte| byte == b'\n');
+    let mounts: Vec<_> = lines.filter_map(mount).collect();
+    let places: Vec<_> = mounts.iter().map(|(place, _)| place.as_path()).collect();
+    let remote = mounts.iter().filter(|(_, is_remote)| *is_remote);
+    let remote: Vec<_> = remote.map(|(place, _)| place).collect();
+    let parent = |place: &Path| match remote.iter().any(|mount| is_below(place, mount)) {
+        true => Parent::Unknown,
+        false => Parent::of(place),
+    };
+    let found = remote.iter().map(|&place| Remote {
+        place: place.clone(),
+        parent: may_be_renamed(place, &places).then(|| parent(place)),
+    });
+    found.collect()
+}
+
+/// Whether a directory above the mount `place` may get another name. What something is mounted on
+/// does not, nor does anything that the kernel shows itself in.
+fn may_be_renamed(place: &Path, mounts: &[&Path]) -> bool {
+    let is_kernel = ["/proc", "/sys"].iter().any(|dir| place.starts_with(dir));
+    let mut above = place.ancestors().skip(1);
+    // The last of them is the root.
+    !is_kernel && above.any(|dir| dir.parent().is_some() && !mounts.contains(&dir))
+}
+
+/// Where the mount of this line is, and whether it is one that is not local.
+fn mount(line: &[u8]) -> Option<(PathBuf, bool)> {
     let mut fields = line.split(|&byte| byte == b' ');
     let place = fields.nth(4)?;
     // Any number of fields, and then a hyphen.
     let kind = fields.skip_while(|&field| field != b"-").nth(1)?;
-    is_remote_type(kind).then(|| PathBuf::from(OsStr::from_bytes(&unescaped(place))))
+    let place = PathBuf::from(OsStr::from_bytes(&unescaped(place)));
+    Some((place, is_remote_type(kind)))
 }
 
 /// `field` with blanks, line ends and backslashes as they are, which the list writes in octal.
@@ -141,7 +198,7 @@ mod tests {
     #[track_caller]
     fn check(line: &str, expected: Option<&str>) {
         assert_eq!(
-            remote(line.as_bytes()),
+            remote(line.as_bytes()).pop().map(|mount| mount.place),
             expected.map(PathBuf::from),
             "{line}"
         );
@@ -201,20 +258,72 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_shows_is_not_renamed() {
-        assert!(!may_be_renamed(Path::new("/proc/sys/fs/binfmt_misc")));
-        assert!(!may_be_renamed(Path::new("/sys/fs/fuse/connections")));
-        assert!(may_be_renamed(Path::new("/mnt/nas")));
-        assert!(may_be_renamed(Path::new("/process/nas")));
+    fn one_remote_mount_had_every_login_read_the_whole_list() {
+        let mounts = ["/", "/proc", "/efi", "/mnt/disk", "/run", "/run/lock"].map(Path::new);
+        let rows = [
+            ("/efi", false),
+            ("/nas", false),
+            ("/run/lock/nas", false),
+            ("/proc/sys/fs/binfmt_misc", false),
+            ("/sys/fs/fuse/connections", false),
+            ("/mnt/nas", true),
+            ("/mnt/disk/nas", true),
+            ("/process/nas", true),
+        ];
+        for (place, expected) in rows {
+            assert_eq!(
+                may_be_renamed(Path::new(place), &mounts),
+                expected,
+                "{place}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_renamed_directory_above_a_mount_is_noticed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().canonicalize().unwrap();
+        let (above, aside) = (dir.join("above"), dir.join("aside"));
+        std::fs::create_dir(&above).unwrap();
+        let place = above.join("nas");
+        let mount = Remote {
+            parent: Some(Parent::of(&place)),
+            place,
+        };
+        assert!(!mount.may_have_moved());
+        std::fs::rename(&above, &aside).unwrap();
+        assert!(mount.may_have_moved(), "nothing is there");
+        std::os::unix::fs::symlink(&aside, &above).unwrap();
+        assert!(mount.may_have_moved(), "a link leads to it");
+        std::fs::remove_file(&above).unwrap();
+        std::fs::create_dir(&above).unwrap();
+        assert!(mount.may_have_moved(), "another directory is");
+    }
+
+    #[test]
+    fn no_mount_that_may_hang_is_passed_to_look_at_another() {
+        let list = "1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /nas rw - nfs x rw\n\
+                    3 2 0:3 / /nas/disk rw - ext4 y rw\n4 3 0:4 / /nas/disk/a/b rw - nfs z rw\n";
+        let mounts = remote(list.as_bytes());
+        assert_eq!(mounts.len(), 2);
+        assert!(mounts[0].parent.is_none());
+        assert!(mounts[1].parent == Some(Parent::Unknown));
     }
 
     #[test]
     fn the_list_of_this_process_can_be_read_again() {
         let mut mounts = Mounts::open().unwrap();
-        let before = mounts.remote.clone();
+        let places = |mounts: &Mounts| -> Vec<_> {
+            mounts
+                .remote
+                .iter()
+                .map(|mount| mount.place.clone())
+                .collect()
+        };
+        let before = places(&mounts);
         mounts.refresh().unwrap();
         mounts.read().unwrap();
-        assert_eq!(mounts.remote, before);
+        assert_eq!(places(&mounts), before);
         let nowhere = Path::new("/nowhere/at/all");
         assert!(!has_remote_mount_below(nowhere).unwrap());
     }
