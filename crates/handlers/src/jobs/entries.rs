@@ -7,7 +7,7 @@ use ftpdlib_filesystems::{Entry, FilesystemError, Listing};
 /// Entries that were read in batches, taken one by one: whoever has no time for all of a batch finds
 /// the rest of it next time.
 pub(super) struct Entries {
-    pub(super) listing: Box<dyn Listing>,
+    listing: Box<dyn Listing>,
     batch: vec::IntoIter<Entry>,
     /// How many were read so far.
     read: usize,
@@ -43,6 +43,15 @@ impl Entries {
     /// Whether all have been taken.
     pub(super) fn are_over(&self) -> bool {
         !self.more && self.batch.as_slice().is_empty()
+    }
+
+    /// Where they are from.
+    pub(super) fn listing(&self) -> &dyn Listing {
+        &*self.listing
+    }
+
+    pub(super) fn into_listing(self) -> Box<dyn Listing> {
+        self.listing
     }
 
     /// How many have been read.

@@ -4,14 +4,15 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ftpdlib_filesystems::{Entry, ErrorKind, Filesystem, FilesystemError, Listing};
+use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, Listing};
 use ftpdlib_proto::{
-    EntryPerms, EntryRole, FactSet, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm,
+    EntryPerms, EntryRole, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm,
     ReplyCode, VirtualPath, format_facts, format_list_line,
 };
 use ftpdlib_session::{ListFormat, Refusal};
 
 use super::entries::Entries;
+use super::facts::{facts_of, followed, judged};
 use super::names::Names;
 use super::pin::View;
 use super::{Account, broken_off, permission, refusal, reply_of};
@@ -40,29 +41,35 @@ enum Source {
         metadata: Metadata,
         target: Option<Vec<u8>>,
     },
-    /// Directory order, entries as they are read.
-    Unsorted {
-        entries: Entries,
-        /// The directory.
-        place: VirtualPath,
-        /// What the user may do with its entries, where that is the same for all of them.
-        perms: Option<EntryPerms>,
-    },
-    /// Names are being collected, to be sorted.
-    Gathering {
-        entries: Entries,
-        names: Names,
-        /// Which of them are shown; all without one.
-        pattern: Option<NamePattern>,
-    },
-    /// Names are being shown, in order.
-    Sorted {
-        listing: Box<dyn Listing>,
-        names: Names,
-        next: usize,
-    },
+    Unsorted(Unsorted),
+    Gathering(Gathering),
+    Sorted(Sorted),
     /// Nothing is left.
     Ended,
+}
+
+/// Directory order, entries as they are read.
+struct Unsorted {
+    entries: Entries,
+    /// The directory.
+    place: VirtualPath,
+    /// What the user may do with its entries, where that is the same for all of them.
+    perms: Option<EntryPerms>,
+}
+
+/// Names are being collected, to be sorted.
+struct Gathering {
+    entries: Entries,
+    names: Names,
+    /// Which of them are shown; all without one.
+    pattern: Option<NamePattern>,
+}
+
+/// Names are being shown, in order.
+struct Sorted {
+    listing: Box<dyn Listing>,
+    names: Names,
+    next: usize,
 }
 
 impl ListingStream {
@@ -108,18 +115,17 @@ impl ListingStream {
         })
     }
 
-    /// Appends the lines of about `entries` entries to `out`, or works as much towards the first
+    /// Appends the lines of `most` entries at the most to `out`, or works as much towards the first
     /// line; `false` once nothing is left. May block.
     ///
     /// Entries differ in what they take: `is_over` is asked after each one that may have taken long,
     /// and ends it early.
     pub(crate) fn fill(
         &mut self,
-        entries: usize,
+        most: usize,
         is_over: &dyn Fn() -> bool,
         out: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
-        let most = entries;
         let account = Arc::clone(&self.account);
         let _guard = account.impersonate()?;
         self.source = match mem::replace(&mut self.source, Source::Ended) {
@@ -128,119 +134,92 @@ impl ListingStream {
                 metadata,
                 target,
             } => {
-                self.show(
-                    &name,
-                    &metadata,
-                    EntryPerms::default(),
-                    target.as_deref(),
-                    out,
-                );
+                let perms = EntryPerms::default();
+                self.show(&name, &metadata, perms, target.as_deref(), out);
                 Source::Ended
             }
-            Source::Unsorted {
-                mut entries,
-                place,
-                perms,
-            } => {
-                entries.read(most).map_err(broken_off)?;
-                while let Some(entry) = entries.next() {
-                    let listing = &*entries.listing;
-                    // Gone since its name was read: no line.
-                    let Some(own) = facts_of(listing, &entry) else {
-                        continue;
-                    };
-                    // A link may lead through many directories, and permissions that are looked up
-                    // for each entry may take long, too.
-                    let is_slow = own.kind == FileKind::Symlink || perms.is_none();
-                    let (metadata, perms) = match perms {
-                        Some(perms) => (followed(listing, &entry, own), perms),
-                        None => judged(&account, &place, &entry, own),
-                    };
-                    self.show(&entry.name, &metadata, perms, None, out);
-                    if is_slow && is_over() {
-                        break;
-                    }
-                }
-                if entries.are_over() {
-                    Source::Ended
-                } else {
-                    Source::Unsorted {
-                        entries,
-                        place,
-                        perms,
-                    }
-                }
-            }
-            Source::Gathering {
-                mut entries,
-                mut names,
-                pattern,
-            } => {
-                entries.read(most).map_err(broken_off)?;
-                while let Some(entry) = entries.next() {
-                    let is_shown = |pattern: &NamePattern| pattern.matches(&entry.name);
-                    if pattern.as_ref().is_none_or(is_shown) {
-                        names.push(&entry.name);
-                    }
-                    // A pattern may be made to take long for each name.
-                    if pattern.is_some() && is_over() {
-                        break;
-                    }
-                }
-                if entries.are_over() {
-                    names.sort();
-                    Source::Sorted {
-                        listing: entries.listing,
-                        names,
-                        next: 0,
-                    }
-                } else {
-                    Source::Gathering {
-                        entries,
-                        names,
-                        pattern,
-                    }
-                }
-            }
-            Source::Sorted {
-                listing,
-                names,
-                mut next,
-            } => {
-                let end = names.len().min(next + most);
-                while next < end {
-                    let is_link = self.show_sorted(&*listing, names.name(next), out);
-                    next += 1;
-                    if is_link && is_over() {
-                        break;
-                    }
-                }
-                if next < names.len() {
-                    Source::Sorted {
-                        listing,
-                        names,
-                        next,
-                    }
-                } else {
-                    Source::Ended
-                }
-            }
+            Source::Unsorted(unsorted) => self.show_unsorted(unsorted, most, is_over, out)?,
+            Source::Gathering(gathering) => gathering.go_on(most, is_over)?,
+            Source::Sorted(sorted) => self.show_sorted(sorted, most, is_over, out),
             Source::Ended => Source::Ended,
         };
         Ok(!matches!(self.source, Source::Ended))
     }
 
+    fn show_unsorted(
+        &self,
+        mut unsorted: Unsorted,
+        most: usize,
+        is_over: &dyn Fn() -> bool,
+        out: &mut Vec<u8>,
+    ) -> Result<Source, Refusal> {
+        let Unsorted {
+            entries,
+            place,
+            perms,
+        } = &mut unsorted;
+        entries.read(most).map_err(broken_off)?;
+        while let Some(entry) = entries.next() {
+            let listing = entries.listing();
+            // Gone since its name was read: no line.
+            let Some(own) = facts_of(listing, &entry) else {
+                continue;
+            };
+            // A link may lead through many directories, and permissions that are looked up for each
+            // entry may take long, too.
+            let is_slow = own.kind == FileKind::Symlink || perms.is_none();
+            let (metadata, perms) = match perms {
+                Some(perms) => (followed(listing, &entry, own), *perms),
+                None => judged(&self.account, place, &entry, own),
+            };
+            self.show(&entry.name, &metadata, perms, None, out);
+            if is_slow && is_over() {
+                break;
+            }
+        }
+        Ok(match entries.are_over() {
+            true => Source::Ended,
+            false => Source::Unsorted(unsorted),
+        })
+    }
+
+    fn show_sorted(
+        &self,
+        mut sorted: Sorted,
+        most: usize,
+        is_over: &dyn Fn() -> bool,
+        out: &mut Vec<u8>,
+    ) -> Source {
+        let Sorted {
+            listing,
+            names,
+            next,
+        } = &mut sorted;
+        let end = names.len().min(*next + most);
+        while *next < end {
+            let is_link = self.show_looked_up(&**listing, names.name(*next), out);
+            *next += 1;
+            if is_link && is_over() {
+                break;
+            }
+        }
+        match *next < names.len() {
+            true => Source::Sorted(sorted),
+            false => Source::Ended,
+        }
+    }
+
     /// Whether so many names were read, shown or not, that [`sort`](Self::sort) should be called on
     /// a thread.
     pub(crate) fn is_long(&self) -> bool {
-        matches!(&self.source, Source::Gathering { entries, .. }
-            if entries.count() > SORTED_IN_PLACE)
+        matches!(&self.source, Source::Gathering(gathering)
+            if gathering.entries.count() > SORTED_IN_PLACE)
     }
 
     /// Collects names until `is_over`, and sorts them once there are no more. Takes long.
     pub(crate) fn sort(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Refusal> {
         let mut nothing = Vec::new();
-        while matches!(self.source, Source::Gathering { .. }) {
+        while matches!(self.source, Source::Gathering(_)) {
             self.fill(SORTED_IN_PLACE, is_over, &mut nothing)?;
             if is_over() {
                 break;
@@ -250,7 +229,7 @@ impl ListingStream {
     }
 
     /// Appends the line of an entry; whether it is a link, at which there was more to look.
-    fn show_sorted(&self, listing: &dyn Listing, name: &[u8], out: &mut Vec<u8>) -> bool {
+    fn show_looked_up(&self, listing: &dyn Listing, name: &[u8], out: &mut Vec<u8>) -> bool {
         match self.format {
             ListFormat::Names => {
                 self.show_with_prefix(name, out);
@@ -326,13 +305,39 @@ impl ListingStream {
     }
 }
 
+impl Gathering {
+    /// Collects names of up to `most` entries more, and sorts them once there are none.
+    fn go_on(mut self, most: usize, is_over: &dyn Fn() -> bool) -> Result<Source, Refusal> {
+        self.entries.read(most).map_err(broken_off)?;
+        while let Some(entry) = self.entries.next() {
+            let is_shown = |pattern: &NamePattern| pattern.matches(&entry.name);
+            if self.pattern.as_ref().is_none_or(is_shown) {
+                self.names.push(&entry.name);
+            }
+            // A pattern may be made to take long for each name.
+            if self.pattern.is_some() && is_over() {
+                break;
+            }
+        }
+        if !self.entries.are_over() {
+            return Ok(Source::Gathering(self));
+        }
+        self.names.sort();
+        Ok(Source::Sorted(Sorted {
+            listing: self.entries.into_listing(),
+            names: self.names,
+            next: 0,
+        }))
+    }
+}
+
 impl Source {
     /// What is in the directory seen.
     fn directory(account: &Account, view: &View, format: ListFormat) -> Result<Self, Refusal> {
         let listing = view.filesystem.list(&view.target).map_err(reply_of)?;
         let entries = Entries::new(listing);
         Ok(match format {
-            ListFormat::Facts(_) => Self::Unsorted {
+            ListFormat::Facts(_) => Self::Unsorted(Unsorted {
                 entries,
                 place: view.target.clone(),
                 perms: (!account.has_overrides()).then(|| {
@@ -341,12 +346,12 @@ impl Source {
                         .perms(&account.login, &view.target)
                         .into()
                 }),
-            },
-            ListFormat::Long | ListFormat::Names => Self::Gathering {
+            }),
+            ListFormat::Long | ListFormat::Names => Self::Gathering(Gathering {
                 entries,
                 names: Names::default(),
                 pattern: None,
-            },
+            }),
         })
     }
 
@@ -383,11 +388,11 @@ impl Source {
             }
             reply_of(error)
         })?;
-        Ok(Self::Gathering {
+        Ok(Self::Gathering(Gathering {
             entries: Entries::new(listing),
             names: Names::default(),
             pattern: Some(pattern),
-        })
+        }))
     }
 }
 
@@ -396,72 +401,6 @@ fn pattern_of(path: &VirtualPath, error: &FilesystemError) -> Option<(VirtualPat
     let (place, name) = (path.parent()?, path.file_name()?);
     let is_missing = error.kind() == ErrorKind::NotFound;
     is_missing.then_some((place, NamePattern::new(name)?))
-}
-
-/// The line of MLST: facts, a blank, and the whole path, in disk bytes.
-pub(super) fn fact_line(
-    account: &Account,
-    path: &VirtualPath,
-    facts: FactSet,
-) -> Result<Vec<u8>, Refusal> {
-    let view = View::new(account, path)?;
-    let metadata = view.facts().map_err(reply_of)?;
-    let perms = view.perms(account);
-    let mut line = Vec::new();
-    format_facts(
-        &mut line,
-        facts,
-        &metadata,
-        EntryRole::Entry,
-        perms,
-        account.zone,
-    );
-    line.extend_from_slice(path.as_bytes());
-    Ok(line)
-}
-
-/// Facts of what an entry leads to, of which its `own` are known; those of the link itself where it
-/// leads nowhere.
-fn followed(listing: &dyn Listing, entry: &Entry, own: Metadata) -> Metadata {
-    match own.kind {
-        FileKind::Symlink => listing.stat(&entry.name).unwrap_or(own),
-        FileKind::File | FileKind::Directory | FileKind::Other => own,
-    }
-}
-
-/// The same of an entry of the directory `place` for a user with overrides, and what that user may
-/// do with it: of a link itself, too, where it leads to where the user may not look.
-fn judged(
-    account: &Account,
-    place: &VirtualPath,
-    entry: &Entry,
-    own: Metadata,
-) -> (Metadata, EntryPerms) {
-    let Ok(path) = place.join(&entry.name) else {
-        return (own, EntryPerms::default());
-    };
-    if own.kind == FileKind::Symlink
-        && let Some(seen) = seen_elsewhere(account, &path)
-    {
-        return seen;
-    }
-    let perms = permission::of_entry(account, &path, &path);
-    (own, perms)
-}
-
-/// Facts of what the link at `path` leads to, if the user may look there.
-fn seen_elsewhere(account: &Account, path: &VirtualPath) -> Option<(Metadata, EntryPerms)> {
-    permission::target(account, Perm::List, path).ok()?;
-    let view = View::new(account, path).ok()?;
-    let metadata = view.facts().ok()?;
-    let perms = view.perms(account);
-    Some((metadata, perms))
-}
-
-/// Facts of an entry itself.
-fn facts_of(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
-    let known = entry.metadata.clone();
-    known.or_else(|| listing.lstat(&entry.name).ok())
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -9,6 +9,7 @@ mod copy;
 mod custom_command;
 mod digest;
 mod entries;
+mod facts;
 mod file_io;
 mod listing;
 mod login;
@@ -147,7 +148,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             return Ok(Answer::Metadata(metadata));
         }
         Action::FactLine { path, facts } => {
-            let line = listing::fact_line(account, &path, facts)?;
+            let line = facts::fact_line(account, &path, facts)?;
             return Ok(Answer::Text(line));
         }
         Action::Exists(path) => fs.lstat(&path).map(drop),

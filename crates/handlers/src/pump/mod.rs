@@ -1,5 +1,6 @@
 //! The data transfer process: moves the bytes of one transfer, a bounded piece per turn.
 
+mod meter;
 mod produce;
 mod receive;
 mod send_file;
@@ -19,14 +20,12 @@ use log::Level;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
-use crate::rates::{Share, Way};
+use crate::rates::Way;
+use meter::{Meter, TURN_BYTES};
 use produce::Produce;
 use receive::Receive;
 use send_file::SendFile;
 pub(crate) use throttle::Throttle;
-
-/// Most bytes that one transfer moves in one turn of the loop.
-const TURN_BYTES: usize = 1 << 20;
 
 /// Most bytes of an upload taken after its control connection was lost: what sockets can hold fits
 /// in it.
@@ -113,66 +112,6 @@ enum Work {
     Receive(Receive),
 }
 
-/// Counts what was moved, and allows what may be.
-pub(crate) struct Meter {
-    bytes: u64,
-    progress: Instant,
-    throttle: Throttle,
-    /// The rate that all transfers of the user share, if there is one.
-    shared: Option<Share>,
-    budget: usize,
-}
-
-impl Meter {
-    /// Most bytes that may be moved now; `Err` with what to do if none may.
-    fn allowance(&mut self, now: Instant) -> Result<usize, Step> {
-        if self.budget == 0 {
-            return Err(Step::Yield);
-        }
-        let own = match self.throttle.allowance(now) {
-            0 => return Err(Step::Pause(self.throttle.resume_at(now))),
-            bytes => bytes.min(self.budget),
-        };
-        match &mut self.shared {
-            None => Ok(own),
-            Some(share) => match share.allowance(now) {
-                0 => Err(Step::Pause(share.resume_at())),
-                part => Ok(own.min(part)),
-            },
-        }
-    }
-
-    /// Counts work that takes as long as moving `bytes` would; `Err` with what to do if the turn has
-    /// no time left for it.
-    fn work(&mut self, bytes: usize) -> Result<(), Step> {
-        if self.budget == 0 {
-            return Err(Step::Yield);
-        }
-        self.budget = self.budget.saturating_sub(bytes);
-        Ok(())
-    }
-
-    /// Whether there is a rate to keep to.
-    fn is_limited(&self) -> bool {
-        self.throttle.is_limited() || self.shared.is_some()
-    }
-
-    /// Notes that the transfer does not stand still.
-    fn advanced(&mut self, now: Instant) {
-        self.progress = now;
-    }
-
-    fn moved(&mut self, bytes: usize, now: Instant) {
-        self.bytes += bytes as u64;
-        self.budget = self.budget.saturating_sub(bytes);
-        self.advanced(now);
-        self.throttle.spend(bytes);
-        if let Some(share) = &mut self.shared {
-            share.spend(bytes);
-        }
-    }
-}
-
 impl Pump {
     /// A pump for `transfer` over `stream`; a listing without one goes to the replies. `rates` are
     /// those set for the session, uploads first.
@@ -227,13 +166,7 @@ impl Pump {
             stream,
             account,
             work,
-            meter: Meter {
-                bytes: 0,
-                progress: now,
-                throttle,
-                shared,
-                budget: 0,
-            },
+            meter: Meter::new(throttle, shared, now),
             timeout: dtp.timeout,
             handshake_timeout: service
                 .session
@@ -257,7 +190,7 @@ impl Pump {
             Work::Receive(_) => upload,
             Work::SendFile(_) | Work::Produce(_) => download,
         };
-        self.meter.throttle.set_rate(rate);
+        self.meter.set_rate(rate);
     }
 
     /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so an
@@ -273,7 +206,7 @@ impl Pump {
 
     /// Moves what can be moved in a turn.
     pub(crate) fn run(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
-        self.meter.budget = TURN_BYTES;
+        self.meter.begin(pcx.cx.now());
         self.resume_at = None;
         if !self.is_finishing()
             && let Some(step) = self.establish(pcx)
@@ -322,7 +255,7 @@ impl Pump {
         match stream.establish(pcx.cx) {
             Ok(()) => {
                 if !was_established {
-                    self.meter.progress = pcx.cx.now();
+                    self.meter.advanced(pcx.cx.now());
                 }
                 if let Some(notice) = stream.take_notice() {
                     pcx.info(&self.account, notice);
@@ -342,7 +275,7 @@ impl Pump {
     /// Has a download that took its first turn up go on in full segments, unless it may have to wait
     /// with less than one: for its rate, or for a thread.
     fn fill_segments(&mut self) {
-        let goes_on = self.sends() && self.meter.bytes >= TURN_BYTES as u64;
+        let goes_on = self.sends() && self.meter.bytes() >= TURN_BYTES as u64;
         if self.asked_to_fill || !goes_on {
             return;
         }
@@ -384,7 +317,7 @@ impl Pump {
     /// its control connection right after: such a loss stops it at the first wait only.
     pub(crate) fn abort(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         if end == TransferEnd::ControlLost && matches!(self.work, Work::Receive(_)) {
-            self.last = Some(self.meter.bytes + LAST_BYTES);
+            self.last = Some(self.meter.bytes() + LAST_BYTES);
             return self.run(pcx);
         }
         self.stop(end, pcx)
@@ -419,7 +352,7 @@ impl Pump {
         match step {
             Step::Wait(_) | Step::Pause(_) => true,
             // Where writing may block, there is a job after every piece, and no other end of a turn.
-            Step::Yield | Step::Working => self.meter.bytes >= last,
+            Step::Yield | Step::Working => self.meter.bytes() >= last,
             Step::Ended(..) => false,
         }
     }
@@ -469,7 +402,7 @@ impl Pump {
 
     /// Bytes moved on the data connection.
     pub(crate) fn bytes(&self) -> u64 {
-        self.meter.bytes
+        self.meter.bytes()
     }
 
     pub(crate) fn stream_id(&self) -> Option<SourceId> {
@@ -510,7 +443,7 @@ impl Pump {
         } else {
             self.handshake_timeout
         };
-        timeout.map(|timeout| self.meter.progress + timeout)
+        timeout.map(|timeout| self.meter.progress() + timeout)
     }
 }
 

@@ -21,8 +21,8 @@ const ENTRIES: usize = 128;
 /// long the rest is for the next turn.
 const ENTRIES_TIME: Duration = Duration::from_millis(1);
 
-/// How long one listing collects names for on a thread before others that wait for one have theirs.
-const SORTING_TIME: Duration = Duration::from_millis(50);
+/// How long one listing has a thread before others that wait for one have theirs.
+const THREAD_TIME: Duration = Duration::from_millis(50);
 
 /// What showing so many entries takes of a turn: all of it, so that nobody else waits for longer.
 const ENTRIES_COST: usize = TURN_BYTES;
@@ -58,23 +58,23 @@ enum Source {
 }
 
 impl Source {
-    /// Adds bytes to `buffer`, or works towards some, until about the time `until`, if there is one;
+    /// Adds bytes to `buffer`, or works towards some; a listing ends that after about this `time`.
     /// `false` at the end. May block.
     fn fill(
         &mut self,
         account: &Account,
-        until: Option<Instant>,
+        time: Duration,
         buffer: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
         match self {
-            Self::Listing(listing) if listing.is_long() => {
-                let until = Instant::now() + SORTING_TIME;
-                let is_over = || Instant::now() >= until;
-                listing.sort(&is_over).map(|()| true)
-            }
             Self::Listing(listing) => {
-                let is_over = || until.is_some_and(|until| Instant::now() >= until);
-                listing.fill(ENTRIES, &is_over, buffer)
+                let until = Instant::now() + time;
+                let is_over = || Instant::now() >= until;
+                if listing.is_long() {
+                    listing.sort(&is_over).map(|()| true)
+                } else {
+                    listing.fill(ENTRIES, &is_over, buffer)
+                }
             }
             Self::File {
                 file,
@@ -258,15 +258,13 @@ impl Produce {
                 let long = matches!(&source, Source::Listing(listing) if listing.is_long());
                 let sorting = long.then_some(&pcx.service.sorting_lane);
                 let Some(lane) = account.lane().or(sorting) else {
-                    let mut until = None;
-                    if let Source::Listing(_) = source {
-                        if let Err(step) = meter.work(ENTRIES_COST) {
-                            self.state = State::Source(source);
-                            return Err(step);
-                        }
-                        until = Some(Instant::now() + ENTRIES_TIME);
+                    if let Source::Listing(_) = source
+                        && let Err(step) = meter.work(ENTRIES_COST)
+                    {
+                        self.state = State::Source(source);
+                        return Err(step);
                     }
-                    let more = source.fill(account, until, &mut self.buffer);
+                    let more = source.fill(account, ENTRIES_TIME, &mut self.buffer);
                     if more.map_err(failed)? {
                         self.state = State::Source(source);
                         self.note_work(meter, pcx.cx.now());
@@ -275,7 +273,7 @@ impl Produce {
                 };
                 let (account, mut buffer) = (Arc::clone(account), mem::take(&mut self.buffer));
                 let task = Task::spawn(lane, pcx.notifier, move || {
-                    let more = source.fill(&account, None, &mut buffer);
+                    let more = source.fill(&account, THREAD_TIME, &mut buffer);
                     (source, buffer, more)
                 });
                 match task {
@@ -290,6 +288,7 @@ impl Produce {
         }
         Ok(())
     }
+
     /// After a piece of work that made nothing to send yet, as when names are collected: that is
     /// progress, too, and many of those that take turns may together take longer than a transfer
     /// may stand still.

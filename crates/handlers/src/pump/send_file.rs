@@ -79,7 +79,7 @@ impl SendFile {
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return Step::Wait(Interest::WRITE),
                     io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                        self.unsupported = meter.bytes == 0;
+                        self.unsupported = meter.bytes() == 0;
                         return Step::Ended(TransferEnd::LocalError, None);
                     }
                     io::ErrorKind::BrokenPipe

@@ -52,7 +52,7 @@ impl Splice {
         meter: &mut Meter,
         pcx: &mut PumpContext<'_, '_>,
     ) -> Result<Option<Received>, Refusal> {
-        if !self.enabled || meter.bytes < FROM {
+        if !self.enabled || meter.bytes() < FROM {
             return Ok(None);
         }
         let (Some(socket), Some(pipe)) = (stream.plain(), take_pipe()) else {

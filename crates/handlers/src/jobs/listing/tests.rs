@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
 use ftpdlib_ioloop::Pool;
+use ftpdlib_proto::FactSet;
 
 use super::*;
 use crate::jobs::enter;

@@ -1,0 +1,76 @@
+//! Facts of files and directories, and what their user may do with them.
+
+use ftpdlib_filesystems::{Entry, Listing};
+use ftpdlib_proto::{
+    EntryPerms, EntryRole, FactSet, FileKind, Metadata, Perm, VirtualPath, format_facts,
+};
+use ftpdlib_session::Refusal;
+
+use super::pin::View;
+use super::{Account, permission, reply_of};
+
+/// The line of MLST: facts, a blank, and the whole path, in disk bytes.
+pub(super) fn fact_line(
+    account: &Account,
+    path: &VirtualPath,
+    facts: FactSet,
+) -> Result<Vec<u8>, Refusal> {
+    let view = View::new(account, path)?;
+    let metadata = view.facts().map_err(reply_of)?;
+    let perms = view.perms(account);
+    let mut line = Vec::new();
+    format_facts(
+        &mut line,
+        facts,
+        &metadata,
+        EntryRole::Entry,
+        perms,
+        account.zone,
+    );
+    line.extend_from_slice(path.as_bytes());
+    Ok(line)
+}
+
+/// Facts of what an entry leads to, of which its `own` are known; those of the link itself where it
+/// leads nowhere.
+pub(super) fn followed(listing: &dyn Listing, entry: &Entry, own: Metadata) -> Metadata {
+    match own.kind {
+        FileKind::Symlink => listing.stat(&entry.name).unwrap_or(own),
+        FileKind::File | FileKind::Directory | FileKind::Other => own,
+    }
+}
+
+/// The same of an entry of the directory `place` for a user with overrides, and what that user may
+/// do with it: of a link itself, too, where it leads to where the user may not look.
+pub(super) fn judged(
+    account: &Account,
+    place: &VirtualPath,
+    entry: &Entry,
+    own: Metadata,
+) -> (Metadata, EntryPerms) {
+    let Ok(path) = place.join(&entry.name) else {
+        return (own, EntryPerms::default());
+    };
+    if own.kind == FileKind::Symlink
+        && let Some(seen) = seen_elsewhere(account, &path)
+    {
+        return seen;
+    }
+    let perms = permission::of_entry(account, &path, &path);
+    (own, perms)
+}
+
+/// Facts of what the link at `path` leads to, if the user may look there.
+fn seen_elsewhere(account: &Account, path: &VirtualPath) -> Option<(Metadata, EntryPerms)> {
+    permission::target(account, Perm::List, path).ok()?;
+    let view = View::new(account, path).ok()?;
+    let metadata = view.facts().ok()?;
+    let perms = view.perms(account);
+    Some((metadata, perms))
+}
+
+/// Facts of an entry itself.
+pub(super) fn facts_of(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
+    let known = entry.metadata.clone();
+    known.or_else(|| listing.lstat(&entry.name).ok())
+}

@@ -1,0 +1,143 @@
+//! How much a transfer may move, and how much it has.
+
+use std::time::Instant;
+
+use super::{Step, Throttle};
+use crate::rates::Share;
+
+/// Most bytes that one transfer moves in one turn of the loop.
+pub(super) const TURN_BYTES: usize = 1 << 20;
+
+/// What a piece takes of a turn at the least, in bytes: the calls that move it take time, too.
+pub(super) const PIECE_COST: usize = 4 << 10;
+
+/// Counts what was moved, and allows what may be.
+pub(super) struct Meter {
+    bytes: u64,
+    progress: Instant,
+    throttle: Throttle,
+    /// The rate that all transfers of the user share, if there is one.
+    shared: Option<Share>,
+    /// What is left of a turn, and when that began.
+    budget: usize,
+    turn: Option<Instant>,
+}
+
+impl Meter {
+    /// For a transfer that begins `now` and keeps to the rates of both.
+    pub(super) fn new(throttle: Throttle, shared: Option<Share>, now: Instant) -> Self {
+        Self {
+            bytes: 0,
+            progress: now,
+            throttle,
+            shared,
+            budget: 0,
+            turn: None,
+        }
+    }
+
+    /// What was moved so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// When something was moved last.
+    pub(super) fn progress(&self) -> Instant {
+        self.progress
+    }
+
+    /// Keeps to another rate of its own from now on.
+    pub(super) fn set_rate(&mut self, rate: u64) {
+        self.throttle.set_rate(rate);
+    }
+
+    /// Begins the share of the turn that began at `turn`, of which something may be used up: the end
+    /// of a job and the data connection may each have the pump run in the same turn.
+    pub(super) fn begin(&mut self, turn: Instant) {
+        if self.turn != Some(turn) {
+            (self.turn, self.budget) = (Some(turn), TURN_BYTES);
+        }
+    }
+
+    /// Most bytes that may be moved now; `Err` with what to do if none may.
+    pub(super) fn allowance(&mut self, now: Instant) -> Result<usize, Step> {
+        if self.budget == 0 {
+            return Err(Step::Yield);
+        }
+        let own = match self.throttle.allowance(now) {
+            0 => return Err(Step::Pause(self.throttle.resume_at(now))),
+            bytes => bytes.min(self.budget),
+        };
+        match &mut self.shared {
+            None => Ok(own),
+            Some(share) => match share.allowance(now) {
+                0 => Err(Step::Pause(share.resume_at())),
+                part => Ok(own.min(part)),
+            },
+        }
+    }
+
+    /// Counts work that takes as long as moving `bytes` would; `Err` with what to do if the turn has
+    /// no time left for it.
+    pub(super) fn work(&mut self, bytes: usize) -> Result<(), Step> {
+        if self.budget == 0 {
+            return Err(Step::Yield);
+        }
+        self.budget = self.budget.saturating_sub(bytes);
+        Ok(())
+    }
+
+    /// Whether there is a rate to keep to.
+    pub(super) fn is_limited(&self) -> bool {
+        self.throttle.is_limited() || self.shared.is_some()
+    }
+
+    /// Notes that the transfer does not stand still.
+    pub(super) fn advanced(&mut self, now: Instant) {
+        self.progress = now;
+    }
+
+    pub(super) fn moved(&mut self, bytes: usize, now: Instant) {
+        self.bytes += bytes as u64;
+        self.budget = self.budget.saturating_sub(bytes.max(PIECE_COST));
+        self.advanced(now);
+        self.throttle.spend(bytes);
+        if let Some(share) = &mut self.shared {
+            share.spend(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_pump_that_ran_twice_in_a_turn_had_two_shares_of_it() {
+        let now = Instant::now();
+        let mut meter = Meter::new(Throttle::new(0, now), None, now);
+        meter.begin(now);
+        meter.moved(TURN_BYTES, now);
+        meter.begin(now);
+        assert!(matches!(meter.allowance(now), Err(Step::Yield)));
+        meter.begin(now + Duration::from_nanos(1));
+        assert!(matches!(meter.allowance(now), Ok(TURN_BYTES)));
+    }
+
+    #[test]
+    fn pieces_of_a_byte_took_a_million_calls_in_a_turn() {
+        let now = Instant::now();
+        let mut meter = Meter::new(Throttle::new(0, now), None, now);
+        meter.begin(now);
+        let pieces = iter::from_fn(|| {
+            meter.allowance(now).ok()?;
+            meter.moved(1, now);
+            Some(())
+        });
+        assert_eq!(pieces.count(), TURN_BYTES / PIECE_COST);
+        assert_eq!(meter.bytes(), (TURN_BYTES / PIECE_COST) as u64);
+    }
+}
