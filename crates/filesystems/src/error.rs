@@ -170,9 +170,9 @@ impl FilesystemError {
 
     /// The reply code that reports it (RFC 959 §4.2.2): 452 for a full disk, where room may be made,
     /// 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the end
-    /// (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for want of descriptors, which passes, 550 for the rest, an operation
-    /// that this filesystem lacks included: the command is there, it is this file that cannot have
-    /// it. After 150 a server says 451 instead of 550.
+    /// (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for want of descriptors, which
+    /// passes, 550 for the rest, an operation that this filesystem lacks included: the command is
+    /// there, it is this file that cannot have it. After 150 a server says 451 instead of 550.
     pub fn reply_code(&self) -> ReplyCode {
         ReplyCode::new(match self.kind {
             ErrorKind::TooManyOpenFiles => 450,

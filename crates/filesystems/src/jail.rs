@@ -15,7 +15,8 @@ use crate::home::{Home, split};
 use crate::root::Root;
 use crate::walk::Walk;
 
-/// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways answer the same.
+/// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways answer the same, but that
+/// the walk gives up where a path leads through some thousands of directories.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Resolver {
     /// One `openat2` call, and the walk only for what that leaves open (absolute links) or where

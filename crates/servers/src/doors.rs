@@ -238,6 +238,7 @@ impl Doors {
                     log::error!("cannot listen on {address}: {error}");
                     let in_way = closed.iter().filter(|door| door.is_in_way_of(address));
                     for door in in_way {
+                        // With the port that it had, which the system may have chosen.
                         let before = Place {
                             address: door.address,
                             only_v6: door.only_v6,

@@ -153,14 +153,10 @@ impl TlsSettings {
     ///
     /// As [`build`](Self::build), but for what keeps such a certificate from being made.
     pub fn check(&self) -> Result<(), TlsError> {
-        let has_own = self.certfile.is_some() || self.keyfile.is_some();
-        if has_own || self.server_config.is_some() {
-            return self.build().map(drop);
+        match &self.server_config {
+            Some(_) => self.build().map(drop),
+            None => self.parts(&provider::provider()).map(drop),
         }
-        let provider = provider::provider();
-        self.others(&provider)?;
-        self.client_verifier(&provider)?;
-        Ok(())
     }
 
     /// The files that [`build`](Self::build) reads.
@@ -182,13 +178,15 @@ impl TlsSettings {
             TlsVersion::V1_2 => BOTH,
             TlsVersion::V1_3 => &BOTH[1..],
         };
-        let default = match (&self.certfile, &self.keyfile) {
-            (Some(certificate), key) => pem::certified_key(certificate, key.as_deref(), &provider)?,
-            (None, Some(_)) => return Err(TlsError::KeyWithoutCertificate),
-            (None, None) => self_signed::shared(&provider)?,
+        let Parts {
+            default,
+            others,
+            verifier,
+        } = self.parts(&provider)?;
+        let default = match default {
+            Some(default) => default,
+            None => self_signed::shared(&provider)?,
         };
-        let others = self.others(&provider)?;
-        let verifier = self.client_verifier(&provider)?;
         let config =
             ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
         let config = match verifier {
@@ -198,10 +196,23 @@ impl TlsSettings {
         Ok(config.with_cert_resolver(Arc::new(Certificates::new(default, others))))
     }
 
-    fn others(&self, provider: &CryptoProvider) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+    fn parts(&self, provider: &Arc<CryptoProvider>) -> Result<Parts, TlsError> {
+        let key = |certificate: &Path, key: &Option<PathBuf>| {
+            pem::certified_key(certificate, key.as_deref(), provider)
+        };
+        let default = match (&self.certfile, &self.keyfile) {
+            (Some(certificate), own) => Some(key(certificate, own)?),
+            (None, Some(_)) => return Err(TlsError::KeyWithoutCertificate),
+            (None, None) => None,
+        };
         let more = self.more_certificates.iter();
-        more.map(|(certificate, key)| pem::certified_key(certificate, key.as_deref(), provider))
-            .collect()
+        Ok(Parts {
+            default,
+            others: more
+                .map(|(certificate, own)| key(certificate, own))
+                .collect::<Result<_, _>>()?,
+            verifier: self.client_verifier(provider)?,
+        })
     }
 
     fn client_verifier(
@@ -232,6 +243,14 @@ impl TlsSettings {
             .map_err(|error| unusable(error.to_string()))?;
         Ok(Some(verifier))
     }
+}
+
+/// What the files hold.
+struct Parts {
+    /// None where one is to be made.
+    default: Option<Arc<CertifiedKey>>,
+    others: Vec<Arc<CertifiedKey>>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 #[cfg(test)]
