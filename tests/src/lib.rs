@@ -7,6 +7,7 @@ pub mod dialogue;
 pub mod gate;
 pub mod hooked;
 pub mod models;
+pub mod port;
 #[cfg(target_os = "linux")]
 pub mod program;
 pub mod reply;

@@ -1,9 +1,10 @@
 //! The example of docs/configuration.md is a configuration that works.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 
 use ftpdlib_tests::client::Client;
+use ftpdlib_tests::port::free_port;
 use ftpdlib_tests::program::Program;
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
@@ -28,14 +29,6 @@ fn example(home: &TempDir, port: u16) -> String {
     }
     let file = file.replace("/srv/ftp", home.path().to_str().unwrap());
     file.replace(":2121\"", &format!(":{port}\""))
-}
-
-/// A port that nobody has, not even with IPv4; none where there is no IPv6. It is below those that
-/// the system gives out by itself, which another test may be given before it is bound again.
-fn free_port() -> Option<u16> {
-    let start = 20_000 + std::process::id() % 10_000;
-    let mut ports = (start..32_000).filter_map(|port| u16::try_from(port).ok());
-    ports.find(|&port| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).is_ok())
 }
 
 #[track_caller]

@@ -6,13 +6,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use ftpdlib::ioloop::{Acceptor, IoLoop};
+use ftpdlib::ioloop::IoLoop;
 use ftpdlib::servers::{
     AddressOrSocket, FtpServer, FtpServerBuilder, MultiprocessFtpServer, ServeOptions,
     ThreadedFtpServer,
 };
 use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::models;
+use ftpdlib_tests::port::free_port;
 use ftpdlib_tests::server::{TestServer, handler};
 use ftpdlib_tests::wait::wait_until;
 use socket2::{Domain, Socket, Type};
@@ -247,16 +248,9 @@ fn a_wider_address_takes_the_place_of_one_with_its_port() {
     client.expect("NOOP", 200);
 }
 
-/// A port that is free for both families, and not given to connections.
-fn port_of_both() -> Option<u16> {
-    let first = 20_000 + (std::process::id() % 10_000) as u16;
-    let is_free = |port: &u16| Acceptor::bind((Ipv6Addr::UNSPECIFIED, *port).into(), 1).is_ok();
-    (first..first + 100).find(is_free)
-}
-
 #[test]
 fn all_of_ipv4_and_all_of_ipv6_could_not_be_listened_on_together() {
-    let Some(port) = port_of_both() else {
+    let Some(port) = free_port() else {
         eprintln!("no IPv6 here");
         return;
     };
