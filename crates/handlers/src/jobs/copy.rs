@@ -35,20 +35,22 @@ pub(super) fn combine(
     cancel: &Cancel,
 ) -> Result<(), Refusal> {
     let target = fs.canonical(target).map_err(reply_of)?;
-    for part in parts {
-        if fs.canonical(part).map_err(reply_of)? == target {
-            let text = "The target cannot be one of its parts.";
-            return Err(refusal(ReplyCode::new(553), text));
-        }
+    let canonical = |part| fs.canonical(part).map_err(reply_of);
+    let parts: Vec<_> = parts.iter().map(canonical).collect::<Result<_, _>>()?;
+    if parts.contains(&target) {
+        let text = "The target cannot be one of its parts.";
+        return Err(refusal(ReplyCode::new(553), text));
     }
     replace(fs, &target, |draft| {
         let own = existing(fs, &target)?.map(|_| &target);
-        let mut sources = own.into_iter().chain(parts);
+        let mut sources = own.into_iter().chain(&parts);
         sources.try_for_each(|source| append(fs, source, draft, cancel))
     })?;
-    let mut removed = HashSet::new();
-    let mut parts = parts.iter().filter(|part| removed.insert(*part));
-    parts.try_for_each(|part| fs.remove(part)).map_err(reply_of)
+    // One that stays keeps no other from going: all of them are in the target by now.
+    let once: HashSet<_> = parts.iter().collect();
+    let removed = once.into_iter().map(|part| fs.remove(part));
+    let failed = removed.filter_map(Result::err).last();
+    failed.map_or(Ok(()), |error| Err(reply_of(error)))
 }
 
 /// Puts a file in the place of `to` that `write` has written. It gets a name of its own first, so
@@ -59,6 +61,9 @@ fn replace(
     write: impl FnOnce(&mut dyn WriteFile) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let mode = existing(fs, to)?;
+    if mode.is_some() {
+        check_writable(fs, to)?;
+    }
     let place = to.parent().ok_or(ErrorKind::IsADirectory);
     let draft = place.map_err(|kind| reply_of(kind.into()))?.join(DRAFT);
     let draft = draft.map_err(FilesystemError::from).map_err(reply_of)?;
@@ -96,12 +101,20 @@ fn existing(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Option<u32>, Refu
     Err(reply_of(kind.into()))
 }
 
-/// Gives a file the mode of the one it takes the place of, where files have modes.
+/// Refuses to replace what could not be stored to: to rename over a file only the directory's rights
+/// are asked.
+fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal> {
+    let file = fs.open_write(path, WriteMode::Append).map_err(reply_of)?;
+    file.finish(&TransferEnd::Complete).map_err(reply_of)
+}
+
+/// Gives a file the mode of the one it takes the place of, where files have modes. Bits that have a
+/// program run as the owner are left out: the owner may be another now, as the content is.
 fn take_mode(fs: &dyn Filesystem, path: &VirtualPath, mode: Option<u32>) -> Result<(), Refusal> {
     let Some(mode) = mode else {
         return Ok(());
     };
-    match fs.set_mode(path, mode & 0o7777) {
+    match fs.set_mode(path, mode & 0o777) {
         Err(error) if error.kind() != ErrorKind::NotSupported => Err(reply_of(error)),
         Ok(()) | Err(_) => Ok(()),
     }
@@ -126,7 +139,9 @@ fn append(
 
 #[cfg(test)]
 mod tests {
-    use ftpdlib_filesystems::MemoryFs;
+    use std::sync::Arc;
+
+    use ftpdlib_filesystems::{Layer, Layered, MemoryFs, ReadFile};
 
     use super::*;
 
@@ -250,5 +265,94 @@ mod tests {
         fs.set_mode(&path("/b"), 0o600).unwrap();
         copy(&fs, &path("/a"), &path("/b"), &Cancel::default()).unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_copy_was_run_as_the_owner_of_what_it_replaced() {
+        let fs = files();
+        fs.set_mode(&path("/b"), 0o6755).unwrap();
+        copy(&fs, &path("/a"), &path("/b"), &Cancel::default()).unwrap();
+        assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o755);
+    }
+
+    /// Two names of one directory, and files that can be neither stored to nor removed.
+    struct Odd;
+
+    impl Layer for Odd {
+        fn canonical(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+        ) -> Result<VirtualPath, FilesystemError> {
+            match path.as_bytes().strip_prefix(b"/dot") {
+                Some(rest) => inner.canonical(&VirtualPath::new(rest)?),
+                None => inner.canonical(path),
+            }
+        }
+
+        fn open_read(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+            offset: u64,
+        ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+            inner.open_read(&self.canonical(inner, path)?, offset)
+        }
+
+        fn open_write(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+            mode: WriteMode,
+        ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+            if path.as_bytes() == b"/dir/c" {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            inner.open_write(path, mode)
+        }
+
+        fn remove(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+        ) -> Result<(), FilesystemError> {
+            if path.as_bytes() == b"/dir/c" {
+                return Err(ErrorKind::PermissionDenied.into());
+            }
+            inner.remove(path)
+        }
+    }
+
+    #[test]
+    fn a_copy_replaced_a_file_that_could_not_be_stored_to() {
+        let files = Arc::new(files());
+        let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
+        let done = copy(&fs, &path("/a"), &path("/dir/c"), &Cancel::default());
+        assert_eq!(done.unwrap_err().code.value(), 550);
+        assert_eq!(files.contents("/dir/c").unwrap(), b"in c");
+    }
+
+    #[test]
+    fn a_part_with_two_names_kept_the_others_from_being_removed() {
+        let files = Arc::new(files());
+        let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
+        let parts = ["/a", "/dot/a", "/b"].map(path);
+        combine(&fs, &path("/new"), &parts, &Cancel::default()).unwrap();
+        let expected = ["/dir/c: in c", "/new: in ain ain b"];
+        let mut held = contents(&files);
+        held.sort();
+        assert_eq!(held, expected);
+    }
+
+    #[test]
+    fn a_part_that_stayed_kept_the_others_from_being_removed() {
+        let files = Arc::new(files());
+        let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
+        let parts = ["/dir/c", "/a", "/b"].map(path);
+        let done = combine(&fs, &path("/new"), &parts, &Cancel::default());
+        assert_eq!(done.unwrap_err().code.value(), 550);
+        let mut held = contents(&files);
+        held.sort();
+        assert_eq!(held, ["/dir/c: in c", "/new: in cin ain b"]);
     }
 }
