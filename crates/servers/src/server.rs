@@ -287,6 +287,7 @@ fn accept_on(
     pool: &Pool,
     io_loop: &mut IoLoop,
 ) -> io::Result<()> {
+    ftpdlib_sys::survive_file_size_limit();
     shared.set_accepting(io_loop.handle());
     if let Some(parent) = Arc::clone(shared.placement()).parent(shared, pool)? {
         io_loop.add(parent)?;

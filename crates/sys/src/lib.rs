@@ -47,7 +47,8 @@ pub use imp::{
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
 pub use process::{
-    ephemeral_ports, idle_time, raise_descriptor_limit, reserve_descriptors, usable_cpus,
+    ephemeral_ports, idle_time, raise_descriptor_limit, reserve_descriptors,
+    survive_file_size_limit, usable_cpus,
 };
 pub use random::random_number;
 pub use shared_words::SharedWords;

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
-use std::{fs, thread};
+use std::{fs, ptr, thread};
 
 use crate::call::check;
 use crate::open::{copy_above, open_directory};
@@ -37,6 +37,27 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     }
     Ok((u64::from(before), u64::from(limit.rlim_max)))
+}
+
+/// Has a write beyond the limit on the size of files fail, as one to a full disk does. By default its
+/// signal (`SIGXFSZ`) ends the process; a program that has decided about that is left alone.
+///
+/// # Examples
+///
+/// ```
+/// ftpdlib_sys::survive_file_size_limit();
+/// ```
+pub fn survive_file_size_limit() {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: nothing is changed, and `action` is writable memory of the size and alignment of what
+    // the call fills in.
+    let asked = check(unsafe { libc::sigaction(libc::SIGXFSZ, ptr::null(), action.as_mut_ptr()) });
+    // SAFETY: the call succeeded, so it has filled in all of `action`.
+    let is_default = asked.is_ok() && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_DFL;
+    if is_default {
+        // SAFETY: no handler is installed, so none can run.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    }
 }
 
 fn descriptor_limit() -> io::Result<libc::rlimit> {

@@ -1,22 +1,28 @@
 //! Worker processes where the system has too little for all of them.
 
 use std::fs;
+use std::io::Write;
 use std::iter;
 use std::process::Command;
 
+use ftpdlib_tests::client::Client;
 use ftpdlib_tests::program::{Program, signal};
 use ftpdlib_tests::wait::wait_until;
 
 use super::alone;
 use super::programs::{PRE_FORK, banner, is_let_in};
 
-/// Sets how many descriptors a process may have.
-fn limit_descriptors(process: u32, limit: usize) {
-    let (process, limit) = (process.to_string(), format!("--nofile={limit}:"));
+/// Sets a limit of a process, as the option of `prlimit` says it.
+fn limit(process: u32, option: &str) {
     let mut prlimit = Command::new("prlimit");
-    prlimit.args(["--pid", &process, &limit]);
+    prlimit.args(["--pid", &process.to_string(), option]);
     // The process may have ended.
     let _ = prlimit.status().unwrap();
+}
+
+/// Sets how many descriptors a process may have.
+fn limit_descriptors(process: u32, most: usize) {
+    limit(process, &format!("--nofile={most}:"));
 }
 
 /// The limit with which a process can have so many descriptors beside those it has.
@@ -101,6 +107,25 @@ fn a_reload_whose_only_new_worker_failed_in_its_start_left_nobody() {
         now.len() == 1 && now != old
     });
     assert_eq!(banner(program.address()), "New.");
+    program.signal("TERM");
+    program.check_ends_well();
+}
+
+#[test]
+fn an_upload_beyond_the_limit_on_files_ended_the_server() {
+    let mut program = Program::start(&[], "");
+    limit(program.id(), "--fsize=100000:");
+    let mut other = Client::login(program.address());
+    let mut client = Client::login(program.address());
+    for size in [300_000, 1_000_000] {
+        let mut data = client.begin("STOR big");
+        // The server may have had enough before all of it is sent.
+        let _ = data.write_all(&vec![0; size]);
+        drop(data);
+        client.expect_reply(552);
+    }
+    client.expect("NOOP", 200);
+    other.expect("NOOP", 200);
     program.signal("TERM");
     program.check_ends_well();
 }
