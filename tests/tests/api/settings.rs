@@ -90,6 +90,21 @@ fn the_words_of_a_filesystem_factory_were_kept_from_the_client() {
 }
 
 #[test]
+fn want_of_descriptors_at_a_login_was_told_as_a_wrong_password() {
+    let home = TempDir::new().unwrap();
+    let handler = ftpdlib_tests::server::handler(home.path())
+        .auth_failed_timeout(Duration::ZERO)
+        .abstracted_fs(|_| Err(ErrorKind::TooManyOpenFiles.into()));
+    let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+    let server = TestServer::run(builder, home);
+    let mut client = Client::open(server.address());
+    client.expect_reply(220);
+    client.expect(&format!("USER {}", USER.0), 331);
+    client.expect(&format!("PASS {}", USER.1), 421);
+    client.expect_end();
+}
+
+#[test]
 fn a_masquerade_address_is_for_those_outside() {
     let public = Ipv4Addr::new(203, 0, 113, 5);
     // By loopback may come a tunnel; who shares a private network is the session's own test.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
-use ftpdlib_filesystems::{AbstractedFs, Filesystem};
+use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem};
 use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
@@ -118,12 +118,15 @@ fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Files
     };
     made.map_err(|error| {
         log::error!("filesystem of user {:?}: {error}", login.username);
-        if !error.has_own_words() {
-            return unusable();
-        }
-        // They are meant for the client. The code is the one that PASS has (RFC 959 §5.4).
+        // Either code is one that PASS has (RFC 959 §5.4). By 530 clients take the password for wrong.
+        let code = match error.kind() {
+            ErrorKind::TooManyOpenFiles => 421,
+            // Words of its own are meant for the client.
+            _ if error.has_own_words() => 530,
+            _ => return unusable(),
+        };
         Refusal {
-            code: ReplyCode::new(530),
+            code: ReplyCode::new(code),
             ..reply_of(error)
         }
     })

@@ -184,8 +184,8 @@ impl<P> Session<P> {
         self.choose_encoding();
     }
 
-    /// The job did not. The reply comes a fixed time after the command, however long the job took, so that
-    /// its duration tells nothing and guessing is slow.
+    /// The job did not. The reply comes a fixed time after the command, however long the job took, so
+    /// that its duration tells nothing and guessing is slow.
     pub(super) fn login_failed(
         &mut self,
         username: String,
@@ -198,12 +198,14 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return;
         }
-        let disconnect = self.failed_logins >= self.config.max_login_attempts;
-        let reply = if disconnect {
+        let is_last = self.failed_logins >= self.config.max_login_attempts;
+        let reply = if is_last {
             Reply::new(530, "Maximum login attempts. Disconnecting.")
         } else {
             refusal.into_reply()
         };
+        // Nothing may follow a 421: the server has no room for the session, whoever it is.
+        let disconnect = is_last || reply.code().value() == 421;
         let delay = LoginDelay {
             until: arrived
                 .checked_add(self.config.auth_failed_timeout)
