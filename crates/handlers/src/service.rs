@@ -11,6 +11,7 @@ use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
 use crate::custom_command::CustomCommand;
+use crate::jobs::{HomeLanes, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::masquerade::HostName;
 use crate::observer::Observers;
@@ -20,9 +21,6 @@ use crate::rates::UserRates;
 use crate::settings::{FilesystemFactory, Greeting};
 use crate::tls_source::TlsSource;
 use crate::{DtpHandler, FtpHandler, Limits, MasqueradeAddress, Sessions, SettingsError};
-
-/// Most jobs that run at once on one home directory that may block.
-const JOBS_PER_HOME: usize = 32;
 
 /// Most logins whose credentials are checked at once. Most of that time may be spent waiting for
 /// somebody else's server; an authorizer that computes limits itself.
@@ -57,11 +55,11 @@ pub struct Service {
     pub(crate) command_lane: Lane,
     pub(crate) sorting_lane: Lane,
     /// Digests and copies on local disks.
-    pub(crate) work_lane: Lane,
+    pub(crate) work_lane: WorkLane,
     /// Most bytes that a digest reads; 0 for no limit.
     pub(crate) hash_limit: u64,
     pool: Pool,
-    homes: Mutex<HashMap<PathBuf, Lane>>,
+    homes: Mutex<HashMap<PathBuf, HomeLanes>>,
     /// Of those whose filesystem is the built-in one.
     local_homes: Mutex<HashSet<PathBuf>>,
 }
@@ -146,7 +144,7 @@ impl Service {
             command_lane: pool.lane(CUSTOM_COMMANDS),
             login_lane: pool.lane(LOGINS),
             sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
-            work_lane: pool.lane(ftpdlib_sys::usable_cpus()),
+            work_lane: WorkLane::new(&pool),
             hash_limit: handler.hash_limit,
             pool,
             homes: Mutex::default(),
@@ -223,14 +221,14 @@ impl Service {
     }
 
     /// Where jobs on a home directory that may block run. One that hangs delays only its own.
-    pub(crate) fn home_lane(&self, home: &Path) -> Lane {
+    pub(crate) fn home_lanes(&self, home: &Path) -> HomeLanes {
         let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = homes.get(home) {
-            return lane.clone();
+        if let Some(lanes) = homes.get(home) {
+            return lanes.clone();
         }
-        let lane = self.pool.lane(JOBS_PER_HOME);
-        homes.insert(home.to_owned(), lane.clone());
-        lane
+        let lanes = HomeLanes::new(&self.pool);
+        homes.insert(home.to_owned(), lanes.clone());
+        lanes
     }
 
     /// Whether somebody who lives in `home` can be let in without waiting: the directory was on a

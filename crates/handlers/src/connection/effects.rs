@@ -164,11 +164,10 @@ impl Connection {
             let end = jobs::enter(&self.service, login);
             return self.logged_in(end, cx.now());
         }
-        let (lane, service) = (
-            self.service.home_lane(&login.home),
-            Arc::clone(&self.service),
-        );
-        let task = Task::spawn(&lane, &cx.notifier(), move || jobs::enter(&service, login));
+        let lanes = self.service.home_lanes(&login.home);
+        let service = Arc::clone(&self.service);
+        let enter = move || jobs::enter(&service, login);
+        let task = Task::spawn(lanes.jobs(), &cx.notifier(), enter);
         self.await_job(task.map(RunningJob::Enter), cx);
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Task};
+use ftpdlib_ioloop::Context;
 use ftpdlib_session::{Job, Refusal};
 
 use super::{Connection, RunningJob};
-use crate::jobs::{self, Cancel};
+use crate::jobs;
 
 impl Connection {
     /// Starts a digest or a copy: never on the loop, and not beside short jobs of a local disk.
@@ -16,13 +16,13 @@ impl Connection {
                 .session
                 .handle_job(Err(Refusal::local_error()), cx.now());
         };
-        let lane = account.lane().unwrap_or(&self.service.work_lane);
-        let cancel = Cancel::default();
-        let (user, limit, asked) = (Arc::clone(account), self.service.hash_limit, cancel.clone());
-        let task = Task::spawn(lane, &cx.notifier(), move || {
-            jobs::run_work(&user, job, limit, &asked)
+        let lane = account.work_lane().unwrap_or(&self.service.work_lane);
+        let (user, limit) = (Arc::clone(account), self.service.hash_limit);
+        let started = lane.start(&cx.notifier(), move |shift| {
+            jobs::run_work(&user, job, limit, shift)
         });
-        self.await_job(task.map(|task| RunningJob::Work(task, cancel)), cx);
+        let work = started.map(|(task, cancel)| RunningJob::Work(task, cancel));
+        self.await_job(work, cx);
     }
 
     /// Lets a digest or a copy end at its next piece.

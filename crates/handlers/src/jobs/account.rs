@@ -8,7 +8,7 @@ use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::Zone;
 use ftpdlib_session::Refusal;
 
-use super::reply_of;
+use super::{HomeLanes, WorkLane, reply_of};
 
 /// The login, its filesystem, and where its jobs run.
 pub(crate) struct Account {
@@ -17,7 +17,7 @@ pub(crate) struct Account {
     pub(super) filesystem: Arc<dyn Filesystem>,
     pub(super) zone: Zone,
     /// Where jobs run that may block; `None` if none does.
-    lane: Option<Lane>,
+    lanes: Option<HomeLanes>,
 }
 
 impl Account {
@@ -26,14 +26,14 @@ impl Account {
         login: Login,
         filesystem: Arc<dyn Filesystem>,
         zone: Zone,
-        lane: Option<Lane>,
+        lanes: Option<HomeLanes>,
     ) -> Self {
         Self {
             authorizer,
             login,
             filesystem,
             zone,
-            lane,
+            lanes,
         }
     }
 
@@ -55,7 +55,7 @@ impl Account {
                 login: self.login.clone(),
                 filesystem,
                 zone: self.zone,
-                lane: self.lane.clone(),
+                lanes: self.lanes.clone(),
             })
         }))
     }
@@ -68,7 +68,12 @@ impl Account {
 
     /// Where this user's jobs run; `None` for in place, on the loop.
     pub(crate) fn lane(&self) -> Option<&Lane> {
-        self.lane.as_ref()
+        self.lanes.as_ref().map(|lanes| &lanes.jobs)
+    }
+
+    /// The same of digests and copies; `None` for where those on local disks run.
+    pub(crate) fn work_lane(&self) -> Option<&WorkLane> {
+        self.lanes.as_ref().map(|lanes| &lanes.work)
     }
 
     pub(crate) fn login(&self) -> &Login {

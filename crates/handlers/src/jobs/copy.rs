@@ -7,7 +7,7 @@ use ftpdlib_proto::{FileKind, ReplyCode, TransferEnd, VirtualPath};
 use ftpdlib_session::Refusal;
 
 use super::file_io::{read_some, write_everything};
-use super::{Cancel, refusal, reply_of};
+use super::{Shift, refusal, reply_of};
 
 /// Bytes copied at a time, between two looks at whether to go on.
 const PIECE: usize = 256 << 10;
@@ -20,10 +20,10 @@ pub(super) fn copy(
     fs: &dyn Filesystem,
     from: &VirtualPath,
     to: &VirtualPath,
-    cancel: &Cancel,
+    shift: &mut Shift,
 ) -> Result<(), Refusal> {
     let to = fs.canonical(to).map_err(reply_of)?;
-    replace(fs, &to, |draft| append(fs, from, draft, cancel))
+    replace(fs, &to, |draft| append(fs, from, draft, shift))
 }
 
 /// Appends `parts` to `target`, which need not be there, and removes them. Until all are appended
@@ -32,7 +32,7 @@ pub(super) fn combine(
     fs: &dyn Filesystem,
     target: &VirtualPath,
     parts: &[VirtualPath],
-    cancel: &Cancel,
+    shift: &mut Shift,
 ) -> Result<(), Refusal> {
     let target = fs.canonical(target).map_err(reply_of)?;
     let canonical = |part| fs.canonical(part).map_err(reply_of);
@@ -44,7 +44,7 @@ pub(super) fn combine(
     replace(fs, &target, |draft| {
         let own = existing(fs, &target)?.map(|_| &target);
         let mut sources = own.into_iter().chain(&parts);
-        sources.try_for_each(|source| append(fs, source, draft, cancel))
+        sources.try_for_each(|source| append(fs, source, draft, shift))
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
     let once: HashSet<_> = parts.iter().collect();
@@ -124,12 +124,12 @@ fn append(
     fs: &dyn Filesystem,
     from: &VirtualPath,
     to: &mut dyn WriteFile,
-    cancel: &Cancel,
+    shift: &mut Shift,
 ) -> Result<(), Refusal> {
     let mut file = fs.open_read(from, 0).map_err(reply_of)?;
     let mut buffer = vec![0; PIECE];
     loop {
-        cancel.check()?;
+        shift.go_on()?;
         match read_some(&mut *file, &mut buffer)? {
             0 => return Ok(()),
             bytes => write_everything(to, &buffer[..bytes])?,
@@ -144,6 +144,7 @@ mod tests {
     use ftpdlib_filesystems::{Layer, Layered, MemoryFs, ReadFile};
 
     use super::*;
+    use crate::jobs::Cancel;
 
     fn files() -> MemoryFs {
         let fs = MemoryFs::new();
@@ -181,7 +182,12 @@ mod tests {
     #[track_caller]
     fn check_copy(from: &str, to: &str, expected: Result<&[&str], u16>) {
         let fs = files();
-        let done = copy(&fs, &path(from), &path(to), &Cancel::default());
+        let done = copy(
+            &fs,
+            &path(from),
+            &path(to),
+            &mut Shift::alone(&Cancel::default()),
+        );
         let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
         assert_eq!(
             contents(&fs),
@@ -219,7 +225,12 @@ mod tests {
     fn check_combine(target: &str, parts: &[&str], expected: Result<&[&str], u16>) {
         let fs = files();
         let parts: Vec<_> = parts.iter().map(|part| path(part)).collect();
-        let done = combine(&fs, &path(target), &parts, &Cancel::default());
+        let done = combine(
+            &fs,
+            &path(target),
+            &parts,
+            &mut Shift::alone(&Cancel::default()),
+        );
         let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
         assert_eq!(contents(&fs), expected.unwrap_or(&untouched), "{target}");
         assert_eq!(
@@ -252,9 +263,9 @@ mod tests {
         let (fs, cancel) = (files(), Cancel::default());
         cancel.cancel();
         let before = contents(&fs);
-        let done = copy(&fs, &path("/a"), &path("/b"), &cancel);
+        let done = copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone(&cancel));
         assert_eq!(done.unwrap_err().code.value(), 426);
-        let done = combine(&fs, &path("/a"), &[path("/b")], &cancel);
+        let done = combine(&fs, &path("/a"), &[path("/b")], &mut Shift::alone(&cancel));
         assert_eq!(done.unwrap_err().code.value(), 426);
         assert_eq!(contents(&fs), before);
     }
@@ -263,7 +274,13 @@ mod tests {
     fn the_mode_of_what_was_there_stays() {
         let fs = files();
         fs.set_mode(&path("/b"), 0o600).unwrap();
-        copy(&fs, &path("/a"), &path("/b"), &Cancel::default()).unwrap();
+        copy(
+            &fs,
+            &path("/a"),
+            &path("/b"),
+            &mut Shift::alone(&Cancel::default()),
+        )
+        .unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o600);
     }
 
@@ -271,7 +288,13 @@ mod tests {
     fn a_copy_was_run_as_the_owner_of_what_it_replaced() {
         let fs = files();
         fs.set_mode(&path("/b"), 0o6755).unwrap();
-        copy(&fs, &path("/a"), &path("/b"), &Cancel::default()).unwrap();
+        copy(
+            &fs,
+            &path("/a"),
+            &path("/b"),
+            &mut Shift::alone(&Cancel::default()),
+        )
+        .unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o755);
     }
 
@@ -327,7 +350,12 @@ mod tests {
     fn a_copy_replaced_a_file_that_could_not_be_stored_to() {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
-        let done = copy(&fs, &path("/a"), &path("/dir/c"), &Cancel::default());
+        let done = copy(
+            &fs,
+            &path("/a"),
+            &path("/dir/c"),
+            &mut Shift::alone(&Cancel::default()),
+        );
         assert_eq!(done.unwrap_err().code.value(), 550);
         assert_eq!(files.contents("/dir/c").unwrap(), b"in c");
     }
@@ -337,7 +365,13 @@ mod tests {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
         let parts = ["/a", "/dot/a", "/b"].map(path);
-        combine(&fs, &path("/new"), &parts, &Cancel::default()).unwrap();
+        combine(
+            &fs,
+            &path("/new"),
+            &parts,
+            &mut Shift::alone(&Cancel::default()),
+        )
+        .unwrap();
         let expected = ["/dir/c: in c", "/new: in ain ain b"];
         let mut held = contents(&files);
         held.sort();
@@ -349,7 +383,12 @@ mod tests {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
         let parts = ["/dir/c", "/a", "/b"].map(path);
-        let done = combine(&fs, &path("/new"), &parts, &Cancel::default());
+        let done = combine(
+            &fs,
+            &path("/new"),
+            &parts,
+            &mut Shift::alone(&Cancel::default()),
+        );
         assert_eq!(done.unwrap_err().code.value(), 550);
         let mut held = contents(&files);
         held.sort();

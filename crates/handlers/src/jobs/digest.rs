@@ -10,7 +10,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::file_io::read_some;
-use super::{Cancel, refusal, reply_of};
+use super::{Shift, refusal, reply_of};
 
 /// Bytes read at a time, between two looks at whether to go on.
 const PIECE: usize = 256 << 10;
@@ -23,7 +23,7 @@ pub(super) fn digest(
     range: ByteRange,
     algorithm: HashAlgorithm,
     limit: u64,
-    cancel: &Cancel,
+    shift: &mut Shift,
 ) -> Result<(Vec<u8>, Range<u64>), Refusal> {
     let mut file = fs.open_read(path, range.start()).map_err(reply_of)?;
     let known = [range.end(), file.size()].into_iter().flatten().min();
@@ -33,7 +33,7 @@ pub(super) fn digest(
     }
     let length = range.length().unwrap_or(u64::MAX);
     let mut hasher = Hasher::new(algorithm);
-    let read = feed(&mut *file, &mut hasher, length, most, cancel)?;
+    let read = feed(&mut *file, &mut hasher, length, most, shift)?;
     Ok((hasher.finish(), range.start()..range.start() + read))
 }
 
@@ -43,12 +43,12 @@ fn feed(
     hasher: &mut Hasher,
     length: u64,
     most: u64,
-    cancel: &Cancel,
+    shift: &mut Shift,
 ) -> Result<u64, Refusal> {
     let mut buffer = vec![0; PIECE];
     let mut read = 0;
     loop {
-        cancel.check()?;
+        shift.go_on()?;
         let room = usize::try_from(length - read).map_or(PIECE, |rest| rest.min(PIECE));
         let bytes = read_some(file, &mut buffer[..room])?;
         if bytes == 0 {
@@ -113,6 +113,7 @@ mod tests {
     use ftpdlib_filesystems::MemoryFs;
 
     use super::*;
+    use crate::jobs::Cancel;
 
     #[track_caller]
     fn check(range: ByteRange, limit: u64, expected: Result<(&str, Range<u64>), &str>) {
@@ -120,7 +121,14 @@ mod tests {
         fs.insert("/a", "0123456789").unwrap();
         let path = VirtualPath::new("/a").unwrap();
         let cancel = Cancel::default();
-        let got = digest(&fs, &path, range, HashAlgorithm::Crc32, limit, &cancel);
+        let got = digest(
+            &fs,
+            &path,
+            range,
+            HashAlgorithm::Crc32,
+            limit,
+            &mut Shift::alone(&cancel),
+        );
         let got = got.map(|(digest, range)| {
             let digest = u32::from_be_bytes(digest.try_into().unwrap());
             (format!("{digest:08x}"), range)
@@ -169,7 +177,14 @@ mod tests {
         let cancel = Cancel::default();
         cancel.cancel();
         let range = ByteRange::default();
-        let got = digest(&fs, &path, range, HashAlgorithm::Md5, 0, &cancel);
+        let got = digest(
+            &fs,
+            &path,
+            range,
+            HashAlgorithm::Md5,
+            0,
+            &mut Shift::alone(&cancel),
+        );
         assert_eq!(got.unwrap_err().code.value(), 426);
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         service.note_home(&named, is_local);
     }
     let in_place = is_local && service.authorizer.is_local();
-    let lane = (!in_place).then(|| service.home_lane(&named));
+    let lanes = (!in_place).then(|| service.home_lanes(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -79,7 +79,7 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         login,
         filesystem,
         service.session.zone,
-        lane,
+        lanes,
     );
     Ok((Arc::new(account), facts))
 }

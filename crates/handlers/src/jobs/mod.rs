@@ -11,6 +11,7 @@ mod digest;
 mod entries;
 mod facts;
 mod file_io;
+mod lanes;
 mod listing;
 mod login;
 mod names;
@@ -29,6 +30,7 @@ pub(crate) use account::Account;
 pub(crate) use cancel::Cancel;
 pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
+pub(crate) use lanes::{HomeLanes, Shift, WorkLane};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
 
@@ -70,14 +72,14 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     outcome
 }
 
-/// Runs work: a job that takes as long as its files are large. Blocks; `cancel` ends it early.
+/// Runs work: a job that takes as long as its files are large. Blocks; `shift` may end it early.
 ///
 /// A digest reads at most `hash_limit` bytes, if that is not 0.
 pub(crate) fn run_work(
     account: &Arc<Account>,
     job: Job,
     hash_limit: u64,
-    cancel: &Cancel,
+    shift: &mut Shift,
 ) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
     let mut action = settle(account, job.action);
@@ -102,13 +104,13 @@ pub(crate) fn run_work(
             algorithm,
             ..
         } => {
-            let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, cancel)?;
+            let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, shift)?;
             Ok(Answer::Digest { digest, range })
         }
         Action::Combine { target, parts } => {
-            copy::combine(fs, &target, &parts, cancel).map(|()| Answer::Done)
+            copy::combine(fs, &target, &parts, shift).map(|()| Answer::Done)
         }
-        Action::Copy { from, to } => copy::copy(fs, &from, &to, cancel).map(|()| Answer::Done),
+        Action::Copy { from, to } => copy::copy(fs, &from, &to, shift).map(|()| Answer::Done),
         action => perform(account, action),
     }
 }
