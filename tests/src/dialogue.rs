@@ -31,11 +31,12 @@
 //! | `@absent /a.txt` | nothing of this name is there now |
 //! | `@advance 30` | so many seconds pass |
 //! | `@jobs hold`, `@jobs go` | authorizer and filesystem take long, until told to go on |
+//! | `@stall` | the transfer in progress has made no progress for too long |
 //! | `@drain` | the server is told to stop |
 //! | `@kick Go away.` | the session is told to end, with this text |
 //! | `# …` | a comment |
 //!
-//! The last four of the directives need a driver that the test rules, so a dialogue with one of
+//! The last five of the directives need a driver that the test rules, so a dialogue with one of
 //! them runs against the protocol interpreter only: [`Dialogue::needs_control`]. Settings, `@ipv6`,
 //! files and directories come before the first line of either side. There are two users, `alice` with every permission and `bob` with `elr`; the password of
 //! both is `secret`. Anything in a `C:` line, an `S:` line or quotes may be written as `\xHH`,
@@ -75,6 +76,7 @@ pub enum Step {
     Advance(Duration),
     HoldJobs,
     ReleaseJobs,
+    Stall,
     Drain,
     Kick(String),
 }
@@ -165,7 +167,12 @@ impl Dialogue {
         self.steps.iter().any(|(_, step)| {
             matches!(
                 step,
-                Step::Advance(_) | Step::HoldJobs | Step::ReleaseJobs | Step::Drain | Step::Kick(_)
+                Step::Advance(_)
+                    | Step::HoldJobs
+                    | Step::ReleaseJobs
+                    | Step::Stall
+                    | Step::Drain
+                    | Step::Kick(_)
             )
         })
     }
@@ -273,6 +280,7 @@ fn parse_step(line: &str) -> Option<Step> {
         ("@hangup", "") => Step::HangUp,
         ("@closed", "") => Step::Closed,
         ("@quiet", "") => Step::Quiet,
+        ("@stall", "") => Step::Stall,
         ("@drain", "") => Step::Drain,
         _ => return None,
     })

@@ -38,7 +38,8 @@ impl Default for DtpHandler {
 }
 
 impl DtpHandler {
-    /// Sets how long a transfer may make no progress; `None` for no limit, 300 seconds by default.
+    /// Sets how long a transfer may make no progress before its client is told 421 and disconnected;
+    /// `None` for no limit, 300 seconds by default.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
         self

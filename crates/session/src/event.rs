@@ -58,7 +58,7 @@ pub enum DataEvent {
     /// Answer to `StartTransfer` (also after `AbortTransfer`): it is over, the file is finished and
     /// the data connection is shut down. Exactly one for each `StartTransfer`.
     Ended {
-        /// How it ended.
+        /// How it ended; with `Stalled` the session ends, too.
         end: TransferEnd,
         /// Bytes on the data connection.
         bytes: u64,

@@ -233,7 +233,8 @@ fn every_end_of_a_transfer_is_told() {
         client.expect_reply(426);
     };
     let stop: Break = |mut client, stream| {
-        client.expect_reply(426);
+        client.expect_reply(421);
+        client.expect_end();
         drop(stream);
     };
     let lose: Break = |client, stream| {

@@ -140,6 +140,7 @@ dialogues! {
         login_delay
         passive_timeout
         slow_jobs
+        stalled
         work
         work_drained
         work_kicked

@@ -189,6 +189,23 @@ fn an_upload_whose_handshake_stalls_has_replaced_nothing() {
 }
 
 #[test]
+fn a_transfer_that_stalls_under_tls_ends_its_session() {
+    let server = offering(&[("data.timeout", "0.3")]);
+    server.file("file", vec![b'x'; 32 << 20]);
+    for (version, command) in VERSIONS.into_iter().zip(["RETR file", "STOR new"]) {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let mut stream = client.begin(command);
+        // The handshake is over with the first byte.
+        match command {
+            "RETR file" => stream.read_exact(&mut [0]).unwrap(),
+            _ => stream.write_all(b"x").unwrap(),
+        }
+        client.expect_reply(421);
+        client.expect_refusal();
+    }
+}
+
+#[test]
 fn a_stalled_handshake_to_which_no_transfer_came_had_no_end() {
     let server = offering(&[("tls.handshake_timeout", "0.3")]);
     server.file("file", BEFORE);

@@ -287,9 +287,10 @@ impl<P> Session<P> {
         let Some(running) = self.take_running() else {
             return;
         };
-        match running.direction {
-            Direction::Send | Direction::Receive => self.reply_to_transfer(&end, refusal),
-            Direction::Control => self.reply(Reply::new(213, "End of status.")),
+        match (running.direction, &end) {
+            (direction, TransferEnd::Stalled) => self.stalled(direction),
+            (Direction::Send | Direction::Receive, _) => self.reply_to_transfer(&end, refusal),
+            (Direction::Control, _) => self.reply(Reply::new(213, "End of status.")),
         }
         self.active_at = now;
         self.tell(running.into_event(end, bytes, now));
@@ -314,6 +315,25 @@ impl<P> Session<P> {
                 None
             }
         }
+    }
+
+    /// Ends the session along with a transfer that made no progress: its client is not heard of
+    /// any more.
+    fn stalled(&mut self, direction: Direction) {
+        let text = match direction {
+            Direction::Send | Direction::Receive => {
+                "Data connection timed out; closing control connection."
+            }
+            Direction::Control => {
+                self.reply(Reply::new(213, "End of status."));
+                "Control connection timed out."
+            }
+        };
+        if let Pending::Abort = self.pending {
+            // It came too late, and the one reply is its, too.
+            self.pending = Pending::Nothing;
+        }
+        self.disconnect(Reply::new(421, text));
     }
 
     /// The final reply of a transfer, and ABOR's own if that is what ended it.
@@ -444,7 +464,7 @@ fn prefix_of(given: &[u8], path: &VirtualPath) -> Vec<u8> {
     prefix.unwrap_or_default().to_vec()
 }
 
-/// The reply to a transfer that ended by itself.
+/// The reply to a transfer that ended by itself, and did not stall.
 fn end_reply(end: &TransferEnd, refusal: Option<Refusal>) -> Reply {
     match (end, refusal) {
         (TransferEnd::Complete | TransferEnd::LocalError, Some(refusal)) => refusal.into_reply(),
@@ -457,9 +477,6 @@ fn end_reply(end: &TransferEnd, refusal: Option<Refusal>) -> Reply {
             426,
             "Data connection ended without TLS close_notify; file may be incomplete.",
         ),
-        (TransferEnd::Stalled, _) => {
-            Reply::new(426, "Data connection timed out; transfer aborted.")
-        }
         (TransferEnd::Shutdown, _) => Reply::new(426, "Server is shutting down; transfer aborted."),
         _ => Reply::new(426, "Connection closed; transfer aborted."),
     }

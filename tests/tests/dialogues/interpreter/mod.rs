@@ -112,6 +112,7 @@ impl Runner {
                     self.work(job);
                 }
             }
+            Step::Stall => self.data.abort(TransferEnd::Stalled),
             Step::Drain => self.session.handle_admin(AdminEvent::Drain, self.now),
             Step::Kick(text) => {
                 let event = AdminEvent::Kick(text.clone().leak());

@@ -100,9 +100,12 @@ impl Runner {
             Step::Quiet | Step::File { .. } | Step::Directory(_) | Step::Set(_) | Step::Ipv6 => {
                 Ok(())
             }
-            Step::Advance(_) | Step::HoldJobs | Step::ReleaseJobs | Step::Drain | Step::Kick(_) => {
-                Err("this needs the driver in hand".to_owned())
-            }
+            Step::Advance(_)
+            | Step::HoldJobs
+            | Step::ReleaseJobs
+            | Step::Stall
+            | Step::Drain
+            | Step::Kick(_) => Err("this needs the driver in hand".to_owned()),
         }
     }
 

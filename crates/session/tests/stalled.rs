@@ -1,0 +1,140 @@
+//! Transfers that make no progress.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ftpdlib_proto::{Perms, TransferEnd, VirtualPath};
+use ftpdlib_session::{
+    Answer, ControlEvent, DataEvent, Effect, JobOutcome, LoginFacts, Session, SessionConfig,
+    SessionEvent,
+};
+
+/// A session whose data connection stands, and what it has wanted, in words.
+struct Client {
+    session: Session<()>,
+    now: Instant,
+    wanted: Vec<String>,
+}
+
+impl Client {
+    fn new() -> Self {
+        let now = Instant::now();
+        let address = SocketAddr::from(([192, 0, 2, 7], 50_000));
+        let config = Arc::new(SessionConfig::default());
+        let mut client = Self {
+            session: Session::new(config, address, address, now),
+            now,
+            wanted: Vec::new(),
+        };
+        client.say("USER u");
+        client.say("PASS p");
+        client.answer(Ok(Answer::Login(LoginFacts {
+            username: "u".into(),
+            msg_login: "hello".into(),
+            msg_quit: "bye".into(),
+            start_dir: VirtualPath::root(),
+            encoding: None,
+            perms: Perms::ALL,
+        })));
+        client.say("PASV");
+        client.hear(DataEvent::Listening { port: 2000 });
+        client.hear(DataEvent::Accepted { peer: address });
+        client.wanted.clear();
+        client
+    }
+
+    fn say(&mut self, line: &str) {
+        let event = ControlEvent::Line(line.as_bytes());
+        self.session.handle_control(event, self.now);
+        self.note();
+    }
+
+    fn answer(&mut self, outcome: JobOutcome<()>) {
+        self.session.handle_job(outcome, self.now);
+        self.note();
+    }
+
+    fn open(&mut self) {
+        self.answer(Ok(Answer::Opened {
+            payload: (),
+            size: None,
+            path: VirtualPath::root(),
+        }));
+    }
+
+    fn hear(&mut self, event: DataEvent) {
+        self.session.handle_data_event(event, self.now);
+        self.note();
+    }
+
+    fn stall(&mut self) {
+        self.hear(DataEvent::Ended {
+            end: TransferEnd::Stalled,
+            bytes: 0,
+            refusal: None,
+        });
+    }
+
+    fn note(&mut self) {
+        while let Some(effect) = self.session.poll_effect() {
+            self.wanted.push(match effect {
+                Effect::Reply(reply) => reply.code().to_string(),
+                Effect::Event(SessionEvent::TransferEnded { end, .. }) => format!("{end:?}"),
+                Effect::AbortTransfer(_) => "abort".into(),
+                Effect::Close => "close".into(),
+                _ => continue,
+            });
+        }
+    }
+
+    /// Checks what was wanted; after `close` nothing is.
+    #[track_caller]
+    fn check(&mut self, expected: &[&str], case: &str) {
+        self.say("NOOP");
+        assert_eq!(self.wanted, expected, "{case}");
+        assert!(!self.session.wants_input(), "{case}");
+    }
+}
+
+#[test]
+fn a_stalled_transfer_left_its_client_connected() {
+    for command in ["RETR a", "STOR a", "APPE a", "STOU", "LIST", "NLST", "MLSD"] {
+        let mut client = Client::new();
+        client.say(command);
+        client.open();
+        client.stall();
+        client.check(&["150", "421", "Stalled", "close"], command);
+    }
+}
+
+/// The file may take long to be finished, and the client say something meanwhile.
+#[test]
+fn what_comes_while_a_stalled_transfer_ends_has_no_answer_of_its_own() {
+    for (line, before) in [
+        ("ABOR", &["abort"][..]),
+        ("STAT", &["211"]),
+        ("MKD d", &[]),
+        ("QUIT", &[]),
+    ] {
+        let mut client = Client::new();
+        client.say("STOR a");
+        client.open();
+        client.say(line);
+        client.stall();
+        if line == "MKD d" {
+            client.answer(Ok(Answer::Done));
+        }
+        let expected = [&["150"], before, &["421", "Stalled", "close"]].concat();
+        client.check(&expected, line);
+    }
+}
+
+#[test]
+fn a_listing_among_replies_that_stalls_is_ended_before_its_client_is() {
+    let mut client = Client::new();
+    client.say("STAT /");
+    client.open();
+    client.stall();
+    client.check(&["213", "213", "421", "Stalled", "close"], "STAT /");
+}
