@@ -36,9 +36,12 @@ impl Home {
     }
 
     /// What follows the home in the absolute path `target`, component by component; `None` if that
-    /// is not below the home. A final slash counts as the component `.`, since it asks for a
+    /// is not below the home, or relative. A final slash counts as the component `.`, since it asks for a
     /// directory.
     pub(crate) fn strip<'a>(&self, target: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+        if !target.starts_with(b"/") {
+            return None;
+        }
         let parts: Vec<_> = split(target).collect();
         let prefixes = [Some(&self.real), self.given.as_ref()];
         prefixes.into_iter().flatten().find_map(|prefix| {
@@ -131,7 +134,10 @@ mod tests {
         check_strip("/srv/ftp", "/srv", None);
         check_strip("/srv/ftp", "/srv/x/../ftp/a", None);
         check_strip("/srv/ftp", "/", None);
+        check_strip("/srv/ftp", "srv/ftp/a", None);
+        check_strip("/srv/ftp", "", None);
         check_strip("/", "/etc", Some("etc"));
+        check_strip("/", "etc", None);
         check_strip("/", "/", Some("."));
     }
 

@@ -99,6 +99,35 @@ impl<'a> Walk<'a> {
         self.virtual_path(None)
     }
 
+    /// Checks that the path stays in the home. Where it goes on below something that is not there, or
+    /// cannot be entered, that counts as a directory, and what is said to be in it too.
+    pub(crate) fn check_stays(mut self) -> Result<(), FilesystemError> {
+        // How many levels below what was entered last.
+        let mut beyond = 0_usize;
+        while let Some(name) = self.pending.pop() {
+            if beyond > 0 {
+                beyond = match name.as_slice() {
+                    b"." => beyond,
+                    b".." => beyond - 1,
+                    _ => beyond + 1,
+                };
+                continue;
+            }
+            if self.step_aside(&name)? {
+                continue;
+            }
+            if let Err(refused) = self.entered.enter(&name)
+                && let Err(error) = self.follow(&name, refused)
+            {
+                match error.kind() {
+                    ErrorKind::OutsideHome | ErrorKind::TooManyLinks => return Err(error),
+                    _ => beyond = 1,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The next name that is to be entered, or opened, by itself.
     fn next_name(&mut self) -> Option<Vec<u8>> {
         if let Some(single) = &mut self.single {

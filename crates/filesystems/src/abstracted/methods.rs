@@ -90,33 +90,30 @@ impl AbstractedFs {
         Ok(self.real(&self.ftpnorm(path)?))
     }
 
-    /// The virtual path of a real path, by name: `/` for one that is outside of the home, as in
-    /// pyftpdlib.
+    /// The virtual path of a real path, by name; a relative one starts from the home. `/` for one
+    /// that is outside of the home, as in pyftpdlib, which looks at the links on the way, too.
     pub fn fs2ftp(&self, path: impl AsRef<Path>) -> VirtualPath {
-        let target = path.as_ref().as_os_str().as_bytes();
-        self.jail
-            .home()
-            .strip(target)
-            .and_then(|rest| VirtualPath::new(rest.join(&b'/')).ok())
+        let target = self.root().join(path);
+        // Not a virtual path yet, but normalised by the same rules.
+        VirtualPath::new(target.as_os_str().as_bytes())
+            .ok()
+            .and_then(|target| {
+                let rest = self.jail.home().strip(target.as_bytes())?;
+                VirtualPath::new(rest.join(&b'/')).ok()
+            })
             .unwrap_or_else(VirtualPath::root)
     }
 
     /// Whether a real path is in the home, and stays there with its links resolved; whether it
-    /// exists does not matter.
+    /// exists does not matter. A relative one starts from the process's working directory.
     ///
     /// For configuration: what is valid now need not be so later. Every operation resolves anew.
     pub fn validpath(&self, path: impl AsRef<Path>) -> bool {
-        let target = path.as_ref().as_os_str().as_bytes();
-        let Some(rest) = self.jail.home().strip(target) else {
+        let Ok(target) = std::path::absolute(path) else {
             return false;
         };
-        match self.jail.canonical(&rest.join(&b'/')) {
-            Ok(_) => true,
-            Err(error) => !matches!(
-                error.kind(),
-                ErrorKind::OutsideHome | ErrorKind::TooManyLinks
-            ),
-        }
+        let rest = self.jail.home().strip(target.as_os_str().as_bytes());
+        rest.is_some_and(|rest| self.jail.holds(&rest.join(&b'/')))
     }
 
     /// The real path with its links resolved; a last component that does not exist is kept.

@@ -310,20 +310,87 @@ fn lines_are_formatted_as_the_wire_wants_them() {
 }
 
 #[test]
+fn real_paths_that_climb_or_are_relative_were_translated_as_what_they_were_not() {
+    let scene = Scene::new();
+    let mut fs = scene.open(Resolver::Kernel);
+    // Real paths are not seen from the working directory.
+    fs.set_cwd(path("/d"));
+    for (real, expected) in [
+        (scene.home(""), "/"),
+        (scene.home("d/g"), "/d/g"),
+        (scene.home("d//./g/"), "/d/g"),
+        (scene.home("d/../f"), "/f"),
+        (scene.home("../home/f"), "/f"),
+        (scene.home("../x"), "/"),
+        (scene.home("d/../../x"), "/"),
+        (scene.home("../outside/canary"), "/"),
+        (scene.outside("../home/f"), "/f"),
+        ("/etc".into(), "/"),
+        ("/".into(), "/"),
+        ("foo".into(), "/foo"),
+        ("foo/../bar".into(), "/bar"),
+        ("../x".into(), "/"),
+        ("../home/f".into(), "/f"),
+        ("".into(), "/"),
+    ] {
+        assert_eq!(fs.fs2ftp(&real), path(expected), "{real:?}");
+    }
+    let real = scene.home("f");
+    let relative = real.strip_prefix("/").unwrap();
+    assert_eq!(fs.fs2ftp(relative), path(real.to_str().unwrap()));
+}
+
+#[test]
+fn a_path_that_climbs_out_behind_what_is_not_there_was_valid() {
+    let scene = Scene::new();
+    scene.link("../outside", "out");
+    scene.link("none/../../outside", "out-behind");
+    scene.link("none/../d", "in-behind");
+    scene.link("loop", "loop");
+    let base = scene.base();
+    for resolver in RESOLVERS {
+        let fs = scene.open(resolver);
+        for (real, valid) in [
+            ("home", true),
+            ("home/d/g", true),
+            ("home/none", true),
+            ("home/d/none/none", true),
+            ("home/f/none", true),
+            ("home/none/../f", true),
+            ("home/none/none/../../d/none", true),
+            ("home/none/.././none", true),
+            ("home/d/../none/..", true),
+            ("home/in-behind/g", true),
+            ("home/none/../../outside/x", false),
+            ("home/f/../../outside/canary", false),
+            ("home/d/none/../../../outside/canary", false),
+            ("home/none/none/../../../outside", false),
+            ("home/none/../../home2", false),
+            ("home/none/../out/canary", false),
+            ("home/out/none", false),
+            ("home/out-behind", false),
+            ("home/out-behind/x", false),
+            ("home/loop", false),
+            ("home/..", false),
+            ("home/../outside", false),
+            ("outside/canary", false),
+            ("", false),
+        ] {
+            assert_eq!(fs.validpath(base.join(real)), valid, "{real} {resolver:?}");
+        }
+        assert!(!fs.validpath(base.join("home/f").strip_prefix("/").unwrap()));
+        assert!(!fs.validpath(""));
+    }
+}
+
+#[test]
 fn paths_are_translated_by_name() {
     let scene = Scene::new();
     let mut fs = scene.open(Resolver::Kernel);
-    scene.link("../outside", "out");
     assert_eq!(
         fs.ftp2fs("/").unwrap(),
         scene.home("").canonicalize().unwrap()
     );
-    assert_eq!(fs.fs2ftp(scene.home("")), VirtualPath::root());
-    assert_eq!(fs.fs2ftp(scene.home("d/g")), path("/d/g"));
-    assert_eq!(fs.fs2ftp("/etc"), VirtualPath::root());
-    assert!(fs.validpath(scene.home("d/none/none")));
-    assert!(!fs.validpath(scene.home("out/canary")));
-    assert!(!fs.validpath(scene.outside("canary")));
     fs.set_cwd(path("/d"));
     assert_eq!(fs.ftp2fs("g").unwrap(), scene.home("d/g"));
     assert_eq!(fs.ftpnorm("../../..").unwrap(), VirtualPath::root());
