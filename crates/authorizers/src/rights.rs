@@ -1,5 +1,7 @@
 //! What one user may do, and where.
 
+use std::fmt;
+
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::overrides::Overrides;
@@ -41,5 +43,13 @@ impl Rights {
     /// Whether they depend on the path.
     pub(crate) fn differ(&self) -> bool {
         !self.overrides.is_empty()
+    }
+}
+
+/// Logs a warning where `perms`, which anybody can have as `whom`, allow to write.
+pub(crate) fn warn_of_writes(perms: Perms, whom: impl fmt::Display) {
+    let writes = perms.write_letters();
+    if !writes.is_empty() {
+        log::warn!("write permissions \"{writes}\" given to {whom}");
     }
 }

@@ -14,6 +14,7 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::overrides::virtual_directory;
 use crate::password::{Password, burn};
+use crate::rights::warn_of_writes;
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
 
 use table::{Entry, Table};
@@ -74,14 +75,11 @@ impl DummyAuthorizer {
     ///   [`HashAsPassword`](AuthorizerError::HashAsPassword) for the password.
     pub fn add_user(&self, user: User) -> Result<(), AuthorizerError> {
         let entry = Entry::new(user)?;
-        let username = entry.login.username.clone();
-        let open_to_all = matches!(entry.password, Password::Any);
-        let writes = entry.rights.perms.write_letters();
+        let anybody = entry.anybody();
+        let perms = entry.rights.perms;
         self.write().insert(entry)?;
-        if open_to_all && !writes.is_empty() {
-            log::warn!(
-                "write permissions \"{writes}\" given to user {username:?}, who needs no password"
-            );
+        if let Some(anybody) = anybody {
+            warn_of_writes(perms, anybody);
         }
         Ok(())
     }
@@ -119,6 +117,8 @@ impl DummyAuthorizer {
     /// What lies directly in the directory includes its subdirectories themselves (not what they
     /// hold). pyftpdlib leaves these out, by a look at the disk that this crate does without.
     ///
+    /// Write permissions of a user who needs no password are logged as a warning.
+    ///
     /// # Errors
     ///
     /// - [`NoSuchUser`](AuthorizerError::NoSuchUser);
@@ -138,11 +138,14 @@ impl DummyAuthorizer {
         let perms: Perms = perm.parse()?;
         let home = self.home_dir(username)?;
         let path = virtual_directory(directory.as_ref(), &home)?;
-        self.write()
-            .entry_mut(username)?
-            .rights
-            .overrides
-            .insert(path, perms, recursive);
+        let mut table = self.write();
+        let entry = table.entry_mut(username)?;
+        entry.rights.overrides.insert(path, perms, recursive);
+        let anybody = entry.anybody();
+        drop(table);
+        if let Some(anybody) = anybody {
+            warn_of_writes(perms, anybody);
+        }
         Ok(())
     }
 

@@ -33,6 +33,13 @@ impl Entry {
             owner: user.owner,
         })
     }
+
+    /// Who it is, for a warning, if anybody can log in as this user.
+    pub(super) fn anybody(&self) -> Option<String> {
+        let name = &self.login.username;
+        matches!(self.password, Password::Any)
+            .then(|| format!("user {name:?}, who needs no password"))
+    }
 }
 
 /// Users by name, and what checking their passwords costs.

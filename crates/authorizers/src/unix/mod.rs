@@ -23,7 +23,7 @@ use crate::directory::real_directory;
 use crate::login::ANONYMOUS;
 use crate::overrides::virtual_directory;
 use crate::password::Password;
-use crate::rights::Rights;
+use crate::rights::{Rights, warn_of_writes};
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
 
 use account::SystemUser;
@@ -32,6 +32,9 @@ use everybody::Everybody;
 use hashes::Hashes;
 use table::{Entry, Table};
 pub use user_override::UserOverride;
+
+/// Who logs in as the anonymous user, for a warning.
+const ANYBODY: &str = "anonymous clients";
 
 /// Lets in the users of the system, with their passwords there (pyftpdlib: `UnixAuthorizer`).
 ///
@@ -145,9 +148,8 @@ impl UnixAuthorizer {
         entry.password = user.password.map(Password::new).transpose()?;
         entry.owner = user.owner;
         entry.about = user.about;
-        let writes = entry.rights.perms.write_letters();
-        if name == ANONYMOUS && !writes.is_empty() {
-            log::warn!("write permissions \"{writes}\" given to anonymous clients");
+        if name == ANONYMOUS {
+            warn_of_writes(entry.rights.perms, ANYBODY);
         }
         self.write().put(user.username, entry);
         Ok(())
@@ -156,6 +158,8 @@ impl UnixAuthorizer {
     /// Overrides a user's permissions for one directory, as
     /// [`DummyAuthorizer::override_perm`](crate::DummyAuthorizer::override_perm) does. `directory` is
     /// looked at as that user.
+    ///
+    /// Write permissions of anonymous clients are logged as a warning.
     ///
     /// # Errors
     ///
@@ -187,6 +191,9 @@ impl UnixAuthorizer {
             .rights
             .overrides
             .insert(path, perms, recursive);
+        if username == ANONYMOUS {
+            warn_of_writes(perms, ANYBODY);
+        }
         Ok(())
     }
 
