@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::SettingsError;
+use crate::settings::unless_zero;
 
 /// Largest transfer buffer accepted, in bytes.
 const MAX_BUFFER: usize = 64 << 20;
@@ -39,9 +40,9 @@ impl Default for DtpHandler {
 
 impl DtpHandler {
     /// Sets how long a transfer may make no progress before its client is told 421 and disconnected;
-    /// `None` for no limit, 300 seconds by default.
+    /// `None` or zero for no limit, 300 seconds by default.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.timeout = timeout.into();
+        self.timeout = unless_zero(timeout);
         self
     }
 
@@ -64,17 +65,17 @@ impl DtpHandler {
         self
     }
 
-    /// Sets how long a client may take to connect to its passive port; `None` for no limit, 30
-    /// seconds by default.
+    /// Sets how long a client may take to connect to its passive port; `None` or zero for no
+    /// limit, 30 seconds by default.
     pub fn passive_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.passive_timeout = timeout.into();
+        self.passive_timeout = unless_zero(timeout);
         self
     }
 
-    /// Sets how long connecting to a client may take; `None` for the system's limit, 30 seconds by
-    /// default.
+    /// Sets how long connecting to a client may take; `None` or zero for the system's limit, 30
+    /// seconds by default.
     pub fn active_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.active_timeout = timeout.into();
+        self.active_timeout = unless_zero(timeout);
         self
     }
 

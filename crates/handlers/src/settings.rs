@@ -108,10 +108,10 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the time a client may stay idle between commands; `None` for no limit, 300 seconds by
-    /// default.
+    /// Sets the time a client may stay idle between commands; `None` or zero for no limit, 300
+    /// seconds by default.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.session.timeout = timeout.into();
+        self.session.timeout = unless_zero(timeout);
         self
     }
 
@@ -330,4 +330,9 @@ impl FtpHandler {
         let config = self.tls.clone().map(ReloadingConfig::new).transpose();
         config.map_err(|error| SettingsError::new("tls", format!("cannot be offered: {error}")))
     }
+}
+
+/// A time after which something ends or is done, where zero is never, as in pyftpdlib.
+pub(crate) fn unless_zero(time: impl Into<Option<Duration>>) -> Option<Duration> {
+    time.into().filter(|time| !time.is_zero())
 }

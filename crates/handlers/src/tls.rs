@@ -8,6 +8,7 @@ use ftpdlib_session::TlsRules;
 use ftpdlib_tls::rustls::ServerConfig;
 use ftpdlib_tls::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
 
+use crate::settings::unless_zero;
 use crate::{DtpHandler, FtpHandler};
 
 /// An [`FtpHandler`] that offers TLS (pyftpdlib: `TLS_FTPHandler`; RFC 4217).
@@ -96,19 +97,19 @@ impl TlsFtpHandler {
         self
     }
 
-    /// Sets the time for a handshake, on control and on data connections; `None` for no limit, 30
-    /// seconds by default.
+    /// Sets the time for a handshake, on control and on data connections; `None` or zero for no
+    /// limit, 30 seconds by default.
     pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.rules.handshake_timeout = timeout.into();
+        self.rules.handshake_timeout = unless_zero(timeout);
         self
     }
 
     /// Sets how often the files of certificates and keys are looked at; when one has changed, all are
     /// read again for the clients to come, and those connected keep what they have. Files that
-    /// cannot be used are logged and change nothing. `None`, the default, for never: whoever
+    /// cannot be used are logged and change nothing. `None`, the default, or zero for never: whoever
     /// renews certificates may give the server a new handler then, or SIGHUP to the program.
     pub fn reload_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.reload_interval = interval.into();
+        self.reload_interval = unless_zero(interval);
         self
     }
 

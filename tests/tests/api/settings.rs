@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{ErrorKind, FilesystemError};
-use ftpdlib::handlers::{FtpHandler, ThrottledDtpHandler};
+use ftpdlib::handlers::{DtpHandler, FtpHandler, ThrottledDtpHandler, TlsFtpHandler};
 use ftpdlib::proto::NameEncoding;
 use ftpdlib::servers::FtpServerBuilder;
-use ftpdlib_tests::client::{Client, USER, read_all};
+use ftpdlib_tests::client::{Client, USER, accept, read_all};
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config};
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
 
@@ -24,6 +25,26 @@ fn a_banner_is_made_for_each_client() {
         let expected = format!("From {} to {}.", client.local_addr(), server.address());
         assert_eq!(client.expect_reply(220).argument(), expected);
     }
+}
+
+#[test]
+fn a_timeout_of_zero_was_over_at_once() {
+    let zero = Duration::ZERO;
+    let server = TestServer::with(|handler| {
+        let dtp = DtpHandler::default().timeout(zero);
+        let dtp = dtp.passive_timeout(zero).active_timeout(zero);
+        let handler = TlsFtpHandler::new(handler.timeout(zero).dtp_handler(dtp));
+        handler.handshake_timeout(zero).reload_interval(zero).into()
+    });
+    server.file("a", "hello");
+    let mut client = server.client();
+    assert_eq!(client.fetch("RETR a"), b"hello");
+    let port = client.port();
+    client.expect("RETR a", 150);
+    assert_eq!(read_all(accept(&port)), b"hello");
+    client.expect_reply(226);
+    let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
+    assert_eq!(client.download("a"), b"hello");
 }
 
 #[test]
