@@ -1,7 +1,7 @@
 //! Making a server.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use ftpdlib_handlers::{FtpHandler, Limits, Service};
 use ftpdlib_ioloop::Pool;
@@ -14,11 +14,25 @@ use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
 pub(crate) const BACKLOG_OF_ONE_EACH: u32 = 5;
 
 /// Where a server listens (pyftpdlib: `address_or_socket`).
+///
+/// Made of a bound socket, of a [`SocketAddr`], or of a host and a port, where the host is an address
+/// or a text.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddressOrSocket {
     /// An address to bind; port 0 lets the system choose.
     Address(SocketAddr),
+    /// A host to bind an address of: an address as text, a name, or `""` for `0.0.0.0`, which is
+    /// every interface.
+    ///
+    /// A name is looked up once, when the server is made, which may take a while. Of several
+    /// addresses the first is bound that this machine has, as in pyftpdlib.
+    Host {
+        /// The host.
+        host: String,
+        /// The port; 0 lets the system choose.
+        port: u16,
+    },
     /// A socket that is bound already, and is made to listen.
     Socket(TcpListener),
 }
@@ -35,9 +49,30 @@ impl From<SocketAddr> for AddressOrSocket {
     }
 }
 
-impl<I: Into<IpAddr>> From<(I, u16)> for AddressOrSocket {
-    fn from(address: (I, u16)) -> Self {
-        Self::Address(address.into())
+/// One rule for all that is an address would leave no room for texts, which may become such.
+macro_rules! from_address_and_port {
+    ($($ip:ty),*) => {
+        $(
+            impl From<($ip, u16)> for AddressOrSocket {
+                fn from(address: ($ip, u16)) -> Self {
+                    Self::Address(address.into())
+                }
+            }
+        )*
+    };
+}
+
+from_address_and_port!(IpAddr, Ipv4Addr, Ipv6Addr, [u8; 4], [u8; 16], [u16; 8]);
+
+impl From<(String, u16)> for AddressOrSocket {
+    fn from((host, port): (String, u16)) -> Self {
+        Self::Host { host, port }
+    }
+}
+
+impl From<(&str, u16)> for AddressOrSocket {
+    fn from((host, port): (&str, u16)) -> Self {
+        (host.to_owned(), port).into()
     }
 }
 
@@ -163,23 +198,83 @@ impl FtpServerBuilder {
     }
 }
 
-fn open_all(wanted: Vec<AddressOrSocket>, backlog: u32) -> Result<Vec<Listener>, ServerError> {
-    let addresses: Vec<_> = wanted
-        .iter()
-        .filter_map(|place| match place {
-            AddressOrSocket::Address(address) => Some(*address),
-            AddressOrSocket::Socket(socket) => socket.local_addr().ok(),
+/// What is to be listened on, once names have been looked up.
+enum Wanted {
+    /// The first of these that this machine has.
+    AnyOf(Vec<SocketAddr>),
+    Socket(TcpListener),
+}
+
+impl Wanted {
+    fn of(place: AddressOrSocket) -> Result<Self, ServerError> {
+        Ok(match place {
+            AddressOrSocket::Address(address) => Self::AnyOf(vec![address]),
+            AddressOrSocket::Host { host, port } => match look_up(&host, port) {
+                Ok(addresses) => Self::AnyOf(addresses),
+                Err(source) => return Err(ServerError::UnknownHost { host, source }),
+            },
+            AddressOrSocket::Socket(socket) => Self::Socket(socket),
         })
-        .collect();
-    let open = |place| match place {
-        AddressOrSocket::Address(address) => {
-            let only_v6 = is_only_v6(address, |v4| addresses.contains(&v4));
-            Listener::bind(Place { address, only_v6 }, backlog)
-                .map_err(|source| ServerError::Bind { address, source })
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        match self {
+            Self::AnyOf(addresses) => addresses.clone(),
+            Self::Socket(socket) => socket.local_addr().into_iter().collect(),
         }
-        AddressOrSocket::Socket(socket) => adopt(socket, backlog).map_err(ServerError::Socket),
+    }
+}
+
+fn open_all(places: Vec<AddressOrSocket>, backlog: u32) -> Result<Vec<Listener>, ServerError> {
+    let wanted: Vec<_> = places
+        .into_iter()
+        .map(Wanted::of)
+        .collect::<Result<_, _>>()?;
+    let all: Vec<_> = wanted.iter().flat_map(Wanted::addresses).collect();
+    let open = |wanted| match wanted {
+        Wanted::AnyOf(addresses) => bind_one(&addresses, &all, backlog),
+        Wanted::Socket(socket) => adopt(socket, backlog).map_err(ServerError::Socket),
     };
     wanted.into_iter().map(open).collect()
+}
+
+/// Listens on the first of `addresses` that this machine has, beside `all` of the server.
+fn bind_one(
+    addresses: &[SocketAddr],
+    all: &[SocketAddr],
+    backlog: u32,
+) -> Result<Listener, ServerError> {
+    let mut refused = ServerError::NoAddress;
+    for &address in addresses {
+        let only_v6 = is_only_v6(address, |v4| all.contains(&v4));
+        match Listener::bind(Place { address, only_v6 }, backlog) {
+            Ok(listener) => return Ok(listener),
+            Err(source) => {
+                // The address is there, and somebody else's or not for us: not to be passed over.
+                let is_final = matches!(
+                    source.kind(),
+                    io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+                );
+                refused = ServerError::Bind { address, source };
+                if is_final {
+                    break;
+                }
+            }
+        }
+    }
+    Err(refused)
+}
+
+/// The addresses of a host, at least one.
+fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.is_empty() {
+        return Ok(vec![(Ipv4Addr::UNSPECIFIED, port).into()]);
+    }
+    let addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::other("it has no address"));
+    }
+    Ok(addresses)
 }
 
 fn adopt(socket: TcpListener, backlog: u32) -> io::Result<Listener> {
@@ -213,6 +308,8 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixDatagram;
 
+    use ftpdlib_authorizers::DummyAuthorizer;
+
     use super::*;
 
     #[track_caller]
@@ -221,6 +318,62 @@ mod tests {
             .map(drop)
             .unwrap_err();
         assert_eq!(ServerError::Socket(error).to_string(), expected);
+    }
+
+    /// The address that a server of its own listens on, or why there is none.
+    fn listen(place: impl Into<AddressOrSocket>) -> Result<SocketAddr, String> {
+        let server = FtpServer::new(place, FtpHandler::new(DummyAuthorizer::new()));
+        server
+            .map(|server| server.local_addrs()[0])
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn hosts_may_be_texts_or_addresses() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        for (got, expected) in [
+            (listen(("127.0.0.1", 0)), loopback),
+            (listen((String::from("127.0.0.1"), 0)), loopback),
+            (listen(("", 0)), Ipv4Addr::UNSPECIFIED.into()),
+            (listen((loopback, 0)), loopback),
+            (listen((Ipv4Addr::LOCALHOST, 0)), loopback),
+            (listen(([127, 0, 0, 1], 0)), loopback),
+            (listen(SocketAddr::new(loopback, 0)), loopback),
+        ] {
+            let got = got.unwrap();
+            assert_eq!(got.ip(), expected);
+            assert_ne!(got.port(), 0);
+        }
+        let host = AddressOrSocket::from(("::1", 2121));
+        let Ok(Wanted::AnyOf(found)) = Wanted::of(host) else {
+            panic!("an address needs no look-up");
+        };
+        assert_eq!(found, [(Ipv6Addr::LOCALHOST, 2121).into()]);
+    }
+
+    #[test]
+    fn names_are_looked_up_when_the_server_is_made() {
+        assert!(listen(("localhost", 0)).unwrap().ip().is_loopback());
+        let unknown = listen(("no..host", 0)).unwrap_err();
+        let expected = "cannot find host \"no..host\": ";
+        assert!(unknown.starts_with(expected), "{unknown}");
+    }
+
+    #[test]
+    fn only_an_address_of_another_machine_is_passed_over() {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        // For documentation, so nobody's.
+        let strange = SocketAddr::from(([192, 0, 2, 7], 0));
+        let listener = bind_one(&[strange, loopback], &[], 1).unwrap();
+        assert_eq!(listener.address().ip(), loopback.ip());
+        let taken = listener.address();
+        let problem = |addresses: &[SocketAddr]| {
+            let refused = bind_one(addresses, &[], 1);
+            refused.map(drop).unwrap_err().to_string()
+        };
+        let refused = problem(&[taken, loopback]);
+        assert!(refused.starts_with(&format!("cannot listen on {taken}: ")));
+        assert!(problem(&[strange]).starts_with("cannot listen on 192.0.2.7:0: "));
     }
 
     #[test]

@@ -26,6 +26,14 @@ pub enum ServerError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A host to listen on has no address that could be found.
+    #[error("cannot find host {host:?}: {source}")]
+    UnknownHost {
+        /// As it was given.
+        host: String,
+        /// What the look-up said.
+        source: io::Error,
+    },
     /// A socket was given that does not listen, or not on TCP.
     #[error("cannot use the given socket: {0}")]
     Socket(#[source] io::Error),
