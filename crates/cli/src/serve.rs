@@ -103,13 +103,14 @@ fn processes(settings: &Settings) -> ServeOptions {
     if let Some(identity) = &settings.run_as {
         options = options.run_as(identity.clone());
     }
-    match Upgrade::to_this_program() {
-        Ok(upgrade) => options.upgrade(upgrade.on_upgraded(notify::handed_over)),
-        Err(error) => {
-            log::warn!("SIGUSR2 will do nothing: this program is not found: {error}");
-            options
-        }
-    }
+    let upgrade = Upgrade::to_this_program().unwrap_or_else(|error| {
+        log::warn!("SIGUSR2 may do nothing: this program is not found: {error}");
+        // By the name it was called by, which may be found: without a program the signal would end
+        // this one.
+        let mut arguments = std::env::args_os().peekable();
+        Upgrade::new(arguments.peek().cloned().unwrap_or_default(), arguments)
+    });
+    options.upgrade(upgrade.on_upgraded(notify::handed_over))
 }
 
 /// What the settings say of control and data connections.

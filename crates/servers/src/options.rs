@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ftpdlib_sys::Identity;
+use ftpdlib_sys::{Identity, Signal};
 
 use crate::Upgrade;
 use crate::prefork::MOST_WORKERS;
@@ -74,7 +74,8 @@ impl ServeOptions {
     }
 
     /// With `true`, the default, SIGTERM and SIGINT stop the server, and its start and stop are
-    /// logged. With `false` signals are left alone.
+    /// logged; SIGHUP is caught where there is [`on_reload`](Self::on_reload), and SIGUSR2 where there
+    /// is [`upgrade`](Self::upgrade). With `false` signals are left alone.
     ///
     /// The first signal lets transfers in progress end within the
     /// [grace period](Self::shutdown_grace); a second one stops at once.
@@ -115,7 +116,8 @@ impl ServeOptions {
         self
     }
 
-    /// On SIGUSR2, starts the program that takes over; see [`Upgrade`].
+    /// On SIGUSR2, starts the program that takes over; see [`Upgrade`]. Needs
+    /// [`handle_exit`](Self::handle_exit).
     pub fn upgrade(mut self, upgrade: Upgrade) -> Self {
         self.upgrade = Some(upgrade);
         self
@@ -127,7 +129,9 @@ impl ServeOptions {
         self
     }
 
-    /// Sets what is called on SIGHUP, on the loop: it must not take long.
+    /// Sets what is called on SIGHUP, on the loop: it must not take long. Needs
+    /// [`handle_exit`](Self::handle_exit). Without it SIGHUP ends the process, as the end of its
+    /// terminal should.
     pub fn on_reload(mut self, reload: impl FnMut() + 'static) -> Self {
         self.on_reload = Some(Box::new(reload));
         self
@@ -152,5 +156,19 @@ impl ServeOptions {
     pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
         self.watchdog = Some((interval, Box::new(alive)));
         self
+    }
+
+    /// What is to be caught: nothing that would do nothing.
+    pub(crate) fn signals(&self) -> Vec<Signal> {
+        if !self.handle_exit {
+            return Vec::new();
+        }
+        let reload = self.on_reload.as_ref().map(|_| Signal::HangUp);
+        let upgrade = self.upgrade.as_ref().map(|_| Signal::Upgrade);
+        [Signal::Terminate, Signal::Interrupt]
+            .into_iter()
+            .chain(reload)
+            .chain(upgrade)
+            .collect()
     }
 }

@@ -48,7 +48,8 @@ pub(crate) const SERVES: u8 = b'!';
 /// The parent is known to be dead once the link to it ends; whoever is left then ends, too, but
 /// lets transfers go on for the grace period. Signals that a terminal or a service manager sends to
 /// all processes at once are no orders, since the parent gives them: SIGTERM and SIGINT only make
-/// the child drain, however often they come, and SIGHUP and SIGUSR2 do nothing.
+/// the child drain, however often they come, and SIGHUP and SIGUSR2 do nothing where the parent
+/// catches them.
 pub(crate) struct Obedience {
     pending: Option<(UnixStream, Option<Signals>)>,
     link: Option<Socket<UnixStream>>,

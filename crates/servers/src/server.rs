@@ -202,8 +202,9 @@ impl FtpServer {
         let pool = self.pool.clone();
         // A signal ends it, which may take long, as long as none is caught.
         prepare_children(&shared);
-        if options.handle_exit && self.signals.is_none() {
-            self.signals = Some(Arc::new(Signals::new()?));
+        let caught = options.signals();
+        if !caught.is_empty() && self.signals.is_none() {
+            self.signals = Some(Arc::new(Signals::new(&caught)?));
             self.keep_signals = options.keep_signals;
         }
         let signals = self.signals.clone();

@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT, SIGHUP and SIGUSR2 on the loop.
+//! Signals on the loop: SIGTERM and SIGINT, SIGHUP and SIGUSR2 where they mean something.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -68,7 +68,8 @@ impl SignalWatch {
         match &mut self.upgrade {
             _ if self.stopping => log::info!("SIGUSR2: too late, the server is stopping"),
             Some(succession) => succession.begin(&self.server, cx),
-            None => log::info!("SIGUSR2: no program to take over"),
+            // Not caught then.
+            None => {}
         }
     }
 }
@@ -87,10 +88,11 @@ impl Handler for SignalWatch {
         };
         match cx.try_io(socket, Direction::Read, SignalSource::next) {
             Ok(Signal::Terminate | Signal::Interrupt) => self.stop(cx),
-            Ok(Signal::HangUp) => match &mut self.on_reload {
-                Some(reload) => reload(),
-                None => log::info!("SIGHUP: no configuration to read again"),
-            },
+            Ok(Signal::HangUp) => {
+                if let Some(reload) = &mut self.on_reload {
+                    reload();
+                }
+            }
             Ok(Signal::Upgrade) => self.upgrade(cx),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),

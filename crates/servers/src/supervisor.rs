@@ -29,7 +29,7 @@ pub(crate) fn supervisor(
         run_as: options.run_as.clone(),
         grace: options.shutdown_grace,
         watchdog: options.watchdog.as_ref().map(|(interval, _)| *interval),
-        handle_exit: options.handle_exit,
+        signals: options.signals(),
     };
     let placement = shared.placement();
     if let Some(each) = placement.with_children(&child) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ftpdlib_handlers::Permit;
 use ftpdlib_ioloop::Pool;
-use ftpdlib_sys::{Identity, Signals, exit_at_once};
+use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::arrival::Arrival;
@@ -30,8 +30,8 @@ pub(crate) struct ChildOptions {
     pub(crate) grace: Duration,
     /// How often a child is asked whether its loops turn, if it is.
     pub(crate) watchdog: Option<Duration>,
-    /// The parent catches signals.
-    pub(crate) handle_exit: bool,
+    /// What the parent catches, too: a child that did not would end in its stead.
+    pub(crate) signals: Vec<Signal>,
 }
 
 /// A child that was just forked, with what it has of its parent.
@@ -126,9 +126,9 @@ impl NewChild<'_> {
             identity.assume().map_err(ServerError::Identity)?;
         }
         self.shared.doors().leave_to_parent();
-        let signals = match self.options.handle_exit {
-            true => Some(Signals::new()?),
-            false => None,
+        let signals = match self.options.signals.as_slice() {
+            [] => None,
+            caught => Some(Signals::new(caught)?),
         };
         let service = self.shared.service();
         service.leave_certificates_to_parent();

@@ -42,8 +42,7 @@ impl Signal {
     }
 }
 
-/// Catches `SIGTERM`, `SIGINT`, `SIGHUP` and `SIGUSR2` for as long as it lives; they no longer end
-/// the process.
+/// Catches signals for as long as it lives; they no longer end the process.
 ///
 /// Its descriptor is readable when a signal came, non-blocking, and for reading only:
 /// register it with an event loop and call [`next`](Self::next) until that answers `None`. A
@@ -55,9 +54,9 @@ impl Signal {
 /// # Examples
 ///
 /// ```
-/// use ftpdlib_sys::Signals;
+/// use ftpdlib_sys::{Signal, Signals};
 ///
-/// let signals = Signals::new()?;
+/// let signals = Signals::new(&[Signal::Terminate, Signal::Interrupt])?;
 /// assert_eq!(signals.next()?, None);
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -69,18 +68,18 @@ pub struct Signals {
     sender: UnixStream,
     /// Whose it is: a forked child inherits a copy.
     process: u32,
-    /// What the handler replaced, in the order of [`Signal::ALL`].
-    actions_before: Vec<Action>,
+    /// What the handler replaced.
+    actions_before: Vec<(Signal, Action)>,
 }
 
 impl Signals {
-    /// Starts to catch the signals.
+    /// Starts to catch these signals; others do what they did before.
     ///
     /// # Errors
     ///
     /// `AlreadyExists` when this process has one; what the calls that make a socket pair or set a
     /// handler answer.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(caught: &[Signal]) -> io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
         // A handler must never wait; where this many signals are unread, one more tells nothing.
@@ -96,9 +95,10 @@ impl Signals {
             process,
             actions_before: Vec::new(),
         };
-        for signal in Signal::ALL {
+        for &signal in caught {
             // An error drops `signals`, which restores what was set so far.
-            signals.actions_before.push(Action::catch(signal)?);
+            let before = Action::catch(signal)?;
+            signals.actions_before.push((signal, before));
         }
         Ok(signals)
     }
@@ -138,8 +138,8 @@ impl Drop for Signals {
             // Inherited by a forked child that has its own by now.
             return;
         }
-        for (signal, action) in Signal::ALL.into_iter().zip(&self.actions_before) {
-            action.restore(signal);
+        for (signal, action) in &self.actions_before {
+            action.restore(*signal);
         }
         SENDER.store(-1, Ordering::SeqCst);
         // A handler on another thread may have read the number before; once none runs, the
@@ -250,14 +250,14 @@ mod tests {
     /// One test, since signals belong to the process.
     #[test]
     fn signals_come_in_order_to_the_only_one() {
-        let signals = Signals::new().unwrap();
+        let signals = Signals::new(&Signal::ALL).unwrap();
         raise(Signal::HangUp);
         raise(Signal::Terminate);
         assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
         assert_eq!(signals.next().unwrap(), Some(Signal::Terminate));
         assert_eq!(signals.next().unwrap(), None);
 
-        let second = Signals::new().unwrap_err();
+        let second = Signals::new(&[]).unwrap_err();
         assert_eq!(second.kind(), io::ErrorKind::AlreadyExists);
         for _ in 0..10_000 {
             raise(Signal::HangUp);
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
 
         drop(signals);
-        let signals = Signals::new().unwrap();
+        let signals = Signals::new(&[Signal::Interrupt]).unwrap();
         raise(Signal::Interrupt);
         assert_eq!(signals.next().unwrap(), Some(Signal::Interrupt));
     }

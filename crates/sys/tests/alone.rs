@@ -135,7 +135,7 @@ mod linux {
     }
 
     pub(super) fn a_signal_for_a_new_child_is_not_its_parents() {
-        let signals = Signals::new().unwrap();
+        let signals = Signals::new(&[Signal::Terminate]).unwrap();
         let mut child = child(|| {
             let own = std::process::id().to_string();
             let sent = std::process::Command::new("kill")
@@ -143,7 +143,7 @@ mod linux {
                 .status();
             assert!(sent.unwrap().success());
             drop(signals);
-            let signals = Signals::new().unwrap();
+            let signals = Signals::new(&[Signal::HangUp]).unwrap();
             let sent = std::process::Command::new("kill")
                 .args(["-HUP", &own])
                 .status();

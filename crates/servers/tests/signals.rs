@@ -1,0 +1,131 @@
+//! What becomes of a process with a server when a signal comes, in every concurrency model.
+
+#[cfg(target_os = "linux")]
+fn main() {
+    use linux::*;
+
+    if let Some(model) = std::env::var_os(MODEL) {
+        return serve(model.to_str().unwrap());
+    }
+    for model in MODELS {
+        a_server_outlived_its_terminal(model);
+        signals_that_mean_something_are_caught(model);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::env;
+    use std::io::{BufRead, BufReader, Lines};
+    use std::net::Ipv4Addr;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+    use ftpdlib_servers::{Concurrency, FtpServerBuilder, ServeOptions, Upgrade};
+
+    /// Says in a child process which server it is.
+    pub(super) const MODEL: &str = "FTPDLIB_TEST_MODEL";
+
+    /// Says that SIGHUP and SIGUSR2 mean something.
+    const TAUGHT: &str = "FTPDLIB_TEST_TAUGHT";
+
+    pub(super) const MODELS: [&str; 5] =
+        ["async", "loops", "multi-thread", "pre-fork", "multi-proc"];
+
+    const SIGHUP: i32 = 1;
+    const SIGUSR2: i32 = 12;
+
+    /// Serves until a signal comes, and tells what it has been told to do.
+    pub(super) fn serve(model: &str) {
+        let concurrency = match model {
+            "loops" => Concurrency::Async { threads: 2 },
+            "multi-thread" => Concurrency::MultiThread,
+            "multi-proc" => Concurrency::MultiProcess,
+            _ => Concurrency::default(),
+        };
+        let mut server = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+            .listen((Ipv4Addr::LOCALHOST, 0))
+            .concurrency(concurrency)
+            .build()
+            .unwrap();
+        let processes = if model == "pre-fork" { 2 } else { 1 };
+        let mut options = ServeOptions::default()
+            .worker_processes(processes)
+            .on_started(|| tell("started"))
+            .on_stopping(|| tell("stopping"));
+        if env::var_os(TAUGHT).is_some() {
+            let script = ["sh", "-c", "echo upgrade"];
+            options = options
+                .on_reload(|| tell("reload"))
+                .upgrade(Upgrade::new("/bin/sh", script));
+        }
+        server.serve_forever(options).unwrap();
+    }
+
+    #[expect(clippy::print_stdout, reason = "the test reads it")]
+    fn tell(line: &str) {
+        println!("{line}");
+    }
+
+    /// A server in processes of its own.
+    struct Server {
+        process: Child,
+        told: Lines<BufReader<ChildStdout>>,
+    }
+
+    impl Server {
+        fn start(model: &str, taught: bool) -> Self {
+            let mut command = Command::new(env::current_exe().unwrap());
+            command.env(MODEL, model).process_group(0);
+            if taught {
+                command.env(TAUGHT, "1");
+            }
+            let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+            let told = BufReader::new(process.stdout.take().unwrap()).lines();
+            let mut server = Self { process, told };
+            server.expect("started");
+            server
+        }
+
+        /// Sends a signal to all of its processes, as a terminal does.
+        fn signal(&self, name: &str) {
+            let group = format!("-{}", self.process.id());
+            let sent = Command::new("kill")
+                .args(["-s", name, "--", &group])
+                .status();
+            assert!(sent.unwrap().success());
+        }
+
+        fn expect(&mut self, line: &str) {
+            assert_eq!(self.told.next().unwrap().unwrap(), line);
+        }
+
+        /// Waits until all of its processes have ended.
+        fn wait(mut self) -> ExitStatus {
+            assert!(self.told.next().is_none());
+            self.process.wait().unwrap()
+        }
+    }
+
+    pub(super) fn a_server_outlived_its_terminal(model: &str) {
+        for (name, number) in [("HUP", SIGHUP), ("USR2", SIGUSR2)] {
+            let server = Server::start(model, false);
+            server.signal(name);
+            assert_eq!(server.wait().signal(), Some(number), "{name} {model}");
+        }
+    }
+
+    pub(super) fn signals_that_mean_something_are_caught(model: &str) {
+        let mut server = Server::start(model, true);
+        for (name, line) in [("HUP", "reload"), ("USR2", "upgrade"), ("TERM", "stopping")] {
+            server.signal(name);
+            server.expect(line);
+        }
+        assert!(server.wait().success(), "{model}");
+    }
+}
