@@ -67,7 +67,8 @@ impl ServeOptions {
         self
     }
 
-    /// With `false`, makes one turn and returns, and keeps to one loop; `true` by default.
+    /// With `false`, makes one turn and returns, and keeps to one loop; `true` by default. Whether
+    /// there is to be another turn says [`FtpServer::is_over`](crate::FtpServer::is_over).
     pub fn blocking(mut self, blocking: bool) -> Self {
         self.blocking = blocking;
         self

@@ -54,6 +54,8 @@ pub struct FtpServer {
     /// children would be left behind.
     signals: Option<Arc<Signals>>,
     keep_signals: bool,
+    /// It has served, and does so no more.
+    over: bool,
 }
 
 impl FtpServer {
@@ -86,14 +88,19 @@ impl FtpServer {
             pool,
             signals: None,
             keep_signals: false,
+            over: false,
         }
     }
 
     /// Serves clients until the server is stopped: by [`ServerHandle`], by a signal, or because
     /// [`close`](Self::close) was called and the last client has left.
     ///
-    /// With `blocking` off it makes one turn of the loop and answers the time until the next timer,
-    /// if there is one.
+    /// With [`blocking`](ServeOptions::blocking) off it makes one turn of the loop and answers the time
+    /// until the next timer, if there is one; whether the server was stopped says
+    /// [`is_over`](Self::is_over). The options are those of the first call, but for the two that are
+    /// about a turn.
+    ///
+    /// A server that is over is not started again: then this does nothing.
     ///
     /// # Errors
     ///
@@ -102,6 +109,9 @@ impl FtpServer {
         &mut self,
         options: ServeOptions,
     ) -> Result<Option<Duration>, ServerError> {
+        if self.over {
+            return Ok(None);
+        }
         if self.lifecycle.is_none()
             && let Some(supervisor) = supervisor::supervisor(&self.shared, &options)?
         {
@@ -113,7 +123,10 @@ impl FtpServer {
             return Ok(None);
         };
         if !blocking {
-            return Ok(io_loop.turn(timeout)?);
+            let next = io_loop.turn(timeout)?;
+            if !lifecycle.is_over() {
+                return Ok(next);
+            }
         }
         while !lifecycle.is_over() {
             io_loop.turn(timeout)?;
@@ -186,6 +199,30 @@ impl FtpServer {
         Ok(())
     }
 
+    /// Whether the server was stopped and all that serves clients has ended. Until then, whoever has
+    /// the server make single turns has to go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::net::Ipv4Addr;
+    /// # use std::time::Duration;
+    /// # use ftpdlib_authorizers::DummyAuthorizer;
+    /// # use ftpdlib_handlers::FtpHandler;
+    /// # use ftpdlib_servers::{FtpServer, ServeOptions};
+    /// # let handler = FtpHandler::new(DummyAuthorizer::new());
+    /// let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler)?;
+    /// # server.close()?;
+    /// while !server.is_over() {
+    ///     let turn = ServeOptions::default().blocking(false).timeout(Duration::from_millis(100));
+    ///     server.serve_forever(turn)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// The addresses listened on, with the ports really bound.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.shared.doors().addresses()
@@ -240,6 +277,7 @@ impl FtpServer {
     /// Ends what serves clients: the loop that accepts, then the threads, first of them those that
     /// give others work.
     fn finish(&mut self) {
+        self.over = true;
         self.io_loop = None;
         self.lifecycle = None;
         self.shared.placement().finish(CLOSING_TIME);

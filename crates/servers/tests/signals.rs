@@ -34,8 +34,14 @@ mod linux {
     /// Says that SIGHUP and SIGUSR2 mean something.
     const TAUGHT: &str = "FTPDLIB_TEST_TAUGHT";
 
-    pub(super) const MODELS: [&str; 5] =
-        ["async", "loops", "multi-thread", "pre-fork", "multi-proc"];
+    pub(super) const MODELS: [&str; 6] = [
+        "async",
+        "by hand",
+        "loops",
+        "multi-thread",
+        "pre-fork",
+        "multi-proc",
+    ];
 
     const SIGHUP: i32 = 1;
     const SIGUSR2: i32 = 12;
@@ -64,7 +70,15 @@ mod linux {
                 .on_reload(|| tell("reload"))
                 .upgrade(Upgrade::new("/bin/sh", script));
         }
-        server.serve_forever(options).unwrap();
+        if model != "by hand" {
+            server.serve_forever(options).unwrap();
+            return;
+        }
+        server.serve_forever(options.blocking(false)).unwrap();
+        while !server.is_over() {
+            let turn = ServeOptions::default().blocking(false);
+            server.serve_forever(turn).unwrap();
+        }
     }
 
     #[expect(clippy::print_stdout, reason = "the test reads it")]

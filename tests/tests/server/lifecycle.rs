@@ -356,6 +356,30 @@ fn a_server_may_be_turned_by_hand() {
 }
 
 #[test]
+fn a_server_turned_by_hand_did_not_tell_of_its_end() {
+    let home = TempDir::new().unwrap();
+    let mut server = FtpServer::new(ANY_PORT, handler(home.path())).unwrap();
+    let handle = server.handle().unwrap();
+    let address = server.local_addrs()[0];
+    let client = thread::spawn(move || {
+        let mut client = Client::login(address);
+        handle.close();
+        check_closed(address);
+        client.play(&[("NOOP", 200), ("QUIT", 221)]);
+        client.expect_end();
+    });
+    let mut turn = || {
+        let options = ServeOptions::default().blocking(false).handle_exit(false);
+        let next = server.serve_forever(options).unwrap();
+        (server.is_over(), next)
+    };
+    while !turn().0 {}
+    client.join().unwrap();
+    // It is not started again.
+    assert_eq!(turn(), (true, None));
+}
+
+#[test]
 fn two_servers_and_a_timer_share_a_loop() {
     let homes = [TempDir::new().unwrap(), TempDir::new().unwrap()];
     let (tell, told) = mpsc::channel();
