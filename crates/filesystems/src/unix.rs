@@ -30,8 +30,8 @@ use crate::transfer_file::{Listing, ReadFile, WriteFile};
 /// ```
 #[derive(Debug)]
 pub struct UnixFilesystem {
+    /// With the home as its working directory.
     disk: AbstractedFs,
-    start: VirtualPath,
     users: Names,
     groups: Names,
 }
@@ -43,14 +43,31 @@ impl UnixFilesystem {
     ///
     /// Those of opening `home`, as for [`AbstractedFs::new`].
     pub fn new(home: impl AsRef<Path>) -> Result<Self, FilesystemError> {
-        let start = AbstractedFs::new(home)?;
-        let disk = AbstractedFs::new("/")?;
+        let home = AbstractedFs::new(home)?;
+        let mut disk = AbstractedFs::new("/")?;
+        disk.set_cwd(disk.fs2ftp(home.root()));
         Ok(Self {
-            start: disk.fs2ftp(start.root()),
             disk,
             users: Names::default(),
             groups: Names::default(),
         })
+    }
+
+    /// The disk with the methods of pyftpdlib's class, the root of the disk as its
+    /// [`root`](AbstractedFs::root) and the home as its [`cwd`](AbstractedFs::cwd). A clone has a
+    /// working directory of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ftpdlib_filesystems::UnixFilesystem;
+    ///
+    /// let fs = UnixFilesystem::new("/tmp")?;
+    /// assert!(fs.as_abstracted().isdir("."));
+    /// # Ok::<(), ftpdlib_filesystems::FilesystemError>(())
+    /// ```
+    pub fn as_abstracted(&self) -> &AbstractedFs {
+        &self.disk
     }
 }
 
@@ -137,7 +154,7 @@ impl Filesystem for UnixFilesystem {
 
     /// The home directory, by its canonical path.
     fn start_dir(&self) -> VirtualPath {
-        self.start.clone()
+        self.disk.cwd().clone()
     }
 
     /// The user's name, or the id where there is none.
@@ -194,5 +211,8 @@ mod tests {
         let new = fs.start_dir().join(b"new").unwrap();
         fs.mkdir(&new).unwrap();
         assert!(home.join("new").is_dir());
+        let disk = fs.as_abstracted();
+        assert!(disk.isdir("new") && disk.isdir(new.as_bytes()));
+        assert_eq!(disk.ftp2fs("new").unwrap(), home.join("new"));
     }
 }
