@@ -33,6 +33,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub use ftpdlib_session::VERSION;
+
 /// Who may log in, and what they may do (pyftpdlib: `pyftpdlib.authorizers`).
 pub mod authorizers {
     pub use ftpdlib_authorizers::*;

@@ -67,10 +67,7 @@ impl FtpHandler {
         Self {
             authorizer: Arc::new(authorizer),
             filesystem: None,
-            session: SessionConfig {
-                banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
-                ..SessionConfig::default()
-            },
+            session: SessionConfig::default(),
             passive_ports: PassivePorts::Any,
             tcp_no_delay: true,
             use_sendfile: true,
@@ -116,7 +113,8 @@ impl FtpHandler {
     }
 
     /// Sets the greeting; several lines, or more than 75 characters, become a multi-line reply.
-    /// `ftpdlib VERSION ready.` by default.
+    /// `ftpdlib VERSION ready.` by default, with the [version](ftpdlib_session::VERSION) of this
+    /// library.
     pub fn banner(mut self, banner: impl Into<String>) -> Self {
         self.session.banner = banner.into();
         self.greeting = None;

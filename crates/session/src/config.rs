@@ -8,6 +8,10 @@ use ftpdlib_proto::{FactSet, NameEncoding, Zone};
 
 use crate::RegisteredCommand;
 
+/// The version of this library, which all of its crates have in common (pyftpdlib: `__ver__`). The
+/// default greeting tells it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// What is in the clear and what is not, where TLS is offered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TlsRules {
@@ -98,7 +102,7 @@ pub struct SessionConfig {
 impl Default for SessionConfig {
     fn default() -> Self {
         Self {
-            banner: format!("ftpdlib {} ready.", env!("CARGO_PKG_VERSION")),
+            banner: format!("ftpdlib {VERSION} ready."),
             timeout: Some(Duration::from_secs(300)),
             max_login_attempts: 3,
             auth_failed_timeout: Duration::from_secs(3),

@@ -74,7 +74,7 @@ mod job;
 mod registered;
 mod session;
 
-pub use config::{SessionConfig, TlsRules};
+pub use config::{SessionConfig, TlsRules, VERSION};
 pub use effect::{Direction, Effect, Transfer};
 pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};

@@ -28,6 +28,13 @@ fn a_banner_is_made_for_each_client() {
 }
 
 #[test]
+fn the_greeting_tells_the_version_of_the_library() {
+    let server = TestServer::new();
+    let greeting = Client::open(server.address()).expect_reply(220).argument();
+    assert_eq!(greeting, format!("ftpdlib {} ready.", ftpdlib::VERSION));
+}
+
+#[test]
 fn a_timeout_of_zero_was_over_at_once() {
     let zero = Duration::ZERO;
     let server = TestServer::with(|handler| {

@@ -59,7 +59,7 @@ impl Default for Control {
     fn default() -> Self {
         Self {
             timeout: Some(Duration::from_secs(300)),
-            banner: concat!("ftpdlib ", env!("CARGO_PKG_VERSION"), " ready.").to_owned(),
+            banner: format!("ftpdlib {} ready.", ftpdlib::VERSION),
             max_login_attempts: 3,
             auth_failed_timeout: Duration::from_secs(3),
             permit_foreign_addresses: false,

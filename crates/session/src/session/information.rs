@@ -7,7 +7,7 @@ use super::Session;
 use super::data_channel::DataChannel;
 use super::login::Login;
 use super::transfer::Running;
-use crate::Direction;
+use crate::{Direction, VERSION};
 
 /// Prefix of the rows of SITE's sub-commands in the table.
 const SITE: &str = "SITE ";
@@ -30,8 +30,7 @@ impl<P> Session<P> {
 
     /// CSID: as CLNT, but both sides tell.
     pub(super) fn csid(&mut self) {
-        let version = env!("CARGO_PKG_VERSION");
-        let text = format!("Name=ftpdlib; Version={version}; CaseSensitive=1; DirSep=/;");
+        let text = format!("Name=ftpdlib; Version={VERSION}; CaseSensitive=1; DirSep=/;");
         self.reply(Reply::new(200, text));
     }
 
