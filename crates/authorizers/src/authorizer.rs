@@ -115,6 +115,9 @@ pub trait Authorizer: Send + Sync {
     /// ids and groups itself, all of them, as by `Command::uid`, `gid` and `groups`. The system
     /// refuses that to a thread that acts as the user, so one that was started earlier has to do it.
     ///
+    /// pyftpdlib gives the password, too. Here nobody keeps it once it was checked; an authorizer
+    /// that needs it to act as the user keeps it itself.
+    ///
     /// By default that is the user of the system whom the login carries, as those of
     /// [`UnixAuthorizer`](crate::UnixAuthorizer) do, so that who wraps it need not do anything. For
     /// any other login nothing changes.

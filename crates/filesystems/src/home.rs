@@ -36,8 +36,8 @@ impl Home {
     }
 
     /// What follows the home in the absolute path `target`, component by component; `None` if that
-    /// is not below the home, or relative. A final slash counts as the component `.`, since it asks for a
-    /// directory.
+    /// is not below the home, or relative. A final slash counts as the component `.`, since it asks
+    /// for a directory.
     pub(crate) fn strip<'a>(&self, target: &'a [u8]) -> Option<Vec<&'a [u8]>> {
         if !target.starts_with(b"/") {
             return None;

@@ -136,8 +136,8 @@ impl Jail {
         self.walk(path).canonical()
     }
 
-    /// Whether `path`, as seen from the home, stays there with all links resolved, be there something
-    /// or not.
+    /// Whether `path`, as seen from the home, stays there with all links resolved, be there
+    /// something or not.
     pub(crate) fn holds(&self, path: &[u8]) -> bool {
         Walk::new(self.root.dir(), &self.root.home, self.root.scope, path)
             .check_stays()

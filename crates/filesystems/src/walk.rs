@@ -99,8 +99,8 @@ impl<'a> Walk<'a> {
         self.virtual_path(None)
     }
 
-    /// Checks that the path stays in the home. Where it goes on below something that is not there, or
-    /// cannot be entered, that counts as a directory, and what is said to be in it too.
+    /// Checks that the path stays in the home. Where it goes on below something that is not there,
+    /// or cannot be entered, that counts as a directory, and what is said to be in it too.
     pub(crate) fn check_stays(mut self) -> Result<(), FilesystemError> {
         // How many levels below what was entered last.
         let mut beyond = 0_usize;

@@ -28,6 +28,12 @@ pub(crate) type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Sen
 /// Its function runs on a thread that may block; the session's next command waits for it. It shows
 /// in HELP, or in SITE HELP, and in FEAT if it says so.
 ///
+/// SITE itself, USER, PASS, REIN, QUIT, ABOR, AUTH, PBSZ, PROT, CCC and ADAT cannot be replaced,
+/// since no function can change the session. One that replaces a command cannot call what it
+/// replaces: to have a say before a built-in command there is
+/// [`Observer::on_command`](crate::Observer::on_command), and to change what it does to files a
+/// [`Layer`](ftpdlib_filesystems::Layer).
+///
 /// It acts as the user meanwhile where the authorizer impersonates, but a program that it starts
 /// does not: that has root's real id and can become root again. It must be given the user's ids and
 /// groups itself; see [`Authorizer::impersonate`](ftpdlib_authorizers::Authorizer::impersonate).

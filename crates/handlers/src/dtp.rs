@@ -39,8 +39,8 @@ impl Default for DtpHandler {
 }
 
 impl DtpHandler {
-    /// Sets how long a transfer may make no progress before its client is told 421 and disconnected;
-    /// `None` or zero for no limit, 300 seconds by default.
+    /// Sets how long a transfer may make no progress before its client is told 421 and
+    /// disconnected; `None` or zero for no limit, 300 seconds by default.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = unless_zero(timeout);
         self

@@ -87,6 +87,9 @@ impl FtpHandler {
     /// Sets what makes a user's filesystem at login (pyftpdlib: `abstracted_fs`); by default an
     /// [`AbstractedFs`](ftpdlib_filesystems::AbstractedFs) on the user's home directory.
     ///
+    /// It is given the login, which is all that a filesystem knows of its session: pyftpdlib's
+    /// `cmd_channel` has no counterpart.
+    ///
     /// It is called on a thread that may block. An error refuses the login with 530. The client is
     /// told its text if that was given to [`FilesystemError::new`], so it must hold no real path;
     /// what the system said is for the log, and the client is told that its home directory cannot be
@@ -191,7 +194,8 @@ impl FtpHandler {
     }
 
     /// Sets the address told in replies to `PASV` by the local address a client connected to; it
-    /// wins over [`masquerade_address`](Self::masquerade_address).
+    /// wins over [`masquerade_address`](Self::masquerade_address). Clients on the server's own
+    /// network are told the real address here, too.
     pub fn masquerade_address_map(mut self, map: HashMap<IpAddr, Ipv4Addr>) -> Self {
         self.session.masquerade_address_map = map;
         self
@@ -214,7 +218,8 @@ impl FtpHandler {
         self
     }
 
-    /// Sends replies at once (`TCP_NODELAY`); on by default.
+    /// Sends replies at once (`TCP_NODELAY`); on by default. Off, this is about control connections
+    /// only: data connections under TLS always have it, others never.
     pub fn tcp_no_delay(mut self, no_delay: bool) -> Self {
         self.tcp_no_delay = no_delay;
         self

@@ -66,7 +66,8 @@ impl TlsFtpHandler {
     }
 
     /// Sets the oldest version spoken (pyftpdlib: `ssl_protocol`, `ssl_options`); TLS 1.2 by
-    /// default.
+    /// default. There is nothing older, no compression, and no newest version to be set but by
+    /// [`server_config`](Self::server_config).
     pub fn min_version(mut self, version: TlsVersion) -> Self {
         self.tls = self.tls.min_version(version);
         self
@@ -104,10 +105,11 @@ impl TlsFtpHandler {
         self
     }
 
-    /// Sets how often the files of certificates and keys are looked at; when one has changed, all are
-    /// read again for the clients to come, and those connected keep what they have. Files that
-    /// cannot be used are logged and change nothing. `None`, the default, or zero for never: whoever
-    /// renews certificates may give the server a new handler then, or SIGHUP to the program.
+    /// Sets how often the files of certificates and keys are looked at; when one has changed, all
+    /// are read again for the clients to come, and those connected keep what they have. Files that
+    /// cannot be used are logged and change nothing. `None`, the default, or zero for never:
+    /// whoever renews certificates may give the server a new handler then, or SIGHUP to the
+    /// program.
     pub fn reload_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.reload_interval = unless_zero(interval);
         self

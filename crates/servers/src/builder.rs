@@ -15,8 +15,8 @@ pub(crate) const BACKLOG_OF_ONE_EACH: u32 = 5;
 
 /// Where a server listens (pyftpdlib: `address_or_socket`).
 ///
-/// Made of a bound socket, of a [`SocketAddr`], or of a host and a port, where the host is an address
-/// or a text.
+/// Made of a bound socket, of a [`SocketAddr`], or of a host and a port, where the host is an
+/// address or a text.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddressOrSocket {

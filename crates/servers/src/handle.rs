@@ -144,7 +144,7 @@ impl ServerHandle {
         self.shared.placement().drain();
     }
 
-    /// Stops accepting clients and disconnects all.
+    /// Stops accepting clients and disconnects all, without waiting for that.
     pub fn close_all(&self) {
         self.close();
         self.shared.service().sessions().end();

@@ -12,10 +12,12 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 /// Whatever happens in one of the processes, its client is the only one to notice. What an
 /// authorizer or an observer changes in memory, it changes in that process only. The process that
 /// makes the server must have no thread but one, now and for as long as it serves; it accepts
-/// clients and reads nothing from them.
+/// clients and reads nothing from them. There are 4,096 processes at most, whatever the limits are;
+/// clients beyond that are refused.
 ///
 /// For other than the default limits there is
-/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`].
+/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`], whose
+/// [backlog](FtpServerBuilder::backlog) is the usual one unless set.
 ///
 /// # Examples
 ///

@@ -95,10 +95,10 @@ impl FtpServer {
     /// Serves clients until the server is stopped: by [`ServerHandle`], by a signal, or because
     /// [`close`](Self::close) was called and the last client has left.
     ///
-    /// With [`blocking`](ServeOptions::blocking) off it makes one turn of the loop and answers the time
-    /// until the next timer, if there is one; whether the server was stopped says
-    /// [`is_over`](Self::is_over). The options are those of the first call, but for the two that are
-    /// about a turn.
+    /// With [`blocking`](ServeOptions::blocking) off it makes one turn of the loop and answers the
+    /// time until the next timer, if there is one; whether the server was stopped says
+    /// [`is_over`](Self::is_over). The options are those of the first call, but for the two that
+    /// are about a turn.
     ///
     /// A server that is over is not started again: then this does nothing.
     ///
@@ -180,7 +180,8 @@ impl FtpServer {
         Ok(())
     }
 
-    /// Disconnects all clients and waits until that is done.
+    /// Disconnects all clients and waits until that is done, but for 5 seconds at most, and as long
+    /// again for threads that hang.
     ///
     /// # Errors
     ///
@@ -199,8 +200,8 @@ impl FtpServer {
         Ok(())
     }
 
-    /// Whether the server was stopped and all that serves clients has ended. Until then, whoever has
-    /// the server make single turns has to go on.
+    /// Whether the server was stopped and all that serves clients has ended. Until then, whoever
+    /// has the server make single turns has to go on.
     ///
     /// # Examples
     ///

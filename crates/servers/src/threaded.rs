@@ -14,7 +14,9 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 /// client costs a thread and two more descriptors.
 ///
 /// For other than the default limits there is
-/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`].
+/// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`], whose
+/// [backlog](FtpServerBuilder::backlog) is the usual one unless set. To have it accept on a loop of
+/// the caller's, `FtpServer::from(server)` is what can be [attached](FtpServer::attach).
 ///
 /// # Examples
 ///

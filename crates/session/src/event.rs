@@ -95,7 +95,7 @@ pub enum SessionEvent {
         /// As given.
         username: String,
     },
-    /// QUIT, REIN, or USER again (pyftpdlib: `on_logout`); not when the client just goes.
+    /// QUIT, REIN, USER again, or AUTH (pyftpdlib: `on_logout`); not when the client just goes.
     LoggedOut {
         /// User name.
         username: String,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib::authorizers::{
-    AuthenticationFailed, Authorizer, DummyAuthorizer, Guard, Login, UnixAuthorizer,
+    AuthenticationFailed, Authorizer, AuthorizerError, DummyAuthorizer, Guard, Login,
+    UnixAuthorizer,
 };
 use ftpdlib::filesystems::{AbstractedFs, FilesystemError, OpenMode, UnixFilesystem};
 use ftpdlib::handlers::{
@@ -45,6 +46,7 @@ macro_rules! names {
 
 names! {
     "AuthenticationFailed" => "authorizers::AuthenticationFailed", is::<AuthenticationFailed>();
+    "AuthorizerError" => "authorizers::AuthorizerError", is::<AuthorizerError>();
     "DummyAuthorizer" => "authorizers::DummyAuthorizer", is::<DummyAuthorizer>();
     "DummyAuthorizer.add_user" => "DummyAuthorizer::add_user", DummyAuthorizer::add_user;
     "DummyAuthorizer.add_anonymous" => "DummyAuthorizer::add_anonymous", |a: &DummyAuthorizer| a.add_anonymous("/");

@@ -12,7 +12,8 @@ use crate::{CertificateSubject, Login};
 
 /// A user for [`DummyAuthorizer::add_user`](crate::DummyAuthorizer::add_user), which checks it.
 ///
-/// Each method is one of pyftpdlib's keyword arguments, with its default.
+/// Each method is one of pyftpdlib's keyword arguments, with its default; `username`, `password`
+/// and `homedir` are the arguments of [`new`](Self::new).
 ///
 /// # Examples
 ///
@@ -98,7 +99,7 @@ impl User {
     /// | `m` | make directories (MKD) |
     /// | `w` | store files (STOR, STOU) |
     /// | `M` | change the mode of files (SITE CHMOD) |
-    /// | `T` | change the modification time of files (MFMT) |
+    /// | `T` | change the modification time of files (MFMT; `SITE MFMT` in pyftpdlib's reference) |
     pub fn perm(mut self, letters: impl Into<String>) -> Self {
         self.perm = letters.into();
         self

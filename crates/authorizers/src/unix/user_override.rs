@@ -12,8 +12,9 @@ use crate::password::Secret;
 /// Settings of one user, for [`UnixAuthorizer::override_user`](crate::UnixAuthorizer::override_user),
 /// which checks them.
 ///
-/// Each method is one of pyftpdlib's keyword arguments or a method of [`User`](crate::User). What is
-/// not said stays as it is for everybody.
+/// Each method is one of pyftpdlib's keyword arguments or a method of [`User`](crate::User). What
+/// is not said stays as it is for everybody. pyftpdlib's `username` is that of [`new`](Self::new),
+/// its `homedir` is [`home`](Self::home), and its `anonymous_user`, which it ignores, is left out.
 ///
 /// # Examples
 ///

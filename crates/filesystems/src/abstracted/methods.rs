@@ -25,7 +25,8 @@ use crate::jail::Jail;
 pub enum OpenMode {
     /// For reading, from the start (Python's `rb`).
     Read,
-    /// For writing (`wb`, `ab`, `r+b`).
+    /// For writing: emptied (`wb`) by [`WriteMode::Replace`], at its end (`ab`) by
+    /// [`WriteMode::Append`], from an offset on (`r+b`) by [`WriteMode::At`].
     Write(WriteMode),
 }
 
@@ -51,7 +52,8 @@ impl AbstractedFs {
         &self.cwd
     }
 
-    /// Sets the working directory without asking whether it is there.
+    /// Sets the working directory without asking whether it is there. A session has its own, which
+    /// begins where [`start_dir`](Filesystem::start_dir) says.
     pub fn set_cwd(&mut self, cwd: VirtualPath) {
         self.cwd = cwd;
     }
@@ -154,8 +156,9 @@ impl AbstractedFs {
         }
     }
 
-    /// Creates a file in `dir` whose name nobody has: `prefix`, something random, `suffix`. Its
-    /// mode is that of other uploads, where Python's is `0600`.
+    /// Creates a file in `dir` whose name nobody has: `prefix`, something random, `suffix`; where
+    /// pyftpdlib has a default, here is an empty text. It is open for writing, in binary, and its
+    /// permission bits are those of other uploads, where Python's are `0600`.
     ///
     /// # Errors
     ///
@@ -272,7 +275,8 @@ impl AbstractedFs {
 
 /// What is known of a file.
 impl AbstractedFs {
-    /// Facts of what `path` leads to.
+    /// Facts of what `path` leads to: fewer than Python's, of times the modification only, in whole
+    /// seconds.
     ///
     /// # Errors
     ///
@@ -331,7 +335,7 @@ impl AbstractedFs {
         Ok(self.stat(path)?.size)
     }
 
-    /// Modification time of what `path` leads to, in seconds since 1970 UTC.
+    /// Modification time of what `path` leads to, in whole seconds since 1970 UTC.
     ///
     /// # Errors
     ///
