@@ -109,6 +109,11 @@ impl Login {
         }
     }
 
+    /// Whether the session acts as a user of the system, on threads of a process that is root's.
+    pub fn acts_as_user(&self) -> bool {
+        self.credentials.is_some()
+    }
+
     /// Has this thread act as the user of the system that the login carries; `None` if there is none.
     pub(crate) fn act(&self) -> Result<Option<Guard>, AuthorizerError> {
         let Some(credentials) = &self.credentials else {

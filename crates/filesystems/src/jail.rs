@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_sys::{
-    EntryKind, FileStat, OpenFlags, errno, has_remote_mount_below, is_local_filesystem, open_at,
-    open_beneath, stat_at, stat_descriptor,
+    EntryKind, FileStat, OpenFlags, errno, has_remote_mount_below, is_local_filesystem,
+    is_process_filesystem, open_at, open_beneath, stat_at, stat_descriptor,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -34,6 +34,8 @@ pub(crate) struct Jail {
     resolver: Resolver,
     /// A link on the way is an error.
     linkless: bool,
+    /// What shows processes is an error.
+    hides_processes: bool,
 }
 
 impl Jail {
@@ -47,6 +49,31 @@ impl Jail {
             },
             root,
             linkless: false,
+            hides_processes: false,
+        })
+    }
+
+    /// The same for another home.
+    pub(crate) fn elsewhere(
+        &self,
+        given: &Path,
+        resolver: Resolver,
+    ) -> Result<Self, FilesystemError> {
+        let jail = Self::open_home(given, resolver)?;
+        match self.hides_processes {
+            true => jail.without_processes(),
+            false => Ok(jail),
+        }
+    }
+
+    /// The same home, unless that lies on a filesystem of processes itself; nothing can be opened in
+    /// it that does.
+    pub(crate) fn without_processes(&self) -> Result<Self, FilesystemError> {
+        check_shows_none(self.root.dir())?;
+        Ok(Self {
+            root: Arc::clone(&self.root),
+            hides_processes: true,
+            ..*self
         })
     }
 
@@ -54,8 +81,8 @@ impl Jail {
     pub(crate) fn linkless(&self) -> Self {
         Self {
             root: Arc::clone(&self.root),
-            resolver: self.resolver,
             linkless: true,
+            ..*self
         }
     }
 
@@ -196,6 +223,19 @@ impl Jail {
         flags: OpenFlags,
         mode: u32,
     ) -> Result<OwnedFd, FilesystemError> {
+        let opened = self.resolve(path, flags, mode)?;
+        if self.hides_processes {
+            check_shows_none(opened.as_fd())?;
+        }
+        Ok(opened)
+    }
+
+    fn resolve(
+        &self,
+        path: &[u8],
+        flags: OpenFlags,
+        mode: u32,
+    ) -> Result<OwnedFd, FilesystemError> {
         if self.linkless {
             return self.walk(path).without_links().open(flags, mode);
         }
@@ -215,7 +255,10 @@ impl Jail {
     }
 
     fn walk(&self, path: &[u8]) -> Walk<'_> {
-        let walk = Walk::new(self.root.dir(), &self.root.home, self.root.scope, path);
+        let mut walk = Walk::new(self.root.dir(), &self.root.home, self.root.scope, path);
+        if self.hides_processes {
+            walk = walk.without_processes();
+        }
         match self.resolver {
             Resolver::Kernel => walk.with_leaps(),
             Resolver::Walk => walk,
@@ -226,6 +269,15 @@ impl Jail {
 /// How often `openat2` is asked before the walk decides: it gives up whenever something is renamed
 /// anywhere on the system while it follows a `..`.
 const MOST_TRIES: usize = 4;
+
+/// Refuses what lies on a filesystem of processes. A thread may look at its own process there, whomever
+/// it acts as; where it acts as a user that process is root's.
+pub(crate) fn check_shows_none(place: BorrowedFd<'_>) -> Result<(), FilesystemError> {
+    match is_process_filesystem(place)? {
+        true => Err(ErrorKind::PermissionDenied.into()),
+        false => Ok(()),
+    }
+}
 
 /// The directory that a last component is looked up in.
 pub(crate) enum Directory<'a> {

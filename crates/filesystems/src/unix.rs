@@ -19,6 +19,9 @@ use crate::transfer_file::{Listing, ReadFile, WriteFile};
 /// shows the names of users and groups. Meant for users of the system, beside an authorizer that
 /// takes on their identity.
 ///
+/// `/proc` can be seen but not entered, and nothing on a filesystem of its kind can be opened,
+/// wherever it is mounted: what it shows of the server's process is not the user's to see.
+///
 /// # Examples
 ///
 /// ```
@@ -44,7 +47,7 @@ impl UnixFilesystem {
     /// Those of opening `home`, as for [`AbstractedFs::new`].
     pub fn new(home: impl AsRef<Path>) -> Result<Self, FilesystemError> {
         let home = AbstractedFs::new(home)?;
-        let mut disk = AbstractedFs::new("/")?;
+        let mut disk = AbstractedFs::new("/")?.without_processes()?;
         disk.set_cwd(disk.fs2ftp(home.root()));
         Ok(Self {
             disk,
@@ -189,7 +192,12 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+    use std::os::unix::fs::symlink;
+    use std::process;
+
     use super::*;
+    use crate::{ErrorKind, Resolver};
 
     #[test]
     fn owners_have_names() {
@@ -214,5 +222,89 @@ mod tests {
         let disk = fs.as_abstracted();
         assert!(disk.isdir("new") && disk.isdir(new.as_bytes()));
         assert_eq!(disk.ftp2fs("new").unwrap(), home.join("new"));
+    }
+    #[track_caller]
+    fn check_hidden<T: Debug>(answer: Result<T, FilesystemError>, what: &str) {
+        let kind = answer.err().map(|error| error.kind());
+        assert_eq!(kind, Some(ErrorKind::PermissionDenied), "{what}");
+    }
+
+    /// A thread that acted as a user was still one of root's process, which `/proc` shows to itself.
+    #[test]
+    fn the_process_itself_was_shown_to_its_users() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = scratch.path().canonicalize().unwrap();
+        let id = process::id();
+        let file = format!("{}/open", place.display());
+        std::fs::write(&file, "").unwrap();
+        let open = std::fs::File::open(&file).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+        for (name, target) in [
+            ("maps", "/proc/self/maps"),
+            ("fds", "/proc/self/fd"),
+            ("detour", "/proc/self/cwd/../../proc/self/root/etc/passwd"),
+        ] {
+            symlink(target, place.join(name)).unwrap();
+        }
+        let place = place.display();
+        for resolver in [Resolver::Kernel, Resolver::Walk] {
+            let disk = AbstractedFs::with_resolver("/", resolver);
+            let disk = disk.unwrap().without_processes().unwrap();
+            let path = |text: &str| VirtualPath::new(text).unwrap();
+            for text in [
+                "/proc/self/maps".to_owned(),
+                "/proc/thread-self/maps".to_owned(),
+                format!("/proc/{id}/maps"),
+                format!("/proc/{id}/task/{id}/maps"),
+                format!("/proc/{id}/exe"),
+                format!("/proc/{id}/root/etc/passwd"),
+                format!("/proc/{id}/fd/{number}"),
+                "/proc/version".to_owned(),
+                "/dev/fd/0".to_owned(),
+                format!("{place}/maps"),
+                format!("{place}/detour"),
+            ] {
+                let at = path(&text);
+                check_hidden(disk.open_read(&at, 0).map(drop), &text);
+                check_hidden(Filesystem::stat(&disk, &at), &text);
+                check_hidden(disk.canonical(&at), &text);
+                check_hidden(disk.open_write(&at, WriteMode::Append).map(drop), &text);
+            }
+            for text in [
+                "/proc".to_owned(),
+                "/proc/self/fd".to_owned(),
+                "/proc/self/task".to_owned(),
+                format!("/proc/{id}/fd"),
+                format!("/proc/{id}/task/{id}/fd"),
+                format!("{place}/fds"),
+            ] {
+                check_hidden(disk.list(&path(&text)).map(drop), &text);
+                check_hidden(disk.change_dir(&path(&text)), &text);
+            }
+            for text in [
+                "/proc/self".to_owned(),
+                format!("/proc/{id}/exe"),
+                format!("/proc/{id}/fd/{number}"),
+                format!("{place}/fds/{number}"),
+            ] {
+                check_hidden(Filesystem::readlink(&disk, &path(&text)), &text);
+                check_hidden(Filesystem::lstat(&disk, &path(&text)), &text);
+            }
+            let linkless = disk.without_links().unwrap().unwrap();
+            let text = format!("/proc/{id}/maps");
+            check_hidden(linkless.open_read(&path(&text), 0).map(drop), &text);
+            // What is beside it is there still.
+            let proc = Filesystem::stat(&disk, &path("/proc")).unwrap();
+            assert_eq!(proc, Filesystem::lstat(&disk, &path("/proc")).unwrap());
+            assert!(disk.open_read(&path(&file), 0).is_ok());
+            assert!(disk.list(&path("/")).is_ok());
+        }
+        let whole = UnixFilesystem::new("/").unwrap();
+        let maps = VirtualPath::new("/proc/self/maps").unwrap();
+        check_hidden(whole.open_read(&maps, 0).map(drop), "the whole disk");
+        let of_process = AbstractedFs::new("/proc/self/fd").unwrap();
+        check_hidden(of_process.without_processes(), "a home there");
+        let mut home = AbstractedFs::new("/").unwrap().without_processes().unwrap();
+        check_hidden(home.set_root("/proc/self"), "a later home there");
     }
 }

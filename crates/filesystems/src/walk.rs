@@ -8,6 +8,7 @@ use ftpdlib_sys::{EntryKind, OpenFlags, Scope, errno, open_at, read_link_at, sta
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::home::{Home, split};
+use crate::jail::check_shows_none;
 use crate::trail::{MOST_ENTERED, Trail};
 
 /// A walk from the home directory down.
@@ -25,6 +26,7 @@ pub(crate) struct Walk<'a> {
     /// How many of them are to be entered one by one, before the kernel is asked to enter
     /// [`LEAP`] together; `None` where it is never asked.
     single: Option<usize>,
+    hides_processes: bool,
 }
 
 /// As many as Linux follows.
@@ -46,6 +48,7 @@ impl<'a> Walk<'a> {
             pending,
             links: 0,
             single: None,
+            hides_processes: false,
         }
     }
 
@@ -58,6 +61,12 @@ impl<'a> Walk<'a> {
     /// The same walk, which ends at the first link.
     pub(crate) fn without_links(mut self) -> Self {
         self.links = MOST_LINKS;
+        self
+    }
+
+    /// The same walk, which ends where processes are shown.
+    pub(crate) fn without_processes(mut self) -> Self {
+        self.hides_processes = true;
         self
     }
 
@@ -177,6 +186,7 @@ impl<'a> Walk<'a> {
         flags: OpenFlags,
         mode: u32,
     ) -> Result<Option<OwnedFd>, FilesystemError> {
+        self.check_place()?;
         let opened = open_at(self.entered.top(), name, flags | OpenFlags::NO_FOLLOW, mode);
         if flags.contains(OpenFlags::NO_FOLLOW) {
             return Ok(Some(opened?));
@@ -197,12 +207,22 @@ impl<'a> Walk<'a> {
 
     /// Follows the link that `name` must be where opening it was `refused`, if that was why.
     fn follow(&mut self, name: &[u8], refused: io::Error) -> Result<(), FilesystemError> {
+        self.check_place()?;
         if !matches!(refused.raw_os_error(), Some(errno::ELOOP | errno::ENOTDIR)) {
             return Err(refused.into());
         }
         match read_link_at(self.entered.top(), name) {
             Ok(target) => self.queue(&target),
             Err(_) => Err(refused.into()),
+        }
+    }
+
+    /// Checks that the walk may open what is in the directory it stands in, and follow links there:
+    /// those of a process tell what it has open.
+    fn check_place(&self) -> Result<(), FilesystemError> {
+        match self.hides_processes {
+            true => check_shows_none(self.entered.top()),
+            false => Ok(()),
         }
     }
 
@@ -229,6 +249,7 @@ impl<'a> Walk<'a> {
     }
 
     fn virtual_path(&self, last: Option<&[u8]>) -> Result<VirtualPath, FilesystemError> {
+        self.check_place()?;
         let mut path = Vec::new();
         for name in self.entered.names().chain(last) {
             path.push(b'/');

@@ -103,6 +103,15 @@ pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Whether `file` lies on a filesystem that shows processes.
+///
+/// # Errors
+///
+/// None on this system, where threads do not act as others.
+pub fn is_process_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// Whether a filesystem that is not local is mounted below a directory.
 ///
 /// # Errors

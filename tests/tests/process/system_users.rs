@@ -549,6 +549,52 @@ fn the_whole_disk_is_seen_with_the_users_eyes() {
     }
 }
 
+/// A thread that acts as a user is one of root's process, to which `/proc` shows that process: its
+/// descriptors could be listed, its memory map fetched.
+#[test]
+fn the_servers_own_process_was_shown_to_its_users() {
+    let _alone = alone();
+    if !is_possible() {
+        return;
+    }
+    for kind in ["jailed", "unix"] {
+        let system = System::new(&format!(
+            "anonymous_user = \"guest\"\n[filesystem]\nkind = \"{kind}\"\n\
+             [[users]]\nname = \"anonymous\"\nhome = \"/\"\nperm = \"elrw\"\n"
+        ));
+        let program = system.start(IN_ONE);
+        let mut client = Client::login_as("anonymous", "", program.address());
+        let process = program.id();
+        let of_process = format!("/proc/{process}");
+        for place in ["/proc/self", "/proc/thread-self", &of_process] {
+            check_refused(
+                &mut client,
+                &[
+                    &format!("CWD {place}"),
+                    &format!("LIST {place}/fd"),
+                    &format!("MLSD {place}/fd"),
+                    &format!("NLST {place}/task"),
+                    &format!("LIST {place}/fd/1"),
+                    &format!("MLST {place}/fd/1"),
+                    &format!("MLST {place}/exe"),
+                    &format!("LIST {place}/exe"),
+                    &format!("RETR {place}/maps"),
+                    &format!("RETR {place}/task/{process}/maps"),
+                    &format!("RETR {place}/root/etc/passwd"),
+                    &format!("XMD5 {place}/maps"),
+                    &format!("SITE CPFR {place}/maps"),
+                    &format!("APPE {place}/comm"),
+                ],
+            );
+        }
+        client.expect("TYPE A", 200);
+        check_refused(&mut client, &["RETR /proc/self/maps", "LIST /proc"]);
+        let listing = String::from_utf8(client.fetch("LIST /")).unwrap();
+        assert!(listing.contains(" proc\r\n"), "{listing}");
+        assert!(client.fetch("RETR /etc/passwd").starts_with(b"root:"));
+    }
+}
+
 #[test]
 fn a_reload_reads_who_may_log_in() {
     let _alone = alone();

@@ -18,7 +18,6 @@ use crate::disk_file::{DiskReadFile, DiskWriteFile};
 use crate::disk_listing::DiskListing;
 use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::{Filesystem, WriteMode};
-use crate::jail::Jail;
 
 /// What [`AbstractedFs::open`] opens a file for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,7 +42,7 @@ impl AbstractedFs {
     ///
     /// As [`new`](Self::new); then nothing has changed.
     pub fn set_root(&mut self, home: impl AsRef<Path>) -> Result<(), FilesystemError> {
-        self.jail = Arc::new(Jail::open_home(home.as_ref(), self.resolver)?);
+        self.jail = Arc::new(self.jail.elsewhere(home.as_ref(), self.resolver)?);
         Ok(())
     }
 

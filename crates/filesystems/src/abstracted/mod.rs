@@ -87,6 +87,22 @@ impl AbstractedFs {
             cwd: VirtualPath::root(),
         })
     }
+
+    /// The same home, in which nothing can be opened that lies on a filesystem of processes
+    /// (`/proc`), wherever one is mounted: permission is denied.
+    ///
+    /// For threads that act as a user of the system. They stay threads of root's process, and what
+    /// `/proc` shows of that, such as its memory map and its open files, it shows to all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PermissionDenied`] for a home that lies on one itself.
+    pub fn without_processes(self) -> Result<Self, FilesystemError> {
+        Ok(Self {
+            jail: Arc::new(self.jail.without_processes()?),
+            ..self
+        })
+    }
 }
 
 impl Filesystem for AbstractedFs {

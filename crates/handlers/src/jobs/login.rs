@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
-use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem};
+use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem, FilesystemError};
 use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
@@ -109,7 +109,7 @@ fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Files
             }
             factory(login)
         }
-        None => AbstractedFs::new(&login.home).map(|disk| {
+        None => disk_of(login).map(|disk| {
             if let Some(home) = disk.real_path(&VirtualPath::root()) {
                 login.home = home;
             }
@@ -130,4 +130,14 @@ fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Files
             ..reply_of(error)
         }
     })
+}
+
+/// The home, as the user sees it.
+fn disk_of(login: &Login) -> Result<AbstractedFs, FilesystemError> {
+    let disk = AbstractedFs::new(&login.home)?;
+    match login.acts_as_user() {
+        // It may be the whole disk.
+        true => disk.without_processes(),
+        false => Ok(disk),
+    }
 }

@@ -23,7 +23,7 @@ pub use directory::DirectoryReader;
 pub use discard::discard;
 pub use fork::{Fork, fork, thread_count};
 pub use identity::{Identity, is_root};
-pub use mount::{Place, is_local_filesystem};
+pub use mount::{Place, is_local_filesystem, is_process_filesystem};
 pub use mounts::has_remote_mount_below;
 pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};

@@ -13,6 +13,34 @@ use crate::call::check;
 ///
 /// What `fstatfs` answers.
 pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
+    let found = kind(file)?;
+    Ok(!REMOTE.iter().any(|&(number, _)| number == found))
+}
+
+/// Whether `file` lies on a filesystem that shows processes, wherever that is mounted (`proc(5)`).
+///
+/// What is there of a process does not ask whom a thread acts as, where the thread is one of that
+/// process.
+///
+/// # Errors
+///
+/// What `fstatfs` answers.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use ftpdlib_sys::{is_process_filesystem, open_directory};
+///
+/// assert!(!is_process_filesystem(open_directory("/")?.as_fd())?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn is_process_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(kind(file)? == PROC)
+}
+
+/// The magic number of the filesystem that holds `file`.
+fn kind(file: BorrowedFd<'_>) -> io::Result<u32> {
     let mut raw = MaybeUninit::<libc::statfs64>::uninit();
     // SAFETY: the descriptor is borrowed for the call, and `raw` is writable memory of the size and
     // alignment of what the call fills in.
@@ -20,7 +48,7 @@ pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: the call succeeded, so it has filled in all of `raw`.
     let magic = unsafe { raw.assume_init() }.f_type;
     // The field is signed here and unsigned there; every magic number has 32 bits.
-    Ok(!REMOTE.iter().any(|&(number, _)| number == magic as u32))
+    Ok(magic as u32)
 }
 
 /// Whether filesystems of this type, as `mountinfo` names it, are among those that are not local.
@@ -86,6 +114,9 @@ impl Place {
     }
 }
 
+/// The number of `proc`.
+const PROC: u32 = 0x0000_9fa0;
+
 /// Filesystems that wait for another machine or another process: their numbers, from `linux/magic.h`
 /// and the sources of those that are not in it, and the types they are mounted as.
 const REMOTE: &[(u32, &[&str])] = &[
@@ -125,7 +156,17 @@ mod tests {
     use crate::open_directory;
 
     #[test]
-    fn proc_is_local() {
+    fn proc_is_local_and_shows_processes() {
+        for (path, expected) in [
+            ("/proc", true),
+            ("/proc/self/fd", true),
+            ("/", false),
+            ("/dev", false),
+        ] {
+            let directory = open_directory(path).unwrap();
+            let shows = is_process_filesystem(directory.as_fd());
+            assert_eq!(shows.unwrap(), expected, "{path}");
+        }
         let proc = open_directory("/proc").unwrap();
         assert!(is_local_filesystem(proc.as_fd()).unwrap());
     }
