@@ -290,6 +290,25 @@ fn a_file_that_the_kernel_makes_up_was_taken_for_one_that_had_become_shorter() {
 }
 
 #[test]
+fn a_file_that_told_no_size_was_sent_as_an_empty_one() {
+    let whole = match fs::read("/proc/sys/kernel/ostype") {
+        Ok(whole) if processes().is_none() => whole,
+        _ => return,
+    };
+    for sendfile in [true, false] {
+        let server = TestServer::with(|handler| {
+            handler.use_sendfile(sendfile).abstracted_fs(|_| {
+                let files = AbstractedFs::new("/proc/sys/kernel")?;
+                Ok(Arc::new(files))
+            })
+        });
+        let mut client = server.client();
+        client.expect("TYPE I", 200);
+        assert_eq!(client.fetch("RETR ostype"), whole, "{sendfile}");
+    }
+}
+
+#[test]
 fn what_is_no_file_is_refused_and_never_waited_for() {
     let server = TestServer::new();
     fs::create_dir(server.path("dir")).unwrap();

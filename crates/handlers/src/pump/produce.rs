@@ -125,9 +125,11 @@ fn read_on(
 
 /// What is left of a local file up to the size that it had when it was opened: what is added
 /// meanwhile is not sent, as it is not by sendfile, and the read that would find nothing is saved.
+/// `None` also for a size of 0, which files that the kernel makes up tell (procfs).
 fn rest_of(file: &dyn ReadFile) -> Option<usize> {
     file.descriptor()?;
-    let rest = file.size()?.saturating_sub(file.offset());
+    let size = file.size().filter(|&size| size > 0)?;
+    let rest = size.saturating_sub(file.offset());
     Some(usize::try_from(rest).unwrap_or(usize::MAX))
 }
 

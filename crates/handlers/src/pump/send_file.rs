@@ -24,10 +24,11 @@ pub(super) struct SendFile {
 }
 
 impl SendFile {
-    /// Gives `file` back if it is not a local one with a known size.
+    /// Gives `file` back if it is not a local one with a known size. 0 is none: files that the kernel
+    /// makes up (procfs) tell that, whatever is in them.
     pub(super) fn new(file: Box<dyn ReadFile>) -> Result<Self, Box<dyn ReadFile>> {
         match (file.descriptor().is_some(), file.size()) {
-            (true, Some(size)) => {
+            (true, Some(size @ 1..)) => {
                 let offset = file.offset();
                 Ok(Self {
                     file: Some(file),
