@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::crew;
 use crate::handle::Shared;
 use crate::placement::Placement;
 use crate::prefork::{MOST_WORKERS, Workers};
@@ -22,8 +23,13 @@ pub(crate) fn supervisor(
         count if count > MOST_WORKERS => return Err(ServerError::Workers(count)),
         count => count,
     };
-    if options.run_as.is_some() && !ftpdlib_sys::is_root() {
-        return Err(ServerError::NotRoot);
+    if let Some(identity) = &options.run_as {
+        if !ftpdlib_sys::is_root() {
+            return Err(ServerError::NotRoot);
+        }
+        crew::check_forkable()?;
+        // Children that fail at this later would be replaced for ever.
+        identity.try_out().map_err(ServerError::Identity)?;
     }
     let child = ChildOptions {
         run_as: options.run_as.clone(),

@@ -165,8 +165,21 @@ impl Identity {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Whether this process may become it: it is root's.
-    pub fn may_be_assumed(&self) -> bool {
+    /// Whether this process may become any user.
+    ///
+    /// # Errors
+    ///
+    /// Always what it is instead: on a system where none may.
+    pub fn may_be_assumed() -> Result<(), &'static str> {
+        Err("runs on a system other than Linux")
+    }
+
+    /// Has a child process become it.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no identity.
+    pub fn try_out(&self) -> io::Result<()> {
         match self.never {}
     }
 

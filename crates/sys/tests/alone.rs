@@ -163,11 +163,16 @@ mod linux {
         if !is_root() {
             let nobody = Identity::find("nobody", None).unwrap();
             let mut child = child(|| assert!(nobody.assume().is_err()));
+            assert!(nobody.try_out().is_err());
             assert!(child.wait().unwrap().is_success());
             return;
         }
         let identity = Identity::find("4000000123", Some("4000000124")).unwrap();
         let mut child = child(|| {
+            Identity::may_be_assumed().unwrap();
+            identity.try_out().unwrap();
+            // Nothing of this process has changed.
+            assert!(is_root());
             identity.assume().unwrap();
             let status = fs::read_to_string("/proc/self/status").unwrap();
             let value = |name: &str| {
@@ -183,6 +188,8 @@ mod linux {
             }
             assert_eq!(value("NoNewPrivs"), "1");
             assert!(identity.assume().is_err());
+            assert!(identity.try_out().is_err());
+            assert_eq!(Identity::may_be_assumed(), Err("is not root's"));
             assert!(!is_root());
         });
         assert!(child.wait().unwrap().is_success());

@@ -79,3 +79,60 @@ fn what_cannot_be_had_ends_the_start_with_one_line() {
         }
     }
 }
+
+/// Both started as if all were well, and their workers died for ever.
+#[test]
+fn root_that_may_not_change_its_user_ends_with_an_error() {
+    let _alone = alone();
+    if !is_root() {
+        eprintln!("skipped: only root can be kept from it");
+        return;
+    }
+    // In front of the program, the code, and what is said: without the capabilities, and with them
+    // where the system has no such user.
+    let lacking = "found \"4000000124\" in a program that lacks the capabilities CAP_SETGID and \
+                   CAP_SETUID, which cannot become another user, expected none, or a start by root";
+    for (before, check, code, expected) in [
+        (
+            &["setpriv", "--bounding-set=-setuid,-setgid"][..],
+            &[][..],
+            2,
+            lacking,
+        ),
+        (
+            &["setpriv", "--bounding-set=-setuid,-setgid"],
+            &["--check-config"],
+            2,
+            lacking,
+        ),
+        (
+            &["unshare", "--user", "--map-root-user"],
+            &[],
+            1,
+            "ftpdlib: cannot become another user: ",
+        ),
+    ] {
+        let mut possible = Command::new(before[0]);
+        let possible = possible.args(&before[1..]).arg("true").output();
+        if !possible.is_ok_and(|done| done.status.success()) {
+            eprintln!("skipped: {before:?} is not possible");
+            continue;
+        }
+        for model in MODELS {
+            let output = Command::new(before[0])
+                .args(&before[1..])
+                .arg(executable())
+                .args(["-i", "127.0.0.1", "-p", "0", "--user", "4000000124"])
+                .args(check)
+                .args(model)
+                .stdin(Stdio::null())
+                .current_dir("/")
+                .output()
+                .unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(code), "{said}");
+            assert!(said.contains(expected), "{said}");
+            assert!(!said.contains("starting FTP server"), "{said}");
+        }
+    }
+}

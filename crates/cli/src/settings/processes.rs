@@ -52,12 +52,16 @@ pub(super) fn check(
                     format!("{problem}, expected the name or number of a group"),
                 )
             })?;
-            if identity.may_be_assumed() {
-                return Ok(Some(identity));
+            match Identity::may_be_assumed() {
+                Ok(()) => Ok(Some(identity)),
+                Err(what) => {
+                    let problem = format!(
+                        "found {user:?} in a program that {what}, which cannot become another \
+                         user, expected none, or a start by root"
+                    );
+                    Err(place(false, problem))
+                }
             }
-            let problem = "in a program that is not root's, which cannot become another user, \
-                           expected none, or a start by root";
-            Err(place(false, format!("found {user:?} {problem}")))
         }
     }
 }

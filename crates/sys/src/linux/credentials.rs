@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::process;
 
-use super::identity::CAPABILITY_HEADER;
+use super::identity::may_change_users;
 use crate::call::check;
 use crate::users::{self, UserRecord};
 
@@ -19,7 +19,7 @@ use libc::{
 };
 
 /// A number that means "as it is" in the calls.
-const SAME: u32 = u32::MAX;
+pub(super) const SAME: u32 = u32::MAX;
 
 /// The numbers of a user and of the groups the user is a member of.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,25 +136,10 @@ impl Drop for ActingAs {
 pub fn can_act_as_others() -> bool {
     /// With this bit, capabilities stay when the numbers change.
     const NO_SETUID_FIXUP: libc::c_int = 1 << 2;
-    /// What it takes to change them: the capabilities 6 and 7, for groups and for users.
-    const CAP_SETGID_SETUID: u32 = 1 << 6 | 1 << 7;
     // SAFETY: takes no pointer; the option has no arguments.
     let bits = unsafe { libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0) };
     let gives_up = bits >= 0 && bits & NO_SETUID_FIXUP == 0;
-    let can_change =
-        effective_capabilities().is_ok_and(|has| has & CAP_SETGID_SETUID == CAP_SETGID_SETUID);
-    super::is_root() && gives_up && can_change
-}
-
-/// The first 32 of this thread's effective capabilities.
-fn effective_capabilities() -> io::Result<u32> {
-    let mut header = CAPABILITY_HEADER;
-    let mut sets = [0u32; 6];
-    // SAFETY: the call reads a header of two 32-bit words (version; 0 for this thread), into which it
-    // writes the version it knows if that is another, and in this version writes twice the three
-    // sets, a word each. Both are live, writable and owned by this frame.
-    check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) })?;
-    Ok(sets[0])
+    super::is_root() && gives_up && may_change_users()
 }
 
 fn set_user(uid: u32) -> io::Result<()> {

@@ -3,7 +3,10 @@
 use std::io;
 use std::ptr;
 
+use super::credentials::SAME;
+use super::fork::Fork;
 use crate::call::check;
+use crate::children::{ChildEnd, exit_at_once};
 use crate::users::{self, UserEntry};
 
 /// A user and groups that a process can become.
@@ -23,7 +26,7 @@ impl Identity {
     /// # Errors
     ///
     /// `NotFound` saying which of the two is unknown; `InvalidInput` for a user who is root, as
-    /// whom nothing would be given up.
+    /// whom nothing would be given up, and for the number that means "as it is" to the system.
     pub fn find(user: &str, group: Option<&str>) -> io::Result<Self> {
         let problem = |kind, problem: String| Err(io::Error::new(kind, problem));
         let Some(UserEntry { uid, gid, name }) = users::find_user(user) else {
@@ -33,6 +36,11 @@ impl Identity {
             let text = format!("user {user:?} is root");
             return problem(io::ErrorKind::InvalidInput, text);
         }
+        let text =
+            |what: &str, given: &str| format!("{what} {given:?} is of a number that none has");
+        if uid == SAME {
+            return problem(io::ErrorKind::InvalidInput, text("user", user));
+        }
         let gid = match group {
             None => gid,
             Some(group) => match users::find_group(group) {
@@ -40,6 +48,11 @@ impl Identity {
                 None => return problem(io::ErrorKind::NotFound, format!("no group {group:?}")),
             },
         };
+        if gid == SAME {
+            let text =
+                group.map_or_else(|| text("group of user", user), |group| text("group", group));
+            return problem(io::ErrorKind::InvalidInput, text);
+        }
         let groups = name.map_or_else(|| Ok(vec![gid]), |name| users::groups_of(&name, gid))?;
         // Whoever is a member of root's group could read what only root's may.
         let groups = groups.into_iter().filter(|&id| id != 0 || gid == 0);
@@ -70,9 +83,42 @@ impl Identity {
         self.verify()
     }
 
-    /// Whether this process may become it: it is root's.
-    pub fn may_be_assumed(&self) -> bool {
-        is_root()
+    /// Whether this process may become any user, for all that it is: root's, and with the
+    /// capabilities that this takes, which root in a container may lack.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead, to be said of a program.
+    pub fn may_be_assumed() -> Result<(), &'static str> {
+        match (is_root(), may_change_users()) {
+            (true, true) => Ok(()),
+            (true, false) => Err("lacks the capabilities CAP_SETGID and CAP_SETUID"),
+            (false, _) => Err("is not root's"),
+        }
+    }
+
+    /// Has a child process become it, which then ends. Whatever the system has against it shows
+    /// only then: numbers that are not mapped in a user namespace, a filter of system calls.
+    ///
+    /// # Errors
+    ///
+    /// As for [`assume`](Self::assume), and for [`fork`](crate::fork).
+    pub fn try_out(&self) -> io::Result<()> {
+        let mut child = match super::fork()? {
+            Fork::Parent(child) => child,
+            Fork::Child => exit_at_once(match self.assume() {
+                Ok(()) => 0,
+                Err(error) => error.raw_os_error().unwrap_or(libc::EPERM),
+            }),
+        };
+        match child.wait() {
+            Ok(ChildEnd::Code(0)) => Ok(()),
+            Ok(ChildEnd::Code(number)) => Err(io::Error::from_raw_os_error(number)),
+            Ok(end @ ChildEnd::Signal(_)) => Err(io::Error::other(format!("ended by {end}"))),
+            // Whoever started this process has it told of no child.
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Asks the system what the process is now.
@@ -95,14 +141,32 @@ impl Identity {
     }
 }
 
-/// Whether this process is root's: it may become any user.
+/// Whether this process is root's.
 pub fn is_root() -> bool {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() == 0 }
 }
 
 /// Version 3 of the calls for capabilities, in which the sets have two words each; of this thread.
-pub(super) const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
+const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
+
+/// Whether this thread has the capabilities that it takes to become another user.
+pub(super) fn may_change_users() -> bool {
+    /// The capabilities 6 and 7, for groups and for users.
+    const CAP_SETGID_SETUID: u32 = 1 << 6 | 1 << 7;
+    effective_capabilities().is_ok_and(|has| has & CAP_SETGID_SETUID == CAP_SETGID_SETUID)
+}
+
+/// The first 32 of this thread's effective capabilities.
+fn effective_capabilities() -> io::Result<u32> {
+    let mut header = CAPABILITY_HEADER;
+    let mut sets = [0u32; 6];
+    // SAFETY: the call reads a header of two 32-bit words (version; 0 for this thread), into which it
+    // writes the version it knows if that is another, and in this version writes twice the three
+    // sets, a word each. Both are live, writable and owned by this frame.
+    check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) })?;
+    Ok(sets[0])
+}
 
 /// Empties the effective, permitted and inheritable sets, and with them the ambient one. To become
 /// another user does that for the first two only, and unless the process was told to keep them.
@@ -137,6 +201,20 @@ mod tests {
         );
         check_problem("root", None, "user \"root\" is root");
         check_problem("0", None, "user \"0\" is root");
+        for (user, group, expected) in [
+            (
+                "4294967295",
+                None,
+                "user \"4294967295\" is of a number that none has",
+            ),
+            (
+                "nobody",
+                Some("4294967295"),
+                "group \"4294967295\" is of a number that none has",
+            ),
+        ] {
+            check_problem(user, group, expected);
+        }
         check_problem("", None, "no user \"\"");
         check_problem("no\0body", None, "no user \"no\\0body\"");
     }
