@@ -56,6 +56,14 @@ pub enum AuthorizerError {
     /// The system's library for passwords cannot be used.
     #[error("cannot check passwords of the system: {0}")]
     PasswordLibrary(#[source] io::Error),
+    /// The user database could not be asked for a user of the system.
+    #[error("cannot look up user {user:?}: {source}")]
+    UserDatabase {
+        /// The user of the system.
+        user: String,
+        /// What the system answered.
+        source: io::Error,
+    },
     /// Some users were allowed and others rejected; one of the two says all.
     #[error("allowed users and rejected users are mutually exclusive")]
     AllowedAndRejected,

@@ -19,44 +19,29 @@ use crate::call::with_c_str;
 /// assert_eq!(ftpdlib_sys::user_name(0).as_deref(), Some("root"));
 /// ```
 pub fn user_name(uid: u32) -> Option<String> {
-    with_room(|room| {
-        let mut entry = MaybeUninit::<libc::passwd>::uninit();
-        let mut found = ptr::null_mut();
-        let (start, length) = (room.as_mut_ptr(), room.len());
-        // SAFETY: `entry` and `found` are writable and owned by this frame; `start` points to
-        // `length` writable bytes of `room`, which is borrowed for the call.
-        let code =
-            unsafe { libc::getpwuid_r(uid, entry.as_mut_ptr(), start, length, &raw mut found) };
-        if found.is_null() {
-            return Err(code);
-        }
-        // SAFETY: the call found something, so it has filled in all of `entry`.
-        let name = unsafe { entry.assume_init() }.pw_name;
-        // SAFETY: `name` points to a NUL-terminated string inside `room`, which is still borrowed.
-        Ok(unsafe { owned(name) })
-    })
+    find_user_name(uid).ok().flatten()
+}
+
+fn find_user_name(uid: u32) -> io::Result<Option<String>> {
+    let ask = |entry: *mut libc::passwd, start, length, found| {
+        // SAFETY: what `look_up` gives is what this asks for.
+        Ok(unsafe { libc::getpwuid_r(uid, entry, start, length, found) })
+    };
+    // SAFETY: `ask` is a function of the kind meant. The name is one of the strings it promises.
+    unsafe { look_up(ask, |entry| owned(entry.pw_name)) }
 }
 
 /// Name of the group with this id; `None` if there is none or the lookup failed.
 ///
 /// May wait for a directory service.
 pub fn group_name(gid: u32) -> Option<String> {
-    with_room(|room| {
-        let mut entry = MaybeUninit::<libc::group>::uninit();
-        let mut found = ptr::null_mut();
-        let (start, length) = (room.as_mut_ptr(), room.len());
-        // SAFETY: `entry` and `found` are writable and owned by this frame; `start` points to
-        // `length` writable bytes of `room`, which is borrowed for the call.
-        let code =
-            unsafe { libc::getgrgid_r(gid, entry.as_mut_ptr(), start, length, &raw mut found) };
-        if found.is_null() {
-            return Err(code);
-        }
-        // SAFETY: the call found something, so it has filled in all of `entry`.
-        let name = unsafe { entry.assume_init() }.gr_name;
-        // SAFETY: `name` points to a NUL-terminated string inside `room`, which is still borrowed.
-        Ok(unsafe { owned(name) })
-    })
+    let ask = |entry: *mut libc::group, start, length, found| {
+        // SAFETY: what `look_up` gives is what this asks for.
+        Ok(unsafe { libc::getgrgid_r(gid, entry, start, length, found) })
+    };
+    // SAFETY: `ask` is a function of the kind meant. The name is one of the strings it promises.
+    let name = unsafe { look_up(ask, |entry| owned(entry.gr_name)) };
+    name.ok().flatten()
 }
 
 /// What the user database says of a user of the system.
@@ -76,48 +61,43 @@ pub struct UserRecord {
 }
 
 impl UserRecord {
-    /// Looks up the user of this name, which is never taken for a number; `None` if there is none or
-    /// the lookup failed.
+    /// Looks up the user of this name, which is never taken for a number; `None` if there is none.
     ///
     /// May wait for a directory service.
+    ///
+    /// # Errors
+    ///
+    /// What the lookup answers: whether there is such a user is not known then.
     ///
     /// # Examples
     ///
     /// ```
     /// use ftpdlib_sys::UserRecord;
     ///
-    /// assert_eq!(UserRecord::find("root").map(|root| root.uid), Some(0));
-    /// assert_eq!(UserRecord::find("0"), None);
+    /// assert_eq!(UserRecord::find("root")?.map(|root| root.uid), Some(0));
+    /// assert_eq!(UserRecord::find("0")?, None);
+    /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn find(name: &str) -> Option<Self> {
-        with_room(|room| {
-            let mut entry = MaybeUninit::<libc::passwd>::uninit();
-            let mut found = ptr::null_mut();
-            let (start, length) = (room.as_mut_ptr(), room.len());
-            let code = with_c_str(name.as_bytes(), |name| {
-                let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
-                // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found`
-                // are writable and owned by this frame; `start` points to `length` writable bytes
-                // of `room`, which is borrowed too.
-                Ok(unsafe { libc::getpwnam_r(name, entry, start, length, &raw mut found) })
-            });
-            if found.is_null() {
-                return Err(code.unwrap_or(0));
-            }
-            // SAFETY: the call found something, so it has filled in all of `entry`.
-            let entry = unsafe { entry.assume_init() };
-            Ok(Self {
-                // SAFETY: the fields that are pointers point to NUL-terminated strings inside
-                // `room`, which is still borrowed.
-                name: unsafe { owned(entry.pw_name) },
-                uid: entry.pw_uid,
-                gid: entry.pw_gid,
-                // SAFETY: as above.
-                home: unsafe { path(entry.pw_dir) },
-                // SAFETY: as above.
-                shell: unsafe { path(entry.pw_shell) },
+    pub fn find(name: &str) -> io::Result<Option<Self>> {
+        let ask = |entry: *mut libc::passwd, start, length, found| {
+            with_c_str(name.as_bytes(), |name| {
+                // SAFETY: `name` ends with a NUL and is borrowed for the call; the rest is what
+                // `look_up` gives.
+                Ok(unsafe { libc::getpwnam_r(name.as_ptr(), entry, start, length, found) })
             })
-        })
+        };
+        let keep = |entry: &libc::passwd| Self {
+            // SAFETY: the fields that are pointers point to strings, as `look_up` promises.
+            name: unsafe { owned(entry.pw_name) },
+            uid: entry.pw_uid,
+            gid: entry.pw_gid,
+            // SAFETY: as above.
+            home: unsafe { path(entry.pw_dir) },
+            // SAFETY: as above.
+            shell: unsafe { path(entry.pw_shell) },
+        };
+        // SAFETY: `ask` is a function of the kind meant.
+        unsafe { look_up(ask, keep) }
     }
 }
 
@@ -132,51 +112,43 @@ pub(crate) struct UserEntry {
 
 /// The user of this name or number. A number that the database does not have stands for itself,
 /// with the group of the same number.
-pub(crate) fn find_user(name: &str) -> Option<UserEntry> {
+pub(crate) fn find_user(name: &str) -> io::Result<Option<UserEntry>> {
     let number = name.parse().ok();
     let name = match number {
         None => name.to_owned(),
-        Some(uid) => match user_name(uid) {
+        Some(uid) => match find_user_name(uid)? {
             Some(name) => name,
             None => {
-                return Some(UserEntry {
+                return Ok(Some(UserEntry {
                     uid,
                     gid: uid,
                     name: None,
-                });
+                }));
             }
         },
     };
-    let UserRecord { uid, gid, .. } = UserRecord::find(&name)?;
-    Some(UserEntry {
+    let found = UserRecord::find(&name)?;
+    Ok(found.map(|UserRecord { uid, gid, .. }| UserEntry {
         uid,
         gid,
         name: Some(name),
-    })
+    }))
 }
 
 /// The group of this name or number; a number stands for itself.
-pub(crate) fn find_group(name: &str) -> Option<u32> {
+pub(crate) fn find_group(name: &str) -> io::Result<Option<u32>> {
     if let Ok(gid) = name.parse() {
-        return Some(gid);
+        return Ok(Some(gid));
     }
-    with_room(|room| {
-        let mut entry = MaybeUninit::<libc::group>::uninit();
-        let mut found = ptr::null_mut();
-        let (start, length) = (room.as_mut_ptr(), room.len());
-        let code = with_c_str(name.as_bytes(), |name| {
-            let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
-            // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found` are
-            // writable and owned by this frame; `start` points to `length` writable bytes of
-            // `room`, which is borrowed too.
-            Ok(unsafe { libc::getgrnam_r(name, entry, start, length, &raw mut found) })
-        });
-        if found.is_null() {
-            return Err(code.unwrap_or(0));
-        }
-        // SAFETY: the call found something, so it has filled in all of `entry`.
-        Ok(unsafe { entry.assume_init() }.gr_gid)
-    })
+    let ask = |entry: *mut libc::group, start, length, found| {
+        with_c_str(name.as_bytes(), |name| {
+            // SAFETY: `name` ends with a NUL and is borrowed for the call; the rest is what
+            // `look_up` gives.
+            Ok(unsafe { libc::getgrnam_r(name.as_ptr(), entry, start, length, found) })
+        })
+    };
+    // SAFETY: `ask` is a function of the kind meant.
+    unsafe { look_up(ask, |entry| entry.gr_gid) }
 }
 
 /// The groups that a user is a member of, `gid` among them.
@@ -210,23 +182,47 @@ pub(crate) fn groups_of(user: &str, gid: u32) -> io::Result<Vec<u32>> {
     }
 }
 
-/// Repeats `lookup` with more room for as long as it answers `ERANGE`; `None` whatever else it
-/// answers.
-fn with_room<T>(lookup: impl FnMut(&mut [c_char]) -> Result<T, libc::c_int>) -> Option<T> {
-    in_room(lookup).ok()
-}
-
-/// The same, with the number of the error; 0 if there was nothing to find.
-pub(crate) fn in_room<T>(
-    mut lookup: impl FnMut(&mut [c_char]) -> Result<T, libc::c_int>,
-) -> Result<T, libc::c_int> {
+/// What `keep` takes of the entry that `ask` finds in a database, in ever more room for as long as it
+/// answers `ERANGE`; `None` if there is none, as for a name that `ask` cannot even give to the system.
+///
+/// `ask` gets a writable place for an entry, the start and the length of a writable room, and a
+/// writable place for a pointer, which is null; they are its own for the call.
+///
+/// # Safety
+///
+/// Where `ask` leaves a pointer there that is not null, it has filled in the entry, whose pointers
+/// point to NUL-terminated strings inside the room, as `getpwnam_r` and its kin do. What `keep` gives
+/// does not refer to them.
+pub(crate) unsafe fn look_up<E, T>(
+    ask: impl Fn(*mut E, *mut c_char, libc::size_t, *mut *mut E) -> io::Result<libc::c_int>,
+    keep: impl FnOnce(&E) -> T,
+) -> io::Result<Option<T>> {
     let mut room = vec![0; 1024];
     loop {
-        match lookup(&mut room) {
-            Ok(found) => return Ok(found),
+        let mut entry = MaybeUninit::uninit();
+        let mut found = ptr::null_mut();
+        let code = match ask(
+            entry.as_mut_ptr(),
+            room.as_mut_ptr(),
+            room.len(),
+            &raw mut found,
+        ) {
+            Ok(code) => code,
+            // No entry has a NUL byte in its name.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !found.is_null() {
+            // SAFETY: something was found, so the caller promises that all of it is filled in. The
+            // strings of the room live until this returns.
+            return Ok(Some(keep(unsafe { entry.assume_init_ref() })));
+        }
+        match code {
             // A group with many thousand members needs this.
-            Err(libc::ERANGE) if room.len() < MOST_ROOM => room.resize(room.len() * 4, 0),
-            Err(code) => return Err(code),
+            libc::ERANGE if room.len() < MOST_ROOM => room.resize(room.len() * 4, 0),
+            // There is no such entry, or no such database.
+            0 | libc::ENOENT | libc::ESRCH => return Ok(None),
+            code => return Err(io::Error::from_raw_os_error(code)),
         }
     }
 }
@@ -264,11 +260,11 @@ mod tests {
 
     #[test]
     fn users_are_found_by_name_only() {
-        let root = UserRecord::find("root").unwrap();
+        let root = UserRecord::find("root").unwrap().unwrap();
         assert_eq!((root.name.as_str(), root.uid), ("root", 0));
         assert!(root.home.is_absolute());
         for name in ["", "0", "no\0body", "root\n", "nosuchuser-x"] {
-            assert_eq!(UserRecord::find(name), None, "{name:?}");
+            assert_eq!(UserRecord::find(name).unwrap(), None, "{name:?}");
         }
     }
 

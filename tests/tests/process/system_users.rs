@@ -628,6 +628,36 @@ fn a_reload_reads_who_may_log_in() {
     }
 }
 
+/// The log said no more than that a login had failed, of everybody.
+#[test]
+fn why_the_databases_of_users_could_not_be_asked_was_not_told() {
+    let _alone = alone();
+    if !is_possible() {
+        return;
+    }
+    let system = System::new("");
+    let etc = system.path("etc");
+    let program = system.start(IN_ONE);
+    for (file, expected) in [
+        ("shadow", "user \"alice\" is not let in: shadow database: "),
+        (
+            "passwd",
+            "user \"alice\" is not let in: cannot look up user",
+        ),
+    ] {
+        let mut client = Client::connect(program.address());
+        assert!(is_let_in(&mut client, "alice", PASSWORD));
+        // A link to itself, which not even root can open.
+        let (file, aside) = (etc.join(file), etc.join("aside"));
+        fs::rename(&file, &aside).unwrap();
+        symlink(&file, &file).unwrap();
+        client.expect("REIN", 220);
+        assert!(!is_let_in(&mut client, "alice", PASSWORD));
+        program.wait_for(expected);
+        fs::rename(&aside, &file).unwrap();
+    }
+}
+
 #[test]
 fn who_is_root_by_another_name_is_rejected_along_with_root() {
     let _alone = alone();

@@ -15,14 +15,21 @@ pub(super) struct SystemUser {
 impl SystemUser {
     /// The user of exactly this name. A directory service may find others by it, in other letters
     /// for instance, but who is rejected must not come in by another spelling.
-    pub(super) fn find(name: &str) -> Option<Self> {
-        let record = UserRecord::find(name)?;
-        (record.name == name).then_some(Self { record })
+    pub(super) fn find(name: &str) -> Result<Option<Self>, AuthorizerError> {
+        match UserRecord::find(name) {
+            Ok(record) => Ok(record
+                .filter(|record| record.name == name)
+                .map(|record| Self { record })),
+            Err(source) => Err(AuthorizerError::UserDatabase {
+                user: name.to_owned(),
+                source,
+            }),
+        }
     }
 
     /// The same, for settings.
     pub(super) fn known(name: &str) -> Result<Self, AuthorizerError> {
-        Self::find(name).ok_or_else(|| AuthorizerError::NoSuchUser(name.to_owned()))
+        Self::find(name)?.ok_or_else(|| AuthorizerError::NoSuchUser(name.to_owned()))
     }
 
     /// The home directory, as the system has it.

@@ -20,11 +20,11 @@ impl UnixAuthorizer {
             (table.get(username).map(Arc::clone), table.costs())
         };
         if username == ANONYMOUS && self.everybody.anonymous_user.is_some() {
-            let user = self.everybody.system_user(username)?;
+            let user = self.user_of(username)?;
             return self.login(username, &user, own.as_deref());
         }
-        let user = self.everybody.system_user(username);
-        let shadow = ShadowEntry::find(username);
+        let user = self.user_of(username);
+        let shadow = shadow_of(username);
         let own = own.as_deref();
         let found = shadow.as_ref().ok().and_then(Option::as_ref);
         let own_password = own.and_then(|own| own.password.as_ref());
@@ -57,9 +57,20 @@ impl UnixAuthorizer {
     ) -> Option<Login> {
         let own = self.read().get(username).map(Arc::clone);
         let own = own.filter(|own| own.owner.has(certificate))?;
-        let user = self.everybody.system_user(username)?;
-        let shadow = ShadowEntry::find(username);
+        let user = self.user_of(username)?;
+        let shadow = shadow_of(username);
         self.let_in(username, &user, &shadow, false, Some(&own))
+    }
+
+    /// Who somebody is who logs in by this name; `None` also where that cannot be found out, which is
+    /// logged: to a client it is as any other refusal.
+    fn user_of(&self, username: &str) -> Option<SystemUser> {
+        self.everybody
+            .system_user(username)
+            .unwrap_or_else(|error| {
+                log::error!("user {username:?} is not let in: {error}");
+                None
+            })
     }
 
     /// The login of somebody who has shown to be this user, unless the account says no. `of_system`
@@ -72,15 +83,9 @@ impl UnixAuthorizer {
         of_system: bool,
         own: Option<&Entry>,
     ) -> Option<Login> {
-        let shadow = match shadow {
-            Ok(shadow) => shadow.as_ref(),
-            Err(error) => {
-                // It may have expired.
-                log::error!("user {username:?} is not let in: shadow database: {error}");
-                return None;
-            }
-        };
-        match self.objection(username, user, shadow, of_system) {
+        // Where nothing could be found out, which the log has, the account may have expired.
+        let shadow = shadow.as_ref().ok()?;
+        match self.objection(username, user, shadow.as_ref(), of_system) {
             None => self.login(username, user, own),
             Some(objection) => {
                 log::warn!("user {username:?} is not let in: {objection}");
@@ -151,4 +156,11 @@ impl UnixAuthorizer {
         login.credentials = Some(credentials);
         Some(login)
     }
+}
+
+/// What the shadow database says; an error is logged, whoever asks, and whatever the client has shown.
+fn shadow_of(username: &str) -> io::Result<Option<ShadowEntry>> {
+    ShadowEntry::find(username).inspect_err(|error| {
+        log::error!("user {username:?} is not let in: shadow database: {error}");
+    })
 }

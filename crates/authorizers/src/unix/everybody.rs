@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::account::SystemUser;
+use crate::AuthorizerError;
 use crate::login::ANONYMOUS;
 use crate::rights::Rights;
 
@@ -39,9 +40,15 @@ impl Everybody {
     }
 
     /// Who somebody is who logs in by this name.
-    pub(super) fn system_user(&self, username: &str) -> Option<SystemUser> {
+    pub(super) fn system_user(
+        &self,
+        username: &str,
+    ) -> Result<Option<SystemUser>, AuthorizerError> {
         match username {
-            ANONYMOUS => self.anonymous_user.as_deref().and_then(SystemUser::find),
+            ANONYMOUS => match &self.anonymous_user {
+                Some(name) => SystemUser::find(name),
+                None => Ok(None),
+            },
             _ => SystemUser::find(username),
         }
     }

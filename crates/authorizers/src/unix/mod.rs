@@ -204,7 +204,7 @@ impl UnixAuthorizer {
         }
         let user = self
             .everybody
-            .system_user(username)
+            .system_user(username)?
             .ok_or_else(|| AuthorizerError::NoSuchUser(username.to_owned()))?;
         if username != ANONYMOUS && self.everybody.rejects(&user) {
             return Err(AuthorizerError::UserNotAllowed(username.to_owned()));

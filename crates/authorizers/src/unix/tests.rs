@@ -39,14 +39,14 @@ fn authorizer(everybody: Everybody) -> Option<UnixAuthorizer> {
 
 /// The login of a user of the system.
 fn login_of(authorizer: &UnixAuthorizer, name: &str) -> Login {
-    let user = SystemUser::find(name).unwrap();
+    let user = SystemUser::known(name).unwrap();
     authorizer.login(name, &user, None).unwrap()
 }
 
 /// Whether this process may become that user: in a user namespace, root may not where its number is
 /// not mapped.
 fn can_act_as_nobody() -> bool {
-    can_act_as_others() && SystemUser::find(NOBODY).unwrap().look(|| Ok(())).is_ok()
+    can_act_as_others() && SystemUser::known(NOBODY).unwrap().look(|| Ok(())).is_ok()
 }
 
 fn path(text: &str) -> VirtualPath {
@@ -337,7 +337,7 @@ fn what_is_done_as_a_user_is_the_users() {
     }
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap();
+    let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap().unwrap();
     let anonymous = authorizer.find("anonymous", "guest@").unwrap();
     for (name, login) in [("a", login(NOBODY)), ("b", anonymous)] {
         let guard = authorizer.impersonate(&login).unwrap();
@@ -407,7 +407,7 @@ fn a_wrapper_without_impersonate_acts_as_the_user_too() {
     fs::write(place.path().join("a"), "").unwrap();
     drop(guard);
     let made = fs::metadata(place.path().join("a")).unwrap();
-    let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap();
+    let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap().unwrap();
     assert_eq!((made.uid(), made.gid()), (nobody.uid, nobody.gid));
     // A virtual user is whoever the server is.
     let _guard = wrapped.impersonate(&Login::new("x", "/")).unwrap();
@@ -425,7 +425,7 @@ fn the_home_is_not_looked_at_before_the_login() {
     let place = tempfile::tempdir().unwrap();
     let link = place.path().join("link");
     std::os::unix::fs::symlink(place.path(), &link).unwrap();
-    let user = SystemUser::find(NOBODY).unwrap().at_home(&link);
+    let user = SystemUser::known(NOBODY).unwrap().at_home(&link);
     let login = authorizer.login(NOBODY, &user, None).unwrap();
     assert_eq!(login.home, link);
 }
@@ -440,7 +440,7 @@ fn nobody_is_let_in_while_the_shadow_database_cannot_be_asked() {
     let Some(authorizer) = authorizer(settings) else {
         return;
     };
-    let user = SystemUser::find(NOBODY).unwrap();
+    let user = SystemUser::known(NOBODY).unwrap();
     let let_in = |shadow| authorizer.let_in(NOBODY, &user, &shadow, false, None);
     assert!(let_in(Err(io::ErrorKind::TimedOut.into())).is_none());
     assert!(let_in(Ok(None)).is_some());
@@ -459,7 +459,7 @@ fn a_locked_account_lets_nobody_in_whatever_they_show() {
         eprintln!("skipped: the shadow file cannot be read");
         return;
     };
-    let user = SystemUser::find(NOBODY).unwrap();
+    let user = SystemUser::known(NOBODY).unwrap();
     let mut objection = |hash: &str| {
         shadow.hash = hash.to_owned();
         authorizer.objection(NOBODY, &user, Some(&shadow), false)
@@ -482,7 +482,7 @@ fn who_is_root_by_another_name_is_rejected_along_with_root() {
         return;
     };
     let objection = |authorizer: &UnixAuthorizer, name: &str| {
-        let user = SystemUser::find(name).unwrap();
+        let user = SystemUser::known(name).unwrap();
         authorizer.objection("toor", &user, None, false)
     };
     assert_eq!(objection(&authorizer, ROOT), Some("not an allowed user"));

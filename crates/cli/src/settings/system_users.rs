@@ -97,7 +97,10 @@ fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
             AuthorizerError::AnonymousListed => {
                 (listing(ANONYMOUS), "anonymous_user for anonymous access")
             }
-            AuthorizerError::NoSuchUser(name) => (listing(name), "a user of the system"),
+            AuthorizerError::NoSuchUser(name)
+            | AuthorizerError::UserDatabase { user: name, .. } => {
+                (listing(name), "a user of the system")
+            }
             AuthorizerError::AnonymousIsRoot(_) => ("anonymous_user", "another user"),
             _ => (
                 "anonymous_user",
@@ -147,7 +150,9 @@ fn override_user(
         Err(error) => {
             let (name, expected) = match &error {
                 AuthorizerError::NothingOverridden(_) => ("name", "another key beside it"),
-                AuthorizerError::NoSuchUser(_) => ("name", "a user of the system"),
+                AuthorizerError::NoSuchUser(_) | AuthorizerError::UserDatabase { .. } => {
+                    ("name", "a user of the system")
+                }
                 AuthorizerError::UserNotAllowed(_) => ("name", "a user who may log in"),
                 _ => ("home", "an existing directory that the user can enter"),
             };

@@ -25,33 +25,40 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// `NotFound` saying which of the two is unknown; `InvalidInput` for a user who is root, as
-    /// whom nothing would be given up, and for the number that means "as it is" to the system.
+    /// `NotFound` saying which of the two is unknown, others where it cannot be looked up.
+    /// `InvalidInput` for a user who is root, as whom nothing would be given up, and for the number
+    /// that means "as it is" to the system.
     pub fn find(user: &str, group: Option<&str>) -> io::Result<Self> {
-        let problem = |kind, problem: String| Err(io::Error::new(kind, problem));
-        let Some(UserEntry { uid, gid, name }) = users::find_user(user) else {
-            return problem(io::ErrorKind::NotFound, format!("no user {user:?}"));
+        let problem = |kind, problem: String| io::Error::new(kind, problem);
+        let unknown = |what: &str| problem(io::ErrorKind::NotFound, format!("no {what}"));
+        let failed = |what: &str, error: io::Error| {
+            problem(error.kind(), format!("{what} cannot be looked up: {error}"))
         };
-        if uid == 0 {
-            let text = format!("user {user:?} is root");
-            return problem(io::ErrorKind::InvalidInput, text);
-        }
-        let text =
-            |what: &str, given: &str| format!("{what} {given:?} is of a number that none has");
-        if uid == SAME {
-            return problem(io::ErrorKind::InvalidInput, text("user", user));
+        let unusable =
+            |what: &str, why: &str| problem(io::ErrorKind::InvalidInput, format!("{what} {why}"));
+        const NUMBERLESS: &str = "has a number that stands for none";
+        let named = format!("user {user:?}");
+        let found = users::find_user(user).map_err(|error| failed(&named, error))?;
+        let UserEntry { uid, gid, name } = found.ok_or_else(|| unknown(&named))?;
+        match uid {
+            0 => return Err(unusable(&named, "is root")),
+            SAME => return Err(unusable(&named, NUMBERLESS)),
+            _ => {}
         }
         let gid = match group {
             None => gid,
-            Some(group) => match users::find_group(group) {
-                Some(gid) => gid,
-                None => return problem(io::ErrorKind::NotFound, format!("no group {group:?}")),
-            },
+            Some(group) => {
+                let named = format!("group {group:?}");
+                let found = users::find_group(group).map_err(|error| failed(&named, error))?;
+                found.ok_or_else(|| unknown(&named))?
+            }
         };
         if gid == SAME {
-            let text =
-                group.map_or_else(|| text("group of user", user), |group| text("group", group));
-            return problem(io::ErrorKind::InvalidInput, text);
+            let named = group.map_or_else(
+                || format!("group of {named}"),
+                |group| format!("group {group:?}"),
+            );
+            return Err(unusable(&named, NUMBERLESS));
         }
         let groups = name.map_or_else(|| Ok(vec![gid]), |name| users::groups_of(&name, gid))?;
         // Whoever is a member of root's group could read what only root's may.
@@ -205,12 +212,12 @@ mod tests {
             (
                 "4294967295",
                 None,
-                "user \"4294967295\" is of a number that none has",
+                "user \"4294967295\" has a number that stands for none",
             ),
             (
                 "nobody",
                 Some("4294967295"),
-                "group \"4294967295\" is of a number that none has",
+                "group \"4294967295\" has a number that stands for none",
             ),
         ] {
             check_problem(user, group, expected);

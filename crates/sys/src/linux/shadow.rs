@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
-use std::ptr;
 
 use crate::call::with_c_str;
-use crate::users::{in_room, owned};
+use crate::users::{look_up, owned};
 
 /// What the shadow database says of a user. Times are days since 1970; `None` for what is not set.
 #[derive(Clone, Eq, PartialEq)]
@@ -32,37 +30,22 @@ impl ShadowEntry {
     /// What the lookup answers, `PermissionDenied` to everyone but root. It says nothing of the user
     /// then: the account may have expired.
     pub fn find(name: &str) -> io::Result<Option<Self>> {
-        let found = in_room(|room| {
-            let mut entry = MaybeUninit::<libc::spwd>::uninit();
-            let mut found = ptr::null_mut();
-            let (start, length) = (room.as_mut_ptr(), room.len());
-            let code = with_c_str(name.as_bytes(), |name| {
-                let (name, entry) = (name.as_ptr(), entry.as_mut_ptr());
-                // SAFETY: `name` ends with a NUL and is borrowed for the call; `entry` and `found`
-                // are writable and owned by this frame; `start` points to `length` writable bytes
-                // of `room`, which is borrowed too.
-                Ok(unsafe { libc::getspnam_r(name, entry, start, length, &raw mut found) })
-            });
-            if found.is_null() {
-                return Err(code.unwrap_or(0));
-            }
-            // SAFETY: the call found something, so it has filled in all of `entry`.
-            let entry = unsafe { entry.assume_init() };
-            Ok(Self {
-                // SAFETY: `sp_pwdp` points to a NUL-terminated string inside `room`, which is still
-                // borrowed.
-                hash: unsafe { owned(entry.sp_pwdp) },
-                changed: day(entry.sp_lstchg),
-                most_days: day(entry.sp_max),
-                expires: day(entry.sp_expire),
+        let ask = |entry: *mut libc::spwd, start, length, found| {
+            with_c_str(name.as_bytes(), |name| {
+                // SAFETY: `name` ends with a NUL and is borrowed for the call; the rest is what
+                // `look_up` gives.
+                Ok(unsafe { libc::getspnam_r(name.as_ptr(), entry, start, length, found) })
             })
-        });
-        match found {
-            Ok(entry) => Ok(Some(entry)),
-            // There is no such entry, or no such database.
-            Err(0 | libc::ENOENT) => Ok(None),
-            Err(code) => Err(io::Error::from_raw_os_error(code)),
-        }
+        };
+        let keep = |entry: &libc::spwd| Self {
+            // SAFETY: the field points to a string, as `look_up` promises.
+            hash: unsafe { owned(entry.sp_pwdp) },
+            changed: day(entry.sp_lstchg),
+            most_days: day(entry.sp_max),
+            expires: day(entry.sp_expire),
+        };
+        // SAFETY: `ask` is a function of the kind meant.
+        unsafe { look_up(ask, keep) }
     }
 }
 
