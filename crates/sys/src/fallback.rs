@@ -248,6 +248,8 @@ pub struct ShadowEntry {
     pub changed: Option<i64>,
     /// How many days after that it has to be changed again.
     pub most_days: Option<i64>,
+    /// How many days after that the account expires, if it still was not.
+    pub inactive_days: Option<i64>,
     /// When the account expires.
     pub expires: Option<i64>,
 }

@@ -116,7 +116,11 @@ impl UnixAuthorizer {
             if expiry::account_has_expired(shadow.expires, today) {
                 return Some("the account has expired");
             }
-            if of_system && expiry::password_has_expired(shadow.changed, shadow.most_days, today) {
+            let (changed, most_days) = (shadow.changed, shadow.most_days);
+            if expiry::account_is_inactive(changed, most_days, shadow.inactive_days, today) {
+                return Some("the account has expired with its password");
+            }
+            if of_system && expiry::password_has_expired(changed, most_days, today) {
                 return Some("the password has to be changed");
             }
         }

@@ -16,6 +16,22 @@ pub(super) fn account_has_expired(expires: Option<i64>, today: i64) -> bool {
     expires.is_some_and(|day| today >= day)
 }
 
+/// Nor is it once its password was not changed for so many days after it had expired. One that has to
+/// be changed at once was changed on no day from which those could be counted.
+pub(super) fn account_is_inactive(
+    changed: Option<i64>,
+    most_days: Option<i64>,
+    inactive_days: Option<i64>,
+    today: i64,
+) -> bool {
+    match (changed, most_days, inactive_days) {
+        (Some(changed @ 1..), Some(most_days), Some(inactive_days)) => {
+            today.saturating_sub(changed) > most_days.saturating_add(inactive_days)
+        }
+        _ => false,
+    }
+}
+
 /// A password that has to be changed lets nobody in, since an FTP client cannot change it: not even
 /// in the days in which a login shell would ask for a new one.
 pub(super) fn password_has_expired(
@@ -50,6 +66,27 @@ mod tests {
         check_account(Some(TODAY - 1), true);
         check_account(Some(1), true);
         check_account(Some(0), true);
+    }
+
+    #[track_caller]
+    fn check_inactive(days: [i64; 3], expected: bool) {
+        // As the fields of the shadow file: -1 is not set.
+        let [changed, most_days, inactive_days] = days.map(|day| (day >= 0).then_some(day));
+        let got = account_is_inactive(changed, most_days, inactive_days, TODAY);
+        assert_eq!(got, expected, "{days:?}");
+    }
+
+    #[test]
+    fn accounts_whose_password_was_not_changed_for_long_expire() {
+        check_inactive([TODAY - 120, 90, 30], false);
+        check_inactive([TODAY - 121, 90, 30], true);
+        check_inactive([TODAY - 200, 90, 0], true);
+        check_inactive([TODAY - 200, 90, -1], false);
+        check_inactive([TODAY - 200, -1, 30], false);
+        check_inactive([-1, 90, 30], false);
+        check_inactive([0, 90, 30], false);
+        check_inactive([TODAY - 200, i64::MAX, i64::MAX], false);
+        check_inactive([TODAY + 10, 5, 0], false);
     }
 
     #[track_caller]

@@ -47,8 +47,9 @@ const ANYBODY: &str = "anonymous clients";
 /// Passwords are those of the shadow file, in whatever form the system's libcrypt knows (yescrypt,
 /// SHA-512, …); it is loaded when the authorizer is built. PAM is not asked. Refused are
 ///
-/// - accounts that are locked, with `!` before the hash, and accounts that have expired: also with a
-///   certificate, or a password of [`UserOverride`];
+/// - accounts that are locked, with `!` before the hash, and accounts that have expired, by
+///   themselves or so many days after their password: also with a certificate, or a password of
+///   [`UserOverride`];
 /// - accounts without a password (`*`, or nothing behind the `!`), by a password of the system's; and
 ///   passwords that have to be changed, which a client cannot do;
 /// - everybody of whom the shadow file cannot be asked;

@@ -470,6 +470,34 @@ fn a_locked_account_lets_nobody_in_whatever_they_show() {
     }
 }
 
+/// A certificate, or a password of their own, let in users whose account had expired long after their
+/// password.
+#[test]
+fn an_account_that_expired_with_its_password_lets_nobody_in() {
+    let settings = Everybody {
+        require_valid_shell: false,
+        ..everybody()
+    };
+    let (Some(authorizer), Ok(Some(mut shadow))) =
+        (authorizer(settings), ShadowEntry::find(NOBODY))
+    else {
+        eprintln!("skipped: the shadow file cannot be read");
+        return;
+    };
+    let user = SystemUser::known(NOBODY).unwrap();
+    shadow.hash = "*".to_owned();
+    shadow.changed = Some(expiry::today() - 200);
+    shadow.most_days = Some(90);
+    let mut objection = |inactive_days| {
+        shadow.inactive_days = inactive_days;
+        authorizer.objection(NOBODY, &user, Some(&shadow), false)
+    };
+    let expired = Some("the account has expired with its password");
+    assert_eq!(objection(Some(30)), expired);
+    assert_eq!(objection(Some(300)), None);
+    assert_eq!(objection(None), None);
+}
+
 /// Only the name was compared.
 #[test]
 fn who_is_root_by_another_name_is_rejected_along_with_root() {

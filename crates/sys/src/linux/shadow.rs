@@ -16,6 +16,8 @@ pub struct ShadowEntry {
     pub changed: Option<i64>,
     /// How many days after that it has to be changed again.
     pub most_days: Option<i64>,
+    /// How many days after that the account expires, if it still was not.
+    pub inactive_days: Option<i64>,
     /// When the account expires.
     pub expires: Option<i64>,
 }
@@ -42,6 +44,7 @@ impl ShadowEntry {
             hash: unsafe { owned(entry.sp_pwdp) },
             changed: day(entry.sp_lstchg),
             most_days: day(entry.sp_max),
+            inactive_days: day(entry.sp_inact),
             expires: day(entry.sp_expire),
         };
         // SAFETY: `ask` is a function of the kind meant.
@@ -55,6 +58,7 @@ impl fmt::Debug for ShadowEntry {
         f.debug_struct("ShadowEntry")
             .field("changed", &self.changed)
             .field("most_days", &self.most_days)
+            .field("inactive_days", &self.inactive_days)
             .field("expires", &self.expires)
             .finish_non_exhaustive()
     }
