@@ -11,6 +11,7 @@ mod directory;
 mod dummy;
 mod error;
 mod guard;
+mod locked;
 mod login;
 mod overrides;
 mod owner;

@@ -8,10 +8,11 @@ mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
+use crate::locked::Locked;
 use crate::overrides::virtual_directory;
 use crate::password::{Password, burn};
 use crate::rights::warn_of_writes;
@@ -50,7 +51,7 @@ pub use user::User;
 /// ```
 #[derive(Default)]
 pub struct DummyAuthorizer {
-    table: RwLock<Table>,
+    table: Locked<Table>,
 }
 
 impl DummyAuthorizer {
@@ -77,7 +78,7 @@ impl DummyAuthorizer {
         let entry = Entry::new(user)?;
         let anybody = entry.anybody();
         let perms = entry.rights.perms;
-        self.write().insert(entry)?;
+        self.table.write().insert(entry)?;
         if let Some(anybody) = anybody {
             warn_of_writes(perms, anybody);
         }
@@ -101,7 +102,7 @@ impl DummyAuthorizer {
     ///
     /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
     pub fn remove_user(&self, username: &str) -> Result<(), AuthorizerError> {
-        self.write().remove(username)
+        self.table.write().remove(username)
     }
 
     /// Overrides a user's permissions for one directory.
@@ -138,7 +139,7 @@ impl DummyAuthorizer {
         let perms: Perms = perm.parse()?;
         let home = self.home_dir(username)?;
         let path = virtual_directory(directory.as_ref(), &home)?;
-        let mut table = self.write();
+        let mut table = self.table.write();
         let entry = table.entry_mut(username)?;
         entry.rights.overrides.insert(path, perms, recursive);
         let anybody = entry.anybody();
@@ -165,7 +166,7 @@ impl DummyAuthorizer {
     ) -> Result<Login, AuthenticationFailed> {
         // Taken out of the table, so that no lock is held while hashing.
         let (entry, costs) = {
-            let table = self.read();
+            let table = self.table.read();
             (table.entry(username).ok().map(Arc::clone), table.costs())
         };
         let stranger = Password::nobody();
@@ -183,7 +184,7 @@ impl DummyAuthorizer {
 
     /// Whether a user of this name exists.
     pub fn has_user(&self, username: &str) -> bool {
-        self.read().entry(username).is_ok()
+        self.table.read().entry(username).is_ok()
     }
 
     /// The user's permissions where nothing overrides them.
@@ -192,7 +193,7 @@ impl DummyAuthorizer {
     ///
     /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
     pub fn user_perms(&self, username: &str) -> Result<Perms, AuthorizerError> {
-        Ok(self.read().entry(username)?.rights.perms)
+        Ok(self.table.read().entry(username)?.rights.perms)
     }
 
     /// Real path of the user's home directory, without symbolic links.
@@ -201,7 +202,7 @@ impl DummyAuthorizer {
     ///
     /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
     pub fn home_dir(&self, username: &str) -> Result<PathBuf, AuthorizerError> {
-        Ok(self.read().entry(username)?.login.home.clone())
+        Ok(self.table.read().entry(username)?.login.home.clone())
     }
 
     /// What the user is told on login.
@@ -210,7 +211,7 @@ impl DummyAuthorizer {
     ///
     /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
     pub fn msg_login(&self, username: &str) -> Result<String, AuthorizerError> {
-        Ok(self.read().entry(username)?.login.msg_login.clone())
+        Ok(self.table.read().entry(username)?.login.msg_login.clone())
     }
 
     /// What the user is told on quitting.
@@ -219,17 +220,7 @@ impl DummyAuthorizer {
     ///
     /// [`NoSuchUser`](AuthorizerError::NoSuchUser).
     pub fn msg_quit(&self, username: &str) -> Result<String, AuthorizerError> {
-        Ok(self.read().entry(username)?.login.msg_quit.clone())
-    }
-
-    /// The table's invariants hold between any two statements that change it, so a panic elsewhere
-    /// does not spoil it.
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
+        Ok(self.table.read().entry(username)?.login.msg_quit.clone())
     }
 }
 
@@ -243,7 +234,7 @@ impl Authorizer for DummyAuthorizer {
         request: &LoginRequest<'_>,
     ) -> Result<Login, AuthenticationFailed> {
         let certificate = request.certificate.ok_or(AuthenticationFailed)?;
-        let table = self.read();
+        let table = self.table.read();
         let entry = table.entry(request.username).ok();
         let entry = entry.filter(|entry| entry.owner.has(certificate));
         entry
@@ -256,21 +247,22 @@ impl Authorizer for DummyAuthorizer {
     }
 
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
-        let table = self.read();
+        let table = self.table.read();
         table
             .entry(&login.username)
             .map_or(Perms::NONE, |entry| entry.rights.at(&login.home_path, path))
     }
 
     fn perms_anywhere(&self, login: &Login) -> Perms {
-        let table = self.read();
+        let table = self.table.read();
         table
             .entry(&login.username)
             .map_or(Perms::NONE, |entry| entry.rights.anywhere())
     }
 
     fn has_overrides(&self, login: &Login) -> bool {
-        self.read()
+        self.table
+            .read()
             .entry(&login.username)
             .is_ok_and(|entry| entry.rights.differ())
     }
@@ -278,7 +270,7 @@ impl Authorizer for DummyAuthorizer {
     /// Whether no user has a password hash. A name alone does not decide it, or what is not hashed
     /// would be answered sooner.
     fn is_immediate(&self, _username: &str) -> bool {
-        self.read().costs().is_empty()
+        self.table.read().costs().is_empty()
     }
 
     fn is_local(&self) -> bool {
@@ -290,7 +282,7 @@ impl Authorizer for DummyAuthorizer {
 impl fmt::Debug for DummyAuthorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DummyAuthorizer")
-            .field("users", &self.read().usernames())
+            .field("users", &self.table.read().usernames())
             .finish()
     }
 }

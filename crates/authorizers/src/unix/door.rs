@@ -16,7 +16,7 @@ impl UnixAuthorizer {
     /// Who has this name and password. A refusal takes the same time for whatever reason.
     pub(super) fn find(&self, username: &str, password: &str) -> Option<Login> {
         let (own, costs) = {
-            let table = self.read();
+            let table = self.table.read();
             (table.get(username).map(Arc::clone), table.costs())
         };
         if username == ANONYMOUS && self.everybody.anonymous_user.is_some() {
@@ -55,7 +55,7 @@ impl UnixAuthorizer {
         username: &str,
         certificate: &VerifiedCertificate,
     ) -> Option<Login> {
-        let own = self.read().get(username).map(Arc::clone);
+        let own = self.table.read().get(username).map(Arc::clone);
         let own = own.filter(|own| own.owner.has(certificate))?;
         let user = self.user_of(username)?;
         let shadow = shadow_of(username);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::hint::black_box;
 use std::io;
-use std::sync::{PoisonError, RwLock};
 
 use ftpdlib_sys::{crypt, crypt_setting};
 
+use crate::locked::Locked;
 use crate::password::equal;
 use crate::turn::Turn;
 
@@ -28,7 +28,7 @@ const SALT: &str = "abcdefghijklmnopqrstu.";
 /// Checks passwords with the system's library, so that every refusal takes the same time.
 pub(super) struct Hashes {
     /// A setting for each method and cost that users have, without anybody's salt.
-    settings: RwLock<BTreeSet<String>>,
+    settings: Locked<BTreeSet<String>>,
 }
 
 impl Hashes {
@@ -48,7 +48,7 @@ impl Hashes {
         // The library is there.
         crypt("", USUAL)?;
         Ok(Self {
-            settings: RwLock::new(settings),
+            settings: Locked::new(settings),
         })
     }
 
@@ -64,8 +64,7 @@ impl Hashes {
     pub(super) fn burn(&self, password: &str, done: Option<&str>) {
         let done = done.and_then(neutral);
         // Taken out, so that no lock is held while hashing.
-        let settings = self.settings.read();
-        let settings = settings.unwrap_or_else(PoisonError::into_inner).clone();
+        let settings = self.settings.read().clone();
         for setting in settings {
             if Some(&setting) != done.as_ref() {
                 black_box(hashed(password, &setting));
@@ -79,15 +78,11 @@ impl Hashes {
             return;
         }
         let known = self.settings.read();
-        let known = known.unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST || known.contains(&setting) {
             return;
         }
         drop(known);
-        let settings = self.settings.write();
-        settings
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(setting);
+        self.settings.write().insert(setting);
     }
 }
 

@@ -15,11 +15,11 @@ mod tests;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::directory::real_directory;
+use crate::locked::Locked;
 use crate::login::ANONYMOUS;
 use crate::overrides::virtual_directory;
 use crate::password::Password;
@@ -84,7 +84,7 @@ const ANYBODY: &str = "anonymous clients";
 /// ```
 pub struct UnixAuthorizer {
     everybody: Everybody,
-    table: RwLock<Table>,
+    table: Locked<Table>,
     hashes: Hashes,
 }
 
@@ -107,7 +107,7 @@ impl UnixAuthorizer {
     fn checked(everybody: Everybody, hashes: Hashes) -> Self {
         Self {
             everybody,
-            table: RwLock::default(),
+            table: Locked::default(),
             hashes,
         }
     }
@@ -152,7 +152,7 @@ impl UnixAuthorizer {
         if name == ANONYMOUS {
             warn_of_writes(entry.rights.perms, ANYBODY);
         }
-        self.write().put(user.username, entry);
+        self.table.write().put(user.username, entry);
         Ok(())
     }
 
@@ -182,12 +182,17 @@ impl UnixAuthorizer {
     ) -> Result<(), AuthorizerError> {
         let perms: Perms = perm.parse()?;
         let user = self.known(username)?;
-        let own = self.read().get(username).and_then(|own| own.home.clone());
+        let own = self
+            .table
+            .read()
+            .get(username)
+            .and_then(|own| own.home.clone());
         let path = user.look(|| {
             let home = own.map_or_else(|| real_directory(user.home()), Ok)?;
             virtual_directory(directory.as_ref(), &home)
         })?;
-        self.write()
+        self.table
+            .write()
             .entry_mut(username, self.everybody.rights_of(username))
             .rights
             .overrides
@@ -215,21 +220,11 @@ impl UnixAuthorizer {
 
     /// What the user's permissions say.
     fn rights<T>(&self, login: &Login, say: impl FnOnce(&Rights) -> T) -> T {
-        let table = self.read();
+        let table = self.table.read();
         match table.get(&login.username) {
             Some(own) => say(&own.rights),
             None => say(self.everybody.rights_of(&login.username)),
         }
-    }
-
-    /// The table's invariants hold between any two statements that change it, so a panic elsewhere
-    /// does not spoil it.
-    fn read(&self) -> RwLockReadGuard<'_, Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -286,7 +281,7 @@ impl fmt::Debug for UnixAuthorizer {
             .field("allowed_users", &self.everybody.allowed_users)
             .field("rejected_users", &self.everybody.rejected_users)
             .field("anonymous_user", &self.everybody.anonymous_user)
-            .field("overridden", &self.read().usernames())
+            .field("overridden", &self.table.read().usernames())
             .finish_non_exhaustive()
     }
 }
