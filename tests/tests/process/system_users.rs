@@ -45,7 +45,7 @@ const GROUPS: u32 = 1000;
 const PROJECT: u32 = 4_000_005_000;
 
 /// Users as in the shadow file, from the hash on; the name, the number, the home and the shell.
-const USERS: [(&str, u32, &str, &str, &str); 13] = [
+const USERS: [(&str, u32, &str, &str, &str); 14] = [
     (
         "alice",
         ALICE,
@@ -90,6 +90,14 @@ const USERS: [(&str, u32, &str, &str, &str); 13] = [
     ),
     // Whose home is a link, if there is any.
     ("linked", OTHERS + 7, "linked", "/bin/sh", "SHA512:::::::"),
+    // Whose password takes minutes to check.
+    (
+        "costly",
+        OTHERS + 8,
+        "bob",
+        "/bin/sh",
+        "$6$rounds=999999999$salt$hash:::::::",
+    ),
     // Root by another name.
     ("toor", 0, "bob", "/bin/sh", "SHA512:::::::"),
 ];
@@ -656,6 +664,20 @@ fn why_the_databases_of_users_could_not_be_asked_was_not_told() {
         program.wait_for(expected);
         fs::rename(&aside, &file).unwrap();
     }
+}
+
+/// Attempts to log in as that user took all turns at checking passwords, for as long as one takes.
+#[test]
+fn one_enormous_hash_kept_everybody_waiting() {
+    let _alone = alone();
+    if !is_possible() {
+        return;
+    }
+    let program = System::new("").start(IN_ONE);
+    let mut client = Client::connect(program.address());
+    assert!(!is_let_in(&mut client, "costly", PASSWORD));
+    assert!(is_let_in(&mut client, "bob", PASSWORD));
+    program.wait_for("user \"costly\" is not let in by password: its hash takes too long to check");
 }
 
 #[test]

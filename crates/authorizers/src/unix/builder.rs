@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ftpdlib_proto::Perms;
-use ftpdlib_sys::{can_act_as_others, crypt_setting};
+use ftpdlib_sys::can_act_as_others;
 
 use super::UnixAuthorizer;
 use super::account::SystemUser;
@@ -120,7 +120,7 @@ impl UnixAuthorizerBuilder {
         if !can_act_as_others() {
             return Err(AuthorizerError::NotRoot);
         }
-        crypt_setting().map_err(AuthorizerError::PasswordLibrary)?;
+        let hashes = Hashes::new(&self.allowed_users).map_err(AuthorizerError::PasswordLibrary)?;
         let mut rejects_root = false;
         for name in listed() {
             let user = SystemUser::known(name)?;
@@ -140,7 +140,6 @@ impl UnixAuthorizerBuilder {
             rights: Rights::new(perms),
             anonymous_rights: Rights::new(Perms::READ_ONLY),
         };
-        let hashes = Hashes::new().map_err(AuthorizerError::PasswordLibrary)?;
         Ok(UnixAuthorizer::checked(everybody, hashes))
     }
 }

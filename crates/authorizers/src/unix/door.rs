@@ -29,7 +29,9 @@ impl UnixAuthorizer {
         let found = shadow.as_ref().ok().and_then(Option::as_ref);
         let own_password = own.and_then(|own| own.password.as_ref());
         let hash = found.map(|shadow| &*shadow.hash);
-        let hash = hash.filter(|hash| own_password.is_none() && hashes::is_usable(hash));
+        let hash = hash.filter(|hash| {
+            own_password.is_none() && hashes::is_usable(hash) && is_affordable(username, hash)
+        });
         let matches = match own_password {
             Some(own) => own.matches(password),
             None => hash.is_some_and(|hash| self.hashes.matches(hash, password)),
@@ -167,4 +169,15 @@ fn shadow_of(username: &str) -> io::Result<Option<ShadowEntry>> {
     ShadowEntry::find(username).inspect_err(|error| {
         log::error!("user {username:?} is not let in: shadow database: {error}");
     })
+}
+
+/// Whether the hash is checked at all; who cannot log in for it is logged, since nobody will find out
+/// whether the password was right.
+fn is_affordable(username: &str, hash: &str) -> bool {
+    let affordable = hashes::is_affordable(hash);
+    if !affordable {
+        let why = hashes::UNAFFORDABLE;
+        log::error!("user {username:?} is not let in by password: {why}");
+    }
+    affordable
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::io;
 
-use ftpdlib_sys::{crypt, crypt_setting};
+use ftpdlib_sys::{ShadowEntry, crypt, crypt_setting};
 
 use crate::locked::Locked;
 use crate::password::equal;
@@ -32,31 +32,42 @@ pub(super) struct Hashes {
 }
 
 impl Hashes {
-    /// Finds out which methods users have.
+    /// Finds out which methods users have: those of the local ones, and those with these `names`.
     ///
     /// # Errors
     ///
     /// That of the library, if there is none.
-    pub(super) fn new() -> io::Result<Self> {
-        // Users may come from a directory service, so it is no error if the file is not there.
-        let shadow = fs::read(SHADOW).unwrap_or_default();
-        let mut settings = settings_of(&shadow);
-        if settings.is_empty() {
-            let default = crypt_setting()?.and_then(|setting| neutral(&format!("{setting}$")));
-            settings.insert(default.unwrap_or_else(|| format!("{USUAL}{SALT}$")));
-        }
+    pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a String>) -> io::Result<Self> {
         // The library is there.
         crypt("", USUAL)?;
-        Ok(Self {
-            settings: Locked::new(settings),
-        })
+        let shadow = fs::read(SHADOW).unwrap_or_else(|error| {
+            // Users may come from a directory service.
+            if error.kind() != io::ErrorKind::NotFound {
+                log::warn!("{SHADOW}: {error}: a client may tell by the time who is a user");
+            }
+            Vec::new()
+        });
+        let hashes = Self {
+            settings: Locked::new(settings_of(&shadow)),
+        };
+        // Each of them would be learned at its first login, but not until then, and a process for
+        // each client would forget it.
+        for name in names {
+            if let Ok(Some(shadow)) = ShadowEntry::find(name) {
+                hashes.learn(&shadow.hash);
+            }
+        }
+        if hashes.settings.read().is_empty() {
+            let default = crypt_setting()?.and_then(|setting| neutral(&format!("{setting}$")));
+            let default = default.unwrap_or_else(|| format!("{USUAL}{SALT}$"));
+            hashes.settings.write().insert(default);
+        }
+        Ok(hashes)
     }
 
     /// Whether `hash` is that of `password`.
     pub(super) fn matches(&self, hash: &str, password: &str) -> bool {
-        if let Some(setting) = neutral(hash) {
-            self.learn(setting);
-        }
+        self.learn(hash);
         hashed(password, hash).is_some_and(|hashed| equal(hash.as_bytes(), hashed.as_bytes()))
     }
 
@@ -73,10 +84,10 @@ impl Hashes {
     }
 
     /// A user has a password of this kind.
-    fn learn(&self, setting: String) {
-        if !is_affordable(&setting) {
+    fn learn(&self, hash: &str) {
+        let Some(setting) = neutral(hash).filter(|setting| is_affordable(setting)) else {
             return;
-        }
+        };
         let known = self.settings.read();
         if known.len() >= MOST || known.contains(&setting) {
             return;
@@ -109,14 +120,17 @@ fn hashed(password: &str, setting: &str) -> Option<String> {
 /// The settings of all hashes in the text of a shadow file, in which not everything need be UTF-8.
 fn settings_of(shadow: &[u8]) -> BTreeSet<String> {
     let shadow = String::from_utf8_lossy(shadow);
-    let hashes = shadow.lines().filter_map(|line| line.split(':').nth(1));
     let mut settings = BTreeSet::new();
-    for setting in hashes.filter_map(neutral) {
+    for line in shadow.lines() {
+        let mut fields = line.split(':');
+        let (Some(user), Some(hash)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let Some(setting) = neutral(hash) else {
+            continue;
+        };
         if !is_affordable(&setting) {
-            log::warn!(
-                "a hash in {SHADOW} takes more than a second to check: other refusals do not take \
-                 as long, so clients can tell that its user exists"
-            );
+            log::warn!("user {user:?} cannot log in by password: {UNAFFORDABLE}");
         } else if settings.len() < MOST {
             settings.insert(setting);
         }
@@ -124,17 +138,21 @@ fn settings_of(shadow: &[u8]) -> BTreeSet<String> {
     settings
 }
 
-/// Whether a check takes a second at the most, or not much longer: one user's enormous cost must not
-/// be everybody's at every refusal. It is told by the numbers, not measured: a measure under load
-/// would have refusals take less time later, and an enormous one would not end.
-fn is_affordable(setting: &str) -> bool {
+/// What is said of a hash that is not affordable.
+pub(super) const UNAFFORDABLE: &str = "its hash takes too long to check";
+
+/// Whether a check takes some seconds at the most. With more, a few clients who know the name of one
+/// user could keep all others waiting for their logins, and every refusal would have to take as
+/// long. It is told by the numbers, not measured: a measure under load would have refusals take less
+/// time later, and an enormous one would not end.
+pub(super) fn is_affordable(hash: &str) -> bool {
     /// Most rounds of what counts them.
     const ROUNDS: u64 = 2_000_000;
     /// Most doublings that bcrypt makes.
     const BCRYPT: u64 = 14;
     /// Most doublings of the memory, in blocks of scrypt and its successors.
     const SCRYPT: usize = 16;
-    let mut fields = setting.split('$').skip(1);
+    let mut fields = hash.split('$').skip(1);
     let (Some(method), Some(cost)) = (fields.next(), fields.next()) else {
         // The traditional ones cannot cost much.
         return true;
@@ -149,9 +167,10 @@ fn is_affordable(setting: &str) -> bool {
     match method {
         _ if method.starts_with('2') => at_most(BCRYPT, cost),
         "sha1" => at_most(ROUNDS, cost),
-        "7" => doublings(cost.as_bytes().first(), 0),
-        // The first letter is the flavour.
-        "y" | "gy" => doublings(cost.as_bytes().get(1), 1),
+        // The usual blocks, without repetition.
+        "7" => doublings(cost.as_bytes().first(), 0) && cost.get(2..11) == Some("..../...."),
+        // The first letter is the flavour, the third the blocks; more would ask for repetition.
+        "y" | "gy" => doublings(cost.as_bytes().get(1), 1) && cost.len() == 3,
         _ => {
             let counted = method.split_once("rounds=").map(|(_, rounds)| rounds);
             let rounds = counted.or_else(|| cost.strip_prefix("rounds="));
@@ -314,19 +333,45 @@ mod tests {
             "_J9..jJM/qG6OvV7nKk",
         ] {
             assert!(is_affordable(&neutral(usual).unwrap()), "{usual}");
+            assert!(is_affordable(usual), "{usual}");
         }
         for enormous in [
             "$y$jFT$salt$hash",
+            "$y$j9T0zzzzz$salt$hash",
             "$6$rounds=999999999$salt$hash",
             "$2b$31$ExTrJ0yM5hCcBPOaoZTg4OTcgVi7U7TLWMzqKc4eAP1pOUn396m6m",
             "$7$LU..../....sp1F5yJ.nuAVwL2veZxOa.$qd7XvrEueioi",
+            "$7$CU....zzzzzsp1F5yJ.nuAVwL2veZxOa.$qd7XvrEueioi",
+            "$7$Czzzzz/....sp1F5yJ.nuAVwL2veZxOa.$qd7XvrEueioi",
             "$sha1$4000000000$salt$hash",
             "$md5,rounds=4000000000$salt$$hash",
         ] {
             assert!(!is_affordable(&neutral(enormous).unwrap()), "{enormous}");
+            assert!(!is_affordable(enormous), "{enormous}");
             let shadow = format!("a:{enormous}:::::::\n");
             assert!(settings_of(shadow.as_bytes()).is_empty(), "{enormous}");
         }
+    }
+
+    /// The first refusals took one hash less than a login of theirs, and in a process for each client
+    /// all of them did.
+    #[test]
+    fn methods_of_users_who_are_in_no_file_were_not_known_before_they_logged_in() {
+        let Ok(hashes) = Hashes::new([]) else {
+            return;
+        };
+        let setting = "$6$rounds=1001$abcdefghijklmnopqrstu.$";
+        assert!(!hashes.settings.read().contains(setting));
+        hashes.learn("$6$rounds=1001$salt$hash");
+        hashes.learn("$6$rounds=999999999$salt$hash");
+        hashes.learn("*");
+        assert!(hashes.settings.read().contains(setting));
+        let all_affordable = hashes
+            .settings
+            .read()
+            .iter()
+            .all(|known| is_affordable(known));
+        assert!(all_affordable);
     }
 
     #[test]

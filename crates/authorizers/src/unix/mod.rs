@@ -52,14 +52,18 @@ const ANYBODY: &str = "anonymous clients";
 ///   [`UserOverride`];
 /// - accounts without a password (`*`, or nothing behind the `!`), by a password of the system's; and
 ///   passwords that have to be changed, which a client cannot do;
+/// - passwords whose hash takes more than a second or so to check, as bcrypt's from a cost of 15 on:
+///   with a few of them, clients who know such a user's name could keep everybody else waiting;
 /// - everybody of whom the shadow file cannot be asked;
 /// - users without a shell of `/etc/shells`, unless [`require_valid_shell`] is off;
 /// - users who are not allowed, or rejected.
 ///
 /// A client is told the same for all of these, for an unknown user and for a wrong password, and
-/// after the same work: one hash for each method and cost that users have, except for costs of more
-/// than about a second. The log says why somebody
-/// who knew the password was refused.
+/// after the same work: one hash for each method and cost, up to eight, that are in `/etc/shadow` or
+/// those of [`allowed_users`](UnixAuthorizerBuilder::allowed_users). A method that only other users
+/// of a directory service have is known to a process after the first of them has tried to log in
+/// there; until then, their refusal takes one hash more. The log says why somebody who knew the
+/// password was refused.
 ///
 /// [`root`](UnixAuthorizerBuilder::rejected_users) can log in like everybody else unless it is
 /// rejected, which is a good idea; other users with the number 0 are rejected along with it.

@@ -28,7 +28,7 @@ fn everybody() -> Everybody {
 /// An authorizer of these settings, without root's privileges if need be; `None` where the system
 /// has no library for passwords.
 fn authorizer(everybody: Everybody) -> Option<UnixAuthorizer> {
-    match Hashes::new() {
+    match Hashes::new([]) {
         Ok(hashes) => Some(UnixAuthorizer::checked(everybody, hashes)),
         Err(error) => {
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
