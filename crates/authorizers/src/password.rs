@@ -55,7 +55,11 @@ impl Password {
                 Err(AuthorizerError::HashAsPassword)
             }
             Secret::Plain(word) => Ok(Self::Plain(word.into())),
-            Secret::Hash(text) => parse_hash(&text).map_err(AuthorizerError::PasswordHash),
+            Secret::Hash(text) => {
+                // Whoever is to check it may be forked from here.
+                Turn::share();
+                parse_hash(&text).map_err(AuthorizerError::PasswordHash)
+            }
         }
     }
 

@@ -1,38 +1,81 @@
 //! Taking turns at work that takes all of a CPU and much memory.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::process;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// How many hashes are being computed in this process.
-static RUNNING: Mutex<usize> = Mutex::new(0);
+use ftpdlib_sys::{ProcessLock, ProcessLockGuard};
+
+/// Numbers of the turns that this process has.
+static TAKEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
 
 /// One has ended.
 static ENDED: Condvar = Condvar::new();
 
+/// A lock for each number between this process and those it forks, once that was asked for.
+static ACROSS: OnceLock<Option<ProcessLock>> = OnceLock::new();
+
 /// A turn at computing a hash. There are as many as usable CPUs: more at once would only make each
 /// of them slower, and take their memory.
-pub(crate) struct Turn(());
+pub(crate) struct Turn {
+    number: u16,
+    /// `None` where processes do not share the turns, and after its end.
+    across: Option<ProcessLockGuard<'static>>,
+}
 
 impl Turn {
+    /// Has this process share its turns with those that it forks from here on.
+    pub(crate) fn share() {
+        ACROSS.get_or_init(|| {
+            let made = ProcessLock::new();
+            let made = made.inspect_err(|error| {
+                log::debug!("each process checks as many passwords at once as others: {error}");
+            });
+            made.ok()
+        });
+    }
+
     /// Waits for one.
     pub(crate) fn wait() -> Self {
-        let most = ftpdlib_sys::usable_cpus();
-        let mut running = ENDED
-            .wait_while(lock(), |running| *running >= most)
-            .unwrap_or_else(PoisonError::into_inner);
-        *running += 1;
-        Self(())
+        let most = u16::try_from(ftpdlib_sys::usable_cpus()).unwrap_or(u16::MAX);
+        let mut taken = lock();
+        let number = loop {
+            match free(&taken, most) {
+                Some(number) => break number,
+                None => taken = ENDED.wait(taken).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        taken.push(number);
+        drop(taken);
+        let across = ACROSS.get().and_then(Option::as_ref);
+        Self {
+            number,
+            // Where the system has no more locks, one too many is better than none.
+            across: across.and_then(|across| across.lock_one(number).ok()),
+        }
     }
+}
+
+/// The number of a turn that this process can have, of so many; it may be another's still. Processes
+/// that have one client each do not all wait for the same.
+fn free(taken: &[u16], most: u16) -> Option<u16> {
+    let first = process::id() % u32::from(most);
+    let numbers = (0..most).cycle().skip(first as usize);
+    numbers
+        .take(most.into())
+        .find(|number| !taken.contains(number))
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *lock() -= 1;
+        // First, since it is the whole process's: the next thread has it by its number alone.
+        self.across = None;
+        lock().retain(|number| *number != self.number);
         ENDED.notify_one();
     }
 }
 
-fn lock() -> MutexGuard<'static, usize> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Vec<u16>> {
+    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -44,6 +87,7 @@ mod tests {
 
     #[test]
     fn no_more_than_the_cpus_have_a_turn() {
+        Turn::share();
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..16 {

@@ -308,6 +308,15 @@ impl ProcessLock {
     pub fn lock(&self) -> io::Result<ProcessLockGuard<'_>> {
         match self.never {}
     }
+
+    /// Takes the lock with this number.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no lock.
+    pub fn lock_one(&self, _number: u16) -> io::Result<ProcessLockGuard<'_>> {
+        match self.never {}
+    }
 }
 
 /// Holds a [`ProcessLock`].

@@ -10,6 +10,7 @@ fn main() {
     children_draw_different_numbers();
     one_process_at_a_time_holds_a_lock();
     the_lock_of_a_killed_process_is_free();
+    locks_with_numbers_are_held_beside_each_other();
     a_signal_for_a_new_child_is_not_its_parents();
     root_is_given_up_for_good();
 }
@@ -132,6 +133,28 @@ mod linux {
         holder.kill().unwrap();
         drop(lock.lock().unwrap());
         holder.wait().unwrap();
+    }
+
+    pub(super) fn locks_with_numbers_are_held_beside_each_other() {
+        let lock = ProcessLock::new().unwrap();
+        let (mut reader, writer) = pipe().unwrap();
+        let mine = lock.lock_one(0).unwrap();
+        let mut other = child(|| {
+            let _own = lock.lock_one(1).unwrap();
+            (&writer).write_all(b"a").unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| drop(lock.lock_one(0).unwrap()));
+            });
+        });
+        reader.read_exact(&mut [0]).unwrap();
+        // Each waits for what the other has: the system says that they would do so for ever.
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| drop(lock.lock_one(1).unwrap()));
+            drop(lock.lock_one(2).unwrap());
+            drop(mine);
+            waiting.join().unwrap();
+        });
+        assert!(other.wait().unwrap().is_success());
     }
 
     pub(super) fn a_signal_for_a_new_child_is_not_its_parents() {

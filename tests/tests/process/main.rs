@@ -6,6 +6,8 @@ mod documented;
 mod managed;
 mod models;
 #[cfg(target_os = "linux")]
+mod passwords;
+#[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
 mod refusals;

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use crate::call::check;
 
-/// A lock that this process and the children it forks from here on hold one at a time. The system
-/// takes it from a process that ends, however it does.
+/// A lock that this process and the children it forks from here on hold one at a time, or any number
+/// of such locks, told by numbers. The system takes them from a process that ends, however it does.
 ///
 /// It knows processes only: threads of one do not keep each other out.
 #[derive(Debug)]
@@ -29,43 +31,73 @@ impl ProcessLock {
         Ok(Self { file })
     }
 
-    /// Waits for the lock and takes it; it is given back when the guard is dropped.
+    /// Waits for the lock and takes it, with all that have numbers; it is given back when the guard is
+    /// dropped.
     ///
     /// # Errors
     ///
     /// What `fcntl` answers: the system has no more locks.
     pub fn lock(&self) -> io::Result<ProcessLockGuard<'_>> {
-        self.set(libc::F_WRLCK)?;
-        Ok(ProcessLockGuard { lock: self })
+        // To the end of the file, wherever that is.
+        self.take(0, 0)
     }
 
-    fn set(&self, kind: libc::c_int) -> io::Result<()> {
-        // SAFETY: the structure is integers, for which zeros are valid: from the start of the file
-        // to its end, wherever that is.
+    /// The same for the one with this number.
+    ///
+    /// # Errors
+    ///
+    /// As for [`lock`](Self::lock).
+    pub fn lock_one(&self, number: u16) -> io::Result<ProcessLockGuard<'_>> {
+        self.take(number.into(), 1)
+    }
+
+    fn take(&self, start: libc::off_t, length: libc::off_t) -> io::Result<ProcessLockGuard<'_>> {
+        self.set(libc::F_WRLCK, start, length)?;
+        Ok(ProcessLockGuard {
+            lock: self,
+            start,
+            length,
+        })
+    }
+
+    fn set(&self, kind: libc::c_int, start: libc::off_t, length: libc::off_t) -> io::Result<()> {
+        // SAFETY: the structure is integers, for which zeros are valid.
         let mut range: libc::flock = unsafe { std::mem::zeroed() };
         range.l_type = kind as libc::c_short;
         range.l_whence = libc::SEEK_SET as libc::c_short;
+        range.l_start = start;
+        range.l_len = length;
         loop {
             let place = &raw const range;
             // SAFETY: the descriptor is this value's; `range` is live and only read by this call.
             match check(unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLKW, place) }) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Each of two processes waits for the other, but not the threads that hold what is
+                // waited for: the system does not tell them apart.
+                Err(error) if error.raw_os_error() == Some(libc::EDEADLK) => {
+                    thread::sleep(DEADLOCK_DELAY);
+                }
                 Err(error) => return Err(error),
             }
         }
     }
 }
 
+/// How long to wait where the system does not.
+const DEADLOCK_DELAY: Duration = Duration::from_millis(5);
+
 /// Holds a [`ProcessLock`].
 #[derive(Debug)]
 pub struct ProcessLockGuard<'a> {
     lock: &'a ProcessLock,
+    start: libc::off_t,
+    length: libc::off_t,
 }
 
 impl Drop for ProcessLockGuard<'_> {
     fn drop(&mut self) {
         // To give back what is held needs nothing that the system could lack.
-        let _ = self.lock.set(libc::F_UNLCK);
+        let _ = self.lock.set(libc::F_UNLCK, self.start, self.length);
     }
 }
