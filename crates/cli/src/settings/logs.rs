@@ -1,61 +1,33 @@
 //! Where transfers are written down.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
+use super::named::NamedFile;
 use crate::args::Args;
-use crate::config::{ConfigFile, Log};
-use crate::error::{ConfigError, Place};
+use crate::config::ConfigFile;
 
 /// The files of the transfer logs, where there are any.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct LogFiles {
-    pub(crate) xferlog: Option<LogFile>,
-    pub(crate) json: Option<LogFile>,
-}
-
-/// One of them, and where it was named.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct LogFile {
-    path: PathBuf,
-    place: Place,
+    pub(crate) xferlog: Option<NamedFile>,
+    pub(crate) json: Option<NamedFile>,
 }
 
 impl LogFiles {
     /// What options and file say.
     pub(super) fn find(args: &Args, file: Option<&ConfigFile>) -> Self {
-        let option = |path: &Option<PathBuf>, name| {
-            path.clone().map(|path| LogFile {
-                path,
-                place: Place::option(name),
-            })
+        let option = |path: &Option<_>, name| Some(NamedFile::by_option(path.as_deref()?, name));
+        let log = file.map(|file| (file, &file.config().log));
+        let xferlog = || {
+            let (file, log) = log?;
+            let path = log.xferlog.as_deref()?;
+            Some(NamedFile::by_key(path, "log.xferlog", file))
         };
-        let key = |path: fn(&Log) -> &Option<PathBuf>, name| {
-            let file = file?;
-            let path = path(&file.config().log).as_ref()?;
-            Some(LogFile {
-                path: file.resolve(path),
-                place: file.place(name),
-            })
+        let json = || {
+            let (file, log) = log?;
+            Some(NamedFile::by_key(log.json.as_deref()?, "log.json", file))
         };
         Self {
-            xferlog: option(&args.xferlog, "--xferlog")
-                .or_else(|| key(|log| &log.xferlog, "log.xferlog")),
-            json: option(&args.json_log, "--json-log").or_else(|| key(|log| &log.json, "log.json")),
+            xferlog: option(&args.xferlog, "--xferlog").or_else(xferlog),
+            json: option(&args.json_log, "--json-log").or_else(json),
         }
-    }
-}
-
-impl LogFile {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// That it cannot be opened.
-    pub(crate) fn error(&self, error: &io::Error) -> ConfigError {
-        let path = &self.path;
-        self.place.error(format!(
-            "found {path:?}, which cannot be opened ({error}), expected a file to append to"
-        ))
     }
 }

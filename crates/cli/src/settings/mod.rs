@@ -2,6 +2,7 @@
 
 mod access;
 mod logs;
+mod named;
 mod overlay;
 mod processes;
 mod system_users;
@@ -20,6 +21,7 @@ use crate::password::Environment;
 use crate::unavailable;
 pub(crate) use access::Access;
 pub(crate) use logs::LogFiles;
+pub(crate) use named::NamedFile;
 use tls::TlsOffer;
 
 /// Everything a server is built from.

@@ -1,10 +1,11 @@
 //! TLS: options over the section `[tls]`, and whether certificates and keys can be used.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ftpdlib::tls::{self, TlsError, TlsSettings};
 
+use super::named::NamedFile;
 use crate::args::Args;
 use crate::config::{ClientCertificate, ConfigFile, SessionReuse, Tls, TlsVersion};
 use crate::error::ConfigError;
@@ -20,18 +21,6 @@ pub(crate) struct TlsOffer {
     /// `None` = the library's.
     pub(crate) handshake_timeout: Option<Option<Duration>>,
     pub(crate) reload_interval: Option<Duration>,
-}
-
-/// A file of the settings, and where it was named.
-struct Named {
-    path: PathBuf,
-    place: Place,
-}
-
-#[derive(Clone)]
-enum Place {
-    Option(&'static str),
-    Key(String),
 }
 
 impl TlsOffer {
@@ -52,22 +41,22 @@ impl TlsOffer {
         let (certificate, key) = pair(args, section);
         if let (None, Some(key)) = (&certificate, &key) {
             let problem = "found a private key without a certificate, expected certfile beside it";
-            return Err(key.place.error(file, problem));
+            return Err(key.error(problem));
         }
         let mut settings = TlsSettings::default();
         if let Some(certificate) = certificate {
-            settings = settings.certfile(&certificate.path);
+            settings = settings.certfile(certificate.path());
             named.push(certificate);
         }
         if let Some(key) = key {
-            settings = settings.keyfile(&key.path);
+            settings = settings.keyfile(key.path());
             named.push(key);
         }
         if let Some((file, section)) = section {
             settings = from_section(settings, file, section, &mut named);
         }
         if let Err(error) = settings.check() {
-            return Err(explain(&error, &named, file));
+            return Err(explain(&error, &named));
         }
         let default = Tls::default();
         let section = section.map_or(&default, |(_, section)| section);
@@ -83,16 +72,6 @@ impl TlsOffer {
     }
 }
 
-impl Place {
-    fn error(&self, file: Option<&ConfigFile>, problem: impl Into<String>) -> ConfigError {
-        match (self, file) {
-            (Self::Option(name), _) => ConfigError::option(name, problem),
-            (Self::Key(key), Some(file)) => file.error(key, problem),
-            (Self::Key(key), None) => ConfigError::usage(format!("{key}: {}", problem.into())),
-        }
-    }
-}
-
 /// Each of the options turns TLS on: none makes sense without.
 fn is_wanted(args: &Args) -> bool {
     args.tls
@@ -104,27 +83,20 @@ fn is_wanted(args: &Args) -> bool {
 }
 
 /// The certificate and its key. A key belongs to the certificate it was named with.
-fn pair(args: &Args, section: Option<(&ConfigFile, &Tls)>) -> (Option<Named>, Option<Named>) {
-    let option = |path: &Option<PathBuf>, name| {
-        path.clone().map(|path| Named {
-            path,
-            place: Place::Option(name),
-        })
-    };
-    let key = |path: &Option<PathBuf>, file: &ConfigFile, name: &str| {
-        path.as_ref().map(|path| Named {
-            path: file.resolve(path),
-            place: Place::Key(name.to_owned()),
-        })
-    };
+fn pair(
+    args: &Args,
+    section: Option<(&ConfigFile, &Tls)>,
+) -> (Option<NamedFile>, Option<NamedFile>) {
+    let option = |path: &Option<_>, name| Some(NamedFile::by_option(path.as_deref()?, name));
+    let key = |path: &Option<_>, name, file| Some(NamedFile::by_key(path.as_deref()?, name, file));
     let (certfile, keyfile) = (
         option(&args.certfile, "--certfile"),
         option(&args.keyfile, "--keyfile"),
     );
     match (certfile, section) {
         (None, Some((file, section))) => (
-            key(&section.certfile, file, "tls.certfile"),
-            keyfile.or_else(|| key(&section.keyfile, file, "tls.keyfile")),
+            key(&section.certfile, "tls.certfile", file),
+            keyfile.or_else(|| key(&section.keyfile, "tls.keyfile", file)),
         ),
         (certfile, _) => (certfile, keyfile),
     }
@@ -135,25 +107,23 @@ fn from_section(
     mut settings: TlsSettings,
     file: &ConfigFile,
     section: &Tls,
-    named: &mut Vec<Named>,
+    named: &mut Vec<NamedFile>,
 ) -> TlsSettings {
-    let mut name = |path: &Path, key: String| {
-        let path = file.resolve(path);
-        named.push(Named {
-            path: path.clone(),
-            place: Place::Key(key),
-        });
+    let mut name = |path: &Path, key: &str| {
+        let file = NamedFile::by_key(path, key, file);
+        let path = file.path().to_owned();
+        named.push(file);
         path
     };
     for (index, certificate) in section.more_certificates.iter().enumerate() {
         let key = format!("tls.more_certificates[{index}]");
-        let certfile = name(&certificate.certfile, format!("{key}.certfile"));
+        let certfile = name(&certificate.certfile, &format!("{key}.certfile"));
         let keyfile = certificate.keyfile.as_deref();
-        let keyfile = keyfile.map(|path| name(path, format!("{key}.keyfile")));
+        let keyfile = keyfile.map(|path| name(path, &format!("{key}.keyfile")));
         settings = settings.add_certificate(certfile, keyfile);
     }
     if !section.client_ca.as_os_str().is_empty() {
-        settings = settings.client_ca(name(&section.client_ca, "tls.client_ca".to_owned()));
+        settings = settings.client_ca(name(&section.client_ca, "tls.client_ca"));
     }
     settings
         .min_version(match section.min_version {
@@ -172,13 +142,10 @@ fn from_section(
 }
 
 /// The error, with the option or key that named the file it is about.
-fn explain(error: &TlsError, named: &[Named], file: Option<&ConfigFile>) -> ConfigError {
-    let place = named
-        .iter()
-        .find(|named| error.path() == Some(&named.path))
-        .map(|named| &named.place);
-    match place {
-        Some(place) => place.error(file, error.to_string()),
+fn explain(error: &TlsError, named: &[NamedFile]) -> ConfigError {
+    let of_it = |named: &&NamedFile| error.path().is_some_and(|path| path == named.path());
+    match named.iter().find(of_it) {
+        Some(named) => named.error(error.to_string()),
         None => ConfigError::usage(error.to_string()),
     }
 }

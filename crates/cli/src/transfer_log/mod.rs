@@ -15,7 +15,7 @@ use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer}
 use ftpdlib::servers::check_writable;
 
 use crate::error::ConfigError;
-use crate::settings::LogFiles;
+use crate::settings::{LogFiles, NamedFile};
 
 /// The logs that are open.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl TransferLogs {
             let file = append_to(path, &mut made).map_err(|error| {
                 // One of them is not made where the other one cannot be.
                 made.iter().for_each(|path| discard(path));
-                named.error(&error)
+                cannot_append(named, &error)
             })?;
             let mut known = self.0.iter();
             let known =
@@ -84,7 +84,7 @@ impl TransferLogs {
     /// The first that could not.
     pub(crate) fn check(named: &LogFiles) -> Result<(), ConfigError> {
         for named in [&named.xferlog, &named.json].into_iter().flatten() {
-            check(named.path()).map_err(|error| named.error(&error))?;
+            check(named.path()).map_err(|error| cannot_append(named, &error))?;
         }
         Ok(())
     }
@@ -148,6 +148,14 @@ impl Observer for Writer {
     fn on_incomplete_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
         self.0.write(session, transfer);
     }
+}
+
+/// That it cannot be opened.
+fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
+    let path = named.path();
+    named.error(format!(
+        "found {path:?}, which cannot be opened ({error}), expected a file to append to"
+    ))
 }
 
 /// Opens a file, and notes it among those `made` if it was not there.
