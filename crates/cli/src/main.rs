@@ -52,7 +52,10 @@ fn main() -> ExitCode {
     };
     if args.check_config {
         return match TransferLogs::check(&settings.log) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(()) => {
+                settings.warnings.tell();
+                ExitCode::SUCCESS
+            }
             Err(error) => fail(WRONG, error),
         };
     }

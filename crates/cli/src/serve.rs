@@ -39,8 +39,10 @@ pub(crate) fn serve(
     let options = processes(&settings).shutdown_grace(started.shutdown_grace);
     let inherited = inherited_sockets()?;
     let binds = inherited.is_empty();
+    let warnings = settings.warnings.clone();
     let mut server = listen(settings, inherited, &opened)?;
     logs.replace(opened);
+    warnings.tell();
     let handle = server.handle()?;
     let mut options = options
         .keep_signals(true)
@@ -221,6 +223,7 @@ fn apply(
         log::warn!("server.{key} has changed, which takes effect after a restart only");
     }
     let (now, log) = (settings.server.clone(), settings.log.clone());
+    let warnings = settings.warnings.clone();
     let handler = handler(settings);
     handler.check()?;
     let opened = logs.open(&log)?;
@@ -230,6 +233,7 @@ fn apply(
     server.set_handler(opened.watch(handler))?;
     logs.replace(opened);
     server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
+    warnings.tell();
     Ok(())
 }
 

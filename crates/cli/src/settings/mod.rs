@@ -1,6 +1,7 @@
 //! What to serve, to whom and how: options and file merged and checked.
 
 mod access;
+mod exposure;
 mod logs;
 mod named;
 mod overlay;
@@ -23,6 +24,7 @@ pub(crate) use access::Access;
 pub(crate) use logs::LogFiles;
 pub(crate) use named::NamedFile;
 use tls::TlsOffer;
+use virtual_users::ANONYMOUS;
 
 /// Everything a server is built from.
 #[derive(Debug)]
@@ -36,6 +38,20 @@ pub(crate) struct Settings {
     pub(crate) log: LogFiles,
     pub(crate) access: Access,
     pub(crate) tls: Option<TlsOffer>,
+    /// What can be meant, but hardly is.
+    pub(crate) warnings: Warnings,
+}
+
+/// Lines for the log, once it is sure that there is no error to be told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Warnings(Vec<String>);
+
+impl Warnings {
+    pub(crate) fn tell(&self) {
+        for line in &self.0 {
+            log::warn!("{line}");
+        }
+    }
 }
 
 impl Settings {
@@ -69,17 +85,45 @@ impl Settings {
         {
             return Err(file.error("server.threads", problem));
         }
+        let run_as = processes::check(args, file, &config)?;
+        let access = Access::load(args, environment, file)?;
+        let tls = TlsOffer::load(args, file)?;
         Ok(Self {
-            run_as: processes::check(args, file, &config)?,
+            warnings: warnings(args, &config, &access, tls.as_ref()),
+            run_as,
             server: config.server,
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,
             log: LogFiles::find(args, file),
-            access: Access::load(args, environment, file)?,
-            tls: TlsOffer::load(args, file)?,
+            access,
+            tls,
         })
     }
+}
+
+/// What virtual users could reach. Those of the system have their own rights everywhere.
+fn warnings(args: &Args, config: &Config, access: &Access, tls: Option<&TlsOffer>) -> Warnings {
+    let Access::Virtual(authorizer) = access else {
+        return Warnings::default();
+    };
+    let named = args.username.iter();
+    let named = named.chain(config.users.iter().map(|user| &user.name));
+    let names = named.map(String::as_str).chain([ANONYMOUS]);
+    let shares = exposure::shares(authorizer, names);
+    let options = [
+        ("--config", &args.config),
+        ("--password-file", &args.password_file),
+    ];
+    let mut own = Vec::new();
+    for (option, path) in options {
+        own.extend(
+            path.as_deref()
+                .map(|path| NamedFile::by_option(path, option)),
+        );
+    }
+    own.extend(tls.into_iter().flat_map(|tls| tls.files.iter().cloned()));
+    Warnings(exposure::of_own_files(&shares, &own))
 }
 
 /// The most loops that can be meant.

@@ -14,6 +14,8 @@ use crate::error::ConfigError;
 #[derive(Clone, Debug)]
 pub(crate) struct TlsOffer {
     pub(crate) settings: TlsSettings,
+    /// Those that the settings name.
+    pub(super) files: Vec<NamedFile>,
     pub(crate) control_required: bool,
     pub(crate) data_required: bool,
     pub(crate) implicit: bool,
@@ -62,6 +64,7 @@ impl TlsOffer {
         let section = section.map_or(&default, |(_, section)| section);
         Ok(Some(Self {
             settings,
+            files: named,
             control_required: section.tls_control_required || args.tls_control_required,
             data_required: section.tls_data_required || args.tls_data_required,
             implicit: section.implicit || args.tls_implicit,

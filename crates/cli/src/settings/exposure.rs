@@ -1,0 +1,70 @@
+//! What clients can reach that is hardly meant for them.
+
+use std::path::Path;
+
+use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
+use ftpdlib::proto::{Perm, Perms, VirtualPath};
+
+use super::named::NamedFile;
+
+/// A user with a home.
+pub(super) struct Share<'a> {
+    authorizer: &'a DummyAuthorizer,
+    login: Login,
+}
+
+/// The users among `names` whom the authorizer has.
+pub(super) fn shares<'a>(
+    authorizer: &'a DummyAuthorizer,
+    names: impl Iterator<Item = &'a str>,
+) -> Vec<Share<'a>> {
+    let share = |name| {
+        let home = authorizer.home_dir(name).ok()?;
+        let login = Login::new(name, home);
+        Some(Share { authorizer, login })
+    };
+    names.filter_map(share).collect()
+}
+
+/// One line for each of the program's own files that lies in a home whose user may do something
+/// with it.
+pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for file in own {
+        // What a link in a home leads out to is not reached by it.
+        let Ok(real) = file.path().canonicalize() else {
+            continue;
+        };
+        let found = shares
+            .iter()
+            .find_map(|share| Some((&share.login.username, share.access(&real)?)));
+        if let Some((user, access)) = found {
+            let problem = format!(
+                "found {real:?} in the home of user {user:?}, who may {access} it, expected a \
+                 place outside of all homes"
+            );
+            lines.push(file.error(problem).to_string());
+        }
+    }
+    lines
+}
+
+impl Share<'_> {
+    /// What the user may do with a file at this real path, if anything.
+    fn access(&self, real: &Path) -> Option<&'static str> {
+        let inside = real.strip_prefix(&self.login.home).ok()?;
+        let path = VirtualPath::new(inside.as_os_str().as_encoded_bytes()).ok()?;
+        access(self.authorizer.perms(&self.login, &path))
+    }
+}
+
+fn access(perms: Perms) -> Option<&'static str> {
+    let changing = [Perm::Store, Perm::Append, Perm::Delete, Perm::Rename];
+    let changes = changing.into_iter().any(|perm| perms.contains(perm));
+    match (perms.contains(Perm::Retrieve), changes) {
+        (true, true) => Some("read and change"),
+        (true, false) => Some("read"),
+        (false, true) => Some("change"),
+        (false, false) => None,
+    }
+}
