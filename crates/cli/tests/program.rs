@@ -101,3 +101,32 @@ fn a_wrong_file_is_told_by_its_line() {
         "{told}"
     );
 }
+
+/// Every key with its default.
+const DEFAULTS: &str = include_str!("data/every_default.toml");
+
+#[test]
+fn keys_with_their_defaults_were_refused_beside_others() {
+    let directory = tempfile::tempdir().unwrap();
+    for home in ["alice/incoming", "pub"] {
+        fs::create_dir_all(directory.path().join(home)).unwrap();
+    }
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    for (name, pem) in [
+        ("cert.pem", made.cert.pem()),
+        ("key.pem", made.signing_key.serialize_pem()),
+        (
+            "f.toml",
+            DEFAULTS.replace("/srv/ftp", directory.path().to_str().unwrap()),
+        ),
+    ] {
+        fs::write(directory.path().join(name), pem).unwrap();
+    }
+    let path = directory.path().join("f.toml");
+    check(
+        &["--check-config", "-c", path.to_str().unwrap()],
+        0,
+        false,
+        None,
+    );
+}

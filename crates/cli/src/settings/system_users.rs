@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UserOverride};
-use ftpdlib::proto::Perms;
 
 use super::virtual_users::{ANONYMOUS, add_directories, check_certificate_key};
 use crate::args::Args;
@@ -61,24 +60,16 @@ fn refuse_virtual_users(args: &Args, file: &ConfigFile) -> Result<(), ConfigErro
 /// What the section `[authorizer]` says.
 fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
     let section = &file.config().authorizer;
-    let listed = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let (allowed, rejected) = (
-        listed(&section.allowed_users),
-        listed(&section.rejected_users),
-    );
+    let (allowed, rejected) = (&section.allowed_users, &section.rejected_users);
     let mut builder = UnixAuthorizer::builder()
-        .global_perm(section.global_perm.unwrap_or(Perms::ALL).to_string())
-        .allowed_users(&allowed)
-        .rejected_users(&rejected)
-        .require_valid_shell(section.require_valid_shell.unwrap_or(true));
-    if let Some(name) = anonymous_user(file) {
+        .global_perm(section.global_perm.to_string())
+        .allowed_users(allowed)
+        .rejected_users(rejected)
+        .require_valid_shell(section.require_valid_shell)
+        .msg_login(&section.msg_login)
+        .msg_quit(&section.msg_quit);
+    if let Some(name) = &section.anonymous_user {
         builder = builder.anonymous_user(name);
-    }
-    if let Some(text) = &section.msg_login {
-        builder = builder.msg_login(text);
-    }
-    if let Some(text) = &section.msg_quit {
-        builder = builder.msg_quit(text);
     }
     builder.build().map_err(|error| {
         let listing = |name: &str| {
@@ -114,11 +105,6 @@ fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
     })
 }
 
-fn anonymous_user(file: &ConfigFile) -> Option<&String> {
-    let name = file.config().authorizer.anonymous_user.as_ref();
-    name.filter(|name| !name.is_empty())
-}
-
 /// What is wrong with a table of `[[users]]`, whatever the system says of the user.
 fn check_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<(), ConfigError> {
     let passwords = [
@@ -130,7 +116,7 @@ fn check_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<(), C
                        the system, expected with kind \"dummy\" only";
         return Err(file.error(&format!("{key}.{name}"), problem));
     }
-    if user.name == ANONYMOUS && anonymous_user(file).is_none() {
+    if user.name == ANONYMOUS && file.config().authorizer.anonymous_user.is_none() {
         let problem = "found \"anonymous\", expected authorizer.anonymous_user beside it";
         return Err(file.error(&format!("{key}.name"), problem));
     }

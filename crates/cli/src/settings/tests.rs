@@ -456,7 +456,7 @@ fn wrong_users_of_the_file_are_refused() {
     );
     refused(
         "-c @/f.toml",
-        "[authorizer]\nkind = \"dummy\"\nallowed_users = []",
+        "[authorizer]\nkind = \"dummy\"\nallowed_users = [\"bob\"]",
         "@/f.toml:3: authorizer.allowed_users: found beside kind = \"dummy\", expected with kind \
          \"unix\" or \"windows\" only",
     );

@@ -350,6 +350,14 @@ const DEFAULTS: &str = r#"
 
     [authorizer]
     kind = "dummy"
+    global_perm = "elradfmwMT"
+    allowed_users = []
+    rejected_users = []
+    require_valid_shell = true
+    anonymous_user = ""
+    anonymous_password = ""
+    msg_login = "Login successful."
+    msg_quit = "Goodbye."
 
     [filesystem]
     kind = "jailed"

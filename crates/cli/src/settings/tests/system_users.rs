@@ -151,7 +151,7 @@ fn what_the_system_says_of_its_users_names_the_key() {
         return;
     }
     let toml = unix(
-        "rejected_users = []\nanonymous_user = \"\"\n\
+        "rejected_users = []\nanonymous_user = \"\"\nanonymous_password = \"\"\n\
          [[users]]\nname = \"root\"\nhome = \"home\"\nperm = \"elr\"\nencoding = \"latin1\"\n\
          [[users.override_perm]]\ndirectory = \"home/in\"\nperm = \"elw\"\n",
     );
