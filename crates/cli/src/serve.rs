@@ -32,7 +32,7 @@ pub(crate) fn serve(
     reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
-    let mut logs = TransferLogs::default();
+    let logs = TransferLogs::default();
     let opened = logs.open(&settings.log)?;
     provide_descriptors(&settings.server);
     let started = settings.server.clone();
@@ -41,14 +41,16 @@ pub(crate) fn serve(
     let binds = inherited.is_empty();
     let warnings = settings.warnings.clone();
     let mut server = listen(settings, inherited, &opened)?;
-    logs.replace(opened);
-    warnings.tell();
     let handle = server.handle()?;
+    logs.replace(opened, |number, file| handle.hand_over(number, file));
+    warnings.tell();
+    let written = logs.clone();
     let mut options = options
         .keep_signals(true)
         .on_reload(move || {
-            apply_again(&handle, binds, &started, &mut logs, &reload);
+            apply_again(&handle, binds, &started, &logs, &reload);
         })
+        .on_file(move |number, file| written.go_on_in(number, file))
         .on_stopping(notify::stopping)
         .on_started(notify::ready);
     if let Some(interval) = notify::watchdog_interval() {
@@ -191,7 +193,7 @@ fn apply_again(
     server: &ServerHandle,
     binds: bool,
     started: &Server,
-    logs: &mut TransferLogs,
+    logs: &TransferLogs,
     reload: &impl Fn() -> Result<Settings, ConfigError>,
 ) {
     notify::reloading();
@@ -211,7 +213,7 @@ fn apply(
     server: &ServerHandle,
     binds: bool,
     started: &Server,
-    logs: &mut TransferLogs,
+    logs: &TransferLogs,
 ) -> Result<(), Box<dyn Error>> {
     if let (Some(user), Access::System(_)) = (&started.user, &settings.access) {
         let problem = format!(
@@ -231,7 +233,7 @@ fn apply(
         server.set_addresses(&now.listen, now.backlog)?;
     }
     server.set_handler(opened.watch(handler))?;
-    logs.replace(opened);
+    logs.replace(opened, |number, file| server.hand_over(number, file));
     server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
     warnings.tell();
     Ok(())

@@ -1,7 +1,9 @@
 //! The child processes of a server, as their parent knows them.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use mio::net::UnixStream;
 
 use crate::client::Stay;
 use crate::handle::Shared;
-use crate::orders::{Order, QUESTION, SERVES};
+use crate::orders::{Order, QUESTION, SERVES, byte_of_file};
 
 /// How long children that are told to end at once may take, before they are killed.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -190,6 +192,15 @@ impl Children {
         }
     }
 
+    /// Hands files over to all children.
+    pub(crate) fn hand_over(&self, files: Vec<(u8, File)>, cx: &mut Context<'_>) {
+        for (number, file) in files {
+            for child in &self.list {
+                child.hand_over(number, &file, cx);
+            }
+        }
+    }
+
     /// Does what a timer of the children is for; answers whether it is one of theirs.
     pub(crate) fn timeout(&mut self, timer: TimerId) -> bool {
         let ours = self.ending == Some(timer);
@@ -294,6 +305,17 @@ impl Child {
         let told = cx.try_io(&self.link, Direction::Write, |mut link| link.write(&bytes));
         if let Err(error) = told {
             log::debug!("process {} is not told: {error}", self.process.id());
+        }
+    }
+
+    fn hand_over(&self, number: u8, file: &File, cx: &mut Context<'_>) {
+        let Some(byte) = byte_of_file(number) else {
+            return;
+        };
+        let write =
+            |link: &UnixStream| ftpdlib_sys::write_with_file(link.as_fd(), byte, file.as_fd());
+        if let Err(error) = cx.try_io(&self.link, Direction::Write, write) {
+            log::warn!("process {} is handed no file: {error}", self.process.id());
         }
     }
 

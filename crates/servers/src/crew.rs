@@ -1,5 +1,6 @@
 //! What the two models of several processes have in common for the rest of a server.
 
+use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -26,6 +27,8 @@ pub(crate) struct Crew {
     /// There is another service, for the clients to come.
     renewed: AtomicBool,
     changes: Mutex<Vec<Change>>,
+    /// Files for the children there are.
+    files: Mutex<Vec<(u8, File)>>,
     lent: AtomicU64,
     notifier: OnceLock<Notifier>,
 }
@@ -47,6 +50,21 @@ impl Crew {
     pub(crate) fn renew(&self) {
         self.renewed.store(true, Ordering::Release);
         self.notify();
+    }
+
+    /// Hands a file over to all children.
+    pub(crate) fn hand_over(&self, number: u8, file: File) {
+        self.files().push((number, file));
+        self.notify();
+    }
+
+    /// The files to be handed over, once.
+    pub(crate) fn take_files(&self) -> Vec<(u8, File)> {
+        std::mem::take(&mut *self.files())
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<(u8, File)>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lends a listener, until the handler that this gives is taken from the loop.

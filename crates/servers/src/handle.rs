@@ -1,5 +1,6 @@
 //! Reaching a running server from elsewhere.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -171,6 +172,16 @@ impl ServerHandle {
         }
         self.shared.placement().renew();
         Ok(())
+    }
+
+    /// Hands an open file, under a number below 128, over to each other process that serves now, for
+    /// [`ServeOptions::on_file`](crate::ServeOptions::on_file): such a process may lack the right to
+    /// open it. Processes that are started later have what this one has by then. Does nothing where
+    /// this process serves itself.
+    pub fn hand_over(&self, number: u8, file: File) {
+        if let Some(crew) = self.shared.placement().crew() {
+            crew.hand_over(number, file);
+        }
     }
 
     /// Changes the limits on connections; see

@@ -1,11 +1,14 @@
 //! How a server is run.
 
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_sys::{Identity, Signal};
 
 use crate::Upgrade;
 use crate::prefork::MOST_WORKERS;
+use crate::worker::OnFile;
 
 /// The parameters of [`FtpServer::serve_forever`](crate::FtpServer::serve_forever), under
 /// pyftpdlib's names.
@@ -29,6 +32,7 @@ pub struct ServeOptions {
     pub(crate) upgrade: Option<Upgrade>,
     pub(crate) shutdown_grace: Duration,
     pub(crate) on_reload: Option<Box<dyn FnMut()>>,
+    pub(crate) on_file: Option<OnFile>,
     pub(crate) on_started: Option<Box<dyn FnOnce()>>,
     pub(crate) on_stopping: Option<Box<dyn FnOnce()>>,
     pub(crate) watchdog: Option<(Duration, Box<dyn FnMut()>)>,
@@ -47,6 +51,7 @@ impl Default for ServeOptions {
             upgrade: None,
             shutdown_grace: Duration::from_secs(10),
             on_reload: None,
+            on_file: None,
             on_started: None,
             on_stopping: None,
             watchdog: None,
@@ -135,6 +140,14 @@ impl ServeOptions {
     /// terminal should.
     pub fn on_reload(mut self, reload: impl FnMut() + 'static) -> Self {
         self.on_reload = Some(Box::new(reload));
+        self
+    }
+
+    /// Sets what is called in each other process that serves with the files that
+    /// [`ServerHandle::hand_over`](crate::ServerHandle::hand_over) gives it, on its loop: it must
+    /// not take long.
+    pub fn on_file(mut self, take: impl Fn(u8, File) + Send + Sync + 'static) -> Self {
+        self.on_file = Some(Arc::new(take));
         self
     }
 

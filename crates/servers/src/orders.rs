@@ -1,8 +1,8 @@
 //! What the child processes of a server are told, and their end of it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId,
@@ -12,6 +12,7 @@ use mio::net::UnixStream;
 
 use crate::ServerHandle;
 use crate::signals::SignalSource;
+use crate::worker::ChildOptions;
 
 /// What a parent tells a child. Each goes further than the one before.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -40,6 +41,14 @@ impl Order {
 /// Asks a child whether its loops turn; the same byte comes back if they do.
 pub(crate) const QUESTION: u8 = b'?';
 
+/// The lowest of the bytes that come with a file; the others follow, up to the highest byte.
+const FILE: u8 = 0x80;
+
+/// The byte that a file of this number goes with, if there are so many.
+pub(crate) fn byte_of_file(number: u8) -> Option<u8> {
+    (number < FILE).then_some(FILE | number)
+}
+
 /// Tells the parent of a worker that it accepts clients from now on.
 pub(crate) const SERVES: u8 = b'!';
 
@@ -55,7 +64,7 @@ pub(crate) struct Obedience {
     link: Option<Socket<UnixStream>>,
     signals: Option<Socket<SignalSource>>,
     server: ServerHandle,
-    grace: Duration,
+    options: ChildOptions,
 }
 
 impl Obedience {
@@ -64,14 +73,14 @@ impl Obedience {
         link: UnixStream,
         signals: Option<Signals>,
         server: ServerHandle,
-        grace: Duration,
+        options: ChildOptions,
     ) -> Self {
         Self {
             pending: Some((link, signals)),
             link: None,
             signals: None,
             server,
-            grace,
+            options,
         }
     }
 
@@ -80,9 +89,15 @@ impl Obedience {
             return Ok(());
         };
         let mut bytes = [0; 16];
-        match cx.try_io(link, Direction::Read, |mut link| link.read(&mut bytes)) {
-            Ok(0) => self.orphaned(cx),
-            Ok(count) => {
+        let read = |link: &UnixStream| ftpdlib_sys::read_with_file(link.as_fd(), &mut bytes);
+        match cx.try_io(link, Direction::Read, read) {
+            Ok((0, _)) => self.orphaned(cx),
+            Ok((count, file)) => {
+                if let (Some(file), Some(take)) = (file, &self.options.on_file)
+                    && let Some(number) = bytes[..count].iter().find(|&&byte| byte >= FILE)
+                {
+                    take(number & !FILE, file.into());
+                }
                 let orders = bytes[..count].iter().copied();
                 if bytes[..count].contains(&QUESTION) && self.server.shared().placement().is_alive()
                 {
@@ -113,7 +128,7 @@ impl Obedience {
 
     fn drain(&mut self, cx: &mut Context<'_>) {
         self.server.drain();
-        cx.start_timer_after(self.grace);
+        cx.start_timer_after(self.options.grace);
     }
 
     fn hear_signals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -169,5 +184,10 @@ mod tests {
             assert_eq!(Order::from_byte(order.byte()), Some(order));
         }
         assert_eq!(Order::from_byte(QUESTION), None);
+        for number in [0, 7, 127] {
+            let byte = byte_of_file(number).unwrap();
+            assert_eq!((Order::from_byte(byte), byte & !FILE), (None, number));
+        }
+        assert_eq!(byte_of_file(128), None);
     }
 }

@@ -276,6 +276,7 @@ impl Handler for WorkerWatch {
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         let crew = &self.workers.crew;
+        self.children.hand_over(crew.take_files(), cx);
         let changed = crew.update(&mut self.listeners, Ok);
         let renewed = crew.take_renewed();
         if changed && self.listeners.is_empty() {

@@ -217,6 +217,7 @@ impl Handler for SessionWatch {
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         let crew = &self.each.crew;
+        self.children.hand_over(crew.take_files(), cx);
         crew.update(&mut self.listeners, |listener| {
             cx.register(listener, Interest::READ)
         });

@@ -36,6 +36,7 @@ pub(crate) fn supervisor(
         grace: options.shutdown_grace,
         watchdog: options.watchdog.as_ref().map(|(interval, _)| *interval),
         signals: options.signals(),
+        on_file: options.on_file.clone(),
     };
     let placement = shared.placement();
     if let Some(each) = placement.with_children(&child) {

@@ -1,5 +1,6 @@
 //! What a child process of a server does between its fork and its end.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -32,7 +33,12 @@ pub(crate) struct ChildOptions {
     pub(crate) watchdog: Option<Duration>,
     /// What the parent catches, too: a child that did not would end in its stead.
     pub(crate) signals: Vec<Signal>,
+    /// What becomes of files that the parent hands over.
+    pub(crate) on_file: Option<OnFile>,
 }
+
+/// Takes a file, with the number that was given to it.
+pub(crate) type OnFile = Arc<dyn Fn(u8, File) + Send + Sync>;
 
 /// A child that was just forked, with what it has of its parent.
 pub(crate) struct NewChild<'a> {
@@ -136,7 +142,7 @@ impl NewChild<'_> {
         let listeners = listeners.collect::<io::Result<_>>()?;
         let mut server = FtpServer::new_listening(service, listeners, self.pool, placement);
         let handle = server.handle()?;
-        let obedience = Obedience::new(self.link, signals, handle, self.options.grace);
+        let obedience = Obedience::new(self.link, signals, handle, self.options.clone());
         server.io_loop()?.add(Box::new(obedience))?;
         let mut server = prepare(server)?;
         server.serve_forever(ServeOptions::default().handle_exit(false))?;

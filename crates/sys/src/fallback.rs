@@ -52,6 +52,31 @@ pub fn send_last(
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Writes a byte, and an open file with it.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system, where there are no processes to write to.
+pub fn write_with_file(
+    _stream: BorrowedFd<'_>,
+    _byte: u8,
+    _file: BorrowedFd<'_>,
+) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Reads bytes, and the file that comes with them.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system, where there are no processes to read from.
+pub fn read_with_file(
+    _stream: BorrowedFd<'_>,
+    _buffer: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Which file of which mount a descriptor is of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place(Infallible);

@@ -42,7 +42,7 @@ pub use imp::{
     ActingAs, Credentials, DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock,
     ProcessLockGuard, ShadowEntry, can_act_as_others, crypt, crypt_setting, discard, fork,
     has_remote_mount_below, is_local_filesystem, is_process_filesystem, is_root, open_beneath,
-    send_file, send_last, set_mode, set_modified, thread_count,
+    read_with_file, send_file, send_last, set_mode, set_modified, thread_count, write_with_file,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};

@@ -3,6 +3,8 @@
 #[cfg(target_os = "linux")]
 mod documented;
 #[cfg(target_os = "linux")]
+mod logs;
+#[cfg(target_os = "linux")]
 mod managed;
 mod models;
 #[cfg(target_os = "linux")]

@@ -17,9 +17,15 @@ use ftpdlib::servers::check_writable;
 use crate::error::ConfigError;
 use crate::settings::{LogFiles, NamedFile};
 
-/// The logs that are open.
+/// The logs that are open, for whoever opens them again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TransferLogs(Arc<Mutex<Open>>);
+
 #[derive(Debug, Default)]
-pub(crate) struct TransferLogs(Vec<Arc<TransferLog>>);
+struct Open {
+    logs: Vec<Arc<TransferLog>>,
+    next: u8,
+}
 
 /// The same with files that were just opened, none of which is written to yet.
 pub(crate) struct OpenedLogs(Vec<(Arc<TransferLog>, Option<File>)>);
@@ -36,6 +42,7 @@ impl TransferLogs {
             (xferlog::line as Format, &named.xferlog),
             (json::line, &named.json),
         ];
+        let mut open = self.lock();
         let mut opened = Vec::new();
         let mut made = Vec::new();
         for (format, named) in formats {
@@ -48,13 +55,15 @@ impl TransferLogs {
                 made.iter().for_each(|path| discard(path));
                 cannot_append(named, &error)
             })?;
-            let mut known = self.0.iter();
+            let mut known = open.logs.iter();
             let known =
                 known.find(|log| log.path == path && std::ptr::fn_addr_eq(log.format, format));
             opened.push(match known {
                 Some(log) => (Arc::clone(log), Some(file)),
                 None => {
+                    open.next = (open.next + 1) % NUMBERS;
                     let log = TransferLog {
+                        number: open.next,
                         path: path.to_owned(),
                         format,
                         file: Mutex::new(file),
@@ -66,15 +75,35 @@ impl TransferLogs {
         Ok(OpenedLogs(opened))
     }
 
-    /// Takes over what was opened, once nothing can fail any more.
-    pub(crate) fn replace(&mut self, opened: OpenedLogs) {
+    /// Takes over what was opened, once nothing can fail any more. A file that takes another's place
+    /// goes to `hand_over` too, with the number of its log: for other processes that write to it.
+    pub(crate) fn replace(&self, opened: OpenedLogs, hand_over: impl Fn(u8, File)) {
         let renew = |(log, file): (Arc<TransferLog>, Option<File>)| {
             if let Some(file) = file {
-                *log.lock() = file;
+                match file.try_clone() {
+                    Ok(copy) => hand_over(log.number, copy),
+                    Err(error) => {
+                        let path = log.path.display();
+                        log::error!("other processes go on with the old {path}: {error}");
+                    }
+                }
+                log.go_on_in(file);
             }
             log
         };
-        self.0 = opened.0.into_iter().map(renew).collect();
+        self.lock().logs = opened.0.into_iter().map(renew).collect();
+    }
+
+    /// Has a log go on in a file that another process opened again.
+    pub(crate) fn go_on_in(&self, number: u8, file: File) {
+        // One that came with a later configuration is not known here.
+        if let Some(log) = self.lock().logs.iter().find(|log| log.number == number) {
+            log.go_on_in(file);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sees whether files could be opened by whoever asks, and makes no file.
@@ -100,12 +129,18 @@ impl OpenedLogs {
     }
 }
 
+/// Numbers that logs can have. They come round: a process that has missed so many changes of the
+/// configuration has no sessions left, or may take one log for another.
+const NUMBERS: u8 = 128;
+
 /// A line of a log, ended, from a transfer and the time at which it ended.
 type Format = fn(&ObservedSession, &ObservedTransfer, SystemTime) -> String;
 
 /// One file.
 #[derive(Debug)]
 struct TransferLog {
+    /// As which other processes know it.
+    number: u8,
     path: PathBuf,
     format: Format,
     file: Mutex<File>,
@@ -118,6 +153,10 @@ impl TransferLog {
         if let Err(error) = self.lock().write_all(line.as_bytes()) {
             log::error!("cannot write to {}: {error}", self.path.display());
         }
+    }
+
+    fn go_on_in(&self, file: File) {
+        *self.lock() = file;
     }
 
     fn lock(&self) -> MutexGuard<'_, File> {
