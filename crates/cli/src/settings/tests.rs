@@ -1,4 +1,6 @@
 mod system_users;
+mod tls;
+mod warnings;
 
 use std::fs;
 use std::path::Path;
@@ -184,64 +186,6 @@ fn options_win_over_the_file() {
         Duration::from_millis(500)
     );
     assert_eq!(settings.server.concurrency, Concurrency::Async);
-}
-
-/// What is warned of, with the directory of the fixture as `@`.
-#[track_caller]
-fn check_warned(options: &str, toml: &str, expected: &[&str]) {
-    let fixture = Fixture::new(toml);
-    let settings = fixture.load(options).unwrap();
-    let real = fixture.0.path().canonicalize().unwrap();
-    let told = settings.warnings.0.iter();
-    let told = told.map(|warning| warning.replace(real.to_str().unwrap(), "@"));
-    assert_eq!(told.collect::<Vec<_>>(), expected, "{options} with {toml}");
-}
-
-#[test]
-fn a_key_was_shared_without_a_word() {
-    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let pem = certificate.cert.pem() + &certificate.signing_key.serialize_pem();
-    let toml = "[tls]\ncertfile = \"pub/pem\"\n[anonymous]\nhome = \"pub\"\n";
-    let fixture = Fixture::new(toml);
-    fs::write(fixture.0.path().join("pub/pem"), pem).unwrap();
-    let settings = fixture.load("-c @/f.toml").unwrap();
-    let [warning] = &settings.warnings.0[..] else {
-        panic!("{:?}", settings.warnings);
-    };
-    let place = format!("{}/f.toml:2: tls.certfile: found ", fixture.path());
-    assert!(warning.starts_with(&place), "{warning}");
-    let problem = "in the home of user \"anonymous\", who may read it, expected a place outside of \
-                   all homes";
-    assert!(warning.ends_with(problem), "{warning}");
-}
-
-#[test]
-fn what_sets_the_program_up_is_better_not_shared() {
-    let expected = |option: &str, name: &str, user: &str, access: &str| {
-        format!(
-            "option {option}: found \"@/{name}\" in the home of user \"{user}\", who may {access} \
-             it, expected a place outside of all homes"
-        )
-    };
-    let word = expected("--password-file", "secret", "bob", "read");
-    check_warned("-u bob --password-file @/secret -d @", "", &[&word]);
-    check_warned("-u bob --password-file @/secret -d @/pub", "", &[]);
-    let user = |home: &str, perm: &str| {
-        format!("[[users]]\nname = \"a\"\npassword = \"b\"\nhome = \"{home}\"\nperm = \"{perm}\"\n")
-    };
-    let file = |access| expected("--config", "f.toml", "a", access);
-    for (home, perm, expected) in [
-        (".", "elr", &[&*file("read")][..]),
-        (".", "elw", &[&*file("change")]),
-        (".", "elradfmwMT", &[&*file("read and change")]),
-        (".", "elmMT", &[]),
-        ("pub", "elradfmwMT", &[]),
-    ] {
-        check_warned("-c @/f.toml", &user(home, perm), expected);
-    }
-    let below = user(".", "el")
-        + "[[users.override_perm]]\ndirectory = \"pub\"\nperm = \"r\"\nrecursive = true\n";
-    check_warned("-c @/f.toml", &below, &[]);
 }
 
 #[test]
@@ -558,87 +502,4 @@ fn processes_that_cannot_be_had_are_told() {
         ),
     }
     assert!(loaded("--workers 256", "").run_as.is_none());
-}
-
-#[test]
-fn any_word_of_tls_offers_it() {
-    assert!(loaded("", "").tls.is_none());
-    for options in [
-        "--tls",
-        "--tls-control-required",
-        "--tls-data-required",
-        "--tls-implicit",
-    ] {
-        assert!(loaded(options, "").tls.is_some(), "{options}");
-    }
-    let tls = loaded(
-        "-c @/f.toml --tls-implicit",
-        "[tls]\nstrict_close = false\n",
-    )
-    .tls;
-    let tls = tls.unwrap();
-    assert!(tls.implicit && !tls.strict_close && !tls.control_required);
-    let tls = loaded("-c @/f.toml", "[tls]\ntls_data_required = true")
-        .tls
-        .unwrap();
-    assert!(tls.data_required && tls.strict_close && !tls.implicit);
-}
-
-#[test]
-fn certificates_are_read_before_anything_else_happens() {
-    refused(
-        "--certfile @/empty",
-        "",
-        "option --certfile: \"@/empty\" holds no certificate",
-    );
-    refused(
-        "--tls --keyfile @/empty",
-        "",
-        "option --keyfile: found a private key without a certificate, expected certfile beside it",
-    );
-    refused(
-        "-c @/f.toml",
-        "[tls]\nclient_ca = \"empty\"",
-        "@/f.toml:2: tls.client_ca: \"@/empty\" holds no certificate",
-    );
-    refused(
-        "-c @/f.toml",
-        "[tls]\n[[tls.more_certificates]]\ncertfile = \"missing\"",
-        "@/f.toml:3: tls.more_certificates[0].certfile: cannot read \"@/missing\": No such file or \
-         directory (os error 2)",
-    );
-}
-
-#[test]
-fn tls_has_times() {
-    let load = |toml| loaded("-c @/f.toml", toml).tls.unwrap();
-    let tls = load("[tls]\n");
-    assert_eq!((tls.handshake_timeout, tls.reload_interval), (None, None));
-    let tls = load("[tls]\nhandshake_timeout = 2.5\nreload_interval = 60\n");
-    let second = Duration::from_secs(1);
-    assert_eq!(tls.handshake_timeout, Some(Some(second * 5 / 2)));
-    assert_eq!(tls.reload_interval, Some(second * 60));
-    let tls = load("[tls]\nhandshake_timeout = 0\nreload_interval = 0\n");
-    assert_eq!(
-        (tls.handshake_timeout, tls.reload_interval),
-        (Some(None), None)
-    );
-}
-
-#[test]
-fn a_user_let_in_by_a_certificate_needs_an_authority() {
-    let user = "[[users]]\nname = \"a\"\nhome = \"home\"\n";
-    let problem = "found without tls.client_ca, expected the authority of the certificate there";
-    for key in ["certificate_subject = \"CN=a\"", "certificate_name = \"a\""] {
-        let (name, _) = key.split_once(' ').unwrap();
-        refused(
-            "-c @/f.toml",
-            &format!("{user}{key}\n"),
-            &format!("@/f.toml:4: users[0].{name}: {problem}"),
-        );
-    }
-    let error = Fixture::new(&format!("{user}certificate_subject = \"a\"\n"))
-        .load("-c @/f.toml")
-        .unwrap_err();
-    assert!(error.contains("found \"a\", expected a subject"), "{error}");
 }

@@ -1,0 +1,59 @@
+use super::*;
+
+/// What is warned of, with the directory of the fixture as `@`.
+#[track_caller]
+fn check_warned(options: &str, toml: &str, expected: &[&str]) {
+    let fixture = Fixture::new(toml);
+    let settings = fixture.load(options).unwrap();
+    let real = fixture.0.path().canonicalize().unwrap();
+    let told = settings.warnings.0.iter();
+    let told = told.map(|warning| warning.replace(real.to_str().unwrap(), "@"));
+    assert_eq!(told.collect::<Vec<_>>(), expected, "{options} with {toml}");
+}
+
+#[test]
+fn a_key_was_shared_without_a_word() {
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let pem = certificate.cert.pem() + &certificate.signing_key.serialize_pem();
+    let toml = "[tls]\ncertfile = \"pub/pem\"\n[anonymous]\nhome = \"pub\"\n";
+    let fixture = Fixture::new(toml);
+    fs::write(fixture.0.path().join("pub/pem"), pem).unwrap();
+    let settings = fixture.load("-c @/f.toml").unwrap();
+    let [warning] = &settings.warnings.0[..] else {
+        panic!("{:?}", settings.warnings);
+    };
+    let place = format!("{}/f.toml:2: tls.certfile: found ", fixture.path());
+    assert!(warning.starts_with(&place), "{warning}");
+    let problem = "in the home of user \"anonymous\", who may read it, expected a place outside of \
+                   all homes";
+    assert!(warning.ends_with(problem), "{warning}");
+}
+
+#[test]
+fn what_sets_the_program_up_is_better_not_shared() {
+    let expected = |option: &str, name: &str, user: &str, access: &str| {
+        format!(
+            "option {option}: found \"@/{name}\" in the home of user \"{user}\", who may {access} \
+             it, expected a place outside of all homes"
+        )
+    };
+    let word = expected("--password-file", "secret", "bob", "read");
+    check_warned("-u bob --password-file @/secret -d @", "", &[&word]);
+    check_warned("-u bob --password-file @/secret -d @/pub", "", &[]);
+    let user = |home: &str, perm: &str| {
+        format!("[[users]]\nname = \"a\"\npassword = \"b\"\nhome = \"{home}\"\nperm = \"{perm}\"\n")
+    };
+    let file = |access| expected("--config", "f.toml", "a", access);
+    for (home, perm, expected) in [
+        (".", "elr", &[&*file("read")][..]),
+        (".", "elw", &[&*file("change")]),
+        (".", "elradfmwMT", &[&*file("read and change")]),
+        (".", "elmMT", &[]),
+        ("pub", "elradfmwMT", &[]),
+    ] {
+        check_warned("-c @/f.toml", &user(home, perm), expected);
+    }
+    let below = user(".", "el")
+        + "[[users.override_perm]]\ndirectory = \"pub\"\nperm = \"r\"\nrecursive = true\n";
+    check_warned("-c @/f.toml", &below, &[]);
+}
