@@ -33,3 +33,8 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 pub fn check_writable(path: &Path) -> io::Result<()> {
     ftpdlib_sys::check_writable(path)
 }
+
+/// Whether this process acts as root, whom the system refuses next to nothing.
+pub fn is_root() -> bool {
+    ftpdlib_sys::is_root()
+}

@@ -1,6 +1,6 @@
 //! The section `[tls]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::{Error, Unexpected, Visitor};
@@ -22,14 +22,23 @@ pub(crate) struct Tls {
     #[serde(deserialize_with = "session_reuse")]
     pub(crate) require_session_reuse: SessionReuse,
     pub(crate) strict_close: Option<bool>,
-    pub(crate) client_ca: PathBuf,
-    pub(crate) client_certificate: ClientCertificate,
+    /// Empty for none; see [`authority`](Self::authority).
+    pub(crate) client_ca: Option<PathBuf>,
+    pub(crate) client_certificate: Option<ClientCertificate>,
     /// `None` = no limit; nothing said = the library's.
     #[serde(deserialize_with = "field::time_or_never")]
     pub(crate) handshake_timeout: Option<Option<Duration>>,
     /// `None` = never.
     #[serde(deserialize_with = "field::seconds_or_never")]
     pub(crate) reload_interval: Option<Duration>,
+}
+
+impl Tls {
+    /// The file of whoever signs the certificates of clients, where they are asked for any.
+    pub(crate) fn authority(&self) -> Option<&Path> {
+        let path = self.client_ca.as_deref();
+        path.filter(|path| !path.as_os_str().is_empty())
+    }
 }
 
 /// A certificate chosen by the name that the client asks for.
@@ -62,10 +71,9 @@ pub(crate) enum SessionReuse {
 }
 
 /// Whether a client must show a certificate, where `client_ca` is set.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ClientCertificate {
-    #[default]
     Required,
     Optional,
 }

@@ -6,6 +6,7 @@ use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
 use ftpdlib::proto::{Perm, Perms, VirtualPath};
 
 use super::named::NamedFile;
+use crate::error::Place;
 
 /// A user with a home.
 pub(super) struct Share<'a> {
@@ -24,6 +25,20 @@ pub(super) fn shares<'a>(
         Some(Share { authorizer, login })
     };
     names.filter_map(share).collect()
+}
+
+/// A line where virtual users see the whole disk, with rights that are not theirs.
+pub(super) fn of_disk(shares: &[Share<'_>], place: &Place, as_root: bool) -> Option<String> {
+    let rights = match as_root {
+        true => "with the rights of root: /etc/shadow, too",
+        false => "with the rights of the server, whatever they may log in as",
+    };
+    let first = &shares.first()?.login.username;
+    let problem = format!(
+        "found \"unix\" beside virtual users: {first:?} and all others reach the whole disk, {rights}; \
+         expected \"jailed\", or authorizer.kind = \"unix\""
+    );
+    Some(place.error(problem).to_string())
 }
 
 /// One line for each of the program's own files that lies in a home whose user may do something

@@ -13,7 +13,7 @@ mod virtual_users;
 #[cfg(test)]
 mod tests;
 
-use ftpdlib::servers::Identity;
+use ftpdlib::servers::{Identity, is_root};
 
 use crate::args::Args;
 use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Server};
@@ -88,8 +88,9 @@ impl Settings {
         let run_as = processes::check(args, file, &config)?;
         let access = Access::load(args, environment, file)?;
         let tls = TlsOffer::load(args, file)?;
+        let as_root = run_as.is_none() && is_root();
         Ok(Self {
-            warnings: warnings(args, &config, &access, tls.as_ref()),
+            warnings: warnings(args, file, as_root, &access, tls.as_ref()),
             run_as,
             server: config.server,
             control: config.control,
@@ -102,28 +103,43 @@ impl Settings {
     }
 }
 
-/// What virtual users could reach. Those of the system have their own rights everywhere.
-fn warnings(args: &Args, config: &Config, access: &Access, tls: Option<&TlsOffer>) -> Warnings {
-    let Access::Virtual(authorizer) = access else {
-        return Warnings::default();
-    };
-    let named = args.username.iter();
-    let named = named.chain(config.users.iter().map(|user| &user.name));
-    let names = named.map(String::as_str).chain([ANONYMOUS]);
-    let shares = exposure::shares(authorizer, names);
+/// What can be meant, but hardly is.
+fn warnings(
+    args: &Args,
+    file: Option<&ConfigFile>,
+    as_root: bool,
+    access: &Access,
+    tls: Option<&TlsOffer>,
+) -> Warnings {
+    let mut lines = Vec::new();
+    lines.extend(file.and_then(tls::idle_requirement));
+    // Users of the system have their own rights everywhere.
+    if let Access::Virtual(authorizer) = access {
+        let users = file.into_iter().flat_map(|file| &file.config().users);
+        let names = args.username.iter().chain(users.map(|user| &user.name));
+        let names = names.map(String::as_str).chain([ANONYMOUS]);
+        let shares = exposure::shares(authorizer, names);
+        match file {
+            Some(file) if file.config().filesystem.kind == FilesystemKind::Unix => {
+                let place = file.place("filesystem.kind");
+                lines.extend(exposure::of_disk(&shares, &place, as_root));
+            }
+            _ => lines.extend(exposure::of_own_files(&shares, &own_files(args, tls))),
+        }
+    }
+    Warnings(lines)
+}
+
+/// The files that the program is set up by.
+fn own_files(args: &Args, tls: Option<&TlsOffer>) -> Vec<NamedFile> {
     let options = [
         ("--config", &args.config),
         ("--password-file", &args.password_file),
     ];
-    let mut own = Vec::new();
-    for (option, path) in options {
-        own.extend(
-            path.as_deref()
-                .map(|path| NamedFile::by_option(path, option)),
-        );
-    }
-    own.extend(tls.into_iter().flat_map(|tls| tls.files.iter().cloned()));
-    Warnings(exposure::of_own_files(&shares, &own))
+    let named = options.into_iter();
+    let named = named.filter_map(|(name, path)| Some(NamedFile::by_option(path.as_deref()?, name)));
+    let of_tls = tls.into_iter().flat_map(|tls| tls.files.iter().cloned());
+    named.chain(of_tls).collect()
 }
 
 /// The most loops that can be meant.

@@ -55,6 +55,7 @@ impl TlsOffer {
             named.push(key);
         }
         if let Some((file, section)) = section {
+            check_client_certificate(file, section)?;
             settings = from_section(settings, file, section, &mut named);
         }
         if let Err(error) = settings.check() {
@@ -125,8 +126,8 @@ fn from_section(
         let keyfile = keyfile.map(|path| name(path, &format!("{key}.keyfile")));
         settings = settings.add_certificate(certfile, keyfile);
     }
-    if !section.client_ca.as_os_str().is_empty() {
-        settings = settings.client_ca(name(&section.client_ca, "tls.client_ca"));
+    if let Some(authority) = section.authority() {
+        settings = settings.client_ca(name(authority, "tls.client_ca"));
     }
     settings
         .min_version(match section.min_version {
@@ -139,9 +140,34 @@ fn from_section(
             SessionReuse::Required => tls::SessionReuse::Required,
         })
         .client_certificate(match section.client_certificate {
-            ClientCertificate::Required => tls::ClientCertificate::Required,
-            ClientCertificate::Optional => tls::ClientCertificate::Optional,
+            None | Some(ClientCertificate::Required) => tls::ClientCertificate::Required,
+            Some(ClientCertificate::Optional) => tls::ClientCertificate::Optional,
         })
+}
+
+/// Refuses a word on certificates of clients where they are asked for none.
+fn check_client_certificate(file: &ConfigFile, section: &Tls) -> Result<(), ConfigError> {
+    match (section.client_certificate, section.authority()) {
+        (Some(ClientCertificate::Optional), None) => {
+            let problem = "found \"optional\" without tls.client_ca, expected the authority of \
+                           such certificates there";
+            Err(file.error("tls.client_certificate", problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is said of certificates of clients, and lets everybody in: that they are required is the
+/// default, which does nothing without an authority.
+pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
+    let section = file.config().tls.as_ref()?;
+    if section.client_certificate.is_none() || section.client_ca.is_some() {
+        return None;
+    }
+    let problem = "found \"required\" without tls.client_ca, so that nobody is asked for a \
+                   certificate, expected the authority of such certificates there";
+    let warning = file.error("tls.client_certificate", problem);
+    Some(warning.to_string())
 }
 
 /// The error, with the option or key that named the file it is about.

@@ -212,7 +212,7 @@ fn certificate_key(user: &config::User) -> Option<&'static str> {
 /// Whether clients are asked for certificates.
 fn shows_certificates(file: &ConfigFile) -> bool {
     let tls = file.config().tls.as_ref();
-    tls.is_some_and(|tls| !tls.client_ca.as_os_str().is_empty())
+    tls.is_some_and(|tls| tls.authority().is_some())
 }
 
 /// The file's anonymous, with `--directory` and `--write` over it.

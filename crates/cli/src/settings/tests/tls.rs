@@ -82,3 +82,15 @@ fn a_user_let_in_by_a_certificate_needs_an_authority() {
         .unwrap_err();
     assert!(error.contains("found \"a\", expected a subject"), "{error}");
 }
+
+#[test]
+fn a_word_on_client_certificates_needs_an_authority() {
+    for authority in ["", "client_ca = \"\"\n"] {
+        refused(
+            "-c @/f.toml",
+            &format!("[tls]\nclient_certificate = \"optional\"\n{authority}"),
+            "@/f.toml:2: tls.client_certificate: found \"optional\" without tls.client_ca, expected \
+             the authority of such certificates there",
+        );
+    }
+}

@@ -57,3 +57,33 @@ fn what_sets_the_program_up_is_better_not_shared() {
         + "[[users.override_perm]]\ndirectory = \"pub\"\nperm = \"r\"\nrecursive = true\n";
     check_warned("-c @/f.toml", &below, &[]);
 }
+
+#[test]
+fn the_whole_disk_was_shared_without_a_word() {
+    let whose = match ftpdlib::servers::is_root() {
+        true => "with the rights of root: /etc/shadow, too",
+        false => "with the rights of the server, whatever they may log in as",
+    };
+    let disk = "[filesystem]\nkind = \"unix\"\n";
+    let toml = format!("{disk}[anonymous]\nhome = \"pub\"\n");
+    let expected = format!(
+        "@/f.toml:2: filesystem.kind: found \"unix\" beside virtual users: \"anonymous\" and all \
+         others reach the whole disk, {whose}; expected \"jailed\", or authorizer.kind = \"unix\""
+    );
+    check_warned("-c @/f.toml", &toml, &[&expected]);
+    check_warned("-c @/f.toml", disk, &[]);
+    let jailed = toml.replace("unix", "jailed");
+    check_warned("-c @/f.toml", &jailed, &[]);
+}
+
+#[test]
+fn a_required_certificate_was_silently_asked_of_nobody() {
+    let expected = "@/f.toml:2: tls.client_certificate: found \"required\" without tls.client_ca, so \
+                    that nobody is asked for a certificate, expected the authority of such \
+                    certificates there";
+    let toml = "[tls]\nclient_certificate = \"required\"\n";
+    check_warned("-c @/f.toml", toml, &[expected]);
+    // Whoever says both knows.
+    let both = format!("{toml}client_ca = \"\"\n");
+    check_warned("-c @/f.toml", &both, &[]);
+}
