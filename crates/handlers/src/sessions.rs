@@ -1,10 +1,12 @@
 //! The list of a server's connections.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ftpdlib_ioloop::Notifier;
+use ftpdlib_sys::SharedWords;
 
 /// What connections were told to do; only ever goes up.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,10 +24,26 @@ pub(crate) enum Phase {
 pub struct Sessions {
     phase: AtomicU8,
     next: AtomicU64,
+    /// The same for several processes together.
+    next_of_all: OnceLock<SharedWords>,
     open: Mutex<HashMap<u64, Notifier>>,
 }
 
 impl Sessions {
+    /// Has this process and the children it forks from here on number their sessions together. To be
+    /// called before the first session, and once: later calls do nothing.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no memory to share.
+    pub fn share(&self) -> io::Result<()> {
+        if self.next_of_all.get().is_none() {
+            // Whoever was quicker has set just the same.
+            let _ = self.next_of_all.set(SharedWords::new(1)?);
+        }
+        Ok(())
+    }
+
     /// Tells idle clients `421` and ends their sessions; transfers in progress are waited for, then
     /// their sessions end too.
     pub fn drain(&self) {
@@ -46,7 +64,11 @@ impl Sessions {
     }
 
     pub(crate) fn join(&self, notifier: Notifier) -> u64 {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let next = match self.next_of_all.get() {
+            Some(words) => &words[0],
+            None => &self.next,
+        };
+        let id = next.fetch_add(1, Ordering::Relaxed);
         self.open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -92,6 +92,7 @@ impl Placement for Workers {
         crew::check_forkable()?;
         let limits = Arc::clone(shared.service().limits());
         limits.share(self.tables(), ADDRESSES)?;
+        shared.service().sessions().share()?;
         Ok(Some(Box::new(WorkerWatch {
             children: Children::new(shared, self.tables()),
             shared: Arc::clone(shared),

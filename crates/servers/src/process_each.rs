@@ -64,6 +64,7 @@ impl Placement for ProcessEach {
         crew::check_forkable()?;
         let limits = Arc::clone(shared.service().limits());
         limits.share(MOST_PROCESSES, ADDRESSES)?;
+        shared.service().sessions().share()?;
         Ok(Some(Box::new(SessionWatch {
             children: Children::new(shared, MOST_PROCESSES),
             shared: Arc::clone(shared),

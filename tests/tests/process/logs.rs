@@ -49,3 +49,27 @@ fn processes_went_on_writing_to_a_log_that_was_moved_away() {
         program.end_at_once();
     }
 }
+
+#[test]
+fn sessions_of_several_processes_had_the_same_number() {
+    let _alone = alone();
+    for model in MODELS {
+        let options = [model, &["--json-log", "j.log"]].concat();
+        let mut program = Program::start(&options, "");
+        let mut clients: Vec<_> = (0..6).map(|_| program.client()).collect();
+        for client in &mut clients {
+            client.put("STOR a", b"hello");
+            client.expect("NOOP", 200);
+        }
+        let log = fs::read_to_string(program.path("../j.log")).unwrap();
+        let number = |line: &str| {
+            let (_, rest) = line.split_once("\"session\":")?;
+            rest.split_once(',')?.0.parse().ok()
+        };
+        let mut numbers: Vec<u64> = log.lines().map(|line| number(line).unwrap()).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5], "{model:?}");
+        drop(clients);
+        program.end_at_once();
+    }
+}
