@@ -259,6 +259,7 @@ fn after_a_reload_that_failed_a_log_was_not_opened_again() {
     program.configure(&[taken], &log("b"));
     program.signal("HUP");
     program.wait_for("configuration not changed");
+    assert!(!path("b").exists());
     fs::rename(path("a"), path("moved")).unwrap();
     program.configure(&[address], &log("a"));
     program.signal("HUP");

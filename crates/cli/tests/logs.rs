@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -444,6 +444,22 @@ fn of_two_logs_none_is_made_where_one_cannot_be() {
     }
     assert!(!new.exists());
     assert_eq!(fs::read(kept).unwrap(), b"hello\n");
+}
+
+#[test]
+fn a_start_that_failed_left_a_log_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let (new, kept) = (directory.path().join("new"), directory.path().join("kept"));
+    fs::write(&kept, "").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        .args(["-i", "127.0.0.1", "-p", &port])
+        .args([Path::new("--xferlog"), &new, Path::new("--json-log"), &kept])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(!new.exists() && kept.exists());
 }
 
 #[test]

@@ -27,8 +27,13 @@ struct Open {
     next: u8,
 }
 
-/// The same with files that were just opened, none of which is written to yet.
-pub(crate) struct OpenedLogs(Vec<(Arc<TransferLog>, Option<File>)>);
+/// The same with files that were just opened, none of which is written to yet. Those that were not
+/// there are taken away again, unless they are taken over.
+#[derive(Default)]
+pub(crate) struct OpenedLogs {
+    logs: Vec<(Arc<TransferLog>, Option<File>)>,
+    made: Vec<PathBuf>,
+}
 
 impl TransferLogs {
     /// Opens the files that are named. One that stays in use is opened by its name again, for
@@ -43,22 +48,18 @@ impl TransferLogs {
             (json::line, &named.json),
         ];
         let mut open = self.lock();
-        let mut opened = Vec::new();
-        let mut made = Vec::new();
+        let mut opened = OpenedLogs::default();
         for (format, named) in formats {
             let Some(named) = named else {
                 continue;
             };
             let path = named.path();
-            let file = append_to(path, &mut made).map_err(|error| {
-                // One of them is not made where the other one cannot be.
-                made.iter().for_each(|path| discard(path));
-                cannot_append(named, &error)
-            })?;
+            let file =
+                append_to(path, &mut opened.made).map_err(|error| cannot_append(named, &error))?;
             let mut known = open.logs.iter();
             let known =
                 known.find(|log| log.path == path && std::ptr::fn_addr_eq(log.format, format));
-            opened.push(match known {
+            opened.logs.push(match known {
                 Some(log) => (Arc::clone(log), Some(file)),
                 None => {
                     open.next = (open.next + 1) % NUMBERS;
@@ -72,12 +73,12 @@ impl TransferLogs {
                 }
             });
         }
-        Ok(OpenedLogs(opened))
+        Ok(opened)
     }
 
     /// Takes over what was opened, once nothing can fail any more. A file that takes another's place
     /// goes to `hand_over` too, with the number of its log: for other processes that write to it.
-    pub(crate) fn replace(&self, opened: OpenedLogs, hand_over: impl Fn(u8, File)) {
+    pub(crate) fn replace(&self, mut opened: OpenedLogs, hand_over: impl Fn(u8, File)) {
         let renew = |(log, file): (Arc<TransferLog>, Option<File>)| {
             if let Some(file) = file {
                 match file.try_clone() {
@@ -91,7 +92,8 @@ impl TransferLogs {
             }
             log
         };
-        self.lock().logs = opened.0.into_iter().map(renew).collect();
+        opened.made.clear();
+        self.lock().logs = opened.logs.drain(..).map(renew).collect();
     }
 
     /// Has a log go on in a file that another process opened again.
@@ -122,10 +124,20 @@ impl TransferLogs {
 impl OpenedLogs {
     /// Has the transfers of `handler`'s clients written down.
     pub(crate) fn watch(&self, handler: FtpHandler) -> FtpHandler {
-        let logs = self.0.iter();
+        let logs = self.logs.iter();
         logs.fold(handler, |handler, (log, _)| {
             handler.observer(Writer(Arc::clone(log)))
         })
+    }
+}
+
+impl Drop for OpenedLogs {
+    fn drop(&mut self) {
+        for path in &self.made {
+            if let Err(error) = fs::remove_file(path) {
+                log::warn!("cannot remove {}: {error}", path.display());
+            }
+        }
     }
 }
 
@@ -208,13 +220,6 @@ fn append_to(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<File> {
     // Mostly it is there. Where it is not, as at the end of a link, this says what is wrong, if
     // anything is.
     options.create(true).open(path)
-}
-
-/// Takes a file away that was just made, and that nothing was written to.
-fn discard(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
-        log::warn!("cannot remove {}: {error}", path.display());
-    }
 }
 
 /// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks may
