@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -460,6 +460,15 @@ fn a_start_that_failed_left_a_log_behind() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(!new.exists() && kept.exists());
+}
+
+#[test]
+fn anybody_could_read_which_files_went() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    drop(Program::start(&["--xferlog", log.to_str().unwrap()]));
+    let mode = log.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o137, 0, "{mode:o}");
 }
 
 #[test]

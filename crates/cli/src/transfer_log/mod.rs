@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -212,7 +213,8 @@ fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
 /// Opens a file, and notes it among those `made` if it was not there.
 fn append_to(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.append(true);
+    // The names in it are those of files in homes that others may not look into.
+    options.append(true).mode(0o640);
     if let Ok(file) = options.clone().create_new(true).open(path) {
         made.push(path.to_owned());
         return Ok(file);
