@@ -223,11 +223,40 @@ impl Args {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        Self::try_parse_from(line).map_err(|error| match error.kind() {
+        let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
+        Self::try_parse_from(&line).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answer(error),
+            ErrorKind::InvalidUtf8 => Stop::Wrong(no_text(&line)),
             _ => Stop::Wrong(one_line(&error)),
         })
     }
+}
+
+/// What is wrong with a line in which an option that takes text has something else: clap does not
+/// say which one.
+fn no_text(line: &[OsString]) -> ConfigError {
+    let is_culprit = |index: usize| {
+        // All others are made text, and so is none of it the other's fault.
+        let mend = |(other, argument): (usize, &OsString)| match other == index {
+            true => argument.clone(),
+            false => argument.to_string_lossy().into_owned().into(),
+        };
+        Args::try_parse_from(line.iter().enumerate().map(mend))
+            .is_err_and(|error| error.kind() == ErrorKind::InvalidUtf8)
+    };
+    let index = (1..line.len()).find(|&index| is_culprit(index));
+    let argument = |index: usize| line.get(index).map(|text| text.to_string_lossy());
+    let found = index.and_then(argument).unwrap_or_default();
+    let option = match found.split_once('=') {
+        Some((option, _)) if option.starts_with("--") => option.to_owned(),
+        _ if found.starts_with('-') => found.chars().take(2).collect(),
+        _ => index
+            .and_then(|index| argument(index - 1))
+            .unwrap_or_default()
+            .into_owned(),
+    };
+    let problem = format!("found {found:?}, which is not UTF-8, expected text that is");
+    ConfigError::option(&option, problem)
 }
 
 /// clap's error, which has several lines, as one that says what was found and what is accepted.
@@ -273,6 +302,8 @@ fn first_paragraph(rendered: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -346,6 +377,38 @@ mod tests {
             "ftpdlib -p 1 -p 2",
             "the argument '--port <PORT>' cannot be used multiple times",
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_option_that_was_no_text_was_not_named() {
+        use std::os::unix::ffi::OsStrExt;
+
+        #[track_caller]
+        fn check(line: &[&[u8]], expected: &str) {
+            let line = line.iter().map(|argument| OsStr::from_bytes(argument));
+            match Args::read(std::iter::once(OsStr::new("ftpdlib")).chain(line)) {
+                Err(Stop::Wrong(error)) => assert_eq!(error.to_string(), expected),
+                other => panic!("{other:?}"),
+            }
+        }
+        let problem = "which is not UTF-8, expected text that is";
+        for (line, option, found) in [
+            (
+                &[b"--banner".as_slice(), b"\xffx"][..],
+                "--banner",
+                "\u{fffd}x",
+            ),
+            (&[b"--banner=\xff"], "--banner", "--banner=\u{fffd}"),
+            (&[b"-u\xff"], "-u", "-u\u{fffd}"),
+            (&[b"-d", b"\xff", b"-u", b"\xff"], "-u", "\u{fffd}"),
+        ] {
+            check(
+                line,
+                &format!("option {option}: found {found:?}, {problem}"),
+            );
+        }
+        assert!(Args::read([OsStr::new("ftpdlib"), OsStr::from_bytes(b"-d\xff")]).is_ok());
     }
 
     #[test]

@@ -13,7 +13,9 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 ///
 /// What is wrong with it, in words for the option's error.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error: io::Error| format!("cannot read {path:?}: {error}");
+    let cannot = |error: io::Error| {
+        format!("found {path:?}, which cannot be read ({error}), expected a file that can")
+    };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(cannot)?;
     file.take(MOST_BYTES + 1)

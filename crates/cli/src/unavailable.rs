@@ -8,7 +8,8 @@ pub(crate) fn refuse(file: Option<&ConfigFile>) -> Result<(), ConfigError> {
     match file {
         Some(file) if file.config().authorizer.kind == AuthorizerKind::Windows => Err(file.error(
             "authorizer.kind",
-            "\"windows\" is not available in this version",
+            "found \"windows\", which is not available in this version, expected \"dummy\" or \
+             \"unix\"",
         )),
         _ => Ok(()),
     }

@@ -62,7 +62,8 @@ impl ConfigFile {
             let problem = if is_secret(&key) && !is_about_key(error.message()) {
                 "expected a string in quotes".to_owned()
             } else {
-                words(error.message())
+                let value = error.span().and_then(|span| text.get(span));
+                words(error.message(), value.unwrap_or_default())
             };
             ConfigError::line(path, line, &key, problem)
         })?;
@@ -111,15 +112,22 @@ fn is_about_key(message: &str) -> bool {
     message.starts_with("duplicate key") || message.starts_with("unknown field ")
 }
 
-/// The parser's message in the words of a configuration file, on one line.
-fn words(message: &str) -> String {
-    const WORDS: [(&str, &str); 14] = [
+/// The parser's message on a value in the words of a configuration file, on one line.
+fn words(message: &str, value: &str) -> String {
+    if message == "wanted string or table" {
+        return format!("found `{value}`, expected a string in quotes");
+    }
+    if message.starts_with("duplicate key") {
+        return "found again, expected each key once".to_owned();
+    }
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return format!("missing key {key}, expected it in this table");
+    }
+    const WORDS: [(&str, &str); 12] = [
         ("unknown field ", "unknown key "),
-        ("missing field ", "missing key "),
         ("invalid type: ", "found "),
         ("invalid value: ", "found "),
         ("unknown variant ", "found "),
-        ("wanted string or table", "expected a string"),
         ("found sequence", "found a list"),
         ("found map", "found a table"),
         ("expected a sequence", "expected a list"),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UserOverride};
+use ftpdlib::servers::is_root;
 
 use super::virtual_users::{ANONYMOUS, add_directories, check_certificate_key};
 use crate::args::Args;
@@ -82,6 +83,10 @@ fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
             }
         };
         let (key, expected) = match &error {
+            AuthorizerError::NotRoot if is_root() => (
+                "kind",
+                "a root who may become others (CAP_SETUID and CAP_SETGID), as not in every container",
+            ),
             AuthorizerError::NotRoot => ("kind", "a program that root has started"),
             AuthorizerError::PasswordLibrary(_) => ("kind", "the package of libcrypt"),
             AuthorizerError::AllowedAndRejected => ("rejected_users", "one of the two"),

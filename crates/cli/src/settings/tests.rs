@@ -286,7 +286,8 @@ fn wrong_access_is_refused() {
     refused(
         "-u bob --password-file @/none",
         "",
-        "option --password-file: cannot read \"@/none\": No such file or directory (os error 2)",
+        "option --password-file: found \"@/none\", which cannot be read (No such file or directory \
+         (os error 2)), expected a file that can",
     );
     refused(
         "-u anonymous -P x",
@@ -323,7 +324,8 @@ fn wrong_access_is_refused() {
     refused(
         "-c @/none.toml",
         "",
-        "option --config: cannot read \"@/none.toml\": No such file or directory (os error 2)",
+        "option --config: found \"@/none.toml\", which cannot be read (No such file or directory \
+         (os error 2)), expected a file that can",
     );
 }
 
@@ -336,7 +338,8 @@ fn wrong_users_of_the_file_are_refused() {
     }
     check(
         "",
-        "@/f.toml:1: users[0]: missing key `password`, `password_hash` or `certificate_subject`",
+        "@/f.toml:1: users[0]: missing key `password`, expected it, `password_hash`, `certificate_subject` \
+         or `certificate_name`",
     );
     check(
         "password = \"x\"\npassword_hash = \"y\"",
@@ -391,12 +394,12 @@ fn wrong_users_of_the_file_are_refused() {
     refused(
         "-c @/f.toml",
         "[[users]]\nname = \"a\"\npassword = \"b\"\n",
-        "@/f.toml:1: users[0]: missing key `home`",
+        "@/f.toml:1: users[0]: missing key `home`, expected the directory to share",
     );
     refused(
         "-c @/f.toml",
         "\n[anonymous]\nperm = \"elr\"",
-        "@/f.toml:2: anonymous: missing key `home`",
+        "@/f.toml:2: anonymous: missing key `home`, expected the directory to share",
     );
     refused(
         "-c @/f.toml",
@@ -410,12 +413,14 @@ fn wrong_users_of_the_file_are_refused() {
 fn what_is_not_built_says_so() {
     #[track_caller]
     fn check(options: &str, toml: &str, expected: &str) {
-        let expected = format!("{expected} is not available in this version");
+        let expected = format!(
+            "{expected}, which is not available in this version, expected \"dummy\" or \"unix\""
+        );
         refused(options, toml, &expected);
     }
     let keys = [(
         "[authorizer]\nkind = \"windows\"",
-        "2: authorizer.kind: \"windows\"",
+        "2: authorizer.kind: found \"windows\"",
     )];
     for (toml, expected) in keys {
         check("-c @/f.toml", toml, &format!("@/f.toml:{expected}"));

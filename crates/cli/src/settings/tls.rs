@@ -174,7 +174,20 @@ pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
 fn explain(error: &TlsError, named: &[NamedFile]) -> ConfigError {
     let of_it = |named: &&NamedFile| error.path().is_some_and(|path| path == named.path());
     match named.iter().find(of_it) {
-        Some(named) => named.error(error.to_string()),
+        Some(named) => named.error(format!("{error}, expected {}", accepted(error))),
         None => ConfigError::usage(error.to_string()),
+    }
+}
+
+fn accepted(error: &TlsError) -> &'static str {
+    match error {
+        TlsError::Unreadable { .. } => "a file that can be read",
+        TlsError::NoCertificate { .. } => "one in PEM",
+        TlsError::NoKey { .. } => "one in PEM, here or in a keyfile",
+        TlsError::EncryptedKey { .. } => "one in the clear",
+        TlsError::UnusableKey { .. } => "one of RSA, Ed25519, or ECDSA on P-256 or P-384",
+        TlsError::KeyMismatch { .. } => "the key of that certificate",
+        TlsError::UnusableCertificate { .. } => "a whole one of X.509 version 3",
+        _ => "a PEM file",
     }
 }

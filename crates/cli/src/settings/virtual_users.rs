@@ -139,7 +139,7 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
         return Err(file.error(&format!("{key}.name"), problem));
     }
     let Some(home) = &user.home else {
-        return Err(file.error(key, "missing key `home`"));
+        return Err(file.error(key, "missing key `home`, expected the directory to share"));
     };
     let home = file.resolve(home);
     let added = match (&user.password, &user.password_hash) {
@@ -155,7 +155,8 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
             return Err(file.error(&format!("{key}.password_hash"), problem));
         }
         (None, None) => {
-            let problem = "missing key `password`, `password_hash` or `certificate_subject`";
+            let problem = "missing key `password`, expected it, `password_hash`, \
+                           `certificate_subject` or `certificate_name`";
             return Err(file.error(key, problem));
         }
     };
@@ -227,7 +228,12 @@ fn add_anonymous(
     let home = match (&args.directory, &anonymous.home) {
         (Some(directory), _) => directory.clone(),
         (None, Some(home)) => file.resolve(home),
-        (None, None) => return Err(file.error("anonymous", "missing key `home`")),
+        (None, None) => {
+            return Err(file.error(
+                "anonymous",
+                "missing key `home`, expected the directory to share",
+            ));
+        }
     };
     let perm = if args.write {
         Perms::ALL

@@ -186,7 +186,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[[tls.more_certificates]]\nkeyfile = \"x\"",
-        "f.toml:1: tls.more_certificates[0]: missing key `certfile`",
+        "f.toml:1: tls.more_certificates[0]: missing key `certfile`, expected it in this table",
     );
     check(
         "[filesystem]\nkind = \"x\"",
@@ -202,7 +202,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[[users]]\nhome = \"a\"\n",
-        "f.toml:1: users[0]: missing key `name`",
+        "f.toml:1: users[0]: missing key `name`, expected it in this table",
     );
     check(
         "[[users]]\nname = \"a\"\nhome = \"/\"\nperm = \"elx\"",
@@ -210,7 +210,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[[users]]\nname = \"a\"\nhome = \"/\"\n[[users.override_perm]]\nperm = \"e\"",
-        "f.toml:4: users[0].override_perm[0]: missing key `directory`",
+        "f.toml:4: users[0].override_perm[0]: missing key `directory`, expected it in this table",
     );
     check(
         "[anonymous]\nhome = 1",
@@ -218,7 +218,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[anonymous]\nhome = \"/\"\nhome = \"/\"",
-        "f.toml:3: home: duplicate key",
+        "f.toml:3: home: found again, expected each key once",
     );
     check(
         "server = []",
@@ -242,7 +242,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[[users]]\npassword = \"x\"\npassword = \"y\"",
-        "f.toml:3: password: duplicate key",
+        "f.toml:3: password: found again, expected each key once",
     );
     check(
         "[anonymous]\npassword = \"x\"",
@@ -276,7 +276,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[tls]\nmin_version = 1.2",
-        "f.toml:2: tls.min_version: expected a string",
+        "f.toml:2: tls.min_version: found `1.2`, expected a string in quotes",
     );
     check(
         "[server]\nuser = bob",

@@ -29,7 +29,7 @@ fn certificates_are_read_before_anything_else_happens() {
     refused(
         "--certfile @/empty",
         "",
-        "option --certfile: \"@/empty\" holds no certificate",
+        "option --certfile: \"@/empty\" holds no certificate, expected one in PEM",
     );
     refused(
         "--tls --keyfile @/empty",
@@ -39,13 +39,13 @@ fn certificates_are_read_before_anything_else_happens() {
     refused(
         "-c @/f.toml",
         "[tls]\nclient_ca = \"empty\"",
-        "@/f.toml:2: tls.client_ca: \"@/empty\" holds no certificate",
+        "@/f.toml:2: tls.client_ca: \"@/empty\" holds no certificate, expected one in PEM",
     );
     refused(
         "-c @/f.toml",
         "[tls]\n[[tls.more_certificates]]\ncertfile = \"missing\"",
         "@/f.toml:3: tls.more_certificates[0].certfile: cannot read \"@/missing\": No such file or \
-         directory (os error 2)",
+         directory (os error 2), expected a file that can be read",
     );
 }
 
