@@ -66,7 +66,7 @@ fn listen(
     inherited: Vec<TcpListener>,
     logs: &OpenedLogs,
 ) -> Result<FtpServer, Box<dyn Error>> {
-    let server = settings.server.clone();
+    let (server, listening) = (settings.server.clone(), settings.listening.clone());
     let mut builder = FtpServerBuilder::new(logs.watch(handler(settings)))
         .concurrency(concurrency(&server))
         .backlog(server.backlog)
@@ -82,7 +82,8 @@ fn listen(
             .into_iter()
             .fold(builder, FtpServerBuilder::listen_on);
     }
-    Ok(builder.build()?)
+    let built = builder.build();
+    Ok(built.map_err(|error| listening.explain(&error))?)
 }
 
 /// How the sessions of one process run.
@@ -225,12 +226,13 @@ fn apply(
         log::warn!("server.{key} has changed, which takes effect after a restart only");
     }
     let (now, log) = (settings.server.clone(), settings.log.clone());
-    let warnings = settings.warnings.clone();
+    let (listening, warnings) = (settings.listening.clone(), settings.warnings.clone());
     let handler = handler(settings);
     handler.check()?;
     let opened = logs.open(&log)?;
     if binds {
-        server.set_addresses(&now.listen, now.backlog)?;
+        let set = server.set_addresses(&now.listen, now.backlog);
+        set.map_err(|error| listening.explain(&error))?;
     }
     server.set_handler(opened.watch(handler))?;
     logs.replace(opened, |number, file| server.hand_over(number, file));

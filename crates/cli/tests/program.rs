@@ -1,6 +1,7 @@
 //! The program as scripts and service managers see it: exit codes and what is printed where.
 
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Command, Output};
 
 fn run(options: &[&str]) -> Output {
@@ -100,6 +101,32 @@ fn a_wrong_file_is_told_by_its_line() {
         told.starts_with(&start) && told.lines().count() == 1,
         "{told}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_that_could_not_be_had_named_neither_option_nor_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.toml");
+    fs::write(&path, format!("[server]\nlisten = [\"{address}\"]\n")).unwrap();
+    let (path, port) = (path.to_str().unwrap(), address.port().to_string());
+    let in_use = format!(
+        "cannot listen on {address}: Address already in use (os error 98), expected one that is free"
+    );
+    let by_option = format!("option --port: {in_use}");
+    check(
+        &["-i", "127.0.0.1", "-p", &port],
+        1,
+        false,
+        Some(&by_option),
+    );
+    let by_key = format!("{path}:2: server.listen: {in_use}");
+    check(&["-c", path], 1, false, Some(&by_key));
+    let foreign = "option --interface: cannot listen on 192.0.2.1:2121: Cannot assign requested \
+                   address (os error 99), expected an address of this machine";
+    check(&["-i", "192.0.2.1"], 1, false, Some(foreign));
 }
 
 /// Every key with its default.

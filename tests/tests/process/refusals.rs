@@ -37,7 +37,9 @@ fn what_cannot_be_had_ends_the_start_with_one_line() {
         let options = [&["-i", "127.0.0.1", "-p", &port], model].concat();
         let (code, said) = refused(&options, None);
         assert_eq!(code, Some(1));
-        let start = format!("ftpdlib: cannot listen on 127.0.0.1:{port}: Address already in use");
+        let start = format!(
+            "ftpdlib: option --port: cannot listen on 127.0.0.1:{port}: Address already in use"
+        );
         assert!(
             said.starts_with(&start) && said.lines().count() == 1,
             "{said}"
@@ -73,8 +75,8 @@ fn what_cannot_be_had_ends_the_start_with_one_line() {
         if first.is_ok_and(|first| first.trim().parse() != Ok(0)) {
             let options = ["-i", "127.0.0.1", "-p", "1"];
             let (code, said) = refused(&options, Some(4_000_000_123));
-            let expected =
-                "ftpdlib: cannot listen on 127.0.0.1:1: Permission denied (os error 13)\n";
+            let expected = "ftpdlib: option --port: cannot listen on 127.0.0.1:1: Permission denied (os error \
+                 13), expected a port that this user may have, from 1024 on\n";
             assert_eq!((code, said.as_str()), (Some(1), expected));
         }
     }

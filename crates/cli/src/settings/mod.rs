@@ -2,6 +2,7 @@
 
 mod access;
 mod exposure;
+mod listening;
 mod logs;
 mod named;
 mod overlay;
@@ -21,6 +22,7 @@ use crate::error::ConfigError;
 use crate::password::Environment;
 use crate::unavailable;
 pub(crate) use access::Access;
+pub(crate) use listening::Listening;
 pub(crate) use logs::LogFiles;
 pub(crate) use named::NamedFile;
 use tls::TlsOffer;
@@ -30,6 +32,7 @@ use virtual_users::ANONYMOUS;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) server: Server,
+    pub(crate) listening: Listening,
     /// Whom the processes that serve become.
     pub(crate) run_as: Option<Identity>,
     pub(crate) control: Control,
@@ -93,6 +96,7 @@ impl Settings {
             warnings: warnings(args, file, as_root, &access, tls.as_ref()),
             run_as,
             server: config.server,
+            listening: Listening::find(args, file),
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,
