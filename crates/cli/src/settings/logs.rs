@@ -1,8 +1,11 @@
 //! Where transfers are written down.
 
+use std::path::{Path, PathBuf};
+
 use super::named::NamedFile;
 use crate::args::Args;
 use crate::config::ConfigFile;
+use crate::error::ConfigError;
 
 /// The files of the transfer logs, where there are any.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -13,7 +16,11 @@ pub(crate) struct LogFiles {
 
 impl LogFiles {
     /// What options and file say.
-    pub(super) fn find(args: &Args, file: Option<&ConfigFile>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// One file for both, whose lines no reader of either would understand.
+    pub(super) fn find(args: &Args, file: Option<&ConfigFile>) -> Result<Self, ConfigError> {
         let option = |path: &Option<_>, name| Some(NamedFile::by_option(path.as_deref()?, name));
         let log = file.map(|file| (file, &file.config().log));
         let xferlog = || {
@@ -25,9 +32,30 @@ impl LogFiles {
             let (file, log) = log?;
             Some(NamedFile::by_key(log.json.as_deref()?, "log.json", file))
         };
-        Self {
-            xferlog: option(&args.xferlog, "--xferlog").or_else(xferlog),
-            json: option(&args.json_log, "--json-log").or_else(json),
+        let xferlog = option(&args.xferlog, "--xferlog").or_else(xferlog);
+        let json = option(&args.json_log, "--json-log").or_else(json);
+        if let (Some(xferlog), Some(json)) = (&xferlog, &json)
+            && real(xferlog.path()) == real(json.path())
+        {
+            let path = json.path();
+            let problem = format!("found {path:?}, which is the xferlog, expected another file");
+            return Err(json.error(problem));
         }
+        Ok(Self { xferlog, json })
     }
+}
+
+/// The path without links, also where the file has still to be made.
+fn real(path: &Path) -> PathBuf {
+    let below = |directory: &Path| Some(directory.canonicalize().ok()?.join(path.file_name()?));
+    let directory = path
+        .parent()
+        .map(|directory| match directory.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => directory,
+        });
+    path.canonicalize()
+        .ok()
+        .or_else(|| below(directory?))
+        .unwrap_or_else(|| path.to_owned())
 }

@@ -100,7 +100,7 @@ impl Settings {
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,
-            log: LogFiles::find(args, file),
+            log: LogFiles::find(args, file)?,
             access,
             tls,
         })

@@ -122,6 +122,32 @@ fn logs_are_named_by_options_or_the_file() {
 }
 
 #[test]
+fn both_logs_went_to_one_file() {
+    let expected = |place, path| {
+        format!("{place}: found \"@/{path}\", which is the xferlog, expected another file")
+    };
+    for (options, toml, expected) in [
+        (
+            "-c @/f.toml",
+            "[log]\nxferlog = \"x\"\njson = \"x\"\n",
+            expected("@/f.toml:3: log.json", "x"),
+        ),
+        (
+            "-c @/f.toml --json-log @/home/../x",
+            "[log]\nxferlog = \"x\"\n",
+            expected("option --json-log", "home/../x"),
+        ),
+        (
+            "--xferlog @/secret --json-log @/pub/../secret",
+            "",
+            expected("option --json-log", "pub/../secret"),
+        ),
+    ] {
+        refused(options, toml, &expected);
+    }
+}
+
+#[test]
 fn a_user_of_the_file_may_have_an_encoding() {
     let toml = "[[users]]\nname = \"a\"\npassword = \"b\"\nhome = \"home\"\n\
                 encoding = \"latin1\"\n";
