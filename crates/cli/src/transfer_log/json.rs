@@ -52,6 +52,7 @@ fn end(end: &TransferEnd) -> &'static str {
     match end {
         TransferEnd::Complete => "complete",
         TransferEnd::Truncated => "truncated",
+        TransferEnd::Unsecured => "unsecured",
         TransferEnd::Reset => "reset",
         TransferEnd::Aborted => "aborted",
         TransferEnd::LocalError => "local error",
@@ -101,6 +102,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::time::Duration;
 
     use super::*;
@@ -108,6 +110,26 @@ mod tests {
     #[test]
     fn strings_are_quoted() {
         assert_eq!(quoted("a\"\\é\r\n\u{7f}"), r#""a\"\\é\u000d\u000a\u007f""#);
+    }
+
+    #[test]
+    fn a_transfer_that_tls_refused_had_no_word_of_its_own() {
+        let ends = [
+            TransferEnd::Complete,
+            TransferEnd::Truncated,
+            TransferEnd::Unsecured,
+            TransferEnd::Reset,
+            TransferEnd::Aborted,
+            TransferEnd::LocalError,
+            TransferEnd::Stalled,
+            TransferEnd::ControlLost,
+            TransferEnd::Shutdown,
+        ];
+        let words: HashSet<_> = ends.iter().map(end).collect();
+        assert!(
+            words.len() == ends.len() && !words.contains("incomplete"),
+            "{words:?}"
+        );
     }
 
     #[test]
