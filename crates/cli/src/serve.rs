@@ -13,6 +13,7 @@ use ftpdlib::servers::{
     raise_descriptor_limit,
 };
 
+use crate::aside::Aside;
 use crate::config::{Concurrency, DEFAULT_BUFFER, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
@@ -29,13 +30,14 @@ const OWN_DESCRIPTORS: u64 = 32;
 /// What kept it from binding, or ended it; a [`ConfigError`] where the settings are wrong after all.
 pub(crate) fn serve(
     settings: Settings,
-    reload: impl Fn() -> Result<Settings, ConfigError> + 'static,
+    reload: impl Fn() -> Result<Settings, ConfigError> + Send + Sync + 'static,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
     let logs = TransferLogs::default();
     let opened = logs.open(&settings.log)?;
     provide_descriptors(&settings.server);
     let started = settings.server.clone();
+    let forks = serves_by_others(&settings);
     let options = processes(&settings).shutdown_grace(started.shutdown_grace);
     let inherited = inherited_sockets()?;
     let binds = inherited.is_empty();
@@ -45,11 +47,20 @@ pub(crate) fn serve(
     logs.replace(opened, |number, file| handle.hand_over(number, file));
     warnings.tell();
     let written = logs.clone();
+    let apply_again = move || apply_again(&handle, binds, &started, &logs, &reload);
+    let options = match forks {
+        true => options.on_reload(apply_again),
+        false => {
+            let mut aside = Aside::new(apply_again);
+            options.on_reload(move || {
+                if let Err(error) = aside.ask() {
+                    log::error!("configuration not changed: {error}");
+                }
+            })
+        }
+    };
     let mut options = options
         .keep_signals(true)
-        .on_reload(move || {
-            apply_again(&handle, binds, &started, &logs, &reload);
-        })
         .on_file(move |number, file| written.go_on_in(number, file))
         .on_stopping(notify::stopping)
         .on_started(notify::ready);
@@ -96,6 +107,16 @@ fn concurrency(server: &Server) -> servers::Concurrency {
         Concurrency::MultiThread => servers::Concurrency::MultiThread,
         Concurrency::MultiProc => servers::Concurrency::MultiProcess,
     }
+}
+
+/// Whether this process forks others that serve. It must have no second thread then; one that serves
+/// must not wait on its loop for homes, keys and logs, on whatever disks they are.
+fn serves_by_others(settings: &Settings) -> bool {
+    settings.run_as.is_some()
+        || match settings.server.concurrency {
+            Concurrency::Async | Concurrency::MultiThread => false,
+            Concurrency::PreFork | Concurrency::MultiProc => true,
+        }
 }
 
 /// Which processes serve, and which program takes over from them.

@@ -248,6 +248,38 @@ fn a_reload_that_fails_changes_nothing() {
 }
 
 #[test]
+fn a_reload_that_hangs_kept_everybody_waiting() {
+    for model in MODELS {
+        let address = free_address();
+        let program = Program::start(&[address], model, &[]);
+        let mut client = Client::login(address);
+        let path = program.directory.path().join("f.toml");
+        let text = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        // Whoever opens it waits for somebody who writes.
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        for _ in 0..3 {
+            program.signal("HUP");
+            client.expect("NOOP", "200");
+            Client::login(address).expect("QUIT", "221");
+        }
+        // The reload that was asked for meanwhile follows.
+        for _ in 0..2 {
+            let (path, text) = (path.clone(), text.clone());
+            let writer = thread::spawn(move || fs::write(path, text).unwrap());
+            program.wait_for("configuration read again");
+            writer.join().unwrap();
+        }
+        program.signal("HUP");
+        program.signal("TERM");
+        client.expect_reply("421");
+        drop(client);
+        program.check_ends_well();
+    }
+}
+
+#[test]
 fn after_a_reload_that_failed_a_log_was_not_opened_again() {
     let address = free_address();
     let log = |name: &str| format!("[log]\njson = {name:?}");

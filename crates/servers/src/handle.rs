@@ -159,13 +159,13 @@ impl ServerHandle {
     ///
     /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
-        let mut service = self
+        // Certificates are read, which may take its time; the lock is wanted for each client.
+        let renewed = self.shared.service().renewed(handler.into())?;
+        *self
             .shared
             .service
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *service = service.renewed(handler.into())?;
-        drop(service);
+            .unwrap_or_else(PoisonError::into_inner) = renewed;
         let refreshers = self.shared.refreshers.lock();
         for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
             refresher.notify();
