@@ -310,6 +310,23 @@ mod tests {
     }
 
     #[test]
+    fn the_map_says_what_may_be_used() {
+        const MAP: &str = include_str!("../../../docs/architecture.md");
+        for crate_ in ARROWS {
+            let row = MAP
+                .lines()
+                .find(|line| line.starts_with(&format!("| `{}` | ", crate_.name)))
+                .expect("a row for each crate");
+            let cell = row.trim_end_matches(" |").rsplit(" | ").next();
+            let expected = match crate_.ours {
+                [] => "none".to_owned(),
+                ours => format!("`{}`", ours.join("`, `")),
+            };
+            assert_eq!(cell, Some(&*expected), "{}", crate_.name);
+        }
+    }
+
+    #[test]
     fn a_new_crate_needs_arrows() {
         check_arrow(
             "telnet",
