@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use crate::context::Context;
 use crate::handler::{Flow, Handler};
+use crate::intake::{Intake, Taken};
 use crate::interest::{Interest, Ready};
 use crate::socket::Berth;
 use crate::sources::SourceId;
@@ -45,8 +45,7 @@ use crate::timers::TimerId;
 pub struct Acceptor {
     listener: Berth<TcpListener>,
     on_accept: OnAccept,
-    /// Since the queue was last empty, a client could not be taken in, and the log says so.
-    short: bool,
+    intake: Intake,
 }
 
 impl Acceptor {
@@ -59,7 +58,7 @@ impl Acceptor {
         Self {
             listener: Berth::Outside(listener),
             on_accept: Box::new(on_accept),
-            short: false,
+            intake: Intake::default(),
         }
     }
 
@@ -112,25 +111,16 @@ impl Handler for Acceptor {
             return Ok(Flow::Close);
         };
         for _ in 0..CLIENTS_PER_TURN {
-            match cx.accept(listener) {
-                Ok((stream, peer)) => {
+            match self.intake.take(listener, cx) {
+                Taken::Client(stream, peer) => {
                     // Logged if it panics, which is no reason to turn away the others.
                     let _ = cx.guard(|cx| (self.on_accept)(stream, peer, cx));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.short = false;
-                    break;
-                }
-                Err(error) if is_of_one_client(&error) => {
-                    log::debug!("a client left before it was accepted: {error}");
-                }
-                Err(error) => {
-                    if !self.short {
-                        log::warn!("cannot accept clients for now: {error}");
-                    }
-                    self.short = true;
+                Taken::Left => {}
+                Taken::Nobody => break,
+                Taken::Short => {
                     cx.set_interest(source, Interest::NONE);
-                    cx.start_timer_after(RETRY_DELAY);
+                    cx.start_timer_after(Intake::RETRY_DELAY);
                     break;
                 }
             }
@@ -148,20 +138,5 @@ impl Handler for Acceptor {
 
 type OnAccept = Box<dyn FnMut(TcpStream, SocketAddr, &mut Context<'_>)>;
 
-/// Whether an error of accepting is the end of that client only, which is out of the queue then.
-/// Any other might come again at once, for ever.
-fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-    )
-}
-
 /// So that a flood of clients does not starve those that are in.
 const CLIENTS_PER_TURN: usize = 64;
-
-/// How long to wait for descriptors or memory.
-const RETRY_DELAY: Duration = Duration::from_millis(100);

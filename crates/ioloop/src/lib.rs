@@ -114,6 +114,7 @@ mod connector;
 mod context;
 mod dispatch;
 mod handler;
+mod intake;
 mod interest;
 mod io_loop;
 mod notify;
@@ -131,6 +132,7 @@ pub use chat::{AsyncChat, ChatHandler};
 pub use connector::Connector;
 pub use context::Context;
 pub use handler::{Flow, Handler, HandlerId};
+pub use intake::{Intake, Taken};
 pub use interest::{Direction, Interest, Ready};
 pub use io_loop::IoLoop;
 /// The sockets this crate's signatures name.

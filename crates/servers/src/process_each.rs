@@ -3,10 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ftpdlib_handlers::LimitReached;
-use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Pool, Ready, Socket, SourceId, TimerId};
+use ftpdlib_ioloop::{
+    Context, Flow, Handler, Intake, Interest, Pool, Ready, Socket, SourceId, Taken, TimerId,
+};
 use mio::net::{TcpListener, TcpStream};
 
 use crate::children::{Children, Forked, Heard};
@@ -27,9 +28,6 @@ const ADDRESSES: usize = 6;
 
 /// So that a flood of clients keeps nobody from noticing anything else.
 const CLIENTS_PER_TURN: usize = 16;
-
-/// How long to wait for descriptors, memory or processes.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Forks for each client (pyftpdlib: `MultiprocessFTPServer`). The parent accepts, and reads nothing.
 #[derive(Default)]
@@ -70,7 +68,7 @@ impl Placement for ProcessEach {
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),
-            short: false,
+            intake: Intake::default(),
             each: self,
         })))
     }
@@ -94,8 +92,7 @@ struct SessionWatch {
     listeners: Lent<Socket<TcpListener>>,
     pool: Pool,
     children: Children,
-    /// The system lacks something, and the log says so.
-    short: bool,
+    intake: Intake,
 }
 
 impl SessionWatch {
@@ -106,22 +103,11 @@ impl SessionWatch {
             let Some(listener) = listeners.find(|listener| listener.id() == source) else {
                 return true;
             };
-            match cx.accept(listener) {
-                Ok((stream, peer)) => self.admit(stream, peer, cx),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.short = false;
-                    return true;
-                }
-                Err(error) if is_of_one_client(&error) => {
-                    log::debug!("a client left before it was accepted: {error}");
-                }
-                Err(error) => {
-                    if !self.short {
-                        log::warn!("cannot accept clients for now: {error}");
-                    }
-                    self.short = true;
-                    return false;
-                }
+            match self.intake.take(listener, cx) {
+                Taken::Client(stream, peer) => self.admit(stream, peer, cx),
+                Taken::Left => {}
+                Taken::Nobody => return true,
+                Taken::Short => return false,
             }
         }
         true
@@ -197,7 +183,7 @@ impl Handler for SessionWatch {
         if listeners.any(|(_, listener)| listener.id() == source) {
             if !self.accept(source, cx) {
                 self.set_accepting(false, cx);
-                cx.start_timer_after(RETRY_DELAY);
+                cx.start_timer_after(Intake::RETRY_DELAY);
             }
         } else if let Some(Heard::End(departed)) = self.children.hear(source, cx) {
             match &departed.end {
@@ -228,15 +214,4 @@ impl Handler for SessionWatch {
         }
         Ok(Flow::Continue)
     }
-}
-
-/// Whether an error of accepting is the end of that client only.
-fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-    )
 }
