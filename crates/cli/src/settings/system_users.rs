@@ -98,10 +98,14 @@ fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
                 (listing(name), "a user of the system")
             }
             AuthorizerError::AnonymousIsRoot(_) => ("anonymous_user", "another user"),
-            _ => (
+            AuthorizerError::Impersonation { .. } => ("anonymous_user", OTHER_TO_ACT_AS),
+            AuthorizerError::NoSuchDirectory(_)
+            | AuthorizerError::NotADirectory(_)
+            | AuthorizerError::Directory { .. } => (
                 "anonymous_user",
                 "a user with a home directory that this user can enter",
             ),
+            _ => ("kind", "a system that can be asked for its users"),
         };
         file.error(
             &format!("authorizer.{key}"),
@@ -128,6 +132,9 @@ fn check_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<(), C
     check_certificate_key(user, file, key)
 }
 
+/// What is wanted where the groups of a user cannot be looked up, or the system refuses them.
+pub(super) const OTHER_TO_ACT_AS: &str = "a user as whom the program can act";
+
 /// What a table of `[[users]]` says.
 fn override_user(
     authorizer: &UnixAuthorizer,
@@ -139,14 +146,7 @@ fn override_user(
         // It is about its directories only.
         Err(AuthorizerError::NothingOverridden(_)) if !user.override_perm.is_empty() => {}
         Err(error) => {
-            let (name, expected) = match &error {
-                AuthorizerError::NothingOverridden(_) => ("name", "another key beside it"),
-                AuthorizerError::NoSuchUser(_) | AuthorizerError::UserDatabase { .. } => {
-                    ("name", "a user of the system")
-                }
-                AuthorizerError::UserNotAllowed(_) => ("name", "a user who may log in"),
-                _ => ("home", "an existing directory that the user can enter"),
-            };
+            let (name, expected) = blamed(&error);
             return Err(file.error(
                 &format!("{key}.{name}"),
                 format!("{error}, expected {expected}"),
@@ -157,6 +157,24 @@ fn override_user(
     add_directories(user, file, key, |directory, perm, recursive| {
         authorizer.override_perm(&user.name, directory, perm, recursive)
     })
+}
+
+/// The key of a table of `[[users]]` that an error is about, and what would be accepted there.
+pub(super) fn blamed(error: &AuthorizerError) -> (&'static str, &'static str) {
+    match error {
+        AuthorizerError::NothingOverridden(_) => ("name", "another key beside it"),
+        AuthorizerError::NoSuchUser(_) | AuthorizerError::UserDatabase { .. } => {
+            ("name", "a user of the system")
+        }
+        AuthorizerError::UserNotAllowed(_) => ("name", "a user who may log in"),
+        AuthorizerError::Impersonation { .. } => ("name", OTHER_TO_ACT_AS),
+        AuthorizerError::NoSuchDirectory(_)
+        | AuthorizerError::NotADirectory(_)
+        | AuthorizerError::Directory { .. } => {
+            ("home", "an existing directory that the user can enter")
+        }
+        _ => ("name", "a user of whom that can be said"),
+    }
 }
 
 fn overridden(user: &config::User, file: &ConfigFile) -> UserOverride {

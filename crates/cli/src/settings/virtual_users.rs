@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ftpdlib::authorizers::{AuthorizerError, DummyAuthorizer, User};
 use ftpdlib::proto::Perms;
 
+use super::system_users::OTHER_TO_ACT_AS;
 use crate::args::Args;
 use crate::config::{self, ConfigFile};
 use crate::error::ConfigError;
@@ -122,11 +123,15 @@ pub(super) fn add_directories(
     for (index, over) in user.override_perm.iter().enumerate() {
         let directory = file.resolve(&over.directory);
         add(directory, &over.perm.to_string(), over.recursive).map_err(|error| {
-            let key = format!("{key}.override_perm[{index}].directory");
-            file.error(
-                &key,
-                format!("{error}, expected a directory below the home"),
-            )
+            let (name, expected) = match &error {
+                AuthorizerError::Impersonation { .. } => ("name".to_owned(), OTHER_TO_ACT_AS),
+                _ => (
+                    format!("override_perm[{index}].directory"),
+                    "a directory below the home",
+                ),
+            };
+            let problem = format!("{error}, expected {expected}");
+            file.error(&format!("{key}.{name}"), problem)
         })?;
     }
     Ok(())

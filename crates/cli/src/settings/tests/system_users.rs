@@ -85,6 +85,18 @@ fn users_of_the_system_are_no_virtual_ones() {
 }
 
 #[test]
+fn a_home_was_blamed_for_groups_that_could_not_be_looked_up() {
+    let error = AuthorizerError::Impersonation {
+        user: "root".to_owned(),
+        source: std::io::ErrorKind::TimedOut.into(),
+    };
+    let (key, _) = super::super::system_users::blamed(&error);
+    assert_eq!(key, "name");
+    let (key, _) = super::super::system_users::blamed(&AuthorizerError::NotADirectory("/x".into()));
+    assert_eq!(key, "home");
+}
+
+#[test]
 fn what_the_system_says_of_its_users_names_the_key() {
     let not_root = match UnixAuthorizer::new() {
         Ok(_) => false,
