@@ -146,6 +146,14 @@ fn own_files(args: &Args, tls: Option<&TlsOffer>) -> Vec<NamedFile> {
     named.chain(of_tls).collect()
 }
 
+/// What is being built, with a setting where there is one.
+fn given<B, T>(built: B, setting: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
+    match setting {
+        Some(setting) => set(built, setting),
+        None => built,
+    }
+}
+
 /// The most loops that can be meant.
 const MOST_THREADS: u32 = 1024;
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UserOverride};
+use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UnixAuthorizerBuilder, UserOverride};
 use ftpdlib::servers::is_root;
 
+use super::given;
 use super::virtual_users::{ANONYMOUS, add_directories, check_certificate_key};
 use crate::args::Args;
 use crate::config::{self, ConfigFile};
@@ -62,16 +63,15 @@ fn refuse_virtual_users(args: &Args, file: &ConfigFile) -> Result<(), ConfigErro
 fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
     let section = &file.config().authorizer;
     let (allowed, rejected) = (&section.allowed_users, &section.rejected_users);
-    let mut builder = UnixAuthorizer::builder()
+    let builder = UnixAuthorizer::builder()
         .global_perm(section.global_perm.to_string())
         .allowed_users(allowed)
         .rejected_users(rejected)
         .require_valid_shell(section.require_valid_shell)
         .msg_login(&section.msg_login)
         .msg_quit(&section.msg_quit);
-    if let Some(name) = &section.anonymous_user {
-        builder = builder.anonymous_user(name);
-    }
+    let anonymous = section.anonymous_user.as_deref();
+    let builder = given(builder, anonymous, UnixAuthorizerBuilder::anonymous_user);
     builder.build().map_err(|error| {
         let listing = |name: &str| {
             if allowed.iter().any(|listed| listed == name) {
@@ -178,33 +178,21 @@ pub(super) fn blamed(error: &AuthorizerError) -> (&'static str, &'static str) {
 }
 
 fn overridden(user: &config::User, file: &ConfigFile) -> UserOverride {
-    let mut own = UserOverride::new(&user.name);
-    if let Some(home) = &user.home {
-        own = own.home(file.resolve(home));
-    }
-    if let Some(perm) = user.perm {
-        own = own.perm(perm.to_string());
-    }
-    if let Some(text) = &user.msg_login {
-        own = own.msg_login(text);
-    }
-    if let Some(text) = &user.msg_quit {
-        own = own.msg_quit(text);
-    }
-    if let Some(limit) = user.read_limit {
-        own = own.read_limit(limit);
-    }
-    if let Some(limit) = user.write_limit {
-        own = own.write_limit(limit);
-    }
-    if let Some(encoding) = user.encoding {
-        own = own.encoding(encoding);
-    }
-    if let Some(subject) = &user.certificate_subject {
-        own = own.certificate_subject(subject.clone());
-    }
-    if let Some(name) = &user.certificate_name {
-        own = own.certificate_name(name);
-    }
-    own
+    let home = user.home.as_deref().map(|home| file.resolve(home));
+    let perm = user.perm.map(|perm| perm.to_string());
+    let subject = user.certificate_subject.clone();
+    let own = UserOverride::new(&user.name);
+    let own = given(own, home, UserOverride::home);
+    let own = given(own, perm, UserOverride::perm);
+    let own = given(own, subject, UserOverride::certificate_subject);
+    let own = given(
+        own,
+        user.certificate_name.as_deref(),
+        UserOverride::certificate_name,
+    );
+    let own = given(own, user.msg_login.as_deref(), UserOverride::msg_login);
+    let own = given(own, user.msg_quit.as_deref(), UserOverride::msg_quit);
+    let own = given(own, user.read_limit, UserOverride::read_limit);
+    let own = given(own, user.write_limit, UserOverride::write_limit);
+    given(own, user.encoding, UserOverride::encoding)
 }

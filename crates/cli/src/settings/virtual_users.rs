@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ftpdlib::authorizers::{AuthorizerError, DummyAuthorizer, User};
 use ftpdlib::proto::Perms;
 
+use super::given;
 use super::system_users::OTHER_TO_ACT_AS;
 use crate::args::Args;
 use crate::config::{self, ConfigFile};
@@ -166,27 +167,21 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
         }
     };
     check_certificate_key(user, file, key)?;
-    let added = match &user.certificate_subject {
-        Some(subject) => added.certificate_subject(subject.clone()),
-        None => added,
-    };
-    let added = match &user.certificate_name {
-        Some(name) => added.certificate_name(name),
-        None => added,
-    };
-    let added = with_messages(added, user.msg_login.as_ref(), user.msg_quit.as_ref());
-    let added = match user.read_limit {
-        Some(limit) => added.read_limit(limit),
-        None => added,
-    };
-    let added = match user.write_limit {
-        Some(limit) => added.write_limit(limit),
-        None => added,
-    };
-    let added = match user.encoding {
-        Some(encoding) => added.encoding(encoding),
-        None => added,
-    };
+    let added = given(
+        added,
+        user.certificate_subject.clone(),
+        User::certificate_subject,
+    );
+    let added = given(
+        added,
+        user.certificate_name.as_deref(),
+        User::certificate_name,
+    );
+    let added = given(added, user.msg_login.as_deref(), User::msg_login);
+    let added = given(added, user.msg_quit.as_deref(), User::msg_quit);
+    let added = given(added, user.read_limit, User::read_limit);
+    let added = given(added, user.write_limit, User::write_limit);
+    let added = given(added, user.encoding, User::encoding);
     Ok(added.perm(user.perm.unwrap_or(Perms::READ_ONLY).to_string()))
 }
 
@@ -246,11 +241,8 @@ fn add_anonymous(
         anonymous.perm
     };
     let user = User::anonymous(home).perm(perm.to_string());
-    let user = with_messages(
-        user,
-        anonymous.msg_login.as_ref(),
-        anonymous.msg_quit.as_ref(),
-    );
+    let user = given(user, anonymous.msg_login.as_deref(), User::msg_login);
+    let user = given(user, anonymous.msg_quit.as_deref(), User::msg_quit);
     if args.directory.is_some() {
         return add_by_options(authorizer, user);
     }
@@ -285,17 +277,6 @@ fn check_system_keys(file: &ConfigFile) -> Result<(), ConfigError> {
             "found beside kind = \"dummy\", expected with kind \"unix\" or \"windows\" only",
         )),
         None => Ok(()),
-    }
-}
-
-fn with_messages(user: User, msg_login: Option<&String>, msg_quit: Option<&String>) -> User {
-    let user = match msg_login {
-        Some(text) => user.msg_login(text),
-        None => user,
-    };
-    match msg_quit {
-        Some(text) => user.msg_quit(text),
-        None => user,
     }
 }
 
