@@ -379,7 +379,6 @@ mod tests {
         );
     }
 
-    #[cfg(unix)]
     #[test]
     fn an_option_that_was_no_text_was_not_named() {
         use std::os::unix::ffi::OsStrExt;

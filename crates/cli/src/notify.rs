@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sd_notify::NotifyState;
+
 /// Connections are accepted.
 pub(crate) fn ready() {
     send(State::Ready);
@@ -24,14 +26,8 @@ pub(crate) fn alive() {
 
 /// How often [`alive`] is to be told, where the service manager wants to know: twice in the time
 /// after which it takes the program for hung.
-#[cfg(unix)]
 pub(crate) fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn watchdog_interval() -> Option<Duration> {
-    None
 }
 
 /// Another process is to be watched from here on: it has taken over.
@@ -48,10 +44,7 @@ enum State {
 }
 
 /// Does nothing without a service manager; one that cannot be reached must not stop the server.
-#[cfg(unix)]
 fn send(state: State) {
-    use sd_notify::NotifyState;
-
     let sent = match state {
         State::Ready => sd_notify::notify(&[NotifyState::Ready]),
         State::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
@@ -65,6 +58,3 @@ fn send(state: State) {
         log::warn!("cannot reach the service manager: {error}");
     }
 }
-
-#[cfg(not(unix))]
-fn send(_state: State) {}

@@ -66,7 +66,7 @@ impl Default for Server {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Concurrency {
-    /// All of them on one event loop
+    /// On a few event loops of the one process
     Async,
     /// On the event loops of worker processes
     PreFork,
