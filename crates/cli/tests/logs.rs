@@ -1,11 +1,11 @@
 //! What the program writes down: its log on standard error, and the transfer logs.
 #![cfg(unix)]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -460,6 +460,47 @@ fn a_start_that_failed_left_a_log_behind() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(!new.exists() && kept.exists());
+}
+
+/// A pipe in a directory of its own.
+fn pipe() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
+    (directory, path)
+}
+
+#[test]
+fn a_log_that_is_a_pipe_without_a_reader_hung_the_start() {
+    let (_directory, path) = pipe();
+    check_refused(&path, None, &[], "no such device or address");
+}
+
+#[test]
+fn a_log_that_is_a_pipe_nobody_reads_hung_its_sessions() {
+    let (_directory, path) = pipe();
+    // With both ends it opens at once, and takes all that there is room for.
+    let mut both = File::options().read(true).write(true).open(&path).unwrap();
+    both.write_all(&[0; 65_536]).unwrap();
+    let home = home();
+    let (home, path) = (home.path().to_str().unwrap(), path.to_str().unwrap());
+    let mut program = Program::start(&["-d", home, "--xferlog", path]);
+    let mut client = Client::connect(program.address);
+    client.say("USER anonymous", "331");
+    client.say("PASS a@", "230");
+    client.fetch("a b");
+    // The next reply waits for the observers.
+    client.say("NOOP", "200");
+    program.wait_for("cannot write to");
+    program.signal("HUP");
+    program.wait_for("configuration read again");
+    client.say("QUIT", "221");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a server takes from the process it runs in.
 
+use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
@@ -32,6 +33,16 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// Why it may not.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     ftpdlib_sys::check_writable(path)
+}
+
+/// Opens a log file to add to it, made with permissions `mode` if there is none; with `only_new` one
+/// that is there is an error. Neither this nor a write waits for the reader of a pipe.
+///
+/// # Errors
+///
+/// The system's.
+pub fn open_log(path: &Path, mode: u32, only_new: bool) -> io::Result<File> {
+    ftpdlib_sys::open_to_append(path, mode, only_new)
 }
 
 /// Whether this process acts as root, whom the system refuses next to nothing.

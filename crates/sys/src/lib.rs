@@ -9,6 +9,7 @@
 //! callers choose at run time and need no `cfg`.
 
 mod access;
+mod append;
 mod call;
 mod children;
 mod entry;
@@ -36,6 +37,7 @@ use fallback as imp;
 use linux as imp;
 
 pub use access::check_writable;
+pub use append::open_to_append;
 pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{

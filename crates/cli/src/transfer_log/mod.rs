@@ -7,13 +7,12 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
-use ftpdlib::servers::check_writable;
+use ftpdlib::servers::{check_writable, open_log};
 
 use crate::error::ConfigError;
 use crate::settings::{LogFiles, NamedFile};
@@ -68,7 +67,7 @@ impl TransferLogs {
                         number: open.next,
                         path: path.to_owned(),
                         format,
-                        file: Mutex::new(file),
+                        file: Mutex::new(Arc::new(file)),
                     };
                     (Arc::new(log), None)
                 }
@@ -156,23 +155,25 @@ struct TransferLog {
     number: u8,
     path: PathBuf,
     format: Format,
-    file: Mutex<File>,
+    file: Mutex<Arc<File>>,
 }
 
 impl TransferLog {
     fn write(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
         let line = (self.format)(session, transfer, SystemTime::now());
-        // At one go, so that lines of several processes do not mix.
-        if let Err(error) = self.lock().write_all(line.as_bytes()) {
+        // Whoever opens the file again is not to wait for a disk that hangs.
+        let file = Arc::clone(&self.lock());
+        // At one go, so that lines of several threads and processes do not mix.
+        if let Err(error) = (&*file).write_all(line.as_bytes()) {
             log::error!("cannot write to {}: {error}", self.path.display());
         }
     }
 
     fn go_on_in(&self, file: File) {
-        *self.lock() = file;
+        *self.lock() = Arc::new(file);
     }
 
-    fn lock(&self) -> MutexGuard<'_, File> {
+    fn lock(&self) -> MutexGuard<'_, Arc<File>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -210,18 +211,18 @@ fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
     ))
 }
 
+/// The names in it are those of files in homes that others may not look into.
+const MODE: u32 = 0o640;
+
 /// Opens a file, and notes it among those `made` if it was not there.
 fn append_to(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    // The names in it are those of files in homes that others may not look into.
-    options.append(true).mode(0o640);
-    if let Ok(file) = options.clone().create_new(true).open(path) {
+    if let Ok(file) = open_log(path, MODE, true) {
         made.push(path.to_owned());
         return Ok(file);
     }
     // Mostly it is there. Where it is not, as at the end of a link, this says what is wrong, if
     // anything is.
-    options.create(true).open(path)
+    open_log(path, MODE, false)
 }
 
 /// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks may
