@@ -60,7 +60,7 @@ fn main() -> ExitCode {
             Err(error) => fail(WRONG, error),
         };
     }
-    match serve::serve(settings, move || Settings::load(&args, &environment)) {
+    match serve::serve(settings, move || Settings::load_again(&args, &environment)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ConfigError>() => fail(WRONG, error),
         Err(error) => fail(FAILED, error),

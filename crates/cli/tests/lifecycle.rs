@@ -280,6 +280,17 @@ fn a_reload_that_hangs_kept_everybody_waiting() {
 }
 
 #[test]
+fn a_reload_of_an_empty_file_moved_the_server_to_the_default_port() {
+    let address = free_address();
+    let program = Program::start(&[address], "", &[]);
+    fs::write(program.directory.path().join("f.toml"), " \n").unwrap();
+    program.signal("HUP");
+    let line = program.wait_for("configuration not changed");
+    assert!(line.contains("found an empty file"), "{line}");
+    Client::login(address).expect("QUIT", "221");
+}
+
+#[test]
 fn after_a_reload_that_failed_a_log_was_not_opened_again() {
     let address = free_address();
     let log = |name: &str| format!("[log]\njson = {name:?}");

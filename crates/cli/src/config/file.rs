@@ -42,6 +42,19 @@ impl ConfigFile {
         Self::parse(path, text)
     }
 
+    /// Checks that there is something in it.
+    ///
+    /// # Errors
+    ///
+    /// It is empty.
+    pub(crate) fn check_is_something(&self) -> Result<(), ConfigError> {
+        if self.text.trim().is_empty() {
+            let problem = "found an empty file, expected the configuration";
+            return Err(ConfigError::line(&self.path, 1, "", problem));
+        }
+        Ok(())
+    }
+
     /// Reads `text` as the file at `path`, which need not be there.
     ///
     /// # Errors

@@ -70,6 +70,20 @@ impl Settings {
         Self::merge(args, environment, file.as_ref())
     }
 
+    /// The same while a server runs. A file that is empty now is being written, or was cut off: its
+    /// server is not moved to the default port, without its users.
+    ///
+    /// # Errors
+    ///
+    /// That, or as for [`load`](Self::load).
+    pub(crate) fn load_again(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
+        let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
+        if let Some(file) = &file {
+            file.check_is_something()?;
+        }
+        Self::merge(args, environment, file.as_ref())
+    }
+
     /// The same with the `file` that was read.
     ///
     /// # Errors
