@@ -144,7 +144,7 @@ impl Service {
             command_lane: pool.lane(CUSTOM_COMMANDS),
             login_lane: pool.lane(LOGINS),
             sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
-            work_lane: WorkLane::new(&pool),
+            work_lane: WorkLane::local(&pool),
             hash_limit: handler.hash_limit,
             pool,
             homes: Mutex::default(),

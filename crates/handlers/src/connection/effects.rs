@@ -167,7 +167,7 @@ impl Connection {
         let lanes = self.service.home_lanes(&login.home);
         let service = Arc::clone(&self.service);
         let enter = move || jobs::enter(&service, login);
-        let task = Task::spawn(lanes.jobs(), &cx.notifier(), enter);
+        let task = Task::spawn(&lanes.jobs, &cx.notifier(), enter);
         self.await_job(task.map(RunningJob::Enter), cx);
     }
 

@@ -7,6 +7,7 @@ use ftpdlib_proto::{FileKind, ReplyCode, TransferEnd, VirtualPath};
 use ftpdlib_session::Refusal;
 
 use super::file_io::{read_some, write_everything};
+use super::pin::canonical_entry;
 use super::{Shift, refusal, reply_of};
 
 /// Bytes copied at a time, between two looks at whether to go on.
@@ -35,21 +36,27 @@ pub(super) fn combine(
     shift: &mut Shift,
 ) -> Result<(), Refusal> {
     let target = fs.canonical(target).map_err(reply_of)?;
-    let canonical = |part| fs.canonical(part).map_err(reply_of);
-    let parts: Vec<_> = parts.iter().map(canonical).collect::<Result<_, _>>()?;
-    if parts.contains(&target) {
-        let text = "The target cannot be one of its parts.";
-        return Err(refusal(ReplyCode::new(553), text));
+    let mut entries = Vec::with_capacity(parts.len());
+    for part in parts {
+        if fs.canonical(part).map_err(reply_of)? == target {
+            let text = "The target cannot be one of its parts.";
+            return Err(refusal(ReplyCode::new(553), text));
+        }
+        entries.push(canonical_entry(fs, part).map_err(reply_of)?);
     }
     replace(fs, &target, |draft| {
         let own = existing(fs, &target)?.map(|_| &target);
-        let mut sources = own.into_iter().chain(&parts);
+        let mut sources = own.into_iter().chain(parts);
         sources.try_for_each(|source| append(fs, source, draft, shift))
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
-    let once: HashSet<_> = parts.iter().collect();
-    let removed = once.into_iter().map(|part| fs.remove(part));
-    let failed = removed.filter_map(Result::err).last();
+    let mut known = HashSet::new();
+    let mut failed = None;
+    for entry in entries.iter().filter(|entry| known.insert(*entry)) {
+        if let Err(error) = fs.remove(entry) {
+            failed.get_or_insert(error);
+        }
+    }
     failed.map_or(Ok(()), |error| Err(reply_of(error)))
 }
 
@@ -102,10 +109,14 @@ fn existing(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Option<u32>, Refu
 }
 
 /// Refuses to replace what could not be stored to: to rename over a file only the directory's rights
-/// are asked.
+/// are asked. A filesystem that appends to nothing is believed.
 fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal> {
-    let file = fs.open_write(path, WriteMode::Append).map_err(reply_of)?;
-    file.finish(&TransferEnd::Complete).map_err(reply_of)
+    match fs.open_write(path, WriteMode::Append) {
+        // An upload that never came leaves the file as it is.
+        Ok(file) => file.finish(&TransferEnd::Unsecured).map_err(reply_of),
+        Err(error) if error.kind() == ErrorKind::NotSupported => Ok(()),
+        Err(error) => Err(reply_of(error)),
+    }
 }
 
 /// Gives a file the mode of the one it takes the place of, where files have modes. Bits that have a
@@ -139,12 +150,12 @@ fn append(
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::Arc;
 
-    use ftpdlib_filesystems::{Layer, Layered, MemoryFs, ReadFile};
+    use ftpdlib_filesystems::{AbstractedFs, Layer, Layered, MemoryFs, ReadFile};
 
     use super::*;
-    use crate::jobs::Cancel;
 
     fn files() -> MemoryFs {
         let fs = MemoryFs::new();
@@ -182,12 +193,7 @@ mod tests {
     #[track_caller]
     fn check_copy(from: &str, to: &str, expected: Result<&[&str], u16>) {
         let fs = files();
-        let done = copy(
-            &fs,
-            &path(from),
-            &path(to),
-            &mut Shift::alone(&Cancel::default()),
-        );
+        let done = copy(&fs, &path(from), &path(to), &mut Shift::alone());
         let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
         assert_eq!(
             contents(&fs),
@@ -225,12 +231,7 @@ mod tests {
     fn check_combine(target: &str, parts: &[&str], expected: Result<&[&str], u16>) {
         let fs = files();
         let parts: Vec<_> = parts.iter().map(|part| path(part)).collect();
-        let done = combine(
-            &fs,
-            &path(target),
-            &parts,
-            &mut Shift::alone(&Cancel::default()),
-        );
+        let done = combine(&fs, &path(target), &parts, &mut Shift::alone());
         let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
         assert_eq!(contents(&fs), expected.unwrap_or(&untouched), "{target}");
         assert_eq!(
@@ -260,12 +261,11 @@ mod tests {
 
     #[test]
     fn cancelled_copies_leave_nothing() {
-        let (fs, cancel) = (files(), Cancel::default());
-        cancel.cancel();
+        let fs = files();
         let before = contents(&fs);
-        let done = copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone(&cancel));
+        let done = copy(&fs, &path("/a"), &path("/b"), &mut Shift::cancelled());
         assert_eq!(done.unwrap_err().code.value(), 426);
-        let done = combine(&fs, &path("/a"), &[path("/b")], &mut Shift::alone(&cancel));
+        let done = combine(&fs, &path("/a"), &[path("/b")], &mut Shift::cancelled());
         assert_eq!(done.unwrap_err().code.value(), 426);
         assert_eq!(contents(&fs), before);
     }
@@ -274,13 +274,7 @@ mod tests {
     fn the_mode_of_what_was_there_stays() {
         let fs = files();
         fs.set_mode(&path("/b"), 0o600).unwrap();
-        copy(
-            &fs,
-            &path("/a"),
-            &path("/b"),
-            &mut Shift::alone(&Cancel::default()),
-        )
-        .unwrap();
+        copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone()).unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o600);
     }
 
@@ -288,17 +282,12 @@ mod tests {
     fn a_copy_was_run_as_the_owner_of_what_it_replaced() {
         let fs = files();
         fs.set_mode(&path("/b"), 0o6755).unwrap();
-        copy(
-            &fs,
-            &path("/a"),
-            &path("/b"),
-            &mut Shift::alone(&Cancel::default()),
-        )
-        .unwrap();
+        copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone()).unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o755);
     }
 
-    /// Two names of one directory, and files that can be neither stored to nor removed.
+    /// Two names of one directory, a link to `/b` that is none to remove, and a file that can be
+    /// neither stored to nor removed.
     struct Odd;
 
     impl Layer for Odd {
@@ -350,12 +339,7 @@ mod tests {
     fn a_copy_replaced_a_file_that_could_not_be_stored_to() {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
-        let done = copy(
-            &fs,
-            &path("/a"),
-            &path("/dir/c"),
-            &mut Shift::alone(&Cancel::default()),
-        );
+        let done = copy(&fs, &path("/a"), &path("/dir/c"), &mut Shift::alone());
         assert_eq!(done.unwrap_err().code.value(), 550);
         assert_eq!(files.contents("/dir/c").unwrap(), b"in c");
     }
@@ -365,13 +349,7 @@ mod tests {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
         let parts = ["/a", "/dot/a", "/b"].map(path);
-        combine(
-            &fs,
-            &path("/new"),
-            &parts,
-            &mut Shift::alone(&Cancel::default()),
-        )
-        .unwrap();
+        combine(&fs, &path("/new"), &parts, &mut Shift::alone()).unwrap();
         let expected = ["/dir/c: in c", "/new: in ain ain b"];
         let mut held = contents(&files);
         held.sort();
@@ -379,16 +357,24 @@ mod tests {
     }
 
     #[test]
+    fn of_a_part_that_is_a_link_the_file_was_removed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = |name: &str| scratch.path().join(name);
+        fs::write(place("master"), "kept").unwrap();
+        std::os::unix::fs::symlink("master", place("part")).unwrap();
+        let disk = AbstractedFs::new(scratch.path()).unwrap();
+        combine(&disk, &path("/new"), &[path("/part")], &mut Shift::alone()).unwrap();
+        assert_eq!(fs::read(place("new")).unwrap(), b"kept");
+        assert_eq!(fs::read(place("master")).unwrap(), b"kept");
+        assert!(fs::symlink_metadata(place("part")).is_err());
+    }
+
+    #[test]
     fn a_part_that_stayed_kept_the_others_from_being_removed() {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
         let parts = ["/dir/c", "/a", "/b"].map(path);
-        let done = combine(
-            &fs,
-            &path("/new"),
-            &parts,
-            &mut Shift::alone(&Cancel::default()),
-        );
+        let done = combine(&fs, &path("/new"), &parts, &mut Shift::alone());
         assert_eq!(done.unwrap_err().code.value(), 550);
         let mut held = contents(&files);
         held.sort();

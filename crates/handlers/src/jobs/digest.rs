@@ -113,21 +113,19 @@ mod tests {
     use ftpdlib_filesystems::MemoryFs;
 
     use super::*;
-    use crate::jobs::Cancel;
 
     #[track_caller]
     fn check(range: ByteRange, limit: u64, expected: Result<(&str, Range<u64>), &str>) {
         let fs = MemoryFs::new();
         fs.insert("/a", "0123456789").unwrap();
         let path = VirtualPath::new("/a").unwrap();
-        let cancel = Cancel::default();
         let got = digest(
             &fs,
             &path,
             range,
             HashAlgorithm::Crc32,
             limit,
-            &mut Shift::alone(&cancel),
+            &mut Shift::alone(),
         );
         let got = got.map(|(digest, range)| {
             let digest = u32::from_be_bytes(digest.try_into().unwrap());
@@ -174,8 +172,6 @@ mod tests {
         let fs = MemoryFs::new();
         fs.insert("/a", "0123456789").unwrap();
         let path = VirtualPath::new("/a").unwrap();
-        let cancel = Cancel::default();
-        cancel.cancel();
         let range = ByteRange::default();
         let got = digest(
             &fs,
@@ -183,7 +179,7 @@ mod tests {
             range,
             HashAlgorithm::Md5,
             0,
-            &mut Shift::alone(&cancel),
+            &mut Shift::cancelled(),
         );
         assert_eq!(got.unwrap_err().code.value(), 426);
     }

@@ -4,7 +4,6 @@
 //! impersonation is held, and one place that decides whether a call may run on the loop.
 
 mod account;
-mod cancel;
 mod copy;
 mod custom_command;
 mod digest;
@@ -18,6 +17,7 @@ mod names;
 mod permission;
 mod pin;
 mod ranged;
+mod shift;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,12 +27,12 @@ use ftpdlib_proto::{ByteRange, Perm, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
 pub(crate) use account::Account;
-pub(crate) use cancel::Cancel;
 pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
-pub(crate) use lanes::{HomeLanes, Shift, WorkLane};
+pub(crate) use lanes::{HomeLanes, WorkLane};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
+pub(crate) use shift::{Cancel, Shift};
 
 /// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
 /// the user has logged out meanwhile.
@@ -81,6 +81,7 @@ pub(crate) fn run_work(
     hash_limit: u64,
     shift: &mut Shift,
 ) -> JobOutcome<Payload> {
+    shift.go_on()?;
     let _guard = account.impersonate()?;
     let mut action = settle(account, job.action);
     let pinned;

@@ -139,9 +139,18 @@ fn target(account: &Account, path: &mut VirtualPath) -> Result<(), FilesystemErr
 
 /// Pins `path` itself, which may be a link.
 fn entry(account: &Account, path: &mut VirtualPath) -> Result<(), FilesystemError> {
-    if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-        // A name that was part of a path before cannot be malformed now.
-        *path = account.filesystem.canonical(&parent)?.join(name)?;
-    }
+    *path = canonical_entry(&*account.filesystem, path)?;
     Ok(())
+}
+
+/// `path` with the links on its way resolved; its last component is kept, link or not.
+pub(super) fn canonical_entry(
+    fs: &dyn Filesystem,
+    path: &VirtualPath,
+) -> Result<VirtualPath, FilesystemError> {
+    match (path.parent(), path.file_name()) {
+        // A name that was part of a path before cannot be malformed now.
+        (Some(parent), Some(name)) => Ok(fs.canonical(&parent)?.join(name)?),
+        _ => Ok(path.clone()),
+    }
 }
