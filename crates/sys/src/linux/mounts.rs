@@ -3,15 +3,17 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
 
+use super::beneath::open_beneath;
 use super::mount::is_remote_type;
 use crate::call::check;
+use crate::open::{OpenFlags, Scope, open_directory};
+use crate::stat::stat_descriptor;
 
 /// Whether a filesystem that is not [local](crate::is_local_filesystem) is mounted somewhere below
 /// the directory `dir`: an absolute path without links.
@@ -125,14 +127,20 @@ impl Remote {
 
 impl Parent {
     fn of(mount: &Path) -> Self {
-        // Behind a link in its path, it is somewhere else.
-        let parent = mount.parent().filter(|parent| {
-            parent
-                .canonicalize()
-                .is_ok_and(|without_links| without_links == *parent)
-        });
-        let found = parent.and_then(|parent| parent.metadata().ok());
-        found.map_or(Self::Unknown, |found| Self::Is(found.dev(), found.ino()))
+        Self::find(mount).unwrap_or(Self::Unknown)
+    }
+
+    /// Follows no link, which might lead into what hangs: behind one it is somewhere else anyway.
+    fn find(mount: &Path) -> io::Result<Self> {
+        let parent = mount
+            .parent()
+            .and_then(|parent| parent.strip_prefix("/").ok());
+        let path = parent.ok_or(io::ErrorKind::NotFound)?.as_os_str();
+        let root = open_directory("/")?;
+        let (flags, scope) = (OpenFlags::PATH, Scope::Linkless);
+        let parent = open_beneath(root.as_fd(), path.as_bytes(), flags, 0, scope)?;
+        let found = stat_descriptor(parent.as_fd())?;
+        Ok(Self::Is(found.device, found.inode))
     }
 }
 
