@@ -94,7 +94,11 @@ mod linux {
 
     impl Server {
         fn start(model: &str, taught: bool) -> Self {
-            let mut command = Command::new(env::current_exe().unwrap());
+            // Who has started the test may have had signals ignored, as `nohup` does.
+            let mut command = Command::new("env");
+            command
+                .arg("--default-signal=HUP,USR2")
+                .arg(env::current_exe().unwrap());
             command.env(MODEL, model).process_group(0);
             if taught {
                 command.env(TAUGHT, "1");
