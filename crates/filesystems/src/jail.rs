@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_sys::{
-    EntryKind, FileStat, OpenFlags, errno, has_remote_mount_below, is_local_filesystem,
+    EntryKind, FileStat, OpenFlags, device_of, errno, has_remote_mount_below, is_local_filesystem,
     is_process_filesystem, open_at, open_beneath, stat_at, stat_descriptor,
 };
 
@@ -69,7 +69,9 @@ impl Jail {
     /// The same home, unless that lies on a filesystem of processes itself; nothing can be opened in
     /// it that does.
     pub(crate) fn without_processes(&self) -> Result<Self, FilesystemError> {
-        check_shows_none(self.root.dir())?;
+        if is_process_filesystem(self.root.dir()) {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
         Ok(Self {
             root: Arc::clone(&self.root),
             hides_processes: true,
@@ -225,7 +227,7 @@ impl Jail {
     ) -> Result<OwnedFd, FilesystemError> {
         let opened = self.resolve(path, flags, mode)?;
         if self.hides_processes {
-            check_shows_none(opened.as_fd())?;
+            check_shows_none(opened.as_fd(), self.root.device)?;
         }
         Ok(opened)
     }
@@ -257,7 +259,7 @@ impl Jail {
     fn walk(&self, path: &[u8]) -> Walk<'_> {
         let mut walk = Walk::new(self.root.dir(), &self.root.home, self.root.scope, path);
         if self.hides_processes {
-            walk = walk.without_processes();
+            walk = walk.without_processes(self.root.device);
         }
         match self.resolver {
             Resolver::Kernel => walk.with_leaps(),
@@ -272,11 +274,15 @@ const MOST_TRIES: usize = 4;
 
 /// Refuses what lies on a filesystem of processes. A thread may look at its own process there, whomever
 /// it acts as; where it acts as a user that process is root's.
-pub(crate) fn check_shows_none(place: BorrowedFd<'_>) -> Result<(), FilesystemError> {
-    match is_process_filesystem(place)? {
-        true => Err(ErrorKind::PermissionDenied.into()),
-        false => Ok(()),
+///
+/// The home's own filesystem, which is on the device `home`, shows none. To ask it again and again
+/// could be to ask a network.
+pub(crate) fn check_shows_none(place: BorrowedFd<'_>, home: u64) -> Result<(), FilesystemError> {
+    let is_elsewhere = device_of(place).ok() != Some(home);
+    if is_elsewhere && is_process_filesystem(place) {
+        return Err(ErrorKind::PermissionDenied.into());
     }
+    Ok(())
 }
 
 /// The directory that a last component is looked up in.
@@ -310,5 +316,26 @@ pub(crate) fn metadata(facts: FileStat) -> Metadata {
         gid: facts.gid,
         device: facts.device,
         inode: facts.inode,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ftpdlib_sys::open_directory;
+
+    use super::*;
+
+    #[test]
+    fn the_filesystem_of_the_home_was_asked_what_it_is_at_every_step() {
+        let proc = open_directory("/proc").unwrap();
+        let Ok(device) = device_of(proc.as_fd()) else {
+            // An old kernel, or a container that forbids the call.
+            return;
+        };
+        let check = |home| check_shows_none(proc.as_fd(), home);
+        // Only asking would tell what this one is.
+        assert!(check(device).is_ok());
+        let refused = check(device + 1).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
     }
 }

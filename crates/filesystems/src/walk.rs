@@ -26,7 +26,8 @@ pub(crate) struct Walk<'a> {
     /// How many of them are to be entered one by one, before the kernel is asked to enter
     /// [`LEAP`] together; `None` where it is never asked.
     single: Option<usize>,
-    hides_processes: bool,
+    /// Where it ends at what shows processes: the device of the home, which shows none.
+    without_processes: Option<u64>,
 }
 
 /// As many as Linux follows.
@@ -48,7 +49,7 @@ impl<'a> Walk<'a> {
             pending,
             links: 0,
             single: None,
-            hides_processes: false,
+            without_processes: None,
         }
     }
 
@@ -64,9 +65,9 @@ impl<'a> Walk<'a> {
         self
     }
 
-    /// The same walk, which ends where processes are shown.
-    pub(crate) fn without_processes(mut self) -> Self {
-        self.hides_processes = true;
+    /// The same walk, which ends where processes are shown: not on `device`, the home's.
+    pub(crate) fn without_processes(mut self, device: u64) -> Self {
+        self.without_processes = Some(device);
         self
     }
 
@@ -220,9 +221,9 @@ impl<'a> Walk<'a> {
     /// Checks that the walk may open what is in the directory it stands in, and follow links there:
     /// those of a process tell what it has open.
     fn check_place(&self) -> Result<(), FilesystemError> {
-        match self.hides_processes {
-            true => check_shows_none(self.entered.top()),
-            false => Ok(()),
+        match self.without_processes {
+            Some(home) => check_shows_none(self.entered.top(), home),
+            None => Ok(()),
         }
     }
 

@@ -128,13 +128,19 @@ pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether `file` lies on a filesystem that shows processes.
+/// Whether `file` lies on a filesystem that shows processes: that matters to nobody on this system,
+/// where threads do not act as others.
+pub fn is_process_filesystem(_file: BorrowedFd<'_>) -> bool {
+    false
+}
+
+/// The device that `file` lies on.
 ///
 /// # Errors
 ///
-/// None on this system, where threads do not act as others.
-pub fn is_process_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(false)
+/// Always `Unsupported` on this system.
+pub fn device_of(_file: BorrowedFd<'_>) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether a filesystem that is not local is mounted below a directory.

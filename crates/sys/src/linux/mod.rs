@@ -25,7 +25,7 @@ pub use discard::discard;
 pub use fork::{Fork, fork, thread_count};
 pub use handed::{read_with_file, write_with_file};
 pub use identity::{Identity, is_root};
-pub use mount::{Place, is_local_filesystem, is_process_filesystem};
+pub use mount::{Place, device_of, is_local_filesystem, is_process_filesystem};
 pub use mounts::has_remote_mount_below;
 pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};

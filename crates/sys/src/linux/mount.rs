@@ -18,13 +18,10 @@ pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// Whether `file` lies on a filesystem that shows processes, wherever that is mounted (`proc(5)`).
+/// One that does not tell what it is shows none: the server of a FUSE mount need not answer.
 ///
 /// What is there of a process does not ask whom a thread acts as, where the thread is one of that
 /// process.
-///
-/// # Errors
-///
-/// What `fstatfs` answers.
 ///
 /// # Examples
 ///
@@ -32,11 +29,52 @@ pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
 /// use std::os::fd::AsFd;
 /// use ftpdlib_sys::{is_process_filesystem, open_directory};
 ///
-/// assert!(!is_process_filesystem(open_directory("/")?.as_fd())?);
+/// assert!(!is_process_filesystem(open_directory("/")?.as_fd()));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn is_process_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(kind(file)? == PROC)
+pub fn is_process_filesystem(file: BorrowedFd<'_>) -> bool {
+    kind(file).is_ok_and(|found| found == PROC)
+}
+
+/// The device that `file` lies on, as in [`FileStat`](crate::FileStat), from what the system knows
+/// already: no network is asked.
+///
+/// # Errors
+///
+/// What `statx` answers.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::os::fd::AsFd;
+/// use ftpdlib_sys::{device_of, open_directory, stat_descriptor};
+///
+/// let root = open_directory("/")?;
+/// assert_eq!(device_of(root.as_fd())?, stat_descriptor(root.as_fd())?.device);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn device_of(file: BorrowedFd<'_>) -> io::Result<u64> {
+    // It is told whatever is wanted.
+    let raw = statx(file, libc::AT_STATX_DONT_SYNC, 0)?;
+    Ok(libc::makedev(raw.stx_dev_major, raw.stx_dev_minor))
+}
+
+fn statx(file: BorrowedFd<'_>, flags: libc::c_int, wanted: u32) -> io::Result<libc::statx> {
+    let mut raw = MaybeUninit::<libc::statx>::uninit();
+    // SAFETY: the descriptor is borrowed for the call, the name ends with a NUL, and `raw` is
+    // writable memory of the size and alignment of what the call fills in.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | flags,
+            wanted,
+            raw.as_mut_ptr(),
+        )
+    })?;
+    // SAFETY: the call succeeded, so it has filled in all of `raw`.
+    Ok(unsafe { raw.assume_init() })
 }
 
 /// The magic number of the filesystem that holds `file`.
@@ -87,22 +125,8 @@ impl Place {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn of(file: BorrowedFd<'_>) -> io::Result<Self> {
-        let mut raw = MaybeUninit::<libc::statx>::uninit();
         let wanted = libc::STATX_INO | libc::STATX_MNT_ID;
-        // SAFETY: the descriptor is borrowed for the call, the name ends with a NUL, and `raw` is
-        // writable memory of the size and alignment of what the call fills in.
-        check(unsafe {
-            libc::syscall(
-                libc::SYS_statx,
-                file.as_raw_fd(),
-                c"".as_ptr(),
-                libc::AT_EMPTY_PATH,
-                wanted,
-                raw.as_mut_ptr(),
-            )
-        })?;
-        // SAFETY: the call succeeded, so it has filled in all of `raw`.
-        let raw = unsafe { raw.assume_init() };
+        let raw = statx(file, 0, wanted)?;
         if raw.stx_mask & wanted != wanted {
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -153,7 +177,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::open_directory;
+    use crate::{open_directory, stat_descriptor};
 
     #[test]
     fn proc_is_local_and_shows_processes() {
@@ -165,10 +189,31 @@ mod tests {
         ] {
             let directory = open_directory(path).unwrap();
             let shows = is_process_filesystem(directory.as_fd());
-            assert_eq!(shows.unwrap(), expected, "{path}");
+            assert_eq!(shows, expected, "{path}");
         }
         let proc = open_directory("/proc").unwrap();
         assert!(is_local_filesystem(proc.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn a_filesystem_that_did_not_tell_what_it_is_was_refused() {
+        // SAFETY: nothing is open by this number, and nothing is done but to ask about it.
+        let nothing = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+        assert!(kind(nothing).is_err());
+        assert!(!is_process_filesystem(nothing));
+    }
+
+    #[test]
+    fn a_device_is_that_of_the_facts() {
+        for path in ["/", "/proc", "/dev"] {
+            let directory = open_directory(path).unwrap();
+            let Ok(device) = device_of(directory.as_fd()) else {
+                // An old kernel, or a container that forbids the call.
+                return;
+            };
+            let facts = stat_descriptor(directory.as_fd()).unwrap();
+            assert_eq!(device, facts.device, "{path}");
+        }
     }
 
     #[test]
