@@ -37,32 +37,38 @@ impl Turn {
     /// Waits for one.
     pub(crate) fn wait() -> Self {
         let most = u16::try_from(ftpdlib_sys::usable_cpus()).unwrap_or(u16::MAX);
+        let across = ACROSS.get().and_then(Option::as_ref);
+        let try_lock = |number| across?.try_lock_one(number).ok()?;
         let mut taken = lock();
-        let number = loop {
-            match free(&taken, most) {
-                Some(number) => break number,
+        let (number, held) = loop {
+            match choose(&taken, most, try_lock) {
+                Some(chosen) => break chosen,
                 None => taken = ENDED.wait(taken).unwrap_or_else(PoisonError::into_inner),
             }
         };
         taken.push(number);
         drop(taken);
-        let across = ACROSS.get().and_then(Option::as_ref);
         Self {
             number,
             // Where the system has no more locks, one too many is better than none.
-            across: across.and_then(|across| across.lock_one(number).ok()),
+            across: held.or_else(|| across?.lock_one(number).ok()),
         }
     }
 }
 
-/// The number of a turn that this process can have, of so many; it may be another's still. Processes
-/// that have one client each do not all wait for the same.
-fn free(taken: &[u16], most: u16) -> Option<u16> {
+/// The number of a turn that this process has not `taken` yet, of so many: the first that can be
+/// locked, or else one to wait for. Processes that have one client each do not all wait for the same.
+fn choose<L>(
+    taken: &[u16],
+    most: u16,
+    try_lock: impl Fn(u16) -> Option<L>,
+) -> Option<(u16, Option<L>)> {
     let first = process::id() % u32::from(most);
-    let numbers = (0..most).cycle().skip(first as usize);
-    numbers
-        .take(most.into())
-        .find(|number| !taken.contains(number))
+    let numbers = (0..most).cycle().skip(first as usize).take(most.into());
+    let mut free = numbers.filter(|number| !taken.contains(number));
+    let at_once = |number| Some((number, Some(try_lock(number)?)));
+    let chosen = free.clone().find_map(at_once);
+    chosen.or_else(|| Some((free.next()?, None)))
 }
 
 impl Drop for Turn {
@@ -84,6 +90,25 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn a_process_waited_for_the_turn_of_another_while_one_was_free() {
+        let most = 4;
+        let first = (process::id() % u32::from(most)) as u16;
+        let [second, third, last] = [1, 2, 3].map(|step| (first + step) % most);
+        // What others have cannot be locked.
+        let choose = |taken: &[u16], others: &[u16]| {
+            choose(taken, most, |number| {
+                (!others.contains(&number)).then_some(())
+            })
+        };
+        assert_eq!(choose(&[], &[]), Some((first, Some(()))));
+        assert_eq!(choose(&[], &[first, second]), Some((third, Some(()))));
+        assert_eq!(choose(&[second], &[first, third]), Some((last, Some(()))));
+        let others = [second, third, last];
+        assert_eq!(choose(&[first], &others), Some((second, None)));
+        assert_eq!(choose(&[first, second, third, last], &[]), None);
+    }
 
     #[test]
     fn no_more_than_the_cpus_have_a_turn() {

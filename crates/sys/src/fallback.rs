@@ -348,6 +348,15 @@ impl ProcessLock {
     pub fn lock_one(&self, _number: u16) -> io::Result<ProcessLockGuard<'_>> {
         match self.never {}
     }
+
+    /// Takes the lock with this number, if it is free.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no lock.
+    pub fn try_lock_one(&self, _number: u16) -> io::Result<Option<ProcessLockGuard<'_>>> {
+        match self.never {}
+    }
 }
 
 /// Holds a [`ProcessLock`].

@@ -11,6 +11,7 @@ fn main() {
     one_process_at_a_time_holds_a_lock();
     the_lock_of_a_killed_process_is_free();
     locks_with_numbers_are_held_beside_each_other();
+    a_lock_that_another_process_holds_is_not_waited_for();
     a_signal_for_a_new_child_is_not_its_parents();
     root_is_given_up_for_good();
 }
@@ -154,6 +155,19 @@ mod linux {
             drop(mine);
             waiting.join().unwrap();
         });
+        assert!(other.wait().unwrap().is_success());
+    }
+
+    pub(super) fn a_lock_that_another_process_holds_is_not_waited_for() {
+        let lock = ProcessLock::new().unwrap();
+        let held = lock.lock_one(0).unwrap();
+        let mut other = child(|| {
+            assert!(lock.try_lock_one(0).unwrap().is_none());
+            assert!(lock.try_lock_one(1).unwrap().is_some());
+        });
+        assert!(other.wait().unwrap().is_success());
+        drop(held);
+        let mut other = child(|| assert!(lock.try_lock_one(0).unwrap().is_some()));
         assert!(other.wait().unwrap().is_success());
     }
 

@@ -39,7 +39,8 @@ impl ProcessLock {
     /// What `fcntl` answers: the system has no more locks.
     pub fn lock(&self) -> io::Result<ProcessLockGuard<'_>> {
         // To the end of the file, wherever that is.
-        self.take(0, 0)
+        self.set(libc::F_SETLKW, libc::F_WRLCK, 0, 0)?;
+        Ok(self.guard(0, 0))
     }
 
     /// The same for the one with this number.
@@ -48,19 +49,41 @@ impl ProcessLock {
     ///
     /// As for [`lock`](Self::lock).
     pub fn lock_one(&self, number: u16) -> io::Result<ProcessLockGuard<'_>> {
-        self.take(number.into(), 1)
+        self.set(libc::F_SETLKW, libc::F_WRLCK, number.into(), 1)?;
+        Ok(self.guard(number.into(), 1))
     }
 
-    fn take(&self, start: libc::off_t, length: libc::off_t) -> io::Result<ProcessLockGuard<'_>> {
-        self.set(libc::F_WRLCK, start, length)?;
-        Ok(ProcessLockGuard {
+    /// The same without waiting: `None` where another process holds it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`lock`](Self::lock).
+    pub fn try_lock_one(&self, number: u16) -> io::Result<Option<ProcessLockGuard<'_>>> {
+        match self.set(libc::F_SETLK, libc::F_WRLCK, number.into(), 1) {
+            Ok(()) => Ok(Some(self.guard(number.into(), 1))),
+            // Systems answer the one or the other.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn guard(&self, start: libc::off_t, length: libc::off_t) -> ProcessLockGuard<'_> {
+        ProcessLockGuard {
             lock: self,
             start,
             length,
-        })
+        }
     }
 
-    fn set(&self, kind: libc::c_int, start: libc::off_t, length: libc::off_t) -> io::Result<()> {
+    fn set(
+        &self,
+        command: libc::c_int,
+        kind: libc::c_int,
+        start: libc::off_t,
+        length: libc::off_t,
+    ) -> io::Result<()> {
         // SAFETY: the structure is integers, for which zeros are valid.
         let mut range: libc::flock = unsafe { std::mem::zeroed() };
         range.l_type = kind as libc::c_short;
@@ -70,7 +93,7 @@ impl ProcessLock {
         loop {
             let place = &raw const range;
             // SAFETY: the descriptor is this value's; `range` is live and only read by this call.
-            match check(unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_SETLKW, place) }) {
+            match check(unsafe { libc::fcntl(self.file.as_raw_fd(), command, place) }) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Each of two processes waits for the other, but not the threads that hold what is
@@ -98,6 +121,8 @@ pub struct ProcessLockGuard<'a> {
 impl Drop for ProcessLockGuard<'_> {
     fn drop(&mut self) {
         // To give back what is held needs nothing that the system could lack.
-        let _ = self.lock.set(libc::F_UNLCK, self.start, self.length);
+        let _ = self
+            .lock
+            .set(libc::F_SETLK, libc::F_UNLCK, self.start, self.length);
     }
 }
