@@ -104,15 +104,19 @@ pub(crate) struct HostName {
 /// The address, and above the lower half whether there is one.
 const ADDRESS: usize = 0;
 
-/// Before when nobody looks it up, in milliseconds since the name was made. Whoever sets it while it
-/// is past begins a look-up.
+/// When the next look-up may begin, in milliseconds since the name was made. Whoever begins one first
+/// puts it off, so that others do not begin one too.
 const NEXT: usize = 1;
 
 /// What was found is not asked for again for so long: another process has just done so.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// Nobody else asks while an answer has not come for less than this.
+/// For how long others leave a look-up to the process that began it, where an address is known.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The same where none is: that process may have ended, and until another finds the address clients
+/// are told one that they cannot reach.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long after an answer that there is no address: a machine that starts may not have its name
 /// server yet.
@@ -203,12 +207,13 @@ impl HostName {
         same.or_else(|| found.first().copied())
     }
 
-    /// Whether a look-up is this process's to do now: only one waits for a name server that may not
-    /// answer.
+    /// Whether a look-up is this process's to do now: not all are to wait for a name server that may
+    /// not answer.
     fn claim(&self) -> bool {
         let word = &self.words[NEXT];
         let (next, now) = (word.load(Ordering::Acquire), self.now());
-        let until = now + millis(PATIENCE);
+        let patience = self.address().map_or(LITTLE_PATIENCE, |_| PATIENCE);
+        let until = now + millis(patience);
         next <= now
             && word
                 .compare_exchange(next, until, Ordering::AcqRel, Ordering::Acquire)
@@ -281,6 +286,22 @@ mod tests {
             assert!(next <= host.now() + millis(time), "{}", host.name);
         }
         assert_eq!((known.interval(), unknown.interval()), (INTERVAL, RETRY));
+    }
+
+    #[test]
+    fn nobody_else_asked_for_a_minute_after_a_process_ended_that_had_begun_to() {
+        let pool = ftpdlib_ioloop::Pool::new();
+        let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
+        let next = || host.words[NEXT].load(Ordering::Acquire);
+        // As another process does whose answer never comes.
+        assert!(host.claim());
+        assert!(next() <= host.now() + millis(LITTLE_PATIENCE));
+        // An address that is known holds meanwhile.
+        host.learn(Ipv4Addr::LOCALHOST);
+        host.words[NEXT].store(0, Ordering::Release);
+        let before = host.now();
+        assert!(host.claim());
+        assert!(next() >= before + millis(PATIENCE));
     }
 
     #[test]
