@@ -223,10 +223,20 @@ mod tests {
         assert!(disk.isdir("new") && disk.isdir(new.as_bytes()));
         assert_eq!(disk.ftp2fs("new").unwrap(), home.join("new"));
     }
+
     #[track_caller]
     fn check_hidden<T: Debug>(answer: Result<T, FilesystemError>, what: &str) {
         let kind = answer.err().map(|error| error.kind());
         assert_eq!(kind, Some(ErrorKind::PermissionDenied), "{what}");
+    }
+
+    fn path(text: &str) -> VirtualPath {
+        VirtualPath::new(text).unwrap()
+    }
+
+    fn disk(resolver: Resolver) -> AbstractedFs {
+        let disk = AbstractedFs::with_resolver("/", resolver).unwrap();
+        disk.without_processes().unwrap()
     }
 
     /// A thread that acted as a user was still one of root's process, which `/proc` shows to itself.
@@ -247,10 +257,7 @@ mod tests {
             symlink(target, place.join(name)).unwrap();
         }
         let place = place.display();
-        for resolver in [Resolver::Kernel, Resolver::Walk] {
-            let disk = AbstractedFs::with_resolver("/", resolver);
-            let disk = disk.unwrap().without_processes().unwrap();
-            let path = |text: &str| VirtualPath::new(text).unwrap();
+        for disk in [Resolver::Kernel, Resolver::Walk].map(disk) {
             for text in [
                 "/proc/self/maps".to_owned(),
                 "/proc/thread-self/maps".to_owned(),
@@ -290,21 +297,35 @@ mod tests {
                 check_hidden(Filesystem::readlink(&disk, &path(&text)), &text);
                 check_hidden(Filesystem::lstat(&disk, &path(&text)), &text);
             }
-            let linkless = disk.without_links().unwrap().unwrap();
-            let text = format!("/proc/{id}/maps");
-            check_hidden(linkless.open_read(&path(&text), 0).map(drop), &text);
             // What is beside it is there still.
             let proc = Filesystem::stat(&disk, &path("/proc")).unwrap();
             assert_eq!(proc, Filesystem::lstat(&disk, &path("/proc")).unwrap());
             assert!(disk.open_read(&path(&file), 0).is_ok());
             assert!(disk.list(&path("/")).is_ok());
         }
+    }
+
+    #[test]
+    fn the_process_is_hidden_without_links_too() {
+        for disk in [Resolver::Kernel, Resolver::Walk].map(disk) {
+            let linkless = disk.without_links().unwrap().unwrap();
+            let text = format!("/proc/{}/maps", process::id());
+            check_hidden(linkless.open_read(&path(&text), 0).map(drop), &text);
+        }
+    }
+
+    #[test]
+    fn the_process_is_hidden_on_the_whole_disk() {
         let whole = UnixFilesystem::new("/").unwrap();
-        let maps = VirtualPath::new("/proc/self/maps").unwrap();
-        check_hidden(whole.open_read(&maps, 0).map(drop), "the whole disk");
+        let maps = whole.open_read(&path("/proc/self/maps"), 0);
+        check_hidden(maps.map(drop), "the whole disk");
+    }
+
+    #[test]
+    fn no_home_shows_processes() {
         let of_process = AbstractedFs::new("/proc/self/fd").unwrap();
         check_hidden(of_process.without_processes(), "a home there");
-        let mut home = AbstractedFs::new("/").unwrap().without_processes().unwrap();
+        let mut home = disk(Resolver::default());
         check_hidden(home.set_root("/proc/self"), "a later home there");
     }
 }
