@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
 use mio::net::TcpListener;
@@ -53,6 +53,14 @@ impl Listener {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it was bound for, or by whoever gave it.
+    fn place(&self) -> Place {
+        Place {
+            address: self.asked.unwrap_or(self.address),
+            only_v6: self.only_v6,
+        }
     }
 
     /// What accepts its clients, to be `add`ed to a loop.
@@ -110,6 +118,8 @@ struct State {
     doors: Vec<Door>,
     /// Where it listens, or did when it was closed.
     addresses: Vec<SocketAddr>,
+    /// The change planned last, while whoever is to make it has it.
+    planned: Weak<Planned>,
 }
 
 impl Doors {
@@ -173,7 +183,8 @@ impl Doors {
     }
 
     /// Binds what has to be bound, so that the server listens on `addresses` alone. `frees` says
-    /// that a listener is gone from the system once it is closed here.
+    /// that a listener is gone from the system once it is closed here. A change that is not made yet
+    /// is never made: this one takes its place, and what it has bound.
     ///
     /// # Errors
     ///
@@ -183,8 +194,12 @@ impl Doors {
         addresses: &[SocketAddr],
         backlog: u32,
         frees: bool,
-    ) -> Result<Change, ServerError> {
-        let state = self.lock();
+    ) -> Result<Arc<Planned>, ServerError> {
+        let mut state = self.lock();
+        let earlier = state.planned.upgrade();
+        let mut earlier = earlier.as_deref().map(Planned::lock);
+        let held = earlier.as_deref().and_then(Option::as_ref);
+        let held = held.map_or(&[][..], |change| &change.bound);
         let mut change = Change {
             addresses: addresses.to_vec(),
             backlog,
@@ -193,31 +208,48 @@ impl Doors {
         };
         let staying = state.doors.iter().filter(|door| door.stays(addresses));
         let staying: Vec<_> = staying.map(Door::place).collect();
-        for place in places::missing(addresses, &staying) {
+        let is_held = |place: &Place| held.iter().any(|listener| listener.place() == *place);
+        let (kept, missing): (Vec<_>, Vec<_>) = places::missing(addresses, &staying)
+            .into_iter()
+            .partition(is_held);
+        let going = state.doors.iter().filter(|door| !door.stays(addresses));
+        let unwanted = held.iter().filter(|held| !kept.contains(&held.place()));
+        let going: Vec<_> = going
+            .map(|door| door.address)
+            .chain(unwanted.map(Listener::address))
+            .collect();
+        for place in missing {
             let address = place.address;
             match Listener::bind(place, backlog) {
                 Ok(listener) => change.bound.push(listener),
                 Err(error)
                     if frees
                         && error.kind() == io::ErrorKind::AddrInUse
-                        && state
-                            .going(addresses)
-                            .any(|door| door.is_in_way_of(address)) =>
+                        && going.iter().any(|&other| is_in_way(other, address)) =>
                 {
                     change.after.push(place);
                 }
                 Err(source) => return Err(ServerError::Bind { address, source }),
             }
         }
-        Ok(change)
+        // Nothing can fail any more.
+        if let Some(replaced) = earlier.as_deref_mut().and_then(Option::take) {
+            let bound = replaced.bound.into_iter();
+            change
+                .bound
+                .extend(bound.filter(|listener| kept.contains(&listener.place())));
+        }
+        let planned = Arc::new(Planned(Mutex::new(Some(change))));
+        state.planned = Arc::downgrade(&planned);
+        Ok(planned)
     }
 
-    /// Makes a change on the loop that accepts.
-    pub(crate) fn make(&self, change: Change, shared: &Arc<Shared>, cx: &mut Context<'_>) {
+    /// Makes a change on the loop that accepts, unless another has taken its place.
+    pub(crate) fn make(&self, planned: &Planned, shared: &Arc<Shared>, cx: &mut Context<'_>) {
         let mut state = self.lock();
-        if !state.open {
+        let Some(change) = planned.lock().take().filter(|_| state.open) else {
             return;
-        }
+        };
         let (staying, going): (Vec<_>, Vec<_>) = std::mem::take(&mut state.doors)
             .into_iter()
             .partition(|door| door.stays(&change.addresses));
@@ -236,7 +268,9 @@ impl Doors {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
                     log::error!("cannot listen on {address}: {error}");
-                    let in_way = closed.iter().filter(|door| door.is_in_way_of(address));
+                    let in_way = closed
+                        .iter()
+                        .filter(|door| is_in_way(door.address, address));
                     for door in in_way {
                         // With the port that it had, which the system may have chosen.
                         let before = Place {
@@ -269,12 +303,6 @@ impl Doors {
     }
 }
 
-impl State {
-    fn going(&self, addresses: &[SocketAddr]) -> impl Iterator<Item = &Door> {
-        self.doors.iter().filter(|door| !door.stays(addresses))
-    }
-}
-
 impl Door {
     /// Whether it is among the addresses wanted. Sockets that were given stay anyway.
     fn stays(&self, addresses: &[SocketAddr]) -> bool {
@@ -289,16 +317,26 @@ impl Door {
             only_v6: self.only_v6,
         }
     }
+}
 
-    /// Whether an address may not be free because of this one.
-    fn is_in_way_of(&self, address: SocketAddr) -> bool {
-        let wide = |address: SocketAddr| address.ip().is_unspecified();
-        self.address.port() == address.port() && (wide(self.address) || wide(address))
+/// Whether `address` may not be free because of a listener on `other`.
+fn is_in_way(other: SocketAddr, address: SocketAddr) -> bool {
+    let wide = |address: SocketAddr| address.ip().is_unspecified();
+    other.port() == address.port() && (wide(other) || wide(address))
+}
+
+/// A change that has still to be made on the loop; none once it is made, or another has taken its
+/// place.
+pub(crate) struct Planned(Mutex<Option<Change>>);
+
+impl Planned {
+    fn lock(&self) -> MutexGuard<'_, Option<Change>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A change of the listeners that has still to be made on the loop.
-pub(crate) struct Change {
+/// What changes of the listeners.
+struct Change {
     /// All that are wanted.
     addresses: Vec<SocketAddr>,
     backlog: u32,
@@ -306,4 +344,93 @@ pub(crate) struct Change {
     bound: Vec<Listener>,
     /// Those that can be bound only once others are closed.
     after: Vec<Place>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use crate::{FtpServer, ServeOptions};
+
+    use super::*;
+
+    fn turn(server: &mut FtpServer) {
+        let options = ServeOptions::default()
+            .handle_exit(false)
+            .blocking(false)
+            .timeout(Duration::ZERO);
+        server.serve_forever(options).unwrap();
+    }
+
+    /// A server on a port of 127.0.0.1, and that port, which nobody has on other addresses.
+    fn server() -> (FtpServer, u16) {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let any = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = any.local_addr().unwrap().port();
+        drop(any);
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, port), handler).unwrap();
+        turn(&mut server);
+        (server, port)
+    }
+
+    /// Has a server on 127.0.0.1 listen elsewhere, several times before the loop makes its next turn.
+    #[track_caller]
+    fn check(changes: &[[u8; 4]]) {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        for &ip in changes {
+            handle.set_addresses(&[(ip, port).into()], 1).unwrap();
+        }
+        turn(&mut server);
+        let &last = changes.last().unwrap();
+        assert_eq!(server.local_addrs(), [(last, port).into()]);
+        for ip in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+            let reached = TcpStream::connect(SocketAddr::from((ip, port))).is_ok();
+            assert_eq!(reached, last == ip || last == [0; 4], "{ip:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_change_before_the_first_was_made_left_no_listener() {
+        let (one, other, all) = ([127, 0, 0, 1], [127, 0, 0, 2], [0; 4]);
+        check(&[other, one]);
+        check(&[other, one, other]);
+        check(&[all, one]);
+        check(&[other, all]);
+        check(&[all, other]);
+    }
+
+    #[test]
+    fn a_change_was_refused_that_is_still_to_be_made() {
+        check(&[[127, 0, 0, 2]; 3]);
+        check(&[[0; 4]; 2]);
+    }
+
+    #[test]
+    fn a_change_that_is_refused_leaves_the_one_to_be_made() {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        let other = SocketAddr::from(([127, 0, 0, 2], port));
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        handle.set_addresses(&[other], 1).unwrap();
+        let refused = handle.set_addresses(&[taken.local_addr().unwrap()], 1);
+        assert!(refused.is_err());
+        turn(&mut server);
+        assert_eq!(server.local_addrs(), [other]);
+        TcpStream::connect(other).unwrap();
+    }
+
+    #[test]
+    fn a_change_that_no_loop_makes_holds_no_address() {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        let other = SocketAddr::from(([127, 0, 0, 2], port));
+        server.close_all().unwrap();
+        handle.set_addresses(&[other], 1).unwrap();
+        TcpListener::bind(other).unwrap();
+    }
 }

@@ -196,8 +196,8 @@ impl ServerHandle {
 
     /// Listens on `addresses` and no others from now on, each new one with a queue of `backlog`
     /// clients. Clients that are connected stay. So do sockets that were given to the server. The
-    /// change is made in the loop's next turn, and another one waits until
-    /// [`local_addrs`](Self::local_addrs) tells it.
+    /// change is made in the loop's next turn, where [`local_addrs`](Self::local_addrs) tells it; the
+    /// last of several before that counts.
     ///
     /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port; what listens
     /// already for just these clients may then be kept, whichever of the two it was bound for.
@@ -218,7 +218,7 @@ impl ServerHandle {
         let change = self.shared.doors.plan(addresses, backlog, frees)?;
         let shared = Arc::clone(&self.shared);
         self.io_loop
-            .call_soon(move |cx| shared.doors.make(change, &shared, cx));
+            .call_soon(move |cx| shared.doors.make(&change, &shared, cx));
         Ok(())
     }
 
