@@ -189,6 +189,7 @@ impl FtpServer {
     pub fn close_all(&mut self) -> io::Result<()> {
         self.listeners.clear();
         let Some(io_loop) = &mut self.io_loop else {
+            self.over = true;
             return Ok(());
         };
         ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()).close_all();
@@ -338,4 +339,21 @@ fn accept_on(
     let refresh = Refresh::all(shared).map(|refresh| io_loop.add(Box::new(refresh)));
     shared.set_refresh(refresh.collect::<io::Result<_>>()?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+
+    use super::*;
+
+    #[test]
+    fn a_server_closed_before_it_had_a_loop_was_never_over() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+        server.close_all().unwrap();
+        assert!(server.is_over());
+    }
 }
