@@ -1,6 +1,7 @@
 //! Reaching a running server from elsewhere.
 
 use std::fs::File;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -161,11 +162,16 @@ impl ServerHandle {
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
         // Certificates are read, which may take its time; the lock is wanted for each client.
         let renewed = self.shared.service().renewed(handler.into())?;
-        *self
-            .shared
-            .service
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = renewed;
+        let replaced = mem::replace(
+            &mut *self
+                .shared
+                .service
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+            renewed,
+        );
+        // Without the lock: a program's own types are dropped, which may use a handle.
+        drop(replaced);
         let refreshers = self.shared.refreshers.lock();
         for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
             refresher.notify();
@@ -231,5 +237,43 @@ impl ServerHandle {
     /// Clients connected now; where worker processes serve, how many of these there are.
     pub fn clients(&self) -> usize {
         self.shared.clients()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc::{self, Sender};
+    use std::thread;
+    use std::time::Duration;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::Observer;
+
+    use super::*;
+    use crate::FtpServer;
+
+    /// Uses the server when it is dropped.
+    struct Leaving(ServerHandle, Sender<()>);
+
+    impl Observer for Leaving {}
+
+    impl Drop for Leaving {
+        fn drop(&mut self) {
+            self.0.set_limits(7, 7);
+            self.1.send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_observer_that_used_the_server_when_dropped_hung_the_next_set_handler() {
+        let handler = || FtpHandler::new(DummyAuthorizer::new());
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler()).unwrap();
+        let handle = server.handle().unwrap();
+        let (left, leaves) = mpsc::channel();
+        let leaving = Leaving(handle.clone(), left);
+        handle.set_handler(handler().observer(leaving)).unwrap();
+        thread::spawn(move || handle.set_handler(handler()).unwrap());
+        leaves.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }
