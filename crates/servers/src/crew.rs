@@ -142,18 +142,3 @@ impl Handler for LentDoor {
         self.0.change(Change::TakenBack(self.1));
     }
 }
-
-/// Sees to it that this process can be forked.
-///
-/// # Errors
-///
-/// It has other threads, or nobody tells.
-pub(crate) fn check_forkable() -> io::Result<()> {
-    match ftpdlib_sys::thread_count()? {
-        1 => Ok(()),
-        threads => {
-            let problem = format!("a process with {threads} threads cannot be forked");
-            Err(io::Error::new(io::ErrorKind::Deadlock, problem))
-        }
-    }
-}

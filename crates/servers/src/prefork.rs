@@ -9,7 +9,7 @@ use mio::net::TcpListener;
 
 use crate::children::{Children, Departed, Forked, Heard};
 use crate::client::Client;
-use crate::crew::{self, Crew, Lent};
+use crate::crew::{Crew, Lent};
 use crate::handle::Shared;
 use crate::orders::Order;
 use crate::placement::Placement;
@@ -89,7 +89,7 @@ impl Placement for Workers {
         shared: &Arc<Shared>,
         pool: &Pool,
     ) -> io::Result<Option<Box<dyn Handler>>> {
-        crew::check_forkable()?;
+        ftpdlib_sys::check_forkable()?;
         let limits = Arc::clone(shared.service().limits());
         limits.share(self.tables(), ADDRESSES)?;
         shared.service().sessions().share()?;

@@ -1,4 +1,4 @@
-//! What a server takes from the process it runs in.
+//! What a server takes from the process it runs in and may do there, for the program around it.
 
 use std::fs::File;
 use std::io;

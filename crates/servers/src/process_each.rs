@@ -12,7 +12,7 @@ use mio::net::{TcpListener, TcpStream};
 
 use crate::children::{Children, Forked, Heard};
 use crate::client::{self, Client};
-use crate::crew::{self, Crew, Lent};
+use crate::crew::{Crew, Lent};
 use crate::handle::Shared;
 use crate::loops::Loops;
 use crate::placement::Placement;
@@ -59,7 +59,7 @@ impl Placement for ProcessEach {
         shared: &Arc<Shared>,
         pool: &Pool,
     ) -> io::Result<Option<Box<dyn Handler>>> {
-        crew::check_forkable()?;
+        ftpdlib_sys::check_forkable()?;
         let limits = Arc::clone(shared.service().limits());
         limits.share(MOST_PROCESSES, ADDRESSES)?;
         shared.service().sessions().share()?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::crew;
 use crate::handle::Shared;
 use crate::placement::Placement;
 use crate::prefork::{MOST_WORKERS, Workers};
@@ -27,7 +26,6 @@ pub(crate) fn supervisor(
         if !ftpdlib_sys::is_root() {
             return Err(ServerError::NotRoot);
         }
-        crew::check_forkable()?;
         // Children that fail at this later would be replaced for ever.
         identity.try_out().map_err(ServerError::Identity)?;
     }

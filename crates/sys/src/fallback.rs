@@ -170,12 +170,12 @@ pub fn fork() -> io::Result<Fork> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// How many threads this process has.
+/// Sees whether this process can be forked.
 ///
 /// # Errors
 ///
 /// Always `Unsupported` on this system.
-pub fn thread_count() -> io::Result<usize> {
+pub fn check_forkable() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -38,11 +38,7 @@ pub enum Fork {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn fork() -> io::Result<Fork> {
-    let threads = thread_count()?;
-    if threads != 1 {
-        let problem = format!("a process with {threads} threads cannot be forked");
-        return Err(io::Error::new(io::ErrorKind::Deadlock, problem));
-    }
+    check_forkable()?;
     // SAFETY: this is the only thread, as was just seen, and no other can begin meanwhile, since
     // none but this could begin it. So in the child, too, every lock is as its owner left it, and
     // it may do whatever the parent may.
@@ -52,17 +48,24 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
-/// How many threads this process has.
+/// Sees whether this process can be forked.
 ///
 /// # Errors
 ///
-/// The system does not tell: `/proc` is missing.
-pub fn thread_count() -> io::Result<usize> {
+/// `Deadlock` where it has more than one thread. The system's, where that does not tell: `/proc` is
+/// missing.
+pub fn check_forkable() -> io::Result<()> {
     let tasks = fs::read_dir("/proc/self/task").map_err(|error| {
         let problem = format!("cannot count this process's threads in /proc/self/task: {error}");
         io::Error::new(error.kind(), problem)
     })?;
-    Ok(tasks.count())
+    match tasks.count() {
+        1 => Ok(()),
+        threads => {
+            let problem = format!("a process with {threads} threads cannot be forked");
+            Err(io::Error::new(io::ErrorKind::Deadlock, problem))
+        }
+    }
 }
 
 #[cfg(test)]

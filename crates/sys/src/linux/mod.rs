@@ -22,7 +22,7 @@ pub use credentials::{ActingAs, Credentials, can_act_as_others};
 pub use crypt::{crypt, crypt_setting};
 pub use directory::DirectoryReader;
 pub use discard::discard;
-pub use fork::{Fork, fork, thread_count};
+pub use fork::{Fork, check_forkable, fork};
 pub use handed::{read_with_file, write_with_file};
 pub use identity::{Identity, is_root};
 pub use mount::{Place, device_of, is_local_filesystem, is_process_filesystem};
