@@ -93,10 +93,15 @@ impl Obedience {
         match cx.try_io(link, Direction::Read, read) {
             Ok((0, _)) => self.orphaned(cx),
             Ok((count, file)) => {
-                if let (Some(file), Some(take)) = (file, &self.options.on_file)
-                    && let Some(number) = bytes[..count].iter().find(|&&byte| byte >= FILE)
-                {
-                    take(number & !FILE, file.into());
+                let number = bytes[..count].iter().find(|&&byte| byte >= FILE);
+                match (number, file, &self.options.on_file) {
+                    (Some(number), Some(file), Some(take)) => take(number & !FILE, file.into()),
+                    (Some(number), None, _) => log::error!(
+                        "file {} was not received from the parent process, mostly because too many \
+                         are open: this process goes on with the one before",
+                        number & !FILE
+                    ),
+                    _ => {}
                 }
                 let orders = bytes[..count].iter().copied();
                 if bytes[..count].contains(&QUESTION) && self.server.shared().placement().is_alive()
@@ -174,9 +179,56 @@ impl Handler for Obedience {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+    use ftpdlib_ioloop::IoLoop;
+
     use super::*;
+    use crate::FtpServer;
+
+    static ERRORS: Errors = Errors(Mutex::new(Vec::new()));
+
+    struct Errors(Mutex<Vec<String>>);
+
+    impl log::Log for Errors {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn nobody_was_told_of_a_file_that_was_lost_on_the_way() {
+        log::set_logger(&ERRORS).unwrap();
+        log::set_max_level(log::LevelFilter::Error);
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+        let (parent, link) = UnixStream::pair().unwrap();
+        let child = Obedience::new(
+            link,
+            None,
+            server.handle().unwrap(),
+            ChildOptions::default(),
+        );
+        let mut io_loop = IoLoop::new().unwrap();
+        io_loop.add(Box::new(child)).unwrap();
+        (&parent).write_all(&[byte_of_file(5).unwrap()]).unwrap();
+        io_loop.turn(Some(Duration::from_secs(10))).unwrap();
+        let errors = ERRORS.0.lock().unwrap();
+        let told = |error: &String| error.starts_with("file 5 was not received");
+        assert!(errors.iter().any(told), "{errors:?}");
+    }
 
     #[test]
     fn orders_survive_the_way() {
