@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -67,7 +68,7 @@ impl TransferLogs {
                         number: open.next,
                         path: path.to_owned(),
                         format,
-                        file: Mutex::new(Arc::new(file)),
+                        file: Mutex::new(Arc::new(Lines::new(file))),
                     };
                     (Arc::new(log), None)
                 }
@@ -155,7 +156,7 @@ struct TransferLog {
     number: u8,
     path: PathBuf,
     format: Format,
-    file: Mutex<Arc<File>>,
+    file: Mutex<Arc<Lines>>,
 }
 
 impl TransferLog {
@@ -163,18 +164,59 @@ impl TransferLog {
         let line = (self.format)(session, transfer, SystemTime::now());
         // Whoever opens the file again is not to wait for a disk that hangs.
         let file = Arc::clone(&self.lock());
-        // At one go, so that lines of several threads and processes do not mix.
-        if let Err(error) = (&*file).write_all(line.as_bytes()) {
+        if let Err(error) = file.add(line) {
             log::error!("cannot write to {}: {error}", self.path.display());
         }
     }
 
     fn go_on_in(&self, file: File) {
-        *self.lock() = Arc::new(file);
+        *self.lock() = Arc::new(Lines::new(file));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<File>> {
+    fn lock(&self) -> MutexGuard<'_, Arc<Lines>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open file of lines.
+#[derive(Debug)]
+struct Lines {
+    file: File,
+    /// The last line has no end: the disk or the pipe was full.
+    cut: AtomicBool,
+}
+
+impl Lines {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            cut: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds a line, at one go if the system takes it, so that lines of several threads and processes
+    /// do not mix.
+    fn add(&self, mut line: String) -> io::Result<()> {
+        let after_cut = self.cut.swap(false, Ordering::Relaxed);
+        if after_cut {
+            line.insert(0, '\n');
+        }
+        let mut left = line.as_bytes();
+        while !left.is_empty() {
+            let error = match (&self.file).write(left) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(count) => {
+                    left = &left[count..];
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            let cut = after_cut || left.len() < line.len();
+            self.cut.fetch_or(cut, Ordering::Relaxed);
+            return Err(error);
+        }
+        Ok(())
     }
 }
 
@@ -266,4 +308,33 @@ fn unix(time: SystemTime) -> (i64, u32) {
         .map_or((0, 0), |since| {
             (since.as_secs().cast_signed(), since.subsec_millis())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_full_pipe_cut_had_the_next_glued_to_it() {
+        let (ours, mut reader) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let lines = Lines::new(File::from(OwnedFd::from(ours)));
+        let long = "x".repeat(8 << 20) + "\n";
+        assert!(lines.add(long).is_err());
+        // Nothing of it is written.
+        assert!(lines.add("lost\n".into()).is_err());
+        let mut text = String::new();
+        assert!(reader.read_to_string(&mut text).is_err());
+        lines.add("one\n".into()).unwrap();
+        lines.add("two\n".into()).unwrap();
+        drop(lines);
+        reader.read_to_string(&mut text).unwrap();
+        let ends = text.trim_start_matches('x');
+        assert_eq!(ends, "\none\ntwo\n");
+    }
 }
