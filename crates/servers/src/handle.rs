@@ -107,6 +107,14 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Looks the name of the masquerade address of `service` up where children are to serve, which
+    /// have it from here.
+    pub(crate) fn prepare_children(&self, service: &Service) {
+        if self.placement.lends_listeners() {
+            service.find_masquerade_address();
+        }
+    }
+
     pub(crate) fn doors(&self) -> &Doors {
         &self.doors
     }
@@ -162,6 +170,7 @@ impl ServerHandle {
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
         // Certificates are read, which may take its time; the lock is wanted for each client.
         let renewed = self.shared.service().renewed(handler.into())?;
+        self.shared.prepare_children(&renewed);
         let replaced = mem::replace(
             &mut *self
                 .shared

@@ -150,7 +150,7 @@ impl FtpServer {
         // With a loop of its own, its end here would be that of the sessions on the other one.
         self.io_loop = None;
         let listeners = std::mem::take(&mut self.listeners);
-        prepare_children(&self.shared);
+        self.shared.prepare_children(&self.shared.service());
         accept_on(&self.shared, listeners, &self.pool, io_loop)?;
         Ok(ServerHandle::new(
             Arc::clone(&self.shared),
@@ -240,7 +240,7 @@ impl FtpServer {
         let handle = self.handle()?;
         let pool = self.pool.clone();
         // A signal ends it, which may take long, as long as none is caught.
-        prepare_children(&shared);
+        shared.prepare_children(&shared.service());
         let caught = options.signals();
         if !caught.is_empty() && self.signals.is_none() {
             self.signals = Some(Arc::new(Signals::new(&caught)?));
@@ -311,13 +311,6 @@ impl Drop for FtpServer {
         if let Err(error) = self.close_all() {
             log::error!("closing the server: {error}");
         }
-    }
-}
-
-/// Looks the name of the masquerade address up where children are to serve, which have it from here.
-fn prepare_children(shared: &Shared) {
-    if shared.placement().lends_listeners() {
-        shared.service().find_masquerade_address();
     }
 }
 

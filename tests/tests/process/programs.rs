@@ -504,16 +504,11 @@ fn other_processes_told_the_real_address_before_the_masquerade_name_had_one() {
                 banner(program.address()) == number
             });
             let told = program.client().pasv().ip().to_string();
-            match masquerade {
-                // A worker serves while it looks a new name up.
-                "localhost" if number == "3" && model == PRE_FORK => {
-                    wait_until("the name has an address", || {
-                        program.client().pasv().ip().to_string() == "127.0.0.1"
-                    });
-                }
-                "localhost" => assert_eq!(told, "127.0.0.1", "{model:?} {number}"),
-                address => assert_eq!(told, address),
-            }
+            let expected = match masquerade {
+                "localhost" => "127.0.0.1",
+                address => address,
+            };
+            assert_eq!(told, expected, "{model:?} {number}");
         }
         program.end_at_once();
     }
