@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Measure, Protection, Stopwatch, Workload, higher, lower, megabytes_per_second, repeat,
+    Laps, Measure, Protection, Stopwatch, Workload, higher, lower, megabytes_per_second, repeat,
 };
 use crate::{Client, Site, Target};
 
@@ -45,23 +45,33 @@ pub(super) fn downloads(
 }
 
 fn upload(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
-    let bytes = site.scale().bulk_bytes;
     let mut client = Client::login(target)?;
-    let (mut wall, mut cpu) = (0.0, 0.0);
-    let times = repeat(TIMES, |_| {
+    uploads(site, |laps| {
+        let watch = Stopwatch::start(target)?;
+        client.upload("STOR in/big", site.source(), site.scale().bulk_bytes)?;
+        laps.add(watch)
+    })
+}
+
+/// Has `lap` store the large file as `in/big`, again and again.
+pub(super) fn uploads(
+    site: &Site,
+    mut lap: impl FnMut(&mut Laps) -> io::Result<()>,
+) -> io::Result<Vec<Measure>> {
+    let bytes = site.scale().bulk_bytes;
+    let mut laps = Laps::default();
+    repeat(TIMES, |_| {
         // Each fills pages of its own; that the last ones are given back is not the server's cost.
         site.clear_uploads()?;
-        let watch = Stopwatch::start(target)?;
-        client.upload("STOR in/big", site.source(), bytes)?;
-        let (more_wall, more_cpu) = watch.stop()?;
-        (wall, cpu) = (wall + more_wall, cpu + more_cpu);
+        lap(&mut laps)?;
         match site.root().join("in/big").metadata()?.len() {
             stored if stored == bytes => Ok(()),
             stored => Err(io::Error::other(format!("{stored} bytes were stored"))),
         }
     })?;
     site.clear_uploads()?;
-    Ok(measures(bytes * times as u64, wall, cpu))
+    let (wall, cpu) = laps.medians();
+    Ok(measures(bytes, wall, cpu))
 }
 
 pub(super) fn measures(bytes: u64, wall: f64, cpu: f64) -> Vec<Measure> {

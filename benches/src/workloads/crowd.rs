@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{AT_ONCE, Measure, Protection, Stopwatch, Workload, bulk, lower, repeat};
+use super::{AT_ONCE, Laps, Measure, Protection, Stopwatch, Workload, bulk, lower, repeat};
 use crate::{Act, Client, Outcome, Site, Swarm, Target};
 
 pub(super) const LOGINS: Workload = Workload {
@@ -67,24 +67,23 @@ fn uploads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
 fn transfers(target: &Target, site: &Site, act: Act) -> io::Result<Vec<Measure>> {
     let (mut swarm, _) = crowd(target, site)?;
     let acts = [act];
-    let (mut wall, mut cpu) = (0.0, 0.0);
-    let times = repeat(bulk::TIMES, |_| {
+    let mut laps = Laps::default();
+    repeat(bulk::TIMES, |_| {
         // What was uploaded before is not to be overwritten, nor its end to be measured.
         site.clear_uploads()?;
         let watch = Stopwatch::start(target)?;
         let outcome = swarm.perform(&acts)?;
-        let (more_wall, more_cpu) = watch.stop()?;
-        (wall, cpu) = (wall + more_wall, cpu + more_cpu);
+        laps.add(watch)?;
         match outcome.failed {
             0 => Ok(()),
             _ => Err(swarm.failure(outcome)),
         }
     })?;
     site.clear_uploads()?;
-    let times = times as f64;
+    let (wall, cpu) = laps.medians();
     Ok(vec![
-        lower("time", "s", wall / times),
-        lower("server CPU", "s", cpu / times),
+        lower("time", "s", wall),
+        lower("server CPU", "s", cpu),
     ])
 }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::{Outcome, Process, Site, Swarm, Target};
+use crate::{Outcome, Process, Site, Spread, Swarm, Target};
 
 /// One thing to measure.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +221,32 @@ impl Stopwatch {
         let wall = self.start.elapsed();
         let cpu = self.process.cpu()?.saturating_sub(self.cpu);
         Ok((wall.as_secs_f64(), cpu.as_secs_f64()))
+    }
+}
+
+/// What something took each time that it was done in a sample.
+///
+/// Uploads need memory, and a virtual machine may give its host back what was free for a second or
+/// two: whoever uses that next waits for the host, several times as long as for the upload itself.
+/// The median leaves such times out.
+#[derive(Default)]
+struct Laps {
+    wall: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Laps {
+    fn add(&mut self, watch: Stopwatch) -> io::Result<()> {
+        let (wall, cpu) = watch.stop()?;
+        self.wall.push(wall);
+        self.cpu.push(cpu);
+        Ok(())
+    }
+
+    /// Seconds of the wall, and of the server's processors, of the lap in the middle.
+    fn medians(&self) -> (f64, f64) {
+        let median = |seconds| Spread::of(seconds).map_or(f64::NAN, |spread| spread.median);
+        (median(&self.wall), median(&self.cpu))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::bulk::{TIMES, measures};
+use super::bulk::{TIMES, measures, uploads};
 use super::{Measure, Protection, Stopwatch, Workload, repeat};
 use crate::tls::prepare;
 use crate::{Client, Site, Target};
@@ -40,20 +40,15 @@ fn download(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
 /// All records are made after the handshake and before the clock starts.
 fn upload(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let bytes = site.scale().bulk_bytes;
-    site.clear_uploads()?;
     let mut client = Client::login_private(target)?;
-    let mut data = client.begin_private("STOR in/big")?;
-    let mut records = tempfile::tempfile_in(site.root())?;
-    let tls = data.tls_mut().ok_or(io::ErrorKind::Unsupported)?;
-    prepare(tls, &mut site.whole_source()?, bytes, &mut records)?;
-    let size = records.metadata()?.len();
-    let watch = Stopwatch::start(target)?;
-    client.finish_upload(data.socket(), &records, size)?;
-    let (wall, cpu) = watch.stop()?;
-    let stored = site.root().join("in/big").metadata()?.len();
-    site.clear_uploads()?;
-    if stored != bytes {
-        return Err(io::Error::other(format!("{stored} bytes were stored")));
-    }
-    Ok(measures(bytes, wall, cpu))
+    uploads(site, |laps| {
+        let mut data = client.begin_private("STOR in/big")?;
+        let mut records = tempfile::tempfile_in(site.root())?;
+        let tls = data.tls_mut().ok_or(io::ErrorKind::Unsupported)?;
+        prepare(tls, &mut site.whole_source()?, bytes, &mut records)?;
+        let size = records.metadata()?.len();
+        let watch = Stopwatch::start(target)?;
+        client.finish_upload(data.socket(), &records, size)?;
+        laps.add(watch)
+    })
 }
