@@ -1,13 +1,15 @@
 //! What comes while an active data connection is being made.
 
+mod support;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::{Perms, VirtualPath};
-use ftpdlib_session::{
-    Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig,
-};
+use ftpdlib_proto::VirtualPath;
+use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Session, SessionConfig};
+
+use support::facts;
 
 /// A session in which RETR has come and the connection does not stand yet.
 struct Connecting {
@@ -63,15 +65,8 @@ impl Connecting {
             match effect {
                 Effect::Reply(reply) => self.codes.push(reply.code().value()),
                 Effect::Job(_) if self.session.username().is_none() => {
-                    let facts = LoginFacts {
-                        username: "u".into(),
-                        msg_login: "hello".into(),
-                        msg_quit: "bye".into(),
-                        start_dir: VirtualPath::root(),
-                        encoding: None,
-                        perms: Perms::ALL,
-                    };
-                    self.session.handle_job(Ok(Answer::Login(facts)), self.now);
+                    let answer = Answer::Login(facts());
+                    self.session.handle_job(Ok(answer), self.now);
                 }
                 Effect::Job(_) => {
                     let opened = Answer::Opened {

@@ -1,11 +1,15 @@
 //! Which addresses PORT and EPRT may name.
 
+mod support;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{Perms, VirtualPath};
-use ftpdlib_session::{Answer, ControlEvent, Effect, LoginFacts, Session, SessionConfig};
+use ftpdlib_proto::VirtualPath;
+use ftpdlib_session::{Answer, ControlEvent, Effect, Session, SessionConfig};
+
+use support::facts;
 
 /// What a logged-in client at `client` is answered, and where a LIST after it would connect.
 #[track_caller]
@@ -45,17 +49,6 @@ fn check(client: &str, line: &str, code: u16, target: Option<&str>) {
         }
     }
     assert_eq!(target, None, "{line}: nothing to connect to");
-}
-
-fn facts() -> LoginFacts {
-    LoginFacts {
-        username: "u".into(),
-        msg_login: "hello".into(),
-        msg_quit: "bye".into(),
-        start_dir: VirtualPath::root(),
-        encoding: None,
-        perms: Perms::ALL,
-    }
 }
 
 #[test]

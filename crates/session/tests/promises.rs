@@ -1,15 +1,18 @@
 //! Whatever happens, in whatever order, a session keeps its promises.
 
 mod model;
+mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{Perms, Reply, VirtualPath};
-use ftpdlib_session::{Answer, ControlEvent, Effect, LoginFacts, Session};
+use ftpdlib_proto::Reply;
+use ftpdlib_session::{Answer, ControlEvent, Effect, Session};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use support::facts;
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -53,17 +56,7 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
         let line = |line: &'static str| ControlEvent::Line(line.as_bytes());
         session.handle_control(line("USER u"), now);
         session.handle_control(line("PASS p"), now);
-        session.handle_job(
-            Ok(Answer::Login(LoginFacts {
-                username: "u".into(),
-                msg_login: "hello".into(),
-                msg_quit: "bye".into(),
-                start_dir: VirtualPath::root(),
-                encoding: None,
-                perms: Perms::ALL,
-            })),
-            now,
-        );
+        session.handle_job(Ok(Answer::Login(facts())), now);
         session.handle_control(line("HASH a"), now);
         while session.poll_effect().is_some() {}
         session.handle_control(event, now);

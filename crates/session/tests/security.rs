@@ -1,12 +1,16 @@
 //! TLS as the client sees it: AUTH, PBSZ, PROT, CCC, and what is refused in the clear.
 
+mod support;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::{Perms, TransferEnd, VirtualPath};
+use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, DataEvent, Effect, LoginFacts, Session, SessionConfig, TlsRules,
+    Action, Answer, ControlEvent, DataEvent, Effect, Session, SessionConfig, TlsRules,
 };
+
+use support::facts;
 
 /// The codes with which each line is answered; handshakes and logins succeed, ports are open.
 fn codes(tls: Option<TlsRules>, lines: &[&str]) -> Vec<u16> {
@@ -105,14 +109,7 @@ impl Client {
                             size: None,
                             path,
                         },
-                        _ => Answer::Login(LoginFacts {
-                            username: "u".into(),
-                            msg_login: "hello".into(),
-                            msg_quit: "bye".into(),
-                            start_dir: VirtualPath::root(),
-                            encoding: None,
-                            perms: Perms::ALL,
-                        }),
+                        _ => Answer::Login(facts()),
                     };
                     self.session.handle_job(Ok(answer), self.now);
                 }

@@ -1,14 +1,17 @@
 //! Transfers that make no progress.
 
+mod support;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{Perms, TransferEnd, VirtualPath};
+use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_session::{
-    Answer, ControlEvent, DataEvent, Effect, JobOutcome, LoginFacts, Session, SessionConfig,
-    SessionEvent,
+    Answer, ControlEvent, DataEvent, Effect, JobOutcome, Session, SessionConfig, SessionEvent,
 };
+
+use support::facts;
 
 /// A session whose data connection stands, and what it has wanted, in words.
 struct Client {
@@ -29,14 +32,7 @@ impl Client {
         };
         client.say("USER u");
         client.say("PASS p");
-        client.answer(Ok(Answer::Login(LoginFacts {
-            username: "u".into(),
-            msg_login: "hello".into(),
-            msg_quit: "bye".into(),
-            start_dir: VirtualPath::root(),
-            encoding: None,
-            perms: Perms::ALL,
-        })));
+        client.answer(Ok(Answer::Login(facts())));
         client.say("PASV");
         client.hear(DataEvent::Listening { port: 2000 });
         client.hear(DataEvent::Accepted { peer: address });

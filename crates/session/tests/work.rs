@@ -1,13 +1,17 @@
 //! Work beside commands that the driver has replaced.
 
+mod support;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{ArgumentRule, Perms, VirtualPath};
+use ftpdlib_proto::ArgumentRule;
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, Effect, LoginFacts, RegisteredCommand, Session, SessionConfig,
+    Action, Answer, ControlEvent, Effect, RegisteredCommand, Session, SessionConfig,
 };
+
+use support::facts;
 
 fn replaced(name: &str) -> RegisteredCommand {
     RegisteredCommand {
@@ -52,15 +56,7 @@ fn a_replaced_command_waits_for_the_end_of_the_work() {
         for line in ["USER a", "PASS b"] {
             session.handle_control(ControlEvent::Line(line.as_bytes()), now);
         }
-        let facts = LoginFacts {
-            username: "a".to_owned(),
-            msg_login: "Hello.".to_owned(),
-            msg_quit: "Bye.".to_owned(),
-            start_dir: VirtualPath::root(),
-            encoding: None,
-            perms: Perms::ALL,
-        };
-        session.handle_job(Ok(Answer::Login(facts)), now);
+        session.handle_job(Ok(Answer::Login(facts())), now);
         effects(&mut session);
 
         session.handle_control(ControlEvent::Line(b"HASH a"), now);

@@ -286,8 +286,7 @@ mod tests {
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o755);
     }
 
-    /// Two names of one directory, a link to `/b` that is none to remove, and a file that can be
-    /// neither stored to nor removed.
+    /// Two names of one directory, and a file that can be neither stored to nor removed.
     struct Odd;
 
     impl Layer for Odd {
