@@ -22,9 +22,9 @@ use ftpdlib_tls::rustls::{
 };
 use ftpdlib_tls::{TlsSession, TlsStream};
 
-#[cfg(feature = "aws-lc-rs")]
-pub(crate) use rustls::crypto::ring as provider;
-#[cfg(not(feature = "aws-lc-rs"))]
+#[cfg(not(feature = "ring"))]
+pub(crate) use rustls::crypto::aws_lc_rs as provider;
+#[cfg(feature = "ring")]
 pub(crate) use rustls::crypto::ring as provider;
 
 /// How a connection went, as the server saw it.
