@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::Reply;
-use ftpdlib_session::{Answer, ControlEvent, Effect, Session};
+use ftpdlib_proto::{Reply, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Refusal, Session};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -76,4 +76,50 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
             .collect();
         assert_eq!(codes, [213, code]);
     }
+}
+
+/// A user may be changed while a file of the former one is transferred, and there may be no room for
+/// the new one.
+#[test]
+fn the_end_of_a_transfer_was_told_after_the_421_of_a_login() {
+    let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
+    let mut session: Session<()> = Session::new(Arc::default(), address, address, now);
+    let say = |session: &mut Session<()>, lines: &[&'static str]| {
+        for line in lines {
+            session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+        }
+    };
+    say(&mut session, &["USER u", "PASS p"]);
+    session.handle_job(Ok(Answer::Login(facts())), now);
+    say(&mut session, &["PASV"]);
+    session.handle_data_event(DataEvent::Listening { port: 2000 }, now);
+    session.handle_data_event(DataEvent::Accepted { peer: address }, now);
+    say(&mut session, &["STOR a"]);
+    let opened = Answer::Opened {
+        payload: (),
+        size: None,
+        path: VirtualPath::root(),
+    };
+    session.handle_job(Ok(opened), now);
+    while session.poll_effect().is_some() {}
+    say(&mut session, &["USER v", "PASS p"]);
+    let refusal = Refusal {
+        code: ReplyCode::new(421),
+        text: "Too many open files.".into(),
+    };
+    session.handle_job(Err(refusal), now);
+    session.handle_timeout(session.poll_timeout().unwrap());
+    let ended = DataEvent::Ended {
+        end: TransferEnd::Complete,
+        bytes: 0,
+        refusal: None,
+    };
+    session.handle_data_event(ended, now);
+    let codes: Vec<_> = std::iter::from_fn(|| session.poll_effect())
+        .filter_map(|effect| match effect {
+            Effect::Reply(reply) => Some(reply.code().value()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(codes, [331, 530, 226]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{NameEncoding, Perms, Reply, VirtualPath};
+use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, VirtualPath};
 
 use super::Session;
 use super::parameters::Parameters;
@@ -190,7 +190,7 @@ impl<P> Session<P> {
         &mut self,
         username: String,
         arrived: Instant,
-        refusal: Refusal,
+        mut refusal: Refusal,
         now: Instant,
     ) {
         self.failed_logins += 1;
@@ -198,13 +198,17 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return;
         }
+        // Nothing may follow a 421, so there is none beside a transfer, which has a reply to come.
+        if refusal.code.value() == 421 && self.is_transferring() {
+            refusal.code = ReplyCode::new(530);
+        }
         let is_last = self.failed_logins >= self.config.max_login_attempts;
         let reply = if is_last {
             Reply::new(530, "Maximum login attempts. Disconnecting.")
         } else {
             refusal.into_reply()
         };
-        // Nothing may follow a 421: the server has no room for the session, whoever it is.
+        // By a 421 the server has no room for the session, whoever it is.
         let disconnect = is_last || reply.code().value() == 421;
         let delay = LoginDelay {
             until: arrived
