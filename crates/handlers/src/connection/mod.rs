@@ -20,7 +20,7 @@ use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId,
 };
-use ftpdlib_proto::{Reply, TransferEnd};
+use ftpdlib_proto::Reply;
 use ftpdlib_session::{AdminEvent, ControlEvent, JobOutcome, Refusal, Session};
 use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
@@ -476,7 +476,7 @@ impl Handler for Connection {
             if pump.may_resume(now) {
                 self.run_pump(cx);
             } else if pump.is_stalled(now) {
-                self.with_pump(cx, |pump, pcx| pump.abort(TransferEnd::Stalled, pcx));
+                self.with_pump(cx, |pump, pcx| pump.give_up(pcx));
             }
         }
         self.check_data_handshake(cx);

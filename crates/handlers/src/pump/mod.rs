@@ -428,6 +428,21 @@ impl Pump {
             && self.stalled_at().is_some_and(|at| at <= now)
     }
 
+    /// Ends a transfer that has made no progress for too long: its client is gone, unless it is the
+    /// disk that a thread still waits for.
+    pub(crate) fn give_up(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
+        let by_disk = match &self.work {
+            Work::SendFile(_) => false,
+            Work::Produce(work) => work.is_at_work(),
+            Work::Receive(work) => work.is_at_work(),
+        };
+        if !by_disk {
+            return self.stop(TransferEnd::Stalled, pcx);
+        }
+        pcx.warn(&self.account, "the filesystem did not answer in time");
+        self.stop(TransferEnd::LocalError, pcx)
+    }
+
     /// Whether the rate allows to go on after a pause.
     pub(crate) fn may_resume(&self, now: Instant) -> bool {
         self.resume_at.is_some_and(|at| at <= now)

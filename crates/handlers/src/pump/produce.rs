@@ -232,7 +232,15 @@ impl Produce {
         Ok(())
     }
 
+    /// Whether more is being made on a thread.
+    pub(super) fn is_at_work(&self) -> bool {
+        matches!(self.state, State::Working(_))
+    }
+
     /// Puts more into the empty buffer, here or on a thread.
+    ///
+    /// That is progress, even where nothing is to be sent yet, as when names are collected; and a
+    /// client cannot take what the disk has not given.
     fn refill(
         &mut self,
         account: &Arc<Account>,
@@ -252,7 +260,7 @@ impl Produce {
                     self.buffer = buffer;
                     if more.map_err(failed)? {
                         self.state = State::Source(source);
-                        self.note_work(meter, pcx.cx.now());
+                        meter.advanced(pcx.cx.now());
                     }
                 }
             },
@@ -269,7 +277,7 @@ impl Produce {
                     let more = source.fill(account, ENTRIES_TIME, &mut self.buffer);
                     if more.map_err(failed)? {
                         self.state = State::Source(source);
-                        self.note_work(meter, pcx.cx.now());
+                        meter.advanced(pcx.cx.now());
                     }
                     return Ok(());
                 };
@@ -289,14 +297,5 @@ impl Produce {
             }
         }
         Ok(())
-    }
-
-    /// After a piece of work that made nothing to send yet, as when names are collected: that is
-    /// progress, too, and many of those that take turns may together take longer than a transfer
-    /// may stand still.
-    fn note_work(&self, meter: &mut Meter, now: Instant) {
-        if self.buffer.is_empty() {
-            meter.advanced(now);
-        }
     }
 }

@@ -107,7 +107,11 @@ impl Receive {
                             (Ok(()), Some(end)) => {
                                 return self.finish(file, end, None, account, pcx);
                             }
-                            (Ok(()), None) => self.state = State::Open(file),
+                            (Ok(()), None) => {
+                                // The client could send nothing meanwhile.
+                                meter.advanced(pcx.cx.now());
+                                self.state = State::Open(file);
+                            }
                         }
                     }
                 },
@@ -186,6 +190,11 @@ impl Receive {
             }
             State::Over => Step::Ended(end, None),
         }
+    }
+
+    /// Whether a piece is being written on a thread.
+    pub(super) fn is_at_work(&self) -> bool {
+        matches!(self.state, State::Writing(..))
     }
 
     /// Whether nothing more will be received, and only a job is waited for.
