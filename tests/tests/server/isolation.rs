@@ -1,13 +1,15 @@
 //! Who is held up by something slow, and who is not.
 
+use std::fs::File;
 use std::io::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs};
-use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer};
+use ftpdlib::handlers::{DtpHandler, FtpHandler, ObservedSession, Observer};
 use ftpdlib::servers::{Concurrency, FtpServerBuilder};
 use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::gate::{Gate, GateKeeper};
@@ -69,6 +71,44 @@ fn a_call_that_blocks_holds_up_its_session_only() {
         keeper.open();
         stuck.expect_reply(code);
     }
+}
+
+/// Its transfer was told to have stalled, as if the client had been gone.
+#[test]
+fn a_disk_that_hung_cost_its_client_the_session() {
+    for (call, command) in [("read", "RETR a"), ("next_batch", "MLSD")] {
+        let (files, keeper) = stuck_at(call);
+        let files: Arc<dyn Filesystem> = Arc::new(files);
+        let server = TestServer::with(|handler| {
+            handler
+                .abstracted_fs(move |_| Ok(Arc::clone(&files)))
+                .dtp_handler(DtpHandler::default().timeout(Duration::from_millis(100)))
+        });
+        let mut client = server.client();
+        let _stream = client.begin(command);
+        client.expect_reply(451);
+        client.expect("NOOP", 200);
+        keeper.open();
+    }
+}
+
+/// They held all the threads that there were for digests.
+#[test]
+fn digests_of_sixty_four_sessions_kept_those_of_all_others_from_beginning() {
+    let server = TestServer::new();
+    let path = server.file("endless", "");
+    let endless = File::options().write(true).open(path).unwrap();
+    endless.set_len(1 << 40).unwrap();
+    server.file("a", "hello");
+    let _busy: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("XSHA512 endless");
+            client.expect("NOOP", 200);
+            client
+        })
+        .collect();
+    server.client().expect("XCRC a", 250);
 }
 
 #[test]

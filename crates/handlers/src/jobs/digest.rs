@@ -13,7 +13,7 @@ use super::file_io::read_some;
 use super::{Shift, refusal, reply_of};
 
 /// Bytes read at a time, between two looks at whether to go on.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// The digest of `range` of a file, and what that range was. At most `limit` bytes are read, if it
 /// is not 0.

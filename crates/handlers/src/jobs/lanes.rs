@@ -13,8 +13,9 @@ const JOBS_PER_HOME: usize = 32;
 /// Most digests and copies that go on at once on one of these: most of their time they wait.
 const WORK_PER_HOME: usize = 16;
 
-/// Most pieces of long work of one lane that have a thread, most of which wait for their turn.
-const WORK: usize = 64;
+/// Most pieces of long work of one lane that have a thread, most of which wait for their turn: more
+/// than there may be sessions by default. What has none gets no turn before another's end.
+const WORK: usize = 1024;
 
 /// The lanes of a home directory that may block.
 #[derive(Clone)]

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use ftpdlib_proto::ReplyCode;
@@ -105,17 +106,18 @@ impl Drop for Shift {
 }
 
 /// Lets some of many go on at a time, in the order in which they ask.
+///
+/// Only who comes next is woken: there may be as many that wait as there are sessions.
 pub(super) struct Turns {
     most: usize,
     line: Mutex<Line>,
-    moved: Condvar,
 }
 
 #[derive(Default)]
 struct Line {
     running: usize,
-    /// Numbers of those that wait.
-    waiting: VecDeque<u64>,
+    /// Those that wait, each with its number.
+    waiting: VecDeque<(u64, Thread)>,
     /// The number of who comes next.
     next: u64,
 }
@@ -125,7 +127,6 @@ impl Turns {
         Self {
             most,
             line: Mutex::default(),
-            moved: Condvar::new(),
         }
     }
 
@@ -134,26 +135,24 @@ impl Turns {
         let mut line = self.lock();
         let own = line.next;
         line.next += 1;
-        line.waiting.push_back(own);
-        let has_to_wait = |line: &mut Line| {
-            let is_next = line.running < self.most && line.waiting.front() == Some(&own);
-            !is_next && !cancel.is_asked()
-        };
-        let mut line = self
-            .moved
-            .wait_while(line, has_to_wait)
-            .unwrap_or_else(PoisonError::into_inner);
-        line.waiting.retain(|&number| number != own);
+        line.waiting.push_back((own, thread::current()));
+        while !cancel.is_asked() && line.first(self.most).is_none_or(|(first, _)| *first != own) {
+            drop(line);
+            // Whoever wakes it has changed what it looks at before, so no call is missed.
+            thread::park();
+            line = self.lock();
+        }
+        line.waiting.retain(|(number, _)| *number != own);
         let has_turn = !cancel.is_asked();
         line.running += usize::from(has_turn);
-        drop(line);
-        self.moved.notify_all();
+        self.wake_first(&line);
         has_turn
     }
 
     fn give_up(&self) {
-        self.lock().running -= 1;
-        self.moved.notify_all();
+        let mut line = self.lock();
+        line.running -= 1;
+        self.wake_first(&line);
     }
 
     fn has_line(&self) -> bool {
@@ -162,9 +161,14 @@ impl Turns {
 
     /// Has those that wait look whether they still have to.
     fn look_again(&self) {
-        // None of them is between its look and its waiting now.
-        drop(self.lock());
-        self.moved.notify_all();
+        let line = self.lock();
+        line.waiting.iter().for_each(|(_, thread)| thread.unpark());
+    }
+
+    fn wake_first(&self, line: &Line) {
+        if let Some((_, thread)) = line.first(self.most) {
+            thread.unpark();
+        }
     }
 
     /// No panic leaves the line half changed.
@@ -173,10 +177,16 @@ impl Turns {
     }
 }
 
+impl Line {
+    /// Whose turn it is, if `most` may have one at a time.
+    fn first(&self, most: usize) -> Option<&(u64, Thread)> {
+        self.waiting.front().filter(|_| self.running < most)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::thread;
 
     use super::*;
 
