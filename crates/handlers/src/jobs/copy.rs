@@ -11,7 +11,7 @@ use super::pin::canonical_entry;
 use super::{Shift, refusal, reply_of};
 
 /// Bytes copied at a time, between two looks at whether to go on.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// What the name of an unfinished file begins with.
 const DRAFT: &[u8] = b".ftpdlib";
@@ -109,14 +109,11 @@ fn existing(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Option<u32>, Refu
 }
 
 /// Refuses to replace what could not be stored to: to rename over a file only the directory's rights
-/// are asked. A filesystem that appends to nothing is believed.
+/// are asked.
 fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal> {
-    match fs.open_write(path, WriteMode::Append) {
-        // An upload that never came leaves the file as it is.
-        Ok(file) => file.finish(&TransferEnd::Unsecured).map_err(reply_of),
-        Err(error) if error.kind() == ErrorKind::NotSupported => Ok(()),
-        Err(error) => Err(reply_of(error)),
-    }
+    let file = fs.open_write(path, WriteMode::Replace).map_err(reply_of)?;
+    // An upload that never came leaves the file as it is.
+    file.finish(&TransferEnd::Unsecured).map_err(reply_of)
 }
 
 /// Gives a file the mode of the one it takes the place of, where files have modes. Bits that have a
@@ -341,6 +338,34 @@ mod tests {
         let done = copy(&fs, &path("/a"), &path("/dir/c"), &mut Shift::alone());
         assert_eq!(done.unwrap_err().code.value(), 550);
         assert_eq!(files.contents("/dir/c").unwrap(), b"in c");
+    }
+
+    /// What may be gone on with, and not be replaced.
+    struct Kept;
+
+    impl Layer for Kept {
+        fn open_write(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+            mode: WriteMode,
+        ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+            match mode {
+                WriteMode::Replace => Err(ErrorKind::PermissionDenied.into()),
+                _ => inner.open_write(path, mode),
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_replaced_a_file_that_could_only_be_appended_to() {
+        let files = Arc::new(files());
+        let fs = Layered::new(Kept, Arc::clone(&files) as Arc<dyn Filesystem>);
+        let done = copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone());
+        assert_eq!(done.unwrap_err().code.value(), 550);
+        assert_eq!(files.contents("/b").unwrap(), b"in b");
+        copy(&fs, &path("/a"), &path("/new"), &mut Shift::alone()).unwrap();
+        assert_eq!(files.contents("/new").unwrap(), b"in a");
     }
 
     #[test]
