@@ -248,6 +248,8 @@ impl Jail {
                     Err(error) => match error.raw_os_error() {
                         Some(errno::EAGAIN) => {}
                         Some(errno::EXDEV | errno::ELOOP | errno::EPERM | errno::ENOSYS) => break,
+                        // Which names there are tells of processes, too.
+                        _ if self.hides_processes => break,
                         _ => return Err(error.into()),
                     },
                 }

@@ -267,6 +267,8 @@ mod tests {
                 format!("/proc/{id}/root/etc/passwd"),
                 format!("/proc/{id}/fd/{number}"),
                 "/proc/version".to_owned(),
+                format!("/proc/{id}/fd/999999"),
+                "/proc/none".to_owned(),
                 "/dev/fd/0".to_owned(),
                 format!("{place}/maps"),
                 format!("{place}/detour"),
