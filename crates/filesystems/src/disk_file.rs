@@ -62,6 +62,11 @@ impl ReadFile for DiskReadFile {
     /// costs no seek.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.offset)?;
+        // It was empty when it was opened, and has become longer; one that the kernel makes up
+        // (procfs) goes on saying that it is empty.
+        if count > 0 && self.size == 0 && self.file.metadata()?.len() > 0 {
+            return Ok(0);
+        }
         self.offset += count as u64;
         // Where the system still says what it said, nobody has made the file shorter: it never had
         // that size, as those that the kernel makes up (sysfs) have not.

@@ -454,3 +454,22 @@ fn names_of_links_are_bytes() {
         assert_eq!(read_all(&fs, "/link").unwrap(), "bytes");
     }
 }
+
+/// As a file of procfs, which says that it is empty and is not.
+#[test]
+fn a_file_that_was_empty_was_read_on_for_as_long_as_it_grew() {
+    let scene = Scene::new();
+    fs::write(scene.home("new"), "").unwrap();
+    for resolver in RESOLVERS {
+        let mut file = scene.open(resolver).open_read(&path("/new"), 0).unwrap();
+        fs::write(scene.home("new"), "grown").unwrap();
+        assert_eq!(file.read(&mut [0; 10]).unwrap(), 0);
+        fs::write(scene.home("new"), "").unwrap();
+    }
+    let mut made_up = AbstractedFs::new("/proc")
+        .unwrap()
+        .open_read(&path("/version"), 0)
+        .unwrap();
+    assert!(made_up.read(&mut [0; 10]).unwrap() > 0);
+    assert!(made_up.read(&mut [0; 10]).unwrap() > 0);
+}
