@@ -118,8 +118,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// are told one that they cannot reach.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long after an answer that there is no address: a machine that starts may not have its name
-/// server yet.
+/// Time between two look-ups of a name that has no address: a machine that starts may not have its
+/// name server yet.
 const RETRY: Duration = Duration::from_secs(15);
 
 /// Time between two look-ups of a name whose address is known: that of a name server's shortest
@@ -184,7 +184,8 @@ impl HostName {
         if let Some(address) = found {
             self.learn(address);
         }
-        let next = self.now() + millis(found.map_or(RETRY, |_| FRESH));
+        // Sooner than the next one of this process, whose time counts from the beginning of this.
+        let next = self.now() + millis(found.map_or(LITTLE_PATIENCE, |_| FRESH));
         self.words[NEXT].store(next, Ordering::Release);
         self.looking.store(false, Ordering::Release);
     }
@@ -280,10 +281,13 @@ mod tests {
         let pool = ftpdlib_ioloop::Pool::new();
         let host = |name: &str| HostName::new(name.into(), pool.lane(1)).unwrap();
         let (known, unknown) = (host("localhost"), host("a..b"));
-        for (host, time) in [(&known, FRESH), (&unknown, RETRY)] {
+        for (host, time) in [(&known, FRESH), (&unknown, LITTLE_PATIENCE)] {
+            let before = host.now();
             host.find();
             let next = host.words[NEXT].load(Ordering::Acquire);
-            assert!(next <= host.now() + millis(time), "{}", host.name);
+            let expected = before + millis(time)..=host.now() + millis(time);
+            assert!(expected.contains(&next), "{}", host.name);
+            assert!(time < host.interval(), "{}", host.name);
         }
         assert_eq!((known.interval(), unknown.interval()), (INTERVAL, RETRY));
     }
@@ -294,8 +298,10 @@ mod tests {
         let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
         let next = || host.words[NEXT].load(Ordering::Acquire);
         // As another process does whose answer never comes.
+        let before = host.now();
         assert!(host.claim());
-        assert!(next() <= host.now() + millis(LITTLE_PATIENCE));
+        let expected = before + millis(LITTLE_PATIENCE)..=host.now() + millis(LITTLE_PATIENCE);
+        assert!(expected.contains(&next()));
         // An address that is known holds meanwhile.
         host.learn(Ipv4Addr::LOCALHOST);
         host.words[NEXT].store(0, Ordering::Release);
