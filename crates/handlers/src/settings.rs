@@ -90,8 +90,15 @@ impl FtpHandler {
     /// It is given the login, which is all that a filesystem knows of its session: pyftpdlib's
     /// `cmd_channel` has no counterpart.
     ///
-    /// It is called on a thread that may block. An error refuses the login with 530. The client is
-    /// told its text if that was given to [`FilesystemError::new`], so it must hold no real path;
+    /// Where the session [acts as a user](Login::acts_as_user) of the system and the home may hold
+    /// `/proc`, as `/` does, an `AbstractedFs` is to be [without
+    /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: this one
+    /// is root's, whoever a thread acts as.
+    ///
+    /// It is called on a thread that may block. An error refuses the login with 530, or with 421,
+    /// which ends the session, if it is
+    /// [`TooManyOpenFiles`](ftpdlib_filesystems::ErrorKind::TooManyOpenFiles). The client is told its
+    /// text if that was given to [`FilesystemError::new`], so it must hold no real path;
     /// what the system said is for the log, and the client is told that its home directory cannot be
     /// used.
     pub fn abstracted_fs<F>(mut self, factory: F) -> Self
