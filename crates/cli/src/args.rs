@@ -233,7 +233,7 @@ impl Args {
 }
 
 /// What is wrong with a line in which an option that takes text has something else: clap does not
-/// say which one.
+/// say which one. What was found is not shown: it may be a password.
 fn no_text(line: &[OsString]) -> ConfigError {
     let is_culprit = |index: usize| {
         // All others are made text, and so is none of it the other's fault.
@@ -249,14 +249,14 @@ fn no_text(line: &[OsString]) -> ConfigError {
     let found = index.and_then(argument).unwrap_or_default();
     let option = match found.split_once('=') {
         Some((option, _)) if option.starts_with("--") => option.to_owned(),
+        // Its value begins right behind it.
         _ if found.starts_with('-') => found.chars().take(2).collect(),
         _ => index
             .and_then(|index| argument(index - 1))
             .unwrap_or_default()
             .into_owned(),
     };
-    let problem = format!("found {found:?}, which is not UTF-8, expected text that is");
-    ConfigError::option(&option, problem)
+    ConfigError::option(&option, "found bytes that are not UTF-8, expected text")
 }
 
 /// clap's error, which has several lines, as one that says what was found and what is accepted.
@@ -303,6 +303,7 @@ fn first_paragraph(rendered: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
     use clap::CommandFactory;
 
@@ -379,35 +380,33 @@ mod tests {
         );
     }
 
+    #[track_caller]
+    fn check_bytes(line: &[&[u8]], option: &str) {
+        let line = line.iter().map(|argument| OsStr::from_bytes(argument));
+        let expected = format!("option {option}: found bytes that are not UTF-8, expected text");
+        match Args::read(std::iter::once(OsStr::new("ftpdlib")).chain(line)) {
+            Err(Stop::Wrong(error)) => assert_eq!(error.to_string(), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn an_option_that_was_no_text_was_not_named() {
-        use std::os::unix::ffi::OsStrExt;
-
-        #[track_caller]
-        fn check(line: &[&[u8]], expected: &str) {
-            let line = line.iter().map(|argument| OsStr::from_bytes(argument));
-            match Args::read(std::iter::once(OsStr::new("ftpdlib")).chain(line)) {
-                Err(Stop::Wrong(error)) => assert_eq!(error.to_string(), expected),
-                other => panic!("{other:?}"),
-            }
-        }
-        let problem = "which is not UTF-8, expected text that is";
-        for (line, option, found) in [
-            (
-                &[b"--banner".as_slice(), b"\xffx"][..],
-                "--banner",
-                "\u{fffd}x",
-            ),
-            (&[b"--banner=\xff"], "--banner", "--banner=\u{fffd}"),
-            (&[b"-u\xff"], "-u", "-u\u{fffd}"),
-            (&[b"-d", b"\xff", b"-u", b"\xff"], "-u", "\u{fffd}"),
-        ] {
-            check(
-                line,
-                &format!("option {option}: found {found:?}, {problem}"),
-            );
-        }
+        check_bytes(&[b"--banner", b"\xffx"], "--banner");
+        check_bytes(&[b"--banner=\xff"], "--banner");
+        check_bytes(&[b"-u\xff"], "-u");
+        check_bytes(&[b"-d", b"\xff", b"-u", b"\xff"], "-u");
         assert!(Args::read([OsStr::new("ftpdlib"), OsStr::from_bytes(b"-d\xff")]).is_ok());
+    }
+
+    #[test]
+    fn a_password_that_was_no_text_was_shown() {
+        check_bytes(&[b"-P", b"geh\xfcim"], "-P");
+        check_bytes(&[b"-Pgeh\xfcim"], "-P");
+        check_bytes(&[b"-P=geh\xfcim"], "-P");
+        check_bytes(&[b"--password", b"geh\xfcim"], "--password");
+        check_bytes(&[b"--password=geh\xfcim"], "--password");
+        check_bytes(&[b"-wP", b"geh\xfcim"], "-wP");
     }
 
     #[test]
