@@ -251,11 +251,13 @@ fn apply(
     let handler = handler(settings);
     handler.check()?;
     let opened = logs.open(&log)?;
+    let handler = opened.watch(handler);
     if binds {
-        let set = server.set_addresses(&now.listen, now.backlog);
+        let set = server.set_handler_and_addresses(handler, &now.listen, now.backlog);
         set.map_err(|error| listening.explain(&error))?;
+    } else {
+        server.set_handler(handler)?;
     }
-    server.set_handler(opened.watch(handler))?;
     logs.replace(opened, |number, file| server.hand_over(number, file));
     server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
     warnings.tell();

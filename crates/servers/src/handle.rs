@@ -10,7 +10,7 @@ use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
 use ftpdlib_ioloop::{Context, HandlerId, LoopHandle, Notifier};
 
 use crate::ServerError;
-use crate::doors::Doors;
+use crate::doors::{Doors, Planned};
 use crate::placement::Placement;
 
 /// A server as seen from any thread: stops it, changes how new clients are served, tells its
@@ -107,6 +107,21 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Serves the clients to come as `renewed` says.
+    fn renew(&self, renewed: Arc<Service>) {
+        let replaced = mem::replace(
+            &mut *self.service.lock().unwrap_or_else(PoisonError::into_inner),
+            renewed,
+        );
+        // Without the lock: a program's own types are dropped, which may use a handle.
+        drop(replaced);
+        let refreshers = self.refreshers.lock();
+        for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
+            refresher.notify();
+        }
+        self.placement().renew();
+    }
+
     /// Looks the name of the masquerade address of `service` up where children are to serve, which
     /// have it from here.
     pub(crate) fn prepare_children(&self, service: &Service) {
@@ -168,24 +183,33 @@ impl ServerHandle {
     ///
     /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
-        // Certificates are read, which may take its time; the lock is wanted for each client.
-        let renewed = self.shared.service().renewed(handler.into())?;
-        self.shared.prepare_children(&renewed);
-        let replaced = mem::replace(
-            &mut *self
-                .shared
-                .service
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-            renewed,
-        );
-        // Without the lock: a program's own types are dropped, which may use a handle.
-        drop(replaced);
-        let refreshers = self.shared.refreshers.lock();
-        for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
-            refresher.notify();
-        }
-        self.shared.placement().renew();
+        let renewed = self.renewed(handler.into())?;
+        self.shared.renew(renewed);
+        Ok(())
+    }
+
+    /// Does what [`set_handler`](Self::set_handler) and [`set_addresses`](Self::set_addresses) do,
+    /// at once, in the loop's next turn: nobody is served as `handler` says at an address that goes,
+    /// nor as was said before at one that comes.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Settings`] with the first setting that cannot be used, or as for
+    /// [`set_addresses`](Self::set_addresses); nothing changes then.
+    pub fn set_handler_and_addresses(
+        &self,
+        handler: impl Into<FtpHandler>,
+        addresses: &[SocketAddr],
+        backlog: u32,
+    ) -> Result<(), ServerError> {
+        let renewed = self.renewed(handler.into())?;
+        let change = self.plan(addresses, backlog)?;
+        let shared = Arc::clone(&self.shared);
+        self.io_loop.call_soon(move |cx| {
+            // On the loop that accepts, which does nothing in between.
+            shared.renew(renewed);
+            shared.doors.make(&change, &shared, cx);
+        });
         Ok(())
     }
 
@@ -226,11 +250,7 @@ impl ServerHandle {
     /// [`ServerError::Bind`] with the first address that cannot be had, [`ServerError::NoAddress`]
     /// without any; nothing changes then.
     pub fn set_addresses(&self, addresses: &[SocketAddr], backlog: u32) -> Result<(), ServerError> {
-        if addresses.is_empty() {
-            return Err(ServerError::NoAddress);
-        }
-        let frees = !self.shared.placement().lends_listeners();
-        let change = self.shared.doors.plan(addresses, backlog, frees)?;
+        let change = self.plan(addresses, backlog)?;
         let shared = Arc::clone(&self.shared);
         self.io_loop
             .call_soon(move |cx| shared.doors.make(&change, &shared, cx));
@@ -247,11 +267,29 @@ impl ServerHandle {
     pub fn clients(&self) -> usize {
         self.shared.clients()
     }
+
+    /// What serves clients as `handler` says. Certificates are read, which may take its time;
+    /// nobody waits for a lock meanwhile.
+    fn renewed(&self, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
+        let renewed = self.shared.service().renewed(handler)?;
+        self.shared.prepare_children(&renewed);
+        Ok(renewed)
+    }
+
+    /// Binds what has to be bound to listen on `addresses` and no others.
+    fn plan(&self, addresses: &[SocketAddr], backlog: u32) -> Result<Arc<Planned>, ServerError> {
+        if addresses.is_empty() {
+            return Err(ServerError::NoAddress);
+        }
+        let frees = !self.shared.placement().lends_listeners();
+        self.shared.doors.plan(addresses, backlog, frees)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::io::{ErrorKind, Read};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::sync::mpsc::{self, Sender};
     use std::thread;
     use std::time::Duration;
@@ -260,7 +298,79 @@ mod tests {
     use ftpdlib_handlers::Observer;
 
     use super::*;
-    use crate::FtpServer;
+    use crate::{FtpServer, ServeOptions};
+
+    fn handler() -> FtpHandler {
+        FtpHandler::new(DummyAuthorizer::new())
+    }
+
+    /// A server on 127.0.0.1 that greets with `Old.`, and an address that it could have instead.
+    fn server() -> (FtpServer, SocketAddr) {
+        let any = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = any.local_addr().unwrap().port();
+        drop(any);
+        let mut server =
+            FtpServer::new((Ipv4Addr::LOCALHOST, port), handler().banner("Old.")).unwrap();
+        turn(&mut server);
+        (server, SocketAddr::from(([127, 0, 0, 2], port)))
+    }
+
+    fn turn(server: &mut FtpServer) {
+        let options = ServeOptions::default()
+            .handle_exit(false)
+            .blocking(false)
+            .timeout(Duration::from_millis(10));
+        server.serve_forever(options).unwrap();
+    }
+
+    /// What the server says to a client, who is not let in where that is nothing.
+    fn greeting(server: &mut FtpServer, mut client: TcpStream) -> String {
+        client.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 100];
+        loop {
+            turn(server);
+            match client.read(&mut buffer) {
+                Ok(length) => return String::from_utf8_lossy(&buffer[..length]).into_owned(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return String::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_address_was_opened_with_the_old_settings() {
+        let (mut server, new) = server();
+        let old = server.local_addrs()[0];
+        let handle = server.handle().unwrap();
+        let before = handle.shared().service();
+        let renewed = handler().banner("New.");
+        handle
+            .set_handler_and_addresses(renewed, &[new], 1)
+            .unwrap();
+        // Neither has changed without the other.
+        assert!(Arc::ptr_eq(&before, &handle.shared().service()));
+        assert_eq!(server.local_addrs(), [old]);
+        let (late, early) = (TcpStream::connect(old), TcpStream::connect(new));
+        assert_eq!(greeting(&mut server, early.unwrap()), "220 New.\r\n");
+        assert_eq!(greeting(&mut server, late.unwrap()), "");
+    }
+
+    #[test]
+    fn settings_that_could_not_be_used_moved_the_listeners() {
+        let (mut server, new) = server();
+        let old = server.local_addrs()[0];
+        let handle = server.handle().unwrap();
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for (banner, address) in [("", new), ("New.", taken.local_addr().unwrap())] {
+            let renewed = handler().banner(banner);
+            let set = handle.set_handler_and_addresses(renewed, &[address], 1);
+            assert!(set.is_err(), "{banner}");
+            let client = TcpStream::connect(old).unwrap();
+            assert_eq!(greeting(&mut server, client), "220 Old.\r\n");
+            assert_eq!(server.local_addrs(), [old]);
+        }
+        TcpListener::bind(new).unwrap();
+    }
 
     /// Uses the server when it is dropped.
     struct Leaving(ServerHandle, Sender<()>);
@@ -276,7 +386,6 @@ mod tests {
 
     #[test]
     fn an_observer_that_used_the_server_when_dropped_hung_the_next_set_handler() {
-        let handler = || FtpHandler::new(DummyAuthorizer::new());
         let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler()).unwrap();
         let handle = server.handle().unwrap();
         let (left, leaves) = mpsc::channel();
