@@ -22,7 +22,7 @@ pub(crate) struct NamedFile {
 
 impl NamedFile {
     /// A file that an option names.
-    pub(super) fn by_option(path: &Path, option: &str) -> Self {
+    pub(crate) fn by_option(path: &Path, option: &str) -> Self {
         Self {
             path: path.to_owned(),
             place: Place::option(option),

@@ -63,9 +63,8 @@ impl TransferLogs {
             opened.logs.push(match known {
                 Some(log) => (Arc::clone(log), Some(file)),
                 None => {
-                    open.next = (open.next + 1) % NUMBERS;
                     let log = TransferLog {
-                        number: open.next,
+                        number: open.next_number(),
                         path: path.to_owned(),
                         format,
                         file: Mutex::new(Arc::new(Lines::new(file))),
@@ -119,6 +118,18 @@ impl TransferLogs {
             check(named.path()).map_err(|error| cannot_append(named, &error))?;
         }
         Ok(())
+    }
+}
+
+impl Open {
+    /// A number that no open log has; there are two of these at most.
+    fn next_number(&mut self) -> u8 {
+        loop {
+            self.next = (self.next + 1) % NUMBERS;
+            if self.logs.iter().all(|log| log.number != self.next) {
+                return self.next;
+            }
+        }
     }
 }
 
@@ -317,6 +328,22 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+
+    #[test]
+    fn a_log_got_the_number_of_one_that_was_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let named = |name: &str| Some(NamedFile::by_option(&directory.path().join(name), "--log"));
+        let logs = TransferLogs::default();
+        for turn in 0..2 * u16::from(NUMBERS) {
+            let files = LogFiles {
+                xferlog: named("stays"),
+                json: named(["one", "other"][usize::from(turn % 2)]),
+            };
+            logs.replace(logs.open(&files).unwrap(), |_, _| {});
+            let open = logs.lock();
+            assert_ne!(open.logs[0].number, open.logs[1].number, "turn {turn}");
+        }
+    }
 
     #[test]
     fn a_line_that_a_full_pipe_cut_had_the_next_glued_to_it() {
