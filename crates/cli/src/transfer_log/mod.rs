@@ -6,6 +6,7 @@ mod xferlog;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::mem;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,7 +94,10 @@ impl TransferLogs {
             log
         };
         opened.made.clear();
-        self.lock().logs = opened.logs.drain(..).map(renew).collect();
+        let logs = opened.logs.drain(..).map(renew).collect();
+        let replaced = mem::replace(&mut self.lock().logs, logs);
+        // Without the lock: to close a file may take as long as its disk does.
+        drop(replaced);
     }
 
     /// Has a log go on in a file that another process opened again.
@@ -181,7 +185,11 @@ impl TransferLog {
     }
 
     fn go_on_in(&self, file: File) {
-        *self.lock() = Arc::new(Lines::new(file));
+        let lines = Arc::new(Lines::new(file));
+        let replaced = mem::replace(&mut *self.lock(), lines);
+        // Without the lock, which whoever writes wants: to close a file may take as long as its
+        // disk does.
+        drop(replaced);
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Lines>> {
