@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -185,8 +186,11 @@ impl TransferLog {
     }
 
     fn go_on_in(&self, file: File) {
-        let lines = Arc::new(Lines::new(file));
-        let replaced = mem::replace(&mut *self.lock(), lines);
+        let mut renewed = Lines::new(file);
+        let mut lines = self.lock();
+        renewed.go_on_after(&lines);
+        let replaced = mem::replace(&mut *lines, Arc::new(renewed));
+        drop(lines);
         // Without the lock, which whoever writes wants: to close a file may take as long as its
         // disk does.
         drop(replaced);
@@ -200,16 +204,28 @@ impl TransferLog {
 /// An open file of lines.
 #[derive(Debug)]
 struct Lines {
+    /// Its device and its inode, where the system tells.
+    identity: Option<(u64, u64)>,
     file: File,
-    /// The last line has no end: the disk or the pipe was full.
-    cut: AtomicBool,
+    /// The last line has no end: the disk or the pipe was full. Shared by all that is opened of one
+    /// file, of which an old one may be written to still.
+    cut: Arc<AtomicBool>,
 }
 
 impl Lines {
     fn new(file: File) -> Self {
+        let identity = file.metadata().map(|found| (found.dev(), found.ino()));
         Self {
+            identity: identity.ok(),
             file,
-            cut: AtomicBool::new(false),
+            cut: Arc::default(),
+        }
+    }
+
+    /// Takes over how the last line ends, where `before` is the same file.
+    fn go_on_after(&mut self, before: &Self) {
+        if self.identity.is_some() && self.identity == before.identity {
+            self.cut = Arc::clone(&before.cut);
         }
     }
 
@@ -353,23 +369,56 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_that_a_full_pipe_cut_had_the_next_glued_to_it() {
-        let (ours, mut reader) = UnixStream::pair().unwrap();
+    /// A stream that a line was written to until it was full, and its reader.
+    fn cut_stream() -> (File, Lines, UnixStream) {
+        let (ours, reader) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         reader.set_nonblocking(true).unwrap();
-        let lines = Lines::new(File::from(OwnedFd::from(ours)));
-        let long = "x".repeat(8 << 20) + "\n";
-        assert!(lines.add(long).is_err());
-        // Nothing of it is written.
-        assert!(lines.add("lost\n".into()).is_err());
+        let file = File::from(OwnedFd::from(ours));
+        let lines = Lines::new(file.try_clone().unwrap());
+        assert!(lines.add("x".repeat(8 << 20) + "\n").is_err());
+        (file, lines, reader)
+    }
+
+    /// What is in a stream that stays open.
+    fn read(mut reader: &UnixStream) -> String {
         let mut text = String::new();
         assert!(reader.read_to_string(&mut text).is_err());
+        text
+    }
+
+    #[test]
+    fn a_line_that_a_full_pipe_cut_had_the_next_glued_to_it() {
+        let (_file, lines, reader) = cut_stream();
+        // Nothing of it is written.
+        assert!(lines.add("lost\n".into()).is_err());
+        read(&reader);
         lines.add("one\n".into()).unwrap();
         lines.add("two\n".into()).unwrap();
-        drop(lines);
-        reader.read_to_string(&mut text).unwrap();
-        let ends = text.trim_start_matches('x');
-        assert_eq!(ends, "\none\ntwo\n");
+        assert_eq!(read(&reader), "\none\ntwo\n");
+    }
+
+    #[test]
+    fn a_line_that_was_cut_was_forgotten_when_its_file_was_opened_again() {
+        let (file, lines, reader) = cut_stream();
+        read(&reader);
+        let (other, other_reader) = UnixStream::pair().unwrap();
+        other_reader.set_nonblocking(true).unwrap();
+        let log = TransferLog {
+            number: 0,
+            path: PathBuf::new(),
+            format: json::line,
+            file: Mutex::new(Arc::new(lines)),
+        };
+        let before = Arc::clone(&log.lock());
+        log.go_on_in(file);
+        log.lock().add("one\n".into()).unwrap();
+        // Whoever began with the old one ends with it.
+        before.add("two\n".into()).unwrap();
+        assert_eq!(read(&reader), "\none\ntwo\n");
+        before.cut.store(true, Ordering::Relaxed);
+        log.go_on_in(File::from(OwnedFd::from(other)));
+        log.lock().add("three\n".into()).unwrap();
+        assert_eq!(read(&other_reader), "three\n");
     }
 }
