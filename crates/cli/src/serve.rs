@@ -44,9 +44,8 @@ pub(crate) fn serve(
     let warnings = settings.warnings.clone();
     let mut server = listen(settings, inherited, &opened)?;
     let handle = server.handle()?;
-    logs.replace(opened, |number, file| handle.hand_over(number, file));
     warnings.tell();
-    let written = logs.clone();
+    let (begun, written) = (logs.clone(), logs.clone());
     let apply_again = move || apply_again(&handle, binds, &started, &logs, &reload);
     let options = match forks {
         true => options.on_reload(apply_again),
@@ -63,7 +62,11 @@ pub(crate) fn serve(
         .keep_signals(true)
         .on_file(move |number, file| written.go_on_in(number, file))
         .on_stopping(notify::stopping)
-        .on_started(notify::ready);
+        .on_started(move || {
+            // Until now the start could fail. None was open before, so none is handed over.
+            begun.replace(opened, |_, _| {});
+            notify::ready();
+        });
     if let Some(interval) = notify::watchdog_interval() {
         options = options.watchdog(interval, notify::alive);
     }

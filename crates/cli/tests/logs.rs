@@ -462,6 +462,34 @@ fn a_start_that_failed_left_a_log_behind() {
     assert!(!new.exists() && kept.exists());
 }
 
+#[test]
+fn a_start_that_failed_after_it_had_bound_left_a_log_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("new");
+    // Too few to open the log, then to listen, then for the loop, and at last enough.
+    for descriptors in 4..100 {
+        let mut child = Command::new("sh")
+            .args(["-c", "ulimit -n \"$0\" && exec \"$@\""])
+            .args([&descriptors.to_string(), env!("CARGO_BIN_EXE_ftpdlib")])
+            .args(["-i", "127.0.0.1", "-p", "0", "--xferlog"])
+            .arg(&log)
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let started = lines.any(|line| line.unwrap().contains("starting FTP server"));
+        // It may have ended by itself.
+        let _ = child.kill();
+        child.wait().unwrap();
+        if started {
+            return;
+        }
+        assert!(!log.exists(), "with {descriptors} descriptors");
+    }
+    panic!("never started");
+}
+
 /// A pipe in a directory of its own.
 fn pipe() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();

@@ -31,7 +31,8 @@ struct Open {
 }
 
 /// The same with files that were just opened, none of which is written to yet. Those that were not
-/// there are taken away again, unless they are taken over.
+/// there are taken away again, unless they are taken over; one that was made at the end of a link
+/// stays.
 #[derive(Default)]
 pub(crate) struct OpenedLogs {
     logs: Vec<(Arc<TransferLog>, Option<File>)>,
@@ -291,7 +292,7 @@ fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
 /// The names in it are those of files in homes that others may not look into.
 const MODE: u32 = 0o640;
 
-/// Opens a file, and notes it among those `made` if it was not there.
+/// Opens a file, and notes it among those `made` if neither it nor a link was there.
 fn append_to(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<File> {
     if let Ok(file) = open_log(path, MODE, true) {
         made.push(path.to_owned());
