@@ -18,6 +18,7 @@ mod value;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use args::{Args, Stop};
 use error::ConfigError;
@@ -60,7 +61,14 @@ fn main() -> ExitCode {
             Err(error) => fail(WRONG, error),
         };
     }
-    match serve::serve(settings, move || Settings::load_again(&args, &environment)) {
+    let was_empty = AtomicBool::new(settings.by_empty_file);
+    let reload = move || {
+        let was = was_empty.load(Ordering::Relaxed);
+        let settings = Settings::load_again(&args, &environment, was)?;
+        was_empty.store(settings.by_empty_file, Ordering::Relaxed);
+        Ok(settings)
+    };
+    match serve::serve(settings, reload) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ConfigError>() => fail(WRONG, error),
         Err(error) => fail(FAILED, error),

@@ -43,13 +43,19 @@ impl Program {
     /// Starts it by a command that takes its options.
     #[track_caller]
     fn run(
-        mut command: Command,
+        command: Command,
         listen: &[SocketAddr],
         server: &str,
         variables: &[(&str, &Path)],
     ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         configure(directory.path(), listen, server);
+        Self::run_in(directory, command, variables)
+    }
+
+    /// The same with the `f.toml` that is in a directory.
+    #[track_caller]
+    fn run_in(directory: TempDir, mut command: Command, variables: &[(&str, &Path)]) -> Self {
         command
             .args(["-c", "f.toml"])
             .current_dir(directory.path())
@@ -288,6 +294,27 @@ fn a_reload_of_an_empty_file_moved_the_server_to_the_default_port() {
     let line = program.wait_for("configuration not changed");
     assert!(line.contains("found an empty file"), "{line}");
     Client::login(address).expect("QUIT", "221");
+}
+
+#[test]
+fn a_server_started_with_an_empty_file_was_never_reloaded() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("f.toml");
+    fs::write(&path, "\n").unwrap();
+    let address = free_address();
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
+    command.args(["-i", &ip, "-p", &port]);
+    let program = Program::run_in(directory, command, &[]);
+    for (text, told) in [
+        ("", "configuration read again"),
+        ("[control]\nbanner = \"New.\"\n", "configuration read again"),
+        ("", "found an empty file"),
+    ] {
+        fs::write(&path, text).unwrap();
+        program.signal("HUP");
+        program.wait_for(told);
+    }
 }
 
 #[test]

@@ -42,19 +42,6 @@ impl ConfigFile {
         Self::parse(path, text)
     }
 
-    /// Checks that there is something in it.
-    ///
-    /// # Errors
-    ///
-    /// It is empty.
-    pub(crate) fn check_is_something(&self) -> Result<(), ConfigError> {
-        if self.text.trim().is_empty() {
-            let problem = "found an empty file, expected the configuration";
-            return Err(ConfigError::line(&self.path, 1, "", problem));
-        }
-        Ok(())
-    }
-
     /// Reads `text` as the file at `path`, which need not be there.
     ///
     /// # Errors
@@ -92,6 +79,11 @@ impl ConfigFile {
         &self.config
     }
 
+    /// Whether it says nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
     /// Its path, as given.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -102,6 +94,12 @@ impl ConfigFile {
         self.path
             .parent()
             .map_or_else(|| path.to_owned(), |directory| directory.join(path))
+    }
+
+    /// What is wrong with a file that is empty, where it must not be.
+    pub(crate) fn empty_error(&self) -> ConfigError {
+        let problem = "found an empty file, expected the configuration";
+        ConfigError::line(&self.path, 1, "", problem)
     }
 
     /// What is wrong with a key, such as `users[0].home`.

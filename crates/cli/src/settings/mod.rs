@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) log: LogFiles,
     pub(crate) access: Access,
     pub(crate) tls: Option<TlsOffer>,
+    /// There is a file, which says nothing at all.
+    pub(crate) by_empty_file: bool,
     /// What can be meant, but hardly is.
     pub(crate) warnings: Warnings,
 }
@@ -70,16 +72,20 @@ impl Settings {
         Self::merge(args, environment, file.as_ref())
     }
 
-    /// The same while a server runs. A file that is empty now is being written, or was cut off: its
-    /// server is not moved to the default port, without its users.
+    /// The same while a server runs. A file that is empty now and was not before is being written,
+    /// or was cut off: its server is not moved to the default port, without its users.
     ///
     /// # Errors
     ///
     /// That, or as for [`load`](Self::load).
-    pub(crate) fn load_again(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
+    pub(crate) fn load_again(
+        args: &Args,
+        environment: &Environment,
+        was_empty: bool,
+    ) -> Result<Self, ConfigError> {
         let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
-        if let Some(file) = &file {
-            file.check_is_something()?;
+        if let Some(file) = file.as_ref().filter(|file| !was_empty && file.is_empty()) {
+            return Err(file.empty_error());
         }
         Self::merge(args, environment, file.as_ref())
     }
@@ -117,6 +123,7 @@ impl Settings {
             log: LogFiles::find(args, file)?,
             access,
             tls,
+            by_empty_file: file.is_some_and(ConfigFile::is_empty),
         })
     }
 }
