@@ -1,7 +1,9 @@
 //! The server at work.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
@@ -134,12 +136,18 @@ fn processes(settings: &Settings) -> ServeOptions {
     }
     let upgrade = Upgrade::to_this_program().unwrap_or_else(|error| {
         log::warn!("SIGUSR2 may do nothing: this program is not found: {error}");
-        // By the name it was called by, which may be found: without a program the signal would end
-        // this one.
-        let mut arguments = std::env::args_os().peekable();
-        Upgrade::new(arguments.peek().cloned().unwrap_or_default(), arguments)
+        let arguments: Vec<_> = std::env::args_os().collect();
+        Upgrade::new(called_by(arguments.first()), arguments)
     });
     options.upgrade(upgrade.on_upgraded(notify::handed_over))
+}
+
+/// The program by the name it was called by, which may be found. One that is no absolute path would
+/// be looked for in the working directory, where clients may have put files: it gives no program,
+/// to be tried in vain. Without any try, the signal would end this program.
+fn called_by(name: Option<&OsString>) -> PathBuf {
+    let path = name.map(PathBuf::from);
+    path.filter(|path| path.is_absolute()).unwrap_or_default()
 }
 
 /// What the settings say of control and data connections.
@@ -317,6 +325,20 @@ fn limit(setting: Option<u32>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_in_the_shared_directory_took_over() {
+        for (name, program) in [
+            ("/usr/bin/ftpdlib", "/usr/bin/ftpdlib"),
+            ("ftpdlib", ""),
+            ("./ftpdlib", ""),
+            ("bin/ftpdlib", ""),
+            ("", ""),
+        ] {
+            assert_eq!(called_by(Some(&name.into())), PathBuf::from(program));
+        }
+        assert_eq!(called_by(None), PathBuf::new());
+    }
 
     #[test]
     fn what_a_reload_cannot_change_is_told() {
