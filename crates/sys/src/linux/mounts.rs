@@ -294,8 +294,13 @@ mod tests {
         let (above, aside) = (dir.join("above"), dir.join("aside"));
         std::fs::create_dir(&above).unwrap();
         let place = above.join("nas");
+        let parent = Parent::of(&place);
+        if parent == Parent::Unknown {
+            eprintln!("no openat2 here");
+            return;
+        }
         let mount = Remote {
-            parent: Some(Parent::of(&place)),
+            parent: Some(parent),
             place,
         };
         assert!(!mount.may_have_moved());
