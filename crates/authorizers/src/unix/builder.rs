@@ -103,9 +103,10 @@ impl UnixAuthorizerBuilder {
     ///   other than Linux;
     /// - [`PasswordLibrary`](AuthorizerError::PasswordLibrary) if libcrypt is missing;
     /// - [`NoSuchUser`](AuthorizerError::NoSuchUser) for a name that the system does not have;
-    /// - for the anonymous user, [`AnonymousIsRoot`](AuthorizerError::AnonymousIsRoot), and where the
-    ///   home directory cannot be used by that user
-    ///   [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
+    /// - [`UserDatabase`](AuthorizerError::UserDatabase) for one that it could not look up;
+    /// - for the anonymous user, [`AnonymousIsRoot`](AuthorizerError::AnonymousIsRoot),
+    ///   [`Impersonation`](AuthorizerError::Impersonation), and where the home directory cannot be
+    ///   used by that user [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
     ///   [`NotADirectory`](AuthorizerError::NotADirectory),
     ///   [`Directory`](AuthorizerError::Directory).
     pub fn build(self) -> Result<UnixAuthorizer, AuthorizerError> {

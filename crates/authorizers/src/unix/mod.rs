@@ -125,7 +125,8 @@ impl UnixAuthorizer {
     ///
     /// - [`NothingOverridden`](AuthorizerError::NothingOverridden) if the override says nothing;
     /// - [`UserNotAllowed`](AuthorizerError::UserNotAllowed),
-    ///   [`NoSuchUser`](AuthorizerError::NoSuchUser) for the name;
+    ///   [`NoSuchUser`](AuthorizerError::NoSuchUser),
+    ///   [`UserDatabase`](AuthorizerError::UserDatabase) for the name;
     /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
     ///   [`NotADirectory`](AuthorizerError::NotADirectory),
     ///   [`Directory`](AuthorizerError::Directory) for a home that this user cannot use;
@@ -169,7 +170,8 @@ impl UnixAuthorizer {
     /// # Errors
     ///
     /// - [`NoSuchUser`](AuthorizerError::NoSuchUser),
-    ///   [`UserNotAllowed`](AuthorizerError::UserNotAllowed) for the name;
+    ///   [`UserNotAllowed`](AuthorizerError::UserNotAllowed),
+    ///   [`UserDatabase`](AuthorizerError::UserDatabase) for the name;
     /// - [`Permission`](AuthorizerError::Permission) for an unknown letter;
     /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
     ///   [`NotADirectory`](AuthorizerError::NotADirectory),
