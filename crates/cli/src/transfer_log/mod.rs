@@ -304,7 +304,8 @@ fn append_to(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<File> {
 }
 
 /// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks may
-/// be somebody else than whoever will write.
+/// be somebody else than whoever will write. Nor is a pipe opened to see whether anybody reads: a
+/// reader that waits for its first writer would find that writer gone, and end before the start.
 fn check(path: &Path) -> io::Result<()> {
     let mut path = path.to_owned();
     // The system follows so many links only, and says so where there are more.
