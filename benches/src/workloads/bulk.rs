@@ -3,7 +3,8 @@
 use std::io;
 
 use super::{
-    Laps, Measure, Protection, Stopwatch, Workload, higher, lower, megabytes_per_second, repeat,
+    Laps, Measure, Protection, Stopwatch, Workload, higher, laps, lower, megabytes_per_second,
+    repeat,
 };
 use crate::{Client, Site, Target};
 
@@ -59,18 +60,16 @@ pub(super) fn uploads(
     mut lap: impl FnMut(&mut Laps) -> io::Result<()>,
 ) -> io::Result<Vec<Measure>> {
     let bytes = site.scale().bulk_bytes;
-    let mut laps = Laps::default();
-    repeat(TIMES, |_| {
+    let (wall, cpu) = laps(TIMES, |laps| {
         // Each fills pages of its own; that the last ones are given back is not the server's cost.
         site.clear_uploads()?;
-        lap(&mut laps)?;
+        lap(laps)?;
         match site.root().join("in/big").metadata()?.len() {
             stored if stored == bytes => Ok(()),
             stored => Err(io::Error::other(format!("{stored} bytes were stored"))),
         }
     })?;
     site.clear_uploads()?;
-    let (wall, cpu) = laps.medians();
     Ok(measures(bytes, wall, cpu))
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{AT_ONCE, Laps, Measure, Protection, Stopwatch, Workload, bulk, lower, repeat};
+use super::{AT_ONCE, Measure, Protection, Stopwatch, Workload, bulk, laps, lower};
 use crate::{Act, Client, Outcome, Site, Swarm, Target};
 
 pub(super) const LOGINS: Workload = Workload {
@@ -67,8 +67,7 @@ fn uploads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
 fn transfers(target: &Target, site: &Site, act: Act) -> io::Result<Vec<Measure>> {
     let (mut swarm, _) = crowd(target, site)?;
     let acts = [act];
-    let mut laps = Laps::default();
-    repeat(bulk::TIMES, |_| {
+    let (wall, cpu) = laps(bulk::TIMES, |laps| {
         // What was uploaded before is not to be overwritten, nor its end to be measured.
         site.clear_uploads()?;
         let watch = Stopwatch::start(target)?;
@@ -80,7 +79,6 @@ fn transfers(target: &Target, site: &Site, act: Act) -> io::Result<Vec<Measure>>
         }
     })?;
     site.clear_uploads()?;
-    let (wall, cpu) = laps.medians();
     Ok(vec![
         lower("time", "s", wall),
         lower("server CPU", "s", cpu),

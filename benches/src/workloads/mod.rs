@@ -225,10 +225,6 @@ impl Stopwatch {
 }
 
 /// What something took each time that it was done in a sample.
-///
-/// Uploads need memory, and a virtual machine may give its host back what was free for a second or
-/// two: whoever uses that next waits for the host, several times as long as for the upload itself.
-/// The median leaves such times out.
 #[derive(Default)]
 struct Laps {
     wall: Vec<f64>,
@@ -242,12 +238,20 @@ impl Laps {
         self.cpu.push(cpu);
         Ok(())
     }
+}
 
-    /// Seconds of the wall, and of the server's processors, of the lap in the middle.
-    fn medians(&self) -> (f64, f64) {
-        let median = |seconds| Spread::of(seconds).map_or(f64::NAN, |spread| spread.median);
-        (median(&self.wall), median(&self.cpu))
-    }
+/// Does something like an upload once that does not count, and then up to `most` times; the seconds
+/// of the wall and of the server's processors that it took in the middle.
+///
+/// Uploads need memory, and a virtual machine may give its host back what was free for a second or
+/// two: whoever uses that next waits for the host, several times as long as for the upload itself.
+/// That happens the first time, and now and then later, which the median leaves out.
+fn laps(most: usize, mut lap: impl FnMut(&mut Laps) -> io::Result<()>) -> io::Result<(f64, f64)> {
+    lap(&mut Laps::default())?;
+    let mut laps = Laps::default();
+    repeat(most, |_| lap(&mut laps))?;
+    let median = |seconds: &[f64]| Spread::of(seconds).map_or(f64::NAN, |spread| spread.median);
+    Ok((median(&laps.wall), median(&laps.cpu)))
 }
 
 /// Microseconds of `seconds`, each of `count` parts.
