@@ -5,7 +5,8 @@ use std::process::Command;
 
 use crate::{Failure, tidy};
 
-/// Everything but the tests: format, lints, documentation, [`tidy`] and the content of packages.
+/// Everything but the tests of the workspace: format, lints, documentation, [`tidy`], the content of
+/// packages, and TLS as the library has it.
 pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     step("format", cargo(root, "fmt --all --check"))?;
     step(
@@ -15,12 +16,21 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
             "clippy --quiet --workspace --all-targets -- -D warnings",
         ),
     )?;
+    // The program, and with it the workspace, has both.
+    for (provider, features) in [
+        ("ring", "--package ftpdlib"),
+        ("aws-lc-rs", "--no-default-features --features aws-lc-rs"),
+    ] {
+        let lints =
+            format!("clippy --quiet --package ftpdlib-tls {features} --all-targets -- -D warnings");
+        step(
+            &format!("lints with the cryptography of {provider} alone"),
+            cargo(root, &lints),
+        )?;
+    }
     step(
-        "lints with the other provider of cryptography",
-        cargo(
-            root,
-            "clippy --quiet --package ftpdlib-tls --all-targets --all-features -- -D warnings",
-        ),
+        "tests with the cryptography of ring alone",
+        cargo(root, "test --quiet --package ftpdlib-tls"),
     )?;
     let mut documentation = cargo(root, "doc --quiet --workspace --no-deps");
     documentation.env("RUSTDOCFLAGS", "-D warnings");
