@@ -159,6 +159,13 @@ impl SessionWatch {
         }
     }
 
+    fn update_listeners(&mut self, cx: &mut Context<'_>) {
+        let crew = &self.each.crew;
+        crew.update(&mut self.listeners, |listener| {
+            cx.register(listener, Interest::READ)
+        });
+    }
+
     fn set_accepting(&self, accepting: bool, cx: &mut Context<'_>) {
         let interest = if accepting {
             Interest::READ
@@ -179,6 +186,8 @@ impl Handler for SessionWatch {
     }
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        // One may have been taken back in this turn, and with it the settings been changed.
+        self.update_listeners(cx);
         let mut listeners = self.listeners.iter();
         if listeners.any(|(_, listener)| listener.id() == source) {
             if !self.accept(source, cx) {
@@ -203,12 +212,9 @@ impl Handler for SessionWatch {
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let crew = &self.each.crew;
-        self.children.hand_over(crew.take_files(), cx);
-        crew.update(&mut self.listeners, |listener| {
-            cx.register(listener, Interest::READ)
-        });
-        if let Some(order) = crew.standing() {
+        self.children.hand_over(self.each.crew.take_files(), cx);
+        self.update_listeners(cx);
+        if let Some(order) = self.each.crew.standing() {
             self.listeners.clear();
             self.children.pass_on(order, cx);
         }
