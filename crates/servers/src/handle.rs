@@ -5,6 +5,7 @@ use std::mem;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
 use ftpdlib_ioloop::{Context, HandlerId, LoopHandle, Notifier};
@@ -107,19 +108,30 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Serves the clients to come as `renewed` says.
-    fn renew(&self, renewed: Arc<Service>) {
+    /// Serves the clients to come as `renewed` says. Answers what served until now, to be dropped
+    /// without a lock: a program's own types go with it, which may use a handle.
+    fn renew(&self, renewed: Arc<Service>) -> Arc<Service> {
         let replaced = mem::replace(
             &mut *self.service.lock().unwrap_or_else(PoisonError::into_inner),
             renewed,
         );
-        // Without the lock: a program's own types are dropped, which may use a handle.
-        drop(replaced);
         let refreshers = self.refreshers.lock();
         for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
             refresher.notify();
         }
         self.placement().renew();
+        replaced
+    }
+
+    /// Drops what served until now, on a thread where this process may have any: a log that is closed
+    /// with it may take as long as its disk does.
+    fn let_go(&self, replaced: Arc<Service>) {
+        if !self.placement().lends_listeners() {
+            // Without a thread it is dropped here.
+            let _ = thread::Builder::new()
+                .name("retired".into())
+                .spawn(move || drop(replaced));
+        }
     }
 
     /// Looks the name of the masquerade address of `service` up where children are to serve, which
@@ -184,7 +196,7 @@ impl ServerHandle {
     /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
         let renewed = self.renewed(handler.into())?;
-        self.shared.renew(renewed);
+        drop(self.shared.renew(renewed));
         Ok(())
     }
 
@@ -207,8 +219,9 @@ impl ServerHandle {
         let shared = Arc::clone(&self.shared);
         self.io_loop.call_soon(move |cx| {
             // On the loop that accepts, which does nothing in between.
-            shared.renew(renewed);
+            let replaced = shared.renew(renewed);
             shared.doors.make(&change, &shared, cx);
+            shared.let_go(replaced);
         });
         Ok(())
     }
@@ -291,7 +304,6 @@ mod tests {
     use std::io::{ErrorKind, Read};
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::sync::mpsc::{self, Sender};
-    use std::thread;
     use std::time::Duration;
 
     use ftpdlib_authorizers::DummyAuthorizer;
