@@ -76,7 +76,11 @@ fn a_call_that_blocks_holds_up_its_session_only() {
 /// Its transfer was told to have stalled, as if the client had been gone.
 #[test]
 fn a_disk_that_hung_cost_its_client_the_session() {
-    for (call, command) in [("read", "RETR a"), ("next_batch", "MLSD")] {
+    for (call, command) in [
+        ("read", "RETR a"),
+        ("next_batch", "MLSD"),
+        ("write", "STOR b"),
+    ] {
         let (files, keeper) = stuck_at(call);
         let files: Arc<dyn Filesystem> = Arc::new(files);
         let server = TestServer::with(|handler| {
@@ -85,7 +89,10 @@ fn a_disk_that_hung_cost_its_client_the_session() {
                 .dtp_handler(DtpHandler::default().timeout(Duration::from_millis(100)))
         });
         let mut client = server.client();
-        let _stream = client.begin(command);
+        let mut stream = client.begin(command);
+        if command.starts_with("STOR") {
+            stream.write_all(b"content").unwrap();
+        }
         client.expect_reply(451);
         client.expect("NOOP", 200);
         keeper.open();

@@ -429,18 +429,20 @@ impl Pump {
     }
 
     /// Ends a transfer that has made no progress for too long: its client is gone, unless it is the
-    /// disk that a thread still waits for.
+    /// disk that a thread still waits for, with the file.
+    ///
+    /// Lines of a reply have no other way to tell that they are not all: there the session ends, too.
     pub(crate) fn give_up(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         let by_disk = match &self.work {
             Work::SendFile(_) => false,
-            Work::Produce(work) => work.is_at_work(),
+            Work::Produce(work) => work.is_at_work() && !self.is_to_replies(),
             Work::Receive(work) => work.is_at_work(),
         };
         if !by_disk {
             return self.stop(TransferEnd::Stalled, pcx);
         }
         pcx.warn(&self.account, "the filesystem did not answer in time");
-        self.stop(TransferEnd::LocalError, pcx)
+        Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
     }
 
     /// Whether the rate allows to go on after a pause.
