@@ -116,10 +116,16 @@ pub(super) struct Turns {
 #[derive(Default)]
 struct Line {
     running: usize,
-    /// Those that wait, each with its number.
-    waiting: VecDeque<(u64, Thread)>,
+    waiting: VecDeque<Waiting>,
     /// The number of who comes next.
     next: u64,
+}
+
+struct Waiting {
+    number: u64,
+    thread: Thread,
+    /// Whether its work is not wanted any more.
+    asked: Arc<AtomicBool>,
 }
 
 impl Turns {
@@ -135,14 +141,18 @@ impl Turns {
         let mut line = self.lock();
         let own = line.next;
         line.next += 1;
-        line.waiting.push_back((own, thread::current()));
-        while !cancel.is_asked() && line.first(self.most).is_none_or(|(first, _)| *first != own) {
+        line.waiting.push_back(Waiting {
+            number: own,
+            thread: thread::current(),
+            asked: Arc::clone(&cancel.asked),
+        });
+        while !cancel.is_asked() && line.first(self.most) != Some(own) {
             drop(line);
             // Whoever wakes it has changed what it looks at before, so no call is missed.
             thread::park();
             line = self.lock();
         }
-        line.waiting.retain(|(number, _)| *number != own);
+        line.waiting.retain(|waiting| waiting.number != own);
         let has_turn = !cancel.is_asked();
         line.running += usize::from(has_turn);
         self.wake_first(&line);
@@ -159,15 +169,18 @@ impl Turns {
         !self.lock().waiting.is_empty()
     }
 
-    /// Has those that wait look whether they still have to.
+    /// Has those that wait and are not to any more stop waiting.
     fn look_again(&self) {
         let line = self.lock();
-        line.waiting.iter().for_each(|(_, thread)| thread.unpark());
+        let waiting = line.waiting.iter();
+        waiting
+            .filter(|waiting| waiting.asked.load(Ordering::Relaxed))
+            .for_each(|waiting| waiting.thread.unpark());
     }
 
     fn wake_first(&self, line: &Line) {
-        if let Some((_, thread)) = line.first(self.most) {
-            thread.unpark();
+        if line.first(self.most).is_some() {
+            line.waiting[0].thread.unpark();
         }
     }
 
@@ -179,8 +192,9 @@ impl Turns {
 
 impl Line {
     /// Whose turn it is, if `most` may have one at a time.
-    fn first(&self, most: usize) -> Option<&(u64, Thread)> {
-        self.waiting.front().filter(|_| self.running < most)
+    fn first(&self, most: usize) -> Option<u64> {
+        let next = self.waiting.front().filter(|_| self.running < most);
+        next.map(|waiting| waiting.number)
     }
 }
 
