@@ -18,7 +18,6 @@ mod value;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use args::{Args, Stop};
 use error::ConfigError;
@@ -61,13 +60,7 @@ fn main() -> ExitCode {
             Err(error) => fail(WRONG, error),
         };
     }
-    let was_empty = AtomicBool::new(settings.by_empty_file);
-    let reload = move || {
-        let was = was_empty.load(Ordering::Relaxed);
-        let settings = Settings::load_again(&args, &environment, was)?;
-        was_empty.store(settings.by_empty_file, Ordering::Relaxed);
-        Ok(settings)
-    };
+    let reload = move |was_empty| Settings::load_again(&args, &environment, was_empty);
     match serve::serve(settings, reload) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ConfigError>() => fail(WRONG, error),

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
 use ftpdlib::handlers::{
@@ -25,14 +26,15 @@ use crate::transfer_log::{OpenedLogs, TransferLogs};
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
 
-/// Serves until a signal ends it. `reload` gives the settings as the file says at that time.
+/// Serves until a signal ends it. `reload` gives the settings as the file says at that time; it is
+/// told whether those in use are of a file that was empty.
 ///
 /// # Errors
 ///
 /// What kept it from binding, or ended it; a [`ConfigError`] where the settings are wrong after all.
 pub(crate) fn serve(
     settings: Settings,
-    reload: impl Fn() -> Result<Settings, ConfigError> + Send + Sync + 'static,
+    reload: impl Fn(bool) -> Result<Settings, ConfigError> + Send + Sync + 'static,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
     let logs = TransferLogs::default();
@@ -44,11 +46,19 @@ pub(crate) fn serve(
     let inherited = inherited_sockets()?;
     let binds = inherited.is_empty();
     let warnings = settings.warnings.clone();
+    let was_empty = AtomicBool::new(settings.by_empty_file);
     let mut server = listen(settings, inherited, &opened)?;
     let handle = server.handle()?;
     warnings.tell();
     let (begun, written) = (logs.clone(), logs.clone());
-    let apply_again = move || apply_again(&handle, binds, &started, &logs, &reload);
+    let reload = move || {
+        let settings = reload(was_empty.load(Ordering::Relaxed))?;
+        let is_empty = settings.by_empty_file;
+        apply(settings, &handle, binds, &started, &logs)?;
+        was_empty.store(is_empty, Ordering::Relaxed);
+        Ok(())
+    };
+    let apply_again = move || apply_again(&reload);
     let options = match forks {
         true => options.on_reload(apply_again),
         false => {
@@ -221,26 +231,18 @@ fn handler(settings: Settings) -> FtpHandler {
 }
 
 /// SIGHUP: what the file says now is for the clients to come. A broken file changes nothing, nor
-/// does an address that cannot be had. `binds` says that the addresses are the file's.
-fn apply_again(
-    server: &ServerHandle,
-    binds: bool,
-    started: &Server,
-    logs: &TransferLogs,
-    reload: &impl Fn() -> Result<Settings, ConfigError>,
-) {
+/// does an address that cannot be had.
+fn apply_again(reload: &impl Fn() -> Result<(), Box<dyn Error>>) {
     notify::reloading();
-    let applied = reload()
-        .map_err(Into::into)
-        .and_then(|settings| apply(settings, server, binds, started, logs));
-    match applied {
+    match reload() {
         Ok(()) => log::info!("configuration read again, for new sessions"),
         Err(error) => log::error!("configuration not changed: {error}"),
     }
     notify::ready();
 }
 
-/// Applies settings to a server that runs: first what may fail, last what cannot.
+/// Applies settings to a server that runs: first what may fail, last what cannot. `binds` says that
+/// the addresses are the file's.
 fn apply(
     settings: Settings,
     server: &ServerHandle,
