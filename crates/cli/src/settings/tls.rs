@@ -185,6 +185,9 @@ fn accepted(error: &TlsError) -> &'static str {
         TlsError::NoCertificate { .. } => "one in PEM",
         TlsError::NoKey { .. } => "one in PEM, here or in a keyfile",
         TlsError::EncryptedKey { .. } => "one in the clear",
+        TlsError::UnusableKey { .. } if cfg!(feature = "aws-lc-rs") => {
+            "one of RSA, Ed25519, or ECDSA on P-256, P-384 or P-521"
+        }
         TlsError::UnusableKey { .. } => "one of RSA, Ed25519, or ECDSA on P-256 or P-384",
         TlsError::KeyMismatch { .. } => "the key of that certificate",
         TlsError::UnusableCertificate { .. } => "a whole one of X.509 version 3",
