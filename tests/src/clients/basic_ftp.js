@@ -6,6 +6,21 @@ const path = require("node:path");
 const { Writable } = require("node:stream");
 const { Client } = require("basic-ftp");
 
+// Of an empty file over TLS this client may end the connection before the handshake is over, or
+// before it has announced the end: once in some hundred times the server says so, and the user
+// tries again.
+async function patiently(upload) {
+    for (let left = 3; ; left -= 1) {
+        try {
+            return await upload();
+        } catch (error) {
+            if (left === 0 || ![426, 522].includes(error.code)) {
+                throw error;
+            }
+        }
+    }
+}
+
 const operations = {
     async list(ftp, directory) {
         const entries = await ftp.list(directory);
@@ -17,7 +32,7 @@ const operations = {
         }
     },
     fetch: (ftp, remote, local) => ftp.downloadTo(local, remote),
-    store: (ftp, local, remote) => ftp.uploadFrom(local, remote),
+    store: (ftp, local, remote) => patiently(() => ftp.uploadFrom(local, remote)),
     append: (ftp, local, remote) => ftp.appendFrom(local, remote),
     resume_fetch: (ftp, remote, local, offset) => ftp.downloadTo(local, remote, Number(offset)),
     // Its way to go on with an upload is to append what is missing.
@@ -38,7 +53,7 @@ const operations = {
         await ftp.removeDir(remote);
     },
     fetch_tree: (ftp, remote, local) => ftp.downloadToDir(local, remote),
-    store_tree: (ftp, local, remote) => ftp.uploadFromDir(local, remote),
+    store_tree: (ftp, local, remote) => patiently(() => ftp.uploadFromDir(local, remote)),
     async set_time(ftp, remote, time) {
         await ftp.send(`MFMT ${time} ${remote}`);
         const digits = /^(....)(..)(..)(..)(..)(..)$/.exec(time).slice(1).map(Number);
