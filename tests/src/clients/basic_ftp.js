@@ -2,6 +2,7 @@
 "use strict";
 
 const assert = require("node:assert");
+const fs = require("node:fs");
 const path = require("node:path");
 const { Writable } = require("node:stream");
 const { Client } = require("basic-ftp");
@@ -32,7 +33,10 @@ const operations = {
         }
     },
     fetch: (ftp, remote, local) => ftp.downloadTo(local, remote),
-    store: (ftp, local, remote) => patiently(() => ftp.uploadFrom(local, remote)),
+    store(ftp, local, remote) {
+        const upload = () => ftp.uploadFrom(local, remote);
+        return fs.statSync(local).size === 0 ? patiently(upload) : upload();
+    },
     append: (ftp, local, remote) => ftp.appendFrom(local, remote),
     resume_fetch: (ftp, remote, local, offset) => ftp.downloadTo(local, remote, Number(offset)),
     // Its way to go on with an upload is to append what is missing.
