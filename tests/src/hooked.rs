@@ -98,6 +98,10 @@ impl ReadFile for HookedFile<Box<dyn ReadFile>> {
     fn offset(&self) -> u64 {
         self.file.offset()
     }
+
+    fn mode(&self) -> Option<u32> {
+        self.file.mode()
+    }
 }
 
 impl WriteFile for HookedFile<Box<dyn WriteFile>> {
@@ -118,6 +122,14 @@ impl WriteFile for HookedFile<Box<dyn WriteFile>> {
 
     fn path(&self) -> &VirtualPath {
         self.file.path()
+    }
+
+    fn mode(&self) -> Option<u32> {
+        self.file.mode()
+    }
+
+    fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
+        self.file.set_mode(mode)
     }
 }
 

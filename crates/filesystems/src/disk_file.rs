@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    EntryKind, FileStat, OpenFlags, close, open_at, random_number, stat_at, stat_descriptor,
-    unlink_at,
+    EntryKind, FileStat, OpenFlags, close, open_at, random_number, set_mode, stat_at,
+    stat_descriptor, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -30,6 +30,7 @@ pub(crate) struct DiskReadFile {
     file: File,
     size: u64,
     offset: u64,
+    mode: u32,
     local: bool,
 }
 
@@ -49,6 +50,7 @@ impl DiskReadFile {
             file: file.into(),
             size: facts.size,
             offset,
+            mode: facts.mode,
         })
     }
 
@@ -90,6 +92,10 @@ impl ReadFile for DiskReadFile {
 
     fn offset(&self) -> u64 {
         self.offset
+    }
+
+    fn mode(&self) -> Option<u32> {
+        Some(self.mode)
     }
 }
 
@@ -267,6 +273,14 @@ impl WriteFile for DiskWriteFile {
 
     fn path(&self) -> &VirtualPath {
         &self.path
+    }
+
+    fn mode(&self) -> Option<u32> {
+        Some(stat_descriptor(self.file.as_fd()).ok()?.mode)
+    }
+
+    fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
+        Ok(set_mode(self.file.as_fd(), mode & 0o7777)?)
     }
 }
 

@@ -40,7 +40,8 @@ pub enum ErrorKind {
     TooManyLinks,
     /// A rename from one disk to another.
     CrossDevice,
-    /// The system uses it: a mount point, a program that runs.
+    /// The system or another process uses it: a mount point, a program that runs, a file with a
+    /// lease.
     Busy,
     /// No descriptor is left for another file.
     TooManyOpenFiles,
@@ -92,7 +93,9 @@ impl ErrorKind {
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             io::ErrorKind::InvalidFilename => Self::NameTooLong,
             io::ErrorKind::CrossesDevices => Self::CrossDevice,
-            io::ErrorKind::ResourceBusy | io::ErrorKind::ExecutableFileBusy => Self::Busy,
+            io::ErrorKind::ResourceBusy
+            | io::ErrorKind::ExecutableFileBusy
+            | io::ErrorKind::WouldBlock => Self::Busy,
             io::ErrorKind::Unsupported => Self::NotSupported,
             _ => Self::Other,
         }
@@ -113,7 +116,8 @@ impl ErrorKind {
             errno::ENAMETOOLONG => Self::NameTooLong,
             errno::ELOOP => Self::TooManyLinks,
             errno::EXDEV => Self::CrossDevice,
-            errno::EBUSY | errno::ETXTBSY => Self::Busy,
+            // Of a file on which another process has a lease: as busy as one that runs.
+            errno::EBUSY | errno::ETXTBSY | errno::EAGAIN => Self::Busy,
             errno::EMFILE | errno::ENFILE => Self::TooManyOpenFiles,
             errno::ENOSYS | errno::EOPNOTSUPP => Self::NotSupported,
             _ => Self::Other,
@@ -170,12 +174,13 @@ impl FilesystemError {
 
     /// The reply code that reports it (RFC 959 §4.2.2): 452 for a full disk, where room may be made,
     /// 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the end
-    /// (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for want of descriptors, which
-    /// passes, 550 for the rest, an operation that this filesystem lacks included: the command is
-    /// there, it is this file that cannot have it. After 150 a server says 451 instead of 550.
+    /// (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for what is busy and for want of
+    /// descriptors, which pass, 550 for the rest, an operation that this filesystem lacks included:
+    /// the command is there, it is this file that cannot have it. After 150 a server says 451 instead
+    /// of 550.
     pub fn reply_code(&self) -> ReplyCode {
         ReplyCode::new(match self.kind {
-            ErrorKind::TooManyOpenFiles => 450,
+            ErrorKind::Busy | ErrorKind::TooManyOpenFiles => 450,
             ErrorKind::StorageFull => 452,
             ErrorKind::QuotaExceeded => 552,
             ErrorKind::NameTooLong => 553,
@@ -191,7 +196,6 @@ impl FilesystemError {
             | ErrorKind::ReadOnly
             | ErrorKind::TooManyLinks
             | ErrorKind::CrossDevice
-            | ErrorKind::Busy
             | ErrorKind::NotSupported
             | ErrorKind::Other => 550,
         })
@@ -292,6 +296,10 @@ mod tests {
         for number in [errno::EMFILE, errno::ENFILE] {
             let text = "Too many open files; try again later.";
             check(os(number), ErrorKind::TooManyOpenFiles, 450, text);
+        }
+        for number in [errno::EBUSY, errno::ETXTBSY, errno::EAGAIN] {
+            let text = "Device or resource busy.";
+            check(os(number), ErrorKind::Busy, 450, text);
         }
         check(os(5), ErrorKind::Other, 550, "Input/output error.");
     }

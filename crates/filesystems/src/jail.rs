@@ -105,6 +105,15 @@ impl Jail {
         self.open_relative(path.relative(), flags, mode)
     }
 
+    /// What `path` leads to, to look at it or to change what is said of it. The home itself is open
+    /// already, and needs no right to search it.
+    pub(crate) fn place(&self, path: &VirtualPath) -> Result<Place<'_>, FilesystemError> {
+        if path.is_root() {
+            return Ok(Place::Home(self.root.dir()));
+        }
+        Ok(Place::Below(self.open(path, OpenFlags::PATH, 0)?))
+    }
+
     /// Checks that `path` is a directory that may be entered.
     pub(crate) fn enter(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
         // A name is looked up in the directory, if only its own, so the right to search it counts.
@@ -119,17 +128,17 @@ impl Jail {
     pub(crate) fn parent<'a>(
         &'a self,
         path: &'a VirtualPath,
-    ) -> Result<(Directory<'a>, &'a [u8]), FilesystemError> {
+    ) -> Result<(Place<'a>, &'a [u8]), FilesystemError> {
         let relative = path.relative();
         let Some(name) = path.file_name() else {
             return Err(ErrorKind::PermissionDenied.into());
         };
         let above = &relative[..relative.len() - name.len()];
         let directory = match above.strip_suffix(b"/") {
-            None => Directory::Home(self.root.dir()),
+            None => Place::Home(self.root.dir()),
             Some(above) => {
                 let flags = OpenFlags::PATH | OpenFlags::DIRECTORY;
-                Directory::Below(self.open_relative(above, flags, 0)?)
+                Place::Below(self.open_relative(above, flags, 0)?)
             }
         };
         Ok((directory, name))
@@ -137,18 +146,14 @@ impl Jail {
 
     /// Facts of what `path` leads to.
     pub(crate) fn stat(&self, path: &VirtualPath) -> Result<FileStat, FilesystemError> {
-        if path.is_root() {
-            return Ok(stat_descriptor(self.root.dir())?);
-        }
-        if !path.relative().contains(&b'/') {
+        if !path.is_root() && !path.relative().contains(&b'/') {
             // A single name cannot leave; unless it is a link, one call tells all.
             let found = stat_at(self.root.dir(), path.relative())?;
             if found.kind != EntryKind::Symlink {
                 return Ok(found);
             }
         }
-        let place = self.open(path, OpenFlags::PATH, 0)?;
-        Ok(stat_descriptor(place.as_fd())?)
+        Ok(stat_descriptor(self.place(path)?.as_fd())?)
     }
 
     /// Facts of `path` itself.
@@ -287,13 +292,13 @@ pub(crate) fn check_shows_none(place: BorrowedFd<'_>, home: u64) -> Result<(), F
     Ok(())
 }
 
-/// The directory that a last component is looked up in.
-pub(crate) enum Directory<'a> {
+/// What is looked at, or looked up in.
+pub(crate) enum Place<'a> {
     Home(BorrowedFd<'a>),
     Below(OwnedFd),
 }
 
-impl AsFd for Directory<'_> {
+impl AsFd for Place<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Home(dir) => dir.as_fd(),

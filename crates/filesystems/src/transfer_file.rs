@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
 
-use crate::error::FilesystemError;
+use crate::error::{ErrorKind, FilesystemError};
 
 /// A file open for reading, positioned. Dropping it closes it.
 pub trait ReadFile: Send {
@@ -28,6 +28,12 @@ pub trait ReadFile: Send {
 
     /// Position of the next [`read`](Self::read), in bytes from the start of the file.
     fn offset(&self) -> u64;
+
+    /// Permission bits of the file when it was opened, where files have such: a copy of it is open to
+    /// nobody that it is not open to.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// A file open for writing.
@@ -66,6 +72,21 @@ pub trait WriteFile: Send {
     /// The path of the file: the one it was opened by, or the one that
     /// [`WriteMode::Unique`](crate::WriteMode::Unique) chose.
     fn path(&self) -> &VirtualPath;
+
+    /// Permission bits of the open file, where files have such.
+    fn mode(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets the permission bits of the open file, whatever has its path by now.
+    ///
+    /// # Errors
+    ///
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) where files have none, as by default; what
+    /// the system says.
+    fn set_mode(&mut self, _mode: u32) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
 }
 
 /// One name of a directory.

@@ -194,6 +194,14 @@ impl WriteFile for Upload {
     fn path(&self) -> &VirtualPath {
         &self.path
     }
+
+    fn mode(&self) -> Option<u32> {
+        self.file.mode()
+    }
+
+    fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
+        self.file.set_mode(mode)
+    }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

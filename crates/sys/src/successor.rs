@@ -57,11 +57,10 @@ pub fn start_successor(
     environment.push(CString::default());
     let mut envp = pointers(&environment);
     let place = envp.len() - 2;
-    envp[place] = listen_pid.as_ptr().cast();
 
     // SAFETY: the child of a process with threads may do what a signal handler may, until it runs
     // another program. It calls nothing but `getpid`, `dup2`, `execve` and `_exit`, and writes to
-    // an array of this frame: no lock is taken and no memory asked for.
+    // arrays that are there already: no lock is taken and no memory asked for.
     let child = check(unsafe { libc::fork() })?;
     if child != 0 {
         return Ok(Successor {
@@ -78,8 +77,7 @@ pub fn start_successor(
             exit_at_once(NOT_RUN);
         }
     }
-    // `envp` points to it, which the compiler cannot see.
-    std::hint::black_box(&listen_pid);
+    envp[place] = listen_pid.as_ptr().cast();
     // SAFETY: all three are live and end as they have to: a string with a NUL, two lists of such
     // strings with a null pointer.
     unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };

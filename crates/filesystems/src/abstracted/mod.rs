@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use ftpdlib_proto::{Metadata, VirtualPath};
 use ftpdlib_sys::{
-    OpenFlags, available_space, make_dir_at, read_link_at, remove_dir_at, rename_at, set_mode,
-    set_modified, symlink_at, unlink_at,
+    available_space, make_dir_at, read_link_at, remove_dir_at, rename_at, set_mode, set_modified,
+    symlink_at, unlink_at,
 };
 
 use crate::disk_file::{DiskReadFile, DiskWriteFile};
@@ -167,27 +167,30 @@ impl Filesystem for AbstractedFs {
     }
 
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
-        let place = self.jail.open(path, OpenFlags::PATH, 0)?;
+        let place = self.jail.place(path)?;
         Ok(set_mode(place.as_fd(), mode & 0o7777)?)
     }
 
     fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
-        let place = self.jail.open(path, OpenFlags::PATH, 0)?;
+        let place = self.jail.place(path)?;
         Ok(set_modified(place.as_fd(), modified)?)
     }
 
     /// The link is written with the real path of the home, where it leads outside of by no renaming;
     /// a relative one would, moved up.
     fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
-        self.jail.canonical(target.relative())?;
-        let target = self.real(&self.jail.canonical_entry(target)?);
+        self.canonical(target)?;
+        let target = match self.jail.is_linkless() {
+            true => self.real(target),
+            false => self.real(&self.jail.canonical_entry(target)?),
+        };
         let (parent, name) = self.jail.parent(link)?;
         let text = target.as_os_str().as_encoded_bytes();
         Ok(symlink_at(text, parent.as_fd(), name)?)
     }
 
     fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
-        let place = self.jail.open(path, OpenFlags::PATH, 0)?;
+        let place = self.jail.place(path)?;
         Ok(available_space(place.as_fd())?)
     }
 

@@ -36,6 +36,10 @@ impl ReadFile for MemoryReadFile {
     fn offset(&self) -> u64 {
         self.offset
     }
+
+    fn mode(&self) -> Option<u32> {
+        Some(lock(&self.content).attributes.mode)
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +102,15 @@ impl WriteFile for MemoryWriteFile {
 
     fn path(&self) -> &VirtualPath {
         &self.path
+    }
+
+    fn mode(&self) -> Option<u32> {
+        Some(lock(&self.content).attributes.mode)
+    }
+
+    fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
+        lock(&self.content).attributes.mode = mode & 0o7777;
+        Ok(())
     }
 }
 

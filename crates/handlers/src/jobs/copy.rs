@@ -24,7 +24,7 @@ pub(super) fn copy(
     shift: &mut Shift,
 ) -> Result<(), Refusal> {
     let to = fs.canonical(to).map_err(reply_of)?;
-    replace(fs, &to, |draft| append(fs, from, draft, shift))
+    replace(fs, &to, |draft| draft.append(fs, from, shift))
 }
 
 /// Appends `parts` to `target`, which need not be there, and removes them. Until all are appended
@@ -47,7 +47,7 @@ pub(super) fn combine(
     replace(fs, &target, |draft| {
         let own = existing(fs, &target)?.map(|_| &target);
         let mut sources = own.into_iter().chain(parts);
-        sources.try_for_each(|source| append(fs, source, draft, shift))
+        sources.try_for_each(|source| draft.append(fs, source, shift))
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
     let mut known = HashSet::new();
@@ -65,31 +65,32 @@ pub(super) fn combine(
 fn replace(
     fs: &dyn Filesystem,
     to: &VirtualPath,
-    write: impl FnOnce(&mut dyn WriteFile) -> Result<(), Refusal>,
+    write: impl FnOnce(&mut Draft) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let mode = existing(fs, to)?;
-    if mode.is_some() {
+    let replaced = existing(fs, to)?;
+    if replaced.is_some() {
         check_writable(fs, to)?;
     }
     let place = to.parent().ok_or(ErrorKind::IsADirectory);
     let draft = place.map_err(|kind| reply_of(kind.into()))?.join(DRAFT);
     let draft = draft.map_err(FilesystemError::from).map_err(reply_of)?;
-    let mut file = fs.open_write(&draft, WriteMode::Unique).map_err(reply_of)?;
-    let draft = file.path().clone();
-    let written = take_mode(fs, &draft, mode).and_then(|()| write(&mut *file));
+    let file = fs.open_write(&draft, WriteMode::Unique).map_err(reply_of)?;
+    let path = file.path().clone();
+    let mut draft = Draft { file, replaced };
+    let written = draft.take_mode().and_then(|()| write(&mut draft));
     let end = if written.is_ok() {
         TransferEnd::Complete
     } else {
         TransferEnd::Aborted
     };
-    let finished = file.finish(&end).map_err(reply_of);
+    let finished = draft.file.finish(&end).map_err(reply_of);
     let done = written
         .and(finished)
-        .and_then(|()| fs.rename(&draft, to).map_err(reply_of));
+        .and_then(|()| fs.rename(&path, to).map_err(reply_of));
     if done.is_err()
-        && let Err(error) = fs.remove(&draft)
+        && let Err(error) = fs.remove(&path)
     {
-        log::warn!("an unfinished copy was left behind as {draft}: {error}");
+        log::warn!("an unfinished copy was left behind as {path}: {error}");
     }
     done
 }
@@ -116,31 +117,56 @@ fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal
     file.finish(&TransferEnd::Unsecured).map_err(reply_of)
 }
 
-/// Gives a file the mode of the one it takes the place of, where files have modes. Bits that have a
-/// program run as the owner are left out: the owner may be another now, as the content is.
-fn take_mode(fs: &dyn Filesystem, path: &VirtualPath, mode: Option<u32>) -> Result<(), Refusal> {
-    let Some(mode) = mode else {
-        return Ok(());
-    };
-    match fs.set_mode(path, mode & 0o777) {
-        Err(error) if error.kind() != ErrorKind::NotSupported => Err(reply_of(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
+/// A file that is not finished.
+///
+/// Its mode is set by what is open: its name may stand for another file by now, put there by whoever
+/// else may write to the directory.
+struct Draft {
+    file: Box<dyn WriteFile>,
+    /// The mode of the file it is to take the place of.
+    replaced: Option<u32>,
 }
 
-fn append(
-    fs: &dyn Filesystem,
-    from: &VirtualPath,
-    to: &mut dyn WriteFile,
-    shift: &mut Shift,
-) -> Result<(), Refusal> {
-    let mut file = fs.open_read(from, 0).map_err(reply_of)?;
-    let mut buffer = vec![0; PIECE];
-    loop {
-        shift.go_on()?;
-        match read_some(&mut *file, &mut buffer)? {
-            0 => return Ok(()),
-            bytes => write_everything(to, &buffer[..bytes])?,
+impl Draft {
+    /// Has it the mode of the file it takes the place of.
+    fn take_mode(&mut self) -> Result<(), Refusal> {
+        self.replaced.map_or(Ok(()), |mode| self.set_mode(mode))
+    }
+
+    fn append(
+        &mut self,
+        fs: &dyn Filesystem,
+        from: &VirtualPath,
+        shift: &mut Shift,
+    ) -> Result<(), Refusal> {
+        let mut file = fs.open_read(from, 0).map_err(reply_of)?;
+        if self.replaced.is_none() {
+            self.keep_private(file.mode())?;
+        }
+        let mut buffer = vec![0; PIECE];
+        loop {
+            shift.go_on()?;
+            match read_some(&mut *file, &mut buffer)? {
+                0 => return Ok(()),
+                bytes => write_everything(&mut *self.file, &buffer[..bytes])?,
+            }
+        }
+    }
+
+    /// Closes a new file to all that a source with this mode is closed to.
+    fn keep_private(&mut self, source: Option<u32>) -> Result<(), Refusal> {
+        match (self.file.mode(), source) {
+            (Some(own), Some(source)) if own & !source != 0 => self.set_mode(own & source),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where files have modes. Bits that have a program run as the owner are left out: the owner may
+    /// be another now, as the content is.
+    fn set_mode(&mut self, mode: u32) -> Result<(), Refusal> {
+        match self.file.set_mode(mode & 0o777) {
+            Err(error) if error.kind() != ErrorKind::NotSupported => Err(reply_of(error)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 }
@@ -273,6 +299,20 @@ mod tests {
         fs.set_mode(&path("/b"), 0o600).unwrap();
         copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone()).unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn a_copy_of_a_private_file_was_open_to_everybody() {
+        let fs = files();
+        let mode = |name: &str| fs.stat(&path(name)).unwrap().mode & 0o7777;
+        fs.set_mode(&path("/a"), 0o600).unwrap();
+        copy(&fs, &path("/a"), &path("/new"), &mut Shift::alone()).unwrap();
+        assert_eq!(mode("/new"), 0o600);
+        fs.set_mode(&path("/a"), 0o640).unwrap();
+        fs.set_mode(&path("/b"), 0o604).unwrap();
+        let parts = [path("/a"), path("/b")];
+        combine(&fs, &path("/both"), &parts, &mut Shift::alone()).unwrap();
+        assert_eq!(mode("/both"), 0o600);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use ftpdlib_session::{ListFormat, Refusal};
 use super::entries::Entries;
 use super::facts::{facts_of, followed, judged};
 use super::names::Names;
-use super::pin::View;
+use super::pin::{Single, View};
 use super::{Account, broken_off, permission, refusal, reply_of};
 
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
@@ -36,11 +36,7 @@ pub(crate) struct ListingStream {
 /// Where the next line comes from.
 enum Source {
     /// The path was no directory: its one entry.
-    Single {
-        name: Vec<u8>,
-        metadata: Metadata,
-        target: Option<Vec<u8>>,
-    },
+    Single(Single),
     Unsorted(Unsorted),
     Gathering(Gathering),
     Sorted(Sorted),
@@ -91,7 +87,7 @@ impl ListingStream {
                 (Source::directory(account, &view, format)?, Vec::new())
             }
             Ok(_) if is_facts => return Err(refusal(ReplyCode::new(501), "Not a directory.")),
-            Ok(_) => (Source::single(&view)?, prefix),
+            Ok(_) => (Source::Single(view.single().map_err(reply_of)?), prefix),
             Err(error) => {
                 let pattern = pattern_of(path, &error).filter(|_| !is_facts);
                 let Some((place, pattern)) = pattern else {
@@ -129,11 +125,11 @@ impl ListingStream {
         let account = Arc::clone(&self.account);
         let _guard = account.impersonate()?;
         self.source = match mem::replace(&mut self.source, Source::Ended) {
-            Source::Single {
+            Source::Single(Single {
                 name,
                 metadata,
                 target,
-            } => {
+            }) => {
                 let perms = EntryPerms::default();
                 self.show(&name, &metadata, perms, target.as_deref(), out);
                 Source::Ended
@@ -352,21 +348,6 @@ impl Source {
                 names: Names::default(),
                 pattern: None,
             }),
-        })
-    }
-
-    /// What is seen, which is no directory.
-    fn single(view: &View) -> Result<Self, Refusal> {
-        let (fs, path) = (&*view.filesystem, &view.entry);
-        let metadata = fs.lstat(path).map_err(reply_of)?;
-        let target = match metadata.kind {
-            FileKind::Symlink => fs.readlink(path).ok(),
-            FileKind::File | FileKind::Directory | FileKind::Other => None,
-        };
-        Ok(Self::Single {
-            name: path.file_name().unwrap_or(b"/").to_vec(),
-            metadata,
-            target,
         })
     }
 

@@ -38,7 +38,17 @@ pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<()
             entry(account, perm, from)?;
             entry(account, perm, to)
         }
-        Action::Symlink { link, .. } => entry(account, Perm::Store, link),
+        Action::Symlink {
+            target: shown,
+            link,
+        } => {
+            entry(account, Perm::Store, link)?;
+            // Whether there is something is told by the answer.
+            match account.has_overrides() {
+                true => target(account, Perm::List, shown),
+                false => Ok(()),
+            }
+        }
         Action::SetFacts {
             path,
             modified,

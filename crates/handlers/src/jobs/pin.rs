@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftpdlib_filesystems::{Filesystem, FilesystemError};
-use ftpdlib_proto::{EntryPerms, Metadata, Perm, VirtualPath};
+use ftpdlib_proto::{EntryPerms, FileKind, Metadata, Perm, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
 use super::{Account, permission, reply_of};
@@ -32,7 +32,9 @@ pub(super) struct View {
     /// What the path leads to; `entry`, where that is nothing.
     pub(super) target: VirtualPath,
     /// What has the path's name, which may be a link.
-    pub(super) entry: VirtualPath,
+    entry: VirtualPath,
+    /// Whether the user may look at `entry` itself, too.
+    shows_entry: bool,
 }
 
 impl View {
@@ -46,16 +48,18 @@ impl View {
                 filesystem: Arc::clone(&account.filesystem),
                 target: path.clone(),
                 entry: path.clone(),
+                shows_entry: true,
             });
         };
         let mut place = path.clone();
         entry(account, &mut place).map_err(reply_of)?;
-        let target = account.filesystem.canonical(path);
+        let target = account.filesystem.canonical(&place);
         let target = target.unwrap_or_else(|_| place.clone());
         permission::target(&pinned, Perm::List, &target)?;
         Ok(Self {
             filesystem: Arc::clone(&pinned.filesystem),
             target,
+            shows_entry: permission::target(&pinned, Perm::List, &place).is_ok(),
             entry: place,
         })
     }
@@ -63,13 +67,44 @@ impl View {
     /// Facts of what the path leads to, or of what has its name.
     pub(super) fn facts(&self) -> Result<Metadata, FilesystemError> {
         let target = self.filesystem.stat(&self.target);
-        target.or_else(|_| self.filesystem.lstat(&self.entry))
+        match self.shows_entry {
+            true => target.or_else(|_| self.filesystem.lstat(&self.entry)),
+            false => target,
+        }
+    }
+
+    /// What has the path's name, a link as such: its name, its facts and, of a link, where it leads.
+    /// Instead of a link at which the user may not look, what it leads to.
+    pub(super) fn single(&self) -> Result<Single, FilesystemError> {
+        let fs = &*self.filesystem;
+        let shown = match self.shows_entry {
+            true => &self.entry,
+            false => &self.target,
+        };
+        let metadata = fs.lstat(shown)?;
+        let target = match metadata.kind {
+            FileKind::Symlink => fs.readlink(shown).ok(),
+            FileKind::File | FileKind::Directory | FileKind::Other => None,
+        };
+        Ok(Single {
+            name: self.entry.file_name().unwrap_or(b"/").to_vec(),
+            metadata,
+            target,
+        })
     }
 
     /// What the user may do with that.
     pub(super) fn perms(&self, account: &Account) -> EntryPerms {
         permission::of_entry(account, &self.entry, &self.target)
     }
+}
+
+/// The one entry that is shown of what is no directory.
+pub(super) struct Single {
+    pub(super) name: Vec<u8>,
+    pub(super) metadata: Metadata,
+    /// Of a link.
+    pub(super) target: Option<Vec<u8>>,
 }
 
 fn is_pinned(action: &Action) -> bool {
@@ -114,7 +149,13 @@ fn pin_paths(account: &Account, action: &mut Action) -> Result<(), FilesystemErr
             entry(account, from)?;
             entry(account, to)
         }
-        Action::Symlink { link, .. } => entry(account, link),
+        Action::Symlink {
+            target: shown,
+            link,
+        } => {
+            target(account, shown)?;
+            entry(account, link)
+        }
         Action::Copy { from, to } => {
             target(account, from)?;
             target(account, to)
