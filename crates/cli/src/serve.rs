@@ -196,6 +196,7 @@ fn handler(settings: Settings) -> FtpHandler {
         .use_gmt_times(control.use_gmt_times)
         .tcp_no_delay(control.tcp_no_delay)
         .use_sendfile(control.use_sendfile)
+        .mlsd_shows_links(control.mlsd_shows_links)
         .encoding(control.encoding)
         .legacy_encoding(control.legacy_encoding)
         .log_prefix(control.log_prefix)

@@ -49,6 +49,7 @@ pub struct FtpHandler {
     pub(crate) passive_ports: PassivePorts,
     pub(crate) tcp_no_delay: bool,
     pub(crate) use_sendfile: bool,
+    pub(crate) mlsd_shows_links: bool,
     pub(crate) log_prefix: String,
     pub(crate) hash_limit: u64,
     pub(crate) dtp: DtpHandler,
@@ -71,6 +72,7 @@ impl FtpHandler {
             passive_ports: PassivePorts::Any,
             tcp_no_delay: true,
             use_sendfile: true,
+            mlsd_shows_links: false,
             log_prefix: LogPrefix::DEFAULT.to_owned(),
             hash_limit: 0,
             dtp: DtpHandler::default(),
@@ -184,25 +186,26 @@ impl FtpHandler {
     /// starts and every minute from then on; until it is known, and while it has no address, the
     /// last one known is told, or else the real one.
     ///
-    /// Clients on the server's own network are told the real address: those whose address is
-    /// private like the server's and in the same block (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16,
-    /// 169.254.0.0/16). Those that come by loopback are not: it may be a tunnel. Where all clients
-    /// come through a proxy or gateway in such a block, see
-    /// [`masquerade_own_network`](Self::masquerade_own_network).
+    /// Clients on the server's own network are told it, too, unless
+    /// [`masquerade_own_network`](Self::masquerade_own_network) is off.
     pub fn masquerade_address(mut self, address: impl Into<MasqueradeAddress>) -> Self {
         self.masquerade_address = address.into();
         self
     }
 
-    /// Tells the masquerade address to clients on the server's own network too; off by default.
+    /// Tells masquerade addresses to clients on the server's own network too; on by default, as in
+    /// pyftpdlib.
+    ///
+    /// Off, clients are told the real address whose address is private like the server's and in the
+    /// same block (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16): a router may not lead
+    /// them back in by the public one. Those that come by loopback are not: it may be a tunnel.
     pub fn masquerade_own_network(mut self, masquerade: bool) -> Self {
         self.session.masquerade_own_network = masquerade;
         self
     }
 
     /// Sets the address told in replies to `PASV` by the local address a client connected to; it
-    /// wins over [`masquerade_address`](Self::masquerade_address). Clients on the server's own
-    /// network are told the real address here, too.
+    /// wins over [`masquerade_address`](Self::masquerade_address).
     pub fn masquerade_address_map(mut self, map: HashMap<IpAddr, Ipv4Addr>) -> Self {
         self.session.masquerade_address_map = map;
         self
@@ -236,6 +239,16 @@ impl FtpHandler {
     /// with splice(2); on by default.
     pub fn use_sendfile(mut self, sendfile: bool) -> Self {
         self.use_sendfile = sendfile;
+        self
+    }
+
+    /// Has MLSD and MLST show a link as such (`type=OS.unix=slink:`) instead of what it leads to; off
+    /// by default, as in pyftpdlib. LIST always does.
+    ///
+    /// A client that deletes or mirrors a tree goes through links that it takes for directories, and
+    /// deletes what is elsewhere. One that knows no such type takes links for files.
+    pub fn mlsd_shows_links(mut self, show: bool) -> Self {
+        self.mlsd_shows_links = show;
         self
     }
 

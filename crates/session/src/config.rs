@@ -73,7 +73,7 @@ pub struct SessionConfig {
     pub masquerade_address: Option<Ipv4Addr>,
     /// The same for some local addresses only; found here, it goes before `masquerade_address`.
     pub masquerade_address_map: HashMap<IpAddr, Ipv4Addr>,
-    /// Whether clients on the server's own network are told these addresses too. Default: no, they
+    /// Whether clients on the server's own network are told these addresses too. Default: yes. They
     /// reach the local one, and a router may not lead them back in by its public one.
     pub masquerade_own_network: bool,
     /// Zone of the times in MDTM. Default: GMT, as RFC 3659 §2.3 wants.
@@ -110,7 +110,7 @@ impl Default for SessionConfig {
             permit_privileged_ports: false,
             masquerade_address: None,
             masquerade_address_map: HashMap::new(),
-            masquerade_own_network: false,
+            masquerade_own_network: true,
             zone: Zone::Gmt,
             encoding: NameEncoding::UTF_8,
             legacy_encoding: NameEncoding::for_label("windows-1252")

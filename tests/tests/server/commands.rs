@@ -1,6 +1,7 @@
 //! Commands beyond the RFCs' own, on a real disk.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -234,6 +235,9 @@ fn every_path_of_a_command_is_checked() {
         "COMB link f",
         "SITE SYMLINK f guarded/new",
         "SITE SYMLINK f links/new",
+        "SITE SYMLINK closed/f new",
+        "SITE SYMLINK closed/none/f new",
+        "SITE SYMLINK closed/f/f new",
         "SITE MKDIR guarded/new",
         "SITE RMDIR guarded/new",
         "SITE UTIME 202001010000 guarded/f",
@@ -264,6 +268,36 @@ fn every_path_of_a_command_is_checked() {
     assert_eq!(server.content("guarded/f"), b"guarded");
     assert_eq!(server.content("f"), b"open");
     assert_eq!(names(&server.path("guarded")), ["f"]);
+}
+
+#[test]
+fn copies_of_private_files_were_open_to_everybody() {
+    let server = TestServer::new();
+    let mode = |name: &str| {
+        fs::metadata(server.path(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o7777
+    };
+    let file = |name: &str, mode: u32| {
+        let path = server.file(name, name);
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    file("private", 0o600);
+    file("shared", 0o640);
+    file("public", 0o644);
+    file("program", 0o751);
+    let mut client = server.client();
+    client.play(&[
+        ("SITE COPY private new", 250),
+        ("COMB both shared public", 250),
+        ("SITE COPY private program", 250),
+    ]);
+    assert_eq!((mode("new"), mode("both")), (0o600, 0o640));
+    assert_eq!(server.content("both"), b"sharedpublic");
+    // What is replaced was open to whom it was open to.
+    assert_eq!(mode("program"), 0o751);
 }
 
 #[test]

@@ -190,6 +190,39 @@ fn links_are_what_they_lead_to() {
 }
 
 #[test]
+fn links_are_shown_as_such_where_that_was_asked_for() {
+    let server = TestServer::with(|handler| handler.mlsd_shows_links(true));
+    server.file("file", "hello");
+    fs::create_dir(server.path("dir")).unwrap();
+    for (target, name) in [
+        ("file", "to-file"),
+        ("dir", "to-dir"),
+        ("nowhere", "broken"),
+    ] {
+        symlink(target, server.path(name)).unwrap();
+    }
+    let mut client = server.client();
+    let text = String::from_utf8(client.fetch("MLSD")).unwrap();
+    for (name, expected) in [
+        ("file", "type=file;perm=adfrw;"),
+        ("dir", "type=dir;perm=cdeflmp;"),
+        ("to-file", "type=OS.unix=slink:;perm=df;"),
+        ("to-dir", "type=OS.unix=slink:;perm=df;"),
+        ("broken", "type=OS.unix=slink:;perm=df;"),
+    ] {
+        let line = text
+            .lines()
+            .find(|line| line.ends_with(&format!(" {name}")));
+        assert!(
+            line.is_some_and(|line| line.starts_with(expected)),
+            "{name}: {text}"
+        );
+        let asked = client.expect(&format!("MLST {name}"), 250).text();
+        assert!(asked.contains(expected), "{name}: {asked}");
+    }
+}
+
+#[test]
 fn a_file_is_listed_as_itself() {
     let server = TestServer::new();
     server.file("a", "hello");

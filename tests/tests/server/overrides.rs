@@ -466,6 +466,19 @@ fn facts_of_a_link_told_what_a_guarded_file_is_like() {
 }
 
 #[test]
+fn a_link_in_a_guarded_directory_was_shown() {
+    let guarded = Guarded::new(&[("user", ALL, Some(("", true))), ("free", ALL, None)]);
+    symlink("../f", guarded.server.path("é/link")).unwrap();
+    let shown = |user: &str| guarded.client(user).expect("STAT é/link", 213).text();
+    assert!(shown("free").contains("link -> ../f"));
+    // What it leads to may be looked at.
+    let seen = shown("user");
+    assert!(seen.contains(" link") && !seen.contains("->"), "{seen}");
+    let missing = guarded.client("user").expect("STAT é/none", 550).text();
+    assert!(missing.contains("privileges"), "{missing}");
+}
+
+#[test]
 fn the_perm_fact_of_an_entry_was_that_of_its_directory() {
     let guarded = Guarded::new(&[
         ("in", ALL, Some(("el", true))),

@@ -40,6 +40,8 @@ pub(crate) struct Control {
     pub(crate) use_gmt_times: bool,
     pub(crate) tcp_no_delay: bool,
     pub(crate) use_sendfile: bool,
+    /// Instead of what they lead to.
+    pub(crate) mlsd_shows_links: bool,
     #[serde(deserialize_with = "field::encoding")]
     pub(crate) encoding: NameEncoding,
     /// After `OPTS UTF8 OFF`.
@@ -65,12 +67,13 @@ impl Default for Control {
             permit_foreign_addresses: false,
             permit_privileged_ports: false,
             masquerade_address: MasqueradeAddress::None,
-            masquerade_own_network: false,
+            masquerade_own_network: true,
             masquerade_address_map: BTreeMap::new(),
             passive_ports: None,
             use_gmt_times: true,
             tcp_no_delay: true,
             use_sendfile: true,
+            mlsd_shows_links: false,
             encoding: NameEncoding::UTF_8,
             legacy_encoding: NameEncoding::for_label("windows-1252")
                 .expect("the standard has windows-1252, which can encode"),

@@ -16,6 +16,8 @@ pub(crate) struct Account {
     pub(super) login: Login,
     pub(super) filesystem: Arc<dyn Filesystem>,
     pub(super) zone: Zone,
+    /// Whether MLST and MLSD show links as such.
+    pub(super) shows_links: bool,
     /// Where jobs run that may block; `None` if none does.
     lanes: Option<HomeLanes>,
 }
@@ -26,6 +28,7 @@ impl Account {
         login: Login,
         filesystem: Arc<dyn Filesystem>,
         zone: Zone,
+        shows_links: bool,
         lanes: Option<HomeLanes>,
     ) -> Self {
         Self {
@@ -33,6 +36,7 @@ impl Account {
             login,
             filesystem,
             zone,
+            shows_links,
             lanes,
         }
     }
@@ -55,6 +59,7 @@ impl Account {
                 login: self.login.clone(),
                 filesystem,
                 zone: self.zone,
+                shows_links: self.shows_links,
                 lanes: self.lanes.clone(),
             })
         }))

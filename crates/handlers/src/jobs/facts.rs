@@ -16,8 +16,7 @@ pub(super) fn fact_line(
     facts: FactSet,
 ) -> Result<Vec<u8>, Refusal> {
     let view = View::new(account, path)?;
-    let metadata = view.facts().map_err(reply_of)?;
-    let perms = view.perms(account);
+    let (metadata, perms) = view.shown(account).map_err(reply_of)?;
     let mut line = Vec::new();
     format_facts(
         &mut line,
@@ -32,16 +31,22 @@ pub(super) fn fact_line(
 }
 
 /// Facts of what an entry leads to, of which its `own` are known; those of the link itself where it
-/// leads nowhere.
-pub(super) fn followed(listing: &dyn Listing, entry: &Entry, own: Metadata) -> Metadata {
+/// leads nowhere, or links are shown.
+pub(super) fn followed(
+    account: &Account,
+    listing: &dyn Listing,
+    entry: &Entry,
+    own: Metadata,
+) -> Metadata {
     match own.kind {
-        FileKind::Symlink => listing.stat(&entry.name).unwrap_or(own),
-        FileKind::File | FileKind::Directory | FileKind::Other => own,
+        FileKind::Symlink if !account.shows_links => listing.stat(&entry.name).unwrap_or(own),
+        FileKind::Symlink | FileKind::File | FileKind::Directory | FileKind::Other => own,
     }
 }
 
 /// The same of an entry of the directory `place` for a user with overrides, and what that user may
-/// do with it: of a link itself, too, where it leads to where the user may not look.
+/// do with it: of a link itself, too, where it leads to where the user may not look, or links are
+/// shown.
 pub(super) fn judged(
     account: &Account,
     place: &VirtualPath,
@@ -52,6 +57,7 @@ pub(super) fn judged(
         return (own, EntryPerms::default());
     };
     if own.kind == FileKind::Symlink
+        && !account.shows_links
         && let Some(seen) = seen_elsewhere(account, &path)
     {
         return seen;
@@ -64,9 +70,7 @@ pub(super) fn judged(
 fn seen_elsewhere(account: &Account, path: &VirtualPath) -> Option<(Metadata, EntryPerms)> {
     permission::target(account, Perm::List, path).ok()?;
     let view = View::new(account, path).ok()?;
-    let metadata = view.facts().ok()?;
-    let perms = view.perms(account);
-    Some((metadata, perms))
+    view.shown(account).ok()
 }
 
 /// Facts of an entry itself.

@@ -165,7 +165,7 @@ impl ListingStream {
             // entry may take long, too.
             let is_slow = own.kind == FileKind::Symlink || perms.is_none();
             let (metadata, perms) = match perms {
-                Some(perms) => (followed(listing, &entry, own), *perms),
+                Some(perms) => (followed(&self.account, listing, &entry, own), *perms),
                 None => judged(&self.account, place, &entry, own),
             };
             self.show(&entry.name, &metadata, perms, None, out);

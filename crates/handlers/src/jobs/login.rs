@@ -79,6 +79,7 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         login,
         filesystem,
         service.session.zone,
+        service.mlsd_shows_links,
         lanes,
     );
     Ok((Arc::new(account), facts))

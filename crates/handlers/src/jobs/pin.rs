@@ -93,9 +93,19 @@ impl View {
         })
     }
 
-    /// What the user may do with that.
-    pub(super) fn perms(&self, account: &Account) -> EntryPerms {
-        permission::of_entry(account, &self.entry, &self.target)
+    /// Facts of what MLST tells of, and what the user may do with that.
+    pub(super) fn shown(
+        &self,
+        account: &Account,
+    ) -> Result<(Metadata, EntryPerms), FilesystemError> {
+        if account.shows_links {
+            let own = self.single()?.metadata;
+            if own.kind == FileKind::Symlink {
+                return Ok((own, permission::of_entry(account, &self.entry, &self.entry)));
+            }
+        }
+        let perms = permission::of_entry(account, &self.entry, &self.target);
+        Ok((self.facts()?, perms))
     }
 }
 
