@@ -122,7 +122,7 @@ impl CustomCommand {
         self
     }
 
-    /// Keeps its argument out of the log: it is, or holds, a password.
+    /// Keeps its argument out of the log and from observers: it is, or holds, a password.
     pub fn secret(mut self, secret: bool) -> Self {
         self.secret = secret;
         self

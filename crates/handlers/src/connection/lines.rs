@@ -113,8 +113,8 @@ impl Connection {
         let taken = control.next_line(|line| match line {
             Line::Complete(line) => {
                 log_lines::command(service, peer, session.username(), line);
-                *logged = LoggedCommand::of(line);
-                match watch.map(|watch| watch.judge(line)) {
+                *logged = LoggedCommand::of(service, line);
+                match watch.map(|watch| watch.judge(line, &service.commands)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
                     Some(Judgement::Passed(verdict)) => follow(session, line, &verdict, now),
                     Some(Judgement::Pending) => {}

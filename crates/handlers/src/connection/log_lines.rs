@@ -50,7 +50,7 @@ pub(super) struct LoggedCommand(String);
 
 impl LoggedCommand {
     /// The command of a line, if it is one of them and the log is on.
-    pub(super) fn of(line: &[u8]) -> Option<Self> {
+    pub(super) fn of(service: &Service, line: &[u8]) -> Option<Self> {
         const VERBS: [&str; 12] = [
             "CWD", "XCWD", "DELE", "MKD", "XMKD", "RMD", "XRMD", "RNFR", "RNTO", "REIN", "MFMT",
             "SITE",
@@ -60,7 +60,7 @@ impl LoggedCommand {
         if !VERBS.into_iter().any(is_it) || !log::log_enabled!(Level::Info) {
             return None;
         }
-        let command = ObservedCommand::new(line);
+        let command = ObservedCommand::new(secrets::cut(line, &service.commands));
         let verb = command.verb.as_str();
         (!verb.starts_with("SITE") || verb == "SITE CHMOD")
             .then(|| Self(format!("{verb} {}", Escaped(&command.argument))))

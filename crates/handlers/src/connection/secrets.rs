@@ -1,6 +1,8 @@
-//! Keeping passwords out of the log.
+//! Keeping passwords out of the log, and from observers.
 
 use std::borrow::Cow;
+
+use ftpdlib_proto::{ArgumentRule, CommandLine};
 
 use crate::CustomCommand;
 
@@ -17,6 +19,19 @@ pub(super) fn hide<'a>(line: &'a [u8], commands: &[CustomCommand]) -> Cow<'a, [u
         Some(start) => Cow::Owned([&line[..start], b" ", HIDDEN].concat()),
         None => Cow::Borrowed(line),
     }
+}
+
+/// What observers may see of `line`: all that is before a password.
+///
+/// Of a command on files that is all, whatever they are called: who forbids some of them has to see
+/// which they are.
+pub(super) fn cut<'a>(line: &'a [u8], commands: &[CustomCommand]) -> &'a [u8] {
+    let start = match custom_start(line, commands) {
+        None if names_files(line, commands) => None,
+        None => secret_start(line),
+        start => start,
+    };
+    &line[..start.unwrap_or(line.len())]
 }
 
 /// A reply without what it repeats of a line that holds a password.
@@ -65,6 +80,21 @@ fn custom_start(line: &[u8], commands: &[CustomCommand]) -> Option<usize> {
         .next()
 }
 
+/// Whether a line calls a command on files. Those have a permission.
+fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
+    let custom = commands
+        .iter()
+        .find(|command| after_name(line, command.registered.name.as_bytes()).is_some());
+    match (custom, CommandLine::split(line).resolve()) {
+        (Some(command), _) => command.registered.perm.is_some(),
+        (None, Ok((verb, _))) => {
+            let info = verb.info();
+            info.perm.is_some() && info.argument != ArgumentRule::Refused
+        }
+        (None, Err(_)) => false,
+    }
+}
+
 /// Where the argument begins if the line calls this command.
 fn after_name(line: &[u8], name: &[u8]) -> Option<usize> {
     let mut rest = line;
@@ -86,9 +116,10 @@ fn starts_with(text: &[u8], word: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use ftpdlib_proto::Reply;
+    use ftpdlib_proto::{Perm, Reply};
 
     use super::*;
+    use crate::CommandContext;
 
     #[track_caller]
     fn check(line: &str, expected: &str) {
@@ -116,6 +147,45 @@ mod tests {
         check("site passwd old new", "site passwd ******");
         check("SITE LOCK secret", "SITE LOCK ******");
         check("site lock secret", "site lock ******");
+    }
+
+    #[track_caller]
+    fn check_cut(line: &str, expected: &str) {
+        let reply = |_: &mut CommandContext<'_>| Reply::new(200, "Done.");
+        let own = [
+            CustomCommand::new("SITE LOCK", reply).secret(true),
+            CustomCommand::new("SITE SCAN", reply).perm(Perm::List),
+            CustomCommand::new("DELE", reply).secret(true),
+        ];
+        let seen = cut(line.as_bytes(), &own);
+        assert_eq!(String::from_utf8_lossy(seen), expected, "{line:?}");
+    }
+
+    #[test]
+    fn observers_were_shown_passwords_that_the_log_hid() {
+        check_cut("PASS secret", "PASS");
+        check_cut("PASSsecret", "PASS");
+        check_cut("PASS\tsecret", "PASS");
+        check_cut(" PASS secret", " PASS");
+        check_cut("NOOP PASS secret", "NOOP PASS");
+        check_cut("USER a\rPASS secret", "USER a\rPASS");
+        check_cut("ACCT secret", "ACCT");
+        check_cut("SITE PSWD old new", "SITE PSWD");
+        check_cut("site  lock secret", "site  lock");
+        check_cut("DELE secret", "DELE");
+    }
+
+    #[test]
+    fn observers_see_which_files_commands_are_for() {
+        for line in [
+            "RETR my password.txt",
+            "SITE CHMOD 644 my password.txt",
+            "SITE SCAN my password.txt",
+            "NOOP",
+            "",
+        ] {
+            check_cut(line, line);
+        }
     }
 
     #[test]

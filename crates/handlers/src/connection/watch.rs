@@ -8,12 +8,13 @@ use ftpdlib_ioloop::Notifier;
 use ftpdlib_proto::{TransferType, VirtualPath};
 use ftpdlib_session::{Action, SessionEvent};
 
-use crate::Service;
+use super::secrets;
 use crate::jobs::{Account, real_path};
 use crate::observer::{
     Mailbox, Notice, ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer,
     SessionControl, Verdict,
 };
+use crate::{CustomCommand, Service};
 
 /// Observers of a session. There is none where the server has none.
 pub(super) struct Watch {
@@ -206,9 +207,10 @@ impl Watch {
         }
     }
 
-    /// Asks the observers about a command.
-    pub(super) fn judge(&mut self, line: &[u8]) -> Judgement {
-        let notice = Notice::Command(ObservedCommand::new(line));
+    /// Asks the observers about a command, which may be one of `commands`.
+    pub(super) fn judge(&mut self, line: &[u8], commands: &[CustomCommand]) -> Judgement {
+        let command = ObservedCommand::new(secrets::cut(line, commands));
+        let notice = Notice::Command(command);
         let verdict = notice.tell(&self.session, &self.inline);
         if verdict != Verdict::Allow {
             return Judgement::Passed(verdict);

@@ -29,6 +29,23 @@ impl<'a> CommandLine<'a> {
         Self { verb, argument }
     }
 
+    /// The sub-command of `SITE` and its argument, both empty where `SITE` stands alone; `None` for
+    /// any other verb.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ftpdlib_proto::CommandLine;
+    /// let line = CommandLine::split(b"site  chmod 644 a");
+    /// assert_eq!(line.site_command(), Some(CommandLine::split(b"chmod 644 a")));
+    /// assert_eq!(CommandLine::split(b"NOOP").site_command(), None);
+    /// ```
+    pub fn site_command(&self) -> Option<Self> {
+        self.verb
+            .eq_ignore_ascii_case(b"SITE")
+            .then(|| split_site(self.argument))
+    }
+
     /// The verb and its argument. `SITE` is looked into: the verb is its sub-command's, the
     /// argument what follows that. Verbs and sub-commands are known in any case.
     ///
@@ -49,7 +66,10 @@ impl<'a> CommandLine<'a> {
 
 /// The verb and argument in the argument of `SITE`; the verb is never `SITE` itself.
 pub(super) fn resolve_site(argument: &[u8]) -> Result<(Verb, &[u8]), CommandError> {
-    let (name, argument) = split_at_blank(argument.trim_ascii_start());
+    let CommandLine {
+        verb: name,
+        argument,
+    } = split_site(argument);
     if name.is_empty() {
         return Err(CommandError::MissingArgument);
     }
@@ -59,6 +79,11 @@ pub(super) fn resolve_site(argument: &[u8]) -> Result<(Verb, &[u8]), CommandErro
             name: printable(name),
         }),
     }
+}
+
+/// Before the sub-command there may be any number of blanks.
+fn split_site(argument: &[u8]) -> CommandLine<'_> {
+    CommandLine::split(argument.trim_ascii_start())
 }
 
 /// What is before the first blank, and what after it.

@@ -54,12 +54,8 @@ pub(super) fn find<'a>(
     if commands.is_empty() {
         return None;
     }
-    let site = line.verb.eq_ignore_ascii_case(b"SITE");
-    let line = if site {
-        CommandLine::split(line.argument.trim_ascii_start())
-    } else {
-        *line
-    };
+    let sub_command = line.site_command();
+    let (site, line) = (sub_command.is_some(), sub_command.unwrap_or(*line));
     let index = commands
         .iter()
         .position(|command| command.is_named(site, line.verb))?;
