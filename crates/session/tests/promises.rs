@@ -5,10 +5,10 @@ mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ftpdlib_proto::{Reply, ReplyCode, TransferEnd, VirtualPath};
-use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Refusal, Session};
+use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Refusal, Session, SessionConfig};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -40,6 +40,27 @@ proptest! {
     ) {
         model::read(lines.join("\n").as_bytes());
     }
+}
+
+/// A delay that is longer than there are moments for has no end, and is not over at once.
+#[test]
+fn a_failed_login_with_the_longest_delay_was_answered_at_once() {
+    let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
+    let config = SessionConfig {
+        auth_failed_timeout: Duration::MAX,
+        ..SessionConfig::default()
+    };
+    let mut session: Session<()> = Session::new(Arc::new(config), address, address, now);
+    session.handle_control(ControlEvent::Line(b"USER u"), now);
+    session.handle_control(ControlEvent::Line(b"PASS p"), now);
+    while session.poll_effect().is_some() {}
+    session.handle_job(Err(Refusal::local_error()), now);
+    session.handle_timeout(now + Duration::from_secs(1_000_000_000));
+    let replies = std::iter::from_fn(|| session.poll_effect())
+        .filter(|effect| matches!(effect, Effect::Reply(_)));
+    assert_eq!(replies.count(), 0);
+    assert_eq!(session.poll_timeout(), None);
+    assert!(!session.wants_input());
 }
 
 /// A line that is too long, or refused by an observer, is answered in its turn: after the work

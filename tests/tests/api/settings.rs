@@ -11,7 +11,7 @@ use ftpdlib::proto::NameEncoding;
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::client::{Client, USER, accept, read_all};
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::tls::{TlsClient, VERSIONS, config};
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, read_to_end, secure};
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
 
@@ -52,6 +52,32 @@ fn a_timeout_of_zero_was_over_at_once() {
     client.expect_reply(226);
     let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
     assert_eq!(client.download("a"), b"hello");
+}
+
+#[test]
+fn the_longest_timeouts_ended_their_connection() {
+    let max = Duration::MAX;
+    let server = TestServer::with(|handler| {
+        let dtp = DtpHandler::default().timeout(max);
+        let dtp = dtp.passive_timeout(max).active_timeout(max);
+        let handler = TlsFtpHandler::new(handler.timeout(max).dtp_handler(dtp));
+        handler.handshake_timeout(max).into()
+    });
+    server.file("a", "hello");
+    let mut client = server.client();
+    assert_eq!(client.fetch("RETR a"), b"hello");
+    let port = client.port();
+    client.expect("RETR a", 150);
+    assert_eq!(read_all(accept(&port)), b"hello");
+    client.expect_reply(226);
+    let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
+    assert_eq!(client.download("a"), b"hello");
+    // The handshake may also begin before the transfer.
+    let stream = client.passive();
+    client.play(&[("NOOP", 200), ("RETR a", 150)]);
+    let mut data = secure(stream, &config(VERSIONS[1]));
+    assert_eq!(read_to_end(&mut data).unwrap(), b"hello");
+    client.expect_reply(226);
 }
 
 #[test]

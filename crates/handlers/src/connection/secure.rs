@@ -80,7 +80,8 @@ impl Connection {
         if !self.session.is_transferring() {
             let rules = self.service.session.tls.filter(|_| tls.is_some());
             let timeout = rules.and_then(|rules| rules.handshake_timeout);
-            self.secure_until = timeout.map(|timeout| cx.now() + timeout);
+            // Never, if it is longer than there are moments for.
+            self.secure_until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
             self.establish_data(cx);
         }
     }

@@ -460,7 +460,8 @@ impl Pump {
         } else {
             self.handshake_timeout
         };
-        timeout.map(|timeout| self.meter.progress() + timeout)
+        // Never, if it is longer than there are moments for.
+        timeout.and_then(|timeout| self.meter.progress().checked_add(timeout))
     }
 }
 

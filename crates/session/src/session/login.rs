@@ -7,6 +7,7 @@ use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, VirtualPath};
 use super::Session;
 use super::parameters::Parameters;
 use super::pending::{LoginDelay, Pending, Purpose};
+use super::timers::after;
 use crate::{Action, Effect, LoginFacts, Refusal, SessionEvent};
 
 /// How far the login has come.
@@ -211,9 +212,7 @@ impl<P> Session<P> {
         // By a 421 the server has no room for the session, whoever it is.
         let disconnect = is_last || reply.code().value() == 421;
         let delay = LoginDelay {
-            until: arrived
-                .checked_add(self.config.auth_failed_timeout)
-                .unwrap_or(now),
+            until: after(arrived, Some(self.config.auth_failed_timeout)),
             reply,
             disconnect,
         };

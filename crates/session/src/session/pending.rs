@@ -76,8 +76,8 @@ pub(super) struct Handshake {
 /// A failed login on its way to its reply.
 #[derive(Debug)]
 pub(super) struct LoginDelay {
-    /// When the reply is due.
-    pub(super) until: Instant,
+    /// When the reply is due; never, if there is no such moment.
+    pub(super) until: Option<Instant>,
     /// The reply.
     pub(super) reply: Reply,
     /// Whether it was one failure too many.

@@ -54,7 +54,7 @@ impl<P> Session<P> {
 
     fn login_deadline(&self) -> Option<Instant> {
         match &self.pending {
-            Pending::LoginDelay(delay) => Some(delay.until),
+            Pending::LoginDelay(delay) => delay.until,
             Pending::Nothing
             | Pending::Handshake(_)
             | Pending::Job(_)
