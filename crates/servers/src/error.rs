@@ -49,7 +49,8 @@ pub enum ServerError {
     /// The system does not let a worker process become another user.
     #[error("cannot become another user: {0}")]
     Identity(#[source] io::Error),
-    /// The loop could not be made, or failed.
-    #[error("event loop: {0}")]
-    Loop(#[from] io::Error),
+    /// The system refuses what the server needs beside its sockets: a loop, threads, processes,
+    /// signals; or the loop failed.
+    #[error("cannot serve: {0}")]
+    Io(#[from] io::Error),
 }

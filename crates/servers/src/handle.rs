@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
@@ -19,6 +19,7 @@ use crate::placement::Placement;
 #[derive(Clone)]
 pub struct ServerHandle {
     shared: Arc<Shared>,
+    /// The server's own, which it has until it is attached to another.
     io_loop: LoopHandle,
 }
 
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     supervisor: OnceLock<Arc<dyn Placement>>,
     /// The loop that accepts, once there is one; it waits for the end.
     accepting: OnceLock<LoopHandle>,
+    /// A handle was told to let nobody in any more.
+    closing: AtomicBool,
     /// Clients that were let in and have not gone, wherever they are served.
     clients: AtomicUsize,
 }
@@ -54,6 +57,7 @@ impl Shared {
             placement,
             supervisor: OnceLock::new(),
             accepting: OnceLock::new(),
+            closing: AtomicBool::new(false),
             clients: AtomicUsize::new(0),
         }
     }
@@ -83,6 +87,11 @@ impl Shared {
     pub(crate) fn set_accepting(&self, io_loop: LoopHandle) {
         // A server is given to one loop, once.
         let _ = self.accepting.set(io_loop);
+    }
+
+    /// Whether a handle was told to let nobody in any more, be it before there was a loop that did.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// Counts a client that was let in.
@@ -171,7 +180,8 @@ impl ServerHandle {
     /// Stops accepting clients; those connected are served on. The server ends with the last one.
     pub fn close(&self) {
         let shared = Arc::clone(&self.shared);
-        self.io_loop.call_soon(move |cx| shared.close(cx));
+        shared.closing.store(true, Ordering::SeqCst);
+        self.io_loop().call_soon(move |cx| shared.close(cx));
     }
 
     /// Stops accepting clients, tells idle ones `421`, and lets transfers in progress end.
@@ -217,7 +227,7 @@ impl ServerHandle {
         let renewed = self.renewed(handler.into())?;
         let change = self.plan(addresses, backlog)?;
         let shared = Arc::clone(&self.shared);
-        self.io_loop.call_soon(move |cx| {
+        self.io_loop().call_soon(move |cx| {
             // On the loop that accepts, which does nothing in between.
             let replaced = shared.renew(renewed);
             shared.doors.make(&change, &shared, cx);
@@ -265,7 +275,7 @@ impl ServerHandle {
     pub fn set_addresses(&self, addresses: &[SocketAddr], backlog: u32) -> Result<(), ServerError> {
         let change = self.plan(addresses, backlog)?;
         let shared = Arc::clone(&self.shared);
-        self.io_loop
+        self.io_loop()
             .call_soon(move |cx| shared.doors.make(&change, &shared, cx));
         Ok(())
     }
@@ -279,6 +289,11 @@ impl ServerHandle {
     /// Clients connected now; where worker processes serve, how many of these there are.
     pub fn clients(&self) -> usize {
         self.shared.clients()
+    }
+
+    /// The loop that accepts, or will.
+    fn io_loop(&self) -> &LoopHandle {
+        self.shared.accepting.get().unwrap_or(&self.io_loop)
     }
 
     /// What serves clients as `handler` says. Certificates are read, which may take its time;

@@ -104,7 +104,9 @@ impl FtpServer {
     ///
     /// # Errors
     ///
-    /// [`ServerError`] when the loop cannot be made or fails.
+    /// [`ServerError`] when the loop fails, or the options cannot be had: processes where this one has
+    /// threads, or signals that it catches already. That may be tried again, unless the server
+    /// [is over](Self::is_over), as it is when it had begun to listen.
     pub fn serve_forever(
         &mut self,
         options: ServeOptions,
@@ -138,24 +140,30 @@ impl FtpServer {
 
     /// Serves clients on `io_loop`, which the caller runs (pyftpdlib: the `ioloop` argument). Two
     /// servers and a program's own timers may share one loop. All clients are served on that one,
-    /// unless each has a thread.
+    /// unless each has a thread or a process.
     ///
-    /// A handle that the server gave before belongs to the loop it would have had, and reaches
-    /// nobody.
+    /// A handle that the server gave before reaches this loop from now on. Where it was told to close
+    /// the server, nobody is let in; a change of addresses that it was told before is forgotten.
     ///
     /// # Errors
     ///
-    /// The system refuses a listener.
+    /// The system refuses a listener, or the process for each client.
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
         // With a loop of its own, its end here would be that of the sessions on the other one.
         self.io_loop = None;
-        let listeners = std::mem::take(&mut self.listeners);
+        let closing = self.shared.is_closing();
+        if closing {
+            self.listeners.clear();
+        }
         self.shared.prepare_children(&self.shared.service());
-        accept_on(&self.shared, listeners, &self.pool, io_loop)?;
-        Ok(ServerHandle::new(
-            Arc::clone(&self.shared),
-            io_loop.handle(),
-        ))
+        let listeners = std::mem::take(&mut self.listeners);
+        found(&self.shared, &self.pool, io_loop)?;
+        accept_on(&self.shared, listeners, io_loop)?;
+        let handle = ServerHandle::new(Arc::clone(&self.shared), io_loop.handle());
+        if closing {
+            handle.close();
+        }
+        Ok(handle)
     }
 
     /// Gives what stops this server from another thread.
@@ -231,14 +239,11 @@ impl FtpServer {
     }
 
     /// Gives the listeners to the loop and catches signals, the first time.
-    fn start(&mut self, mut options: ServeOptions) -> io::Result<()> {
+    fn start(&mut self, options: ServeOptions) -> io::Result<()> {
         if self.lifecycle.is_some() {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        let listeners = std::mem::take(&mut self.listeners);
-        let handle = self.handle()?;
-        let pool = self.pool.clone();
         // A signal ends it, which may take long, as long as none is caught.
         shared.prepare_children(&shared.service());
         let caught = options.signals();
@@ -246,9 +251,24 @@ impl FtpServer {
             self.signals = Some(Arc::new(Signals::new(&caught)?));
             self.keep_signals = options.keep_signals;
         }
+        let pool = self.pool.clone();
+        found(&shared, &pool, self.io_loop()?)?;
+        let begun = self.begin(options);
+        if begun.is_err() {
+            // Listeners may be gone with it: what is left is not the server that was asked for.
+            let _ = self.close_all();
+        }
+        begun
+    }
+
+    /// Does so, once nothing of that may be tried again.
+    fn begin(&mut self, mut options: ServeOptions) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let listeners = std::mem::take(&mut self.listeners);
+        let handle = self.handle()?;
         let signals = self.signals.clone();
         let io_loop = self.io_loop()?;
-        accept_on(&shared, listeners, &pool, io_loop)?;
+        accept_on(&shared, listeners, io_loop)?;
         if options.blocking && options.timeout.is_none() {
             shared.placement().start()?;
         }
@@ -314,18 +334,22 @@ impl Drop for FtpServer {
     }
 }
 
-/// Has `io_loop` accept the clients of `listeners`.
-fn accept_on(
-    shared: &Arc<Shared>,
-    listeners: Vec<Listener>,
-    pool: &Pool,
-    io_loop: &mut IoLoop,
-) -> io::Result<()> {
+/// Makes `io_loop` the one that accepts, and has it look after the processes that serve, if any do.
+fn found(shared: &Arc<Shared>, pool: &Pool, io_loop: &mut IoLoop) -> io::Result<()> {
     ftpdlib_sys::survive_file_size_limit();
     shared.set_accepting(io_loop.handle());
     if let Some(parent) = Arc::clone(shared.placement()).parent(shared, pool)? {
         io_loop.add(parent)?;
     }
+    Ok(())
+}
+
+/// Has `io_loop` accept the clients of `listeners`.
+fn accept_on(
+    shared: &Arc<Shared>,
+    listeners: Vec<Listener>,
+    io_loop: &mut IoLoop,
+) -> io::Result<()> {
     shared
         .doors()
         .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
@@ -336,16 +360,74 @@ fn accept_on(
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, TcpStream};
 
     use ftpdlib_authorizers::DummyAuthorizer;
 
     use super::*;
 
+    fn server() -> FtpServer {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap()
+    }
+
+    /// Whether a listener takes connections.
+    fn listens(address: SocketAddr) -> bool {
+        TcpStream::connect(address).is_ok()
+    }
+
+    #[track_caller]
+    fn check_ends(io_loop: &mut IoLoop, address: SocketAddr) {
+        for _ in 0..10 {
+            io_loop.turn(Some(Duration::ZERO)).unwrap();
+        }
+        assert!(!listens(address));
+        assert!(io_loop.is_empty());
+    }
+
+    #[test]
+    fn a_handle_from_before_attach_left_a_server_that_turned_everybody_away() {
+        let (mut server, mut io_loop) = (server(), IoLoop::new().unwrap());
+        let (address, before) = (server.local_addrs()[0], server.handle().unwrap());
+        let handle = server.attach(&mut io_loop).unwrap();
+        assert!(listens(address));
+        before.close_all();
+        check_ends(&mut io_loop, address);
+        assert!(handle.shared().is_over());
+    }
+
+    #[test]
+    fn a_server_that_was_closed_before_attach_let_clients_in() {
+        let (mut server, mut io_loop) = (server(), IoLoop::new().unwrap());
+        let address = server.local_addrs()[0];
+        server.handle().unwrap().close_all();
+        let handle = server.attach(&mut io_loop).unwrap();
+        check_ends(&mut io_loop, address);
+        assert!(handle.shared().is_over());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_server_that_was_started_again_only_said_that_it_listened() {
+        let mut server = server();
+        let address = server.local_addrs()[0];
+        let caught = Signals::new(&[]).unwrap();
+        let turn = || {
+            ServeOptions::default()
+                .blocking(false)
+                .timeout(Duration::ZERO)
+        };
+        let error = server.serve_forever(turn()).unwrap_err();
+        assert!(matches!(error, ServerError::Io(_)), "{error}");
+        assert!(!error.to_string().contains("loop"), "{error}");
+        drop(caught);
+        server.serve_forever(turn()).unwrap();
+        assert!(listens(address) && !server.is_over());
+    }
+
     #[test]
     fn a_server_closed_before_it_had_a_loop_was_never_over() {
-        let handler = FtpHandler::new(DummyAuthorizer::new());
-        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+        let mut server = server();
         server.close_all().unwrap();
         assert!(server.is_over());
     }
