@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftpdlib_authorizers::Login;
 use ftpdlib_filesystems::Filesystem;
 use ftpdlib_proto::{ArgumentRule, Perm, Reply, VirtualPath};
-use ftpdlib_session::RegisteredCommand;
+use ftpdlib_session::{Refusal, RegisteredCommand};
 
 use crate::SettingsError;
 use crate::jobs::Account;
@@ -159,6 +159,20 @@ impl CustomCommand {
         }
         Ok(())
     }
+}
+
+/// A reply that `who` gave to a command, or 451 where another one would have to follow: nothing would
+/// give that, and the client would wait for ever.
+///
+/// # Errors
+///
+/// The 451.
+pub(crate) fn last_reply(reply: Reply, who: &str) -> Result<Reply, Refusal> {
+    if reply.code().is_preliminary() || reply.is_opening() {
+        log::error!("{who} gave a reply that is not its last: {reply:?}");
+        return Err(Refusal::local_error());
+    }
+    Ok(reply)
 }
 
 fn has_control(text: &str) -> bool {

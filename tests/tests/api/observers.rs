@@ -406,6 +406,7 @@ impl Observer for Judge {
             .send((command.verb.clone(), command.argument.clone()));
         match command.verb.as_str() {
             "DELE" => Verdict::Refuse(Reply::new(550, "Not today.")),
+            "RMD" => Verdict::Refuse(Reply::new(150, "More to come.")),
             "MKD" => panic!("as the test wants it"),
             "ALLO" => {
                 session.close();
@@ -426,6 +427,8 @@ fn a_veto_is_the_reply() {
         assert_eq!(client.expect("DELE a", 550).argument(), "Not today.");
         assert!(server.path("a").exists());
         client.play(&[("RNFR a", 350), ("DELE a", 550), ("RNTO b", 503)]);
+        // Not a reply after which the client would wait for another.
+        client.play(&[("RMD d", 451), ("NOOP", 200)]);
         client.play(&[("MKD d", 451), ("NOOP", 200), ("site chmod 600 a", 200)]);
         client.send_raw(b"NOOP\r\nDELE a\r\nNOOP\r\n");
         for code in [200, 550, 200] {

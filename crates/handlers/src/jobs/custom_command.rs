@@ -8,7 +8,7 @@ use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal};
 
 use super::{Account, Payload, permission};
 use crate::CommandContext;
-use crate::custom_command::CommandFunction;
+use crate::custom_command::{CommandFunction, last_reply};
 
 /// A custom command on its way to a thread.
 pub(crate) struct CommandCall {
@@ -46,11 +46,7 @@ impl CommandCall {
             local: self.local,
         };
         let reply = (self.function)(&mut context);
-        if reply.code().is_preliminary() || reply.is_opening() {
-            log::error!("a custom command gave a reply that is not its last: {reply:?}");
-            return Err(Refusal::local_error());
-        }
-        Ok(Answer::Reply(reply))
+        last_reply(reply, "a custom command").map(Answer::Reply)
     }
 }
 

@@ -142,7 +142,8 @@ pub trait Observer: Send + Sync {
 pub enum Verdict {
     /// Go on.
     Allow,
-    /// Do nothing, and answer this.
+    /// Do nothing, and answer this. It has to be the command's last reply: for a preliminary one the
+    /// client is told 451, and the log why.
     Refuse(Reply),
 }
 

@@ -7,6 +7,7 @@ use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::Refusal;
 
 use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict};
+use crate::custom_command::last_reply;
 
 /// What happened.
 pub(crate) enum Notice {
@@ -90,7 +91,7 @@ impl Notice {
             Self::Other { verb, file, to } => {
                 observer.on_other_change(session, verb, file, to.as_ref());
             }
-            Self::Command(command) => return observer.on_command(session, command),
+            Self::Command(command) => return usable(observer.on_command(session, command)),
         }
         Verdict::Allow
     }
@@ -110,6 +111,16 @@ impl Notice {
             Self::SetMode { .. } => "on_chmod",
             Self::Other { .. } => "on_other_change",
             Self::Command(_) => "on_command",
+        }
+    }
+}
+
+/// What an observer said, with a reply that ends the command.
+fn usable(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Allow => Verdict::Allow,
+        Verdict::Refuse(reply) => {
+            Verdict::Refuse(last_reply(reply, "an observer").unwrap_or_else(Refusal::into_reply))
         }
     }
 }
