@@ -73,6 +73,14 @@ impl<F: Filesystem> Filesystem for Hooked<F> {
     fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
         self.asked("mkdir")?.mkdir(path)
     }
+
+    fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.asked("remove")?.remove(path)
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
+        self.asked("rename")?.rename(from, to)
+    }
 }
 
 /// Something open of a [`Hooked`] filesystem.

@@ -122,7 +122,8 @@ pub enum SessionEvent {
         /// Whether it came from the client.
         upload: bool,
     },
-    /// A command that changes the filesystem succeeded (reply already queued).
+    /// A command that changes the filesystem succeeded (reply already queued). COMB comes with one
+    /// `DELE` for each part that it removed, and also where it could not remove others.
     Changed {
         /// `DELE`, `MKD`, `RMD`, `RNTO`, `MFMT`, `MFF`, `MDTM`, `COMB`, `CPTO`, `SITE CHMOD`,
         /// `SITE UTIME`, `SITE COPY` or `SITE SYMLINK`; the same for other names of a command.

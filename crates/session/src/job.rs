@@ -159,9 +159,9 @@ pub enum Action {
         /// How.
         algorithm: HashAlgorithm,
     },
-    /// COMB (`Done`): appends the parts to the target, then removes them; work. Takes
+    /// COMB (`Combined`): appends the parts to the target, then removes them; work. Takes
     /// [`Perm::Store`] on the target, [`Perm::Retrieve`] and [`Perm::Delete`] on each part. Nothing
-    /// has changed if it fails before the end.
+    /// has changed if it fails.
     Combine {
         /// Made, if it is not there.
         target: VirtualPath,
@@ -345,6 +345,13 @@ pub enum Answer<P> {
         digest: Vec<u8>,
         /// Offset of the first byte, and the one after the last.
         range: std::ops::Range<u64>,
+    },
+    /// The parts are in the target.
+    Combined {
+        /// The parts that were removed then, by their places.
+        removed: Vec<usize>,
+        /// What the client is told if others stay.
+        refusal: Option<Refusal>,
     },
     /// The reply of a registered command.
     Reply(Reply),

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -182,6 +183,44 @@ fn everything_is_told_in_order() {
                 "login user",
                 "logout user",
                 "disconnect None",
+            ],
+        );
+    }
+}
+
+#[test]
+fn observers_were_not_told_which_parts_were_deleted() {
+    for inline in [false, true] {
+        let (calls, told) = mpsc::channel();
+        let files = MemoryFs::new();
+        for name in ["/a", "/b", "/c"] {
+            files.insert(name, "hello").unwrap();
+        }
+        let removals = AtomicUsize::new(0);
+        let files = Hooked::new(files, move |call| {
+            // The second part stays.
+            match call == "remove" && removals.fetch_add(1, Ordering::Relaxed) == 1 {
+                true => Err(ErrorKind::PermissionDenied.into()),
+                false => Ok(()),
+            }
+        });
+        let files: Arc<dyn Filesystem> = Arc::new(files);
+        let server = TestServer::with(|handler| {
+            let handler = handler.observer(Recorder { calls, inline });
+            handler.abstracted_fs(move |_| Ok(Arc::clone(&files)))
+        });
+        let mut client = server.client();
+        client.play(&[("COMB all a a b c", 550), ("COMB all b", 250)]);
+        expect(
+            &told,
+            &[
+                "connect 127.0.0.1",
+                "login user",
+                "other COMB /all",
+                "delete /a",
+                "delete /c",
+                "other COMB /all",
+                "delete /b",
             ],
         );
     }

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
 use ftpdlib_proto::{FileKind, ReplyCode, TransferEnd, VirtualPath};
-use ftpdlib_session::Refusal;
+use ftpdlib_session::{Answer, JobOutcome, Refusal};
 
 use super::file_io::{read_some, write_everything};
 use super::pin::canonical_entry;
-use super::{Shift, refusal, reply_of};
+use super::{Payload, Shift, refusal, reply_of};
 
 /// Bytes copied at a time, between two looks at whether to go on.
 const PIECE: usize = 64 << 10;
@@ -27,14 +27,14 @@ pub(super) fn copy(
     replace(fs, &to, |draft| draft.append(fs, from, shift))
 }
 
-/// Appends `parts` to `target`, which need not be there, and removes them. Until all are appended
-/// everything is as it was.
+/// Appends `parts` to `target`, which need not be there, and removes them; answers which of them, and
+/// why others stay. Until all are appended everything is as it was.
 pub(super) fn combine(
     fs: &dyn Filesystem,
     target: &VirtualPath,
     parts: &[VirtualPath],
     shift: &mut Shift,
-) -> Result<(), Refusal> {
+) -> JobOutcome<Payload> {
     let target = fs.canonical(target).map_err(reply_of)?;
     let mut entries = Vec::with_capacity(parts.len());
     for part in parts {
@@ -51,13 +51,18 @@ pub(super) fn combine(
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
     let mut known = HashSet::new();
-    let mut failed = None;
-    for entry in entries.iter().filter(|entry| known.insert(*entry)) {
-        if let Err(error) = fs.remove(entry) {
-            failed.get_or_insert(error);
+    let (mut removed, mut failed) = (Vec::new(), None);
+    for (place, entry) in entries.iter().enumerate() {
+        if !known.insert(entry) {
+            continue;
+        }
+        match fs.remove(entry) {
+            Ok(()) => removed.push(place),
+            Err(error) => failed = failed.or(Some(error)),
         }
     }
-    failed.map_or(Ok(()), |error| Err(reply_of(error)))
+    let refusal = failed.map(reply_of);
+    Ok(Answer::Combined { removed, refusal })
 }
 
 /// Puts a file in the place of `to` that `write` has written. It gets a name of its own first, so
@@ -287,9 +292,9 @@ mod tests {
         let fs = files();
         let before = contents(&fs);
         let done = copy(&fs, &path("/a"), &path("/b"), &mut Shift::cancelled());
-        assert_eq!(done.unwrap_err().code.value(), 426);
+        assert_eq!(done.err().unwrap().code.value(), 426);
         let done = combine(&fs, &path("/a"), &[path("/b")], &mut Shift::cancelled());
-        assert_eq!(done.unwrap_err().code.value(), 426);
+        assert_eq!(done.err().unwrap().code.value(), 426);
         assert_eq!(contents(&fs), before);
     }
 
@@ -439,7 +444,11 @@ mod tests {
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
         let parts = ["/dir/c", "/a", "/b"].map(path);
         let done = combine(&fs, &path("/new"), &parts, &mut Shift::alone());
-        assert_eq!(done.unwrap_err().code.value(), 550);
+        let Ok(Answer::Combined { removed, refusal }) = done else {
+            panic!("nothing was appended");
+        };
+        assert_eq!(removed, [1, 2]);
+        assert_eq!(refusal.unwrap().code.value(), 550);
         let mut held = contents(&files);
         held.sort();
         assert_eq!(held, ["/dir/c: in c", "/new: in cin ain b"]);

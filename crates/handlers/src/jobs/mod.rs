@@ -108,9 +108,7 @@ pub(crate) fn run_work(
             let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, shift)?;
             Ok(Answer::Digest { digest, range })
         }
-        Action::Combine { target, parts } => {
-            copy::combine(fs, &target, &parts, shift).map(|()| Answer::Done)
-        }
+        Action::Combine { target, parts } => copy::combine(fs, &target, &parts, shift),
         Action::Copy { from, to } => copy::copy(fs, &from, &to, shift).map(|()| Answer::Done),
         action => perform(account, action),
     }

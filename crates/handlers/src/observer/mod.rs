@@ -107,7 +107,7 @@ pub trait Observer: Send + Sync {
     /// A file or directory was renamed (RNFR and RNTO).
     fn on_rename(&self, session: &ObservedSession, from: &ObservedPath, to: &ObservedPath) {}
 
-    /// A file was deleted (DELE).
+    /// A file was deleted (DELE, or COMB, which does so with its parts).
     fn on_delete(&self, session: &ObservedSession, file: &ObservedPath) {}
 
     /// A directory was made (MKD).
@@ -120,7 +120,8 @@ pub trait Observer: Send + Sync {
     fn on_chmod(&self, session: &ObservedSession, file: &ObservedPath, mode: u32) {}
 
     /// The filesystem was changed in another way: `verb` is MFMT, MFF with `Modify`, MDTM, COMB,
-    /// CPTO, SITE UTIME, SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the new file last.
+    /// CPTO, SITE UTIME, SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the new
+    /// file last. Of COMB it is the target, and [`on_delete`](Self::on_delete) tells of the parts.
     fn on_other_change(
         &self,
         session: &ObservedSession,

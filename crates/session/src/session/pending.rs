@@ -137,6 +137,13 @@ pub(super) enum Purpose {
         /// The event.
         event: SessionEvent,
     },
+    /// COMB.
+    Combine {
+        /// The target.
+        target: VirtualPath,
+        /// The parts.
+        parts: Vec<VirtualPath>,
+    },
     /// A transfer command.
     Transfer(Opening),
     /// STAT with a path.
@@ -218,6 +225,9 @@ impl<P> Session<P> {
                 self.reply(reply);
                 self.tell(event);
             }
+            (Purpose::Combine { target, parts }, Answer::Combined { removed, refusal }) => {
+                self.combined(target, &parts, &removed, refusal);
+            }
             (
                 Purpose::Transfer(opening),
                 Answer::Opened {
@@ -262,6 +272,7 @@ impl<P> Session<P> {
             | Purpose::Hash(..)
             | Purpose::Digest
             | Purpose::Change { .. }
+            | Purpose::Combine { .. }
             | Purpose::StatListing
             | Purpose::Registered => self.reply(refusal.into_reply()),
         }

@@ -13,7 +13,7 @@ use super::Session;
 use super::files::Selected;
 use super::pending::{Pending, Purpose};
 use super::registered::find;
-use crate::{Action, Effect, Job, JobOutcome, SessionEvent};
+use crate::{Action, Effect, Job, JobOutcome, Refusal, SessionEvent};
 
 /// Work in progress.
 #[derive(Debug)]
@@ -119,16 +119,37 @@ impl<P> Session<P> {
             };
             paths.push(part);
         }
-        let purpose = Purpose::Change {
-            reply: Reply::new(250, "COMB successful."),
-            event: SessionEvent::Changed {
-                verb: "COMB",
-                path: target.clone(),
-                to: None,
-            },
+        let purpose = Purpose::Combine {
+            target: target.clone(),
+            parts: paths.clone(),
         };
         let parts = paths;
         self.work(perm, Action::Combine { target, parts }, purpose);
+    }
+
+    /// COMB is done. The target has changed, whatever became of the parts.
+    pub(super) fn combined(
+        &mut self,
+        target: VirtualPath,
+        parts: &[VirtualPath],
+        removed: &[usize],
+        refusal: Option<Refusal>,
+    ) {
+        self.reply(match refusal {
+            None => Reply::new(250, "COMB successful."),
+            Some(refusal) => refusal.into_reply(),
+        });
+        let gone = removed.iter().filter_map(|&place| parts.get(place));
+        let changes = [("COMB", target)]
+            .into_iter()
+            .chain(gone.map(|part| ("DELE", part.clone())));
+        for (verb, path) in changes {
+            self.tell(SessionEvent::Changed {
+                verb,
+                path,
+                to: None,
+            });
+        }
     }
 
     /// CPFR.

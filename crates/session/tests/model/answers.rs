@@ -13,6 +13,7 @@ pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
         Action::Stat(_) => Answer::Metadata(metadata(FileKind::File)),
         Action::AvailableSpace(_) => Answer::Space(5),
         Action::Digest { .. } => digest(),
+        Action::Combine { parts, .. } => combined(parts.len()),
         Action::FactLine { .. } => Answer::Text(b"type=file; /a".to_vec()),
         Action::OpenRead { path, .. }
         | Action::OpenWrite { path, .. }
@@ -35,6 +36,7 @@ pub(crate) fn any(tape: &mut Tape<'_>, ledger: &mut Ledger) -> Answer<Payload> {
         4 => Answer::Space(5),
         5 => digest(),
         6 => Answer::PasswordNeeded,
+        7 => combined(9),
         _ => Answer::Opened {
             payload: ledger.payload(),
             size: None,
@@ -47,6 +49,13 @@ pub(crate) fn refusal() -> Refusal {
     Refusal {
         code: ReplyCode::new(550),
         text: "No.".into(),
+    }
+}
+
+fn combined(parts: usize) -> Answer<Payload> {
+    Answer::Combined {
+        removed: (0..parts).collect(),
+        refusal: None,
     }
 }
 

@@ -161,6 +161,10 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
             }
             parts.iter().for_each(|part| tree.remove(part));
             tree.store(&target, content);
+            return Ok(Answer::Combined {
+                removed: (0..parts.len()).collect(),
+                refusal: None,
+            });
         }
         Action::OpenRead { path, range } => return open_read(tree, path, range),
         Action::OpenWrite { path, how } => return open_write(tree, path, how),
