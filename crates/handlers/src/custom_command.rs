@@ -70,7 +70,9 @@ pub struct CustomCommand {
 
 impl CustomCommand {
     /// A command by its verb, or `SITE` and a verb, in any case. It needs a login, takes an
-    /// argument or not, and takes the place of a built-in one of that name.
+    /// argument or not, and takes the place of a built-in one of that name. In the place of `MKD` it
+    /// is also called by `XMKD` and `SITE MKDIR`, unless there is a custom command for these; so it is
+    /// with `CWD`, `CDUP`, `PWD`, `RMD`, `CPFR` and `CPTO`, and their other names.
     pub fn new<F>(name: impl AsRef<str>, function: F) -> Self
     where
         F: Fn(&mut CommandContext<'_>) -> Reply + Send + Sync + 'static,

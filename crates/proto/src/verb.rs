@@ -70,6 +70,29 @@ impl Verb {
         &verbs()[self as usize]
     }
 
+    /// The command that this is another name of, as `MKD` is for `XMKD` and `SITE MKDIR`; for any
+    /// other, itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ftpdlib_proto::Verb;
+    /// assert_eq!(Verb::Xcwd.primary(), Verb::Cwd);
+    /// assert_eq!(Verb::Cwd.primary(), Verb::Cwd);
+    /// ```
+    pub fn primary(self) -> Self {
+        match self {
+            Self::Xcwd => Self::Cwd,
+            Self::Xcup => Self::Cdup,
+            Self::Xrmd | Self::SiteRmdir => Self::Rmd,
+            Self::Xmkd | Self::SiteMkdir => Self::Mkd,
+            Self::Xpwd => Self::Pwd,
+            Self::SiteCpfr => Self::Cpfr,
+            Self::SiteCpto => Self::Cpto,
+            other => other,
+        }
+    }
+
     fn lookup_sub_command((site, sub_command): (&[u8], &[u8])) -> Option<Self> {
         site.eq_ignore_ascii_case(SITE.as_bytes())
             .then(|| Self::lookup_site(sub_command))
@@ -322,6 +345,18 @@ mod tests {
                 info.name
             );
             assert_eq!(info.verb.info().verb, info.verb);
+        }
+    }
+
+    #[test]
+    fn other_names_take_the_same_as_their_command() {
+        for info in verbs() {
+            let primary = info.verb.primary().info();
+            assert_eq!(primary.verb.primary(), primary.verb);
+            let taken = |info: &VerbInfo| (info.login_required, info.perm, info.argument);
+            assert_eq!(taken(info), taken(primary), "{}", info.name);
+            let says_so = info.help.contains("older name of");
+            assert!(!says_so || primary.verb != info.verb, "{}", info.name);
         }
     }
 

@@ -143,3 +143,45 @@ fn what_cannot_be_a_command_is_refused_at_the_start() {
         assert_eq!(handler.check().unwrap_err().to_string(), reason);
     }
 }
+
+#[test]
+fn a_replaced_command_was_to_be_had_by_its_other_names() {
+    let mine = |name: &str| {
+        let text = format!("In place of {name}.");
+        CustomCommand::new(name, move |_| Reply::new(212, text.clone())).help("Mine.")
+    };
+    let server = TestServer::with(|handler| {
+        let own = [
+            "MKD",
+            "CWD",
+            "CDUP",
+            "RMD",
+            "PWD",
+            "CPFR",
+            "SITE CPTO",
+            "XRMD",
+        ];
+        let commands = own.map(mine).into_iter();
+        commands.fold(handler, |handler, command| handler.command(command))
+    });
+    let mut client = server.client();
+    for (line, name) in [
+        ("MKD d", "MKD"),
+        ("XMKD d", "MKD"),
+        ("site mkdir d", "MKD"),
+        ("XCWD d", "CWD"),
+        ("XCUP", "CDUP"),
+        ("XPWD", "PWD"),
+        ("SITE CPFR d", "CPFR"),
+        ("SITE CPTO d", "SITE CPTO"),
+        ("SITE RMDIR d", "RMD"),
+        // Replaced by itself.
+        ("XRMD d", "XRMD"),
+    ] {
+        let reply = client.expect(line, 212).argument();
+        assert_eq!(reply, format!("In place of {name}."), "{line}");
+    }
+    assert_eq!(client.expect("HELP XMKD", 214).argument(), "Mine.");
+    // Another name is only that.
+    client.expect("CPTO d", 503);
+}

@@ -76,7 +76,7 @@ fn secret_start(line: &[u8]) -> Option<usize> {
 fn custom_start(line: &[u8], commands: &[CustomCommand]) -> Option<usize> {
     let secret = commands.iter().filter(|command| command.secret);
     secret
-        .filter_map(|command| after_name(line, command.registered.name.as_bytes()))
+        .filter_map(|command| after_any_name(line, &command.registered.name))
         .next()
 }
 
@@ -84,7 +84,7 @@ fn custom_start(line: &[u8], commands: &[CustomCommand]) -> Option<usize> {
 fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
     let custom = commands
         .iter()
-        .find(|command| after_name(line, command.registered.name.as_bytes()).is_some());
+        .find(|command| after_any_name(line, &command.registered.name).is_some());
     match (custom, CommandLine::split(line).resolve()) {
         (Some(command), _) => command.registered.perm.is_some(),
         (None, Ok((verb, _))) => {
@@ -93,6 +93,16 @@ fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
         }
         (None, Err(_)) => false,
     }
+}
+
+/// Where the argument begins if the line calls the command `name`, by that or by another name.
+fn after_any_name(line: &[u8], name: &str) -> Option<usize> {
+    after_name(line, name.as_bytes()).or_else(|| {
+        let called = CommandLine::split(line.trim_ascii_start());
+        let (verb, argument) = called.resolve().ok()?;
+        let before = &line[..line.len() - argument.len()];
+        (verb.primary().info().name == name).then(|| before.trim_ascii_end().len())
+    })
 }
 
 /// Where the argument begins if the line calls this command.
@@ -156,6 +166,7 @@ mod tests {
             CustomCommand::new("SITE LOCK", reply).secret(true),
             CustomCommand::new("SITE SCAN", reply).perm(Perm::List),
             CustomCommand::new("DELE", reply).secret(true),
+            CustomCommand::new("MKD", reply).secret(true),
         ];
         let seen = cut(line.as_bytes(), &own);
         assert_eq!(String::from_utf8_lossy(seen), expected, "{line:?}");
@@ -173,6 +184,8 @@ mod tests {
         check_cut("SITE PSWD old new", "SITE PSWD");
         check_cut("site  lock secret", "site  lock");
         check_cut("DELE secret", "DELE");
+        check_cut("XMKD secret", "XMKD");
+        check_cut("site  mkdir  secret", "site  mkdir");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use ftpdlib_proto::{Perm, Perms, Reply, TransferType, Verb, verbs};
 use super::Session;
 use super::data_channel::DataChannel;
 use super::login::Login;
+use super::registered::in_place_of;
 use super::transfer::Running;
 use crate::{Direction, VERSION};
 
@@ -180,10 +181,13 @@ impl<P> Session<P> {
     }
 
     fn reply_with_help(&mut self, topic: &str) {
-        let mut added = self.config.commands.iter();
-        let added = added.find(|command| command.name.eq_ignore_ascii_case(topic));
-        self.reply(match (added, Verb::lookup(topic.as_bytes())) {
-            (Some(command), _) => Reply::new(214, command.help.clone()),
+        let (commands, verb) = (&self.config.commands, Verb::lookup(topic.as_bytes()));
+        let added = commands
+            .iter()
+            .position(|command| command.name.eq_ignore_ascii_case(topic))
+            .or_else(|| in_place_of(commands, verb?));
+        self.reply(match (added, verb) {
+            (Some(index), _) => Reply::new(214, commands[index].help.clone()),
             (None, Some(verb)) => Reply::new(214, verb.info().help),
             (None, None) => Reply::new(501, "Unrecognized command."),
         });

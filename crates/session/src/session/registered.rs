@@ -1,6 +1,6 @@
 //! Commands that the server's owner added: their gate is that of all others, their work a job.
 
-use ftpdlib_proto::{ArgumentRule, CommandError, CommandLine, Reply};
+use ftpdlib_proto::{ArgumentRule, CommandError, CommandLine, Reply, Verb};
 
 use super::Session;
 use super::pending::Purpose;
@@ -55,9 +55,17 @@ pub(super) fn find<'a>(
         return None;
     }
     let sub_command = line.site_command();
-    let (site, line) = (sub_command.is_some(), sub_command.unwrap_or(*line));
+    let (site, called) = (sub_command.is_some(), sub_command.unwrap_or(*line));
     let index = commands
         .iter()
-        .position(|command| command.is_named(site, line.verb))?;
-    Some((index, line.argument))
+        .position(|command| command.is_named(site, called.verb))
+        .or_else(|| in_place_of(commands, line.resolve().ok()?.0))?;
+    Some((index, called.argument))
+}
+
+/// The place of the command that replaces the one of the table that `verb` is a name of: who may not
+/// have that must not have it by another name.
+pub(super) fn in_place_of(commands: &[RegisteredCommand], verb: Verb) -> Option<usize> {
+    let name = verb.primary().info().name;
+    commands.iter().position(|command| command.name == name)
 }
