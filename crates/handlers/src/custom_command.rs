@@ -58,7 +58,13 @@ pub(crate) type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Sen
 /// .perm(Perm::Retrieve)
 /// .argument(ArgumentRule::Required)
 /// .help("Syntax: SITE LINES <SP> file-name (tell how long a file is).");
-/// let handler = FtpHandler::new(DummyAuthorizer::new()).command(ping).command(lines);
+/// let password = CustomCommand::new("SITE NEWPASS", |cx| match cx.is_secure() {
+///     true => Reply::new(200, "Password changed."),
+///     false => Reply::new(534, "Not in the clear."),
+/// })
+/// .secret(true);
+/// let handler = FtpHandler::new(DummyAuthorizer::new());
+/// let handler = handler.command(ping).command(lines).command(password);
 /// # handler.check().unwrap();
 /// ```
 #[derive(Clone)]
@@ -189,6 +195,7 @@ pub struct CommandContext<'a> {
     pub(crate) working_directory: &'a VirtualPath,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    pub(crate) secure: bool,
 }
 
 impl CommandContext<'_> {
@@ -231,6 +238,11 @@ impl CommandContext<'_> {
     /// The server's end of the control connection.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether the control connection is under TLS: nobody else has read the command then.
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 }
 

@@ -5,9 +5,10 @@ use std::net::Shutdown;
 use std::sync::mpsc::{self, Sender};
 
 use ftpdlib::handlers::{
-    FtpHandler, ObservedCommand, ObservedSession, ObservedTransfer, Observer, TlsFtpHandler,
-    Verdict,
+    CustomCommand, FtpHandler, ObservedCommand, ObservedSession, ObservedTransfer, Observer,
+    TlsFtpHandler, Verdict,
 };
+use ftpdlib::proto::Reply;
 use ftpdlib_tests::client::USER;
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::tls::{TlsClient, VERSIONS, config};
@@ -100,4 +101,18 @@ fn both_connections_are_told_to_be_secure_when_they_are() {
     ] {
         assert_eq!(told.recv_timeout(PATIENCE).as_deref(), Ok(call));
     }
+}
+
+#[test]
+fn a_command_could_not_tell_whether_it_came_in_the_clear() {
+    let server = TestServer::with(|handler| {
+        let asked = CustomCommand::new("SITE TLS", |cx| {
+            Reply::new(200, format!("{}.", cx.is_secure()))
+        });
+        TlsFtpHandler::new(handler.command(asked)).into()
+    });
+    let mut clear = server.client();
+    assert_eq!(clear.expect("SITE TLS", 200).argument(), "false.");
+    let mut secure = TlsClient::login(server.address(), &config(VERSIONS[1]));
+    assert_eq!(secure.expect("SITE TLS", 200).argument(), "true.");
 }

@@ -124,6 +124,7 @@ impl Connection {
             account: self.account.clone(),
             peer: canonical(self.peer),
             local: canonical(self.local),
+            secure: self.session.is_secure(),
         };
         let lane = &self.service.command_lane;
         let task = Task::spawn(lane, &cx.notifier(), move || call.run(&job));

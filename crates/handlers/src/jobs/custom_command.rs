@@ -16,6 +16,7 @@ pub(crate) struct CommandCall {
     pub(crate) account: Option<Arc<Account>>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
+    pub(crate) secure: bool,
 }
 
 impl CommandCall {
@@ -44,6 +45,7 @@ impl CommandCall {
             working_directory,
             peer: self.peer,
             local: self.local,
+            secure: self.secure,
         };
         let reply = (self.function)(&mut context);
         last_reply(reply, "a custom command").map(Answer::Reply)
