@@ -100,7 +100,8 @@ impl Service {
         known: Option<&Arc<HostName>>,
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
-        handler.check()?;
+        handler.check_values()?;
+        let log_prefix = LogPrefix::parse(&handler.log_prefix)?;
         let tls = handler.tls_config()?;
         let interval = handler.tls_reload_interval;
         let tls = tls.map(|config| TlsSource::new(config, interval, pool.lane(1)));
@@ -131,7 +132,7 @@ impl Service {
             tcp_no_delay: handler.tcp_no_delay,
             use_sendfile: handler.use_sendfile,
             mlsd_shows_links: handler.mlsd_shows_links,
-            log_prefix: LogPrefix::parse(&handler.log_prefix)?,
+            log_prefix,
             dtp: handler.dtp,
             tls,
             limits,

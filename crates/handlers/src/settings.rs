@@ -9,7 +9,7 @@ use ftpdlib_authorizers::{Authorizer, Login};
 use ftpdlib_filesystems::{Filesystem, FilesystemError};
 use ftpdlib_proto::{NameEncoding, Zone};
 use ftpdlib_session::SessionConfig;
-use ftpdlib_tls::{ReloadingConfig, TlsSettings};
+use ftpdlib_tls::{ReloadingConfig, TlsError, TlsSettings};
 use ipnet::IpNet;
 
 use crate::log_prefix::LogPrefix;
@@ -309,12 +309,22 @@ impl FtpHandler {
         self
     }
 
-    /// Checks the settings.
+    /// Checks the settings. Files of certificates are read for it; none is made where there is none.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] naming the first setting that cannot be used.
     pub fn check(&self) -> Result<(), SettingsError> {
+        self.check_values()?;
+        LogPrefix::parse(&self.log_prefix)?;
+        self.tls
+            .as_ref()
+            .map_or(Ok(()), TlsSettings::check)
+            .map_err(unusable_tls)
+    }
+
+    /// The same without what is made of settings when they are used, and found wrong by that.
+    pub(crate) fn check_values(&self) -> Result<(), SettingsError> {
         if self.session.max_login_attempts == 0 {
             return Err(SettingsError::new(
                 "max_login_attempts",
@@ -343,16 +353,18 @@ impl FtpHandler {
                 return Err(SettingsError::new("command", reason));
             }
         }
-        LogPrefix::parse(&self.log_prefix)?;
-        self.tls_config()?;
         self.dtp.check()
     }
 
     /// Reads the certificates, where TLS is offered.
     pub(crate) fn tls_config(&self) -> Result<Option<ReloadingConfig>, SettingsError> {
         let config = self.tls.clone().map(ReloadingConfig::new).transpose();
-        config.map_err(|error| SettingsError::new("tls", format!("cannot be offered: {error}")))
+        config.map_err(unusable_tls)
     }
+}
+
+fn unusable_tls(error: TlsError) -> SettingsError {
+    SettingsError::new("tls", format!("cannot be offered: {error}"))
 }
 
 /// A time after which something ends or is done, where zero is never, as in pyftpdlib.
