@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
@@ -27,20 +28,27 @@ fn hear(manager: &UnixDatagram, expected: &str) -> String {
 }
 
 /// A program with workers, which are told of too, under a service manager that has a watchdog and
-/// minds nothing it hears.
-fn heard_by_nobody() -> (Program, Vec<u32>) {
+/// minds nothing it hears; and a sign of each message to the watchdog.
+fn heard_by_nobody() -> (Program, Vec<u32>, Receiver<()>) {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();
     let program = Program::start_managed(&socket, PRE_FORK);
+    let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         // Until the test ends.
         let _directory = directory;
-        while manager.recv(&mut [0; 200]).is_ok() {}
+        let mut buffer = [0; 200];
+        while let Ok(length) = manager.recv(&mut buffer) {
+            if buffer[..length].starts_with(b"WATCHDOG=1") {
+                // Not every test listens.
+                let _ = tell.send(());
+            }
+        }
     });
     program.wait_for_rest();
     let workers = program.children();
-    (program, workers)
+    (program, workers, told)
 }
 
 #[test]
@@ -112,7 +120,7 @@ fn a_service_manager_hears_of_an_upgrade_and_watches_the_new_process() {
 #[test]
 fn a_worker_that_hangs_is_replaced_where_there_is_a_watchdog() {
     let _alone = alone();
-    let (mut program, before) = heard_by_nobody();
+    let (mut program, before, _) = heard_by_nobody();
     signal(before[0], "STOP");
     program.wait_for(&format!("process {} hangs and is killed", before[0]));
     program.wait_for(&format!("worker process {} has ended: signal 9", before[0]));
@@ -128,16 +136,21 @@ fn a_worker_that_hangs_is_replaced_where_there_is_a_watchdog() {
 #[test]
 fn workers_were_killed_after_the_whole_server_had_been_stopped() {
     let _alone = alone();
-    let (mut program, before) = heard_by_nobody();
+    let (mut program, before, alive) = heard_by_nobody();
     for &worker in &before {
         signal(worker, "STOP");
     }
     program.signal("STOP");
     // As a machine may be: longer than a worker may hang.
     thread::sleep(Duration::from_secs(6));
+    while alive.try_recv().is_ok() {}
     program.signal("CONT");
     for &worker in &before {
         signal(worker, "CONT");
+    }
+    // It looks at its workers as often as it tells the watchdog, so by the second time it has.
+    for _ in 0..2 {
+        alive.recv_timeout(PATIENCE).unwrap();
     }
     assert_eq!(banner(program.address()), "Ready.");
     assert_eq!(program.children(), before);
