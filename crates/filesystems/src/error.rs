@@ -176,8 +176,11 @@ impl FilesystemError {
     /// 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the end
     /// (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for what is busy and for want of
     /// descriptors, which pass, 550 for the rest, an operation that this filesystem lacks included:
-    /// the command is there, it is this file that cannot have it. After 150 a server says 451 instead
-    /// of 550.
+    /// the command is there, it is this file that cannot have it.
+    ///
+    /// What breaks a transfer off in its middle, after 150, is 451 instead of 550; but what
+    /// [`WriteFile::finish`](crate::WriteFile::finish) has against an upload that came as a whole is
+    /// told with this code, unless it is [`Other`](ErrorKind::Other).
     pub fn reply_code(&self) -> ReplyCode {
         ReplyCode::new(match self.kind {
             ErrorKind::Busy | ErrorKind::TooManyOpenFiles => 450,

@@ -14,8 +14,7 @@ use crate::config::SuiteOrder;
 use crate::error::reason;
 use crate::{TlsConfig, TlsError, pem, provider, self_signed};
 
-/// The oldest version of TLS that is spoken; there is no newest one to be chosen. Complete until
-/// there is a newer one than 1.3.
+/// The oldest version of TLS that is spoken; there is no newest one to be chosen.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TlsVersion {
