@@ -10,7 +10,11 @@ use crate::error::{ErrorKind, FilesystemError};
 use crate::transfer_file::{Listing, ReadFile, WriteFile};
 
 /// How [`Filesystem::open_write`] treats what is there.
+///
+/// There may be more ways one day: a filesystem refuses those it does not know with
+/// [`NotSupported`](ErrorKind::NotSupported), which is what clients are told then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum WriteMode {
     /// STOR: created or emptied.
     Replace,

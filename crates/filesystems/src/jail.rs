@@ -18,6 +18,7 @@ use crate::walk::Walk;
 /// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways answer the same, but that
 /// the walk gives up where a path leads through some thousands of directories.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Resolver {
     /// One `openat2` call, and the walk only for what that leaves open (absolute links) or where
     /// the kernel lacks it or a container blocks it.

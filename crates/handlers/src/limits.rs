@@ -20,6 +20,7 @@ pub struct Limits {
 
 /// Which limit refused a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum LimitReached {
     /// `max_cons`.
     Total,

@@ -47,7 +47,8 @@ pub struct ProxiedClient {
     pub local: SocketAddr,
 }
 
-/// How far the header at the beginning of a connection has come.
+/// How far the header at the beginning of a connection has come. Complete: there is more of it, or
+/// there is not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ProxyHeaderStep {
     /// So many of the bytes to come are the header's for certain; at least 1.

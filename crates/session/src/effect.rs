@@ -6,7 +6,7 @@ use ftpdlib_proto::{Reply, TransferEnd, TransferType};
 
 use crate::{Job, SessionEvent};
 
-/// Which way the bytes of a transfer go.
+/// Which way the bytes of a transfer go. Complete: each driver has to see to all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Direction {
     /// To the client: RETR, listings.

@@ -8,6 +8,7 @@ use crate::Refusal;
 
 /// From the control connection.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum ControlEvent<'a> {
     /// A command line, without its ending.
     Line(&'a [u8]),

@@ -47,6 +47,7 @@ pub struct Job {
 
 /// How an upload treats what is there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum WriteHow {
     /// STOR.
     Replace,
@@ -61,7 +62,7 @@ pub enum WriteHow {
     Unique,
 }
 
-/// The form of a directory listing.
+/// The form of a directory listing. Complete: FTP has no other.
 #[derive(Clone, Copy, Debug)]
 pub enum ListFormat {
     /// LIST, STAT: `ls -l` lines sorted by name.
@@ -326,6 +327,7 @@ impl fmt::Debug for Action {
 
 /// What a successful job found.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Answer<P> {
     /// Nothing to tell.
     Done,

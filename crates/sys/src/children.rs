@@ -15,7 +15,7 @@ pub struct ChildProcess {
     ended: Option<ChildEnd>,
 }
 
-/// How a child process ended.
+/// How a child process ended. Complete: the system knows no other way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChildEnd {
     /// It ended by itself, with this code.

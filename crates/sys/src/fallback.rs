@@ -152,7 +152,7 @@ pub fn has_remote_mount_below(_dir: &Path) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Which of two processes this is.
+/// Which of two processes this is. Complete: there are two.
 #[derive(Debug)]
 pub enum Fork {
     /// The one that was there before.

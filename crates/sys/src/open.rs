@@ -67,6 +67,7 @@ impl BitOr for OpenFlags {
 
 /// Where [`open_beneath`](crate::open_beneath) keeps a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Scope {
     /// Leaving the directory, by `..` or an absolute link, fails with `EXDEV`.
     Beneath,

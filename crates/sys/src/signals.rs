@@ -11,7 +11,7 @@ use std::thread;
 
 use crate::call::check;
 
-/// A signal that [`Signals`] catches.
+/// A signal that [`Signals`] catches. Complete: whoever is told of signals acts on each of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
     /// `SIGTERM`: stop, as a service manager asks.

@@ -11,7 +11,7 @@ use libc::{fstat64 as fstat, fstatat64 as fstatat, stat64 as stat};
 
 use crate::call::{check, with_c_str};
 
-/// What an entry is.
+/// What an entry is. Complete: [`Other`](Self::Other) is all the rest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EntryKind {
     /// A regular file.

@@ -19,7 +19,7 @@ use crate::disk_listing::DiskListing;
 use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::{Filesystem, WriteMode};
 
-/// What [`AbstractedFs::open`] opens a file for.
+/// What [`AbstractedFs::open`] opens a file for. Complete: it is read or written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OpenMode {
     /// For reading, from the start (Python's `rb`).

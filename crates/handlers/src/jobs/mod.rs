@@ -270,6 +270,8 @@ fn open_write(
         WriteHow::At(offset) => WriteMode::At(offset),
         WriteHow::Unique => WriteMode::Unique,
         WriteHow::Within(range) => return ranged::open_write(fs, path, range),
+        // As with a job that this version does not know.
+        _ => return Err(ErrorKind::NotSupported.into()),
     };
     fs.open_write(path, mode)
 }

@@ -6,7 +6,7 @@ use std::io;
 use crate::call::check;
 use crate::children::ChildProcess;
 
-/// Which of two processes this is.
+/// Which of two processes this is. Complete: there are two.
 #[derive(Debug)]
 pub enum Fork {
     /// The one that was there before.
