@@ -5,6 +5,7 @@
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ftpdlib::handlers::MasqueradeAddress;
@@ -46,6 +47,14 @@ pub(crate) fn masquerade_address(text: &str) -> Result<MasqueradeAddress, String
         return Err(expected(text, accepted));
     }
     Ok(address)
+}
+
+/// A path. Joined to another, an empty one would be the directory around it.
+pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err(expected(text, "a path that is not empty"));
+    }
+    Ok(text.into())
 }
 
 /// The name or number of a user or group of the system.

@@ -90,6 +90,16 @@ pub(super) fn certificate_subject<'de, D: Deserializer<'de>>(
     })
 }
 
+/// A path.
+pub(super) fn path<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    text(from, value::path)
+}
+
+/// A path, if the key is there.
+pub(super) fn stated_path<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    path(from).map(Some)
+}
+
 /// A path, where an empty one means none.
 pub(super) fn path_or_none<'de, D: Deserializer<'de>>(
     from: D,

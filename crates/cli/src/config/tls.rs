@@ -12,8 +12,10 @@ use super::field;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Tls {
+    #[serde(deserialize_with = "field::stated_path")]
     pub(crate) certfile: Option<PathBuf>,
     pub(crate) more_certificates: Vec<Certificate>,
+    #[serde(deserialize_with = "field::stated_path")]
     pub(crate) keyfile: Option<PathBuf>,
     pub(crate) min_version: TlsVersion,
     pub(crate) tls_control_required: bool,
@@ -45,8 +47,9 @@ impl Tls {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Certificate {
+    #[serde(deserialize_with = "field::path")]
     pub(crate) certfile: PathBuf,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "field::stated_path")]
     pub(crate) keyfile: Option<PathBuf>,
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct User {
     /// The same by one name of the owner.
     #[serde(default, deserialize_with = "field::text_or_none")]
     pub(crate) certificate_name: Option<String>,
+    #[serde(default, deserialize_with = "field::stated_path")]
     pub(crate) home: Option<PathBuf>,
     #[serde(default, deserialize_with = "field::perms_or_none")]
     pub(crate) perm: Option<Perms>,
@@ -46,6 +47,7 @@ pub(crate) struct User {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OverridePerm {
+    #[serde(deserialize_with = "field::path")]
     pub(crate) directory: PathBuf,
     #[serde(deserialize_with = "field::perms")]
     pub(crate) perm: Perms,
@@ -58,6 +60,7 @@ pub(crate) struct OverridePerm {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Anonymous {
     /// `--directory` may stand in for it.
+    #[serde(default, deserialize_with = "field::stated_path")]
     pub(crate) home: Option<PathBuf>,
     #[serde(default = "read_only", deserialize_with = "field::perms")]
     pub(crate) perm: Perms,

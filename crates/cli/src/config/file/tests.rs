@@ -306,6 +306,31 @@ fn wrong_files_are_told_by_line_and_key() {
     );
 }
 
+#[test]
+fn an_empty_home_was_the_directory_of_the_file() {
+    for (text, place) in [
+        ("[anonymous]\nhome = \"\"", "2: anonymous.home"),
+        ("[[users]]\nname = \"a\"\nhome = \"\"", "3: users[0].home"),
+        (
+            "[[users]]\nname = \"a\"\noverride_perm = [{ directory = \"\", perm = \"e\" }]",
+            "3: users[0].override_perm[0].directory",
+        ),
+        ("[tls]\ncertfile = \"\"", "2: tls.certfile"),
+        ("[tls]\nkeyfile = \"\"", "2: tls.keyfile"),
+        (
+            "[tls]\nmore_certificates = [{ certfile = \"\" }]",
+            "2: tls.more_certificates[0].certfile",
+        ),
+        (
+            "[tls]\nmore_certificates = [{ certfile = \"a\", keyfile = \"\" }]",
+            "2: tls.more_certificates[0].keyfile",
+        ),
+    ] {
+        let problem = "found \"\", expected a path that is not empty";
+        check(text, &format!("f.toml:{place}: {problem}"));
+    }
+}
+
 /// Every key of the sections that have defaults, with its default.
 const DEFAULTS: &str = r#"
     [server]
