@@ -1,6 +1,6 @@
 //! Certificates that are read again when their files change.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::{TlsConfig, TlsError, TlsSettings};
 
 /// What tells one version of a file from another; `None` where there is no file.
-type Version = Option<(SystemTime, u64)>;
+type Version = Option<(SystemTime, u64, Identity)>;
 
 /// A [`TlsConfig`] that follows the files of its settings.
 ///
@@ -82,8 +82,29 @@ fn versions(settings: &TlsSettings) -> Vec<Version> {
 
 fn version(path: &Path) -> Version {
     let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    Some((
+        metadata.modified().ok()?,
+        metadata.len(),
+        identity(&metadata),
+    ))
 }
+
+/// Which file it is, and when anything about it changed. The time of its content may be anybody's
+/// choice, and the same in all versions: `cp -p` sets it, and so do reproducible images.
+#[cfg(unix)]
+type Identity = (u64, u64, i64, i64);
+#[cfg(not(unix))]
+type Identity = ();
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    let (changed, nanoseconds) = (metadata.ctime(), metadata.ctime_nsec());
+    (metadata.dev(), metadata.ino(), changed, nanoseconds)
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> Identity {}
 
 #[cfg(test)]
 mod tests {
@@ -139,5 +160,22 @@ mod tests {
         write(&certfile, "nothing", 3);
         assert!(matches!(tls.refresh(), Err(TlsError::NoCertificate { .. })));
         assert!(Arc::ptr_eq(&after, &tls.current()));
+    }
+
+    #[test]
+    fn a_file_of_the_same_time_and_length_was_taken_for_the_old_one() {
+        let directory = TempDir::new().unwrap();
+        let (certfile, keyfile) = files(&directory);
+        let (certificate, key) = pair();
+        for (path, text) in [(&certfile, &certificate), (&keyfile, &key)] {
+            write(path, text, 1);
+        }
+        let settings = TlsSettings::default().certfile(&certfile).keyfile(&keyfile);
+        let tls = ReloadingConfig::new(settings).unwrap();
+        assert!(!tls.refresh().unwrap());
+        let next = directory.path().join("next");
+        write(&next, &certificate, 1);
+        fs::rename(&next, &certfile).unwrap();
+        assert!(tls.refresh().unwrap());
     }
 }
