@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ftpdlib::tls::{self, TlsError, TlsSettings};
 
+use super::given;
 use super::named::NamedFile;
 use crate::args::Args;
 use crate::config::{ClientCertificate, ConfigFile, SessionReuse, Tls, TlsVersion};
@@ -47,6 +48,7 @@ impl TlsOffer {
         }
         let mut settings = TlsSettings::default();
         if let Some(certificate) = certificate {
+            check_pair(&certificate, key.as_ref())?;
             settings = settings.certfile(certificate.path());
             named.push(certificate);
         }
@@ -56,10 +58,7 @@ impl TlsOffer {
         }
         if let Some((file, section)) = section {
             check_client_certificate(file, section)?;
-            settings = from_section(settings, file, section, &mut named);
-        }
-        if let Err(error) = settings.check() {
-            return Err(explain(&error, &named));
+            settings = from_section(settings, file, section, &mut named)?;
         }
         let default = Tls::default();
         let section = section.map_or(&default, |(_, section)| section);
@@ -112,24 +111,26 @@ fn from_section(
     file: &ConfigFile,
     section: &Tls,
     named: &mut Vec<NamedFile>,
-) -> TlsSettings {
-    let mut name = |path: &Path, key: &str| {
-        let file = NamedFile::by_key(path, key, file);
-        let path = file.path().to_owned();
-        named.push(file);
-        path
-    };
-    for (index, certificate) in section.more_certificates.iter().enumerate() {
+) -> Result<TlsSettings, ConfigError> {
+    for (index, pair) in section.more_certificates.iter().enumerate() {
         let key = format!("tls.more_certificates[{index}]");
-        let certfile = name(&certificate.certfile, &format!("{key}.certfile"));
-        let keyfile = certificate.keyfile.as_deref();
-        let keyfile = keyfile.map(|path| name(path, &format!("{key}.keyfile")));
-        settings = settings.add_certificate(certfile, keyfile);
+        let certificate = NamedFile::by_key(&pair.certfile, &format!("{key}.certfile"), file);
+        let keyfile = pair.keyfile.as_deref();
+        let key = keyfile.map(|path| NamedFile::by_key(path, &format!("{key}.keyfile"), file));
+        check_pair(&certificate, key.as_ref())?;
+        let keyfile = key.as_ref().map(|key| key.path().to_owned());
+        settings = settings.add_certificate(certificate.path(), keyfile);
+        named.push(certificate);
+        named.extend(key);
     }
     if let Some(authority) = section.authority() {
-        settings = settings.client_ca(name(authority, "tls.client_ca"));
+        let authority = NamedFile::by_key(authority, "tls.client_ca", file);
+        let alone = TlsSettings::default().client_ca(authority.path());
+        alone.check().map_err(|error| explain(&error, &authority))?;
+        settings = settings.client_ca(authority.path());
+        named.push(authority);
     }
-    settings
+    let settings = settings
         .min_version(match section.min_version {
             TlsVersion::V1_2 => tls::TlsVersion::V1_2,
             TlsVersion::V1_3 => tls::TlsVersion::V1_3,
@@ -142,7 +143,33 @@ fn from_section(
         .client_certificate(match section.client_certificate {
             None | Some(ClientCertificate::Required) => tls::ClientCertificate::Required,
             Some(ClientCertificate::Optional) => tls::ClientCertificate::Optional,
-        })
+        });
+    Ok(settings)
+}
+
+/// Reads a certificate and its key. They are checked apart from all others: one file may stand in
+/// several places, of which one is wrong.
+fn check_pair(certificate: &NamedFile, key: Option<&NamedFile>) -> Result<(), ConfigError> {
+    let alone = TlsSettings::default().certfile(certificate.path());
+    let alone = given(alone, key.map(NamedFile::path), TlsSettings::keyfile);
+    alone.check().map_err(|error| {
+        let named = match key {
+            Some(key) if is_about_key(&error, certificate.path()) => key,
+            _ => certificate,
+        };
+        explain(&error, named)
+    })
+}
+
+/// Whether the key is wrong, and not the certificate beside it, which may be in the same file.
+fn is_about_key(error: &TlsError, certificate: &Path) -> bool {
+    match error {
+        TlsError::NoKey { .. }
+        | TlsError::EncryptedKey { .. }
+        | TlsError::UnusableKey { .. }
+        | TlsError::KeyMismatch { .. } => true,
+        error => error.path().is_some_and(|path| path != certificate),
+    }
 }
 
 /// Refuses a word on certificates of clients where they are asked for none.
@@ -171,10 +198,9 @@ pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
 }
 
 /// The error, with the option or key that named the file it is about.
-fn explain(error: &TlsError, named: &[NamedFile]) -> ConfigError {
-    let of_it = |named: &&NamedFile| error.path().is_some_and(|path| path == named.path());
-    match named.iter().find(of_it) {
-        Some(named) => named.error(format!("{error}, expected {}", accepted(error))),
+fn explain(error: &TlsError, named: &NamedFile) -> ConfigError {
+    match error.path() {
+        Some(_) => named.error(format!("{error}, expected {}", accepted(error))),
         None => ConfigError::usage(error.to_string()),
     }
 }

@@ -50,6 +50,46 @@ fn certificates_are_read_before_anything_else_happens() {
 }
 
 #[test]
+fn a_file_named_twice_was_blamed_on_its_first_key() {
+    let made = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    };
+    let ((a, a_key), (b, _)) = (made(), made());
+    let own = "[tls]\ncertfile = \"a.crt\"\nkeyfile = \"a.key\"\n";
+    let mismatch = "the private key in \"@/a.key\" does not match the certificate in \"@/b.crt\", \
+                    expected the key of that certificate";
+    let no_certificate = "\"@/a.key\" holds no certificate, expected one in PEM";
+    for (more, expected) in [
+        (
+            "more_certificates = [{ certfile = \"b.crt\", keyfile = \"a.key\" }]",
+            format!("4: tls.more_certificates[0].keyfile: {mismatch}"),
+        ),
+        (
+            "more_certificates = [{ certfile = \"a.key\", keyfile = \"a.key\" }]",
+            format!("4: tls.more_certificates[0].certfile: {no_certificate}"),
+        ),
+        (
+            "more_certificates = [{ certfile = \"a.crt\", keyfile = \"a.crt\" }]",
+            "4: tls.more_certificates[0].keyfile: \"@/a.crt\" holds no private key, expected one \
+             in PEM, here or in a keyfile"
+                .to_owned(),
+        ),
+        (
+            "client_ca = \"a.key\"",
+            format!("4: tls.client_ca: {no_certificate}"),
+        ),
+    ] {
+        let fixture = Fixture::new(&format!("{own}{more}\n"));
+        for (name, text) in [("a.crt", &a), ("a.key", &a_key), ("b.crt", &b)] {
+            fs::write(fixture.0.path().join(name), text).unwrap();
+        }
+        let error = fixture.load("-c @/f.toml").unwrap_err();
+        assert_eq!(error, format!("@/f.toml:{expected}"), "{more}");
+    }
+}
+
+#[test]
 fn tls_has_times() {
     let load = |toml| loaded("-c @/f.toml", toml).tls.unwrap();
     let tls = load("[tls]\n");
