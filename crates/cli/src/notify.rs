@@ -1,60 +1,163 @@
 //! What a service manager is told on `NOTIFY_SOCKET`.
 
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
 /// Connections are accepted.
 pub(crate) fn ready() {
-    send(State::Ready);
+    tell(&[NotifyState::Ready], Urgency::Once);
 }
 
 /// The configuration is being read again; [`ready`] follows.
 pub(crate) fn reloading() {
-    send(State::Reloading);
+    // With the time, which systemd asks for where the unit is `Type=notify-reload`.
+    match NotifyState::monotonic_usec_now() {
+        Ok(time) => tell(&[NotifyState::Reloading, time], Urgency::Once),
+        Err(error) => warn(&error),
+    }
 }
 
 /// The last sessions are ending.
 pub(crate) fn stopping() {
-    send(State::Stopping);
+    tell(&[NotifyState::Stopping], Urgency::Once);
 }
 
 /// Every loop turns.
 pub(crate) fn alive() {
-    send(State::Alive);
+    tell(&[NotifyState::Watchdog], Urgency::Repeated);
 }
 
 /// How often [`alive`] is to be told, where the service manager wants to know: twice in the time
 /// after which it takes the program for hung.
 pub(crate) fn watchdog_interval() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+    interval(sd_notify::watchdog_enabled()?)
 }
 
-/// Another process is to be watched from here on: it has taken over.
+/// Another process is to be watched from here on: it has taken over. Nothing is told of this one
+/// any more: its end would be taken for that of the whole service.
 pub(crate) fn handed_over(process: u32) {
-    send(State::HandedOver(process));
+    tell(&[NotifyState::MainPid(process)], Urgency::Once);
+    HAS_HANDED_OVER.store(true, Ordering::Relaxed);
 }
 
-enum State {
-    Ready,
-    Alive,
-    Reloading,
-    Stopping,
-    HandedOver(u32),
+static HAS_HANDED_OVER: AtomicBool = AtomicBool::new(false);
+
+/// More often than this would keep a processor busy for nothing.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Half of `limit`; zero is no limit.
+fn interval(limit: Duration) -> Option<Duration> {
+    (!limit.is_zero()).then(|| (limit / 2).max(SHORTEST_INTERVAL))
 }
+
+/// What is lost with a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Urgency {
+    /// Nothing: it comes again.
+    Repeated,
+    /// A service that is never told of as ready is ended, say: worth a short wait on the loop.
+    Once,
+}
+
+/// Longest wait for a service manager that does not read what it is told.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Does nothing without a service manager; one that cannot be reached must not stop the server.
-fn send(state: State) {
-    let sent = match state {
-        State::Ready => sd_notify::notify(&[NotifyState::Ready]),
-        State::Alive => sd_notify::notify(&[NotifyState::Watchdog]),
-        State::HandedOver(process) => sd_notify::notify(&[NotifyState::MainPid(process)]),
-        State::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
-        // With the time, which systemd asks for where the unit is `Type=notify-reload`.
-        State::Reloading => NotifyState::monotonic_usec_now()
-            .and_then(|time| sd_notify::notify(&[NotifyState::Reloading, time])),
+fn tell(states: &[NotifyState<'_>], urgency: Urgency) {
+    let Some(name) = env::var_os("NOTIFY_SOCKET") else {
+        return;
     };
-    if let Err(error) = sent {
-        log::warn!("cannot reach the service manager: {error}");
+    if HAS_HANDED_OVER.load(Ordering::Relaxed) {
+        return;
+    }
+    let lines: Vec<_> = states.iter().map(|state| format!("{state}\n")).collect();
+    if let Err(error) = send(&name, &lines.concat(), urgency) {
+        warn(&error);
+    }
+}
+
+fn send(name: &OsStr, text: &str, urgency: Urgency) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    match urgency {
+        Urgency::Repeated => socket.set_nonblocking(true)?,
+        Urgency::Once => socket.set_write_timeout(Some(PATIENCE))?,
+    }
+    match socket.send_to_addr(text.as_bytes(), &address(name)?) {
+        Err(error) if urgency == Urgency::Repeated && error.kind() == io::ErrorKind::WouldBlock => {
+            Ok(())
+        }
+        sent => sent.map(drop),
+    }
+}
+
+/// The address of a socket file, or behind an `@` one that is none.
+fn address(name: &OsStr) -> io::Result<SocketAddr> {
+    #[cfg(target_os = "linux")]
+    if let Some(name) = name.as_bytes().strip_prefix(b"@") {
+        return SocketAddr::from_abstract_name(name);
+    }
+    SocketAddr::from_pathname(name)
+}
+
+fn warn(error: &io::Error) {
+    log::warn!("cannot reach the service manager: {error}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_of_nothing_kept_a_processor_busy() {
+        for (limit, expected) in [
+            (0, None),
+            (1, Some(10)),
+            (20_000, Some(10)),
+            (60_000, Some(30)),
+        ] {
+            let expected = expected.map(Duration::from_millis);
+            assert_eq!(interval(Duration::from_micros(limit)), expected, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_service_manager_that_reads_nothing_was_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let begun = Instant::now();
+        for _ in 0..2000 {
+            send(path.as_os_str(), "WATCHDOG=1\n", Urgency::Repeated).unwrap();
+        }
+        assert!(begun.elapsed() < PATIENCE * 10);
+        let late = send(path.as_os_str(), "STOPPING=1\n", Urgency::Once);
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let mut buffer = [0; 20];
+        let length = socket.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"WATCHDOG=1\n");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_without_a_file_was_not_found() {
+        let name = format!("@ftpdlib-{}", std::process::id());
+        let bound = SocketAddr::from_abstract_name(&name[1..]).unwrap();
+        let socket = UnixDatagram::bind_addr(&bound).unwrap();
+        send(OsStr::new(&name), "READY=1\n", Urgency::Once).unwrap();
+        let mut buffer = [0; 20];
+        let length = socket.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"READY=1\n");
     }
 }

@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -97,9 +97,7 @@ impl Program {
 
     #[track_caller]
     fn signal(&self, name: &str) {
-        let process = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &process]).status();
-        assert!(sent.unwrap().success());
+        send_signal(name, &self.child.id().to_string());
     }
 
     #[track_caller]
@@ -120,6 +118,12 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[track_caller]
+fn send_signal(name: &str, process: &str) {
+    let sent = Command::new("kill").args(["-s", name, process]).status();
+    assert!(sent.unwrap().success());
 }
 
 #[track_caller]
@@ -429,7 +433,7 @@ fn the_service_manager_is_told_what_happens() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        // Read at once, or the program would wait for room in the queue.
+        // Read at once, or beats of the watchdog would be lost for want of room in the queue.
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
             let mut buffer = [0; 200];
@@ -474,4 +478,37 @@ fn the_service_manager_is_told_what_happens() {
         drop(client);
         program.check_ends_well();
     }
+}
+
+#[test]
+fn after_an_upgrade_the_old_program_told_of_its_own_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = || {
+        let mut buffer = [0; 200];
+        let length = socket.recv(&mut buffer)?;
+        Ok::<_, io::Error>(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    let address = free_address();
+    let variables = [("NOTIFY_SOCKET", &*path)];
+    let old = Program::start(&[address], "", &variables);
+    let client = Client::login(address);
+    assert_eq!(hear().unwrap(), "READY=1\n");
+    old.signal("USR2");
+    let told = [hear().unwrap(), hear().unwrap()].concat();
+    let new = told.trim_end().rsplit('=').next().unwrap();
+    assert_eq!(told, format!("READY=1\nMAINPID={new}\n"));
+    old.signal("HUP");
+    // Read again or not: the addresses are the new one's.
+    old.wait_for("configuration ");
+    old.signal("TERM");
+    drop(client);
+    old.check_ends_well();
+    // Only now: the new one tells of its end.
+    send_signal("TERM", new);
+    assert_eq!(hear().unwrap(), "STOPPING=1\n");
+    socket.set_nonblocking(true).unwrap();
+    assert!(hear().is_err());
 }
