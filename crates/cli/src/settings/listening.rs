@@ -1,13 +1,14 @@
 //! What names the addresses to listen on.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ftpdlib::servers::ServerError;
 
 use super::named::place;
 use crate::args::Args;
 use crate::config::ConfigFile;
-use crate::error::Place;
+use crate::error::{ConfigError, Place};
 
 /// Where addresses and their ports come from.
 #[derive(Clone, Debug)]
@@ -23,6 +24,34 @@ impl Listening {
             address: place(args.interface.is_some(), "--interface", file, key),
             port: place(args.port.is_some(), "--port", file, key),
         }
+    }
+
+    /// Refuses what the system would: a port of one address beside the same port of all. `[::]` has
+    /// no other clients than those of IPv6 where `0.0.0.0` is beside it.
+    ///
+    /// # Errors
+    ///
+    /// The first such address.
+    pub(super) fn check(&self, addresses: &[SocketAddr]) -> Result<(), ConfigError> {
+        let all_v4 = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let all_v6 = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        for address in addresses {
+            let port = address.port();
+            if port == 0 || address.ip().is_unspecified() {
+                continue;
+            }
+            let wider = match address {
+                SocketAddr::V4(_) => [all_v4(port), all_v6(port)],
+                SocketAddr::V6(_) => [all_v6(port); 2],
+            };
+            if let Some(wider) = wider.iter().find(|wider| addresses.contains(wider)) {
+                let problem = format!(
+                    "found {address} beside {wider}, which takes it in, expected one of the two"
+                );
+                return Err(self.port.error(problem));
+            }
+        }
+        Ok(())
     }
 
     /// The error in one line, with what names an address that cannot be had. It is none of the

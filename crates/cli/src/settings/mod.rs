@@ -108,6 +108,8 @@ impl Settings {
         {
             return Err(file.error("server.threads", problem));
         }
+        let listening = Listening::find(args, file);
+        listening.check(&config.server.listen)?;
         let run_as = processes::check(args, file, &config)?;
         let access = Access::load(args, environment, file)?;
         let tls = TlsOffer::load(args, file)?;
@@ -116,7 +118,7 @@ impl Settings {
             warnings: warnings(args, file, as_root, &access, tls.as_ref()),
             run_as,
             server: config.server,
-            listening: Listening::find(args, file),
+            listening,
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,

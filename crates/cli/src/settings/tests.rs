@@ -215,6 +215,39 @@ fn options_win_over_the_file() {
 }
 
 #[test]
+fn addresses_that_overlap_passed_the_check() {
+    for (listen, options, collision) in [
+        ("0.0.0.0:9 127.0.0.1:9", "", "127.0.0.1:9 beside 0.0.0.0:9"),
+        ("127.0.0.1:9 0.0.0.0:9", "", "127.0.0.1:9 beside 0.0.0.0:9"),
+        ("127.0.0.1:9 [::]:9", "", "127.0.0.1:9 beside [::]:9"),
+        ("[::]:9 [::1]:9", "", "[::1]:9 beside [::]:9"),
+        (
+            "0.0.0.0:9 127.0.0.1:8",
+            "-p 7",
+            "127.0.0.1:7 beside 0.0.0.0:7",
+        ),
+        ("0.0.0.0:9 127.0.0.1:8", "", ""),
+        ("0.0.0.0:0 127.0.0.1:0", "", ""),
+        ("0.0.0.0:9 [::]:9", "", ""),
+        ("0.0.0.0:9 [::1]:9", "", ""),
+        ("127.0.0.1:9 [::1]:9", "", ""),
+        ("0.0.0.0:9 127.0.0.1:9", "-i ::", ""),
+    ] {
+        let addresses: Vec<_> = listen.split(' ').collect();
+        let fixture = Fixture::new(&format!("[server]\nlisten = {addresses:?}\n"));
+        let error = fixture.load(&format!("-c @/f.toml {options}")).err();
+        let place = match options {
+            "" => "@/f.toml:2: server.listen",
+            _ => "option --port",
+        };
+        let expected =
+            format!("{place}: found {collision}, which takes it in, expected one of the two");
+        let expected = Some(expected).filter(|_| !collision.is_empty());
+        assert_eq!(error, expected, "{listen} {options}");
+    }
+}
+
+#[test]
 fn with_a_file_nobody_is_implied() {
     let settings = loaded("-c @/f.toml", "");
     assert!(!users(&settings).has_user("anonymous"));
