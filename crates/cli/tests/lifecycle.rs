@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -511,4 +512,29 @@ fn after_an_upgrade_the_old_program_told_of_its_own_end() {
     assert_eq!(hear().unwrap(), "STOPPING=1\n");
     socket.set_nonblocking(true).unwrap();
     assert!(hear().is_err());
+}
+
+#[test]
+fn with_a_switched_link_an_upgrade_started_the_old_version_again() {
+    // Where everybody may write, root trusts no link.
+    let versions = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = |name: &str| versions.path().join(name);
+    for version in ["v1", "v2"] {
+        fs::create_dir(path(version)).unwrap();
+        // Its own file, which a link to the one that Cargo made would not be.
+        let program = path(version).join("ftpdlib");
+        fs::copy(env!("CARGO_BIN_EXE_ftpdlib"), program).unwrap();
+    }
+    symlink("v1", path("current")).unwrap();
+    let command = Command::new(path("current/ftpdlib"));
+    let old = Program::run(command, &[free_address()], "", &[]);
+    fs::remove_file(path("current")).unwrap();
+    symlink("v2", path("current")).unwrap();
+    old.signal("USR2");
+    let line = old.wait_for("has taken over");
+    let new = line.split(' ').nth(4).unwrap();
+    let program = fs::read_link(format!("/proc/{new}/exe")).unwrap();
+    send_signal("TERM", new);
+    assert_eq!(program, path("v2/ftpdlib").canonicalize().unwrap());
+    old.check_ends_well();
 }

@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ftpdlib_ioloop::{
@@ -15,7 +16,7 @@ use ftpdlib_ioloop::{
 use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
 
-use crate::ServerHandle;
+use crate::{ServerHandle, is_root};
 
 /// The program that takes over on SIGUSR2, and how it is started.
 ///
@@ -55,11 +56,17 @@ impl Upgrade {
     /// Starts what then stands where this program was started from, with the same arguments. To be
     /// called before anybody replaces it.
     ///
+    /// Where it was started by its absolute path, links in that are followed again then, so that a
+    /// link that leads to another version by that time is enough. Where root has started it, all of
+    /// that path has to be root's, and writable for nobody else.
+    ///
     /// # Errors
     ///
     /// The system does not tell where this program is.
     pub fn to_this_program() -> io::Result<Self> {
-        Ok(Self::new(env::current_exe()?, env::args_os()))
+        let real = env::current_exe()?;
+        let name = env::args_os().next().map(PathBuf::from);
+        Ok(Self::new(unresolved(name, real), env::args_os()))
     }
 
     /// Sets what is called with the number of the process that has taken over.
@@ -67,6 +74,51 @@ impl Upgrade {
         self.on_upgraded = Some(Box::new(upgraded));
         self
     }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+}
+
+/// The program by the `name` it was called by, whose links are still in it, in place of its `real`
+/// path. A name may be anything, also where `sudo` says what is run: it has to be absolute, or it
+/// would be looked for in whatever directory, and to lead to this very program.
+fn unresolved(name: Option<PathBuf>, real: PathBuf) -> PathBuf {
+    let is_real = |name: &PathBuf| {
+        let identity = |path: &Path| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        name.is_absolute() && identity(name).is_some_and(|it| Some(it) == identity(&real))
+    };
+    let is_safe = |name: &PathBuf| !is_root() || is_roots(name, MOST_LINKS).is_ok_and(|it| it);
+    name.filter(is_real).filter(is_safe).unwrap_or(real)
+}
+
+/// As many as Linux follows.
+const MOST_LINKS: u32 = 40;
+
+/// Whether nobody but root can make `path` lead elsewhere.
+fn is_roots(path: &Path, most_links: u32) -> io::Result<bool> {
+    let mut way = PathBuf::new();
+    for name in path.components() {
+        let next = way.join(name);
+        let metadata = fs::symlink_metadata(&next)?;
+        let is_link = metadata.is_symlink();
+        // The mode of a link says nothing.
+        if metadata.uid() != 0 || !is_link && metadata.mode() & 0o022 != 0 {
+            return Ok(false);
+        }
+        if is_link {
+            let target = way.join(fs::read_link(&next)?);
+            if most_links == 0 || !is_roots(&target, most_links - 1)? {
+                return Ok(false);
+            }
+        }
+        way = next.canonicalize()?;
+    }
+    Ok(true)
 }
 
 /// Starts the program, once at a time.
@@ -208,5 +260,39 @@ pub(crate) fn tell_ready() {
     });
     if let Err(error) = told {
         log::warn!("cannot tell the process that this one follows: {error}");
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_to_the_program_were_followed_once_and_for_all() {
+        let real = env::current_exe().unwrap();
+        let name = real
+            .parent()
+            .unwrap()
+            .join(".")
+            .join(real.file_name().unwrap());
+        let is_safe = !is_root() || is_roots(&real, 0).unwrap();
+        let expected = if is_safe { name.clone() } else { real.clone() };
+        let kept = unresolved(Some(name), real.clone());
+        assert_eq!(kept.as_os_str(), expected.as_os_str());
+        for other in ["/bin/sh", "/nonexistent", "exe", ""] {
+            assert_eq!(unresolved(Some(other.into()), real.clone()), real);
+        }
+        assert_eq!(unresolved(None, real.clone()), real);
+    }
+
+    #[test]
+    fn a_link_of_anybody_was_trusted_by_root() {
+        let way = PathBuf::from(format!("/tmp/ftpdlib-upgrade-{}", std::process::id()));
+        std::os::unix::fs::symlink("/bin/sh", &way).unwrap();
+        let found = is_roots(&way, MOST_LINKS);
+        let without_links = is_roots(Path::new("/proc/self/exe"), 0);
+        fs::remove_file(&way).unwrap();
+        assert!(!found.unwrap(), "/tmp is everybody's");
+        assert!(!without_links.unwrap());
     }
 }
