@@ -1,6 +1,6 @@
 //! What clients can reach that is hardly meant for them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
 use ftpdlib::proto::{Perm, Perms, VirtualPath};
@@ -64,19 +64,50 @@ pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<Strin
     lines
 }
 
+/// A line where the program, which an upgrade starts anew, may be replaced by a user, with whatever
+/// path leads to it.
+pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String> {
+    let real = program.canonicalize().ok()?;
+    let places = program.ancestors().chain(real.ancestors());
+    let places: Vec<_> = places.filter_map(place_of_entry).collect();
+    let may_change = |share: &&Share<'_>| {
+        let perms = places.iter().filter_map(|place| share.perms(place));
+        perms.into_iter().any(changes)
+    };
+    let user = &shares.iter().find(may_change)?.login.username;
+    Some(format!(
+        "this program is {program:?}, in the home of user {user:?}, who may change it, and SIGUSR2 \
+         starts what is there then, expected a place outside of all homes"
+    ))
+}
+
+/// Where the last name of a path stands, which may be a link.
+fn place_of_entry(path: &Path) -> Option<PathBuf> {
+    Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
+}
+
 impl Share<'_> {
     /// What the user may do with a file at this real path, if anything.
     fn access(&self, real: &Path) -> Option<&'static str> {
+        access(self.perms(real)?)
+    }
+
+    /// The permissions at this real path, if it is in the home.
+    fn perms(&self, real: &Path) -> Option<Perms> {
         let inside = real.strip_prefix(&self.login.home).ok()?;
+        let is_home = inside.as_os_str().is_empty();
         let path = VirtualPath::new(inside.as_os_str().as_encoded_bytes()).ok()?;
-        access(self.authorizer.perms(&self.login, &path))
+        (!is_home).then(|| self.authorizer.perms(&self.login, &path))
     }
 }
 
-fn access(perms: Perms) -> Option<&'static str> {
+fn changes(perms: Perms) -> bool {
     let changing = [Perm::Store, Perm::Append, Perm::Delete, Perm::Rename];
-    let changes = changing.into_iter().any(|perm| perms.contains(perm));
-    match (perms.contains(Perm::Retrieve), changes) {
+    changing.into_iter().any(|perm| perms.contains(perm))
+}
+
+fn access(perms: Perms) -> Option<&'static str> {
+    match (perms.contains(Perm::Retrieve), changes(perms)) {
         (true, true) => Some("read and change"),
         (true, false) => Some("read"),
         (false, true) => Some("change"),

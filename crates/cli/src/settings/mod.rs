@@ -14,7 +14,7 @@ mod virtual_users;
 #[cfg(test)]
 mod tests;
 
-use ftpdlib::servers::{Identity, is_root};
+use ftpdlib::servers::{Identity, Upgrade, is_root};
 
 use crate::args::Args;
 use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Server};
@@ -151,7 +151,15 @@ fn warnings(
                 let place = file.place("filesystem.kind");
                 lines.extend(exposure::of_disk(&shares, &place, as_root));
             }
-            _ => lines.extend(exposure::of_own_files(&shares, &own_files(args, tls))),
+            _ => {
+                lines.extend(exposure::of_own_files(&shares, &own_files(args, tls)));
+                let upgrade = Upgrade::to_this_program();
+                lines.extend(
+                    upgrade
+                        .ok()
+                        .and_then(|upgrade| exposure::of_program(&shares, upgrade.program())),
+                );
+            }
         }
     }
     Warnings(lines)

@@ -59,6 +59,44 @@ fn what_sets_the_program_up_is_better_not_shared() {
 }
 
 #[test]
+fn the_program_was_in_a_home_without_a_word() {
+    let program = std::env::current_exe().unwrap();
+    let home = program.parent().unwrap().to_str().unwrap();
+    let fixture = Fixture::new("");
+    for (options, expected) in [("-w", true), ("", false)] {
+        let settings = fixture.load(&format!("-d {home} {options}")).unwrap();
+        let told = settings.warnings.0;
+        assert_eq!(told.len(), usize::from(expected), "{told:?}");
+        let start = format!("this program is {program:?}, in the home of user \"anonymous\", who");
+        assert!(told.iter().all(|line| line.starts_with(&start)), "{told:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_program_was_in_a_home_without_a_word() {
+    let fixture = Fixture::new("[anonymous]\nhome = \"pub\"\nperm = \"elw\"\n");
+    let settings = fixture.load("-c @/f.toml").unwrap();
+    let Access::Virtual(authorizer) = &settings.access else {
+        panic!("{:?}", settings.access);
+    };
+    let path = |name: &str| fixture.0.path().join(name);
+    fs::write(path("home/program"), "").unwrap();
+    std::os::unix::fs::symlink("../home", path("pub/current")).unwrap();
+    std::os::unix::fs::symlink("home", path("current")).unwrap();
+    let shares = exposure::shares(authorizer, [ANONYMOUS].into_iter());
+    for (program, is_told) in [
+        ("home/program", false),
+        ("current/program", false),
+        ("pub/current/program", true),
+        ("pub/../home/program", false),
+    ] {
+        let told = exposure::of_program(&shares, &path(program));
+        assert_eq!(told.is_some(), is_told, "{program}: {told:?}");
+    }
+}
+
+#[test]
 fn the_whole_disk_was_shared_without_a_word() {
     let whose = match ftpdlib::servers::is_root() {
         true => "with the rights of root: /etc/shadow, too",
