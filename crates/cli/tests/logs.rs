@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -216,6 +216,41 @@ fn a_transfer_is_logged_for_who_began_it() {
             "{local}-[anonymous] STOR {}/{end} completed=1 bytes=4",
             home.path().display()
         ));
+    }
+}
+
+#[test]
+fn a_line_that_waited_was_logged_with_the_reply_to_the_one_before_it() {
+    let home = home();
+    let mut program = Program::start(&["-d", home.path().to_str().unwrap()]);
+    let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let closed = unused.local_addr().unwrap().port();
+    drop(unused);
+    let active = format!("EPRT |1|127.0.0.1|{closed}|\r\nNLST\r\nMKD e\r\n");
+    let mut client = Client::connect(program.address);
+    client.say("USER anonymous", "331");
+    client.say("PASS a@", "230");
+    for (lines, codes, command, outcome) in [
+        (
+            "XMD5 a b\r\nRMD no\r\n",
+            &["250", "550"][..],
+            "RMD no",
+            "550 '",
+        ),
+        ("XMD5 no\r\nMKD d\r\n", &["550", "257"], "MKD d", "257"),
+        (&active, &["200", "425", "257"], "MKD e", "257"),
+    ] {
+        client
+            .control
+            .get_mut()
+            .write_all(lines.as_bytes())
+            .unwrap();
+        for code in codes {
+            let reply = client.reply();
+            assert!(reply.starts_with(code), "{lines:?}: {reply}");
+        }
+        let line = program.wait_for(&format!("[anonymous] {command} "));
+        assert!(line.contains(&format!("{command} {outcome}")), "{line}");
     }
 }
 

@@ -34,8 +34,15 @@ pub struct Transfer<P> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Effect<P> {
+    /// The line handed over last has its turn: each `Reply` from here on is its, until the next turn.
+    ///
+    /// It may have waited, for the end of work or the beginning of a transfer. No other line is
+    /// wanted before its turn has come.
+    Turn,
     /// Queue a reply on the control connection.
     Reply(Reply),
+    /// Queue the last reply of a transfer, which may come beside other commands.
+    TransferReply(Reply),
     /// Send the replies queued so far, throw away every byte received, and begin TLS on the control
     /// connection; answered by `Secured`, or by `Closed` where the handshake fails. Input is not
     /// wanted meanwhile.

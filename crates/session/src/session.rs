@@ -280,6 +280,18 @@ impl<P> Session<P> {
         }
     }
 
+    /// Queues the last reply to a transfer command, which may not be the command that came last.
+    fn end_transfer(&mut self, reply: Reply) {
+        if self.ending.may_reply() {
+            self.effects.push_back(Effect::TransferReply(reply));
+        }
+    }
+
+    /// Says that what is answered from here on is the line that came last.
+    fn take_turn(&mut self) {
+        self.effects.push_back(Effect::Turn);
+    }
+
     /// Queues an event for logs and observers.
     fn tell(&mut self, event: SessionEvent) {
         self.effects.push_back(Effect::Event(event));

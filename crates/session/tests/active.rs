@@ -63,7 +63,9 @@ impl Connecting {
     fn obey(&mut self) {
         while let Some(effect) = self.session.poll_effect() {
             match effect {
-                Effect::Reply(reply) => self.codes.push(reply.code().value()),
+                Effect::Reply(reply) | Effect::TransferReply(reply) => {
+                    self.codes.push(reply.code().value())
+                }
                 Effect::Job(_) if self.session.username().is_none() => {
                     let answer = Answer::Login(facts());
                     self.session.handle_job(Ok(answer), self.now);

@@ -39,7 +39,7 @@ fn check(client: &str, line: &str, code: u16, target: Option<&str>) {
                     assert_eq!(Some(address.to_string().as_str()), target, "{line}");
                     return;
                 }
-                Effect::Reply(reply)
+                Effect::Reply(reply) | Effect::TransferReply(reply)
                     if line != "LIST" && line.contains("PRT") | line.contains("PORT") =>
                 {
                     assert_eq!(reply.code().value(), code, "{line}");

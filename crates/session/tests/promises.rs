@@ -91,7 +91,7 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
         );
         let codes: Vec<_> = std::iter::from_fn(|| session.poll_effect())
             .filter_map(|effect| match effect {
-                Effect::Reply(reply) => Some(reply.code().value()),
+                Effect::Reply(reply) | Effect::TransferReply(reply) => Some(reply.code().value()),
                 _ => None,
             })
             .collect();
@@ -138,7 +138,7 @@ fn the_end_of_a_transfer_was_told_after_the_421_of_a_login() {
     session.handle_data_event(ended, now);
     let codes: Vec<_> = std::iter::from_fn(|| session.poll_effect())
         .filter_map(|effect| match effect {
-            Effect::Reply(reply) => Some(reply.code().value()),
+            Effect::Reply(reply) | Effect::TransferReply(reply) => Some(reply.code().value()),
             _ => None,
         })
         .collect();

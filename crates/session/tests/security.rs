@@ -78,7 +78,7 @@ impl Client {
     fn follow(&mut self) {
         while let Some(effect) = self.session.poll_effect() {
             match effect {
-                Effect::Reply(reply) => {
+                Effect::Reply(reply) | Effect::TransferReply(reply) => {
                     let mut text = Vec::new();
                     reply.encode(self.session.encoding(), &mut text);
                     self.codes.push(reply.code().value());

@@ -75,7 +75,7 @@ impl Client {
     fn note(&mut self) {
         while let Some(effect) = self.session.poll_effect() {
             self.wanted.push(match effect {
-                Effect::Reply(reply) => reply.code().to_string(),
+                Effect::Reply(reply) | Effect::TransferReply(reply) => reply.code().to_string(),
                 Effect::Event(SessionEvent::TransferEnded { end, .. }) => format!("{end:?}"),
                 Effect::AbortTransfer(_) => "abort".into(),
                 Effect::Close => "close".into(),

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::ArgumentRule;
+use ftpdlib_proto::{ArgumentRule, Reply};
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, Effect, RegisteredCommand, Session, SessionConfig,
+    Action, Answer, ControlEvent, Effect, Refusal, RegisteredCommand, Session, SessionConfig,
 };
 
 use support::facts;
@@ -29,11 +29,14 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(effect) = session.poll_effect() {
         match effect {
-            Effect::Reply(reply) => all.push(reply.code().to_string()),
+            Effect::Reply(reply) | Effect::TransferReply(reply) => {
+                all.push(reply.code().to_string())
+            }
             Effect::Job(job) => match job.action {
                 Action::Registered { index, .. } => all.push(format!("registered {index}")),
                 _ => all.push("job".to_owned()),
             },
+            Effect::Turn => all.push("turn".to_owned()),
             Effect::StartWork(_) => all.push("work".to_owned()),
             Effect::CancelWork => all.push("cancel".to_owned()),
             _ => {}
@@ -42,28 +45,32 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
     all
 }
 
+fn logged_in(commands: &[RegisteredCommand], now: Instant) -> Session<()> {
+    let config = SessionConfig {
+        commands: commands.to_vec(),
+        ..SessionConfig::default()
+    };
+    let address: SocketAddr = "192.0.2.7:50000".parse().unwrap();
+    let mut session = Session::new(Arc::new(config), address, address, now);
+    for line in ["USER a", "PASS b"] {
+        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+    }
+    session.handle_job(Ok(Answer::Login(facts())), now);
+    effects(&mut session);
+    session
+}
+
 #[test]
 fn a_replaced_command_waits_for_the_end_of_the_work() {
     let commands = ["NOOP", "ABOR", "STAT", "QUIT"].map(replaced);
     for (index, name) in ["NOOP", "ABOR", "STAT", "QUIT"].into_iter().enumerate() {
         let now = Instant::now();
-        let config = SessionConfig {
-            commands: commands.to_vec(),
-            ..SessionConfig::default()
-        };
-        let address: SocketAddr = "192.0.2.7:50000".parse().unwrap();
-        let mut session = Session::new(Arc::new(config), address, address, now);
-        for line in ["USER a", "PASS b"] {
-            session.handle_control(ControlEvent::Line(line.as_bytes()), now);
-        }
-        session.handle_job(Ok(Answer::Login(facts())), now);
-        effects(&mut session);
-
+        let mut session = logged_in(&commands, now);
         session.handle_control(ControlEvent::Line(b"HASH a"), now);
         assert!(session.wants_input());
         session.handle_control(ControlEvent::Line(name.as_bytes()), now);
         assert!(!session.wants_input());
-        assert_eq!(effects(&mut session), ["work"], "{name}");
+        assert_eq!(effects(&mut session), ["turn", "work"], "{name}");
         let answer = Answer::Digest {
             digest: vec![1],
             range: 0..1,
@@ -72,8 +79,28 @@ fn a_replaced_command_waits_for_the_end_of_the_work() {
         let registered = format!("registered {index}");
         assert_eq!(
             effects(&mut session),
-            ["213", registered.as_str()],
+            ["213", "turn", registered.as_str()],
             "{name}"
         );
+    }
+}
+
+/// What the log tells of a line is what was answered in its turn.
+#[test]
+fn the_turn_of_a_line_comes_after_the_reply_it_waits_for() {
+    let veto = Reply::new(550, "No.");
+    for (event, answer) in [
+        (ControlEvent::Line(b"DELE b"), "job"),
+        (ControlEvent::Line(b"FOO"), "500"),
+        (ControlEvent::LineTooLong, "500"),
+        (ControlEvent::Vetoed(&veto), "550"),
+    ] {
+        let now = Instant::now();
+        let mut session = logged_in(&[], now);
+        session.handle_control(ControlEvent::Line(b"HASH a"), now);
+        session.handle_control(event, now);
+        session.handle_job(Err(Refusal::local_error()), now);
+        let told = effects(&mut session);
+        assert_eq!(told, ["turn", "work", "451", "turn", answer], "{event:?}");
     }
 }

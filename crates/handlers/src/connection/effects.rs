@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
-use ftpdlib_proto::{ReplyCode, TransferEnd};
+use ftpdlib_proto::{Reply, ReplyCode, TransferEnd};
 use ftpdlib_session::{
     Action, Answer, DataEvent, Direction, Effect, Job, Refusal, SessionEvent, Transfer,
 };
@@ -28,16 +28,15 @@ impl Connection {
     fn perform(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
         let now = cx.now();
         match effect {
+            Effect::Turn => self.logged = self.received.take(),
             Effect::Reply(reply) => {
                 self.logged = self.logged.take().and_then(|command| {
                     let (prefix, username) = (&self.service.log_prefix, self.session.username());
                     command.answered(prefix, self.peer, username, &reply)
                 });
-                if let ControlSocket::Open(control) = &mut self.socket {
-                    log_lines::reply(&self.service.log_prefix, self.peer, &self.session, &reply);
-                    control.reply(&reply, self.session.encoding());
-                }
+                self.send_reply(&reply);
             }
+            Effect::TransferReply(reply) => self.send_reply(&reply),
             Effect::Job(job) => self.run_job(job, cx),
             Effect::StartWork(job) => self.start_work(job, cx),
             Effect::CancelWork => self.cancel_work(),
@@ -79,6 +78,13 @@ impl Connection {
             }
             // The enum grows with the protocol; what this driver does not know it cannot do.
             _ => log::error!("an effect of the session is not supported"),
+        }
+    }
+
+    fn send_reply(&mut self, reply: &Reply) {
+        if let ControlSocket::Open(control) = &mut self.socket {
+            log_lines::reply(&self.service.log_prefix, self.peer, &self.session, reply);
+            control.reply(reply, self.session.encoding());
         }
     }
 

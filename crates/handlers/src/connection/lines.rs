@@ -108,19 +108,22 @@ impl Connection {
             );
         }
         let (session, peer, service) = (&mut self.session, self.peer, &self.service);
-        let logged = &mut self.logged;
+        let received = &mut self.received;
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(|line| match line {
             Line::Complete(line) => {
                 log_lines::command(service, peer, session.username(), line);
-                *logged = LoggedCommand::of(service, line);
+                *received = LoggedCommand::of(service, line);
                 match watch.map(|watch| watch.judge(line, &service.commands)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
                     Some(Judgement::Passed(verdict)) => follow(session, line, &verdict, now),
                     Some(Judgement::Pending) => {}
                 }
             }
-            Line::TooLong => session.handle_control(ControlEvent::LineTooLong, now),
+            Line::TooLong => {
+                *received = None;
+                session.handle_control(ControlEvent::LineTooLong, now);
+            }
         });
         if !taken && control.has_ended() {
             return self.lose_control(cx);

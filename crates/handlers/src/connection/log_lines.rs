@@ -66,7 +66,7 @@ impl LoggedCommand {
             .then(|| Self(format!("{verb} {}", Escaped(&command.argument))))
     }
 
-    /// Logs it with its reply; gives it back if that is the reply of a transfer.
+    /// Logs it with its reply; gives it back if that is not the last one.
     pub(super) fn answered(
         self,
         prefix: &LogPrefix,
@@ -75,7 +75,7 @@ impl LoggedCommand {
         reply: &Reply,
     ) -> Option<Self> {
         let code = reply.code();
-        if code.is_preliminary() || matches!(code.value(), 226 | 426) {
+        if code.is_preliminary() {
             return Some(self);
         }
         let (prefix, command) = (prefix.of(peer, username), self.0);

@@ -74,7 +74,9 @@ pub struct Connection {
     place: u64,
     /// The observers; none where the server has none.
     watch: Option<Box<Watch>>,
-    /// The last command, until its reply, if that is to be logged.
+    /// The command received last, until its turn comes, if its reply is to be logged.
+    received: Option<LoggedCommand>,
+    /// The command whose turn has come, until its reply, if that is to be logged.
     logged: Option<LoggedCommand>,
     /// The masquerade address that the session knows.
     masquerade: Option<Ipv4Addr>,
@@ -187,6 +189,7 @@ impl Connection {
             notifier: None,
             place: 0,
             watch: None,
+            received: None,
             logged: None,
             masquerade: None,
             told: Phase::Serving,

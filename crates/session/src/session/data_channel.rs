@@ -167,7 +167,7 @@ impl<P> Session<P> {
         let held = self.data.holder().and_then(Option::take);
         if self.close_data() {
             self.active_at = now;
-            self.reply(Reply::new(425, "Can't open data connection."));
+            self.end_transfer(Reply::new(425, "Can't open data connection."));
         }
         self.take_held(held, now);
     }

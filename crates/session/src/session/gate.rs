@@ -22,6 +22,7 @@ impl<P> Session<P> {
         if self.holds_back(line) {
             return;
         }
+        self.take_turn();
         let line = CommandLine::split(line);
         if is_http(&line) && find(&self.config.commands, &line).is_none() {
             return self.disconnect(Reply::new(421, "This is an FTP server."));
@@ -62,6 +63,7 @@ impl<P> Session<P> {
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
+            self.take_turn();
             self.selected = None;
             self.refuse_unknown(reply);
         }

@@ -162,7 +162,7 @@ impl<P> Session<P> {
             _ => "ABOR command successful; data channel closed.",
         };
         if self.close_data() {
-            self.reply(Reply::new(426, "Transfer aborted via ABOR."));
+            self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
             self.reply(Reply::new(226, "ABOR command successful."));
         } else {
             self.reply(Reply::new(225, text));
@@ -341,10 +341,10 @@ impl<P> Session<P> {
         if !matches!(self.pending, Pending::Abort) {
             let reply = end_reply(end, refusal);
             self.has_broken_off = reply.code().value() == 426;
-            return self.reply(reply);
+            return self.end_transfer(reply);
         }
         self.pending = Pending::Nothing;
-        self.reply(if *end == TransferEnd::Complete {
+        self.end_transfer(if *end == TransferEnd::Complete {
             end_reply(end, refusal)
         } else {
             Reply::new(426, "Transfer aborted via ABOR.")

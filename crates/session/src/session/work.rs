@@ -235,6 +235,7 @@ impl<P> Session<P> {
     /// Answers a line that is not to be taken, when its turn comes.
     pub(super) fn reply_in_turn(&mut self, reply: Reply) {
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
+            self.take_turn();
             self.selected = None;
             self.reply(reply);
         }

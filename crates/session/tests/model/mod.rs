@@ -367,7 +367,7 @@ impl<'a> Model<'a> {
     fn carry_out(&mut self, effect: Effect<Payload>) {
         let outstanding = &mut self.outstanding;
         match effect {
-            Effect::Reply(reply) => self.ledger.reply(&reply),
+            Effect::Reply(reply) | Effect::TransferReply(reply) => self.ledger.reply(&reply),
             Effect::Job(job) => {
                 assert!(outstanding.job.is_none(), "two jobs at a time");
                 assert!(outstanding.work.is_none(), "a job beside work");
@@ -425,7 +425,7 @@ impl<'a> Model<'a> {
                 (self.listening, self.connected) = (false, false);
                 (outstanding.listen, outstanding.connect) = (false, false);
             }
-            Effect::Forget | Effect::Event(_) => {}
+            Effect::Turn | Effect::Forget | Effect::Event(_) => {}
             Effect::Close => {
                 assert!(outstanding.job.is_none() && outstanding.transfer.is_none());
                 assert!(outstanding.work.is_none());

@@ -205,7 +205,7 @@ impl Runner {
 
     fn carry_out(&mut self, effect: Effect<Payload>) {
         match effect {
-            Effect::Reply(reply) => self.send(&reply),
+            Effect::Reply(reply) | Effect::TransferReply(reply) => self.send(&reply),
             Effect::Job(job) | Effect::StartWork(job) if self.jobs_are_held => {
                 self.held = Some(job);
             }
@@ -235,7 +235,7 @@ impl Runner {
             Effect::RejectData => self.data.answer_door(false),
             Effect::Connect(target) => self.data.server_connects(target),
             Effect::CloseData => self.data.server_closes(),
-            Effect::Discard(_) | Effect::Event(_) => {}
+            Effect::Turn | Effect::Discard(_) | Effect::Event(_) => {}
             Effect::Forget => self.user = None,
             Effect::Close => self.closed = true,
             other => panic!("the runner does not know {other:?}"),
