@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ftpdlib_proto::{
-    ByteRange, CivilTime, FactSet, HashAlgorithm, Metadata, NameEncoding, Perm, Perms, Reply,
-    ReplyCode, VirtualPath,
+    ByteRange, FactSet, HashAlgorithm, Metadata, NameEncoding, Perm, Perms, Reply, ReplyCode,
+    VirtualPath,
 };
 
 /// Why a job did not do what was asked, ready for the client: no real path in it.
@@ -127,15 +127,15 @@ pub enum Action {
     SetModified {
         /// File.
         path: VirtualPath,
-        /// In the session's zone.
-        time: CivilTime,
+        /// In seconds since 1970.
+        time: i64,
     },
     /// MFF (`Done`). Takes [`Perm::ChangeTime`] for the time, [`Perm::ChangeMode`] for the mode.
     SetFacts {
         /// File or directory.
         path: VirtualPath,
-        /// Modification time, in the session's zone.
-        modified: Option<CivilTime>,
+        /// Modification time, in seconds since 1970.
+        modified: Option<i64>,
         /// Permission bits.
         mode: Option<u32>,
     },

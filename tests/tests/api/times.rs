@@ -50,14 +50,31 @@ fn check(gmt: bool, expected: [(&str, &str); 2]) {
     assert!(list.contains(&shown), "{list} {mdtm}");
     // Set as told, whatever the zone: the same moment on the disk.
     for (name, unix) in [("winter", 1_579_089_600), ("summer", 1_594_814_400)] {
-        let modified = server.path(name).metadata().unwrap().modified().unwrap();
-        let modified = modified.duration_since(UNIX_EPOCH).unwrap();
-        assert_eq!(modified.as_secs(), unix, "{name}");
+        assert_eq!(modified(&server, name), unix, "{name}");
+    }
+}
+
+fn modified(server: &TestServer, name: &str) -> u64 {
+    let modified = server.path(name).metadata().unwrap().modified().unwrap();
+    modified.duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Both are half past one where it is 1 November 2020.
+fn check_the_hour_that_comes_twice(gmt: bool) {
+    let server = TestServer::with(|handler| handler.use_gmt_times(gmt));
+    server.file("a", "");
+    let mut client = server.client();
+    for (time, unix) in [
+        ("20201101053000", 1_604_208_600),
+        ("20201101063000", 1_604_212_200),
+    ] {
+        client.expect(&format!("SITE UTIME a {time} {time} {time} UTC"), 200);
+        assert_eq!(modified(&server, "a"), unix, "{time}");
     }
 }
 
 #[test]
-#[ignore = "run by the test below, in a process with TZ set"]
+#[ignore = "run by a test below, in a process with TZ set"]
 fn in_this_zone() {
     check(
         true,
@@ -71,9 +88,26 @@ fn in_this_zone() {
 }
 
 #[test]
+#[ignore = "run by a test below, in a process with TZ set"]
+fn utc_in_this_zone() {
+    check_the_hour_that_comes_twice(true);
+    check_the_hour_that_comes_twice(false);
+}
+
+#[test]
 fn all_times_are_in_one_zone() {
+    run_in_zone("times::in_this_zone");
+}
+
+#[test]
+fn a_time_in_utc_lost_an_hour_where_local_time_repeats_one() {
+    run_in_zone("times::utc_in_this_zone");
+}
+
+#[track_caller]
+fn run_in_zone(test: &str) {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "times::in_this_zone", "--ignored", "--nocapture"])
+        .args(["--exact", test, "--ignored", "--nocapture"])
         .env("TZ", "EST5EDT,M3.2.0,M11.1.0")
         .output()
         .unwrap();

@@ -158,7 +158,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::MakeDirectory(path) => fs.mkdir(&path),
         Action::RemoveDirectory(path) => fs.rmdir(&path),
         Action::SetMode { path, mode } => fs.set_mode(&path, mode),
-        Action::SetModified { path, time } => fs.set_modified(&path, account.zone.unix(time)),
+        Action::SetModified { path, time } => fs.set_modified(&path, time),
         Action::SetFacts {
             path,
             modified,
@@ -166,7 +166,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         } => mode
             .map_or(Ok(()), |mode| fs.set_mode(&path, mode))
             .and_then(|()| match modified {
-                Some(time) => fs.set_modified(&path, account.zone.unix(time)),
+                Some(time) => fs.set_modified(&path, time),
                 None => Ok(()),
             }),
         Action::Symlink { target, link } => fs.symlink(&target, &link),

@@ -15,6 +15,7 @@ impl<P> Session<P> {
         let value = time_value(time);
         let text = [b"Modify=", value.as_bytes(), b"; ", name].concat();
         let reply = Reply::bytes(213, text);
+        let time = self.config.zone.unix(time);
         self.set_time(perm, path, time, reply, "MFMT");
     }
 
@@ -34,7 +35,7 @@ impl<P> Session<P> {
         text.extend_from_slice(name);
         let action = Action::SetFacts {
             path: path.clone(),
-            modified: change.modify,
+            modified: change.modify.map(|time| self.config.zone.unix(time)),
             mode: change.unix_mode,
         };
         self.change(perm, action, Reply::bytes(213, text), "MFF", path);
@@ -49,6 +50,7 @@ impl<P> Session<P> {
         name: &[u8],
         whole: &[u8],
     ) {
+        let time = self.config.zone.unix(time);
         if name.split(|&byte| byte == b'/').any(|part| part == b"..") {
             // Nothing is named like this: normalising would take the time away too.
             let Some(path) = self.resolve(name) else {
@@ -64,7 +66,7 @@ impl<P> Session<P> {
     }
 
     /// Nothing has the whole argument of MDTM as its name.
-    pub(super) fn set_time_instead(&mut self, path: VirtualPath, time: CivilTime) {
+    pub(super) fn set_time_instead(&mut self, path: VirtualPath, time: i64) {
         if !self.ending.may_reply() {
             return;
         }
@@ -84,9 +86,9 @@ impl<P> Session<P> {
             return;
         };
         let time = if utc {
-            self.config.zone.civil(time.to_unix())
+            time.to_unix()
         } else {
-            time
+            self.config.zone.unix(time)
         };
         let reply = Reply::new(200, "SITE UTIME successful.");
         self.set_time(perm, path, time, reply, "SITE UTIME");
@@ -109,7 +111,7 @@ impl<P> Session<P> {
         &mut self,
         perm: Option<Perm>,
         path: VirtualPath,
-        time: CivilTime,
+        time: i64,
         reply: Reply,
         verb: &'static str,
     ) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{CivilTime, FileKind, HashAlgorithm, Metadata, Reply, VirtualPath};
+use ftpdlib_proto::{FileKind, HashAlgorithm, Metadata, Reply, VirtualPath};
 
 use super::Session;
 use super::data_ports::PassiveReply;
@@ -115,8 +115,8 @@ pub(super) enum Purpose {
         whole: VirtualPath,
         /// The file whose time is set.
         path: VirtualPath,
-        /// The time.
-        time: CivilTime,
+        /// The time, in seconds since 1970.
+        time: i64,
     },
     /// MLST.
     FactLine,

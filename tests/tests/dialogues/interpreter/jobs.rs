@@ -124,7 +124,7 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
         }
         Action::SetMode { path, mode } => node_mut(tree, &path)?.mode = mode,
         Action::SetModified { path, time } => {
-            node_mut(tree, &path)?.modified = Zone::Gmt.unix(time);
+            node_mut(tree, &path)?.modified = time;
         }
         Action::SetFacts {
             path,
@@ -136,7 +136,7 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
             }
             let node = node_mut(tree, &path)?;
             node.mode = mode.unwrap_or(node.mode);
-            node.modified = modified.map_or(node.modified, |time| Zone::Gmt.unix(time));
+            node.modified = modified.unwrap_or(node.modified);
         }
         Action::AvailableSpace(path) => {
             node(tree, &path)?;
