@@ -14,11 +14,13 @@ use super::timers::after;
 use crate::{Action, Direction, Effect, ListFormat, Refusal, SessionEvent, Transfer, WriteHow};
 
 /// A transfer command whose file or listing is being opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Opening {
     verb: Verb,
     direction: Direction,
     transfer_type: TransferType,
+    /// STOU: what leads from the working directory to the name made, as given.
+    prefix: Vec<u8>,
 }
 
 /// A transfer that waits for its data connection.
@@ -62,7 +64,7 @@ impl<P> Session<P> {
             return;
         };
         let action = Action::OpenRead { path, range };
-        self.open(Verb::Retr, Direction::Send, action);
+        self.open(Verb::Retr, Direction::Send, action, Vec::new());
     }
 
     /// STOR.
@@ -79,7 +81,7 @@ impl<P> Session<P> {
             (offset, None) => WriteHow::At(offset),
         };
         let action = Action::OpenWrite { path, how };
-        self.open(Verb::Stor, Direction::Receive, action);
+        self.open(Verb::Stor, Direction::Receive, action, Vec::new());
     }
 
     /// APPE.
@@ -92,7 +94,7 @@ impl<P> Session<P> {
         };
         let how = WriteHow::Append;
         let action = Action::OpenWrite { path, how };
-        self.open(Verb::Appe, Direction::Receive, action);
+        self.open(Verb::Appe, Direction::Receive, action, Vec::new());
     }
 
     /// STOU: the name given, or `ftpd`, and a dot begin the name made.
@@ -100,25 +102,27 @@ impl<P> Session<P> {
         if self.refuses_restart("STOU") {
             return;
         }
-        let Some(path) = self.resolve(name.unwrap_or(b"ftpd")) else {
+        let given = name.unwrap_or(b"ftpd");
+        let Some(path) = self.resolve(given) else {
             return;
         };
-        if path.is_root() {
+        if path.is_root() || names_directory(given) {
             return self.reply(Reply::new(553, "Not a file name."));
         }
+        let prefix = prefix_of(given, &path);
         let Some(path) = self.resolve(&[path.as_bytes(), b"."].concat()) else {
             return;
         };
         let how = WriteHow::Unique;
         let action = Action::OpenWrite { path, how };
-        self.open(Verb::Stou, Direction::Receive, action);
+        self.open(Verb::Stou, Direction::Receive, action, prefix);
     }
 
     /// LIST, NLST; MLSD through [`mlsd`](Self::mlsd).
     pub(super) fn list(&mut self, verb: Verb, argument: ListArgument<'_>, format: ListFormat) {
         self.parameters.range = ByteRange::default();
         if let Some(action) = self.listing(argument, format) {
-            self.open(verb, Direction::Send, action);
+            self.open(verb, Direction::Send, action, Vec::new());
         }
     }
 
@@ -353,7 +357,7 @@ impl<P> Session<P> {
     }
 
     /// Opens what a transfer command names, if there is a way for its bytes.
-    fn open(&mut self, verb: Verb, direction: Direction, action: Action) {
+    fn open(&mut self, verb: Verb, direction: Direction, action: Action, prefix: Vec<u8>) {
         if self.refuses_while_transferring() {
             return;
         }
@@ -369,6 +373,7 @@ impl<P> Session<P> {
             } else {
                 self.parameters.transfer_type
             },
+            prefix,
         };
         self.ask(verb.info().perm, action, Purpose::Transfer(opening));
     }
@@ -415,7 +420,8 @@ impl Opening {
     ///
     /// For RETR it tells the whole size of the file, also after REST: clients that use the number
     /// take it as the size, not as what is left. Translated to ASCII the size is unknown.
-    fn reply(self, size: Option<u64>, path: &VirtualPath) -> Reply {
+    /// For STOU it tells the name in a form that leads to the file (RFC 1123 §4.1.2.9).
+    fn reply(&self, size: Option<u64>, path: &VirtualPath) -> Reply {
         let name = path.file_name().unwrap_or(b"/");
         match (self.verb, self.transfer_type) {
             (Verb::Retr, TransferType::Image) => {
@@ -432,7 +438,9 @@ impl Opening {
                 let text = [b"Opening ASCII mode data connection for ", name, b"."];
                 Reply::bytes(150, text.concat())
             }
-            (Verb::Stou, _) => Reply::bytes(150, [b"FILE: ", name].concat()),
+            (Verb::Stou, _) => {
+                Reply::bytes(150, [b"FILE: ", self.prefix.as_slice(), name].concat())
+            }
             (Verb::Stor | Verb::Appe, _) => Reply::new(150, "Ok to send data."),
             _ => Reply::new(150, "Here comes the directory listing."),
         }
@@ -454,12 +462,24 @@ impl Running {
     }
 }
 
-/// What stands before the last part of `path` where it was `given` so.
-fn prefix_of(given: &[u8], path: &VirtualPath) -> Vec<u8> {
-    let given = match given.iter().rposition(|&byte| byte != b'/') {
+/// Whether a name ends in what stands for a directory.
+fn names_directory(given: &[u8]) -> bool {
+    let last = without_end_slashes(given)
+        .rsplit(|&byte| byte == b'/')
+        .next();
+    matches!(last, Some(b"." | b".."))
+}
+
+fn without_end_slashes(given: &[u8]) -> &[u8] {
+    match given.iter().rposition(|&byte| byte != b'/') {
         Some(last) => &given[..=last],
         None => given,
-    };
+    }
+}
+
+/// What stands before the last part of `path` where it was `given` so.
+fn prefix_of(given: &[u8], path: &VirtualPath) -> Vec<u8> {
+    let given = without_end_slashes(given);
     let prefix = path.file_name().and_then(|name| given.strip_suffix(name));
     prefix.unwrap_or_default().to_vec()
 }
