@@ -177,6 +177,15 @@ fn prot_comes_after_pbsz_and_that_after_auth() {
 }
 
 #[test]
+fn a_connection_in_the_clear_was_said_to_stay_under_tls() {
+    check(
+        offered(),
+        &["CCC", "AUTH TLS", "CCC"],
+        &[220, 533, 234, 534],
+    );
+}
+
+#[test]
 fn protection_is_what_was_said_last() {
     let mut client = Client::new(offered());
     let lines = ["AUTH TLS", "PBSZ 0", "PROT P", "USER u", "PASS p"];

@@ -64,7 +64,7 @@ fn implicit_tls_is_private_from_the_start() {
 fn commands_of_tls_have_their_order() {
     let server = offering(&[]);
     let mut client = Client::connect(server.address());
-    client.play(&[("PBSZ 0", 503), ("PROT P", 503), ("CCC", 534)]);
+    client.play(&[("PBSZ 0", 503), ("PROT P", 503), ("CCC", 533)]);
     client.play(&[("AUTH KERBEROS", 504)]);
     let login = [
         (format!("USER {}", USER.0), 331),

@@ -165,11 +165,17 @@ impl<P> Session<P> {
         }
     }
 
-    /// CCC: what was secured stays so.
+    /// CCC: what is secured stays so.
     pub(super) fn ccc(&mut self) {
-        if !self.refuses_without_tls() {
-            self.reply(Reply::new(534, "The control connection stays under TLS."));
+        if self.refuses_without_tls() {
+            return;
         }
+        self.reply(if self.security.is_secure() {
+            Reply::new(534, "The control connection stays under TLS.")
+        } else {
+            // RFC 2228 §3.
+            Reply::new(533, "The control connection is not under TLS.")
+        });
     }
 
     /// REIN: data connections are as at the start of the session.
