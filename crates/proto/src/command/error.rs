@@ -102,8 +102,9 @@ pub enum CommandError {
 
 impl CommandError {
     /// The reply that reports it (RFC 959 §4.2.2): 500 for an unknown command, 501 for an argument,
-    /// 504 for a parameter that is not offered, 522 for a foreign network protocol (RFC 2428 §2), 536
-    /// for a protection level that the mechanism does not have (RFC 4217 §9).
+    /// 504 for a parameter that is not offered, 522 for a foreign network protocol (RFC 2428 §2;
+    /// which ones there are depends on the connection, so a session has its own reply), 536 for a
+    /// protection level that the mechanism does not have (RFC 4217 §9).
     pub fn reply(&self) -> Reply {
         match self {
             Self::UnknownVerb { verb } => {

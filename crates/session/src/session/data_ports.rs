@@ -117,7 +117,8 @@ impl<P> Session<P> {
         self.refuses_data_in_the_clear() || self.refuses_while_transferring()
     }
 
-    fn refuse_protocol(&mut self) {
+    /// Refuses a network protocol, and names the one that this session has.
+    pub(super) fn refuse_protocol(&mut self) {
         let known = if self.local.is_ipv4() { 1 } else { 2 };
         let text = format!("Network protocol not supported, use ({known}).");
         self.reply(Reply::new(522, text));

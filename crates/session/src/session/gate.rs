@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{Command, CommandError, CommandLine, Reply, Verb};
+use ftpdlib_proto::{Command, CommandError, CommandLine, EprtError, Reply, Verb};
 
 use super::Session;
 use super::files::Selected;
@@ -52,6 +52,9 @@ impl<P> Session<P> {
             }
             _ if self.lacks_login(verb, argument) => {
                 self.reply(Reply::new(530, "Log in with USER and PASS first."));
+            }
+            Err(CommandError::Eprt(EprtError::Protocol) | CommandError::EpsvProtocol) => {
+                self.refuse_protocol();
             }
             Err(error) => self.reply(error.reply()),
             Ok(command) => self.dispatch(verb, command, selected, now),
