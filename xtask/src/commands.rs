@@ -66,6 +66,8 @@ An offset past the end of the file is refused with 550 by RETR, and with 554 by 
 ABOR, NOOP, QUIT, STAT without a path and whatever needs neither file nor data connection are \
 answered at once; QUIT takes effect when the transfer has ended.
 STAT without a path tells how many bytes have been moved by then.
+ABOR ends a digest, a copy or an attempt to connect at once, also where other lines came before it \
+and have to wait for that; these are answered first.
 STAT with a path, digests and copies are refused with 450: RFC 959 §4.1.3 has STAT take a path between \
 transfers only, and ABOR must mean one thing.
 A second transfer command, PASV, PORT and their relatives are refused with 425, which does the \

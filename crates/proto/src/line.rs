@@ -43,7 +43,7 @@ pub enum Line<'a> {
 /// let mut input: &[u8] = b"SS\r\n";
 /// assert_eq!(decoder.next(&mut input), Some(Line::Complete(b"PASS")));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct LineDecoder {
     held: Vec<u8>,
     stage: Stage,

@@ -19,6 +19,10 @@ pub enum ControlEvent<'a> {
         /// Whether the client has shown a certificate, and it is a good one.
         certificate: bool,
     },
+    /// A command line that came behind one that [waits](crate::Session::holds_line), told ahead of
+    /// its turn; it is handed over in that, too. If it is ABOR, the work or the connect that is waited
+    /// for is given up, and answered 426.
+    Ahead(&'a [u8]),
     /// A command line that the driver does not hand over: somebody has a say in what clients do,
     /// and answers this.
     Vetoed(&'a Reply),

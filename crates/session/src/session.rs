@@ -52,6 +52,9 @@ pub struct Session<P> {
     data: DataChannel<P>,
     /// Whether the last transfer broke off by itself and no ABOR has come since.
     has_broken_off: bool,
+    /// Whether ABOR has taken effect before its turn: what it stopped was answered 426, and its own
+    /// reply is to come.
+    aborted_ahead: bool,
     ending: Ending,
     /// The last reply answered QUIT.
     said_goodbye: bool,
@@ -103,6 +106,7 @@ impl<P> Session<P> {
             pending: Pending::Nothing,
             data: DataChannel::Closed,
             has_broken_off: false,
+            aborted_ahead: false,
             ending: Ending::Open,
             said_goodbye: false,
             login: Login::Out,
@@ -126,6 +130,7 @@ impl<P> Session<P> {
         match event {
             ControlEvent::Closed => self.control_lost(),
             ControlEvent::Secured { certificate } => self.secured(certificate, now),
+            ControlEvent::Ahead(line) => self.look_ahead(line, now),
             ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed(_)
                 if !self.wants_input() => {}
             ControlEvent::Line(line) => {
@@ -215,6 +220,16 @@ impl<P> Session<P> {
     /// comes that has to wait for the 150.
     pub fn wants_input(&self) -> bool {
         self.pending.takes_commands() && self.ending.takes_commands() && !self.data.is_holding()
+    }
+
+    /// Whether a line waits for the end of work, or for an active data connection. ABOR may stand
+    /// behind it, and is to be looked for: `ControlEvent::Ahead`.
+    pub fn holds_line(&self) -> bool {
+        let holds = match &self.pending {
+            Pending::Work(work) => work.holds_line(),
+            _ => self.data.is_holding(),
+        };
+        holds && self.ending.takes_commands()
     }
 
     /// Whether no line will be wanted any more: QUIT came, or the client had its last reply. What it

@@ -144,6 +144,38 @@ fn abor_and_quit_do_not_wait_for_a_connection() {
 }
 
 #[test]
+fn a_line_that_was_held_made_abor_wait_for_the_connect() {
+    for (line, code) in [("NOOP", 200), ("RETR b", 425), ("FOO", 500)] {
+        let mut connecting = Connecting::new();
+        connecting.say(line);
+        for (ahead, codes) in [("PWD", &[][..]), ("ABOR now", &[]), ("ABOR", &[426, code])] {
+            let event = ControlEvent::Ahead(ahead.as_bytes());
+            connecting.session.handle_control(event, connecting.now);
+            connecting.obey();
+            assert_eq!(connecting.codes, codes, "{line}, {ahead}");
+        }
+        connecting.say("PWD");
+        connecting.say("ABOR");
+        connecting.say("ABOR");
+        assert_eq!(connecting.codes, [426, code, 257, 226, 225], "{line}");
+    }
+}
+
+#[test]
+fn abor_stops_all_that_lines_before_it_began() {
+    let mut connecting = Connecting::new();
+    connecting.say("PORT 192,0,2,7,200,2");
+    let event = ControlEvent::Ahead(b"ABOR");
+    connecting.session.handle_control(event, connecting.now);
+    connecting.obey();
+    connecting.say("RETR b");
+    connecting.say("ABOR");
+    assert_eq!(connecting.codes, [426, 200, 426, 226]);
+    connecting.say("ABOR");
+    assert_eq!(connecting.codes[4..], [225]);
+}
+
+#[test]
 fn a_client_that_goes_meanwhile_is_answered_nothing() {
     let mut connecting = Connecting::new();
     connecting.say("PWD");

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{MemoryFs, UnixFilesystem};
@@ -138,6 +140,34 @@ fn what_takes_long_is_stopped_by_abor() {
     client.expect("NOOP", 200);
     client.reset();
     drop(server);
+}
+
+#[test]
+fn a_line_that_was_held_made_abor_wait_for_the_digest() {
+    let server = TestServer::new();
+    let big = File::create(server.path("big")).unwrap();
+    big.set_len(1 << 40).unwrap();
+    let ways: [&[&[u8]]; 5] = [
+        &[b"HASH big\r\nPWD\r\nCWD /\r\nABOR\r\n"],
+        &[b"HASH big\r\nPWD\r\n", b"CWD /\r\nabor\n"],
+        &[b"HASH big\r\nPWD\r\nCW", b"D /\r\nAB", b"OR\r\n"],
+        &[b"HASH big\r\nPWD\r\nCWD /\r\n", b"\xff\xf4\xff\xf2ABOR\r\n"],
+        &[b"HASH big\r\nPWD\r\nCWD /\r\n\xff\xf4\xff", b"\xf2ABOR\r\n"],
+    ];
+    let mut client = server.client();
+    for pieces in ways {
+        let (last, first) = pieces.split_last().unwrap();
+        for piece in first {
+            client.send_raw(piece);
+            // A turn for each of them.
+            thread::sleep(Duration::from_millis(20));
+        }
+        client.send_raw(last);
+        for code in [426, 257, 250, 226] {
+            client.expect_reply(code);
+        }
+        client.expect("ABOR", 225);
+    }
 }
 
 #[test]

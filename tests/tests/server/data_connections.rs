@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
 
 use ftpdlib_tests::client::{
     Client, NEIGHBOUR, accept, connect, connect_from, read_all, read_to_any_end, reset,
@@ -201,17 +202,44 @@ fn the_active_port_does_not_answer() {
     let server = TestServer::set(&[("data.active_timeout", "0.02")]);
     server.file("a", "hello");
     let mut client = server.client();
-    // A listener whose queue is full answers nobody.
+    let (_listener, _first, full) = full_listener();
+    client.send_port(full);
+    client.expect_reply(200);
+    client.play(&[("RETR a", 425), ("NOOP", 200)]);
+}
+
+/// A listener whose queue is full, which answers nobody; who fills it; and its address.
+fn full_listener() -> (socket2::Socket, TcpStream, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket
         .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
         .unwrap();
     socket.listen(0).unwrap();
-    let full = socket.local_addr().unwrap().as_socket().unwrap();
-    let _first = TcpStream::connect(full).unwrap();
-    client.send_port(full);
-    client.expect_reply(200);
-    client.play(&[("RETR a", 425), ("NOOP", 200)]);
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let first = TcpStream::connect(address).unwrap();
+    (socket, first, address)
+}
+
+#[test]
+fn abor_behind_another_line_waited_for_a_port_that_does_not_answer() {
+    let server = with_file();
+    let mut client = server.client();
+    let (_listener, _first, full) = full_listener();
+    let begun = Instant::now();
+    for lines in ["LIST\r\nABOR\r\n", "LIST\r\nNOOP\r\nPWD\r\nABOR\r\n"] {
+        client.send_port(full);
+        client.expect_reply(200);
+        client.send_raw(lines.as_bytes());
+        client.expect_reply(426);
+        if lines.contains("NOOP") {
+            client.expect_reply(200);
+            client.expect_reply(257);
+        }
+        client.expect_reply(226);
+    }
+    client.expect("ABOR", 225);
+    // An attempt to connect goes on for thirty.
+    assert!(begun.elapsed() < Duration::from_secs(15));
 }
 
 #[test]

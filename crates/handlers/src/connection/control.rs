@@ -22,6 +22,8 @@ pub(super) struct Control {
     decoder: LineDecoder,
     /// Received, not yet taken as lines.
     unread: Vec<u8>,
+    /// How much of that, in whole lines, was looked at ahead.
+    looked_at: usize,
     /// To be sent.
     replies: Vec<u8>,
     /// The client will send no more.
@@ -36,6 +38,7 @@ impl Control {
             stream: Box::new(socket),
             decoder: LineDecoder::default(),
             unread: Vec::new(),
+            looked_at: 0,
             replies: Vec::new(),
             ended: false,
             broken: false,
@@ -52,6 +55,7 @@ impl Control {
             stream: Box::new(TlsStream::control(self.stream.into_socket(), session)),
             decoder,
             unread: Vec::new(),
+            looked_at: 0,
             replies: self.replies,
             ended: self.ended,
             broken: self.broken,
@@ -96,18 +100,38 @@ impl Control {
     pub(super) fn next_line(&mut self, take: impl FnOnce(Line<'_>)) -> bool {
         let mut rest = self.unread.as_slice();
         let Some(line) = self.decoder.next(&mut rest) else {
-            self.unread = Vec::new();
+            self.discard_input();
             return false;
         };
         let left = rest.len();
         take(line);
         let taken = self.unread.len() - left;
         if left == 0 {
-            self.unread = Vec::new();
+            self.discard_input();
         } else {
             self.unread.drain(..taken);
+            self.looked_at = self.looked_at.saturating_sub(taken);
         }
         true
+    }
+
+    /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which that
+    /// says yes; whether there was one. That one may be shown again.
+    pub(super) fn look_ahead(&mut self, mut look: impl FnMut(&[u8]) -> bool) -> bool {
+        let mut decoder = match self.looked_at {
+            0 => self.decoder.clone(),
+            _ => LineDecoder::default(),
+        };
+        let mut rest = &self.unread[self.looked_at..];
+        while let Some(line) = decoder.next(&mut rest) {
+            if let Line::Complete(line) = line
+                && look(line)
+            {
+                return true;
+            }
+            self.looked_at = self.unread.len() - rest.len();
+        }
+        false
     }
 
     /// Queues a reply.
@@ -172,7 +196,7 @@ impl Control {
 
     /// Forgets what the client sent and was not asked for.
     pub(super) fn discard_input(&mut self) {
-        self.unread = Vec::new();
+        (self.unread, self.looked_at) = (Vec::new(), 0);
     }
 
     /// Takes it that the client has ended its side, behind more than was read. It is there for its
@@ -185,7 +209,7 @@ impl Control {
 
     pub(super) fn end_input(&mut self) {
         (self.ended, self.broken) = (true, true);
-        self.unread = Vec::new();
+        self.discard_input();
     }
 
     /// Where a listing for this connection goes.

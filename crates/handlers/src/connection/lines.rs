@@ -89,6 +89,14 @@ impl Connection {
             let waits = self.session.has_quit() && !control.is_broken();
             return !waits && self.lose_control(cx);
         }
+        // Where observers have a say in ABOR, it waits for its turn.
+        if self.session.holds_line() && !self.watch.as_ref().is_some_and(|watch| watch.judges()) {
+            let session = &mut self.session;
+            return control.look_ahead(|line| {
+                session.handle_control(ControlEvent::Ahead(line), now);
+                !session.holds_line()
+            });
+        }
         if !control.has_input() || !self.session.wants_input() || is_held_up(&self.watch) {
             return false;
         }

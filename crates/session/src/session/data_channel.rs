@@ -172,6 +172,16 @@ impl<P> Session<P> {
         self.take_held(held, now);
     }
 
+    /// Gives a connect up for ABOR, which comes behind what is held.
+    pub(super) fn abort_connecting(&mut self, now: Instant) {
+        let held = self.data.holder().and_then(Option::take);
+        if self.close_data() {
+            self.aborted_ahead = true;
+            self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
+        }
+        self.take_held(held, now);
+    }
+
     fn take_held(&mut self, held: Option<Box<Held>>, now: Instant) {
         if let Some(held) = held {
             self.take_in_turn(*held, now);

@@ -150,6 +150,7 @@ impl<P> Session<P> {
     /// whichever is noticed first. Therefore the first ABOR after a transfer that got its 426 is
     /// answered 226 too.
     pub(super) fn abor(&mut self) {
+        let aborted_ahead = std::mem::take(&mut self.aborted_ahead);
         if let Pending::Work(_) = self.pending {
             return self.abort_work();
         }
@@ -167,6 +168,8 @@ impl<P> Session<P> {
         };
         if self.close_data() {
             self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
+            self.reply(Reply::new(226, "ABOR command successful."));
+        } else if aborted_ahead {
             self.reply(Reply::new(226, "ABOR command successful."));
         } else {
             self.reply(Reply::new(225, text));

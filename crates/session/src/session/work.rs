@@ -25,11 +25,11 @@ pub(super) struct Work {
 /// What the client has said since the work began.
 ///
 /// ```text
-///             another line
-///   Running ──────────────► Holding
-///      │ ABOR                  │ client gone,
-///      ▼                       ▼ or told 421
-///   Aborting ─────────────► Abandoned
+///             another line            ABOR behind it
+///   Running ──────────────► Holding ──────────────────┐
+///      │ ABOR                  │ client gone,         ▼
+///      ▼                       ▼ or told 421     Interrupted
+///   Aborting ─────────────► Abandoned ◄───────────────┘
 /// ```
 ///
 /// From `Running`, too, the client may go. The answer of the job ends the work in every state.
@@ -39,6 +39,8 @@ enum State {
     Running,
     /// This, which is taken when the work is done: replies stay in order.
     Holding(Held),
+    /// The same, and ABOR, which has its turn after it.
+    Interrupted(Held),
     /// ABOR.
     Aborting,
     /// Nothing more: it is gone, or had its last reply.
@@ -59,8 +61,13 @@ impl Work {
     pub(super) fn takes_commands(&self) -> bool {
         match self.state {
             State::Running => true,
-            State::Holding(_) | State::Aborting | State::Abandoned => false,
+            State::Holding(_) | State::Interrupted(_) | State::Aborting | State::Abandoned => false,
         }
+    }
+
+    /// Whether a line waits, and nothing has stopped the work yet.
+    pub(super) fn holds_line(&self) -> bool {
+        matches!(self.state, State::Holding(_))
     }
 }
 
@@ -209,7 +216,7 @@ impl<P> Session<P> {
         };
         match std::mem::replace(&mut work.state, State::Abandoned) {
             State::Running | State::Holding(_) => self.effects.push_back(Effect::CancelWork),
-            State::Aborting | State::Abandoned => {}
+            State::Interrupted(_) | State::Aborting | State::Abandoned => {}
         }
     }
 
@@ -230,6 +237,26 @@ impl<P> Session<P> {
             _ => true,
         };
         waits && self.hold(Held::Line(line.to_vec())).is_none()
+    }
+
+    /// Looks at a line that came behind one that waits: ABOR is not to wait as long as that.
+    pub(super) fn look_ahead(&mut self, line: &[u8], now: Instant) {
+        if !self.holds_line() || !self.is_abort(line) {
+            return;
+        }
+        let Pending::Work(work) = &mut self.pending else {
+            return self.abort_connecting(now);
+        };
+        work.state = match std::mem::replace(&mut work.state, State::Abandoned) {
+            State::Holding(held) => {
+                self.effects.push_back(Effect::CancelWork);
+                State::Interrupted(held)
+            }
+            other @ (State::Running
+            | State::Interrupted(_)
+            | State::Aborting
+            | State::Abandoned) => other,
+        };
     }
 
     /// Answers a line that is not to be taken, when its turn comes.
@@ -269,7 +296,8 @@ impl<P> Session<P> {
     pub(super) fn work_ended(&mut self, work: Work, outcome: JobOutcome<P>, now: Instant) {
         let Work { purpose, state } = work;
         match (outcome, &state) {
-            (Err(_), State::Aborting) => {
+            (Err(_), State::Aborting | State::Interrupted(_)) => {
+                self.aborted_ahead = matches!(state, State::Interrupted(_));
                 self.reply(Reply::new(426, "Aborted via ABOR."));
             }
             (Err(refusal), _) => self.take_refusal(purpose, refusal, now),
@@ -277,9 +305,15 @@ impl<P> Session<P> {
         }
         match state {
             State::Aborting => self.reply(Reply::new(226, "ABOR command successful.")),
-            State::Holding(held) => self.take_in_turn(held, now),
+            State::Holding(held) | State::Interrupted(held) => self.take_in_turn(held, now),
             State::Running | State::Abandoned => {}
         }
+    }
+
+    fn is_abort(&self, line: &[u8]) -> bool {
+        let command = CommandLine::split(line);
+        find(&self.config.commands, &command).is_none()
+            && matches!(command.resolve(), Ok((Verb::Abor, argument)) if argument.is_empty())
     }
 
     fn copy(&mut self, perm: Option<Perm>, from: VirtualPath, to: VirtualPath, verb: &'static str) {

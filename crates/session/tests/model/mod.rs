@@ -297,7 +297,7 @@ impl<'a> Model<'a> {
 
     /// Something that answers nothing, or comes too late.
     fn surprise(&mut self) {
-        match self.tape.choose(6) {
+        match self.tape.choose(7) {
             0 if !self.outstanding.listen => self.data(DataEvent::Listening { port: 7 }),
             1 if !self.outstanding.connect => self.data(DataEvent::Connected),
             2 if self.outstanding.transfer.is_none() => {
@@ -314,6 +314,10 @@ impl<'a> Model<'a> {
                 self.job(Ok(answer));
             }
             4 => self.data(DataEvent::Progress { bytes: 3 }),
+            5 if self.session.holds_line() => {
+                self.control(ControlEvent::Ahead(b"ABOR"));
+                assert!(!self.session.holds_line());
+            }
             _ => {
                 let owed = self.ledger.owed;
                 if !self.session.wants_input() {

@@ -181,6 +181,9 @@ impl Runner {
     }
 
     fn hand_over_line(&mut self) -> bool {
+        if self.session.holds_line() && self.look_ahead() {
+            return true;
+        }
         if !self.session.wants_input() || self.sent.is_empty() {
             return false;
         }
@@ -201,6 +204,22 @@ impl Runner {
         }
         self.sent.drain(..taken);
         true
+    }
+
+    /// Tells the session of the lines behind the one that it holds, until that has its turn.
+    fn look_ahead(&mut self) -> bool {
+        let mut decoder = self.decoder.clone();
+        let mut rest: &[u8] = self.sent.make_contiguous();
+        while let Some(line) = decoder.next(&mut rest) {
+            if let Line::Complete(line) = line {
+                self.session
+                    .handle_control(ControlEvent::Ahead(line), self.now);
+            }
+            if !self.session.holds_line() {
+                return true;
+            }
+        }
+        false
     }
 
     fn carry_out(&mut self, effect: Effect<Payload>) {
