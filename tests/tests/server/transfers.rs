@@ -7,14 +7,16 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 
 use ftpdlib::filesystems::{AbstractedFs, ErrorKind, MemoryFs};
+use ftpdlib::handlers::{ObservedSession, ObservedTransfer, Observer};
 use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::models::processes;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::PATIENCE;
 
 /// Bytes in which a piece that is lost, doubled or moved shows.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
@@ -382,6 +384,38 @@ fn a_really_full_disk_is_told() {
         client.put("STOR disk/a", b"hello");
         assert_eq!(client.fetch("RETR disk/a"), b"hello");
     }
+}
+
+/// What had come inside the kernel was counted only once it was written.
+#[test]
+fn a_full_disk_left_the_last_piece_of_an_upload_uncounted() {
+    struct Count(mpsc::Sender<u64>);
+
+    impl Observer for Count {
+        fn on_incomplete_file_received(&self, _: &ObservedSession, upload: &ObservedTransfer) {
+            self.0.send(upload.bytes).unwrap();
+        }
+    }
+
+    let (tell, told) = mpsc::channel();
+    let server = TestServer::with(|handler| handler.observer(Count(tell)));
+    let disk = server.path("disk");
+    fs::create_dir(&disk).unwrap();
+    let Some(_mounted) = Mounted::tiny(disk, "1m") else {
+        // Only root may.
+        return;
+    };
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    let mut stream = client.begin("STOR disk/a");
+    let _ = stream.write_all(&pattern(4 << 20));
+    client.expect_reply(452);
+    let stored = server.content("disk/a").len() as u64;
+    let bytes = told.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        bytes > stored,
+        "{bytes} bytes, of which {stored} are stored"
+    );
 }
 
 /// A filesystem of a few pages, until it is dropped.

@@ -67,9 +67,10 @@ impl Splice {
             // the client has ended its side, whatever is behind the mark. Reading goes beyond it.
             Ok(0) => return Ok(self.give_up(pipe)),
             Ok(bytes) => {
+                // What the client sent counts, whatever the disk makes of it.
+                meter.moved(bytes, pcx.cx.now());
                 // Where this fails the pipe goes, with what is left in it.
                 self.enabled = write_piped(account, file, &pipe, bytes)?;
-                meter.moved(bytes, pcx.cx.now());
                 Received::Bytes(bytes)
             }
             Err(error) => match error.kind() {
