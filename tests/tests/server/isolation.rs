@@ -99,6 +99,42 @@ fn a_disk_that_hung_cost_its_client_the_session() {
     }
 }
 
+/// Nobody looked at the time any more once all had come, or ABOR.
+#[test]
+fn a_disk_that_hung_at_the_end_of_an_upload_left_its_client_without_a_reply() {
+    // The call that hangs, the content, whether ABOR comes then, and the replies.
+    let rows: [(_, _, _, &[u16]); 4] = [
+        ("finish", "content", false, &[451]),
+        ("finish", "content", true, &[426, 226]),
+        ("write", "content", true, &[426, 226]),
+        // What is kept of it is written when nothing more has come.
+        ("write", "\r", false, &[451]),
+    ];
+    for (call, content, aborts, codes) in rows {
+        let (files, keeper) = stuck_at(call);
+        let files: Arc<dyn Filesystem> = Arc::new(files);
+        let server = TestServer::with(|handler| {
+            handler
+                .abstracted_fs(move |_| Ok(Arc::clone(&files)))
+                .dtp_handler(DtpHandler::default().timeout(Duration::from_millis(100)))
+        });
+        let mut client = server.client();
+        client.expect("TYPE A", 200);
+        let mut stream = client.begin("STOR b");
+        stream.write_all(content.as_bytes()).unwrap();
+        if aborts {
+            client.send("ABOR");
+        } else {
+            drop(stream);
+        }
+        for code in codes {
+            client.expect_reply(*code);
+        }
+        client.expect("NOOP", 200);
+        keeper.open();
+    }
+}
+
 /// They held all the threads that there were for digests.
 #[test]
 fn digests_of_sixty_four_sessions_kept_those_of_all_others_from_beginning() {

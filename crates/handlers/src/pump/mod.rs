@@ -324,7 +324,12 @@ impl Pump {
     }
 
     fn stop(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
-        self.stopping = true;
+        if !self.stopping {
+            // What is left to do is the disk's, which has as long for it as for a piece.
+            self.stopping = true;
+            self.resume_at = None;
+            self.meter.advanced(pcx.cx.now());
+        }
         let stream = self.stream.as_ref();
         let is_secure = stream.is_none_or(|stream| stream.is_established());
         let end = match end {
@@ -416,16 +421,12 @@ impl Pump {
 
     /// When the pump wants to be looked at, whatever happens on its connection.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.resume_at
-            .or_else(|| self.stalled_at())
-            .filter(|_| !self.is_finishing())
+        self.resume_at.or_else(|| self.stalled_at())
     }
 
     /// Whether there was no progress for too long.
     pub(crate) fn is_stalled(&self, now: Instant) -> bool {
-        !self.is_finishing()
-            && self.resume_at.is_none()
-            && self.stalled_at().is_some_and(|at| at <= now)
+        self.resume_at.is_none() && self.stalled_at().is_some_and(|at| at <= now)
     }
 
     /// Ends a transfer that has made no progress for too long: its client is gone, unless it is the
@@ -451,11 +452,9 @@ impl Pump {
     }
 
     fn stalled_at(&self) -> Option<Instant> {
-        let established = self
-            .stream
-            .as_ref()
-            .is_none_or(|stream| stream.is_established());
-        let timeout = if established {
+        let stream = self.stream.as_ref();
+        let is_secure = stream.is_none_or(|stream| stream.is_established());
+        let timeout = if is_secure || self.is_finishing() {
             self.timeout
         } else {
             self.handshake_timeout

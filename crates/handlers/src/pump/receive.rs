@@ -97,6 +97,8 @@ impl Receive {
                         return Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()));
                     }
                     Some(Ok((file, buffer, outcome))) => {
+                        // The client could send nothing meanwhile.
+                        meter.advanced(pcx.cx.now());
                         self.buffer = buffer;
                         self.buffer.clear();
                         match (outcome, stop) {
@@ -107,11 +109,7 @@ impl Receive {
                             (Ok(()), Some(end)) => {
                                 return self.finish(file, end, None, account, pcx);
                             }
-                            (Ok(()), None) => {
-                                // The client could send nothing meanwhile.
-                                meter.advanced(pcx.cx.now());
-                                self.state = State::Open(file);
-                            }
+                            (Ok(()), None) => self.state = State::Open(file),
                         }
                     }
                 },
@@ -141,6 +139,8 @@ impl Receive {
                             return Step::Wait(Interest::READ);
                         }
                         (Ok(Received::End(end)), lane) => {
+                            // From here on it is the disk that is waited for.
+                            meter.advanced(pcx.cx.now());
                             if let Some(ascii) = &mut self.ascii {
                                 ascii.finish(&mut self.buffer);
                             }
@@ -192,9 +192,9 @@ impl Receive {
         }
     }
 
-    /// Whether a piece is being written on a thread.
+    /// Whether a piece is being written on a thread, or the file finished.
     pub(super) fn is_at_work(&self) -> bool {
-        matches!(self.state, State::Writing(..))
+        matches!(self.state, State::Writing(..) | State::Finishing(..))
     }
 
     /// Whether nothing more will be received, and only a job is waited for.
