@@ -128,7 +128,7 @@ impl<P> Session<P> {
     /// A line that comes while [`wants_input`](Self::wants_input) is false is dropped unanswered.
     pub fn handle_control(&mut self, event: ControlEvent<'_>, now: Instant) {
         match event {
-            ControlEvent::Closed => self.control_lost(),
+            ControlEvent::Closed => self.control_lost(now),
             ControlEvent::Secured { certificate } => self.secured(certificate, now),
             ControlEvent::Ahead(line) => self.look_ahead(line, now),
             ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed(_)
@@ -149,7 +149,8 @@ impl<P> Session<P> {
         self.settle();
     }
 
-    /// Takes the outcome of the job asked for last.
+    /// Takes the outcome of the job asked for last. After [`Effect::Close`] it is dropped, with what
+    /// was opened.
     pub fn handle_job(&mut self, outcome: JobOutcome<P>, now: Instant) {
         if self.ending == Ending::Closed {
             return;
@@ -181,10 +182,10 @@ impl<P> Session<P> {
     }
 
     /// Takes the wish of the operator or of a limit.
-    pub fn handle_admin(&mut self, event: AdminEvent, _now: Instant) {
+    pub fn handle_admin(&mut self, event: AdminEvent, now: Instant) {
         match event {
             AdminEvent::Drain => self.drain(),
-            AdminEvent::Kick(text) => self.kick(text),
+            AdminEvent::Kick(text) => self.kick(text, now),
             AdminEvent::Masquerade(address) => self.masquerade = address,
         }
         self.settle();

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
@@ -15,6 +15,7 @@ use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::gate::{Gate, GateKeeper};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::PATIENCE;
 
 /// A filesystem in which one call waits at a gate.
 fn stuck_at(call: &'static str) -> (Hooked<MemoryFs>, GateKeeper) {
@@ -333,6 +334,33 @@ fn clients_that_leave_a_hung_filesystem_are_forgotten_when_it_wakes() {
     server.check_serves();
     keeper.open();
     server.wait_for_rest();
+}
+
+/// They kept their places, and the server could not stop.
+#[test]
+fn clients_that_had_left_a_hung_filesystem_held_up_the_end_of_the_server() {
+    let (gate, keeper) = Gate::closed();
+    let files = Arc::new(MemoryFs::new());
+    files.insert("/a", "hello").unwrap();
+    let (finished, told) = mpsc::channel();
+    let server = TestServer::showing(Hooked::new(Arc::clone(&files), move |call| {
+        match call {
+            "open_write" => gate.pass(),
+            "finish" => finished.send(()).unwrap(),
+            _ => {}
+        }
+        Ok(())
+    }));
+    let mut client = server.client();
+    let _stream = client.passive();
+    client.send("STOR a");
+    keeper.wait_for(1);
+    drop(client);
+    server.wait_for_rest();
+    keeper.open();
+    // It is opened for nobody, and keeps its content.
+    told.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(server.client().fetch("RETR a"), b"hello");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use ftpdlib_session::{
 };
 
 use super::secure::Securing;
+use super::work::Untaken;
 use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::Permit;
 use crate::data::{DataSide, listen};
@@ -74,6 +75,8 @@ impl Connection {
             }
             Effect::Close => {
                 self.close_data(cx);
+                // One that hangs; its thread drops what it comes to.
+                self.job = None;
                 self.closing = Some(now + CLOSING_TIME);
             }
             // The enum grows with the protocol; what this driver does not know it cannot do.
@@ -113,7 +116,8 @@ impl Connection {
             }
             Some(lane) => {
                 let user = Arc::clone(account);
-                let task = Task::spawn(lane, &cx.notifier(), move || jobs::run(&user, job));
+                let job = move || Untaken::new(jobs::run(&user, job));
+                let task = Task::spawn(lane, &cx.notifier(), job);
                 self.await_job(task.map(RunningJob::Filesystem), cx);
             }
         }
@@ -133,7 +137,7 @@ impl Connection {
             secure: self.session.is_secure(),
         };
         let lane = &self.service.command_lane;
-        let task = Task::spawn(lane, &cx.notifier(), move || call.run(&job));
+        let task = Task::spawn(lane, &cx.notifier(), move || Untaken::new(call.run(&job)));
         self.await_job(task.map(RunningJob::Filesystem), cx);
     }
 
@@ -284,7 +288,7 @@ impl Connection {
 
 /// Closes what a job opened and nobody will use. A file that was to be replaced keeps its content:
 /// there was no data connection, or none that could be told from a stranger's.
-fn discard(payload: Payload) {
+pub(super) fn discard(payload: Payload) {
     let Payload { account, opened } = payload;
     let Opened::Write(file) = opened else {
         return;

@@ -36,6 +36,7 @@ use lines::{Share, follow};
 use log_lines::LoggedCommand;
 use secure::Securing;
 use watch::Watch;
+use work::Untaken;
 
 /// How long a client may take to close its side after the last reply.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
@@ -103,7 +104,7 @@ enum RunningJob {
     /// The filesystem of who is let in.
     Enter(Task<LoginEnd>),
     /// Anything after the login.
-    Filesystem(Task<JobOutcome<Payload>>),
+    Filesystem(Task<Untaken>),
     /// A digest or a copy.
     Work(Task<JobOutcome<Payload>>, Cancel),
 }
@@ -347,9 +348,13 @@ impl Connection {
                 None => self.job = Some(RunningJob::Enter(task)),
                 Some(end) => self.logged_in(end, now),
             },
-            Some(RunningJob::Filesystem(task)) => match outcome(&task) {
+            Some(RunningJob::Filesystem(task)) => match task.take() {
                 None => self.job = Some(RunningJob::Filesystem(task)),
-                Some(outcome) => self.session.handle_job(outcome, now),
+                Some(ended) => {
+                    let outcome = ended.map_or_else(|_| None, Untaken::take);
+                    let outcome = outcome.unwrap_or_else(|| Err(Refusal::local_error()));
+                    self.session.handle_job(outcome, now);
+                }
             },
             Some(RunningJob::Work(task, cancel)) => match outcome(&task) {
                 None => self.job = Some(RunningJob::Work(task, cancel)),

@@ -1,12 +1,13 @@
-//! Digests and copies, on threads.
+//! Digests and copies, on threads; and what becomes of jobs there that nobody waits for any more.
 
 use std::sync::Arc;
 
 use ftpdlib_ioloop::Context;
-use ftpdlib_session::{Job, Refusal};
+use ftpdlib_session::{Answer, Job, JobOutcome, Refusal};
 
+use super::effects::discard;
 use super::{Connection, RunningJob};
-use crate::jobs;
+use crate::jobs::{self, Payload};
 
 impl Connection {
     /// Starts a digest or a copy: never on the loop, and not beside short jobs of a local disk.
@@ -29,6 +30,29 @@ impl Connection {
     pub(super) fn cancel_work(&self) {
         if let Some(RunningJob::Work(_, cancel)) = &self.job {
             cancel.cancel();
+        }
+    }
+}
+
+/// What a job came to, until somebody takes it. Dropped before that, whose client did not wait for a
+/// disk that hung, it discards what was opened.
+pub(super) struct Untaken(Option<JobOutcome<Payload>>);
+
+impl Untaken {
+    pub(super) fn new(outcome: JobOutcome<Payload>) -> Self {
+        Self(Some(outcome))
+    }
+
+    /// Takes it; `None` never comes of one that is new.
+    pub(super) fn take(mut self) -> Option<JobOutcome<Payload>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        if let Some(Ok(Answer::Opened { payload, .. })) = self.0.take() {
+            discard(payload);
         }
     }
 }

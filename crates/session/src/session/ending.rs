@@ -1,10 +1,17 @@
 //! How a session comes to its end.
 
+use std::time::{Duration, Instant};
+
 use ftpdlib_proto::{Reply, TransferEnd};
 
 use super::Session;
 use super::pending::Pending;
 use crate::{Effect, SessionEvent};
+
+/// How long a job goes on to be waited for when nobody is left to be told of it: logs and observers
+/// are to have what it did. One that takes longer may hang, and the client's place and the end of the
+/// server with it.
+const LAST_JOB_TIME: Duration = Duration::from_secs(5);
 
 /// Whether and how the session is about to end.
 ///
@@ -35,7 +42,8 @@ pub(super) enum Ending {
     Draining,
     /// Kicked inside a multi-line reply, which is to be ended before the `421` with this text.
     Kicked(&'static str),
-    /// The client is gone or has had its last reply; only what is still open is waited for.
+    /// The client is gone or has had its last reply; only what is still open is waited for, and for
+    /// jobs not for long.
     Silent,
     /// `Close` was queued: nothing more comes.
     Closed,
@@ -73,9 +81,9 @@ impl<P> Session<P> {
     }
 
     /// Ends the session with a last reply, now.
-    pub(super) fn disconnect(&mut self, reply: Reply) {
+    pub(super) fn disconnect(&mut self, reply: Reply, now: Instant) {
         self.reply(reply);
-        self.release(TransferEnd::Shutdown);
+        self.release(TransferEnd::Shutdown, now);
     }
 
     /// Ends the session after a last failed login or unknown command. A transfer may still be going
@@ -91,8 +99,8 @@ impl<P> Session<P> {
     }
 
     /// The control connection ended.
-    pub(super) fn control_lost(&mut self) {
-        self.release(TransferEnd::ControlLost);
+    pub(super) fn control_lost(&mut self, now: Instant) {
+        self.release(TransferEnd::ControlLost, now);
     }
 
     /// The server is stopping.
@@ -103,7 +111,7 @@ impl<P> Session<P> {
     }
 
     /// The session is unwanted. Its last reply waits for nothing but the end of a multi-line one.
-    pub(super) fn kick(&mut self, text: &'static str) {
+    pub(super) fn kick(&mut self, text: &'static str, now: Instant) {
         if !self.ending.may_reply() {
             return;
         }
@@ -111,14 +119,23 @@ impl<P> Session<P> {
             self.ending = Ending::Kicked(text);
             self.abort_transfer(TransferEnd::Shutdown);
         } else {
-            self.disconnect(Reply::new(421, text));
+            self.disconnect(Reply::new(421, text), now);
         }
     }
 
+    /// When a job is not waited for any longer that no client waits for.
+    pub(super) fn last_job_deadline(&self) -> Option<Instant> {
+        let has_job = matches!(self.pending, Pending::Job(_) | Pending::Work(_));
+        (has_job && self.ending == Ending::Silent).then(|| self.active_at + LAST_JOB_TIME)
+    }
+
     /// Lets go of everything that can be let go of at once; the rest is waited for in silence.
-    fn release(&mut self, end: TransferEnd) {
+    fn release(&mut self, end: TransferEnd, now: Instant) {
         if self.ending == Ending::Closed {
             return;
+        }
+        if self.ending != Ending::Silent {
+            self.active_at = now;
         }
         self.ending = Ending::Silent;
         self.abort_transfer(end);

@@ -25,7 +25,7 @@ impl<P> Session<P> {
         self.take_turn();
         let line = CommandLine::split(line);
         if is_http(&line) && find(&self.config.commands, &line).is_none() {
-            return self.disconnect(Reply::new(421, "This is an FTP server."));
+            return self.disconnect(Reply::new(421, "This is an FTP server."), now);
         }
         let selected = self.selected.take();
         if self.take_registered(&line) {

@@ -15,6 +15,7 @@ impl<P> Session<P> {
             self.idle_deadline(),
             self.login_deadline(),
             self.handshake_deadline(),
+            self.last_job_deadline(),
             self.data.deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -30,13 +31,16 @@ impl<P> Session<P> {
         }
         if is_past(self.handshake_deadline(), now) {
             // There is no way to tell the client.
-            self.control_lost();
+            self.control_lost(now);
+        }
+        if is_past(self.last_job_deadline(), now) {
+            self.pending = Pending::Nothing;
         }
         if is_past(self.data.deadline(), now) {
             self.give_up_data(now);
         }
         if is_past(self.idle_deadline(), now) {
-            self.disconnect(Reply::new(421, "Control connection timed out."));
+            self.disconnect(Reply::new(421, "Control connection timed out."), now);
         }
     }
 

@@ -295,7 +295,7 @@ impl<P> Session<P> {
             return;
         };
         match (running.direction, &end) {
-            (direction, TransferEnd::Stalled) => self.stalled(direction),
+            (direction, TransferEnd::Stalled) => self.stalled(direction, now),
             (Direction::Send | Direction::Receive, _) => self.reply_to_transfer(&end, refusal),
             (Direction::Control, _) => self.reply(Reply::new(213, "End of status.")),
         }
@@ -326,7 +326,7 @@ impl<P> Session<P> {
 
     /// Ends the session along with a transfer that made no progress: its client is not heard of
     /// any more.
-    fn stalled(&mut self, direction: Direction) {
+    fn stalled(&mut self, direction: Direction, now: Instant) {
         let text = match direction {
             Direction::Send | Direction::Receive => {
                 "Data connection timed out; closing control connection."
@@ -340,7 +340,7 @@ impl<P> Session<P> {
             // It came too late, and the one reply is its, too.
             self.pending = Pending::Nothing;
         }
-        self.disconnect(Reply::new(421, text));
+        self.disconnect(Reply::new(421, text), now);
     }
 
     /// The final reply of a transfer, and ABOR's own if that is what ended it.

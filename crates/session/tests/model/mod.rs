@@ -431,8 +431,9 @@ impl<'a> Model<'a> {
             }
             Effect::Turn | Effect::Forget | Effect::Event(_) => {}
             Effect::Close => {
-                assert!(outstanding.job.is_none() && outstanding.transfer.is_none());
-                assert!(outstanding.work.is_none());
+                assert!(outstanding.transfer.is_none());
+                // It did not end in time: that nobody is owed its reply is for the ledger to see.
+                (outstanding.job, outstanding.work) = (None, None);
                 assert!(!self.listening && !self.connected && !outstanding.connect);
                 // Who does not finish a handshake cannot be told anything.
                 self.ledger.gone |= outstanding.secure;

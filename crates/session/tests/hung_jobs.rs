@@ -1,0 +1,76 @@
+//! Jobs whose client is gone.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ftpdlib_session::{
+    AdminEvent, Answer, ControlEvent, Effect, Session, SessionConfig, SessionEvent,
+};
+
+use support::facts;
+
+/// A session in which `line` has asked for a job, and what it wants from then on.
+fn asked(line: &str, now: Instant) -> Session<()> {
+    let address = SocketAddr::from(([192, 0, 2, 7], 50_000));
+    let mut session = Session::new(Arc::new(SessionConfig::default()), address, address, now);
+    for line in ["USER u", "PASS p"] {
+        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+    }
+    session.handle_job(Ok(Answer::Login(facts())), now);
+    session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+    wanted(&mut session);
+    session
+}
+
+fn wanted(session: &mut Session<()>) -> Vec<&'static str> {
+    let mut wanted = Vec::new();
+    while let Some(effect) = session.poll_effect() {
+        match effect {
+            Effect::Event(SessionEvent::Changed { .. }) => wanted.push("changed"),
+            Effect::Close => wanted.push("close"),
+            _ => {}
+        }
+    }
+    wanted
+}
+
+fn leave(session: &mut Session<()>, now: Instant) {
+    session.handle_control(ControlEvent::Closed, now);
+}
+
+fn kick(session: &mut Session<()>, now: Instant) {
+    session.handle_admin(AdminEvent::Kick("Go away."), now);
+}
+
+#[test]
+fn a_job_that_hung_kept_its_session_when_the_client_was_gone() {
+    for line in ["MKD a", "HASH a", "SITE COPY a b"] {
+        for end in [leave, kick] {
+            let now = Instant::now();
+            let mut session = asked(line, now);
+            assert_eq!(session.poll_timeout(), None, "{line}");
+            end(&mut session, now);
+            assert!(wanted(&mut session).is_empty(), "{line}");
+            let deadline = session.poll_timeout().unwrap();
+            // Being told so again gives it no more time.
+            end(&mut session, deadline);
+            assert_eq!(session.poll_timeout(), Some(deadline), "{line}");
+            session.handle_timeout(deadline);
+            assert_eq!(wanted(&mut session), ["close"], "{line}");
+            session.handle_job(Ok(Answer::Done), deadline);
+            assert!(wanted(&mut session).is_empty(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_a_job_changed_is_told_though_its_client_is_gone() {
+    let now = Instant::now();
+    let mut session = asked("SITE COPY a b", now);
+    leave(&mut session, now);
+    session.handle_job(Ok(Answer::Done), now);
+    assert_eq!(wanted(&mut session), ["changed", "close"]);
+}
