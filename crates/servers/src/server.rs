@@ -22,6 +22,9 @@ use crate::{
 /// How long a server that is dropped waits for its clients to be told.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
+/// The same for one that waits for nobody: long enough for a turn of every loop.
+const TELLING_TIME: Duration = Duration::from_millis(100);
+
 /// An FTP server (pyftpdlib: `FTPServer`), on one event loop unless
 /// [`FtpServerBuilder::concurrency`] says otherwise.
 ///
@@ -133,6 +136,8 @@ impl FtpServer {
         while !lifecycle.is_over() {
             io_loop.turn(timeout)?;
         }
+        // After a second signal everybody is still to be told, and logs of what ends with that.
+        turn_until_over(io_loop, &self.shared, TELLING_TIME)?;
         lifecycle.log_stop();
         self.finish();
         Ok(None)
@@ -201,10 +206,7 @@ impl FtpServer {
             return Ok(());
         };
         ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()).close_all();
-        let until = Instant::now() + CLOSING_TIME;
-        while !self.shared.is_over() && Instant::now() < until {
-            io_loop.turn(Some(Duration::from_millis(100)))?;
-        }
+        turn_until_over(io_loop, &self.shared, CLOSING_TIME)?;
         self.finish();
         Ok(())
     }
@@ -332,6 +334,18 @@ impl Drop for FtpServer {
             log::error!("closing the server: {error}");
         }
     }
+}
+
+/// Makes turns until the last client has left: one, and then more for as long as `most`.
+fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io::Result<()> {
+    let until = Instant::now() + most;
+    while !shared.is_over() {
+        io_loop.turn(Some(Duration::from_millis(10)))?;
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Makes `io_loop` the one that accepts, and has it look after the processes that serve, if any do.

@@ -25,7 +25,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use ftpdlib::servers::{FtpServerBuilder, ServeOptions, ServerHandle};
+use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
+use ftpdlib::servers::{Concurrency, FtpServerBuilder, ServeOptions, ServerHandle};
 use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::models::chosen;
 use ftpdlib_tests::server::{TestServer, handler};
@@ -223,8 +224,13 @@ fn signals_are_left_alone_unless_asked_for() {
 /// A server that ends on signals, in a thread.
 fn catching(grace: Duration) -> (ServerHandle, thread::JoinHandle<()>, TempDir) {
     let home = TempDir::new().unwrap();
-    let builder =
-        FtpServerBuilder::new(handler(home.path())).listen((std::net::Ipv4Addr::LOCALHOST, 0));
+    let (server, thread) = catching_as(handler(home.path()), grace);
+    (server, thread, home)
+}
+
+/// The same, whose clients are served as `handler` says.
+fn catching_as(handler: FtpHandler, grace: Duration) -> (ServerHandle, thread::JoinHandle<()>) {
+    let builder = FtpServerBuilder::new(handler).listen((std::net::Ipv4Addr::LOCALHOST, 0));
     let (tell, told) = mpsc::channel();
     let thread = thread::spawn(move || {
         let mut server = builder.concurrency(chosen()).build().unwrap();
@@ -234,7 +240,7 @@ fn catching(grace: Duration) -> (ServerHandle, thread::JoinHandle<()>, TempDir) 
             .on_started(move || tell.send(handle).unwrap());
         server.serve_forever(options).unwrap();
     });
-    (told.recv().unwrap(), thread, home)
+    (told.recv().unwrap(), thread)
 }
 
 fn signal(name: &str) {
@@ -276,8 +282,50 @@ fn a_second_signal_waits_for_nobody() {
     idle.expect_reply(421);
     signal("TERM");
     thread.join().unwrap();
-    // Whether it is told before the end is a race that the end wins.
+    if chosen() == Concurrency::default() {
+        busy.expect_reply(421);
+    }
+    // Where it is served on another thread, whether it is told is a race that the end may win.
     while busy.next_reply().is_some() {}
+}
+
+#[test]
+fn a_second_signal_kept_the_ends_of_transfers_from_logs_and_callbacks() {
+    struct Ends(mpsc::Sender<String>);
+
+    impl Observer for Ends {
+        fn is_inline(&self) -> bool {
+            true
+        }
+
+        fn on_incomplete_file_sent(&self, _: &ObservedSession, sent: &ObservedTransfer) {
+            self.0.send(sent.file.path.to_string()).unwrap();
+        }
+
+        fn on_incomplete_file_received(&self, _: &ObservedSession, received: &ObservedTransfer) {
+            self.0.send(received.file.path.to_string()).unwrap();
+        }
+    }
+
+    let _alone = alone();
+    let home = TempDir::new().unwrap();
+    let large = File::create(home.path().join("large")).unwrap();
+    large.set_len(1 << 30).unwrap();
+    let (tell, told) = mpsc::channel();
+    let handler = handler(home.path()).observer(Ends(tell));
+    let (server, thread) = catching_as(handler, Duration::from_secs(3600));
+    let address = server.local_addrs()[0];
+    let mut idle = Client::login(address);
+    let (mut up, mut down) = (Client::login(address), Client::login(address));
+    let _sent = up.begin("STOR a");
+    let _received = down.begin("RETR large");
+    signal("TERM");
+    idle.expect_reply(421);
+    signal("TERM");
+    thread.join().unwrap();
+    let mut ended: Vec<_> = told.try_iter().collect();
+    ended.sort();
+    assert_eq!(ended, ["/a", "/large"]);
 }
 
 #[test]

@@ -508,9 +508,10 @@ impl Handler for Connection {
         Ok(self.settle(cx))
     }
 
-    fn closed(&mut self, error: Option<io::Error>, _: &mut Context<'_>) {
+    fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         self.cancel_work();
         self.service.sessions.leave(self.place);
+        self.cut_transfer(cx);
         if let Some(error) = error {
             log::warn!("connection of {}: {error}", self.peer);
         }

@@ -68,6 +68,26 @@ impl Connection {
         }
     }
 
+    /// Ends a transfer whose connection goes without the session's doing, for logs and observers: the
+    /// loop ends, for instance.
+    pub(super) fn cut_transfer(&mut self, cx: &mut Context<'_>) {
+        if self.pump.is_none() {
+            return;
+        }
+        let end = TransferEnd::Shutdown;
+        self.with_pump(cx, |pump, pcx| pump.abort(end.clone(), pcx));
+        if let Some(pump) = self.pump.take() {
+            // A thread has the file.
+            let event = DataEvent::Ended {
+                end,
+                bytes: pump.bytes(),
+                refusal: None,
+            };
+            self.session.handle_data_event(event, cx.now());
+        }
+        self.perform_effects(cx);
+    }
+
     /// Holds a download's data connection until the client has closed it.
     pub(super) fn hold(&mut self, linger: Option<Linger>, cx: &mut Context<'_>) {
         if let Some(previous) = std::mem::replace(&mut self.linger, linger) {
