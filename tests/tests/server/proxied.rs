@@ -146,6 +146,27 @@ fn data_connections_of_others_are_refused() {
     client.expect_reply(226);
 }
 
+/// One of them was waited for, for as long as it liked, before the next was accepted. More than a few
+/// still are, for some seconds.
+#[test]
+fn silent_connections_of_a_proxy_kept_the_client_from_its_passive_port() {
+    let server = server();
+    server.file("a", "hello");
+    let mut client = login(&server);
+    for count in [1, 3, 9] {
+        let place = pasv(&mut client);
+        let silent: Vec<_> = (0..count).map(|_| connect(place)).collect();
+        let mut right = connect(place);
+        right.write_all(HEADER.as_bytes()).unwrap();
+        client.expect("RETR a", 150);
+        assert_eq!(read_all(right), b"hello");
+        client.expect_reply(226);
+        for silent in silent {
+            assert_eq!(read_to_any_end(silent), b"");
+        }
+    }
+}
+
 #[test]
 fn a_silent_proxy_keeps_no_server_from_ending() {
     let mut server = server();

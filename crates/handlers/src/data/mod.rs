@@ -1,5 +1,6 @@
 //! The data side of a connection: how its data connection comes about and goes.
 
+mod arriving;
 mod linger;
 mod listen;
 
@@ -11,7 +12,8 @@ use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::{TcpListener, TcpStream};
 
-use crate::{ProxyHeaderReader, Service};
+use crate::Service;
+use arriving::Arrivals;
 pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
 
@@ -32,13 +34,13 @@ pub(crate) enum DataSide {
     /// Nothing.
     #[default]
     Idle,
-    /// Waiting for the client to connect; `candidate` connected and is not accepted yet. `arriving`
-    /// is a proxy's, and has not said whose it is. Whoever connects is looked for when the client
+    /// Waiting for the client to connect; `candidate` connected and is not accepted yet. `arrivals`
+    /// are proxies', and have not said whose they are. Whoever connects is looked for when the client
     /// sends the next line, and `look_at` at the latest.
     Listening {
         listener: Socket<TcpListener>,
         candidate: Option<TcpStream>,
-        arriving: Option<Box<Arriving>>,
+        arrivals: Arrivals,
         look_at: Instant,
     },
     /// Connecting to the client.
@@ -53,12 +55,10 @@ impl DataSide {
         match std::mem::take(self) {
             Self::Idle => {}
             Self::Listening {
-                listener, arriving, ..
+                listener, arrivals, ..
             } => {
                 cx.close(listener);
-                if let Some(arriving) = arriving {
-                    cx.close(arriving.stream);
-                }
+                arrivals.close(cx);
             }
             Self::Connecting(stream) => cx.close(stream),
             Self::Open(stream) => cx.close(stream.into_socket()),
@@ -81,48 +81,29 @@ impl DataSide {
         let Self::Listening {
             listener,
             candidate,
-            arriving,
+            arrivals,
             ..
         } = self
         else {
             return Ok(None);
         };
+        cx.set_interest(listener.id(), Interest::READ);
         loop {
-            if let Some(mut waiting) = arriving.take() {
-                match waiting.header.read(&waiting.stream, cx) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        // One at a time.
-                        cx.attach(listener)?;
-                        cx.set_interest(listener.id(), Interest::NONE);
-                        *arriving = Some(waiting);
-                        return Ok(None);
-                    }
-                    Ok(Some(named)) => {
-                        cx.set_interest(listener.id(), Interest::READ);
-                        match cx.detach(waiting.stream) {
-                            Ok(stream) => {
-                                *candidate = Some(stream);
-                                return Ok(Some(named.peer));
-                            }
-                            Err(error) => log::warn!("data connection of a proxy: {error}"),
-                        }
-                    }
-                    refused => {
-                        let reason = refused.err().map(|error| error.to_string());
-                        let reason = reason.as_deref().unwrap_or("names no client");
-                        log::warn!("data connection of a proxy refused: {reason}");
-                        cx.set_interest(listener.id(), Interest::READ);
-                        cx.close(waiting.stream);
-                    }
-                }
+            if let Some((stream, peer)) = arrivals.take(cx) {
+                *candidate = Some(stream);
+                return Ok(Some(peer));
+            }
+            if arrivals.is_full() {
+                cx.attach(listener)?;
+                cx.set_interest(listener.id(), Interest::NONE);
+                return Ok(None);
             }
             match cx.accept(listener) {
                 Ok((stream, peer))
                     if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
                 {
-                    match cx.register(stream, Interest::READ) {
-                        Ok(stream) => *arriving = Some(Box::new(Arriving::new(stream))),
-                        Err(error) => log::warn!("data connection of a proxy: {error}"),
+                    if let Err(error) = arrivals.push(stream, cx) {
+                        log::warn!("data connection of a proxy: {error}");
                     }
                 }
                 Ok((stream, peer)) => {
@@ -150,13 +131,11 @@ impl DataSide {
             Self::Listening {
                 listener,
                 candidate: Some(stream),
-                arriving,
+                arrivals,
                 ..
             } => {
                 cx.close(listener);
-                if let Some(arriving) = arriving {
-                    cx.close(arriving.stream);
-                }
+                arrivals.close(cx);
                 // What the first turn moves as a whole is never waited for.
                 let mut socket = cx.hold(stream, Interest::NONE)?;
                 if tls.is_some() {
@@ -222,17 +201,19 @@ impl DataSide {
         Self::Listening {
             listener,
             candidate: None,
-            arriving: None,
+            arrivals: Arrivals::default(),
             look_at: now + LOOK_AFTER,
         }
     }
 
-    /// When to look for whoever has connected, if the client sends no line before.
+    /// When to look for whoever has connected, if the client sends no line before, or at proxies that
+    /// have sent no header.
     pub(crate) fn look_at(&self) -> Option<Instant> {
         match self {
             Self::Listening {
                 listener, look_at, ..
             } if !listener.is_attached() => Some(*look_at),
+            Self::Listening { arrivals, .. } => arrivals.until(),
             _ => None,
         }
     }
@@ -258,28 +239,10 @@ impl DataSide {
         match self {
             Self::Idle => false,
             Self::Listening {
-                listener, arriving, ..
-            } => {
-                let arriving = arriving.as_ref().map(|arriving| arriving.stream.id());
-                listener.id() == source || arriving == Some(source)
-            }
+                listener, arrivals, ..
+            } => listener.id() == source || arrivals.owns(source),
             Self::Connecting(stream) => stream.id() == source,
             Self::Open(stream) => stream.id() == source,
-        }
-    }
-}
-
-/// A proxy's connection whose header has not come.
-pub(crate) struct Arriving {
-    stream: Socket<TcpStream>,
-    header: ProxyHeaderReader,
-}
-
-impl Arriving {
-    fn new(stream: Socket<TcpStream>) -> Self {
-        Self {
-            stream,
-            header: ProxyHeaderReader::default(),
         }
     }
 }
