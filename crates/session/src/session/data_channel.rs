@@ -27,9 +27,9 @@ use crate::{Effect, SessionEvent};
 ///   └─────────────► Transferring ◄────────────────────────┘
 /// ```
 ///
-/// From every state but `Transferring` a new PASV, EPSV, PORT or EPRT, ABOR, a failure, a refused
-/// transfer or a deadline leads back to `Closed`; a queued transfer is then answered 425 (426 for
-/// ABOR).
+/// From every state but `Transferring` ABOR, a failure, a refused transfer or a deadline leads back to
+/// `Closed`; a queued transfer is then answered 425 (426 for ABOR). So does a new PASV, EPSV, PORT or
+/// EPRT, unless a transfer is queued: then it is itself answered 425, as during a transfer.
 #[derive(Debug, Default)]
 pub(super) enum DataChannel<P> {
     /// No data connection is open or expected.
