@@ -115,6 +115,9 @@ pub trait Transport {
     /// The socket, if its bytes are the stream's: then others may move them too.
     fn plain(&self) -> Option<&Socket<TcpStream>>;
 
+    /// The socket, for what neither reads nor writes.
+    fn socket(&self) -> &Socket<TcpStream>;
+
     /// The socket's name.
     fn id(&self) -> SourceId;
 
@@ -169,6 +172,10 @@ impl Transport for Socket<TcpStream> {
 
     fn plain(&self) -> Option<&Socket<TcpStream>> {
         Some(self)
+    }
+
+    fn socket(&self) -> &Socket<TcpStream> {
+        self
     }
 
     fn id(&self) -> SourceId {

@@ -101,6 +101,15 @@ pub fn discard(_socket: BorrowedFd<'_>, _count: usize) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// How many bytes a socket was given that its peer has not acknowledged.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn unacknowledged(_socket: BorrowedFd<'_>) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Sets the permission bits of a file opened as a place.
 ///
 /// # Errors

@@ -45,7 +45,7 @@ pub use imp::{
     ProcessLockGuard, ShadowEntry, can_act_as_others, check_forkable, crypt, crypt_setting,
     device_of, discard, fork, has_remote_mount_below, is_local_filesystem, is_process_filesystem,
     is_root, open_beneath, read_with_file, send_file, send_last, set_mode, set_modified,
-    write_with_file,
+    unacknowledged, write_with_file,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};

@@ -276,6 +276,10 @@ impl Transport for TlsStream {
         None
     }
 
+    fn socket(&self) -> &Wire {
+        &self.wire
+    }
+
     fn id(&self) -> SourceId {
         self.wire.id()
     }

@@ -480,7 +480,7 @@ impl Handler for Connection {
         {
             self.hold(None, cx);
         }
-        if let Some(pump) = &self.pump {
+        if let Some(pump) = &mut self.pump {
             if pump.may_resume(now) {
                 self.run_pump(cx);
             } else if pump.is_stalled(now) {

@@ -10,6 +10,7 @@ mod throttle;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,8 @@ pub(crate) struct Pump {
     resume_at: Option<Instant>,
     /// The system was asked to send full segments only.
     asked_to_fill: bool,
+    /// What the client of a download that seems to stand still had not acknowledged at the last look.
+    last_look: Option<Look>,
     /// The system has taken every byte of a download; only the end of the stream is left to send.
     all_sent: bool,
     /// Told to stop.
@@ -103,6 +106,15 @@ pub(crate) struct Pump {
     /// An upload whose control connection was lost takes what has arrived already, and at most so
     /// many bytes in all.
     last: Option<u64>,
+}
+
+/// A look at what a download's client has not acknowledged.
+#[derive(Clone, Copy)]
+struct Look {
+    /// When there was progress last, as far as was known then.
+    progress: Instant,
+    /// Bytes that the system has taken and the client not acknowledged, where the system tells.
+    left: Option<usize>,
 }
 
 /// How the bytes get from one end to the other.
@@ -174,6 +186,7 @@ impl Pump {
                 .and_then(|rules| rules.handshake_timeout),
             resume_at: None,
             asked_to_fill: false,
+            last_look: None,
             all_sent: false,
             stopping: false,
             last: None,
@@ -421,12 +434,46 @@ impl Pump {
 
     /// When the pump wants to be looked at, whatever happens on its connection.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.resume_at.or_else(|| self.stalled_at())
+        self.resume_at
+            .or_else(|| self.look_at())
+            .or_else(|| self.stalled_at())
     }
 
     /// Whether there was no progress for too long.
-    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
-        self.resume_at.is_none() && self.stalled_at().is_some_and(|at| at <= now)
+    ///
+    /// That the system takes no more of a download does not say so: it may hold megabytes, which a
+    /// slow client takes minutes for. That the client has acknowledged nothing of them does.
+    pub(crate) fn is_stalled(&mut self, now: Instant) -> bool {
+        if self.resume_at.is_some() {
+            return false;
+        }
+        let is_late = self.stalled_at().is_some_and(|at| at <= now);
+        if is_late || self.look_at().is_some_and(|at| at <= now) {
+            return !self.look(now) && is_late;
+        }
+        false
+    }
+
+    /// Looks at what is unacknowledged; whether that has become less since the last look, with which
+    /// there is progress. It can only become more with progress of another kind.
+    fn look(&mut self, now: Instant) -> bool {
+        let left = self.left();
+        let progress = self.meter.progress();
+        let last = self.last_look.filter(|look| look.progress == progress);
+        let before = last.and_then(|look| look.left);
+        let is_less = before.is_some_and(|before| left.is_some_and(|left| left < before));
+        if is_less {
+            self.meter.advanced(now);
+        }
+        let progress = self.meter.progress();
+        self.last_look = Some(Look { progress, left });
+        is_less
+    }
+
+    /// What the client of a download has not acknowledged, where the system tells.
+    fn left(&self) -> Option<usize> {
+        let stream = self.stream.as_ref().filter(|_| self.sends())?;
+        ftpdlib_sys::unacknowledged(stream.socket().get_ref().as_fd()).ok()
     }
 
     /// Ends a transfer that has made no progress for too long: its client is gone, unless it is the
@@ -449,6 +496,17 @@ impl Pump {
     /// Whether the rate allows to go on after a pause.
     pub(crate) fn may_resume(&self, now: Instant) -> bool {
         self.resume_at.is_some_and(|at| at <= now)
+    }
+
+    /// When to look for the first time since the last progress: that is what later looks are held
+    /// against, and should be long before the next. A client that reads slowly acknowledges rarely,
+    /// each time much.
+    fn look_at(&self) -> Option<Instant> {
+        let progress = self.meter.progress();
+        let is_new = self.last_look.is_none_or(|look| look.progress != progress);
+        let stream = self.stream.as_ref().filter(|_| is_new && self.sends())?;
+        let timeout = self.timeout.filter(|_| stream.is_established())?;
+        Some(progress + timeout / 10)
     }
 
     fn stalled_at(&self) -> Option<Instant> {

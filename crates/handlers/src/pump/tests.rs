@@ -1,12 +1,13 @@
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, mpsc};
 
 use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
 use ftpdlib_ioloop::{Flow, Handler, IoLoop, Pool, Ready, Socket};
-use ftpdlib_proto::{NameEncoding, VirtualPath};
+use ftpdlib_proto::{ByteRange, NameEncoding, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
 use super::meter::PIECE_COST;
@@ -23,7 +24,7 @@ fn open(
     direction: Direction,
 ) -> (Arc<Service>, Transfer<Payload>) {
     let authorizer = DummyAuthorizer::new();
-    let user = User::new("user", "12345", std::env::temp_dir()).perm("lw");
+    let user = User::new("user", "12345", std::env::temp_dir()).perm("lrw");
     authorizer.add_user(user).unwrap();
     let here = (Ipv4Addr::LOCALHOST, 2).into();
     let request = LoginRequest::new("user", "12345", here, here);
@@ -179,6 +180,10 @@ impl Transport for Endless {
         None
     }
 
+    fn socket(&self) -> &Socket<mio::net::TcpStream> {
+        &self.socket
+    }
+
     fn id(&self) -> SourceId {
         self.socket.id()
     }
@@ -304,4 +309,88 @@ fn a_listing_was_stalled_while_its_names_were_collected() {
     // Nothing has been done before the first piece of work.
     assert_eq!(told.iter().filter(|&&stalled| stalled).count(), 1);
     assert!(told[0] && told.len() > 8, "{told:?}");
+}
+
+/// A download whose client takes nothing any more; or, if it `reads`, after the first look so much that
+/// less is left. Then it is looked at so many seconds after it began, and is stalled or not.
+struct Slow {
+    service: Arc<Service>,
+    download: Option<Transfer<Payload>>,
+    reads: bool,
+    told: Vec<(u64, bool)>,
+}
+
+impl Slow {
+    fn pump(&mut self, ours: Socket<mio::net::TcpStream>, cx: &mut Context<'_>) -> Pump {
+        let download = self.download.take().unwrap();
+        let stream: Box<dyn Transport> = Box::new(ours);
+        let mut pump = Pump::new(download, Some(stream), &self.service, None, cx.now());
+        let notifier = cx.notifier();
+        let step = pump.run(&mut PumpContext {
+            cx,
+            service: &self.service,
+            notifier: &notifier,
+            replies: &mut Vec::new(),
+            peer: (Ipv4Addr::LOCALHOST, 1).into(),
+        });
+        assert!(matches!(step, Step::Wait(Interest::WRITE)));
+        pump
+    }
+}
+
+impl Handler for Slow {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket2::SockRef::from(&listener).set_recv_buffer_size(64 << 10)?;
+        let ours = TcpStream::connect(listener.local_addr()?)?;
+        let mut theirs = listener.accept()?.0;
+        ours.set_nonblocking(true)?;
+        // A turn fills both buffers.
+        socket2::SockRef::from(&ours).set_send_buffer_size(64 << 10)?;
+        let ours = cx.register(mio::net::TcpStream::from_std(ours), Interest::NONE)?;
+        let (began, mut pump) = (cx.now(), self.pump(ours, cx));
+        let look_at = pump.deadline().unwrap();
+        assert!(look_at < began + Duration::from_secs(30));
+        assert!(!pump.is_stalled(look_at));
+        let before = pump.left();
+        while self.reads && pump.left() >= before {
+            theirs.read_exact(&mut [0])?;
+        }
+        for (seconds, is_stalled) in &self.told {
+            let at = began + Duration::from_secs(*seconds);
+            assert_eq!(pump.deadline(), Some(at), "{seconds} s");
+            assert_eq!(pump.is_stalled(at), *is_stalled, "{seconds} s");
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn a_download_that_its_client_read_slowly_was_stalled() {
+    for (reads, told) in [
+        (false, vec![(60, true)]),
+        (true, vec![(60, false), (120, true)]),
+    ] {
+        let files = MemoryFs::new();
+        files.insert("/file", vec![0; TURN_BYTES]).unwrap();
+        let action = Action::OpenRead {
+            path: VirtualPath::new(b"/file").unwrap(),
+            range: ByteRange::default(),
+        };
+        let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
+        let (service, download) = open(dtp, true, files, action, Direction::Send);
+        IoLoop::new()
+            .unwrap()
+            .add(Box::new(Slow {
+                service,
+                download: Some(download),
+                reads,
+                told,
+            }))
+            .unwrap();
+    }
 }

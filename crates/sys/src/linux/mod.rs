@@ -15,6 +15,7 @@ mod pipe;
 mod process_lock;
 mod send_file;
 mod shadow;
+mod unacknowledged;
 
 pub use attributes::{set_mode, set_modified};
 pub use beneath::open_beneath;
@@ -31,3 +32,4 @@ pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use send_file::{send_file, send_last};
 pub use shadow::ShadowEntry;
+pub use unacknowledged::unacknowledged;
