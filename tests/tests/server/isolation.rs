@@ -3,22 +3,20 @@
 use std::fs::File;
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs};
-use ftpdlib::handlers::{DtpHandler, FtpHandler, ObservedSession, Observer};
+use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer};
 use ftpdlib::servers::{Concurrency, FtpServerBuilder};
 use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::gate::{Gate, GateKeeper};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::wait::PATIENCE;
 
 /// A filesystem in which one call waits at a gate.
-fn stuck_at(call: &'static str) -> (Hooked<MemoryFs>, GateKeeper) {
+pub(crate) fn stuck_at(call: &'static str) -> (Hooked<MemoryFs>, GateKeeper) {
     let (gate, keeper) = Gate::closed();
     let files = MemoryFs::new();
     files.insert("/a", "hello").unwrap();
@@ -71,68 +69,6 @@ fn a_call_that_blocks_holds_up_its_session_only() {
         server.check_serves();
         keeper.open();
         stuck.expect_reply(code);
-    }
-}
-
-/// Its transfer was told to have stalled, as if the client had been gone.
-#[test]
-fn a_disk_that_hung_cost_its_client_the_session() {
-    for (call, command) in [
-        ("read", "RETR a"),
-        ("next_batch", "MLSD"),
-        ("write", "STOR b"),
-    ] {
-        let (files, keeper) = stuck_at(call);
-        let files: Arc<dyn Filesystem> = Arc::new(files);
-        let server = TestServer::with(|handler| {
-            handler
-                .abstracted_fs(move |_| Ok(Arc::clone(&files)))
-                .dtp_handler(DtpHandler::default().timeout(Duration::from_millis(100)))
-        });
-        let mut client = server.client();
-        let mut stream = client.begin(command);
-        if command.starts_with("STOR") {
-            stream.write_all(b"content").unwrap();
-        }
-        client.expect_reply(451);
-        client.expect("NOOP", 200);
-        keeper.open();
-    }
-}
-
-/// Nobody looked at the time any more once all had come, or ABOR.
-#[test]
-fn a_disk_that_hung_at_the_end_of_an_upload_left_its_client_without_a_reply() {
-    // The call that hangs, the content, whether ABOR comes then, and the replies.
-    let rows: [(_, _, _, &[u16]); 4] = [
-        ("finish", "content", false, &[451]),
-        ("finish", "content", true, &[426, 226]),
-        ("write", "content", true, &[426, 226]),
-        // What is kept of it is written when nothing more has come.
-        ("write", "\r", false, &[451]),
-    ];
-    for (call, content, aborts, codes) in rows {
-        let (files, keeper) = stuck_at(call);
-        let files: Arc<dyn Filesystem> = Arc::new(files);
-        let server = TestServer::with(|handler| {
-            handler
-                .abstracted_fs(move |_| Ok(Arc::clone(&files)))
-                .dtp_handler(DtpHandler::default().timeout(Duration::from_millis(100)))
-        });
-        let mut client = server.client();
-        client.expect("TYPE A", 200);
-        let mut stream = client.begin("STOR b");
-        stream.write_all(content.as_bytes()).unwrap();
-        if aborts {
-            client.send("ABOR");
-        } else {
-            drop(stream);
-        }
-        for code in codes {
-            client.expect_reply(*code);
-        }
-        client.expect("NOOP", 200);
-        keeper.open();
     }
 }
 
@@ -320,47 +256,6 @@ fn sixty_four_logins_to_a_hung_filesystem_delay_nobody_else() {
     for client in &mut hung {
         client.expect_reply(230);
     }
-}
-
-#[test]
-fn clients_that_leave_a_hung_filesystem_are_forgotten_when_it_wakes() {
-    let (files, keeper) = stuck_at("stat");
-    let server = TestServer::showing(files);
-    for _ in 0..10 {
-        let mut client = server.client();
-        client.send("MLST a");
-    }
-    keeper.wait_for(10);
-    server.check_serves();
-    keeper.open();
-    server.wait_for_rest();
-}
-
-/// They kept their places, and the server could not stop.
-#[test]
-fn clients_that_had_left_a_hung_filesystem_held_up_the_end_of_the_server() {
-    let (gate, keeper) = Gate::closed();
-    let files = Arc::new(MemoryFs::new());
-    files.insert("/a", "hello").unwrap();
-    let (finished, told) = mpsc::channel();
-    let server = TestServer::showing(Hooked::new(Arc::clone(&files), move |call| {
-        match call {
-            "open_write" => gate.pass(),
-            "finish" => finished.send(()).unwrap(),
-            _ => {}
-        }
-        Ok(())
-    }));
-    let mut client = server.client();
-    let _stream = client.passive();
-    client.send("STOR a");
-    keeper.wait_for(1);
-    drop(client);
-    server.wait_for_rest();
-    keeper.open();
-    // It is opened for nobody, and keeps its content.
-    told.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(server.client().fetch("RETR a"), b"hello");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod control;
 mod crowd;
 mod data_connections;
 mod early_ends;
+mod hung_disks;
 mod isolation;
 mod large_uploads;
 mod lifecycle;
