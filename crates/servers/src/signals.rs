@@ -60,6 +60,9 @@ impl SignalWatch {
         if let Some(tell) = self.on_stopping.take() {
             tell();
         }
+        if let Some(succession) = &mut self.upgrade {
+            succession.abandon(cx);
+        }
         self.server.drain();
         cx.start_timer_after(self.grace);
     }

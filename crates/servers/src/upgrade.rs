@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId,
+    Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Socket, SourceId, TimerId,
 };
 use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
@@ -23,7 +23,8 @@ use crate::{ServerHandle, is_root};
 /// It is given the listening sockets by `LISTEN_FDS`
 /// ([`inherited_sockets`](crate::inherited_sockets)), and the environment of this process. Once its
 /// server is started, this one accepts nobody any more, serves those it has until they leave, and
-/// ends with the last. A program that ends before that changes nothing.
+/// ends with the last. A program that ends before that changes nothing; one that has not started
+/// its server when this one is stopped is killed.
 ///
 /// # Examples
 ///
@@ -127,6 +128,8 @@ pub(crate) struct Succession {
     arguments: Vec<OsString>,
     /// Goes with the program that is being started, and comes back where that failed.
     on_upgraded: Rc<Cell<Told>>,
+    /// Waits for the program that was started last.
+    watch: Option<HandlerId>,
 }
 
 /// Who is told of a program that has taken over.
@@ -144,6 +147,7 @@ impl Succession {
             program: upgrade.program,
             arguments: upgrade.arguments,
             on_upgraded: Rc::new(Cell::new(Told::Waiting(upgrade.on_upgraded))),
+            watch: None,
         }
     }
 
@@ -151,6 +155,13 @@ impl Succession {
     pub(crate) fn begin(&mut self, server: &ServerHandle, cx: &mut Context<'_>) {
         if let Err(error) = self.try_begin(server, cx) {
             log::error!("no program takes over: {error}");
+        }
+    }
+
+    /// Kills the program that was to take over, where it has not.
+    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
+        if let Some(watch) = self.watch.take() {
+            cx.remove(watch);
         }
     }
 
@@ -177,15 +188,15 @@ impl Succession {
                     successor.process.id()
                 );
                 let ready = Receiver::from(OwnedFd::from(successor.ready));
-                ready.set_nonblocking(true)?;
-                cx.add(Box::new(SuccessionWatch {
+                let watch = SuccessionWatch {
                     pending: Some(ready),
                     ready: None,
-                    process: successor.process,
+                    process: Some(successor.process),
                     server: server.clone(),
                     tell,
                     waiting: Rc::clone(&self.on_upgraded),
-                }))?;
+                };
+                self.watch = Some(cx.add(Box::new(watch))?);
                 Ok(())
             }
             Err(error) => {
@@ -196,11 +207,13 @@ impl Succession {
     }
 }
 
-/// Waits until a program has taken over, or has ended.
+/// Waits until a program has taken over, or has ended. Dropped before, it takes the program along:
+/// nobody would know of a server that began after this one was stopped.
 struct SuccessionWatch {
     pending: Option<Receiver>,
     ready: Option<Socket<Receiver>>,
-    process: ChildProcess,
+    /// Until either is known.
+    process: Option<ChildProcess>,
     server: ServerHandle,
     tell: Option<Box<dyn FnOnce(u32)>>,
     waiting: Rc<Cell<Told>>,
@@ -208,28 +221,47 @@ struct SuccessionWatch {
 
 impl SuccessionWatch {
     fn taken_over(&mut self) {
-        let process = self.process.id();
-        log::info!(
-            "process {process} has taken over: serving those who are connected, until they leave"
-        );
-        if let Some(tell) = self.tell.take() {
-            tell(process);
+        if let Some(process) = self.process.take() {
+            let process = process.id();
+            log::info!(
+                "process {process} has taken over: serving those who are connected, until they \
+                 leave"
+            );
+            if let Some(tell) = self.tell.take() {
+                tell(process);
+            }
         }
         self.server.close();
     }
 
     fn failed(&mut self) {
         // It closed its end of the pipe, so it is dead or of no use.
-        let end = self.process.kill().and_then(|()| self.process.wait());
-        let end = end.map_or_else(|error| error.to_string(), |end| end.to_string());
-        log::error!("the program that was to take over has ended ({end}): nothing has changed");
+        if let Some(end) = self.kill() {
+            log::error!("the program that was to take over has ended ({end}): nothing has changed");
+        }
         self.waiting.set(Told::Waiting(self.tell.take()));
+    }
+
+    /// Ends the program for good and tells how it has ended.
+    fn kill(&mut self) -> Option<String> {
+        let mut process = self.process.take()?;
+        let end = process.kill().and_then(|()| process.wait());
+        Some(end.map_or_else(|error| error.to_string(), |end| end.to_string()))
+    }
+}
+
+impl Drop for SuccessionWatch {
+    fn drop(&mut self) {
+        if let Some(end) = self.kill() {
+            log::warn!("stopping, and so is the program that was to take over ({end})");
+        }
     }
 }
 
 impl Handler for SuccessionWatch {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if let Some(ready) = self.pending.take() {
+            ready.set_nonblocking(true)?;
             self.ready = Some(cx.register(ready, Interest::READ)?);
         }
         Ok(())
