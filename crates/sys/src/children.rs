@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
 
 use crate::call::check;
 
@@ -79,7 +81,8 @@ impl ChildProcess {
             return Ok(());
         }
         // SAFETY: takes no pointer. The number is this child's: it stays taken until the child's
-        // end was asked for, which only this value does.
+        // end was asked for, which only this value does. Before the fork, `keep_ends` saw to it that
+        // the system does not let go of the number by itself.
         check(unsafe { libc::kill(self.id, libc::SIGKILL) })?;
         Ok(())
     }
@@ -110,6 +113,31 @@ impl ChildProcess {
         };
         Ok(self.ended)
     }
+}
+
+/// Has the system keep the ends of children until somebody asks for them. It does not where SIGCHLD
+/// is ignored, as whoever started this process may have left it: the number of a child that has
+/// ended would be the next process's.
+///
+/// A handler of the program's own stays.
+pub(crate) fn keep_ends() -> io::Result<()> {
+    let mut action = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: null changes nothing, and `action` is writable memory for what the call fills in.
+    check(unsafe { libc::sigaction(libc::SIGCHLD, ptr::null(), action.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled in all of `action`.
+    let mut action = unsafe { action.assume_init() };
+    let ignored = action.sa_sigaction == libc::SIG_IGN;
+    if !ignored && action.sa_flags & libc::SA_NOCLDWAIT == 0 {
+        return Ok(());
+    }
+    if ignored {
+        action.sa_sigaction = libc::SIG_DFL;
+    }
+    action.sa_flags &= !libc::SA_NOCLDWAIT;
+    // SAFETY: the structure is the system's own but for two values that it takes; null asks for no
+    // answer.
+    check(unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) })?;
+    Ok(())
 }
 
 /// Ends this process with `code`, at once: nothing is dropped or flushed, no handler of the C

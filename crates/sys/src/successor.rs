@@ -9,7 +9,7 @@ use std::path::Path;
 use std::ptr;
 
 use crate::call::check;
-use crate::children::{ChildProcess, exit_at_once};
+use crate::children::{ChildProcess, exit_at_once, keep_ends};
 use crate::inherited::FIRST;
 use crate::open::copy_above;
 
@@ -57,6 +57,7 @@ pub fn start_successor(
     environment.push(CString::default());
     let mut envp = pointers(&environment);
     let place = envp.len() - 2;
+    keep_ends()?;
 
     // SAFETY: the child of a process with threads may do what a signal handler may, until it runs
     // another program. It calls nothing but `getpid`, `dup2`, `execve` and `_exit`, and writes to

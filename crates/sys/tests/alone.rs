@@ -4,6 +4,10 @@
 fn main() {
     use linux::*;
 
+    if std::env::var_os(SIGCHLD_IGNORED).is_some() {
+        return a_killed_child_is_told_by_its_signal();
+    }
+    children_of_a_process_that_ignores_sigchld_were_killed_under_numbers_of_others();
     a_child_is_told_by_its_end();
     a_killed_child_is_told_by_its_signal();
     words_are_shared_with_children();
@@ -63,6 +67,18 @@ mod linux {
         waiting.kill().unwrap();
         assert_eq!(waiting.wait().unwrap(), ChildEnd::Signal(9));
         drop(writer);
+    }
+
+    /// Says in a child process that it was started so.
+    pub(super) const SIGCHLD_IGNORED: &str = "FTPDLIB_TEST_SIGCHLD_IGNORED";
+
+    pub(super) fn children_of_a_process_that_ignores_sigchld_were_killed_under_numbers_of_others() {
+        let run = std::process::Command::new("env")
+            .arg("--ignore-signal=CHLD")
+            .arg(std::env::current_exe().unwrap())
+            .env(SIGCHLD_IGNORED, "1")
+            .status();
+        assert!(run.unwrap().success());
     }
 
     pub(super) fn words_are_shared_with_children() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 
 use crate::call::check;
-use crate::children::ChildProcess;
+use crate::children::{ChildProcess, keep_ends};
 
 /// Which of two processes this is. Complete: there are two.
 #[derive(Debug)]
@@ -18,7 +18,8 @@ pub enum Fork {
 /// Makes a child that is a copy of this process.
 ///
 /// The child shares what is behind the descriptors with its parent: it closes what is not its own,
-/// and makes its own event loops. It ends by [`exit_at_once`](crate::exit_at_once).
+/// and makes its own event loops. It ends by [`exit_at_once`](crate::exit_at_once). SIGCHLD is
+/// ignored no more, where it was: the ends of children would be lost.
 ///
 /// # Errors
 ///
@@ -39,6 +40,7 @@ pub enum Fork {
 /// ```
 pub fn fork() -> io::Result<Fork> {
     check_forkable()?;
+    keep_ends()?;
     // SAFETY: this is the only thread, as was just seen, and no other can begin meanwhile, since
     // none but this could begin it. So in the child, too, every lock is as its owner left it, and
     // it may do whatever the parent may.
