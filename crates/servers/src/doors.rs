@@ -113,13 +113,25 @@ pub(crate) struct Doors {
 
 #[derive(Default)]
 struct State {
-    /// Between the first listener and the close.
-    open: bool,
+    phase: Phase,
     doors: Vec<Door>,
     /// Where it listens, or did when it was closed.
     addresses: Vec<SocketAddr>,
     /// The change planned last, while whoever is to make it has it.
     planned: Weak<Planned>,
+}
+
+/// How far doors have come.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Phase {
+    /// No loop has listeners yet.
+    #[default]
+    Before,
+    /// Between the first listener and the close.
+    Open,
+    /// After the close, where nobody is to be let in any more. The addresses may be those of a program
+    /// that has taken over.
+    After,
 }
 
 impl Doors {
@@ -141,7 +153,7 @@ impl Doors {
         mut add: impl FnMut(Box<dyn Handler>) -> io::Result<HandlerId>,
     ) -> io::Result<()> {
         let mut state = self.lock();
-        state.open = true;
+        state.phase = Phase::Open;
         for listener in listeners {
             let door = listener.open(shared, &mut add)?;
             state.doors.push(door);
@@ -152,7 +164,7 @@ impl Doors {
     /// Accepts nobody any more.
     pub(crate) fn close(&self, cx: &mut Context<'_>) {
         let mut state = self.lock();
-        state.open = false;
+        state.phase = Phase::After;
         for door in state.doors.drain(..) {
             cx.remove(door.acceptor);
         }
@@ -175,7 +187,7 @@ impl Doors {
     }
 
     pub(crate) fn are_open(&self) -> bool {
-        self.lock().open
+        self.lock().phase == Phase::Open
     }
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
@@ -184,7 +196,8 @@ impl Doors {
 
     /// Binds what has to be bound, so that the server listens on `addresses` alone. `frees` says
     /// that a listener is gone from the system once it is closed here. A change that is not made yet
-    /// is never made: this one takes its place, and what it has bound.
+    /// is never made: this one takes its place, and what it has bound. Doors that were closed stay so,
+    /// whatever the addresses.
     ///
     /// # Errors
     ///
@@ -196,6 +209,9 @@ impl Doors {
         frees: bool,
     ) -> Result<Arc<Planned>, ServerError> {
         let mut state = self.lock();
+        if state.phase == Phase::After {
+            return Ok(Arc::new(Planned(Mutex::new(None))));
+        }
         let earlier = state.planned.upgrade();
         let mut earlier = earlier.as_deref().map(Planned::lock);
         let held = earlier.as_deref().and_then(Option::as_ref);
@@ -247,7 +263,7 @@ impl Doors {
     /// Makes a change on the loop that accepts, unless another has taken its place.
     pub(crate) fn make(&self, planned: &Planned, shared: &Arc<Shared>, cx: &mut Context<'_>) {
         let mut state = self.lock();
-        let Some(change) = planned.lock().take().filter(|_| state.open) else {
+        let Some(change) = planned.lock().take().filter(|_| state.phase == Phase::Open) else {
             return;
         };
         let (staying, going): (Vec<_>, Vec<_>) = std::mem::take(&mut state.doors)
@@ -408,6 +424,23 @@ mod tests {
     fn a_change_was_refused_that_is_still_to_be_made() {
         check(&[[127, 0, 0, 2]; 3]);
         check(&[[0; 4]; 2]);
+    }
+
+    #[test]
+    fn a_closed_server_could_not_be_changed_where_another_has_its_address() {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        // Without one, the server would be over.
+        let _client = TcpStream::connect(address).unwrap();
+        turn(&mut server);
+        handle.close();
+        turn(&mut server);
+        let _successor = TcpListener::bind(address).unwrap();
+        let free = SocketAddr::from(([127, 0, 0, 2], port));
+        handle.set_addresses(&[address, free], 1).unwrap();
+        turn(&mut server);
+        assert!(TcpStream::connect(free).is_err());
     }
 
     #[test]

@@ -259,7 +259,8 @@ impl ServerHandle {
     /// Listens on `addresses` and no others from now on, each new one with a queue of `backlog`
     /// clients. Clients that are connected stay. So do sockets that were given to the server. The
     /// change is made in the loop's next turn, where [`local_addrs`](Self::local_addrs) tells it; the
-    /// last of several before that counts.
+    /// last of several before that counts. A server that was closed listens nowhere any more, and
+    /// nothing is bound for it.
     ///
     /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port; what listens
     /// already for just these clients may then be kept, whichever of the two it was bound for.
