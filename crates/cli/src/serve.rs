@@ -1,8 +1,9 @@
 //! The server at work.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ffi::OsString;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +13,8 @@ use ftpdlib::handlers::{
     DtpHandler, FtpHandler, IpNet, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
 };
 use ftpdlib::servers::{
-    self, FtpServer, FtpServerBuilder, ServeOptions, ServerHandle, Upgrade, inherited_sockets,
-    raise_descriptor_limit,
+    self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, ServerHandle, Upgrade,
+    inherited_sockets, raise_descriptor_limit,
 };
 
 use crate::aside::Aside;
@@ -44,12 +45,16 @@ pub(crate) fn serve(
     let forks = serves_by_others(&settings);
     let options = processes(&settings).shutdown_grace(started.shutdown_grace);
     let inherited = inherited_sockets()?;
-    let binds = inherited.is_empty();
+    let bound_for: Option<Vec<_>> = inherited.iter().map(InheritedSocket::bound_for).collect();
     let warnings = settings.warnings.clone();
     let was_empty = AtomicBool::new(settings.by_empty_file);
     let mut server = listen(settings, inherited, &opened)?;
     let handle = server.handle()?;
     warnings.tell();
+    let binds = bound_for.is_some();
+    if bound_for.is_some_and(|bound| !bound.is_empty() && differ(&bound, &started.listen)) {
+        log::warn!("server.listen has changed, which takes effect on SIGHUP");
+    }
     let (begun, written) = (logs.clone(), logs.clone());
     let reload = move || {
         let settings = reload(was_empty.load(Ordering::Relaxed))?;
@@ -86,10 +91,11 @@ pub(crate) fn serve(
     Ok(())
 }
 
-/// Binds the addresses of the settings, or takes the sockets of the service manager instead.
+/// Binds the addresses of the settings, or takes the sockets of the service manager or of the server
+/// before this one instead.
 fn listen(
     settings: Settings,
-    inherited: Vec<TcpListener>,
+    inherited: Vec<InheritedSocket>,
     logs: &OpenedLogs,
 ) -> Result<FtpServer, Box<dyn Error>> {
     let (server, listening) = (settings.server.clone(), settings.listening.clone());
@@ -106,7 +112,7 @@ fn listen(
     } else {
         builder = inherited
             .into_iter()
-            .fold(builder, FtpServerBuilder::listen_on);
+            .fold(builder, FtpServerBuilder::listen);
     }
     let built = builder.build();
     Ok(built.map_err(|error| listening.explain(&error))?)
@@ -260,6 +266,9 @@ fn apply(
     for key in fixed_at_start(started, &settings.server) {
         log::warn!("server.{key} has changed, which takes effect after a restart only");
     }
+    if !binds && differ(&started.listen, &settings.server.listen) {
+        log::warn!("server.listen has changed in vain: the service manager opens the addresses");
+    }
     let (now, log) = (settings.server.clone(), settings.log.clone());
     let (listening, warnings) = (settings.listening.clone(), settings.warnings.clone());
     let handler = handler(settings);
@@ -294,6 +303,12 @@ fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'stat
     ];
     keys.into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))
+}
+
+/// Whether these are not the same addresses, in whatever order.
+fn differ(some: &[SocketAddr], others: &[SocketAddr]) -> bool {
+    let set = |addresses: &[SocketAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
+    set(some) != set(others)
 }
 
 /// Asks for as many descriptors as the system gives, and says so where they are too few.

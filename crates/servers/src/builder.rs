@@ -8,7 +8,7 @@ use ftpdlib_ioloop::Pool;
 
 use crate::doors::Listener;
 use crate::places::{Place, is_only_v6};
-use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
+use crate::{Concurrency, FtpServer, InheritedSocket, ServerError, SpawnedServer};
 
 /// The backlog of the servers with a thread or a process for each client, as in pyftpdlib.
 pub(crate) const BACKLOG_OF_ONE_EACH: u32 = 5;
@@ -35,6 +35,14 @@ pub enum AddressOrSocket {
     },
     /// A socket that is bound already, and is made to listen.
     Socket(TcpListener),
+    /// A socket that this process was started with.
+    Inherited(InheritedSocket),
+}
+
+impl From<InheritedSocket> for AddressOrSocket {
+    fn from(socket: InheritedSocket) -> Self {
+        Self::Inherited(socket)
+    }
 }
 
 impl From<TcpListener> for AddressOrSocket {
@@ -125,7 +133,7 @@ impl FtpServerBuilder {
         self
     }
 
-    /// Adds a bound socket to listen on, such as one inherited from a service manager.
+    /// Adds a bound socket to listen on.
     pub fn listen_on(mut self, socket: TcpListener) -> Self {
         self.places.push(AddressOrSocket::Socket(socket));
         self
@@ -202,7 +210,7 @@ impl FtpServerBuilder {
 enum Wanted {
     /// The first of these that this machine has.
     AnyOf(Vec<SocketAddr>),
-    Socket(TcpListener),
+    Socket(InheritedSocket),
 }
 
 impl Wanted {
@@ -213,14 +221,18 @@ impl Wanted {
                 Ok(addresses) => Self::AnyOf(addresses),
                 Err(source) => return Err(ServerError::UnknownHost { host, source }),
             },
-            AddressOrSocket::Socket(socket) => Self::Socket(socket),
+            AddressOrSocket::Socket(socket) => Self::Socket(InheritedSocket {
+                socket,
+                bound_for: None,
+            }),
+            AddressOrSocket::Inherited(inherited) => Self::Socket(inherited),
         })
     }
 
     fn addresses(&self) -> Vec<SocketAddr> {
         match self {
             Self::AnyOf(addresses) => addresses.clone(),
-            Self::Socket(socket) => socket.local_addr().into_iter().collect(),
+            Self::Socket(inherited) => inherited.socket.local_addr().into_iter().collect(),
         }
     }
 }
@@ -233,7 +245,7 @@ fn open_all(places: Vec<AddressOrSocket>, backlog: u32) -> Result<Vec<Listener>,
     let all: Vec<_> = wanted.iter().flat_map(Wanted::addresses).collect();
     let open = |wanted| match wanted {
         Wanted::AnyOf(addresses) => bind_one(&addresses, &all, backlog),
-        Wanted::Socket(socket) => adopt(socket, backlog).map_err(ServerError::Socket),
+        Wanted::Socket(inherited) => adopt(inherited, backlog).map_err(ServerError::Socket),
     };
     wanted.into_iter().map(open).collect()
 }
@@ -277,11 +289,12 @@ fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-fn adopt(socket: TcpListener, backlog: u32) -> io::Result<Listener> {
+fn adopt(inherited: InheritedSocket, backlog: u32) -> io::Result<Listener> {
+    let InheritedSocket { socket, bound_for } = inherited;
     check_is_tcp(&socket)?;
     socket2::SockRef::from(&socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
-    Listener::given(mio::net::TcpListener::from_std(socket))
+    Listener::given(mio::net::TcpListener::from_std(socket), bound_for)
 }
 
 /// Refuses what a service manager passed and is no TCP socket, saying which it is: the type of a
@@ -314,9 +327,11 @@ mod tests {
 
     #[track_caller]
     fn check(socket: impl Into<OwnedFd>, expected: &str) {
-        let error = adopt(TcpListener::from(socket.into()), 1)
-            .map(drop)
-            .unwrap_err();
+        let inherited = InheritedSocket {
+            socket: TcpListener::from(socket.into()),
+            bound_for: None,
+        };
+        let error = adopt(inherited, 1).map(drop).unwrap_err();
         assert_eq!(ServerError::Socket(error).to_string(), expected);
     }
 

@@ -39,12 +39,12 @@ impl Listener {
         })
     }
 
-    /// A socket that listens.
-    pub(crate) fn given(socket: TcpListener) -> io::Result<Self> {
+    /// A socket that listens, and the address that an earlier program bound it for, if it was one.
+    pub(crate) fn given(socket: TcpListener, asked: Option<SocketAddr>) -> io::Result<Self> {
         let address = socket.local_addr()?;
         let only_v6 = address.is_ipv6() && SockRef::from(&socket).only_v6()?;
         Ok(Self {
-            asked: None,
+            asked,
             address,
             only_v6,
             socket,
@@ -170,15 +170,20 @@ impl Doors {
         }
     }
 
-    /// Copies of the listeners, for a program that takes over.
+    /// Copies of the listeners, and what they were bound for, for a program that takes over.
     ///
     /// # Errors
     ///
     /// The system has no more descriptors.
-    pub(crate) fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+    pub(crate) fn copies(&self) -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
         let state = self.lock();
-        let copies = state.doors.iter().filter_map(|door| door.copy.as_ref());
-        copies.map(OwnedFd::try_clone).collect()
+        let copies = state
+            .doors
+            .iter()
+            .filter_map(|door| Some((door.copy.as_ref()?, door.asked)));
+        copies
+            .map(|(copy, asked)| Ok((copy.try_clone()?, asked)))
+            .collect()
     }
 
     /// Forgets what a child process has of its parent's doors.

@@ -47,7 +47,9 @@ pub use ftpdlib_sys::Staggered;
 pub use handle::ServerHandle;
 pub use multiprocess::MultiprocessFtpServer;
 pub use options::ServeOptions;
-pub use process::{check_writable, inherited_sockets, is_root, open_log, raise_descriptor_limit};
+pub use process::{
+    InheritedSocket, check_writable, inherited_sockets, is_root, open_log, raise_descriptor_limit,
+};
 pub use server::FtpServer;
 pub use spawned::SpawnedServer;
 pub use threaded::ThreadedFtpServer;

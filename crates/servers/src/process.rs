@@ -2,18 +2,40 @@
 
 use std::fs::File;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-/// Listening sockets that a service manager hands over (`LISTEN_FDS`), in its order; none without
-/// one. They are given out once: a second call finds none.
+/// A listening socket that this process was started with.
+#[derive(Debug)]
+pub struct InheritedSocket {
+    pub(crate) socket: TcpListener,
+    pub(crate) bound_for: Option<SocketAddr>,
+}
+
+impl InheritedSocket {
+    /// The address that a server bound it for which this process takes over from
+    /// ([`Upgrade`](crate::Upgrade)); it then goes as soon as it is not
+    /// [wanted](crate::ServerHandle::set_addresses) any more. None where a service manager opened
+    /// it, whose sockets stay.
+    pub fn bound_for(&self) -> Option<SocketAddr> {
+        self.bound_for
+    }
+}
+
+/// Listening sockets that a service manager hands over (`LISTEN_FDS`), or a server that this process
+/// takes over from, in its order; none without one. They are given out once: a second call finds
+/// none.
 ///
 /// # Errors
 ///
 /// The variables are malformed, or a descriptor is none.
-pub fn inherited_sockets() -> io::Result<Vec<TcpListener>> {
-    let descriptors = ftpdlib_sys::inherited_listeners()?;
-    Ok(descriptors.into_iter().map(TcpListener::from).collect())
+pub fn inherited_sockets() -> io::Result<Vec<InheritedSocket>> {
+    let inherited = ftpdlib_sys::inherited_listeners()?.into_iter();
+    let inherited = inherited.map(|(descriptor, bound_for)| InheritedSocket {
+        socket: descriptor.into(),
+        bound_for,
+    });
+    Ok(inherited.collect())
 }
 
 /// Raises the number of descriptors this process may have to the most it is allowed to ask for, and

@@ -177,7 +177,8 @@ impl Succession {
             Told::Waiting(tell) => tell,
         };
         let started = server.shared().doors().copies().and_then(|copies| {
-            let sockets: Vec<_> = copies.iter().map(AsFd::as_fd).collect();
+            let sockets = copies.iter().map(|(copy, asked)| (copy.as_fd(), *asked));
+            let sockets: Vec<_> = sockets.collect();
             start_successor(&self.program, &self.arguments, &sockets)
         });
         match started {

@@ -138,7 +138,8 @@ impl NewChild<'_> {
         };
         let service = self.shared.service();
         service.leave_certificates_to_parent();
-        let listeners = listeners.into_iter().map(Listener::given);
+        let listeners = listeners.into_iter();
+        let listeners = listeners.map(|listener| Listener::given(listener, None));
         let listeners = listeners.collect::<io::Result<_>>()?;
         let mut server = FtpServer::new_listening(service, listeners, self.pool, placement);
         let handle = server.handle()?;

@@ -2,14 +2,17 @@
 
 use std::env;
 use std::io;
+use std::iter;
+use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::call::check;
-use crate::successor::READY;
+use crate::successor::{BOUND_FOR, READY};
 
 /// The descriptors that a service manager passed by `LISTEN_FDS` and `LISTEN_PID`, close-on-exec
-/// from now on; none if it passed none to this process.
+/// from now on; none if it passed none to this process. Where a server passed them that this process
+/// is the successor of, each goes with the address that it was bound for.
 ///
 /// They are handed out once: a later call answers none. The variables themselves stay, since to
 /// change the environment is a race with every thread that reads it; a child process is not misled,
@@ -18,7 +21,7 @@ use crate::successor::READY;
 /// # Errors
 ///
 /// `InvalidData` when the number is none; what `fcntl` answers for a descriptor that is not open.
-pub fn inherited_listeners() -> io::Result<Vec<OwnedFd>> {
+pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let count = passed(
         env::var("LISTEN_PID").ok().as_deref(),
@@ -29,6 +32,9 @@ pub fn inherited_listeners() -> io::Result<Vec<OwnedFd>> {
     if count == 0 || TAKEN.swap(true, Ordering::Relaxed) {
         return Ok(Vec::new());
     }
+    // Without the pipe it is what a predecessor of whoever started this process has left.
+    let bound_for = env::var(READY).and_then(|_| env::var(BOUND_FOR));
+    let bound_for = addresses(&bound_for.unwrap_or_default());
     let range = FIRST..FIRST + count;
     // All of them are checked before any is owned, so that an error leaves none half taken.
     range.clone().try_for_each(|fd| claim(fd, COUNT))?;
@@ -36,6 +42,7 @@ pub fn inherited_listeners() -> io::Result<Vec<OwnedFd>> {
     // belong to whoever asks first in the process named; `TAKEN` makes this the only time.
     Ok(range
         .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+        .zip(bound_for.into_iter().chain(iter::repeat(None)))
         .collect())
 }
 
@@ -63,6 +70,13 @@ pub(crate) const FIRST: RawFd = 3;
 
 /// How many there are.
 const COUNT: &str = "LISTEN_FDS";
+
+/// What listeners were bound for. What is no address is none, as for a socket that was given.
+fn addresses(list: &str) -> Vec<Option<SocketAddr>> {
+    list.split(',')
+        .map(|address| address.parse().ok())
+        .collect()
+}
 
 fn passed(pid: Option<&str>, count: Option<&str>, own: u32, name: &str) -> io::Result<RawFd> {
     let (Some(pid), Some(count)) = (pid, count) else {

@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, PipeReader, pipe};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,6 +17,10 @@ use crate::open::copy_above;
 /// Names the descriptor on which a successor says that it is ready.
 pub(crate) const READY: &str = "FTPDLIB_READY_FD";
 
+/// Names the addresses that the listeners were bound for, in their order, with commas between them;
+/// nothing for one that was given to its server.
+pub(crate) const BOUND_FOR: &str = "FTPDLIB_BOUND_FOR";
+
 /// A program that was started to take over.
 #[derive(Debug)]
 pub struct Successor {
@@ -26,7 +31,8 @@ pub struct Successor {
 }
 
 /// Starts `program` with `arguments`, its own name the first, this process's environment and
-/// `listeners`, which it finds by `LISTEN_FDS` as if a service manager had passed them.
+/// `listeners`, which it finds by `LISTEN_FDS` as if a service manager had passed them. Each goes with
+/// the address that it was bound for; without one where it was given to this process, too.
 ///
 /// This process keeps its own copies. Any process may call this, whatever threads it has.
 ///
@@ -37,20 +43,20 @@ pub struct Successor {
 pub fn start_successor(
     program: &Path,
     arguments: &[OsString],
-    listeners: &[BorrowedFd<'_>],
+    listeners: &[(BorrowedFd<'_>, Option<SocketAddr>)],
 ) -> io::Result<Successor> {
     let (ready, tell_ready) = pipe()?;
     let end = FIRST + listeners.len() as RawFd;
     // Copies above the numbers they are to get, so that none takes another's place.
     let mut sources = Vec::new();
-    for descriptor in listeners {
+    for (descriptor, _) in listeners {
         sources.push(copy_above(descriptor.as_raw_fd(), end)?);
     }
     sources.push(copy_above(tell_ready.as_raw_fd(), end)?);
 
     let path = c_string(program.as_os_str())?;
     let arguments = c_strings(arguments.iter().map(OsString::as_os_str))?;
-    let mut environment = inherited_environment(listeners.len(), end)?;
+    let mut environment = inherited_environment(listeners, end)?;
     // Only the child knows its number, and there nothing may be allocated any more.
     let mut listen_pid = *b"LISTEN_PID=0000000000\0";
     let argv = pointers(&arguments);
@@ -90,8 +96,22 @@ const NOT_RUN: i32 = 127;
 
 /// The environment but for what is said of descriptors, and that said anew, without `LISTEN_PID`.
 /// The service manager's watchdog is for the successor if it is for this process.
-fn inherited_environment(listeners: usize, ready: RawFd) -> io::Result<Vec<CString>> {
-    let stale = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", READY];
+fn inherited_environment(
+    listeners: &[(BorrowedFd<'_>, Option<SocketAddr>)],
+    ready: RawFd,
+) -> io::Result<Vec<CString>> {
+    let stale = [
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+        BOUND_FOR,
+        READY,
+    ];
+    let bound_for = listeners.iter().map(|(_, address)| {
+        let address = address.map(|address| address.to_string());
+        address.unwrap_or_default()
+    });
+    let bound_for: Vec<_> = bound_for.collect();
     let own = std::process::id().to_string();
     let kept = env::vars_os().filter(|(name, value)| match name.to_str() {
         Some("WATCHDOG_PID") => *value != *own,
@@ -99,7 +119,8 @@ fn inherited_environment(listeners: usize, ready: RawFd) -> io::Result<Vec<CStri
         None => true,
     });
     let fresh = [
-        ("LISTEN_FDS".into(), listeners.to_string().into()),
+        ("LISTEN_FDS".into(), listeners.len().to_string().into()),
+        (BOUND_FOR.into(), bound_for.join(",").into()),
         (READY.into(), ready.to_string().into()),
     ];
     kept.chain(fresh)
@@ -156,10 +177,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let told = dir.path().join("told");
         let listeners = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let listeners = listeners.each_ref().map(AsFd::as_fd);
+        let [first, second] = listeners.each_ref().map(AsFd::as_fd);
+        let listeners = [(first, Some(([0, 0, 0, 0], 21).into())), (second, None)];
         let script = format!(
             "for fd in 3 4 5; do [ -e /proc/self/fd/$fd ] || exit 9; done; \
-             echo $((LISTEN_PID - $$)) $LISTEN_FDS $FTPDLIB_READY_FD \"$1\" > {}; \
+             echo $((LISTEN_PID - $$)) $LISTEN_FDS $FTPDLIB_READY_FD $FTPDLIB_BOUND_FOR \"$1\" > {}; \
              echo >&5; exec 5>&-; exit 3",
             told.display()
         );
@@ -167,7 +189,10 @@ mod tests {
         let mut successor = start_successor(Path::new("/bin/sh"), &arguments, &listeners).unwrap();
         assert_eq!(successor.ready.read(&mut [0; 8]).unwrap(), 1);
         assert_eq!(successor.process.wait().unwrap(), ChildEnd::Code(3));
-        assert_eq!(fs::read_to_string(told).unwrap(), "0 2 5 an argument\n");
+        assert_eq!(
+            fs::read_to_string(told).unwrap(),
+            "0 2 5 0.0.0.0:21, an argument\n"
+        );
     }
 
     #[test]
