@@ -361,6 +361,16 @@ impl<'a> Context<'a> {
         Notifier::new(bell)
     }
 
+    /// In a process that was just forked: leaves this loop to the parent, which has it still. Nothing
+    /// that is done with the copy here reaches it any more, and the copy is of no use.
+    ///
+    /// # Errors
+    ///
+    /// The system has no more descriptors.
+    pub fn leave_to_parent(&mut self) -> io::Result<()> {
+        self.io_loop.leave_to_parent()
+    }
+
     /// Lets the loop's `run` return after this turn.
     pub fn stop(&mut self) {
         self.io_loop.remote.request_stop();

@@ -101,6 +101,15 @@ impl IoLoop {
         self.retire(id)
     }
 
+    /// In a process that was just forked: gives up what the system has for this loop, which is the
+    /// parent's still, and which both could change. The copy here waits for nothing any more.
+    pub(crate) fn leave_to_parent(&mut self) -> io::Result<()> {
+        let poll = Poll::new()?;
+        self.remote.set_waker(Waker::new(poll.registry(), WAKER)?);
+        self.poll = poll;
+        Ok(())
+    }
+
     /// Turns until stopped, by [`LoopHandle::stop`] or [`Context::stop`], or until nothing is left.
     ///
     /// # Errors

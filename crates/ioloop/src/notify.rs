@@ -109,7 +109,7 @@ impl Bell {
 
 /// The side of a loop that other threads reach.
 pub(crate) struct Remote {
-    waker: Waker,
+    waker: Mutex<Waker>,
     /// There is mail, or the loop is to stop, and the waker was told. Spares a turn without either
     /// the lock and a second sender the system call.
     pending: AtomicBool,
@@ -120,7 +120,7 @@ pub(crate) struct Remote {
 impl Remote {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
-            waker,
+            waker: Mutex::new(waker),
             pending: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             inbox: Mutex::default(),
@@ -173,11 +173,18 @@ impl Remote {
     }
 
     fn wake(&self) {
-        if !self.pending.swap(true, Ordering::AcqRel)
-            && let Err(error) = self.waker.wake()
-        {
+        if self.pending.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = waker.wake() {
             log::error!("cannot wake the loop: {error}");
         }
+    }
+
+    /// Has whoever wakes the loop do so by another waker.
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
     }
 }
 

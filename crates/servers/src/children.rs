@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::Limits;
 use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, TimerId};
-use ftpdlib_sys::{ChildEnd, ChildProcess, Fork};
+use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, exit_at_once};
 use mio::net::UnixStream;
 
 use crate::client::Stay;
@@ -125,6 +125,11 @@ impl Children {
         let ((ours, theirs), fork) = forked.inspect_err(|_| self.return_table(table))?;
         let mut process = match fork {
             Fork::Child => {
+                // First: whatever is dropped here may wake the loop.
+                if let Err(error) = cx.leave_to_parent() {
+                    log::error!("a process that was just started ends: {error}");
+                    exit_at_once(1);
+                }
                 self.list.clear();
                 return Ok(Forked::Child(theirs));
             }
