@@ -84,7 +84,8 @@ impl ServeOptions {
     /// there is [`upgrade`](Self::upgrade). With `false` signals are left alone.
     ///
     /// The first signal lets transfers in progress end within the
-    /// [grace period](Self::shutdown_grace); a second one stops at once.
+    /// [grace period](Self::shutdown_grace); a second one stops at once. Where the loop hangs, and has
+    /// not heard of the first for a quarter of a second, the second ends the process.
     pub fn handle_exit(mut self, handle: bool) -> Self {
         self.handle_exit = handle;
         self
@@ -92,7 +93,7 @@ impl ServeOptions {
 
     /// With `true`, the signals stay caught, and do nothing, once the server has ended: for a process
     /// that ends with it, and whose exit code is to tell of the server, not of a signal that came
-    /// too late. With `false`, the default, they do again what they did before.
+    /// too late. Only a second one that is to end the process does so if it takes its time. With `false`, the default, they do again what they did before.
     pub fn keep_signals(mut self, keep: bool) -> Self {
         self.keep_signals = keep;
         self

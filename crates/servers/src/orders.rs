@@ -58,7 +58,7 @@ pub(crate) const SERVES: u8 = b'!';
 /// lets transfers go on for the grace period. Signals that a terminal or a service manager sends to
 /// all processes at once are no orders, since the parent gives them: SIGTERM and SIGINT only make
 /// the child drain, however often they come, and SIGHUP and SIGUSR2 do nothing where the parent
-/// catches them.
+/// catches them. A child whose loop hangs is ended by the second, as the parent is.
 pub(crate) struct Obedience {
     pending: Option<(UnixStream, Option<Signals>)>,
     link: Option<Socket<UnixStream>>,

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::call::check;
@@ -25,6 +25,7 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// In the order in which they are told.
     const ALL: [Self; 4] = [
         Self::Terminate,
         Self::Interrupt,
@@ -40,16 +41,32 @@ impl Signal {
             Self::Upgrade => libc::SIGUSR2,
         }
     }
+
+    /// Its place in [`UNREAD`].
+    fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
+    fn of_number(number: libc::c_int) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|signal| signal.number() == number)
+    }
 }
 
 /// Catches signals for as long as it lives; they no longer end the process.
+///
+/// None is lost, and those that came several times since they were read are told once; only of a
+/// second one that is to end the process something is left: another is told beside it. Where the
+/// first of these has not been read for a quarter of a second, whoever should read them hangs, and
+/// the next ends the process as if nobody caught it.
 ///
 /// Its descriptor is readable when a signal came, non-blocking, and for reading only:
 /// register it with an event loop and call [`next`](Self::next) until that answers `None`. A
 /// process that wants its signals left alone makes none.
 ///
-/// A process has at most one. A forked child drops its parent's, whose descriptors it shares, before
-/// it makes its own.
+/// A process has at most one. A child of [`fork`](crate::fork) has its own; what it has of its parent's
+/// is of no use.
 ///
 /// # Examples
 ///
@@ -82,12 +99,13 @@ impl Signals {
     pub fn new(caught: &[Signal]) -> io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
-        // A handler must never wait; where this many signals are unread, one more tells nothing.
+        // A handler must never wait; where this many bytes are unread, whoever waits is woken anyway.
         sender.set_nonblocking(true)?;
         let process = process::id();
         if OWNER.swap(process, Ordering::SeqCst) == process {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        RECEIVER.store(receiver.as_raw_fd(), Ordering::SeqCst);
         SENDER.store(sender.as_raw_fd(), Ordering::SeqCst);
         let mut signals = Self {
             receiver,
@@ -103,21 +121,21 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The next signal that came; `None` when there is none.
+    /// The next signal that came, those first that end the process; `None` when there is none.
     ///
     /// # Errors
     ///
     /// What `read` answers.
     pub fn next(&self) -> io::Result<Option<Signal>> {
-        let mut number = [0];
+        let mut wakings = [0; 64];
         loop {
-            match (&self.receiver).read(&mut number) {
-                Ok(_) => {
-                    let number = libc::c_int::from(number[0]);
-                    return Ok(Signal::ALL
-                        .into_iter()
-                        .find(|signal| signal.number() == number));
-                }
+            if let Some(signal) = take_unread() {
+                return Ok(Some(signal));
+            }
+            // A signal is noted before the byte that tells of it: what comes from here on leaves one.
+            match (&self.receiver).read(&mut wakings) {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -135,7 +153,7 @@ impl AsFd for Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         if OWNER.load(Ordering::SeqCst) != self.process {
-            // Inherited by a forked child that has its own by now.
+            // A forked child's copy.
             return;
         }
         for (signal, action) in &self.actions_before {
@@ -147,12 +165,44 @@ impl Drop for Signals {
         while RUNNING.load(Ordering::SeqCst) != 0 {
             thread::yield_now();
         }
+        RECEIVER.store(-1, Ordering::SeqCst);
+        UNREAD.store(0, Ordering::SeqCst);
         OWNER.store(0, Ordering::SeqCst);
+    }
+}
+
+/// In a child that was just forked: gives its parent's signals up. Their descriptors lead to where
+/// `instead` does from here on; the child could stop its parent by them.
+#[cfg(target_os = "linux")]
+pub(crate) fn leave_to_parent(instead: BorrowedFd<'_>) {
+    UNREAD.store(0, Ordering::SeqCst);
+    for place in [&SENDER, &RECEIVER] {
+        let descriptor = place.swap(-1, Ordering::SeqCst);
+        if descriptor >= 0 {
+            // SAFETY: takes no pointer. The number is owned by the parent's `Signals`, of which the
+            // child has a copy; it goes on owning it, and nobody else knows it.
+            unsafe { libc::dup3(instead.as_raw_fd(), descriptor, libc::O_CLOEXEC) };
+        }
     }
 }
 
 /// Where the handler writes; -1 for nowhere.
 static SENDER: AtomicI32 = AtomicI32::new(-1);
+
+/// The other end; -1 for none.
+static RECEIVER: AtomicI32 = AtomicI32::new(-1);
+
+/// The signals that came and were not read, a bit for each.
+static UNREAD: AtomicU32 = AtomicU32::new(0);
+
+/// Those that are to end the process.
+const TERMINATION: u32 = 1 << Signal::Terminate as u32 | 1 << Signal::Interrupt as u32;
+
+/// When the first unread one of these came, in milliseconds of the system's clock.
+static UNREAD_SINCE: AtomicU64 = AtomicU64::new(0);
+
+/// How long one of these may be unread, before nobody is expected to read it.
+const READING_TIME: u64 = 250;
 
 /// The process whose [`Signals`] stands in [`SENDER`]; 0 for none.
 static OWNER: AtomicU32 = AtomicU32::new(0);
@@ -160,18 +210,75 @@ static OWNER: AtomicU32 = AtomicU32::new(0);
 /// How many threads are inside the handler.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs in a signal: touches nothing but atomics, `errno`, `getpid` and `write`.
+/// Takes one of the unread signals.
+fn take_unread() -> Option<Signal> {
+    let unread = UNREAD.load(Ordering::SeqCst);
+    let signal = Signal::ALL
+        .into_iter()
+        .find(|signal| unread & signal.bit() != 0)?;
+    UNREAD.fetch_and(!signal.bit(), Ordering::SeqCst);
+    Some(signal)
+}
+
+/// Notes a signal as unread; answers whether it is to end the process at once.
+fn note(signal: Signal) -> bool {
+    if signal.bit() & TERMINATION == 0 {
+        UNREAD.fetch_or(signal.bit(), Ordering::SeqCst);
+        return false;
+    }
+    let now = milliseconds();
+    // Before the bit, by which a handler on another thread knows that there is a first.
+    if UNREAD.load(Ordering::SeqCst) & TERMINATION == 0 {
+        UNREAD_SINCE.store(now, Ordering::SeqCst);
+    }
+    if UNREAD.fetch_or(signal.bit(), Ordering::SeqCst) & TERMINATION == 0 {
+        return false;
+    }
+    // A second of a kind counts as one of the other, so that it is not lost.
+    UNREAD.fetch_or(TERMINATION, Ordering::SeqCst);
+    now.saturating_sub(UNREAD_SINCE.load(Ordering::SeqCst)) >= READING_TIME
+}
+
+/// The time on a clock that only goes forward.
+fn milliseconds() -> u64 {
+    let mut now = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: `now` is writable memory for what the call fills in; where it fails, zeros are as good
+    // a time as any.
+    let now = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
+        now.assume_init()
+    };
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+}
+
+/// Ends the process by a signal that is being handled, once the handler returns.
+fn end_by(number: libc::c_int) {
+    // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid in all
+    // of them, and say that the system is to do what it does by itself.
+    let action: libc::sigaction = unsafe { mem::zeroed() };
+    // SAFETY: `action` is live and complete; null asks for no answer.
+    unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) };
+    // SAFETY: takes no pointer. The signal waits until the handler has returned.
+    unsafe { libc::raise(number) };
+}
+
+/// Runs in a signal: touches nothing but atomics and `errno`, and calls what may be called there:
+/// `getpid`, `write`, `clock_gettime`, `sigaction` and `raise`.
 extern "C" fn notify(number: libc::c_int) {
     RUNNING.fetch_add(1, Ordering::SeqCst);
     let sender = SENDER.load(Ordering::SeqCst);
     // SAFETY: takes nothing and cannot fail.
     let own = unsafe { libc::getpid() };
     // A child that was just forked has its parent's descriptor, and must not speak in its name.
-    if sender >= 0 && own.unsigned_abs() == OWNER.load(Ordering::SeqCst) {
-        let byte = number as u8;
+    let ours = sender >= 0 && own.unsigned_abs() == OWNER.load(Ordering::SeqCst);
+    if let Some(signal) = Signal::of_number(number).filter(|_| ours) {
         let errno = errno_place();
         // SAFETY: `errno` points to this thread's own value, which lives as long as the thread.
         let kept = unsafe { errno.read() };
+        if note(signal) {
+            end_by(number);
+        }
+        let byte = 0_u8;
         // SAFETY: `byte` is one live, readable byte. The descriptor is open: who takes it out of
         // SENDER closes it only after RUNNING was seen at 0.
         unsafe { libc::write(sender, (&raw const byte).cast(), 1) };
@@ -249,23 +356,33 @@ mod tests {
 
     /// One test, since signals belong to the process.
     #[test]
-    fn signals_come_in_order_to_the_only_one() {
+    fn signals_come_to_the_only_one_and_none_is_lost() {
         let signals = Signals::new(&Signal::ALL).unwrap();
+        let unread = || std::iter::from_fn(|| signals.next().unwrap()).collect::<Vec<_>>();
         raise(Signal::HangUp);
         raise(Signal::Terminate);
-        assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
-        assert_eq!(signals.next().unwrap(), Some(Signal::Terminate));
-        assert_eq!(signals.next().unwrap(), None);
+        assert_eq!(unread(), [Signal::Terminate, Signal::HangUp]);
 
         let second = Signals::new(&[]).unwrap_err();
         assert_eq!(second.kind(), io::ErrorKind::AlreadyExists);
+        // More than the socket holds bytes.
         for _ in 0..10_000 {
             raise(Signal::HangUp);
         }
-        assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
+        raise(Signal::Terminate);
+        assert_eq!(unread(), [Signal::Terminate, Signal::HangUp]);
+        raise(Signal::Interrupt);
+        assert_eq!(unread(), [Signal::Interrupt]);
+        // Two are two, also of a kind.
+        for signal in [Signal::Terminate, Signal::Interrupt] {
+            raise(signal);
+            raise(signal);
+            assert_eq!(unread(), [Signal::Terminate, Signal::Interrupt]);
+        }
 
         drop(signals);
         let signals = Signals::new(&[Signal::Interrupt]).unwrap();
+        assert_eq!(signals.next().unwrap(), None);
         raise(Signal::Interrupt);
         assert_eq!(signals.next().unwrap(), Some(Signal::Interrupt));
     }

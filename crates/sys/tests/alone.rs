@@ -17,6 +17,8 @@ fn main() {
     locks_with_numbers_are_held_beside_each_other();
     a_lock_that_another_process_holds_is_not_waited_for();
     a_signal_for_a_new_child_is_not_its_parents();
+    a_child_could_stop_its_parent();
+    a_process_that_hangs_is_ended_by_the_second_signal();
     root_is_given_up_for_good();
 }
 
@@ -28,7 +30,9 @@ mod linux {
     use std::fs;
     use std::io::{Read, Write, pipe};
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::PathBuf;
     use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     use ftpdlib_sys::{
         ChildEnd, ChildProcess, Fork, Identity, ProcessLock, SharedWords, Signal, Signals,
@@ -194,17 +198,10 @@ mod linux {
     pub(super) fn a_signal_for_a_new_child_is_not_its_parents() {
         let signals = Signals::new(&[Signal::Terminate]).unwrap();
         let mut child = child(|| {
-            let own = std::process::id().to_string();
-            let sent = std::process::Command::new("kill")
-                .args(["-TERM", &own])
-                .status();
-            assert!(sent.unwrap().success());
+            send("-TERM");
             drop(signals);
             let signals = Signals::new(&[Signal::HangUp]).unwrap();
-            let sent = std::process::Command::new("kill")
-                .args(["-HUP", &own])
-                .status();
-            assert!(sent.unwrap().success());
+            send("-HUP");
             let came = loop {
                 if let Some(signal) = signals.next().unwrap() {
                     break signal;
@@ -214,6 +211,43 @@ mod linux {
             assert_eq!(came, Signal::HangUp);
         });
         assert!(child.wait().unwrap().is_success());
+    }
+
+    fn send(name: &str) {
+        let own = std::process::id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([name, &own])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub(super) fn a_child_could_stop_its_parent() {
+        let _signals = Signals::new(&[Signal::Terminate]).unwrap();
+        let sockets = || {
+            let descriptors = fs::read_dir("/proc/self/fd").unwrap();
+            let links = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+            let is_socket = |link: &PathBuf| link.to_string_lossy().starts_with("socket:");
+            links.filter(is_socket).collect::<Vec<_>>()
+        };
+        let parents = sockets();
+        assert!(parents.len() >= 2);
+        let mut child = child(|| {
+            let common = sockets().into_iter().filter(|own| parents.contains(own));
+            // What the test itself was started with.
+            assert_eq!(common.count(), parents.len() - 2);
+        });
+        assert!(child.wait().unwrap().is_success());
+    }
+
+    pub(super) fn a_process_that_hangs_is_ended_by_the_second_signal() {
+        let mut child = child(|| {
+            let _signals = Signals::new(&[Signal::Terminate, Signal::Interrupt]).unwrap();
+            send("-TERM");
+            std::thread::sleep(Duration::from_millis(300));
+            send("-INT");
+            std::thread::sleep(Duration::from_secs(20));
+        });
+        assert_eq!(child.wait().unwrap(), ChildEnd::Signal(2));
     }
 
     pub(super) fn root_is_given_up_for_good() {

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 
 use crate::call::check;
 use crate::children::{ChildProcess, keep_ends};
+use crate::signals;
 
 /// Which of two processes this is. Complete: there are two.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub enum Fork {
 /// Makes a child that is a copy of this process.
 ///
 /// The child shares what is behind the descriptors with its parent: it closes what is not its own,
-/// and makes its own event loops. It ends by [`exit_at_once`](crate::exit_at_once). SIGCHLD is
+/// and makes its own event loops. Its parent's [`Signals`](crate::Signals) it has no more. It ends by [`exit_at_once`](crate::exit_at_once). SIGCHLD is
 /// ignored no more, where it was: the ends of children would be lost.
 ///
 /// # Errors
@@ -41,11 +43,16 @@ pub enum Fork {
 pub fn fork() -> io::Result<Fork> {
     check_forkable()?;
     keep_ends()?;
+    // Made by the parent, since a child could tell nobody that there is none.
+    let (nothing, _) = io::pipe()?;
     // SAFETY: this is the only thread, as was just seen, and no other can begin meanwhile, since
     // none but this could begin it. So in the child, too, every lock is as its owner left it, and
     // it may do whatever the parent may.
     match check(unsafe { libc::fork() })? {
-        0 => Ok(Fork::Child),
+        0 => {
+            signals::leave_to_parent(nothing.as_fd());
+            Ok(Fork::Child)
+        }
         child => Ok(Fork::Parent(ChildProcess::new(child))),
     }
 }
