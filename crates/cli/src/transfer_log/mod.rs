@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
@@ -27,8 +27,23 @@ pub(crate) struct TransferLogs(Arc<Mutex<Open>>);
 #[derive(Debug, Default)]
 struct Open {
     logs: Vec<Arc<TransferLog>>,
+    /// Those that were named once, the last at the end: sessions from then write to them still, also
+    /// in other processes.
+    retired: Vec<Retired>,
     next: u8,
 }
+
+/// A log that is named no more.
+#[derive(Debug)]
+struct Retired {
+    number: u8,
+    path: PathBuf,
+    format: Format,
+    log: Weak<TransferLog>,
+}
+
+/// The most of them that are remembered.
+const MOST_RETIRED: usize = 64;
 
 /// The same with files that were just opened, none of which is written to yet. Those that were not
 /// there are taken away again, unless they are taken over; one that was made at the end of a link
@@ -60,19 +75,16 @@ impl TransferLogs {
             let path = named.path();
             let file =
                 append_to(path, &mut opened.made).map_err(|error| cannot_append(named, &error))?;
-            let mut known = open.logs.iter();
-            let known =
-                known.find(|log| log.path == path && std::ptr::fn_addr_eq(log.format, format));
-            opened.logs.push(match known {
-                Some(log) => (Arc::clone(log), Some(file)),
-                None => {
-                    let log = TransferLog {
-                        number: open.next_number(),
-                        path: path.to_owned(),
-                        format,
-                        file: Mutex::new(Arc::new(Lines::new(file))),
-                    };
-                    (Arc::new(log), None)
+            opened.logs.push(match open.find(path, format) {
+                Known::Log(log) => (log, Some(file)),
+                Known::Number(number) => {
+                    let copy = file.try_clone();
+                    let copy = copy.map_err(|error| cannot_append(named, &error))?;
+                    (TransferLog::new(number, path, format, copy), Some(file))
+                }
+                Known::Nothing => {
+                    let log = TransferLog::new(open.next_number(), path, format, file);
+                    (log, None)
                 }
             });
         }
@@ -97,7 +109,7 @@ impl TransferLogs {
         };
         opened.made.clear();
         let logs = opened.logs.drain(..).map(renew).collect();
-        let replaced = mem::replace(&mut self.lock().logs, logs);
+        let replaced = self.lock().replace(logs);
         // Without the lock: to close a file may take as long as its disk does.
         drop(replaced);
     }
@@ -127,14 +139,56 @@ impl TransferLogs {
     }
 }
 
+/// What is known of a file that is named.
+enum Known {
+    Nothing,
+    /// Its number: it is not open here any more, but may be in other processes.
+    Number(u8),
+    Log(Arc<TransferLog>),
+}
+
 impl Open {
-    /// A number that no open log has; there are two of these at most.
+    /// Takes other logs for those that are open, and gives these.
+    fn replace(&mut self, logs: Vec<Arc<TransferLog>>) -> Vec<Arc<TransferLog>> {
+        let replaced = mem::replace(&mut self.logs, logs);
+        let is_open = |number| self.logs.iter().any(|log| log.number == number);
+        self.retired.retain(|retired| !is_open(retired.number));
+        let retired = replaced.iter().filter(|log| !is_open(log.number));
+        self.retired.extend(retired.map(|log| Retired {
+            number: log.number,
+            path: log.path.clone(),
+            format: log.format,
+            log: Arc::downgrade(log),
+        }));
+        let forgotten = self.retired.len().saturating_sub(MOST_RETIRED);
+        self.retired.drain(..forgotten);
+        replaced
+    }
+
+    /// A number that no log has; there are too few of these for all numbers.
     fn next_number(&mut self) -> u8 {
         loop {
             self.next = (self.next + 1) % NUMBERS;
-            if self.logs.iter().all(|log| log.number != self.next) {
+            let logs = self.logs.iter().map(|log| log.number);
+            let mut taken = logs.chain(self.retired.iter().map(|retired| retired.number));
+            if taken.all(|number| number != self.next) {
                 return self.next;
             }
+        }
+    }
+
+    fn find(&self, path: &Path, format: Format) -> Known {
+        let is_it = |of: &Path, as_format| of == path && std::ptr::fn_addr_eq(as_format, format);
+        if let Some(log) = self.logs.iter().find(|log| is_it(&log.path, log.format)) {
+            return Known::Log(Arc::clone(log));
+        }
+        let mut retired = self.retired.iter();
+        match retired.find(|retired| is_it(&retired.path, retired.format)) {
+            None => Known::Nothing,
+            Some(retired) => match retired.log.upgrade() {
+                Some(log) => Known::Log(log),
+                None => Known::Number(retired.number),
+            },
         }
     }
 }
@@ -177,6 +231,15 @@ struct TransferLog {
 }
 
 impl TransferLog {
+    fn new(number: u8, path: &Path, format: Format, file: File) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            path: path.to_owned(),
+            format,
+            file: Mutex::new(Arc::new(Lines::new(file))),
+        })
+    }
+
     fn write(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
         let line = (self.format)(session, transfer, SystemTime::now());
         // Whoever opens the file again is not to wait for a disk that hangs.
@@ -369,6 +432,37 @@ mod tests {
             let open = logs.lock();
             assert_ne!(open.logs[0].number, open.logs[1].number, "turn {turn}");
         }
+    }
+
+    #[test]
+    fn sessions_from_before_wrote_to_a_moved_file_once_their_log_had_been_named_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let named = LogFiles {
+            xferlog: Some(NamedFile::by_option(&path, "--xferlog")),
+            json: None,
+        };
+        let logs = TransferLogs::default();
+        let name = |named: &LogFiles| {
+            let handed = std::cell::Cell::new(None);
+            logs.replace(logs.open(named).unwrap(), |number, _| {
+                handed.set(Some(number));
+            });
+            handed.take()
+        };
+        assert_eq!(name(&named), None);
+        let of_a_session = Arc::clone(&logs.lock().logs[0]);
+        let number = of_a_session.number;
+        name(&LogFiles::default());
+        name(&named);
+        fs::rename(&path, directory.path().join("moved")).unwrap();
+        assert_eq!(name(&named), Some(number));
+        of_a_session.lock().add("line\n".into()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line\n");
+        // Where only another process has such a session, that is handed the file.
+        drop(of_a_session);
+        name(&LogFiles::default());
+        assert_eq!(name(&named), Some(number));
     }
 
     /// A stream that a line was written to until it was full, and its reader.
