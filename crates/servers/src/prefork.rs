@@ -67,9 +67,10 @@ impl Workers {
         }
     }
 
-    /// Tables of the limits: retired workers that have clients still keep theirs.
+    /// Tables of the limits: retired workers that have clients still keep theirs. Memory for a table
+    /// is only taken once a worker counts in it.
     fn tables(&self) -> usize {
-        self.count * 4 + 16
+        self.count * 4 + 256
     }
 }
 
@@ -148,7 +149,11 @@ impl WorkerWatch {
             && self.children.count(self.generation) < self.workers.count
         {
             let Some(table) = self.children.take_table() else {
-                return Err(io::Error::other("too many workers have clients still"));
+                return Err(io::Error::other(format!(
+                    "there are {} of them, most with clients from before: the configuration read \
+                     last is not applied until one of them has ended",
+                    self.workers.tables()
+                )));
             };
             match self.children.fork(table, self.generation, cx)? {
                 Forked::Parent(process) => log::info!("worker process {process} has started"),
