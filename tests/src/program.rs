@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -172,6 +172,12 @@ impl Program {
         for child in children {
             assert_eq!(is_gone(child), child != successor, "process {child}");
         }
+    }
+
+    /// Waits for the end of the process that was started, whatever it is.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// Waits until there are as many children as without any client.

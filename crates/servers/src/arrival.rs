@@ -40,7 +40,8 @@ impl Arrival {
         }
     }
 
-    /// Has the server wait for it, as it does for clients.
+    /// Keeps a server from being over that has nothing else to wait for, until it
+    /// [stops](Shared::set_arrival).
     pub(crate) fn staying(mut self) -> Self {
         self.stay = Some(Stay::begin(&self.shared));
         self

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use ftpdlib_handlers::SettingsError;
 use thiserror::Error;
 
-use crate::prefork::MOST_WORKERS;
+use crate::options::MOST_WORKERS;
 
 /// Why a server cannot be made or run.
 #[derive(Debug, Error)]

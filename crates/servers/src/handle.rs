@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     refreshers: Mutex<Vec<Notifier>>,
     /// Does so from time to time.
     refresh: OnceLock<Vec<HandlerId>>,
+    /// The connection that the server is there for alone, while it has not said whose it is.
+    arrival: OnceLock<HandlerId>,
     placement: Arc<dyn Placement>,
     /// Has other processes do what `placement` does, where that is wanted.
     supervisor: OnceLock<Arc<dyn Placement>>,
@@ -54,6 +56,7 @@ impl Shared {
             doors: Doors::new(addresses),
             refreshers: Mutex::default(),
             refresh: OnceLock::new(),
+            arrival: OnceLock::new(),
             placement,
             supervisor: OnceLock::new(),
             accepting: OnceLock::new(),
@@ -74,9 +77,16 @@ impl Shared {
     /// Accepts nobody any more, on the loop that did.
     pub(crate) fn close(&self, cx: &mut Context<'_>) {
         self.doors.close(cx);
-        for refresh in self.refresh.get().into_iter().flatten() {
-            cx.remove(*refresh);
+        let refresh = self.refresh.get().into_iter().flatten();
+        for handler in refresh.chain(self.arrival.get()) {
+            cx.remove(*handler);
         }
+    }
+
+    /// Has a connection that is no client yet go with the doors.
+    pub(crate) fn set_arrival(&self, handler: HandlerId) {
+        // A server is made for one, at the most.
+        let _ = self.arrival.set(handler);
     }
 
     pub(crate) fn set_refresh(&self, handlers: Vec<HandlerId>) {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use ftpdlib_sys::{Identity, Signal};
 
 use crate::Upgrade;
-use crate::prefork::MOST_WORKERS;
 use crate::worker::OnFile;
+
+/// The most workers of a server.
+pub(crate) const MOST_WORKERS: usize = 256;
 
 /// The parameters of [`FtpServer::serve_forever`](crate::FtpServer::serve_forever), under
 /// pyftpdlib's names.

@@ -15,9 +15,6 @@ use crate::orders::Order;
 use crate::placement::Placement;
 use crate::worker::{ChildOptions, NewChild};
 
-/// The most workers of a server.
-pub(crate) const MOST_WORKERS: usize = 256;
-
 /// Different client addresses that a worker can count at a time.
 const ADDRESSES: usize = 16_384;
 

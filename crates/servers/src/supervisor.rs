@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::handle::Shared;
+use crate::options::MOST_WORKERS;
 use crate::placement::Placement;
-use crate::prefork::{MOST_WORKERS, Workers};
+use crate::prefork::Workers;
 use crate::worker::ChildOptions;
 use crate::{ServeOptions, ServerError};
 

@@ -79,7 +79,7 @@ impl NewChild<'_> {
             match permit {
                 None => {
                     let arrival = Arrival::new(&shared, stream, peer).staying();
-                    io_loop.add(Box::new(arrival))?;
+                    shared.set_arrival(io_loop.add(Box::new(arrival))?);
                 }
                 Some(permit) => {
                     let client = Client::admitted(&shared, stream, peer, None, permit);

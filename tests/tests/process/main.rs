@@ -16,6 +16,8 @@ mod refusals;
 #[cfg(target_os = "linux")]
 mod shortage;
 #[cfg(target_os = "linux")]
+mod stops;
+#[cfg(target_os = "linux")]
 mod system_users;
 
 use std::fs::{self, File};

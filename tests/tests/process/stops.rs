@@ -1,0 +1,198 @@
+//! What a signal finds that is only half there: a successor that is not ready, a client whom nobody
+//! has named, a loop that hangs.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ftpdlib_tests::client::{Client, connect};
+use ftpdlib_tests::clients::executable;
+use ftpdlib_tests::program::{Program, is_gone, signal};
+use ftpdlib_tests::wait::wait_until;
+
+use super::alone;
+use super::programs::{self, MODELS, MULTI_PROC, is_root, process_of};
+
+#[test]
+fn a_server_went_on_that_was_stopped_while_its_successor_began() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("ftpdlib");
+    fs::copy(executable(), &place).unwrap();
+    fs::write(
+        directory.path().join("f.toml"),
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n[anonymous]\nhome = \".\"\n",
+    )
+    .unwrap();
+    let mut program = Program::launch(Command::new(&place), &[], directory);
+    let slow = place.with_extension("new");
+    fs::write(&slow, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(slow, place).unwrap();
+    program.signal("USR2");
+    let line = program.wait_for("SIGUSR2: starting ");
+    program.signal("TERM");
+    program.check_ends_well();
+    assert!(is_gone(process_of(&line)));
+}
+
+/// A configuration with a log, for a server that listens there.
+fn logging(listen: &str) -> String {
+    format!(
+        "[server]\nlisten = [{listen:?}]\n[log]\nxferlog = \"log\"\n[anonymous]\nhome = \".\"\n"
+    )
+}
+
+/// An address that nobody has.
+fn free_address() -> String {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().to_string()
+}
+
+#[test]
+fn after_an_upgrade_no_process_heard_of_a_changed_configuration() {
+    let _alone = alone();
+    let mut program = Program::configured(&[], &logging(&free_address()));
+    // Names beside it are found by way of it.
+    fs::create_dir(program.path("")).unwrap();
+    let first = program.address();
+    let mut old = Client::login_as("anonymous", "x", first);
+    program.signal("USR2");
+    let successor = process_of(&program.wait_for(" has taken over"));
+
+    // The old one has sessions whose transfers go on being logged.
+    let lines = |name: &str| {
+        let text = fs::read_to_string(program.path(format!("../{name}")));
+        text.map_or(0, |text| text.lines().count())
+    };
+    old.fetch("RETR f.toml");
+    wait_until("the transfer is logged", || lines("log") == 1);
+    fs::rename(program.path("../log"), program.path("../moved")).unwrap();
+    program.signal("HUP");
+    program.wait_for("configuration read again");
+    old.fetch("RETR f.toml");
+    wait_until("the log is opened again", || lines("log") == 1);
+    assert_eq!(lines("moved"), 1);
+
+    // The new one moves the address that it has from the old one.
+    let second = free_address();
+    program.rewrite(&logging(&second));
+    signal(successor, "HUP");
+    program.wait_for(&format!("listening on {first} no longer"));
+    program.wait_for(&format!("listening on {second}"));
+    Client::login_as("anonymous", "x", second.parse().unwrap()).expect("QUIT", 221);
+    assert!(TcpStream::connect(first).is_err());
+
+    old.expect("QUIT", 221);
+    drop(old);
+    program.check_hands_over_to(successor);
+    signal(successor, "TERM");
+    wait_until("the successor ends", || is_gone(successor));
+}
+
+#[test]
+fn a_stop_waited_for_a_proxy_that_said_nothing() {
+    let _alone = alone();
+    let mut program = Program::start(MULTI_PROC, "proxy_protocol_from = [\"127.0.0.1/32\"]");
+    let _silent = connect(program.address());
+    wait_until("a process serves it", || program.children().len() == 1);
+    let began = Instant::now();
+    program.signal("TERM");
+    program.check_ends_well();
+    // A proxy has five seconds for its header.
+    assert!(began.elapsed() < Duration::from_secs(4));
+}
+
+/// Does not wait for the other side of a pipe.
+const O_NONBLOCK: i32 = 0o4000;
+
+#[test]
+fn a_second_signal_did_not_end_a_server_that_hung() {
+    let _alone = alone();
+    for model in MODELS {
+        let mut program = Program::start(model, "");
+        let configuration = program.path("../f.toml");
+        fs::remove_file(&configuration).unwrap();
+        let made = Command::new("mkfifo").arg(&configuration).status();
+        assert!(made.unwrap().success());
+        program.signal("HUP");
+        let mut writer = None;
+        wait_until("it reads", || {
+            // There is none to open as long as nobody reads.
+            let opened = File::options()
+                .write(true)
+                .custom_flags(O_NONBLOCK)
+                .open(&configuration);
+            writer = opened.ok();
+            writer.is_some()
+        });
+        program.signal("TERM");
+        thread::sleep(Duration::from_millis(300));
+        program.signal("TERM");
+        let status = program.wait();
+        assert_eq!(status.signal(), Some(15), "{model:?}");
+    }
+}
+
+#[test]
+fn reloads_came_to_an_end_while_clients_of_each_stayed() {
+    let _alone = alone();
+    let options: &[&str] = &["--concurrency", "pre-fork", "--workers", "1"];
+    let mut program = Program::start(options, "");
+    let mut clients = Vec::new();
+    for turn in 0..25 {
+        clients.push(program.client());
+        let text = format!("Banner {turn}.");
+        program.configure("", &text);
+        program.signal("HUP");
+        wait_until("the banner is new", || {
+            programs::banner(program.address()) == text
+        });
+    }
+    drop(clients);
+    program.end_with_last_client();
+}
+
+#[test]
+fn a_process_of_another_user_could_write_to_its_parents_signals() {
+    let _alone = alone();
+    let user: &[&str] = match is_root() {
+        true => &["--user", "4000000123"],
+        false => &[],
+    };
+    for model in MODELS {
+        let mut program = Program::start(&[model, user].concat(), "");
+        let client = program.client();
+        let unix = fs::read_to_string("/proc/net/unix").unwrap();
+        let parents = descriptors(program.id());
+        for child in program.children() {
+            for link in descriptors(child) {
+                let inode = link
+                    .strip_prefix("socket:[")
+                    .map(|rest| rest.trim_end_matches(']'));
+                let is_unix = |inode| {
+                    unix.lines()
+                        .any(|line| line.split_whitespace().nth(6) == Some(inode))
+                };
+                let shared = inode.is_some_and(is_unix) && parents.contains(&link);
+                assert!(!shared, "{model:?}: {link}");
+            }
+        }
+        drop(client);
+        program.end_with_last_client();
+    }
+}
+
+/// What the descriptors of a process lead to, but for its standard ones.
+fn descriptors(process: u32) -> Vec<String> {
+    let directory = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let entries = directory.filter_map(Result::ok);
+    let own = entries.filter(|entry| entry.file_name().len() > 1 || *entry.file_name() > *"2");
+    own.filter_map(|entry| fs::read_link(entry.path()).ok())
+        .map(|link| link.to_string_lossy().into_owned())
+        .collect()
+}
