@@ -82,7 +82,7 @@ fn a_reload_without_room_for_any_new_worker_left_too_few_for_ever() {
 #[test]
 fn a_reload_with_room_for_some_new_workers_left_too_few_for_ever() {
     let _alone = alone();
-    let (program, old) = reload_without_room(3);
+    let (program, old) = reload_without_room(4);
     check_all_are_new(program, &old);
 }
 
@@ -93,7 +93,7 @@ fn a_reload_whose_only_new_worker_failed_in_its_start_left_nobody() {
     program.wait_for("has started");
     let old = program.children();
     // Enough to fork, and too little for what is forked.
-    let limit = limit_with_spare(program.id(), 3);
+    let limit = limit_with_spare(program.id(), 4);
     limit_descriptors(program.id(), limit);
     program.configure("", "New.");
     program.signal("HUP");
