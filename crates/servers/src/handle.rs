@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::mem;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
@@ -191,6 +191,8 @@ impl ServerHandle {
     pub fn close(&self) {
         let shared = Arc::clone(&self.shared);
         shared.closing.store(true, Ordering::SeqCst);
+        // Either the loop that is about to serve sees this, or it is seen here.
+        fence(Ordering::SeqCst);
         self.io_loop().call_soon(move |cx| shared.close(cx));
     }
 

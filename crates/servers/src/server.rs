@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::{FtpHandler, Service};
@@ -156,13 +157,15 @@ impl FtpServer {
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
         // With a loop of its own, its end here would be that of the sessions on the other one.
         self.io_loop = None;
+        self.shared.prepare_children(&self.shared.service());
+        found(&self.shared, &self.pool, io_loop)?;
+        // A handle that closes the server from here on reaches this loop.
+        fence(Ordering::SeqCst);
         let closing = self.shared.is_closing();
         if closing {
             self.listeners.clear();
         }
-        self.shared.prepare_children(&self.shared.service());
         let listeners = std::mem::take(&mut self.listeners);
-        found(&self.shared, &self.pool, io_loop)?;
         accept_on(&self.shared, listeners, io_loop)?;
         let handle = ServerHandle::new(Arc::clone(&self.shared), io_loop.handle());
         if closing {

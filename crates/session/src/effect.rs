@@ -34,7 +34,9 @@ pub struct Transfer<P> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Effect<P> {
-    /// The line handed over last has its turn: each `Reply` from here on is its, until the next turn.
+    /// The line handed over last has its turn: each `Reply` from here on is its, until the next turn;
+    /// but that of work comes when the work has ended, and the 150 of a transfer that waits for its
+    /// connection when that stands.
     ///
     /// It may have waited, for the end of work or the beginning of a transfer. No other line is
     /// wanted before its turn has come.

@@ -171,6 +171,21 @@ fn a_line_that_was_held_made_abor_wait_for_the_digest() {
 }
 
 #[test]
+fn an_abor_that_was_refused_was_remembered_for_the_next_user() {
+    let server = TestServer::new();
+    let big = File::create(server.path("big")).unwrap();
+    big.set_len(1 << 40).unwrap();
+    let mut client = server.client();
+    client.send_raw(b"HASH big\r\nREIN\r\nABOR\r\n");
+    for code in [426, 220, 530] {
+        client.expect_reply(code);
+    }
+    client.expect(&format!("USER {}", USER.0), 331);
+    client.expect(&format!("PASS {}", USER.1), 230);
+    client.expect("ABOR", 225);
+}
+
+#[test]
 fn lines_sent_ahead_do_not_hide_that_the_client_has_left() {
     let server = TestServer::new();
     let big = File::create(server.path("big")).unwrap();

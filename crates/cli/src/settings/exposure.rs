@@ -1,6 +1,7 @@
 //! What clients can reach that is hardly meant for them.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
 
 use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
 use ftpdlib::proto::{Perm, Perms, VirtualPath};
@@ -67,9 +68,8 @@ pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<Strin
 /// A line where the program, which an upgrade starts anew, may be replaced by a user, with whatever
 /// path leads to it.
 pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String> {
-    let real = program.canonicalize().ok()?;
-    let places = program.ancestors().chain(real.ancestors());
-    let places: Vec<_> = places.filter_map(place_of_entry).collect();
+    let (mut places, mut links) = (Vec::new(), MOST_LINKS);
+    follow(program, &mut links, &mut places);
     let may_change = |share: &&Share<'_>| {
         let perms = places.iter().filter_map(|place| share.perms(place));
         perms.into_iter().any(changes)
@@ -81,9 +81,29 @@ pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String>
     ))
 }
 
-/// Where the last name of a path stands, which may be a link.
-fn place_of_entry(path: &Path) -> Option<PathBuf> {
-    Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?))
+/// As many as Linux follows on the way to one file.
+const MOST_LINKS: u32 = 40;
+
+/// Collects the real places of all names on the way that `path` leads, through links as well.
+fn follow(path: &Path, links: &mut u32, places: &mut Vec<PathBuf>) {
+    let mut way = PathBuf::new();
+    for name in path.components() {
+        let place = way.join(name);
+        let Ok(real) = place.canonicalize() else {
+            return;
+        };
+        if let Ok(target) = fs::read_link(&place)
+            && *links > 0
+        {
+            *links -= 1;
+            follow(&way.join(target), links, places);
+        }
+        // What is left by `..` is no place on the way.
+        if let Component::Normal(_) = name {
+            places.push(place);
+        }
+        way = real;
+    }
 }
 
 impl Share<'_> {

@@ -129,7 +129,10 @@ impl Control {
             {
                 return true;
             }
-            self.looked_at = self.unread.len() - rest.len();
+            // What goes on is no line of its own.
+            if decoder.is_between_lines() {
+                self.looked_at = self.unread.len() - rest.len();
+            }
         }
         false
     }

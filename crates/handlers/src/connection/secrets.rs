@@ -15,7 +15,7 @@ const WORDS: [&[u8]; 5] = [b"PASS", b"ACCT", b"PASSWD", b"PSWD", b"PASSWORD"];
 
 /// `line` without any password.
 pub(super) fn hide<'a>(line: &'a [u8], commands: &[CustomCommand]) -> Cow<'a, [u8]> {
-    match secret_start(line).or_else(|| custom_start(line, commands)) {
+    match custom_start(line, commands).or_else(|| secret_start(line)) {
         Some(start) => Cow::Owned([&line[..start], b" ", HIDDEN].concat()),
         None => Cow::Borrowed(line),
     }
@@ -74,19 +74,14 @@ fn secret_start(line: &[u8]) -> Option<usize> {
 
 /// The same for the commands that say so of themselves.
 fn custom_start(line: &[u8], commands: &[CustomCommand]) -> Option<usize> {
-    let secret = commands.iter().filter(|command| command.secret);
-    secret
-        .filter_map(|command| after_any_name(line, &command.registered.name))
-        .next()
+    let (command, start) = called(line, commands)?;
+    command.secret.then_some(start)
 }
 
 /// Whether a line calls a command on files. Those have a permission.
 fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
-    let custom = commands
-        .iter()
-        .find(|command| after_any_name(line, &command.registered.name).is_some());
-    match (custom, CommandLine::split(line).resolve()) {
-        (Some(command), _) => command.registered.perm.is_some(),
+    match (called(line, commands), CommandLine::split(line).resolve()) {
+        (Some((command, _)), _) => command.registered.perm.is_some(),
         (None, Ok((verb, _))) => {
             let info = verb.info();
             info.perm.is_some() && info.argument != ArgumentRule::Refused
@@ -95,13 +90,21 @@ fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
     }
 }
 
-/// Where the argument begins if the line calls the command `name`, by that or by another name.
-fn after_any_name(line: &[u8], name: &str) -> Option<usize> {
-    after_name(line, name.as_bytes()).or_else(|| {
-        let called = CommandLine::split(line.trim_ascii_start());
-        let (verb, argument) = called.resolve().ok()?;
+/// The command that the line calls, and where its argument begins: one of that name, or else one that
+/// stands for it under its other name.
+fn called<'c>(line: &[u8], commands: &'c [CustomCommand]) -> Option<(&'c CustomCommand, usize)> {
+    let mut named = commands.iter().filter_map(|command| {
+        let start = after_name(line, command.registered.name.as_bytes())?;
+        Some((command, start))
+    });
+    named.next().or_else(|| {
+        let split = CommandLine::split(line.trim_ascii_start());
+        let (verb, argument) = split.resolve().ok()?;
+        let name = verb.primary().info().name;
+        let mut same = commands.iter();
+        let command = same.find(|command| command.registered.name == name)?;
         let before = &line[..line.len() - argument.len()];
-        (verb.primary().info().name == name).then(|| before.trim_ascii_end().len())
+        Some((command, before.trim_ascii_end().len()))
     })
 }
 
@@ -157,6 +160,7 @@ mod tests {
         check("site passwd old new", "site passwd ******");
         check("SITE LOCK secret", "SITE LOCK ******");
         check("site lock secret", "site lock ******");
+        check("SITE LOCK my pass phrase", "SITE LOCK ******");
     }
 
     #[track_caller]
@@ -167,6 +171,8 @@ mod tests {
             CustomCommand::new("SITE SCAN", reply).perm(Perm::List),
             CustomCommand::new("DELE", reply).secret(true),
             CustomCommand::new("MKD", reply).secret(true),
+            CustomCommand::new("RMD", reply).secret(true),
+            CustomCommand::new("XRMD", reply).perm(Perm::Delete),
         ];
         let seen = cut(line.as_bytes(), &own);
         assert_eq!(String::from_utf8_lossy(seen), expected, "{line:?}");
@@ -194,6 +200,7 @@ mod tests {
             "RETR my password.txt",
             "SITE CHMOD 644 my password.txt",
             "SITE SCAN my password.txt",
+            "XRMD my password.txt",
             "NOOP",
             "",
         ] {

@@ -82,7 +82,7 @@ fn replace(
     let file = fs.open_write(&draft, WriteMode::Unique).map_err(reply_of)?;
     let path = file.path().clone();
     let mut draft = Draft { file, replaced };
-    let written = draft.take_mode().and_then(|()| write(&mut draft));
+    let written = draft.take_mode(fs).and_then(|()| write(&mut draft));
     let end = if written.is_ok() {
         TransferEnd::Complete
     } else {
@@ -133,9 +133,23 @@ struct Draft {
 }
 
 impl Draft {
-    /// Has it the mode of the file it takes the place of.
-    fn take_mode(&mut self) -> Result<(), Refusal> {
-        self.replaced.map_or(Ok(()), |mode| self.set_mode(mode))
+    /// Has it the mode of the file it takes the place of, but for bits that have a program run as the
+    /// owner: that may be another now, as the content is. Where that cannot be set, a file that is
+    /// open to more is not put in the place of another.
+    fn take_mode(&mut self, fs: &dyn Filesystem) -> Result<(), Refusal> {
+        let Some(mode) = self.replaced else {
+            return Ok(());
+        };
+        match self.file.set_mode(mode & 0o777) {
+            Err(error) if error.kind() == ErrorKind::NotSupported => {
+                let own = fs.lstat(self.file.path()).map_err(reply_of)?.mode;
+                match own & !mode & 0o777 {
+                    0 => Ok(()),
+                    _ => Err(reply_of(error)),
+                }
+            }
+            outcome => outcome.map_err(reply_of),
+        }
     }
 
     fn append(
@@ -158,20 +172,14 @@ impl Draft {
         }
     }
 
-    /// Closes a new file to all that a source with this mode is closed to.
+    /// Closes a new file to all others that a source with this mode is closed to.
     fn keep_private(&mut self, source: Option<u32>) -> Result<(), Refusal> {
-        match (self.file.mode(), source) {
-            (Some(own), Some(source)) if own & !source != 0 => self.set_mode(own & source),
-            _ => Ok(()),
-        }
-    }
-
-    /// Where files have modes. Bits that have a program run as the owner are left out: the owner may
-    /// be another now, as the content is.
-    fn set_mode(&mut self, mode: u32) -> Result<(), Refusal> {
-        match self.file.set_mode(mode & 0o777) {
-            Err(error) if error.kind() != ErrorKind::NotSupported => Err(reply_of(error)),
-            Ok(()) | Err(_) => Ok(()),
+        let (Some(own), Some(source)) = (self.file.mode(), source) else {
+            return Ok(());
+        };
+        match own & (source | 0o700) {
+            kept if kept == own => Ok(()),
+            kept => self.file.set_mode(kept & 0o777).map_err(reply_of),
         }
     }
 }
@@ -313,8 +321,8 @@ mod tests {
         fs.set_mode(&path("/a"), 0o600).unwrap();
         copy(&fs, &path("/a"), &path("/new"), &mut Shift::alone()).unwrap();
         assert_eq!(mode("/new"), 0o600);
-        fs.set_mode(&path("/a"), 0o640).unwrap();
-        fs.set_mode(&path("/b"), 0o604).unwrap();
+        fs.set_mode(&path("/a"), 0o440).unwrap();
+        fs.set_mode(&path("/b"), 0o404).unwrap();
         let parts = [path("/a"), path("/b")];
         combine(&fs, &path("/both"), &parts, &mut Shift::alone()).unwrap();
         assert_eq!(mode("/both"), 0o600);

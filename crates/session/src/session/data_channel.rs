@@ -176,6 +176,7 @@ impl<P> Session<P> {
     pub(super) fn abort_connecting(&mut self, now: Instant) {
         let held = self.data.holder().and_then(Option::take);
         if self.close_data() {
+            self.active_at = now;
             self.aborted_ahead = true;
             self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
         }

@@ -109,6 +109,8 @@ impl<P> Session<P> {
             }
         };
         self.active_at = now;
+        // What came in the clear behind AUTH was thrown away.
+        self.aborted_ahead = false;
         self.security = Security::after_handshake(handshake.private, certificate);
         if let Some(greeting) = handshake.greeting {
             self.reply(greeting);

@@ -60,7 +60,8 @@ fn what_sets_the_program_up_is_better_not_shared() {
 
 #[test]
 fn the_program_was_in_a_home_without_a_word() {
-    let program = std::env::current_exe().unwrap();
+    let upgrade = Upgrade::to_this_program().unwrap();
+    let program = upgrade.program();
     let home = program.parent().unwrap().to_str().unwrap();
     let fixture = Fixture::new("");
     for (options, expected) in [("-w", true), ("", false)] {
@@ -84,11 +85,13 @@ fn a_link_to_the_program_was_in_a_home_without_a_word() {
     fs::write(path("home/program"), "").unwrap();
     std::os::unix::fs::symlink("../home", path("pub/current")).unwrap();
     std::os::unix::fs::symlink("home", path("current")).unwrap();
+    std::os::unix::fs::symlink("pub/current", path("way")).unwrap();
     let shares = exposure::shares(authorizer, [ANONYMOUS].into_iter());
     for (program, is_told) in [
         ("home/program", false),
         ("current/program", false),
         ("pub/current/program", true),
+        ("way/program", true),
         ("pub/../home/program", false),
     ] {
         let told = exposure::of_program(&shares, &path(program));
