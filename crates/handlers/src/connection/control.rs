@@ -22,8 +22,8 @@ pub(super) struct Control {
     decoder: LineDecoder,
     /// Received, not yet taken as lines.
     unread: Vec<u8>,
-    /// How much of that, in whole lines, was looked at ahead.
-    looked_at: usize,
+    /// How much of that, in whole lines, was looked at ahead. More than fits is never received.
+    looked_at: u32,
     /// To be sent.
     replies: Vec<u8>,
     /// The client will send no more.
@@ -110,7 +110,7 @@ impl Control {
             self.discard_input();
         } else {
             self.unread.drain(..taken);
-            self.looked_at = self.looked_at.saturating_sub(taken);
+            self.looked_at = self.looked_at.saturating_sub(taken as u32);
         }
         true
     }
@@ -122,7 +122,7 @@ impl Control {
             0 => self.decoder.clone(),
             _ => LineDecoder::default(),
         };
-        let mut rest = &self.unread[self.looked_at..];
+        let mut rest = &self.unread[self.looked_at as usize..];
         while let Some(line) = decoder.next(&mut rest) {
             if let Line::Complete(line) = line
                 && look(line)
@@ -131,7 +131,7 @@ impl Control {
             }
             // What goes on is no line of its own.
             if decoder.is_between_lines() {
-                self.looked_at = self.unread.len() - rest.len();
+                self.looked_at = (self.unread.len() - rest.len()) as u32;
             }
         }
         false

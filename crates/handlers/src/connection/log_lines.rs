@@ -46,7 +46,7 @@ pub(super) fn command(service: &Service, peer: SocketAddr, username: Option<&str
 }
 
 /// A command whose outcome is logged, as pyftpdlib does with these, until it is known.
-pub(super) struct LoggedCommand(String);
+pub(super) struct LoggedCommand(Box<str>);
 
 impl LoggedCommand {
     /// The command of a line, if it is one of them and the log is on.
@@ -63,7 +63,7 @@ impl LoggedCommand {
         let command = ObservedCommand::new(secrets::cut(line, &service.commands));
         let verb = command.verb.as_str();
         (!verb.starts_with("SITE") || verb == "SITE CHMOD")
-            .then(|| Self(format!("{verb} {}", Escaped(&command.argument))))
+            .then(|| Self(format!("{verb} {}", Escaped(&command.argument)).into()))
     }
 
     /// Logs it with its reply; gives it back if that is not the last one.

@@ -40,7 +40,7 @@ pub(crate) enum DataSide {
     Listening {
         listener: Socket<TcpListener>,
         candidate: Option<TcpStream>,
-        arrivals: Arrivals,
+        arrivals: Option<Box<Arrivals>>,
         look_at: Instant,
     },
     /// Connecting to the client.
@@ -58,7 +58,9 @@ impl DataSide {
                 listener, arrivals, ..
             } => {
                 cx.close(listener);
-                arrivals.close(cx);
+                if let Some(arrivals) = arrivals {
+                    arrivals.close(cx);
+                }
             }
             Self::Connecting(stream) => cx.close(stream),
             Self::Open(stream) => cx.close(stream.into_socket()),
@@ -89,11 +91,12 @@ impl DataSide {
         };
         cx.set_interest(listener.id(), Interest::READ);
         loop {
-            if let Some((stream, peer)) = arrivals.take(cx) {
+            let arrived = arrivals.as_mut().and_then(|arrivals| arrivals.take(cx));
+            if let Some((stream, peer)) = arrived {
                 *candidate = Some(stream);
                 return Ok(Some(peer));
             }
-            if arrivals.is_full() {
+            if arrivals.as_ref().is_some_and(|arrivals| arrivals.is_full()) {
                 cx.attach(listener)?;
                 cx.set_interest(listener.id(), Interest::NONE);
                 return Ok(None);
@@ -102,7 +105,7 @@ impl DataSide {
                 Ok((stream, peer))
                     if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
                 {
-                    if let Err(error) = arrivals.push(stream, cx) {
+                    if let Err(error) = arrivals.get_or_insert_default().push(stream, cx) {
                         log::warn!("data connection of a proxy: {error}");
                     }
                 }
@@ -135,7 +138,9 @@ impl DataSide {
                 ..
             } => {
                 cx.close(listener);
-                arrivals.close(cx);
+                if let Some(arrivals) = arrivals {
+                    arrivals.close(cx);
+                }
                 // What the first turn moves as a whole is never waited for.
                 let mut socket = cx.hold(stream, Interest::NONE)?;
                 if tls.is_some() {
@@ -201,7 +206,7 @@ impl DataSide {
         Self::Listening {
             listener,
             candidate: None,
-            arrivals: Arrivals::default(),
+            arrivals: None,
             look_at: now + LOOK_AFTER,
         }
     }
@@ -213,7 +218,7 @@ impl DataSide {
             Self::Listening {
                 listener, look_at, ..
             } if !listener.is_attached() => Some(*look_at),
-            Self::Listening { arrivals, .. } => arrivals.until(),
+            Self::Listening { arrivals, .. } => arrivals.as_ref()?.until(),
             _ => None,
         }
     }
@@ -240,7 +245,10 @@ impl DataSide {
             Self::Idle => false,
             Self::Listening {
                 listener, arrivals, ..
-            } => listener.id() == source || arrivals.owns(source),
+            } => {
+                let arrivals = arrivals.as_deref();
+                listener.id() == source || arrivals.is_some_and(|it| it.owns(source))
+            }
             Self::Connecting(stream) => stream.id() == source,
             Self::Open(stream) => stream.id() == source,
         }
