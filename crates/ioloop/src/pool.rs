@@ -93,8 +93,8 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// The pool was shut down, or the system gives no thread and none is there that could run the
-    /// job later. The job is dropped.
+    /// The pool was shut down, 65,536 jobs wait already, or the system gives no thread and none is
+    /// there that could run the job later. The job is dropped.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         // A refused job is dropped here, under no lock: what it owns may do anything then.
         self.track
@@ -102,6 +102,9 @@ impl Lane {
             .map_err(|(error, _job)| error)
     }
 }
+
+/// Jobs that wait in one lane, of which those before may hang for good, while others still come.
+const MOST_WAITING: usize = 1 << 16;
 
 /// What all copies of a lane share.
 struct Track {
@@ -118,6 +121,9 @@ impl Track {
         }
         let mut line = lock(&self.line);
         if line.running == self.cap {
+            if line.waiting.len() >= MOST_WAITING {
+                return Err((io::Error::other("too many jobs wait"), job));
+            }
             line.waiting.push_back(job);
             return Ok(());
         }

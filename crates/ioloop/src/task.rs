@@ -63,9 +63,35 @@ impl<T: Send + 'static> Task<T> {
         notifier: &Notifier,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Self> {
+        Self::start(lane, notifier, job, false)
+    }
+
+    /// Does the same, but does not begin the job where the task was dropped before its turn came.
+    ///
+    /// # Errors
+    ///
+    /// That of [`Lane::submit`].
+    pub fn spawn_while_wanted(
+        lane: &Lane,
+        notifier: &Notifier,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::start(lane, notifier, job, true)
+    }
+
+    fn start(
+        lane: &Lane,
+        notifier: &Notifier,
+        job: impl FnOnce() -> T + Send + 'static,
+        while_wanted: bool,
+    ) -> io::Result<Self> {
         let outcome = Outcome::default();
         let (done, notifier) = (Arc::clone(&outcome), notifier.clone());
         lane.submit(move || {
+            // The task has the other one.
+            if while_wanted && Arc::strong_count(&done) == 1 {
+                return;
+            }
             let result = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
                 let panicked = Panicked {
                     message: panic_message(&*panic).into(),

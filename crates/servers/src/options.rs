@@ -95,7 +95,8 @@ impl ServeOptions {
 
     /// With `true`, the signals stay caught, and do nothing, once the server has ended: for a process
     /// that ends with it, and whose exit code is to tell of the server, not of a signal that came
-    /// too late. Only a second one that is to end the process does so if it takes its time. With `false`, the default, they do again what they did before.
+    /// too late. Only a second one that is to end the process does so if it takes its time. With
+    /// `false`, the default, they do again what they did before.
     pub fn keep_signals(mut self, keep: bool) -> Self {
         self.keep_signals = keep;
         self

@@ -60,11 +60,11 @@ impl SignalWatch {
         if let Some(tell) = self.on_stopping.take() {
             tell();
         }
+        self.server.drain();
+        cx.start_timer_after(self.grace);
         if let Some(succession) = &mut self.upgrade {
             succession.abandon(cx);
         }
-        self.server.drain();
-        cx.start_timer_after(self.grace);
     }
 
     fn upgrade(&mut self, cx: &mut Context<'_>) {

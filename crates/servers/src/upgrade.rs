@@ -208,8 +208,8 @@ impl Succession {
     }
 }
 
-/// Waits until a program has taken over, or has ended. Dropped before, it takes the program along:
-/// nobody would know of a server that began after this one was stopped.
+/// Waits until a program has taken over, or has ended. Dropped before, it kills the program: nobody
+/// would know of a server that began after this one was stopped.
 struct SuccessionWatch {
     pending: Option<Receiver>,
     ready: Option<Socket<Receiver>>,
@@ -237,25 +237,38 @@ impl SuccessionWatch {
 
     fn failed(&mut self) {
         // It closed its end of the pipe, so it is dead or of no use.
-        if let Some(end) = self.kill() {
+        if let Some(mut process) = self.process.take() {
+            let end = process.kill().and_then(|()| process.wait());
+            let end = end.map_or_else(|error| error.to_string(), |end| end.to_string());
             log::error!("the program that was to take over has ended ({end}): nothing has changed");
         }
         self.waiting.set(Told::Waiting(self.tell.take()));
     }
 
-    /// Ends the program for good and tells how it has ended.
-    fn kill(&mut self) -> Option<String> {
-        let mut process = self.process.take()?;
-        let end = process.kill().and_then(|()| process.wait());
-        Some(end.map_or_else(|error| error.to_string(), |end| end.to_string()))
+    /// Whether the program has said that it serves, and was not heard yet.
+    fn is_ready(&self) -> bool {
+        let ready = self.ready.as_ref().map(Socket::get_ref);
+        ready.is_some_and(|mut ready| matches!(ready.read(&mut [0]), Ok(1..)))
     }
 }
 
 impl Drop for SuccessionWatch {
     fn drop(&mut self) {
-        if let Some(end) = self.kill() {
-            log::warn!("stopping, and so is the program that was to take over ({end})");
+        if self.process.is_none() {
+            return;
         }
+        if self.is_ready() {
+            return self.taken_over();
+        }
+        // Its end is not waited for: that may take as long as a disk does.
+        if let Some(process) = self.process.take() {
+            let id = process.id();
+            match process.kill() {
+                Ok(()) => log::warn!("process {id}, which was to take over, is killed"),
+                Err(error) => log::error!("process {id} cannot be killed: {error}"),
+            }
+        }
+        self.waiting.set(Told::Waiting(self.tell.take()));
     }
 }
 

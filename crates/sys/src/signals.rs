@@ -253,6 +253,12 @@ fn milliseconds() -> u64 {
 
 /// Ends the process by a signal that is being handled, once the handler returns.
 fn end_by(number: libc::c_int) {
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::getpid() } == 1 {
+        // Signals end no process 1 by themselves. This is the code that a shell tells of one.
+        // SAFETY: may be called in a signal handler, and does not return.
+        unsafe { libc::_exit(128 + number) };
+    }
     // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid in all
     // of them, and say that the system is to do what it does by itself.
     let action: libc::sigaction = unsafe { mem::zeroed() };
@@ -263,7 +269,7 @@ fn end_by(number: libc::c_int) {
 }
 
 /// Runs in a signal: touches nothing but atomics and `errno`, and calls what may be called there:
-/// `getpid`, `write`, `clock_gettime`, `sigaction` and `raise`.
+/// `getpid`, `write`, `clock_gettime`, `sigaction`, `raise` and `_exit`.
 extern "C" fn notify(number: libc::c_int) {
     RUNNING.fetch_add(1, Ordering::SeqCst);
     let sender = SENDER.load(Ordering::SeqCst);

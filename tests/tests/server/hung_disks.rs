@@ -26,7 +26,7 @@ fn a_disk_that_hung_cost_its_client_the_session() {
         let server = TestServer::with(|handler| {
             handler
                 .abstracted_fs(move |_| Ok(Arc::clone(&files)))
-                .dtp_handler(DtpHandler::default().timeout(Duration::from_millis(100)))
+                .dtp_handler(DtpHandler::default().timeout(Duration::from_secs(1)))
         });
         let mut client = server.client();
         let mut stream = client.begin(command);
@@ -56,12 +56,15 @@ fn a_disk_that_hung_at_the_end_of_an_upload_left_its_client_without_a_reply() {
         let server = TestServer::with(|handler| {
             handler
                 .abstracted_fs(move |_| Ok(Arc::clone(&files)))
-                .dtp_handler(DtpHandler::default().timeout(Duration::from_millis(100)))
+                .dtp_handler(DtpHandler::default().timeout(Duration::from_secs(1)))
         });
         let mut client = server.client();
         client.expect("TYPE A", 200);
         let mut stream = client.begin("STOR b");
         stream.write_all(content.as_bytes()).unwrap();
+        if call == "write" && aborts {
+            keeper.wait_for(1);
+        }
         if aborts {
             client.send("ABOR");
         } else {

@@ -75,7 +75,8 @@ impl Connection {
             }
             Effect::Close => {
                 self.close_data(cx);
-                // One that hangs; its thread drops what it comes to.
+                // One that hangs, and whose thread drops what it comes to; or that waits for one that
+                // does.
                 self.job = None;
                 self.closing = Some(now + CLOSING_TIME);
             }
@@ -117,7 +118,7 @@ impl Connection {
             Some(lane) => {
                 let user = Arc::clone(account);
                 let job = move || Untaken::new(jobs::run(&user, job));
-                let task = Task::spawn(lane, &cx.notifier(), job);
+                let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
                 self.await_job(task.map(RunningJob::Filesystem), cx);
             }
         }
@@ -137,7 +138,8 @@ impl Connection {
             secure: self.session.is_secure(),
         };
         let lane = &self.service.command_lane;
-        let task = Task::spawn(lane, &cx.notifier(), move || Untaken::new(call.run(&job)));
+        let job = move || Untaken::new(call.run(&job));
+        let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
         self.await_job(task.map(RunningJob::Filesystem), cx);
     }
 
@@ -154,9 +156,8 @@ impl Connection {
             return self.let_in(credentials.check(&self.service), cx);
         }
         let service = Arc::clone(&self.service);
-        let task = Task::spawn(&self.service.login_lane, &cx.notifier(), move || {
-            credentials.check(&service)
-        });
+        let check = move || credentials.check(&service);
+        let task = Task::spawn_while_wanted(&self.service.login_lane, &cx.notifier(), check);
         self.await_job(task.map(RunningJob::Check), cx);
     }
 
@@ -178,7 +179,7 @@ impl Connection {
         let lanes = self.service.home_lanes(&login.home);
         let service = Arc::clone(&self.service);
         let enter = move || jobs::enter(&service, login);
-        let task = Task::spawn(&lanes.jobs, &cx.notifier(), enter);
+        let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
         self.await_job(task.map(RunningJob::Enter), cx);
     }
 

@@ -3,6 +3,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, mpsc};
+use std::thread;
 
 use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
@@ -349,6 +350,14 @@ impl Handler for Slow {
         socket2::SockRef::from(&ours).set_send_buffer_size(64 << 10)?;
         let ours = cx.register(mio::net::TcpStream::from_std(ours), Interest::NONE)?;
         let (began, mut pump) = (cx.now(), self.pump(ours, cx));
+        // Longer than an acknowledgement may be on its way.
+        loop {
+            let left = pump.left();
+            thread::sleep(Duration::from_millis(250));
+            if pump.left() == left {
+                break;
+            }
+        }
         let look_at = pump.deadline().unwrap();
         assert!(look_at < began + Duration::from_secs(30));
         assert!(!pump.is_stalled(look_at));

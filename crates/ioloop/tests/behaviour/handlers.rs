@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -272,6 +273,38 @@ fn a_task_tells_of_a_panic() {
     });
     io_loop.add(probe).unwrap();
     io_loop.run().unwrap();
+}
+
+#[test]
+fn jobs_that_nobody_waited_for_any_more_had_their_turn() {
+    let pool = Pool::new();
+    let lane = pool.lane(1);
+    let (begun, order) = mpsc::channel();
+    let mut io_loop = IoLoop::new().unwrap();
+    let probe = Probe::boxed(move |call, cx| {
+        if let Call::Start = call {
+            let notifier = cx.notifier();
+            let (open, gate) = mpsc::channel::<()>();
+            lane.submit(move || gate.recv().unwrap_or_default())?;
+            let job = |number| {
+                let begun = begun.clone();
+                move || begun.send(number).unwrap()
+            };
+            drop(Task::spawn(&lane, &notifier, job(1))?);
+            drop(Task::spawn_while_wanted(&lane, &notifier, job(2))?);
+            // Kept until its end.
+            let last = Task::spawn_while_wanted(&lane, &notifier, job(3))?;
+            drop(open);
+            while last.take().is_none() {
+                thread::yield_now();
+            }
+        }
+        Ok(Flow::Close)
+    });
+    io_loop.add(probe).unwrap();
+    assert!(pool.shutdown(LONG));
+    drop(io_loop);
+    assert_eq!(order.into_iter().collect::<Vec<_>>(), [1, 3]);
 }
 
 #[test]

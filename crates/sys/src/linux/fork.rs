@@ -20,8 +20,9 @@ pub enum Fork {
 /// Makes a child that is a copy of this process.
 ///
 /// The child shares what is behind the descriptors with its parent: it closes what is not its own,
-/// and makes its own event loops. Its parent's [`Signals`](crate::Signals) it has no more. It ends by [`exit_at_once`](crate::exit_at_once). SIGCHLD is
-/// ignored no more, where it was: the ends of children would be lost.
+/// and makes its own event loops. Its parent's [`Signals`](crate::Signals) it has no more. It ends by
+/// [`exit_at_once`](crate::exit_at_once). SIGCHLD is ignored no more, where it was: the ends of
+/// children would be lost.
 ///
 /// # Errors
 ///
