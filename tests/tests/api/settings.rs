@@ -34,15 +34,10 @@ fn the_greeting_tells_the_version_of_the_library() {
     assert_eq!(greeting, format!("ftpdlib {} ready.", ftpdlib::VERSION));
 }
 
-#[test]
-fn a_timeout_of_zero_was_over_at_once() {
-    let zero = Duration::ZERO;
-    let server = TestServer::with(|handler| {
-        let dtp = DtpHandler::default().timeout(zero);
-        let dtp = dtp.passive_timeout(zero).active_timeout(zero);
-        let handler = TlsFtpHandler::new(handler.timeout(zero).dtp_handler(dtp));
-        handler.handshake_timeout(zero).reload_interval(zero).into()
-    });
+/// Checks that downloads work over passive, active and private data connections; the client that is
+/// left has logged in over TLS.
+#[track_caller]
+fn check_downloads(server: &TestServer) -> TlsClient {
     server.file("a", "hello");
     let mut client = server.client();
     assert_eq!(client.fetch("RETR a"), b"hello");
@@ -52,6 +47,19 @@ fn a_timeout_of_zero_was_over_at_once() {
     client.expect_reply(226);
     let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
     assert_eq!(client.download("a"), b"hello");
+    client
+}
+
+#[test]
+fn a_timeout_of_zero_was_over_at_once() {
+    let zero = Duration::ZERO;
+    let server = TestServer::with(|handler| {
+        let dtp = DtpHandler::default().timeout(zero);
+        let dtp = dtp.passive_timeout(zero).active_timeout(zero);
+        let handler = TlsFtpHandler::new(handler.timeout(zero).dtp_handler(dtp));
+        handler.handshake_timeout(zero).reload_interval(zero).into()
+    });
+    check_downloads(&server);
 }
 
 #[test]
@@ -63,15 +71,7 @@ fn the_longest_timeouts_ended_their_connection() {
         let handler = TlsFtpHandler::new(handler.timeout(max).dtp_handler(dtp));
         handler.handshake_timeout(max).into()
     });
-    server.file("a", "hello");
-    let mut client = server.client();
-    assert_eq!(client.fetch("RETR a"), b"hello");
-    let port = client.port();
-    client.expect("RETR a", 150);
-    assert_eq!(read_all(accept(&port)), b"hello");
-    client.expect_reply(226);
-    let mut client = TlsClient::login(server.address(), &config(VERSIONS[1]));
-    assert_eq!(client.download("a"), b"hello");
+    let mut client = check_downloads(&server);
     // The handshake may also begin before the transfer.
     let stream = client.passive();
     client.play(&[("NOOP", 200), ("RETR a", 150)]);

@@ -6,12 +6,24 @@ use std::time::Duration;
 
 use ftpdlib::filesystems::{Filesystem, MemoryFs};
 use ftpdlib::handlers::DtpHandler;
-use ftpdlib_tests::gate::Gate;
+use ftpdlib_tests::gate::{Gate, GateKeeper};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::wait::PATIENCE;
 
 use super::isolation::stuck_at;
+
+/// A server whose transfers may stall for a second, and whose filesystem hangs in such calls.
+fn impatient_server(call: &'static str) -> (TestServer, GateKeeper) {
+    let (files, keeper) = stuck_at(call);
+    let files: Arc<dyn Filesystem> = Arc::new(files);
+    let server = TestServer::with(|handler| {
+        handler
+            .abstracted_fs(move |_| Ok(Arc::clone(&files)))
+            .dtp_handler(DtpHandler::default().timeout(Duration::from_secs(1)))
+    });
+    (server, keeper)
+}
 
 /// Its transfer was told to have stalled, as if the client had been gone.
 #[test]
@@ -21,13 +33,7 @@ fn a_disk_that_hung_cost_its_client_the_session() {
         ("next_batch", "MLSD"),
         ("write", "STOR b"),
     ] {
-        let (files, keeper) = stuck_at(call);
-        let files: Arc<dyn Filesystem> = Arc::new(files);
-        let server = TestServer::with(|handler| {
-            handler
-                .abstracted_fs(move |_| Ok(Arc::clone(&files)))
-                .dtp_handler(DtpHandler::default().timeout(Duration::from_secs(1)))
-        });
+        let (server, keeper) = impatient_server(call);
         let mut client = server.client();
         let mut stream = client.begin(command);
         if command.starts_with("STOR") {
@@ -51,13 +57,7 @@ fn a_disk_that_hung_at_the_end_of_an_upload_left_its_client_without_a_reply() {
         ("write", "\r", false, &[451]),
     ];
     for (call, content, aborts, codes) in rows {
-        let (files, keeper) = stuck_at(call);
-        let files: Arc<dyn Filesystem> = Arc::new(files);
-        let server = TestServer::with(|handler| {
-            handler
-                .abstracted_fs(move |_| Ok(Arc::clone(&files)))
-                .dtp_handler(DtpHandler::default().timeout(Duration::from_secs(1)))
-        });
+        let (server, keeper) = impatient_server(call);
         let mut client = server.client();
         client.expect("TYPE A", 200);
         let mut stream = client.begin("STOR b");

@@ -238,17 +238,22 @@ struct Listed {
     stalled: mpsc::Sender<bool>,
 }
 
+/// A turn of `pump`, whose replies nobody reads.
+fn run(pump: &mut Pump, service: &Service, cx: &mut Context<'_>) -> Step {
+    let notifier = cx.notifier();
+    pump.run(&mut PumpContext {
+        cx,
+        service,
+        notifier: &notifier,
+        replies: &mut Vec::new(),
+        peer: (Ipv4Addr::LOCALHOST, 1).into(),
+    })
+}
+
 impl Listed {
     fn go_on(&mut self, cx: &mut Context<'_>) -> Step {
-        let notifier = cx.notifier();
         let (now, pump) = (cx.now(), self.pump.as_mut().unwrap());
-        let step = pump.run(&mut PumpContext {
-            cx,
-            service: &self.service,
-            notifier: &notifier,
-            replies: &mut Vec::new(),
-            peer: (Ipv4Addr::LOCALHOST, 1).into(),
-        });
+        let step = run(pump, &self.service, cx);
         self.stalled.send(pump.is_stalled(now)).unwrap();
         step
     }
@@ -326,14 +331,7 @@ impl Slow {
         let download = self.download.take().unwrap();
         let stream: Box<dyn Transport> = Box::new(ours);
         let mut pump = Pump::new(download, Some(stream), &self.service, None, cx.now());
-        let notifier = cx.notifier();
-        let step = pump.run(&mut PumpContext {
-            cx,
-            service: &self.service,
-            notifier: &notifier,
-            replies: &mut Vec::new(),
-            peer: (Ipv4Addr::LOCALHOST, 1).into(),
-        });
+        let step = run(&mut pump, &self.service, cx);
         assert!(matches!(step, Step::Wait(Interest::WRITE)));
         pump
     }
