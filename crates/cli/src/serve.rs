@@ -203,6 +203,7 @@ fn handler(settings: Settings) -> FtpHandler {
         .tcp_no_delay(control.tcp_no_delay)
         .use_sendfile(control.use_sendfile)
         .mlsd_shows_links(control.mlsd_shows_links)
+        .busy_poll(control.busy_poll)
         .encoding(control.encoding)
         .legacy_encoding(control.legacy_encoding)
         .log_prefix(control.log_prefix)

@@ -39,6 +39,8 @@ pub struct Service {
     pub(crate) tcp_no_delay: bool,
     pub(crate) use_sendfile: bool,
     pub(crate) mlsd_shows_links: bool,
+    /// How long a loop may look for a client's next command; zero where it may not.
+    pub(crate) busy_poll: Duration,
     pub(crate) log_prefix: LogPrefix,
     pub(crate) dtp: DtpHandler,
     pub(crate) tls: Option<TlsSource>,
@@ -132,6 +134,12 @@ impl Service {
             tcp_no_delay: handler.tcp_no_delay,
             use_sendfile: handler.use_sendfile,
             mlsd_shows_links: handler.mlsd_shows_links,
+            busy_poll: if ftpdlib_sys::usable_cpus() > 1 {
+                handler.busy_poll
+            } else {
+                // Whoever is to answer needs it.
+                Duration::ZERO
+            },
             log_prefix,
             dtp: handler.dtp,
             tls,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
+use crate::busy_poll::BusyPoll;
 use crate::context::Context;
 use crate::dispatch::Target;
 use crate::handler::{Handler, HandlerId, Seat};
@@ -48,6 +49,7 @@ pub struct IoLoop {
     pub(crate) scratch: Option<Box<[u8]>>,
     pub(crate) scratch_size: usize,
     pub(crate) closing: bool,
+    pub(crate) busy_poll: BusyPoll,
 }
 
 impl IoLoop {
@@ -83,6 +85,7 @@ impl IoLoop {
             scratch: None,
             scratch_size: bytes.max(1),
             closing: false,
+            busy_poll: BusyPoll::new(),
         })
     }
 
@@ -238,8 +241,13 @@ impl IoLoop {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        match self.poll.poll(&mut self.events, timeout) {
-            Ok(()) => {
+        let mut waited = None;
+        match self
+            .busy_poll
+            .wait(&mut self.poll, &mut self.events, timeout)
+        {
+            Ok(time) => {
+                waited = time;
                 for event in self.events.iter().filter(|event| event.token() != WAKER) {
                     self.sources.mark(event);
                 }
@@ -248,6 +256,11 @@ impl IoLoop {
             Err(error) => return Err(error),
         }
         self.now = Instant::now();
+        if let Some(waited) = waited
+            && self.sources.queued() > 0
+        {
+            self.busy_poll.learn(self.sources.sole_owner(), waited);
+        }
         Ok(())
     }
 

@@ -108,6 +108,7 @@
 #![forbid(unsafe_code)]
 
 mod acceptor;
+mod busy_poll;
 mod channel;
 mod chat;
 mod connector;

@@ -175,6 +175,14 @@ impl Sources {
         false
     }
 
+    /// Whose the queued sources are, if it is one.
+    pub(crate) fn sole_owner(&self) -> Option<HandlerId> {
+        match (self.queue.len(), self.queue.front()) {
+            (1, Some(id)) => self.slots.get(id.0).map(|source| source.owner),
+            _ => None,
+        }
+    }
+
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
     }

@@ -42,6 +42,9 @@ pub(crate) struct Control {
     pub(crate) use_sendfile: bool,
     /// Instead of what they lead to.
     pub(crate) mlsd_shows_links: bool,
+    /// How long a loop may look for the next command before it sleeps; 0 = not at all.
+    #[serde(deserialize_with = "field::busy_poll")]
+    pub(crate) busy_poll: Duration,
     #[serde(deserialize_with = "field::encoding")]
     pub(crate) encoding: NameEncoding,
     /// After `OPTS UTF8 OFF`.
@@ -74,6 +77,7 @@ impl Default for Control {
             tcp_no_delay: true,
             use_sendfile: true,
             mlsd_shows_links: false,
+            busy_poll: Duration::from_micros(100),
             encoding: NameEncoding::UTF_8,
             legacy_encoding: NameEncoding::for_label("windows-1252")
                 .expect("the standard has windows-1252, which can encode"),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ftpdlib::authorizers::CertificateSubject;
-use ftpdlib::handlers::MasqueradeAddress;
+use ftpdlib::handlers::{FtpHandler, MasqueradeAddress};
 use ftpdlib::proto::{NameEncoding, Perms};
 use serde::de::{Error, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -35,6 +35,19 @@ pub(super) fn time_or_never<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Option<Duration>>, D::Error> {
     seconds_or_never(from).map(Some)
+}
+
+/// A time in seconds that a processor may be kept busy.
+pub(super) fn busy_poll<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let (time, most) = (seconds(from)?, FtpHandler::LONGEST_BUSY_POLL);
+    if time > most {
+        return Err(Error::custom(format!(
+            "found {}, expected at most {} seconds",
+            time.as_secs_f64(),
+            most.as_secs_f64()
+        )));
+    }
+    Ok(time)
 }
 
 /// A number of things; 0 is allowed.

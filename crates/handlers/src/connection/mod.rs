@@ -308,6 +308,9 @@ impl Connection {
             }
         }
         control.set_interest(self.session.is_working(), cx);
+        if was_full && control.is_flushed() {
+            cx.expect_answer(self.service.busy_poll);
+        }
         let room_for_lines = was_full
             && control.is_flushed()
             && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());

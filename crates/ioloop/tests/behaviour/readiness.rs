@@ -1,9 +1,11 @@
 //! Sources: what is told, how often, and to whom.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{Direction, Flow, Interest, IoLoop, Socket};
@@ -269,4 +271,45 @@ fn an_interrupted_operation_is_tried_again() {
         Ok(Flow::Continue)
     });
     io_loop.add(probe).unwrap();
+}
+
+#[test]
+fn a_loop_that_looks_for_answers_hears_of_everything_else() {
+    let (stream, mut client) = pair();
+    let mut stream = Some(stream);
+    let mut socket = None;
+    let mut io_loop = IoLoop::new().unwrap();
+    let echo = Probe::boxed(move |call, cx| {
+        if let Call::Start = call {
+            socket = Some(cx.register(stream.take().unwrap(), Interest::READ)?);
+        }
+        let (Call::Ready(..), Some(socket)) = (call, &socket) else {
+            return Ok(Flow::Continue);
+        };
+        let mut byte = [0];
+        if cx.read(socket, &mut byte).is_ok() {
+            cx.write(socket, &byte)?;
+            cx.expect_answer(LONG);
+        }
+        Ok(Flow::Continue)
+    });
+    io_loop.add(echo).unwrap();
+    let handle = io_loop.handle();
+    let (tell, told) = mpsc::channel();
+    let peer = thread::spawn(move || {
+        // Enough of them for the loop to see a dialogue.
+        for byte in 0..100 {
+            client.write_all(&[byte]).unwrap();
+            let mut echoed = [0];
+            client.read_exact(&mut echoed).unwrap();
+            assert_eq!(echoed, [byte]);
+        }
+        // And now nothing, so that only this ends its looking.
+        handle.call_soon(move |_| tell.send(()).unwrap());
+        told.recv().unwrap();
+        handle.stop();
+        client
+    });
+    io_loop.run().unwrap();
+    drop(peer.join().unwrap());
 }

@@ -158,6 +158,10 @@ fn wrong_files_are_told_by_line_and_key() {
          ftp.example.com, or an IP address",
     );
     check(
+        "[control]\nbusy_poll = 0.5",
+        "f.toml:2: control.busy_poll: found 0.5, expected at most 0.01 seconds",
+    );
+    check(
         "[control]\nhash_limit = -1",
         "f.toml:2: control.hash_limit: found integer `-1`, expected a whole number, 0 or more",
     );
@@ -358,6 +362,7 @@ const DEFAULTS: &str = r#"
     use_gmt_times = true
     tcp_no_delay = true
     use_sendfile = true
+    busy_poll = 0.0001
     encoding = "utf-8"
     legacy_encoding = "windows-1252"
     log_prefix = "{remote_ip}:{remote_port}-[{username}]"
