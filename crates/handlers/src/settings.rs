@@ -64,8 +64,9 @@ pub struct FtpHandler {
 }
 
 impl FtpHandler {
-    /// The most that [`busy_poll`](Self::busy_poll) can be: longer than anybody takes to be woken.
-    pub const LONGEST_BUSY_POLL: Duration = Duration::from_millis(10);
+    /// The most that [`busy_poll`](Self::busy_poll) can be: looking for longer than it takes to be
+    /// woken saves nothing.
+    pub const LONGEST_BUSY_POLL: Duration = ftpdlib_ioloop::LONGEST_BUSY_POLL;
 
     /// Serves the users of `authorizer`, each jailed in their home directory.
     pub fn new(authorizer: impl Authorizer + 'static) -> Self {

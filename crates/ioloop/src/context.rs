@@ -236,7 +236,9 @@ impl<'a> Context<'a> {
     ///
     /// The loop may then look for the answer for so long, on the processor, before it sleeps for it,
     /// if this handler alone expects one, has been answered at once many times before, and being
-    /// woken takes so long that this has been worth it. With a limit of zero it never does.
+    /// woken takes so long that this has been worth it. A limit of zero is as good as no call, and
+    /// more than [`LONGEST_BUSY_POLL`](crate::LONGEST_BUSY_POLL) is as good as that. A signal does not
+    /// end the looking.
     ///
     /// For a dialogue that waits for each answer, not for a stream of bytes: that one is served with
     /// fewer calls where the loop sleeps.

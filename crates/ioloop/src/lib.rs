@@ -128,6 +128,7 @@ mod timers;
 mod transport;
 
 pub use acceptor::Acceptor;
+pub use busy_poll::LONGEST_BUSY_POLL;
 pub use channel::{Channel, Producer};
 pub use chat::{AsyncChat, ChatHandler};
 pub use connector::Connector;

@@ -177,10 +177,10 @@ impl Sources {
 
     /// Whose the queued sources are, if it is one.
     pub(crate) fn sole_owner(&self) -> Option<HandlerId> {
-        match (self.queue.len(), self.queue.front()) {
-            (1, Some(id)) => self.slots.get(id.0).map(|source| source.owner),
-            _ => None,
-        }
+        let owner = |id: &SourceId| self.slots.get(id.0).map(|source| source.owner);
+        let mut owners = self.queue.iter().filter_map(owner);
+        let first = owners.next()?;
+        owners.all(|other| other == first).then_some(first)
     }
 
     pub(crate) fn queued(&self) -> usize {
