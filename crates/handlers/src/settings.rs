@@ -259,13 +259,14 @@ impl FtpHandler {
     }
 
     /// Sets for how long at most the loop looks for a client's next command before it sleeps for it,
-    /// 100 µs by default; zero has it sleep at once. [`LONGEST_BUSY_POLL`](Self::LONGEST_BUSY_POLL) is the most.
+    /// 100 µs by default; zero has it sleep at once.
+    /// [`LONGEST_BUSY_POLL`](Self::LONGEST_BUSY_POLL) is the most.
     ///
     /// To be woken may take longer than a client nearby takes to send its next command, so many small
     /// files take up to a third less time. Until a command comes, a processor is busy. The loop looks
-    /// only where one of its clients alone has answered at once for a while, and only as long as that
-    /// saves more time than half of what it takes from the processor; never where there is one
-    /// processor only. pyftpdlib has no such thing.
+    /// only where one of its clients alone has answered at once for a while, and rests for some time
+    /// where that has saved less than half of what it took from the processor. Where the service may
+    /// use one processor only when it is made, it never looks. pyftpdlib has no such thing.
     pub fn busy_poll(mut self, limit: Duration) -> Self {
         self.busy_poll = limit;
         self
