@@ -42,7 +42,7 @@ pub(super) fn busy_poll<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, 
     let (time, most) = (seconds(from)?, FtpHandler::LONGEST_BUSY_POLL);
     if time > most {
         return Err(Error::custom(format!(
-            "found {}, expected at most {} seconds",
+            "found {}, expected a number of seconds from 0 to {}",
             time.as_secs_f64(),
             most.as_secs_f64()
         )));

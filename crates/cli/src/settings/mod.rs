@@ -140,6 +140,10 @@ fn warnings(
 ) -> Warnings {
     let mut lines = Vec::new();
     lines.extend(file.and_then(tls::idle_requirement));
+    lines.extend(
+        file.zip(tls)
+            .and_then(|(file, tls)| tls::open_door(file, tls)),
+    );
     // Users of the system have their own rights everywhere.
     if let Access::Virtual(authorizer) = access {
         let users = file.into_iter().flat_map(|file| &file.config().users);

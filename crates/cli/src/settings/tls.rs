@@ -197,6 +197,23 @@ pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
     Some(warning.to_string())
 }
 
+/// What requires certificates of clients, but of none that comes in the clear.
+pub(super) fn open_door(file: &ConfigFile, offer: &TlsOffer) -> Option<String> {
+    let section = file.config().tls.as_ref()?;
+    section.authority()?;
+    if matches!(
+        section.client_certificate,
+        Some(ClientCertificate::Optional)
+    ) || offer.control_required
+        || offer.implicit
+    {
+        return None;
+    }
+    let problem = "found an authority for certificates of clients, of which nobody is asked who \
+                   logs in without TLS, expected tls_control_required or implicit beside it";
+    Some(file.error("tls.client_ca", problem).to_string())
+}
+
 /// The error, with the option or key that named the file it is about.
 fn explain(error: &TlsError, named: &NamedFile) -> ConfigError {
     match error.path() {

@@ -128,3 +128,36 @@ fn a_required_certificate_was_silently_asked_of_nobody() {
     let both = format!("{toml}client_ca = \"\"\n");
     check_warned("-c @/f.toml", &both, &[]);
 }
+
+#[test]
+fn who_came_in_the_clear_was_silently_asked_for_no_certificate() {
+    let authority = rcgen::generate_simple_self_signed(["authority".to_owned()]).unwrap();
+    let toml = "[tls]\nclient_ca = \"ca.pem\"\n";
+    let fixture = Fixture::new(toml);
+    let path = fixture.0.path();
+    fs::write(path.join("ca.pem"), authority.cert.pem()).unwrap();
+    for (options, more, is_warned) in [
+        ("", "", true),
+        ("", "client_certificate = \"required\"\n", true),
+        ("", "tls_data_required = true\n", true),
+        ("", "client_certificate = \"optional\"\n", false),
+        ("", "tls_control_required = true\n", false),
+        ("", "implicit = true\n", false),
+        ("--tls-control-required", "", false),
+    ] {
+        fs::write(path.join("f.toml"), format!("{toml}{more}")).unwrap();
+        let settings = fixture.load(&format!("-c @/f.toml {options}")).unwrap();
+        let told = &settings.warnings.0;
+        assert_eq!(
+            told.len(),
+            usize::from(is_warned),
+            "{options} {more}: {told:?}"
+        );
+        for warning in told {
+            assert!(
+                warning.contains("f.toml:2: tls.client_ca: found"),
+                "{warning}"
+            );
+        }
+    }
+}
