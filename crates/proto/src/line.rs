@@ -10,7 +10,7 @@ pub const MAX_LINE: usize = 2048;
 /// The enum is complete: there is nothing else to be said of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Line<'a> {
-    /// A whole line, without its CRLF or LF and without Telnet sequences.
+    /// A whole line, without its CRLF or LF, Telnet sequences and stray bytes of them at its start.
     Complete(&'a [u8]),
     /// A line grew past [`MAX_LINE`]. Reported once, as soon as it is known; the rest of the line
     /// is discarded without being stored.
@@ -27,6 +27,9 @@ pub enum Line<'a> {
 /// is dropped with the option byte after it; `IAC` before any other command, 240 to 250, is
 /// dropped with it, so of a subnegotiation, which no FTP client sends, the parameters stay. Before
 /// any other byte 255 is data: clients that know nothing of Telnet send it in names.
+///
+/// Bytes from 240 on at the start of a line are dropped, too: no verb has them, and some clients
+/// send the sequences before `ABOR` out of order, or as urgent data that gets lost in part.
 ///
 /// A line that arrives in one piece and holds neither a Telnet sequence nor a NUL is handed out
 /// from the input without copying. Otherwise it is collected in a buffer, which is given back as
@@ -77,6 +80,9 @@ enum Telnet {
 
 const IAC: u8 = 255;
 
+/// `SE`; every byte from here to `IAC` is a Telnet command.
+const FIRST_TELNET_COMMAND: u8 = 240;
+
 impl LineDecoder {
     /// Takes bytes off the front of `input`, up to and including the next line end, and returns
     /// what they complete; `None` once `input` is used up without completing a line.
@@ -98,7 +104,7 @@ impl LineDecoder {
             return Some(if line.len() > MAX_LINE {
                 Line::TooLong
             } else {
-                Line::Complete(line)
+                Line::Complete(without_stray(line))
             });
         }
         self.next_collected(input)
@@ -148,7 +154,7 @@ impl LineDecoder {
                 return Some(Line::TooLong);
             }
             self.stage = Stage::Delivered;
-            return Some(Line::Complete(&self.held));
+            return Some(Line::Complete(without_stray(&self.held)));
         }
     }
 
@@ -176,7 +182,7 @@ impl LineDecoder {
             (Telnet::Data, byte) => return self.take_data(byte),
             (Telnet::Command, IAC) => return self.take_data(IAC),
             (Telnet::Command, 251..=254) => self.telnet = Telnet::Option,
-            (Telnet::Command, 240..=250) | (Telnet::Option, _) => {}
+            (Telnet::Command, FIRST_TELNET_COMMAND..=250) | (Telnet::Option, _) => {}
             (Telnet::Command, byte) => {
                 self.take_data(IAC);
                 return self.take_data(byte);
@@ -207,6 +213,12 @@ impl LineDecoder {
             self.held.push(byte);
         }
     }
+}
+
+/// A line without the Telnet commands at its start that no `IAC` announced.
+fn without_stray(line: &[u8]) -> &[u8] {
+    let start = line.iter().position(|&byte| byte < FIRST_TELNET_COMMAND);
+    &line[start.unwrap_or(line.len())..]
 }
 
 #[cfg(test)]
