@@ -37,7 +37,6 @@ fn a_wrong_user_looks_like_a_wrong_password() {
     for (user, password) in [
         ("nobody", "12345"),
         ("hashed", "wrong"),
-        ("anonymous", "me@example.org"),
         ("USER", "12345"),
         ("user", "12345x"),
         ("user", "1234"),
@@ -49,6 +48,10 @@ fn a_wrong_user_looks_like_a_wrong_password() {
             "{user} {password}"
         );
     }
+    // Whether anybody may be anonymous is no secret.
+    let (named, refused) = attempt(&server, "anonymous", "me@example.org");
+    assert_eq!((named, refused.code), (expected.0, 530));
+    assert_eq!(refused.argument(), "Anonymous access not allowed.");
 }
 
 #[test]

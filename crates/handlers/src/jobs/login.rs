@@ -49,7 +49,17 @@ impl Credentials {
         authorizer
             .authenticate(&request)
             .map(Some)
-            .map_err(|_| refusal(ReplyCode::new(530), "Authentication failed."))
+            .map_err(|_| refusal(ReplyCode::new(530), self.failure()))
+    }
+
+    /// What pyftpdlib says of a failure, for programs that know it by that. That nobody may be
+    /// anonymous is no secret: who may is let in.
+    fn failure(&self) -> &'static str {
+        if self.username == "anonymous" {
+            "Anonymous access not allowed."
+        } else {
+            "Authentication failed."
+        }
     }
 }
 

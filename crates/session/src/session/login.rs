@@ -206,7 +206,8 @@ impl<P> Session<P> {
         }
         let is_last = self.failed_logins >= self.config.max_login_attempts;
         let reply = if is_last {
-            Reply::new(530, "Maximum login attempts. Disconnecting.")
+            // It still says what failed: programs that look for guessers know that text.
+            Reply::new(530, format!("{} Disconnecting.", refusal.text))
         } else {
             refusal.into_reply()
         };
