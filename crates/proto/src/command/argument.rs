@@ -123,17 +123,6 @@ pub(super) fn is_english(argument: &[u8]) -> bool {
     argument.is_empty() || primary.is_some_and(|tag| tag.eq_ignore_ascii_case(b"EN"))
 }
 
-/// Checks `ALLO`'s argument: a number of bytes, and the record size after `R`.
-pub(super) fn check_allo(argument: &[u8]) -> Result<(), CommandError> {
-    let (bytes, rest) = split_at_blank(argument);
-    parse_number(bytes)?;
-    match rest.trim_ascii_start() {
-        b"" => Ok(()),
-        [b'R' | b'r', b' ', size @ ..] => parse_number(size.trim_ascii_start()).map(drop),
-        _ => Err(CommandError::Number),
-    }
-}
-
 /// Splits an argument of a word, one blank and a name.
 pub(super) fn split_name(argument: &[u8]) -> Result<(&[u8], &[u8]), CommandError> {
     let (word, name) = split_at_blank(argument);

@@ -84,7 +84,7 @@ pub enum Command<'a> {
     Stou(Option<Cow<'a, [u8]>>),
     /// `APPE`: a file.
     Appe(Cow<'a, [u8]>),
-    /// `ALLO`, its numbers checked and dropped.
+    /// `ALLO`, its argument dropped: as nothing is allocated, it cannot be wrong.
     Allo,
     /// `REST`: the restart offset, in bytes.
     Rest(u64),
@@ -296,10 +296,7 @@ impl<'a> Command<'a> {
             Verb::Stor => Self::Stor(name()?),
             Verb::Stou => Self::Stou(name_if_any()?),
             Verb::Appe => Self::Appe(name()?),
-            Verb::Allo => {
-                argument::check_allo(argument)?;
-                Self::Allo
-            }
+            Verb::Allo => Self::Allo,
             Verb::Rest => Self::Rest(argument::parse_number(argument)?),
             Verb::Rang => Self::Rang(argument::parse_rang(argument)?),
             Verb::Rnfr => Self::Rnfr(name()?),
