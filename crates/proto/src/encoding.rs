@@ -57,14 +57,18 @@ impl NameEncoding {
     pub const UTF_8: Self = Self(encoding_rs::UTF_8);
 
     /// The encoding of a label of the WHATWG Encoding Standard, in any case: `utf-8`, `latin1`,
-    /// `shift_jis`, ….
+    /// `shift_jis`, …; also as Python has it, for whoever comes from pyftpdlib: `utf_8`, `latin-1`,
+    /// ….
     ///
     /// # Errors
     ///
     /// [`EncodingError::Unknown`] for a label not in the standard, [`EncodingError::Unsuitable`]
     /// for an encoding that cannot carry path names.
     pub fn for_label(label: &str) -> Result<Self, EncodingError> {
+        // Python does not tell hyphens from underscores, and has them where the standard has none.
         let encoding = Encoding::for_label(label.as_bytes())
+            .or_else(|| Encoding::for_label(label.replace('_', "-").as_bytes()))
+            .or_else(|| Encoding::for_label(label.replace(['_', '-'], "").as_bytes()))
             .ok_or_else(|| EncodingError::Unknown(label.to_owned()))?;
         if [UTF_16BE, UTF_16LE, ISO_2022_JP, REPLACEMENT, X_USER_DEFINED].contains(&encoding) {
             return Err(EncodingError::Unsuitable(label.to_owned()));

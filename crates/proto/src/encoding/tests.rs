@@ -135,11 +135,28 @@ fn text_has_no_escapes() {
 }
 
 #[test]
+fn labels_may_be_those_of_python() {
+    for (python, standard) in [
+        ("utf_8", "utf-8"),
+        ("latin-1", "latin1"),
+        ("LATIN_1", "latin1"),
+        ("iso8859-1", "latin1"),
+        ("iso8859_15", "iso-8859-15"),
+        ("cp_1251", "windows-1251"),
+        ("euc_kr", "euc-kr"),
+        ("koi8_r", "koi8-r"),
+    ] {
+        assert_eq!(encoding(python), encoding(standard), "{python}");
+    }
+}
+
+#[test]
 fn unsuitable_encodings_are_refused() {
     let unsuitable = |label: &str| Err(EncodingError::Unsuitable(label.to_owned()));
     for label in [
         "utf-16",
         "utf-16be",
+        "utf_16",
         "iso-2022-jp",
         "iso-2022-kr",
         "x-user-defined",
