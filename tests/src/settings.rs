@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::handlers::{DtpHandler, FtpHandler, ThrottledDtpHandler, TlsFtpHandler};
+use ftpdlib::proto::NameEncoding;
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib::tls::{SessionReuse, TlsVersion};
 
@@ -54,6 +55,7 @@ pub fn library(
             "control.max_login_attempts" => handler.max_login_attempts(value.parse()?),
             "control.permit_foreign_addresses" => handler.permit_foreign_addresses(value.parse()?),
             "control.permit_privileged_ports" => handler.permit_privileged_ports(value.parse()?),
+            "control.encoding" => handler.encoding(NameEncoding::for_label(value)?),
             "control.use_sendfile" => handler.use_sendfile(value.parse()?),
             "control.host_names" => handler.host_names(value.split(' ')),
             "control.hash_limit" => handler.hash_limit(value.parse()?),

@@ -78,6 +78,7 @@ dialogues! {
         cyberduck
         directories
         encodings
+        encodings_other
         epsv_all
         explorer
         facts

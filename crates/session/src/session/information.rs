@@ -53,6 +53,7 @@ impl<P> Session<P> {
             [false, false] => None,
         };
         let tls = self.config.tls.is_some();
+        let utf8 = self.offers_utf8().then_some("UTF8");
         let features = tls
             .then_some("AUTH TLS")
             .into_iter()
@@ -73,14 +74,8 @@ impl<P> Session<P> {
                 "SITE CPTO",
                 "SITE MKDIR",
             ])
-            .chain([
-                "SITE RMDIR",
-                "SITE SYMLINK",
-                "SITE UTIME",
-                "SIZE",
-                "TVFS",
-                "UTF8",
-            ])
+            .chain(["SITE RMDIR", "SITE SYMLINK", "SITE UTIME", "SIZE", "TVFS"])
+            .chain(utf8)
             .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"])
             .filter(|feature| may_work(feature, perms));
         let added = self.config.commands.iter();

@@ -117,6 +117,14 @@ impl<P> Session<P> {
         };
     }
 
+    /// Whether FEAT lists UTF8. There are clients that send it by that alone, so it is not listed
+    /// where another encoding is configured, unless the client has turned it on. Where it is
+    /// configured, OPTS UTF8 OFF does not take it off the list: it can be turned on again.
+    pub(super) fn offers_utf8(&self) -> bool {
+        let configured = self.login.encoding().unwrap_or(self.config.encoding);
+        self.parameters.utf8 == Some(true) || configured == NameEncoding::UTF_8
+    }
+
     /// OPTS HASH; without an algorithm it tells the one in force.
     pub(super) fn opts_hash(&mut self, algorithm: Option<HashAlgorithm>) {
         if let Some(algorithm) = algorithm {

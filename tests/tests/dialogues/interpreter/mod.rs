@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use client::{DataConnection, lossy};
-use ftpdlib_proto::{Line, LineDecoder, Reply, TransferEnd};
+use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{
     AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, Session, SessionConfig,
 };
@@ -290,6 +290,9 @@ fn set(config: &mut SessionConfig, setting: &Setting) -> Result<(), String> {
             config.max_login_attempts = value.parse().map_err(|_| wrong(value))?;
         }
         "host_names" => config.host_names = value.split(' ').map(str::to_owned).collect(),
+        "encoding" => {
+            config.encoding = NameEncoding::for_label(value).map_err(|_| wrong(value))?;
+        }
         "permit_foreign_addresses" => config.permit_foreign_addresses = value == "true",
         "permit_privileged_ports" => config.permit_privileged_ports = value == "true",
         "masquerade_address" => {
