@@ -199,6 +199,7 @@ fn a_user_may_have_an_encoding_of_its_own() {
     let server = TestServer::run(builder.listen((Ipv4Addr::LOCALHOST, 0)), home);
     let mut client = server.client();
     assert_eq!(client.fetch("NLST"), b"\xe9\r\n");
+    assert!(!client.expect("FEAT", 211).text().contains("UTF8"));
     client.expect("TYPE I", 200);
     let mut sizes = |lines: &[(&str, &[u8])]| {
         for (opts, name) in lines {
