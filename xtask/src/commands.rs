@@ -56,6 +56,7 @@ HOST with `host_names`.
 FEAT names extensions only, without those that the user has no permission for in any directory.
 What a filesystem of one's own does not do is not known to it, nor is an override that comes after the login.
 Before the login it lists what works for somebody.
+It lists UTF8 where the configured encoding of names is UTF-8, and elsewhere after `OPTS UTF8 ON`.
 
 A verb that is neither in the table nor registered by the server's owner is answered with 500, and the first line of an HTTP request with 421.
 The fiftieth such verb or overlong line in a row ends the session with 421, but not during a transfer, in which empty lines do not count either.
@@ -63,8 +64,8 @@ An offset past the end of the file is refused with 550 by RETR, and with 554 by 
 
 ## During a transfer
 
-ABOR, NOOP, QUIT, STAT without a path and whatever needs neither file nor data connection are \
-answered at once; QUIT takes effect when the transfer has ended.
+ABOR, NOOP, STAT without a path and whatever needs neither file nor data connection are answered at once.
+QUIT waits for the transfer: its 221 comes after the transfer's 226 or 426, and what is sent after it is not answered.
 STAT without a path tells how many bytes have been moved by then.
 ABOR ends a digest, a copy or an attempt to connect at once, also where other lines came before it \
 and have to wait for that; these are answered first.
