@@ -123,6 +123,7 @@ fn an_upload_beyond_the_limit_on_files_ended_the_server() {
         let _ = data.write_all(&vec![0; size]);
         drop(data);
         client.expect_reply(552);
+        program.wait_for("-[user] transfer failed: 552 ");
     }
     client.expect("NOOP", 200);
     other.expect("NOOP", 200);

@@ -207,7 +207,8 @@ impl Connection {
         let permit = self.permit_data()?;
         let (listener, port) =
             listen(self.bound, &self.service.passive_ports).map_err(|error| {
-                log::warn!("no passive port: {error}");
+                let username = self.session.username();
+                log_lines::no_passive_port(&self.service, self.peer, username, &error);
                 refused("Can't open a passive port.")
             })?;
         // Most clients connect before they send the next line, which is when they are looked for. The

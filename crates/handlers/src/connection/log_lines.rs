@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use ftpdlib_authorizers::CertificateError;
 use ftpdlib_proto::{CommandLine, NameEncoding, Reply, TransferEnd};
-use ftpdlib_session::{Session, SessionEvent};
+use ftpdlib_session::{Refusal, Session, SessionEvent};
 use log::Level;
 
 use super::secrets;
@@ -33,6 +33,30 @@ pub(super) fn tls_failed(prefix: &LogPrefix, peer: SocketAddr, error: &io::Error
 /// nobody is let in by it.
 pub(super) fn certificate_unread(prefix: &LogPrefix, peer: SocketAddr, error: &CertificateError) {
     log::warn!("{} client certificate: {error}", prefix.of(peer, None));
+}
+
+/// A transfer that ended for a reason on our side, such as a full disk: the line of its end tells
+/// none.
+pub(super) fn transfer_failed(
+    service: &Service,
+    peer: SocketAddr,
+    username: Option<&str>,
+    refusal: &Refusal,
+) {
+    let prefix = service.log_prefix.of(peer, username);
+    let Refusal { code, text } = refusal;
+    log::warn!("{prefix} transfer failed: {code} {text}");
+}
+
+/// A passive port that could not be had, mostly since all of those that are configured are in use.
+pub(super) fn no_passive_port(
+    service: &Service,
+    peer: SocketAddr,
+    username: Option<&str>,
+    error: &io::Error,
+) {
+    let prefix = service.log_prefix.of(peer, username);
+    log::warn!("{prefix} no passive port: {error}");
 }
 
 /// A command line; never a password.

@@ -6,7 +6,7 @@ use ftpdlib_ioloop::Context;
 use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::DataEvent;
 
-use super::{Connection, ControlSocket};
+use super::{Connection, ControlSocket, log_lines};
 use crate::data::{DataSide, Linger};
 use crate::pump::{Pump, PumpContext, Step};
 
@@ -57,6 +57,10 @@ impl Connection {
                     } else {
                         cx.close(socket);
                     }
+                }
+                if let Some(refusal) = &refusal {
+                    let username = self.session.username();
+                    log_lines::transfer_failed(&self.service, self.peer, username, refusal);
                 }
                 let event = DataEvent::Ended {
                     end,
