@@ -208,7 +208,8 @@ pub enum Action {
     OpenList {
         /// What to list.
         path: VirtualPath,
-        /// Used instead if this is there: the whole argument, when switches were eaten.
+        /// Used instead if this is there and `path` is not: the whole argument, when switches were
+        /// eaten.
         whole: Option<VirtualPath>,
         /// What stands before the last part of `path` in the argument, as given: NLST gives names
         /// back with it, where they are not those of a directory.

@@ -213,7 +213,11 @@ fn settle(account: &Account, action: Action) -> Action {
             format,
             encoding,
         } => Action::OpenList {
-            path: if is_there(&whole) { whole } else { path },
+            path: if !is_there(&path) && is_there(&whole) {
+                whole
+            } else {
+                path
+            },
             whole: None,
             prefix,
             format,

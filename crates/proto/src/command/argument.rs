@@ -13,7 +13,7 @@ use crate::{ByteRange, FactSet, HashAlgorithm, NameEncoding, TransferType, Undec
 pub struct ListArgument<'a> {
     /// The path after the switches; `None` for the working directory.
     pub path: Option<Cow<'a, [u8]>>,
-    /// The whole argument where switches were eaten: meant if that exists.
+    /// The whole argument where switches were eaten: meant if that exists and `path` does not.
     pub whole: Option<Cow<'a, [u8]>>,
 }
 

@@ -175,7 +175,8 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
             format,
             encoding,
         } => {
-            let whole = whole.filter(|whole| tree.get(whole).is_some());
+            let whole =
+                whole.filter(|whole| tree.get(&path).is_none() && tree.get(whole).is_some());
             let path = whole.unwrap_or(path);
             return open_list(tree, perms, path, &prefix, format, encoding);
         }
