@@ -126,6 +126,7 @@ impl Service {
             },
             MasqueradeAddress::None | MasqueradeAddress::Address(_) => None,
         };
+        let cpus = ftpdlib_sys::usable_cpus();
         Ok(Arc::new(Self {
             authorizer: handler.authorizer,
             filesystem: handler.filesystem,
@@ -134,7 +135,7 @@ impl Service {
             tcp_no_delay: handler.tcp_no_delay,
             use_sendfile: handler.use_sendfile,
             mlsd_shows_links: handler.mlsd_shows_links,
-            busy_poll: if ftpdlib_sys::usable_cpus() > 1 {
+            busy_poll: if cpus > 1 {
                 handler.busy_poll
             } else {
                 // Whoever is to answer needs it.
@@ -154,8 +155,8 @@ impl Service {
             user_rates,
             command_lane: pool.lane(CUSTOM_COMMANDS),
             login_lane: pool.lane(LOGINS),
-            sorting_lane: pool.lane(ftpdlib_sys::usable_cpus()),
-            work_lane: WorkLane::local(&pool),
+            sorting_lane: pool.lane(cpus),
+            work_lane: WorkLane::local(&pool, cpus),
             hash_limit: handler.hash_limit,
             pool,
             homes: Mutex::default(),

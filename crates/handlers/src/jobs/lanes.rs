@@ -49,9 +49,9 @@ impl WorkLane {
         }
     }
 
-    /// One for local disks, whose work takes all of a processor.
-    pub(crate) fn local(pool: &Pool) -> Self {
-        Self::new(pool, ftpdlib_sys::usable_cpus())
+    /// One for local disks, whose work takes all of a processor, where so many may be used.
+    pub(crate) fn local(pool: &Pool, cpus: usize) -> Self {
+        Self::new(pool, cpus)
     }
 
     /// Starts `work`, which is to ask its [`Shift`] before each of its pieces whether to go on.
