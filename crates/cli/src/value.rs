@@ -33,10 +33,12 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| expected(text, "an IP address such as 192.0.2.1 or ::"))
 }
 
-/// An IPv4 address.
+/// The IPv4 address of a host.
 pub(crate) fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
     text.parse()
-        .map_err(|_| expected(text, "an IPv4 address such as 203.0.113.5"))
+        .ok()
+        .filter(|&address| MasqueradeAddress::from(address).is_plausible())
+        .ok_or_else(|| expected(text, "an IPv4 address such as 203.0.113.5"))
 }
 
 /// The address told in PASV replies, or the host name that has it.

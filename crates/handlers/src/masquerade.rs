@@ -61,11 +61,17 @@ impl fmt::Display for MasqueradeAddress {
 }
 
 impl MasqueradeAddress {
-    /// Whether a name has the form of one. Four numbers with a mistake in them have not: they must
-    /// not go out as a question to a name server.
+    /// Whether an address may be that of one host, and whether a name has the form of one. Four
+    /// numbers with a mistake in them have not: they must not go out as a question to a name server.
     pub fn is_plausible(&self) -> bool {
-        let Self::Name(name) = self else {
-            return true;
+        let name = match self {
+            Self::None => return true,
+            Self::Address(address) => {
+                return !(address.is_unspecified()
+                    || address.is_multicast()
+                    || address.is_broadcast());
+            }
+            Self::Name(name) => name,
         };
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         let is_number = |byte: u8| byte.is_ascii_digit() || byte == b'.';
@@ -76,7 +82,7 @@ impl MasqueradeAddress {
         if self.is_plausible() {
             return Ok(());
         }
-        let reason = format!("{self} is neither an IPv4 address nor a host name");
+        let reason = format!("{self} is neither the IPv4 address of a host nor a name of one");
         Err(SettingsError::new("masquerade_address", reason))
     }
 
@@ -88,7 +94,6 @@ impl MasqueradeAddress {
         }
     }
 }
-
 /// A host name and its address, looked up from time to time.
 ///
 /// What one process finds is known to all that serve, and to those that are forked later: a parent
@@ -248,7 +253,14 @@ mod tests {
         assert_eq!(MasqueradeAddress::from("203.0.113.5"), known.into());
         assert_eq!(MasqueradeAddress::from(""), MasqueradeAddress::None);
         assert!(MasqueradeAddress::from("ftp.example.org").check().is_ok());
-        for wrong in ["203.0.113", "a b", "é.example"] {
+        for wrong in [
+            "203.0.113",
+            "a b",
+            "é.example",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+        ] {
             assert!(MasqueradeAddress::from(wrong).check().is_err(), "{wrong}");
         }
     }

@@ -368,6 +368,12 @@ impl FtpHandler {
             return Err(SettingsError::new("banner", "is empty"));
         }
         self.masquerade_address.check()?;
+        let mut shown = self.session.masquerade_address_map.values();
+        let is_wrong = |shown: &&Ipv4Addr| !MasqueradeAddress::from(**shown).is_plausible();
+        if let Some(wrong) = shown.find(is_wrong) {
+            let reason = format!("holds {wrong}, which is not the address of a host");
+            return Err(SettingsError::new("masquerade_address_map", reason));
+        }
         for (index, command) in self.commands.iter().enumerate() {
             command.check()?;
             let name = &command.registered.name;

@@ -143,8 +143,18 @@ fn wrong_files_are_told_by_line_and_key() {
          as 203.0.113.5, or a host name",
     );
     check(
+        "[control]\nmasquerade_address = \"0.0.0.0\"",
+        "f.toml:2: control.masquerade_address: found \"0.0.0.0\", expected an IPv4 address such \
+         as 203.0.113.5, or a host name",
+    );
+    check(
         "[control]\nmasquerade_address_map = { \"a\" = \"b\" }",
         "f.toml:2: control.masquerade_address_map: found \"a\", expected an IPv4 address \
+         such as 203.0.113.5",
+    );
+    check(
+        "[control]\nmasquerade_address_map = { \"10.0.0.5\" = \"0.0.0.0\" }",
+        "f.toml:2: control.masquerade_address_map: found \"0.0.0.0\", expected an IPv4 address \
          such as 203.0.113.5",
     );
     check(
