@@ -14,6 +14,11 @@ impl Guard {
         Self(None)
     }
 
+    /// Whether there is nothing to go back to: nobody is acted as.
+    pub fn is_noop(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// A guard that calls `restore` once, when it is dropped.
     ///
     /// `restore` must not fail: where credentials cannot be restored the process has to abort,
@@ -51,6 +56,7 @@ mod tests {
         let calls = Rc::new(Cell::new(0));
         let seen = Rc::clone(&calls);
         let guard = Guard::new(move || seen.set(seen.get() + 1));
+        assert!(!guard.is_noop() && Guard::noop().is_noop());
         assert_eq!(calls.get(), 0);
         drop(guard);
         assert_eq!(calls.get(), 1);

@@ -4,11 +4,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
-use ftpdlib_sys::{DirectoryReader, OpenFlags, read_link_at, stat_at};
+use ftpdlib_sys::{DirectoryReader, OpenFlags, open_at, read_link_at, recall_at, stat_at};
 
 use crate::error::{ErrorKind, FilesystemError};
 use crate::jail::{Jail, metadata};
-use crate::transfer_file::{Entry, Listing};
+use crate::transfer_file::{Entry, Listing, Recall};
 
 #[derive(Debug)]
 pub(crate) struct DiskListing {
@@ -59,6 +59,18 @@ impl Listing for DiskListing {
         }
         // Only from the home down is it seen whether the link leaves.
         Ok(metadata(self.jail.stat(&self.path.join(name)?)?))
+    }
+
+    fn recall(&self) -> Option<Recall> {
+        // Not a copy of the descriptor: two threads would count the users of one open file then.
+        let flags = OpenFlags::PATH | OpenFlags::DIRECTORY;
+        let dir = open_at(self.reader.as_fd(), b".", flags, 0).ok()?;
+        // Not by every kernel.
+        recall_at(dir.as_fd(), b".").ok()?;
+        Some(Box::new(move |name| {
+            let found = recall_at(dir.as_fd(), single(name).ok()?);
+            found.map(metadata).ok()
+        }))
     }
 
     fn readlink(&self, name: &[u8]) -> Result<Vec<u8>, FilesystemError> {

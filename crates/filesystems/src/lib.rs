@@ -31,5 +31,5 @@ pub use filesystem::{Filesystem, WriteMode};
 pub use jail::Resolver;
 pub use layer::{Layer, Layered};
 pub use memory::MemoryFs;
-pub use transfer_file::{Entry, Listing, ReadFile, WriteFile};
+pub use transfer_file::{Entry, Listing, ReadFile, Recall, WriteFile};
 pub use unix::UnixFilesystem;

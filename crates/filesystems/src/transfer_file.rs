@@ -98,6 +98,10 @@ pub struct Entry {
     pub metadata: Option<Metadata>,
 }
 
+/// Finds the facts of an entry of a directory itself, if they are at hand; `None` if they are not, or
+/// if there is no such entry.
+pub type Recall = Box<dyn Fn(&[u8]) -> Option<Metadata> + Send>;
+
 /// An open directory.
 pub trait Listing: Send {
     /// Appends up to `max` entries to `out`, in directory order; `false` when none are left.
@@ -120,6 +124,15 @@ pub trait Listing: Send {
     ///
     /// As [`Filesystem::stat`](crate::Filesystem::stat).
     fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
+
+    /// What a second thread may use meanwhile to do a part of what [`lstat`](Self::lstat) would do, in
+    /// a directory with many entries. It is called where a processor has nothing else to do and may
+    /// be kept from going on at any time, so it must wait for nothing, and hold no lock.
+    ///
+    /// By default `None`, which is right where [`lstat`](Self::lstat) takes no time, or may block.
+    fn recall(&self) -> Option<Recall> {
+        None
+    }
 
     /// Target of the link entry `name`.
     ///

@@ -11,7 +11,7 @@ use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
 use crate::custom_command::CustomCommand;
-use crate::jobs::{HomeLanes, WorkLane};
+use crate::jobs::{Helpers, HomeLanes, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::masquerade::HostName;
 use crate::observer::Observers;
@@ -59,6 +59,8 @@ pub struct Service {
     pub(crate) sorting_lane: Lane,
     /// Digests and copies on local disks.
     pub(crate) work_lane: WorkLane,
+    /// For long listings on local disks.
+    pub(crate) helpers: Helpers,
     /// Most bytes that a digest reads; 0 for no limit.
     pub(crate) hash_limit: u64,
     pool: Pool,
@@ -157,6 +159,7 @@ impl Service {
             login_lane: pool.lane(LOGINS),
             sorting_lane: pool.lane(cpus),
             work_lane: WorkLane::local(&pool, cpus),
+            helpers: Helpers::beside_one_of(cpus),
             hash_limit: handler.hash_limit,
             pool,
             homes: Mutex::default(),

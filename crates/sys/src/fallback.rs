@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::children::ChildProcess;
 use crate::open::{OpenFlags, Scope};
+use crate::stat::FileStat;
 use crate::users::UserRecord;
 
 /// Opens `path` as seen from `dir` without leaving it.
@@ -98,6 +99,24 @@ impl Place {
 ///
 /// Always `Unsupported` on this system: callers read.
 pub fn discard(_socket: BorrowedFd<'_>, _count: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Facts of an entry, if the system has them at hand.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn recall_at(_dir: BorrowedFd<'_>, _name: &[u8]) -> io::Result<FileStat> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Has the calling thread run only where a processor has nothing else to do.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn give_way() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

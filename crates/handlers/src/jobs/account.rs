@@ -8,7 +8,7 @@ use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::Zone;
 use ftpdlib_session::Refusal;
 
-use super::{HomeLanes, WorkLane, reply_of};
+use super::{Helpers, HomeLanes, WorkLane, reply_of};
 
 /// The login, its filesystem, and where its jobs run.
 pub(crate) struct Account {
@@ -18,8 +18,16 @@ pub(crate) struct Account {
     pub(super) zone: Zone,
     /// Whether MLST and MLSD show links as such.
     pub(super) shows_links: bool,
-    /// Where jobs run that may block; `None` if none does.
-    lanes: Option<HomeLanes>,
+    workplace: Workplace,
+}
+
+/// Where a user's jobs run.
+#[derive(Clone)]
+pub(super) enum Workplace {
+    /// In place, on the loop: none blocks, and a long one may be helped with.
+    Loop(Helpers),
+    /// They may block.
+    Threads(HomeLanes),
 }
 
 impl Account {
@@ -29,7 +37,7 @@ impl Account {
         filesystem: Arc<dyn Filesystem>,
         zone: Zone,
         shows_links: bool,
-        lanes: Option<HomeLanes>,
+        workplace: Workplace,
     ) -> Self {
         Self {
             authorizer,
@@ -37,7 +45,7 @@ impl Account {
             filesystem,
             zone,
             shows_links,
-            lanes,
+            workplace,
         }
     }
 
@@ -60,7 +68,7 @@ impl Account {
                 filesystem,
                 zone: self.zone,
                 shows_links: self.shows_links,
-                lanes: self.lanes.clone(),
+                workplace: self.workplace.clone(),
             })
         }))
     }
@@ -73,12 +81,27 @@ impl Account {
 
     /// Where this user's jobs run; `None` for in place, on the loop.
     pub(crate) fn lane(&self) -> Option<&Lane> {
-        self.lanes.as_ref().map(|lanes| &lanes.jobs)
+        self.lanes().map(|lanes| &lanes.jobs)
     }
 
     /// The same of digests and copies; `None` for where those on local disks run.
     pub(crate) fn work_lane(&self) -> Option<&WorkLane> {
-        self.lanes.as_ref().map(|lanes| &lanes.work)
+        self.lanes().map(|lanes| &lanes.work)
+    }
+
+    fn lanes(&self) -> Option<&HomeLanes> {
+        match &self.workplace {
+            Workplace::Loop(_) => None,
+            Workplace::Threads(lanes) => Some(lanes),
+        }
+    }
+
+    /// Who may take a share of what is done in place; `None` where nothing is.
+    pub(super) fn helpers(&self) -> Option<&Helpers> {
+        match &self.workplace {
+            Workplace::Loop(helpers) => Some(helpers),
+            Workplace::Threads(_) => None,
+        }
     }
 
     pub(crate) fn login(&self) -> &Login {

@@ -12,6 +12,7 @@ pub(super) struct Entries {
     /// How many were read so far.
     read: usize,
     more: bool,
+    failure: Option<FilesystemError>,
 }
 
 impl Entries {
@@ -21,18 +22,25 @@ impl Entries {
             batch: Vec::new().into_iter(),
             read: 0,
             more: true,
+            failure: None,
         }
     }
 
-    /// Reads up to `max`, unless some are left of those that were read before.
-    pub(super) fn read(&mut self, max: usize) -> Result<(), FilesystemError> {
+    /// Reads up to `max`, unless some are left of those that were read before. If that fails, there
+    /// are no more.
+    pub(super) fn read(&mut self, max: usize) {
         if self.more && self.batch.as_slice().is_empty() {
             let mut batch = Vec::new();
-            self.more = self.listing.next_batch(max, &mut batch)?;
+            self.more = match self.listing.next_batch(max, &mut batch) {
+                Ok(more) => more,
+                Err(error) => {
+                    self.failure = Some(error);
+                    false
+                }
+            };
             self.read += batch.len();
             self.batch = batch.into_iter();
         }
-        Ok(())
     }
 
     /// The next one of those.
@@ -43,6 +51,11 @@ impl Entries {
     /// Whether all have been taken.
     pub(super) fn are_over(&self) -> bool {
         !self.more && self.batch.as_slice().is_empty()
+    }
+
+    /// Why there are no more, if that is not because all have been read.
+    pub(super) fn end(&mut self) -> Result<(), FilesystemError> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// Where they are from.

@@ -1,6 +1,6 @@
 //! Facts of files and directories, and what their user may do with them.
 
-use ftpdlib_filesystems::{Entry, Listing};
+use ftpdlib_filesystems::Listing;
 use ftpdlib_proto::{
     EntryPerms, EntryRole, FactSet, FileKind, Metadata, Perm, VirtualPath, format_facts,
 };
@@ -30,30 +30,30 @@ pub(super) fn fact_line(
     Ok(line)
 }
 
-/// Facts of what an entry leads to, of which its `own` are known; those of the link itself where it
+/// Facts of what the entry `name` leads to, of which its `own` are known; those of the link itself where it
 /// leads nowhere, or links are shown.
 pub(super) fn followed(
     account: &Account,
     listing: &dyn Listing,
-    entry: &Entry,
+    name: &[u8],
     own: Metadata,
 ) -> Metadata {
     match own.kind {
-        FileKind::Symlink if !account.shows_links => listing.stat(&entry.name).unwrap_or(own),
+        FileKind::Symlink if !account.shows_links => listing.stat(name).unwrap_or(own),
         FileKind::Symlink | FileKind::File | FileKind::Directory | FileKind::Other => own,
     }
 }
 
-/// The same of an entry of the directory `place` for a user with overrides, and what that user may
+/// The same of the entry `name` of the directory `place` for a user with overrides, and what that user may
 /// do with it: of a link itself, too, where it leads to where the user may not look, or links are
 /// shown.
 pub(super) fn judged(
     account: &Account,
     place: &VirtualPath,
-    entry: &Entry,
+    name: &[u8],
     own: Metadata,
 ) -> (Metadata, EntryPerms) {
-    let Ok(path) = place.join(&entry.name) else {
+    let Ok(path) = place.join(name) else {
         return (own, EntryPerms::default());
     };
     if own.kind == FileKind::Symlink
@@ -71,10 +71,4 @@ fn seen_elsewhere(account: &Account, path: &VirtualPath) -> Option<(Metadata, En
     permission::target(account, Perm::List, path).ok()?;
     let view = View::new(account, path).ok()?;
     view.shown(account).ok()
-}
-
-/// Facts of an entry itself.
-pub(super) fn facts_of(listing: &dyn Listing, entry: &Entry) -> Option<Metadata> {
-    let known = entry.metadata.clone();
-    known.or_else(|| listing.lstat(&entry.name).ok())
 }

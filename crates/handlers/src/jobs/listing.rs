@@ -1,5 +1,9 @@
 //! Directory listings as a stream of lines.
 
+mod batch;
+mod line;
+mod upcoming;
+
 use std::mem;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,11 +15,13 @@ use ftpdlib_proto::{
 };
 use ftpdlib_session::{ListFormat, Refusal};
 
+use self::batch::NextEntry;
+use self::upcoming::Upcoming;
 use super::entries::Entries;
-use super::facts::{facts_of, followed, judged};
+use super::facts::{followed, judged};
 use super::names::Names;
 use super::pin::{Single, View};
-use super::{Account, broken_off, permission, refusal, reply_of};
+use super::{Account, Helpers, broken_off, permission, refusal, reply_of};
 
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
@@ -51,6 +57,7 @@ struct Unsorted {
     place: VirtualPath,
     /// What the user may do with its entries, where that is the same for all of them.
     perms: Option<EntryPerms>,
+    upcoming: Upcoming,
 }
 
 /// Names are being collected, to be sorted.
@@ -65,7 +72,18 @@ struct Gathering {
 struct Sorted {
     listing: Box<dyn Listing>,
     names: Names,
+    /// Which of them comes next.
     next: usize,
+    upcoming: Upcoming,
+}
+
+/// What may be done in one turn.
+struct Turn<'a> {
+    /// Entries.
+    most: usize,
+    /// Asked after each one that may have taken long.
+    is_over: &'a dyn Fn() -> bool,
+    helpers: Option<&'a Helpers>,
 }
 
 impl ListingStream {
@@ -123,7 +141,13 @@ impl ListingStream {
         out: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
         let account = Arc::clone(&self.account);
-        let _guard = account.impersonate()?;
+        let guard = account.impersonate()?;
+        let turn = Turn {
+            most,
+            is_over,
+            // They act as nobody else.
+            helpers: account.helpers().filter(|_| guard.is_noop()),
+        };
         self.source = match mem::replace(&mut self.source, Source::Ended) {
             Source::Single(Single {
                 name,
@@ -134,9 +158,12 @@ impl ListingStream {
                 self.show(&name, &metadata, perms, target.as_deref(), out);
                 Source::Ended
             }
-            Source::Unsorted(unsorted) => self.show_unsorted(unsorted, most, is_over, out)?,
-            Source::Gathering(gathering) => gathering.go_on(most, is_over)?,
-            Source::Sorted(sorted) => self.show_sorted(sorted, most, is_over, out),
+            Source::Unsorted(unsorted) => self.show_unsorted(unsorted, &turn, out)?,
+            Source::Gathering(gathering) => gathering.go_on(&turn)?,
+            Source::Sorted(sorted) => match self.format {
+                ListFormat::Names => self.show_names(sorted, &turn, out),
+                ListFormat::Long | ListFormat::Facts(_) => self.show_sorted(sorted, &turn, out),
+            },
             Source::Ended => Source::Ended,
         };
         Ok(!matches!(self.source, Source::Ended))
@@ -145,63 +172,91 @@ impl ListingStream {
     fn show_unsorted(
         &self,
         mut unsorted: Unsorted,
-        most: usize,
-        is_over: &dyn Fn() -> bool,
+        turn: &Turn<'_>,
         out: &mut Vec<u8>,
     ) -> Result<Source, Refusal> {
         let Unsorted {
             entries,
             place,
             perms,
+            upcoming,
         } = &mut unsorted;
-        entries.read(most).map_err(broken_off)?;
-        while let Some(entry) = entries.next() {
-            let listing = entries.listing();
+        for _ in 0..upcoming.wanted() {
+            entries.read(turn.most);
+            let mut batch = upcoming.blank();
+            while let Some(entry) = entries.next() {
+                batch.push(&entry.name, entry.metadata);
+            }
+            upcoming.add(batch, entries.listing(), turn.helpers);
+        }
+        let listing = entries.listing();
+        for _ in 0..turn.most {
+            let Some(entry) = upcoming.next() else {
+                break;
+            };
             // Gone since its name was read: no line.
-            let Some(own) = facts_of(listing, &entry) else {
+            let Some(own) = entry.facts(listing) else {
                 continue;
             };
+            let name = entry.name;
             // A link may lead through many directories, and permissions that are looked up for each
             // entry may take long, too.
             let is_slow = own.kind == FileKind::Symlink || perms.is_none();
             let (metadata, perms) = match perms {
-                Some(perms) => (followed(&self.account, listing, &entry, own), *perms),
-                None => judged(&self.account, place, &entry, own),
+                Some(perms) => (followed(&self.account, listing, name, own), *perms),
+                None => judged(&self.account, place, name, own),
             };
-            self.show(&entry.name, &metadata, perms, None, out);
-            if is_slow && is_over() {
+            self.show(name, &metadata, perms, None, out);
+            if is_slow && (turn.is_over)() {
                 break;
             }
         }
-        Ok(match entries.are_over() {
-            true => Source::Ended,
-            false => Source::Unsorted(unsorted),
-        })
+        if !upcoming.is_empty() || !entries.are_over() {
+            return Ok(Source::Unsorted(unsorted));
+        }
+        entries.end().map_err(broken_off)?;
+        Ok(Source::Ended)
     }
 
-    fn show_sorted(
-        &self,
-        mut sorted: Sorted,
-        most: usize,
-        is_over: &dyn Fn() -> bool,
-        out: &mut Vec<u8>,
-    ) -> Source {
-        let Sorted {
-            listing,
-            names,
-            next,
-        } = &mut sorted;
-        let end = names.len().min(*next + most);
-        while *next < end {
-            let is_link = self.show_looked_up(&**listing, names.name(*next), out);
+    fn show_names(&self, mut sorted: Sorted, turn: &Turn<'_>, out: &mut Vec<u8>) -> Source {
+        let Sorted { names, next, .. } = &mut sorted;
+        for _ in 0..turn.most.min(names.len() - *next) {
+            self.show_with_prefix(names.name(*next), out);
             *next += 1;
-            if is_link && is_over() {
-                break;
-            }
         }
         match *next < names.len() {
             true => Source::Sorted(sorted),
             false => Source::Ended,
+        }
+    }
+
+    fn show_sorted(&self, mut sorted: Sorted, turn: &Turn<'_>, out: &mut Vec<u8>) -> Source {
+        let Sorted {
+            listing,
+            names,
+            next,
+            upcoming,
+        } = &mut sorted;
+        for _ in 0..upcoming.wanted() {
+            let mut batch = upcoming.blank();
+            for index in *next..names.len().min(*next + turn.most) {
+                batch.push(names.name(index), None);
+                *next += 1;
+            }
+            upcoming.add(batch, &**listing, turn.helpers);
+        }
+        for _ in 0..turn.most {
+            let Some(entry) = upcoming.next() else {
+                break;
+            };
+            let is_link = self.show_long(&**listing, &entry, out);
+            if is_link && (turn.is_over)() {
+                break;
+            }
+        }
+        match *next == names.len() && upcoming.is_empty() {
+            true => Source::Ended,
+            false => Source::Sorted(sorted),
         }
     }
 
@@ -224,32 +279,21 @@ impl ListingStream {
         Ok(())
     }
 
-    /// Appends the line of an entry; whether it is a link, at which there was more to look.
-    fn show_looked_up(&self, listing: &dyn Listing, name: &[u8], out: &mut Vec<u8>) -> bool {
-        match self.format {
-            ListFormat::Names => {
-                self.show_with_prefix(name, out);
-                false
-            }
-            ListFormat::Long | ListFormat::Facts(_) => {
-                // Gone since its name was read: no line.
-                let Ok(metadata) = listing.lstat(name) else {
-                    return false;
-                };
-                let target = match metadata.kind {
-                    FileKind::Symlink => listing.readlink(name).ok(),
-                    FileKind::File | FileKind::Directory | FileKind::Other => None,
-                };
-                self.show(
-                    name,
-                    &metadata,
-                    EntryPerms::default(),
-                    target.as_deref(),
-                    out,
-                );
-                metadata.kind == FileKind::Symlink
-            }
-        }
+    /// Appends the line of an entry as `ls -l` shows it; whether it is a link, at which there was more
+    /// to look.
+    fn show_long(&self, listing: &dyn Listing, entry: &NextEntry<'_>, out: &mut Vec<u8>) -> bool {
+        // Gone since its name was read: no line.
+        let Some(metadata) = entry.facts(listing) else {
+            return false;
+        };
+        let name = entry.name;
+        let target = match metadata.kind {
+            FileKind::Symlink => listing.readlink(name).ok(),
+            FileKind::File | FileKind::Directory | FileKind::Other => None,
+        };
+        let perms = EntryPerms::default();
+        self.show(name, &metadata, perms, target.as_deref(), out);
+        metadata.kind == FileKind::Symlink
     }
 
     fn show_with_prefix(&self, name: &[u8], out: &mut Vec<u8>) {
@@ -302,27 +346,29 @@ impl ListingStream {
 }
 
 impl Gathering {
-    /// Collects names of up to `most` entries more, and sorts them once there are none.
-    fn go_on(mut self, most: usize, is_over: &dyn Fn() -> bool) -> Result<Source, Refusal> {
-        self.entries.read(most).map_err(broken_off)?;
+    /// Collects names of some entries more, and sorts them once there are none.
+    fn go_on(mut self, turn: &Turn<'_>) -> Result<Source, Refusal> {
+        self.entries.read(turn.most);
         while let Some(entry) = self.entries.next() {
             let is_shown = |pattern: &NamePattern| pattern.matches(&entry.name);
             if self.pattern.as_ref().is_none_or(is_shown) {
                 self.names.push(&entry.name);
             }
             // A pattern may be made to take long for each name.
-            if self.pattern.is_some() && is_over() {
+            if self.pattern.is_some() && (turn.is_over)() {
                 break;
             }
         }
         if !self.entries.are_over() {
             return Ok(Source::Gathering(self));
         }
+        self.entries.end().map_err(broken_off)?;
         self.names.sort();
         Ok(Source::Sorted(Sorted {
             listing: self.entries.into_listing(),
             names: self.names,
             next: 0,
+            upcoming: Upcoming::default(),
         }))
     }
 }
@@ -336,6 +382,7 @@ impl Source {
             ListFormat::Facts(_) => Self::Unsorted(Unsorted {
                 entries,
                 place: view.target.clone(),
+                upcoming: Upcoming::default(),
                 perms: (!account.has_overrides()).then(|| {
                     account
                         .authorizer

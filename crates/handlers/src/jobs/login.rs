@@ -9,6 +9,7 @@ use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem, FilesystemError};
 use ftpdlib_proto::{ReplyCode, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
+use super::account::Workplace;
 use super::{Account, refusal, reply_of};
 use crate::Service;
 
@@ -75,7 +76,11 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         service.note_home(&named, is_local);
     }
     let in_place = is_local && service.authorizer.is_local();
-    let lanes = (!in_place).then(|| service.home_lanes(&named));
+    let workplace = if in_place {
+        Workplace::Loop(service.helpers.clone())
+    } else {
+        Workplace::Threads(service.home_lanes(&named))
+    };
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -90,7 +95,7 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         filesystem,
         service.session.zone,
         service.mlsd_shows_links,
-        lanes,
+        workplace,
     );
     Ok((Arc::new(account), facts))
 }

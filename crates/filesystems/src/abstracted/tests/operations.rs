@@ -259,6 +259,11 @@ fn listings_look_at_entries_and_nothing_else() {
         let mut entries = Vec::new();
         while listing.next_batch(2, &mut entries).unwrap() {}
         assert_eq!(entries.len(), 6);
+        let recall = listing.recall().unwrap();
+        for entry in &entries {
+            let own = listing.lstat(&entry.name).unwrap();
+            assert_eq!(recall(&entry.name), Some(own));
+        }
         assert_eq!(listing.lstat(b"link").unwrap().kind, FileKind::Symlink);
         assert_eq!(listing.stat(b"link").unwrap().kind, FileKind::File);
         assert_eq!(listing.readlink(b"link").unwrap(), b"f");
@@ -276,6 +281,7 @@ fn listings_look_at_entries_and_nothing_else() {
             b"none",
         ] {
             assert_eq!(kind(listing.lstat(name)), Some(ErrorKind::NotFound));
+            assert_eq!(recall(name), None);
             assert_eq!(kind(listing.stat(name)), Some(ErrorKind::NotFound));
             assert_eq!(kind(listing.readlink(name)), Some(ErrorKind::NotFound));
         }

@@ -1,0 +1,228 @@
+//! Threads that help where processors have nothing else to do.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Builder, Thread};
+
+/// Threads that are started when they are first wanted, and stay. Copies are the same ones.
+///
+/// A helper may stand still for as long as all processors are busy, so nobody may wait for it: not
+/// for its end, and not for a lock that it holds. One of them is the allocator's: what is large is
+/// left for others to free.
+#[derive(Clone)]
+pub(crate) struct Helpers {
+    crew: Arc<Crew>,
+}
+
+struct Crew {
+    most: usize,
+    /// For no helper to lock.
+    members: Mutex<Vec<Member>>,
+}
+
+struct Member {
+    thread: Thread,
+    desk: Arc<Desk>,
+    /// What must not go while work is done with it.
+    kept: Option<Kept>,
+}
+
+/// Where a helper finds its work.
+#[derive(Default)]
+struct Desk {
+    work: Mutex<Option<Work>>,
+    /// Some was put there, and is not done.
+    is_taken: AtomicBool,
+    /// It cannot be run at a lower priority than all others. No other thread could, either.
+    is_refused: AtomicBool,
+    is_over: AtomicBool,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+type Kept = Arc<dyn Any + Send + Sync>;
+
+impl Helpers {
+    /// At most as many as there are other processors than the one of whoever is helped.
+    pub(crate) fn beside_one_of(cpus: usize) -> Self {
+        Self {
+            crew: Arc::new(Crew {
+                most: cpus.saturating_sub(1),
+                members: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Whether one has time.
+    pub(super) fn have_time(&self) -> bool {
+        let mut members = self.crew.members();
+        if members.iter().any(Member::is_refused) {
+            return false;
+        }
+        members.len() < self.crew.most || members.iter_mut().any(Member::is_free)
+    }
+
+    /// Has one do `work`, if one has time, and keeps `kept` at least until that is done.
+    pub(super) fn start(&self, kept: Kept, work: impl FnOnce() + Send + 'static) -> Option<Thread> {
+        let mut members = self.crew.members();
+        let index = match members.iter_mut().position(Member::is_free) {
+            Some(index) => index,
+            None if members.len() < self.crew.most => {
+                members.push(Member::start()?);
+                members.len() - 1
+            }
+            None => return None,
+        };
+        members[index].give(kept, Box::new(work))
+    }
+}
+
+impl Crew {
+    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for mut member in self.members().drain(..) {
+            member.desk.is_over.store(true, Ordering::Relaxed);
+            member.thread.unpark();
+            if !member.is_free() {
+                mem::forget(member.kept.take());
+            }
+        }
+    }
+}
+
+impl Member {
+    fn start() -> Option<Self> {
+        let desk = Arc::<Desk>::default();
+        let theirs = Arc::clone(&desk);
+        let body = move || match ftpdlib_sys::give_way() {
+            Ok(()) => theirs.serve(),
+            Err(error) => {
+                log::debug!("no helpers: {error}");
+                theirs.is_refused.store(true, Ordering::Relaxed);
+            }
+        };
+        match Builder::new().name("helper".into()).spawn(body) {
+            Ok(handle) => Some(Self {
+                thread: handle.thread().clone(),
+                desk,
+                kept: None,
+            }),
+            Err(error) => {
+                log::debug!("no thread for a helper: {error}");
+                None
+            }
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        self.desk.is_refused.load(Ordering::Relaxed)
+    }
+
+    fn is_free(&mut self) -> bool {
+        let is_free = !self.desk.is_taken.load(Ordering::Acquire);
+        if is_free {
+            self.kept = None;
+        }
+        is_free
+    }
+
+    /// Gives work to a member that is free, unless it is looking for some just now.
+    fn give(&mut self, kept: Kept, work: Work) -> Option<Thread> {
+        let mut place = self.desk.work.try_lock().ok()?;
+        self.desk.is_taken.store(true, Ordering::Relaxed);
+        self.kept = Some(kept);
+        *place = Some(work);
+        drop(place);
+        self.thread.unpark();
+        Some(self.thread.clone())
+    }
+}
+
+impl Desk {
+    /// Does what is put here, until that is over.
+    fn serve(&self) {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let work = self
+                .work
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            let Some(work) = work else {
+                thread::park();
+                continue;
+            };
+            // One that panicked has said so.
+            let _ = catch_unwind(AssertUnwindSafe(work));
+            self.is_taken.store(false, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::mpsc::{self, Sender};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Has a helper wait for the sender to go.
+    fn occupy(helpers: &Helpers, kept: Kept) -> Option<Sender<()>> {
+        let (sender, receiver) = mpsc::channel();
+        let wait = move || while receiver.recv().is_ok() {};
+        helpers.start(kept, wait).map(|_| sender)
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            // A helper gets no processor from those who only yield theirs.
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn there_is_one_less_than_there_are_processors() {
+        for (cpus, most) in [(0, 0), (1, 0), (2, 1), (4, 3)] {
+            let helpers = Helpers::beside_one_of(cpus);
+            for _ in 0..3 {
+                let at_work: Vec<_> = (0..most)
+                    .map(|_| occupy(&helpers, Arc::new(())).unwrap())
+                    .collect();
+                assert!(!helpers.have_time(), "of {cpus}");
+                assert!(occupy(&helpers, Arc::new(())).is_none(), "of {cpus}");
+                drop(at_work);
+                until(|| helpers.crew.members().iter_mut().all(Member::is_free));
+            }
+            assert_eq!(helpers.crew.members().len(), most);
+        }
+    }
+
+    #[test]
+    fn what_a_helper_works_with_is_kept_until_it_has_time_again() {
+        let helpers = Helpers::beside_one_of(2);
+        let kept = Arc::new(());
+        let at_work = occupy(&helpers, Arc::clone(&kept) as Kept).unwrap();
+        assert!(!helpers.have_time());
+        assert_eq!(Arc::strong_count(&kept), 2);
+        drop(at_work);
+        until(|| helpers.have_time());
+        assert_eq!(Arc::strong_count(&kept), 1);
+    }
+
+    #[test]
+    fn a_helper_that_panicked_helps_again() {
+        let helpers = Helpers::beside_one_of(2);
+        helpers
+            .start(Arc::new(()), || panic!("by the test"))
+            .unwrap();
+        until(|| helpers.have_time());
+        assert!(occupy(&helpers, Arc::new(())).is_some());
+    }
+}

@@ -1,0 +1,81 @@
+//! Some entries of a directory in a row.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ftpdlib_filesystems::{Listing, Recall};
+use ftpdlib_proto::Metadata;
+
+use super::super::names::Names;
+
+/// Entries that are about to be shown. One thread takes them from the front, another may recall
+/// their facts from the end.
+#[derive(Default)]
+pub(super) struct Batch {
+    names: Names,
+    /// Of each one, once they are known.
+    facts: Vec<OnceLock<Metadata>>,
+    /// How many were taken.
+    taken: AtomicUsize,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, name: &[u8], facts: Option<Metadata>) {
+        self.names.push(name);
+        self.facts
+            .push(facts.map_or_else(OnceLock::new, OnceLock::from));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.names.clear();
+        self.facts.clear();
+        *self.taken.get_mut() = 0;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+    }
+
+    /// Whether none is left to be taken.
+    pub(super) fn is_shown(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) == self.facts.len()
+    }
+
+    /// The next one; not for two threads.
+    pub(super) fn take(&self) -> Option<NextEntry<'_>> {
+        let index = self.taken.load(Ordering::Relaxed);
+        let facts = self.facts.get(index)?;
+        self.taken.store(index + 1, Ordering::Relaxed);
+        let name = self.names.name(index);
+        Some(NextEntry { name, facts })
+    }
+
+    /// Recalls the facts that are not known, from the end until all that is left has been taken.
+    pub(super) fn recall(&self, recall: &Recall) {
+        for (index, facts) in self.facts.iter().enumerate().rev() {
+            if index < self.taken.load(Ordering::Relaxed) {
+                return;
+            }
+            if facts.get().is_none()
+                && let Some(found) = recall(self.names.name(index))
+            {
+                // Nobody else sets it.
+                let _ = facts.set(found);
+            }
+        }
+    }
+}
+
+/// An entry that was taken.
+pub(super) struct NextEntry<'a> {
+    pub(super) name: &'a [u8],
+    facts: &'a OnceLock<Metadata>,
+}
+
+impl NextEntry<'_> {
+    /// Its own facts; `None` if it is gone since its name was read.
+    pub(super) fn facts(&self, listing: &dyn Listing) -> Option<Metadata> {
+        let known = self.facts.get().cloned();
+        known.or_else(|| listing.lstat(self.name).ok())
+    }
+}
