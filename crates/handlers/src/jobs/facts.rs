@@ -30,8 +30,8 @@ pub(super) fn fact_line(
     Ok(line)
 }
 
-/// Facts of what the entry `name` leads to, of which its `own` are known; those of the link itself where it
-/// leads nowhere, or links are shown.
+/// Facts of what the entry `name` leads to, of which its `own` are known; those of the link itself
+/// where it leads nowhere, or links are shown.
 pub(super) fn followed(
     account: &Account,
     listing: &dyn Listing,

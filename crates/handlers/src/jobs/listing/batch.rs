@@ -37,7 +37,7 @@ impl Batch {
     }
 
     /// Whether none is left to be taken.
-    pub(super) fn is_shown(&self) -> bool {
+    pub(super) fn is_used_up(&self) -> bool {
         self.taken.load(Ordering::Relaxed) == self.facts.len()
     }
 

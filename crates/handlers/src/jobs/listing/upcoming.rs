@@ -106,7 +106,7 @@ impl Upcoming {
 
     /// Goes on with the second batch if all of the first was shown.
     fn put_shown_aside(&mut self) {
-        if self.batches.front().is_some_and(|batch| batch.is_shown()) {
+        if self.batches.front().is_some_and(|batch| batch.is_used_up()) {
             self.shown.extend(self.batches.pop_front());
         }
     }
