@@ -15,7 +15,7 @@ use ftpdlib_proto::{
 };
 use ftpdlib_session::{ListFormat, Refusal};
 
-use self::batch::NextEntry;
+use self::batch::{Batch, NextEntry};
 use self::upcoming::Upcoming;
 use super::entries::Entries;
 use super::facts::{followed, judged};
@@ -183,7 +183,7 @@ impl ListingStream {
         } = &mut unsorted;
         for _ in 0..upcoming.wanted() {
             entries.read(turn.most);
-            let mut batch = upcoming.blank();
+            let mut batch = Batch::default();
             while let Some(entry) = entries.next() {
                 batch.push(&entry.name, entry.metadata);
             }
@@ -238,7 +238,7 @@ impl ListingStream {
             upcoming,
         } = &mut sorted;
         for _ in 0..upcoming.wanted() {
-            let mut batch = upcoming.blank();
+            let mut batch = Batch::default();
             for index in *next..names.len().min(*next + turn.most) {
                 batch.push(names.name(index), None);
                 *next += 1;

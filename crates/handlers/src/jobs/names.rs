@@ -14,11 +14,6 @@ impl Names {
         self.bytes.extend_from_slice(&name[..length as usize]);
     }
 
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        self.spans.clear();
-    }
-
     /// Puts the names in order, byte by byte.
     pub(super) fn sort(&mut self) {
         let bytes = &self.bytes;

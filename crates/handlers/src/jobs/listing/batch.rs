@@ -26,12 +26,6 @@ impl Batch {
             .push(facts.map_or_else(OnceLock::new, OnceLock::from));
     }
 
-    pub(super) fn clear(&mut self) {
-        self.names.clear();
-        self.facts.clear();
-        *self.taken.get_mut() = 0;
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.facts.is_empty()
     }

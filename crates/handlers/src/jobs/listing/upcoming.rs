@@ -28,8 +28,6 @@ pub(super) struct Upcoming {
     batches: VecDeque<Arc<Batch>>,
     /// How many there have been.
     count: usize,
-    /// Those that were shown, for use again.
-    shown: Vec<Arc<Batch>>,
     helper: Helper,
 }
 
@@ -46,22 +44,12 @@ enum Helper {
 impl Upcoming {
     /// How many batches more should be [added](Self::add) in this turn.
     pub(super) fn wanted(&mut self) -> usize {
-        self.put_shown_aside();
+        self.drop_used_up();
         let most = match self.helper {
             Helper::None | Helper::Gone => 1,
             Helper::Started(..) => AHEAD,
         };
         TAKEN_AT_ONCE.min(most.saturating_sub(self.batches.len()))
-    }
-
-    /// A batch without entries.
-    pub(super) fn blank(&mut self) -> Batch {
-        let mut batch = (self.shown.iter())
-            .position(|batch| Arc::strong_count(batch) == 1)
-            .and_then(|index| Arc::into_inner(self.shown.swap_remove(index)))
-            .unwrap_or_default();
-        batch.clear();
-        batch
     }
 
     /// Adds a batch of entries of `listing`, with which one of `helpers` may help.
@@ -74,9 +62,7 @@ impl Upcoming {
         self.count += 1;
         match &self.helper {
             Helper::Started(line, _) if line.is_left() => {
-                // So many are not needed any more.
                 line.close();
-                self.shown.clear();
                 self.helper = Helper::Gone;
             }
             Helper::Started(line, thread) => {
@@ -94,20 +80,20 @@ impl Upcoming {
 
     /// Whether none is left of those that were added.
     pub(super) fn is_empty(&mut self) -> bool {
-        self.put_shown_aside();
+        self.drop_used_up();
         self.batches.is_empty()
     }
 
     /// The next entry; `None` if none is left of those that were added.
     pub(super) fn next(&mut self) -> Option<NextEntry<'_>> {
-        self.put_shown_aside();
+        self.drop_used_up();
         self.batches.front()?.take()
     }
 
     /// Goes on with the second batch if all of the first was shown.
-    fn put_shown_aside(&mut self) {
+    fn drop_used_up(&mut self) {
         if self.batches.front().is_some_and(|batch| batch.is_used_up()) {
-            self.shown.extend(self.batches.pop_front());
+            self.batches.pop_front();
         }
     }
 

@@ -1,5 +1,5 @@
-use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ struct Scene<'a> {
     upcoming: Upcoming,
     added: usize,
     shown: usize,
+    /// All batches that were added.
+    batches: Vec<Weak<Batch>>,
 }
 
 impl<'a> Scene<'a> {
@@ -108,6 +110,7 @@ impl<'a> Scene<'a> {
             upcoming: Upcoming::default(),
             added: 0,
             shown: 0,
+            batches: Vec::new(),
         }
     }
 
@@ -125,12 +128,14 @@ impl<'a> Scene<'a> {
     }
 
     fn add(&mut self) {
-        let mut batch = self.upcoming.blank();
+        let mut batch = Batch::default();
         for number in self.added..self.added + ENTRIES {
             batch.push(name_of(number).as_bytes(), None);
         }
         self.added += ENTRIES;
         self.upcoming.add(batch, &self.listing, Some(self.helpers));
+        let added = self.upcoming.batches.back();
+        self.batches.extend(added.map(Arc::downgrade));
     }
 
     /// Checks that what is shown of the next entry is right, and tells who looked it up.
@@ -193,7 +198,8 @@ fn a_helper_that_hangs_is_not_waited_for() {
             scene.show();
         }
     }
-    let kept = scene.upcoming.batches.len() + scene.upcoming.shown.len();
+    let is_kept = |batch: &&Weak<Batch>| batch.strong_count() > 0;
+    let kept = scene.batches.iter().filter(is_kept).count();
     assert!(kept <= 3 * AHEAD, "{kept} batches are kept");
     drop(watch);
 }
@@ -255,7 +261,7 @@ fn whoever_has_no_helper_takes_one_batch_at_a_time() {
 fn known_facts_are_not_looked_up() {
     let mut upcoming = Upcoming::default();
     let listing = Numbers::watched().0;
-    let mut batch = upcoming.blank();
+    let mut batch = Batch::default();
     batch.push(b"1", Some(facts_of(b"2", HELPER).unwrap()));
     upcoming.add(batch, &listing, None);
     let entry = upcoming.next().unwrap();
