@@ -5,6 +5,7 @@ mod args;
 mod aside;
 mod config;
 mod error;
+mod last_line;
 mod logging;
 mod notify;
 mod password;

@@ -41,6 +41,8 @@ pub use concurrency::Concurrency;
 pub use error::ServerError;
 /// A user whom worker processes become.
 pub use ftpdlib_sys::Identity;
+/// Standard error, or another stream that others have open too, for a log that waits for nobody.
+pub use ftpdlib_sys::LogStream;
 /// The allocator for a program that is to take uploads over TLS; it matters where the C library is
 /// glibc and the processor AMD's.
 pub use ftpdlib_sys::Staggered;

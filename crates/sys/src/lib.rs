@@ -19,6 +19,7 @@ mod fallback;
 mod inherited;
 #[cfg(target_os = "linux")]
 mod linux;
+mod log_stream;
 mod open;
 mod process;
 mod random;
@@ -48,6 +49,7 @@ pub use imp::{
     set_mode, set_modified, unacknowledged, write_with_file,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
+pub use log_stream::LogStream;
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
 pub use process::{
     ephemeral_ports, idle_time, raise_descriptor_limit, reserve_descriptors,

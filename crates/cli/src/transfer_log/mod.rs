@@ -5,12 +5,11 @@ mod xferlog;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
@@ -18,6 +17,7 @@ use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer}
 use ftpdlib::servers::{check_writable, open_log};
 
 use crate::error::ConfigError;
+use crate::last_line::LastLine;
 use crate::settings::{LogFiles, NamedFile};
 
 /// The logs that are open, for whoever opens them again.
@@ -244,7 +244,7 @@ impl TransferLog {
         let line = (self.format)(session, transfer, SystemTime::now());
         // Whoever opens the file again is not to wait for a disk that hangs.
         let file = Arc::clone(&self.lock());
-        if let Err(error) = file.add(line) {
+        if let Err(error) = file.add(&line) {
             log::error!("cannot write to {}: {error}", self.path.display());
         }
     }
@@ -271,9 +271,8 @@ struct Lines {
     /// Its device and its inode, where the system tells.
     identity: Option<(u64, u64)>,
     file: File,
-    /// The last line has no end: the disk or the pipe was full. Shared by all that is opened of one
-    /// file, of which an old one may be written to still.
-    cut: Arc<AtomicBool>,
+    /// Shared by all that is opened of one file, of which an old one may be written to still.
+    last: Arc<LastLine>,
 }
 
 impl Lines {
@@ -282,40 +281,20 @@ impl Lines {
         Self {
             identity: identity.ok(),
             file,
-            cut: Arc::default(),
+            last: Arc::default(),
         }
     }
 
     /// Takes over how the last line ends, where `before` is the same file.
     fn go_on_after(&mut self, before: &Self) {
         if self.identity.is_some() && self.identity == before.identity {
-            self.cut = Arc::clone(&before.cut);
+            self.last = Arc::clone(&before.last);
         }
     }
 
-    /// Adds a line, at one go if the system takes it, so that lines of several threads and processes
-    /// do not mix.
-    fn add(&self, mut line: String) -> io::Result<()> {
-        let after_cut = self.cut.swap(false, Ordering::Relaxed);
-        if after_cut {
-            line.insert(0, '\n');
-        }
-        let mut left = line.as_bytes();
-        while !left.is_empty() {
-            let error = match (&self.file).write(left) {
-                Ok(0) => io::ErrorKind::WriteZero.into(),
-                Ok(count) => {
-                    left = &left[count..];
-                    continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => error,
-            };
-            let cut = after_cut || left.len() < line.len();
-            self.cut.fetch_or(cut, Ordering::Relaxed);
-            return Err(error);
-        }
-        Ok(())
+    /// Adds a line, which holds its end.
+    fn add(&self, line: &str) -> io::Result<()> {
+        self.last.add_next(&self.file, line.as_bytes())
     }
 }
 
@@ -457,7 +436,7 @@ mod tests {
         name(&named);
         fs::rename(&path, directory.path().join("moved")).unwrap();
         assert_eq!(name(&named), Some(number));
-        of_a_session.lock().add("line\n".into()).unwrap();
+        of_a_session.lock().add("line\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "line\n");
         // Where only another process has such a session, that is handed the file.
         drop(of_a_session);
@@ -472,8 +451,13 @@ mod tests {
         reader.set_nonblocking(true).unwrap();
         let file = File::from(OwnedFd::from(ours));
         let lines = Lines::new(file.try_clone().unwrap());
-        assert!(lines.add("x".repeat(8 << 20) + "\n").is_err());
+        assert!(lines.add(&too_long()).is_err());
         (file, lines, reader)
+    }
+
+    /// A line that no stream has room for.
+    fn too_long() -> String {
+        "x".repeat(8 << 20) + "\n"
     }
 
     /// What is in a stream that stays open.
@@ -481,17 +465,6 @@ mod tests {
         let mut text = String::new();
         assert!(reader.read_to_string(&mut text).is_err());
         text
-    }
-
-    #[test]
-    fn a_line_that_a_full_pipe_cut_had_the_next_glued_to_it() {
-        let (_file, lines, reader) = cut_stream();
-        // Nothing of it is written.
-        assert!(lines.add("lost\n".into()).is_err());
-        read(&reader);
-        lines.add("one\n".into()).unwrap();
-        lines.add("two\n".into()).unwrap();
-        assert_eq!(read(&reader), "\none\ntwo\n");
     }
 
     #[test]
@@ -508,13 +481,13 @@ mod tests {
         };
         let before = Arc::clone(&log.lock());
         log.go_on_in(file);
-        log.lock().add("one\n".into()).unwrap();
+        log.lock().add("one\n").unwrap();
         // Whoever began with the old one ends with it.
-        before.add("two\n".into()).unwrap();
+        before.add("two\n").unwrap();
         assert_eq!(read(&reader), "\none\ntwo\n");
-        before.cut.store(true, Ordering::Relaxed);
+        assert!(before.add(&too_long()).is_err());
         log.go_on_in(File::from(OwnedFd::from(other)));
-        log.lock().add("three\n".into()).unwrap();
+        log.lock().add("three\n").unwrap();
         assert_eq!(read(&other_reader), "three\n");
     }
 }

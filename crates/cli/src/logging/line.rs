@@ -1,46 +1,17 @@
-//! Log lines on standard error.
+//! What a line of the log looks like.
 
-use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use env_logger::Builder;
 use ftpdlib::proto::CivilTime;
-use log::{Level, LevelFilter};
+use log::Level;
 
 use crate::error::escape_controls;
 
-/// Sends the log to standard error. `RUST_LOG` filters it; without, everything from `info` up is
-/// shown, or from `debug` up.
-pub(crate) fn init(debug: bool) {
-    let level = if debug {
-        LevelFilter::Debug
-    } else {
-        LevelFilter::Info
-    };
-    Builder::new()
-        .filter_level(level)
-        .parse_default_env()
-        .format(|out, record| {
-            // Taken, not borrowed: what is shown in a line might have something to log, too.
-            let mut line = LINE.try_with(RefCell::take).unwrap_or_default();
-            let written = line.write(out, record.level(), unix_now(), record.args());
-            // A thread that ends has no use for it any more.
-            let _ = LINE.try_with(|kept| kept.replace(line));
-            written
-        })
-        .init();
-}
-
-thread_local! {
-    /// A busy server writes a line for each file: its buffers are kept, and its time for a second.
-    static LINE: RefCell<LogLine> = RefCell::default();
-}
-
 /// The making of lines such as `[I 2026-11-21 10:11:12] message`, in UTC.
 #[derive(Default)]
-struct LogLine {
+pub(super) struct LogLine {
     message: String,
     time: String,
     /// What `time` shows, in seconds since 1970.
@@ -49,7 +20,7 @@ struct LogLine {
 
 impl LogLine {
     /// Writes one line whatever the message holds.
-    fn write(
+    pub(super) fn write(
         &mut self,
         out: &mut dyn Write,
         level: Level,
@@ -88,7 +59,7 @@ fn civil_time(unix: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
-fn unix_now() -> i64 {
+pub(super) fn unix_now() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed())

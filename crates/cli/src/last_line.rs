@@ -1,0 +1,73 @@
+//! The writing of whole lines to where there may be no room for them.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the next line has to know of the last one in a file, a pipe or a socket.
+#[derive(Debug, Default)]
+pub(crate) struct LastLine {
+    /// It has no end: the disk or the pipe was full.
+    is_cut: AtomicBool,
+}
+
+impl LastLine {
+    /// Adds the next line, at one go if the system takes it, so that lines of several threads and
+    /// processes do not mix.
+    ///
+    /// # Errors
+    ///
+    /// The system's. Of the line, which holds its end, a part may be written then.
+    pub(crate) fn add_next(&self, mut out: impl Write, line: &[u8]) -> io::Result<()> {
+        let after_cut = self.is_cut.swap(false, Ordering::Relaxed);
+        let line = match after_cut {
+            true => Cow::Owned([b"\n", line].concat()),
+            false => Cow::Borrowed(line),
+        };
+        let mut left = &line[..];
+        while !left.is_empty() {
+            let error = match out.write(left) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(count) => {
+                    left = &left[count..];
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            let is_cut = after_cut || left.len() < line.len();
+            self.is_cut.fetch_or(is_cut, Ordering::Relaxed);
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_full_pipe_cut_had_the_next_glued_to_it() {
+        let (ours, mut reader) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let last = LastLine::default();
+        let add = |line: &str| last.add_next(&ours, line.as_bytes());
+        let mut read = || {
+            let mut text = String::new();
+            assert!(reader.read_to_string(&mut text).is_err());
+            text
+        };
+        assert!(add(&("x".repeat(8 << 20) + "\n")).is_err());
+        // Nothing of it is written.
+        assert!(add("lost\n").is_err());
+        read();
+        add("one\n").unwrap();
+        add("two\n").unwrap();
+        assert_eq!(read(), "\none\ntwo\n");
+    }
+}

@@ -1,0 +1,171 @@
+//! Standard error, which may be a pipe that nobody reads.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ftpdlib::servers::LogStream;
+use log::Level;
+
+use super::line::{LogLine, unix_now};
+use crate::last_line::LastLine;
+
+/// How long a line waits for room. The clients wait with it.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How often it looks for some.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// How long nothing waits after something has waited in vain.
+const AFTER_VAIN: Duration = Duration::from_secs(10);
+
+/// Writes lines to standard error. Where that is full, as a pipe is that nobody reads, they are lost
+/// after a moment, and counted: the server is not to stand still for its log.
+pub(super) struct StandardError {
+    out: LogStream,
+    last: LastLine,
+    lost: u64,
+    /// Until then nothing waits for room.
+    hurried_until: Option<Instant>,
+}
+
+impl StandardError {
+    /// # Errors
+    ///
+    /// The system gives no descriptor for it.
+    pub(super) fn open() -> io::Result<Self> {
+        Self::over(io::stderr())
+    }
+
+    fn over(stream: impl AsFd) -> io::Result<Self> {
+        Ok(Self {
+            out: LogStream::new(stream)?,
+            last: LastLine::default(),
+            lost: 0,
+            hurried_until: None,
+        })
+    }
+}
+
+/// Each call writes one line, with its end, or loses it.
+impl Write for StandardError {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = match self.lost {
+            0 => Cow::Borrowed(line),
+            lost => Cow::Owned([&notice(lost)?, line].concat()),
+        };
+        let out = Patient {
+            out: &mut self.out,
+            hurried_until: &mut self.hurried_until,
+            deadline: None,
+        };
+        match self.last.add_next(out, &text) {
+            Ok(()) => self.lost = 0,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.lost += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The line that tells of others.
+fn notice(lost: u64) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let message = format_args!("lines lost, since standard error was full: {lost}");
+    LogLine::default().write(&mut line, Level::Warn, unix_now(), &message)?;
+    Ok(line)
+}
+
+/// The stream with some patience, one for all of a line.
+struct Patient<'a> {
+    out: &'a mut LogStream,
+    hurried_until: &'a mut Option<Instant>,
+    deadline: Option<Instant>,
+}
+
+impl Patient<'_> {
+    /// Whether to look for room once more.
+    fn may_wait(&mut self) -> bool {
+        let now = Instant::now();
+        if self.hurried_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        let may = now < *self.deadline.get_or_insert(now + PATIENCE);
+        *self.hurried_until = (!may).then(|| now + AFTER_VAIN);
+        may
+    }
+}
+
+impl Write for Patient<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.out.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.may_wait() => {
+                    thread::sleep(LOOK);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// Both ends of a pipe and of a socket, neither of which waits for nobody to read it.
+    fn streams() -> [(OwnedFd, File); 2] {
+        let (pipe_reader, pipe) = io::pipe().unwrap();
+        let (socket, socket_reader) = UnixStream::pair().unwrap();
+        [
+            (pipe.into(), File::from(OwnedFd::from(pipe_reader))),
+            (socket.into(), File::from(OwnedFd::from(socket_reader))),
+        ]
+    }
+
+    #[test]
+    fn the_server_stood_still_where_nobody_read_standard_error() {
+        for (stream, mut reader) in streams() {
+            let mut log = StandardError::over(stream).unwrap();
+            let line = [b"x".repeat(99), b"\n".to_vec()].concat();
+            while log.lost < 3 {
+                log.write_all(&line).unwrap();
+            }
+            // A reader comes.
+            let mut read = vec![0; 3000];
+            reader.read_exact(&mut read).unwrap();
+            let mut more = || {
+                let count = reader.read(&mut read).unwrap();
+                String::from_utf8(read[..count].to_vec()).unwrap()
+            };
+            let mut text = String::new();
+            while !text.contains("last") {
+                log.write_all(b"last\n").unwrap();
+                text += &more();
+            }
+            let mut lines = text.lines().skip_while(|line| line.ends_with('x'));
+            let notice = lines.next().unwrap();
+            assert!(
+                notice.starts_with("[W ")
+                    && notice.ends_with("lines lost, since standard error was full: 3"),
+                "{notice}"
+            );
+            assert_eq!(lines.next(), Some("last"));
+        }
+    }
+}
