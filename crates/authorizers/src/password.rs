@@ -2,9 +2,8 @@
 
 use std::hint::black_box;
 
-use argon2::password_hash::PasswordVerifier;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params};
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::AuthorizerError;
 use crate::turn::Turn;
@@ -14,6 +13,11 @@ const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 
 /// Most passes over that memory.
 const MAX_PASSES: u32 = 64;
+
+/// Memory for a hash is never asked for in smaller pieces, of which only what is used is taken. Up to
+/// 32 MiB glibc may take them from heaps that it does not give back, and before version 2.38 it does
+/// not even use them again, since they are aligned: each failed login would cost that memory.
+const MIN_MEMORY_KIB: usize = 33 * 1024;
 
 /// A password as given, nothing checked.
 #[derive(Clone)]
@@ -73,12 +77,7 @@ impl Password {
             Self::Any => true,
             Self::None => false,
             Self::Plain(word) => equal(word.as_bytes(), given.as_bytes()),
-            Self::Hash(hash, _) => {
-                let _turn = Turn::wait();
-                Argon2::default()
-                    .verify_password(given.as_bytes(), hash.as_ref())
-                    .is_ok()
-            }
+            Self::Hash(hash, _) => verify(hash, given),
         }
     }
 
@@ -97,12 +96,33 @@ pub(crate) fn burn(cost: Cost, given: &str) {
         // Never for the parameters of a hash that was taken on.
         return;
     };
-    let _turn = Turn::wait();
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
-    let hashed =
-        Argon2::from(params).hash_password_into(given.as_bytes(), b"no such account", &mut output);
+    let computed = compute(&params.into(), given, b"no such account", &mut output);
     // Kept from being optimised away; that it failed (no memory) would fail a real check too.
-    black_box((hashed.is_ok(), output));
+    black_box((computed.is_ok(), output));
+}
+
+/// Whether the hash is that of what was given.
+fn verify(hash: &PasswordHash, given: &str) -> bool {
+    let (Ok(argon2), Some(salt), Some(expected)) = (hasher(hash), &hash.salt, &hash.hash) else {
+        return false;
+    };
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = &mut output[..expected.len()];
+    let computed = compute(&argon2, given, salt, output);
+    computed.is_ok() && equal(expected.as_ref(), output)
+}
+
+/// Computes a hash into `output`, when it is this thread's turn.
+fn compute(argon2: &Argon2<'_>, given: &str, salt: &[u8], output: &mut [u8]) -> argon2::Result<()> {
+    let _turn = Turn::wait();
+    let count = argon2.params().block_count();
+    let mut memory = Vec::new();
+    memory
+        .try_reserve_exact(count.max(MIN_MEMORY_KIB))
+        .map_err(|_| argon2::Error::OutOfMemory)?;
+    memory.resize(count, Block::default());
+    argon2.hash_password_into_with_memory(given.as_bytes(), salt, output, memory)
 }
 
 fn parse_hash(text: &str) -> Result<Password, &'static str> {
@@ -113,9 +133,8 @@ fn parse_hash(text: &str) -> Result<Password, &'static str> {
     if hash.salt.is_none() || hash.hash.is_none() {
         return Err("salt or hash is missing");
     }
-    let version = hash.version.unwrap_or(argon2::Version::V0x13 as u32);
-    argon2::Version::try_from(version).map_err(|_| "unknown argon2 version")?;
-    let params = Params::try_from(&hash).map_err(|_| "bad argon2 parameters")?;
+    let argon2 = hasher(&hash)?;
+    let params = argon2.params();
     let cost = Cost {
         memory_kib: params.m_cost(),
         passes: params.t_cost(),
@@ -128,6 +147,14 @@ fn parse_hash(text: &str) -> Result<Password, &'static str> {
         return Err("more than 64 passes (t=64)");
     }
     Ok(Password::Hash(Box::new(hash), cost))
+}
+
+/// What computes such a hash.
+fn hasher(hash: &PasswordHash) -> Result<Argon2<'static>, &'static str> {
+    let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
+    let version = version.map_err(|_| "unknown argon2 version")?;
+    let params = Params::try_from(hash).map_err(|_| "bad argon2 parameters")?;
+    Ok(Argon2::new(Algorithm::Argon2id, version, params))
 }
 
 /// Compares in a time that depends on the length of what was given only.
@@ -205,6 +232,30 @@ mod tests {
         check("$6$salt$hash", Err("not a PHC string"));
         check("secret", Err("not a PHC string"));
         check("", Err("not a PHC string"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_failed_login_kept_the_memory_of_its_hash() {
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kib = line.unwrap().trim_end_matches(" kB").trim();
+            kib.parse::<u64>().unwrap()
+        };
+        let cost = Cost {
+            memory_kib: 19_456,
+            passes: 1,
+            lanes: 1,
+        };
+        let before = resident();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| burn(cost, "x"));
+            }
+        });
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 4 * 19_456, "{grown} KiB");
     }
 
     proptest! {
