@@ -17,6 +17,7 @@ mod overrides;
 mod owner;
 mod password;
 mod rights;
+mod shared;
 mod turn;
 mod unix;
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
@@ -32,6 +33,28 @@ fn the_greeting_tells_the_version_of_the_library() {
     let server = TestServer::new();
     let greeting = Client::open(server.address()).expect_reply(220).argument();
     assert_eq!(greeting, format!("ftpdlib {} ready.", ftpdlib::VERSION));
+}
+
+#[test]
+fn users_could_not_be_changed_once_an_authorizer_served() {
+    let home = TempDir::new().unwrap();
+    let users = Arc::new(DummyAuthorizer::new());
+    let builder =
+        FtpServerBuilder::new(FtpHandler::new(Arc::clone(&users))).listen((Ipv4Addr::LOCALHOST, 0));
+    let server = TestServer::run(builder, TempDir::new().unwrap());
+    let mut client = Client::open(server.address());
+    client.expect_reply(220);
+    let mut log_in = |code| {
+        client.expect("USER late", 331);
+        client.expect("PASS 12345", code);
+    };
+    log_in(530);
+    users
+        .add_user(User::new("late", "12345", home.path()))
+        .unwrap();
+    log_in(230);
+    users.remove_user("late").unwrap();
+    log_in(530);
 }
 
 /// Checks that downloads work over passive, active and private data connections; the client that is

@@ -24,7 +24,7 @@ pub use user::User;
 /// Keeps its own table of virtual users (pyftpdlib: `DummyAuthorizer`).
 ///
 /// Users can be added, changed and removed at any time through a shared reference, also while a
-/// server uses the authorizer. What pyftpdlib does with keyword arguments is said by [`User`]:
+/// server uses the authorizer: give it an [`Arc`] of it, and keep another. What pyftpdlib does with keyword arguments is said by [`User`]:
 ///
 /// | pyftpdlib | here |
 /// | --- | --- |
@@ -47,6 +47,21 @@ pub use user::User;
 /// authorizer.add_user(User::new("user", "12345", "/home/user").perm("elradfmwMT"))?;
 /// authorizer.override_perm("user", "/home/user/archive", "elr", true)?;
 /// authorizer.add_anonymous("/home/nobody")?;
+/// # Ok::<(), ftpdlib_authorizers::AuthorizerError>(())
+/// ```
+///
+/// Users that change while a server runs:
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, User};
+///
+/// # fn serve(authorizer: impl Authorizer + 'static) {}
+/// let users = Arc::new(DummyAuthorizer::new());
+/// serve(Arc::clone(&users));
+/// users.add_user(User::new("late", "12345", "/home/late"))?;
+/// users.remove_user("late")?;
 /// # Ok::<(), ftpdlib_authorizers::AuthorizerError>(())
 /// ```
 #[derive(Default)]
