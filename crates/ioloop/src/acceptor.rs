@@ -1,4 +1,4 @@
-//! Takes in the clients of a listener.
+//! Accepts the clients of a listener.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,19 +6,19 @@ use std::net::SocketAddr;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
+use crate::accept::{AcceptState, Accepted};
 use crate::context::Context;
 use crate::handler::{Flow, Handler};
-use crate::intake::{Intake, Taken};
 use crate::interest::{Interest, Ready};
-use crate::socket::Berth;
+use crate::socket::Registration;
 use crate::sources::SourceId;
 use crate::timers::TimerId;
 
 /// A handler that accepts clients, and calls back with each.
 ///
-/// When the system has no descriptors or memory left for another client, it stops accepting for a
-/// moment, says so in the log once, and tries again until there is room: clients wait in the
-/// listener's queue meanwhile. A panic of the callback costs that client only.
+/// When the system has no descriptors or memory left for another client, the acceptor logs that
+/// once, pauses, and tries again until there are; clients wait in the listener's queue meanwhile. A
+/// panic of the callback closes that client only.
 ///
 /// To end it, [remove](Context::remove) it; the listener closes then.
 ///
@@ -43,9 +43,9 @@ use crate::timers::TimerId;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Acceptor {
-    listener: Berth<TcpListener>,
+    listener: Registration<TcpListener>,
     on_accept: OnAccept,
-    intake: Intake,
+    accept_state: AcceptState,
 }
 
 impl Acceptor {
@@ -56,17 +56,17 @@ impl Acceptor {
         on_accept: impl FnMut(TcpStream, SocketAddr, &mut Context<'_>) + 'static,
     ) -> Self {
         Self {
-            listener: Berth::Outside(listener),
+            listener: Registration::Pending(listener),
             on_accept: Box::new(on_accept),
-            intake: Intake::default(),
+            accept_state: AcceptState::default(),
         }
     }
 
     /// Makes a listener for [`new`](Self::new), with a queue of `backlog` clients.
     ///
-    /// An address that a former program's connections still hold may be used again at once, one
-    /// that another listener has may not. The unspecified IPv6 address takes in IPv4 clients too,
-    /// where the system can do that.
+    /// An address may be used again at once while connections of a former program still hold it,
+    /// but not while another listener has it. The unspecified IPv6 address accepts IPv4 clients
+    /// too, where the system can do that.
     ///
     /// # Errors
     ///
@@ -75,8 +75,8 @@ impl Acceptor {
         Self::bind_for(addr, !addr.ip().is_unspecified(), backlog)
     }
 
-    /// Does the same, but an IPv6 address takes in IPv6 clients only, the unspecified one too: so
-    /// there may be another listener for the port with IPv4.
+    /// Does the same, but any IPv6 address, the unspecified one included, accepts IPv6 clients
+    /// only: so there may be another listener for the port with IPv4.
     ///
     /// # Errors
     ///
@@ -111,16 +111,16 @@ impl Handler for Acceptor {
             return Ok(Flow::Close);
         };
         for _ in 0..CLIENTS_PER_TURN {
-            match self.intake.take(listener, cx) {
-                Taken::Client(stream, peer) => {
-                    // Logged if it panics, which is no reason to turn away the others.
-                    let _ = cx.guard(|cx| (self.on_accept)(stream, peer, cx));
+            match self.accept_state.accept(listener, cx) {
+                Accepted::Client(stream, peer) => {
+                    // A panic is logged; the other clients are accepted all the same.
+                    let _ = cx.catch_panic(|cx| (self.on_accept)(stream, peer, cx));
                 }
-                Taken::Left => {}
-                Taken::Nobody => break,
-                Taken::Short => {
+                Accepted::Aborted => {}
+                Accepted::NoneWaiting => break,
+                Accepted::OutOfResources => {
                     cx.set_interest(source, Interest::NONE);
-                    cx.start_timer_after(Intake::RETRY_DELAY);
+                    cx.start_timer_after(AcceptState::RETRY_DELAY);
                     break;
                 }
             }
@@ -138,5 +138,5 @@ impl Handler for Acceptor {
 
 type OnAccept = Box<dyn FnMut(TcpStream, SocketAddr, &mut Context<'_>)>;
 
-/// So that a flood of clients does not starve those that are in.
+/// Bounded, so that a flood of new clients does not starve the connected ones.
 const CLIENTS_PER_TURN: usize = 64;

@@ -1,9 +1,9 @@
-//! Looking for events for a moment before sleeping, where that pays.
+//! Busy polling: spinning on the poll for a moment before sleeping in it, where that pays.
 //!
-//! To be put to sleep and woken takes a few microseconds on some machines and tens of them on
-//! others, virtual ones above all: longer than a peer nearby takes to answer. To look again and again
-//! instead saves that time, and keeps the processor busy. So it is done for a single peer that keeps
-//! answering at once, and only while every two moments of the processor save at least one.
+//! A thread that sleeps takes a few microseconds to be woken on some machines, and tens of them on
+//! others, mostly virtual ones. That is longer than a peer nearby takes to answer. Spinning saves
+//! that time but keeps the processor busy. So the loop spins for a single peer that keeps answering
+//! at once, and only while two units of processor time save at least one unit of waiting.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,34 +12,36 @@ use mio::{Events, Poll};
 
 use crate::handler::HandlerId;
 
-/// The longest that a loop looks for an answer before it sleeps for it; see
+/// The longest that a loop spins for an answer before it sleeps; see
 /// [`Context::expect_answer`](crate::Context::expect_answer).
 pub const LONGEST_BUSY_POLL: Duration = Duration::from_micros(500);
 
-/// What a loop has learned of the answers that its handlers wait for. What looking costs and saves
-/// is a matter of the machine more than of the peer, and remembered from one to the next.
+/// What a loop has learned of the answers that its handlers wait for.
+///
+/// What spinning costs and saves depends on the machine more than on the peer, so it is remembered
+/// from one peer to the next.
 pub(crate) struct BusyPoll {
-    /// Who was the last to expect an answer.
-    partner: HandlerId,
-    /// How long to look for the partner's, if it is not the first that it expects.
+    /// The handler that was the last to expect an answer.
+    handler: HandlerId,
+    /// How long to spin for that handler's answer; `None` for the first one that it expects.
     expected: Option<Duration>,
-    /// How many of the partner's answers were slept for and came soon, since one did not.
+    /// How many of the handler's answers in a row came soon after the loop had gone to sleep.
     streak: u32,
-    /// How many were looked for since one was slept for.
-    looks: u32,
-    /// How long it takes, about, to sleep for an answer.
-    asleep: Nanos,
-    /// What looking has saved, less what it has cost.
+    /// How many answers the loop has spun for since it last slept for one.
+    spins: u32,
+    /// Mean time of a sleep that an answer ends.
+    mean_sleep: Nanos,
+    /// What spinning has saved, less what it has cost.
     balance: Nanos,
-    /// How many answers that come soon are slept for before looking is tried again.
-    rest: u32,
+    /// How many answers have still to be slept for before spinning is tried again.
+    pause_left: u32,
 }
 
-/// How long an answer was waited for.
+/// How long the loop waited for an answer, and in which way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waited {
-    Asleep(Duration),
-    Looking(Duration),
+    Slept(Duration),
+    Spun(Duration),
 }
 
 /// Nanoseconds, or a debt of them; never more than some seconds, see [`nanos`].
@@ -48,29 +50,29 @@ type Nanos = i64;
 impl BusyPoll {
     pub(crate) const fn new() -> Self {
         Self {
-            partner: HandlerId::NOBODY,
+            handler: HandlerId::NONE,
             expected: None,
             streak: 0,
-            looks: 0,
-            asleep: 0,
+            spins: 0,
+            mean_sleep: 0,
             balance: 0,
-            rest: 0,
+            pause_left: 0,
         }
     }
 
-    /// Takes it that a handler may be sent an answer within `limit`.
+    /// Notes that a handler may be sent an answer within `limit`.
     pub(crate) fn expect(&mut self, handler: HandlerId, limit: Duration) {
-        if self.partner == handler {
+        if self.handler == handler {
             self.expected = Some(limit.min(LONGEST_BUSY_POLL));
         } else {
-            // Where many are answered, sleeping lets what they send gather, and saves turns.
-            self.partner = handler;
+            // With several peers, sleeping lets their data gather, which saves turns.
+            self.handler = handler;
             self.expected = None;
             self.streak = 0;
         }
     }
 
-    /// Waits for events as `poll` does. Tells how long, if an answer was waited for.
+    /// Waits for events as `poll` does. Returns how long, if an answer was waited for.
     pub(crate) fn wait(
         &mut self,
         poll: &mut Poll,
@@ -82,79 +84,83 @@ impl BusyPoll {
             return poll.poll(events, timeout).map(|()| None);
         };
         let began = Instant::now();
-        if !self.is_worth_looking() {
+        if !self.should_spin() {
             poll.poll(events, timeout)?;
-            return Ok(Some(Waited::Asleep(began.elapsed())));
+            return Ok(Some(Waited::Slept(began.elapsed())));
         }
         poll.poll(events, Some(Duration::ZERO))?;
         if !events.is_empty() {
-            // Whoever had gone to sleep would have been told at once as well.
+            // A sleep would have ended at once as well.
             return Ok(None);
         }
         loop {
             poll.poll(events, Some(Duration::ZERO))?;
             let time = began.elapsed();
             if !events.is_empty() {
-                self.pay(time);
-                return Ok(Some(Waited::Looking(time)));
+                self.add_cost(time);
+                return Ok(Some(Waited::Spun(time)));
             }
             if time >= limit {
-                self.pay(time);
-                self.give_up();
+                self.add_cost(time);
+                self.stop_spinning();
                 let rest = timeout.map(|timeout| timeout.saturating_sub(time));
                 return poll.poll(events, rest).map(|()| None);
             }
         }
     }
 
-    /// Learns what a wait was for: whom the sources belong to that are ready now, if that is one.
-    pub(crate) fn learn(&mut self, whose: Option<HandlerId>, waited: Waited) {
+    /// Learns what ended a wait. `owner` is the handler of the sources that are ready now, if they
+    /// all belong to one.
+    pub(crate) fn learn(&mut self, owner: Option<HandlerId>, waited: Waited) {
         let Some(limit) = self.expected.take() else {
             return;
         };
-        if whose != Some(self.partner) {
+        if owner != Some(self.handler) {
             self.streak = 0;
             return;
         }
         match waited {
-            Waited::Asleep(time) if time > limit + WAKING => self.streak = 0,
-            Waited::Asleep(time) => self.note_sleep(nanos(time)),
-            Waited::Looking(time) => self.earn(self.asleep - nanos(time)),
+            Waited::Slept(time) if time > limit + WAKE_LATENCY => self.streak = 0,
+            Waited::Slept(time) => self.note_sleep(nanos(time)),
+            Waited::Spun(time) => self.add_gain(self.mean_sleep - nanos(time)),
         }
     }
 
-    const fn is_worth_looking(&self) -> bool {
-        self.streak >= DIALOGUE && self.rest == 0 && self.looks < PROBE && self.asleep > LITTLE
+    const fn should_spin(&self) -> bool {
+        self.streak >= MIN_STREAK
+            && self.pause_left == 0
+            && self.spins < SPINS_PER_PROBE
+            && self.mean_sleep > MIN_SLEEP
     }
 
     fn note_sleep(&mut self, time: Nanos) {
         if self.streak == 0 {
-            self.asleep = time;
+            self.mean_sleep = time;
         }
-        self.asleep += (time - self.asleep) / MEMORY;
+        self.mean_sleep += (time - self.mean_sleep) / MEAN_WINDOW;
         self.streak = self.streak.saturating_add(1);
-        self.rest = self.rest.saturating_sub(1);
-        self.looks = 0;
+        self.pause_left = self.pause_left.saturating_sub(1);
+        self.spins = 0;
     }
 
-    /// Whatever comes from now on, and if it is only a deadline: the answer did not come soon.
-    const fn give_up(&mut self) {
+    /// The answer did not come soon, whatever ends the wait now.
+    const fn stop_spinning(&mut self) {
         self.expected = None;
         self.streak = 0;
     }
 
-    /// Notes that the processor was busy for so long, whatever came of it.
-    fn pay(&mut self, time: Duration) {
-        self.looks += 1;
-        self.balance -= nanos(time) / WORTH;
-        if self.balance < -CREDIT {
+    /// Counts the time that the processor has spun, whatever came of it.
+    fn add_cost(&mut self, time: Duration) {
+        self.spins += 1;
+        self.balance -= nanos(time) / COST_PER_GAIN;
+        if self.balance < -MAX_DEBT {
             self.balance = 0;
-            self.rest = REST;
+            self.pause_left = PAUSE;
         }
     }
 
-    fn earn(&mut self, time: Nanos) {
-        self.balance = (self.balance + time).min(PURSE);
+    fn add_gain(&mut self, time: Nanos) {
+        self.balance = (self.balance + time).min(MAX_BALANCE);
     }
 }
 
@@ -163,32 +169,32 @@ fn nanos(time: Duration) -> Nanos {
     Nanos::from(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX))
 }
 
-/// How many answers in a row make a dialogue.
-const DIALOGUE: u32 = 16;
+/// How many answers in a row have to come soon before the loop spins for the next.
+const MIN_STREAK: u32 = 16;
 
 /// How long it may take to be woken by an answer that comes soon.
-const WAKING: Duration = Duration::from_micros(100);
+const WAKE_LATENCY: Duration = Duration::from_micros(100);
 
-/// Sleeps that take no longer leave nothing to save: whoever answers shares the processor.
-const LITTLE: Nanos = 25_000;
+/// Shorter sleeps leave nothing to save: the peer that answers shares the processor.
+const MIN_SLEEP: Nanos = 25_000;
 
-/// How many sleeps their mean remembers, about.
-const MEMORY: Nanos = 4;
+/// How many sleeps their mean is taken over, about.
+const MEAN_WINDOW: Nanos = 4;
 
-/// After so many answers that were looked for, one is slept for, to learn how long that takes now.
-const PROBE: u32 = 64;
+/// After spinning for so many answers the loop sleeps for one, to learn how long that takes now.
+const SPINS_PER_PROBE: u32 = 64;
 
-/// How many moments of the processor a moment less to wait may cost.
-const WORTH: Nanos = 2;
+/// How much processor time may be spent to save one unit of waiting.
+const COST_PER_GAIN: Nanos = 2;
 
-/// How much more looking may cost than it saves before it has to rest.
-const CREDIT: Nanos = 200_000;
+/// How much more spinning may cost than it saves before it is paused.
+const MAX_DEBT: Nanos = 200_000;
 
-/// How much of what it saves can be kept for worse times.
-const PURSE: Nanos = 1_000_000;
+/// How much of what was saved counts against later costs.
+const MAX_BALANCE: Nanos = 1_000_000;
 
-/// How many answers it rests for.
-const REST: u32 = 1024;
+/// How many answers a pause lasts.
+const PAUSE: u32 = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -214,38 +220,43 @@ mod tests {
     fn sleep(busy_poll: &mut BusyPoll, times: u32, time: Duration) {
         for _ in 0..times {
             busy_poll.expect(handler(1), LIMIT);
-            busy_poll.learn(Some(handler(1)), Waited::Asleep(time));
+            busy_poll.learn(Some(handler(1)), Waited::Slept(time));
         }
     }
 
-    /// Has it look for its answer, and find it.
-    fn look(busy_poll: &mut BusyPoll, time: Duration) {
+    /// Has it spin for its answer, and get it.
+    fn spin(busy_poll: &mut BusyPoll, time: Duration) {
         busy_poll.expect(handler(1), LIMIT);
-        busy_poll.pay(time);
-        busy_poll.learn(Some(handler(1)), Waited::Looking(time));
+        busy_poll.add_cost(time);
+        busy_poll.learn(Some(handler(1)), Waited::Spun(time));
     }
 
-    fn look_in_vain(busy_poll: &mut BusyPoll) {
+    fn spin_in_vain(busy_poll: &mut BusyPoll) {
         busy_poll.expect(handler(1), LIMIT);
-        busy_poll.pay(LIMIT);
-        busy_poll.give_up();
+        busy_poll.add_cost(LIMIT);
+        busy_poll.stop_spinning();
     }
 
-    /// Serves so many answers of a peer, each as it is worth it; tells how many were looked for.
-    fn serve(busy_poll: &mut BusyPoll, answers: u32, asleep: Duration, looking: Duration) -> u32 {
-        let mut looks = 0;
+    /// Serves answers of a peer, spinning where that is worth it; returns how many it spun for.
+    fn serve(
+        busy_poll: &mut BusyPoll,
+        answers: u32,
+        sleep_time: Duration,
+        spin_time: Duration,
+    ) -> u32 {
+        let mut spins = 0;
         for _ in 0..answers {
-            if busy_poll.is_worth_looking() {
-                look(busy_poll, looking);
-                looks += 1;
+            if busy_poll.should_spin() {
+                spin(busy_poll, spin_time);
+                spins += 1;
             } else {
-                sleep(busy_poll, 1, asleep);
+                sleep(busy_poll, 1, sleep_time);
             }
         }
-        looks
+        spins
     }
 
-    /// One that knows who it will be told of.
+    /// One that knows which handler expects answers.
     fn begun() -> BusyPoll {
         let mut busy_poll = BusyPoll::new();
         busy_poll.expect(handler(1), LIMIT);
@@ -253,50 +264,50 @@ mod tests {
     }
 
     /// One whose peer has answered soon for long enough.
-    fn in_dialogue() -> BusyPoll {
+    fn with_streak() -> BusyPoll {
         let mut busy_poll = begun();
-        sleep(&mut busy_poll, DIALOGUE, micros(60));
-        assert!(busy_poll.is_worth_looking());
+        sleep(&mut busy_poll, MIN_STREAK, micros(60));
+        assert!(busy_poll.should_spin());
         busy_poll
     }
 
     #[test]
-    fn only_a_dialogue_is_looked_for() {
+    fn it_spins_after_a_streak_of_soon_answers_only() {
         let mut busy_poll = begun();
-        for _ in 0..DIALOGUE {
-            assert!(!busy_poll.is_worth_looking());
+        for _ in 0..MIN_STREAK {
+            assert!(!busy_poll.should_spin());
             sleep(&mut busy_poll, 1, micros(60));
         }
-        assert!(busy_poll.is_worth_looking());
+        assert!(busy_poll.should_spin());
     }
 
     #[test]
-    fn whatever_interrupts_a_dialogue_ends_it() {
+    fn whatever_interrupts_a_streak_ends_it() {
         type Interruption = fn(&mut BusyPoll);
         let interruptions: [(&str, Interruption); 5] = [
             ("a slow answer", |busy_poll| {
-                sleep(busy_poll, 1, LIMIT + WAKING + micros(1));
+                sleep(busy_poll, 1, LIMIT + WAKE_LATENCY + micros(1));
             }),
-            ("a look in vain", look_in_vain),
-            ("somebody else's answer", |busy_poll| {
+            ("a spin in vain", spin_in_vain),
+            ("another handler's answer", |busy_poll| {
                 busy_poll.expect(handler(2), LIMIT);
-                busy_poll.learn(Some(handler(2)), Waited::Asleep(micros(60)));
+                busy_poll.learn(Some(handler(2)), Waited::Slept(micros(60)));
             }),
             ("something else", |busy_poll| {
                 busy_poll.expect(handler(1), LIMIT);
-                busy_poll.learn(Some(handler(2)), Waited::Asleep(micros(60)));
+                busy_poll.learn(Some(handler(2)), Waited::Slept(micros(60)));
             }),
             ("several at once", |busy_poll| {
                 busy_poll.expect(handler(1), LIMIT);
-                busy_poll.learn(None, Waited::Asleep(micros(60)));
+                busy_poll.learn(None, Waited::Slept(micros(60)));
             }),
         ];
         for (what, interrupt) in interruptions {
-            let mut busy_poll = in_dialogue();
+            let mut busy_poll = with_streak();
             interrupt(&mut busy_poll);
-            assert!(!busy_poll.is_worth_looking(), "{what}");
-            sleep(&mut busy_poll, 1 + DIALOGUE, micros(60));
-            assert!(busy_poll.is_worth_looking(), "{what}");
+            assert!(!busy_poll.should_spin(), "{what}");
+            sleep(&mut busy_poll, 1 + MIN_STREAK, micros(60));
+            assert!(busy_poll.should_spin(), "{what}");
         }
     }
 
@@ -311,74 +322,79 @@ mod tests {
         ];
         for (time, worth_it) in cases {
             let mut busy_poll = begun();
-            sleep(&mut busy_poll, DIALOGUE, micros(time));
-            assert_eq!(busy_poll.is_worth_looking(), worth_it, "{time} µs");
+            sleep(&mut busy_poll, MIN_STREAK, micros(time));
+            assert_eq!(busy_poll.should_spin(), worth_it, "{time} µs");
         }
     }
 
     #[test]
-    fn what_pays_goes_on_and_what_does_not_rests() {
-        // How long an answer takes that is slept for and one that is looked for, and what part of
-        // the answers is looked for, in thousandths: all but one in 65, or hardly any.
+    fn spinning_goes_on_where_it_pays_and_pauses_where_not() {
+        // How long a sleep for an answer takes, how long spinning for one takes, and for how many
+        // thousandths of the answers it spins: for all but one in 65, or for hardly any.
         let cases = [
             (60, 30, 980..=985),
             (60, 39, 980..=985),
             (60, 50, 0..=30),
             (100, 90, 0..=30),
         ];
-        for (asleep, looking, part) in cases {
+        for (sleep_time, spin_time, part) in cases {
             let mut busy_poll = begun();
-            let looks = serve(&mut busy_poll, 100_000, micros(asleep), micros(looking));
-            assert!(part.contains(&(looks / 100)), "{asleep} µs: {looks}");
+            let spins = serve(
+                &mut busy_poll,
+                100_000,
+                micros(sleep_time),
+                micros(spin_time),
+            );
+            assert!(part.contains(&(spins / 100)), "{sleep_time} µs: {spins}");
         }
     }
 
     #[test]
-    fn a_peer_that_was_slow_at_first_was_looked_for_without_end() {
+    fn a_peer_that_was_slow_at_first_was_spun_for_without_end() {
         let mut busy_poll = begun();
-        sleep(&mut busy_poll, DIALOGUE, micros(190));
-        let looks = serve(&mut busy_poll, 100_000, micros(65), micros(60));
-        assert!(looks < 4_000, "{looks}");
+        sleep(&mut busy_poll, MIN_STREAK, micros(190));
+        let spins = serve(&mut busy_poll, 100_000, micros(65), micros(60));
+        assert!(spins < 4_000, "{spins}");
     }
 
     #[test]
-    fn answers_that_do_not_come_are_looked_for_no_more() {
+    fn answers_that_do_not_come_are_spun_for_no_more() {
         let mut busy_poll = BusyPoll::new();
-        for looks in 0.. {
-            sleep(&mut busy_poll, 1 + DIALOGUE, micros(60));
-            if !busy_poll.is_worth_looking() {
+        for spins in 0.. {
+            sleep(&mut busy_poll, 1 + MIN_STREAK, micros(60));
+            if !busy_poll.should_spin() {
                 break;
             }
-            look_in_vain(&mut busy_poll);
-            assert!(looks < 5);
+            spin_in_vain(&mut busy_poll);
+            assert!(spins < 5);
         }
-        // The rest began with the last look, and another streak.
-        sleep(&mut busy_poll, REST - DIALOGUE - 2, micros(60));
-        assert!(!busy_poll.is_worth_looking());
+        // The pause began with the last spin, and so did another streak.
+        sleep(&mut busy_poll, PAUSE - MIN_STREAK - 2, micros(60));
+        assert!(!busy_poll.should_spin());
         sleep(&mut busy_poll, 1, micros(60));
-        assert!(busy_poll.is_worth_looking());
+        assert!(busy_poll.should_spin());
     }
 
     #[test]
-    fn looks_that_something_else_ends_are_paid_for() {
-        let mut busy_poll = in_dialogue();
-        while busy_poll.rest == 0 {
+    fn spins_that_something_else_ends_are_counted_as_cost() {
+        let mut busy_poll = with_streak();
+        while busy_poll.pause_left == 0 {
             busy_poll.expect(handler(1), LIMIT);
-            busy_poll.pay(micros(50));
-            assert!(busy_poll.looks < 20);
+            busy_poll.add_cost(micros(50));
+            assert!(busy_poll.spins < 20);
         }
     }
 
     #[test]
     fn gains_are_not_kept_for_ever() {
-        let mut busy_poll = in_dialogue();
+        let mut busy_poll = with_streak();
         serve(&mut busy_poll, 100_000, micros(60), micros(30));
-        let paid = nanos(LIMIT) / WORTH;
-        let most = (PURSE + CREDIT) / paid + 1;
+        let paid = nanos(LIMIT) / COST_PER_GAIN;
+        let most = (MAX_BALANCE + MAX_DEBT) / paid + 1;
         for _ in 0..most {
-            look_in_vain(&mut busy_poll);
+            spin_in_vain(&mut busy_poll);
         }
-        assert!(busy_poll.rest > 0);
+        assert!(busy_poll.pause_left > 0);
     }
 
     fn poll() -> (Poll, Events) {
@@ -386,25 +402,25 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_does_not_come_is_looked_for_once() {
+    fn an_answer_that_does_not_come_is_spun_for_once() {
         let (mut poll, mut events) = poll();
-        let mut busy_poll = in_dialogue();
+        let mut busy_poll = with_streak();
         busy_poll.expect(handler(1), LIMIT);
         let waited = busy_poll.wait(&mut poll, &mut events, Some(2 * LIMIT));
         assert!(waited.unwrap().is_none());
-        assert_eq!(busy_poll.looks, 1);
-        assert!(!busy_poll.is_worth_looking());
+        assert_eq!(busy_poll.spins, 1);
+        assert!(!busy_poll.should_spin());
         assert_eq!(busy_poll.expected, None);
     }
 
     #[test]
     fn a_deadline_within_the_limit_is_slept_for() {
         let (mut poll, mut events) = poll();
-        let mut busy_poll = in_dialogue();
+        let mut busy_poll = with_streak();
         busy_poll.expect(handler(1), Duration::MAX);
         let waited = busy_poll.wait(&mut poll, &mut events, Some(LONGEST_BUSY_POLL));
         assert!(waited.unwrap().is_none());
-        assert_eq!(busy_poll.looks, 0);
+        assert_eq!(busy_poll.spins, 0);
     }
 
     #[test]
@@ -412,21 +428,21 @@ mod tests {
         let (mut poll, mut events) = poll();
         let waker = mio::Waker::new(poll.registry(), mio::Token(7)).unwrap();
         waker.wake().unwrap();
-        let mut busy_poll = in_dialogue();
+        let mut busy_poll = with_streak();
         busy_poll.expect(handler(1), LIMIT);
         let waited = busy_poll.wait(&mut poll, &mut events, Some(micros(1_000_000)));
         assert!(waited.unwrap().is_none());
         assert_eq!(events.iter().count(), 1);
-        assert_eq!(busy_poll.looks, 0);
+        assert_eq!(busy_poll.spins, 0);
     }
 
     #[test]
     fn what_comes_meanwhile_is_found() {
         let (mut poll, mut events) = poll();
         let waker = mio::Waker::new(poll.registry(), mio::Token(7)).unwrap();
-        // Some come before it looks, some while it does, and some while it sleeps.
+        // Some come before it spins, some while it does, and some while it sleeps.
         for _ in 0..100 {
-            let mut busy_poll = in_dialogue();
+            let mut busy_poll = with_streak();
             busy_poll.expect(handler(1), LONGEST_BUSY_POLL);
             std::thread::scope(|scope| {
                 scope.spawn(|| waker.wake().unwrap());
@@ -437,7 +453,7 @@ mod tests {
         }
     }
 
-    /// Says a byte, and another one whenever it has been answered.
+    /// Sends a byte, and another one after each answer.
     struct Talker {
         stream: Option<TcpStream>,
         socket: Option<Socket<TcpStream>>,
@@ -472,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_learns_from_the_dialogues_of_its_handlers() {
+    fn a_loop_learns_from_the_answers_its_handlers_get() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
@@ -485,7 +501,7 @@ mod tests {
         };
         io_loop.add(Box::new(talker)).unwrap();
         let most = Instant::now() + Duration::from_secs(60);
-        while io_loop.busy_poll.asleep == 0 {
+        while io_loop.busy_poll.mean_sleep == 0 {
             assert!(Instant::now() < most, "no answer came soon");
             io_loop.turn(Some(Duration::from_secs(1))).unwrap();
         }

@@ -51,7 +51,7 @@ impl Channel {
         self.output.push_back(Output::Producer(Box::new(producer)));
     }
 
-    /// Takes no more input, and closes when all output is sent.
+    /// Accepts no more input, and closes when all output is sent.
     pub const fn close_when_done(&mut self) {
         self.closing = true;
     }
@@ -160,7 +160,7 @@ impl Channel {
         self.closing && self.output.is_empty()
     }
 
-    /// What to wait for. A peer that does not take its output is not asked for more input.
+    /// What to wait for. No input is read from a peer that does not take its output.
     pub(crate) fn interest(&self) -> Interest {
         let mut interest = Interest::NONE;
         if !self.closing && self.unsent <= self.high_water {

@@ -8,10 +8,11 @@ use crate::channel::Channel;
 use crate::context::Context;
 use crate::handler::{Flow, Handler};
 use crate::interest::{Interest, Ready};
-use crate::socket::Berth;
+use crate::socket::Registration;
 use crate::sources::SourceId;
 
-/// What a peer is told and answered by; runs within an [`AsyncChat`].
+/// The application's side of a chat: sends to the peer and handles its input, within an
+/// [`AsyncChat`].
 pub trait ChatHandler: 'static {
     /// The first call, when the peer's handler is started.
     ///
@@ -103,7 +104,7 @@ pub trait ChatHandler: 'static {
 /// # Ok::<(), io::Error>(())
 /// ```
 pub struct AsyncChat<H> {
-    stream: Berth<TcpStream>,
+    stream: Registration<TcpStream>,
     channel: Channel,
     handler: H,
 }
@@ -112,7 +113,7 @@ impl<H: ChatHandler> AsyncChat<H> {
     /// Makes a chat with the peer of a connected stream.
     pub fn new(stream: TcpStream, handler: H) -> Self {
         Self {
-            stream: Berth::Outside(stream),
+            stream: Registration::Pending(stream),
             channel: Channel::new(),
             handler,
         }
@@ -162,8 +163,8 @@ impl<H: ChatHandler> AsyncChat<H> {
         outcome
     }
 
-    /// Sends what it can, and waits for what is left to do.
-    fn settle(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+    /// Sends what it can, and sets the interest for the rest.
+    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         let Some(socket) = self.stream.socket() else {
             return Ok(Flow::Close);
         };
@@ -181,7 +182,7 @@ impl<H: ChatHandler> Handler for AsyncChat<H> {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.stream.register(cx, Interest::NONE)?;
         self.handler.connected(&mut self.channel, cx)?;
-        if self.settle(cx)? == Flow::Close {
+        if self.flush(cx)? == Flow::Close {
             cx.remove(cx.id());
         }
         Ok(())
@@ -191,12 +192,12 @@ impl<H: ChatHandler> Handler for AsyncChat<H> {
         if ready.readable() {
             self.read(cx)?;
         }
-        self.settle(cx)
+        self.flush(cx)
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         self.handler.notified(&mut self.channel, cx)?;
-        self.settle(cx)
+        self.flush(cx)
     }
 
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {

@@ -14,7 +14,7 @@ use crate::socket::Socket;
 use crate::sources::SourceId;
 use crate::timers::TimerId;
 
-/// A handler that makes one connection, calls back with it, and goes.
+/// A handler that makes one connection, calls back with it, and is dropped.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ impl Connector {
     /// [removed](Context::remove), or that of the system. Never within the call that adds the
     /// connector.
     ///
-    /// The connector goes after the call, with all that is registered in it: `on_end` has to
+    /// The connector is dropped after the call, with everything registered in it: `on_end` has to
     /// [add](Context::add) a handler for the stream.
     pub fn new(
         remote: SocketAddr,
@@ -188,7 +188,7 @@ enum Attempt {
     Done(TcpStream),
 }
 
-/// Whether an attempt that does not wait has begun. That an interrupted one has is all the same.
+/// Whether an attempt goes on without waiting; one that a signal interrupted does so too.
 fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted
 }

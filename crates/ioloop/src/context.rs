@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 
-use crate::dispatch::Target;
+use crate::dispatch::TimerTarget;
 use crate::handler::{Handler, HandlerId};
 use crate::interest::{Direction, Interest};
 use crate::io_loop::IoLoop;
-use crate::notify::{Bell, LoopHandle, Notifier};
+use crate::notify::{LoopHandle, Notifier, NotifyFlag};
 use crate::socket::Socket;
 use crate::sources::SourceId;
 use crate::timers::{TimerId, later};
@@ -21,7 +21,7 @@ use crate::timers::{TimerId, later};
 ///
 /// Sources, timers and notifiers made here belong to the handler that is called. Callbacks of
 /// [`call_later`](Self::call_later) and its like belong to no handler: there, registering a source
-/// is an error, and a timer of [`start_timer`](Self::start_timer) or a notifier tells nobody.
+/// is an error, and a timer of [`start_timer`](Self::start_timer) or a notifier calls nothing.
 pub struct Context<'a> {
     io_loop: &'a mut IoLoop,
     owner: HandlerId,
@@ -34,8 +34,8 @@ impl<'a> Context<'a> {
 
     /// Registers an I/O object of mio with this handler.
     ///
-    /// It counts as ready to be written to, so that is tried without waiting, and not as ready to be
-    /// read from: what is there already, the system tells within the next turn.
+    /// It counts as writable, so that a write is tried without waiting, and not as readable: if
+    /// something can be read already, the system reports it within the next turn.
     ///
     /// # Errors
     ///
@@ -44,15 +44,20 @@ impl<'a> Context<'a> {
         self.register_as(io, Interest::WRITE, interest)
     }
 
-    /// Makes an I/O object a source of this handler without the system's knowledge.
+    /// Makes an I/O object a source of this handler, but does not register it with the system yet.
     ///
-    /// Its operations can be tried, and the handler hears of it only from
-    /// [`attach`](Self::attach) on: for what mostly is over before anyone has to wait.
+    /// Its operations can be tried. The handler is called for it only after
+    /// [`finish_registration`](Self::finish_registration). This saves system calls for an object
+    /// that is mostly done before the handler has to wait for it.
     ///
     /// # Errors
     ///
     /// There is no handler.
-    pub fn hold<S: Source>(&mut self, io: S, interest: Interest) -> io::Result<Socket<S>> {
+    pub fn register_deferred<S: Source>(
+        &mut self,
+        io: S,
+        interest: Interest,
+    ) -> io::Result<Socket<S>> {
         if self.io_loop.handlers.get(self.owner.0).is_none() {
             return Err(io::Error::other("no handler to register a source with"));
         }
@@ -61,17 +66,21 @@ impl<'a> Context<'a> {
         Ok(Socket::new(io, slot))
     }
 
-    /// Has the system tell of the readiness of a source that was [held](Self::hold), from now on and
-    /// as it is now. Does nothing for one that it tells of already.
+    /// Registers a source made by [`register_deferred`](Self::register_deferred) with the system,
+    /// which then reports its readiness, as it is now and from now on. Does nothing for a source
+    /// that is registered already.
     ///
     /// # Errors
     ///
     /// The system refuses the object, or it is registered with a loop already.
-    pub fn attach<S: Source>(&mut self, socket: &mut Socket<S>) -> io::Result<()> {
+    pub fn finish_registration<S: Source>(&mut self, socket: &mut Socket<S>) -> io::Result<()> {
         let token = socket.id().token();
-        if let Some(io) = socket.unattached() {
-            self.io_loop.poll.registry().register(io, token, ALL_WAYS)?;
-            socket.note_attached();
+        if let Some(io) = socket.unregistered() {
+            self.io_loop
+                .poll
+                .registry()
+                .register(io, token, ALL_EVENTS)?;
+            socket.note_registered();
         }
         Ok(())
     }
@@ -90,12 +99,12 @@ impl<'a> Context<'a> {
         self.register_as(io, Interest::NONE, interest)
     }
 
-    /// Tries an operation that does not block, and keeps the books: says it
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock), then the handler is called again for `direction`
-    /// only after an event. One interrupted by a signal is tried again.
+    /// Tries an operation that does not block, and keeps track of readiness: if it fails with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), the handler is called again for `direction` only
+    /// after an event. An operation that a signal interrupts is tried again.
     ///
-    /// Every operation that moves bytes or clients has to come through here, and has to be one of
-    /// mio's own or wrapped in mio's `try_io`.
+    /// Every operation that moves bytes or accepts clients has to go through here, and has to be
+    /// one of mio's own or wrapped in mio's `try_io`.
     ///
     /// # Errors
     ///
@@ -131,10 +140,11 @@ impl<'a> Context<'a> {
         self.try_io(socket, Direction::Read, |mut stream| stream.read(buffer))
     }
 
-    /// Reads from a stream like [`read`](Self::read), and takes it that nothing is left if the
+    /// Reads from a stream like [`read`](Self::read), and assumes that nothing is left if the
     /// buffer was not filled, which saves the read that would find that out.
     ///
-    /// For whoever keeps none of what was read: there may be no call for it before more comes.
+    /// Only for a caller that handles at once all that was read: the handler may not be called
+    /// before more arrives.
     ///
     /// # Errors
     ///
@@ -147,33 +157,33 @@ impl<'a> Context<'a> {
         Ok(bytes)
     }
 
-    /// Takes it, as [`read_out`](Self::read_out) does, that nothing is left to be read, after a
+    /// Assumes, as [`read_out`](Self::read_out) does, that nothing is left to be read, after a
     /// [`read`](Self::read) that gave something and did not fill its buffer.
     ///
-    /// For whoever knows only afterwards that nothing of it was kept.
+    /// For a caller that knows only after the read that it has handled all of it.
     pub fn note_short_read(&mut self, source: SourceId) {
         self.io_loop.sources.note_short_read(source);
     }
 
-    /// Whether something like a read may stop before all that has come, or say
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) there: an event told of urgent data, or of the end
-    /// of the stream. Always so where the system tells of neither.
+    /// Whether a read may stop, or fail with [`WouldBlock`](io::ErrorKind::WouldBlock), before the
+    /// end of what has arrived: an event reported urgent data or the end of the stream. Always
+    /// `true` where the system reports neither.
     pub fn may_stop_short(&self, source: SourceId) -> bool {
         self.io_loop.sources.may_stop_short(source)
     }
 
-    /// Takes it that there is something to be read, whatever the system tells.
+    /// Marks the source as readable, whatever the system has reported.
     ///
-    /// For whoever keeps what was read, where a former read in this turn has shown that nothing was
-    /// left: no event need come of what is here already. And for whoever was told
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) by something that [may stop
-    /// short](Self::may_stop_short), where the event has come already.
+    /// For a caller that keeps some of what it has read, after a read in this turn has shown that
+    /// nothing was left: no event need follow for bytes that have arrived already. Also for a
+    /// caller whose read failed with [`WouldBlock`](io::ErrorKind::WouldBlock) where it [may stop
+    /// short](Self::may_stop_short): the event has been reported already.
     pub fn note_unread(&mut self, source: SourceId) {
         self.io_loop.sources.note_unread(source);
     }
 
-    /// Whether an operation may succeed, by what the system told and former operations showed. What
-    /// has come since the beginning of this turn is not known.
+    /// Whether an operation may succeed, judging by the system's events and by former operations.
+    /// Events since the beginning of this turn are not known.
     pub fn is_ready(&self, source: SourceId, direction: Direction) -> bool {
         self.io_loop.sources.is_ready(source, direction)
     }
@@ -202,7 +212,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Takes the next client of a listener.
+    /// Accepts the next client of a listener.
     ///
     /// # Errors
     ///
@@ -232,43 +242,44 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Tells that the peer has been sent something it may answer within `limit`.
+    /// Says that the peer was sent something that it may answer within `limit`.
     ///
-    /// The loop may then look for the answer for so long, on the processor, before it sleeps for it,
-    /// if this handler alone expects one, has been answered at once many times before, and being
-    /// woken takes so long that this has been worth it. A limit of zero is as good as no call, and
-    /// more than [`LONGEST_BUSY_POLL`](crate::LONGEST_BUSY_POLL) is as good as that. A signal does not
-    /// end the looking.
+    /// The loop may then poll for the answer for that long before it sleeps. It does so if no other
+    /// handler expects an answer, if this one's peer has answered at once many times before, and if
+    /// that has saved time so far. A limit of zero has no effect; one above
+    /// [`LONGEST_BUSY_POLL`](crate::LONGEST_BUSY_POLL) counts as that. A signal does not end the
+    /// polling.
     ///
-    /// For a dialogue that waits for each answer, not for a stream of bytes: that one is served with
-    /// fewer calls where the loop sleeps.
+    /// For a dialogue that waits for each answer, not for a stream of bytes, which takes fewer
+    /// calls where the loop sleeps.
     pub fn expect_answer(&mut self, limit: Duration) {
         if !limit.is_zero() {
             self.io_loop.busy_poll.expect(self.owner, limit);
         }
     }
 
-    /// Sets for what [`Handler::ready`] is called. Costs no system call and loses nothing.
+    /// Sets the readiness for which [`Handler::ready`] is called. Costs no system call and loses
+    /// nothing.
     pub fn set_interest(&mut self, source: SourceId, interest: Interest) {
         self.io_loop.sources.set_interest(source, interest);
     }
 
-    /// Closes a socket. The system takes it off the loop by itself, which saves telling it to.
+    /// Closes a socket. That also removes it from the system's poll, which saves a system call.
     pub fn close<S: Source>(&mut self, socket: Socket<S>) {
         drop(socket);
         self.io_loop.sources.reap();
     }
 
-    /// Takes a socket off the loop, open, for instance to give it to another one.
+    /// Removes a socket from the loop without closing it, for instance to give it to another loop.
     ///
     /// # Errors
     ///
-    /// The system does not know the object; then it is closed.
+    /// The system does not know the object, which is closed then.
     pub fn detach<S: Source>(&mut self, socket: Socket<S>) -> io::Result<S> {
-        let attached = socket.is_attached();
+        let registered = socket.is_registered();
         let mut io = socket.into_inner();
         self.io_loop.sources.reap();
-        if attached {
+        if registered {
             self.io_loop.poll.registry().deregister(&mut io)?;
         }
         Ok(io)
@@ -283,17 +294,17 @@ impl<'a> Context<'a> {
         self.io_loop.start(handler)
     }
 
-    /// Closes a handler and drops it, with its sources and timers; the one that is running, after
-    /// its callback. Answers `false` if it is gone or going.
+    /// Closes a handler and drops it, with its sources and timers; if it is running, after its
+    /// callback. Returns `false` if it was removed before.
     pub fn remove(&mut self, id: HandlerId) -> bool {
-        self.io_loop.retire(id)
+        self.io_loop.remove_handler(id)
     }
 
     /// Starts a timer of this handler: [`Handler::timeout`] is called once it is `at`.
     pub fn start_timer(&mut self, at: Instant) -> TimerId {
-        let timer = self.io_loop.arm(at, Target::Handler(self.owner));
-        if let Some(seat) = self.io_loop.handlers.get_mut(self.owner.0) {
-            seat.timers.push(timer);
+        let timer = self.io_loop.arm(at, TimerTarget::Handler(self.owner));
+        if let Some(slot) = self.io_loop.handlers.get_mut(self.owner.0) {
+            slot.timers.push(timer);
         }
         timer
     }
@@ -304,17 +315,17 @@ impl<'a> Context<'a> {
         self.start_timer(later(self.now(), delay))
     }
 
-    /// Gives a timer another deadline. Answers `false` if it is gone.
+    /// Gives a timer another deadline. Returns `false` if it is gone.
     pub fn move_timer(&mut self, timer: TimerId, at: Instant) -> bool {
         self.io_loop.timers.move_to(timer, at)
     }
 
-    /// Restarts the delay of a timer, from [`now`](Self::now). Answers `false` if it is gone.
+    /// Restarts the delay of a timer, from [`now`](Self::now). Returns `false` if it is gone.
     pub fn reset_timer(&mut self, timer: TimerId) -> bool {
         self.io_loop.timers.reset(timer, self.io_loop.now)
     }
 
-    /// Cancels a timer. Answers `false` if it is gone: fired, or cancelled before.
+    /// Cancels a timer. Returns `false` if it is gone: fired, or cancelled before.
     pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
         self.io_loop.disarm(timer)
     }
@@ -334,7 +345,7 @@ impl<'a> Context<'a> {
         at: Instant,
         callback: impl FnOnce(&mut Context<'_>) + 'static,
     ) -> TimerId {
-        self.io_loop.arm(at, Target::Once(Box::new(callback)))
+        self.io_loop.arm(at, TimerTarget::Once(Box::new(callback)))
     }
 
     /// Calls `callback` every `interval`, whatever becomes of this handler; see
@@ -346,13 +357,13 @@ impl<'a> Context<'a> {
     ) -> TimerId {
         let at = later(self.now(), interval);
         self.io_loop
-            .arm(at, Target::Every(Some(Box::new(callback))))
+            .arm(at, TimerTarget::Every(Some(Box::new(callback))))
     }
 
     /// Takes the loop's shared buffer, for the time of a read.
     ///
-    /// It has the size given to [`IoLoop::with_scratch_size`], and holds whatever the last user
-    /// left in it. If it is taken, this is a new one.
+    /// It has the size given to [`IoLoop::with_scratch_size`], and holds what the last user left in
+    /// it. While it is taken, this makes a new one.
     pub fn take_scratch(&mut self) -> Box<[u8]> {
         self.io_loop
             .scratch
@@ -365,20 +376,21 @@ impl<'a> Context<'a> {
         self.io_loop.scratch = Some(scratch);
     }
 
-    /// Gives other threads a way to wake this handler.
+    /// Makes a handle by which other threads can wake this handler.
     pub fn notifier(&mut self) -> Notifier {
         let Self { io_loop, owner } = self;
         let remote = &io_loop.remote;
-        let new_bell = || Arc::new(Bell::new(*owner, Arc::clone(remote)));
-        let bell = match io_loop.handlers.get_mut(owner.0) {
-            Some(seat) => Arc::clone(seat.bell.get_or_insert_with(new_bell)),
-            None => new_bell(),
+        let new_flag = || Arc::new(NotifyFlag::new(*owner, Arc::clone(remote)));
+        let flag = match io_loop.handlers.get_mut(owner.0) {
+            Some(slot) => Arc::clone(slot.notify_flag.get_or_insert_with(new_flag)),
+            None => new_flag(),
         };
-        Notifier::new(bell)
+        Notifier::new(flag)
     }
 
-    /// In a process that was just forked: leaves this loop to the parent, which has it still. Nothing
-    /// that is done with the copy here reaches it any more, and the copy is of no use.
+    /// In a process that was just forked: separates this copy of the loop from the parent's, which
+    /// still runs. What is done with the copy does not reach the parent's loop any more, and the
+    /// copy is of no use.
     ///
     /// # Errors
     ///
@@ -407,9 +419,12 @@ impl<'a> Context<'a> {
         self.io_loop.now
     }
 
-    /// Makes a call whose panic does not end this handler.
-    pub(crate) fn guard<T>(&mut self, call: impl FnOnce(&mut Context<'_>) -> T) -> io::Result<T> {
-        self.io_loop.guard(self.owner, call)
+    /// Makes a call whose panic does not close this handler.
+    pub(crate) fn catch_panic<T>(
+        &mut self,
+        call: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> io::Result<T> {
+        self.io_loop.catch_panic(self.owner, call)
     }
 
     fn register_as<S: Source>(
@@ -418,16 +433,16 @@ impl<'a> Context<'a> {
         ready: Interest,
         interest: Interest,
     ) -> io::Result<Socket<S>> {
-        let mut socket = self.hold(io, Interest::NONE)?;
-        self.attach(&mut socket)?;
+        let mut socket = self.register_deferred(io, Interest::NONE)?;
+        self.finish_registration(&mut socket)?;
         self.io_loop.sources.set_ready(socket.id(), ready);
         self.io_loop.sources.set_interest(socket.id(), interest);
         Ok(socket)
     }
 }
 
-/// What the system is asked to tell of every source.
-const ALL_WAYS: mio::Interest = {
+/// The events that the system is asked to report for every source.
+const ALL_EVENTS: mio::Interest = {
     let both = mio::Interest::READABLE.add(mio::Interest::WRITABLE);
     #[cfg(target_os = "linux")]
     let both = both.add(mio::Interest::PRIORITY);

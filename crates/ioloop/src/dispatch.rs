@@ -1,4 +1,4 @@
-//! How the loop calls its handlers and callbacks, and survives them.
+//! How the loop calls its handlers and callbacks, and survives their panics.
 
 use std::any::Any;
 use std::io;
@@ -7,48 +7,50 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::handler::{Flow, Handler, HandlerId, Occupant, Seat};
+use crate::handler::{Flow, Handler, HandlerId, HandlerSlot, SlotState};
 use crate::interest::Interest;
 use crate::io_loop::IoLoop;
 use crate::timers::TimerId;
 
-/// Whom a timer calls.
-pub(crate) enum Target {
+/// What a timer calls.
+pub(crate) enum TimerTarget {
     Handler(HandlerId),
     Once(Box<dyn FnOnce(&mut Context<'_>)>),
     /// `None` while the callback runs.
-    Every(Option<Repeated>),
+    Every(Option<RepeatedCallback>),
 }
 
-type Repeated = Box<dyn FnMut(&mut Context<'_>)>;
+type RepeatedCallback = Box<dyn FnMut(&mut Context<'_>)>;
 
 impl IoLoop {
-    /// Seats a handler and makes its first call.
+    /// Adds a handler and makes its first call.
     pub(crate) fn start(&mut self, mut handler: Box<dyn Handler>) -> io::Result<HandlerId> {
         if self.closing {
             return Err(io::Error::other("the loop is being closed"));
         }
-        let id = HandlerId(self.handlers.insert(Seat::new()));
-        let outcome = self.guard(id, |cx| handler.start(cx)).unwrap_or_else(Err);
+        let id = HandlerId(self.handlers.insert(HandlerSlot::new()));
+        let outcome = self
+            .catch_panic(id, |cx| handler.start(cx))
+            .unwrap_or_else(Err);
         if let Err(error) = outcome {
-            self.vacate(id);
-            self.bury(handler);
+            self.free_slot(id);
+            self.drop_handler(handler);
             return Err(error);
         }
         self.put_back(id, handler, Ok(Flow::Continue));
         Ok(id)
     }
 
-    /// Closes a handler, now or, if it is running, after its callback. Answers `false` if it is
-    /// gone or going.
-    pub(crate) fn retire(&mut self, id: HandlerId) -> bool {
-        let Some(seat) = self.handlers.get_mut(id.0) else {
+    /// Closes a handler, now or, if it is running, after its callback. Returns `false` if it was
+    /// removed before.
+    pub(crate) fn remove_handler(&mut self, id: HandlerId) -> bool {
+        let Some(slot) = self.handlers.get_mut(id.0) else {
             return false;
         };
-        match mem::replace(&mut seat.occupant, Occupant::Removed) {
-            Occupant::Resting(handler) => self.close_handler(id, handler, None),
-            Occupant::Running => {}
-            Occupant::Removed => return false,
+        match mem::replace(&mut slot.state, SlotState::Removed) {
+            SlotState::Idle(handler) => self.close_handler(id, handler, None),
+            SlotState::Running => {}
+            SlotState::Removed => return false,
         }
         true
     }
@@ -58,10 +60,10 @@ impl IoLoop {
             let Some((source, owner, ready)) = self.sources.dequeue() else {
                 continue;
             };
-            if self.visit(owner, |handler, cx| handler.ready(source, ready, cx)) {
+            if self.call_handler(owner, |handler, cx| handler.ready(source, ready, cx)) {
                 self.sources.enqueue(source);
             } else {
-                // Its socket outlives the handler, somewhere.
+                // The socket was kept somewhere and has outlived its handler.
                 self.sources.set_interest(source, Interest::NONE);
             }
         }
@@ -75,35 +77,39 @@ impl IoLoop {
         }
     }
 
-    pub(crate) fn tell_notified(&mut self, id: HandlerId) {
-        if let Some(bell) = self.handlers.get(id.0).and_then(|seat| seat.bell.as_ref()) {
-            bell.answer();
-            self.visit(id, |handler, cx| handler.notified(cx));
+    pub(crate) fn call_notified(&mut self, id: HandlerId) {
+        if let Some(flag) = self
+            .handlers
+            .get(id.0)
+            .and_then(|slot| slot.notify_flag.as_ref())
+        {
+            flag.clear();
+            self.call_handler(id, |handler, cx| handler.notified(cx));
         }
     }
 
-    /// Calls what belongs to no handler.
-    pub(crate) fn call_back(&mut self, callback: impl FnOnce(&mut Context<'_>)) {
-        // Logged already, and nobody else to tell.
-        let _ = self.guard(HandlerId::NOBODY, callback);
+    /// Runs a callback that belongs to no handler.
+    pub(crate) fn run_callback(&mut self, callback: impl FnOnce(&mut Context<'_>)) {
+        // A panic was logged already, and no handler has to know of it.
+        let _ = self.catch_panic(HandlerId::NONE, callback);
         self.sources.reap();
     }
 
-    pub(crate) fn arm(&mut self, at: Instant, target: Target) -> TimerId {
+    pub(crate) fn arm(&mut self, at: Instant, target: TimerTarget) -> TimerId {
         self.timers.arm(self.now, at, target)
     }
 
     pub(crate) fn disarm(&mut self, id: TimerId) -> bool {
         match self.timers.cancel(id) {
-            Some(Target::Handler(owner)) => self.forget_timer(owner, id),
-            Some(Target::Once(_) | Target::Every(_)) => {}
+            Some(TimerTarget::Handler(owner)) => self.forget_timer(owner, id),
+            Some(TimerTarget::Once(_) | TimerTarget::Every(_)) => {}
             None => return false,
         }
         true
     }
 
     fn fire(&mut self, id: TimerId) {
-        if let Some(Target::Every(callback)) = self.timers.get_mut(id) {
+        if let Some(TimerTarget::Every(callback)) = self.timers.get_mut(id) {
             let callback = callback.take();
             self.timers.repeat(id, self.now);
             if let Some(callback) = callback {
@@ -112,57 +118,57 @@ impl IoLoop {
             return;
         }
         match self.timers.cancel(id) {
-            Some(Target::Handler(owner)) => {
+            Some(TimerTarget::Handler(owner)) => {
                 self.forget_timer(owner, id);
-                self.visit(owner, |handler, cx| handler.timeout(id, cx));
+                self.call_handler(owner, |handler, cx| handler.timeout(id, cx));
             }
-            Some(Target::Once(callback)) => self.call_back(callback),
-            Some(Target::Every(_)) | None => {}
+            Some(TimerTarget::Once(callback)) => self.run_callback(callback),
+            Some(TimerTarget::Every(_)) | None => {}
         }
     }
 
-    fn call_repeatedly(&mut self, id: TimerId, mut callback: Repeated) {
-        let outcome = self.guard(HandlerId::NOBODY, &mut callback);
+    fn call_repeatedly(&mut self, id: TimerId, mut callback: RepeatedCallback) {
+        let outcome = self.catch_panic(HandlerId::NONE, &mut callback);
         self.sources.reap();
         if outcome.is_err() {
             self.timers.cancel(id);
-        } else if let Some(Target::Every(place)) = self.timers.get_mut(id) {
+        } else if let Some(TimerTarget::Every(place)) = self.timers.get_mut(id) {
             *place = Some(callback);
         }
     }
 
-    /// Lends a handler to one callback. Answers `false` if it is not there.
-    fn visit(
+    /// Takes a handler out of its slot for one callback. Returns `false` if it is not there.
+    fn call_handler(
         &mut self,
         id: HandlerId,
         call: impl FnOnce(&mut dyn Handler, &mut Context<'_>) -> io::Result<Flow>,
     ) -> bool {
-        let Some(seat) = self.handlers.get_mut(id.0) else {
+        let Some(slot) = self.handlers.get_mut(id.0) else {
             return false;
         };
-        match mem::replace(&mut seat.occupant, Occupant::Running) {
-            Occupant::Resting(mut handler) => {
+        match mem::replace(&mut slot.state, SlotState::Running) {
+            SlotState::Idle(mut handler) => {
                 let outcome = self
-                    .guard(id, |cx| call(&mut *handler, cx))
+                    .catch_panic(id, |cx| call(&mut *handler, cx))
                     .unwrap_or_else(Err);
                 self.put_back(id, handler, outcome);
                 true
             }
-            elsewhere @ (Occupant::Running | Occupant::Removed) => {
-                seat.occupant = elsewhere;
+            other @ (SlotState::Running | SlotState::Removed) => {
+                slot.state = other;
                 false
             }
         }
     }
 
-    /// Ends the loan of a handler.
+    /// Puts a handler back into its slot after a callback, or closes it.
     fn put_back(&mut self, id: HandlerId, handler: Box<dyn Handler>, outcome: io::Result<Flow>) {
-        let Some(seat) = self.handlers.get_mut(id.0) else {
+        let Some(slot) = self.handlers.get_mut(id.0) else {
             return;
         };
-        match (outcome, &seat.occupant) {
-            (Ok(Flow::Continue), Occupant::Running) => {
-                seat.occupant = Occupant::Resting(handler);
+        match (outcome, &slot.state) {
+            (Ok(Flow::Continue), SlotState::Running) => {
+                slot.state = SlotState::Idle(handler);
                 self.sources.reap();
             }
             (outcome, _) => self.close_handler(id, handler, outcome.err()),
@@ -175,47 +181,47 @@ impl IoLoop {
         mut handler: Box<dyn Handler>,
         error: Option<io::Error>,
     ) {
-        if let Some(seat) = self.handlers.get_mut(id.0) {
-            seat.occupant = Occupant::Removed;
+        if let Some(slot) = self.handlers.get_mut(id.0) {
+            slot.state = SlotState::Removed;
         }
-        // Logged already, and the handler goes anyway.
-        let _ = self.guard(id, |cx| handler.closed(error, cx));
-        self.vacate(id);
-        self.bury(handler);
+        // A panic was logged already, and the handler is dropped anyway.
+        let _ = self.catch_panic(id, |cx| handler.closed(error, cx));
+        self.free_slot(id);
+        self.drop_handler(handler);
     }
 
-    /// Frees a seat and what belongs to it.
-    fn vacate(&mut self, id: HandlerId) {
-        if let Some(seat) = self.handlers.remove(id.0) {
-            for timer in seat.timers {
+    /// Frees a handler's slot and cancels its timers.
+    fn free_slot(&mut self, id: HandlerId) {
+        if let Some(slot) = self.handlers.remove(id.0) {
+            for timer in slot.timers {
                 self.timers.cancel(timer);
             }
         }
     }
 
-    /// Drops a handler, and its sockets with it.
-    fn bury(&mut self, handler: Box<dyn Handler>) {
-        let _ = self.guard(HandlerId::NOBODY, |_| drop(handler));
+    /// Drops a handler, and its sockets with it, even if that panics.
+    fn drop_handler(&mut self, handler: Box<dyn Handler>) {
+        let _ = self.catch_panic(HandlerId::NONE, |_| drop(handler));
         self.sources.reap();
     }
 
     fn forget_timer(&mut self, owner: HandlerId, id: TimerId) {
-        if let Some(seat) = self.handlers.get_mut(owner.0)
-            && let Some(position) = seat.timers.iter().position(|&timer| timer == id)
+        if let Some(slot) = self.handlers.get_mut(owner.0)
+            && let Some(position) = slot.timers.iter().position(|&timer| timer == id)
         {
-            seat.timers.swap_remove(position);
+            slot.timers.swap_remove(position);
         }
     }
 
-    /// Makes a call whose panic is its own end only, and an error for us.
-    pub(crate) fn guard<T>(
+    /// Makes a call, and turns a panic in it into an error.
+    pub(crate) fn catch_panic<T>(
         &mut self,
         owner: HandlerId,
         call: impl FnOnce(&mut Context<'_>) -> T,
     ) -> io::Result<T> {
         let mut cx = Context::new(self, owner);
-        // The loop's own books are in order whenever it calls out; what the callee broke, only the
-        // callee uses, if it is called again at all.
+        // The loop's own state is consistent whenever it calls out. What the callee left broken is
+        // used by the callee alone, if it is called again at all.
         catch_unwind(AssertUnwindSafe(|| call(&mut cx))).map_err(|panic| {
             let message = panic_message(&*panic);
             log::error!("a handler of the loop panicked: {message}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::context::Context;
 use crate::interest::Ready;
-use crate::notify::Bell;
+use crate::notify::NotifyFlag;
 use crate::slab::Key;
 use crate::sources::SourceId;
 use crate::timers::TimerId;
@@ -63,15 +63,15 @@ pub trait Handler: 'static {
     /// # Errors
     ///
     /// Whatever keeps the handler from working. It is dropped, without a call of
-    /// [`closed`](Self::closed), and the error goes to the one who added it.
+    /// [`closed`](Self::closed), and the error is returned to the code that added it.
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
     /// Serves a source that is ready for what the handler is interested in.
     ///
-    /// Called once per turn as long as that holds: until an operation through
-    /// [`Context::try_io`] says [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest is
-    /// changed. So a handler may stop early, to leave the loop to others, and is called again. The
-    /// end of a stream never blocks: who keeps such a source has to lose interest in reading it.
+    /// Called once per turn as long as that holds: until an operation through [`Context::try_io`]
+    /// says [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest is changed. So a handler may
+    /// stop early, to leave the loop to others, and is called again. The end of a stream never
+    /// blocks: a handler that keeps such a source has to clear its interest in reading it.
     ///
     /// # Errors
     ///
@@ -98,14 +98,14 @@ pub trait Handler: 'static {
         Ok(Flow::Continue)
     }
 
-    /// The last call: after [`Flow::Close`] or a removal without `error`, else with what ended the
+    /// The last call: without `error` after [`Flow::Close`] or a removal, else with what ended the
     /// handler.
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         let _ = (error, cx);
     }
 }
 
-/// What becomes of a handler after a callback. Complete: it stays or it goes.
+/// What becomes of a handler after a callback. Complete: it stays or is closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flow {
     /// It stays.
@@ -120,32 +120,33 @@ pub struct HandlerId(pub(crate) Key);
 
 impl HandlerId {
     /// The owner of callbacks that belong to no handler.
-    pub(crate) const NOBODY: Self = Self(Key::NOTHING);
+    pub(crate) const NONE: Self = Self(Key::NONE);
 }
 
-/// A handler's place in the loop, and what has to be freed with it.
-pub(crate) struct Seat {
-    pub(crate) occupant: Occupant,
-    pub(crate) bell: Option<Arc<Bell>>,
+/// A handler's slot in the loop, and what has to be freed with it.
+pub(crate) struct HandlerSlot {
+    pub(crate) state: SlotState,
+    pub(crate) notify_flag: Option<Arc<NotifyFlag>>,
     pub(crate) timers: Vec<TimerId>,
 }
 
-impl Seat {
-    /// The seat of a handler that is about to be started.
+impl HandlerSlot {
+    /// The slot of a handler that is about to be started.
     pub(crate) const fn new() -> Self {
         Self {
-            occupant: Occupant::Running,
-            bell: None,
+            state: SlotState::Running,
+            notify_flag: None,
             timers: Vec::new(),
         }
     }
 }
 
-pub(crate) enum Occupant {
-    /// Between two callbacks.
-    Resting(Box<dyn Handler>),
-    /// Lent to a callback.
+/// Where the handler of a slot is.
+pub(crate) enum SlotState {
+    /// In its slot, between two callbacks.
+    Idle(Box<dyn Handler>),
+    /// In a callback.
     Running,
-    /// Lent to a callback, and not wanted back.
+    /// In a callback, and to be closed after it.
     Removed,
 }

@@ -1,4 +1,4 @@
-//! What a handler waits for, and what it is told.
+//! What a handler waits for, and the readiness that is reported to it.
 
 use std::ops::{BitOr, BitOrAssign};
 
@@ -39,14 +39,14 @@ impl Interest {
     pub const BOTH: Self = Self(3);
     /// The peer will send no more, or the connection failed.
     ///
-    /// For those who do not read at the moment, but want to know. Told once, after whatever the
-    /// peer sent before has arrived here, read or not. Where the system does not report it early,
-    /// the next read finds out as always.
+    /// For a handler that does not read at the moment. Reported once, when everything that the peer
+    /// sent before has arrived here, read or not. Where the system does not report it early, the
+    /// next read finds out as always.
     pub const HANGUP: Self = Self(4);
 
-    /// Beside what can be told: a read may stop short of what there is. The end of the stream, or
-    /// urgent data, at whose mark a read stops.
-    pub(crate) const UNEVEN: Self = Self(8);
+    /// Kept with the readiness, never reported: a read may stop short of what has arrived. Set at
+    /// the end of the stream, and by urgent data, at whose mark a read stops.
+    pub(crate) const SHORT_READS: Self = Self(8);
 
     /// Whether every kind in `other` is in `self` too.
     pub const fn contains(self, other: Self) -> bool {
@@ -85,7 +85,7 @@ impl From<Direction> for Interest {
     }
 }
 
-/// Why [`Handler::ready`](crate::Handler::ready) is called: the readiness it had asked for.
+/// Why [`Handler::ready`](crate::Handler::ready) is called: the readiness that it is interested in.
 ///
 /// An end of stream and an error count as both readable and writable, so that the next operation,
 /// whichever it is, reports them.

@@ -1,4 +1,4 @@
-//! The loop itself: what its owner calls.
+//! The loop itself.
 
 use std::io;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::busy_poll::BusyPoll;
 use crate::context::Context;
-use crate::dispatch::Target;
-use crate::handler::{Handler, HandlerId, Seat};
+use crate::dispatch::TimerTarget;
+use crate::handler::{Handler, HandlerId, HandlerSlot};
 use crate::notify::{Inbox, LoopHandle, Remote};
 use crate::slab::Slab;
 use crate::sources::Sources;
@@ -17,8 +17,8 @@ use crate::timers::{TimerId, Timers, later};
 
 /// A reactor: handlers, the sources they wait for, and timers, on one thread.
 ///
-/// A turn waits for the first event or deadline, then takes in what other threads sent, then serves
-/// the ready sources, each once and in the order in which they became ready, then the timers that
+/// A turn waits for the first event or deadline. Then it runs what other threads sent, serves the
+/// ready sources, each once and in the order in which they became ready, and calls the timers that
 /// are due. Dropping the loop closes it; see [`close`](Self::close).
 ///
 /// # Examples
@@ -40,10 +40,10 @@ pub struct IoLoop {
     pub(crate) poll: Poll,
     events: Events,
     pub(crate) sources: Sources,
-    pub(crate) handlers: Slab<Seat>,
-    pub(crate) timers: Timers<Target>,
+    pub(crate) handlers: Slab<HandlerSlot>,
+    pub(crate) timers: Timers<TimerTarget>,
     pub(crate) remote: Arc<Remote>,
-    /// Empty but for the moment of reading it; kept for its capacity.
+    /// Empty except while it is read; kept for its capacity.
     inbox: Inbox,
     pub(crate) now: Instant,
     pub(crate) scratch: Option<Box<[u8]>>,
@@ -99,13 +99,14 @@ impl IoLoop {
         self.start(handler)
     }
 
-    /// Closes a handler and drops it, with its sources and timers. Answers `false` if it is gone.
+    /// Closes a handler and drops it, with its sources and timers. Returns `false` if it is gone.
     pub fn remove(&mut self, id: HandlerId) -> bool {
-        self.retire(id)
+        self.remove_handler(id)
     }
 
-    /// In a process that was just forked: gives up what the system has for this loop, which is the
-    /// parent's still, and which both could change. The copy here waits for nothing any more.
+    /// In a process that was just forked: gives up the poll and the waker, which are the parent's,
+    /// too, and which both processes could change. This copy of the loop waits for nothing any
+    /// more.
     pub(crate) fn leave_to_parent(&mut self) -> io::Result<()> {
         let poll = Poll::new()?;
         self.remote.set_waker(Waker::new(poll.registry(), WAKER)?);
@@ -113,7 +114,8 @@ impl IoLoop {
         Ok(())
     }
 
-    /// Turns until stopped, by [`LoopHandle::stop`] or [`Context::stop`], or until nothing is left.
+    /// Makes turns until stopped, by [`LoopHandle::stop`] or [`Context::stop`], or until nothing is
+    /// left.
     ///
     /// # Errors
     ///
@@ -125,8 +127,8 @@ impl IoLoop {
         Ok(())
     }
 
-    /// Turns until stopped, also while there is nothing to do: for a loop whose work is sent to it
-    /// through its [`handle`](Self::handle).
+    /// Makes turns until stopped, also while there is nothing to do: for a loop whose work is sent
+    /// to it through its [`handle`](Self::handle).
     ///
     /// # Errors
     ///
@@ -142,7 +144,7 @@ impl IoLoop {
     ///
     /// Waits at most `timeout` for something to happen; without one, as long as it takes. Returns
     /// how long the next turn may be put off: until the next deadline if there is one, not at all
-    /// if a source is ready still. Where very many timers were put off, it may be less.
+    /// while a source is ready. Where very many timers were put off, it may be less.
     ///
     /// # Errors
     ///
@@ -159,7 +161,10 @@ impl IoLoop {
         callback: impl FnOnce(&mut Context<'_>) + 'static,
     ) -> TimerId {
         self.now = Instant::now();
-        self.arm(later(self.now, delay), Target::Once(Box::new(callback)))
+        self.arm(
+            later(self.now, delay),
+            TimerTarget::Once(Box::new(callback)),
+        )
     }
 
     /// Calls `callback` once, at `at`.
@@ -169,12 +174,12 @@ impl IoLoop {
         callback: impl FnOnce(&mut Context<'_>) + 'static,
     ) -> TimerId {
         self.now = Instant::now();
-        self.arm(at, Target::Once(Box::new(callback)))
+        self.arm(at, TimerTarget::Once(Box::new(callback)))
     }
 
     /// Calls `callback` every `interval`, for the first time one interval from now.
     ///
-    /// The calls keep to multiples of the interval. Those that a stall made the loop miss are left
+    /// The calls keep to multiples of the interval. Calls that the loop missed in a stall are left
     /// out. A callback that panics is not called again.
     pub fn call_every(
         &mut self,
@@ -184,16 +189,16 @@ impl IoLoop {
         self.now = Instant::now();
         self.arm(
             later(self.now, interval),
-            Target::Every(Some(Box::new(callback))),
+            TimerTarget::Every(Some(Box::new(callback))),
         )
     }
 
-    /// Cancels a timer. Answers `false` if it is gone: fired, or cancelled before.
+    /// Cancels a timer. Returns `false` if it is gone: fired, or cancelled before.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.disarm(timer)
     }
 
-    /// Restarts the delay of a timer, from now. Answers `false` if it is gone.
+    /// Restarts the delay of a timer, from now. Returns `false` if it is gone.
     pub fn reset(&mut self, timer: TimerId) -> bool {
         self.now = Instant::now();
         self.timers.reset(timer, self.now)
@@ -206,7 +211,7 @@ impl IoLoop {
         self.closing = true;
         let ids: Vec<_> = self.handlers.keys().map(HandlerId).collect();
         for id in ids {
-            self.retire(id);
+            self.remove_handler(id);
         }
         self.timers.clear();
         self.closing = false;
@@ -217,10 +222,10 @@ impl IoLoop {
         LoopHandle::new(Arc::clone(&self.remote))
     }
 
-    /// Whether nothing is left that could ever call anything: no handler, no timer, no work sent
-    /// through a [`LoopHandle`].
+    /// Whether the loop has nothing left to do: no handler, no timer, no work sent through a
+    /// [`LoopHandle`].
     pub fn is_empty(&self) -> bool {
-        self.handlers.len() == 0 && self.timers.is_empty() && !self.remote.has_mail()
+        self.handlers.len() == 0 && self.timers.is_empty() && !self.remote.has_messages()
     }
 
     /// How many handlers there are.
@@ -265,16 +270,16 @@ impl IoLoop {
     }
 
     fn read_inbox(&mut self) {
-        if !self.remote.has_mail() {
+        if !self.remote.has_messages() {
             return;
         }
         let mut inbox = std::mem::take(&mut self.inbox);
         if self.remote.collect(&mut inbox) {
             for call in inbox.calls.drain(..) {
-                self.call_back(call);
+                self.run_callback(call);
             }
             for id in inbox.notified.drain(..) {
-                self.tell_notified(id);
+                self.call_notified(id);
             }
         }
         self.inbox = inbox;
@@ -293,11 +298,11 @@ impl IoLoop {
 impl Drop for IoLoop {
     fn drop(&mut self) {
         self.close();
-        self.remote.hang_up();
+        self.remote.close();
     }
 }
 
-/// The token of the waker. No source has it: it is the one of `Key::NOTHING`.
+/// The token of the waker. No source has it: it is that of `Key::NONE`.
 const WAKER: Token = Token(usize::MAX);
 
 /// The most events taken in one turn.

@@ -1,30 +1,30 @@
-//! A small reactor on [mio]: handlers, sticky readiness, timers, and threads for what blocks.
+//! A small reactor on [mio]: handlers, sticky readiness, timers, and threads for blocking jobs.
 //!
 //! An [`IoLoop`] runs [`Handler`]s on one thread. A handler owns its sockets, as many as it likes,
 //! and is called when one of them is ready, when one of its timers expires, and when another thread
 //! notifies it. Nothing is shared between handlers, so nothing is locked.
 //!
-//! Ready-made handlers are [`Acceptor`], [`Connector`] and [`AsyncChat`]. What would block the loop
-//! runs on a [`Lane`] of a [`Pool`], as a [`Task`] if its result matters.
+//! Ready-made handlers are [`Acceptor`], [`Connector`] and [`AsyncChat`]. A job that would block
+//! the loop runs on a [`Lane`] of a [`Pool`], as a [`Task`] if its result matters.
 //!
 //! # Readiness
 //!
-//! The system tells once when a source becomes ready. The loop remembers that until an operation
-//! says [`WouldBlock`](std::io::ErrorKind::WouldBlock), and calls the handler once per turn as
-//! long as the source is ready for something the handler is [interested](Interest) in.
+//! The system reports once that a source has become ready. The loop remembers that until an
+//! operation fails with [`WouldBlock`](std::io::ErrorKind::WouldBlock), and calls the handler once
+//! per turn as long as the source is ready for something the handler is [interested](Interest) in.
 //! It follows that
 //!
-//! - a handler may do as much or as little per call as is fair to others: what it leaves, it is
-//!   called for again, after everyone else;
-//! - losing interest is how to pause and regaining it how to go on, and neither costs a system call
-//!   nor loses an event;
+//! - a handler may do as much or as little per call as is fair to others: for what it leaves, it is
+//!   called again, after all other handlers;
+//! - a handler pauses a source by clearing its interest and goes on by setting it again; neither
+//!   costs a system call or loses an event;
 //! - all operations that move bytes have to go through [`Context::try_io`], or the methods made of
 //!   it, since the loop learns from their outcome.
 //!
 //! # A worked example
 //!
-//! A service that tells every peer the time since it was started, once per second until the peer
-//! goes. Its handler has one source and one timer:
+//! A service that sends every peer the time since it was started, once per second until the peer
+//! disconnects. Its handler has one source and one timer:
 //!
 //! ```
 //! use std::io;
@@ -98,15 +98,16 @@
 //!
 //! # Other threads
 //!
-//! Everything of a loop stays on its thread but three: a [`LoopHandle`] stops the loop or sends it
-//! work, a [`Notifier`] wakes one handler, and a [`Lane`] runs jobs. A turn in which none was used
-//! takes no lock.
+//! Three things may be used from other threads: a [`LoopHandle`] stops the loop or sends it work, a
+//! [`Notifier`] wakes one handler, and a [`Lane`] runs jobs. A turn in which none was used takes no
+//! lock.
 //!
 //! # Panics
 //!
 //! A handler that panics is logged, closed and dropped; the loop goes on for the others.
 #![forbid(unsafe_code)]
 
+mod accept;
 mod acceptor;
 mod busy_poll;
 mod channel;
@@ -115,7 +116,6 @@ mod connector;
 mod context;
 mod dispatch;
 mod handler;
-mod intake;
 mod interest;
 mod io_loop;
 mod notify;
@@ -127,6 +127,7 @@ mod task;
 mod timers;
 mod transport;
 
+pub use accept::{AcceptState, Accepted};
 pub use acceptor::Acceptor;
 pub use busy_poll::LONGEST_BUSY_POLL;
 pub use channel::{Channel, Producer};
@@ -134,7 +135,6 @@ pub use chat::{AsyncChat, ChatHandler};
 pub use connector::Connector;
 pub use context::Context;
 pub use handler::{Flow, Handler, HandlerId};
-pub use intake::{Intake, Taken};
 pub use interest::{Direction, Interest, Ready};
 pub use io_loop::IoLoop;
 /// The sockets this crate's signatures name.

@@ -1,4 +1,4 @@
-//! What other threads may say to a loop.
+//! How other threads reach a loop.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,9 +41,9 @@ impl LoopHandle {
         self.remote.wake();
     }
 
-    /// Has the loop call `make`, on its own thread, and add the handler it gives.
+    /// Has the loop call `make`, on its own thread, and add the handler that it returns.
     ///
-    /// A handler that does not start is dropped and its error logged. Answers `false`, and drops
+    /// A handler that does not start is dropped and its error logged. Returns `false`, and drops
     /// `make`, if the loop is gone.
     pub fn add(&self, make: Box<dyn FnOnce() -> Box<dyn Handler> + Send>) -> bool {
         self.call_soon(move |cx| {
@@ -55,7 +55,7 @@ impl LoopHandle {
 
     /// Has the loop call `callback`, on its own thread, in its next turn.
     ///
-    /// Answers `false`, and drops `callback`, if the loop is gone.
+    /// Returns `false`, and drops `callback`, if the loop is gone.
     pub fn call_soon(&self, callback: impl FnOnce(&mut Context<'_>) + Send + 'static) -> bool {
         self.remote
             .send(|inbox| inbox.calls.push(Box::new(callback)))
@@ -67,51 +67,51 @@ impl LoopHandle {
 /// Made by [`Context::notifier`]. Cheap to copy and to keep after the handler is gone.
 #[derive(Clone)]
 pub struct Notifier {
-    bell: Arc<Bell>,
+    flag: Arc<NotifyFlag>,
 }
 
 impl Notifier {
-    pub(crate) const fn new(bell: Arc<Bell>) -> Self {
-        Self { bell }
+    pub(crate) const fn new(flag: Arc<NotifyFlag>) -> Self {
+        Self { flag }
     }
 
-    /// Has the loop call the handler's [`notified`](Handler::notified), once for all calls since
-    /// the last time. Whatever was done before this call is visible there.
+    /// Has the loop call the handler's [`notified`](Handler::notified), once for all notifications
+    /// since the last time. What this thread did before is visible there.
     pub fn notify(&self) {
-        if !self.bell.rung.swap(true, Ordering::AcqRel) {
-            let owner = self.bell.owner;
-            self.bell.remote.send(|inbox| inbox.notified.push(owner));
+        if !self.flag.pending.swap(true, Ordering::AcqRel) {
+            let owner = self.flag.owner;
+            self.flag.remote.send(|inbox| inbox.notified.push(owner));
         }
     }
 }
 
-/// What all notifiers of one handler share.
-pub(crate) struct Bell {
-    rung: AtomicBool,
+/// What all notifiers of one handler share: whether a notification is pending.
+pub(crate) struct NotifyFlag {
+    pending: AtomicBool,
     owner: HandlerId,
     remote: Arc<Remote>,
 }
 
-impl Bell {
+impl NotifyFlag {
     pub(crate) const fn new(owner: HandlerId, remote: Arc<Remote>) -> Self {
         Self {
-            rung: AtomicBool::new(false),
+            pending: AtomicBool::new(false),
             owner,
             remote,
         }
     }
 
-    /// From here on a notification counts anew.
-    pub(crate) fn answer(&self) {
-        self.rung.swap(false, Ordering::AcqRel);
+    /// Lets the next notification be sent again.
+    pub(crate) fn clear(&self) {
+        self.pending.swap(false, Ordering::AcqRel);
     }
 }
 
-/// The side of a loop that other threads reach.
+/// The part of a loop that other threads can use.
 pub(crate) struct Remote {
     waker: Mutex<Waker>,
-    /// There is mail, or the loop is to stop, and the waker was told. Spares a turn without either
-    /// the lock and a second sender the system call.
+    /// There are messages, or the loop is to stop, and the waker was called. Without either, a turn
+    /// need not take the lock; with either, a second sender need not make the system call.
     pending: AtomicBool,
     stop: AtomicBool,
     inbox: Mutex<Inbox>,
@@ -127,9 +127,9 @@ impl Remote {
         }
     }
 
-    /// Swaps the inbox with `empty`, if there is mail.
+    /// Swaps the inbox with `empty`, if there are messages.
     pub(crate) fn collect(&self, empty: &mut Inbox) -> bool {
-        // Before the lock, so that whoever adds mail after it was taken wakes the loop again.
+        // Before the lock, so that a message that is added after the swap wakes the loop again.
         if !self.pending.swap(false, Ordering::AcqRel) {
             return false;
         }
@@ -139,8 +139,8 @@ impl Remote {
         true
     }
 
-    /// Refuses mail from now on, and drops what there is.
-    pub(crate) fn hang_up(&self) {
+    /// Refuses messages from now on, and drops those that are there.
+    pub(crate) fn close(&self) {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         inbox.closed = true;
         let unread = mem::take(&mut inbox.calls);
@@ -152,12 +152,12 @@ impl Remote {
         self.stop.store(true, Ordering::Release);
     }
 
-    /// Whether a stop was requested, once.
+    /// Whether a stop was requested; clears the request.
     pub(crate) fn take_stop(&self) -> bool {
         self.stop.load(Ordering::Acquire) && self.stop.swap(false, Ordering::AcqRel)
     }
 
-    pub(crate) fn has_mail(&self) -> bool {
+    pub(crate) fn has_messages(&self) -> bool {
         self.pending.load(Ordering::Acquire)
     }
 
@@ -182,7 +182,7 @@ impl Remote {
         }
     }
 
-    /// Has whoever wakes the loop do so by another waker.
+    /// Has the loop woken by another waker from now on.
     pub(crate) fn set_waker(&self, waker: Waker) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
     }

@@ -1,4 +1,4 @@
-//! Threads for what blocks.
+//! Threads for blocking jobs.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,9 +12,9 @@ use crate::dispatch::panic_message;
 
 /// Threads that run blocking jobs, made on demand and shared by the lanes of the pool.
 ///
-/// There is no limit to the threads of a pool but the sum of its lanes' limits, so jobs that hang
-/// in one lane never keep those of another waiting. A thread with nothing to do ends after ten
-/// seconds; when the last `Pool` and [`Lane`] are dropped, at once.
+/// The number of threads is limited only by the sum of the lanes' limits, so jobs that hang in one
+/// lane never keep those of another waiting. An idle thread ends after ten seconds, or at once when
+/// the last `Pool` and [`Lane`] are dropped.
 ///
 /// # Examples
 ///
@@ -31,45 +31,45 @@ use crate::dispatch::panic_message;
 /// ```
 #[derive(Clone)]
 pub struct Pool {
-    owner: Arc<Owner>,
+    pool: Arc<PoolGuard>,
 }
 
 impl Pool {
     /// Makes a pool; no thread yet.
     pub fn new() -> Self {
-        Self::with_patience(Duration::from_secs(10))
+        Self::with_idle_timeout(Duration::from_secs(10))
     }
 
-    fn with_patience(patience: Duration) -> Self {
-        let crew = Arc::new(Crew {
-            roster: Mutex::default(),
-            work: Condvar::new(),
-            ended: Condvar::new(),
-            patience,
+    fn with_idle_timeout(idle_timeout: Duration) -> Self {
+        let workers = Arc::new(Workers {
+            state: Mutex::default(),
+            job_added: Condvar::new(),
+            thread_ended: Condvar::new(),
+            idle_timeout,
         });
         Self {
-            owner: Arc::new(Owner { crew }),
+            pool: Arc::new(PoolGuard { workers }),
         }
     }
 
     /// Makes a lane that runs at most `cap` jobs at a time, but at least one.
     pub fn lane(&self, cap: usize) -> Lane {
         Lane {
-            track: Arc::new(Track {
-                owner: Arc::clone(&self.owner),
+            shared: Arc::new(LaneShared {
+                pool: Arc::clone(&self.pool),
                 cap: cap.max(1),
-                line: Mutex::default(),
+                queue: Mutex::default(),
             }),
         }
     }
 
     /// Lets the threads end, and waits for that, but not longer than `wait`.
     ///
-    /// Jobs that were submitted before are still run, later ones refused. Answers whether no thread
-    /// is left; if one is, its job hangs or just takes longer.
+    /// Jobs that were submitted before are still run, later ones refused. Returns whether all
+    /// threads have ended; the job of one that has not hangs or takes longer.
     pub fn shutdown(&self, wait: Duration) -> bool {
-        self.owner.crew.dismiss();
-        self.owner.crew.join(wait)
+        self.pool.workers.shut_down();
+        self.pool.workers.join(wait)
     }
 }
 
@@ -84,7 +84,7 @@ impl Default for Pool {
 /// Copies are the same lane.
 #[derive(Clone)]
 pub struct Lane {
-    track: Arc<Track>,
+    shared: Arc<LaneShared>,
 }
 
 impl Lane {
@@ -93,199 +93,201 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// The pool was shut down, 65,536 jobs wait already, or the system gives no thread and none is
-    /// there that could run the job later. The job is dropped.
+    /// The pool was shut down, 65,536 jobs are waiting already, or the system refuses a thread and
+    /// the lane has none that could run the job later. The job is dropped.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        // A refused job is dropped here, under no lock: what it owns may do anything then.
-        self.track
-            .admit(Box::new(job))
+        // A refused job is dropped here, under no lock: its destructors may do anything.
+        self.shared
+            .submit(Box::new(job))
             .map_err(|(error, _job)| error)
     }
 }
 
-/// Jobs that wait in one lane, of which those before may hang for good, while others still come.
+/// The most jobs that wait in one lane, where those that run may hang for good.
 const MOST_WAITING: usize = 1 << 16;
 
 /// What all copies of a lane share.
-struct Track {
-    owner: Arc<Owner>,
+struct LaneShared {
+    pool: Arc<PoolGuard>,
     cap: usize,
-    line: Mutex<Line>,
+    queue: Mutex<LaneQueue>,
 }
 
-impl Track {
-    fn admit(self: &Arc<Self>, job: Job) -> Result<(), (io::Error, Job)> {
-        let crew = &self.owner.crew;
-        if crew.is_dismissed() {
+impl LaneShared {
+    fn submit(self: &Arc<Self>, job: Job) -> Result<(), (io::Error, Job)> {
+        let workers = &self.pool.workers;
+        if workers.is_shut_down() {
             return Err((io::Error::other("the pool was shut down"), job));
         }
-        let mut line = lock(&self.line);
-        if line.running == self.cap {
-            if line.waiting.len() >= MOST_WAITING {
+        let mut queue = lock(&self.queue);
+        if queue.running == self.cap {
+            if queue.waiting.len() >= MOST_WAITING {
                 return Err((io::Error::other("too many jobs wait"), job));
             }
-            line.waiting.push_back(job);
+            queue.waiting.push_back(job);
             return Ok(());
         }
-        match crew.engage(Work {
-            track: Arc::clone(self),
+        match workers.assign(LaneJob {
+            shared: Arc::clone(self),
             job,
         }) {
-            Ok(()) => line.running += 1,
-            Err((_, job)) if line.running > 0 => line.waiting.push_back(job),
+            Ok(()) => queue.running += 1,
+            Err((_, job)) if queue.running > 0 => queue.waiting.push_back(job),
             Err(refused) => return Err(refused),
         }
         Ok(())
     }
 
-    /// The next job, in place of one that has ended.
+    /// The next job to run, after one has ended.
     fn next_job(&self) -> Option<Job> {
-        let mut line = lock(&self.line);
-        let next = line.waiting.pop_front();
+        let mut queue = lock(&self.queue);
+        let next = queue.waiting.pop_front();
         if next.is_none() {
-            line.running -= 1;
+            queue.running -= 1;
         }
         next
     }
 }
 
 #[derive(Default)]
-struct Line {
+struct LaneQueue {
     running: usize,
     waiting: VecDeque<Job>,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Dismisses the threads with the last pool and lane. Threads themselves keep the crew only.
-struct Owner {
-    crew: Arc<Crew>,
+/// Lets the threads end when the last pool and lane are dropped. The threads themselves hold the
+/// `Workers` only.
+struct PoolGuard {
+    workers: Arc<Workers>,
 }
 
-impl Drop for Owner {
+impl Drop for PoolGuard {
     fn drop(&mut self) {
-        self.crew.dismiss();
+        self.workers.shut_down();
     }
 }
 
-/// The threads. Locked after a lane's `line`, never before.
-struct Crew {
-    roster: Mutex<Roster>,
-    work: Condvar,
-    ended: Condvar,
-    patience: Duration,
+/// The threads of a pool. Its `state` is locked after a lane's `queue`, never before.
+struct Workers {
+    state: Mutex<WorkersState>,
+    job_added: Condvar,
+    thread_ended: Condvar,
+    idle_timeout: Duration,
 }
 
 #[derive(Default)]
-struct Roster {
-    /// Handed over, but not yet taken by one of the `idle`: never more than there are of these.
-    work: VecDeque<Work>,
+struct WorkersState {
+    /// Assigned, but not yet taken by one of the `idle` threads; never more than there are of
+    /// these.
+    jobs: VecDeque<LaneJob>,
     idle: usize,
     threads: Vec<JoinHandle<()>>,
-    /// Those of `threads` that have not come to their end.
+    /// How many of the `threads` have not ended.
     alive: usize,
-    dismissed: bool,
+    shut_down: bool,
 }
 
-struct Work {
-    track: Arc<Track>,
+struct LaneJob {
+    shared: Arc<LaneShared>,
     job: Job,
 }
 
-impl Crew {
-    /// Hands work to an idle thread, or to a new one; gives the job back if there is neither.
-    fn engage(self: &Arc<Self>, work: Work) -> Result<(), (io::Error, Job)> {
-        let mut roster = lock(&self.roster);
-        if roster.work.len() == roster.idle {
-            let crew = Arc::clone(self);
+impl Workers {
+    /// Assigns a job to an idle thread, or to a new one; gives it back if there is neither.
+    fn assign(self: &Arc<Self>, work: LaneJob) -> Result<(), (io::Error, Job)> {
+        let mut state = lock(&self.state);
+        if state.jobs.len() == state.idle {
+            let workers = Arc::clone(self);
             match thread::Builder::new()
                 .name("blocking".into())
-                .spawn(move || crew.serve())
+                .spawn(move || workers.run_thread())
             {
-                Ok(thread) => roster.threads.push(thread),
+                Ok(thread) => state.threads.push(thread),
                 Err(error) => return Err((error, work.job)),
             }
-            roster.alive += 1;
-            roster.idle += 1;
+            state.alive += 1;
+            state.idle += 1;
         }
-        roster.work.push_back(work);
-        self.work.notify_one();
+        state.jobs.push_back(work);
+        self.job_added.notify_one();
         Ok(())
     }
 
-    /// The life of a thread, which was counted as idle when it was made.
-    fn serve(&self) {
-        let mut roster = lock(&self.roster);
+    /// What a thread runs. It was counted as idle when it was made.
+    fn run_thread(&self) {
+        let mut state = lock(&self.state);
         loop {
-            if let Some(work) = roster.work.pop_front() {
-                roster.idle -= 1;
-                drop(roster);
+            if let Some(work) = state.jobs.pop_front() {
+                state.idle -= 1;
+                drop(state);
                 work.run();
-                roster = lock(&self.roster);
-                roster.idle += 1;
-            } else if roster.dismissed {
+                state = lock(&self.state);
+                state.idle += 1;
+            } else if state.shut_down {
                 break;
             } else {
                 let (woken, wait) = self
-                    .work
-                    .wait_timeout(roster, self.patience)
+                    .job_added
+                    .wait_timeout(state, self.idle_timeout)
                     .unwrap_or_else(PoisonError::into_inner);
-                roster = woken;
-                if wait.timed_out() && roster.work.is_empty() {
+                state = woken;
+                if wait.timed_out() && state.jobs.is_empty() {
                     break;
                 }
             }
         }
-        roster.idle -= 1;
-        roster.alive -= 1;
-        if !roster.dismissed {
-            // Nobody will join this thread.
+        state.idle -= 1;
+        state.alive -= 1;
+        if !state.shut_down {
+            // This thread will not be joined.
             let own = thread::current().id();
-            roster.threads.retain(|thread| thread.thread().id() != own);
+            state.threads.retain(|thread| thread.thread().id() != own);
         }
-        self.ended.notify_all();
+        self.thread_ended.notify_all();
     }
 
-    fn dismiss(&self) {
-        lock(&self.roster).dismissed = true;
-        self.work.notify_all();
+    fn shut_down(&self) {
+        lock(&self.state).shut_down = true;
+        self.job_added.notify_all();
     }
 
-    fn is_dismissed(&self) -> bool {
-        lock(&self.roster).dismissed
+    fn is_shut_down(&self) -> bool {
+        lock(&self.state).shut_down
     }
 
     fn join(&self, wait: Duration) -> bool {
-        let (mut roster, _) = self
-            .ended
-            .wait_timeout_while(lock(&self.roster), wait, |roster| roster.alive > 0)
+        let (mut state, _) = self
+            .thread_ended
+            .wait_timeout_while(lock(&self.state), wait, |state| state.alive > 0)
             .unwrap_or_else(PoisonError::into_inner);
-        if roster.alive > 0 {
+        if state.alive > 0 {
             return false;
         }
-        let threads = mem::take(&mut roster.threads);
-        drop(roster);
-        // Each is past its last lock, so none of them keeps us waiting.
+        let threads = mem::take(&mut state.threads);
+        drop(state);
+        // Each has released its last lock, so joining it does not take long.
         threads.into_iter().all(|thread| thread.join().is_ok())
     }
 }
 
-impl Work {
+impl LaneJob {
     /// Runs the job, then those that wait in its lane.
     fn run(self) {
-        let Self { track, job } = self;
+        let Self { shared, job } = self;
         let mut next = Some(job);
         while let Some(job) = next {
-            // A job owns all it uses; what its panic broke is gone with it.
+            // A job owns all it uses; what its panic left broken is dropped with it.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
                 log::error!("a blocking job panicked: {}", panic_message(&*panic));
             }
-            next = track.next_job();
+            next = shared.next_job();
         }
     }
 }
 
-/// No panic leaves what these locks guard half done.
+/// Locks, also after a panic: none leaves the state under these locks half changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -298,7 +300,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A job that says that it runs, and goes on until it is let go.
+    /// A job that reports that it runs, and goes on until it is released.
     fn hang(lane: &Lane, running: &Sender<usize>, name: usize) -> Sender<()> {
         let (release, released) = channel::<()>();
         let running = running.clone();
@@ -327,12 +329,12 @@ mod tests {
         first.sort_unstable();
         assert_eq!(first, [0, 1]);
         for name in 2..6 {
-            assert_eq!(lock(&lane.track.line).running, 2);
-            assert_eq!(lock(&lane.track.line).waiting.len(), 6 - name);
+            assert_eq!(lock(&lane.shared.queue).running, 2);
+            assert_eq!(lock(&lane.shared.queue).waiting.len(), 6 - name);
             drop(held.remove(0));
             assert_eq!(started.recv(), Ok(name));
         }
-        assert_eq!(lock(&pool.owner.crew.roster).alive, 2);
+        assert_eq!(lock(&pool.pool.workers.state).alive, 2);
         drop(held);
         assert!(pool.shutdown(LONG));
     }
@@ -363,33 +365,33 @@ mod tests {
 
     #[test]
     fn an_idle_thread_is_used_by_any_lane() {
-        let pool = Pool::with_patience(LONG);
+        let pool = Pool::with_idle_timeout(LONG);
         for _ in 0..10 {
             assert_eq!(run_one(&pool.lane(1)).recv(), Ok(()));
-            while lock(&pool.owner.crew.roster).idle == 0 {
+            while lock(&pool.pool.workers.state).idle == 0 {
                 thread::yield_now();
             }
         }
-        assert_eq!(lock(&pool.owner.crew.roster).alive, 1);
+        assert_eq!(lock(&pool.pool.workers.state).alive, 1);
         assert!(pool.shutdown(LONG));
     }
 
     #[test]
     fn an_idle_thread_ends_in_time() {
-        let pool = Pool::with_patience(Duration::ZERO);
+        let pool = Pool::with_idle_timeout(Duration::ZERO);
         assert_eq!(run_one(&pool.lane(1)).recv(), Ok(()));
-        assert!(pool.owner.crew.join(LONG), "without being dismissed");
+        assert!(pool.pool.workers.join(LONG), "without being shut down");
         assert_eq!(run_one(&pool.lane(1)).recv(), Ok(()));
     }
 
     #[test]
     fn threads_end_with_the_last_lane() {
-        let pool = Pool::with_patience(LONG);
+        let pool = Pool::with_idle_timeout(LONG);
         let (running, started) = channel();
         let lane = pool.lane(1);
         let held = hang(&lane, &running, 0);
         let queued = run_one(&lane);
-        let crew = Arc::clone(&pool.owner.crew);
+        let workers = Arc::clone(&pool.pool.workers);
         drop((pool, lane));
         assert_eq!(started.recv(), Ok(0));
         drop(held);
@@ -398,8 +400,8 @@ mod tests {
             Ok(()),
             "jobs that were submitted are run nevertheless"
         );
-        assert!(crew.join(LONG));
-        assert!(lock(&crew.roster).threads.is_empty());
+        assert!(workers.join(LONG));
+        assert!(lock(&workers.state).threads.is_empty());
     }
 
     #[test]
@@ -416,6 +418,6 @@ mod tests {
         drop(held);
         assert!(pool.shutdown(LONG));
         assert_eq!(queued.recv(), Ok(()));
-        assert!(lock(&pool.owner.crew.roster).threads.is_empty());
+        assert!(lock(&pool.pool.workers.state).threads.is_empty());
     }
 }

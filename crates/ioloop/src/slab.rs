@@ -9,7 +9,7 @@ pub(crate) struct Key {
 
 impl Key {
     /// A key that no slab ever gives out.
-    pub(crate) const NOTHING: Self = Self {
+    pub(crate) const NONE: Self = Self {
         index: u32::MAX,
         generation: u32::MAX,
     };
@@ -125,6 +125,6 @@ mod tests {
         assert_eq!(slab.get_mut(second), Some(&mut 'b'));
         assert_eq!(slab.len(), 1);
         assert_eq!(slab.keys().collect::<Vec<_>>(), [second]);
-        assert_eq!(slab.get(Key::NOTHING), None);
+        assert_eq!(slab.get(Key::NONE), None);
     }
 }

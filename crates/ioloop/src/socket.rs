@@ -1,4 +1,4 @@
-//! A registered source and its place in the loop.
+//! A registered source and its slot in the loop.
 
 use std::{io, mem};
 
@@ -7,29 +7,29 @@ use mio::net::TcpStream;
 
 use crate::context::Context;
 use crate::interest::Interest;
-use crate::sources::{Slot, SourceId};
+use crate::sources::{SlotGuard, SourceId};
 
-/// An I/O object of mio that belongs to a loop, and is registered there for both directions and for
-/// life, at once or when it has to be waited for.
+/// An I/O object of mio that belongs to a loop. It is registered there once, for both directions:
+/// at once, or when the handler has to wait for it.
 ///
 /// Made by [`Context::register`](crate::Context::register) and
-/// [`Context::hold`](crate::Context::hold). Its operations go through
-/// [`Context::try_io`](crate::Context::try_io), which keeps the books of its readiness.
-/// [`Context::close`](crate::Context::close) ends it at once; dropped in whatever other way, it is
-/// closed as well, and the loop takes note after the callback.
+/// [`Context::register_deferred`](crate::Context::register_deferred). Its operations go through
+/// [`Context::try_io`](crate::Context::try_io), which keeps track of its readiness.
+/// [`Context::close`](crate::Context::close) closes it and frees its slot at once. Dropping it
+/// closes it as well; the loop then frees the slot after the callback.
 #[derive(Debug)]
 pub struct Socket<S> {
     io: S,
-    slot: Slot,
-    attached: bool,
+    slot: SlotGuard,
+    registered: bool,
 }
 
 impl<S> Socket<S> {
-    pub(crate) const fn new(io: S, slot: Slot) -> Self {
+    pub(crate) const fn new(io: S, slot: SlotGuard) -> Self {
         Self {
             io,
             slot,
-            attached: false,
+            registered: false,
         }
     }
 
@@ -37,26 +37,26 @@ impl<S> Socket<S> {
         self.io
     }
 
-    /// The object, for the system to tell of it, unless it does.
-    pub(crate) const fn unattached(&mut self) -> Option<&mut S> {
-        if self.attached {
+    /// The object, to be registered with the system, unless it is.
+    pub(crate) const fn unregistered(&mut self) -> Option<&mut S> {
+        if self.registered {
             None
         } else {
             Some(&mut self.io)
         }
     }
 
-    pub(crate) const fn note_attached(&mut self) {
-        self.attached = true;
+    pub(crate) const fn note_registered(&mut self) {
+        self.registered = true;
     }
 
-    /// Whether the system tells of its readiness; see
-    /// [`Context::attach`](crate::Context::attach).
-    pub const fn is_attached(&self) -> bool {
-        self.attached
+    /// Whether it is registered with the system, which then reports its readiness; see
+    /// [`Context::finish_registration`](crate::Context::finish_registration).
+    pub const fn is_registered(&self) -> bool {
+        self.registered
     }
 
-    /// The name under which [`Handler::ready`](crate::Handler::ready) hears of this source.
+    /// The id with which [`Handler::ready`](crate::Handler::ready) is called for this source.
     pub const fn id(&self) -> SourceId {
         self.slot.id
     }
@@ -68,8 +68,9 @@ impl<S> Socket<S> {
 }
 
 impl Socket<TcpStream> {
-    /// Has the system acknowledge at once what the peer sends, until something is sent here again. A
-    /// peer that sends little by little waits for it, and the system for something to send along.
+    /// Has the system acknowledge at once what the peer sends, until something is sent from here
+    /// again. Otherwise the system may delay the acknowledgement, for data to send with it, while a
+    /// peer that sends little at a time waits for it.
     ///
     /// # Errors
     ///
@@ -81,26 +82,26 @@ impl Socket<TcpStream> {
     }
 }
 
-/// An I/O object on its way to the loop: a handler is made with one, and registers it when started.
-pub(crate) enum Berth<S> {
-    Outside(S),
-    Inside(Socket<S>),
+/// An I/O object that a handler is made with, and registers when it is started.
+pub(crate) enum Registration<S> {
+    Pending(S),
+    Registered(Socket<S>),
     /// The system refused it.
-    Gone,
+    Failed,
 }
 
-impl<S: Source> Berth<S> {
+impl<S: Source> Registration<S> {
     pub(crate) fn register(&mut self, cx: &mut Context<'_>, interest: Interest) -> io::Result<()> {
-        if let Self::Outside(io) = mem::replace(self, Self::Gone) {
-            *self = Self::Inside(cx.register(io, interest)?);
+        if let Self::Pending(io) = mem::replace(self, Self::Failed) {
+            *self = Self::Registered(cx.register(io, interest)?);
         }
         Ok(())
     }
 
     pub(crate) const fn socket(&self) -> Option<&Socket<S>> {
         match self {
-            Self::Inside(socket) => Some(socket),
-            Self::Outside(_) | Self::Gone => None,
+            Self::Registered(socket) => Some(socket),
+            Self::Pending(_) | Self::Failed => None,
         }
     }
 }

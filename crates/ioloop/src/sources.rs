@@ -1,4 +1,4 @@
-//! Which sources are ready, for whom, and whose turn is next.
+//! Which sources are ready, for which handler, and which is served next.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -17,20 +17,20 @@ use crate::slab::{Key, Slab};
 pub struct SourceId(Key);
 
 impl SourceId {
-    /// The token its events carry: slot and generation, so that an event that was fetched before
-    /// the source was closed finds nobody.
+    /// The token of its events: slot and generation, so that an event that was fetched before the
+    /// source was closed finds no source.
     pub(crate) const fn token(self) -> Token {
         Token(((self.0.generation as usize) << INDEX_BITS) | self.0.index as usize)
     }
 }
 
-/// How much of a token is the slot. Half, where it is 64 bits wide; else enough for a million.
+/// How many bits of a token are the slot: half of 64, or else enough for a million slots.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 
 /// The readiness of all sources.
 ///
-/// The poll tells of edges only. So readiness is kept here, per source, until an operation says
-/// that there is none, and whoever is ready for what its handler wants is in `queue`, exactly once.
+/// The poll is edge-triggered. So readiness is kept here, per source, until an operation says that
+/// there is none. A source that is ready for what its handler wants is in `queue`, exactly once.
 pub(crate) struct Sources {
     slots: Slab<Source>,
     queue: VecDeque<SourceId>,
@@ -46,21 +46,21 @@ impl Sources {
         }
     }
 
-    /// Makes the slot of a source; dropping it frees it.
-    pub(crate) fn insert(&mut self, owner: HandlerId, ready: Interest) -> Slot {
+    /// Adds a source; dropping the guard frees its slot.
+    pub(crate) fn insert(&mut self, owner: HandlerId, ready: Interest) -> SlotGuard {
         let source = Source {
             owner,
             ready,
             interest: Interest::NONE,
             queued: false,
         };
-        Slot {
+        SlotGuard {
             id: SourceId(self.slots.insert(source)),
             dropped: Rc::clone(&self.dropped),
         }
     }
 
-    /// Remembers what an event tells.
+    /// Remembers the readiness that an event reports.
     pub(crate) fn mark(&mut self, event: &Event) {
         let mut ready = Interest::NONE;
         if event.is_readable() {
@@ -70,10 +70,10 @@ impl Sources {
             ready |= Interest::WRITE;
         }
         if event.is_read_closed() || event.is_write_closed() || event.is_error() {
-            ready |= Interest::BOTH | Interest::HANGUP | Interest::UNEVEN;
+            ready |= Interest::BOTH | Interest::HANGUP | Interest::SHORT_READS;
         }
         if !TELLS_OF_URGENT_DATA || event.is_priority() {
-            ready |= Interest::UNEVEN;
+            ready |= Interest::SHORT_READS;
         }
         self.mark_token(event.token(), ready);
     }
@@ -85,22 +85,22 @@ impl Sources {
         }
     }
 
-    /// What a new source is ready for.
+    /// Sets what a new source is ready for.
     pub(crate) fn set_ready(&mut self, id: SourceId, ready: Interest) {
         if let Some(source) = self.slots.get_mut(id.0) {
             source.ready = ready;
         }
     }
 
-    /// Forgets one direction's readiness: an operation said that there is none.
+    /// Clears the readiness of one direction: an operation said that there is none.
     pub(crate) fn clear(&mut self, id: SourceId, direction: Direction) {
         if let Some(source) = self.slots.get_mut(id.0) {
             source.ready = source.ready.without(direction.into());
         }
     }
 
-    /// Takes a read that gave less than it could for the last: whatever comes from now on, and
-    /// whatever an event has not told of yet, one will tell of.
+    /// Assumes that a read that did not fill its buffer has left nothing. For what arrives from now
+    /// on, or has arrived without an event so far, an event will follow.
     pub(crate) fn note_short_read(&mut self, id: SourceId) {
         if !self.may_stop_short(id)
             && let Some(source) = self.slots.get_mut(id.0)
@@ -109,14 +109,14 @@ impl Sources {
         }
     }
 
-    /// Whether a read may stop before all that has come, by what is known.
+    /// Whether a read may stop before the end of what has arrived, as far as is known.
     pub(crate) fn may_stop_short(&self, id: SourceId) -> bool {
         self.slots
             .get(id.0)
-            .is_some_and(|source| source.ready.contains(Interest::UNEVEN))
+            .is_some_and(|source| source.ready.contains(Interest::SHORT_READS))
     }
 
-    /// Takes it that there is something to be read, whatever the system told.
+    /// Marks a source as readable, whatever the system has reported.
     pub(crate) fn note_unread(&mut self, id: SourceId) {
         if let Some(source) = self.slots.get_mut(id.0) {
             source.ready |= Interest::READ;
@@ -124,7 +124,7 @@ impl Sources {
         }
     }
 
-    /// Whether an operation is worth trying, by what is known.
+    /// Whether an operation may succeed, as far as is known.
     pub(crate) fn is_ready(&self, id: SourceId, direction: Direction) -> bool {
         self.slots
             .get(id.0)
@@ -137,7 +137,7 @@ impl Sources {
         let source = self.slots.get_mut(id.0)?;
         source.queued = false;
         let ready = source.ready.and(source.interest);
-        // Nothing could clear it but the telling.
+        // No operation clears it, so it is cleared when it is reported.
         source.ready = source.ready.without(ready.and(Interest::HANGUP));
         (ready != Interest::NONE).then_some((id, source.owner, Ready(ready)))
     }
@@ -162,7 +162,7 @@ impl Sources {
         }
     }
 
-    /// Whether anyone is queued who is still ready. Those who were served otherwise leave the queue.
+    /// Whether a queued source is still ready. Removes those before it that are not.
     pub(crate) fn anyone_ready(&mut self) -> bool {
         while let Some(&id) = self.queue.front() {
             match self.slots.get_mut(id.0) {
@@ -175,7 +175,7 @@ impl Sources {
         false
     }
 
-    /// Whose the queued sources are, if it is one.
+    /// The owner of the queued sources, if they all have the same.
     pub(crate) fn sole_owner(&self) -> Option<HandlerId> {
         let owner = |id: &SourceId| self.slots.get(id.0).map(|source| source.owner);
         let mut owners = self.queue.iter().filter_map(owner);
@@ -201,7 +201,7 @@ impl Sources {
     }
 }
 
-/// Whether events tell of urgent data. Elsewhere a short read shows nothing.
+/// Whether events report urgent data. Where they do not, a short read proves nothing.
 pub(crate) const TELLS_OF_URGENT_DATA: bool = cfg!(target_os = "linux");
 
 struct Source {
@@ -211,26 +211,26 @@ struct Source {
     queued: bool,
 }
 
-/// The claim of a socket to its slot.
-pub(crate) struct Slot {
+/// Held by a socket; frees the slot of its source when dropped.
+pub(crate) struct SlotGuard {
     pub(crate) id: SourceId,
     dropped: Rc<Dropped>,
 }
 
-impl Drop for Slot {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
         self.dropped.push(self.id);
     }
 }
 
-impl fmt::Debug for Slot {
+impl fmt::Debug for SlotGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.id.fmt(f)
     }
 }
 
-/// The sources dropped since the loop last looked. Sockets are dropped with their handlers, and
-/// wherever else their owners like, without a loop at hand to tell.
+/// The sources dropped since the loop last looked. Sockets may be dropped anywhere, where there is
+/// no reference to the loop.
 #[derive(Default)]
 struct Dropped {
     any: Cell<bool>,
@@ -266,8 +266,8 @@ mod tests {
     #[test]
     fn readiness_lasts_until_it_is_cleared() {
         let mut sources = Sources::new();
-        let slot = sources.insert(HandlerId::NOBODY, Interest::BOTH);
-        assert_eq!(sources.queued(), 0, "nobody is interested yet");
+        let slot = sources.insert(HandlerId::NONE, Interest::BOTH);
+        assert_eq!(sources.queued(), 0, "no interest yet");
         sources.set_interest(slot.id, Interest::READ);
         for _ in 0..3 {
             assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_becomes_ready_in_a_pause_is_remembered() {
         let mut sources = Sources::new();
-        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        let slot = sources.insert(HandlerId::NONE, Interest::NONE);
         sources.mark_token(slot.id.token(), Interest::READ);
         assert_eq!(sources.queued(), 0);
         sources.set_interest(slot.id, Interest::READ);
@@ -293,13 +293,13 @@ mod tests {
     #[test]
     fn a_short_read_is_the_last_unless_the_stream_ends_or_urgent_data_stopped_it() {
         let mut sources = Sources::new();
-        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        let slot = sources.insert(HandlerId::NONE, Interest::NONE);
         sources.set_interest(slot.id, Interest::READ);
         sources.mark_token(slot.id.token(), Interest::READ);
         sources.note_short_read(slot.id);
         assert_eq!(next(&mut sources), None);
         assert!(!sources.may_stop_short(slot.id));
-        sources.mark_token(slot.id.token(), Interest::READ | Interest::UNEVEN);
+        sources.mark_token(slot.id.token(), Interest::READ | Interest::SHORT_READS);
         assert!(sources.may_stop_short(slot.id));
         sources.note_short_read(slot.id);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
@@ -308,13 +308,13 @@ mod tests {
     #[test]
     fn what_was_read_and_kept_is_still_to_be_read() {
         let mut sources = Sources::new();
-        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        let slot = sources.insert(HandlerId::NONE, Interest::NONE);
         sources.set_interest(slot.id, Interest::READ);
         sources.mark_token(slot.id.token(), Interest::READ);
         sources.note_short_read(slot.id);
         sources.note_unread(slot.id);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
-        // And also for somebody who is not interested before later.
+        // Also where the interest comes only later.
         sources.set_interest(slot.id, Interest::NONE);
         sources.clear(slot.id, Direction::Read);
         sources.note_unread(slot.id);
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn a_source_is_queued_once() {
         let mut sources = Sources::new();
-        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        let slot = sources.insert(HandlerId::NONE, Interest::NONE);
         sources.set_interest(slot.id, Interest::BOTH);
         sources.mark_token(slot.id.token(), Interest::READ);
         sources.mark_token(slot.id.token(), Interest::WRITE);
@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn a_hangup_is_told_once() {
         let mut sources = Sources::new();
-        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        let slot = sources.insert(HandlerId::NONE, Interest::NONE);
         sources.set_interest(slot.id, Interest::HANGUP);
         sources.mark_token(slot.id.token(), Interest::BOTH | Interest::HANGUP);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::HANGUP)));
@@ -347,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_former_source_finds_nobody() {
+    fn an_event_of_a_former_source_finds_none() {
         let mut sources = Sources::new();
-        let former = sources.insert(HandlerId::NOBODY, Interest::BOTH);
+        let former = sources.insert(HandlerId::NONE, Interest::BOTH);
         let stale = former.id;
         sources.set_interest(stale, Interest::BOTH);
         drop(former);
         sources.reap();
-        let slot = sources.insert(HandlerId::NOBODY, Interest::NONE);
+        let slot = sources.insert(HandlerId::NONE, Interest::NONE);
         sources.set_interest(slot.id, Interest::BOTH);
         sources.mark_token(stale.token(), Interest::BOTH);
         assert_eq!(
@@ -370,10 +370,10 @@ mod tests {
     fn slots_of_dropped_sources_are_used_again() {
         let mut sources = Sources::new();
         for _ in 0..100 {
-            drop(sources.insert(HandlerId::NOBODY, Interest::BOTH));
+            drop(sources.insert(HandlerId::NONE, Interest::BOTH));
             sources.reap();
         }
-        let slot = sources.insert(HandlerId::NOBODY, Interest::BOTH);
+        let slot = sources.insert(HandlerId::NONE, Interest::BOTH);
         assert_eq!(slot.id.0.index, 0);
     }
 }

@@ -66,7 +66,7 @@ impl<T: Send + 'static> Task<T> {
         Self::start(lane, notifier, job, false)
     }
 
-    /// Does the same, but does not begin the job where the task was dropped before its turn came.
+    /// Does the same, but skips the job if the task was dropped before the job's turn came.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl<T: Send + 'static> Task<T> {
         let outcome = Outcome::default();
         let (done, notifier) = (Arc::clone(&outcome), notifier.clone());
         lane.submit(move || {
-            // The task has the other one.
+            // The task holds the other reference.
             if while_wanted && Arc::strong_count(&done) == 1 {
                 return;
             }

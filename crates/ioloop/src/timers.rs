@@ -11,13 +11,13 @@ pub struct TimerId(pub(crate) Key);
 /// A heap in which every timer knows its place, so that cancelling one is `O(log n)` and leaves
 /// nothing behind.
 ///
-/// Putting one off is `O(1)`, however often it is done: its place in the heap stays that of the
-/// former deadline, and when that has come to the top, the timer sinks to where it belongs.
+/// Putting one off is `O(1)`, however often it is done: it keeps the place of its former deadline
+/// in the heap, and sinks to its new place when it has come to the top.
 pub(crate) struct Timers<T> {
     slots: Slab<Slot<T>>,
     heap: Vec<Node>,
     sequence: u64,
-    /// From where deadlines are counted. Those before it count as being there.
+    /// Deadlines are counted from here. Earlier ones count as this one.
     origin: Instant,
 }
 
@@ -46,7 +46,7 @@ impl<T> Timers<T> {
         TimerId(key)
     }
 
-    /// Disarms a timer. Gives what it was armed with, unless it is gone already.
+    /// Disarms a timer. Returns what it was armed with, unless it is gone already.
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
         let slot = self.slots.remove(id.0)?;
         let position = slot.position as usize;
@@ -111,8 +111,8 @@ impl<T> Timers<T> {
         None
     }
 
-    /// The earliest deadline, or a moment before it: many timers that were put off take more than
-    /// one call to be brought to their places.
+    /// The earliest deadline, or an earlier time: if many timers were put off, it takes more than
+    /// one call to bring them all to their places.
     pub(crate) fn next(&mut self) -> Option<Instant> {
         for _ in 0..PUT_OFF_AT_ONCE {
             if !self.sink_first() {
@@ -147,7 +147,7 @@ impl<T> Timers<T> {
         true
     }
 
-    /// Brings the first node to its place if its timer was put off. Answers `false` if it was not.
+    /// Brings the first node to its place if its timer was put off. Returns `false` if it was not.
     fn sink_first(&mut self) -> bool {
         let Some(first) = self.heap.first_mut() else {
             return false;
@@ -223,22 +223,22 @@ fn nanos_between(from: Instant, to: Instant) -> u64 {
 /// Four to a node make the heap half as deep as two, for hardly more work at each step.
 const CHILDREN: usize = 4;
 
-/// How many timers that were put off find their places before a wait, so that it takes no long time
-/// where all of them were. What is left makes that wait end early, and goes on then.
+/// The most timers that are brought to their places before one wait, so that this does not take
+/// long if all were put off. If some are left, that wait ends early, and the next call goes on.
 const PUT_OFF_AT_ONCE: usize = 64;
 
 struct Slot<T> {
     /// The deadline.
     rank: Rank,
     delay: u64,
-    /// That of its node, of which there are no more than slots, so it fits.
+    /// That of its node. There are no more nodes than slots, so it fits.
     position: u32,
     value: T,
 }
 
 #[derive(Clone, Copy)]
 struct Node {
-    /// The deadline of the timer, or an earlier one, from which it was put off.
+    /// The deadline of the timer, or an earlier one if the timer was put off.
     rank: Rank,
     key: Key,
 }

@@ -1,4 +1,4 @@
-//! What carries a stream of bytes: a socket as it is, or something that wraps one.
+//! What carries a stream of bytes: a plain socket, or something that wraps one.
 
 use std::io;
 use std::net::Shutdown;
@@ -12,9 +12,8 @@ use crate::sources::SourceId;
 
 /// A stream of bytes over a registered socket.
 ///
-/// A plain [`Socket`] is one; another kind may encrypt on the way, and then has more to do than it
-/// is asked: it may have to read before it can write. For what it waits, it says in
-/// [`interest`](Self::interest).
+/// A plain [`Socket`] is one. Another kind may encrypt, and may then have to read before it can
+/// write; [`interest`](Self::interest) says what it waits for.
 ///
 /// As with a socket, an operation that cannot be done now is an error of kind
 /// [`WouldBlock`](io::ErrorKind::WouldBlock), to be repeated when the source is ready. Bytes that a
@@ -28,34 +27,34 @@ pub trait Transport {
     /// `WouldBlock` until it is done; anything else if it never will be.
     fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
-    /// Tells that nothing will be written: a peer that only sends may never read, and closing a
-    /// connection with unread bytes resets it. What need not be sent is then left out.
+    /// Says that nothing will be written, so that the transport leaves out what it need not send: a
+    /// peer that only sends may never read, and closing a connection with unread bytes resets it.
     fn note_only_reads(&mut self) {}
 
-    /// Tells that nothing will be read, and that [`flush`](Self::flush) or [`finish`](Self::finish)
-    /// will follow whatever is written, as soon as nothing more is at hand. Little is then held back
-    /// until then.
+    /// Says that nothing will be read, and that [`flush`](Self::flush) or [`finish`](Self::finish)
+    /// will follow the writes as soon as there is nothing more to write. Small amounts may then be
+    /// held back until that call.
     fn note_only_writes(&mut self) {}
 
-    /// Has the system send nothing but full segments until the end of the stream; what is less waits
-    /// for more, up to some 200 ms or the time after which the system would repeat a segment. For
-    /// whoever has much to send in pieces that are not segments, each of which would end with a short
-    /// one.
+    /// Has the system send only full segments until the end of the stream. Less than a segment
+    /// waits for more, for some 200 ms or the retransmission timeout. For much data that is written
+    /// in pieces, each of which would otherwise end with a short segment.
     ///
-    /// Where the congestion control paces segments (BBR) nothing happens: that would make it slower.
+    /// Where the congestion control paces segments (BBR) nothing happens: that would make it
+    /// slower.
     ///
     /// # Errors
     ///
     /// The system refuses. Where it has no such setting, nothing happens.
     fn fill_segments(&self) -> io::Result<()>;
 
-    /// Has the system tell of the socket's readiness, if it does not yet; see
-    /// [`Context::attach`].
+    /// Registers the socket with the system, if it is not; see
+    /// [`Context::finish_registration`].
     ///
     /// # Errors
     ///
     /// The system refuses.
-    fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
+    fn finish_registration(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
     /// Reads into `buffer`. `Ok(0)` is the end of the stream, said by the peer, unless `buffer` is
     /// empty.
@@ -66,7 +65,7 @@ pub trait Transport {
     /// doing, where that can be told.
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Takes as many of `bytes` as it can. Some may be on their way only after [`flush`].
+    /// Takes as many of `bytes` as it can. Some may be sent only by [`flush`].
     ///
     /// # Errors
     ///
@@ -75,7 +74,7 @@ pub trait Transport {
     /// [`flush`]: Self::flush
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Hands what was taken to the system.
+    /// Passes on to the system what was taken.
     ///
     /// # Errors
     ///
@@ -94,20 +93,19 @@ pub trait Transport {
     /// `WouldBlock` if something is left, else that of the stream.
     fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
-    /// For what to wait on behalf of someone who waits for `wanted`.
+    /// What to wait for on behalf of a caller that waits for `wanted`.
     fn interest(&self, wanted: Interest) -> Interest;
 
     /// Whether nothing has to come before the first byte any more.
     fn is_established(&self) -> bool;
 
-    /// What is worth a line of the log about how the stream came to stand, if anything is; told
+    /// Something about how the stream was established that is worth logging, if anything is; given
     /// once.
     fn take_notice(&mut self) -> Option<&'static str> {
         None
     }
 
-    /// The certificate, in DER form, with which the peer has proved who it is, where there is such a
-    /// thing.
+    /// The certificate, in DER form, by which the peer was authenticated, if it was.
     fn peer_certificate(&self) -> Option<&[u8]> {
         None
     }
@@ -142,8 +140,8 @@ impl Transport for Socket<TcpStream> {
         Ok(())
     }
 
-    fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        cx.attach(self)
+    fn finish_registration(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        cx.finish_registration(self)
     }
 
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftpdlib_handlers::LimitReached;
 use ftpdlib_ioloop::{
-    Context, Flow, Handler, Intake, Interest, Pool, Ready, Socket, SourceId, Taken, TimerId,
+    AcceptState, Accepted, Context, Flow, Handler, Interest, Pool, Ready, Socket, SourceId, TimerId,
 };
 use mio::net::{TcpListener, TcpStream};
 
@@ -68,7 +68,7 @@ impl Placement for ProcessEach {
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),
-            intake: Intake::default(),
+            accept_state: AcceptState::default(),
             each: self,
         })))
     }
@@ -92,7 +92,7 @@ struct SessionWatch {
     listeners: Lent<Socket<TcpListener>>,
     pool: Pool,
     children: Children,
-    intake: Intake,
+    accept_state: AcceptState,
 }
 
 impl SessionWatch {
@@ -103,11 +103,11 @@ impl SessionWatch {
             let Some(listener) = listeners.find(|listener| listener.id() == source) else {
                 return true;
             };
-            match self.intake.take(listener, cx) {
-                Taken::Client(stream, peer) => self.admit(stream, peer, cx),
-                Taken::Left => {}
-                Taken::Nobody => return true,
-                Taken::Short => return false,
+            match self.accept_state.accept(listener, cx) {
+                Accepted::Client(stream, peer) => self.admit(stream, peer, cx),
+                Accepted::Aborted => {}
+                Accepted::NoneWaiting => return true,
+                Accepted::OutOfResources => return false,
             }
         }
         true
@@ -192,7 +192,7 @@ impl Handler for SessionWatch {
         if listeners.any(|(_, listener)| listener.id() == source) {
             if !self.accept(source, cx) {
                 self.set_accepting(false, cx);
-                cx.start_timer_after(Intake::RETRY_DELAY);
+                cx.start_timer_after(AcceptState::RETRY_DELAY);
             }
         } else if let Some(Heard::End(departed)) = self.children.hear(source, cx) {
             match &departed.end {

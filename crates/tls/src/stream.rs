@@ -203,8 +203,8 @@ impl Transport for TlsStream {
         self.wire.fill_segments()
     }
 
-    fn attach(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        cx.attach(&mut self.wire)
+    fn finish_registration(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        cx.finish_registration(&mut self.wire)
     }
 
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {

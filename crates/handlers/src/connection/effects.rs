@@ -218,10 +218,10 @@ impl Connection {
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         };
         let listener = cx
-            .hold(listener, Interest::READ)
+            .register_deferred(listener, Interest::READ)
             .and_then(|mut listener| {
                 if sent_ahead || self.session.protects_data() {
-                    cx.attach(&mut listener)?;
+                    cx.finish_registration(&mut listener)?;
                 }
                 Ok(listener)
             })

@@ -39,7 +39,7 @@ impl Linger {
 
     /// Gives up waiting: closes, after what the client has sent unasked.
     pub(crate) fn end(mut self, cx: &mut Context<'_>) {
-        if !self.stream.is_attached() {
+        if !self.stream.is_registered() {
             self.drain(cx);
         }
         cx.close(self.stream);

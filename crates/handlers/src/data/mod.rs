@@ -97,7 +97,7 @@ impl DataSide {
                 return Ok(Some(peer));
             }
             if arrivals.as_ref().is_some_and(|arrivals| arrivals.is_full()) {
-                cx.attach(listener)?;
+                cx.finish_registration(listener)?;
                 cx.set_interest(listener.id(), Interest::NONE);
                 return Ok(None);
             }
@@ -114,7 +114,7 @@ impl DataSide {
                     return Ok(Some(peer));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    cx.attach(listener)?;
+                    cx.finish_registration(listener)?;
                     return Ok(None);
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -142,9 +142,9 @@ impl DataSide {
                     arrivals.close(cx);
                 }
                 // What the first turn moves as a whole is never waited for.
-                let mut socket = cx.hold(stream, Interest::NONE)?;
+                let mut socket = cx.register_deferred(stream, Interest::NONE)?;
                 if tls.is_some() {
-                    cx.attach(&mut socket)?;
+                    cx.finish_registration(&mut socket)?;
                 }
                 *self = Self::Open(carry(socket, tls));
             }
@@ -217,7 +217,7 @@ impl DataSide {
         match self {
             Self::Listening {
                 listener, look_at, ..
-            } if !listener.is_attached() => Some(*look_at),
+            } if !listener.is_registered() => Some(*look_at),
             Self::Listening { arrivals, .. } => arrivals.as_ref()?.until(),
             _ => None,
         }

@@ -398,7 +398,7 @@ impl Pump {
             };
             if !finishing
                 && !matches!(step, Step::Ended(..))
-                && let Err(error) = stream.attach(pcx.cx)
+                && let Err(error) = stream.finish_registration(pcx.cx)
             {
                 pcx.warn(&self.account, error);
                 return self.stop(TransferEnd::LocalError, pcx);

@@ -83,7 +83,7 @@ impl Handler for Unwatched {
         // The system refuses to tell of the readiness of a device like this.
         let device = OwnedFd::from(File::open("/dev/null")?);
         let stream = mio::net::TcpStream::from_std(TcpStream::from(device));
-        let stream = (self.over)(cx.hold(stream, Interest::NONE)?, &self.asked);
+        let stream = (self.over)(cx.register_deferred(stream, Interest::NONE)?, &self.asked);
         let now = cx.now();
         let upload = self.upload.take().unwrap();
         let mut pump = Pump::new(upload, Some(stream), &self.service, None, now);
@@ -148,7 +148,7 @@ impl Transport for Endless {
         Ok(())
     }
 
-    fn attach(&mut self, _: &mut Context<'_>) -> io::Result<()> {
+    fn finish_registration(&mut self, _: &mut Context<'_>) -> io::Result<()> {
         Ok(())
     }
 
@@ -263,7 +263,7 @@ impl Handler for Listed {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let device = OwnedFd::from(File::open("/dev/null")?);
         let stream = mio::net::TcpStream::from_std(TcpStream::from(device));
-        let socket = cx.hold(stream, Interest::NONE)?;
+        let socket = cx.register_deferred(stream, Interest::NONE)?;
         let asked = Asked::default();
         let stream = Box::new(Endless { socket, asked });
         let began = cx.now() - Duration::from_secs(120);

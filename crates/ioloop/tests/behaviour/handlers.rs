@@ -175,7 +175,7 @@ fn closing_the_loop_closes_its_handlers() {
     let handle = io_loop.handle();
     drop(io_loop);
     assert_eq!(closed.get(), 2);
-    assert!(!handle.call_soon(|_| ()), "nobody is there");
+    assert!(!handle.call_soon(|_| ()), "the loop is gone");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn each_family_may_have_a_listener_of_its_own() {
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     assert!(TcpStream::connect(("::1", port)).is_ok());
     let other = Acceptor::bind_own_family((Ipv4Addr::UNSPECIFIED, port).into(), 1);
-    // Somebody else may have taken it meanwhile.
+    // Another process may have taken it meanwhile.
     assert!(other.is_ok_and(|_| TcpStream::connect(("127.0.0.1", port)).is_ok()));
 }
 
@@ -100,7 +100,7 @@ type OnEnd = Box<dyn FnOnce(io::Result<mio::net::TcpStream>, &mut Context<'_>)>;
 fn a_connector_calls_back_with_the_outcome() {
     let listener = TcpListener::bind(any_port()).unwrap();
     let open = listener.local_addr().unwrap();
-    // Bound, so that nobody else takes the port, but not listening.
+    // Bound, so that no other process takes the port, but not listening.
     let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     bound.bind(&any_port().into()).unwrap();
     let closed = bound.local_addr().unwrap().as_socket().unwrap();
@@ -130,7 +130,7 @@ fn a_connector_calls_back_with_the_outcome() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_connector_gives_up() {
-    // Nobody accepts, so the queue fills up, and the system leaves further clients waiting.
+    // Nothing accepts, so the queue fills up, and the system leaves further clients waiting.
     let listener = Acceptor::bind(any_port(), 1).unwrap();
     let addr = listener.local_addr().unwrap();
     let patience = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! Sources: what is told, how often, and to whom.
+//! Sources: which readiness is reported, how often, and to which handler.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
@@ -217,7 +217,7 @@ fn a_detached_stream_is_open_and_may_be_registered_again() {
 }
 
 #[test]
-fn a_socket_that_outlives_its_handler_bothers_nobody() {
+fn a_socket_that_outlives_its_handler_is_not_reported() {
     let (server, _client) = pair();
     let kept: Rc<Cell<Option<Socket<_>>>> = Rc::default();
     let (keep, mut server) = (kept.clone(), Some(server));

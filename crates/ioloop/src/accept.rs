@@ -1,0 +1,71 @@
+//! Accepting clients from a listener, also while the system is out of resources.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::{TcpListener, TcpStream};
+
+use crate::context::Context;
+use crate::socket::Socket;
+
+/// Accepts clients one by one, for a handler that owns its listeners. Others use an
+/// [`Acceptor`](crate::Acceptor).
+#[derive(Debug, Default)]
+pub struct AcceptState {
+    /// The system ran out of resources since the queue was last empty, and that was logged.
+    exhausted: bool,
+}
+
+/// The outcome of [`AcceptState::accept`]. Complete: a caller has to handle each variant.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A client, and its address.
+    Client(TcpStream, SocketAddr),
+    /// The first client of the queue left before it was accepted; another may be waiting.
+    Aborted,
+    /// The queue is empty.
+    NoneWaiting,
+    /// The system has no descriptors or memory left. Try again after
+    /// [`AcceptState::RETRY_DELAY`]; clients wait in the listener's queue meanwhile.
+    OutOfResources,
+}
+
+impl AcceptState {
+    /// How long to wait for descriptors or memory.
+    pub const RETRY_DELAY: Duration = Duration::from_millis(100);
+
+    /// Accepts the next client.
+    pub fn accept(&mut self, listener: &Socket<TcpListener>, cx: &mut Context<'_>) -> Accepted {
+        match cx.accept(listener) {
+            Ok((stream, peer)) => Accepted::Client(stream, peer),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.exhausted = false;
+                Accepted::NoneWaiting
+            }
+            Err(error) if is_of_one_client(&error) => {
+                log::debug!("a client left before it was accepted: {error}");
+                Accepted::Aborted
+            }
+            Err(error) => {
+                if !self.exhausted {
+                    log::warn!("cannot accept clients for now: {error}");
+                }
+                self.exhausted = true;
+                Accepted::OutOfResources
+            }
+        }
+    }
+}
+
+/// Whether an error of `accept` concerns that client only, which then has left the queue. Any other
+/// error might come again at once, for ever.
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
