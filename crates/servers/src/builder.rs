@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use ftpdlib_handlers::{FtpHandler, Limits, Service};
 use ftpdlib_ioloop::Pool;
 
-use crate::doors::Listener;
-use crate::places::{Place, is_only_v6};
+use crate::bind_plan::{BindAddress, is_only_v6};
+use crate::listeners::BoundListener;
 use crate::{Concurrency, FtpServer, InheritedSocket, ServerError, SpawnedServer};
 
-/// The backlog of the servers with a thread or a process for each client, as in pyftpdlib.
-pub(crate) const BACKLOG_OF_ONE_EACH: u32 = 5;
+/// The default backlog of servers with a thread or a process for each client, as in pyftpdlib.
+pub(crate) const PER_CLIENT_BACKLOG: u32 = 5;
 
 /// Where a server listens (pyftpdlib: `address_or_socket`).
 ///
@@ -57,7 +57,8 @@ impl From<SocketAddr> for AddressOrSocket {
     }
 }
 
-/// One rule for all that is an address would leave no room for texts, which may become such.
+/// One impl for each type: a generic one for all that convert into an address would conflict with
+/// those for texts.
 macro_rules! from_address_and_port {
     ($($ip:ty),*) => {
         $(
@@ -105,7 +106,7 @@ impl From<(&str, u16)> for AddressOrSocket {
 /// ```
 pub struct FtpServerBuilder {
     handler: FtpHandler,
-    places: Vec<AddressOrSocket>,
+    addresses: Vec<AddressOrSocket>,
     backlog: u32,
     max_cons: usize,
     max_cons_per_ip: usize,
@@ -117,7 +118,7 @@ impl FtpServerBuilder {
     pub fn new(handler: impl Into<FtpHandler>) -> Self {
         Self {
             handler: handler.into(),
-            places: Vec::new(),
+            addresses: Vec::new(),
             backlog: 100,
             max_cons: 512,
             max_cons_per_ip: 0,
@@ -128,14 +129,14 @@ impl FtpServerBuilder {
     /// Adds an address or a bound socket to listen on.
     ///
     /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port.
-    pub fn listen(mut self, place: impl Into<AddressOrSocket>) -> Self {
-        self.places.push(place.into());
+    pub fn listen(mut self, address: impl Into<AddressOrSocket>) -> Self {
+        self.addresses.push(address.into());
         self
     }
 
     /// Adds a bound socket to listen on.
     pub fn listen_on(mut self, socket: TcpListener) -> Self {
-        self.places.push(AddressOrSocket::Socket(socket));
+        self.addresses.push(AddressOrSocket::Socket(socket));
         self
     }
 
@@ -168,7 +169,7 @@ impl FtpServerBuilder {
     /// Runs sessions on that many event loops, each in a thread; 1 by default, 0 for one per usable
     /// CPU. Limits, rates and observers are shared by all of them.
     ///
-    /// A client goes to the loop with the fewest. Where the caller has a say in when the loop turns
+    /// A client goes to the loop with the fewest. Where the caller decides when the loop turns
     /// ([`FtpServer::attach`], [`blocking`](crate::ServeOptions::blocking) off, a
     /// [`timeout`](crate::ServeOptions::timeout)) there is one loop only.
     pub fn threads(self, threads: usize) -> Self {
@@ -182,14 +183,14 @@ impl FtpServerBuilder {
     ///
     /// [`ServerError`]: a setting cannot be used, or an address cannot be had.
     pub fn build(self) -> Result<FtpServer, ServerError> {
-        if self.places.is_empty() {
+        if self.addresses.is_empty() {
             return Err(ServerError::NoAddress);
         }
         let pool = Pool::new();
         let limits = Limits::new(self.max_cons, self.max_cons_per_ip).into();
         let service = Service::new(self.handler, limits, pool.clone())?;
         let backlog = self.backlog;
-        let listeners = open_all(self.places, backlog)?;
+        let listeners = open_all(self.addresses, backlog)?;
         let placement = self.concurrency.placement();
         Ok(FtpServer::new_listening(
             service, listeners, pool, placement,
@@ -206,16 +207,16 @@ impl FtpServerBuilder {
     }
 }
 
-/// What is to be listened on, once names have been looked up.
-enum Wanted {
+/// What to listen on, after names have been looked up.
+enum ListenTarget {
     /// The first of these that this machine has.
     AnyOf(Vec<SocketAddr>),
     Socket(InheritedSocket),
 }
 
-impl Wanted {
-    fn of(place: AddressOrSocket) -> Result<Self, ServerError> {
-        Ok(match place {
+impl ListenTarget {
+    fn of(address: AddressOrSocket) -> Result<Self, ServerError> {
+        Ok(match address {
             AddressOrSocket::Address(address) => Self::AnyOf(vec![address]),
             AddressOrSocket::Host { host, port } => match look_up(&host, port) {
                 Ok(addresses) => Self::AnyOf(addresses),
@@ -237,15 +238,18 @@ impl Wanted {
     }
 }
 
-fn open_all(places: Vec<AddressOrSocket>, backlog: u32) -> Result<Vec<Listener>, ServerError> {
-    let wanted: Vec<_> = places
+fn open_all(
+    addresses: Vec<AddressOrSocket>,
+    backlog: u32,
+) -> Result<Vec<BoundListener>, ServerError> {
+    let wanted: Vec<_> = addresses
         .into_iter()
-        .map(Wanted::of)
+        .map(ListenTarget::of)
         .collect::<Result<_, _>>()?;
-    let all: Vec<_> = wanted.iter().flat_map(Wanted::addresses).collect();
+    let all: Vec<_> = wanted.iter().flat_map(ListenTarget::addresses).collect();
     let open = |wanted| match wanted {
-        Wanted::AnyOf(addresses) => bind_one(&addresses, &all, backlog),
-        Wanted::Socket(inherited) => adopt(inherited, backlog).map_err(ServerError::Socket),
+        ListenTarget::AnyOf(addresses) => bind_one(&addresses, &all, backlog),
+        ListenTarget::Socket(inherited) => adopt(inherited, backlog).map_err(ServerError::Socket),
     };
     wanted.into_iter().map(open).collect()
 }
@@ -255,14 +259,14 @@ fn bind_one(
     addresses: &[SocketAddr],
     all: &[SocketAddr],
     backlog: u32,
-) -> Result<Listener, ServerError> {
+) -> Result<BoundListener, ServerError> {
     let mut refused = ServerError::NoAddress;
     for &address in addresses {
         let only_v6 = is_only_v6(address, |v4| all.contains(&v4));
-        match Listener::bind(Place { address, only_v6 }, backlog) {
+        match BoundListener::bind(BindAddress { address, only_v6 }, backlog) {
             Ok(listener) => return Ok(listener),
             Err(source) => {
-                // The address is there, and somebody else's or not for us: not to be passed over.
+                // This machine has the address, but it is in use or not permitted: try no other.
                 let is_final = matches!(
                     source.kind(),
                     io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
@@ -289,16 +293,16 @@ fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-fn adopt(inherited: InheritedSocket, backlog: u32) -> io::Result<Listener> {
+fn adopt(inherited: InheritedSocket, backlog: u32) -> io::Result<BoundListener> {
     let InheritedSocket { socket, bound_for } = inherited;
     check_is_tcp(&socket)?;
     socket2::SockRef::from(&socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
-    Listener::given(mio::net::TcpListener::from_std(socket), bound_for)
+    BoundListener::from_socket(mio::net::TcpListener::from_std(socket), bound_for)
 }
 
-/// Refuses what a service manager passed and is no TCP socket, saying which it is: the type of a
-/// descriptor tells nothing of it.
+/// Refuses a socket that is not TCP, and says what it is: a service manager may pass any kind, and
+/// the type of the descriptor does not show it.
 fn check_is_tcp(socket: &TcpListener) -> io::Result<()> {
     let socket = socket2::SockRef::from(socket);
     let problem = |problem: String| Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
@@ -336,8 +340,8 @@ mod tests {
     }
 
     /// The address that a server of its own listens on, or why there is none.
-    fn listen(place: impl Into<AddressOrSocket>) -> Result<SocketAddr, String> {
-        let server = FtpServer::new(place, FtpHandler::new(DummyAuthorizer::new()));
+    fn listen(address: impl Into<AddressOrSocket>) -> Result<SocketAddr, String> {
+        let server = FtpServer::new(address, FtpHandler::new(DummyAuthorizer::new()));
         server
             .map(|server| server.local_addrs()[0])
             .map_err(|error| error.to_string())
@@ -360,7 +364,7 @@ mod tests {
             assert_ne!(got.port(), 0);
         }
         let host = AddressOrSocket::from(("::1", 2121));
-        let Ok(Wanted::AnyOf(found)) = Wanted::of(host) else {
+        let Ok(ListenTarget::AnyOf(found)) = ListenTarget::of(host) else {
             panic!("an address needs no look-up");
         };
         assert_eq!(found, [(Ipv6Addr::LOCALHOST, 2121).into()]);
@@ -377,7 +381,7 @@ mod tests {
     #[test]
     fn only_an_address_of_another_machine_is_passed_over() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        // For documentation, so nobody's.
+        // An address for documentation, which no machine has.
         let strange = SocketAddr::from(([192, 0, 2, 7], 0));
         let listener = bind_one(&[strange, loopback], &[], 1).unwrap();
         assert_eq!(listener.address().ip(), loopback.ip());

@@ -1,4 +1,4 @@
-//! The child processes of a server, as their parent knows them.
+//! The child processes of a server, in their parent.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,29 +13,30 @@ use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, TimerId};
 use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, exit_at_once};
 use mio::net::UnixStream;
 
-use crate::client::Stay;
+use crate::client::ClientToken;
 use crate::handle::Shared;
-use crate::orders::{Order, QUESTION, SERVES, byte_of_file};
+use crate::parent_link::{PING, READY, StopRequest, file_byte};
 
-/// How long children that are told to end at once may take, before they are killed.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+/// How long children that are told to end may take before they are killed, when the server is
+/// dropped.
+const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The same while the parent still serves, after a grace period.
-const ENDING_TIME: Duration = Duration::from_secs(5);
+/// The same while the parent still serves, after the grace period.
+const KILL_DELAY: Duration = Duration::from_secs(5);
 
 /// All children of a server, each with a table of the limits and a link to the parent.
 ///
-/// A link carries orders to the child. Its end tells that the child is dead, and to the child that
-/// the parent is: nothing has to be asked for regularly, and no signal has to be caught.
+/// A link carries requests to the child. It ends when either process dies, which tells the other:
+/// nothing has to be polled, and no signal has to be caught.
 pub(crate) struct Children {
     shared: Arc<Shared>,
     limits: Arc<Limits>,
     list: Vec<Child>,
     free_tables: BTreeSet<usize>,
-    /// What all of them were told last.
-    told: Option<Order>,
-    /// Runs until those are killed who do not end.
-    ending: Option<TimerId>,
+    /// The stop request that all of them were sent last.
+    stop_requested: Option<StopRequest>,
+    /// Runs until the children that have not ended are killed.
+    kill_timer: Option<TimerId>,
 }
 
 /// One of them.
@@ -46,36 +47,36 @@ struct Child {
     generation: u64,
     since: Instant,
     /// It has said that it accepts clients.
-    serves: bool,
-    /// It was told to accept nobody any more.
+    ready: bool,
+    /// It was told to accept no more clients.
     retired: bool,
-    /// Questions in a row that it has not answered.
-    unanswered: u32,
+    /// How many pings in a row it has not answered.
+    unanswered_pings: u32,
     #[expect(
         dead_code,
         reason = "held, not read: the server is not over while a child lives"
     )]
-    stay: Stay,
+    token: ClientToken,
 }
 
 /// Which side of a fork this is.
-pub(crate) enum Forked {
+pub(crate) enum ForkSide {
     /// The parent's, which knows the number of the child.
     Parent(u32),
     /// The child's, with its end of the link.
     Child(UnixStream),
 }
 
-/// What came over the link of a child.
-pub(crate) enum Heard {
+/// What a child has sent over its link.
+pub(crate) enum ChildMessage {
     /// It has begun to accept clients.
-    Serves,
-    /// Its end.
-    End(Departed),
+    Ready,
+    /// The link has ended, and with it the child.
+    Exited(ExitedChild),
 }
 
-/// A child that has ended, after everything of it was cleared away.
-pub(crate) struct Departed {
+/// A child that has ended, after it was cleaned up.
+pub(crate) struct ExitedChild {
     pub(crate) process: u32,
     pub(crate) end: io::Result<ChildEnd>,
     pub(crate) generation: u64,
@@ -91,26 +92,25 @@ impl Children {
             limits: Arc::clone(shared.service().limits()),
             list: Vec::new(),
             free_tables: (0..most).collect(),
-            told: None,
-            ending: None,
+            stop_requested: None,
+            kill_timer: None,
         }
     }
 
-    /// Takes a table of the limits, in which this process counts what it counts until the
-    /// [fork](Self::fork), and the child from then on. `None` where there are as many children as
-    /// there can be.
+    /// Takes a table of the limits. This process counts in it until the [fork](Self::fork), and the
+    /// child from then on. `None` if there are as many children as there can be.
     pub(crate) fn take_table(&mut self) -> Option<usize> {
         let table = self.free_tables.pop_first()?;
         self.limits.enter(table);
         Some(table)
     }
 
-    /// Gives a table back that no child took.
+    /// Returns a table that no child took.
     pub(crate) fn return_table(&mut self, table: usize) {
         self.free_tables.insert(table);
     }
 
-    /// Forks. What the parent knows of its other children is gone in the child.
+    /// Forks. The child forgets the parent's other children.
     ///
     /// # Errors
     ///
@@ -120,18 +120,18 @@ impl Children {
         table: usize,
         generation: u64,
         cx: &mut Context<'_>,
-    ) -> io::Result<Forked> {
+    ) -> io::Result<ForkSide> {
         let forked = UnixStream::pair().and_then(|links| Ok((links, ftpdlib_sys::fork()?)));
         let ((ours, theirs), fork) = forked.inspect_err(|_| self.return_table(table))?;
         let mut process = match fork {
             Fork::Child => {
-                // First: whatever is dropped here may wake the loop.
+                // First, since dropping the other children may wake the loop.
                 if let Err(error) = cx.leave_to_parent() {
                     log::error!("a process that was just started ends: {error}");
                     exit_at_once(1);
                 }
                 self.list.clear();
-                return Ok(Forked::Child(theirs));
+                return Ok(ForkSide::Child(theirs));
             }
             Fork::Parent(process) => process,
         };
@@ -145,12 +145,12 @@ impl Children {
                     table,
                     generation,
                     since: Instant::now(),
-                    serves: false,
+                    ready: false,
                     retired: false,
-                    unanswered: 0,
-                    stay: Stay::begin(&self.shared),
+                    unanswered_pings: 0,
+                    token: ClientToken::new(&self.shared),
                 });
-                Ok(Forked::Parent(id))
+                Ok(ForkSide::Parent(id))
             }
             Err(error) => {
                 // Its link is closed, so it would end anyway.
@@ -163,37 +163,37 @@ impl Children {
         }
     }
 
-    /// Has children of generations before `generation` accept nobody any more, the oldest first, so
-    /// that as many of them and of that one accept as are `wanted`.
+    /// Retires children of generations before `generation`, the oldest first, so that `wanted`
+    /// children accept clients, old and new ones together. A retired child accepts no more clients.
     ///
-    /// Those that have only been forked count for nothing: their start may still fail.
+    /// Children that do not accept yet are not counted: their start may still fail.
     pub(crate) fn retire(&mut self, generation: u64, wanted: usize, cx: &mut Context<'_>) {
         let serving = self
             .list
             .iter()
-            .map(|child| (child.generation, child.accepts()));
-        let retiring = to_retire(wanted, generation, serving);
+            .map(|child| (child.generation, child.is_accepting()));
+        let retiring = retire_count(wanted, generation, serving);
         let old = self
             .list
             .iter_mut()
             .filter(|child| child.is_old(generation));
         for child in old.take(retiring) {
             child.retired = true;
-            child.tell(Order::Retire, cx);
+            child.send_request(StopRequest::Close, cx);
         }
     }
 
-    /// Gives all children an order, once, and kills those that do not end when they are to.
-    pub(crate) fn pass_on(&mut self, order: Order, cx: &mut Context<'_>) {
-        if self.told >= Some(order) {
+    /// Sends all children a stop request, once. After the last one, kills those that do not end.
+    pub(crate) fn request_stop(&mut self, request: StopRequest, cx: &mut Context<'_>) {
+        if self.stop_requested >= Some(request) {
             return;
         }
-        self.told = Some(order);
+        self.stop_requested = Some(request);
         for child in &self.list {
-            child.tell(order, cx);
+            child.send_request(request, cx);
         }
-        if order == Order::End {
-            self.ending = Some(cx.start_timer_after(ENDING_TIME));
+        if request == StopRequest::CloseAll {
+            self.kill_timer = Some(cx.start_timer_after(KILL_DELAY));
         }
     }
 
@@ -206,40 +206,43 @@ impl Children {
         }
     }
 
-    /// Does what a timer of the children is for; answers whether it is one of theirs.
+    /// Handles a timer; returns whether it belongs to the children.
     pub(crate) fn timeout(&mut self, timer: TimerId) -> bool {
-        let ours = self.ending == Some(timer);
+        let ours = self.kill_timer == Some(timer);
         if ours {
             self.kill_all();
         }
         ours
     }
 
-    /// Asks all children whether their loops turn, and kills those that have left `most` questions
+    /// Asks all children whether their loops turn, and kills those that have left `most` pings
     /// unanswered; the end of their links follows.
     ///
-    /// Questions are counted, and not the time since the first: that also goes by while the whole
-    /// server is stopped.
-    pub(crate) fn ask(&mut self, most: u32, cx: &mut Context<'_>) {
+    /// Pings are counted rather than time, which also passes while the whole server is suspended.
+    pub(crate) fn ping(&mut self, most: u32, cx: &mut Context<'_>) {
         for child in &mut self.list {
             let process = child.process.id();
-            if child.unanswered == most {
+            if child.unanswered_pings == most {
                 log::error!("process {process} hangs and is killed");
                 if let Err(error) = child.process.kill() {
                     log::error!("process {process} cannot be killed: {error}");
                 }
-            } else if child.unanswered < most {
-                let write = |mut link: &UnixStream| link.write(&[QUESTION]);
+            } else if child.unanswered_pings < most {
+                let write = |mut link: &UnixStream| link.write(&[PING]);
                 if let Err(error) = cx.try_io(&child.link, Direction::Write, write) {
                     log::debug!("process {process} is not asked: {error}");
                 }
             }
-            child.unanswered = child.unanswered.saturating_add(1);
+            child.unanswered_pings = child.unanswered_pings.saturating_add(1);
         }
     }
 
-    /// Looks after the child whose link is ready: its end, or what it says.
-    pub(crate) fn hear(&mut self, source: SourceId, cx: &mut Context<'_>) -> Option<Heard> {
+    /// Reads from the link that is ready: a message, or the end of the child.
+    pub(crate) fn read_link(
+        &mut self,
+        source: SourceId,
+        cx: &mut Context<'_>,
+    ) -> Option<ChildMessage> {
         let place = self
             .list
             .iter()
@@ -251,16 +254,16 @@ impl Children {
         }) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Ok(count @ 1..) => {
-                child.unanswered = 0;
-                let begins = !child.serves && bytes[..count].contains(&SERVES);
-                child.serves |= begins;
-                begins.then_some(Heard::Serves)
+                child.unanswered_pings = 0;
+                let begins = !child.ready && bytes[..count].contains(&READY);
+                child.ready |= begins;
+                begins.then_some(ChildMessage::Ready)
             }
-            Ok(0) | Err(_) => Some(Heard::End(self.bury(place, cx))),
+            Ok(0) | Err(_) => Some(ChildMessage::Exited(self.reap(place, cx))),
         }
     }
 
-    /// Kills those that were told to end long ago; the end of their links follows.
+    /// Kills all children, which were told to end long ago; the end of their links follows.
     fn kill_all(&self) {
         for child in &self.list {
             log::warn!(
@@ -273,9 +276,9 @@ impl Children {
         }
     }
 
-    /// The order that all children were given.
-    pub(crate) fn told(&self) -> Option<Order> {
-        self.told
+    /// The stop request that all children were sent last.
+    pub(crate) fn stop_requested(&self) -> Option<StopRequest> {
+        self.stop_requested
     }
 
     /// How many there are of a generation.
@@ -284,18 +287,18 @@ impl Children {
         self.list.iter().filter(of_it).count()
     }
 
-    /// Clears away what a child leaves: its place among the processes and in the limits.
-    fn bury(&mut self, place: usize, cx: &mut Context<'_>) -> Departed {
-        // The others keep their order, which is that of their ages.
+    /// Cleans up after a child: waits for the process and clears its table of the limits.
+    fn reap(&mut self, place: usize, cx: &mut Context<'_>) -> ExitedChild {
+        // The others stay in order of age.
         let mut child = self.list.remove(place);
         cx.close(child.link);
-        // The link ends when the system takes the child's descriptors away, a moment before the
-        // child counts as dead. One that lives without a link is out of control: it must not be
-        // waited for in vain.
+        // The link ends when the system closes the child's descriptors, a moment before the child
+        // counts as dead. A child that lives on without its link is out of control: it is killed,
+        // so that the wait ends.
         let end = child.process.kill().and_then(|()| child.process.wait());
         self.limits.clear(child.table);
         self.free_tables.insert(child.table);
-        Departed {
+        ExitedChild {
             process: child.process.id(),
             end,
             generation: child.generation,
@@ -305,8 +308,8 @@ impl Children {
 }
 
 impl Child {
-    fn tell(&self, order: Order, cx: &mut Context<'_>) {
-        let bytes = [order.byte()];
+    fn send_request(&self, request: StopRequest, cx: &mut Context<'_>) {
+        let bytes = [request.byte()];
         let told = cx.try_io(&self.link, Direction::Write, |mut link| link.write(&bytes));
         if let Err(error) = told {
             log::debug!("process {} is not told: {error}", self.process.id());
@@ -314,7 +317,7 @@ impl Child {
     }
 
     fn hand_over(&self, number: u8, file: &File, cx: &mut Context<'_>) {
-        let Some(byte) = byte_of_file(number) else {
+        let Some(byte) = file_byte(number) else {
             return;
         };
         let write =
@@ -324,19 +327,23 @@ impl Child {
         }
     }
 
-    fn accepts(&self) -> bool {
-        self.serves && !self.retired
+    fn is_accepting(&self) -> bool {
+        self.ready && !self.retired
     }
 
     /// Whether it accepts, for a generation before this one.
     fn is_old(&self, generation: u64) -> bool {
-        self.accepts() && self.generation < generation
+        self.is_accepting() && self.generation < generation
     }
 }
 
-/// How many of those that accept for generations before `generation` are not needed any more, where
-/// `wanted` are to accept. Of each child there is its generation and whether it accepts.
-fn to_retire(wanted: usize, generation: u64, children: impl Iterator<Item = (u64, bool)>) -> usize {
+/// How many of the accepting children of generations before `generation` are not needed any more,
+/// where `wanted` are to accept. `children` gives the generation of each, and whether it accepts.
+fn retire_count(
+    wanted: usize,
+    generation: u64,
+    children: impl Iterator<Item = (u64, bool)>,
+) -> usize {
     let accepting = children.filter_map(|(of, accepts)| accepts.then_some(of));
     let (old, new): (Vec<_>, Vec<_>) = accepting.partition(|&of| of < generation);
     (new.len() + old.len())
@@ -345,13 +352,13 @@ fn to_retire(wanted: usize, generation: u64, children: impl Iterator<Item = (u64
 }
 
 impl Drop for Children {
-    /// Leaves no child behind: those that are there still had their time.
+    /// Leaves no child running: those that are left had the time to end.
     fn drop(&mut self) {
         for child in &self.list {
-            // One that does not listen is killed below.
-            let _ = child.link.get_ref().write(&[Order::End.byte()]);
+            // One that does not read it is killed below.
+            let _ = child.link.get_ref().write(&[StopRequest::CloseAll.byte()]);
         }
-        let until = Instant::now() + LAST_WAIT;
+        let until = Instant::now() + DROP_TIMEOUT;
         while !self.list.is_empty() {
             self.list
                 .retain_mut(|child| matches!(child.process.try_wait(), Ok(None)));
@@ -362,7 +369,7 @@ impl Drop for Children {
         }
         self.kill_all();
         for child in &mut self.list {
-            // It cannot be helped where even that fails.
+            // Nothing more can be done where even that fails.
             let _ = child.process.wait();
         }
     }
@@ -374,20 +381,20 @@ mod tests {
 
     use super::*;
 
-    /// How many are retired of `old` ones that accept, for so many `new` ones that do and that are
-    /// only being `started`.
+    /// How many of `old` accepting children are retired, with `new` ones that accept and `started`
+    /// ones that do not yet.
     #[track_caller]
     fn check(wanted: usize, new: usize, started: usize, old: usize, expected: usize) {
         let of = |generation, accepts, count| iter::repeat_n((generation, accepts), count);
         let children = of(6, true, old).chain(of(7, true, new));
-        let retired = to_retire(wanted, 7, children.chain(of(7, false, started)));
+        let retired = retire_count(wanted, 7, children.chain(of(7, false, started)));
         assert_eq!(retired, expected, "{wanted} wanted, {new} new, {old} old");
     }
 
     #[test]
     fn old_workers_make_room_one_by_one_as_new_ones_come() {
         for (wanted, new, old, expected) in [
-            // Nobody could be started: all of them stay.
+            // None could be started: all of the old ones stay.
             (4, 0, 4, 0),
             (4, 0, 3, 0),
             // Some could.

@@ -11,23 +11,23 @@ use mio::net::TcpStream;
 
 use crate::handle::Shared;
 
-/// What a client is told for whom the system has no thread or descriptor left.
-pub(crate) const NO_ROOM: &str = "Service temporarily unavailable.";
+/// The text for a client for which the system has no thread, process or descriptor left.
+pub(crate) const UNAVAILABLE: &str = "Service temporarily unavailable.";
 
-/// A client that was let in and is about to be served, on whatever loop.
+/// A client that was admitted and is about to be served, on some loop.
 pub(crate) struct Client {
     service: Arc<Service>,
     stream: TcpStream,
     peer: SocketAddr,
-    /// What a proxy's header says, if it came through one.
+    /// The addresses of a proxy's header, if it came through one.
     proxied: Option<ProxiedClient>,
     permit: Permit,
-    stay: Stay,
-    load: Option<Load>,
+    token: ClientToken,
+    load: Option<LoadGuard>,
 }
 
-/// Lets a client in and has it served, as the model wants it.
-pub(crate) fn receive(
+/// Admits a client, and has it served as the concurrency model wants it.
+pub(crate) fn accept(
     shared: &Arc<Shared>,
     stream: TcpStream,
     peer: SocketAddr,
@@ -45,7 +45,7 @@ pub(crate) fn receive(
 }
 
 impl Client {
-    /// Lets a client in, unless a limit is reached; then it is told so.
+    /// Admits a client, unless a limit is reached; then the client is sent the reason.
     fn admit(
         shared: &Arc<Shared>,
         stream: TcpStream,
@@ -57,12 +57,12 @@ impl Client {
             Ok(permit) => Ok(Some(Self::admitted(shared, stream, peer, proxied, permit))),
             Err(limit) => {
                 log::warn!("client {peer} refused: {}", limit.text());
-                tell(&service, &stream, limit.text()).map(|()| None)
+                send_421(&service, &stream, limit.text()).map(|()| None)
             }
         }
     }
 
-    /// A client that was let in with `permit`.
+    /// A client that was admitted with `permit`.
     pub(crate) fn admitted(
         shared: &Arc<Shared>,
         stream: TcpStream,
@@ -76,14 +76,14 @@ impl Client {
             peer,
             proxied,
             permit,
-            stay: Stay::begin(shared),
+            token: ClientToken::new(shared),
             load: None,
         }
     }
 
     /// Counts the client with those of one loop, until it leaves.
     pub(crate) fn count_with(&mut self, load: &Arc<AtomicUsize>) {
-        self.load = Some(Load::add(load));
+        self.load = Some(LoadGuard::new(load));
     }
 
     /// Serves the client on the loop that calls.
@@ -97,33 +97,33 @@ impl Client {
             None => Connection::new(service, stream, self.peer, self.permit)?,
             Some(client) => Connection::proxied(service, stream, client, self.permit)?,
         };
-        cx.add(Box::new(Guest {
+        cx.add(Box::new(CountedConnection {
             connection,
-            stay: self.stay,
+            token: self.token,
             load: self.load,
         }))?;
         Ok(())
     }
 
-    /// Sends the client away, since it cannot be served.
-    pub(crate) fn turn_away(self, reason: &io::Error) {
+    /// Sends the client a refusal and disconnects it, since it cannot be served.
+    pub(crate) fn reject(self, reason: &io::Error) {
         log::warn!("client {} refused: {reason}", self.peer);
-        if let Err(error) = tell(&self.service, &self.stream, NO_ROOM) {
+        if let Err(error) = send_421(&self.service, &self.stream, UNAVAILABLE) {
             log::debug!("client {} left at once: {error}", self.peer);
         }
     }
 }
 
-/// Sends a client away that was not let in.
+/// Refuses a client that was not admitted.
 pub(crate) fn refuse(service: &Service, stream: &TcpStream, peer: SocketAddr, text: &str) {
     log::warn!("client {peer} refused: {text}");
-    if let Err(error) = tell(service, stream, text) {
+    if let Err(error) = send_421(service, stream, text) {
         log::debug!("client {peer} left at once: {error}");
     }
 }
 
-/// Tells a client why it is sent away, where it expects text first.
-fn tell(service: &Service, mut stream: &TcpStream, text: &str) -> io::Result<()> {
+/// Sends a client the reason of its refusal, unless it expects a TLS handshake first.
+fn send_421(service: &Service, mut stream: &TcpStream, text: &str) -> io::Result<()> {
     if service.is_implicit_tls() {
         return Ok(());
     }
@@ -131,53 +131,53 @@ fn tell(service: &Service, mut stream: &TcpStream, text: &str) -> io::Result<()>
     stream.write_all(format!("421 {text}\r\n").as_bytes())
 }
 
-/// A client that the server has not seen the end of. While one lives, the server is not over; the
-/// last one wakes the loop that waits for that.
-pub(crate) struct Stay {
+/// Held for each client that is connected, or process that serves. While one exists, the server is
+/// not over; dropping the last one wakes the loop that waits for that.
+pub(crate) struct ClientToken {
     shared: Arc<Shared>,
 }
 
-impl Stay {
-    pub(crate) fn begin(shared: &Arc<Shared>) -> Self {
-        shared.enter();
+impl ClientToken {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        shared.add_client();
         Self {
             shared: Arc::clone(shared),
         }
     }
 }
 
-impl Drop for Stay {
+impl Drop for ClientToken {
     fn drop(&mut self) {
-        self.shared.leave();
+        self.shared.remove_client();
     }
 }
 
-/// One of the clients of a loop, counted.
-struct Load(Arc<AtomicUsize>);
+/// Counts a client with those of its loop, until it is dropped.
+struct LoadGuard(Arc<AtomicUsize>);
 
-impl Load {
-    fn add(load: &Arc<AtomicUsize>) -> Self {
+impl LoadGuard {
+    fn new(load: &Arc<AtomicUsize>) -> Self {
         load.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(load))
     }
 }
 
-impl Drop for Load {
+impl Drop for LoadGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A connection with what has to end after it, in this order.
-struct Guest {
+/// A connection, and the counts it is part of, which are dropped after it, in this order.
+struct CountedConnection {
     connection: Connection,
     #[expect(dead_code, reason = "held, not read")]
-    load: Option<Load>,
+    load: Option<LoadGuard>,
     #[expect(dead_code, reason = "held, not read")]
-    stay: Stay,
+    token: ClientToken,
 }
 
-impl Handler for Guest {
+impl Handler for CountedConnection {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.connection.start(cx)
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::loops::Loops;
 use crate::placement::Placement;
-use crate::process_each::ProcessEach;
-use crate::thread_each::ThreadEach;
+use crate::process_per_client::ProcessPerClient;
+use crate::thread_per_client::ThreadPerClient;
 
 /// How the sessions of a server run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,8 +34,8 @@ impl Concurrency {
         match self {
             Self::Async { threads: 0 } => Arc::new(Loops::new(ftpdlib_sys::usable_cpus())),
             Self::Async { threads } => Arc::new(Loops::new(threads)),
-            Self::MultiThread => Arc::new(ThreadEach::default()),
-            Self::MultiProcess => Arc::new(ProcessEach::default()),
+            Self::MultiThread => Arc::new(ThreadPerClient::default()),
+            Self::MultiProcess => Arc::new(ProcessPerClient::default()),
         }
     }
 }

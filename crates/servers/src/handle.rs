@@ -11,37 +11,37 @@ use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
 use ftpdlib_ioloop::{Context, HandlerId, LoopHandle, Notifier};
 
 use crate::ServerError;
-use crate::doors::{Doors, Planned};
+use crate::listeners::{Listeners, PlannedChange};
 use crate::placement::Placement;
 
-/// A server as seen from any thread: stops it, changes how new clients are served, tells its
+/// Controls a server from any thread: stops it, changes how new clients are served, and gives its
 /// addresses.
 #[derive(Clone)]
 pub struct ServerHandle {
     shared: Arc<Shared>,
-    /// The server's own, which it has until it is attached to another.
+    /// The server's own loop, until the server is attached to another one.
     io_loop: LoopHandle,
 }
 
 /// What a server and its handles share.
 pub(crate) struct Shared {
-    /// Serves the next client.
+    /// How the next client is served.
     service: Mutex<Arc<Service>>,
-    doors: Doors,
-    /// Looks again at what has to be looked up.
+    listeners: Listeners,
+    /// Notify the handlers that look up names and certificates again.
     refreshers: Mutex<Vec<Notifier>>,
-    /// Does so from time to time.
+    /// These handlers.
     refresh: OnceLock<Vec<HandlerId>>,
-    /// The connection that the server is there for alone, while it has not said whose it is.
-    arrival: OnceLock<HandlerId>,
+    /// The only connection of this server, as long as its PROXY header has not been read.
+    proxy_handshake: OnceLock<HandlerId>,
     placement: Arc<dyn Placement>,
-    /// Has other processes do what `placement` does, where that is wanted.
+    /// Takes the place of `placement` where other processes serve.
     supervisor: OnceLock<Arc<dyn Placement>>,
-    /// The loop that accepts, once there is one; it waits for the end.
+    /// The loop that accepts, once there is one. It waits for the last client to leave.
     accepting: OnceLock<LoopHandle>,
-    /// A handle was told to let nobody in any more.
+    /// A handle was used to close the server.
     closing: AtomicBool,
-    /// Clients that were let in and have not gone, wherever they are served.
+    /// Clients that were admitted and have not left, wherever they are served.
     clients: AtomicUsize,
 }
 
@@ -53,10 +53,10 @@ impl Shared {
     ) -> Self {
         Self {
             service: Mutex::new(service),
-            doors: Doors::new(addresses),
+            listeners: Listeners::new(addresses),
             refreshers: Mutex::default(),
             refresh: OnceLock::new(),
-            arrival: OnceLock::new(),
+            proxy_handshake: OnceLock::new(),
             placement,
             supervisor: OnceLock::new(),
             accepting: OnceLock::new(),
@@ -74,19 +74,19 @@ impl Shared {
         let _ = self.supervisor.set(supervisor);
     }
 
-    /// Accepts nobody any more, on the loop that did.
+    /// Stops accepting clients; called on the accepting loop.
     pub(crate) fn close(&self, cx: &mut Context<'_>) {
-        self.doors.close(cx);
+        self.listeners.close(cx);
         let refresh = self.refresh.get().into_iter().flatten();
-        for handler in refresh.chain(self.arrival.get()) {
+        for handler in refresh.chain(self.proxy_handshake.get()) {
             cx.remove(*handler);
         }
     }
 
-    /// Has a connection that is no client yet go with the doors.
-    pub(crate) fn set_arrival(&self, handler: HandlerId) {
-        // A server is made for one, at the most.
-        let _ = self.arrival.set(handler);
+    /// Has a connection that is no client yet closed together with the listeners.
+    pub(crate) fn set_proxy_handshake(&self, handler: HandlerId) {
+        // A server is made for one such connection, at most.
+        let _ = self.proxy_handshake.set(handler);
     }
 
     pub(crate) fn set_refresh(&self, handlers: Vec<HandlerId>) {
@@ -99,20 +99,20 @@ impl Shared {
         let _ = self.accepting.set(io_loop);
     }
 
-    /// Whether a handle was told to let nobody in any more, be it before there was a loop that did.
+    /// Whether a handle was used to close the server, also before there was a loop that accepts.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
 
-    /// Counts a client that was let in.
-    pub(crate) fn enter(&self) {
+    /// Counts a client that was admitted.
+    pub(crate) fn add_client(&self) {
         self.clients.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Counts it no more, and lets the accepting loop see whether it was the last.
-    pub(crate) fn leave(&self) {
+    /// Stops counting a client, and wakes the accepting loop, which checks whether it was the last.
+    pub(crate) fn remove_client(&self) {
         self.clients.fetch_sub(1, Ordering::SeqCst);
-        if !self.doors.are_open()
+        if !self.listeners.are_open()
             && let Some(accepting) = self.accepting.get()
         {
             accepting.call_soon(|_| {});
@@ -127,24 +127,24 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Serves the clients to come as `renewed` says. Answers what served until now, to be dropped
-    /// without a lock: a program's own types go with it, which may use a handle.
-    fn renew(&self, renewed: Arc<Service>) -> Arc<Service> {
+    /// Has `new` serve clients that connect from now on. Returns the service it replaces, to be
+    /// dropped without a lock: it holds types of the program, whose destructors may use a handle.
+    fn replace_service(&self, new: Arc<Service>) -> Arc<Service> {
         let replaced = mem::replace(
             &mut *self.service.lock().unwrap_or_else(PoisonError::into_inner),
-            renewed,
+            new,
         );
         let refreshers = self.refreshers.lock();
         for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
             refresher.notify();
         }
-        self.placement().renew();
+        self.placement().service_replaced();
         replaced
     }
 
-    /// Drops what served until now, on a thread where this process may have any: a log that is closed
-    /// with it may take as long as its disk does.
-    fn let_go(&self, replaced: Arc<Service>) {
+    /// Drops a service that was replaced, on a thread if this process may have any: a log that is
+    /// closed with it may take as long as its disk does.
+    fn drop_service(&self, replaced: Arc<Service>) {
         if !self.placement().lends_listeners() {
             // Without a thread it is dropped here.
             let _ = thread::Builder::new()
@@ -153,16 +153,16 @@ impl Shared {
         }
     }
 
-    /// Looks the name of the masquerade address of `service` up where children are to serve, which
-    /// have it from here.
+    /// Looks up the name of the masquerade address of `service` if children are to serve, which
+    /// inherit the result.
     pub(crate) fn prepare_children(&self, service: &Service) {
         if self.placement.lends_listeners() {
             service.find_masquerade_address();
         }
     }
 
-    pub(crate) fn doors(&self) -> &Doors {
-        &self.doors
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     pub(crate) fn add_refresher(&self, refresher: Notifier) {
@@ -172,9 +172,9 @@ impl Shared {
             .push(refresher);
     }
 
-    /// Whether nothing will happen any more: no listener, no client.
+    /// Whether the server has ended: no listener, no client.
     pub(crate) fn is_over(&self) -> bool {
-        !self.doors.are_open() && self.clients() == 0
+        !self.listeners.are_open() && self.clients() == 0
     }
 }
 
@@ -191,7 +191,7 @@ impl ServerHandle {
     pub fn close(&self) {
         let shared = Arc::clone(&self.shared);
         shared.closing.store(true, Ordering::SeqCst);
-        // Either the loop that is about to serve sees this, or it is seen here.
+        // Either the thread that attaches the server sees `closing`, or this one sees its loop.
         fence(Ordering::SeqCst);
         self.io_loop().call_soon(move |cx| shared.close(cx));
     }
@@ -210,21 +210,21 @@ impl ServerHandle {
         self.shared.placement().end();
     }
 
-    /// Serves clients that connect from now on as `handler` says; those connected keep what they
-    /// have.
+    /// Serves clients that connect from now on as `handler` says; those that are connected keep
+    /// their settings.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
-        let renewed = self.renewed(handler.into())?;
-        drop(self.shared.renew(renewed));
+        let renewed = self.new_service(handler.into())?;
+        drop(self.shared.replace_service(renewed));
         Ok(())
     }
 
     /// Does what [`set_handler`](Self::set_handler) and [`set_addresses`](Self::set_addresses) do,
-    /// at once, in the loop's next turn: nobody is served as `handler` says at an address that goes,
-    /// nor as was said before at one that comes.
+    /// at once, in the loop's next turn: no client gets the new settings at an address that is
+    /// given up, nor the former ones at a new address.
     ///
     /// # Errors
     ///
@@ -236,25 +236,25 @@ impl ServerHandle {
         addresses: &[SocketAddr],
         backlog: u32,
     ) -> Result<(), ServerError> {
-        let renewed = self.renewed(handler.into())?;
+        let renewed = self.new_service(handler.into())?;
         let change = self.plan(addresses, backlog)?;
         let shared = Arc::clone(&self.shared);
         self.io_loop().call_soon(move |cx| {
             // On the loop that accepts, which does nothing in between.
-            let replaced = shared.renew(renewed);
-            shared.doors.make(&change, &shared, cx);
-            shared.let_go(replaced);
+            let replaced = shared.replace_service(renewed);
+            shared.listeners.apply(&change, &shared, cx);
+            shared.drop_service(replaced);
         });
         Ok(())
     }
 
-    /// Hands an open file, under a number below 128, over to each other process that serves now, for
-    /// [`ServeOptions::on_file`](crate::ServeOptions::on_file): such a process may lack the right to
-    /// open it. Processes that are started later have what this one has by then. Does nothing where
-    /// this process serves itself.
+    /// Hands an open file, under a number below 128, over to each other process that serves now,
+    /// for [`ServeOptions::on_file`](crate::ServeOptions::on_file): such a process may lack the
+    /// right to open it. Processes that are started later inherit the files of this one. Does
+    /// nothing where this process serves itself.
     pub fn hand_over(&self, number: u8, file: File) {
-        if let Some(crew) = self.shared.placement().crew() {
-            crew.hand_over(number, file);
+        if let Some(mailbox) = self.shared.placement().parent_mailbox() {
+            mailbox.hand_over(number, file);
         }
     }
 
@@ -270,12 +270,12 @@ impl ServerHandle {
 
     /// Listens on `addresses` and no others from now on, each new one with a queue of `backlog`
     /// clients. Clients that are connected stay. So do sockets that were given to the server. The
-    /// change is made in the loop's next turn, where [`local_addrs`](Self::local_addrs) tells it; the
-    /// last of several before that counts. A server that was closed listens nowhere any more, and
-    /// nothing is bound for it.
+    /// change is made in the loop's next turn, after which [`local_addrs`](Self::local_addrs) shows
+    /// it; of several before that, only the last is made. A server that was closed listens nowhere
+    /// any more, and nothing is bound for it.
     ///
-    /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port; what listens
-    /// already for just these clients may then be kept, whichever of the two it was bound for.
+    /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port. A listener
+    /// that accepts these clients already may then be kept, whichever of the two it was bound for.
     ///
     /// Where an address is free only once another one is closed (`0.0.0.0` and one of its own, with
     /// the same port), it is bound later, on the loop; if that fails, it is logged, and the other
@@ -289,14 +289,14 @@ impl ServerHandle {
         let change = self.plan(addresses, backlog)?;
         let shared = Arc::clone(&self.shared);
         self.io_loop()
-            .call_soon(move |cx| shared.doors.make(&change, &shared, cx));
+            .call_soon(move |cx| shared.listeners.apply(&change, &shared, cx));
         Ok(())
     }
 
-    /// The addresses listened on, with the ports really bound; once the server is closed, those of
-    /// before.
+    /// The addresses listened on, with the ports really bound; once the server is closed, the
+    /// former ones.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.shared.doors.addresses()
+        self.shared.listeners.addresses()
     }
 
     /// Clients connected now; where worker processes serve, how many of these there are.
@@ -304,26 +304,30 @@ impl ServerHandle {
         self.shared.clients()
     }
 
-    /// The loop that accepts, or will.
+    /// The loop that accepts, or that will.
     fn io_loop(&self) -> &LoopHandle {
         self.shared.accepting.get().unwrap_or(&self.io_loop)
     }
 
-    /// What serves clients as `handler` says. Certificates are read, which may take its time;
-    /// nobody waits for a lock meanwhile.
-    fn renewed(&self, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
+    /// Makes a service for `handler`. Reading its certificates may take a while; no lock is held
+    /// meanwhile.
+    fn new_service(&self, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
         let renewed = self.shared.service().renewed(handler)?;
         self.shared.prepare_children(&renewed);
         Ok(renewed)
     }
 
     /// Binds what has to be bound to listen on `addresses` and no others.
-    fn plan(&self, addresses: &[SocketAddr], backlog: u32) -> Result<Arc<Planned>, ServerError> {
+    fn plan(
+        &self,
+        addresses: &[SocketAddr],
+        backlog: u32,
+    ) -> Result<Arc<PlannedChange>, ServerError> {
         if addresses.is_empty() {
             return Err(ServerError::NoAddress);
         }
         let frees = !self.shared.placement().lends_listeners();
-        self.shared.doors.plan(addresses, backlog, frees)
+        self.shared.listeners.plan(addresses, backlog, frees)
     }
 }
 
@@ -363,7 +367,7 @@ mod tests {
         server.serve_forever(options).unwrap();
     }
 
-    /// What the server says to a client, who is not let in where that is nothing.
+    /// What the server sends a client first; nothing if the client is not admitted.
     fn greeting(server: &mut FtpServer, mut client: TcpStream) -> String {
         client.set_nonblocking(true).unwrap();
         let mut buffer = [0; 100];

@@ -1,47 +1,49 @@
 //! FTP servers: listening, limits, shutdown.
 //!
 //! [`FtpServer`] is the asynchronous model: one loop or a few, any number of clients.
-//! [`ThreadedFtpServer`] gives each client a thread with a loop of its own, [`MultiprocessFtpServer`]
-//! a process, and [`ServeOptions::worker_processes`] has several processes share the clients of any
-//! of them. They share everything but where a client is served; see [`Concurrency`].
+//! [`ThreadedFtpServer`] gives each client a thread with a loop of its own,
+//! [`MultiprocessFtpServer`] a process, and [`ServeOptions::worker_processes`] has several
+//! processes share the clients of any of them. The models differ only in where a client is served;
+//! see [`Concurrency`].
 #![forbid(unsafe_code)]
 
-mod arrival;
+mod bind_plan;
 mod builder;
 mod children;
 mod client;
+mod client_churn;
 mod concurrency;
-mod crew;
-mod doors;
 mod error;
 mod handle;
 mod lifecycle;
+mod listeners;
 mod loops;
 mod multiprocess;
 mod options;
-mod orders;
+mod parent_link;
+mod parent_mailbox;
 mod placement;
-mod places;
 mod prefork;
 mod process;
-mod process_each;
+mod process_per_client;
+mod proxy_handshake;
 mod refresh;
 mod server;
 mod signals;
 mod spawned;
 mod supervisor;
-mod thread_each;
+mod thread_per_client;
 mod threaded;
-mod turnover;
 mod upgrade;
 mod worker;
 
 pub use builder::{AddressOrSocket, FtpServerBuilder};
 pub use concurrency::Concurrency;
 pub use error::ServerError;
-/// A user whom worker processes become.
+/// The user that worker processes change to.
 pub use ftpdlib_sys::Identity;
-/// Standard error, or another stream that others have open too, for a log that waits for nobody.
+/// Standard error, or another stream that other processes have open too, for a log that never
+/// blocks.
 pub use ftpdlib_sys::LogStream;
 /// The allocator for a program that is to take uploads over TLS; it matters where the C library is
 /// glibc and the processor AMD's.

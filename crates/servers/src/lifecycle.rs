@@ -6,21 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::handle::Shared;
 
-/// Where a running server stands.
+/// Whether a running server goes on, and the log lines of its start and stop.
 #[derive(Clone)]
 pub(crate) struct Lifecycle {
     shared: Arc<Shared>,
-    /// Log start and stop.
-    talkative: bool,
-    /// A second signal came: do not wait for anybody.
+    /// Whether the stop is logged.
+    logs_stop: bool,
+    /// A second signal came: do not wait for clients.
     at_once: Arc<AtomicBool>,
 }
 
 impl Lifecycle {
-    pub(crate) fn new(shared: Arc<Shared>, talkative: bool) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, logs_stop: bool) -> Self {
         Self {
             shared,
-            talkative,
+            logs_stop,
             at_once: Arc::default(),
         }
     }
@@ -35,7 +35,7 @@ impl Lifecycle {
 
     /// One line for each listener; clients can connect from here on.
     pub(crate) fn log_start(&self) {
-        for address in self.shared.doors().addresses() {
+        for address in self.shared.listeners().addresses() {
             log::info!(
                 ">>> starting FTP server on {address}, pid={} <<<",
                 process::id()
@@ -46,7 +46,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn log_stop(&self) {
-        if self.talkative {
+        if self.logs_stop {
             log::info!(">>> shutting down FTP server, pid={} <<<", process::id());
         }
     }

@@ -9,33 +9,33 @@ use std::time::{Duration, Instant};
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
 use crate::client::Client;
+use crate::client_churn::ClientChurn;
 use crate::placement::{Placement, reserve_descriptors};
-use crate::turnover::Turnover;
 
 /// The loop that accepts, and as many others as are wanted.
 ///
-/// A client goes to the loop with the fewest, and stays with the accepting one where that has as
-/// few as any, those aside that will soon be gone: nobody pays for a change of threads who gains
-/// nothing from it.
+/// A client goes to the loop with the fewest clients. It stays with the accepting loop if that has
+/// as few as any other, not counting clients that will soon be gone: a change of threads that gains
+/// nothing is avoided.
 pub(crate) struct Loops {
     /// All of them.
     count: usize,
-    /// Clients on the accepting loop.
-    here: Arc<AtomicUsize>,
-    others: Mutex<Others>,
+    /// How many clients the accepting loop has.
+    accepting_load: Arc<AtomicUsize>,
+    others: Mutex<OtherLoops>,
 }
 
-struct Others {
+struct OtherLoops {
     started: bool,
     loops: Vec<OtherLoop>,
-    /// Of the accepting loop.
-    turnover: Turnover,
+    /// That of the accepting loop.
+    churn: ClientChurn,
 }
 
 struct OtherLoop {
     handle: LoopHandle,
     clients: Arc<AtomicUsize>,
-    /// It has answered since it was last asked.
+    /// It has answered since the last check whether it turns.
     answered: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
@@ -44,11 +44,11 @@ impl Loops {
     pub(crate) fn new(count: usize) -> Self {
         Self {
             count,
-            here: Arc::default(),
-            others: Mutex::new(Others {
+            accepting_load: Arc::default(),
+            others: Mutex::new(OtherLoops {
                 started: false,
                 loops: Vec::new(),
-                turnover: Turnover::new(Instant::now()),
+                churn: ClientChurn::new(Instant::now()),
             }),
         }
     }
@@ -71,8 +71,8 @@ impl Placement for Loops {
     fn place(&self, mut client: Client, cx: &mut Context<'_>) -> io::Result<()> {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         others.replace_dead(self.count);
-        let here = self.here.load(Ordering::Relaxed);
-        if let Some(other) = others.with_room(here, cx.now()) {
+        let here = self.accepting_load.load(Ordering::Relaxed);
+        if let Some(other) = others.choose(here, cx.now()) {
             client.count_with(&other.clients);
             other.handle.call_soon(move |cx| {
                 if let Err(error) = client.serve(cx) {
@@ -81,9 +81,9 @@ impl Placement for Loops {
             });
             return Ok(());
         }
-        others.turnover.note_arrival();
+        others.churn.note_accepted();
         drop(others);
-        client.count_with(&self.here);
+        client.count_with(&self.accepting_load);
         client.serve(cx)
     }
 
@@ -116,7 +116,7 @@ impl Placement for Loops {
     }
 }
 
-impl Others {
+impl OtherLoops {
     /// Makes the loops that are missing.
     fn fill(&mut self, count: usize) -> io::Result<()> {
         while self.loops.len() + 1 < count {
@@ -137,14 +137,13 @@ impl Others {
         }
     }
 
-    /// The loop that the next client goes to, if not to the accepting one with its clients `here`.
-    fn with_room(&mut self, here: usize, now: Instant) -> Option<&OtherLoop> {
-        let Self {
-            loops, turnover, ..
-        } = self;
+    /// The loop that the next client goes to; `None` for the accepting one, which has `here`
+    /// clients.
+    fn choose(&mut self, here: usize, now: Instant) -> Option<&OtherLoop> {
+        let Self { loops, churn, .. } = self;
         let other = loops.iter().min_by_key(|other| other.clients())?;
         let clients = other.clients();
-        (clients < here && clients < turnover.staying(here, now, ftpdlib_sys::idle_time))
+        (clients < here && clients < churn.staying(here, now, ftpdlib_sys::idle_time))
             .then_some(other)
     }
 }
@@ -157,7 +156,7 @@ impl OtherLoop {
                 .name("loop".into())
                 .spawn(move || match IoLoop::new() {
                     Ok(mut io_loop) => {
-                        // The other end waits for it.
+                        // The receiver waits for it.
                         let _ = tell.send(Ok(io_loop.handle()));
                         if let Err(error) = io_loop.run_until_stopped() {
                             log::error!("a loop failed, with its clients: {error}");
@@ -181,7 +180,7 @@ impl OtherLoop {
     }
 }
 
-/// Waits for a thread that was told to end; one that hangs is left to itself.
+/// Waits for a thread that was told to end; one that hangs is left running.
 fn join(thread: JoinHandle<()>, until: Instant) {
     while !thread.is_finished() {
         if Instant::now() >= until {

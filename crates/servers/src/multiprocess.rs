@@ -4,13 +4,13 @@ use std::ops::{Deref, DerefMut};
 
 use ftpdlib_handlers::FtpHandler;
 
-use crate::builder::BACKLOG_OF_ONE_EACH;
+use crate::builder::PER_CLIENT_BACKLOG;
 use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerError};
 
 /// An [`FtpServer`] that forks for each client (pyftpdlib: `MultiprocessFTPServer`).
 ///
-/// Whatever happens in one of the processes, its client is the only one to notice. What an
-/// authorizer or an observer changes in memory, it changes in that process only. The process that
+/// A failure in one of the processes affects its own client only. What an authorizer or an observer
+/// changes in memory, it changes in that process only. The process that
 /// makes the server must have no thread but one, now and for as long as it serves; it accepts
 /// clients and reads nothing from them. There are 4,096 processes at most, whatever the limits are;
 /// clients beyond that are refused.
@@ -38,20 +38,20 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 pub struct MultiprocessFtpServer(FtpServer);
 
 impl MultiprocessFtpServer {
-    /// Listens on `place` for clients served as `handler` says, with the default limits and a
+    /// Listens on `address` for clients served as `handler` says, with the default limits and a
     /// backlog of 5, as in pyftpdlib.
     ///
     /// # Errors
     ///
     /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
     pub fn new(
-        place: impl Into<AddressOrSocket>,
+        address: impl Into<AddressOrSocket>,
         handler: impl Into<FtpHandler>,
     ) -> Result<Self, ServerError> {
         let builder = FtpServerBuilder::new(handler)
             .concurrency(Concurrency::MultiProcess)
-            .backlog(BACKLOG_OF_ONE_EACH);
-        builder.listen(place).build().map(Self)
+            .backlog(PER_CLIENT_BACKLOG);
+        builder.listen(address).build().map(Self)
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) const MOST_WORKERS: usize = 256;
 /// ```
 /// use ftpdlib_servers::ServeOptions;
 ///
-/// // One turn, without waiting, inside somebody else's loop.
+/// // One turn, without waiting, inside another event loop.
 /// let options = ServeOptions::default().blocking(false).timeout(std::time::Duration::ZERO);
 /// ```
 pub struct ServeOptions {
@@ -74,8 +74,8 @@ impl ServeOptions {
         self
     }
 
-    /// With `false`, makes one turn and returns, and keeps to one loop; `true` by default. Whether
-    /// there is to be another turn says [`FtpServer::is_over`](crate::FtpServer::is_over).
+    /// With `false`, makes one turn and returns, and keeps to one loop; `true` by default.
+    /// [`FtpServer::is_over`](crate::FtpServer::is_over) says when no further turn is needed.
     pub fn blocking(mut self, blocking: bool) -> Self {
         self.blocking = blocking;
         self
@@ -85,18 +85,18 @@ impl ServeOptions {
     /// logged; SIGHUP is caught where there is [`on_reload`](Self::on_reload), and SIGUSR2 where
     /// there is [`upgrade`](Self::upgrade). With `false` signals are left alone.
     ///
-    /// The first signal lets transfers in progress end within the
-    /// [grace period](Self::shutdown_grace); a second one stops at once. Where the loop hangs, and has
-    /// not heard of the first for a quarter of a second, the second ends the process.
+    /// The first signal lets transfers in progress end within the [grace
+    /// period](Self::shutdown_grace); a second one stops at once. If the loop hangs, and has not
+    /// read the first signal for a quarter of a second, the second one ends the process.
     pub fn handle_exit(mut self, handle: bool) -> Self {
         self.handle_exit = handle;
         self
     }
 
-    /// With `true`, the signals stay caught, and do nothing, once the server has ended: for a process
-    /// that ends with it, and whose exit code is to tell of the server, not of a signal that came
-    /// too late. Only a second one that is to end the process does so if it takes its time. With
-    /// `false`, the default, they do again what they did before.
+    /// With `true`, the signals stay caught, and do nothing, once the server has ended: for a
+    /// process that ends with it, and whose exit code should depend on the server, not on a signal
+    /// that came too late. Only a second signal ends the process, if the process takes long to end.
+    /// With `false`, the default, signals do again what they did before.
     pub fn keep_signals(mut self, keep: bool) -> Self {
         self.keep_signals = keep;
         self
@@ -105,9 +105,9 @@ impl ServeOptions {
     /// Sets the number of worker processes that share the listeners, each with a server of its own;
     /// 0 for one per usable CPU, and at most 256. With 1, the default, this process serves.
     ///
-    /// This process then only looks after the workers: one that dies is replaced, and takes no
-    /// other with it. It must have no thread but one, now and for as long as it serves. Limits hold
-    /// over all of them; rates of a user are kept by each for itself.
+    /// This process then only supervises the workers: one that dies is replaced, and the others are
+    /// not affected. It must have a single thread, now and for as long as it serves. Limits hold
+    /// over all workers; rates of a user are limited by each worker for itself.
     pub fn worker_processes(mut self, processes: usize) -> Self {
         self.worker_processes = processes;
         self
@@ -119,8 +119,9 @@ impl ServeOptions {
         self
     }
 
-    /// Has clients served by processes that become another user for good before they hear of any,
-    /// even where there is only one. This process stays root's, and reads no byte from a client.
+    /// Has clients served by processes that become another user for good before they accept any
+    /// client, even if there is only one process. This process stays root's, and reads no byte from
+    /// a client.
     pub fn run_as(mut self, identity: Identity) -> Self {
         self.run_as = Some(identity);
         self
@@ -168,7 +169,7 @@ impl ServeOptions {
     }
 
     /// Sets what is called every `interval` while all loops of the server turn, on the one that
-    /// accepts: a loop that hangs is noticed by the calls that do not come. A
+    /// accepts: a loop that hangs is noticed because the calls stop. A
     /// [worker process](Self::worker_processes) that hangs for two intervals, and for 5 seconds, is
     /// killed and replaced.
     pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
@@ -176,7 +177,7 @@ impl ServeOptions {
         self
     }
 
-    /// What is to be caught: nothing that would do nothing.
+    /// The signals to catch: only those that do something.
     pub(crate) fn signals(&self) -> Vec<Signal> {
         if !self.handle_exit {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Where clients are served: all that tells one concurrency model from another.
+//! Where clients are served: the only difference between the concurrency models.
 
 use std::io;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use ftpdlib_ioloop::{Context, Handler, Pool};
 use mio::net::TcpListener;
 
 use crate::client::Client;
-use crate::crew::Crew;
 use crate::handle::Shared;
-use crate::orders::Order;
+use crate::parent_link::StopRequest;
+use crate::parent_mailbox::ParentMailbox;
 use crate::worker::ChildOptions;
 
-/// Descriptors for which there is room before there are threads: those of thousands of clients.
+/// How many descriptors to reserve before there are threads: enough for thousands of clients.
 const DESCRIPTORS: usize = 16 << 10;
 
-/// Makes room for descriptors, which takes long once threads share them.
+/// Has the system enlarge the descriptor table, which takes long once threads share it.
 pub(crate) fn reserve_descriptors() {
     if let Err(error) = ftpdlib_sys::reserve_descriptors(DESCRIPTORS) {
         log::debug!("no descriptors could be reserved: {error}");
@@ -25,14 +25,14 @@ pub(crate) fn reserve_descriptors() {
 
 /// Decides on which loop a client is served.
 ///
-/// One loop accepts, catches signals and ends the server, in every model. It asks this about each
-/// client that it has let in.
+/// One loop accepts, catches signals and ends the server, in every model. It calls
+/// [`place`](Self::place) for each client that it has admitted.
 pub(crate) trait Placement: Send + Sync {
     /// The name of the model in the log and in the configuration.
     fn model(&self) -> &'static str;
 
-    /// Makes the threads that clients are spread over. Not called where the accepting loop is run
-    /// by somebody else, who counts on being alone with it.
+    /// Makes the threads that clients are spread over. Not called where the program itself runs the
+    /// accepting loop, and expects no other threads.
     ///
     /// # Errors
     ///
@@ -42,12 +42,12 @@ pub(crate) trait Placement: Send + Sync {
     }
 
     /// The same model with these options for the processes it makes, if it makes any.
-    fn with_children(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
+    fn with_child_options(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
         let _ = options;
         None
     }
 
-    /// Gives what looks after the processes that serve, where there are any.
+    /// Makes the handler that supervises the processes that serve, if there are any.
     ///
     /// # Errors
     ///
@@ -61,27 +61,27 @@ pub(crate) trait Placement: Send + Sync {
         Ok(None)
     }
 
-    /// The processes that serve, where it is not this one.
-    fn crew(&self) -> Option<&Arc<Crew>> {
+    /// Where to send requests for the processes that serve; `None` if this one does.
+    fn parent_mailbox(&self) -> Option<&Arc<ParentMailbox>> {
         None
     }
 
     /// Whether other processes have the listeners.
     fn lends_listeners(&self) -> bool {
-        self.crew().is_some()
+        self.parent_mailbox().is_some()
     }
 
-    /// Lends a listener to other processes, for as long as the handler that this gives is on the
-    /// loop; or gives it back, to be accepted from here.
+    /// Lends a listener to other processes, for as long as the handler that this returns is on the
+    /// loop; or gives it back if this process is to accept from it.
     fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
-        match self.crew() {
-            Some(crew) => Ok(crew.lend(socket)),
+        match self.parent_mailbox() {
+            Some(mailbox) => Ok(mailbox.lend(socket)),
             None => Err(socket),
         }
     }
 
-    /// Passes on that another service is for the clients to come.
-    fn renew(&self) {}
+    /// Tells other processes that the service for new clients was replaced.
+    fn service_replaced(&self) {}
 
     /// Has a client served; called on the loop that accepted it.
     ///
@@ -90,21 +90,21 @@ pub(crate) trait Placement: Send + Sync {
     /// What kept it from being served.
     fn place(&self, client: Client, cx: &mut Context<'_>) -> io::Result<()>;
 
-    /// Passes on that the server drains, to sessions that `Sessions` does not reach.
+    /// Drains the sessions in other processes, which `Sessions` does not reach.
     fn drain(&self) {
-        if let Some(crew) = self.crew() {
-            crew.order(Order::Drain);
+        if let Some(mailbox) = self.parent_mailbox() {
+            mailbox.request_stop(StopRequest::Drain);
         }
     }
 
-    /// Passes on that the server ends, to sessions that `Sessions` does not reach.
+    /// Ends the sessions in other processes, which `Sessions` does not reach.
     fn end(&self) {
-        if let Some(crew) = self.crew() {
-            crew.order(Order::End);
+        if let Some(mailbox) = self.parent_mailbox() {
+            mailbox.request_stop(StopRequest::CloseAll);
         }
     }
 
-    /// Whether everything that serves clients does so still, as far as can be seen without waiting.
+    /// Whether all loops that serve clients still turn, as far as can be seen without waiting.
     fn is_alive(&self) -> bool {
         true
     }

@@ -7,18 +7,18 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
 use mio::net::TcpListener;
 
-use crate::children::{Children, Departed, Forked, Heard};
+use crate::children::{ChildMessage, Children, ExitedChild, ForkSide};
 use crate::client::Client;
-use crate::crew::{Crew, Lent};
 use crate::handle::Shared;
-use crate::orders::Order;
+use crate::parent_link::StopRequest;
+use crate::parent_mailbox::{LentListeners, ParentMailbox};
 use crate::placement::Placement;
 use crate::worker::{ChildOptions, NewChild};
 
 /// Different client addresses that a worker can count at a time.
 const ADDRESSES: usize = 16_384;
 
-/// A worker that lived this long did not fail to start.
+/// A worker that has lived this long did not fail to start.
 const SETTLED: Duration = Duration::from_secs(5);
 
 /// How long to wait before another worker is started after one that failed to start or that the
@@ -26,55 +26,55 @@ const SETTLED: Duration = Duration::from_secs(5);
 const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// How long to wait after so many that failed.
+/// How long to wait after so many failures.
 fn delay_after(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     (SHORTEST_DELAY * (1 << doublings)).min(LONGEST_DELAY)
 }
 
-/// A worker that does not answer for less than this may only be short of a processor.
+/// A worker that does not answer for a shorter time may only be waiting for a processor.
 const SHORTEST_HANG: Duration = Duration::from_secs(5);
 
-/// How many questions, one each `interval`, a worker leaves unanswered that hangs: two at least, since
-/// it may be asked right before an answer could be read.
-fn questions_of_a_hang(interval: Duration) -> u32 {
+/// How many pings, one each `interval`, a worker leaves unanswered before it counts as hung: at
+/// least two, since a ping may come right before the last answer is read.
+fn pings_of_a_hang(interval: Duration) -> u32 {
     let intervals = SHORTEST_HANG
         .as_nanos()
         .div_ceil(interval.as_nanos().max(1));
     u32::try_from(intervals).unwrap_or(u32::MAX).max(2)
 }
 
-/// Has clients served by worker processes, each as another placement does it in one process.
+/// Has clients served by worker processes, in each of them as the `inner` placement does it.
 ///
-/// The parent binds, catches signals and looks after the workers. It hears of no client.
-pub(crate) struct Workers {
+/// The parent binds, catches signals and supervises the workers. It accepts no client.
+pub(crate) struct PreforkWorkers {
     count: usize,
-    within: Arc<dyn Placement>,
+    inner: Arc<dyn Placement>,
     options: ChildOptions,
-    crew: Arc<Crew>,
+    mailbox: Arc<ParentMailbox>,
 }
 
-impl Workers {
-    pub(crate) fn new(count: usize, within: Arc<dyn Placement>, options: ChildOptions) -> Self {
+impl PreforkWorkers {
+    pub(crate) fn new(count: usize, inner: Arc<dyn Placement>, options: ChildOptions) -> Self {
         Self {
             count,
-            within,
+            inner,
             options,
-            crew: Arc::default(),
+            mailbox: Arc::default(),
         }
     }
 
-    /// Tables of the limits: retired workers that have clients still keep theirs. Memory for a table
-    /// is only taken once a worker counts in it.
+    /// How many tables of the limits there are: retired workers that still have clients keep
+    /// theirs. A table takes memory only once a worker counts in it.
     fn tables(&self) -> usize {
         self.count * 4 + 256
     }
 }
 
-impl Placement for Workers {
+impl Placement for PreforkWorkers {
     fn model(&self) -> &'static str {
-        match (self.count, self.within.model()) {
-            // It is one process, but for the one that keeps the privileges.
+        match (self.count, self.inner.model()) {
+            // One process serves; the other only keeps the privileges.
             (1, model) => model,
             (_, "async") => "pre-fork + async",
             (_, "multi-thread") => "pre-fork + multi-thread",
@@ -91,7 +91,7 @@ impl Placement for Workers {
         let limits = Arc::clone(shared.service().limits());
         limits.share(self.tables(), ADDRESSES)?;
         shared.service().sessions().share()?;
-        Ok(Some(Box::new(WorkerWatch {
+        Ok(Some(Box::new(WorkerSupervisor {
             children: Children::new(shared, self.tables()),
             shared: Arc::clone(shared),
             listeners: Vec::new(),
@@ -99,50 +99,50 @@ impl Placement for Workers {
             generation: 0,
             failures: 0,
             refusals: 0,
-            delay: None,
-            question: None,
+            retry_timer: None,
+            ping_timer: None,
             workers: self,
         })))
     }
 
-    fn crew(&self) -> Option<&Arc<Crew>> {
-        Some(&self.crew)
+    fn parent_mailbox(&self) -> Option<&Arc<ParentMailbox>> {
+        Some(&self.mailbox)
     }
 
     fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
-        client.turn_away(&io::Error::other("the parent of the workers serves nobody"));
+        client.reject(&io::Error::other("the parent of the workers serves nobody"));
         Ok(())
     }
 
-    fn renew(&self) {
-        self.crew.renew();
+    fn service_replaced(&self) {
+        self.mailbox.notify_service_replaced();
     }
 }
 
-/// Has the workers.
-struct WorkerWatch {
-    workers: Arc<Workers>,
+/// Starts, watches and replaces the workers.
+struct WorkerSupervisor {
+    workers: Arc<PreforkWorkers>,
     shared: Arc<Shared>,
-    /// Not accepted from here.
-    listeners: Lent<TcpListener>,
+    /// The workers accept from these, this process does not.
+    listeners: LentListeners<TcpListener>,
     pool: Pool,
     children: Children,
-    /// Workers of an earlier one serve as an earlier configuration said.
+    /// Workers of an earlier generation have an earlier configuration.
     generation: u64,
-    /// Workers that failed to start, one after another.
+    /// How many workers in a row failed soon after their start.
     failures: u32,
-    /// How often in a row the system refused to start one.
+    /// How often in a row the system refused to start a worker.
     refusals: u32,
-    /// Runs until the next may be started.
-    delay: Option<TimerId>,
-    /// Runs until the workers are asked whether their loops turn.
-    question: Option<TimerId>,
+    /// Runs until another worker may be started.
+    retry_timer: Option<TimerId>,
+    /// Runs until the next ping.
+    ping_timer: Option<TimerId>,
 }
 
-impl WorkerWatch {
+impl WorkerSupervisor {
     /// Starts the workers that are missing.
-    fn hire(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.children.told().is_none()
+    fn start_missing(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.children.stop_requested().is_none()
             && self.children.count(self.generation) < self.workers.count
         {
             let Some(table) = self.children.take_table() else {
@@ -153,8 +153,8 @@ impl WorkerWatch {
                 )));
             };
             match self.children.fork(table, self.generation, cx)? {
-                Forked::Parent(process) => log::info!("worker process {process} has started"),
-                Forked::Child(link) => {
+                ForkSide::Parent(process) => log::info!("worker process {process} has started"),
+                ForkSide::Child(link) => {
                     let child = NewChild {
                         link,
                         shared: &self.shared,
@@ -163,114 +163,118 @@ impl WorkerWatch {
                     };
                     let listeners = std::mem::take(&mut self.listeners);
                     let listeners = listeners.into_iter().map(|(_, socket)| socket);
-                    child.work(listeners.collect(), Arc::clone(&self.workers.within));
+                    child.run_worker(listeners.collect(), Arc::clone(&self.workers.inner));
                 }
             }
         }
         Ok(())
     }
 
-    /// Has new workers serve the clients to come, and the old ones those they have.
-    fn renew(&mut self, cx: &mut Context<'_>) {
+    /// Starts workers of a new generation for new clients; the old ones keep those they have.
+    fn start_generation(&mut self, cx: &mut Context<'_>) {
         self.generation += 1;
-        self.hire_at_once(cx);
+        self.start_now(cx);
     }
 
-    fn hire_at_once(&mut self, cx: &mut Context<'_>) {
-        if let Some(delay) = self.delay.take() {
+    fn start_now(&mut self, cx: &mut Context<'_>) {
+        if let Some(delay) = self.retry_timer.take() {
             cx.cancel_timer(delay);
         }
-        self.try_hire(cx);
+        self.start_or_retry(cx);
     }
 
-    /// Asks the workers whether their loops turn, now and after each interval, where the server has
-    /// a watchdog.
-    fn ask(&mut self, cx: &mut Context<'_>) {
+    /// Asks the workers whether their loops turn, now and after each interval, if the server has a
+    /// watchdog.
+    fn ping(&mut self, cx: &mut Context<'_>) {
         if let Some(interval) = self.workers.options.watchdog {
-            self.children.ask(questions_of_a_hang(interval), cx);
-            self.question = Some(cx.start_timer_after(interval));
+            self.children.ping(pings_of_a_hang(interval), cx);
+            self.ping_timer = Some(cx.start_timer_after(interval));
         }
     }
 
-    fn replace(&mut self, departed: &Departed, cx: &mut Context<'_>) {
-        let how = match &departed.end {
+    fn on_exit(&mut self, exited: &ExitedChild, cx: &mut Context<'_>) {
+        let how = match &exited.end {
             Ok(end) => end.to_string(),
             Err(error) => error.to_string(),
         };
-        let expected = self.children.told().is_some() || departed.generation < self.generation;
-        match &departed.end {
+        let expected =
+            self.children.stop_requested().is_some() || exited.generation < self.generation;
+        match &exited.end {
             Ok(end) if expected && end.is_success() => {
-                log::debug!("worker process {} has ended", departed.process);
+                log::debug!("worker process {} has ended", exited.process);
             }
-            _ => log::error!("worker process {} has ended: {how}", departed.process),
+            _ => log::error!("worker process {} has ended: {how}", exited.process),
         }
-        if departed.generation < self.generation {
-            // Where the system refused to start a new one, there may be room now.
+        if exited.generation < self.generation {
+            // If the system refused to start a new one, it may accept now.
             if self.refusals > 0 {
-                self.hire_at_once(cx);
+                self.start_now(cx);
             }
             return;
         }
-        if departed.age >= SETTLED {
+        if exited.age >= SETTLED {
             self.failures = 0;
         } else {
             self.failures += 1;
         }
-        // One that dies young may do so for no fault of its own, so the first has another at once.
-        if self.failures > 1 && self.children.told().is_none() && self.delay.is_none() {
-            self.delay = Some(cx.start_timer_after(delay_after(self.failures - 1)));
+        // A worker may die early by chance, so the first one is replaced at once.
+        if self.failures > 1
+            && self.children.stop_requested().is_none()
+            && self.retry_timer.is_none()
+        {
+            self.retry_timer = Some(cx.start_timer_after(delay_after(self.failures - 1)));
         }
-        self.try_hire(cx);
+        self.start_or_retry(cx);
     }
 
     /// Starts the workers that are missing, now or later.
-    fn try_hire(&mut self, cx: &mut Context<'_>) {
-        if self.delay.is_some() {
+    fn start_or_retry(&mut self, cx: &mut Context<'_>) {
+        if self.retry_timer.is_some() {
             return;
         }
-        match self.hire(cx) {
+        match self.start_missing(cx) {
             Ok(()) => self.refusals = 0,
             Err(error) => {
                 self.refusals += 1;
                 let delay = delay_after(self.refusals);
                 log::error!("cannot start a worker process: {error}; trying again in {delay:?}");
-                self.delay = Some(cx.start_timer_after(delay));
+                self.retry_timer = Some(cx.start_timer_after(delay));
             }
         }
     }
 
-    /// Has old workers accept nobody any more, each once a new one does in its place.
+    /// Retires old workers, each once a new one accepts in its place.
     fn retire(&mut self, cx: &mut Context<'_>) {
-        if self.children.told().is_none() {
+        if self.children.stop_requested().is_none() {
             let wanted = self.workers.count;
             self.children.retire(self.generation, wanted, cx);
         }
     }
 }
 
-impl Handler for WorkerWatch {
+impl Handler for WorkerSupervisor {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // The listeners come now.
-        self.workers.crew.set_notifier(cx.notifier());
-        self.ask(cx);
+        self.workers.mailbox.set_notifier(cx.notifier());
+        self.ping(cx);
         Ok(())
     }
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        match self.children.hear(source, cx) {
-            Some(Heard::Serves) => self.retire(cx),
-            Some(Heard::End(departed)) => self.replace(&departed, cx),
+        match self.children.read_link(source, cx) {
+            Some(ChildMessage::Ready) => self.retire(cx),
+            Some(ChildMessage::Exited(exited)) => self.on_exit(&exited, cx),
             None => {}
         }
         Ok(Flow::Continue)
     }
 
     fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if self.delay == Some(timer) {
-            self.delay = None;
-            self.try_hire(cx);
-        } else if self.question == Some(timer) {
-            self.ask(cx);
+        if self.retry_timer == Some(timer) {
+            self.retry_timer = None;
+            self.start_or_retry(cx);
+        } else if self.ping_timer == Some(timer) {
+            self.ping(cx);
         } else {
             self.children.timeout(timer);
         }
@@ -278,19 +282,19 @@ impl Handler for WorkerWatch {
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let crew = &self.workers.crew;
-        self.children.hand_over(crew.take_files(), cx);
-        let changed = crew.update(&mut self.listeners, Ok);
-        let renewed = crew.take_renewed();
+        let mailbox = &self.workers.mailbox;
+        self.children.hand_over(mailbox.take_files(), cx);
+        let changed = mailbox.update(&mut self.listeners, Ok);
+        let replaced = mailbox.take_service_replaced();
         if changed && self.listeners.is_empty() {
-            crew.order(Order::Retire);
+            mailbox.request_stop(StopRequest::Close);
         }
-        let standing = crew.standing();
-        if let Some(order) = standing {
+        let stop_requested = mailbox.stop_requested();
+        if let Some(request) = stop_requested {
             self.listeners.clear();
-            self.children.pass_on(order, cx);
-        } else if changed || renewed {
-            self.renew(cx);
+            self.children.request_stop(request, cx);
+        } else if changed || replaced {
+            self.start_generation(cx);
         }
         Ok(Flow::Continue)
     }
@@ -302,11 +306,11 @@ mod tests {
 
     #[test]
     fn a_worker_hangs_after_two_intervals_and_five_seconds() {
-        for (seconds, questions) in [(15.0, 2), (2.5, 2), (2.0, 3), (0.5, 10)] {
+        for (seconds, pings) in [(15.0, 2), (2.5, 2), (2.0, 3), (0.5, 10)] {
             let interval = Duration::from_secs_f64(seconds);
-            assert_eq!(questions_of_a_hang(interval), questions, "{interval:?}");
+            assert_eq!(pings_of_a_hang(interval), pings, "{interval:?}");
         }
-        assert_eq!(questions_of_a_hang(Duration::ZERO), u32::MAX);
+        assert_eq!(pings_of_a_hang(Duration::ZERO), u32::MAX);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a server takes from the process it runs in and may do there, for the program around it.
+//! What a program needs of its process for a server: inherited sockets, limits, files, privileges.
 
 use std::fs::File;
 use std::io;
@@ -13,18 +13,18 @@ pub struct InheritedSocket {
 }
 
 impl InheritedSocket {
-    /// The address that a server bound it for which this process takes over from
-    /// ([`Upgrade`](crate::Upgrade)); it then goes as soon as it is not
-    /// [wanted](crate::ServerHandle::set_addresses) any more. None where a service manager opened
-    /// it, whose sockets stay.
+    /// The address that it was bound for by the server that this process takes over from
+    /// ([`Upgrade`](crate::Upgrade)). Such a socket is closed as soon as it is not
+    /// [wanted](crate::ServerHandle::set_addresses) any more. `None` for a socket of a service
+    /// manager, which stays.
     pub fn bound_for(&self) -> Option<SocketAddr> {
         self.bound_for
     }
 }
 
-/// Listening sockets that a service manager hands over (`LISTEN_FDS`), or a server that this process
-/// takes over from, in its order; none without one. They are given out once: a second call finds
-/// none.
+/// The listening sockets that were handed over by a service manager (`LISTEN_FDS`), or by a server
+/// that this process takes over from, in their order. They are given out once: a second call
+/// returns none.
 ///
 /// # Errors
 ///
@@ -38,8 +38,8 @@ pub fn inherited_sockets() -> io::Result<Vec<InheritedSocket>> {
     Ok(inherited.collect())
 }
 
-/// Raises the number of descriptors this process may have to the most it is allowed to ask for, and
-/// tells that number. Every session needs one, every transfer up to three more.
+/// Raises the number of descriptors that this process may have to the highest limit it is allowed
+/// to set, and returns that limit. Every session needs one, every transfer up to three more.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     ftpdlib_sys::raise_descriptor_limit().map(|(_, limit)| limit)
 }
 
-/// Sees whether this process may write to what is at `path`, without opening it.
+/// Checks whether this process may write to what is at `path`, without opening it.
 ///
 /// # Errors
 ///
@@ -57,8 +57,9 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     ftpdlib_sys::check_writable(path)
 }
 
-/// Opens a log file to add to it, made with permissions `mode` if there is none; with `only_new` one
-/// that is there is an error. Neither this nor a write waits for the reader of a pipe.
+/// Opens a log file for appending. Creates it, with permissions `mode`, if there is none; with
+/// `only_new`, an existing one is an error. If it is a pipe, neither this nor a write waits for its
+/// reader.
 ///
 /// # Errors
 ///
@@ -67,7 +68,7 @@ pub fn open_log(path: &Path, mode: u32, only_new: bool) -> io::Result<File> {
     ftpdlib_sys::open_to_append(path, mode, only_new)
 }
 
-/// Whether this process acts as root, whom the system refuses next to nothing.
+/// Whether this process acts as root.
 pub fn is_root() -> bool {
     ftpdlib_sys::is_root()
 }

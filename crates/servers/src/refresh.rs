@@ -1,4 +1,4 @@
-//! What a server looks up again from time to time.
+//! What a server looks up again from time to time: names and certificates.
 
 use std::io;
 use std::sync::Arc;
@@ -8,21 +8,22 @@ use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 
 use crate::handle::Shared;
 
-/// Refreshes something of a server, and tells when to do it again.
-type Task = fn(&Shared) -> Option<Duration>;
+/// Refreshes something of a server, and returns when to do it again.
+type RefreshFn = fn(&Shared) -> Option<Duration>;
 
-/// What there is to be refreshed where clients are served.
-const SERVING: &[Task] = &[
+/// What is refreshed in a process that serves clients.
+const SERVING: &[RefreshFn] = &[
     |shared| shared.service().refresh_masquerade_address(),
     |shared| shared.service().refresh_certificates(),
 ];
 
-/// What there is where other processes serve them. These may have given up the right to read keys,
-/// and this one has no thread to look a name up; they have, and what they find is every process's.
-const PARENT: &[Task] = &[|shared| {
+/// What is refreshed in the parent of processes that serve. It reads the keys, which they may have
+/// given up the right to read. They look up names, since the parent has no thread for that, and
+/// share the result with all processes.
+const PARENT: &[RefreshFn] = &[|shared| {
     let (changed, interval) = shared.service().refresh_certificates_here()?;
     if changed {
-        shared.placement().renew();
+        shared.placement().service_replaced();
     }
     Some(interval)
 }];
@@ -30,20 +31,20 @@ const PARENT: &[Task] = &[|shared| {
 /// Refreshes one thing of a server, as long as it listens.
 pub(crate) struct Refresh {
     shared: Arc<Shared>,
-    task: Task,
+    refresh_fn: RefreshFn,
     timer: Option<TimerId>,
 }
 
 impl Refresh {
-    /// One for each thing.
+    /// One handler for each thing to refresh.
     pub(crate) fn all(shared: &Arc<Shared>) -> impl Iterator<Item = Self> {
-        let tasks = match shared.placement().lends_listeners() {
+        let functions = match shared.placement().lends_listeners() {
             true => PARENT,
             false => SERVING,
         };
-        tasks.iter().map(|&task| Self {
+        functions.iter().map(|&refresh_fn| Self {
             shared: Arc::clone(shared),
-            task,
+            refresh_fn,
             timer: None,
         })
     }
@@ -52,7 +53,7 @@ impl Refresh {
         if let Some(timer) = self.timer.take() {
             cx.cancel_timer(timer);
         }
-        if let Some(interval) = (self.task)(&self.shared) {
+        if let Some(interval) = (self.refresh_fn)(&self.shared) {
             self.timer = Some(cx.start_timer_after(interval));
         }
     }
@@ -74,7 +75,7 @@ impl Handler for Refresh {
         Ok(Flow::Continue)
     }
 
-    /// There is another service.
+    /// The service was replaced.
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         self.refresh(cx);
         Ok(Flow::Continue)

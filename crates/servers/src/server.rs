@@ -10,21 +10,21 @@ use ftpdlib_handlers::{FtpHandler, Service};
 use ftpdlib_ioloop::{IoLoop, Pool};
 use ftpdlib_sys::Signals;
 
-use crate::doors::Listener;
 use crate::handle::Shared;
 use crate::lifecycle::Lifecycle;
+use crate::listeners::BoundListener;
 use crate::placement::Placement;
 use crate::refresh::Refresh;
-use crate::signals::SignalWatch;
+use crate::signals::SignalWatcher;
 use crate::{
     AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
 };
 
-/// How long a server that is dropped waits for its clients to be told.
-const CLOSING_TIME: Duration = Duration::from_secs(5);
+/// How long a server that is dropped waits until its clients have been disconnected.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The same for one that waits for nobody: long enough for a turn of every loop.
-const TELLING_TIME: Duration = Duration::from_millis(100);
+/// The same after a second signal: long enough for a turn of every loop.
+const LAST_TURNS: Duration = Duration::from_millis(100);
 
 /// An FTP server (pyftpdlib: `FTPServer`), on one event loop unless
 /// [`FtpServerBuilder::concurrency`] says otherwise.
@@ -50,39 +50,39 @@ const TELLING_TIME: Duration = Duration::from_millis(100);
 pub struct FtpServer {
     shared: Arc<Shared>,
     /// Not yet given to the loop.
-    listeners: Vec<Listener>,
+    listeners: Vec<BoundListener>,
     io_loop: Option<IoLoop>,
     lifecycle: Option<Lifecycle>,
     pool: Pool,
-    /// Caught until the server has ended: one that comes meanwhile must not kill the process, whose
-    /// children would be left behind.
+    /// Caught until the server has ended: before that, a signal must not kill the process, which
+    /// would leave its children behind.
     signals: Option<Arc<Signals>>,
     keep_signals: bool,
-    /// It has served, and does so no more.
+    /// The server has ended.
     over: bool,
 }
 
 impl FtpServer {
-    /// Listens on `place` for clients served as `handler` says, with the default limits; for others
-    /// see [`FtpServerBuilder`].
+    /// Listens on `address` for clients served as `handler` says, with the default limits; for
+    /// others see [`FtpServerBuilder`].
     ///
     /// # Errors
     ///
     /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
     pub fn new(
-        place: impl Into<AddressOrSocket>,
+        address: impl Into<AddressOrSocket>,
         handler: impl Into<FtpHandler>,
     ) -> Result<Self, ServerError> {
-        FtpServerBuilder::new(handler).listen(place).build()
+        FtpServerBuilder::new(handler).listen(address).build()
     }
 
     pub(crate) fn new_listening(
         service: Arc<Service>,
-        listeners: Vec<Listener>,
+        listeners: Vec<BoundListener>,
         pool: Pool,
         placement: Arc<dyn Placement>,
     ) -> Self {
-        let addresses = listeners.iter().map(Listener::address).collect();
+        let addresses = listeners.iter().map(BoundListener::address).collect();
         let shared = Arc::new(Shared::new(service, addresses, placement));
         Self {
             shared,
@@ -99,18 +99,18 @@ impl FtpServer {
     /// Serves clients until the server is stopped: by [`ServerHandle`], by a signal, or because
     /// [`close`](Self::close) was called and the last client has left.
     ///
-    /// With [`blocking`](ServeOptions::blocking) off it makes one turn of the loop and answers the
-    /// time until the next timer, if there is one; whether the server was stopped says
-    /// [`is_over`](Self::is_over). The options are those of the first call, but for the two that
-    /// are about a turn.
+    /// With [`blocking`](ServeOptions::blocking) off it makes one turn of the loop and returns the
+    /// time until the next timer, if there is one; [`is_over`](Self::is_over) says whether the
+    /// server was stopped. The options of the first call hold, except for the two that are about a
+    /// turn.
     ///
     /// A server that is over is not started again: then this does nothing.
     ///
     /// # Errors
     ///
-    /// [`ServerError`] when the loop fails, or the options cannot be had: processes where this one has
-    /// threads, or signals that it catches already. That may be tried again, unless the server
-    /// [is over](Self::is_over), as it is when it had begun to listen.
+    /// [`ServerError`] when the loop fails, or the options cannot be met: processes where this one
+    /// has threads, or signals that it catches already. The call may be repeated, unless the server
+    /// [is over](Self::is_over), as it is if it had begun to accept clients.
     pub fn serve_forever(
         &mut self,
         options: ServeOptions,
@@ -137,8 +137,8 @@ impl FtpServer {
         while !lifecycle.is_over() {
             io_loop.turn(timeout)?;
         }
-        // After a second signal everybody is still to be told, and logs of what ends with that.
-        turn_until_over(io_loop, &self.shared, TELLING_TIME)?;
+        // Also after a second signal, clients are to be sent the reason, and their ends logged.
+        turn_until_over(io_loop, &self.shared, LAST_TURNS)?;
         lifecycle.log_stop();
         self.finish();
         Ok(None)
@@ -148,17 +148,19 @@ impl FtpServer {
     /// servers and a program's own timers may share one loop. All clients are served on that one,
     /// unless each has a thread or a process.
     ///
-    /// A handle that the server gave before reaches this loop from now on. Where it was told to close
-    /// the server, nobody is let in; a change of addresses that it was told before is forgotten.
+    /// A handle that the server gave before works with this loop from now on. If it was used to
+    /// close the server, no client is admitted; a change of addresses made through it before is
+    /// lost.
     ///
     /// # Errors
     ///
     /// The system refuses a listener, or the process for each client.
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
-        // With a loop of its own, its end here would be that of the sessions on the other one.
+        // Dropped with a loop of its own, the server would disconnect the sessions on the other
+        // one.
         self.io_loop = None;
         self.shared.prepare_children(&self.shared.service());
-        found(&self.shared, &self.pool, io_loop)?;
+        prepare_loop(&self.shared, &self.pool, io_loop)?;
         // A handle that closes the server from here on reaches this loop.
         fence(Ordering::SeqCst);
         let closing = self.shared.is_closing();
@@ -174,7 +176,7 @@ impl FtpServer {
         Ok(handle)
     }
 
-    /// Gives what stops this server from another thread.
+    /// Makes a handle that controls this server from any thread.
     ///
     /// # Errors
     ///
@@ -196,7 +198,7 @@ impl FtpServer {
         Ok(())
     }
 
-    /// Disconnects all clients and waits until that is done, but for 5 seconds at most, and as long
+    /// Disconnects all clients and waits until that is done, for 5 seconds at most, and as long
     /// again for threads that hang.
     ///
     /// # Errors
@@ -209,13 +211,13 @@ impl FtpServer {
             return Ok(());
         };
         ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()).close_all();
-        turn_until_over(io_loop, &self.shared, CLOSING_TIME)?;
+        turn_until_over(io_loop, &self.shared, CLOSE_TIMEOUT)?;
         self.finish();
         Ok(())
     }
 
-    /// Whether the server was stopped and all that serves clients has ended. Until then, whoever
-    /// has the server make single turns has to go on.
+    /// Whether the server was stopped and everything that serves clients has ended. Until then, a
+    /// caller that makes single turns has to go on.
     ///
     /// # Examples
     ///
@@ -240,7 +242,7 @@ impl FtpServer {
 
     /// The addresses listened on, with the ports really bound.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.shared.doors().addresses()
+        self.shared.listeners().addresses()
     }
 
     /// Gives the listeners to the loop and catches signals, the first time.
@@ -249,7 +251,7 @@ impl FtpServer {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        // A signal ends it, which may take long, as long as none is caught.
+        // May take long. Before signals are caught, so that one can end it.
         shared.prepare_children(&shared.service());
         let caught = options.signals();
         if !caught.is_empty() && self.signals.is_none() {
@@ -257,17 +259,17 @@ impl FtpServer {
             self.keep_signals = options.keep_signals;
         }
         let pool = self.pool.clone();
-        found(&shared, &pool, self.io_loop()?)?;
-        let begun = self.begin(options);
-        if begun.is_err() {
-            // Listeners may be gone with it: what is left is not the server that was asked for.
+        prepare_loop(&shared, &pool, self.io_loop()?)?;
+        let started = self.start_accepting(options);
+        if started.is_err() {
+            // Listeners may have been closed by the failure, so the server cannot go on.
             let _ = self.close_all();
         }
-        begun
+        started
     }
 
-    /// Does so, once nothing of that may be tried again.
-    fn begin(&mut self, mut options: ServeOptions) -> io::Result<()> {
+    /// The part of [`start`](Self::start) that cannot be repeated after a failure.
+    fn start_accepting(&mut self, mut options: ServeOptions) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let listeners = std::mem::take(&mut self.listeners);
         let handle = self.handle()?;
@@ -288,31 +290,31 @@ impl FtpServer {
         let started = options.on_started.take();
         let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
         if let Some(signals) = signals {
-            let watch = SignalWatch::new(handle, lifecycle.clone(), signals, options);
-            io_loop.add(Box::new(watch))?;
-            // Whoever has read the log may send a signal.
+            let watcher = SignalWatcher::new(handle, lifecycle.clone(), signals, options);
+            io_loop.add(Box::new(watcher))?;
+            // After the signals are caught: a reader of this line may send one.
             lifecycle.log_start();
         }
         self.lifecycle = Some(lifecycle);
-        if let Some(tell) = started {
-            tell();
+        if let Some(on_started) = started {
+            on_started();
         }
         upgrade::tell_ready();
         Ok(())
     }
 
-    /// Ends what serves clients: the loop that accepts, then the threads, first of them those that
-    /// give others work.
+    /// Ends what serves clients: the loop that accepts, then the other loops, then the pool they
+    /// give jobs to.
     fn finish(&mut self) {
         self.over = true;
         self.io_loop = None;
         self.lifecycle = None;
-        self.shared.placement().finish(CLOSING_TIME);
+        self.shared.placement().finish(CLOSE_TIMEOUT);
         self.pool.shutdown(Duration::from_secs(1));
         if let Some(signals) = self.signals.take()
             && self.keep_signals
         {
-            // Nobody reads them any more.
+            // They stay caught, and are not read any more.
             std::mem::forget(signals);
         }
     }
@@ -339,7 +341,7 @@ impl Drop for FtpServer {
     }
 }
 
-/// Makes turns until the last client has left: one, and then more for as long as `most`.
+/// Makes turns until the last client has left: at least one, and for at most `most`.
 fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io::Result<()> {
     let until = Instant::now() + most;
     while !shared.is_over() {
@@ -351,8 +353,9 @@ fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io:
     Ok(())
 }
 
-/// Makes `io_loop` the one that accepts, and has it look after the processes that serve, if any do.
-fn found(shared: &Arc<Shared>, pool: &Pool, io_loop: &mut IoLoop) -> io::Result<()> {
+/// Makes `io_loop` the accepting loop, and adds the handler that supervises the processes, if any
+/// serve.
+fn prepare_loop(shared: &Arc<Shared>, pool: &Pool, io_loop: &mut IoLoop) -> io::Result<()> {
     ftpdlib_sys::survive_file_size_limit();
     shared.set_accepting(io_loop.handle());
     if let Some(parent) = Arc::clone(shared.placement()).parent(shared, pool)? {
@@ -364,11 +367,11 @@ fn found(shared: &Arc<Shared>, pool: &Pool, io_loop: &mut IoLoop) -> io::Result<
 /// Has `io_loop` accept the clients of `listeners`.
 fn accept_on(
     shared: &Arc<Shared>,
-    listeners: Vec<Listener>,
+    listeners: Vec<BoundListener>,
     io_loop: &mut IoLoop,
 ) -> io::Result<()> {
     shared
-        .doors()
+        .listeners()
         .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
     let refresh = Refresh::all(shared).map(|refresh| io_loop.add(Box::new(refresh)));
     shared.set_refresh(refresh.collect::<io::Result<_>>()?);

@@ -1,4 +1,4 @@
-//! Signals on the loop: SIGTERM and SIGINT, SIGHUP and SIGUSR2 where they mean something.
+//! Signals on the loop: SIGTERM and SIGINT, and SIGHUP and SIGUSR2 where they are used.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -14,11 +14,11 @@ use mio::unix::SourceFd;
 use mio::{Registry, Token};
 
 use crate::lifecycle::Lifecycle;
-use crate::upgrade::Succession;
+use crate::upgrade::UpgradeLauncher;
 use crate::{ServeOptions, ServerHandle};
 
 /// Stops the server on the first SIGTERM or SIGINT, at once on the second.
-pub(crate) struct SignalWatch {
+pub(crate) struct SignalWatcher {
     source: Option<SignalSource>,
     socket: Option<Socket<SignalSource>>,
     server: ServerHandle,
@@ -26,11 +26,11 @@ pub(crate) struct SignalWatch {
     grace: Duration,
     on_reload: Option<Box<dyn FnMut()>>,
     on_stopping: Option<Box<dyn FnOnce()>>,
-    upgrade: Option<Succession>,
+    upgrade: Option<UpgradeLauncher>,
     stopping: bool,
 }
 
-impl SignalWatch {
+impl SignalWatcher {
     pub(crate) fn new(
         server: ServerHandle,
         lifecycle: Lifecycle,
@@ -45,7 +45,7 @@ impl SignalWatch {
             grace: options.shutdown_grace,
             on_reload: options.on_reload,
             on_stopping: options.on_stopping,
-            upgrade: options.upgrade.map(Succession::new),
+            upgrade: options.upgrade.map(UpgradeLauncher::new),
             stopping: false,
         }
     }
@@ -57,27 +57,27 @@ impl SignalWatch {
             return;
         }
         self.stopping = true;
-        if let Some(tell) = self.on_stopping.take() {
-            tell();
+        if let Some(on_stopping) = self.on_stopping.take() {
+            on_stopping();
         }
         self.server.drain();
         cx.start_timer_after(self.grace);
-        if let Some(succession) = &mut self.upgrade {
-            succession.abandon(cx);
+        if let Some(launcher) = &mut self.upgrade {
+            launcher.cancel(cx);
         }
     }
 
     fn upgrade(&mut self, cx: &mut Context<'_>) {
         match &mut self.upgrade {
             _ if self.stopping => log::info!("SIGUSR2: too late, the server is stopping"),
-            Some(succession) => succession.begin(&self.server, cx),
-            // Not caught then.
+            Some(launcher) => launcher.start(&self.server, cx),
+            // SIGUSR2 is not caught then.
             None => {}
         }
     }
 }
 
-impl Handler for SignalWatch {
+impl Handler for SignalWatcher {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if let Some(source) = self.source.take() {
             self.socket = Some(cx.register(source, Interest::READ)?);

@@ -29,7 +29,7 @@ use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 /// ```
 pub struct SpawnedServer {
     handle: ServerHandle,
-    /// Until it was waited for.
+    /// `None` once it was joined.
     thread: Option<JoinHandle<Result<(), ServerError>>>,
 }
 
@@ -41,7 +41,7 @@ impl SpawnedServer {
             .name("ftp server".into())
             .spawn(move || {
                 let mut server = builder.build()?;
-                // The other end waits for it.
+                // The receiver waits for it.
                 let _ = tell.send(server.handle()?);
                 let options = ServeOptions::default().handle_exit(false);
                 server.serve_forever(options).map(drop)

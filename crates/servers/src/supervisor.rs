@@ -1,19 +1,19 @@
-//! The choice between serving in this process and in others.
+//! Decides whether this process serves, or supervises others that do.
 
 use std::sync::Arc;
 
 use crate::handle::Shared;
 use crate::options::MOST_WORKERS;
 use crate::placement::Placement;
-use crate::prefork::Workers;
+use crate::prefork::PreforkWorkers;
 use crate::worker::ChildOptions;
 use crate::{ServeOptions, ServerError};
 
-/// What has other processes serve, where the options ask for that.
+/// The placement that has other processes serve, if the options ask for that.
 ///
 /// # Errors
 ///
-/// [`ServerError`]: the options cannot be had together, or not by this process.
+/// [`ServerError`]: the options exclude each other, or this process cannot meet them.
 pub(crate) fn supervisor(
     shared: &Shared,
     options: &ServeOptions,
@@ -27,7 +27,7 @@ pub(crate) fn supervisor(
         if !ftpdlib_sys::is_root() {
             return Err(ServerError::NotRoot);
         }
-        // Children that fail at this later would be replaced for ever.
+        // Otherwise children that fail at it would be replaced for ever.
         identity.try_out().map_err(ServerError::Identity)?;
     }
     let child = ChildOptions {
@@ -38,7 +38,7 @@ pub(crate) fn supervisor(
         on_file: options.on_file.clone(),
     };
     let placement = shared.placement();
-    if let Some(each) = placement.with_children(&child) {
+    if let Some(each) = placement.with_child_options(&child) {
         return if options.worker_processes == 1 {
             Ok(Some(each))
         } else {
@@ -48,8 +48,8 @@ pub(crate) fn supervisor(
     if count == 1 && !options.supervised && options.run_as.is_none() {
         return Ok(None);
     }
-    let within = Arc::clone(placement);
-    Ok(Some(Arc::new(Workers::new(count, within, child))))
+    let inner = Arc::clone(placement);
+    Ok(Some(Arc::new(PreforkWorkers::new(count, inner, child))))
 }
 
 #[cfg(all(test, target_os = "linux"))]

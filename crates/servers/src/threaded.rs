@@ -4,14 +4,14 @@ use std::ops::{Deref, DerefMut};
 
 use ftpdlib_handlers::FtpHandler;
 
-use crate::builder::BACKLOG_OF_ONE_EACH;
+use crate::builder::PER_CLIENT_BACKLOG;
 use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerError};
 
 /// An [`FtpServer`] that serves each client in a thread with a loop of its own (pyftpdlib:
 /// `ThreadedFTPServer`).
 ///
-/// An observer or a greeting that takes its time, inline too, keeps only its own client waiting. A
-/// client costs a thread and two more descriptors.
+/// A slow observer or greeting, even an inline one, keeps only its own client waiting. A client
+/// costs a thread and two more descriptors.
 ///
 /// For other than the default limits there is
 /// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`], whose
@@ -37,20 +37,20 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 pub struct ThreadedFtpServer(FtpServer);
 
 impl ThreadedFtpServer {
-    /// Listens on `place` for clients served as `handler` says, with the default limits and a
+    /// Listens on `address` for clients served as `handler` says, with the default limits and a
     /// backlog of 5, as in pyftpdlib.
     ///
     /// # Errors
     ///
     /// [`ServerError`]: a setting cannot be used, or the address cannot be had.
     pub fn new(
-        place: impl Into<AddressOrSocket>,
+        address: impl Into<AddressOrSocket>,
         handler: impl Into<FtpHandler>,
     ) -> Result<Self, ServerError> {
         let builder = FtpServerBuilder::new(handler)
             .concurrency(Concurrency::MultiThread)
-            .backlog(BACKLOG_OF_ONE_EACH);
-        builder.listen(place).build().map(Self)
+            .backlog(PER_CLIENT_BACKLOG);
+        builder.listen(address).build().map(Self)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Another program takes over the listeners, without a client that is refused.
+//! Upgrade: another program takes over the listeners, and no client is refused.
 
 use std::cell::Cell;
 use std::env;
@@ -22,9 +22,9 @@ use crate::{ServerHandle, is_root};
 ///
 /// It is given the listening sockets by `LISTEN_FDS`
 /// ([`inherited_sockets`](crate::inherited_sockets)), and the environment of this process. Once its
-/// server is started, this one accepts nobody any more, serves those it has until they leave, and
-/// ends with the last. A program that ends before that changes nothing; one that has not started
-/// its server when this one is stopped is killed.
+/// server is started, this one accepts no more clients, serves those it has until they leave, and
+/// ends with the last. If the program ends before that, nothing changes; if this server is stopped
+/// before that, the program is killed.
 ///
 /// # Examples
 ///
@@ -54,16 +54,16 @@ impl Upgrade {
         }
     }
 
-    /// Starts what then stands where this program was started from, with the same arguments. To be
-    /// called before anybody replaces it.
+    /// Starts the program that is then at the path that this one was started from, with the same
+    /// arguments. To be called before that file is replaced.
     ///
-    /// Where it was started by its absolute path, links in that are followed again then, so that a
-    /// link that leads to another version by that time is enough. Where root has started it, all of
-    /// that path has to be root's, and writable for nobody else.
+    /// If this program was started by its absolute path, links in the path are followed again at
+    /// the upgrade, so a link that leads to another version by then is enough. If root has started
+    /// it, all of that path has to belong to root and be writable for root only.
     ///
     /// # Errors
     ///
-    /// The system does not tell where this program is.
+    /// The system does not report where this program is.
     pub fn to_this_program() -> io::Result<Self> {
         let real = env::current_exe()?;
         let name = env::args_os().next().map(PathBuf::from);
@@ -82,9 +82,9 @@ impl Upgrade {
     }
 }
 
-/// The program by the `name` it was called by, whose links are still in it, in place of its `real`
-/// path. A name may be anything, also where `sudo` says what is run: it has to be absolute, or it
-/// would be looked for in whatever directory, and to lead to this very program.
+/// The path of the program as in its `name`, with its links unresolved, or else its `real` path.
+/// The name of a program may be anything, also under `sudo`. So it has to be absolute, since a
+/// relative one depends on the working directory, and to lead to this very program.
 fn unresolved(name: Option<PathBuf>, real: PathBuf) -> PathBuf {
     let is_real = |name: &PathBuf| {
         let identity = |path: &Path| {
@@ -107,7 +107,7 @@ fn is_roots(path: &Path, most_links: u32) -> io::Result<bool> {
         let next = way.join(name);
         let metadata = fs::symlink_metadata(&next)?;
         let is_link = metadata.is_symlink();
-        // The mode of a link says nothing.
+        // The mode of a link has no meaning.
         if metadata.uid() != 0 || !is_link && metadata.mode() & 0o022 != 0 {
             return Ok(false);
         }
@@ -122,62 +122,67 @@ fn is_roots(path: &Path, most_links: u32) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Starts the program, once at a time.
-pub(crate) struct Succession {
+/// Starts the program that takes over, one at a time.
+pub(crate) struct UpgradeLauncher {
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// Goes with the program that is being started, and comes back where that failed.
-    on_upgraded: Rc<Cell<Told>>,
-    /// Waits for the program that was started last.
-    watch: Option<HandlerId>,
+    /// Shared with the watcher of a program that was started, which resets it if that fails.
+    state: Rc<Cell<UpgradeState>>,
+    /// The watcher of the program that was started last.
+    watcher: Option<HandlerId>,
 }
 
-/// Who is told of a program that has taken over.
+/// Whether an upgrade can be started.
 #[derive(Default)]
-enum Told {
-    /// A program is being started, or has taken over.
+enum UpgradeState {
+    /// No: a program is being started, or has taken over.
     #[default]
-    Busy,
-    Waiting(Option<Box<dyn FnOnce(u32)>>),
+    Started,
+    /// Yes. Holds the callback for a program that has taken over.
+    Idle(Option<Box<dyn FnOnce(u32)>>),
 }
 
-impl Succession {
+impl UpgradeLauncher {
     pub(crate) fn new(upgrade: Upgrade) -> Self {
         Self {
             program: upgrade.program,
             arguments: upgrade.arguments,
-            on_upgraded: Rc::new(Cell::new(Told::Waiting(upgrade.on_upgraded))),
-            watch: None,
+            state: Rc::new(Cell::new(UpgradeState::Idle(upgrade.on_upgraded))),
+            watcher: None,
         }
     }
 
     /// Starts the program that takes over.
-    pub(crate) fn begin(&mut self, server: &ServerHandle, cx: &mut Context<'_>) {
-        if let Err(error) = self.try_begin(server, cx) {
+    pub(crate) fn start(&mut self, server: &ServerHandle, cx: &mut Context<'_>) {
+        if let Err(error) = self.try_start(server, cx) {
             log::error!("no program takes over: {error}");
         }
     }
 
-    /// Kills the program that was to take over, where it has not.
-    pub(crate) fn abandon(&mut self, cx: &mut Context<'_>) {
-        if let Some(watch) = self.watch.take() {
-            cx.remove(watch);
+    /// Kills the program that was to take over, if it has not yet.
+    pub(crate) fn cancel(&mut self, cx: &mut Context<'_>) {
+        if let Some(watcher) = self.watcher.take() {
+            cx.remove(watcher);
         }
     }
 
-    fn try_begin(&mut self, server: &ServerHandle, cx: &mut Context<'_>) -> io::Result<()> {
+    fn try_start(&mut self, server: &ServerHandle, cx: &mut Context<'_>) -> io::Result<()> {
         if std::process::id() == 1 {
-            // Everything would end with this process.
+            // The whole container or system would end with this process.
             return Err(io::Error::other(
                 "this is process 1, whose end is everyone's",
             ));
         }
-        let tell = match self.on_upgraded.take() {
-            Told::Busy => return Err(io::Error::other("another is being started, or has")),
-            Told::Waiting(tell) => tell,
+        let on_upgraded = match self.state.take() {
+            UpgradeState::Started => {
+                return Err(io::Error::other("another is being started, or has"));
+            }
+            UpgradeState::Idle(on_upgraded) => on_upgraded,
         };
-        let started = server.shared().doors().copies().and_then(|copies| {
-            let sockets = copies.iter().map(|(copy, asked)| (copy.as_fd(), *asked));
+        let started = server.shared().listeners().copies().and_then(|copies| {
+            let sockets = copies
+                .iter()
+                .map(|(copy, requested)| (copy.as_fd(), *requested));
             let sockets: Vec<_> = sockets.collect();
             start_successor(&self.program, &self.arguments, &sockets)
         });
@@ -189,38 +194,38 @@ impl Succession {
                     successor.process.id()
                 );
                 let ready = Receiver::from(OwnedFd::from(successor.ready));
-                let watch = SuccessionWatch {
+                let watcher = UpgradeWatcher {
                     pending: Some(ready),
                     ready: None,
                     process: Some(successor.process),
                     server: server.clone(),
-                    tell,
-                    waiting: Rc::clone(&self.on_upgraded),
+                    on_upgraded,
+                    state: Rc::clone(&self.state),
                 };
-                self.watch = Some(cx.add(Box::new(watch))?);
+                self.watcher = Some(cx.add(Box::new(watcher))?);
                 Ok(())
             }
             Err(error) => {
-                self.on_upgraded.set(Told::Waiting(tell));
+                self.state.set(UpgradeState::Idle(on_upgraded));
                 Err(error)
             }
         }
     }
 }
 
-/// Waits until a program has taken over, or has ended. Dropped before, it kills the program: nobody
-/// would know of a server that began after this one was stopped.
-struct SuccessionWatch {
+/// Waits until a program has taken over, or has ended. Dropped before that, it kills the program,
+/// so that no server begins unnoticed after this one was stopped.
+struct UpgradeWatcher {
     pending: Option<Receiver>,
     ready: Option<Socket<Receiver>>,
-    /// Until either is known.
+    /// `None` once the program has taken over or ended.
     process: Option<ChildProcess>,
     server: ServerHandle,
-    tell: Option<Box<dyn FnOnce(u32)>>,
-    waiting: Rc<Cell<Told>>,
+    on_upgraded: Option<Box<dyn FnOnce(u32)>>,
+    state: Rc<Cell<UpgradeState>>,
 }
 
-impl SuccessionWatch {
+impl UpgradeWatcher {
     fn taken_over(&mut self) {
         if let Some(process) = self.process.take() {
             let process = process.id();
@@ -228,8 +233,8 @@ impl SuccessionWatch {
                 "process {process} has taken over: serving those who are connected, until they \
                  leave"
             );
-            if let Some(tell) = self.tell.take() {
-                tell(process);
+            if let Some(on_upgraded) = self.on_upgraded.take() {
+                on_upgraded(process);
             }
         }
         self.server.close();
@@ -242,17 +247,17 @@ impl SuccessionWatch {
             let end = end.map_or_else(|error| error.to_string(), |end| end.to_string());
             log::error!("the program that was to take over has ended ({end}): nothing has changed");
         }
-        self.waiting.set(Told::Waiting(self.tell.take()));
+        self.state.set(UpgradeState::Idle(self.on_upgraded.take()));
     }
 
-    /// Whether the program has said that it serves, and was not heard yet.
+    /// Whether the program has reported that it serves, and that has not been read yet.
     fn is_ready(&self) -> bool {
         let ready = self.ready.as_ref().map(Socket::get_ref);
         ready.is_some_and(|mut ready| matches!(ready.read(&mut [0]), Ok(1..)))
     }
 }
 
-impl Drop for SuccessionWatch {
+impl Drop for UpgradeWatcher {
     fn drop(&mut self) {
         if self.process.is_none() {
             return;
@@ -260,7 +265,7 @@ impl Drop for SuccessionWatch {
         if self.is_ready() {
             return self.taken_over();
         }
-        // Its end is not waited for: that may take as long as a disk does.
+        // The killed program is not waited for: its end may take as long as a disk does.
         if let Some(process) = self.process.take() {
             let id = process.id();
             match process.kill() {
@@ -268,11 +273,11 @@ impl Drop for SuccessionWatch {
                 Err(error) => log::error!("process {id} cannot be killed: {error}"),
             }
         }
-        self.waiting.set(Told::Waiting(self.tell.take()));
+        self.state.set(UpgradeState::Idle(self.on_upgraded.take()));
     }
 }
 
-impl Handler for SuccessionWatch {
+impl Handler for UpgradeWatcher {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if let Some(ready) = self.pending.take() {
             ready.set_nonblocking(true)?;
@@ -298,7 +303,7 @@ impl Handler for SuccessionWatch {
     }
 }
 
-/// Tells whoever started this process as its successor that it serves.
+/// Reports that this process serves, to the server that started it to take over, if one did.
 pub(crate) fn tell_ready() {
     let told = ftpdlib_sys::readiness_pipe().and_then(|pipe| match pipe {
         Some(pipe) => File::from(pipe).write_all(b"1"),
@@ -332,13 +337,13 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_anybody_was_trusted_by_root() {
+    fn a_link_that_any_user_can_change_was_trusted_by_root() {
         let way = PathBuf::from(format!("/tmp/ftpdlib-upgrade-{}", std::process::id()));
         std::os::unix::fs::symlink("/bin/sh", &way).unwrap();
         let found = is_roots(&way, MOST_LINKS);
         let without_links = is_roots(Path::new("/proc/self/exe"), 0);
         fs::remove_file(&way).unwrap();
-        assert!(!found.unwrap(), "/tmp is everybody's");
+        assert!(!found.unwrap(), "/tmp is writable for all");
         assert!(!without_links.unwrap());
     }
 }

@@ -11,69 +11,71 @@ use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 use crate::client::Client;
 use crate::placement::{Placement, reserve_descriptors};
 
-/// Makes a thread for each client, which ends with it.
+/// Makes a thread for each client, which ends with the client.
 #[derive(Default)]
-pub(crate) struct ThreadEach {
-    crew: Arc<Crew>,
+pub(crate) struct ThreadPerClient {
+    threads: Arc<SessionThreads>,
 }
 
-/// The threads.
+/// The threads of all sessions.
 #[derive(Default)]
-struct Crew {
-    roster: Mutex<Roster>,
-    /// One more has ended.
-    ended: Condvar,
+struct SessionThreads {
+    table: Mutex<ThreadTable>,
+    /// Notified when a thread ends.
+    thread_ended: Condvar,
 }
 
 #[derive(Default)]
-struct Roster {
+struct ThreadTable {
     next: u64,
-    running: HashMap<u64, Session>,
-    /// At their end, or past it.
+    running: HashMap<u64, SessionThread>,
+    /// Ending or ended, to be joined.
     ended: Vec<JoinHandle<()>>,
 }
 
-struct Session {
+struct SessionThread {
     thread: JoinHandle<()>,
     /// Known once the thread has made it.
     io_loop: Option<LoopHandle>,
 }
 
-impl Placement for ThreadEach {
+impl Placement for ThreadPerClient {
     fn model(&self) -> &'static str {
         "multi-thread"
     }
 
     fn place(&self, client: Client, cx: &mut Context<'_>) -> io::Result<()> {
-        // Where there is no thread, the client comes back.
+        // Shared, so that the client can be refused if there is no thread.
         let client = Arc::new(Mutex::new(Some(client)));
-        let takes = Arc::clone(&client);
-        let mut roster = self.crew.lock();
-        let number = roster.next;
-        let crew = Arc::clone(&self.crew);
+        let for_thread = Arc::clone(&client);
+        let mut table = self.threads.lock();
+        let number = table.next;
+        let threads = Arc::clone(&self.threads);
         let accepting = cx.handle();
         let spawned = thread::Builder::new()
             .name(format!("session {number}"))
             .spawn(move || {
-                let leave = Leave {
-                    crew,
+                let guard = SessionGuard {
+                    threads,
                     number,
                     accepting,
                 };
-                if let Some(client) = take(&takes) {
-                    leave.serve(client);
+                if let Some(client) = take_client(&for_thread) {
+                    guard.serve(client);
                 }
             });
         match spawned {
             Ok(thread) => {
-                roster.next += 1;
+                table.next += 1;
                 let io_loop = None;
-                roster.running.insert(number, Session { thread, io_loop });
+                table
+                    .running
+                    .insert(number, SessionThread { thread, io_loop });
             }
             Err(error) => {
-                drop(roster);
-                if let Some(client) = take(&client) {
-                    client.turn_away(&error);
+                drop(table);
+                if let Some(client) = take_client(&client) {
+                    client.reject(&error);
                 }
             }
         }
@@ -86,32 +88,36 @@ impl Placement for ThreadEach {
     }
 
     fn finish(&self, wait: Duration) {
-        let roster = self.crew.lock();
-        for io_loop in roster.running.values().filter_map(|s| s.io_loop.as_ref()) {
+        let table = self.threads.lock();
+        for io_loop in table
+            .running
+            .values()
+            .filter_map(|session| session.io_loop.as_ref())
+        {
             io_loop.stop();
         }
-        let (roster, timeout) = self
-            .crew
-            .ended
-            .wait_timeout_while(roster, wait, |roster| !roster.running.is_empty())
+        let (table, timeout) = self
+            .threads
+            .thread_ended
+            .wait_timeout_while(table, wait, |table| !table.running.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
             log::error!(
                 "{} session(s) hang and are left behind",
-                roster.running.len()
+                table.running.len()
             );
         }
-        drop(roster);
-        self.crew.reap();
+        drop(table);
+        self.threads.reap();
     }
 }
 
-impl Crew {
-    fn lock(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+impl SessionThreads {
+    fn lock(&self) -> MutexGuard<'_, ThreadTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Frees the threads that have ended.
+    /// Joins the threads that have ended.
     fn reap(&self) {
         let ended = std::mem::take(&mut self.lock().ended);
         for thread in ended {
@@ -122,21 +128,21 @@ impl Crew {
     }
 }
 
-/// A thread's place in the crew, left at its end, however that comes.
-struct Leave {
-    crew: Arc<Crew>,
+/// Removes a thread from the table when it ends, also by a panic.
+struct SessionGuard {
+    threads: Arc<SessionThreads>,
     number: u64,
     accepting: LoopHandle,
 }
 
-impl Leave {
+impl SessionGuard {
     /// Serves one client until it leaves.
     fn serve(&self, client: Client) {
         let mut io_loop = match IoLoop::new() {
             Ok(io_loop) => io_loop,
-            Err(error) => return client.turn_away(&error),
+            Err(error) => return client.reject(&error),
         };
-        if let Some(session) = self.crew.lock().running.get_mut(&self.number) {
+        if let Some(session) = self.threads.lock().running.get_mut(&self.number) {
             session.io_loop = Some(io_loop.handle());
         }
         io_loop.handle().call_soon(move |cx| {
@@ -150,19 +156,19 @@ impl Leave {
     }
 }
 
-impl Drop for Leave {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
-        let mut roster = self.crew.lock();
-        if let Some(session) = roster.running.remove(&self.number) {
-            roster.ended.push(session.thread);
+        let mut table = self.threads.lock();
+        if let Some(session) = table.running.remove(&self.number) {
+            table.ended.push(session.thread);
         }
-        drop(roster);
-        self.crew.ended.notify_all();
-        let crew = Arc::clone(&self.crew);
-        self.accepting.call_soon(move |_| crew.reap());
+        drop(table);
+        self.threads.thread_ended.notify_all();
+        let threads = Arc::clone(&self.threads);
+        self.accepting.call_soon(move |_| threads.reap());
     }
 }
 
-fn take(client: &Mutex<Option<Client>>) -> Option<Client> {
+fn take_client(client: &Mutex<Option<Client>>) -> Option<Client> {
     client.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

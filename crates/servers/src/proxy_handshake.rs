@@ -1,4 +1,4 @@
-//! A proxy's connection that has not said whose it is.
+//! The PROXY header that a trusted proxy sends first on its connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,26 +9,26 @@ use ftpdlib_handlers::ProxyHeaderReader;
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId};
 use mio::net::TcpStream;
 
-use crate::client::{self, Stay};
+use crate::client::{self, ClientToken};
 use crate::handle::Shared;
 
-/// How long a proxy may take to send its header, which it has before the connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a proxy may take to send its header, which it knows before it connects.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads the PROXY header, on the loop that accepts, and lets in the client that it names.
+/// Reads the PROXY header, on the loop that accepts, and admits the client that it names.
 ///
-/// It is no client yet: a server that stops does not wait for it.
-pub(crate) struct Arrival {
+/// The connection is no client before that: a server that stops does not wait for it.
+pub(crate) struct ProxyHandshake {
     shared: Arc<Shared>,
     proxy: SocketAddr,
     accepted: Option<TcpStream>,
     socket: Option<Socket<TcpStream>>,
     header: ProxyHeaderReader,
-    /// Keeps a server from being over that is there for this connection alone.
-    stay: Option<Stay>,
+    /// Keeps a server that has no other connection from being over.
+    token: Option<ClientToken>,
 }
 
-impl Arrival {
+impl ProxyHandshake {
     pub(crate) fn new(shared: &Arc<Shared>, stream: TcpStream, proxy: SocketAddr) -> Self {
         Self {
             shared: Arc::clone(shared),
@@ -36,24 +36,24 @@ impl Arrival {
             accepted: Some(stream),
             socket: None,
             header: ProxyHeaderReader::default(),
-            stay: None,
+            token: None,
         }
     }
 
-    /// Keeps a server from being over that has nothing else to wait for, until it
-    /// [stops](Shared::set_arrival).
-    pub(crate) fn staying(mut self) -> Self {
-        self.stay = Some(Stay::begin(&self.shared));
+    /// Keeps a server that has no other connection from being over, until it
+    /// [stops](Shared::set_proxy_handshake).
+    pub(crate) fn with_token(mut self) -> Self {
+        self.token = Some(ClientToken::new(&self.shared));
         self
     }
 }
 
-impl Handler for Arrival {
+impl Handler for ProxyHandshake {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if let Some(stream) = self.accepted.take() {
             self.socket = Some(cx.register(stream, Interest::READ)?);
         }
-        cx.start_timer_after(PATIENCE);
+        cx.start_timer_after(HEADER_TIMEOUT);
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl Handler for Arrival {
             Ok(named) => {
                 let stream = cx.detach(socket)?;
                 let peer = named.map_or(self.proxy, |named| named.peer);
-                client::receive(&self.shared, stream, peer, named, cx);
+                client::accept(&self.shared, stream, peer, named, cx);
                 Ok(Flow::Close)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

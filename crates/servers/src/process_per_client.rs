@@ -10,47 +10,48 @@ use ftpdlib_ioloop::{
 };
 use mio::net::{TcpListener, TcpStream};
 
-use crate::children::{Children, Forked, Heard};
+use crate::children::{ChildMessage, Children, ForkSide};
 use crate::client::{self, Client};
-use crate::crew::{Crew, Lent};
 use crate::handle::Shared;
 use crate::loops::Loops;
+use crate::parent_mailbox::{LentListeners, ParentMailbox};
 use crate::placement::Placement;
 use crate::worker::{ChildOptions, NewChild};
 
-/// The most processes of a server, whatever its limits are: each takes about a megabyte, and there
-/// are machines on which more of them leave nobody else a process.
+/// The most processes of a server, whatever its limits are: each takes about a megabyte, and on
+/// some machines more of them would leave no process to other programs.
 const MOST_PROCESSES: usize = 4096;
 
 /// Different client addresses that one process counts: its client's, and those of data connections
-/// to elsewhere.
+/// to other hosts.
 const ADDRESSES: usize = 6;
 
-/// So that a flood of clients keeps nobody from noticing anything else.
+/// Bounded, so that a flood of clients does not keep the loop from other events.
 const CLIENTS_PER_TURN: usize = 16;
 
-/// Forks for each client (pyftpdlib: `MultiprocessFTPServer`). The parent accepts, and reads nothing.
+/// Forks for each client (pyftpdlib: `MultiprocessFTPServer`). The parent accepts clients, and
+/// reads nothing from them.
 #[derive(Default)]
-pub(crate) struct ProcessEach {
+pub(crate) struct ProcessPerClient {
     options: ChildOptions,
-    crew: Arc<Crew>,
+    mailbox: Arc<ParentMailbox>,
 }
 
-impl ProcessEach {
+impl ProcessPerClient {
     pub(crate) fn new(options: ChildOptions) -> Self {
         Self {
             options,
-            crew: Arc::default(),
+            mailbox: Arc::default(),
         }
     }
 }
 
-impl Placement for ProcessEach {
+impl Placement for ProcessPerClient {
     fn model(&self) -> &'static str {
         "multi-proc"
     }
 
-    fn with_children(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
+    fn with_child_options(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
         Some(Arc::new(Self::new(options.clone())))
     }
 
@@ -63,40 +64,40 @@ impl Placement for ProcessEach {
         let limits = Arc::clone(shared.service().limits());
         limits.share(MOST_PROCESSES, ADDRESSES)?;
         shared.service().sessions().share()?;
-        Ok(Some(Box::new(SessionWatch {
+        Ok(Some(Box::new(SessionSupervisor {
             children: Children::new(shared, MOST_PROCESSES),
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),
             accept_state: AcceptState::default(),
-            each: self,
+            placement: self,
         })))
     }
 
-    fn crew(&self) -> Option<&Arc<Crew>> {
-        Some(&self.crew)
+    fn parent_mailbox(&self) -> Option<&Arc<ParentMailbox>> {
+        Some(&self.mailbox)
     }
 
     fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
-        client.turn_away(&io::Error::other(
+        client.reject(&io::Error::other(
             "the parent of the processes serves nobody",
         ));
         Ok(())
     }
 }
 
-/// Accepts, and has a process for each client.
-struct SessionWatch {
-    each: Arc<ProcessEach>,
+/// Accepts clients, and forks a process for each.
+struct SessionSupervisor {
+    placement: Arc<ProcessPerClient>,
     shared: Arc<Shared>,
-    listeners: Lent<Socket<TcpListener>>,
+    listeners: LentListeners<Socket<TcpListener>>,
     pool: Pool,
     children: Children,
     accept_state: AcceptState,
 }
 
-impl SessionWatch {
-    /// Accepts from one listener; answers whether the system has enough of everything.
+impl SessionSupervisor {
+    /// Accepts from one listener; returns `false` if the system is out of resources.
     fn accept(&mut self, source: SourceId, cx: &mut Context<'_>) -> bool {
         for _ in 0..CLIENTS_PER_TURN {
             let mut listeners = self.listeners.iter().map(|(_, listener)| listener);
@@ -121,10 +122,10 @@ impl SessionWatch {
             return;
         };
         let permit = if service.is_proxy(peer.ip()) {
-            // Whoever reads what it says counts the client.
+            // The child counts the client, after it has read the PROXY header.
             None
         } else {
-            // Counted in the child's table, which is the child's from the fork on.
+            // Counted in the table that is the child's from the fork on.
             match service.limits().acquire(peer.ip().to_canonical()) {
                 Ok(permit) => Some(permit),
                 Err(limit) => {
@@ -135,33 +136,33 @@ impl SessionWatch {
             }
         };
         match self.children.fork(table, 0, cx) {
-            Ok(Forked::Parent(process)) => {
+            Ok(ForkSide::Parent(process)) => {
                 log::debug!("client {peer} is served by process {process}");
                 if let Some(permit) = permit {
                     permit.hand_over();
                 }
             }
-            Ok(Forked::Child(link)) => {
+            Ok(ForkSide::Child(link)) => {
                 self.listeners.clear();
                 let child = NewChild {
                     link,
                     shared: &self.shared,
                     pool: self.pool.clone(),
-                    options: &self.each.options,
+                    options: &self.placement.options,
                 };
-                child.serve(stream, peer, permit, Arc::new(Loops::new(1)));
+                child.run_session(stream, peer, permit, Arc::new(Loops::new(1)));
             }
             Err(error) => {
                 drop(permit);
                 log::warn!("no process for client {peer}: {error}");
-                client::refuse(&service, &stream, peer, client::NO_ROOM);
+                client::refuse(&service, &stream, peer, client::UNAVAILABLE);
             }
         }
     }
 
     fn update_listeners(&mut self, cx: &mut Context<'_>) {
-        let crew = &self.each.crew;
-        crew.update(&mut self.listeners, |listener| {
+        let mailbox = &self.placement.mailbox;
+        mailbox.update(&mut self.listeners, |listener| {
             cx.register(listener, Interest::READ)
         });
     }
@@ -178,15 +179,15 @@ impl SessionWatch {
     }
 }
 
-impl Handler for SessionWatch {
+impl Handler for SessionSupervisor {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // The listeners come now.
-        self.each.crew.set_notifier(cx.notifier());
+        self.placement.mailbox.set_notifier(cx.notifier());
         Ok(())
     }
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        // One may have been taken back in this turn, and with it the settings been changed.
+        // In this turn a listener may have been taken back, and the settings changed with it.
         self.update_listeners(cx);
         let mut listeners = self.listeners.iter();
         if listeners.any(|(_, listener)| listener.id() == source) {
@@ -194,11 +195,11 @@ impl Handler for SessionWatch {
                 self.set_accepting(false, cx);
                 cx.start_timer_after(AcceptState::RETRY_DELAY);
             }
-        } else if let Some(Heard::End(departed)) = self.children.hear(source, cx) {
-            match &departed.end {
+        } else if let Some(ChildMessage::Exited(exited)) = self.children.read_link(source, cx) {
+            match &exited.end {
                 Ok(end) if end.is_success() => {}
-                Ok(end) => log::error!("session process {} has ended: {end}", departed.process),
-                Err(error) => log::error!("session process {}: {error}", departed.process),
+                Ok(end) => log::error!("session process {} has ended: {end}", exited.process),
+                Err(error) => log::error!("session process {}: {error}", exited.process),
             }
         }
         Ok(Flow::Continue)
@@ -212,11 +213,12 @@ impl Handler for SessionWatch {
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.children.hand_over(self.each.crew.take_files(), cx);
+        self.children
+            .hand_over(self.placement.mailbox.take_files(), cx);
         self.update_listeners(cx);
-        if let Some(order) = self.each.crew.standing() {
+        if let Some(request) = self.placement.mailbox.stop_requested() {
             self.listeners.clear();
-            self.children.pass_on(order, cx);
+            self.children.request_stop(request, cx);
         }
         Ok(Flow::Continue)
     }

@@ -1,33 +1,34 @@
-//! Which listeners a list of addresses needs: `[::]` takes in the clients of `0.0.0.0` too, and the
-//! system gives no port to both.
+//! Which addresses have to be bound for a list of addresses: `[::]` accepts the clients of
+//! `0.0.0.0` too, and the system does not give the same port to both.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// An address to bind, or bound.
+/// An address that is bound, or to be bound.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct BindAddress {
     pub(crate) address: SocketAddr,
-    /// If it is `[::]`, whether clients over IPv4 are another listener's.
+    /// For `[::]`: whether another listener accepts the clients over IPv4.
     pub(crate) only_v6: bool,
 }
 
-/// What has to be bound so that a server listens on `wanted`, where it does on `present` already.
+/// What has to be bound so that a server listens on `wanted`, where it listens on `present`
+/// already.
 ///
-/// `[::]` beside `0.0.0.0` with its port is for IPv6 alone, in whatever order they come. Where `[::]`
-/// takes in all clients since before, `0.0.0.0` is bound already, as it were.
-pub(crate) fn missing(wanted: &[SocketAddr], present: &[Place]) -> Vec<Place> {
-    let is_present = |address| present.iter().any(|place| place.address == address);
+/// `[::]` beside `0.0.0.0` with its port is for IPv6 alone, whichever is listed first. Where a
+/// listener on `[::]` accepts clients over IPv4 already, `0.0.0.0` need not be bound.
+pub(crate) fn missing(wanted: &[SocketAddr], present: &[BindAddress]) -> Vec<BindAddress> {
+    let is_present = |address| present.iter().any(|bind| bind.address == address);
     let is_missing = |address: SocketAddr| {
         let for_all = other_family(address)
             .filter(|_| address.is_ipv4())
-            .map(|v6| Place {
+            .map(|v6| BindAddress {
                 address: v6,
                 only_v6: false,
             });
-        !is_present(address) && for_all.is_none_or(|place| !present.contains(&place))
+        !is_present(address) && for_all.is_none_or(|bind| !present.contains(&bind))
     };
     let is_taken = |v4| wanted.contains(&v4) || is_present(v4);
-    let place = |address| Place {
+    let bind = |address| BindAddress {
         address,
         only_v6: is_only_v6(address, is_taken),
     };
@@ -35,23 +36,25 @@ pub(crate) fn missing(wanted: &[SocketAddr], present: &[Place]) -> Vec<Place> {
         .iter()
         .copied()
         .filter(|&address| is_missing(address));
-    missing.map(place).collect()
+    missing.map(bind).collect()
 }
 
-/// Whether `address` has to be bound for IPv6 alone: it is `[::]`, and `0.0.0.0` with its port is
-/// another listener's, as `is_taken` says.
+/// Whether `address` has to be bound for IPv6 alone: it is `[::]`, and by `is_taken` another
+/// listener has `0.0.0.0` with its port.
 pub(crate) fn is_only_v6(address: SocketAddr, is_taken: impl FnOnce(SocketAddr) -> bool) -> bool {
     address.is_ipv6() && other_family(address).is_some_and(is_taken)
 }
 
-/// Whether a listener on `address` is of use where `wanted` are: also one on `0.0.0.0` where `[::]` is
-/// wanted. It takes in the clients over IPv4, and need not make room for one that does so too.
-pub(crate) fn is_of_use(address: SocketAddr, wanted: &[SocketAddr]) -> bool {
+/// Whether a listener on `address` serves one of the addresses `wanted`. One on `0.0.0.0` does so
+/// where `[::]` is wanted: it accepts the clients over IPv4, and need not be replaced by a listener
+/// that does so too.
+pub(crate) fn serves_any(address: SocketAddr, wanted: &[SocketAddr]) -> bool {
     let v6 = other_family(address).filter(|_| address.is_ipv4());
     wanted.contains(&address) || v6.is_some_and(|v6| wanted.contains(&v6))
 }
 
-/// All addresses of the other family, if this is all of one. With port 0 each has a port of its own.
+/// The unspecified address of the other family, with the same port, if `address` is unspecified.
+/// With port 0, each gets a port of its own.
 fn other_family(address: SocketAddr) -> Option<SocketAddr> {
     let other = match address.ip() {
         ip if !ip.is_unspecified() || address.port() == 0 => return None,
@@ -65,19 +68,19 @@ fn other_family(address: SocketAddr) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    /// What is wanted and present, and what is to be bound. A `!` marks what is for IPv6 alone.
+    /// The addresses wanted, present, and to be bound. A `!` marks one for IPv6 alone.
     #[track_caller]
     fn check(wanted: &str, present: &str, bound: &str) {
-        let place = |text: &str| Place {
+        let bind = |text: &str| BindAddress {
             address: text.trim_end_matches('!').parse().unwrap(),
             only_v6: text.ends_with('!'),
         };
-        let places = |texts: &str| texts.split_whitespace().map(place).collect::<Vec<_>>();
+        let binds = |texts: &str| texts.split_whitespace().map(bind).collect::<Vec<_>>();
         let wanted: Vec<_> = wanted
             .split_whitespace()
             .map(|text| text.parse().unwrap())
             .collect();
-        assert_eq!(missing(&wanted, &places(present)), places(bound));
+        assert_eq!(missing(&wanted, &binds(present)), binds(bound));
     }
 
     #[test]
@@ -114,7 +117,7 @@ mod tests {
             ("0.0.0.0:0", "[::]:0", false),
         ] {
             let wanted = [address(wanted)];
-            assert_eq!(is_of_use(address(one), &wanted), stays, "{one} {wanted:?}");
+            assert_eq!(serves_any(address(one), &wanted), stays, "{one} {wanted:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the child processes of a server are told, and their end of it.
+//! The link from a child process of a server to its parent: its messages, and the child's end.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -14,52 +14,53 @@ use crate::ServerHandle;
 use crate::signals::SignalSource;
 use crate::worker::ChildOptions;
 
-/// What a parent tells a child. Each goes further than the one before.
+/// How a child is to stop, as its parent asks it to. Each goes further than the one before, like
+/// the methods of [`ServerHandle`] with these names.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Order {
-    /// Accept nobody any more, and end with the last client.
-    Retire,
+pub(crate) enum StopRequest {
+    /// Accept no more clients, and end with the last one.
+    Close,
     /// Tell idle clients `421`, and let transfers in progress end.
     Drain,
-    /// Disconnect everybody.
-    End,
+    /// Disconnect all clients.
+    CloseAll,
 }
 
-impl Order {
-    const ALL: [Self; 3] = [Self::Retire, Self::Drain, Self::End];
+impl StopRequest {
+    const ALL: [Self; 3] = [Self::Close, Self::Drain, Self::CloseAll];
 
-    /// The order as a byte on the way to a child.
+    /// The request as the byte that is sent to a child.
     pub(crate) fn byte(self) -> u8 {
         self as u8
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|order| order.byte() == byte)
+        Self::ALL.into_iter().find(|request| request.byte() == byte)
     }
 }
 
-/// Asks a child whether its loops turn; the same byte comes back if they do.
-pub(crate) const QUESTION: u8 = b'?';
+/// Asks a child whether its loops turn; it sends the same byte back if they do.
+pub(crate) const PING: u8 = b'?';
 
-/// The lowest of the bytes that come with a file; the others follow, up to the highest byte.
-const FILE: u8 = 0x80;
+/// The bit of a byte that comes with a file; the other bits are the number of the file.
+const FILE_FLAG: u8 = 0x80;
 
-/// The byte that a file of this number goes with, if there are so many.
-pub(crate) fn byte_of_file(number: u8) -> Option<u8> {
-    (number < FILE).then_some(FILE | number)
+/// The byte that is sent with the file of this number; `None` if the number is too large.
+pub(crate) fn file_byte(number: u8) -> Option<u8> {
+    (number < FILE_FLAG).then_some(FILE_FLAG | number)
 }
 
-/// Tells the parent of a worker that it accepts clients from now on.
-pub(crate) const SERVES: u8 = b'!';
+/// Sent by a worker once it accepts clients.
+pub(crate) const READY: u8 = b'!';
 
-/// Does, in a child process, what the parent tells it.
+/// The child's end of the link: does what the parent asks for.
 ///
-/// The parent is known to be dead once the link to it ends; whoever is left then ends, too, but
-/// lets transfers go on for the grace period. Signals that a terminal or a service manager sends to
-/// all processes at once are no orders, since the parent gives them: SIGTERM and SIGINT only make
-/// the child drain, however often they come, and SIGHUP and SIGUSR2 do nothing where the parent
-/// catches them. A child whose loop hangs is ended by the second, as the parent is.
-pub(crate) struct Obedience {
+/// When the link ends, the parent is dead. The child then ends, too, but lets transfers go on for
+/// the grace period. A terminal or a service manager may send signals to all processes at once; the
+/// parent acts on them, so the child does little: SIGTERM and SIGINT only make it drain, however
+/// often they come, and SIGHUP and SIGUSR2 do nothing where the parent catches them. A child whose
+/// loop hangs is ended by the second SIGTERM or SIGINT, as the parent is.
+pub(crate) struct ParentLink {
     pending: Option<(UnixStream, Option<Signals>)>,
     link: Option<Socket<UnixStream>>,
     signals: Option<Socket<SignalSource>>,
@@ -67,8 +68,8 @@ pub(crate) struct Obedience {
     options: ChildOptions,
 }
 
-impl Obedience {
-    /// Obeys what comes over `link`, and the signals, where they are caught.
+impl ParentLink {
+    /// Acts on what comes over `link`, and on the signals, where they are caught.
     pub(crate) fn new(
         link: UnixStream,
         signals: Option<Signals>,
@@ -84,46 +85,47 @@ impl Obedience {
         }
     }
 
-    fn hear_parent(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn read_parent(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(link) = &self.link else {
             return Ok(());
         };
         let mut bytes = [0; 16];
         let read = |link: &UnixStream| ftpdlib_sys::read_with_file(link.as_fd(), &mut bytes);
         match cx.try_io(link, Direction::Read, read) {
-            Ok((0, _)) => self.orphaned(cx),
+            Ok((0, _)) => self.parent_lost(cx),
             Ok((count, file)) => {
-                let number = bytes[..count].iter().find(|&&byte| byte >= FILE);
+                let number = bytes[..count].iter().find(|&&byte| byte >= FILE_FLAG);
                 match (number, file, &self.options.on_file) {
-                    (Some(number), Some(file), Some(take)) => take(number & !FILE, file.into()),
+                    (Some(number), Some(file), Some(take)) => {
+                        take(number & !FILE_FLAG, file.into())
+                    }
                     (Some(number), None, _) => log::error!(
                         "file {} was not received from the parent process, mostly because too many \
                          are open: this process goes on with the one before",
-                        number & !FILE
+                        number & !FILE_FLAG
                     ),
                     _ => {}
                 }
-                let orders = bytes[..count].iter().copied();
-                if bytes[..count].contains(&QUESTION) && self.server.shared().placement().is_alive()
-                {
-                    // A parent that is not answered asks again.
-                    let _ = cx.try_io(link, Direction::Write, |mut link| link.write(&[QUESTION]));
+                let received = bytes[..count].iter().copied();
+                if bytes[..count].contains(&PING) && self.server.shared().placement().is_alive() {
+                    // A parent that gets no answer asks again.
+                    let _ = cx.try_io(link, Direction::Write, |mut link| link.write(&[PING]));
                 }
-                match orders.filter_map(Order::from_byte).max() {
-                    Some(Order::Retire) => self.server.close(),
-                    Some(Order::Drain) => self.server.drain(),
-                    Some(Order::End) => self.server.close_all(),
+                match received.filter_map(StopRequest::from_byte).max() {
+                    Some(StopRequest::Close) => self.server.close(),
+                    Some(StopRequest::Drain) => self.server.drain(),
+                    Some(StopRequest::CloseAll) => self.server.close_all(),
                     None => {}
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.orphaned(cx),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => self.parent_lost(cx),
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn orphaned(&mut self, cx: &mut Context<'_>) {
+    fn parent_lost(&mut self, cx: &mut Context<'_>) {
         log::error!("the parent process is gone: ending");
         if let Some(link) = self.link.take() {
             cx.close(link);
@@ -136,7 +138,7 @@ impl Obedience {
         cx.start_timer_after(self.options.grace);
     }
 
-    fn hear_signals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    fn read_signals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(signals) = &self.signals else {
             return Ok(());
         };
@@ -152,7 +154,7 @@ impl Obedience {
     }
 }
 
-impl Handler for Obedience {
+impl Handler for ParentLink {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if let Some((link, signals)) = self.pending.take() {
             self.link = Some(cx.register(link, Interest::READ)?);
@@ -166,9 +168,9 @@ impl Handler for Obedience {
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
         if self.link.as_ref().is_some_and(|link| link.id() == source) {
-            self.hear_parent(cx)?;
+            self.read_parent(cx)?;
         } else {
-            self.hear_signals(cx)?;
+            self.read_signals(cx)?;
         }
         Ok(Flow::Continue)
     }
@@ -209,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_was_told_of_a_file_that_was_lost_on_the_way() {
+    fn a_file_that_was_lost_on_the_way_was_not_logged() {
         log::set_logger(&ERRORS).unwrap();
         log::set_max_level(log::LevelFilter::Error);
         let handler = FtpHandler::new(DummyAuthorizer::new());
         let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
         let (parent, link) = UnixStream::pair().unwrap();
-        let child = Obedience::new(
+        let child = ParentLink::new(
             link,
             None,
             server.handle().unwrap(),
@@ -223,7 +225,7 @@ mod tests {
         );
         let mut io_loop = IoLoop::new().unwrap();
         io_loop.add(Box::new(child)).unwrap();
-        (&parent).write_all(&[byte_of_file(5).unwrap()]).unwrap();
+        (&parent).write_all(&[file_byte(5).unwrap()]).unwrap();
         io_loop.turn(Some(Duration::from_secs(10))).unwrap();
         let errors = ERRORS.0.lock().unwrap();
         let told = |error: &String| error.starts_with("file 5 was not received");
@@ -231,15 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn orders_survive_the_way() {
-        for order in Order::ALL {
-            assert_eq!(Order::from_byte(order.byte()), Some(order));
+    fn requests_survive_the_way() {
+        for request in StopRequest::ALL {
+            assert_eq!(StopRequest::from_byte(request.byte()), Some(request));
         }
-        assert_eq!(Order::from_byte(QUESTION), None);
+        assert_eq!(StopRequest::from_byte(PING), None);
         for number in [0, 7, 127] {
-            let byte = byte_of_file(number).unwrap();
-            assert_eq!((Order::from_byte(byte), byte & !FILE), (None, number));
+            let byte = file_byte(number).unwrap();
+            assert_eq!(
+                (StopRequest::from_byte(byte), byte & !FILE_FLAG),
+                (None, number)
+            );
         }
-        assert_eq!(byte_of_file(128), None);
+        assert_eq!(file_byte(128), None);
     }
 }

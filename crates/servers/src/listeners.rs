@@ -1,0 +1,501 @@
+//! The listeners of a server, which may change while it runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
+use mio::net::TcpListener;
+use socket2::SockRef;
+
+use crate::ServerError;
+use crate::bind_plan::{self, BindAddress};
+use crate::client;
+use crate::handle::Shared;
+use crate::proxy_handshake::ProxyHandshake;
+
+/// A bound listener that is not on a loop yet.
+pub(crate) struct BoundListener {
+    /// The address that was asked for; `None` if a bound socket was given.
+    requested: Option<SocketAddr>,
+    address: SocketAddr,
+    only_v6: bool,
+    socket: TcpListener,
+}
+
+impl BoundListener {
+    /// Listens on an address.
+    pub(crate) fn bind(requested: BindAddress, backlog: u32) -> io::Result<Self> {
+        let socket = match requested.only_v6 {
+            true => Acceptor::bind_own_family(requested.address, backlog)?,
+            false => Acceptor::bind(requested.address, backlog)?,
+        };
+        Ok(Self {
+            requested: Some(requested.address),
+            address: socket.local_addr()?,
+            only_v6: requested.only_v6,
+            socket,
+        })
+    }
+
+    /// Takes a socket that listens already. `requested` is the address that an earlier program
+    /// bound it for, if one did.
+    pub(crate) fn from_socket(
+        socket: TcpListener,
+        requested: Option<SocketAddr>,
+    ) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let only_v6 = address.is_ipv6() && SockRef::from(&socket).only_v6()?;
+        Ok(Self {
+            requested,
+            address,
+            only_v6,
+            socket,
+        })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address that it was bound for, here or by the process that passed it on.
+    fn bound_for(&self) -> BindAddress {
+        BindAddress {
+            address: self.requested.unwrap_or(self.address),
+            only_v6: self.only_v6,
+        }
+    }
+
+    /// Makes the handler that accepts its clients, and has `add` add it to a loop.
+    fn open(
+        self,
+        shared: &Arc<Shared>,
+        add: impl FnOnce(Box<dyn Handler>) -> io::Result<HandlerId>,
+    ) -> io::Result<OpenListener> {
+        let copy = self.socket.as_fd().try_clone_to_owned()?;
+        let (requested, address, only_v6) = (self.requested, self.address, self.only_v6);
+        let opened = |acceptor| OpenListener {
+            requested,
+            address,
+            only_v6,
+            acceptor,
+            copy: Some(copy),
+        };
+        let socket = match shared.placement().lend(self.socket) {
+            Ok(lent) => return add(lent).map(opened),
+            Err(socket) => socket,
+        };
+        let server = Arc::clone(shared);
+        let acceptor = Acceptor::new(socket, move |stream, peer, cx| {
+            if !server.service().is_proxy(peer.ip()) {
+                return client::accept(&server, stream, peer, None, cx);
+            }
+            if let Err(error) = cx.add(Box::new(ProxyHandshake::new(&server, stream, peer))) {
+                log::warn!("connection of proxy {peer}: {error}");
+            }
+        });
+        add(Box::new(acceptor)).map(opened)
+    }
+}
+
+/// A listener that is on the accepting loop.
+struct OpenListener {
+    requested: Option<SocketAddr>,
+    address: SocketAddr,
+    only_v6: bool,
+    acceptor: HandlerId,
+    /// A copy of the socket, for a program that takes over. While it exists, the system listens.
+    copy: Option<OwnedFd>,
+}
+
+/// All listeners of a server.
+#[derive(Default)]
+pub(crate) struct Listeners {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    phase: Phase,
+    open: Vec<OpenListener>,
+    /// Where the server listens, or did when it was closed.
+    addresses: Vec<SocketAddr>,
+    /// The change that was planned last, as long as it may still be applied.
+    planned: Weak<PlannedChange>,
+}
+
+/// How far the server has come with listening.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Phase {
+    /// No loop has listeners yet.
+    #[default]
+    NotStarted,
+    /// Between the first listener and the close.
+    Open,
+    /// After the close, when no client is accepted any more. Another program that has taken over
+    /// may have the addresses now.
+    Closed,
+}
+
+impl Listeners {
+    /// No open listeners yet; there will be some at `addresses`.
+    pub(crate) fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                addresses,
+                ..State::default()
+            }),
+        }
+    }
+
+    /// Accepts clients from `listeners`; `add` adds the handlers that accept to the loop.
+    pub(crate) fn open(
+        &self,
+        listeners: Vec<BoundListener>,
+        shared: &Arc<Shared>,
+        mut add: impl FnMut(Box<dyn Handler>) -> io::Result<HandlerId>,
+    ) -> io::Result<()> {
+        let mut state = self.lock();
+        state.phase = Phase::Open;
+        for listener in listeners {
+            let opened = listener.open(shared, &mut add)?;
+            state.open.push(opened);
+        }
+        Ok(())
+    }
+
+    /// Stops accepting clients.
+    pub(crate) fn close(&self, cx: &mut Context<'_>) {
+        let mut state = self.lock();
+        state.phase = Phase::Closed;
+        for listener in state.open.drain(..) {
+            cx.remove(listener.acceptor);
+        }
+    }
+
+    /// Copies of the listeners, and what they were bound for, for a program that takes over.
+    ///
+    /// # Errors
+    ///
+    /// The system has no more descriptors.
+    pub(crate) fn copies(&self) -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
+        let state = self.lock();
+        let copies = state
+            .open
+            .iter()
+            .filter_map(|listener| Some((listener.copy.as_ref()?, listener.requested)));
+        copies
+            .map(|(copy, requested)| Ok((copy.try_clone()?, requested)))
+            .collect()
+    }
+
+    /// In a child process: drops its copies of the parent's listeners.
+    pub(crate) fn leave_to_parent(&self) {
+        self.lock().open.clear();
+    }
+
+    pub(crate) fn are_open(&self) -> bool {
+        self.lock().phase == Phase::Open
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.lock().addresses.clone()
+    }
+
+    /// Plans a change after which the server listens on `addresses` and no others, and binds what
+    /// has to be bound for it.
+    ///
+    /// `closing_frees` says that the system frees an address once its listener is closed here. The
+    /// new plan replaces one that is not applied yet, and takes over what that one has bound. After
+    /// the close nothing is bound and nothing will change.
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be bound, and not because of a listener that this change closes.
+    pub(crate) fn plan(
+        &self,
+        addresses: &[SocketAddr],
+        backlog: u32,
+        closing_frees: bool,
+    ) -> Result<Arc<PlannedChange>, ServerError> {
+        let mut state = self.lock();
+        if state.phase == Phase::Closed {
+            return Ok(Arc::new(PlannedChange(Mutex::new(None))));
+        }
+        let earlier = state.planned.upgrade();
+        let mut earlier = earlier.as_deref().map(PlannedChange::lock);
+        let held = earlier.as_deref().and_then(Option::as_ref);
+        let held = held.map_or(&[][..], |change| &change.bound);
+        let (staying, going): (Vec<_>, Vec<_>) = state
+            .open
+            .iter()
+            .partition(|listener| listener.stays(addresses));
+        let staying: Vec<_> = staying.into_iter().map(OpenListener::bound_for).collect();
+        let is_held = |bind: &BindAddress| held.iter().any(|held| held.bound_for() == *bind);
+        let (kept, missing): (Vec<_>, Vec<_>) = bind_plan::missing(addresses, &staying)
+            .into_iter()
+            .partition(is_held);
+        let unwanted = held.iter().filter(|held| !kept.contains(&held.bound_for()));
+        let going: Vec<_> = going
+            .into_iter()
+            .map(|listener| listener.address)
+            .chain(unwanted.map(BoundListener::address))
+            .collect();
+        let freed = if closing_frees { &going[..] } else { &[] };
+        let (mut bound, bind_after_close) = bind_missing(missing, backlog, freed)?;
+        // Nothing can fail any more.
+        if let Some(replaced) = earlier.as_deref_mut().and_then(Option::take) {
+            let held = replaced.bound.into_iter();
+            bound.extend(held.filter(|held| kept.contains(&held.bound_for())));
+        }
+        let planned = Arc::new(PlannedChange(Mutex::new(Some(Change {
+            addresses: addresses.to_vec(),
+            backlog,
+            bound,
+            bind_after_close,
+        }))));
+        state.planned = Arc::downgrade(&planned);
+        Ok(planned)
+    }
+
+    /// Applies a change, on the loop that accepts, unless another has replaced it.
+    pub(crate) fn apply(
+        &self,
+        planned: &PlannedChange,
+        shared: &Arc<Shared>,
+        cx: &mut Context<'_>,
+    ) {
+        let mut state = self.lock();
+        let Some(change) = planned.lock().take().filter(|_| state.phase == Phase::Open) else {
+            return;
+        };
+        let (staying, mut going): (Vec<_>, Vec<_>) = std::mem::take(&mut state.open)
+            .into_iter()
+            .partition(|listener| listener.stays(&change.addresses));
+        state.open = staying;
+        for listener in &mut going {
+            listener.copy = None;
+            cx.remove(listener.acceptor);
+            log::info!("listening on {} no longer", listener.address);
+        }
+        let mut listeners = change.bound;
+        for bind in change.bind_after_close {
+            listeners.extend(bind_or_reopen(bind, change.backlog, &going));
+        }
+        for listener in listeners {
+            let address = listener.address;
+            match listener.open(shared, |acceptor| cx.add(acceptor)) {
+                Ok(opened) => {
+                    log::info!("listening on {address}");
+                    state.open.push(opened);
+                }
+                Err(error) => log::error!("cannot listen on {address}: {error}"),
+            }
+        }
+        state.addresses = state.open.iter().map(|listener| listener.address).collect();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenListener {
+    /// Whether it stays where `addresses` are wanted. Sockets that were given stay anyway.
+    fn stays(&self, addresses: &[SocketAddr]) -> bool {
+        self.requested
+            .is_none_or(|requested| bind_plan::serves_any(requested, addresses))
+    }
+
+    /// The address that it was bound for, here or by the process that passed it on.
+    fn bound_for(&self) -> BindAddress {
+        BindAddress {
+            address: self.requested.unwrap_or(self.address),
+            only_v6: self.only_v6,
+        }
+    }
+}
+
+/// Binds what is `missing`, except what can be bound only after the listeners on `freed` are
+/// closed.
+fn bind_missing(
+    missing: Vec<BindAddress>,
+    backlog: u32,
+    freed: &[SocketAddr],
+) -> Result<(Vec<BoundListener>, Vec<BindAddress>), ServerError> {
+    let (mut bound, mut bind_after_close) = (Vec::new(), Vec::new());
+    for bind in missing {
+        let address = bind.address;
+        match BoundListener::bind(bind, backlog) {
+            Ok(listener) => bound.push(listener),
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && freed.iter().any(|&other| may_conflict(other, address)) =>
+            {
+                bind_after_close.push(bind);
+            }
+            Err(source) => return Err(ServerError::Bind { address, source }),
+        }
+    }
+    Ok((bound, bind_after_close))
+}
+
+/// Binds an address now that the listeners `closed` are closed. If that fails, binds again those of
+/// them that were in its way.
+fn bind_or_reopen(bind: BindAddress, backlog: u32, closed: &[OpenListener]) -> Vec<BoundListener> {
+    let address = bind.address;
+    let error = match BoundListener::bind(bind, backlog) {
+        Ok(listener) => return vec![listener],
+        Err(error) => error,
+    };
+    log::error!("cannot listen on {address}: {error}");
+    let in_way = closed
+        .iter()
+        .filter(|listener| may_conflict(listener.address, address));
+    in_way
+        .filter_map(|listener| {
+            // With the port that it had, which the system may have chosen.
+            let before = BindAddress {
+                address: listener.address,
+                only_v6: listener.only_v6,
+            };
+            BoundListener::bind(before, backlog)
+                .inspect_err(|error| log::error!("nor on {}: {error}", listener.address))
+                .ok()
+        })
+        .collect()
+}
+
+/// Whether a listener on `other` may keep `address` from being bound.
+fn may_conflict(other: SocketAddr, address: SocketAddr) -> bool {
+    let wide = |address: SocketAddr| address.ip().is_unspecified();
+    other.port() == address.port() && (wide(other) || wide(address))
+}
+
+/// A change that has still to be applied on the loop; `None` once it is applied or replaced.
+pub(crate) struct PlannedChange(Mutex<Option<Change>>);
+
+impl PlannedChange {
+    fn lock(&self) -> MutexGuard<'_, Option<Change>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of the listeners.
+struct Change {
+    /// All addresses that are wanted.
+    addresses: Vec<SocketAddr>,
+    backlog: u32,
+    /// The new listeners.
+    bound: Vec<BoundListener>,
+    /// Addresses that can be bound only once other listeners are closed.
+    bind_after_close: Vec<BindAddress>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use crate::{FtpServer, ServeOptions};
+
+    use super::*;
+
+    fn turn(server: &mut FtpServer) {
+        let options = ServeOptions::default()
+            .handle_exit(false)
+            .blocking(false)
+            .timeout(Duration::ZERO);
+        server.serve_forever(options).unwrap();
+    }
+
+    /// A server on a port of 127.0.0.1, and that port, which is free on the other addresses.
+    fn server() -> (FtpServer, u16) {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let any = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = any.local_addr().unwrap().port();
+        drop(any);
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, port), handler).unwrap();
+        turn(&mut server);
+        (server, port)
+    }
+
+    /// Has a server on 127.0.0.1 listen elsewhere, several times before the loop makes its next
+    /// turn.
+    #[track_caller]
+    fn check(changes: &[[u8; 4]]) {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        for &ip in changes {
+            handle.set_addresses(&[(ip, port).into()], 1).unwrap();
+        }
+        turn(&mut server);
+        let &last = changes.last().unwrap();
+        assert_eq!(server.local_addrs(), [(last, port).into()]);
+        for ip in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+            let reached = TcpStream::connect(SocketAddr::from((ip, port))).is_ok();
+            assert_eq!(reached, last == ip || last == [0; 4], "{ip:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_change_before_the_first_was_made_left_no_listener() {
+        let (one, other, all) = ([127, 0, 0, 1], [127, 0, 0, 2], [0; 4]);
+        check(&[other, one]);
+        check(&[other, one, other]);
+        check(&[all, one]);
+        check(&[other, all]);
+        check(&[all, other]);
+    }
+
+    #[test]
+    fn a_change_was_refused_that_is_still_to_be_made() {
+        check(&[[127, 0, 0, 2]; 3]);
+        check(&[[0; 4]; 2]);
+    }
+
+    #[test]
+    fn a_closed_server_could_not_be_changed_where_another_has_its_address() {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        // Without one, the server would be over.
+        let _client = TcpStream::connect(address).unwrap();
+        turn(&mut server);
+        handle.close();
+        turn(&mut server);
+        let _successor = TcpListener::bind(address).unwrap();
+        let free = SocketAddr::from(([127, 0, 0, 2], port));
+        handle.set_addresses(&[address, free], 1).unwrap();
+        turn(&mut server);
+        assert!(TcpStream::connect(free).is_err());
+    }
+
+    #[test]
+    fn a_change_that_is_refused_leaves_the_one_to_be_made() {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        let other = SocketAddr::from(([127, 0, 0, 2], port));
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        handle.set_addresses(&[other], 1).unwrap();
+        let refused = handle.set_addresses(&[taken.local_addr().unwrap()], 1);
+        assert!(refused.is_err());
+        turn(&mut server);
+        assert_eq!(server.local_addrs(), [other]);
+        TcpStream::connect(other).unwrap();
+    }
+
+    #[test]
+    fn a_change_that_no_loop_makes_holds_no_address() {
+        let (mut server, port) = server();
+        let handle = server.handle().unwrap();
+        let other = SocketAddr::from(([127, 0, 0, 2], port));
+        server.close_all().unwrap();
+        handle.set_addresses(&[other], 1).unwrap();
+        TcpListener::bind(other).unwrap();
+    }
+}
