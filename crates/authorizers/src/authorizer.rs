@@ -9,9 +9,9 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 /// A server calls these methods from its jobs only, so they may block: on a password hash, a file
 /// or a directory service. One authorizer serves every session at once.
 ///
-/// An authorizer that changes one thing about another holds the other and passes on the rest: the
-/// logins that the other gives, too, since they may carry as whom the system sees the session, and
-/// [`impersonate`](Self::impersonate), if the other may have its own.
+/// An authorizer that changes one thing about another wraps it and forwards the rest. That includes
+/// the logins of the wrapped one, which may carry the credentials of a system user, and
+/// [`impersonate`](Self::impersonate), which it may implement itself.
 ///
 /// # Examples
 ///
@@ -22,7 +22,7 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 /// };
 /// use ftpdlib_proto::{Perm, VirtualPath};
 ///
-/// /// Lets people in from the machine itself only.
+/// /// Admits users only from the machine itself.
 /// struct LocalOnly(DummyAuthorizer);
 ///
 /// impl Authorizer for LocalOnly {
@@ -55,13 +55,13 @@ pub trait Authorizer: Send + Sync {
     /// the same to the client, in words and in time.
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed>;
 
-    /// Lets somebody in by the certificate of the request, without a password (RFC 2228 §4). Called
-    /// when `USER` has come from a client that showed one; who is refused here is asked for a
-    /// password. Refuses everybody by default.
+    /// Checks the certificate of the request, which may log the user in without a password (RFC
+    /// 2228 §4). Called after `USER` from a client that has shown a certificate; a client that is
+    /// refused here is asked for a password. Refuses all by default.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailed`]: the certificate is not this user's, or does not do.
+    /// [`AuthenticationFailed`]: the certificate is not this user's, or does not suffice.
     fn authenticate_by_certificate(
         &self,
         request: &LoginRequest<'_>,
@@ -73,7 +73,7 @@ pub trait Authorizer: Send + Sync {
     /// Whether the user may do `perm` at `path`, which is seen from the root of the user's
     /// filesystem: for the home directory see [`Login::home_path`].
     ///
-    /// `path` has its symbolic links resolved already where [`has_overrides`] says that it matters.
+    /// Symbolic links in `path` are resolved already if [`has_overrides`] is `true` for the user.
     ///
     /// [`has_overrides`]: Self::has_overrides
     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool;
@@ -86,11 +86,11 @@ pub trait Authorizer: Send + Sync {
             .collect()
     }
 
-    /// All that the user may do in one place or another: `FEAT` leaves out what works nowhere. Asked
+    /// All that the user may do in at least one place: `FEAT` leaves out what works nowhere. Called
     /// once, at the login.
     ///
-    /// By default that is everything where permissions depend on the path, which never hides what
-    /// works, and what [`perms`](Self::perms) says of the home directory where they do not.
+    /// By default: all permissions if they depend on the path, which never hides what works, and
+    /// else the [`perms`](Self::perms) of the home directory.
     fn perms_anywhere(&self, login: &Login) -> Perms {
         if self.has_overrides(login) {
             Perms::ALL
@@ -100,7 +100,7 @@ pub trait Authorizer: Send + Sync {
     }
 
     /// Whether this user's permissions depend on the path. `true` by default, which is always safe;
-    /// `false` saves the resolving of links before each check.
+    /// `false` saves resolving links before each check.
     fn has_overrides(&self, login: &Login) -> bool {
         let _ = login;
         true
@@ -110,17 +110,18 @@ pub trait Authorizer: Send + Sync {
     /// `terminate_impersonation`). Called before every access to the filesystem, on the thread that
     /// makes it; a thread that is started meanwhile may stay the user's.
     ///
-    /// A program that is started meanwhile does not: only effective ids change, the real ones stay
-    /// root's, and it can become root again, as a shell does at once. It has to be given the user's
-    /// ids and groups itself, all of them, as by `Command::uid`, `gid` and `groups`. The system
-    /// refuses that to a thread that acts as the user, so one that was started earlier has to do it.
+    /// A program that is started meanwhile does not stay the user's: only effective ids change, the
+    /// real ones stay root's, and the program can become root again, as a shell does at once. It
+    /// has to be given all of the user's ids and groups, as by `Command::uid`, `gid` and `groups`.
+    /// The system refuses that to a thread that acts as the user, so a thread that was started
+    /// earlier has to start the program.
     ///
-    /// pyftpdlib gives the password, too. Here nobody keeps it once it was checked; an authorizer
-    /// that needs it to act as the user keeps it itself.
+    /// pyftpdlib passes the password, too. Here it is dropped once it was checked; an authorizer
+    /// that needs it to act as the user has to keep it.
     ///
-    /// By default that is the user of the system whom the login carries, as those of
-    /// [`UnixAuthorizer`](crate::UnixAuthorizer) do, so that who wraps it need not do anything. For
-    /// any other login nothing changes.
+    /// By default, acts as the system user that the login carries. Logins of
+    /// [`UnixAuthorizer`](crate::UnixAuthorizer) carry one, so an authorizer that wraps it need not
+    /// implement this. For any other login nothing changes.
     ///
     /// # Errors
     ///
@@ -130,9 +131,9 @@ pub trait Authorizer: Send + Sync {
         Ok(login.act()?.unwrap_or_else(Guard::noop))
     }
 
-    /// Whether [`authenticate`] and [`authenticate_by_certificate`] answer at once for this user name
-    /// (a mere compare), so that a driver may call them on its event loop. `false` by default:
-    /// password hashes and directory services block.
+    /// Whether [`authenticate`] and [`authenticate_by_certificate`] return at once for this user
+    /// name (they only compare), so that a driver may call them on its event loop. `false` by
+    /// default: password hashes and directory services block.
     ///
     /// [`authenticate`]: Self::authenticate
     /// [`authenticate_by_certificate`]: Self::authenticate_by_certificate
@@ -141,12 +142,11 @@ pub trait Authorizer: Send + Sync {
         false
     }
 
-    /// Whether all the other methods, about somebody who is logged in, answer from this machine
-    /// without waiting (memory), so that a driver may call them on its event loop; asked once, at
-    /// the login. `false` by default: a directory service may be asked for permissions, too.
+    /// Whether all the other methods, for a user who is logged in, return without waiting (from
+    /// memory), so that a driver may call them on its event loop; called once, at the login.
+    /// `false` by default: permissions may come from a directory service, too.
     ///
-    /// What passes them on to another authorizer passes this on as well, or all commands of its
-    /// users run on threads.
+    /// A wrapper should forward this as well, or all commands of its users run on threads.
     fn is_local(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! What the certificate of a client says of its owner.
+//! The certificate of a client, and the names in it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,11 +14,11 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
 use x509_cert::{Certificate, der};
 
-/// The certificate with which a client proved, in the TLS handshake of its control connection, who
-/// it is.
+/// The certificate by which a client was authenticated in the TLS handshake of its control
+/// connection.
 ///
-/// Whoever makes one has verified it: an authority that the server trusts has signed it, it is
-/// valid now, and the client has its private key.
+/// The code that makes one has verified it: an authority that the server trusts has signed it, it
+/// is valid now, and the client has its private key.
 ///
 /// # Examples
 ///
@@ -63,7 +63,7 @@ impl VerifiedCertificate {
     ///
     /// # Errors
     ///
-    /// [`CertificateError`]: it is none, or what it says of its owner cannot be read.
+    /// [`CertificateError`]: it is no certificate, or its names cannot be read.
     pub fn from_der(der: impl Into<Vec<u8>>) -> Result<Self, CertificateError> {
         let der = der.into();
         let certificate = Certificate::from_der(&der)?;
@@ -122,7 +122,7 @@ impl VerifiedCertificate {
     }
 }
 
-/// Whose it is, without the bytes.
+/// The names, without the bytes.
 impl fmt::Debug for VerifiedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedCertificate")
@@ -169,7 +169,7 @@ impl FromStr for CertificateSubject {
     fn from_str(text: &str) -> Result<Self, CertificateError> {
         let name = Name::from_str(text)?;
         if name.is_empty() {
-            // The name of everyone whose certificate has none.
+            // It would match every certificate without a subject.
             return Err(CertificateError("empty name".into()));
         }
         Ok(Self(name))
@@ -196,7 +196,7 @@ impl PartialEq for CertificateSubject {
 
 impl Eq for CertificateSubject {}
 
-/// The value of an attribute: as text where it is any.
+/// The value of an attribute: as text if it is text.
 #[derive(Eq, Ord, PartialEq, PartialOrd)]
 enum Value<'a> {
     Text(&'a str),

@@ -1,4 +1,4 @@
-//! What can be wrong with a user table.
+//! The errors of authorizers.
 
 use std::io;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ pub enum AuthorizerError {
     /// The password hash is no argon2id PHC string, or costs too much to check.
     #[error("unusable password hash: {0}")]
     PasswordHash(&'static str),
-    /// A password that reads as a hash was given as a plain password; everyone who sees the hash
+    /// A password that looks like a hash was given as a plain password; anyone who sees the hash
     /// could log in with it.
     #[error("password is an argon2 hash, given as a plain password")]
     HashAsPassword,
@@ -64,10 +64,10 @@ pub enum AuthorizerError {
         /// What the system answered.
         source: io::Error,
     },
-    /// Some users were allowed and others rejected; one of the two says all.
+    /// Some users were allowed and others rejected; only one of the two may be given.
     #[error("allowed users and rejected users are mutually exclusive")]
     AllowedAndRejected,
-    /// `anonymous` is no user of the system who could be allowed or rejected.
+    /// `anonymous` is no system user that could be allowed or rejected.
     #[error("invalid user name \"anonymous\"")]
     AnonymousListed,
     /// Anonymous clients would act as root.
@@ -76,16 +76,16 @@ pub enum AuthorizerError {
     /// Anonymous clients give no password that could be compared.
     #[error("can't assign password to anonymous user")]
     AnonymousPassword,
-    /// The user may not log in, so that there is nothing to override.
+    /// The user may not log in, so there is nothing to override.
     #[error("user {0:?} is not an allowed user")]
     UserNotAllowed(String),
-    /// An override says nothing.
+    /// An override without any setting.
     #[error("nothing is overridden for user {0:?}")]
     NothingOverridden(String),
-    /// The login does not carry as whom the system is to see it, so another authorizer made it.
+    /// The login carries no credentials of a system user, so another authorizer made it.
     #[error("cannot act as user {0:?}: the login was made by another authorizer")]
     NoCredentials(String),
-    /// Credentials of the user could not be taken on.
+    /// The credentials of the user could not be assumed.
     #[error("cannot act as user {user:?}: {source}")]
     Impersonation {
         /// The user of the system.

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// Held while acting as a user; dropping it goes back (pyftpdlib: `terminate_impersonation`).
+/// Held while acting as a user; dropping it ends that (pyftpdlib: `terminate_impersonation`).
 ///
 /// It belongs to the thread that made it, as the credentials do.
 #[must_use = "impersonation ends when the guard is dropped"]
 pub struct Guard(Option<Box<dyn FnOnce()>>);
 
 impl Guard {
-    /// A guard with nothing to go back to.
+    /// A guard that does nothing when dropped.
     pub fn noop() -> Self {
         Self(None)
     }
 
-    /// Whether there is nothing to go back to: nobody is acted as.
+    /// Whether dropping it does nothing: no user is impersonated.
     pub fn is_noop(&self) -> bool {
         self.0.is_none()
     }

@@ -1,24 +1,24 @@
 //! Who may log in to an FTP server, and what they may do there.
 //!
-//! [`Authorizer`] is the trait a server asks; [`DummyAuthorizer`] is the one that keeps its own
-//! table of virtual users, [`UnixAuthorizer`] the one that takes those of the system. The names are
-//! those of pyftpdlib's `authorizers` module.
+//! [`Authorizer`] is the trait that a server uses; [`DummyAuthorizer`] keeps its own table of
+//! virtual users, [`UnixAuthorizer`] uses those of the system. The names are those of pyftpdlib's
+//! `authorizers` module.
 #![forbid(unsafe_code)]
 
+mod accepted_certificates;
 mod authorizer;
 mod certificate;
 mod directory;
 mod dummy;
 mod error;
 mod guard;
+mod hash_permit;
 mod locked;
 mod login;
 mod overrides;
-mod owner;
 mod password;
+mod pointers;
 mod rights;
-mod shared;
-mod turn;
 mod unix;
 
 pub use authorizer::Authorizer;

@@ -1,9 +1,9 @@
-//! A table that many read and few change.
+//! A table that is read often and changed seldom.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// A table whose invariants hold between any two statements that change it, so that a panic elsewhere
-/// does not spoil it.
+/// A table under a lock that a panic does not poison: the invariants of the table hold between any
+/// two statements that change it.
 #[derive(Default)]
 pub(crate) struct Locked<T>(RwLock<T>);
 

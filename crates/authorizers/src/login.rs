@@ -1,4 +1,4 @@
-//! What a login needs, and what it gives.
+//! The request for a login, and its result.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use ftpdlib_sys::Credentials;
 
 use crate::{AuthorizerError, Guard, VerifiedCertificate};
 
-/// Text of `230` where nothing else is set.
+/// Default text of `230`.
 pub(crate) const DEFAULT_MSG_LOGIN: &str = "Login successful.";
 
-/// Text of `221` where nothing else is set.
+/// Default text of `221`.
 pub(crate) const DEFAULT_MSG_QUIT: &str = "Goodbye.";
 
-/// The name that asks for no account (RFC 1635 §2).
+/// The user name of clients without an account (RFC 1635 §2).
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// What a client gave to log in with, and over which connection.
@@ -25,7 +25,7 @@ pub(crate) const ANONYMOUS: &str = "anonymous";
 pub struct LoginRequest<'a> {
     /// `USER`'s argument.
     pub username: &'a str,
-    /// `PASS`'s argument; empty where the client is still to be asked for it.
+    /// `PASS`'s argument; empty if the client has not been asked for it yet.
     pub password: &'a str,
     /// The client's address.
     pub peer: SocketAddr,
@@ -33,7 +33,7 @@ pub struct LoginRequest<'a> {
     pub local: SocketAddr,
     /// Whether the control connection is under TLS.
     pub secure: bool,
-    /// The certificate that the client has shown there, if it has.
+    /// The certificate that the client has shown there, if any.
     pub certificate: Option<&'a VerifiedCertificate>,
 }
 
@@ -70,12 +70,11 @@ impl fmt::Debug for LoginRequest<'_> {
 pub struct Login {
     /// The name.
     pub username: String,
-    /// Real path of the home directory. An authorizer need not look at it, and had better not where
-    /// the disk may hang; the server resolves symbolic links in it, as the user, where jobs on this
-    /// home run.
+    /// Real path of the home directory. An authorizer need not look at it, and should not if the
+    /// disk may hang: the server resolves symbolic links in it, as the user, in a job.
     pub home: PathBuf,
-    /// Where that is in the paths that permissions are asked for: `/` in a filesystem that ends at
-    /// the home. The server sets it, once it has the user's filesystem.
+    /// The home in the paths that permissions are checked for: `/` in a filesystem that ends at the
+    /// home. The server sets it, once it has the user's filesystem.
     pub home_path: VirtualPath,
     /// Text of `230`; may hold several lines.
     pub msg_login: String,
@@ -89,7 +88,7 @@ pub struct Login {
     pub write_limit: Option<u64>,
     /// Encoding of this user's path names on the wire; `None` = the server's.
     pub encoding: Option<NameEncoding>,
-    /// As whom the system sees the session: it stays so until the user leaves.
+    /// The credentials of the system user that the session acts as, the same until its end.
     pub(crate) credentials: Option<Arc<Credentials>>,
 }
 
@@ -114,7 +113,7 @@ impl Login {
         self.credentials.is_some()
     }
 
-    /// Has this thread act as the user of the system that the login carries; `None` if there is none.
+    /// Has this thread act as the system user that the login carries; `None` if there is none.
     pub(crate) fn act(&self) -> Result<Option<Guard>, AuthorizerError> {
         let Some(credentials) = &self.credentials else {
             return Ok(None);

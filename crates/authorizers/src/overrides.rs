@@ -24,7 +24,7 @@ impl Overrides {
         self.0.insert(directory, Override { perms, recursive });
     }
 
-    /// What the deepest override that holds for `path` permits there.
+    /// The permissions of the deepest override that holds for `path`.
     pub(crate) fn find(&self, path: &VirtualPath) -> Option<Perms> {
         if self.is_empty() {
             return None;
@@ -43,7 +43,7 @@ impl Overrides {
         None
     }
 
-    /// What an override permits at `path` for a user whose home directory is at `home`.
+    /// The permissions of an override at `path` for a user whose home directory is at `home`.
     pub(crate) fn find_from(&self, home: &VirtualPath, path: &VirtualPath) -> Option<Perms> {
         match below(home, path) {
             Some(path) => self.find(&path),
@@ -52,7 +52,7 @@ impl Overrides {
     }
 
     /// Whether `path` is above a directory that has an override, for a user whose home directory is
-    /// at `home`. Whatever is above the home is.
+    /// at `home`. Directories above the home are, if there is an override at all.
     pub(crate) fn any_below_from(&self, home: &VirtualPath, path: &VirtualPath) -> bool {
         match below(home, path) {
             Some(path) => self.any_below(&path),
@@ -67,7 +67,7 @@ impl Overrides {
             .any(|directory| directory != path && directory.starts_with(path))
     }
 
-    /// All that is permitted by `perms` or by one override or another.
+    /// All that is permitted by `perms` or by any override.
     pub(crate) fn union(&self, perms: Perms) -> Perms {
         let may = |&perm: &Perm| {
             let mut overrides = self.0.values();

@@ -1,4 +1,4 @@
-//! Passwords, and the work that checking one takes.
+//! Passwords, and the cost of checking them.
 
 use std::hint::black_box;
 
@@ -6,17 +6,17 @@ use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
 use crate::AuthorizerError;
-use crate::turn::Turn;
+use crate::hash_permit::HashPermit;
 
-/// Most memory one check of a hash may take: 1 GiB.
+/// The most memory that checking a hash may take: 1 GiB.
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 
-/// Most passes over that memory.
+/// The most passes over that memory.
 const MAX_PASSES: u32 = 64;
 
-/// Memory for a hash is never asked for in smaller pieces, of which only what is used is taken. Up to
-/// 32 MiB glibc may take them from heaps that it does not give back, and before version 2.38 it does
-/// not even use them again, since they are aligned: each failed login would cost that memory.
+/// The least memory to reserve for a hash; only what is used of it takes memory. Smaller pieces, up
+/// to 32 MiB, glibc may take from heaps that it does not give back. Before version 2.38 it does not
+/// even use them again, since they are aligned: each failed login would cost that memory.
 const MIN_MEMORY_KIB: usize = 33 * 1024;
 
 /// A password as given, nothing checked.
@@ -25,20 +25,20 @@ pub(crate) enum Secret {
     Any,
     Plain(String),
     Hash(String),
-    /// No word will do.
+    /// No password is accepted.
     None,
 }
 
-/// What lets a user in.
+/// The password of a user, checked.
 #[derive(Clone)]
 pub(crate) enum Password {
-    /// Anything.
+    /// Any password is accepted.
     Any,
-    /// Nothing.
+    /// No password is accepted.
     None,
-    /// This word.
+    /// A plain password.
     Plain(Box<str>),
-    /// The word behind an argon2id hash.
+    /// An argon2id hash.
     Hash(Box<PasswordHash>, Cost),
 }
 
@@ -60,15 +60,15 @@ impl Password {
             }
             Secret::Plain(word) => Ok(Self::Plain(word.into())),
             Secret::Hash(text) => {
-                // Whoever is to check it may be forked from here.
-                Turn::share();
+                // Child processes that check it may be forked from here on.
+                HashPermit::share();
                 parse_hash(&text).map_err(AuthorizerError::PasswordHash)
             }
         }
     }
 
-    /// A password to compare with where there is no user, so that the compare takes place.
-    pub(crate) fn nobody() -> Self {
+    /// What a password is compared with if there is no user, so that the time is the same.
+    pub(crate) fn for_unknown_user() -> Self {
         Self::Plain(Box::default())
     }
 
@@ -76,12 +76,12 @@ impl Password {
         match self {
             Self::Any => true,
             Self::None => false,
-            Self::Plain(word) => equal(word.as_bytes(), given.as_bytes()),
+            Self::Plain(word) => equal_in_constant_time(word.as_bytes(), given.as_bytes()),
             Self::Hash(hash, _) => verify(hash, given),
         }
     }
 
-    /// What one check costs; `None` for a mere compare.
+    /// The cost of a check; `None` if it only compares.
     pub(crate) fn cost(&self) -> Option<Cost> {
         match self {
             Self::Any | Self::None | Self::Plain(_) => None,
@@ -90,10 +90,10 @@ impl Password {
     }
 }
 
-/// Does the work of checking a hash of this cost, for nothing.
-pub(crate) fn burn(cost: Cost, given: &str) {
+/// Does the work of checking a hash of this cost, so that a refusal takes as long as a check.
+pub(crate) fn simulate_check(cost: Cost, given: &str) {
     let Ok(params) = Params::new(cost.memory_kib, cost.passes, cost.lanes, None) else {
-        // Never for the parameters of a hash that was taken on.
+        // Never for the parameters of a hash that was accepted.
         return;
     };
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
@@ -102,7 +102,7 @@ pub(crate) fn burn(cost: Cost, given: &str) {
     black_box((computed.is_ok(), output));
 }
 
-/// Whether the hash is that of what was given.
+/// Whether `hash` is that of the password `given`.
 fn verify(hash: &PasswordHash, given: &str) -> bool {
     let (Ok(argon2), Some(salt), Some(expected)) = (hasher(hash), &hash.salt, &hash.hash) else {
         return false;
@@ -110,12 +110,12 @@ fn verify(hash: &PasswordHash, given: &str) -> bool {
     let mut output = [0; Output::MAX_LENGTH];
     let output = &mut output[..expected.len()];
     let computed = compute(&argon2, given, salt, output);
-    computed.is_ok() && equal(expected.as_ref(), output)
+    computed.is_ok() && equal_in_constant_time(expected.as_ref(), output)
 }
 
-/// Computes a hash into `output`, when it is this thread's turn.
+/// Computes a hash into `output`, once this thread has a permit.
 fn compute(argon2: &Argon2<'_>, given: &str, salt: &[u8], output: &mut [u8]) -> argon2::Result<()> {
-    let _turn = Turn::wait();
+    let _permit = HashPermit::acquire();
     let count = argon2.params().block_count();
     let mut memory = Vec::new();
     memory
@@ -149,7 +149,7 @@ fn parse_hash(text: &str) -> Result<Password, &'static str> {
     Ok(Password::Hash(Box::new(hash), cost))
 }
 
-/// What computes such a hash.
+/// The hasher with the parameters of `hash`.
 fn hasher(hash: &PasswordHash) -> Result<Argon2<'static>, &'static str> {
     let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
     let version = version.map_err(|_| "unknown argon2 version")?;
@@ -157,8 +157,8 @@ fn hasher(hash: &PasswordHash) -> Result<Argon2<'static>, &'static str> {
     Ok(Argon2::new(Algorithm::Argon2id, version, params))
 }
 
-/// Compares in a time that depends on the length of what was given only.
-pub(crate) fn equal(word: &[u8], given: &[u8]) -> bool {
+/// Compares in a time that depends only on the length of `given`.
+pub(crate) fn equal_in_constant_time(word: &[u8], given: &[u8]) -> bool {
     let mut difference = word.len() ^ given.len();
     for (index, byte) in given.iter().enumerate() {
         difference |= usize::from(byte ^ word.get(index).copied().unwrap_or_default());
@@ -251,7 +251,7 @@ mod tests {
         let before = resident();
         std::thread::scope(|scope| {
             for _ in 0..16 {
-                scope.spawn(|| burn(cost, "x"));
+                scope.spawn(|| simulate_check(cost, "x"));
             }
         });
         let grown = resident().saturating_sub(before);
@@ -261,7 +261,8 @@ mod tests {
     proptest! {
         #[test]
         fn equal_is_equality(word in "[ab]{0,4}", given in "[ab]{0,4}") {
-            prop_assert_eq!(equal(word.as_bytes(), given.as_bytes()), word == given);
+            let equal = equal_in_constant_time(word.as_bytes(), given.as_bytes());
+            prop_assert_eq!(equal, word == given);
         }
 
         #[test]

@@ -6,8 +6,8 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::overrides::Overrides;
 
-/// A user's permissions, and the directories where they are others. Every authorizer of this crate
-/// answers by it.
+/// A user's permissions, and the directories where others hold. All authorizers of this crate use
+/// it.
 #[derive(Clone)]
 pub(crate) struct Rights {
     /// Where nothing overrides them.
@@ -27,7 +27,7 @@ impl Rights {
     /// All that may be done at `path` by a user whose home directory is at `home`.
     pub(crate) fn at(&self, home: &VirtualPath, path: &VirtualPath) -> Perms {
         let perms = self.overrides.find_from(home, path).unwrap_or(self.perms);
-        // The root is renamed by nobody in any case.
+        // The root cannot be renamed in any case.
         if !path.is_root() && self.overrides.any_below_from(home, path) {
             let kept = |&perm: &Perm| perm != Perm::Rename && perms.contains(perm);
             return Perm::ALL.into_iter().filter(kept).collect();
@@ -35,21 +35,21 @@ impl Rights {
         perms
     }
 
-    /// All that may be done in one place or another.
+    /// All that may be done in at least one place.
     pub(crate) fn anywhere(&self) -> Perms {
         self.overrides.union(self.perms)
     }
 
     /// Whether they depend on the path.
-    pub(crate) fn differ(&self) -> bool {
+    pub(crate) fn depend_on_path(&self) -> bool {
         !self.overrides.is_empty()
     }
 }
 
-/// Logs a warning where `perms`, which anybody can have as `whom`, allow to write.
-pub(crate) fn warn_of_writes(perms: Perms, whom: impl fmt::Display) {
+/// Logs a warning if `perms` allow `user`, who needs no password, to write.
+pub(crate) fn warn_of_writes(perms: Perms, user: impl fmt::Display) {
     let writes = perms.write_letters();
     if !writes.is_empty() {
-        log::warn!("write permissions \"{writes}\" given to {whom}");
+        log::warn!("write permissions \"{writes}\" given to {user}");
     }
 }

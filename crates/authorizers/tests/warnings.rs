@@ -30,7 +30,7 @@ fn expect(warnings: &[&str]) {
 }
 
 #[test]
-fn anybody_was_let_write_into_a_directory_without_a_warning() {
+fn write_permission_without_a_password_for_a_directory_gave_no_warning() {
     log::set_logger(&WARNINGS).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
     let home = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! A room where everyone reads what the others write. Takes the address to listen on.
 //!
-//! Handlers share nothing but mailboxes: whoever has something to say puts it into those of the
-//! others, and notifies their owners. That works across threads, too.
+//! Handlers share nothing but mailboxes: each puts its messages into those of the others, and
+//! notifies their owners. That works across threads, too.
 //!
 //! ```text
 //! cargo run -p ftpdlib-ioloop --example chat -- 127.0.0.1:7008

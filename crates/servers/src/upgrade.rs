@@ -100,7 +100,7 @@ fn unresolved(name: Option<PathBuf>, real: PathBuf) -> PathBuf {
 /// As many as Linux follows.
 const MOST_LINKS: u32 = 40;
 
-/// Whether nobody but root can make `path` lead elsewhere.
+/// Whether only root can make `path` lead elsewhere.
 fn is_roots(path: &Path, most_links: u32) -> io::Result<bool> {
     let mut way = PathBuf::new();
     for name in path.components() {

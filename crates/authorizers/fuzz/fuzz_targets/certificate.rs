@@ -1,4 +1,4 @@
-//! The input as a client certificate, and as the subject that somebody configured.
+//! The input as a client certificate, and as a configured subject.
 #![no_main]
 
 use ftpdlib_authorizers::{CertificateSubject, VerifiedCertificate};

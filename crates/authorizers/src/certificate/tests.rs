@@ -95,7 +95,7 @@ fn the_same_text_in_another_encoding_is_the_same_subject() {
     );
     let teletex = VerifiedCertificate::from_der(der).unwrap();
     assert!(teletex.has_subject(&subject("CN=alice")) && teletex.has_name("alice"));
-    // No text that is understood: known by nobody's name.
+    // Text in no known form: no name matches it.
     let der = certificate(
         &[(
             DnType::CommonName,

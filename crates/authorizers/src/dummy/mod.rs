@@ -14,7 +14,7 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::locked::Locked;
 use crate::overrides::virtual_directory;
-use crate::password::{Password, burn};
+use crate::password::{Password, simulate_check};
 use crate::rights::warn_of_writes;
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
 
@@ -24,7 +24,8 @@ pub use user::User;
 /// Keeps its own table of virtual users (pyftpdlib: `DummyAuthorizer`).
 ///
 /// Users can be added, changed and removed at any time through a shared reference, also while a
-/// server uses the authorizer: give it an [`Arc`] of it, and keep another. What pyftpdlib does with keyword arguments is said by [`User`]:
+/// server uses the authorizer: give it an [`Arc`] of it, and keep another. [`User`] has methods for
+/// pyftpdlib's keyword arguments:
 ///
 /// | pyftpdlib | here |
 /// | --- | --- |
@@ -34,9 +35,8 @@ pub use user::User;
 /// | `override_perm(name, directory, perm, recursive=True)` | `override_perm(name, directory, perm, true)` |
 /// | `get_perms`, `get_home_dir`, `get_msg_login`, `get_msg_quit` | `user_perms`, `home_dir`, `msg_login`, `msg_quit` |
 ///
-/// An unknown user name and a wrong password cannot be told apart by what is answered or by how
-/// long it takes: every refusal does the same work, which is one hash for each set of argon2
-/// parameters in use.
+/// A refusal does not show whether the user name or the password was wrong, in words or in time:
+/// every refusal does the same work, which is one hash for each set of argon2 parameters in use.
 ///
 /// # Examples
 ///
@@ -70,7 +70,7 @@ pub struct DummyAuthorizer {
 }
 
 impl DummyAuthorizer {
-    /// An authorizer that lets nobody in yet.
+    /// An authorizer without users.
     pub fn new() -> Self {
         Self::default()
     }
@@ -91,11 +91,11 @@ impl DummyAuthorizer {
     ///   [`HashAsPassword`](AuthorizerError::HashAsPassword) for the password.
     pub fn add_user(&self, user: User) -> Result<(), AuthorizerError> {
         let entry = Entry::new(user)?;
-        let anybody = entry.anybody();
+        let without_password = entry.without_password();
         let perms = entry.rights.perms;
         self.table.write().insert(entry)?;
-        if let Some(anybody) = anybody {
-            warn_of_writes(perms, anybody);
+        if let Some(without_password) = without_password {
+            warn_of_writes(perms, without_password);
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl DummyAuthorizer {
         self.add_user(User::anonymous(home))
     }
 
-    /// Removes a user; who is logged in under that name may do nothing from now on.
+    /// Removes a user; sessions under that name lose all permissions at once.
     ///
     /// # Errors
     ///
@@ -127,11 +127,11 @@ impl DummyAuthorizer {
     /// what lies directly in it. Where several overrides hold for a path the deepest directory
     /// wins. A second override of the same directory replaces the first.
     ///
-    /// Nobody may rename a directory that holds one with an override, whatever the letters say: the
-    /// override would stay behind with the name. (pyftpdlib lets that happen.)
+    /// A directory that holds one with an override may not be renamed, whatever the letters say:
+    /// the override would stay with the old name. (pyftpdlib lets that happen.)
     ///
     /// What lies directly in the directory includes its subdirectories themselves (not what they
-    /// hold). pyftpdlib leaves these out, by a look at the disk that this crate does without.
+    /// hold). pyftpdlib leaves these out, for which it looks at the disk; this crate does not.
     ///
     /// Write permissions of a user who needs no password are logged as a warning.
     ///
@@ -157,19 +157,19 @@ impl DummyAuthorizer {
         let mut table = self.table.write();
         let entry = table.entry_mut(username)?;
         entry.rights.overrides.insert(path, perms, recursive);
-        let anybody = entry.anybody();
+        let without_password = entry.without_password();
         drop(table);
-        if let Some(anybody) = anybody {
-            warn_of_writes(perms, anybody);
+        if let Some(without_password) = without_password {
+            warn_of_writes(perms, without_password);
         }
         Ok(())
     }
 
-    /// Checks a name and a password, and gives what is known of the user.
+    /// Checks a name and a password, and returns the login of the user.
     ///
-    /// A wrong name and a wrong password cost the same. May take as long as the most expensive hash
-    /// in the table; pyftpdlib's `handler` argument is what [`Authorizer::authenticate`] is told of
-    /// the connection.
+    /// A wrong name and a wrong password take the same time. May take as long as checking the most
+    /// expensive hash in the table. In place of pyftpdlib's `handler` argument,
+    /// [`Authorizer::authenticate`] is given the facts of the connection.
     ///
     /// # Errors
     ///
@@ -179,19 +179,19 @@ impl DummyAuthorizer {
         username: &str,
         password: &str,
     ) -> Result<Login, AuthenticationFailed> {
-        // Taken out of the table, so that no lock is held while hashing.
+        // Copied out of the table, so that no lock is held while hashing.
         let (entry, costs) = {
             let table = self.table.read();
             (table.entry(username).ok().map(Arc::clone), table.costs())
         };
-        let stranger = Password::nobody();
-        let expected = entry.as_ref().map_or(&stranger, |entry| &entry.password);
+        let unknown = Password::for_unknown_user();
+        let expected = entry.as_ref().map_or(&unknown, |entry| &entry.password);
         if let (true, Some(entry)) = (expected.matches(password), &entry) {
             return Ok(entry.login.clone());
         }
         for cost in costs {
             if expected.cost() != Some(cost) {
-                burn(cost, password);
+                simulate_check(cost, password);
             }
         }
         Err(AuthenticationFailed)
@@ -251,7 +251,7 @@ impl Authorizer for DummyAuthorizer {
         let certificate = request.certificate.ok_or(AuthenticationFailed)?;
         let table = self.table.read();
         let entry = table.entry(request.username).ok();
-        let entry = entry.filter(|entry| entry.owner.has(certificate));
+        let entry = entry.filter(|entry| entry.certificates.accepts(certificate));
         entry
             .map(|entry| entry.login.clone())
             .ok_or(AuthenticationFailed)
@@ -279,11 +279,11 @@ impl Authorizer for DummyAuthorizer {
         self.table
             .read()
             .entry(&login.username)
-            .is_ok_and(|entry| entry.rights.differ())
+            .is_ok_and(|entry| entry.rights.depend_on_path())
     }
 
-    /// Whether no user has a password hash. A name alone does not decide it, or what is not hashed
-    /// would be answered sooner.
+    /// Whether no user has a password hash. This does not depend on the name, or the time of a
+    /// refusal would show which users have one.
     fn is_immediate(&self, _username: &str) -> bool {
         self.table.read().costs().is_empty()
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::user::User;
+use crate::accepted_certificates::AcceptedCertificates;
 use crate::directory::real_directory;
-use crate::owner::Owner;
 use crate::password::{Cost, Password};
 use crate::rights::Rights;
 use crate::{AuthorizerError, Login};
@@ -16,7 +16,7 @@ pub(super) struct Entry {
     pub(super) login: Login,
     pub(super) password: Password,
     pub(super) rights: Rights,
-    pub(super) owner: Owner,
+    pub(super) certificates: AcceptedCertificates,
 }
 
 impl Entry {
@@ -30,12 +30,12 @@ impl Entry {
             login,
             password: Password::new(user.secret)?,
             rights: Rights::new(user.perm.parse()?),
-            owner: user.owner,
+            certificates: user.certificates,
         })
     }
 
-    /// Who it is, for a warning, if anybody can log in as this user.
-    pub(super) fn anybody(&self) -> Option<String> {
+    /// The user as text for a warning, if no password is needed to log in.
+    pub(super) fn without_password(&self) -> Option<String> {
         let name = &self.login.username;
         matches!(self.password, Password::Any)
             .then(|| format!("user {name:?}, who needs no password"))
@@ -79,7 +79,7 @@ impl Table {
         Ok(())
     }
 
-    /// A user to change; who is logging in this moment still sees the old one.
+    /// A user to change; a login that is being checked still uses the old one.
     pub(super) fn entry_mut(&mut self, username: &str) -> Result<&mut Entry, AuthorizerError> {
         self.users
             .get_mut(username)

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use ftpdlib_proto::NameEncoding;
 
+use crate::accepted_certificates::AcceptedCertificates;
 use crate::login::ANONYMOUS;
-use crate::owner::Owner;
 use crate::password::Secret;
 use crate::{CertificateSubject, Login};
 
@@ -32,7 +32,7 @@ pub struct User {
     pub(super) login: Login,
     pub(super) secret: Secret,
     pub(super) perm: String,
-    pub(super) owner: Owner,
+    pub(super) certificates: AcceptedCertificates,
 }
 
 impl User {
@@ -46,7 +46,7 @@ impl User {
         Self::with_secret(username, Secret::Plain(password.into()), home)
     }
 
-    /// A user whose password is known by its argon2id hash only, in PHC form:
+    /// A user whose password is given by its argon2id hash, in PHC form:
     /// `$argon2id$v=19$m=19456,t=2,p=1$…$…`.
     ///
     /// The parameters may ask for 1 GiB of memory and for 64 passes at most, since every attempt to
@@ -59,22 +59,22 @@ impl User {
         Self::with_secret(username, Secret::Hash(hash.into()), home)
     }
 
-    /// A user without a password, whom only a certificate lets in; see
+    /// A user without a password, who can log in only by a certificate; see
     /// [`certificate_subject`](Self::certificate_subject) and
     /// [`certificate_name`](Self::certificate_name).
     pub fn with_certificate(username: impl Into<String>, home: impl Into<PathBuf>) -> Self {
         Self::with_secret(username, Secret::None, home)
     }
 
-    /// The user `anonymous`, who is let in with any password.
+    /// The user `anonymous`, who can log in with any password.
     pub fn anonymous(home: impl Into<PathBuf>) -> Self {
         Self::with_secret(ANONYMOUS, Secret::Any, home)
     }
 
-    /// Lets the user in without a password when the client has shown a certificate of this owner;
-    /// may be said of several.
+    /// Logs the user in without a password if the client has shown a certificate with this subject;
+    /// may be called for several.
     pub fn certificate_subject(mut self, subject: CertificateSubject) -> Self {
-        self.owner.add_subject(subject);
+        self.certificates.add_subject(subject);
         self
     }
 
@@ -82,7 +82,7 @@ impl User {
     /// URI as an alternative name; see
     /// [`VerifiedCertificate::has_name`](crate::VerifiedCertificate::has_name).
     pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
-        self.owner.add_name(name.into());
+        self.certificates.add_name(name.into());
         self
     }
 
@@ -142,7 +142,7 @@ impl User {
             login: Login::new(username, home),
             secret,
             perm: "elr".to_owned(),
-            owner: Owner::default(),
+            certificates: AcceptedCertificates::default(),
         }
     }
 }

@@ -6,9 +6,9 @@ use ftpdlib_proto::Perms;
 use ftpdlib_sys::can_act_as_others;
 
 use super::UnixAuthorizer;
-use super::account::SystemUser;
-use super::everybody::Everybody;
-use super::hashes::Hashes;
+use super::global_settings::GlobalSettings;
+use super::hash_checker::HashChecker;
+use super::system_user::SystemUser;
 use crate::AuthorizerError;
 use crate::directory::real_directory;
 use crate::login::{ANONYMOUS, DEFAULT_MSG_LOGIN, DEFAULT_MSG_QUIT};
@@ -44,7 +44,7 @@ impl Default for UnixAuthorizerBuilder {
 }
 
 impl UnixAuthorizerBuilder {
-    /// What everybody may do but anonymous clients, by the letters of
+    /// The permissions of all users except anonymous clients, by the letters of
     /// [`User::perm`](crate::User::perm). Default: `elradfmwMT`, since the system has its own
     /// permissions.
     pub fn global_perm(mut self, letters: impl Into<String>) -> Self {
@@ -52,29 +52,29 @@ impl UnixAuthorizerBuilder {
         self
     }
 
-    /// The only users who may log in. Default: none are named, and all may.
+    /// The only users who may log in. Default: none are named, and all users may.
     pub fn allowed_users<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.allowed_users = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Users who may not log in. Default: none. Where root is one of them, so is every other user
-    /// with the number 0.
+    /// Users who may not log in. Default: none. If root is one of them, so is every other user with
+    /// the number 0.
     pub fn rejected_users<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.rejected_users = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whether the user's shell has to be one of `/etc/shells`. Default: `true`. Where that file is
-    /// missing, every shell will do.
+    /// Whether the user's shell has to be one of `/etc/shells`. Default: `true`. If that file is
+    /// missing, every shell is accepted.
     pub fn require_valid_shell(mut self, required: bool) -> Self {
         self.require_valid_shell = required;
         self
     }
 
-    /// The user of the system as whom anonymous clients act, and whose home they see. They may read,
-    /// `elr`, unless that is overridden for `anonymous`; the user needs neither a password nor a
-    /// shell, and need not be allowed to log in. Default: none, and nobody is let in as `anonymous`.
+    /// The system user that anonymous clients act as, and whose home they see. They may read,
+    /// `elr`, unless that is overridden for `anonymous`. The user needs neither a password nor a
+    /// shell, and need not be allowed to log in. Default: none, and `anonymous` is refused.
     pub fn anonymous_user(mut self, name: impl Into<String>) -> Self {
         self.anonymous_user = Some(name.into());
         self
@@ -121,7 +121,8 @@ impl UnixAuthorizerBuilder {
         if !can_act_as_others() {
             return Err(AuthorizerError::NotRoot);
         }
-        let hashes = Hashes::new(&self.allowed_users).map_err(AuthorizerError::PasswordLibrary)?;
+        let hashes =
+            HashChecker::new(&self.allowed_users).map_err(AuthorizerError::PasswordLibrary)?;
         let mut rejects_root = false;
         for name in listed() {
             let user = SystemUser::known(name)?;
@@ -130,7 +131,7 @@ impl UnixAuthorizerBuilder {
         if let Some(name) = &self.anonymous_user {
             check_anonymous(name)?;
         }
-        let everybody = Everybody {
+        let global = GlobalSettings {
             allowed_users: self.allowed_users,
             rejected_users: self.rejected_users,
             rejects_root,
@@ -141,7 +142,7 @@ impl UnixAuthorizerBuilder {
             rights: Rights::new(perms),
             anonymous_rights: Rights::new(Perms::READ_ONLY),
         };
-        Ok(UnixAuthorizer::checked(everybody, hashes))
+        Ok(UnixAuthorizer::checked(global, hashes))
     }
 }
 
@@ -150,6 +151,6 @@ fn check_anonymous(name: &str) -> Result<(), AuthorizerError> {
     if user.is_root() {
         return Err(AuthorizerError::AnonymousIsRoot(name.to_owned()));
     }
-    user.look(|| real_directory(user.home()))?;
+    user.run_as(|| real_directory(user.home()))?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The day it is, by UTC like the days of the shadow file.
+/// The current day, in UTC like the days of the shadow file.
 pub(super) fn today() -> i64 {
     const DAY: u64 = 24 * 60 * 60;
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -11,13 +11,13 @@ pub(super) fn today() -> i64 {
     })
 }
 
-/// An account is no more from the day on that it expires.
+/// An account has expired from its day of expiry on.
 pub(super) fn account_has_expired(expires: Option<i64>, today: i64) -> bool {
     expires.is_some_and(|day| today >= day)
 }
 
-/// Nor is it once its password was not changed for so many days after it had expired. One that has to
-/// be changed at once was changed on no day from which those could be counted.
+/// An account is inactive if its password was not changed for so many days after the password had
+/// expired. For a password that has to be changed at once there is no day to count from.
 pub(super) fn account_is_inactive(
     changed: Option<i64>,
     most_days: Option<i64>,
@@ -32,8 +32,8 @@ pub(super) fn account_is_inactive(
     }
 }
 
-/// A password that has to be changed lets nobody in, since an FTP client cannot change it: not even
-/// in the days in which a login shell would ask for a new one.
+/// A password that has to be changed is refused, since an FTP client cannot change it: also in the
+/// days in which a login shell would ask for a new one.
 pub(super) fn password_has_expired(
     changed: Option<i64>,
     most_days: Option<i64>,

@@ -1,12 +1,12 @@
 //! The authorizer of the system's users.
 
-mod account;
+mod authentication;
 mod builder;
-mod door;
-mod everybody;
 mod expiry;
-mod hashes;
+mod global_settings;
+mod hash_checker;
 mod shells;
+mod system_user;
 mod table;
 mod user_override;
 
@@ -26,23 +26,23 @@ use crate::password::Password;
 use crate::rights::{Rights, warn_of_writes};
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
 
-use account::SystemUser;
 pub use builder::UnixAuthorizerBuilder;
-use everybody::Everybody;
-use hashes::Hashes;
+use global_settings::GlobalSettings;
+use hash_checker::HashChecker;
+use system_user::SystemUser;
 use table::{Entry, Table};
 pub use user_override::UserOverride;
 
-/// Who logs in as the anonymous user, for a warning.
-const ANYBODY: &str = "anonymous clients";
+/// Who logs in as the anonymous user, in a warning.
+const ANONYMOUS_CLIENTS: &str = "anonymous clients";
 
-/// Lets in the users of the system, with their passwords there (pyftpdlib: `UnixAuthorizer`).
+/// Logs in the users of the system, with their system passwords (pyftpdlib: `UnixAuthorizer`).
 ///
-/// Every access to the disk is made as the user: what may be read and written is decided by the
-/// system, files that are created belong to the user and to the user's group, and the letters of
-/// permissions come on top of that. Only the thread that makes the access changes its user, and for
-/// as long as it lasts, so that it works in every concurrency model. A session keeps the groups
-/// that the user had at its login. The process has to be root's, and has to stay so.
+/// Every access to the disk is made as the user: the system decides what may be read and written,
+/// and files that are created belong to the user and to the user's group. The letters of
+/// permissions restrict this further. Only the thread that makes the access acts as the user, and
+/// only for the time of the access, so this works in every concurrency model. A session keeps the
+/// groups that the user had at its login. The process has to run as root, and has to stay root.
 ///
 /// Passwords are those of the shadow file, in whatever form the system's libcrypt knows (yescrypt,
 /// SHA-512, …); it is loaded when the authorizer is built. PAM is not asked. Refused are
@@ -50,26 +50,26 @@ const ANYBODY: &str = "anonymous clients";
 /// - accounts that are locked, with `!` before the hash, and accounts that have expired, by
 ///   themselves or so many days after their password: also with a certificate, or a password of
 ///   [`UserOverride`];
-/// - accounts without a password (`*`, or nothing behind the `!`), by a password of the system's; and
-///   passwords that have to be changed, which a client cannot do;
-/// - passwords whose hash takes more than a second or so to check, as bcrypt's from a cost of 15 on:
-///   with a few of them, clients who know such a user's name could keep everybody else waiting;
-/// - everybody of whom the shadow file cannot be asked;
+/// - accounts without a password (`*`, or nothing behind the `!`), by a password of the system's;
+///   and passwords that have to be changed, which a client cannot do;
+/// - passwords whose hash takes more than a second or so to check, as bcrypt's from a cost of 15
+///   on: with a few of them, clients who know such a user's name could keep all others waiting;
+/// - users whose entry of the shadow file cannot be read;
 /// - users without a shell of `/etc/shells`, unless [`require_valid_shell`] is off;
 /// - users who are not allowed, or rejected.
 ///
-/// A client is told the same for all of these, for an unknown user and for a wrong password, and
-/// after the same work: one hash for each method and cost, up to eight, that are in `/etc/shadow` or
-/// those of [`allowed_users`](UnixAuthorizerBuilder::allowed_users). A method that only other users
-/// of a directory service have is known to a process after the first of them has tried to log in
-/// there; until then, their refusal takes one hash more. The log says why somebody who knew the
-/// password was refused.
+/// A client gets the same reply in all of these cases, for an unknown user and for a wrong
+/// password, and after the same work: one hash for each method and cost, up to eight, in
+/// `/etc/shadow` or of the [`allowed_users`](UnixAuthorizerBuilder::allowed_users). A method that
+/// only other users of a directory service have becomes known to a process when the first of them
+/// tries to log in; until then, their refusal takes one hash more. If the password was right, the
+/// log has the reason of the refusal.
 ///
-/// [`root`](UnixAuthorizerBuilder::rejected_users) can log in like everybody else unless it is
+/// [`root`](UnixAuthorizerBuilder::rejected_users) can log in like other users unless it is
 /// rejected, which is a good idea; other users with the number 0 are rejected along with it.
 ///
-/// Beside [`UnixFilesystem`](https://docs.rs/ftpdlib-filesystems), sessions start in the home and
-/// see the whole disk, as in a shell; beside the default they end at the home.
+/// With [`UnixFilesystem`](https://docs.rs/ftpdlib-filesystems), sessions start in the home and see
+/// the whole disk, as in a shell; with the default filesystem they see the home only.
 ///
 /// [`require_valid_shell`]: UnixAuthorizerBuilder::require_valid_shell
 ///
@@ -87,13 +87,13 @@ const ANYBODY: &str = "anonymous clients";
 /// # Ok::<(), ftpdlib_authorizers::AuthorizerError>(())
 /// ```
 pub struct UnixAuthorizer {
-    everybody: Everybody,
+    global: GlobalSettings,
     table: Locked<Table>,
-    hashes: Hashes,
+    hashes: HashChecker,
 }
 
 impl UnixAuthorizer {
-    /// An authorizer that lets in every user of the system who has a valid shell.
+    /// An authorizer for all users of the system who have a valid shell.
     ///
     /// # Errors
     ///
@@ -103,27 +103,27 @@ impl UnixAuthorizer {
         Self::builder().build()
     }
 
-    /// Settings to build one from.
+    /// The settings to build one from.
     pub fn builder() -> UnixAuthorizerBuilder {
         UnixAuthorizerBuilder::default()
     }
 
-    fn checked(everybody: Everybody, hashes: Hashes) -> Self {
+    fn checked(global: GlobalSettings, hashes: HashChecker) -> Self {
         Self {
-            everybody,
+            global,
             table: Locked::default(),
             hashes,
         }
     }
 
-    /// Has settings of their own for one user, or with `anonymous` for anonymous sessions. They
-    /// replace what was overridden for that user before, directories included.
+    /// Sets settings for one user, or with `anonymous` for anonymous sessions. They replace former
+    /// overrides of that user, directories included.
     ///
     /// Write permissions of anonymous clients are logged as a warning.
     ///
     /// # Errors
     ///
-    /// - [`NothingOverridden`](AuthorizerError::NothingOverridden) if the override says nothing;
+    /// - [`NothingOverridden`](AuthorizerError::NothingOverridden) if the override has no settings;
     /// - [`UserNotAllowed`](AuthorizerError::UserNotAllowed),
     ///   [`NoSuchUser`](AuthorizerError::NoSuchUser),
     ///   [`UserDatabase`](AuthorizerError::UserDatabase) for the name;
@@ -144,26 +144,26 @@ impl UnixAuthorizer {
         if name == ANONYMOUS && user.password.is_some() {
             return Err(AuthorizerError::AnonymousPassword);
         }
-        let mut entry = Entry::new(self.everybody.rights_of(name).clone());
+        let mut entry = Entry::new(self.global.rights_of(name).clone());
         if let Some(letters) = &user.perm {
             entry.rights.perms = letters.parse()?;
         }
         if let Some(home) = &user.home {
-            entry.home = Some(system_user.look(|| real_directory(home))?);
+            entry.home = Some(system_user.run_as(|| real_directory(home))?);
         }
         entry.password = user.password.map(Password::new).transpose()?;
-        entry.owner = user.owner;
-        entry.about = user.about;
+        entry.certificates = user.certificates;
+        entry.login = user.login;
         if name == ANONYMOUS {
-            warn_of_writes(entry.rights.perms, ANYBODY);
+            warn_of_writes(entry.rights.perms, ANONYMOUS_CLIENTS);
         }
         self.table.write().put(user.username, entry);
         Ok(())
     }
 
     /// Overrides a user's permissions for one directory, as
-    /// [`DummyAuthorizer::override_perm`](crate::DummyAuthorizer::override_perm) does. `directory` is
-    /// looked at as that user.
+    /// [`DummyAuthorizer::override_perm`](crate::DummyAuthorizer::override_perm) does. `directory`
+    /// is looked at as that user.
     ///
     /// Write permissions of anonymous clients are logged as a warning.
     ///
@@ -193,43 +193,43 @@ impl UnixAuthorizer {
             .read()
             .get(username)
             .and_then(|own| own.home.clone());
-        let path = user.look(|| {
+        let path = user.run_as(|| {
             let home = own.map_or_else(|| real_directory(user.home()), Ok)?;
             virtual_directory(directory.as_ref(), &home)
         })?;
         self.table
             .write()
-            .entry_mut(username, self.everybody.rights_of(username))
+            .entry_mut(username, self.global.rights_of(username))
             .rights
             .overrides
             .insert(path, perms, recursive);
         if username == ANONYMOUS {
-            warn_of_writes(perms, ANYBODY);
+            warn_of_writes(perms, ANONYMOUS_CLIENTS);
         }
         Ok(())
     }
 
-    /// Who may log in by this name, for settings.
+    /// The system user of this login name, for settings; it has to exist and to be allowed.
     fn known(&self, username: &str) -> Result<SystemUser, AuthorizerError> {
-        if username != ANONYMOUS && !self.everybody.may_log_in(username) {
+        if username != ANONYMOUS && !self.global.may_log_in(username) {
             return Err(AuthorizerError::UserNotAllowed(username.to_owned()));
         }
         let user = self
-            .everybody
+            .global
             .system_user(username)?
             .ok_or_else(|| AuthorizerError::NoSuchUser(username.to_owned()))?;
-        if username != ANONYMOUS && self.everybody.rejects(&user) {
+        if username != ANONYMOUS && self.global.rejects(&user) {
             return Err(AuthorizerError::UserNotAllowed(username.to_owned()));
         }
         Ok(user)
     }
 
-    /// What the user's permissions say.
-    fn rights<T>(&self, login: &Login, say: impl FnOnce(&Rights) -> T) -> T {
+    /// Calls `use_rights` with the user's permissions.
+    fn rights<T>(&self, login: &Login, use_rights: impl FnOnce(&Rights) -> T) -> T {
         let table = self.table.read();
         match table.get(&login.username) {
-            Some(own) => say(&own.rights),
-            None => say(self.everybody.rights_of(&login.username)),
+            Some(own) => use_rights(&own.rights),
+            None => use_rights(self.global.rights_of(&login.username)),
         }
     }
 }
@@ -262,18 +262,17 @@ impl Authorizer for UnixAuthorizer {
     }
 
     fn has_overrides(&self, login: &Login) -> bool {
-        self.rights(login, Rights::differ)
+        self.rights(login, Rights::depend_on_path)
     }
 
-    /// Whoever has logged in here carries all that is needed, so the user database is not asked any
-    /// more.
+    /// A login carries all that is needed, so the user database is not asked any more.
     fn is_local(&self) -> bool {
         true
     }
 
-    /// Acts as the user of the system; in anonymous sessions, as the one who stands for them. A
-    /// login that was not given here is refused: to look it up could wait for a directory service,
-    /// and this may be called where nothing may wait.
+    /// Acts as the system user; in anonymous sessions, as the one that was set for them. A login of
+    /// another authorizer is refused: looking the user up could wait for a directory service, and
+    /// this may be called where nothing may wait.
     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
         let acting = login.act()?;
         acting.ok_or_else(|| AuthorizerError::NoCredentials(login.username.clone()))
@@ -284,9 +283,9 @@ impl Authorizer for UnixAuthorizer {
 impl fmt::Debug for UnixAuthorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnixAuthorizer")
-            .field("allowed_users", &self.everybody.allowed_users)
-            .field("rejected_users", &self.everybody.rejected_users)
-            .field("anonymous_user", &self.everybody.anonymous_user)
+            .field("allowed_users", &self.global.allowed_users)
+            .field("rejected_users", &self.global.rejected_users)
+            .field("anonymous_user", &self.global.anonymous_user)
             .field("overridden", &self.table.read().usernames())
             .finish_non_exhaustive()
     }

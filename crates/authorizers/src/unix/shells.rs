@@ -1,18 +1,18 @@
-//! The shells that make a user one who may log in.
+//! The shells of users who may log in.
 
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The list of them (shells(5)).
+/// The list of valid shells (shells(5)).
 const LIST: &str = "/etc/shells";
 
-/// What an empty field of the user database stands for.
+/// The shell that an empty field of the user database stands for.
 const DEFAULT: &str = "/bin/sh";
 
-/// Whether the system's list has `shell`. Without a list every shell is valid, as in pyftpdlib; with
-/// one that cannot be read, none is.
+/// Whether the system's list has `shell`. Without a list every shell is valid, as in pyftpdlib;
+/// with one that cannot be read, none is.
 pub(super) fn is_valid(shell: &Path) -> bool {
     match fs::read(LIST) {
         Ok(list) => lists(&list, shell),

@@ -1,40 +1,40 @@
-//! Users who have settings of their own, checked.
+//! The users with settings of their own, checked.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::user_override::About;
-use crate::owner::Owner;
+use super::user_override::LoginSettings;
+use crate::accepted_certificates::AcceptedCertificates;
 use crate::password::{Cost, Password};
 use crate::rights::Rights;
 
-/// What is different for one user.
+/// The settings of one user.
 #[derive(Clone)]
 pub(super) struct Entry {
-    /// In place of the system's.
+    /// In place of the system's, if set.
     pub(super) password: Option<Password>,
     /// Without symbolic links; `None` for the system's.
     pub(super) home: Option<PathBuf>,
     pub(super) rights: Rights,
-    pub(super) owner: Owner,
-    pub(super) about: About,
+    pub(super) certificates: AcceptedCertificates,
+    pub(super) login: LoginSettings,
 }
 
 impl Entry {
-    /// Nothing but the permissions that everybody has.
+    /// Without any settings but the permissions that all users have.
     pub(super) fn new(rights: Rights) -> Self {
         Self {
             password: None,
             home: None,
             rights,
-            owner: Owner::default(),
-            about: About::default(),
+            certificates: AcceptedCertificates::default(),
+            login: LoginSettings::default(),
         }
     }
 }
 
-/// Such users by name.
+/// These users by name.
 #[derive(Default)]
 pub(super) struct Table(HashMap<String, Arc<Entry>>);
 
@@ -47,7 +47,7 @@ impl Table {
         self.0.insert(username, Arc::new(entry));
     }
 
-    /// A user to change; who is logging in this moment still sees the old one.
+    /// A user to change; a login that is being checked still uses the old one.
     pub(super) fn entry_mut(&mut self, username: &str, rights: &Rights) -> &mut Entry {
         let entry = self
             .0
@@ -56,7 +56,7 @@ impl Table {
         Arc::make_mut(entry)
     }
 
-    /// What checking their passwords costs, each once.
+    /// The costs of checking their passwords, each once.
     pub(super) fn costs(&self) -> BTreeSet<Cost> {
         let passwords = self.0.values().filter_map(|entry| entry.password.as_ref());
         passwords.filter_map(Password::cost).collect()

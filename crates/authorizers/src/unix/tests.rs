@@ -11,8 +11,8 @@ const ROOT: &str = "root";
 const NOBODY: &str = "nobody";
 const STRANGER: &str = "nosuchuser-x";
 
-fn everybody() -> Everybody {
-    Everybody {
+fn settings_for_all() -> GlobalSettings {
+    GlobalSettings {
         allowed_users: Default::default(),
         rejected_users: Default::default(),
         rejects_root: false,
@@ -27,9 +27,9 @@ fn everybody() -> Everybody {
 
 /// An authorizer of these settings, without root's privileges if need be; `None` where the system
 /// has no library for passwords.
-fn authorizer(everybody: Everybody) -> Option<UnixAuthorizer> {
-    match Hashes::new([]) {
-        Ok(hashes) => Some(UnixAuthorizer::checked(everybody, hashes)),
+fn authorizer(global: GlobalSettings) -> Option<UnixAuthorizer> {
+    match HashChecker::new([]) {
+        Ok(hashes) => Some(UnixAuthorizer::checked(global, hashes)),
         Err(error) => {
             assert_eq!(error.kind(), io::ErrorKind::NotFound);
             None
@@ -46,7 +46,7 @@ fn login_of(authorizer: &UnixAuthorizer, name: &str) -> Login {
 /// Whether this process may become that user: in a user namespace, root may not where its number is
 /// not mapped.
 fn can_act_as_nobody() -> bool {
-    can_act_as_others() && SystemUser::known(NOBODY).unwrap().look(|| Ok(())).is_ok()
+    can_act_as_others() && SystemUser::known(NOBODY).unwrap().run_as(|| Ok(())).is_ok()
 }
 
 fn path(text: &str) -> VirtualPath {
@@ -87,7 +87,7 @@ fn settings_that_the_system_does_not_know_are_refused() {
         );
         return;
     }
-    if authorizer(everybody()).is_none() {
+    if authorizer(settings_for_all()).is_none() {
         return;
     }
     let unknown = "no such user: \"nosuchuser-x\"";
@@ -103,17 +103,17 @@ fn settings_that_the_system_does_not_know_are_refused() {
 
 #[test]
 fn overrides_of_nobody_or_nothing_are_refused() {
-    let settings = Everybody {
+    let settings = GlobalSettings {
         rejected_users: [ROOT.to_owned()].into(),
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(rejecting) = authorizer(settings) else {
         return;
     };
-    let settings = Everybody {
+    let settings = GlobalSettings {
         allowed_users: [ROOT.to_owned()].into(),
         anonymous_user: Some(NOBODY.into()),
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(allowing) = authorizer(settings) else {
         return;
@@ -177,10 +177,10 @@ fn check_perms(authorizer: &UnixAuthorizer, name: &str, at: &str, expected: &str
 }
 
 #[test]
-fn permissions_are_everybodys_or_the_users_own() {
-    let settings = Everybody {
+fn permissions_are_global_or_the_users_own() {
+    let settings = GlobalSettings {
         anonymous_user: Some(NOBODY.into()),
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(authorizer) = authorizer(settings) else {
         return;
@@ -192,7 +192,7 @@ fn permissions_are_everybodys_or_the_users_own() {
     authorizer.override_user(nobody).unwrap();
     check_perms(&authorizer, NOBODY, "/a", "elw");
     check_perms(&authorizer, ROOT, "/a", "elradfmwMT");
-    // A second override says nothing of what it leaves out.
+    // A second override does not keep what the first one had set.
     let nobody = UserOverride::new(NOBODY).msg_login("x");
     authorizer.override_user(nobody).unwrap();
     check_perms(&authorizer, NOBODY, "/a", "elradfmwMT");
@@ -203,8 +203,8 @@ fn permissions_are_everybodys_or_the_users_own() {
 }
 
 #[test]
-fn nobody_is_let_in_for_nothing() {
-    let Some(authorizer) = authorizer(everybody()) else {
+fn a_login_needs_a_password() {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
         return;
     };
     let address = SocketAddr::from(([127, 0, 0, 1], 21));
@@ -224,9 +224,9 @@ fn a_password_of_ones_own_takes_the_place_of_the_systems() {
         eprintln!("skipped: the shadow file cannot be read");
         return;
     }
-    let settings = Everybody {
+    let settings = GlobalSettings {
         require_valid_shell: false,
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(authorizer) = authorizer(settings) else {
         return;
@@ -250,10 +250,10 @@ fn a_certificate_lets_in_whom_the_account_lets_in() {
         eprintln!("skipped: the shadow file cannot be read");
         return;
     }
-    let rejecting = |name: &str| Everybody {
+    let rejecting = |name: &str| GlobalSettings {
         rejected_users: [name.to_owned()].into(),
         require_valid_shell: false,
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(authorizer) = authorizer(rejecting(ROOT)) else {
         return;
@@ -269,9 +269,9 @@ fn a_certificate_lets_in_whom_the_account_lets_in() {
     for name in [ROOT, STRANGER, "anonymous"] {
         assert!(!is_let_in(&authorizer, name), "{name}");
     }
-    // Nor does it help against what the settings say of the user.
+    // Nor does it help a user whom the settings reject.
     let authorizer = UnixAuthorizer {
-        everybody: rejecting(NOBODY),
+        global: rejecting(NOBODY),
         ..authorizer
     };
     assert!(!is_let_in(&authorizer, NOBODY));
@@ -279,7 +279,7 @@ fn a_certificate_lets_in_whom_the_account_lets_in() {
 
 #[test]
 fn an_override_for_a_directory_is_looked_up_below_the_home() {
-    let Some(authorizer) = authorizer(everybody()) else {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
         return;
     };
     if !can_act_as_nobody() {
@@ -323,9 +323,9 @@ fn an_override_for_a_directory_is_looked_up_below_the_home() {
 
 #[test]
 fn what_is_done_as_a_user_is_the_users() {
-    let settings = Everybody {
+    let settings = GlobalSettings {
         anonymous_user: Some(NOBODY.into()),
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(authorizer) = authorizer(settings) else {
         return;
@@ -353,7 +353,7 @@ fn what_is_done_as_a_user_is_the_users() {
 /// They were looked up in the user database, on the loop.
 #[test]
 fn a_login_that_others_made_is_refused_instead_of_looked_up() {
-    let Some(authorizer) = authorizer(everybody()) else {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
         return;
     };
     for name in [NOBODY, STRANGER, "anonymous"] {
@@ -381,9 +381,9 @@ impl Authorizer for Wrapped {
 /// Every session of such a wrapper was root's.
 #[test]
 fn a_wrapper_without_impersonate_acts_as_the_user_too() {
-    let settings = Everybody {
+    let settings = GlobalSettings {
         anonymous_user: Some(NOBODY.into()),
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(authorizer) = authorizer(settings) else {
         return;
@@ -393,7 +393,7 @@ fn a_wrapper_without_impersonate_acts_as_the_user_too() {
     let request = LoginRequest::new("anonymous", "guest@", address, address);
     let login = wrapped.authenticate(&request).unwrap();
     if !can_act_as_nobody() {
-        // Refused rather than done as whoever this is.
+        // Refused rather than done as the user of this process.
         let refused = wrapped.impersonate(&login);
         assert!(matches!(
             refused,
@@ -409,17 +409,17 @@ fn a_wrapper_without_impersonate_acts_as_the_user_too() {
     let made = fs::metadata(place.path().join("a")).unwrap();
     let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap().unwrap();
     assert_eq!((made.uid(), made.gid()), (nobody.uid, nobody.gid));
-    // A virtual user is whoever the server is.
+    // A virtual user acts as the server's own user.
     let _guard = wrapped.impersonate(&Login::new("x", "/")).unwrap();
     fs::write(place.path().join("b"), "").unwrap();
     assert_eq!(fs::metadata(place.path().join("b")).unwrap().uid(), 0);
 }
 
-/// It was looked at where everybody's logins are checked, so that homes on a dead disk left nobody
-/// in.
+/// It was looked at on the threads that check all logins, so homes on a dead disk blocked all
+/// logins.
 #[test]
 fn the_home_is_not_looked_at_before_the_login() {
-    let Some(authorizer) = authorizer(everybody()) else {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
         return;
     };
     let place = tempfile::tempdir().unwrap();
@@ -432,26 +432,26 @@ fn the_home_is_not_looked_at_before_the_login() {
 
 /// An error of the shadow database was no entry there, and nothing was looked at.
 #[test]
-fn nobody_is_let_in_while_the_shadow_database_cannot_be_asked() {
-    let settings = Everybody {
+fn logins_are_refused_while_the_shadow_database_cannot_be_read() {
+    let settings = GlobalSettings {
         require_valid_shell: false,
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(authorizer) = authorizer(settings) else {
         return;
     };
     let user = SystemUser::known(NOBODY).unwrap();
-    let let_in = |shadow| authorizer.let_in(NOBODY, &user, &shadow, false, None);
-    assert!(let_in(Err(io::ErrorKind::TimedOut.into())).is_none());
-    assert!(let_in(Ok(None)).is_some());
+    let admit = |shadow| authorizer.admit(NOBODY, &user, &shadow, false, None);
+    assert!(admit(Err(io::ErrorKind::TimedOut.into())).is_none());
+    assert!(admit(Ok(None)).is_some());
 }
 
-/// An authorizer that minds no shells, and what the shadow file says of [`NOBODY`]; `None` where
-/// that cannot be read.
+/// An authorizer that accepts every shell, and the shadow entry of [`NOBODY`]; `None` where that
+/// cannot be read.
 fn with_shadow() -> Option<(UnixAuthorizer, ShadowEntry)> {
-    let settings = Everybody {
+    let settings = GlobalSettings {
         require_valid_shell: false,
-        ..everybody()
+        ..settings_for_all()
     };
     let found = authorizer(settings).zip(ShadowEntry::find(NOBODY).ok().flatten());
     if found.is_none() {
@@ -460,27 +460,30 @@ fn with_shadow() -> Option<(UnixAuthorizer, ShadowEntry)> {
     found
 }
 
-/// A certificate, or a password of their own, still let in users whom the administrator had locked.
+/// A locked user could still log in by a certificate or by a password of the override.
 #[test]
-fn a_locked_account_lets_nobody_in_whatever_they_show() {
+fn a_locked_account_is_refused_with_any_credentials() {
     let Some((authorizer, mut shadow)) = with_shadow() else {
         return;
     };
     let user = SystemUser::known(NOBODY).unwrap();
-    let mut objection = |hash: &str| {
+    let mut refusal_reason = |hash: &str| {
         shadow.hash = hash.to_owned();
-        authorizer.objection(NOBODY, &user, Some(&shadow), false)
+        authorizer.refusal_reason(NOBODY, &user, Some(&shadow), false)
     };
-    assert_eq!(objection("!$6$salt$hash"), Some("the account is locked"));
+    assert_eq!(
+        refusal_reason("!$6$salt$hash"),
+        Some("the account is locked")
+    );
     for usable in ["$6$salt$hash", "*", "!"] {
-        assert_eq!(objection(usable), None, "{usable}");
+        assert_eq!(refusal_reason(usable), None, "{usable}");
     }
 }
 
-/// A certificate, or a password of their own, let in users whose account had expired long after their
-/// password.
+/// A user whose account had expired long after the password could log in by a certificate or by a
+/// password of the override.
 #[test]
-fn an_account_that_expired_with_its_password_lets_nobody_in() {
+fn an_account_that_expired_with_its_password_is_refused() {
     let Some((authorizer, mut shadow)) = with_shadow() else {
         return;
     };
@@ -488,36 +491,39 @@ fn an_account_that_expired_with_its_password_lets_nobody_in() {
     shadow.hash = "*".to_owned();
     shadow.changed = Some(expiry::today() - 200);
     shadow.most_days = Some(90);
-    let mut objection = |inactive_days| {
+    let mut refusal_reason = |inactive_days| {
         shadow.inactive_days = inactive_days;
-        authorizer.objection(NOBODY, &user, Some(&shadow), false)
+        authorizer.refusal_reason(NOBODY, &user, Some(&shadow), false)
     };
     let expired = Some("the account has expired with its password");
-    assert_eq!(objection(Some(30)), expired);
-    assert_eq!(objection(Some(300)), None);
-    assert_eq!(objection(None), None);
+    assert_eq!(refusal_reason(Some(30)), expired);
+    assert_eq!(refusal_reason(Some(300)), None);
+    assert_eq!(refusal_reason(None), None);
 }
 
 /// Only the name was compared.
 #[test]
-fn who_is_root_by_another_name_is_rejected_along_with_root() {
-    let settings = |rejects_root| Everybody {
+fn a_second_account_of_root_is_rejected_along_with_root() {
+    let settings = |rejects_root| GlobalSettings {
         rejects_root,
         require_valid_shell: false,
-        ..everybody()
+        ..settings_for_all()
     };
     let Some(authorizer) = authorizer(settings(true)) else {
         return;
     };
-    let objection = |authorizer: &UnixAuthorizer, name: &str| {
+    let refusal_reason = |authorizer: &UnixAuthorizer, name: &str| {
         let user = SystemUser::known(name).unwrap();
-        authorizer.objection("toor", &user, None, false)
+        authorizer.refusal_reason("toor", &user, None, false)
     };
-    assert_eq!(objection(&authorizer, ROOT), Some("not an allowed user"));
-    assert_eq!(objection(&authorizer, NOBODY), None);
+    assert_eq!(
+        refusal_reason(&authorizer, ROOT),
+        Some("not an allowed user")
+    );
+    assert_eq!(refusal_reason(&authorizer, NOBODY), None);
     let authorizer = UnixAuthorizer {
-        everybody: settings(false),
+        global: settings(false),
         ..authorizer
     };
-    assert_eq!(objection(&authorizer, ROOT), None);
+    assert_eq!(refusal_reason(&authorizer, ROOT), None);
 }

@@ -1,4 +1,4 @@
-//! What is different for one user of the system.
+//! The settings of one user of the system.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use ftpdlib_proto::NameEncoding;
 
 use crate::CertificateSubject;
-use crate::owner::Owner;
+use crate::accepted_certificates::AcceptedCertificates;
 use crate::password::Secret;
 
-/// Settings of one user, for [`UnixAuthorizer::override_user`](crate::UnixAuthorizer::override_user),
-/// which checks them.
+/// Settings of one user, for
+/// [`UnixAuthorizer::override_user`](crate::UnixAuthorizer::override_user), which checks them.
 ///
 /// Each method is one of pyftpdlib's keyword arguments or a method of [`User`](crate::User). What
-/// is not said stays as it is for everybody. pyftpdlib's `username` is that of [`new`](Self::new),
+/// is not set stays as it is for all users. pyftpdlib's `username` is that of [`new`](Self::new),
 /// its `homedir` is [`home`](Self::home), and its `anonymous_user`, which it ignores, is left out.
 ///
 /// # Examples
@@ -31,13 +31,13 @@ pub struct UserOverride {
     pub(super) password: Option<Secret>,
     pub(super) home: Option<PathBuf>,
     pub(super) perm: Option<String>,
-    pub(super) owner: Owner,
-    pub(super) about: About,
+    pub(super) certificates: AcceptedCertificates,
+    pub(super) login: LoginSettings,
 }
 
-/// What a login is told that has its own settings.
+/// The settings of a user that go into a login.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct About {
+pub(super) struct LoginSettings {
     pub(super) msg_login: Option<String>,
     pub(super) msg_quit: Option<String>,
     pub(super) read_limit: Option<u64>,
@@ -53,12 +53,12 @@ impl UserOverride {
             password: None,
             home: None,
             perm: None,
-            owner: Owner::default(),
-            about: About::default(),
+            certificates: AcceptedCertificates::default(),
+            login: LoginSettings::default(),
         }
     }
 
-    /// A plain password in place of the system's. An empty one says nothing, as in pyftpdlib.
+    /// A plain password in place of the system's. An empty one has no effect, as in pyftpdlib.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         let password = Some(password.into()).filter(|password: &String| !password.is_empty());
         self.password = password.map(Secret::Plain);
@@ -86,55 +86,55 @@ impl UserOverride {
 
     /// What the user is told on login.
     pub fn msg_login(mut self, text: impl Into<String>) -> Self {
-        self.about.msg_login = Some(text.into());
+        self.login.msg_login = Some(text.into());
         self
     }
 
     /// What the user is told on quitting.
     pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
-        self.about.msg_quit = Some(text.into());
+        self.login.msg_quit = Some(text.into());
         self
     }
 
     /// Upload limit, in bytes per second, shared by all of the user's sessions.
     pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
-        self.about.read_limit = Some(bytes_per_second);
+        self.login.read_limit = Some(bytes_per_second);
         self
     }
 
     /// Download limit, in bytes per second, shared by all of the user's sessions.
     pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
-        self.about.write_limit = Some(bytes_per_second);
+        self.login.write_limit = Some(bytes_per_second);
         self
     }
 
     /// Encoding of path names on this user's control connection.
     pub fn encoding(mut self, encoding: NameEncoding) -> Self {
-        self.about.encoding = Some(encoding);
+        self.login.encoding = Some(encoding);
         self
     }
 
-    /// Lets the user in without a password when the client has shown a certificate of this owner;
-    /// may be said of several.
+    /// Logs the user in without a password if the client has shown a certificate with this subject;
+    /// may be called for several.
     pub fn certificate_subject(mut self, subject: CertificateSubject) -> Self {
-        self.owner.add_subject(subject);
+        self.certificates.add_subject(subject);
         self
     }
 
     /// The same for certificates with this name; see
     /// [`User::certificate_name`](crate::User::certificate_name).
     pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
-        self.owner.add_name(name.into());
+        self.certificates.add_name(name.into());
         self
     }
 
-    /// Whether it says nothing but a name.
+    /// Whether nothing but the name is set.
     pub(super) fn is_empty(&self) -> bool {
         self.password.is_none()
             && self.home.is_none()
             && self.perm.is_none()
-            && self.owner.is_nobody()
-            && self.about == About::default()
+            && self.certificates.is_empty()
+            && self.login == LoginSettings::default()
     }
 }
 
@@ -145,7 +145,7 @@ impl fmt::Debug for UserOverride {
             .field("username", &self.username)
             .field("home", &self.home)
             .field("perm", &self.perm)
-            .field("about", &self.about)
+            .field("login", &self.login)
             .finish_non_exhaustive()
     }
 }

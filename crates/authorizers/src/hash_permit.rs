@@ -1,31 +1,32 @@
-//! Taking turns at work that takes all of a CPU and much memory.
+//! Permits to compute a password hash, which takes all of a CPU and much memory.
 
 use std::process;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ftpdlib_sys::{ProcessLock, ProcessLockGuard};
 
-/// Numbers of the turns that this process has.
+/// Numbers of the permits that this process holds.
 static TAKEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
 
-/// One has ended.
-static ENDED: Condvar = Condvar::new();
+/// Notified when this process releases a permit.
+static RELEASED: Condvar = Condvar::new();
 
-/// A lock for each number between this process and those it forks, once that was asked for.
-static ACROSS: OnceLock<Option<ProcessLock>> = OnceLock::new();
+/// A lock for each number between this process and those it forks, once
+/// [`share`](HashPermit::share) was called.
+static PROCESS_LOCKS: OnceLock<Option<ProcessLock>> = OnceLock::new();
 
-/// A turn at computing a hash. There are as many as usable CPUs: more at once would only make each
-/// of them slower, and take their memory.
-pub(crate) struct Turn {
+/// A permit to compute a hash, released when dropped. There are as many as usable CPUs: more hashes
+/// at once would only slow each other down, and take more memory.
+pub(crate) struct HashPermit {
     number: u16,
-    /// `None` where processes do not share the turns, and after its end.
-    across: Option<ProcessLockGuard<'static>>,
+    /// `None` where processes do not share the permits, and after the release.
+    process_lock: Option<ProcessLockGuard<'static>>,
 }
 
-impl Turn {
-    /// Has this process share its turns with those that it forks from here on.
+impl HashPermit {
+    /// Has this process share its permits with those that it forks from here on.
     pub(crate) fn share() {
-        ACROSS.get_or_init(|| {
+        PROCESS_LOCKS.get_or_init(|| {
             let made = ProcessLock::new();
             let made = made.inspect_err(|error| {
                 log::debug!("each process checks as many passwords at once as others: {error}");
@@ -34,30 +35,31 @@ impl Turn {
         });
     }
 
-    /// Waits for one.
-    pub(crate) fn wait() -> Self {
+    /// Waits for a permit.
+    pub(crate) fn acquire() -> Self {
         let most = u16::try_from(ftpdlib_sys::usable_cpus()).unwrap_or(u16::MAX);
-        let across = ACROSS.get().and_then(Option::as_ref);
-        let try_lock = |number| across?.try_lock_one(number).ok()?;
+        let process_locks = PROCESS_LOCKS.get().and_then(Option::as_ref);
+        let try_lock = |number| process_locks?.try_lock_one(number).ok()?;
         let mut taken = lock();
         let (number, held) = loop {
             match choose(&taken, most, try_lock) {
                 Some(chosen) => break chosen,
-                None => taken = ENDED.wait(taken).unwrap_or_else(PoisonError::into_inner),
+                None => taken = RELEASED.wait(taken).unwrap_or_else(PoisonError::into_inner),
             }
         };
         taken.push(number);
         drop(taken);
         Self {
             number,
-            // Where the system has no more locks, one too many is better than none.
-            across: held.or_else(|| across?.lock_one(number).ok()),
+            // If the system has no more locks, one hash too many is better than none.
+            process_lock: held.or_else(|| process_locks?.lock_one(number).ok()),
         }
     }
 }
 
-/// The number of a turn that this process has not `taken` yet, of so many: the first that can be
-/// locked, or else one to wait for. Processes that have one client each do not all wait for the same.
+/// The number of a permit, below `most`, that this process has not `taken` yet: the first that can
+/// be locked, or else one to wait for. Each process starts at another number, so that processes
+/// with one client each do not all wait for the same permit.
 fn choose<L>(
     taken: &[u16],
     most: u16,
@@ -71,12 +73,12 @@ fn choose<L>(
     chosen.or_else(|| Some((free.next()?, None)))
 }
 
-impl Drop for Turn {
+impl Drop for HashPermit {
     fn drop(&mut self) {
-        // First, since it is the whole process's: the next thread has it by its number alone.
-        self.across = None;
+        // First, since the lock is the whole process's: the next thread needs the number alone.
+        self.process_lock = None;
         lock().retain(|number| *number != self.number);
-        ENDED.notify_one();
+        RELEASED.notify_one();
     }
 }
 
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_waited_for_the_turn_of_another_while_one_was_free() {
+    fn a_process_waited_for_the_permit_of_another_while_one_was_free() {
         let most = 4;
         let first = (process::id() % u32::from(most)) as u16;
         let [second, third, last] = [1, 2, 3].map(|step| (first + step) % most);
@@ -111,19 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_cpus_have_a_turn() {
-        Turn::share();
+    fn there_are_no_more_permits_than_cpus() {
+        HashPermit::share();
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
                     for _ in 0..100 {
-                        let turn = Turn::wait();
+                        let permit = HashPermit::acquire();
                         let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                         most.fetch_max(now, Ordering::SeqCst);
                         thread::yield_now();
                         running.fetch_sub(1, Ordering::SeqCst);
-                        drop(turn);
+                        drop(permit);
                     }
                 });
             }

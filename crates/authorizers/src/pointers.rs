@@ -6,7 +6,7 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
 
-macro_rules! hand_on {
+macro_rules! forward {
     ($pointer:ident) => {
         impl<T: Authorizer + ?Sized> Authorizer for $pointer<T> {
             fn authenticate(
@@ -54,8 +54,8 @@ macro_rules! hand_on {
     };
 }
 
-hand_on!(Arc);
-hand_on!(Box);
+forward!(Arc);
+forward!(Box);
 
 #[cfg(test)]
 mod tests {

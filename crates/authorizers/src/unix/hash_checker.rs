@@ -1,4 +1,4 @@
-//! Hashes of the shadow file, and the work that checking one takes.
+//! Checks hashes of the shadow file, and bounds the cost of that.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,41 +7,41 @@ use std::io;
 
 use ftpdlib_sys::{ShadowEntry, crypt, crypt_setting};
 
+use crate::hash_permit::HashPermit;
 use crate::locked::Locked;
-use crate::password::equal;
-use crate::turn::Turn;
+use crate::password::equal_in_constant_time;
 
 /// The local users' hashes.
 const SHADOW: &str = "/etc/shadow";
 
-/// The most methods to pay for at every refusal. Most systems have one, and another for a while
-/// after it has changed.
-const MOST: usize = 8;
+/// The most methods that every refusal computes a hash for. Most systems use one, and for a while
+/// two, after a change.
+const MAX_METHODS: usize = 8;
 
-/// A method that every library knows.
-const USUAL: &str = "$6$";
+/// A method that every library supports.
+const FALLBACK_METHOD: &str = "$6$";
 
-/// Salt where no password is checked in earnest: as long as any method wants it, in the letters that
-/// all of them take, and with a last one that stands for no more bits than are left for it.
-const SALT: &str = "abcdefghijklmnopqrstu.";
+/// A salt for hashes that are computed only for their time. It is long enough for every method, in
+/// letters that all of them accept; the last letter has no more bits than are left for it.
+const DUMMY_SALT: &str = "abcdefghijklmnopqrstu.";
 
 /// Checks passwords with the system's library, so that every refusal takes the same time.
-pub(super) struct Hashes {
-    /// A setting for each method and cost that users have, without anybody's salt.
+pub(super) struct HashChecker {
+    /// A crypt setting for each method and cost in use, with a dummy salt.
     settings: Locked<BTreeSet<String>>,
 }
 
-impl Hashes {
-    /// Finds out which methods users have: those of the local ones, and those with these `names`.
+impl HashChecker {
+    /// Finds out which methods are in use: by the local users, and by those with these `names`.
     ///
     /// # Errors
     ///
     /// That of the library, if there is none.
     pub(super) fn new<'a>(names: impl IntoIterator<Item = &'a String>) -> io::Result<Self> {
-        // Whoever is to check passwords may be forked from here.
-        Turn::share();
-        // The library is there.
-        crypt("", USUAL)?;
+        // Child processes that check passwords may be forked from here on.
+        HashPermit::share();
+        // Fails if the library is missing.
+        crypt("", FALLBACK_METHOD)?;
         let shadow = fs::read(SHADOW).unwrap_or_else(|error| {
             // Users may come from a directory service.
             if error.kind() != io::ErrorKind::NotFound {
@@ -52,16 +52,17 @@ impl Hashes {
         let hashes = Self {
             settings: Locked::new(settings_of(&shadow)),
         };
-        // Each of them would be learned at its first login, but not until then, and a process for
-        // each client would forget it.
+        // Otherwise each method would be added only at its first login, and where each client has a
+        // process of its own, for that process only.
         for name in names {
             if let Ok(Some(shadow)) = ShadowEntry::find(name) {
-                hashes.learn(&shadow.hash);
+                hashes.add_method(&shadow.hash);
             }
         }
         if hashes.settings.read().is_empty() {
-            let default = crypt_setting()?.and_then(|setting| neutral(&format!("{setting}$")));
-            let default = default.unwrap_or_else(|| format!("{USUAL}{SALT}$"));
+            let default =
+                crypt_setting()?.and_then(|setting| with_dummy_salt(&format!("{setting}$")));
+            let default = default.unwrap_or_else(|| format!("{FALLBACK_METHOD}{DUMMY_SALT}$"));
             hashes.settings.write().insert(default);
         }
         Ok(hashes)
@@ -69,14 +70,15 @@ impl Hashes {
 
     /// Whether `hash` is that of `password`.
     pub(super) fn matches(&self, hash: &str, password: &str) -> bool {
-        self.learn(hash);
-        hashed(password, hash).is_some_and(|hashed| equal(hash.as_bytes(), hashed.as_bytes()))
+        self.add_method(hash);
+        hashed(password, hash)
+            .is_some_and(|hashed| equal_in_constant_time(hash.as_bytes(), hashed.as_bytes()))
     }
 
-    /// Does the work of checking a hash of each method in use, but not that of `done`.
-    pub(super) fn burn(&self, password: &str, done: Option<&str>) {
-        let done = done.and_then(neutral);
-        // Taken out, so that no lock is held while hashing.
+    /// Does the work of checking a hash of each method in use, except that of `done`.
+    pub(super) fn simulate_checks(&self, password: &str, done: Option<&str>) {
+        let done = done.and_then(with_dummy_salt);
+        // Copied, so that no lock is held while hashing.
         let settings = self.settings.read().clone();
         for setting in settings {
             if Some(&setting) != done.as_ref() {
@@ -85,13 +87,13 @@ impl Hashes {
         }
     }
 
-    /// A user has a password of this kind.
-    fn learn(&self, hash: &str) {
-        let Some(setting) = neutral(hash).filter(|setting| is_affordable(setting)) else {
+    /// Adds the method of a hash to those in use.
+    fn add_method(&self, hash: &str) {
+        let Some(setting) = with_dummy_salt(hash).filter(|setting| is_affordable(setting)) else {
             return;
         };
         let known = self.settings.read();
-        if known.len() >= MOST || known.contains(&setting) {
+        if known.len() >= MAX_METHODS || known.contains(&setting) {
             return;
         }
         drop(known);
@@ -99,27 +101,27 @@ impl Hashes {
     }
 }
 
-/// Whether a password can come to this: not that of a locked account, or of one without a password.
+/// Whether a password can match this: not for a locked account, or one without a password.
 pub(super) fn is_usable(hash: &str) -> bool {
     !hash.is_empty() && !hash.starts_with(['!', '*'])
 }
 
-/// Whether somebody has locked the account, as `usermod -L` does: a sign before the hash. By itself
-/// it says that there is no password, as `*` does, which is nothing against other ways to log in.
+/// Whether the account is locked, as by `usermod -L`: a `!` before the hash. By itself `!` means
+/// that there is no password, as `*` does, which does not rule out other ways to log in.
 pub(super) fn is_locked(hash: &str) -> bool {
     let locked = hash.trim_start_matches('!');
     locked.len() < hash.len() && !locked.is_empty()
 }
 
 fn hashed(password: &str, setting: &str) -> Option<String> {
-    let _turn = Turn::wait();
+    let _permit = HashPermit::acquire();
     crypt(password, setting).unwrap_or_else(|error| {
         log::error!("{error}");
         None
     })
 }
 
-/// The settings of all hashes in the text of a shadow file, in which not everything need be UTF-8.
+/// The settings of all hashes in a shadow file, which need not be UTF-8.
 fn settings_of(shadow: &[u8]) -> BTreeSet<String> {
     let shadow = String::from_utf8_lossy(shadow);
     let mut settings = BTreeSet::new();
@@ -128,39 +130,39 @@ fn settings_of(shadow: &[u8]) -> BTreeSet<String> {
         let (Some(user), Some(hash)) = (fields.next(), fields.next()) else {
             continue;
         };
-        let Some(setting) = neutral(hash) else {
+        let Some(setting) = with_dummy_salt(hash) else {
             continue;
         };
         if !is_affordable(&setting) {
             log::warn!("user {user:?} cannot log in by password: {UNAFFORDABLE}");
-        } else if settings.len() < MOST {
+        } else if settings.len() < MAX_METHODS {
             settings.insert(setting);
         }
     }
     settings
 }
 
-/// What is said of a hash that is not affordable.
+/// Logged for a hash that is not affordable.
 pub(super) const UNAFFORDABLE: &str = "its hash takes too long to check";
 
-/// Whether a check takes some seconds at the most. With more, a few clients who know the name of one
-/// user could keep all others waiting for their logins, and every refusal would have to take as
-/// long. It is told by the numbers, not measured: a measure under load would have refusals take less
-/// time later, and an enormous one would not end.
+/// Whether a check takes some seconds at most. If it took longer, a few clients that know the name
+/// of one user could keep all others waiting for their logins, and every refusal would have to take
+/// as long. This is decided by the parameters, not measured: a measurement under load would be too
+/// high, and one of an enormous cost would not end.
 pub(super) fn is_affordable(hash: &str) -> bool {
-    /// Most rounds of what counts them.
+    /// The most rounds, of methods that count them.
     const ROUNDS: u64 = 2_000_000;
-    /// Most doublings that bcrypt makes.
+    /// The highest cost of bcrypt, in doublings.
     const BCRYPT: u64 = 14;
-    /// Most doublings of the memory, in blocks of scrypt and its successors.
+    /// The highest memory cost of scrypt and its successors, in doublings.
     const SCRYPT: usize = 16;
     let mut fields = hash.split('$').skip(1);
     let (Some(method), Some(cost)) = (fields.next(), fields.next()) else {
-        // The traditional ones cannot cost much.
+        // The traditional methods cannot cost much.
         return true;
     };
     let at_most = |most: u64, number: &str| number.parse().is_ok_and(|cost: u64| cost <= most);
-    // A number is a letter there, the block's size is left out.
+    // The number is encoded as a letter; the size of a block is left out.
     let doublings = |letter: Option<&u8>, first: usize| {
         let digits = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let found = letter.and_then(|letter| digits.iter().position(|digit| digit == letter));
@@ -169,9 +171,10 @@ pub(super) fn is_affordable(hash: &str) -> bool {
     match method {
         _ if method.starts_with('2') => at_most(BCRYPT, cost),
         "sha1" => at_most(ROUNDS, cost),
-        // The usual blocks, without repetition.
+        // The usual block size, without parallelism.
         "7" => doublings(cost.as_bytes().first(), 0) && cost.get(2..11) == Some("..../...."),
-        // The first letter is the flavour, the third the blocks; more would ask for repetition.
+        // The first letter is the flavour, the third the block size. More of them would be
+        // parallelism or passes.
         "y" | "gy" => doublings(cost.as_bytes().get(1), 1) && cost.len() == 3,
         _ => {
             let counted = method.split_once("rounds=").map(|(_, rounds)| rounds);
@@ -181,34 +184,34 @@ pub(super) fn is_affordable(hash: &str) -> bool {
     }
 }
 
-/// The method and cost of `hash`, with a salt that is nobody's; `None` if it is no hash (crypt(5)).
-fn neutral(hash: &str) -> Option<String> {
+/// The method and cost of `hash`, with the dummy salt; `None` if it is no hash (crypt(5)).
+fn with_dummy_salt(hash: &str) -> Option<String> {
     if !is_usable(hash) || !hash.is_ascii() {
         return None;
     }
     let Some(fields) = hash.strip_prefix('$') else {
-        // The traditional ones: four letters tell the cost of one, the other has but one.
+        // The traditional methods: one has its cost in four letters, the other has a fixed cost.
         return match hash.strip_prefix('_') {
-            Some(rest) => Some(format!("_{}{}", rest.get(..4)?, &SALT[..4])),
-            None => (hash.len() == 13).then(|| SALT[..2].to_owned()),
+            Some(rest) => Some(format!("_{}{}", rest.get(..4)?, &DUMMY_SALT[..4])),
+            None => (hash.len() == 13).then(|| DUMMY_SALT[..2].to_owned()),
         };
     };
     let (method, rest) = fields.split_once('$')?;
     if method.starts_with('2') {
         // bcrypt: the salt ends after so many letters.
         let (cost, _) = rest.split_once('$')?;
-        return Some(format!("${method}${cost}${SALT}"));
+        return Some(format!("${method}${cost}${DUMMY_SALT}"));
     }
     if method == "7" {
         // scrypt: the cost is so many letters, and the salt follows.
-        return Some(format!("$7${}{SALT}$", rest.get(..11)?));
+        return Some(format!("$7${}{DUMMY_SALT}$", rest.get(..11)?));
     }
     // The others end in the salt and the hash; one of them has two signs between.
     let (rest, _) = fields.rsplit_once('$')?;
     let shorter = rest.strip_suffix('$');
     let rest = shorter.filter(|rest| rest.contains('$')).unwrap_or(rest);
     let (cost, _) = rest.rsplit_once('$')?;
-    Some(format!("${cost}${SALT}$"))
+    Some(format!("${cost}${DUMMY_SALT}$"))
 }
 
 #[cfg(test)]
@@ -217,7 +220,7 @@ mod tests {
 
     #[track_caller]
     fn check(hash: &str, expected: Option<&str>) {
-        assert_eq!(neutral(hash).as_deref(), expected, "{hash}");
+        assert_eq!(with_dummy_salt(hash).as_deref(), expected, "{hash}");
     }
 
     #[test]
@@ -316,7 +319,7 @@ mod tests {
         let many: String = (1000..2000)
             .map(|rounds| format!("u:$5$rounds={rounds}$salt$hash::\n"))
             .collect();
-        assert_eq!(settings_of(many.as_bytes()).len(), MOST);
+        assert_eq!(settings_of(many.as_bytes()).len(), MAX_METHODS);
     }
 
     #[test]
@@ -334,7 +337,7 @@ mod tests {
             "gAut5uq45JKAI",
             "_J9..jJM/qG6OvV7nKk",
         ] {
-            assert!(is_affordable(&neutral(usual).unwrap()), "{usual}");
+            assert!(is_affordable(&with_dummy_salt(usual).unwrap()), "{usual}");
             assert!(is_affordable(usual), "{usual}");
         }
         for enormous in [
@@ -348,25 +351,28 @@ mod tests {
             "$sha1$4000000000$salt$hash",
             "$md5,rounds=4000000000$salt$$hash",
         ] {
-            assert!(!is_affordable(&neutral(enormous).unwrap()), "{enormous}");
+            assert!(
+                !is_affordable(&with_dummy_salt(enormous).unwrap()),
+                "{enormous}"
+            );
             assert!(!is_affordable(enormous), "{enormous}");
             let shadow = format!("a:{enormous}:::::::\n");
             assert!(settings_of(shadow.as_bytes()).is_empty(), "{enormous}");
         }
     }
 
-    /// The first refusals took one hash less than a login of theirs, and in a process for each client
-    /// all of them did.
+    /// The first refusals took one hash less than a login of theirs, and in a process for each
+    /// client all of them did.
     #[test]
     fn methods_of_users_who_are_in_no_file_were_not_known_before_they_logged_in() {
-        let Ok(hashes) = Hashes::new([]) else {
+        let Ok(hashes) = HashChecker::new([]) else {
             return;
         };
         let setting = "$6$rounds=1001$abcdefghijklmnopqrstu.$";
         assert!(!hashes.settings.read().contains(setting));
-        hashes.learn("$6$rounds=1001$salt$hash");
-        hashes.learn("$6$rounds=999999999$salt$hash");
-        hashes.learn("*");
+        hashes.add_method("$6$rounds=1001$salt$hash");
+        hashes.add_method("$6$rounds=999999999$salt$hash");
+        hashes.add_method("*");
         assert!(hashes.settings.read().contains(setting));
         let all_affordable = hashes
             .settings
@@ -407,11 +413,11 @@ mod tests {
                     return;
                 }
             };
-            let setting = neutral(&hash).unwrap();
+            let setting = with_dummy_salt(&hash).unwrap();
             let of_nobody = crypt("sesame", &setting).unwrap();
             let of_nobody = of_nobody.unwrap_or_else(|| panic!("{setting} for {real}"));
             assert_ne!(of_nobody, hash);
-            assert_eq!(neutral(&of_nobody), Some(setting));
+            assert_eq!(with_dummy_salt(&of_nobody), Some(setting));
         }
     }
 }

@@ -1,17 +1,17 @@
-//! What holds for all users of the system.
+//! The settings for all users of the system.
 
 use std::collections::BTreeSet;
 
-use super::account::SystemUser;
+use super::system_user::SystemUser;
 use crate::AuthorizerError;
 use crate::login::ANONYMOUS;
 use crate::rights::Rights;
 
-/// What holds for whoever has no settings of their own.
-pub(super) struct Everybody {
+/// The settings of an authorizer; a user may have others for some of them.
+pub(super) struct GlobalSettings {
     pub(super) allowed_users: BTreeSet<String>,
     pub(super) rejected_users: BTreeSet<String>,
-    /// Whether one of them is root, by whatever name.
+    /// Whether one of them is root, under any name.
     pub(super) rejects_root: bool,
     pub(super) require_valid_shell: bool,
     pub(super) anonymous_user: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Everybody {
     pub(super) anonymous_rights: Rights,
 }
 
-impl Everybody {
+impl GlobalSettings {
     pub(super) fn rights_of(&self, username: &str) -> &Rights {
         match username {
             ANONYMOUS => &self.anonymous_rights,
@@ -34,12 +34,12 @@ impl Everybody {
         allowed && !self.rejected_users.contains(username)
     }
 
-    /// Whether somebody is rejected by another name, as a second account of root's is.
+    /// Whether a user is rejected under another name, as a second account of root is.
     pub(super) fn rejects(&self, user: &SystemUser) -> bool {
         self.rejects_root && user.is_root()
     }
 
-    /// Who somebody is who logs in by this name.
+    /// The system user for this login name.
     pub(super) fn system_user(
         &self,
         username: &str,

@@ -1,15 +1,15 @@
-//! Who is let in by a certificate.
+//! The client certificates that log a user in.
 
 use crate::{CertificateSubject, VerifiedCertificate};
 
-/// Whose certificates let a user in without a password.
+/// The certificates that log a user in without a password, by subject or name.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Owner {
+pub(crate) struct AcceptedCertificates {
     subjects: Vec<CertificateSubject>,
     names: Vec<String>,
 }
 
-impl Owner {
+impl AcceptedCertificates {
     pub(crate) fn add_subject(&mut self, subject: CertificateSubject) {
         self.subjects.push(subject);
     }
@@ -18,11 +18,11 @@ impl Owner {
         self.names.push(name);
     }
 
-    pub(crate) fn is_nobody(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.subjects.is_empty() && self.names.is_empty()
     }
 
-    pub(crate) fn has(&self, certificate: &VerifiedCertificate) -> bool {
+    pub(crate) fn accepts(&self, certificate: &VerifiedCertificate) -> bool {
         let of_subject = |subject| certificate.has_subject(subject);
         let of_name = |name: &String| certificate.has_name(name);
         self.subjects.iter().any(of_subject) || self.names.iter().any(of_name)

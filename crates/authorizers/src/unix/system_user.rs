@@ -1,4 +1,4 @@
-//! A user as the system knows it.
+//! A user in the system's user database.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ pub(super) struct SystemUser {
 }
 
 impl SystemUser {
-    /// The user of exactly this name. A directory service may find others by it, in other letters
-    /// for instance, but who is rejected must not come in by another spelling.
+    /// The user of exactly this name. A directory service may find users by other spellings, too,
+    /// but a rejected user must not log in by another spelling.
     pub(super) fn find(name: &str) -> Result<Option<Self>, AuthorizerError> {
         match UserRecord::find(name) {
             Ok(record) => Ok(record
@@ -27,7 +27,7 @@ impl SystemUser {
         }
     }
 
-    /// The same, for settings.
+    /// The same for a name in the settings, which has to exist.
     pub(super) fn known(name: &str) -> Result<Self, AuthorizerError> {
         Self::find(name)?.ok_or_else(|| AuthorizerError::NoSuchUser(name.to_owned()))
     }
@@ -60,11 +60,11 @@ impl SystemUser {
             })
     }
 
-    /// Looks at the disk as this user sees it: what is root's to see may not be the user's, and on a
-    /// network disk the other way round.
-    pub(super) fn look<T>(
+    /// Runs `operation`, which looks at the disk, as this user: root may see what the user may not,
+    /// and on a network disk the user may see what root may not.
+    pub(super) fn run_as<T>(
         &self,
-        look: impl FnOnce() -> Result<T, AuthorizerError>,
+        operation: impl FnOnce() -> Result<T, AuthorizerError>,
     ) -> Result<T, AuthorizerError> {
         let credentials = self.credentials()?;
         let _acting =
@@ -74,6 +74,6 @@ impl SystemUser {
                     user: self.record.name.clone(),
                     source,
                 })?;
-        look()
+        operation()
     }
 }
