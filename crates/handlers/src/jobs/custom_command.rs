@@ -34,7 +34,7 @@ impl CommandCall {
         let account = self.account.as_deref();
         let _guard = account.map(Account::impersonate).transpose()?;
         match (account, job.perm) {
-            (Some(account), Some(perm)) => permission::check(account, perm, &job.action)?,
+            (Some(account), Some(perm)) => permission::target(account, perm, path)?,
             (None, Some(_)) => return Err(permission::denied()),
             (_, None) => {}
         }
@@ -55,6 +55,6 @@ impl CommandCall {
 impl Account {
     /// Whether the user may do `perm` at what `path` leads to.
     pub(crate) fn is_allowed(&self, perm: Perm, path: &VirtualPath) -> bool {
-        permission::check(self, perm, &Action::Stat(path.clone())).is_ok()
+        permission::target(self, perm, path).is_ok()
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing else in this crate calls them, so there is one permission check, one place where
 //! impersonation is held, and one place that decides whether a call may run on the loop.
 
+mod access;
 mod account;
 mod copy;
 mod custom_command;
@@ -56,7 +57,7 @@ pub(crate) enum Opened {
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
-    let mut action = settle(account, job.action);
+    let mut action = choose_reading(account, job.action);
     let Some(perm) = job.perm else {
         return perform(account, action);
     };
@@ -85,14 +86,14 @@ pub(crate) fn run_work(
 ) -> JobOutcome<Payload> {
     shift.go_on()?;
     let _guard = account.impersonate()?;
-    let mut action = settle(account, job.action);
+    let mut action = choose_reading(account, job.action);
     let pinned;
     let account = match job.perm {
         Some(perm) => {
             if let Action::Combine { .. } = action {
                 // A part that is a link is an error once it is pinned; who may not read what it
                 // leads to is told that.
-                permission::check(account, perm, &action)?;
+                permission::check(account, perm, &mut action)?;
             }
             pinned = permitted(account, perm, &mut action)?;
             &pinned
@@ -122,7 +123,7 @@ fn permitted(
     perm: Perm,
     action: &mut Action,
 ) -> Result<Arc<Account>, Refusal> {
-    match pin::pin(account, action) {
+    match pin::pin(account, perm, action) {
         Ok(pinned) => permission::check(&pinned, perm, action).map(|()| pinned),
         // Who may not do it is not told what else is wrong.
         Err(refusal) => {
@@ -176,14 +177,23 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             let bytes = fs.available_space(&path).map_err(reply_of)?;
             return Ok(Answer::Space(bytes));
         }
+        action => return open(account, action),
+    };
+    done.map(|()| Answer::Done).map_err(reply_of)
+}
+
+/// Opens what a transfer is to carry.
+fn open(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
+    let fs = &*account.filesystem;
+    let (opened, size, path) = match action {
         Action::OpenRead { path, range } => {
             let (file, size) = ranged::open_read(fs, &path, range).map_err(cannot_be_sent)?;
-            return Ok(opened(account, Opened::Read(file), size, path));
+            (Opened::Read(file), size, path)
         }
         Action::OpenWrite { path, how } => {
             let file = open_write(fs, &path, how).map_err(reply_of)?;
             let path = file.path().clone();
-            return Ok(opened(account, Opened::Write(file), None, path));
+            (Opened::Write(file), None, path)
         }
         Action::OpenList {
             path,
@@ -193,18 +203,22 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             ..
         } => {
             let stream = ListingStream::open(account, &path, prefix, format, encoding)?;
-            let stream = Opened::List(Box::new(stream));
-            return Ok(opened(account, stream, None, path));
+            (Opened::List(Box::new(stream)), None, path)
         }
         // The enum grows with the protocol; a job this version does not know changes nothing.
         _ => return Err(refusal(ReplyCode::new(502), "Command not implemented.")),
     };
-    done.map(|()| Answer::Done).map_err(reply_of)
+    let account = Arc::clone(account);
+    Ok(Answer::Opened {
+        payload: Payload { account, opened },
+        size,
+        path,
+    })
 }
 
-/// Decides which of its two readings an argument has, before permissions are checked: by the path
-/// that is used, and by no other.
-fn settle(account: &Account, action: Action) -> Action {
+/// Chooses between the two readings of an argument, where it has two. Permissions are checked after
+/// that, for the path that is used and for no other.
+fn choose_reading(account: &Account, action: Action) -> Action {
     let is_there = |path: &VirtualPath| account.filesystem.lstat(path).is_ok();
     match action {
         // A file may be named like a switch.
@@ -248,20 +262,6 @@ fn settle(account: &Account, action: Action) -> Action {
             algorithm,
         },
         action => action,
-    }
-}
-
-fn opened(
-    account: &Arc<Account>,
-    opened: Opened,
-    size: Option<u64>,
-    path: VirtualPath,
-) -> Answer<Payload> {
-    let account = Arc::clone(account);
-    Answer::Opened {
-        payload: Payload { account, opened },
-        size,
-        path,
     }
 }
 

@@ -6,79 +6,27 @@ use ftpdlib_filesystems::{ErrorKind, FilesystemError};
 use ftpdlib_proto::{EntryPerms, Perm, Perms, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
+use super::access::{Subject, each_access};
 use super::{Account, refusal, reply_of};
 
 /// In bytes, on any disk that people use.
 const LONGEST_NAME: usize = 255;
 
-/// Refuses `action` unless the user has `perm` on every path it touches; or what it needs instead,
-/// where that is not the same for all of its paths and wishes.
-pub(super) fn check(account: &Account, perm: Perm, action: &Action) -> Result<(), Refusal> {
-    match action {
-        Action::Login { .. } | Action::CertificateLogin { .. } => Ok(()),
-        Action::ChangeDirectory(path)
-        | Action::Stat(path)
-        | Action::Registered { path, .. }
-        | Action::SetMode { path, .. }
-        | Action::SetModified { path, .. }
-        | Action::OpenRead { path, .. }
-        | Action::OpenWrite { path, .. }
-        | Action::AvailableSpace(path) => target(account, perm, path),
-        // Which of the two an argument with a `whole` means was settled before.
-        Action::OpenList { whole: Some(_), .. } | Action::Digest { whole: Some(_), .. } => {
-            Err(denied())
+/// Refuses `action` unless the user may do what it does on every path it touches. `perm` is what
+/// that takes, where it is the same for all of them.
+///
+/// The action stays as it is; it is `&mut` only for [`each_access`].
+pub(super) fn check(account: &Account, perm: Perm, action: &mut Action) -> Result<(), Refusal> {
+    each_access(action, perm, |access| {
+        let (path, perm) = (&*access.path, access.perm);
+        match access.subject {
+            Subject::Target | Subject::Part => target(account, perm, path),
+            Subject::Entry => entry(account, perm, path),
+            Subject::Shown => shown(account, perm, path),
+            Subject::LinkTarget if account.has_overrides() => target(account, perm, path),
+            Subject::LinkTarget => Ok(()),
         }
-        Action::Digest { path, .. } => target(account, perm, path),
-        Action::FactLine { path, .. } | Action::OpenList { path, .. } => shown(account, perm, path),
-        Action::Exists(path)
-        | Action::Remove(path)
-        | Action::MakeDirectory(path)
-        | Action::RemoveDirectory(path) => entry(account, perm, path),
-        Action::Rename { from, to } => {
-            entry(account, perm, from)?;
-            entry(account, perm, to)
-        }
-        Action::Symlink {
-            target: shown,
-            link,
-        } => {
-            entry(account, Perm::Store, link)?;
-            // Whether there is something is told by the answer.
-            match account.has_overrides() {
-                true => target(account, Perm::List, shown),
-                false => Ok(()),
-            }
-        }
-        Action::SetFacts {
-            path,
-            modified,
-            mode,
-        } => {
-            if modified.is_some() {
-                target(account, Perm::ChangeTime, path)?;
-            }
-            match mode {
-                Some(_) => target(account, Perm::ChangeMode, path),
-                None => Ok(()),
-            }
-        }
-        Action::Copy { from, to } => {
-            target(account, Perm::Retrieve, from)?;
-            target(account, Perm::Store, to)
-        }
-        Action::Combine {
-            target: combined,
-            parts,
-        } => {
-            target(account, Perm::Store, combined)?;
-            parts.iter().try_for_each(|part| {
-                target(account, Perm::Retrieve, part)?;
-                entry(account, Perm::Delete, part)
-            })
-        }
-        // An action this check does not know is not allowed by it.
-        _ => Err(denied()),
-    }
+    })
 }
 
 /// Checks what `path` leads to.

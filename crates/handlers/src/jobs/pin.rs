@@ -6,6 +6,7 @@ use ftpdlib_filesystems::{Filesystem, FilesystemError};
 use ftpdlib_proto::{EntryPerms, FileKind, Metadata, Perm, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
+use super::access::{Subject, each_access};
 use super::{Account, permission, reply_of};
 
 /// For a user with overrides: the account and the action by canonical paths, on which no link is
@@ -13,16 +14,38 @@ use super::{Account, permission, reply_of};
 /// that another session which swaps a link in between gets an error and not what is guarded.
 ///
 /// Listings show links as such, so they look through a [`View`] instead.
-pub(super) fn pin(account: &Arc<Account>, action: &mut Action) -> Result<Arc<Account>, Refusal> {
+pub(super) fn pin(
+    account: &Arc<Account>,
+    perm: Perm,
+    action: &mut Action,
+) -> Result<Arc<Account>, Refusal> {
     let as_it_is = || Ok(Arc::clone(account));
-    if !account.has_overrides() || !is_pinned(action) {
+    if !account.has_overrides() || is_shown(action, perm)? {
         return as_it_is();
     }
     let Some(pinned) = account.without_links()? else {
         return as_it_is();
     };
-    pin_paths(account, action).map_err(reply_of)?;
+    each_access(action, perm, |access| {
+        let path = match access.subject {
+            Subject::Target | Subject::LinkTarget => account.filesystem.canonical(access.path),
+            Subject::Entry | Subject::Part => canonical_entry(&*account.filesystem, access.path),
+            Subject::Shown => return Ok(()),
+        };
+        *access.path = path.map_err(reply_of)?;
+        Ok(())
+    })?;
     Ok(pinned)
+}
+
+/// Whether `action` shows what is at a path, through a [`View`].
+fn is_shown(action: &mut Action, perm: Perm) -> Result<bool, Refusal> {
+    let mut is_shown = false;
+    each_access(action, perm, |access| {
+        is_shown |= access.subject == Subject::Shown;
+        Ok(())
+    })?;
+    Ok(is_shown)
 }
 
 /// What is listed: for a user with overrides by canonical paths, as [`pin`] has it, and checked by
@@ -51,8 +74,7 @@ impl View {
                 shows_entry: true,
             });
         };
-        let mut place = path.clone();
-        entry(account, &mut place).map_err(reply_of)?;
+        let place = canonical_entry(&*account.filesystem, path).map_err(reply_of)?;
         let target = account.filesystem.canonical(&place);
         let target = target.unwrap_or_else(|_| place.clone());
         permission::target(&pinned, Perm::List, &target)?;
@@ -115,83 +137,6 @@ pub(super) struct Single {
     pub(super) metadata: Metadata,
     /// Of a link.
     pub(super) target: Option<Vec<u8>>,
-}
-
-fn is_pinned(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::ChangeDirectory(_)
-            | Action::Stat(_)
-            | Action::AvailableSpace(_)
-            | Action::Exists(_)
-            | Action::OpenRead { .. }
-            | Action::OpenWrite { .. }
-            | Action::Digest { .. }
-            | Action::SetMode { .. }
-            | Action::SetModified { .. }
-            | Action::SetFacts { .. }
-            | Action::Remove(_)
-            | Action::MakeDirectory(_)
-            | Action::RemoveDirectory(_)
-            | Action::Rename { .. }
-            | Action::Symlink { .. }
-            | Action::Copy { .. }
-            | Action::Combine { .. }
-    )
-}
-
-fn pin_paths(account: &Account, action: &mut Action) -> Result<(), FilesystemError> {
-    match action {
-        Action::ChangeDirectory(path)
-        | Action::Stat(path)
-        | Action::AvailableSpace(path)
-        | Action::OpenRead { path, .. }
-        | Action::OpenWrite { path, .. }
-        | Action::Digest { path, .. }
-        | Action::SetMode { path, .. }
-        | Action::SetModified { path, .. }
-        | Action::SetFacts { path, .. } => target(account, path),
-        Action::Exists(path)
-        | Action::Remove(path)
-        | Action::MakeDirectory(path)
-        | Action::RemoveDirectory(path) => entry(account, path),
-        Action::Rename { from, to } => {
-            entry(account, from)?;
-            entry(account, to)
-        }
-        Action::Symlink {
-            target: shown,
-            link,
-        } => {
-            target(account, shown)?;
-            entry(account, link)
-        }
-        Action::Copy { from, to } => {
-            target(account, from)?;
-            target(account, to)
-        }
-        // A part is read and then removed, so it cannot be a link here.
-        Action::Combine {
-            target: combined,
-            parts,
-        } => {
-            target(account, combined)?;
-            parts.iter_mut().try_for_each(|part| entry(account, part))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Pins what `path` leads to.
-fn target(account: &Account, path: &mut VirtualPath) -> Result<(), FilesystemError> {
-    *path = account.filesystem.canonical(path)?;
-    Ok(())
-}
-
-/// Pins `path` itself, which may be a link.
-fn entry(account: &Account, path: &mut VirtualPath) -> Result<(), FilesystemError> {
-    *path = canonical_entry(&*account.filesystem, path)?;
-    Ok(())
 }
 
 /// `path` with the links on its way resolved; its last component is kept, link or not.
