@@ -6,9 +6,16 @@ use std::time::Instant;
 
 use crate::pump::Throttle;
 
-/// Which way a rate counts.
+/// The rates of one session, in bytes per second; 0 for no limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) upload: u64,
+    pub(crate) download: u64,
+}
+
+/// The direction of the transfers that a rate counts for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     Upload,
     Download,
 }
@@ -16,17 +23,23 @@ pub(crate) enum Way {
 /// The rates in use, by user.
 #[derive(Default)]
 pub(crate) struct UserRates {
-    shared: Mutex<HashMap<(String, Way), Weak<SharedRate>>>,
+    shared: Mutex<HashMap<(String, Direction), Weak<SharedRate>>>,
 }
 
 impl UserRates {
-    /// A share of the rate of a user's transfers one way, with those in progress.
-    pub(crate) fn share(&self, username: &str, way: Way, rate: u64, now: Instant) -> Share {
+    /// A share of the rate of a user's transfers in one direction, with those in progress.
+    pub(crate) fn share(
+        &self,
+        username: &str,
+        direction: Direction,
+        rate: u64,
+        now: Instant,
+    ) -> RateShare {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (username.to_owned(), way);
+        let key = (username.to_owned(), direction);
         if let Some(known) = shared.get(&key).and_then(Weak::upgrade) {
             known.lock().throttle.set_rate(rate);
-            return Share::new(known, now);
+            return RateShare::new(known, now);
         }
         shared.retain(|_, rate| rate.strong_count() > 0);
         let new = Arc::new(SharedRate(Mutex::new(State {
@@ -35,7 +48,7 @@ impl UserRates {
             next_taker: 0,
         })));
         shared.insert(key, Arc::downgrade(&new));
-        Share::new(new, now)
+        RateShare::new(new, now)
     }
 }
 
@@ -87,7 +100,7 @@ impl SharedRate {
 }
 
 /// What one transfer has of a rate.
-pub(crate) struct Share {
+pub(crate) struct RateShare {
     rate: Arc<SharedRate>,
     taker: u64,
     /// Taken, not yet moved.
@@ -96,7 +109,7 @@ pub(crate) struct Share {
     next: Instant,
 }
 
-impl Share {
+impl RateShare {
     fn new(rate: Arc<SharedRate>, now: Instant) -> Self {
         let taker = {
             let mut state = rate.lock();
@@ -136,7 +149,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for RateShare {
     fn drop(&mut self) {
         let taker = self.taker;
         self.rate.lock().takers.retain(|(known, _)| *known != taker);
@@ -154,7 +167,7 @@ mod tests {
     fn moved(rate: u64, shares: usize, idle: usize, step: usize) -> Vec<u64> {
         let (rates, start) = (UserRates::default(), Instant::now());
         let mut shares: Vec<_> = (0..shares)
-            .map(|_| (rates.share("alice", Way::Download, rate, start), 0))
+            .map(|_| (rates.share("alice", Direction::Download, rate, start), 0))
             .collect();
         for millis in (0..10_000).step_by(step) {
             let now = start + Duration::from_millis(millis);
@@ -214,8 +227,8 @@ mod tests {
     #[test]
     fn a_rate_is_forgotten_with_its_last_transfer() {
         let (rates, now) = (UserRates::default(), Instant::now());
-        drop(rates.share("alice", Way::Download, 1000, now));
-        drop(rates.share("bob", Way::Download, 1000, now));
+        drop(rates.share("alice", Direction::Download, 1000, now));
+        drop(rates.share("bob", Direction::Download, 1000, now));
         assert_eq!(rates.shared.lock().unwrap().len(), 1);
     }
 }

@@ -261,28 +261,32 @@ impl Connection {
             Direction::Control => None,
             Direction::Send | Direction::Receive => self.data.take_open(),
         };
-        if stream.is_none() && transfer.direction != Direction::Control {
-            // The system did not let the loop have it.
-            discard(transfer.payload);
-            self.close_data(cx);
-            let event = DataEvent::Ended {
-                end: TransferEnd::LocalError,
-                bytes: 0,
-                refusal: Some(refused("Can't open data connection.")),
-            };
-            return self.session.handle_data_event(event, cx.now());
-        }
-        self.begun = Some(Arc::clone(&transfer.payload.account));
-        let mut rates = None;
+        let secure = stream
+            .as_ref()
+            .is_some_and(|stream| stream.plain().is_none());
+        let account = Arc::clone(&transfer.payload.account);
+        let transfer_type = transfer.transfer_type;
+        let mut pump = match Pump::new(transfer, stream, &self.service, cx.now()) {
+            Ok(pump) => pump,
+            Err(payload) => {
+                // The system did not let the loop have the data connection.
+                discard(payload);
+                self.close_data(cx);
+                let event = DataEvent::Ended {
+                    end: TransferEnd::LocalError,
+                    bytes: 0,
+                    refusal: Some(refused("Can't open data connection.")),
+                };
+                return self.session.handle_data_event(event, cx.now());
+            }
+        };
         if let Some(watch) = &mut self.watch {
-            let secure = stream
-                .as_ref()
-                .is_some_and(|stream| stream.plain().is_none());
-            let account = &transfer.payload.account;
-            watch.note_transfer(account, transfer.transfer_type, secure);
-            rates = watch.control().rates();
+            watch.note_transfer(&account, transfer_type, secure);
+            if let Some(rates) = watch.control().rates() {
+                pump.set_rates(rates);
+            }
         }
-        let pump = Pump::new(transfer, stream, &self.service, rates, cx.now());
+        self.begun = Some(account);
         self.pump = Some(Box::new(pump));
         self.with_pump(cx, |pump, pcx| pump.begin(pcx));
     }

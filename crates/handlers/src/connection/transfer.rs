@@ -47,9 +47,8 @@ impl Connection {
             Step::Yield => {}
             Step::Ended(end, refusal) => {
                 let (bytes, sends) = (pump.bytes(), pump.sends());
-                let stream = pump.take_stream();
-                self.pump = None;
-                if let Some(stream) = stream {
+                let pump = self.pump.take();
+                if let Some(stream) = pump.and_then(|pump| pump.into_stream()) {
                     self.data_permit = None;
                     let socket = stream.into_socket();
                     if sends && end == TransferEnd::Complete {

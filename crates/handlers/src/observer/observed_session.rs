@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ftpdlib_ioloop::Notifier;
 
+use crate::rates::Rates;
+
 /// The facts of a session at the time of an event, and a hold on the session as it is now.
 ///
 /// May be kept; when the session is over, what is asked of it has no effect.
@@ -127,13 +129,11 @@ impl SessionControl {
         self.close.load(Ordering::Acquire) && self.close.swap(false, Ordering::AcqRel)
     }
 
-    /// The rates set, uploads first, if they are.
-    pub(crate) fn rates(&self) -> Option<(u64, u64)> {
-        self.rate_set.load(Ordering::Acquire).then(|| {
-            (
-                self.read_limit.load(Ordering::Relaxed),
-                self.write_limit.load(Ordering::Relaxed),
-            )
+    /// The rates set, if they are.
+    pub(crate) fn rates(&self) -> Option<Rates> {
+        self.rate_set.load(Ordering::Acquire).then(|| Rates {
+            upload: self.read_limit.load(Ordering::Relaxed),
+            download: self.write_limit.load(Ordering::Relaxed),
         })
     }
 }

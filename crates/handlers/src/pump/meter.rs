@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Step, Throttle};
-use crate::rates::Share;
+use crate::rates::RateShare;
 
 /// Most bytes that one transfer moves in one turn of the loop.
 pub(super) const TURN_BYTES: usize = 1 << 20;
@@ -17,7 +17,7 @@ pub(super) struct Meter {
     progress: Instant,
     throttle: Throttle,
     /// The rate that all transfers of the user share, if there is one.
-    shared: Option<Share>,
+    shared: Option<RateShare>,
     /// What is left of a turn, and when that began.
     budget: usize,
     turn: Option<Instant>,
@@ -25,7 +25,7 @@ pub(super) struct Meter {
 
 impl Meter {
     /// For a transfer that begins `now` and keeps to the rates of both.
-    pub(super) fn new(throttle: Throttle, shared: Option<Share>, now: Instant) -> Self {
+    pub(super) fn new(throttle: Throttle, shared: Option<RateShare>, now: Instant) -> Self {
         Self {
             bytes: 0,
             progress: now,

@@ -15,17 +15,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Interest, Notifier, SourceId, Transport};
-use ftpdlib_proto::{ReplyCode, TransferEnd, TransferType};
+use ftpdlib_proto::{ReplyCode, TransferEnd};
 use ftpdlib_session::{Direction, Refusal, Transfer};
 use log::Level;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
-use crate::rates::Way;
+use crate::rates::{self, Rates};
 use meter::{Meter, TURN_BYTES};
 use produce::Produce;
 use receive::Receive;
-use send_file::SendFile;
 pub(crate) use throttle::Throttle;
 
 /// Most bytes of an upload taken after its control connection was lost: what sockets can hold fits
@@ -83,9 +82,37 @@ impl PumpContext<'_, '_> {
     }
 }
 
+/// A turn of a transfer: who it is for, what it may move, and what it needs of its connection.
+struct Turn<'t, 'a, 'l> {
+    account: &'t Arc<Account>,
+    meter: &'t mut Meter,
+    pcx: &'t mut PumpContext<'a, 'l>,
+}
+
+impl Turn<'_, '_, '_> {
+    /// Most bytes that may be moved now; `Err` with what to do if none may.
+    fn allowance(&mut self) -> Result<usize, Step> {
+        self.meter.allowance(self.pcx.cx.now())
+    }
+
+    /// Counts what was moved.
+    fn moved(&mut self, bytes: usize) {
+        self.meter.moved(bytes, self.pcx.cx.now());
+    }
+
+    /// Notes that the transfer does not stand still.
+    fn advanced(&mut self) {
+        self.meter.advanced(self.pcx.cx.now());
+    }
+
+    /// Logs what went wrong on the data connection.
+    fn warn(&self, what: impl fmt::Display) {
+        self.pcx.warn(self.account, what);
+    }
+}
+
 /// One transfer.
 pub(crate) struct Pump {
-    stream: Option<Box<dyn Transport>>,
     account: Arc<Account>,
     work: Work,
     meter: Meter,
@@ -117,69 +144,94 @@ struct Look {
     left: Option<usize>,
 }
 
-/// How the bytes get from one end to the other.
+/// Where the bytes come from, and where they go.
 enum Work {
-    SendFile(SendFile),
-    Produce(Produce),
-    Receive(Receive),
+    /// A download or a listing, over a data connection.
+    Send(Box<dyn Transport>, Produce),
+    /// A listing that goes to the replies: it has no data connection.
+    Reply(Produce),
+    /// An upload.
+    Receive(Box<dyn Transport>, Receive),
 }
 
-impl Pump {
-    /// A pump for `transfer` over `stream`; a listing without one goes to the replies. `rates` are
-    /// those set for the session, uploads first.
-    pub(crate) fn new(
+impl Work {
+    /// Gives the payload back if it needs a data connection, and there is none.
+    fn new(
         transfer: Transfer<Payload>,
-        mut stream: Option<Box<dyn Transport>>,
+        stream: Option<Box<dyn Transport>>,
         service: &Service,
-        rates: Option<(u64, u64)>,
-        now: Instant,
-    ) -> Self {
+    ) -> Result<Self, Payload> {
         let Transfer {
             payload: Payload { account, opened },
             direction,
             transfer_type,
-            ..
         } = transfer;
         let dtp = &service.dtp;
-        let (rate, of_user, way) = match direction {
-            Direction::Receive => (dtp.read_limit, account.login().read_limit, Way::Upload),
-            Direction::Send => (dtp.write_limit, account.login().write_limit, Way::Download),
-            Direction::Control => (0, None, Way::Download),
-        };
-        // A user's own limit stands in for the server's.
-        let rate = if of_user.is_some() { 0 } else { rate };
-        let shared = of_user.filter(|&rate| rate != 0).map(|rate| {
-            let username = &account.login().username;
-            service.user_rates.share(username, way, rate, now)
-        });
-        let in_kernel = service.use_sendfile
-            && account.lane().is_none()
-            && stream
-                .as_ref()
-                .is_some_and(|stream| stream.plain().is_some());
-        let work = match opened {
-            Opened::Read(file) if in_kernel && transfer_type == TransferType::Image => {
-                match SendFile::new(file) {
-                    Ok(send_file) => Work::SendFile(send_file),
-                    Err(file) => Work::Produce(Produce::file(file, transfer_type, dtp)),
+        let Some(mut stream) = stream else {
+            return match opened {
+                Opened::List(listing) if direction == Direction::Control => {
+                    Ok(Self::Reply(Produce::listing(listing)))
                 }
-            }
-            Opened::Read(file) => Work::Produce(Produce::file(file, transfer_type, dtp)),
-            Opened::List(listing) => Work::Produce(Produce::listing(listing)),
-            Opened::Write(file) => Work::Receive(Receive::new(file, transfer_type, in_kernel, dtp)),
+                opened => Err(Payload { account, opened }),
+            };
         };
-        match (&work, &mut stream) {
-            (Work::Receive(_), Some(stream)) => stream.note_only_reads(),
-            (Work::Produce(_) | Work::SendFile(_), Some(stream)) => stream.note_only_writes(),
-            (_, None) => {}
+        let in_kernel =
+            service.use_sendfile && account.lane().is_none() && stream.plain().is_some();
+        let produce = match opened {
+            Opened::Write(file) => {
+                stream.note_only_reads();
+                let receive = Receive::new(file, transfer_type, in_kernel, dtp);
+                return Ok(Self::Receive(stream, receive));
+            }
+            Opened::Read(file) => Produce::file(file, transfer_type, in_kernel, dtp),
+            Opened::List(listing) => Produce::listing(listing),
+        };
+        stream.note_only_writes();
+        Ok(Self::Send(stream, produce))
+    }
+
+    /// The data connection, if it has one.
+    fn stream(&self) -> Option<&dyn Transport> {
+        match self {
+            Self::Send(stream, _) | Self::Receive(stream, _) => Some(&**stream),
+            Self::Reply(_) => None,
         }
-        let throttle = Throttle::new(rate, now);
-        let mut pump = Self {
-            stream,
+    }
+
+    fn stream_mut(&mut self) -> Option<&mut dyn Transport> {
+        match self {
+            Self::Send(stream, _) | Self::Receive(stream, _) => Some(&mut **stream),
+            Self::Reply(_) => None,
+        }
+    }
+
+    /// Whether the data connection, if there is one, is as secure as it is to be.
+    fn is_established(&self) -> bool {
+        self.stream().is_none_or(|stream| stream.is_established())
+    }
+}
+
+impl Pump {
+    /// A pump for `transfer` over `stream`; a listing for the control connection has none, and goes
+    /// to the replies.
+    ///
+    /// # Errors
+    ///
+    /// What was opened is given back where there has to be a data connection and is none.
+    pub(crate) fn new(
+        transfer: Transfer<Payload>,
+        stream: Option<Box<dyn Transport>>,
+        service: &Service,
+        now: Instant,
+    ) -> Result<Self, Payload> {
+        let (account, direction) = (Arc::clone(&transfer.payload.account), transfer.direction);
+        let work = Work::new(transfer, stream, service)?;
+        let meter = new_meter(&account, direction, service, now);
+        Ok(Self {
             account,
             work,
-            meter: Meter::new(throttle, shared, now),
-            timeout: dtp.timeout,
+            meter,
+            timeout: service.dtp.timeout,
             handshake_timeout: service
                 .session
                 .tls
@@ -190,18 +242,14 @@ impl Pump {
             all_sent: false,
             stopping: false,
             last: None,
-        };
-        if let Some(rates) = rates {
-            pump.set_rates(rates);
-        }
-        pump
+        })
     }
 
-    /// Keeps to other rates from now on, uploads first.
-    pub(crate) fn set_rates(&mut self, (upload, download): (u64, u64)) {
+    /// Keeps to other rates from now on.
+    pub(crate) fn set_rates(&mut self, rates: Rates) {
         let rate = match self.work {
-            Work::Receive(_) => upload,
-            Work::SendFile(_) | Work::Produce(_) => download,
+            Work::Receive(..) => rates.upload,
+            Work::Send(..) | Work::Reply(_) => rates.download,
         };
         self.meter.set_rate(rate);
     }
@@ -209,11 +257,11 @@ impl Pump {
     /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so an
     /// upload waits for an event.
     pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
-        match &self.stream {
-            Some(stream) if stream.plain().is_some() && !self.sends() => {
+        match &self.work {
+            Work::Receive(stream, _) if stream.plain().is_some() => {
                 self.after(Step::Wait(Interest::READ), pcx)
             }
-            _ => self.run(pcx),
+            Work::Send(..) | Work::Reply(_) | Work::Receive(..) => self.run(pcx),
         }
     }
 
@@ -230,28 +278,15 @@ impl Pump {
             return step;
         }
         self.fill_segments();
-        let step = loop {
-            let (account, meter) = (&self.account, &mut self.meter);
-            let step = match (&mut self.work, self.stream.as_deref_mut()) {
-                (Work::SendFile(work), Some(stream)) => work.run(stream, meter, pcx),
-                (Work::Produce(work), Some(stream)) => work.run(stream, account, meter, pcx),
-                (Work::Produce(work), None) => work.run_to_replies(account, meter, pcx),
-                (Work::Receive(work), Some(stream)) => work.run(stream, account, meter, pcx),
-                (Work::SendFile(_) | Work::Receive(_), None) => {
-                    Step::Ended(TransferEnd::LocalError, None)
-                }
-            };
-            // A file system without sendfile: go on from where it stopped, by copying.
-            match &mut self.work {
-                Work::SendFile(work) if work.is_unsupported() => {
-                    let Some(file) = work.take_file() else {
-                        break step;
-                    };
-                    let dtp = &pcx.service.dtp;
-                    self.work = Work::Produce(Produce::file(file, TransferType::Image, dtp));
-                }
-                _ => break step,
-            }
+        let turn = &mut Turn {
+            account: &self.account,
+            meter: &mut self.meter,
+            pcx,
+        };
+        let step = match &mut self.work {
+            Work::Send(stream, work) => work.run(&mut **stream, turn),
+            Work::Reply(work) => work.run_to_replies(turn),
+            Work::Receive(stream, work) => work.run(&mut **stream, turn),
         };
         let step = self.end_sending(step, pcx.cx);
         if self.last.is_some_and(|last| self.is_last(&step, last)) {
@@ -263,7 +298,7 @@ impl Pump {
     /// Lets nothing move before the data connection is as secure as it is to be; `Some` while it is
     /// not.
     fn establish(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
-        let stream = self.stream.as_mut()?;
+        let stream = self.work.stream_mut()?;
         let was_established = stream.is_established();
         match stream.establish(pcx.cx) {
             Ok(()) => {
@@ -296,7 +331,7 @@ impl Pump {
         if self.meter.is_limited() || self.account.lane().is_some() {
             return;
         }
-        if let Some(Err(error)) = self.stream.as_ref().map(|stream| stream.fill_segments()) {
+        if let Some(Err(error)) = self.work.stream().map(|stream| stream.fill_segments()) {
             // It is slower then, and no less right.
             log::debug!("full segments: {error}");
         }
@@ -304,11 +339,10 @@ impl Pump {
 
     /// Ends the sending side after the last byte of a download.
     fn end_sending(&mut self, step: Step, cx: &mut Context<'_>) -> Step {
-        let complete = matches!(step, Step::Ended(TransferEnd::Complete, None));
-        let Some(stream) = self.stream.as_mut().filter(|_| complete) else {
+        let Work::Send(stream, _) = &mut self.work else {
             return step;
         };
-        if matches!(self.work, Work::Receive(_)) {
+        if !matches!(step, Step::Ended(TransferEnd::Complete, None)) {
             return step;
         }
         // All was sent before, or goes with the end.
@@ -329,7 +363,7 @@ impl Pump {
     /// An upload whose last byte and end have arrived is complete, even if the client has closed
     /// its control connection right after: such a loss stops it at the first wait only.
     pub(crate) fn abort(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
-        if end == TransferEnd::ControlLost && matches!(self.work, Work::Receive(_)) {
+        if end == TransferEnd::ControlLost && matches!(self.work, Work::Receive(..)) {
             self.last = Some(self.meter.bytes() + LAST_BYTES);
             return self.run(pcx);
         }
@@ -343,8 +377,7 @@ impl Pump {
             self.resume_at = None;
             self.meter.advanced(pcx.cx.now());
         }
-        let stream = self.stream.as_ref();
-        let is_secure = stream.is_none_or(|stream| stream.is_established());
+        let is_secure = self.work.is_established();
         let end = match end {
             TransferEnd::Stalled if !is_secure => {
                 pcx.warn(&self.account, "the TLS handshake took too long");
@@ -352,9 +385,14 @@ impl Pump {
             }
             end => end,
         };
+        let turn = &mut Turn {
+            account: &self.account,
+            meter: &mut self.meter,
+            pcx,
+        };
         let step = match &mut self.work {
-            Work::SendFile(_) | Work::Produce(_) => Step::Ended(end, None),
-            Work::Receive(work) => work.abort(end, is_secure, &self.account, pcx),
+            Work::Send(..) | Work::Reply(_) => Step::Ended(end, None),
+            Work::Receive(_, work) => work.abort(end, is_secure, turn),
         };
         self.after(step, pcx)
     }
@@ -362,7 +400,7 @@ impl Pump {
     /// Whether it waits for a job and for nothing else, and its data connection, whatever state that
     /// is in, has no part in it any more.
     fn is_finishing(&self) -> bool {
-        self.stopping || matches!(&self.work, Work::Receive(work) if work.is_finishing())
+        self.stopping || matches!(&self.work, Work::Receive(_, work) if work.is_finishing())
     }
 
     /// Whether `step` is where an upload stops that goes on without its control connection.
@@ -380,8 +418,8 @@ impl Pump {
         let interest = match &step {
             Step::Wait(interest) => *interest,
             Step::Yield => match self.work {
-                Work::SendFile(_) | Work::Produce(_) => Interest::WRITE,
-                Work::Receive(_) => Interest::READ,
+                Work::Send(..) | Work::Reply(_) => Interest::WRITE,
+                Work::Receive(..) => Interest::READ,
             },
             Step::Pause(at) => {
                 self.resume_at = Some(*at);
@@ -390,7 +428,7 @@ impl Pump {
             Step::Working | Step::Ended(..) => Interest::NONE,
         };
         let finishing = self.is_finishing();
-        if let Some(stream) = &mut self.stream {
+        if let Some(stream) = self.work.stream_mut() {
             let interest = if finishing {
                 Interest::NONE
             } else {
@@ -408,14 +446,17 @@ impl Pump {
         step
     }
 
-    /// Takes the data connection away, to close it.
-    pub(crate) fn take_stream(&mut self) -> Option<Box<dyn Transport>> {
-        self.stream.take()
+    /// The data connection, to close it.
+    pub(crate) fn into_stream(self) -> Option<Box<dyn Transport>> {
+        match self.work {
+            Work::Send(stream, _) | Work::Receive(stream, _) => Some(stream),
+            Work::Reply(_) => None,
+        }
     }
 
     /// Whether a client waits for the end of the stream that only closing it gives.
     pub(crate) fn sends(&self) -> bool {
-        !matches!(self.work, Work::Receive(_))
+        !matches!(self.work, Work::Receive(..))
     }
 
     /// Bytes moved on the data connection.
@@ -424,12 +465,12 @@ impl Pump {
     }
 
     pub(crate) fn stream_id(&self) -> Option<SourceId> {
-        self.stream.as_ref().map(|stream| stream.id())
+        self.work.stream().map(|stream| stream.id())
     }
 
     /// Whether the lines go to the control connection.
     pub(crate) fn is_to_replies(&self) -> bool {
-        self.stream.is_none()
+        matches!(self.work, Work::Reply(_))
     }
 
     /// When the pump wants to be looked at, whatever happens on its connection.
@@ -472,7 +513,9 @@ impl Pump {
 
     /// What the client of a download has not acknowledged, where the system tells.
     fn left(&self) -> Option<usize> {
-        let stream = self.stream.as_ref().filter(|_| self.sends())?;
+        let Work::Send(stream, _) = &self.work else {
+            return None;
+        };
         ftpdlib_sys::unacknowledged(stream.socket().get_ref().as_fd()).ok()
     }
 
@@ -482,9 +525,9 @@ impl Pump {
     /// Lines of a reply have no other way to tell that they are not all: there the session ends, too.
     pub(crate) fn give_up(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         let by_disk = match &self.work {
-            Work::SendFile(_) => false,
-            Work::Produce(work) => work.is_at_work() && !self.is_to_replies(),
-            Work::Receive(work) => work.is_at_work(),
+            Work::Send(_, work) => work.is_at_work(),
+            Work::Reply(_) => false,
+            Work::Receive(_, work) => work.is_at_work(),
         };
         if !by_disk {
             return self.stop(TransferEnd::Stalled, pcx);
@@ -504,15 +547,15 @@ impl Pump {
     fn look_at(&self) -> Option<Instant> {
         let progress = self.meter.progress();
         let is_new = self.last_look.is_none_or(|look| look.progress != progress);
-        let stream = self.stream.as_ref().filter(|_| is_new && self.sends())?;
-        let timeout = self.timeout.filter(|_| stream.is_established())?;
+        let Work::Send(stream, _) = &self.work else {
+            return None;
+        };
+        let timeout = self.timeout.filter(|_| is_new && stream.is_established())?;
         Some(progress + timeout / 10)
     }
 
     fn stalled_at(&self) -> Option<Instant> {
-        let stream = self.stream.as_ref();
-        let is_secure = stream.is_none_or(|stream| stream.is_established());
-        let timeout = if is_secure || self.is_finishing() {
+        let timeout = if self.work.is_established() || self.is_finishing() {
             self.timeout
         } else {
             self.handshake_timeout
@@ -520,6 +563,27 @@ impl Pump {
         // Never, if it is longer than there are moments for.
         timeout.and_then(|timeout| self.meter.progress().checked_add(timeout))
     }
+}
+
+/// The meter of a transfer that begins `now`: for the server's rate, or for the user's own, which
+/// stands in for it and is shared by all transfers of that user.
+fn new_meter(account: &Account, direction: Direction, service: &Service, now: Instant) -> Meter {
+    let (dtp, login) = (&service.dtp, account.login());
+    let (rate, of_user, direction) = match direction {
+        Direction::Receive => (dtp.read_limit, login.read_limit, rates::Direction::Upload),
+        Direction::Send => (
+            dtp.write_limit,
+            login.write_limit,
+            rates::Direction::Download,
+        ),
+        Direction::Control => (0, None, rates::Direction::Download),
+    };
+    let rate = if of_user.is_some() { 0 } else { rate };
+    let shared = of_user.filter(|&rate| rate != 0).map(|rate| {
+        let username = &login.username;
+        service.user_rates.share(username, direction, rate, now)
+    });
+    Meter::new(Throttle::new(rate, now), shared, now)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,4 +1,5 @@
-//! Downloads and listings whose bytes are made here: read, translated, formatted.
+//! Downloads and listings: files inside the kernel, where that can be done; or else bytes that are
+//! made here: read, translated, formatted.
 
 use std::io;
 use std::mem;
@@ -6,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_filesystems::ReadFile;
-use ftpdlib_ioloop::{Context, Interest, Task, Transport};
+use ftpdlib_ioloop::{Interest, Lane, Task, Transport};
 use ftpdlib_proto::{AsciiSender, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
-use super::{Meter, PumpContext, Step, TURN_BYTES, became_shorter};
+use super::send_file::{Outcome, SendFile};
+use super::{Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, read_chunk};
 
@@ -53,6 +55,8 @@ enum Source {
         file: Box<dyn ReadFile>,
         ascii: Option<AsciiSender>,
         chunk: usize,
+        /// How it is sent inside the kernel, as long as that can be done.
+        send_file: Option<SendFile>,
     },
     Listing(Box<ListingStream>),
 }
@@ -80,6 +84,7 @@ impl Source {
                 file,
                 ascii: None,
                 chunk,
+                ..
             } => {
                 let start = buffer.len();
                 let rest = rest_of(&**file).unwrap_or(usize::MAX);
@@ -92,6 +97,7 @@ impl Source {
                 file,
                 ascii: Some(ascii),
                 chunk,
+                ..
             } => {
                 let mut raw = vec![0; *chunk];
                 let bytes = read_on(account, &mut **file, &mut raw)?;
@@ -134,16 +140,21 @@ fn rest_of(file: &dyn ReadFile) -> Option<usize> {
 }
 
 impl Produce {
+    /// The download of `file`, inside the kernel if `in_kernel` and where that can be done.
     pub(super) fn file(
         file: Box<dyn ReadFile>,
         transfer_type: TransferType,
+        in_kernel: bool,
         dtp: &DtpHandler,
     ) -> Self {
-        let ascii = (transfer_type == TransferType::Ascii).then(AsciiSender::default);
+        let send_file = (in_kernel && transfer_type == TransferType::Image)
+            .then(|| SendFile::new(&*file))
+            .flatten();
         Self::new(Source::File {
             file,
-            ascii,
+            ascii: (transfer_type == TransferType::Ascii).then(AsciiSender::default),
             chunk: dtp.ac_out_buffer_size,
+            send_file,
         })
     }
 
@@ -159,24 +170,29 @@ impl Produce {
         }
     }
 
-    pub(super) fn run(
-        &mut self,
-        stream: &mut dyn Transport,
-        account: &Arc<Account>,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
-    ) -> Step {
+    pub(super) fn run(&mut self, stream: &mut dyn Transport, turn: &mut Turn<'_, '_, '_>) -> Step {
+        if let State::Source(Source::File {
+            file, send_file, ..
+        }) = &mut self.state
+            && let Some(in_kernel) = send_file
+        {
+            match in_kernel.run(&**file, stream, turn) {
+                Outcome::Step(step) => return step,
+                // All of it is copied then.
+                Outcome::Unsupported => *send_file = None,
+            }
+        }
         let step = loop {
-            if let Err(step) = self.send(stream, meter, pcx.cx) {
+            if let Err(step) = self.send(stream, turn) {
                 break step;
             }
-            if let Err(step) = self.refill(account, meter, pcx) {
+            if let Err(step) = self.refill(turn) {
                 break step;
             }
         };
         // Nothing that was made waits for a thread, or for the rate.
         if !matches!(step, Step::Ended(..))
-            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(pcx.cx))
+            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx))
         {
             return lost;
         }
@@ -184,29 +200,25 @@ impl Produce {
     }
 
     /// The same, as lines of a reply: each after a blank.
-    pub(super) fn run_to_replies(
-        &mut self,
-        account: &Arc<Account>,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
-    ) -> Step {
+    pub(super) fn run_to_replies(&mut self, turn: &mut Turn<'_, '_, '_>) -> Step {
         loop {
+            let replies = &mut *turn.pcx.replies;
             for line in self.buffer.split_inclusive(|&byte| byte == b'\n') {
-                pcx.replies.push(b' ');
+                replies.push(b' ');
                 for &byte in line {
-                    pcx.replies.push(byte);
+                    replies.push(byte);
                     if byte == 255 {
                         // A Telnet IAC in data is doubled.
-                        pcx.replies.push(byte);
+                        replies.push(byte);
                     }
                 }
             }
-            meter.moved(self.buffer.len(), pcx.cx.now());
+            turn.moved(self.buffer.len());
             self.buffer.clear();
-            if pcx.replies.len() > REPLIES_WAITING {
+            if turn.pcx.replies.len() > REPLIES_WAITING {
                 return Step::Wait(Interest::NONE);
             }
-            if let Err(step) = self.refill(account, meter, pcx) {
+            if let Err(step) = self.refill(turn) {
                 return step;
             }
         }
@@ -216,16 +228,14 @@ impl Produce {
     fn send(
         &mut self,
         stream: &mut dyn Transport,
-        meter: &mut Meter,
-        cx: &mut Context<'_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Result<(), Step> {
         while self.sent < self.buffer.len() {
-            let now = cx.now();
             let rest = &self.buffer[self.sent..];
-            let allowed = meter.allowance(now)?.min(rest.len());
-            let bytes = sent(stream.write(cx, &rest[..allowed]))?;
+            let allowed = turn.allowance()?.min(rest.len());
+            let bytes = sent(stream.write(turn.pcx.cx, &rest[..allowed]))?;
             self.sent += bytes;
-            meter.moved(bytes, now);
+            turn.moved(bytes);
         }
         self.buffer.clear();
         self.sent = 0;
@@ -241,61 +251,72 @@ impl Produce {
     ///
     /// That is progress, even where nothing is to be sent yet, as when names are collected; and a
     /// client cannot take what the disk has not given.
-    fn refill(
-        &mut self,
-        account: &Arc<Account>,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
-    ) -> Result<(), Step> {
-        let failed = |refusal| Step::Ended(TransferEnd::LocalError, Some(refusal));
+    fn refill(&mut self, turn: &mut Turn<'_, '_, '_>) -> Result<(), Step> {
         match mem::replace(&mut self.state, State::Exhausted) {
-            State::Exhausted => return Err(Step::Ended(TransferEnd::Complete, None)),
+            State::Exhausted => Err(Step::Ended(TransferEnd::Complete, None)),
             State::Working(task) => match task.take() {
                 None => {
                     self.state = State::Working(task);
-                    return Err(Step::Working);
+                    Err(Step::Working)
                 }
-                Some(Err(_)) => return Err(failed(Refusal::local_error())),
+                Some(Err(_)) => Err(failed(Refusal::local_error())),
                 Some(Ok((source, buffer, more))) => {
                     self.buffer = buffer;
-                    if more.map_err(failed)? {
-                        self.state = State::Source(source);
-                        meter.advanced(pcx.cx.now());
-                    }
+                    self.filled(source, more, turn)
                 }
             },
             State::Source(mut source) => {
                 let long = matches!(&source, Source::Listing(listing) if listing.is_long());
-                let sorting = long.then_some(&pcx.service.sorting_lane);
-                let Some(lane) = account.lane().or(sorting) else {
-                    if let Source::Listing(_) = source
-                        && let Err(step) = meter.work(ENTRIES_COST)
-                    {
-                        self.state = State::Source(source);
-                        return Err(step);
-                    }
-                    let more = source.fill(account, ENTRIES_TIME, &mut self.buffer);
-                    if more.map_err(failed)? {
-                        self.state = State::Source(source);
-                        meter.advanced(pcx.cx.now());
-                    }
-                    return Ok(());
-                };
-                let (account, mut buffer) = (Arc::clone(account), mem::take(&mut self.buffer));
-                let task = Task::spawn(lane, pcx.notifier, move || {
-                    let more = source.fill(&account, THREAD_TIME, &mut buffer);
-                    (source, buffer, more)
-                });
-                match task {
-                    Ok(task) => self.state = State::Working(task),
-                    Err(error) => {
-                        log::error!("no thread for a job: {error}");
-                        return Err(failed(Refusal::local_error()));
-                    }
+                let sorting = long.then_some(&turn.pcx.service.sorting_lane);
+                if let Some(lane) = turn.account.lane().or(sorting) {
+                    return Err(self.fill_on(lane, source, turn));
                 }
-                return Err(Step::Working);
+                if let Source::Listing(_) = source
+                    && let Err(step) = turn.meter.work(ENTRIES_COST)
+                {
+                    self.state = State::Source(source);
+                    return Err(step);
+                }
+                let more = source.fill(turn.account, ENTRIES_TIME, &mut self.buffer);
+                self.filled(source, more, turn)
             }
+        }
+    }
+
+    /// Fills the buffer from `source` on a thread.
+    fn fill_on(&mut self, lane: &Lane, mut source: Source, turn: &Turn<'_, '_, '_>) -> Step {
+        let (account, mut buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
+        let task = Task::spawn(lane, turn.pcx.notifier, move || {
+            let more = source.fill(&account, THREAD_TIME, &mut buffer);
+            (source, buffer, more)
+        });
+        match task {
+            Ok(task) => {
+                self.state = State::Working(task);
+                Step::Working
+            }
+            Err(error) => {
+                log::error!("no thread for a job: {error}");
+                failed(Refusal::local_error())
+            }
+        }
+    }
+
+    /// Goes on after the buffer was filled from `source`, in which there may be `more`.
+    fn filled(
+        &mut self,
+        source: Source,
+        more: Result<bool, Refusal>,
+        turn: &mut Turn<'_, '_, '_>,
+    ) -> Result<(), Step> {
+        if more.map_err(failed)? {
+            self.state = State::Source(source);
+            turn.advanced();
         }
         Ok(())
     }
+}
+
+fn failed(refusal: Refusal) -> Step {
+    Step::Ended(TransferEnd::LocalError, Some(refusal))
 }

@@ -10,7 +10,7 @@ use ftpdlib_proto::{AsciiReceiver, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
 use super::splice::Splice;
-use super::{Meter, PumpContext, Step};
+use super::{Step, Turn};
 use crate::DtpHandler;
 use crate::jobs::{Account, finish, write_all};
 
@@ -68,100 +68,134 @@ impl Receive {
         }
     }
 
-    pub(super) fn run(
-        &mut self,
-        stream: &mut dyn Transport,
-        account: &Arc<Account>,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
-    ) -> Step {
+    pub(super) fn run(&mut self, stream: &mut dyn Transport, turn: &mut Turn<'_, '_, '_>) -> Step {
         loop {
-            match mem::replace(&mut self.state, State::Over) {
-                State::Over => return Step::Ended(TransferEnd::LocalError, None),
-                State::Finishing(task, end, refusal) => match task.take() {
-                    None => {
-                        self.state = State::Finishing(task, end, refusal);
-                        return Step::Working;
-                    }
-                    Some(outcome) => {
-                        let outcome = outcome.unwrap_or_else(|_| Err(Refusal::local_error()));
-                        return ended(end, refusal, outcome);
-                    }
-                },
-                State::Writing(task, stop) => match task.take() {
-                    None => {
-                        self.state = State::Writing(task, stop);
-                        return Step::Working;
-                    }
-                    Some(Err(_)) => {
-                        return Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()));
-                    }
-                    Some(Ok((file, buffer, outcome))) => {
-                        // The client could send nothing meanwhile.
-                        meter.advanced(pcx.cx.now());
-                        self.buffer = buffer;
-                        self.buffer.clear();
-                        match (outcome, stop) {
-                            (Err(refusal), _) => {
-                                let end = TransferEnd::LocalError;
-                                return self.finish(file, end, Some(refusal), account, pcx);
-                            }
-                            (Ok(()), Some(end)) => {
-                                return self.finish(file, end, None, account, pcx);
-                            }
-                            (Ok(()), None) => self.state = State::Open(file),
-                        }
-                    }
-                },
-                State::Open(mut file) => {
-                    let allowed = match meter.allowance(pcx.cx.now()) {
-                        Ok(bytes) => bytes,
-                        Err(step) => {
-                            self.state = State::Open(file);
-                            return step;
-                        }
-                    };
-                    let step = match account.lane() {
-                        None => self.take(&mut *file, stream, allowed, account, meter, pcx),
-                        Some(_) => Ok(self.collect(stream, allowed, account, meter, pcx)),
-                    };
-                    match (step, account.lane()) {
-                        (Err(refusal), _) => {
-                            let end = TransferEnd::LocalError;
-                            return self.finish(file, end, Some(refusal), account, pcx);
-                        }
-                        (Ok(Received::Bytes(_)), None) => self.state = State::Open(file),
-                        (Ok(Received::Bytes(_)), Some(lane)) => {
-                            self.write_on(lane, file, None, account, pcx);
-                        }
-                        (Ok(Received::Nothing), _) => {
-                            self.state = State::Open(file);
-                            return Step::Wait(Interest::READ);
-                        }
-                        (Ok(Received::End(end)), lane) => {
-                            // From here on it is the disk that is waited for.
-                            meter.advanced(pcx.cx.now());
-                            if let Some(ascii) = &mut self.ascii {
-                                ascii.finish(&mut self.buffer);
-                            }
-                            if self.buffer.is_empty() {
-                                return self.finish(file, end, None, account, pcx);
-                            }
-                            match lane {
-                                Some(lane) => self.write_on(lane, file, Some(end), account, pcx),
-                                None => {
-                                    let outcome = write_all(account, &mut *file, &self.buffer);
-                                    let end = if outcome.is_ok() {
-                                        end
-                                    } else {
-                                        TransferEnd::LocalError
-                                    };
-                                    return self.finish(file, end, outcome.err(), account, pcx);
-                                }
-                            }
-                        }
-                    }
+            let went_on = match mem::replace(&mut self.state, State::Over) {
+                State::Open(file) => self.take(file, stream, turn),
+                State::Writing(task, stop) => self.await_written(task, stop, turn),
+                State::Finishing(task, end, refusal) => {
+                    return self.await_finished(task, end, refusal);
                 }
+                State::Over => return Step::Ended(TransferEnd::LocalError, None),
+            };
+            if let Err(step) = went_on {
+                return step;
+            }
+        }
+    }
+
+    /// Takes a piece that has come, and writes it into the file.
+    fn take(
+        &mut self,
+        mut file: Box<dyn WriteFile>,
+        stream: &mut dyn Transport,
+        turn: &mut Turn<'_, '_, '_>,
+    ) -> Result<(), Step> {
+        let allowed = match turn.allowance() {
+            Ok(bytes) => bytes,
+            Err(step) => {
+                self.state = State::Open(file);
+                return Err(step);
+            }
+        };
+        let lane = turn.account.lane();
+        let received = match lane {
+            None => self.move_piece(&mut *file, stream, allowed, turn),
+            Some(_) => self.collect(stream, allowed, turn),
+        };
+        match received {
+            Err(refusal) => {
+                let end = TransferEnd::LocalError;
+                return Err(self.finish(file, end, Some(refusal), turn));
+            }
+            Ok(Received::Nothing) => {
+                self.state = State::Open(file);
+                return Err(Step::Wait(Interest::READ));
+            }
+            Ok(Received::End(end)) => return self.take_end(file, end, turn),
+            Ok(Received::Bytes(_)) => match lane {
+                None => self.state = State::Open(file),
+                Some(lane) => self.write_on(lane, file, None, turn),
+            },
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, now that nothing more comes, and finishes the file.
+    fn take_end(
+        &mut self,
+        mut file: Box<dyn WriteFile>,
+        end: TransferEnd,
+        turn: &mut Turn<'_, '_, '_>,
+    ) -> Result<(), Step> {
+        // From here on it is the disk that is waited for.
+        turn.advanced();
+        if let Some(ascii) = &mut self.ascii {
+            ascii.finish(&mut self.buffer);
+        }
+        if self.buffer.is_empty() {
+            return Err(self.finish(file, end, None, turn));
+        }
+        if let Some(lane) = turn.account.lane() {
+            self.write_on(lane, file, Some(end), turn);
+            return Ok(());
+        }
+        let refusal = write_all(turn.account, &mut *file, &self.buffer).err();
+        let end = match refusal {
+            None => end,
+            Some(_) => TransferEnd::LocalError,
+        };
+        Err(self.finish(file, end, refusal, turn))
+    }
+
+    /// Goes on once a piece has been written on a thread; or finishes the file, if the upload is to
+    /// `stop` there.
+    fn await_written(
+        &mut self,
+        task: Task<Written>,
+        stop: Option<TransferEnd>,
+        turn: &mut Turn<'_, '_, '_>,
+    ) -> Result<(), Step> {
+        let Some(written) = task.take() else {
+            self.state = State::Writing(task, stop);
+            return Err(Step::Working);
+        };
+        let Ok((file, buffer, outcome)) = written else {
+            let refusal = Refusal::local_error();
+            return Err(Step::Ended(TransferEnd::LocalError, Some(refusal)));
+        };
+        // The client could send nothing meanwhile.
+        turn.advanced();
+        self.buffer = buffer;
+        self.buffer.clear();
+        match (outcome, stop) {
+            (Err(refusal), _) => {
+                let end = TransferEnd::LocalError;
+                Err(self.finish(file, end, Some(refusal), turn))
+            }
+            (Ok(()), Some(end)) => Err(self.finish(file, end, None, turn)),
+            (Ok(()), None) => {
+                self.state = State::Open(file);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the upload once its file has been finished on a thread.
+    fn await_finished(
+        &mut self,
+        task: Task<Result<(), Refusal>>,
+        end: TransferEnd,
+        refusal: Option<Refusal>,
+    ) -> Step {
+        match task.take() {
+            None => {
+                self.state = State::Finishing(task, end, refusal);
+                Step::Working
+            }
+            Some(outcome) => {
+                let outcome = outcome.unwrap_or_else(|_| Err(Refusal::local_error()));
+                ended(end, refusal, outcome)
             }
         }
     }
@@ -172,14 +206,11 @@ impl Receive {
         &mut self,
         end: TransferEnd,
         is_secure: bool,
-        account: &Arc<Account>,
-        pcx: &mut PumpContext<'_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         match mem::replace(&mut self.state, State::Over) {
-            State::Open(file) if is_secure => self.finish(file, end, None, account, pcx),
-            State::Open(file) => {
-                self.finish_told(file, TransferEnd::Unsecured, end, None, account, pcx)
-            }
+            State::Open(file) if is_secure => self.finish(file, end, None, turn),
+            State::Open(file) => self.finish_told(file, TransferEnd::Unsecured, end, None, turn),
             State::Writing(task, stop) => {
                 self.state = State::Writing(task, Some(stop.unwrap_or(end)));
                 Step::Working
@@ -207,73 +238,67 @@ impl Receive {
     }
 
     /// Moves a piece into the file, here.
-    fn take(
+    fn move_piece(
         &mut self,
         file: &mut dyn WriteFile,
         stream: &mut dyn Transport,
         allowed: usize,
-        account: &Account,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Result<Received, Refusal> {
-        let spliced = self
-            .splice
-            .run(file, stream, allowed, account, meter, pcx)?;
-        match spliced {
-            Some(received) => Ok(received),
-            None => self.copy(file, stream, allowed, account, meter, pcx),
+        if let Some(received) = self.splice.run(file, stream, allowed, turn)? {
+            return Ok(received);
         }
-    }
-
-    /// Reads and writes a piece.
-    fn copy(
-        &mut self,
-        file: &mut dyn WriteFile,
-        stream: &mut dyn Transport,
-        allowed: usize,
-        account: &Account,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
-    ) -> Result<Received, Refusal> {
-        let mut scratch = pcx.cx.take_scratch();
-        let size = self.size.unwrap_or(scratch.len());
-        let room = scratch.len().min(allowed).min(size);
-        let received = receive(stream, &mut scratch[..room], account, meter, pcx);
-        let outcome = match (&received, &mut self.ascii) {
-            (Received::Bytes(bytes), None) => write_all(account, file, &scratch[..*bytes]),
-            (Received::Bytes(bytes), Some(ascii)) => {
-                ascii.translate(&scratch[..*bytes], &mut self.buffer);
-                let outcome = write_all(account, file, &self.buffer);
-                self.buffer.clear();
-                outcome
+        let most = self.size.map_or(allowed, |size| size.min(allowed));
+        self.read(stream, most, turn, |receive, account, bytes| {
+            if receive.ascii.is_none() {
+                return write_all(account, file, bytes);
             }
-            (Received::Nothing | Received::End(_), _) => Ok(()),
-        };
-        pcx.cx.return_scratch(scratch);
-        outcome.map(|()| received)
+            receive.keep(bytes);
+            let outcome = write_all(account, file, &receive.buffer);
+            receive.buffer.clear();
+            outcome
+        })
     }
 
-    /// Reads a buffer full, or as much as there is.
+    /// Reads a buffer full, or as much as there is, for a thread to write.
     fn collect(
         &mut self,
         stream: &mut dyn Transport,
         allowed: usize,
-        account: &Account,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
-    ) -> Received {
-        let mut scratch = pcx.cx.take_scratch();
-        let size = self.size.unwrap_or(BUFFER_ON_THREADS);
-        let room = scratch.len().min(allowed).min(size);
-        let received = receive(stream, &mut scratch[..room], account, meter, pcx);
-        if let Received::Bytes(bytes) = received {
-            match &mut self.ascii {
-                Some(ascii) => ascii.translate(&scratch[..bytes], &mut self.buffer),
-                None => self.buffer.extend_from_slice(&scratch[..bytes]),
-            }
+        turn: &mut Turn<'_, '_, '_>,
+    ) -> Result<Received, Refusal> {
+        let most = self.size.unwrap_or(BUFFER_ON_THREADS).min(allowed);
+        self.read(stream, most, turn, |receive, _, bytes| {
+            receive.keep(bytes);
+            Ok(())
+        })
+    }
+
+    /// Reads a piece of at most `most` bytes into the loop's buffer, and has `take` take it.
+    fn read(
+        &mut self,
+        stream: &mut dyn Transport,
+        most: usize,
+        turn: &mut Turn<'_, '_, '_>,
+        take: impl FnOnce(&mut Self, &Account, &[u8]) -> Result<(), Refusal>,
+    ) -> Result<Received, Refusal> {
+        let mut scratch = turn.pcx.cx.take_scratch();
+        let room = scratch.len().min(most);
+        let received = receive(stream, &mut scratch[..room], turn);
+        let outcome = match received {
+            Received::Bytes(bytes) => take(self, turn.account, &scratch[..bytes]),
+            Received::Nothing | Received::End(_) => Ok(()),
+        };
+        turn.pcx.cx.return_scratch(scratch);
+        outcome.map(|()| received)
+    }
+
+    /// Adds what was received to the buffer, translated where it is to be.
+    fn keep(&mut self, bytes: &[u8]) {
+        match &mut self.ascii {
+            Some(ascii) => ascii.translate(bytes, &mut self.buffer),
+            None => self.buffer.extend_from_slice(bytes),
         }
-        pcx.cx.return_scratch(scratch);
-        received
     }
 
     /// Writes the buffer on a thread.
@@ -282,11 +307,10 @@ impl Receive {
         lane: &Lane,
         mut file: Box<dyn WriteFile>,
         stop: Option<TransferEnd>,
-        account: &Arc<Account>,
-        pcx: &mut PumpContext<'_, '_>,
+        turn: &Turn<'_, '_, '_>,
     ) {
-        let (account, buffer) = (Arc::clone(account), mem::take(&mut self.buffer));
-        let task = Task::spawn(lane, pcx.notifier, move || {
+        let (account, buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
+        let task = Task::spawn(lane, turn.pcx.notifier, move || {
             let outcome = write_all(&account, &mut *file, &buffer);
             (file, buffer, outcome)
         });
@@ -303,10 +327,9 @@ impl Receive {
         file: Box<dyn WriteFile>,
         end: TransferEnd,
         refusal: Option<Refusal>,
-        account: &Arc<Account>,
-        pcx: &mut PumpContext<'_, '_>,
+        turn: &Turn<'_, '_, '_>,
     ) -> Step {
-        self.finish_told(file, end.clone(), end, refusal, account, pcx)
+        self.finish_told(file, end.clone(), end, refusal, turn)
     }
 
     /// The same, where the file is `told` of another end than the client.
@@ -316,15 +339,16 @@ impl Receive {
         told: TransferEnd,
         end: TransferEnd,
         refusal: Option<Refusal>,
-        account: &Arc<Account>,
-        pcx: &mut PumpContext<'_, '_>,
+        turn: &Turn<'_, '_, '_>,
     ) -> Step {
-        let Some(lane) = account.lane() else {
-            let outcome = finish(account, file, &told);
+        let Some(lane) = turn.account.lane() else {
+            let outcome = finish(turn.account, file, &told);
             return ended(end, refusal, outcome);
         };
-        let account = Arc::clone(account);
-        match Task::spawn(lane, pcx.notifier, move || finish(&account, file, &told)) {
+        let account = Arc::clone(turn.account);
+        match Task::spawn(lane, turn.pcx.notifier, move || {
+            finish(&account, file, &told)
+        }) {
             Ok(task) => {
                 self.state = State::Finishing(task, end, refusal);
                 Step::Working
@@ -349,26 +373,19 @@ fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal
     }
 }
 
-fn receive(
-    stream: &mut dyn Transport,
-    buffer: &mut [u8],
-    account: &Account,
-    meter: &mut Meter,
-    pcx: &mut PumpContext<'_, '_>,
-) -> Received {
-    match stream.read(pcx.cx, buffer) {
+fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_, '_>) -> Received {
+    match stream.read(turn.pcx.cx, buffer) {
         Ok(0) => Received::End(TransferEnd::Complete),
         Ok(bytes) => {
-            meter.moved(bytes, pcx.cx.now());
+            turn.moved(bytes);
             Received::Bytes(bytes)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            if !pcx.service.dtp.strict_close {
+            if !turn.pcx.service.dtp.strict_close {
                 return Received::End(TransferEnd::Complete);
             }
-            pcx.warn(
-                account,
+            turn.warn(
                 "the upload ended without TLS close_notify and counts as incomplete; with \
                  strict_close off it would count as complete",
             );
@@ -377,7 +394,7 @@ fn receive(
         Err(error) => {
             if error.kind() == io::ErrorKind::InvalidData {
                 // A record that was changed on its way, or no record: no mere loss.
-                pcx.warn(account, error);
+                turn.warn(error);
             }
             Received::End(TransferEnd::Reset)
         }

@@ -9,7 +9,7 @@ use ftpdlib_proto::TransferEnd;
 
 use mio::net::TcpStream;
 
-use super::{Meter, PumpContext, Step, became_shorter};
+use super::{PumpContext, Step, Turn, became_shorter};
 
 /// What is left of a file is copied once it is no more than this: it then leaves together with the end
 /// of the stream, which saves a segment and sendfile's pipe.
@@ -17,99 +17,99 @@ const SMALL: usize = 32 << 10;
 
 /// Sends a local file with sendfile(2), up to the size it had when it was opened.
 pub(super) struct SendFile {
-    file: Option<Box<dyn ReadFile>>,
     offset: u64,
     size: u64,
-    unsupported: bool,
+}
+
+/// What sendfile came to.
+pub(super) enum Outcome {
+    Step(Step),
+    /// The very first call showed that the file cannot be sent this way; nothing was sent.
+    Unsupported,
 }
 
 impl SendFile {
-    /// Gives `file` back if it is not a local one with a known size. 0 is none: files that the kernel
-    /// makes up (procfs) tell that, whatever is in them.
-    pub(super) fn new(file: Box<dyn ReadFile>) -> Result<Self, Box<dyn ReadFile>> {
-        match (file.descriptor().is_some(), file.size()) {
-            (true, Some(size @ 1..)) => {
-                let offset = file.offset();
-                Ok(Self {
-                    file: Some(file),
-                    offset,
-                    size,
-                    unsupported: false,
-                })
-            }
-            _ => Err(file),
-        }
+    /// `None` if `file` is not a local one with a known size. 0 is none: files that the kernel makes
+    /// up (procfs) tell that, whatever is in them.
+    pub(super) fn new(file: &dyn ReadFile) -> Option<Self> {
+        file.descriptor()?;
+        let size = file.size().filter(|&size| size > 0)?;
+        Some(Self {
+            offset: file.offset(),
+            size,
+        })
     }
 
+    /// Sends what may be sent of `file`, always the same one.
     pub(super) fn run(
         &mut self,
+        file: &dyn ReadFile,
         stream: &dyn Transport,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
-    ) -> Step {
-        let (Some(file), Some(stream)) = (
-            self.file.as_deref().and_then(ReadFile::descriptor),
-            stream.plain(),
-        ) else {
-            return Step::Ended(TransferEnd::LocalError, None);
-        };
+        turn: &mut Turn<'_, '_, '_>,
+    ) -> Outcome {
         while self.offset < self.size {
-            let now = pcx.cx.now();
-            let allowed = match meter.allowance(now) {
+            let allowed = match turn.allowance() {
                 Ok(bytes) => bytes,
-                Err(step) => return step,
+                Err(step) => return Outcome::Step(step),
             };
-            let rest = usize::try_from(self.size - self.offset).unwrap_or(usize::MAX);
-            let sent = if rest <= SMALL.min(allowed) {
-                send_last(stream, file, &mut self.offset, rest, pcx)
-            } else {
-                let offset = &mut self.offset;
-                pcx.cx.try_io(stream, Direction::Write, |stream| {
-                    stream.try_io(|| {
-                        ftpdlib_sys::send_file(stream.as_fd(), file, offset, rest.min(allowed))
-                    })
-                })
-            };
-            match sent {
+            match self.send(file, stream, allowed, turn.pcx) {
                 // Files that the kernel makes up (sysfs) never had the size they tell.
                 Ok(0) if has_size(file, self.size) => break,
                 Ok(0) => {
-                    return Step::Ended(TransferEnd::LocalError, Some(became_shorter()));
+                    let end = Step::Ended(TransferEnd::LocalError, Some(became_shorter()));
+                    return Outcome::Step(end);
                 }
-                Ok(bytes) => meter.moved(bytes, now),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Step::Wait(Interest::WRITE),
-                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                        self.unsupported = meter.bytes() == 0;
-                        return Step::Ended(TransferEnd::LocalError, None);
-                    }
-                    io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::NotConnected
-                    | io::ErrorKind::TimedOut => return Step::Ended(TransferEnd::Reset, None),
-                    _ => {
-                        log::warn!("sending a file: {error}");
-                        return Step::Ended(TransferEnd::LocalError, None);
-                    }
-                },
+                Ok(bytes) => turn.moved(bytes),
+                Err(error) => return failed(&error, turn.meter.bytes()),
             }
         }
-        Step::Ended(TransferEnd::Complete, None)
+        Outcome::Step(Step::Ended(TransferEnd::Complete, None))
     }
 
-    /// Whether the very first call showed that this file cannot be sent this way.
-    pub(super) fn is_unsupported(&self) -> bool {
-        self.unsupported
-    }
-
-    pub(super) fn take_file(&mut self) -> Option<Box<dyn ReadFile>> {
-        self.unsupported = false;
-        self.file.take()
+    /// Sends a piece.
+    fn send(
+        &mut self,
+        file: &dyn ReadFile,
+        stream: &dyn Transport,
+        allowed: usize,
+        pcx: &mut PumpContext<'_, '_>,
+    ) -> io::Result<usize> {
+        let (Some(file), Some(stream)) = (file.descriptor(), stream.plain()) else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let rest = usize::try_from(self.size - self.offset).unwrap_or(usize::MAX);
+        let offset = &mut self.offset;
+        if rest <= SMALL.min(allowed) {
+            return send_last(stream, file, offset, rest, pcx);
+        }
+        pcx.cx.try_io(stream, Direction::Write, |stream| {
+            stream
+                .try_io(|| ftpdlib_sys::send_file(stream.as_fd(), file, offset, rest.min(allowed)))
+        })
     }
 }
 
-fn has_size(file: BorrowedFd<'_>, size: u64) -> bool {
-    ftpdlib_sys::stat_descriptor(file).is_ok_and(|facts| facts.size == size)
+/// What follows from an error after `sent` bytes.
+fn failed(error: &io::Error, sent: u64) -> Outcome {
+    Outcome::Step(match error.kind() {
+        io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported if sent == 0 => {
+            return Outcome::Unsupported;
+        }
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::TimedOut => Step::Ended(TransferEnd::Reset, None),
+        _ => {
+            log::warn!("sending a file: {error}");
+            Step::Ended(TransferEnd::LocalError, None)
+        }
+    })
+}
+
+fn has_size(file: &dyn ReadFile, size: u64) -> bool {
+    let facts = file.descriptor().map(ftpdlib_sys::stat_descriptor);
+    facts.is_some_and(|facts| facts.is_ok_and(|facts| facts.size == size))
 }
 
 /// Sends the last `rest` bytes of `file`, with the end of the stream, which has to follow.

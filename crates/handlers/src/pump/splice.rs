@@ -10,9 +10,9 @@ use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::Refusal;
 use ftpdlib_sys::Pipe;
 
+use super::Turn;
 use super::receive::Received;
-use super::{Meter, PumpContext};
-use crate::jobs::{Account, write_piped};
+use crate::jobs::write_piped;
 
 /// Bytes of an upload that are copied before pipes come into it: for a file that ends before, or
 /// a client that is slow, copying costs no more.
@@ -48,18 +48,16 @@ impl Splice {
         file: &mut dyn WriteFile,
         stream: &dyn Transport,
         allowed: usize,
-        account: &Account,
-        meter: &mut Meter,
-        pcx: &mut PumpContext<'_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Result<Option<Received>, Refusal> {
-        if !self.enabled || meter.bytes() < FROM {
+        if !self.enabled || turn.meter.bytes() < FROM {
             return Ok(None);
         }
         let (Some(socket), Some(pipe)) = (stream.plain(), take_pipe()) else {
             self.enabled = false;
             return Ok(None);
         };
-        let filled = pcx.cx.try_io(socket, Direction::Read, |socket| {
+        let filled = turn.pcx.cx.try_io(socket, Direction::Read, |socket| {
             socket.try_io(|| pipe.fill(socket.as_fd(), allowed))
         });
         let received = match filled {
@@ -68,16 +66,16 @@ impl Splice {
             Ok(0) => return Ok(self.give_up(pipe)),
             Ok(bytes) => {
                 // What the client sent counts, whatever the disk makes of it.
-                meter.moved(bytes, pcx.cx.now());
+                turn.moved(bytes);
                 // Where this fails the pipe goes, with what is left in it.
-                self.enabled = write_piped(account, file, &pipe, bytes)?;
+                self.enabled = write_piped(turn.account, file, &pipe, bytes)?;
                 Received::Bytes(bytes)
             }
             Err(error) => match error.kind() {
                 // There it also says that nothing has come when much has; no event will tell of that
                 // again, so whoever reads now must not believe it.
-                io::ErrorKind::WouldBlock if pcx.cx.may_stop_short(socket.id()) => {
-                    pcx.cx.note_unread(socket.id());
+                io::ErrorKind::WouldBlock if turn.pcx.cx.may_stop_short(socket.id()) => {
+                    turn.pcx.cx.note_unread(socket.id());
                     return Ok(self.give_up(pipe));
                 }
                 io::ErrorKind::WouldBlock => Received::Nothing,

@@ -8,7 +8,7 @@ use std::thread;
 use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
 use ftpdlib_ioloop::{Flow, Handler, IoLoop, Pool, Ready, Socket};
-use ftpdlib_proto::{ByteRange, NameEncoding, VirtualPath};
+use ftpdlib_proto::{ByteRange, NameEncoding, TransferType, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
 use super::meter::PIECE_COST;
@@ -45,6 +45,18 @@ fn open(
         transfer_type: TransferType::Image,
     };
     (service, transfer)
+}
+
+fn pump(
+    transfer: Transfer<Payload>,
+    stream: Box<dyn Transport>,
+    service: &Service,
+    now: Instant,
+) -> Pump {
+    let Ok(pump) = Pump::new(transfer, Some(stream), service, now) else {
+        panic!("it has a data connection");
+    };
+    pump
 }
 
 /// An upload into a file.
@@ -86,7 +98,7 @@ impl Handler for Unwatched {
         let stream = (self.over)(cx.register_deferred(stream, Interest::NONE)?, &self.asked);
         let now = cx.now();
         let upload = self.upload.take().unwrap();
-        let mut pump = Pump::new(upload, Some(stream), &self.service, None, now);
+        let mut pump = pump(upload, stream, &self.service, now);
         let notifier = cx.notifier();
         let mut pcx = PumpContext {
             cx,
@@ -268,7 +280,7 @@ impl Handler for Listed {
         let stream = Box::new(Endless { socket, asked });
         let began = cx.now() - Duration::from_secs(120);
         let listing = self.listing.take().unwrap();
-        self.pump = Some(Pump::new(listing, Some(stream), &self.service, None, began));
+        self.pump = Some(pump(listing, stream, &self.service, began));
         assert!(matches!(self.go_on(cx), Step::Working));
         Ok(())
     }
@@ -330,7 +342,7 @@ impl Slow {
     fn pump(&mut self, ours: Socket<mio::net::TcpStream>, cx: &mut Context<'_>) -> Pump {
         let download = self.download.take().unwrap();
         let stream: Box<dyn Transport> = Box::new(ours);
-        let mut pump = Pump::new(download, Some(stream), &self.service, None, cx.now());
+        let mut pump = pump(download, stream, &self.service, cx.now());
         let step = run(&mut pump, &self.service, cx);
         assert!(matches!(step, Step::Wait(Interest::WRITE)));
         pump
