@@ -80,7 +80,13 @@ impl Service {
         limits: Arc<Limits>,
         pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
-        Self::assemble(handler, limits, Arc::default(), Arc::default(), None, pool)
+        let shared = Shared {
+            limits,
+            sessions: Arc::default(),
+            user_rates: Arc::default(),
+            pool,
+        };
+        Self::assemble(handler, shared, None)
     }
 
     /// The same server with other settings, for the clients to come; limits, threads and the list
@@ -90,49 +96,42 @@ impl Service {
     ///
     /// [`SettingsError`] naming the first setting that cannot be used.
     pub fn renewed(&self, handler: FtpHandler) -> Result<Arc<Self>, SettingsError> {
-        let (limits, sessions) = (Arc::clone(&self.limits), Arc::clone(&self.sessions));
-        let rates = Arc::clone(&self.user_rates);
-        let known = self.masquerade.as_ref();
-        Self::assemble(handler, limits, sessions, rates, known, self.pool.clone())
+        let shared = Shared {
+            limits: Arc::clone(&self.limits),
+            sessions: Arc::clone(&self.sessions),
+            user_rates: Arc::clone(&self.user_rates),
+            pool: self.pool.clone(),
+        };
+        Self::assemble(handler, shared, self.masquerade.as_ref())
     }
 
     fn assemble(
         handler: FtpHandler,
-        limits: Arc<Limits>,
-        sessions: Arc<Sessions>,
-        user_rates: Arc<UserRates>,
+        shared: Shared,
         known: Option<&Arc<HostName>>,
-        pool: Pool,
     ) -> Result<Arc<Self>, SettingsError> {
+        let Shared {
+            limits,
+            sessions,
+            user_rates,
+            pool,
+        } = shared;
         handler.check_values()?;
         let log_prefix = LogPrefix::parse(&handler.log_prefix)?;
         let tls = handler.tls_config()?;
         let interval = handler.tls_reload_interval;
         let tls = tls.map(|config| TlsSource::new(config, interval, pool.lane(1)));
-        let mut session = handler.session;
-        session.passive_timeout = handler.dtp.passive_timeout;
-        session.active_timeout = handler.dtp.active_timeout;
-        session.masquerade_address = handler.masquerade_address.address();
-        session.commands = handler
-            .commands
-            .iter()
-            .map(|command| command.registered.clone())
-            .collect();
-        let masquerade = match &handler.masquerade_address {
-            // Its address holds until another is found: without one, clients are told the real one.
-            MasqueradeAddress::Name(name) => match known.filter(|host| host.name() == name) {
-                Some(host) => Some(Arc::clone(host)),
-                None => Some(HostName::new(name.clone(), pool.lane(1)).map_err(|error| {
-                    SettingsError::new("masquerade_address", error.to_string())
-                })?),
-            },
-            MasqueradeAddress::None | MasqueradeAddress::Address(_) => None,
-        };
+        let masquerade = masquerade_host(&handler.masquerade_address, known, &pool)?;
         let cpus = ftpdlib_sys::usable_cpus();
         Ok(Arc::new(Self {
             authorizer: handler.authorizer,
             filesystem: handler.filesystem,
-            session: Arc::new(session),
+            session: Arc::new(session_config(
+                handler.session,
+                &handler.dtp,
+                &handler.masquerade_address,
+                &handler.commands,
+            )),
             passive_ports: handler.passive_ports,
             tcp_no_delay: handler.tcp_no_delay,
             use_sendfile: handler.use_sendfile,
@@ -268,6 +267,51 @@ impl Service {
             (true, false) => drop(homes.remove(home)),
             (true, true) | (false, false) => {}
         }
+    }
+}
+
+/// What stays when a server gets other settings.
+struct Shared {
+    limits: Arc<Limits>,
+    sessions: Arc<Sessions>,
+    user_rates: Arc<UserRates>,
+    pool: Pool,
+}
+
+/// The host of a masquerade address that is a name: the `known` one, if it has that name. Its address
+/// holds until another is found: without one, clients are told the real one.
+fn masquerade_host(
+    address: &MasqueradeAddress,
+    known: Option<&Arc<HostName>>,
+    pool: &Pool,
+) -> Result<Option<Arc<HostName>>, SettingsError> {
+    let MasqueradeAddress::Name(name) = address else {
+        return Ok(None);
+    };
+    if let Some(host) = known.filter(|host| host.name() == name) {
+        return Ok(Some(Arc::clone(host)));
+    }
+    HostName::new(name.clone(), pool.lane(1))
+        .map(Some)
+        .map_err(|error| SettingsError::new("masquerade_address", error.to_string()))
+}
+
+/// The settings of a session, with those that it takes from elsewhere.
+fn session_config(
+    session: SessionConfig,
+    dtp: &DtpHandler,
+    masquerade: &MasqueradeAddress,
+    commands: &[CustomCommand],
+) -> SessionConfig {
+    SessionConfig {
+        passive_timeout: dtp.passive_timeout,
+        active_timeout: dtp.active_timeout,
+        masquerade_address: masquerade.address(),
+        commands: commands
+            .iter()
+            .map(|command| command.registered.clone())
+            .collect(),
+        ..session
     }
 }
 
