@@ -106,13 +106,13 @@ impl Jail {
         self.open_relative(path.relative(), flags, mode)
     }
 
-    /// What `path` leads to, to look at it or to change what is said of it. The home itself is open
-    /// already, and needs no right to search it.
-    pub(crate) fn place(&self, path: &VirtualPath) -> Result<Place<'_>, FilesystemError> {
+    /// A descriptor of what `path` leads to, for looking at it or changing its metadata. The home itself
+    /// is open already, and needs no right to search it.
+    pub(crate) fn descriptor(&self, path: &VirtualPath) -> Result<Descriptor<'_>, FilesystemError> {
         if path.is_root() {
-            return Ok(Place::Home(self.root.dir()));
+            return Ok(Descriptor::Home(self.root.dir()));
         }
-        Ok(Place::Below(self.open(path, OpenFlags::PATH, 0)?))
+        Ok(Descriptor::Below(self.open(path, OpenFlags::PATH, 0)?))
     }
 
     /// Checks that `path` is a directory that may be entered.
@@ -129,17 +129,17 @@ impl Jail {
     pub(crate) fn parent<'a>(
         &'a self,
         path: &'a VirtualPath,
-    ) -> Result<(Place<'a>, &'a [u8]), FilesystemError> {
+    ) -> Result<(Descriptor<'a>, &'a [u8]), FilesystemError> {
         let relative = path.relative();
         let Some(name) = path.file_name() else {
             return Err(ErrorKind::PermissionDenied.into());
         };
         let above = &relative[..relative.len() - name.len()];
         let directory = match above.strip_suffix(b"/") {
-            None => Place::Home(self.root.dir()),
+            None => Descriptor::Home(self.root.dir()),
             Some(above) => {
                 let flags = OpenFlags::PATH | OpenFlags::DIRECTORY;
-                Place::Below(self.open_relative(above, flags, 0)?)
+                Descriptor::Below(self.open_relative(above, flags, 0)?)
             }
         };
         Ok((directory, name))
@@ -154,7 +154,7 @@ impl Jail {
                 return Ok(found);
             }
         }
-        Ok(stat_descriptor(self.place(path)?.as_fd())?)
+        Ok(stat_descriptor(self.descriptor(path)?.as_fd())?)
     }
 
     /// Facts of `path` itself.
@@ -293,13 +293,13 @@ pub(crate) fn check_shows_none(place: BorrowedFd<'_>, home: u64) -> Result<(), F
     Ok(())
 }
 
-/// What is looked at, or looked up in.
-pub(crate) enum Place<'a> {
+/// A descriptor of something in the home, for looking at it or looking names up in it.
+pub(crate) enum Descriptor<'a> {
     Home(BorrowedFd<'a>),
     Below(OwnedFd),
 }
 
-impl AsFd for Place<'_> {
+impl AsFd for Descriptor<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Home(dir) => dir.as_fd(),

@@ -1,6 +1,6 @@
 //! Limits on connections, shared by all sessions of a server.
 
-mod across;
+mod shared_counts;
 
 use std::collections::HashMap;
 use std::io;
@@ -8,14 +8,14 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use across::Across;
+use shared_counts::SharedCounts;
 
 /// Counts control and data connections against `max_cons` and `max_cons_per_ip`: those of this
 /// process, or, once they are [shared](Self::share), those of several together.
 #[derive(Debug, Default)]
 pub struct Limits {
-    here: Here,
-    across: OnceLock<Across>,
+    local: LocalCounts,
+    shared: OnceLock<SharedCounts>,
 }
 
 /// Which limit refused a connection.
@@ -92,22 +92,22 @@ impl Limits {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn share(&self, tables: usize, addresses: usize) -> io::Result<()> {
-        if self.across.get().is_some() {
+        if self.shared.get().is_some() {
             return Ok(());
         }
-        let across = Across::new(tables, addresses)?;
-        let (max_cons, max_cons_per_ip) = self.here.limits();
-        across.set(max_cons, max_cons_per_ip);
+        let shared = SharedCounts::new(tables, addresses)?;
+        let (max_cons, max_cons_per_ip) = self.local.limits();
+        shared.set(max_cons, max_cons_per_ip);
         // Somebody else may have been quicker.
-        let _ = self.across.set(across);
+        let _ = self.shared.set(shared);
         Ok(())
     }
 
     /// Changes the limits; connections over a new one stay.
     pub fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
-        match self.across.get() {
-            None => self.here.set(max_cons, max_cons_per_ip),
-            Some(across) => across.set(max_cons, max_cons_per_ip),
+        match self.shared.get() {
+            None => self.local.set(max_cons, max_cons_per_ip),
+            Some(shared) => shared.set(max_cons, max_cons_per_ip),
         }
     }
 
@@ -117,9 +117,9 @@ impl Limits {
     ///
     /// The limit that is reached; nothing is counted then.
     pub fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, LimitReached> {
-        match self.across.get() {
-            None => self.here.acquire(ip)?,
-            Some(across) => across.acquire(ip)?,
+        match self.shared.get() {
+            None => self.local.acquire(ip)?,
+            Some(shared) => shared.acquire(ip)?,
         }
         Ok(Permit {
             limits: Arc::clone(self),
@@ -131,46 +131,46 @@ impl Limits {
     ///
     /// A table is one process's at a time.
     pub fn enter(&self, table: usize) {
-        if let Some(across) = self.across.get() {
-            across.enter(table);
+        if let Some(shared) = self.shared.get() {
+            shared.enter(table);
         }
     }
 
     /// Forgets what is counted in `table`: its process is dead.
     pub fn clear(&self, table: usize) {
-        if let Some(across) = self.across.get() {
-            across.clear(table);
+        if let Some(shared) = self.shared.get() {
+            shared.clear(table);
         }
     }
 
     /// Connections counted now, in all processes.
     pub fn count(&self) -> usize {
-        match self.across.get() {
-            None => self.here.count(),
-            Some(across) => across.count(),
+        match self.shared.get() {
+            None => self.local.count(),
+            Some(shared) => shared.count(),
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        match self.limits.across.get() {
-            None => self.limits.here.release(self.ip),
-            Some(across) => across.release(self.ip),
+        match self.limits.shared.get() {
+            None => self.limits.local.release(self.ip),
+            Some(shared) => shared.release(self.ip),
         }
     }
 }
 
 /// Counts of one process.
 #[derive(Debug, Default)]
-struct Here {
+struct LocalCounts {
     max_cons: AtomicUsize,
     max_cons_per_ip: AtomicUsize,
     total: AtomicUsize,
     per_ip: Mutex<HashMap<IpAddr, usize>>,
 }
 
-impl Here {
+impl LocalCounts {
     fn set(&self, max_cons: usize, max_cons_per_ip: usize) {
         self.max_cons.store(max_cons, Ordering::Relaxed);
         self.max_cons_per_ip
@@ -224,10 +224,10 @@ mod tests {
 
     /// Both kinds.
     fn both(max_cons: usize, max_cons_per_ip: usize) -> [Arc<Limits>; 2] {
-        let [here, across] = [(); 2].map(|()| Limits::new(max_cons, max_cons_per_ip));
-        across.share(3, 8).unwrap();
-        across.enter(1);
-        [here, across].map(Arc::new)
+        let [local, shared] = [(); 2].map(|()| Limits::new(max_cons, max_cons_per_ip));
+        shared.share(3, 8).unwrap();
+        shared.enter(1);
+        [local, shared].map(Arc::new)
     }
 
     #[test]

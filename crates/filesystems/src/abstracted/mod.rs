@@ -167,13 +167,13 @@ impl Filesystem for AbstractedFs {
     }
 
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
-        let place = self.jail.place(path)?;
-        Ok(set_mode(place.as_fd(), mode & 0o7777)?)
+        let found = self.jail.descriptor(path)?;
+        Ok(set_mode(found.as_fd(), mode & 0o7777)?)
     }
 
     fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
-        let place = self.jail.place(path)?;
-        Ok(set_modified(place.as_fd(), modified)?)
+        let found = self.jail.descriptor(path)?;
+        Ok(set_modified(found.as_fd(), modified)?)
     }
 
     /// The link is written with the real path of the home, where it leads outside of by no renaming;
@@ -190,8 +190,8 @@ impl Filesystem for AbstractedFs {
     }
 
     fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
-        let place = self.jail.place(path)?;
-        Ok(available_space(place.as_fd())?)
+        let found = self.jail.descriptor(path)?;
+        Ok(available_space(found.as_fd())?)
     }
 
     fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {

@@ -19,8 +19,8 @@ impl Connection {
         };
         let lane = account.work_lane().unwrap_or(&self.service.work_lane);
         let (user, limit) = (Arc::clone(account), self.service.hash_limit);
-        let started = lane.start(&cx.notifier(), move |shift| {
-            jobs::run_work(&user, job, limit, shift)
+        let started = lane.start(&cx.notifier(), move |time| {
+            jobs::run_work(&user, job, limit, time)
         });
         let work = started.map(|(task, cancel)| RunningJob::Work(task, cancel));
         self.await_job(work, cx);

@@ -8,7 +8,7 @@ use ftpdlib_session::{Answer, JobOutcome, Refusal};
 
 use super::file_io::{read_some, write_everything};
 use super::pin::canonical_entry;
-use super::{Payload, Shift, refusal, reply_of};
+use super::{Payload, TimeSlice, refusal, reply_of};
 
 /// Bytes copied at a time, between two looks at whether to go on.
 const PIECE: usize = 64 << 10;
@@ -21,10 +21,10 @@ pub(super) fn copy(
     fs: &dyn Filesystem,
     from: &VirtualPath,
     to: &VirtualPath,
-    shift: &mut Shift,
+    time: &mut TimeSlice,
 ) -> Result<(), Refusal> {
     let to = fs.canonical(to).map_err(reply_of)?;
-    replace(fs, &to, |draft| draft.append(fs, from, shift))
+    replace(fs, &to, |draft| draft.append(fs, from, time))
 }
 
 /// Appends `parts` to `target`, which need not be there, and removes them; answers which of them, and
@@ -33,7 +33,7 @@ pub(super) fn combine(
     fs: &dyn Filesystem,
     target: &VirtualPath,
     parts: &[VirtualPath],
-    shift: &mut Shift,
+    time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
     let target = fs.canonical(target).map_err(reply_of)?;
     let mut entries = Vec::with_capacity(parts.len());
@@ -47,7 +47,7 @@ pub(super) fn combine(
     replace(fs, &target, |draft| {
         let own = existing(fs, &target)?.map(|_| &target);
         let mut sources = own.into_iter().chain(parts);
-        sources.try_for_each(|source| draft.append(fs, source, shift))
+        sources.try_for_each(|source| draft.append(fs, source, time))
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
     let mut known = HashSet::new();
@@ -156,7 +156,7 @@ impl Draft {
         &mut self,
         fs: &dyn Filesystem,
         from: &VirtualPath,
-        shift: &mut Shift,
+        time: &mut TimeSlice,
     ) -> Result<(), Refusal> {
         let mut file = fs.open_read(from, 0).map_err(reply_of)?;
         if self.replaced.is_none() {
@@ -164,7 +164,7 @@ impl Draft {
         }
         let mut buffer = vec![0; PIECE];
         loop {
-            shift.go_on()?;
+            time.go_on()?;
             match read_some(&mut *file, &mut buffer)? {
                 0 => return Ok(()),
                 bytes => write_everything(&mut *self.file, &buffer[..bytes])?,
@@ -229,7 +229,7 @@ mod tests {
     #[track_caller]
     fn check_copy(from: &str, to: &str, expected: Result<&[&str], u16>) {
         let fs = files();
-        let done = copy(&fs, &path(from), &path(to), &mut Shift::alone());
+        let done = copy(&fs, &path(from), &path(to), &mut TimeSlice::alone());
         let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
         assert_eq!(
             contents(&fs),
@@ -267,7 +267,7 @@ mod tests {
     fn check_combine(target: &str, parts: &[&str], expected: Result<&[&str], u16>) {
         let fs = files();
         let parts: Vec<_> = parts.iter().map(|part| path(part)).collect();
-        let done = combine(&fs, &path(target), &parts, &mut Shift::alone());
+        let done = combine(&fs, &path(target), &parts, &mut TimeSlice::alone());
         let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
         assert_eq!(contents(&fs), expected.unwrap_or(&untouched), "{target}");
         assert_eq!(
@@ -299,9 +299,9 @@ mod tests {
     fn cancelled_copies_leave_nothing() {
         let fs = files();
         let before = contents(&fs);
-        let done = copy(&fs, &path("/a"), &path("/b"), &mut Shift::cancelled());
+        let done = copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::cancelled());
         assert_eq!(done.err().unwrap().code.value(), 426);
-        let done = combine(&fs, &path("/a"), &[path("/b")], &mut Shift::cancelled());
+        let done = combine(&fs, &path("/a"), &[path("/b")], &mut TimeSlice::cancelled());
         assert_eq!(done.err().unwrap().code.value(), 426);
         assert_eq!(contents(&fs), before);
     }
@@ -310,7 +310,7 @@ mod tests {
     fn the_mode_of_what_was_there_stays() {
         let fs = files();
         fs.set_mode(&path("/b"), 0o600).unwrap();
-        copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone()).unwrap();
+        copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::alone()).unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o600);
     }
 
@@ -319,12 +319,12 @@ mod tests {
         let fs = files();
         let mode = |name: &str| fs.stat(&path(name)).unwrap().mode & 0o7777;
         fs.set_mode(&path("/a"), 0o600).unwrap();
-        copy(&fs, &path("/a"), &path("/new"), &mut Shift::alone()).unwrap();
+        copy(&fs, &path("/a"), &path("/new"), &mut TimeSlice::alone()).unwrap();
         assert_eq!(mode("/new"), 0o600);
         fs.set_mode(&path("/a"), 0o440).unwrap();
         fs.set_mode(&path("/b"), 0o404).unwrap();
         let parts = [path("/a"), path("/b")];
-        combine(&fs, &path("/both"), &parts, &mut Shift::alone()).unwrap();
+        combine(&fs, &path("/both"), &parts, &mut TimeSlice::alone()).unwrap();
         assert_eq!(mode("/both"), 0o600);
     }
 
@@ -332,7 +332,7 @@ mod tests {
     fn a_copy_was_run_as_the_owner_of_what_it_replaced() {
         let fs = files();
         fs.set_mode(&path("/b"), 0o6755).unwrap();
-        copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone()).unwrap();
+        copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::alone()).unwrap();
         assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o755);
     }
 
@@ -388,7 +388,7 @@ mod tests {
     fn a_copy_replaced_a_file_that_could_not_be_stored_to() {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
-        let done = copy(&fs, &path("/a"), &path("/dir/c"), &mut Shift::alone());
+        let done = copy(&fs, &path("/a"), &path("/dir/c"), &mut TimeSlice::alone());
         assert_eq!(done.unwrap_err().code.value(), 550);
         assert_eq!(files.contents("/dir/c").unwrap(), b"in c");
     }
@@ -414,10 +414,10 @@ mod tests {
     fn a_copy_replaced_a_file_that_could_only_be_appended_to() {
         let files = Arc::new(files());
         let fs = Layered::new(Kept, Arc::clone(&files) as Arc<dyn Filesystem>);
-        let done = copy(&fs, &path("/a"), &path("/b"), &mut Shift::alone());
+        let done = copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::alone());
         assert_eq!(done.unwrap_err().code.value(), 550);
         assert_eq!(files.contents("/b").unwrap(), b"in b");
-        copy(&fs, &path("/a"), &path("/new"), &mut Shift::alone()).unwrap();
+        copy(&fs, &path("/a"), &path("/new"), &mut TimeSlice::alone()).unwrap();
         assert_eq!(files.contents("/new").unwrap(), b"in a");
     }
 
@@ -426,7 +426,7 @@ mod tests {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
         let parts = ["/a", "/dot/a", "/b"].map(path);
-        combine(&fs, &path("/new"), &parts, &mut Shift::alone()).unwrap();
+        combine(&fs, &path("/new"), &parts, &mut TimeSlice::alone()).unwrap();
         let expected = ["/dir/c: in c", "/new: in ain ain b"];
         let mut held = contents(&files);
         held.sort();
@@ -440,7 +440,13 @@ mod tests {
         fs::write(place("master"), "kept").unwrap();
         std::os::unix::fs::symlink("master", place("part")).unwrap();
         let disk = AbstractedFs::new(scratch.path()).unwrap();
-        combine(&disk, &path("/new"), &[path("/part")], &mut Shift::alone()).unwrap();
+        combine(
+            &disk,
+            &path("/new"),
+            &[path("/part")],
+            &mut TimeSlice::alone(),
+        )
+        .unwrap();
         assert_eq!(fs::read(place("new")).unwrap(), b"kept");
         assert_eq!(fs::read(place("master")).unwrap(), b"kept");
         assert!(fs::symlink_metadata(place("part")).is_err());
@@ -451,7 +457,7 @@ mod tests {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
         let parts = ["/dir/c", "/a", "/b"].map(path);
-        let done = combine(&fs, &path("/new"), &parts, &mut Shift::alone());
+        let done = combine(&fs, &path("/new"), &parts, &mut TimeSlice::alone());
         let Ok(Answer::Combined { removed, refusal }) = done else {
             panic!("nothing was appended");
         };

@@ -10,7 +10,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::file_io::read_some;
-use super::{Shift, refusal, reply_of};
+use super::{TimeSlice, refusal, reply_of};
 
 /// Bytes read at a time, between two looks at whether to go on.
 const PIECE: usize = 64 << 10;
@@ -23,7 +23,7 @@ pub(super) fn digest(
     range: ByteRange,
     algorithm: HashAlgorithm,
     limit: u64,
-    shift: &mut Shift,
+    time: &mut TimeSlice,
 ) -> Result<(Vec<u8>, Range<u64>), Refusal> {
     let mut file = fs.open_read(path, range.start()).map_err(reply_of)?;
     let known = [range.end(), file.size()].into_iter().flatten().min();
@@ -33,7 +33,7 @@ pub(super) fn digest(
     }
     let length = range.length().unwrap_or(u64::MAX);
     let mut hasher = Hasher::new(algorithm);
-    let read = feed(&mut *file, &mut hasher, length, most, shift)?;
+    let read = feed(&mut *file, &mut hasher, length, most, time)?;
     Ok((hasher.finish(), range.start()..range.start() + read))
 }
 
@@ -43,12 +43,12 @@ fn feed(
     hasher: &mut Hasher,
     length: u64,
     most: u64,
-    shift: &mut Shift,
+    time: &mut TimeSlice,
 ) -> Result<u64, Refusal> {
     let mut buffer = vec![0; PIECE];
     let mut read = 0;
     loop {
-        shift.go_on()?;
+        time.go_on()?;
         let room = usize::try_from(length - read).map_or(PIECE, |rest| rest.min(PIECE));
         let bytes = read_some(file, &mut buffer[..room])?;
         if bytes == 0 {
@@ -125,7 +125,7 @@ mod tests {
             range,
             HashAlgorithm::Crc32,
             limit,
-            &mut Shift::alone(),
+            &mut TimeSlice::alone(),
         );
         let got = got.map(|(digest, range)| {
             let digest = u32::from_be_bytes(digest.try_into().unwrap());
@@ -179,7 +179,7 @@ mod tests {
             range,
             HashAlgorithm::Md5,
             0,
-            &mut Shift::cancelled(),
+            &mut TimeSlice::cancelled(),
         );
         assert_eq!(got.unwrap_err().code.value(), 426);
     }

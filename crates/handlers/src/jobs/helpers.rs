@@ -14,25 +14,25 @@ use std::thread::{self, Builder, Thread};
 /// left for others to free.
 #[derive(Clone)]
 pub(crate) struct Helpers {
-    crew: Arc<Crew>,
+    threads: Arc<Threads>,
 }
 
-struct Crew {
+struct Threads {
     most: usize,
     /// For no helper to lock.
-    members: Mutex<Vec<Member>>,
+    helpers: Mutex<Vec<Helper>>,
 }
 
-struct Member {
+struct Helper {
     thread: Thread,
-    desk: Arc<Desk>,
+    slot: Arc<HelperSlot>,
     /// What must not go while work is done with it.
     kept: Option<Kept>,
 }
 
 /// Where a helper finds its work.
 #[derive(Default)]
-struct Desk {
+struct HelperSlot {
     work: Mutex<Option<Work>>,
     /// Some was put there, and is not done.
     is_taken: AtomicBool,
@@ -49,59 +49,59 @@ impl Helpers {
     /// At most as many as there are other processors than the one of whoever is helped.
     pub(crate) fn beside_one_of(cpus: usize) -> Self {
         Self {
-            crew: Arc::new(Crew {
+            threads: Arc::new(Threads {
                 most: cpus.saturating_sub(1),
-                members: Mutex::default(),
+                helpers: Mutex::default(),
             }),
         }
     }
 
     /// Whether one has time.
     pub(super) fn have_time(&self) -> bool {
-        let mut members = self.crew.members();
-        if members.iter().any(Member::is_refused) {
+        let mut helpers = self.threads.helpers();
+        if helpers.iter().any(Helper::is_refused) {
             return false;
         }
-        members.len() < self.crew.most || members.iter_mut().any(Member::is_free)
+        helpers.len() < self.threads.most || helpers.iter_mut().any(Helper::is_free)
     }
 
     /// Has one do `work`, if one has time, and keeps `kept` at least until that is done.
     pub(super) fn start(&self, kept: Kept, work: impl FnOnce() + Send + 'static) -> Option<Thread> {
-        let mut members = self.crew.members();
-        let index = match members.iter_mut().position(Member::is_free) {
+        let mut helpers = self.threads.helpers();
+        let index = match helpers.iter_mut().position(Helper::is_free) {
             Some(index) => index,
-            None if members.len() < self.crew.most => {
-                members.push(Member::start()?);
-                members.len() - 1
+            None if helpers.len() < self.threads.most => {
+                helpers.push(Helper::start()?);
+                helpers.len() - 1
             }
             None => return None,
         };
-        members[index].give(kept, Box::new(work))
+        helpers[index].give(kept, Box::new(work))
     }
 }
 
-impl Crew {
-    fn members(&self) -> MutexGuard<'_, Vec<Member>> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+impl Threads {
+    fn helpers(&self) -> MutexGuard<'_, Vec<Helper>> {
+        self.helpers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Crew {
+impl Drop for Threads {
     fn drop(&mut self) {
-        for mut member in self.members().drain(..) {
-            member.desk.is_over.store(true, Ordering::Relaxed);
-            member.thread.unpark();
-            if !member.is_free() {
-                mem::forget(member.kept.take());
+        for mut helper in self.helpers().drain(..) {
+            helper.slot.is_over.store(true, Ordering::Relaxed);
+            helper.thread.unpark();
+            if !helper.is_free() {
+                mem::forget(helper.kept.take());
             }
         }
     }
 }
 
-impl Member {
+impl Helper {
     fn start() -> Option<Self> {
-        let desk = Arc::<Desk>::default();
-        let theirs = Arc::clone(&desk);
+        let slot = Arc::<HelperSlot>::default();
+        let theirs = Arc::clone(&slot);
         let body = move || match ftpdlib_sys::give_way() {
             Ok(()) => theirs.serve(),
             Err(error) => {
@@ -112,7 +112,7 @@ impl Member {
         match Builder::new().name("helper".into()).spawn(body) {
             Ok(handle) => Some(Self {
                 thread: handle.thread().clone(),
-                desk,
+                slot,
                 kept: None,
             }),
             Err(error) => {
@@ -123,30 +123,30 @@ impl Member {
     }
 
     fn is_refused(&self) -> bool {
-        self.desk.is_refused.load(Ordering::Relaxed)
+        self.slot.is_refused.load(Ordering::Relaxed)
     }
 
     fn is_free(&mut self) -> bool {
-        let is_free = !self.desk.is_taken.load(Ordering::Acquire);
+        let is_free = !self.slot.is_taken.load(Ordering::Acquire);
         if is_free {
             self.kept = None;
         }
         is_free
     }
 
-    /// Gives work to a member that is free, unless it is looking for some just now.
+    /// Gives work to a helper that is free, unless it is looking for some just now.
     fn give(&mut self, kept: Kept, work: Work) -> Option<Thread> {
-        let mut place = self.desk.work.try_lock().ok()?;
-        self.desk.is_taken.store(true, Ordering::Relaxed);
+        let mut work_slot = self.slot.work.try_lock().ok()?;
+        self.slot.is_taken.store(true, Ordering::Relaxed);
         self.kept = Some(kept);
-        *place = Some(work);
-        drop(place);
+        *work_slot = Some(work);
+        drop(work_slot);
         self.thread.unpark();
         Some(self.thread.clone())
     }
 }
 
-impl Desk {
+impl HelperSlot {
     /// Does what is put here, until that is over.
     fn serve(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
@@ -198,9 +198,9 @@ mod tests {
                 assert!(!helpers.have_time(), "of {cpus}");
                 assert!(occupy(&helpers, Arc::new(())).is_none(), "of {cpus}");
                 drop(at_work);
-                until(|| helpers.crew.members().iter_mut().all(Member::is_free));
+                until(|| helpers.threads.helpers().iter_mut().all(Helper::is_free));
             }
-            assert_eq!(helpers.crew.members().len(), most);
+            assert_eq!(helpers.threads.helpers().len(), most);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ftpdlib_ioloop::{Lane, Notifier, Pool, Task};
 
-use super::shift::{Cancel, Shift, Turns};
+use super::time_slice::{Cancel, Scheduler, TimeSlice};
 
 /// Most jobs that run at once on one home directory that may block.
 const JOBS_PER_HOME: usize = 32;
@@ -13,8 +13,8 @@ const JOBS_PER_HOME: usize = 32;
 /// Most digests and copies that go on at once on one of these: most of their time they wait.
 const WORK_PER_HOME: usize = 16;
 
-/// Most pieces of long work of one lane that have a thread, most of which wait for their turn: more
-/// than there may be sessions by default. What has none gets no turn before another's end.
+/// Most pieces of long work of one lane that have a thread, most of which wait for a time slice: more
+/// than there may be sessions by default. What has none gets no time slice before another's end.
 const WORK: usize = 1024;
 
 /// The lanes of a home directory that may block.
@@ -33,19 +33,19 @@ impl HomeLanes {
     }
 }
 
-/// Where digests and copies run: some of them at a time and in turns, so that one of two bytes does
+/// Where digests and copies run: some of them at a time, in time slices, so that one of two bytes does
 /// not wait for the end of those of gigabytes.
 #[derive(Clone)]
 pub(crate) struct WorkLane {
     lane: Lane,
-    turns: Arc<Turns>,
+    scheduler: Arc<Scheduler>,
 }
 
 impl WorkLane {
     fn new(pool: &Pool, most: usize) -> Self {
         Self {
             lane: pool.lane(WORK),
-            turns: Arc::new(Turns::new(most)),
+            scheduler: Arc::new(Scheduler::new(most)),
         }
     }
 
@@ -54,7 +54,7 @@ impl WorkLane {
         Self::new(pool, cpus)
     }
 
-    /// Starts `work`, which is to ask its [`Shift`] before each of its pieces whether to go on.
+    /// Starts `work`, which is to ask its [`TimeSlice`] before each of its pieces whether to go on.
     ///
     /// # Errors
     ///
@@ -62,11 +62,13 @@ impl WorkLane {
     pub(crate) fn start<T: Send + 'static>(
         &self,
         notifier: &Notifier,
-        work: impl FnOnce(&mut Shift) -> T + Send + 'static,
+        work: impl FnOnce(&mut TimeSlice) -> T + Send + 'static,
     ) -> io::Result<(Task<T>, Cancel)> {
-        let cancel = Cancel::new(Arc::clone(&self.turns));
+        let cancel = Cancel::new(Arc::clone(&self.scheduler));
         let own = cancel.clone();
-        let task = Task::spawn(&self.lane, notifier, move || work(&mut Shift::begin(own)))?;
+        let task = Task::spawn(&self.lane, notifier, move || {
+            work(&mut TimeSlice::begin(own))
+        })?;
         Ok((task, cancel))
     }
 }

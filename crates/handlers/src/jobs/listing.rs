@@ -1,7 +1,7 @@
 //! Directory listings as a stream of lines.
 
 mod batch;
-mod line;
+mod helper_queue;
 mod upcoming;
 
 use std::mem;

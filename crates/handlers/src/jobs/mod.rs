@@ -19,7 +19,7 @@ mod names;
 mod permission;
 mod pin;
 mod ranged;
-mod shift;
+mod time_slice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) use helpers::Helpers;
 pub(crate) use lanes::{HomeLanes, WorkLane};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
-pub(crate) use shift::{Cancel, Shift};
+pub(crate) use time_slice::{Cancel, TimeSlice};
 
 /// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
 /// the user has logged out meanwhile.
@@ -75,16 +75,16 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     outcome
 }
 
-/// Runs work: a job that takes as long as its files are large. Blocks; `shift` may end it early.
+/// Runs work: a job that takes as long as its files are large. Blocks; `time` may end it early.
 ///
 /// A digest reads at most `hash_limit` bytes, if that is not 0.
 pub(crate) fn run_work(
     account: &Arc<Account>,
     job: Job,
     hash_limit: u64,
-    shift: &mut Shift,
+    time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
-    shift.go_on()?;
+    time.go_on()?;
     let _guard = account.impersonate()?;
     let mut action = choose_reading(account, job.action);
     let pinned;
@@ -108,11 +108,11 @@ pub(crate) fn run_work(
             algorithm,
             ..
         } => {
-            let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, shift)?;
+            let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, time)?;
             Ok(Answer::Digest { digest, range })
         }
-        Action::Combine { target, parts } => copy::combine(fs, &target, &parts, shift),
-        Action::Copy { from, to } => copy::copy(fs, &from, &to, shift).map(|()| Answer::Done),
+        Action::Combine { target, parts } => copy::combine(fs, &target, &parts, time),
+        Action::Copy { from, to } => copy::copy(fs, &from, &to, time).map(|()| Answer::Done),
         action => perform(account, action),
     }
 }

@@ -1,4 +1,4 @@
-//! Long work that lets other work have its turn, and can be stopped.
+//! Long work in time slices, so that other work goes on beside it; and how it is stopped.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,27 +12,27 @@ use ftpdlib_session::Refusal;
 use super::refusal;
 
 /// How long a piece of work goes on while others wait.
-const TURN: Duration = Duration::from_millis(50);
+const TIME_SLICE: Duration = Duration::from_millis(50);
 
 /// Tells work that nobody waits for it any more. Clones tell the same work.
 #[derive(Clone)]
 pub(crate) struct Cancel {
     asked: Arc<AtomicBool>,
-    turns: Arc<Turns>,
+    scheduler: Arc<Scheduler>,
 }
 
 impl Cancel {
-    pub(super) fn new(turns: Arc<Turns>) -> Self {
+    pub(super) fn new(scheduler: Arc<Scheduler>) -> Self {
         Self {
             asked: Arc::default(),
-            turns,
+            scheduler,
         }
     }
 
-    /// Stops the work at its next piece, or where it waits for its turn.
+    /// Stops the work at its next piece, or where it waits for a time slice.
     pub(crate) fn cancel(&self) {
         self.asked.store(true, Ordering::Relaxed);
-        self.turns.look_again();
+        self.scheduler.look_again();
     }
 
     fn is_asked(&self) -> bool {
@@ -40,43 +40,43 @@ impl Cancel {
     }
 }
 
-/// A turn of long work, and the next ones.
-pub(crate) struct Shift {
+/// A time slice of long work, and the next ones.
+pub(crate) struct TimeSlice {
     cancel: Cancel,
     /// Its end, should others wait then; `None` for work that was stopped before it had one.
     until: Option<Instant>,
 }
 
-impl Shift {
-    /// Waits for a turn.
+impl TimeSlice {
+    /// Waits for a time slice.
     pub(super) fn begin(cancel: Cancel) -> Self {
-        let mut shift = Self {
+        let mut slice = Self {
             cancel,
             until: None,
         };
-        shift.take();
-        shift
+        slice.take();
+        slice
     }
 
     /// One beside no others.
     #[cfg(test)]
     pub(super) fn alone() -> Self {
-        Self::begin(Cancel::new(Arc::new(Turns::new(1))))
+        Self::begin(Cancel::new(Arc::new(Scheduler::new(1))))
     }
 
     /// One that was stopped.
     #[cfg(test)]
     pub(super) fn cancelled() -> Self {
-        let shift = Self::alone();
-        shift.cancel.cancel();
-        shift
+        let slice = Self::alone();
+        slice.cancel.cancel();
+        slice
     }
 
-    /// Lets others go on, once this has had its turn, and waits for the next one. Refuses to go on
+    /// Lets others go on at the end of the time slice, and waits for the next one. Refuses to go on
     /// where nobody waits for the outcome any more.
     pub(super) fn go_on(&mut self) -> Result<(), Refusal> {
         if self.until.is_some_and(|until| Instant::now() >= until) {
-            if self.cancel.turns.has_line() {
+            if self.cancel.scheduler.has_waiting() {
                 self.give_up();
             }
             self.take();
@@ -88,18 +88,18 @@ impl Shift {
     }
 
     fn take(&mut self) {
-        let has_turn = self.until.is_some() || self.cancel.turns.take(&self.cancel);
-        self.until = has_turn.then(|| Instant::now() + TURN);
+        let has_slice = self.until.is_some() || self.cancel.scheduler.take(&self.cancel);
+        self.until = has_slice.then(|| Instant::now() + TIME_SLICE);
     }
 
     fn give_up(&mut self) {
         if self.until.take().is_some() {
-            self.cancel.turns.give_up();
+            self.cancel.scheduler.give_up();
         }
     }
 }
 
-impl Drop for Shift {
+impl Drop for TimeSlice {
     fn drop(&mut self) {
         self.give_up();
     }
@@ -108,13 +108,13 @@ impl Drop for Shift {
 /// Lets some of many go on at a time, in the order in which they ask.
 ///
 /// Only who comes next is woken: there may be as many that wait as there are sessions.
-pub(super) struct Turns {
+pub(super) struct Scheduler {
     most: usize,
-    line: Mutex<Line>,
+    queue: Mutex<RunQueue>,
 }
 
 #[derive(Default)]
-struct Line {
+struct RunQueue {
     running: usize,
     waiting: VecDeque<Waiting>,
     /// The number of who comes next.
@@ -128,70 +128,70 @@ struct Waiting {
     asked: Arc<AtomicBool>,
 }
 
-impl Turns {
+impl Scheduler {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
-            line: Mutex::default(),
+            queue: Mutex::default(),
         }
     }
 
-    /// Waits for a turn; `false` without one, where that is not wanted any more.
+    /// Waits for a time slice; `false` without one, where that is not wanted any more.
     fn take(&self, cancel: &Cancel) -> bool {
-        let mut line = self.lock();
-        let own = line.next;
-        line.next += 1;
-        line.waiting.push_back(Waiting {
+        let mut queue = self.lock();
+        let own = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back(Waiting {
             number: own,
             thread: thread::current(),
             asked: Arc::clone(&cancel.asked),
         });
-        while !cancel.is_asked() && line.first(self.most) != Some(own) {
-            drop(line);
+        while !cancel.is_asked() && queue.first(self.most) != Some(own) {
+            drop(queue);
             // Whoever wakes it has changed what it looks at before, so no call is missed.
             thread::park();
-            line = self.lock();
+            queue = self.lock();
         }
-        line.waiting.retain(|waiting| waiting.number != own);
-        let has_turn = !cancel.is_asked();
-        line.running += usize::from(has_turn);
-        self.wake_first(&line);
-        has_turn
+        queue.waiting.retain(|waiting| waiting.number != own);
+        let has_slice = !cancel.is_asked();
+        queue.running += usize::from(has_slice);
+        self.wake_first(&queue);
+        has_slice
     }
 
     fn give_up(&self) {
-        let mut line = self.lock();
-        line.running -= 1;
-        self.wake_first(&line);
+        let mut queue = self.lock();
+        queue.running -= 1;
+        self.wake_first(&queue);
     }
 
-    fn has_line(&self) -> bool {
+    fn has_waiting(&self) -> bool {
         !self.lock().waiting.is_empty()
     }
 
     /// Has those that wait and are not to any more stop waiting.
     fn look_again(&self) {
-        let line = self.lock();
-        let waiting = line.waiting.iter();
+        let queue = self.lock();
+        let waiting = queue.waiting.iter();
         waiting
             .filter(|waiting| waiting.asked.load(Ordering::Relaxed))
             .for_each(|waiting| waiting.thread.unpark());
     }
 
-    fn wake_first(&self, line: &Line) {
-        if line.first(self.most).is_some() {
-            line.waiting[0].thread.unpark();
+    fn wake_first(&self, queue: &RunQueue) {
+        if queue.first(self.most).is_some() {
+            queue.waiting[0].thread.unpark();
         }
     }
 
-    /// No panic leaves the line half changed.
-    fn lock(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    /// No panic leaves the queue half changed.
+    fn lock(&self) -> MutexGuard<'_, RunQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Line {
-    /// Whose turn it is, if `most` may have one at a time.
+impl RunQueue {
+    /// Whose time slice is next, if `most` may run at a time.
     fn first(&self, most: usize) -> Option<u64> {
         let next = self.waiting.front().filter(|_| self.running < most);
         next.map(|waiting| waiting.number)
@@ -204,30 +204,30 @@ mod tests {
 
     use super::*;
 
-    fn shift(turns: &Arc<Turns>) -> Shift {
-        Shift::begin(Cancel::new(Arc::clone(turns)))
+    fn slice(scheduler: &Arc<Scheduler>) -> TimeSlice {
+        TimeSlice::begin(Cancel::new(Arc::clone(scheduler)))
     }
 
-    /// Waits until so many wait for a turn.
-    fn await_line(turns: &Turns, length: usize) {
-        while turns.lock().waiting.len() < length {
+    /// Waits until so many wait for a time slice.
+    fn await_queue(scheduler: &Scheduler, length: usize) {
+        while scheduler.lock().waiting.len() < length {
             thread::yield_now();
         }
     }
 
     #[test]
     fn long_digests_kept_all_others_waiting() {
-        let turns = Arc::new(Turns::new(1));
-        let mut long = shift(&turns);
+        let scheduler = Arc::new(Scheduler::new(1));
+        let mut long = slice(&scheduler);
         let (ended, outcome) = mpsc::channel();
         let short = {
-            let turns = Arc::clone(&turns);
+            let scheduler = Arc::clone(&scheduler);
             thread::spawn(move || {
-                drop(shift(&turns));
+                drop(slice(&scheduler));
                 ended.send(()).unwrap();
             })
         };
-        await_line(&turns, 1);
+        await_queue(&scheduler, 1);
         while outcome.try_recv().is_err() {
             long.go_on().unwrap();
         }
@@ -235,18 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn turns_come_in_the_order_of_the_line() {
-        let turns = Arc::new(Turns::new(1));
-        let first = shift(&turns);
+    fn time_slices_come_in_the_order_of_the_queue() {
+        let scheduler = Arc::new(Scheduler::new(1));
+        let first = slice(&scheduler);
         let (began, order) = mpsc::channel();
         let waiting: Vec<_> = (0..3)
             .map(|number| {
-                let (own, began) = (Arc::clone(&turns), began.clone());
+                let (own, began) = (Arc::clone(&scheduler), began.clone());
                 let thread = thread::spawn(move || {
-                    let _shift = shift(&own);
+                    let _slice = slice(&own);
                     began.send(number).unwrap();
                 });
-                await_line(&turns, number + 1);
+                await_queue(&scheduler, number + 1);
                 thread
             })
             .collect();
@@ -260,38 +260,38 @@ mod tests {
 
     #[test]
     fn only_some_go_on_at_a_time() {
-        let turns = Arc::new(Turns::new(2));
-        let (first, second) = (shift(&turns), shift(&turns));
-        assert_eq!(turns.lock().running, 2);
+        let scheduler = Arc::new(Scheduler::new(2));
+        let (first, second) = (slice(&scheduler), slice(&scheduler));
+        assert_eq!(scheduler.lock().running, 2);
         drop(first);
-        let third = shift(&turns);
-        assert_eq!(turns.lock().running, 2);
+        let third = slice(&scheduler);
+        assert_eq!(scheduler.lock().running, 2);
         drop((second, third));
-        assert_eq!(turns.lock().running, 0);
+        assert_eq!(scheduler.lock().running, 0);
     }
 
     #[test]
     fn cancelled_work_does_not_go_on() {
-        let cancel = Cancel::new(Arc::new(Turns::new(1)));
-        let mut shift = Shift::begin(cancel.clone());
-        assert!(shift.go_on().is_ok());
+        let cancel = Cancel::new(Arc::new(Scheduler::new(1)));
+        let mut slice = TimeSlice::begin(cancel.clone());
+        assert!(slice.go_on().is_ok());
         cancel.cancel();
-        assert_eq!(shift.go_on().unwrap_err().code.value(), 426);
+        assert_eq!(slice.go_on().unwrap_err().code.value(), 426);
     }
 
     #[test]
     fn cancelled_work_waited_for_those_before_it() {
-        let turns = Arc::new(Turns::new(1));
-        let before = shift(&turns);
-        let cancel = Cancel::new(Arc::clone(&turns));
+        let scheduler = Arc::new(Scheduler::new(1));
+        let before = slice(&scheduler);
+        let cancel = Cancel::new(Arc::clone(&scheduler));
         let waiting = {
             let cancel = cancel.clone();
-            thread::spawn(move || Shift::begin(cancel).go_on().unwrap_err().code.value())
+            thread::spawn(move || TimeSlice::begin(cancel).go_on().unwrap_err().code.value())
         };
-        await_line(&turns, 1);
+        await_queue(&scheduler, 1);
         cancel.cancel();
         assert_eq!(waiting.join().unwrap(), 426);
         drop(before);
-        assert_eq!(turns.lock().running, 0);
+        assert_eq!(scheduler.lock().running, 0);
     }
 }

@@ -19,7 +19,7 @@ use super::LimitReached;
 /// adding up what stands in all tables until one more is counted; the system takes it from whoever
 /// dies holding it.
 #[derive(Debug)]
-pub(super) struct Across {
+pub(super) struct SharedCounts {
     words: SharedWords,
     shape: Shape,
     /// The table of this process.
@@ -49,7 +49,7 @@ const TABLE_HEADER: usize = 2;
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
-impl Across {
+impl SharedCounts {
     pub(super) fn new(tables: usize, addresses: usize) -> io::Result<Self> {
         let shape = Shape {
             tables: tables.max(1),
@@ -239,61 +239,61 @@ mod tests {
     }
 
     /// Does `act` as the process of another table.
-    fn in_table(across: &Across, table: usize, act: impl FnOnce()) {
-        let before = across.own.load(Ordering::Relaxed);
-        across.enter(table);
+    fn in_table(counts: &SharedCounts, table: usize, act: impl FnOnce()) {
+        let before = counts.own.load(Ordering::Relaxed);
+        counts.enter(table);
         act();
-        across.enter(before);
+        counts.enter(before);
     }
 
     #[test]
     fn processes_count_together() {
-        let across = Across::new(4, 8).unwrap();
-        across.enter(0);
-        across.set(4, 3);
-        across.acquire(ip(1)).unwrap();
-        in_table(&across, 1, || {
-            across.acquire(ip(1)).unwrap();
-            across.acquire(ip(1)).unwrap();
-            assert_eq!(across.acquire(ip(1)), Err(LimitReached::PerIp));
-            across.acquire(ip(2)).unwrap();
+        let counts = SharedCounts::new(4, 8).unwrap();
+        counts.enter(0);
+        counts.set(4, 3);
+        counts.acquire(ip(1)).unwrap();
+        in_table(&counts, 1, || {
+            counts.acquire(ip(1)).unwrap();
+            counts.acquire(ip(1)).unwrap();
+            assert_eq!(counts.acquire(ip(1)), Err(LimitReached::PerIp));
+            counts.acquire(ip(2)).unwrap();
         });
-        assert_eq!(across.acquire(ip(3)), Err(LimitReached::Total));
-        assert_eq!(across.count(), 4);
-        across.release(ip(1));
-        assert_eq!(across.acquire(ip(3)), Ok(()));
+        assert_eq!(counts.acquire(ip(3)), Err(LimitReached::Total));
+        assert_eq!(counts.count(), 4);
+        counts.release(ip(1));
+        assert_eq!(counts.acquire(ip(3)), Ok(()));
     }
 
     #[test]
     fn the_table_of_a_dead_process_is_cleared() {
-        let across = Across::new(4, 8).unwrap();
-        across.enter(0);
-        across.set(5, 2);
-        in_table(&across, 3, || {
+        let counts = SharedCounts::new(4, 8).unwrap();
+        counts.enter(0);
+        counts.set(5, 2);
+        in_table(&counts, 3, || {
             for number in [1, 1, 2, 3] {
-                across.acquire(ip(number)).unwrap();
+                counts.acquire(ip(number)).unwrap();
             }
         });
-        across.acquire(ip(4)).unwrap();
-        assert_eq!(across.acquire(ip(1)), Err(LimitReached::Total));
-        across.clear(3);
-        assert_eq!(across.count(), 1);
-        across.acquire(ip(1)).unwrap();
-        in_table(&across, 3, || across.acquire(ip(1)).unwrap());
-        assert_eq!(across.acquire(ip(1)), Err(LimitReached::PerIp));
+        counts.acquire(ip(4)).unwrap();
+        assert_eq!(counts.acquire(ip(1)), Err(LimitReached::Total));
+        counts.clear(3);
+        assert_eq!(counts.count(), 1);
+        counts.acquire(ip(1)).unwrap();
+        in_table(&counts, 3, || counts.acquire(ip(1)).unwrap());
+        assert_eq!(counts.acquire(ip(1)), Err(LimitReached::PerIp));
     }
 
     #[test]
     fn a_table_without_room_refuses() {
-        let across = Across::new(1, 2).unwrap();
-        across.enter(0);
-        across.acquire(ip(1)).unwrap();
-        across.acquire(ip(2)).unwrap();
-        assert_eq!(across.acquire(ip(3)), Err(LimitReached::Total));
-        assert_eq!(across.count(), 2);
-        across.acquire(ip(2)).unwrap();
-        across.release(ip(1));
-        across.acquire(ip(3)).unwrap();
-        assert_eq!(across.count(), 3);
+        let counts = SharedCounts::new(1, 2).unwrap();
+        counts.enter(0);
+        counts.acquire(ip(1)).unwrap();
+        counts.acquire(ip(2)).unwrap();
+        assert_eq!(counts.acquire(ip(3)), Err(LimitReached::Total));
+        assert_eq!(counts.count(), 2);
+        counts.acquire(ip(2)).unwrap();
+        counts.release(ip(1));
+        counts.acquire(ip(3)).unwrap();
+        assert_eq!(counts.count(), 3);
     }
 }

@@ -16,14 +16,14 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Batches on their way to a helper and back. No channel: the thread that shows the listing would
 /// wait for a helper that was kept from going on where it takes one.
-pub(super) struct Line {
+pub(super) struct HelperQueue {
     batches: Mutex<Batches>,
     /// How many wait at the most.
     most: usize,
     /// The listing has ended.
     is_over: AtomicBool,
     /// The helper has gone.
-    is_left: AtomicBool,
+    is_abandoned: AtomicBool,
 }
 
 struct Batches {
@@ -32,7 +32,7 @@ struct Batches {
     done: Vec<Arc<Batch>>,
 }
 
-impl Line {
+impl HelperQueue {
     pub(super) fn new(waiting: impl Iterator<Item = Arc<Batch>>, most: usize) -> Self {
         let batches = Batches {
             waiting: waiting.collect(),
@@ -43,7 +43,7 @@ impl Line {
             batches: Mutex::new(batches),
             most,
             is_over: AtomicBool::new(false),
-            is_left: AtomicBool::new(false),
+            is_abandoned: AtomicBool::new(false),
         }
     }
 
@@ -70,12 +70,12 @@ impl Line {
     }
 
     /// Whether it has.
-    pub(super) fn is_left(&self) -> bool {
-        self.is_left.load(Ordering::Relaxed)
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Relaxed)
     }
 
     /// The helper's work: recalls the facts of what is added, until that is over or nothing comes for
-    /// a while. Whoever closes the line or adds to it unparks the thread.
+    /// a while. Whoever closes the queue or adds to it unparks the thread.
     pub(super) fn serve(&self, recall: &Recall) {
         let _leaving = Leaving(self);
         let mut until = Instant::now() + PATIENCE;
@@ -101,10 +101,10 @@ impl Line {
 }
 
 /// Tells that the helper goes, also where its work panics.
-struct Leaving<'a>(&'a Line);
+struct Leaving<'a>(&'a HelperQueue);
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        self.0.is_left.store(true, Ordering::Relaxed);
+        self.0.is_abandoned.store(true, Ordering::Relaxed);
     }
 }

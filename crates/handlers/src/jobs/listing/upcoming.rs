@@ -8,7 +8,7 @@ use ftpdlib_filesystems::Listing;
 
 use super::super::Helpers;
 use super::batch::{Batch, NextEntry};
-use super::line::Line;
+use super::helper_queue::HelperQueue;
 
 /// Batches shown without a helper: in a directory that ends before that it would come too late.
 const ALONE: usize = 4;
@@ -36,7 +36,7 @@ enum Helper {
     /// There may be one.
     #[default]
     None,
-    Started(Arc<Line>, Thread),
+    Started(Arc<HelperQueue>, Thread),
     /// There is none for this listing any more.
     Gone,
 }
@@ -61,12 +61,12 @@ impl Upcoming {
         self.batches.push_back(Arc::clone(&batch));
         self.count += 1;
         match &self.helper {
-            Helper::Started(line, _) if line.is_left() => {
-                line.close();
+            Helper::Started(queue, _) if queue.is_abandoned() => {
+                queue.close();
                 self.helper = Helper::Gone;
             }
-            Helper::Started(line, thread) => {
-                line.add(batch);
+            Helper::Started(queue, thread) => {
+                queue.add(batch);
                 thread.unpark();
             }
             Helper::None if self.count > ALONE => {
@@ -99,17 +99,17 @@ impl Upcoming {
 
     fn started(&self, helpers: &Helpers, listing: &dyn Listing) -> Option<Helper> {
         let recall = listing.recall()?;
-        let line = Arc::new(Line::new(self.batches.iter().cloned(), AHEAD));
-        let (theirs, kept) = (Arc::clone(&line), Arc::clone(&line));
+        let queue = Arc::new(HelperQueue::new(self.batches.iter().cloned(), AHEAD));
+        let (theirs, kept) = (Arc::clone(&queue), Arc::clone(&queue));
         let thread = helpers.start(kept, move || theirs.serve(&recall))?;
-        Some(Helper::Started(line, thread))
+        Some(Helper::Started(queue, thread))
     }
 }
 
 impl Drop for Upcoming {
     fn drop(&mut self) {
-        if let Helper::Started(line, thread) = &self.helper {
-            line.close();
+        if let Helper::Started(queue, thread) = &self.helper {
+            queue.close();
             thread.unpark();
         }
     }
