@@ -78,7 +78,7 @@ impl Home {
     }
 }
 
-/// Checks that `parts`, followed from `depth` levels below the home, never climb out of it.
+/// Checks that `parts`, followed from `depth` levels below the home, never lead above it.
 fn check_stays<'a>(
     mut depth: usize,
     parts: impl Iterator<Item = &'a [u8]>,

@@ -10,15 +10,15 @@ use ftpdlib_sys::{OpenFlags, Scope, errno, open_at, open_beneath};
 /// The way from the home directory down to where a walk is, by names and descriptors.
 ///
 /// Only the last few directories are held open: a path may be two thousand deep, and a client that
-/// makes such a one must not take the descriptors of all the others. Whoever goes up further than
-/// that comes down again from the home, by the same names, none of which may be a link by now.
+/// makes such a path must not use up the descriptors of all others. To go up further than that, the
+/// walk comes down again from the home by the same names, none of which may be a link by now.
 pub(crate) struct Trail<'a> {
     home: BorrowedFd<'a>,
     /// From the home down.
     names: Vec<Vec<u8>>,
     /// The directories of the last names; empty at the home only.
     open: VecDeque<OwnedFd>,
-    /// How many directories were entered, again ones included.
+    /// How many directories were entered; one that was entered twice counts twice.
     entered: usize,
 }
 

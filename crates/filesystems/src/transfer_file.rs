@@ -125,9 +125,10 @@ pub trait Listing: Send {
     /// As [`Filesystem::stat`](crate::Filesystem::stat).
     fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
 
-    /// What a second thread may use meanwhile to do a part of what [`lstat`](Self::lstat) would do, in
-    /// a directory with many entries. It is called where a processor has nothing else to do and may
-    /// be kept from going on at any time, so it must wait for nothing, and hold no lock.
+    /// For a directory with many entries: a function by which a second thread may find facts before
+    /// [`lstat`](Self::lstat) is asked for them. That thread runs only where a processor has
+    /// nothing else to do, and may be stopped anywhere for long, so the function must not wait, and
+    /// hold no lock.
     ///
     /// By default `None`, which is right where [`lstat`](Self::lstat) takes no time, or may block.
     fn recall(&self) -> Option<Recall> {

@@ -26,15 +26,16 @@ pub(crate) struct Walk<'a> {
     /// How many of them are to be entered one by one, before the kernel is asked to enter
     /// [`LEAP`] together; `None` where it is never asked.
     single: Option<usize>,
-    /// Where it ends at what shows processes: the device of the home, which shows none.
+    /// Set where the walk must not enter a filesystem of processes: the device of the home, which
+    /// is none.
     without_processes: Option<u64>,
 }
 
 /// As many as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Names that are entered together. No tree that people make is so deep: this only keeps a walk in
-/// one that was made to take long from taking a system call for each of its directories.
+/// Names that are entered together. No ordinary tree is so deep: where somebody made one to keep
+/// the server busy, this saves a system call for each of its directories.
 const LEAP: usize = 32;
 
 impl<'a> Walk<'a> {
@@ -193,7 +194,7 @@ impl<'a> Walk<'a> {
             return Ok(Some(opened?));
         }
         match opened {
-            // As a mere place, a link opens like anything else.
+            // With `O_PATH` a link opens like anything else.
             Ok(place) if flags.contains(OpenFlags::PATH) => {
                 if stat_descriptor(place.as_fd())?.kind != EntryKind::Symlink {
                     return Ok(Some(place));
@@ -242,7 +243,7 @@ impl<'a> Walk<'a> {
             self.pending.extend(split(target).map(<[u8]>::to_vec));
             self.pending[from..].reverse();
         }
-        // They could not all be entered, so they need not be kept to find that out.
+        // More names than may be entered need not be kept: the walk fails before them.
         if self.pending.len() > MOST_ENTERED {
             return Err(ErrorKind::TooManyLinks.into());
         }

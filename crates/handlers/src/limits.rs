@@ -98,7 +98,7 @@ impl Limits {
         let shared = SharedCounts::new(tables, addresses)?;
         let (max_cons, max_cons_per_ip) = self.local.limits();
         shared.set(max_cons, max_cons_per_ip);
-        // Somebody else may have been quicker.
+        // Another thread may have done the same first.
         let _ = self.shared.set(shared);
         Ok(())
     }
@@ -222,7 +222,7 @@ mod tests {
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-    /// Both kinds.
+    /// Limits of each kind: local and shared.
     fn both(max_cons: usize, max_cons_per_ip: usize) -> [Arc<Limits>; 2] {
         let [local, shared] = [(); 2].map(|()| Limits::new(max_cons, max_cons_per_ip));
         shared.share(3, 8).unwrap();

@@ -61,8 +61,8 @@ impl fmt::Display for MasqueradeAddress {
 }
 
 impl MasqueradeAddress {
-    /// Whether an address may be that of one host, and whether a name has the form of one. Four
-    /// numbers with a mistake in them have not: they must not go out as a question to a name server.
+    /// Whether an address may be that of one host, and whether a name has the form of one. A
+    /// mistyped IPv4 address has not: no name server is to be asked for it.
     pub fn is_plausible(&self) -> bool {
         let name = match self {
             Self::None => return true,
@@ -106,21 +106,22 @@ pub(crate) struct HostName {
     lane: Lane,
 }
 
-/// The address, and above the lower half whether there is one.
+/// The lower half is the address; a bit above it says whether there is one.
 const ADDRESS: usize = 0;
 
-/// When the next look-up may begin, in milliseconds since the name was made. Whoever begins one first
-/// puts it off, so that others do not begin one too.
+/// When the next look-up may begin, in milliseconds since the name was made. Whoever begins one
+/// first moves this into the future, so that no other process begins one too.
 const NEXT: usize = 1;
 
-/// What was found is not asked for again for so long: another process has just done so.
+/// An address that was found is not looked up again for this long: another process has just done
+/// so.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// For how long others leave a look-up to the process that began it, where an address is known.
+/// How long other processes leave a look-up to the one that began it, where an address is known.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The same where none is: that process may have ended, and until another finds the address clients
-/// are told one that they cannot reach.
+/// The same where none is known: that process may have ended, and until another finds the address,
+/// clients are told one that they cannot reach.
 const LITTLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Time between two look-ups of a name that has no address: a machine that starts may not have its
@@ -213,8 +214,8 @@ impl HostName {
         same.or_else(|| found.first().copied())
     }
 
-    /// Whether a look-up is this process's to do now: not all are to wait for a name server that may
-    /// not answer.
+    /// Whether this process is to look the name up now. One at a time is enough: the name server
+    /// may not answer, and not all are to wait for it.
     fn claim(&self) -> bool {
         let word = &self.words[NEXT];
         let (next, now) = (word.load(Ordering::Acquire), self.now());

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 /// The ports of the `passive_ports` setting.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum PassivePorts {
-    /// Any of those that the system gives away. The kernel is asked for one only when the first few
-    /// are taken: it passes over ports whose last connection ended within a minute, and having had
-    /// some thousand small files in that minute makes its search longer than a transfer.
+    /// Any ephemeral port. The kernel is asked for one only when the first few guesses are taken:
+    /// it passes over ports whose last connection ended within a minute, and after some thousand
+    /// small files in that minute its search takes longer than a transfer.
     Any,
     /// These, without duplicates.
     Listed(Box<[u16]>),
@@ -56,7 +56,7 @@ impl PassivePorts {
 /// Ports guessed before the kernel is asked.
 const GUESSES: usize = 4;
 
-/// Some of the ports that the system gives away; none where that is not known.
+/// Some of the ephemeral ports; none where their range is not known.
 fn guesses() -> [Option<u16>; GUESSES] {
     static RANGE: OnceLock<Option<RangeInclusive<u16>>> = OnceLock::new();
     let Some(range) = RANGE.get_or_init(ftpdlib_sys::ephemeral_ports) else {

@@ -51,7 +51,7 @@ pub struct ProxiedClient {
 /// there is not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ProxyHeaderStep {
-    /// So many of the bytes to come are the header's for certain; at least 1.
+    /// At least this many of the bytes to come belong to the header; never 0.
     More(usize),
     /// It is complete, and names a client; `None` is the proxy itself, which looks whether the server
     /// is there.
@@ -102,7 +102,7 @@ impl ProxyHeaderStep {
     }
 }
 
-/// A connection does not begin as that of a proxy has to.
+/// A connection does not begin with the header that a proxy has to send.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("no PROXY header")]
 pub struct ProxyHeaderError;

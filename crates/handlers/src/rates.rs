@@ -62,15 +62,15 @@ struct State {
     next_taker: u64,
 }
 
-/// Who has taken nothing for so many spans leaves its part to the others.
+/// A transfer that has taken nothing for so many spans leaves its part to the others.
 const IDLE_SPANS: u32 = 4;
 
 impl State {
     /// Takes the bytes that one of the transfers may move now: its part of what came in since it
     /// took some last, and all that the others have left over.
     ///
-    /// Its part grows with the time: when everybody comes late, there is as much more for each, and
-    /// not all of it for whoever happens to be the first.
+    /// Its part grows with the time since: when all of them come late, each gets as much more, and
+    /// not the first one all of it.
     fn take(&mut self, taker: u64, now: Instant) -> usize {
         let span = self.throttle.span();
         let saved = self.throttle.allowance(now);
@@ -81,7 +81,7 @@ impl State {
                 *last = now;
             }
         }
-        // Where this one comes late, the others may have to come still.
+        // Where this one comes late, the others may be as late, and are not idle for that.
         let idle = (span * IDLE_SPANS).max(since * 2);
         let is_active = |(_, last): &&(u64, Instant)| now.saturating_duration_since(*last) < idle;
         let active = self.takers.iter().filter(is_active).count();
@@ -115,7 +115,7 @@ impl RateShare {
             let mut state = rate.lock();
             let (taker, span) = (state.next_taker, state.throttle.span());
             state.next_taker += 1;
-            // It has a span's part coming.
+            // It may take the part of one span at once.
             let last = now.checked_sub(span).unwrap_or(now);
             state.takers.push((taker, last));
             taker

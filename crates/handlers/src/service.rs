@@ -65,7 +65,7 @@ pub struct Service {
     pub(crate) hash_limit: u64,
     pool: Pool,
     homes: Mutex<HashMap<PathBuf, HomeLanes>>,
-    /// Of those whose filesystem is the built-in one.
+    /// Home directories on local disks, where the filesystem is the built-in one.
     local_homes: Mutex<HashSet<PathBuf>>,
 }
 
@@ -139,7 +139,7 @@ impl Service {
             busy_poll: if cpus > 1 {
                 handler.busy_poll
             } else {
-                // Whoever is to answer needs it.
+                // The client may need the only processor to send its next command.
                 Duration::ZERO
             },
             log_prefix,
@@ -220,8 +220,9 @@ impl Service {
         self.tls.as_ref()?.refresh()
     }
 
-    /// Does so here and now, for a process that has no thread and serves nobody; tells whether the
-    /// clients to come are shown others, and after what time it is to be called again.
+    /// Does so here and now, for a process that has no thread and serves nobody. The answer is
+    /// whether certificates were read again, for the clients to come, and after what time it is to
+    /// be called again.
     pub fn refresh_certificates_here(&self) -> Option<(bool, Duration)> {
         self.tls.as_ref()?.refresh_here()
     }

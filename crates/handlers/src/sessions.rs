@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ftpdlib_ioloop::Notifier;
 use ftpdlib_sys::SharedWords;
 
-/// What connections were told to do; only ever goes up.
+/// What connections were told to do. It only ever moves down this list.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Phase {
     /// Serve.
@@ -38,7 +38,7 @@ impl Sessions {
     /// The system gives no memory to share.
     pub fn share(&self) -> io::Result<()> {
         if self.next_of_all.get().is_none() {
-            // Whoever was quicker has set just the same.
+            // Another thread may have set the same first.
             let _ = self.next_of_all.set(SharedWords::new(1)?);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Where the control connections of a server have their TLS from.
+//! Where the control connections of a server get their TLS configuration from.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ pub(crate) struct TlsSource {
 
 struct Files {
     config: ReloadingConfig,
-    /// A thread is at it.
+    /// A thread is looking at them.
     looking: AtomicBool,
 }
 

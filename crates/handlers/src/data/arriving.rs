@@ -1,4 +1,4 @@
-//! Data connections of proxies that have not said whose they are.
+//! Data connections from a proxy whose PROXY header has not come yet.
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ impl Arrivals {
     ///
     /// # Errors
     ///
-    /// The system refuses to tell of it.
+    /// The system refuses to report its readiness.
     pub(super) fn push(&mut self, stream: TcpStream, cx: &mut Context<'_>) -> io::Result<()> {
         self.waiting.push(Arriving {
             stream: cx.register(stream, Interest::READ)?,
@@ -42,7 +42,7 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Takes one that has said whose it is. Closes those that have said anything else, or nothing in
+    /// Takes one whose header is complete. Closes those that sent anything else, or nothing in
     /// time.
     pub(super) fn take(&mut self, cx: &mut Context<'_>) -> Option<(TcpStream, SocketAddr)> {
         let mut index = 0;

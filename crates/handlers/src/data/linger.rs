@@ -14,11 +14,11 @@ const BYTES: usize = 1 << 20;
 
 /// A data connection whose last byte was sent, held until the client has closed its side.
 ///
-/// Closed at once, a single byte that the client had sent would reset the connection, and the tail
-/// of the download would be lost on its way.
+/// If it were closed at once, a single unread byte from the client would reset the connection, and
+/// the end of the download would be lost on its way.
 ///
-/// One that was never waited for is not waited for here either: it is closed at the next download,
-/// or when the time is over.
+/// One that is not registered with the loop, since its download never had to wait, is not
+/// registered for this either: it is closed at the next download, or when the time is over.
 pub(crate) struct Linger {
     stream: Socket<TcpStream>,
     until: Instant,

@@ -34,9 +34,9 @@ pub(crate) enum DataSide {
     /// Nothing.
     #[default]
     Idle,
-    /// Waiting for the client to connect; `candidate` connected and is not accepted yet. `arrivals`
-    /// are proxies', and have not said whose they are. Whoever connects is looked for when the client
-    /// sends the next line, and `look_at` at the latest.
+    /// Waiting for the client to connect; `candidate` has connected and is not accepted yet.
+    /// `arrivals` come from a proxy, and their header has not come. The listener is looked at when
+    /// the client sends the next line, and at `look_at` at the latest.
     Listening {
         listener: Socket<TcpListener>,
         candidate: Option<TcpStream>,
@@ -67,9 +67,9 @@ impl DataSide {
         }
     }
 
-    /// Takes the next client of the listener as a candidate; `None` if there is none. Of a proxy's
-    /// connection it is the client that its header names. One from `client` itself has none, though
-    /// it may be the proxy's that looks whether we are there.
+    /// Takes the next client of the listener as a candidate; `None` if there is none. Where a proxy
+    /// connects, it is the client that the header names. A connection from `client` itself has no
+    /// header, though `client` may be a proxy that only checks whether the server is up.
     ///
     /// # Errors
     ///
@@ -141,7 +141,8 @@ impl DataSide {
                 if let Some(arrivals) = arrivals {
                     arrivals.close(cx);
                 }
-                // What the first turn moves as a whole is never waited for.
+                // A transfer that is over in its first turn never needs the loop to watch its
+                // socket.
                 let mut socket = cx.register_deferred(stream, Interest::NONE)?;
                 if tls.is_some() {
                     cx.finish_registration(&mut socket)?;
@@ -153,8 +154,8 @@ impl DataSide {
         Ok(())
     }
 
-    /// Makes the connection that has just come to stand the data connection, under TLS if there is
-    /// a session for it.
+    /// Makes the connection that was just established the data connection, under TLS if there is a
+    /// session for it.
     pub(crate) fn connected(&mut self, tls: Option<&TlsSession>, cx: &mut Context<'_>) {
         match std::mem::take(self) {
             Self::Connecting(socket) => {
@@ -200,8 +201,9 @@ impl DataSide {
         }
     }
 
-    /// Waits for the client to connect to `listener`, of which the system is asked only if most
-    /// clients would have connected, and sent the next line, long ago: it is spared that for them.
+    /// Waits for the client to connect to `listener`. The loop does not watch the listener at
+    /// first: most clients have connected by the time they send the next line, when it is looked at
+    /// anyway.
     pub(crate) fn await_client(listener: Socket<TcpListener>, now: Instant) -> Self {
         Self::Listening {
             listener,

@@ -24,7 +24,7 @@ pub(crate) struct Account {
 /// Where a user's jobs run.
 #[derive(Clone)]
 pub(super) enum Workplace {
-    /// In place, on the loop: none blocks, and a long one may be helped with.
+    /// In place, on the loop: none blocks, and helpers may take a part of a long one.
     Loop(Helpers),
     /// They may block.
     Threads(HomeLanes),
@@ -96,7 +96,7 @@ impl Account {
         }
     }
 
-    /// Who may take a share of what is done in place; `None` where nothing is.
+    /// Who may help with long jobs on the loop; `None` where none runs there.
     pub(super) fn helpers(&self) -> Option<&Helpers> {
         match &self.workplace {
             Workplace::Loop(helpers) => Some(helpers),

@@ -9,9 +9,9 @@ use std::thread::{self, Builder, Thread};
 
 /// Threads that are started when they are first wanted, and stay. Copies are the same ones.
 ///
-/// A helper may stand still for as long as all processors are busy, so nobody may wait for it: not
-/// for its end, and not for a lock that it holds. One of them is the allocator's: what is large is
-/// left for others to free.
+/// A helper may not run for as long as all processors are busy, so nobody may wait for it: not for
+/// its end, and not for a lock that it holds. The allocator has such locks, too: a helper leaves
+/// what is large for others to free.
 #[derive(Clone)]
 pub(crate) struct Helpers {
     threads: Arc<Threads>,
@@ -19,14 +19,14 @@ pub(crate) struct Helpers {
 
 struct Threads {
     most: usize,
-    /// For no helper to lock.
+    /// No helper may lock it.
     helpers: Mutex<Vec<Helper>>,
 }
 
 struct Helper {
     thread: Thread,
     slot: Arc<HelperSlot>,
-    /// What must not go while work is done with it.
+    /// What must not be freed while work is done with it.
     kept: Option<Kept>,
 }
 
@@ -34,9 +34,9 @@ struct Helper {
 #[derive(Default)]
 struct HelperSlot {
     work: Mutex<Option<Work>>,
-    /// Some was put there, and is not done.
+    /// There is work that is not done yet.
     is_taken: AtomicBool,
-    /// It cannot be run at a lower priority than all others. No other thread could, either.
+    /// The system refused to run it at the lowest priority, as it would any other thread.
     is_refused: AtomicBool,
     is_over: AtomicBool,
 }
@@ -159,7 +159,7 @@ impl HelperSlot {
                 thread::park();
                 continue;
             };
-            // One that panicked has said so.
+            // A panic has been reported.
             let _ = catch_unwind(AssertUnwindSafe(work));
             self.is_taken.store(false, Ordering::Release);
         }

@@ -109,9 +109,9 @@ fn allow(
     }
 }
 
-/// `path`, of which something is missing or leads out, with the links before that resolved: what is
-/// below a directory that is guarded is not told to be there or not. `None` where that cannot be
-/// found out.
+/// `path`, of which something is missing or leads out, with the links before that resolved.
+/// Permissions are looked up by the answer, so that nobody learns whether something exists below a
+/// guarded directory. `None` where it cannot be found out.
 fn as_far_as_it_goes(account: &Account, path: &VirtualPath) -> Option<VirtualPath> {
     let text = path.as_bytes();
     // Where the names of those above it end, from the root down. Those that can be resolved come
@@ -146,7 +146,7 @@ fn ends_there(place: &VirtualPath, kind: ErrorKind) -> bool {
         | ErrorKind::PermissionDenied
         | ErrorKind::OutsideHome
         | ErrorKind::TooManyLinks => true,
-        // Or else it is only too long to be told, and a link in it may lead back to a short one.
+        // Otherwise only the whole is too long, and a link in it may lead back to a short path.
         ErrorKind::NameTooLong => place.components().any(|name| name.len() > LONGEST_NAME),
         // The next try may go further: a descriptor was missing, or a disk failed.
         _ => false,

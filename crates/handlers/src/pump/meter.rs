@@ -8,7 +8,8 @@ use crate::rates::RateShare;
 /// Most bytes that one transfer moves in one turn of the loop.
 pub(super) const TURN_BYTES: usize = 1 << 20;
 
-/// What a piece takes of a turn at the least, in bytes: the calls that move it take time, too.
+/// The least that a piece counts for in a turn, in bytes: the system calls that move it take time,
+/// too.
 pub(super) const PIECE_COST: usize = 4 << 10;
 
 /// Counts what was moved, and allows what may be.
@@ -51,8 +52,8 @@ impl Meter {
         self.throttle.set_rate(rate);
     }
 
-    /// Begins the share of the turn that began at `turn`, of which something may be used up: the end
-    /// of a job and the data connection may each have the pump run in the same turn.
+    /// Begins the share of the turn that began at `turn`. Some of it may be used up already: the
+    /// end of a job and the data connection may each run the pump in the same turn.
     pub(super) fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
             (self.turn, self.budget) = (Some(turn), TURN_BYTES);

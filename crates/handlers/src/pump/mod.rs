@@ -320,8 +320,9 @@ impl Pump {
         }
     }
 
-    /// Has a download that took its first turn up go on in full segments, unless it may have to wait
-    /// with less than one: for its rate, or for a thread.
+    /// Has a download that filled its first turn go on in full segments. Not one that may have to
+    /// wait in the middle of a segment, for its rate or for a thread: what is in it would wait,
+    /// too.
     fn fill_segments(&mut self) {
         let goes_on = self.sends() && self.meter.bytes() >= TURN_BYTES as u64;
         if self.asked_to_fill || !goes_on {
@@ -397,13 +398,13 @@ impl Pump {
         self.after(step, pcx)
     }
 
-    /// Whether it waits for a job and for nothing else, and its data connection, whatever state that
-    /// is in, has no part in it any more.
+    /// Whether only a job is waited for, and the data connection, in whatever state, does not
+    /// matter any more.
     fn is_finishing(&self) -> bool {
         self.stopping || matches!(&self.work, Work::Receive(_, work) if work.is_finishing())
     }
 
-    /// Whether `step` is where an upload stops that goes on without its control connection.
+    /// Whether an upload whose control connection was lost is to stop after `step`.
     fn is_last(&self, step: &Step, last: u64) -> bool {
         match step {
             Step::Wait(_) | Step::Pause(_) => true,
@@ -413,7 +414,8 @@ impl Pump {
         }
     }
 
-    /// Sets for what the loop calls after `step`, or ends the transfer if the loop cannot.
+    /// Tells the loop what is waited for after `step`; ends the transfer if the loop cannot watch
+    /// that.
     fn after(&mut self, step: Step, pcx: &mut PumpContext<'_, '_>) -> Step {
         let interest = match &step {
             Step::Wait(interest) => *interest,
@@ -454,7 +456,7 @@ impl Pump {
         }
     }
 
-    /// Whether a client waits for the end of the stream that only closing it gives.
+    /// Whether it sends. The client then takes the end of the stream for the end of the data.
     pub(crate) fn sends(&self) -> bool {
         !matches!(self.work, Work::Receive(..))
     }
@@ -541,9 +543,9 @@ impl Pump {
         self.resume_at.is_some_and(|at| at <= now)
     }
 
-    /// When to look for the first time since the last progress: that is what later looks are held
-    /// against, and should be long before the next. A client that reads slowly acknowledges rarely,
-    /// each time much.
+    /// When to look for the first time since the last progress. Later looks are compared with that
+    /// one, so it comes long before the next: a client that reads slowly acknowledges rarely, and
+    /// then much at once.
     fn look_at(&self) -> Option<Instant> {
         let progress = self.meter.progress();
         let is_new = self.last_look.is_none_or(|look| look.progress != progress);
@@ -560,7 +562,7 @@ impl Pump {
         } else {
             self.handshake_timeout
         };
-        // Never, if it is longer than there are moments for.
+        // Never, where the time cannot be represented.
         timeout.and_then(|timeout| self.meter.progress().checked_add(timeout))
     }
 }

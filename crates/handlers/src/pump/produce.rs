@@ -19,14 +19,14 @@ use crate::jobs::{Account, ListingStream, read_chunk};
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
 
-/// The same of those that take longer, such as links that lead through many directories: after so
-/// long the rest is for the next turn.
+/// The longest that a piece of work takes, where entries take longer, such as links that lead
+/// through many directories: after this time the rest is left for the next turn.
 const ENTRIES_TIME: Duration = Duration::from_millis(1);
 
 /// How long one listing has a thread before others that wait for one have theirs.
 const THREAD_TIME: Duration = Duration::from_millis(50);
 
-/// What showing so many entries takes of a turn: all of it, so that nobody else waits for longer.
+/// What showing so many entries counts for in a turn: all of it, so that others wait no longer.
 const ENTRIES_COST: usize = TURN_BYTES;
 
 /// Replies waiting on the control connection beyond which a listing for it waits too.

@@ -21,7 +21,7 @@ const FROM: u64 = 256 << 10;
 thread_local! {
     /// Serves all uploads of a loop, one piece after the other: between two it is empty, and one
     /// that may not be is dropped. A pipe for each upload would exhaust what an ordinary user's
-    /// pipes may hold together.
+    /// pipes may hold together. A thread has one loop, which knows nothing of pipes itself.
     static PIPE: Cell<Option<Pipe>> = const { Cell::new(None) };
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Splice {
 }
 
 impl Splice {
-    /// A way that is tried if `enabled`.
+    /// Splicing is tried if `enabled`.
     pub(super) fn new(enabled: bool) -> Self {
         Self { enabled }
     }
@@ -72,8 +72,8 @@ impl Splice {
                 Received::Bytes(bytes)
             }
             Err(error) => match error.kind() {
-                // There it also says that nothing has come when much has; no event will tell of that
-                // again, so whoever reads now must not believe it.
+                // At that mark splice also says `WouldBlock` when there are bytes to read. No event
+                // will tell of them again, so reading must be tried now.
                 io::ErrorKind::WouldBlock if turn.pcx.cx.may_stop_short(socket.id()) => {
                     turn.pcx.cx.note_unread(socket.id());
                     return Ok(self.give_up(pipe));
@@ -90,7 +90,7 @@ impl Splice {
         Ok(Some(received))
     }
 
-    /// Leaves the rest of the upload to those who copy; `pipe` is empty.
+    /// Leaves the rest of the upload to copying; `pipe` is empty.
     fn give_up(&mut self, pipe: Pipe) -> Option<Received> {
         PIPE.set(Some(pipe));
         self.enabled = false;

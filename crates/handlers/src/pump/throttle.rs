@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 /// every packet.
 const SPAN: Duration = Duration::from_millis(50);
 
-/// Spans that are saved up: so late may a busy loop come without anything being lost. A client that
-/// was slow for a while gets no more at once than this.
+/// Spans of the rate that are saved up at the most: a busy loop may come this late without losing
+/// any of the rate, and a client that was slow for a while gets no more than this at once.
 const SAVED_SPANS: u32 = 4;
 
-/// A bucket that fills with the rate. It is emptied when it holds a span's worth of bytes, and holds
-/// more, so that nothing is lost when that happens late.
+/// A token bucket. It is emptied once it holds a span's worth of bytes; it has room for more than
+/// that, so that nothing is lost when that happens late.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// Bytes per second; 0 for no limit.

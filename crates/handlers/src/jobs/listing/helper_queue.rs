@@ -10,12 +10,12 @@ use ftpdlib_filesystems::Recall;
 
 use super::batch::Batch;
 
-/// How long a helper waits for more to do: then whoever is shown this listing takes it slowly, and
-/// others have a use for a helper.
+/// How long a helper waits for more to do. After that the client is reading slowly, and another
+/// listing can use the helper.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// Batches on their way to a helper and back. No channel: the thread that shows the listing would
-/// wait for a helper that was kept from going on where it takes one.
+/// Batches on their way to a helper and back. A channel will not do: the thread that shows the
+/// listing would wait for a helper that is not running while it holds the channel's lock.
 pub(super) struct HelperQueue {
     batches: Mutex<Batches>,
     /// How many wait at the most.
@@ -36,7 +36,7 @@ impl HelperQueue {
     pub(super) fn new(waiting: impl Iterator<Item = Arc<Batch>>, most: usize) -> Self {
         let batches = Batches {
             waiting: waiting.collect(),
-            // Nor is it to allocate.
+            // The helper is not to allocate, either.
             done: Vec::with_capacity(2 * most),
         };
         Self {
@@ -49,7 +49,7 @@ impl HelperQueue {
 
     /// Adds a batch, in place of one that has probably been shown by now if there are too many.
     ///
-    /// If the helper is just taking one, this batch goes without help.
+    /// If the helper holds the lock, this batch gets no help.
     pub(super) fn add(&self, batch: Arc<Batch>) {
         if let Ok(mut batches) = self.batches.try_lock() {
             batches.done.clear();
@@ -60,7 +60,7 @@ impl HelperQueue {
         }
     }
 
-    /// Lets the helper go, and all that waits for it.
+    /// Ends the helper's work, and drops all that waits for it.
     pub(super) fn close(&self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Ok(mut batches) = self.batches.try_lock() {
@@ -69,7 +69,7 @@ impl HelperQueue {
         }
     }
 
-    /// Whether it has.
+    /// Whether the helper has gone.
     pub(super) fn is_abandoned(&self) -> bool {
         self.is_abandoned.load(Ordering::Relaxed)
     }
