@@ -20,10 +20,10 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
     let mut text = String::from(
         "# Commands\n\
          \n\
-         Written from the verb table of `ftpdlib-proto` by `cargo xtask commands`; \
-         `cargo xtask tidy` compares.\n\
-         The permission is the letter that a user must have for the path; those in brackets are \
-         needed for its other paths, or for what it does on request.\n\
+         Generated from the verb table of `ftpdlib-proto` by `cargo xtask commands`, and checked by \
+         `cargo xtask tidy`.\n\
+         The permission is the letter that a user needs for the path; letters in brackets are \
+         needed for the command's other paths or options.\n\
          \n\
          | Command | Defined in | Permission | Login | Help |\n\
          | --- | --- | --- | --- | --- |\n",
@@ -51,44 +51,48 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
 /// What cells have no room for.
 const PATTERNS: &str = "
 Every command of the table works as its help says.
-HELP names those that the server offers, and HELP SITE those of SITE: AUTH, CCC, PBSZ and PROT go with TLS, \
-HOST with `host_names`.
-FEAT names extensions only, without those that the user has no permission for in any directory.
-What a filesystem of one's own does not do is not known to it, nor is an override that comes after the login.
-Before the login it lists what works for somebody.
-It lists UTF8 where the configured encoding of names is UTF-8, and elsewhere after `OPTS UTF8 ON`.
+HELP lists the commands that the server offers, and HELP SITE those of SITE.
+AUTH, CCC, PBSZ and PROT need TLS; HOST needs `host_names`.
 
-A verb that is neither in the table nor registered by the server's owner is answered with 500, and the first line of an HTTP request with 421.
-The fiftieth such verb or overlong line in a row ends the session with 421, but not during a transfer, in which empty lines do not count either.
-An offset past the end of the file is refused with 550 by RETR, and with 554 by STOR; pyftpdlib says 554 to both.
+FEAT lists extensions only, and omits those that the user may not use in any directory.
+It does not know which operations a custom filesystem lacks, nor overrides that are added after the login.
+Before the login it lists everything that works for some user.
+It lists UTF8 if the configured encoding of names is UTF-8, or else after `OPTS UTF8 ON`.
+
+A verb that is neither in the table nor registered by the server's owner gets 500; the first line of an HTTP request gets 421.
+The fiftieth unknown verb or overlong line in a row ends the session with 421.
+During a transfer the session continues, and empty lines do not count.
+RETR refuses an offset past the end of the file with 550, and STOR with 554; pyftpdlib answers 554 to both.
 
 ## During a transfer
 
-ABOR, NOOP, STAT without a path and whatever needs neither file nor data connection are answered at once.
-QUIT waits for the transfer: its 221 comes after the transfer's 226 or 426, and what is sent after it is not answered.
-STAT without a path tells how many bytes have been moved by then.
-ABOR ends a digest, a copy or an attempt to connect at once, also where other lines came before it \
-and have to wait for that; these are answered first.
-STAT with a path, digests and copies are refused with 450: RFC 959 §4.1.3 has STAT take a path between \
-transfers only, and ABOR must mean one thing.
-A second transfer command, PASV, PORT and their relatives are refused with 425, which does the \
-transfer no harm.
+- ABOR, NOOP, STAT without a path, and all commands that need neither a file nor a data connection are answered at once.
+- QUIT waits for the transfer: its 221 follows the transfer's 226 or 426.
+  Commands after QUIT are not answered.
+- STAT without a path shows how many bytes have been moved.
+- ABOR ends a digest, a copy or an attempt to connect at once, even if other lines came before it and have to wait.
+  Those are answered before the ABOR.
+- STAT with a path, digests and copies are refused with 450.
+  RFC 959 §4.1.3 allows STAT with a path only between transfers, and ABOR must be unambiguous.
+- A second transfer command, PASV, PORT and their variants are refused with 425; the transfer continues.
 
 ## Patterns
 
-LIST, NLST and STAT take a pattern where nothing has the name that was given: `*` is any text, `?` \
-any one character, `[a-z]` one of these, `[!a-z]` any but these, and a backslash takes the meaning \
-of one of them away.
-Only the last part of a path may be a pattern; elsewhere the answer is 550.
-A directory that matches is listed as an entry, not by what is in it.
-Names that begin with a dot are matched only by patterns that do.
+LIST, NLST and STAT treat an argument as a pattern if no file has that name:
 
-Names in the answer to NLST have the directory before them as it was given, so that RETR takes them \
-as they are: `NLST sub/*.txt` answers `sub/a.txt`.
-The same holds for the name of a file; the names in a directory come alone, as pyftpdlib sends them.
+- `*` matches any text, `?` any one character;
+- `[a-z]` matches one of these characters, `[!a-z]` any other;
+- a backslash makes the next character literal.
 
-Where nothing matches, the listing is empty and ends with 226, as it does for an empty directory: \
-a client that fetches whatever there is has nothing to do, and no error to report.
+Only the last component of a path may be a pattern; elsewhere the answer is 550.
+A directory that matches is listed as an entry, without its content.
+Names that begin with a dot match only patterns that begin with one.
+
+NLST puts the directory before each name, as it was given, so that RETR accepts the names unchanged: `NLST sub/*.txt` answers `sub/a.txt`.
+It does the same if the argument is a file.
+If the argument is a directory, the names come without it, as in pyftpdlib.
+
+If nothing matches, the listing is empty and ends with 226, as for an empty directory: a client that fetches every match has nothing to do, and no error to report.
 ";
 
 /// `text` for a cell: Markdown would take `<SP>` for HTML and `|` for the cell's end.
