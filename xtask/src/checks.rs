@@ -1,12 +1,13 @@
 //! The checks that a change has to pass, in the order in which they fail fastest.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Failure, tidy};
 
-/// Everything but the tests of the workspace: format, lints, documentation, [`tidy`], the content of
-/// packages, and TLS as the library has it.
+/// Everything except the tests of the workspace: format, lints, documentation, [`tidy`], fuzz targets,
+/// the content of packages, and TLS with the library's features.
 pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     step("format", cargo(root, "fmt --all --check"))?;
     step(
@@ -37,6 +38,9 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     step("documentation", documentation)?;
     heading("tidy");
     tidy::tidy(root)?;
+    fuzz_crates(root)?
+        .iter()
+        .try_for_each(|fuzz| check_fuzz_targets(root, fuzz))?;
     heading("packages");
     tidy::publishable(root)?
         .iter()
@@ -49,7 +53,7 @@ pub(crate) fn ci(root: &Path) -> Result<(), Failure> {
     step("tests", cargo(root, "test --quiet --workspace"))
 }
 
-/// Builds the program as it is shipped, and has real clients drive it.
+/// Builds the release program and runs real clients against it.
 pub(crate) fn clients(root: &Path) -> Result<(), Failure> {
     step(
         "client matrix",
@@ -58,6 +62,32 @@ pub(crate) fn clients(root: &Path) -> Result<(), Failure> {
             "test --release --package ftpdlib-tests --test clients",
         ),
     )
+}
+
+/// The directories of the fuzz crates, which are outside the workspace.
+fn fuzz_crates(root: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let crates = fs::read_dir(root.join("crates")).map_err(|error| error.to_string())?;
+    let mut found: Vec<_> = crates
+        .filter_map(|entry| Some(entry.ok()?.path().join("fuzz")))
+        .filter(|fuzz| fuzz.join("Cargo.toml").exists())
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Type-checks the targets of one fuzz crate, which needs neither nightly nor cargo-fuzz.
+fn check_fuzz_targets(root: &Path, fuzz: &Path) -> Result<(), Failure> {
+    // The lock file is not in the repository. The workspace's versions are a start without surprises.
+    let lock = fuzz.join("Cargo.lock");
+    if !lock.exists() {
+        fs::copy(root.join("Cargo.lock"), lock).map_err(|error| error.to_string())?;
+    }
+    let mut command = cargo(root, "check --quiet --target-dir target/fuzz");
+    command.arg("--manifest-path").arg(fuzz.join("Cargo.toml"));
+    // Nothing is linked, so the fuzzer itself, which is C++, need not be compiled.
+    command.env("CUSTOM_LIBFUZZER_PATH", "/dev/null");
+    let name = fuzz.strip_prefix(root).unwrap_or(fuzz).display();
+    step(&format!("fuzz targets of {name}"), command)
 }
 
 /// Checks that a package would hold its sources and nothing that only this workspace needs.

@@ -16,12 +16,12 @@ const USAGE: &str = "\
 usage: cargo xtask TASK
   tidy      check what docs/architecture.md says must stay true
   commands  write docs/commands.md from the verb table
-  check     format, lints, documentation, tidy, packages
+  check     format, lints, documentation, tidy, fuzz targets, packages
   ci        check, and all tests
-  clients   build the release program and drive it with real clients
+  clients   build the release program and run real clients against it
   clients --install
-            put the clients that are packages of Python and Node.js into target/clients
-  bench     measure the release program beside other servers (bench --help)";
+            install the clients that are Python or Node.js packages into target/clients
+  bench     compare the release program with other servers (bench --help)";
 
 /// Why a task failed, for the person who started it.
 type Failure = String;

@@ -1,6 +1,10 @@
 //! The input as a configuration file: it is taken, or refused in one line.
 #![no_main]
-#![expect(dead_code, reason = "the program's modules, of which serving is left out")]
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "the program's modules, of which serving is left out"
+)]
 
 use std::path::Path;
 use std::sync::LazyLock;
