@@ -10,6 +10,8 @@ pub mod models;
 pub mod port;
 #[cfg(target_os = "linux")]
 pub mod program;
+#[cfg(doctest)]
+mod readmes;
 pub mod reply;
 pub mod server;
 pub mod settings;
