@@ -1,4 +1,4 @@
-//! Which processor runs whom, so that no sample depends on where the system happens to put them.
+//! Pins threads to processors, so that samples do not depend on the scheduler's placement.
 
 use std::io;
 

@@ -4,13 +4,13 @@
 //! [--one-cpu] [--wrap COMMAND]`
 //!
 //! Each contestant is a server that echoes what it is sent, on one thread of a process of its own,
-//! which can so be run by a profiler, with `--wrap 'valgrind --tool=callgrind'` for instance. All of
-//! them read once into one buffer of 64 KiB that all their clients share, write at once what they
-//! have read, and keep a copy of what was not taken only.
-//! The clients are those of one other process, which has a processor of its own unless told
-//! otherwise: with `--one-cpu` nobody has to be woken on another one, which on a virtual machine
-//! takes longer than all the rest and never the same time. Contestants take turns within each round, and each
-//! figure is the median of the rounds.
+//! which can so be run by a profiler, with `--wrap 'valgrind --tool=callgrind'` for instance. All
+//! of them read once into one buffer of 64 KiB that all their clients share, write at once what
+//! they have read, and keep a copy of what was not taken only. The clients are those of one other
+//! process, which has a processor of its own unless told otherwise: with `--one-cpu` no thread has
+//! to be woken on another one, which on a virtual machine takes longer than all the rest and never
+//! the same time. Contestants take turns within each round, and each figure is the median of the
+//! rounds.
 #![forbid(unsafe_code)]
 
 mod bare_epoll;

@@ -1,6 +1,6 @@
 //! The ceiling: the system calls of a transfer and next to nothing of FTP, a thread for each client.
 //!
-//! `bare PORT DIRECTORY` lets everybody in, checks nothing and waits for every client in blocking
+//! `bare PORT DIRECTORY` accepts every login, checks nothing and waits for every client in blocking
 //! calls, without a reactor. What it reaches is what the kernel can do on this machine.
 #![forbid(unsafe_code)]
 

@@ -249,7 +249,7 @@ impl Server {
         &self.target
     }
 
-    /// How it ended, if it has: nobody asked it to.
+    /// How it ended, if it did so unexpectedly.
     ///
     /// # Errors
     ///
@@ -288,7 +288,7 @@ impl Drop for Server {
     }
 }
 
-/// The command run by the ordinary user, where somebody else can be run.
+/// The command run as the ordinary user, if this process may switch users.
 fn ordinary(mut command: Command) -> Command {
     if is_root() {
         command.uid(ORDINARY).gid(ORDINARY);

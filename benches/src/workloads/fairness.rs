@@ -19,7 +19,7 @@ pub(super) const LISTING: Workload = Workload {
 fn beside_listing(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let mut client = Client::login(target)?;
     let mut lister = Client::login(target)?;
-    // Nobody lacks one of the two.
+    // Every server has one of the two.
     let line = match lister.download("MLSD many") {
         Ok(_) => "MLSD many",
         Err(_) => "LIST many",

@@ -1,7 +1,7 @@
 //! What one client's trouble costs a hundred others.
 //!
-//! The hundred take turns, so that both processors of a small machine have room for the trouble: what
-//! is measured is whether the server has somebody wait for somebody else, not who gets a processor.
+//! The hundred take turns, so that both processors of a small machine have room for the trouble:
+//! what is measured is whether one client has to wait for another, not which gets a processor.
 //! Undisturbed and disturbed spans alternate.
 
 use std::io;

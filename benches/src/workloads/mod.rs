@@ -244,7 +244,7 @@ impl Laps {
 /// of the wall and of the server's processors that it took in the middle.
 ///
 /// Uploads need memory, and a virtual machine may give its host back what was free for a second or
-/// two: whoever uses that next waits for the host, several times as long as for the upload itself.
+/// two: the next user of it waits for the host, several times as long as for the upload itself.
 /// That happens the first time, and now and then later, which the median leaves out.
 fn laps(most: usize, mut lap: impl FnMut(&mut Laps) -> io::Result<()>) -> io::Result<(f64, f64)> {
     lap(&mut Laps::default())?;

@@ -203,7 +203,7 @@ pub(crate) struct Args {
     help: Option<bool>,
 }
 
-/// A command line that starts nothing.
+/// A command line that does not start a server.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// It asked for help or the version; the text is for standard output.
@@ -217,7 +217,7 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// [`Stop`] where there is nothing to start.
+    /// [`Stop`] if there is nothing to start.
     pub(crate) fn read<I>(line: I) -> Result<Self, Stop>
     where
         I: IntoIterator,
@@ -232,8 +232,8 @@ impl Args {
     }
 }
 
-/// What is wrong with a line in which an option that takes text has something else: clap does not
-/// say which one. What was found is not shown: it may be a password.
+/// The error for a command line in which an option's value is not valid text: clap does not say
+/// which option. The value is not shown, since it may be a password.
 fn no_text(line: &[OsString]) -> ConfigError {
     let is_culprit = |index: usize| {
         // All others are made text, and so is none of it the other's fault.
@@ -259,7 +259,8 @@ fn no_text(line: &[OsString]) -> ConfigError {
     ConfigError::option(&option, "found bytes that are not UTF-8, expected text")
 }
 
-/// clap's error, which has several lines, as one that says what was found and what is accepted.
+/// Turns clap's error, which has several lines, into one line that says what was found and what is
+/// accepted.
 fn one_line(error: &clap::Error) -> ConfigError {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -292,7 +293,7 @@ fn one_line(error: &clap::Error) -> ConfigError {
     }
 }
 
-/// What clap says before its hints, joined to one line.
+/// clap's message without its hints, joined into one line.
 fn first_paragraph(rendered: &str) -> String {
     let lines = rendered.lines().map(str::trim);
     let paragraph: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();

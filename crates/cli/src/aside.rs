@@ -1,11 +1,10 @@
-//! Work that may take its time, beside the loop.
+//! Blocking work outside the loop.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::{io, thread};
 
-/// Does the same work whenever it is asked for, on a thread: once more after the work in progress,
-/// however often it is asked for meanwhile.
+/// Runs the same work on a thread, on request. Requests during a run cause exactly one more run.
 pub(crate) struct Aside {
     work: Arc<dyn Fn() + Send + Sync>,
     asked: Option<SyncSender<()>>,
@@ -19,11 +18,11 @@ impl Aside {
         }
     }
 
-    /// Asks for the work.
+    /// Requests the work.
     ///
     /// # Errors
     ///
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     pub(crate) fn ask(&mut self) -> io::Result<()> {
         if let Some(asked) = &self.asked {
             match asked.try_send(()) {
@@ -36,7 +35,7 @@ impl Aside {
         let work = Arc::clone(&self.work);
         let body = move || questions.iter().for_each(|()| work());
         thread::Builder::new().name("reload".into()).spawn(body)?;
-        // There is room for the first, and somebody to take it.
+        // There is room for the first, and a thread to take it.
         let _ = asked.try_send(());
         self.asked = Some(asked);
         Ok(())

@@ -1,10 +1,10 @@
-//! What is wrong with the options or the configuration, in one line.
+//! Errors in the options or the configuration, in one line each.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-/// Where something is set: an option, a variable or a line of a file.
+/// The place of a setting: an option, a variable or a line of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Place(String);
 
@@ -20,7 +20,7 @@ impl Place {
         Self(format!("{}:{line}{colon}{key}", path.display()))
     }
 
-    /// What is wrong with what is set there.
+    /// What is wrong there.
     pub(crate) fn error(&self, problem: impl Into<String>) -> ConfigError {
         ConfigError {
             place: Some(self.clone()),

@@ -1,10 +1,10 @@
-//! The writing of whole lines to where there may be no room for them.
+//! Writing whole lines to a file, pipe or socket that may be full.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the next line has to know of the last one in a file, a pipe or a socket.
+/// The state of the last line in a file, a pipe or a socket.
 #[derive(Debug, Default)]
 pub(crate) struct LastLine {
     /// It has no end: the disk or the pipe was full.
@@ -12,12 +12,12 @@ pub(crate) struct LastLine {
 }
 
 impl LastLine {
-    /// Adds the next line, at one go if the system takes it, so that lines of several threads and
-    /// processes do not mix.
+    /// Writes the next line, in one call if the system accepts all of it, so that lines of several
+    /// threads and processes do not mix.
     ///
     /// # Errors
     ///
-    /// The system's. Of the line, which holds its end, a part may be written then.
+    /// The system's error. A part of the line (which includes its line end) may have been written.
     pub(crate) fn add_next(&self, mut out: impl Write, line: &[u8]) -> io::Result<()> {
         let after_cut = self.is_cut.swap(false, Ordering::Relaxed);
         let line = match after_cut {

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(Stop::Answer(answer)) => {
-            // Nobody is left to tell where standard output is closed.
+            // There is no way to report it if standard output is closed.
             let _ = answer.print();
             return ExitCode::SUCCESS;
         }

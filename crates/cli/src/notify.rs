@@ -1,4 +1,4 @@
-//! What a service manager is told on `NOTIFY_SOCKET`.
+//! Messages to a service manager on `NOTIFY_SOCKET`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -37,14 +37,13 @@ pub(crate) fn alive() {
     tell(&[NotifyState::Watchdog], Urgency::Repeated);
 }
 
-/// How often [`alive`] is to be told, where the service manager wants to know: twice in the time
-/// after which it takes the program for hung.
+/// How often to send [`alive`], if the service manager has a watchdog: twice per watchdog interval.
 pub(crate) fn watchdog_interval() -> Option<Duration> {
     interval(sd_notify::watchdog_enabled()?)
 }
 
-/// Another process is to be watched from here on: it has taken over. Nothing is told of this one
-/// any more: its end would be taken for that of the whole service.
+/// Announces the process that has taken over. This process sends nothing after that: its end would
+/// be taken for the end of the service.
 pub(crate) fn handed_over(process: u32) {
     tell(&[NotifyState::MainPid(process)], Urgency::Once);
     HAS_HANDED_OVER.store(true, Ordering::Relaxed);
@@ -52,7 +51,7 @@ pub(crate) fn handed_over(process: u32) {
 
 static HAS_HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
-/// More often than this would keep a processor busy for nothing.
+/// More often would waste processor time.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Half of `limit`; zero is no limit.
@@ -69,7 +68,7 @@ enum Urgency {
     Once,
 }
 
-/// Longest wait for a service manager that does not read what it is told.
+/// Longest wait for a service manager that does not read its messages.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Does nothing without a service manager; one that cannot be reached must not stop the server.

@@ -1,4 +1,4 @@
-//! The password of `--username`, from wherever it was put.
+//! The password of `--username`, from any of its sources.
 
 use std::env;
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ impl Environment {
     }
 }
 
-/// The password that the options give, or else the environment.
+/// The password given by the options, or else by the environment.
 pub(crate) fn find(args: &Args, environment: &Environment) -> Result<String, ConfigError> {
     if let Some(password) = &args.password {
         return not_empty(password).map_err(|problem| ConfigError::option("--password", problem));

@@ -27,12 +27,12 @@ use crate::transfer_log::{OpenedLogs, TransferLogs};
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
 
-/// Serves until a signal ends it. `reload` gives the settings as the file says at that time; it is
-/// told whether those in use are of a file that was empty.
+/// Serves until a signal ends it. `reload` returns the settings from the file as it is then; its
+/// argument tells whether the current settings come from an empty file.
 ///
 /// # Errors
 ///
-/// What kept it from binding, or ended it; a [`ConfigError`] where the settings are wrong after all.
+/// Why it could not bind, or why it ended; a [`ConfigError`] if the settings prove wrong.
 pub(crate) fn serve(
     settings: Settings,
     reload: impl Fn(bool) -> Result<Settings, ConfigError> + Send + Sync + 'static,
@@ -130,8 +130,8 @@ fn concurrency(server: &Server) -> servers::Concurrency {
     }
 }
 
-/// Whether this process forks others that serve. It must have no second thread then; one that serves
-/// must not wait on its loop for homes, keys and logs, on whatever disks they are.
+/// Whether this process forks others that serve. If so, it must have no second thread. If not, its
+/// loop serves clients, and must not wait for the disks of homes, keys and logs.
 fn serves_by_others(settings: &Settings) -> bool {
     settings.run_as.is_some()
         || match settings.server.concurrency {
@@ -140,7 +140,7 @@ fn serves_by_others(settings: &Settings) -> bool {
         }
 }
 
-/// Which processes serve, and which program takes over from them.
+/// Sets which processes serve, and which program takes over from them.
 fn processes(settings: &Settings) -> ServeOptions {
     let mut options = ServeOptions::default();
     if settings.server.concurrency == Concurrency::PreFork {
@@ -158,9 +158,9 @@ fn processes(settings: &Settings) -> ServeOptions {
     options.upgrade(upgrade.on_upgraded(notify::handed_over))
 }
 
-/// The program by the name it was called by, which may be found. One that is no absolute path would
-/// be looked for in the working directory, where clients may have put files: it gives no program,
-/// to be tried in vain. Without any try, the signal would end this program.
+/// The path of the program, by the name it was started with. A relative path would be looked up in
+/// the working directory, where clients may have put files, so it yields a program that fails to
+/// start. With no program at all, the signal would end this one.
 fn called_by(name: Option<&OsString>) -> PathBuf {
     let path = name.map(PathBuf::from);
     path.filter(|path| path.is_absolute()).unwrap_or_default()
@@ -238,8 +238,8 @@ fn handler(settings: Settings) -> FtpHandler {
     }
 }
 
-/// SIGHUP: what the file says now is for the clients to come. A broken file changes nothing, nor
-/// does an address that cannot be had.
+/// SIGHUP: applies the current file to new clients. A broken file or an unavailable address changes
+/// nothing.
 fn apply_again(reload: &impl Fn() -> Result<(), Box<dyn Error>>) {
     notify::reloading();
     match reload() {
@@ -249,8 +249,8 @@ fn apply_again(reload: &impl Fn() -> Result<(), Box<dyn Error>>) {
     notify::ready();
 }
 
-/// Applies settings to a server that runs: first what may fail, last what cannot. `binds` says that
-/// the addresses are the file's.
+/// Applies settings to a running server: first those that may fail. `binds` means that the
+/// addresses come from the file.
 fn apply(
     settings: Settings,
     server: &ServerHandle,
@@ -288,7 +288,7 @@ fn apply(
     Ok(())
 }
 
-/// The keys of `[server]` that were changed in vain.
+/// The changed keys of `[server]` that a reload cannot apply.
 fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'static str> {
     let keys = [
         ("concurrency", started.concurrency != now.concurrency),
@@ -312,7 +312,7 @@ fn differ(some: &[SocketAddr], others: &[SocketAddr]) -> bool {
     set(some) != set(others)
 }
 
-/// Asks for as many descriptors as the system gives, and says so where they are too few.
+/// Raises the descriptor limit as far as possible, and warns if it is too low.
 fn provide_descriptors(server: &Server) {
     let available = match raise_descriptor_limit() {
         Ok(available) => available,

@@ -7,7 +7,7 @@ use std::path::Path;
 /// More than anyone writes; where an option names a device, reading might never end.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// All that the file holds.
+/// Reads the whole file.
 ///
 /// # Errors
 ///

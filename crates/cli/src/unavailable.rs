@@ -1,4 +1,4 @@
-//! What the contract names and this version cannot do. Whoever builds it removes its line.
+//! Keys that are documented but not available in this version. Remove a line when you implement it.
 
 use crate::config::{AuthorizerKind, ConfigFile};
 use crate::error::ConfigError;

@@ -1,6 +1,6 @@
-//! Values as text, the same on the command line and in the configuration file.
+//! Parsers for values, shared by the command line and the configuration file.
 //!
-//! Each function answers with what was found and what is accepted, for the one-line error.
+//! Each error says what was found and what is accepted, for the one-line message.
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -41,7 +41,7 @@ pub(crate) fn ipv4(text: &str) -> Result<Ipv4Addr, String> {
         .ok_or_else(|| expected(text, "an IPv4 address such as 203.0.113.5"))
 }
 
-/// The address told in PASV replies, or the host name that has it.
+/// The address for PASV replies, or its host name.
 pub(crate) fn masquerade_address(text: &str) -> Result<MasqueradeAddress, String> {
     let address = MasqueradeAddress::from(text);
     if text.is_empty() || !address.is_plausible() {

@@ -1,4 +1,4 @@
-//! A basic server: one user with full rights, read-only guests, and a greeting of its own.
+//! A basic server: one user with all permissions, read-only anonymous users, and a custom greeting.
 //!
 //! Run it with a directory to share: `cargo run -p ftpdlib --example basic_ftpd -- /srv/ftp`.
 

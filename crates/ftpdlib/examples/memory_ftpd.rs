@@ -1,4 +1,4 @@
-//! Files in memory: everyone who logs in as `anonymous` shares them, and they go with the process.
+//! Files in memory, shared by all anonymous users and lost when the process ends.
 //!
 //! Run it with `cargo run -p ftpdlib --example memory_ftpd`.
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = MemoryFs::new();
     files.insert("/pub/README", "Nothing here outlives the server.\n")?;
 
-    // The home directory is asked for, but nobody sees it.
+    // A home directory is required, but not used.
     let authorizer = DummyAuthorizer::new();
     authorizer.add_user(User::anonymous("/").perm("elradfmw"))?;
 

@@ -1,4 +1,5 @@
-//! What pyftpdlib does by overriding methods: callbacks, a command more, a greeting for each client.
+//! Replacements for overridden methods of pyftpdlib: callbacks, a custom command, a greeting per
+//! client.
 //!
 //! Run it with a directory to share: `cargo run -p ftpdlib --example observed_ftpd -- /srv/ftp`.
 
@@ -23,14 +24,14 @@ impl Observer for House {
         }
     }
 
-    /// It may take as long as it likes: only this client's next command waits.
+    /// This may block: only this client's next command waits for it.
     fn on_file_received(&self, _: &ObservedSession, upload: &ObservedTransfer) {
         log::info!("scanning {} for an hour, or so", upload.file.path);
         std::thread::sleep(Duration::from_secs(1));
     }
 
-    /// The file is not removed: this is not done as the user, and a client that has put a link in the
-    /// place of a directory has the path lead to files of others.
+    /// Do not remove the file here: callbacks do not run as the user, and a client that has
+    /// replaced a directory by a link could make the path lead to other users' files.
     fn on_incomplete_file_received(&self, session: &ObservedSession, upload: &ObservedTransfer) {
         let user = session.username().unwrap_or("nobody");
         log::warn!(

@@ -1,4 +1,4 @@
-//! An authorizer of one's own: users from a file of lines `name:password:home`, read at each login.
+//! A custom authorizer: users from a file with lines `name:password:home`, read at each login.
 //!
 //! Run it with such a file: `cargo run -p ftpdlib --example own_authorizer_ftpd -- users.txt`.
 
@@ -11,11 +11,11 @@ use ftpdlib::handlers::FtpHandler;
 use ftpdlib::proto::{Perm, VirtualPath};
 use ftpdlib::servers::{FtpServer, ServeOptions};
 
-/// The users of a file, who may read everything, and write below `/incoming`.
+/// The users of a file, who may read everything and write below `/incoming`.
 struct UserFile(PathBuf);
 
 impl Authorizer for UserFile {
-    /// It may take its time: it runs on a thread.
+    /// This may block: it runs on a thread.
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
         let users = fs::read_to_string(&self.0).map_err(|error| {
             log::error!("{}: {error}", self.0.display());
@@ -38,7 +38,7 @@ impl Authorizer for UserFile {
         !perm.is_write() || path.components().next() == Some(b"incoming".as_slice())
     }
 
-    /// Permissions are a mere compare, which saves a thread for each command.
+    /// Checking a permission never blocks, so commands need no thread.
     fn is_local(&self) -> bool {
         true
     }

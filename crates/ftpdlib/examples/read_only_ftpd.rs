@@ -1,4 +1,4 @@
-//! A wrapper around a filesystem: whatever permissions a user has, nothing can be changed.
+//! A wrapper that makes a filesystem read-only, whatever permissions a user has.
 //!
 //! Run it with a directory to share: `cargo run -p ftpdlib --example read_only_ftpd -- /srv/ftp`.
 
@@ -14,7 +14,8 @@ use ftpdlib::handlers::FtpHandler;
 use ftpdlib::proto::{Metadata, VirtualPath};
 use ftpdlib::servers::{FtpServer, ServeOptions};
 
-/// Hands on what looks, and refuses what changes. The methods that are not here refuse by default.
+/// Forwards reading methods and refuses changes. Methods that are not implemented here refuse by
+/// default.
 struct ReadOnly<F>(F);
 
 impl<F: Filesystem> Filesystem for ReadOnly<F> {
@@ -58,7 +59,7 @@ impl<F: Filesystem> Filesystem for ReadOnly<F> {
         self.0.canonical(path)
     }
 
-    /// What comes without links is wrapped as well, or it could be written to.
+    /// The variant without links must be wrapped as well, or clients could write to it.
     fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
         let inner = self.0.without_links()?;
         Ok(inner.map(|inner| Arc::new(ReadOnly(inner)) as Arc<dyn Filesystem>))

@@ -1,4 +1,4 @@
-//! Several directories of the disk under one root, each with its own name.
+//! Several directories of the disk under one root, each by name.
 //!
 //! Run it with the directories:
 //! `cargo run -p ftpdlib --example several_directories_ftpd -- /srv/a /home/b`.
@@ -20,7 +20,7 @@ use ftpdlib::handlers::FtpHandler;
 use ftpdlib::proto::{Metadata, TransferEnd, VirtualPath};
 use ftpdlib::servers::{FtpServer, ServeOptions};
 
-/// Directories by name, and a root that holds nothing but their names.
+/// Directories by name, and a root that contains only their names.
 struct Directories {
     root: Arc<MemoryFs>,
     named: BTreeMap<Vec<u8>, Arc<dyn Filesystem>>,
@@ -28,9 +28,9 @@ struct Directories {
 
 /// Where a path leads.
 enum Place<'a> {
-    /// The root, or a name in it that is none of ours.
+    /// The root, or an unknown name in it.
     Root(&'a MemoryFs),
-    /// A directory, and the path in it.
+    /// One of the directories, and the path in it.
     Inside(&'a dyn Filesystem, VirtualPath),
 }
 
@@ -62,7 +62,7 @@ impl Directories {
         }
     }
 
-    /// The directory that may be changed at `path`, which is not one of the names in the root.
+    /// The directory for a change at `path`, which must not be one of the names in the root.
     fn inside(
         &self,
         path: &VirtualPath,
@@ -135,7 +135,7 @@ impl Filesystem for Directories {
         disk.remove(&rest)
     }
 
-    /// From one directory into another is no rename.
+    /// A file cannot be renamed from one directory into another.
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
         let (disk, old) = self.inside(from)?;
         let (_, new) = self.inside(to)?;
@@ -145,7 +145,7 @@ impl Filesystem for Directories {
         disk.rename(&old, &new)
     }
 
-    /// Permissions of single directories are looked up by it: a link must not lead around them.
+    /// Permissions per directory are looked up by the canonical path, so a link cannot bypass them.
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         match self.place(path)? {
             Place::Inside(disk, rest) => {
@@ -176,7 +176,7 @@ impl Filesystem for Directories {
     }
 }
 
-/// An upload, under the path that the client knows.
+/// An upload, with the path that the client sees.
 struct Upload {
     file: Box<dyn WriteFile>,
     path: VirtualPath,

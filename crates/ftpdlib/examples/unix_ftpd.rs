@@ -1,5 +1,5 @@
-//! A "real" UNIX FTP server: the users of the system log in with their passwords, start in their
-//! homes and see the whole disk, each with the rights that the system gives them.
+//! A "real" UNIX FTP server: system users log in with their passwords, start in their homes and see
+//! the whole disk, each with the user's own rights.
 //!
 //! Run it as root: `cargo build -p ftpdlib --example unix_ftpd`, then
 //! `sudo target/debug/examples/unix_ftpd`.

@@ -1,5 +1,4 @@
-//! An FTP server library in the shape of pyftpdlib: the same modules, the same names, in Rust
-//! spelling.
+//! An FTP server library modelled on pyftpdlib: the same modules and names, in Rust spelling.
 //!
 //! | module | what it holds | crate it comes from |
 //! | --- | --- | --- |

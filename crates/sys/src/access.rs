@@ -1,4 +1,4 @@
-//! What this process may do with a file, without doing it.
+//! Permission checks without opening the file.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use crate::call::{check, with_c_str};
 
-/// Sees whether this process may write to what is at `path`; of a link, to where it leads. Nothing
-/// is opened, so a pipe does not wait for its reader.
+/// Checks whether this process may write to the file at `path`, following links. It opens nothing,
+/// so it does not wait for the reader of a pipe.
 ///
 /// # Errors
 ///
-/// What `access` answers: why it may not, or why there is nothing.
+/// The error of `access`: writing is not permitted, or the file is missing.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     with_c_str(path.as_os_str().as_bytes(), |path| {
         // SAFETY: `path` ends with a NUL and outlives the call.

@@ -1,18 +1,18 @@
-//! Files that are only added to.
+//! Files for appending.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Opens a file to add to it. If there is none it is made, with permissions `mode` as far as the
-/// process's mask leaves them; with `only_new` one that is there is an error.
+/// Opens a file for appending. A missing file is created with the permissions `mode`, less the
+/// umask; with `only_new`, an existing file is an error.
 ///
 /// Neither this nor a write to the file waits for the reader of a pipe (FIFO).
 ///
 /// # Errors
 ///
-/// The system's, that a pipe has no reader among them.
+/// The system's error; among others, a pipe has no reader.
 pub fn open_to_append(path: &Path, mode: u32, only_new: bool) -> io::Result<File> {
     OpenOptions::new()
         .append(true)

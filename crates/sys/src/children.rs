@@ -1,4 +1,4 @@
-//! Processes that this one started.
+//! Child processes.
 
 use std::fmt;
 use std::io;
@@ -9,25 +9,25 @@ use crate::call::check;
 
 /// A child process, from its start until its end was [seen](Self::try_wait).
 ///
-/// Dropping it does nothing to the process, which stays a zombie after its end until somebody asks
-/// for it.
+/// Dropping it does not affect the process, which stays a zombie after its end until it is waited
+/// for.
 #[derive(Debug, Eq, PartialEq)]
 pub struct ChildProcess {
     id: libc::pid_t,
     ended: Option<ChildEnd>,
 }
 
-/// How a child process ended. Complete: the system knows no other way.
+/// How a child process ended. Exhaustive: the system knows no other way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChildEnd {
-    /// It ended by itself, with this code.
+    /// It exited with this code.
     Code(i32),
-    /// A signal ended it.
+    /// It was killed by this signal.
     Signal(i32),
 }
 
 impl ChildEnd {
-    /// Whether the child says that all went well.
+    /// Whether the child exited with code 0.
     pub fn is_success(self) -> bool {
         self == Self::Code(0)
     }
@@ -43,16 +43,16 @@ impl fmt::Display for ChildEnd {
 }
 
 impl ChildProcess {
-    /// The child that `fork` answered. Nobody else waits for it.
+    /// The child that `fork` returned. No other code waits for it.
     pub(crate) fn new(id: libc::pid_t) -> Self {
         Self { id, ended: None }
     }
 
-    /// How it ended; `None` while it runs. Does not wait.
+    /// Returns how it ended, or `None` while it runs. Does not wait.
     ///
     /// # Errors
     ///
-    /// What `waitpid` answers: `ECHILD` where somebody else has asked for it.
+    /// The error of `waitpid`: `ECHILD` if other code has waited for it.
     pub fn try_wait(&mut self) -> io::Result<Option<ChildEnd>> {
         self.look(libc::WNOHANG)
     }
@@ -70,14 +70,14 @@ impl ChildProcess {
         }
     }
 
-    /// Ends it at once, whatever it does (`SIGKILL`); nothing where its end was seen.
+    /// Kills it (`SIGKILL`). Does nothing if its end was already seen.
     ///
     /// # Errors
     ///
-    /// What `kill` answers.
+    /// The error of `kill`.
     pub fn kill(&self) -> io::Result<()> {
         if self.ended.is_some() {
-            // The number may be another process's by now.
+            // The ID may belong to another process by now.
             return Ok(());
         }
         // SAFETY: takes no pointer. The number is this child's: it stays taken until the child's
@@ -87,7 +87,7 @@ impl ChildProcess {
         Ok(())
     }
 
-    /// Its number.
+    /// Its process ID.
     pub fn id(&self) -> u32 {
         self.id.unsigned_abs()
     }
@@ -115,11 +115,11 @@ impl ChildProcess {
     }
 }
 
-/// Has the system keep the ends of children until somebody asks for them. It does not where SIGCHLD
-/// is ignored, as whoever started this process may have left it: the number of a child that has
-/// ended would be the next process's.
+/// Makes the system keep the exit status of children until they are waited for. It does not if
+/// SIGCHLD is ignored, which a process inherits from its parent: the ID of an ended child could
+/// then be reused at once.
 ///
-/// A handler of the program's own stays.
+/// An installed handler stays.
 pub(crate) fn keep_ends() -> io::Result<()> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: null changes nothing, and `action` is writable memory for what the call fills in.
@@ -140,8 +140,8 @@ pub(crate) fn keep_ends() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends this process with `code`, at once: nothing is dropped or flushed, no handler of the C
-/// library's `exit` is called. A forked child ends so, since all of that is its parent's.
+/// Ends this process with `code` at once: drops and flushes nothing, and calls no `atexit`
+/// handlers. Forked children must end this way, since all of that belongs to their parent.
 pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: takes no pointer and does not return.
     unsafe { libc::_exit(code) }

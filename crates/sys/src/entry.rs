@@ -1,4 +1,4 @@
-//! Calls on one name of an open directory. None of them follows a link in that name.
+//! Operations on one name in an open directory. None of them follows a link in that name.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -9,7 +9,7 @@ use crate::call::{check, with_c_str};
 ///
 /// # Errors
 ///
-/// What `mkdirat` answers.
+/// The error of `mkdirat`.
 pub fn make_dir_at(dir: BorrowedFd<'_>, name: &[u8], mode: u32) -> io::Result<()> {
     with_c_str(name, |name| {
         // SAFETY: `dir` is borrowed for the call and `name` ends with a NUL.
@@ -18,11 +18,12 @@ pub fn make_dir_at(dir: BorrowedFd<'_>, name: &[u8], mode: u32) -> io::Result<()
     Ok(())
 }
 
-/// Removes the entry `name` of `dir`, which is no directory; of a link, the link.
+/// Removes the entry `name` of `dir`, which must not be a directory. Of a link, removes the link
+/// itself.
 ///
 /// # Errors
 ///
-/// What `unlinkat` answers.
+/// The error of `unlinkat`.
 pub fn unlink_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     unlink(dir, name, 0)
 }
@@ -31,16 +32,16 @@ pub fn unlink_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What `unlinkat` answers.
+/// The error of `unlinkat`.
 pub fn remove_dir_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     unlink(dir, name, libc::AT_REMOVEDIR)
 }
 
-/// Renames `name` of `dir` to `to_name` of `to_dir`, in the place of what is there.
+/// Renames `name` of `dir` to `to_name` of `to_dir`, replacing an existing entry.
 ///
 /// # Errors
 ///
-/// What `renameat` answers.
+/// The error of `renameat`.
 pub fn rename_at(
     dir: BorrowedFd<'_>,
     name: &[u8],
@@ -61,7 +62,7 @@ pub fn rename_at(
 ///
 /// # Errors
 ///
-/// What `symlinkat` answers: `EEXIST` where something has the name.
+/// The error of `symlinkat`: `EEXIST` if the name exists.
 pub fn symlink_at(target: &[u8], dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     with_c_str(target, |target| {
         with_c_str(name, |name| {
@@ -72,12 +73,12 @@ pub fn symlink_at(target: &[u8], dir: BorrowedFd<'_>, name: &[u8]) -> io::Result
     Ok(())
 }
 
-/// Target of the link `name` of `dir`; of `dir` itself, when that is a link opened with
-/// [`OpenFlags::PATH`](crate::OpenFlags::PATH), if `name` is empty.
+/// Returns the target of the link `name` of `dir`. With an empty `name`, the target of `dir`
+/// itself, which must be a link opened with [`OpenFlags::PATH`](crate::OpenFlags::PATH).
 ///
 /// # Errors
 ///
-/// What `readlinkat` answers: `EINVAL` for what is no link.
+/// The error of `readlinkat`: `EINVAL` if it is not a link.
 pub fn read_link_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
     with_c_str(name, |name| {
         let mut target = vec![0_u8; libc::PATH_MAX as usize];

@@ -1,5 +1,5 @@
-//! Error numbers that [`io::ErrorKind`](std::io::ErrorKind) has no stable name for, or lumps
-//! together; compare with [`io::Error::raw_os_error`](std::io::Error::raw_os_error).
+//! Error numbers without a distinct, stable [`io::ErrorKind`](std::io::ErrorKind); compare with
+//! [`io::Error::raw_os_error`](std::io::Error::raw_os_error).
 
 pub use libc::{
     EACCES, EAGAIN, EBUSY, EDQUOT, EEXIST, EFBIG, EINVAL, EISDIR, ELOOP, EMFILE, ENAMETOOLONG,

@@ -78,7 +78,7 @@ pub fn read_with_file(
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Which file of which mount a descriptor is of.
+/// The file and the mount that a descriptor belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place(Infallible);
 
@@ -93,7 +93,7 @@ impl Place {
     }
 }
 
-/// Throws away what a socket received.
+/// Discards bytes that a socket received.
 ///
 /// # Errors
 ///
@@ -102,7 +102,7 @@ pub fn discard(_socket: BorrowedFd<'_>, _count: usize) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Facts of an entry, if the system has them at hand.
+/// Facts of an entry, if the system has them cached.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ pub fn recall_at(_dir: BorrowedFd<'_>, _name: &[u8]) -> io::Result<FileStat> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Has the calling thread run only where a processor has nothing else to do.
+/// Makes the calling thread run only on idle processors.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ pub fn give_way() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// How many bytes a socket was given that its peer has not acknowledged.
+/// Bytes written to a socket that its peer has not acknowledged.
 ///
 /// # Errors
 ///
@@ -156,8 +156,8 @@ pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether `file` lies on a filesystem that shows processes: that matters to nobody on this system,
-/// where threads do not act as others.
+/// Whether `file` is on a filesystem that shows processes. It does not matter on this system, where
+/// threads cannot impersonate users.
 pub fn is_process_filesystem(_file: BorrowedFd<'_>) -> bool {
     false
 }
@@ -180,25 +180,25 @@ pub fn has_remote_mount_below(_dir: &Path) -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Which of two processes this is. Complete: there are two.
+/// Which of the two processes this is. Exhaustive.
 #[derive(Debug)]
 pub enum Fork {
-    /// The one that was there before.
+    /// The original process, with its new child.
     Parent(ChildProcess),
     /// The new one.
     Child,
 }
 
-/// Makes a child that is a copy of this process.
+/// Forks this process.
 ///
 /// # Errors
 ///
-/// Always `Unsupported` on this system, where nobody tells whether there are other threads.
+/// Always `Unsupported` on this system, where the number of threads cannot be determined.
 pub fn fork() -> io::Result<Fork> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Sees whether this process can be forked.
+/// Checks whether this process can be forked.
 ///
 /// # Errors
 ///
@@ -228,12 +228,12 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// Always what it is instead: on a system where none may.
+    /// Always an error text: no process may on this system.
     pub fn may_be_assumed() -> Result<(), &'static str> {
         Err("runs on a system other than Linux")
     }
 
-    /// Has a child process become it.
+    /// Tries in a child process to become it.
     ///
     /// # Errors
     ///
@@ -242,7 +242,7 @@ impl Identity {
         match self.never {}
     }
 
-    /// Makes this process that of the user.
+    /// Makes this process run as the user.
     ///
     /// # Errors
     ///
@@ -252,17 +252,17 @@ impl Identity {
     }
 }
 
-/// Whether this process is root's; never told on this system.
+/// Whether this process runs as root; always false on this system.
 pub fn is_root() -> bool {
     false
 }
 
-/// The numbers of a user and of the groups the user is a member of.
+/// The IDs of a user and of the groups that the user is a member of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials(Infallible);
 
 impl Credentials {
-    /// Those of a user of the system.
+    /// Those of a system user.
     ///
     /// # Errors
     ///
@@ -271,7 +271,7 @@ impl Credentials {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Has this thread act as the user until the answer is dropped.
+    /// Makes this thread act as the user until the result is dropped.
     ///
     /// # Errors
     ///
@@ -281,7 +281,7 @@ impl Credentials {
     }
 }
 
-/// A thread acts as somebody else while this lives.
+/// The thread acts as another user while this value lives.
 #[derive(Debug)]
 #[must_use = "the thread goes back when it is dropped"]
 pub struct ActingAs(Infallible);
@@ -297,17 +297,17 @@ pub fn can_act_as_others() -> bool {
     false
 }
 
-/// What the shadow database says of a user. Times are days since 1970; `None` for what is not set.
+/// A user's entry in the shadow database. Times are days since 1970; `None` means not set.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShadowEntry {
-    /// The password as `crypt` has it.
+    /// The password hash, in the form of `crypt`.
     pub hash: String,
     /// When the password was changed.
     pub changed: Option<i64>,
-    /// How many days after that it has to be changed again.
+    /// Days after that when the password must be changed again.
     pub most_days: Option<i64>,
-    /// How many days after that the account expires, if it still was not.
+    /// Days after that when the account expires, unless the password was changed.
     pub inactive_days: Option<i64>,
     /// When the account expires.
     pub expires: Option<i64>,
@@ -324,7 +324,7 @@ impl ShadowEntry {
     }
 }
 
-/// A password as the system's library has it.
+/// Hashes a password with the system's library.
 ///
 /// # Errors
 ///
@@ -333,7 +333,7 @@ pub fn crypt(_password: &str, _setting: &str) -> io::Result<Option<String>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A setting for a new password.
+/// A `crypt` setting for a new password.
 ///
 /// # Errors
 ///
@@ -439,7 +439,7 @@ impl Pipe {
     }
 }
 
-/// An open directory that is read on and on.
+/// Reads an open directory.
 #[derive(Debug)]
 pub struct DirectoryReader {
     dir: OwnedFd,

@@ -1,4 +1,4 @@
-//! Listening sockets that a service manager opened.
+//! Listening sockets passed by a service manager.
 
 use std::env;
 use std::io;
@@ -10,17 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::call::check;
 use crate::successor::{BOUND_FOR, READY};
 
-/// The descriptors that a service manager passed by `LISTEN_FDS` and `LISTEN_PID`, close-on-exec
-/// from now on; none if it passed none to this process. Where a server passed them that this process
-/// is the successor of, each goes with the address that it was bound for.
+/// Returns the descriptors that a service manager passed by `LISTEN_FDS` and `LISTEN_PID`, now
+/// close-on-exec; empty if it passed none to this process. If a predecessor passed them, each comes
+/// with the address that it was bound for.
 ///
-/// They are handed out once: a later call answers none. The variables themselves stay, since to
-/// change the environment is a race with every thread that reads it; a child process is not misled,
-/// as `LISTEN_PID` names another one.
+/// They are returned once: later calls return none. The variables stay set, since changing the
+/// environment would race with every thread that reads it. They do not mislead child processes,
+/// since `LISTEN_PID` names another process.
 ///
 /// # Errors
 ///
-/// `InvalidData` when the number is none; what `fcntl` answers for a descriptor that is not open.
+/// `InvalidData` if the value is not a number; the error of `fcntl` for a descriptor that is not
+/// open.
 pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let count = passed(
@@ -32,7 +33,7 @@ pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
     if count == 0 || TAKEN.swap(true, Ordering::Relaxed) {
         return Ok(Vec::new());
     }
-    // Without the pipe it is what a predecessor of whoever started this process has left.
+    // Without the pipe, the variable is left over from a predecessor of this process's parent.
     let bound_for = env::var(READY).and_then(|_| env::var(BOUND_FOR));
     let bound_for = addresses(&bound_for.unwrap_or_default());
     let range = FIRST..FIRST + count;
@@ -46,12 +47,13 @@ pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
         .collect())
 }
 
-/// The descriptor on which this process tells who started it as a successor that it is ready: it
-/// writes a byte. `None` where nobody waits for that, and from the second call on.
+/// The descriptor on which a successor reports to its predecessor that it is ready, by writing a
+/// byte. `None` if this process is not a successor, and from the second call on.
 ///
 /// # Errors
 ///
-/// `InvalidData` when the number is none; what `fcntl` answers for a descriptor that is not open.
+/// `InvalidData` if the value is not a number; the error of `fcntl` for a descriptor that is not
+/// open.
 pub fn readiness_pipe() -> io::Result<Option<OwnedFd>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let (pid, number) = (env::var("LISTEN_PID").ok(), env::var(READY).ok());
@@ -71,7 +73,8 @@ pub(crate) const FIRST: RawFd = 3;
 /// How many there are.
 const COUNT: &str = "LISTEN_FDS";
 
-/// What listeners were bound for. What is no address is none, as for a socket that was given.
+/// The addresses that listeners were bound for. An entry that is not an address means none, as for
+/// a socket that was passed in.
 fn addresses(list: &str) -> Vec<Option<SocketAddr>> {
     list.split(',')
         .map(|address| address.parse().ok())

@@ -1,12 +1,12 @@
-//! The system calls that ftpdlib needs and the standard library lacks, behind a safe surface.
+//! The system calls that ftpdlib needs and the standard library lacks, behind a safe API.
 //!
 //! This is the only crate of the workspace with `unsafe` code. Most functions wrap one call, take
 //! descriptors as [`BorrowedFd`](std::os::fd::BorrowedFd) or [`OwnedFd`](std::os::fd::OwnedFd) and
-//! answer an [`io::Result`](std::io::Result). Names are plain bytes without the final NUL; one that
-//! holds a NUL is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
+//! return an [`io::Result`](std::io::Result). Names are plain bytes without the final NUL; a name
+//! that contains a NUL is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
 //!
-//! What only Linux has answers [`Unsupported`](std::io::ErrorKind::Unsupported) elsewhere, so that
-//! callers choose at run time and need no `cfg`.
+//! Calls that only Linux has return [`Unsupported`](std::io::ErrorKind::Unsupported) on other
+//! systems, so callers choose at run time and need no `cfg`.
 
 mod access;
 mod append;

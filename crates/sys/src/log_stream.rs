@@ -1,4 +1,4 @@
-//! Streams that a log goes to.
+//! Streams for logs.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use crate::call::check;
 use crate::open_to_append;
 
-/// A stream that others have open too, such as standard error, for writing without waiting for who
-/// reads it. The others find it as it was.
+/// A shared stream, such as standard error, for writing without waiting for its reader. It stays
+/// unchanged for other users of the stream.
 #[derive(Debug)]
 pub struct LogStream {
     file: File,
@@ -18,8 +18,8 @@ pub struct LogStream {
 }
 
 impl LogStream {
-    /// Opens a pipe or a terminal anew, if the system lets this process: one that it does not can be
-    /// written to, but that may wait. So may a write to a file on a disk.
+    /// Reopens a pipe or a terminal. If the system does not permit that, writes work but may wait,
+    /// as writes to a file on a disk may.
     ///
     /// # Errors
     ///

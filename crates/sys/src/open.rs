@@ -7,7 +7,8 @@ use std::path::Path;
 
 use crate::call::{check, with_c_str};
 
-/// How to open. Every open is also close-on-exec and never makes a terminal the controlling one.
+/// Flags for opening. Every open also sets close-on-exec, and never makes a terminal the
+/// controlling one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OpenFlags(libc::c_int);
 
@@ -18,29 +19,29 @@ impl OpenFlags {
     pub const WRITE: Self = Self(libc::O_WRONLY);
     /// For both.
     pub const READ_WRITE: Self = Self(libc::O_RDWR);
-    /// Only a reference to the place, without reading or writing (`O_PATH`); on systems without
-    /// it, for reading, and without waiting for the other end of a FIFO.
+    /// Only a reference to the file, without reading or writing (`O_PATH`). On systems without it,
+    /// opens for reading, without waiting for the other end of a FIFO.
     pub const PATH: Self = Self(PATH_FLAG);
-    /// Nothing but a directory.
+    /// Fails unless it is a directory.
     pub const DIRECTORY: Self = Self(libc::O_DIRECTORY);
     /// A symbolic link as the last component fails with `ELOOP`, or is opened itself with
     /// [`PATH`](Self::PATH).
     pub const NO_FOLLOW: Self = Self(libc::O_NOFOLLOW);
-    /// Created if it is not there.
+    /// Creates a missing file.
     pub const CREATE: Self = Self(libc::O_CREAT);
-    /// Every write goes to the end, wherever that is by then.
+    /// Every write appends at the current end.
     pub const APPEND: Self = Self(libc::O_APPEND);
-    /// With [`CREATE`](Self::CREATE): fails if it is there.
+    /// With [`CREATE`](Self::CREATE): fails if the file exists.
     pub const EXCLUSIVE: Self = Self(libc::O_EXCL);
-    /// The open of a FIFO or device does not wait.
+    /// Opening a FIFO or device does not wait.
     pub const NON_BLOCK: Self = Self(libc::O_NONBLOCK);
 
-    /// Whether all of `other` is in it.
+    /// Whether it contains all of `other`.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Both together; `|` in constants.
+    /// Combines both; a `|` for constants.
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -65,13 +66,13 @@ impl BitOr for OpenFlags {
     }
 }
 
-/// Where [`open_beneath`](crate::open_beneath) keeps a path.
+/// The limits that [`open_beneath`](crate::open_beneath) sets to a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Scope {
     /// Leaving the directory, by `..` or an absolute link, fails with `EXDEV`.
     Beneath,
-    /// The directory stands for the root: absolute links start there, `..` stops there.
+    /// The directory acts as the root: absolute links start there, and `..` stops there.
     InRoot,
     /// As [`Beneath`](Self::Beneath), and any link, the last component included, fails with `ELOOP`.
     Linkless,
@@ -82,14 +83,14 @@ const PATH_FLAG: libc::c_int = libc::O_PATH;
 #[cfg(not(target_os = "linux"))]
 const PATH_FLAG: libc::c_int = libc::O_NONBLOCK;
 
-/// Opens `path` as seen from `dir`, following links wherever they lead (`openat`).
+/// Opens `path` relative to `dir`, following all links (`openat`).
 ///
-/// A caller that keeps to `dir` gives a single name and [`OpenFlags::NO_FOLLOW`]. `mode` is used
-/// with [`OpenFlags::CREATE`] only, less the umask.
+/// To stay in `dir`, pass a single name and [`OpenFlags::NO_FOLLOW`]. `mode` is used with
+/// [`OpenFlags::CREATE`] only, less the umask.
 ///
 /// # Errors
 ///
-/// What `openat` answers.
+/// The error of `openat`.
 pub fn open_at(
     dir: BorrowedFd<'_>,
     path: &[u8],
@@ -99,11 +100,11 @@ pub fn open_at(
     open_raw(dir.as_raw_fd(), path, flags, mode)
 }
 
-/// Opens the directory at a real path, links followed, as the start of `*at` calls.
+/// Opens the directory at a real path, following links, as a base for `*at` calls.
 ///
 /// # Errors
 ///
-/// What `open` answers; `NotADirectory` for anything else.
+/// The error of `open`; `NotADirectory` if it is not a directory.
 ///
 /// # Examples
 ///
@@ -129,19 +130,19 @@ pub fn open_directory(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
 pub(crate) fn copy_above(descriptor: RawFd, number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
     let copy = check(unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, number + 1) })?;
-    // SAFETY: the call answered a new descriptor, which nobody else has.
+    // SAFETY: the call returned a new descriptor, which no other code has.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Closes `file` and tells what the close reported: network filesystems write late and find a full
-/// disk only now. The descriptor is gone in any case.
+/// Closes `file` and returns the error of the close: network filesystems write late, and may detect
+/// a full disk only now. The descriptor is closed in any case.
 ///
 /// # Errors
 ///
-/// What `close` answers, an interruption excepted: Linux has closed the descriptor by then.
+/// The error of `close`, except an interruption: Linux has closed the descriptor by then.
 pub fn close(file: OwnedFd) -> io::Result<()> {
-    // SAFETY: `into_raw_fd` gave up ownership, so this is the one close of that descriptor and
-    // nobody else holds it.
+    // SAFETY: `into_raw_fd` gave up ownership, so this is the one close of that descriptor and no
+    // other code holds it.
     match check(unsafe { libc::close(file.into_raw_fd()) }) {
         Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
         _ => Ok(()),
@@ -161,7 +162,7 @@ fn open_raw(dir: libc::c_int, path: &[u8], flags: OpenFlags, mode: u32) -> io::R
                 libc::c_uint::from(mode),
             )
         })?;
-        // SAFETY: the call succeeded, so `fd` is open, new and owned by nobody else.
+        // SAFETY: the call succeeded, so `fd` is open, new and not owned elsewhere.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     })
 }

@@ -1,4 +1,4 @@
-//! What the process may use.
+//! Resources of the process.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,12 +10,12 @@ use std::{fs, ptr, thread};
 use crate::call::check;
 use crate::open::{copy_above, open_directory};
 
-/// Raises the limit on open descriptors as far as is allowed (soft limit to hard limit) and answers
-/// the soft limit from before and the hard one.
+/// Raises the limit on open descriptors as far as allowed (soft limit to hard limit), and returns
+/// the previous soft limit and the hard limit.
 ///
 /// # Errors
 ///
-/// What `getrlimit` and `setrlimit` answer.
+/// The error of `getrlimit` or `setrlimit`.
 ///
 /// # Examples
 ///
@@ -39,8 +39,8 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
     Ok((u64::from(before), u64::from(limit.rlim_max)))
 }
 
-/// Has a write beyond the limit on the size of files fail, as one to a full disk does. By default its
-/// signal (`SIGXFSZ`) ends the process; a program that has decided about that is left alone.
+/// Makes a write beyond the file size limit fail, like a write to a full disk. By default its
+/// signal (`SIGXFSZ`) ends the process. A handler that the program has set stays.
 ///
 /// # Examples
 ///
@@ -68,11 +68,11 @@ fn descriptor_limit() -> io::Result<libc::rlimit> {
     Ok(unsafe { limit.assume_init() })
 }
 
-/// Has the system make room for `count` descriptors at once, or for as many as are allowed.
+/// Makes the system reserve room for `count` descriptors at once, or for as many as allowed.
 ///
-/// It would do so little by little, and make every opening of a descriptor beyond a power of two wait
-/// for all processors to have noticed, which takes milliseconds where the process has several threads.
-/// Before there are any, it costs nothing but eight bytes for each.
+/// Otherwise the table grows at powers of two. Each time, the call that opens the descriptor waits
+/// for all processors, which takes milliseconds if the process has several threads. Before there
+/// are other threads, reserving costs only eight bytes per descriptor.
 ///
 /// # Errors
 ///
@@ -92,13 +92,13 @@ pub fn reserve_descriptors(count: usize) -> io::Result<()> {
     copy_above(any.as_raw_fd(), last.max(0) - 1).map(drop)
 }
 
-/// How many CPUs this process may use: its affinity and its control group considered; at least 1.
+/// How many CPUs this process may use, by its affinity and control group; at least 1.
 pub fn usable_cpus() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// For how long the processors of this machine had nothing to do since it started, all of them added
-/// up; `None` where that cannot be learned. A processor that waits for a disk is not idle.
+/// The total idle time of all processors of this machine since it started; `None` if unknown. A
+/// processor that waits for a disk is not idle.
 pub fn idle_time() -> Option<Duration> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let seconds = uptime.split_whitespace().nth(1)?.parse().ok()?;
@@ -108,8 +108,8 @@ pub fn idle_time() -> Option<Duration> {
         .filter(|idle| !idle.is_zero())
 }
 
-/// The ports that the system gives to whoever asks for any; `None` where that is not known, or where
-/// some of them are set aside for others.
+/// The range of ports that the system assigns automatically; `None` if unknown, or if some of them
+/// are reserved.
 pub fn ephemeral_ports() -> Option<RangeInclusive<u16>> {
     let read = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).ok();
     if !read("ip_local_reserved_ports")?.trim().is_empty() {

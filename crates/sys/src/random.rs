@@ -1,12 +1,12 @@
-//! Numbers that nobody can foresee.
+//! Unpredictable numbers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::process;
 
 use crate::call::check;
 
-/// A number that nobody can foresee, and that no other process gets: forked children, which have
-/// the state of all other generators in common, neither.
+/// Returns an unpredictable number, which no other process gets. That includes forked children,
+/// which share the state of all other generators.
 ///
 /// # Examples
 ///
@@ -19,7 +19,7 @@ pub fn random_number() -> u64 {
     let filled = check(unsafe { libc::getentropy(bytes.as_mut_ptr().cast(), bytes.len()) });
     match filled {
         Ok(_) => u64::from_ne_bytes(bytes),
-        // An old system. Keys that nobody knows make another number of each process's.
+        // An old system. Secret keys turn each process's ID into a different number.
         Err(_) => RandomState::new().hash_one(process::id()),
     }
 }

@@ -1,4 +1,4 @@
-//! Memory that a process shares with the children it forks.
+//! Memory shared with forked children.
 
 use std::fmt;
 use std::io;
@@ -7,10 +7,9 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::AtomicU64;
 
-/// Words that this process and every child it forks from here on read and write together, all 0 at
-/// the start.
+/// Words shared by this process and every child that it forks later, initially 0.
 ///
-/// Memory that nobody has touched takes none of the machine's.
+/// Pages that no process has touched use no memory.
 ///
 /// # Examples
 ///
@@ -31,11 +30,11 @@ pub struct SharedWords {
 }
 
 impl SharedWords {
-    /// Asks for `count` words.
+    /// Allocates `count` words.
     ///
     /// # Errors
     ///
-    /// What `mmap` answers; `InvalidInput` for no word, or more than there are addresses.
+    /// The error of `mmap`; `InvalidInput` for zero words, or more than the address space holds.
     pub fn new(count: usize) -> io::Result<Self> {
         let bytes = count
             .checked_mul(size_of::<AtomicU64>())

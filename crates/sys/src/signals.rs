@@ -1,4 +1,4 @@
-//! Termination signals as something an event loop can wait for.
+//! Signals that an event loop can wait for.
 
 use std::io::{self, Read};
 use std::mem::{self, MaybeUninit};
@@ -11,12 +11,12 @@ use std::thread;
 
 use crate::call::check;
 
-/// A signal that [`Signals`] catches. Complete: whoever is told of signals acts on each of them.
+/// A signal that [`Signals`] catches. Exhaustive: callers must handle each of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
-    /// `SIGTERM`: stop, as a service manager asks.
+    /// `SIGTERM`: stop, requested by a service manager.
     Terminate,
-    /// `SIGINT`: stop, as somebody at the terminal asks.
+    /// `SIGINT`: stop, requested at the terminal.
     Interrupt,
     /// `SIGHUP`: read the configuration again.
     HangUp,
@@ -56,17 +56,17 @@ impl Signal {
 
 /// Catches signals for as long as it lives; they no longer end the process.
 ///
-/// None is lost, and those that came several times since they were read are told once; only of a
-/// second one that is to end the process something is left: another is told beside it. Where the
-/// first of these has not been read for a quarter of a second, whoever should read them hangs, and
-/// the next ends the process as if nobody caught it.
+/// No signal is lost; a signal that arrives several times before it is read is reported once. An
+/// exception: a second signal that should end the process is reported as one more. If the first of
+/// these is not read within a quarter of a second, the reader hangs, and the next one ends the
+/// process as if it were not caught.
 ///
-/// Its descriptor is readable when a signal came, non-blocking, and for reading only:
-/// register it with an event loop and call [`next`](Self::next) until that answers `None`. A
-/// process that wants its signals left alone makes none.
+/// Its descriptor is non-blocking, for reading only, and readable when a signal has arrived:
+/// register it with an event loop and call [`next`](Self::next) until it returns `None`. A process
+/// that does not want to catch signals makes none.
 ///
-/// A process has at most one. A child of [`fork`](crate::fork) has its own; what it has of its parent's
-/// is of no use.
+/// A process has at most one. A child of [`fork`](crate::fork) makes its own; its copy of its
+/// parent's has no effect.
 ///
 /// # Examples
 ///
@@ -90,16 +90,17 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts to catch these signals; others do what they did before.
+    /// Starts to catch these signals; others are not affected.
     ///
     /// # Errors
     ///
-    /// `AlreadyExists` when this process has one; what the calls that make a socket pair or set a
-    /// handler answer.
+    /// `AlreadyExists` if this process has one; the error of the calls that make a socket pair or
+    /// set a handler.
     pub fn new(caught: &[Signal]) -> io::Result<Self> {
         let (receiver, sender) = UnixStream::pair()?;
         receiver.set_nonblocking(true)?;
-        // A handler must never wait; where this many bytes are unread, whoever waits is woken anyway.
+        // A handler must never wait; with this many unread bytes, the waiting thread is woken
+        // anyway.
         sender.set_nonblocking(true)?;
         let process = process::id();
         if OWNER.swap(process, Ordering::SeqCst) == process {
@@ -121,11 +122,11 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The next signal that came, those first that end the process; `None` when there is none.
+    /// Returns the next signal, those that end the process first; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// What `read` answers.
+    /// The error of `read`.
     pub fn next(&self) -> io::Result<Option<Signal>> {
         let mut wakings = [0; 64];
         loop {
@@ -171,8 +172,8 @@ impl Drop for Signals {
     }
 }
 
-/// In a child that was just forked: gives its parent's signals up. Their descriptors lead to where
-/// `instead` does from here on; the child could stop its parent by them.
+/// In a child that was just forked: gives up its parent's signals. Their descriptors are replaced
+/// by copies of `instead`, since the child could stop its parent with them.
 #[cfg(target_os = "linux")]
 pub(crate) fn leave_to_parent(instead: BorrowedFd<'_>) {
     UNREAD.store(0, Ordering::SeqCst);
@@ -201,7 +202,7 @@ const TERMINATION: u32 = 1 << Signal::Terminate as u32 | 1 << Signal::Interrupt 
 /// When the first unread one of these came, in milliseconds of the system's clock.
 static UNREAD_SINCE: AtomicU64 = AtomicU64::new(0);
 
-/// How long one of these may be unread, before nobody is expected to read it.
+/// How long one of these may be unread before the reader is taken for hung.
 const READING_TIME: u64 = 250;
 
 /// The process whose [`Signals`] stands in [`SENDER`]; 0 for none.

@@ -1,4 +1,4 @@
-//! How full a disk is.
+//! Free disk space.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -6,12 +6,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::check;
 
-/// Bytes that may still be written to the filesystem that holds `file`, by others than root; the
-/// file may be open as [`OpenFlags::PATH`](crate::OpenFlags::PATH) only.
+/// Returns the bytes that users other than root can still write to the filesystem that holds
+/// `file`; the file may be opened with [`OpenFlags::PATH`](crate::OpenFlags::PATH).
 ///
 /// # Errors
 ///
-/// What `fstatvfs` answers.
+/// The error of `fstatvfs`.
 pub fn available_space(file: BorrowedFd<'_>) -> io::Result<u64> {
     let mut raw = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: the descriptor is borrowed for the call, and `raw` is writable memory of the size and

@@ -1,8 +1,8 @@
-//! Memory whose larger pieces do not begin alike.
+//! An allocator that staggers large allocations.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// From this size on, pieces are made larger.
+/// Allocations of this size and more are padded.
 const LARGE: usize = 4 << 10;
 
 /// By so much: more than the 31 bytes that matter.
@@ -11,13 +11,13 @@ const MORE: usize = 64;
 /// Nothing beyond this is ever allocated. Up to it, there is room for the bytes more in every layout.
 const TOO_LARGE: usize = isize::MAX as usize / 4;
 
-/// The system's allocator, with some bytes more for each large piece; for programs, as their
+/// The system's allocator, with padding after each large allocation; for programs, as their
 /// `#[global_allocator]`.
 ///
-/// Buffers tend to have some pages, and the system puts 16 bytes between those that lie side by side:
-/// then one begins 16 bytes further into its page than the other. On AMD processors the C library
-/// copies 20 to 30 times slower where the destination is 1 to 31 bytes further into its page than the
-/// source is into its own, and what comes over TLS is copied from one such buffer to the next.
+/// Buffers are often whole pages long, and the system puts 16 bytes between adjacent ones, so each
+/// starts 16 bytes further into its page than the previous one. On AMD processors the C library
+/// copies 20 to 30 times slower if the destination is 1 to 31 bytes further into its page than the
+/// source. Data received over TLS is copied from one such buffer to the next.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! What is known of a file.
+//! Facts of a file.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,7 +11,7 @@ use libc::{fstat64 as fstat, fstatat64 as fstatat, stat64 as stat};
 
 use crate::call::{check, with_c_str};
 
-/// What an entry is. Complete: [`Other`](Self::Other) is all the rest.
+/// The kind of an entry. Exhaustive: [`Other`](Self::Other) is all the rest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum EntryKind {
     /// A regular file.
@@ -24,10 +24,10 @@ pub enum EntryKind {
     Other,
 }
 
-/// The answer of `fstat`.
+/// The result of `fstat`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileStat {
-    /// What it is.
+    /// Its kind.
     pub kind: EntryKind,
     /// Size in bytes.
     pub size: u64,
@@ -45,16 +45,17 @@ pub struct FileStat {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// When the content, and when anything about the file, changed last: seconds and nanoseconds of
-    /// both. The same as before, if nothing has happened to it since.
+    /// When the content (mtime), and when anything about the file (ctime), changed last: seconds
+    /// and nanoseconds of both. Equal values mean that the file has not changed.
     pub changed: [i64; 4],
 }
 
-/// Facts of an open file; also of one opened with [`OpenFlags::PATH`](crate::OpenFlags::PATH).
+/// Returns the facts of an open file, which may be opened with
+/// [`OpenFlags::PATH`](crate::OpenFlags::PATH).
 ///
 /// # Errors
 ///
-/// What `fstat` answers.
+/// The error of `fstat`.
 pub fn stat_descriptor(file: BorrowedFd<'_>) -> io::Result<FileStat> {
     let mut raw = MaybeUninit::<stat>::uninit();
     // SAFETY: the descriptor is borrowed for the call, and `raw` is writable memory of the size
@@ -64,11 +65,11 @@ pub fn stat_descriptor(file: BorrowedFd<'_>) -> io::Result<FileStat> {
     Ok(FileStat::from(unsafe { raw.assume_init() }))
 }
 
-/// Facts of the entry `name` of `dir` itself; a link is not followed.
+/// Returns the facts of the entry `name` of `dir`, without following a link.
 ///
 /// # Errors
 ///
-/// What `fstatat` answers.
+/// The error of `fstatat`.
 pub fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<FileStat> {
     with_c_str(name, |name| {
         let mut raw = MaybeUninit::<stat>::uninit();

@@ -1,4 +1,4 @@
-//! Another program that takes over this one's listening sockets.
+//! A program that takes over the listening sockets.
 
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
@@ -24,22 +24,23 @@ pub(crate) const BOUND_FOR: &str = "FTPDLIB_BOUND_FOR";
 /// A program that was started to take over.
 #[derive(Debug)]
 pub struct Successor {
-    /// Its process.
+    /// The process.
     pub process: ChildProcess,
-    /// Holds a byte once it is ready; ends without one where it never will be.
+    /// Yields a byte once the program is ready; ends without one if it fails to start.
     pub ready: PipeReader,
 }
 
-/// Starts `program` with `arguments`, its own name the first, this process's environment and
-/// `listeners`, which it finds by `LISTEN_FDS` as if a service manager had passed them. Each goes with
-/// the address that it was bound for; without one where it was given to this process, too.
+/// Starts `program` with `arguments` (the first is its own name), this process's environment and
+/// `listeners`, which it finds by `LISTEN_FDS` as if a service manager had passed them. Each
+/// listener comes with the address that it was bound for, or none if it was passed to this process
+/// too.
 ///
-/// This process keeps its own copies. Any process may call this, whatever threads it has.
+/// This process keeps its own copies. Processes with several threads may call this.
 ///
 /// # Errors
 ///
-/// What `fork` and the calls that copy descriptors answer; `InvalidInput` for an argument with a
-/// NUL. That the program cannot be run is seen as its end, with code 127.
+/// The error of `fork` or of the calls that copy descriptors; `InvalidInput` for an argument with a
+/// NUL. If the program cannot be run, the process exits with code 127.
 pub fn start_successor(
     program: &Path,
     arguments: &[OsString],
@@ -94,8 +95,8 @@ pub fn start_successor(
 /// What a shell answers for a program that it cannot run.
 const NOT_RUN: i32 = 127;
 
-/// The environment but for what is said of descriptors, and that said anew, without `LISTEN_PID`.
-/// The service manager's watchdog is for the successor if it is for this process.
+/// The environment, with new values for the passed descriptors, and without `LISTEN_PID`. The
+/// service manager's watchdog applies to the successor if it applies to this process.
 fn inherited_environment(
     listeners: &[(BorrowedFd<'_>, Option<SocketAddr>)],
     ready: RawFd,

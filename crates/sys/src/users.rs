@@ -1,4 +1,4 @@
-//! Names and numbers of users and groups.
+//! Names and IDs of users and groups.
 
 use std::ffi::{CStr, OsStr, c_char};
 use std::io;
@@ -9,7 +9,7 @@ use std::ptr;
 
 use crate::call::with_c_str;
 
-/// Name of the user with this id; `None` if there is none or the lookup failed.
+/// Returns the name of the user with this ID; `None` if there is none or the lookup failed.
 ///
 /// May wait for a directory service.
 ///
@@ -31,7 +31,7 @@ fn find_user_name(uid: u32) -> io::Result<Option<String>> {
     unsafe { look_up(ask, |entry| owned(entry.pw_name)) }
 }
 
-/// Name of the group with this id; `None` if there is none or the lookup failed.
+/// Returns the name of the group with this ID; `None` if there is none or the lookup failed.
 ///
 /// May wait for a directory service.
 pub fn group_name(gid: u32) -> Option<String> {
@@ -44,30 +44,30 @@ pub fn group_name(gid: u32) -> Option<String> {
     name.ok().flatten()
 }
 
-/// What the user database says of a user of the system.
+/// A user's entry in the user database.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct UserRecord {
-    /// The name, as the database spells it: it may have been found by another spelling.
+    /// The name as spelled in the database; the lookup may have used another spelling.
     pub name: String,
-    /// The user's number.
+    /// The user ID.
     pub uid: u32,
-    /// The number of the group that is the user's own.
+    /// The ID of the user's primary group.
     pub gid: u32,
     /// The home directory.
     pub home: PathBuf,
-    /// The program that is started at a login; empty for `/bin/sh`.
+    /// The login shell; empty means `/bin/sh`.
     pub shell: PathBuf,
 }
 
 impl UserRecord {
-    /// Looks up the user of this name, which is never taken for a number; `None` if there is none.
+    /// Looks up the user with this name, which is never taken as an ID; `None` if there is none.
     ///
     /// May wait for a directory service.
     ///
     /// # Errors
     ///
-    /// What the lookup answers: whether there is such a user is not known then.
+    /// The error of the lookup: it is then unknown whether the user exists.
     ///
     /// # Examples
     ///

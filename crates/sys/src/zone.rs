@@ -3,10 +3,10 @@
 use std::mem::MaybeUninit;
 use std::sync::Once;
 
-/// Seconds that local time is ahead of UTC at the instant `unix` (seconds since 1970 UTC); negative
-/// west of Greenwich. `0` for an instant whose year does not fit the C library's.
+/// Returns how many seconds local time is ahead of UTC at the instant `unix` (seconds since 1970
+/// UTC); negative west of Greenwich. `0` if the year does not fit the C library's type.
 ///
-/// The zone is read once (`TZ` or `/etc/localtime`); a later change is not seen.
+/// The zone is read once (`TZ` or `/etc/localtime`); later changes have no effect.
 pub fn local_offset(unix: i64) -> i32 {
     static ZONE: Once = Once::new();
     // `localtime_r` need not read the zone itself.

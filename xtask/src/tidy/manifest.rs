@@ -195,7 +195,7 @@ fn arrows(manifest: &Manifest) -> Vec<Finding> {
             let for_tests = section == "dev-dependencies";
             let allowed = match our_crate(dependency) {
                 Some(ours) => arrows.ours.contains(&ours) || (for_tests && is_below(ours, arrows)),
-                // What tests use reaches nobody else.
+                // Dependencies of tests affect no other crate.
                 None => for_tests || arrows.others.contains(&dependency),
             };
             if !allowed {

@@ -1,4 +1,4 @@
-//! How single fields are read: the types TOML lacks, with errors that say what is accepted.
+//! Deserialisers for single fields: types that TOML lacks, with errors that say what is accepted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,14 +23,14 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D:
     from.deserialize_any(Seconds)
 }
 
-/// A time in seconds, where 0 means that it never comes.
+/// A time in seconds; 0 means never.
 pub(super) fn seconds_or_never<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Duration>, D::Error> {
     Ok(Some(seconds(from)?).filter(|time| !time.is_zero()))
 }
 
-/// The same of what has a default elsewhere.
+/// The same, with a default elsewhere.
 pub(super) fn time_or_never<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Option<Duration>>, D::Error> {
@@ -65,7 +65,7 @@ pub(super) fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Erro
     whole(from, value::WORKERS)
 }
 
-/// The most there may be of a thing, where 0 means no limit.
+/// A limit; 0 means no limit.
 pub(super) fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     Ok(Some(count(from)?).filter(|&most| most > 0))
 }

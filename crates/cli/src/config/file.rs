@@ -1,4 +1,4 @@
-//! A configuration file and its place on the disk.
+//! A configuration file and its path.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::{Config, locate, shape};
 use crate::error::{ConfigError, Place};
 use crate::text_file;
 
-/// A file that was read, with its text to point into.
+/// A parsed file, with its text for error positions.
 #[derive(Debug)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
@@ -21,8 +21,8 @@ impl ConfigFile {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong with it: it cannot be read, is no TOML, or holds an unknown
-    /// key, a wrong type or a wrong value. What depends on several keys is checked later.
+    /// The first error: the file cannot be read, is not TOML, or contains an unknown key, a wrong
+    /// type or a wrong value. Checks that involve several keys come later.
     pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
         let bytes =
             text_file::read(path).map_err(|problem| ConfigError::option("--config", problem))?;
@@ -42,11 +42,11 @@ impl ConfigFile {
         Self::parse(path, text)
     }
 
-    /// Reads `text` as the file at `path`, which need not be there.
+    /// Parses `text` as the file at `path`, which need not exist.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), but for the reading.
+    /// As [`read`](Self::read), except for reading the file.
     pub(crate) fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
         if let Ok(document) = DeTable::parse(&text)
             && let Some((key, found)) = shape::not_a_table(document.get_ref())
@@ -74,12 +74,12 @@ impl ConfigFile {
         })
     }
 
-    /// What it says.
+    /// The parsed configuration.
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Whether it says nothing at all.
+    /// Whether it sets no key.
     pub(crate) fn is_empty(&self) -> bool {
         self.text.trim().is_empty()
     }
@@ -89,25 +89,25 @@ impl ConfigFile {
         &self.path
     }
 
-    /// A path that stands in the file: relative ones start from the file's directory.
+    /// Resolves a path from the file: relative paths start from the file's directory.
     pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         self.path
             .parent()
             .map_or_else(|| path.to_owned(), |directory| directory.join(path))
     }
 
-    /// What is wrong with a file that is empty, where it must not be.
+    /// The error for a file that is empty but must not be.
     pub(crate) fn empty_error(&self) -> ConfigError {
         let problem = "found an empty file, expected the configuration";
         ConfigError::line(&self.path, 1, "", problem)
     }
 
-    /// What is wrong with a key, such as `users[0].home`.
+    /// The error for a key, such as `users[0].home`.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>) -> ConfigError {
         self.place(key).error(problem)
     }
 
-    /// Where a key stands.
+    /// The position of a key.
     pub(crate) fn place(&self, key: &str) -> Place {
         Place::line(&self.path, locate::line_of(&self.text, key), key)
     }

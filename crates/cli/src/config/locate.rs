@@ -1,4 +1,4 @@
-//! Where in a configuration file a key stands, and which key stands where.
+//! Positions of keys in a configuration file, in both directions.
 //!
 //! A key is written as a path: `users[1].home`.
 
@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-/// The line of `key`, counted from 1; of the nearest table around it where the key is not there.
+/// Returns the line of `key`, counted from 1; if the key is missing, that of the nearest enclosing
+/// table.
 pub(super) fn line_of(text: &str, key: &str) -> usize {
     let (document, _) = DeTable::parse_recoverable(text);
     let mut steps = key.split(['.', '[', ']']).filter(|step| !step.is_empty());

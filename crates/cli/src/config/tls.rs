@@ -36,7 +36,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// The file of whoever signs the certificates of clients, where they are asked for any.
+    /// The authority that signs client certificates, if clients are asked for any.
     pub(crate) fn authority(&self) -> Option<&Path> {
         let path = self.client_ca.as_deref();
         path.filter(|path| !path.as_os_str().is_empty())

@@ -8,17 +8,17 @@ use serde::Deserialize;
 
 use super::field;
 
-/// A virtual user, or what is different for a user of the system. What has to be there is seen when
-/// it is known which of the two.
+/// A virtual user, or the settings that differ for a system user. Required keys are checked once it
+/// is known which.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct User {
     pub(crate) name: String,
-    /// This, or its hash, or neither where a certificate lets the user in.
+    /// This, or its hash, or neither if the user logs in with a certificate.
     pub(crate) password: Option<String>,
     /// An argon2id PHC string.
     pub(crate) password_hash: Option<String>,
-    /// Whose certificate takes the place of a password.
+    /// Subject of the certificate that replaces a password.
     #[serde(default, deserialize_with = "field::certificate_subject")]
     pub(crate) certificate_subject: Option<CertificateSubject>,
     /// The same by one name of the owner.

@@ -11,8 +11,8 @@ use log::LevelFilter;
 use line::{LogLine, unix_now};
 use standard_error::StandardError;
 
-/// Sends the log to standard error. `RUST_LOG` filters it; without, everything from `info` up is
-/// shown, or from `debug` up.
+/// Sends the log to standard error. `RUST_LOG` filters it; the default is everything from `info`
+/// up, or from `debug` up.
 pub(crate) fn init(debug: bool) {
     let level = if debug {
         LevelFilter::Debug

@@ -1,4 +1,4 @@
-//! Standard error, which may be a pipe that nobody reads.
+//! Standard error, which may be a pipe without an active reader.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -12,17 +12,17 @@ use log::Level;
 use super::line::{LogLine, unix_now};
 use crate::last_line::LastLine;
 
-/// How long a line waits for room. The clients wait with it.
+/// How long a line waits for room. Clients wait with it.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// How often it looks for some.
+/// How often it checks for room.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How long nothing waits after something has waited in vain.
+/// After a wait without success, how long no line waits.
 const AFTER_VAIN: Duration = Duration::from_secs(10);
 
-/// Writes lines to standard error. Where that is full, as a pipe is that nobody reads, they are lost
-/// after a moment, and counted: the server is not to stand still for its log.
+/// Writes lines to standard error. If that stays full, like a pipe that nobody reads, it drops and
+/// counts lines after a short wait: the server must not block on its log.
 pub(super) struct StandardError {
     out: LogStream,
     last: LastLine,
@@ -49,7 +49,7 @@ impl StandardError {
     }
 }
 
-/// Each call writes one line, with its end, or loses it.
+/// Each call writes one line, with its end, or drops it.
 impl Write for StandardError {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = match self.lost {
@@ -74,7 +74,7 @@ impl Write for StandardError {
     }
 }
 
-/// The line that tells of others.
+/// The line that reports dropped ones.
 fn notice(lost: u64) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     let message = format_args!("lines lost, since standard error was full: {lost}");
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// Both ends of a pipe and of a socket, neither of which waits for nobody to read it.
+    /// Both ends of a pipe and of a socket, which do not wait for a reader.
     fn streams() -> [(OwnedFd, File); 2] {
         let (pipe_reader, pipe) = io::pipe().unwrap();
         let (socket, socket_reader) = UnixStream::pair().unwrap();

@@ -11,7 +11,7 @@ use crate::password::Environment;
 /// Those who may.
 #[derive(Debug)]
 pub(crate) enum Access {
-    /// Whom the file or the options name.
+    /// Those that the file or the options name.
     Virtual(DummyAuthorizer),
     /// The users of the system.
     System(Box<UnixAuthorizer>),

@@ -1,4 +1,4 @@
-//! What clients can reach that is hardly meant for them.
+//! Warnings about files that clients can reach but probably should not.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -15,7 +15,7 @@ pub(super) struct Share<'a> {
     login: Login,
 }
 
-/// The users among `names` whom the authorizer has.
+/// The users among `names` that the authorizer knows.
 pub(super) fn shares<'a>(
     authorizer: &'a DummyAuthorizer,
     names: impl Iterator<Item = &'a str>,
@@ -28,7 +28,7 @@ pub(super) fn shares<'a>(
     names.filter_map(share).collect()
 }
 
-/// A line where virtual users see the whole disk, with rights that are not theirs.
+/// The warning if virtual users see the whole disk, with the server's rights.
 pub(super) fn of_disk(shares: &[Share<'_>], place: &Place, as_root: bool) -> Option<String> {
     let rights = match as_root {
         true => "with the rights of root: /etc/shadow, too",
@@ -42,8 +42,7 @@ pub(super) fn of_disk(shares: &[Share<'_>], place: &Place, as_root: bool) -> Opt
     Some(place.error(problem).to_string())
 }
 
-/// One line for each of the program's own files that lies in a home whose user may do something
-/// with it.
+/// One warning for each of the program's own files that is in a home whose user may access it.
 pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<String> {
     let mut lines = Vec::new();
     for file in own {
@@ -65,8 +64,8 @@ pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<Strin
     lines
 }
 
-/// A line where the program, which an upgrade starts anew, may be replaced by a user, with whatever
-/// path leads to it.
+/// The warning if a user may replace the program, which an upgrade starts again, on any part of the
+/// path to it.
 pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String> {
     let (mut places, mut links) = (Vec::new(), MOST_LINKS);
     follow(program, &mut links, &mut places);

@@ -1,4 +1,4 @@
-//! What names the addresses to listen on.
+//! The source of the addresses to listen on.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,8 +26,8 @@ impl Listening {
         }
     }
 
-    /// Refuses what the system would: a port of one address beside the same port of all. `[::]` has
-    /// no other clients than those of IPv6 where `0.0.0.0` is beside it.
+    /// Refuses what the system would refuse: one address beside all addresses, on the same port.
+    /// With `0.0.0.0` beside it, `[::]` stands for IPv6 only.
     ///
     /// # Errors
     ///

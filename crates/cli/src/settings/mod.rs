@@ -1,4 +1,4 @@
-//! What to serve, to whom and how: options and file merged and checked.
+//! All settings: options and file, merged and checked.
 
 mod access;
 mod exposure;
@@ -33,7 +33,7 @@ use virtual_users::ANONYMOUS;
 pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) listening: Listening,
-    /// Whom the processes that serve become.
+    /// The user that serving processes become.
     pub(crate) run_as: Option<Identity>,
     pub(crate) control: Control,
     pub(crate) data: Data,
@@ -41,13 +41,13 @@ pub(crate) struct Settings {
     pub(crate) log: LogFiles,
     pub(crate) access: Access,
     pub(crate) tls: Option<TlsOffer>,
-    /// There is a file, which says nothing at all.
+    /// There is a file, and it sets no key.
     pub(crate) by_empty_file: bool,
-    /// What can be meant, but hardly is.
+    /// Settings that are valid but probably not intended.
     pub(crate) warnings: Warnings,
 }
 
-/// Lines for the log, once it is sure that there is no error to be told.
+/// Lines for the log, to be written once there is certainly no error.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Warnings(Vec<String>);
 
@@ -72,8 +72,8 @@ impl Settings {
         Self::merge(args, environment, file.as_ref())
     }
 
-    /// The same while a server runs. A file that is empty now and was not before is being written,
-    /// or was cut off: its server is not moved to the default port, without its users.
+    /// The same for a running server. A file that has become empty is being written, or was
+    /// truncated: it must not move the server to the default port, without its users.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Settings {
     }
 }
 
-/// What can be meant, but hardly is.
+/// Settings that are valid but probably not intended.
 fn warnings(
     args: &Args,
     file: Option<&ConfigFile>,
@@ -169,7 +169,7 @@ fn warnings(
     Warnings(lines)
 }
 
-/// The files that the program is set up by.
+/// The files that configure the program.
 fn own_files(args: &Args, tls: Option<&TlsOffer>) -> Vec<NamedFile> {
     let options = [
         ("--config", &args.config),

@@ -1,4 +1,4 @@
-//! As whom processes serve.
+//! The user that serving processes run as.
 
 use ftpdlib::servers::Identity;
 
@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::config::{AuthorizerKind, Config, ConfigFile};
 use crate::error::ConfigError;
 
-/// Whom the serving processes become, if anybody. `config` has the options over the file's keys.
+/// Returns the user that serving processes become, if any. `config` already includes the options.
 pub(super) fn check(
     args: &Args,
     file: Option<&ConfigFile>,

@@ -172,7 +172,7 @@ fn is_about_key(error: &TlsError, certificate: &Path) -> bool {
     }
 }
 
-/// Refuses a word on certificates of clients where they are asked for none.
+/// Refuses settings for client certificates if clients are not asked for any.
 fn check_client_certificate(file: &ConfigFile, section: &Tls) -> Result<(), ConfigError> {
     match (section.client_certificate, section.authority()) {
         (Some(ClientCertificate::Optional), None) => {
@@ -184,8 +184,8 @@ fn check_client_certificate(file: &ConfigFile, section: &Tls) -> Result<(), Conf
     }
 }
 
-/// What is said of certificates of clients, and lets everybody in: that they are required is the
-/// default, which does nothing without an authority.
+/// The warning if client certificates are configured but not asked for: `required`, the default,
+/// has no effect without an authority.
 pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
     let section = file.config().tls.as_ref()?;
     if section.client_certificate.is_none() || section.client_ca.is_some() {
@@ -197,7 +197,7 @@ pub(super) fn idle_requirement(file: &ConfigFile) -> Option<String> {
     Some(warning.to_string())
 }
 
-/// What requires certificates of clients, but of none that comes in the clear.
+/// The warning if client certificates are required, but clients without TLS need none.
 pub(super) fn open_door(file: &ConfigFile, offer: &TlsOffer) -> Option<String> {
     let section = file.config().tls.as_ref()?;
     section.authority()?;

@@ -1,4 +1,4 @@
-//! Who may log in of users that the file or the options name.
+//! Virtual users, from the file or the options.
 
 use std::path::{Path, PathBuf};
 
@@ -185,7 +185,7 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
     Ok(added.perm(user.perm.unwrap_or(Perms::READ_ONLY).to_string()))
 }
 
-/// A certificate lets nobody in where clients are asked for none.
+/// A certificate is useless if clients are not asked for one.
 pub(super) fn check_certificate_key(
     user: &config::User,
     file: &ConfigFile,
@@ -251,7 +251,7 @@ fn add_anonymous(
         .map_err(|error| file.error("anonymous.home", problem(&error)))
 }
 
-/// `--directory` and `--write` say something about one user, whom nobody named.
+/// `--directory` and `--write` are about one user, and none was named.
 fn refuse_stray_access(args: &Args, file: &ConfigFile) -> Result<(), ConfigError> {
     let given = [
         ("--directory", args.directory.is_some()),

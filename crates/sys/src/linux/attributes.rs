@@ -1,19 +1,19 @@
-//! Mode and times of a file that is open only as a place.
+//! Mode and times of a file opened with `O_PATH`.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::{check, with_c_str};
 
-/// Sets the permission bits of an open file, which may be open as
-/// [`OpenFlags::PATH`](crate::OpenFlags::PATH) only.
+/// Sets the permission bits of an open file, which may be opened with
+/// [`OpenFlags::PATH`](crate::OpenFlags::PATH).
 ///
-/// `fchmod` refuses such a descriptor. `fchmodat2` (Linux 6.6) takes it; before, its entry in
-/// `/proc/self/fd` leads to the very same file without naming it again.
+/// `fchmod` refuses such a descriptor. `fchmodat2` (Linux 6.6) accepts it; on older kernels, its
+/// entry in `/proc/self/fd` leads to the same file without using its name.
 ///
 /// # Errors
 ///
-/// What `fchmodat2` or `chmod` answers.
+/// The error of `fchmodat2` or `chmod`.
 pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     let (mode, flags) = (mode as libc::mode_t, libc::AT_EMPTY_PATH);
     let empty = c"".as_ptr();
@@ -27,12 +27,12 @@ pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     }
 }
 
-/// Sets the modification time of an open file, in seconds since 1970 UTC; the file may be open as
-/// [`OpenFlags::PATH`](crate::OpenFlags::PATH) only. The access time stays.
+/// Sets the modification time of an open file, in seconds since 1970 UTC; the file may be opened
+/// with [`OpenFlags::PATH`](crate::OpenFlags::PATH). The access time does not change.
 ///
 /// # Errors
 ///
-/// What `utimensat` answers.
+/// The error of `utimensat`.
 pub fn set_modified(file: BorrowedFd<'_>, modified: i64) -> io::Result<()> {
     let times = times(modified);
     let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);

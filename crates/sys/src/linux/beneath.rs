@@ -7,17 +7,17 @@ use crate::call::{check, with_c_str};
 use crate::open::{OpenFlags, Scope};
 use crate::stat::{FileStat, stat_descriptor};
 
-/// Opens `path` as seen from `dir` without leaving it: links are followed as long as they stay
-/// within `scope`, magic links of `/proc` never (`openat2`, Linux 5.6).
+/// Opens `path` relative to `dir` without leaving it: follows links within `scope`, but never magic
+/// links of `/proc` (`openat2`, Linux 5.6).
 ///
-/// The kernel resolves the whole path in one call, so nothing can be swapped under it. `mode` is
-/// used with [`OpenFlags::CREATE`] only, less the umask.
+/// The kernel resolves the whole path in one call, so no component can be swapped meanwhile. `mode`
+/// is used with [`OpenFlags::CREATE`] only, less the umask.
 ///
 /// # Errors
 ///
-/// What `openat2` answers: `EXDEV` for a path that leaves [`Scope::Beneath`], `ELOOP` for a link
-/// within [`Scope::Linkless`], `EAGAIN` when a rename elsewhere made the answer uncertain, `ENOSYS`
-/// from an old kernel, `EPERM` from a container that blocks the call.
+/// The error of `openat2`: `EXDEV` for a path that leaves [`Scope::Beneath`], `ELOOP` for a link
+/// within [`Scope::Linkless`], `EAGAIN` if a concurrent rename made the result uncertain, `ENOSYS`
+/// on an old kernel, `EPERM` in a container that blocks the call.
 pub fn open_beneath(
     dir: BorrowedFd<'_>,
     path: &[u8],
@@ -43,16 +43,15 @@ pub fn open_beneath(
     open_how(dir, path, &how)
 }
 
-/// Facts of the entry `name` of `dir` itself, if the system has them at hand (`RESOLVE_CACHED`, Linux
-/// 5.12).
+/// Returns the facts of the entry `name` of `dir`, without following a link, if the kernel has them
+/// cached (`RESOLVE_CACHED`, Linux 5.12).
 ///
-/// Waits for nothing: neither for a disk nor for whoever is changing `dir`. Holds `dir` for no longer
-/// than a moment; a file that is removed in that moment is given up here.
+/// Never waits: neither for a disk nor for a thread that changes `dir`. It holds a reference to the
+/// entry for a moment; a file that is removed in that moment is released here.
 ///
 /// # Errors
 ///
-/// What `openat2` answers: `WouldBlock` where somebody would have to be waited for, `InvalidInput`
-/// from an old kernel.
+/// The error of `openat2`: `WouldBlock` if it would have to wait, `InvalidInput` on an old kernel.
 pub fn recall_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<FileStat> {
     let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     let how = OpenHow {

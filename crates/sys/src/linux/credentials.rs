@@ -1,4 +1,4 @@
-//! Acting as another user for a while, in one thread.
+//! Impersonation, in one thread.
 
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ use libc::{
 /// A number that means "as it is" in the calls.
 pub(super) const SAME: u32 = u32::MAX;
 
-/// The numbers of a user and of the groups the user is a member of.
+/// The IDs of a user and of the groups that the user is a member of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials {
     uid: u32,
@@ -30,14 +30,14 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Those of a user of the system.
+    /// Returns those of a system user.
     ///
     /// May wait for a directory service.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for numbers that the system cannot switch to; others if the groups cannot be
-    /// found out.
+    /// `InvalidInput` for IDs that the system cannot switch to; other errors if the lookup of the
+    /// groups fails.
     pub fn of(user: &UserRecord) -> io::Result<Self> {
         let (uid, gid) = (user.uid, user.gid);
         if uid == SAME || gid == SAME {
@@ -55,23 +55,24 @@ impl Credentials {
         })
     }
 
-    /// Has this thread act as the user until the answer is dropped. The other threads go on as they
-    /// are.
+    /// Makes this thread act as the user until the result is dropped. Other threads are not
+    /// affected.
     ///
-    /// Effective numbers change, and with root's the effective capabilities go. The real and the
-    /// saved ones stay root's, by which it is undone; so no process of the user may send signals.
+    /// This changes the effective IDs, which also drops root's effective capabilities. The real and
+    /// saved IDs stay root's, so that it can be undone, and so that the user's processes cannot
+    /// send signals to it.
     ///
-    /// A thread that is started meanwhile stays the user's in the same way. A program does not: it
-    /// finds real numbers that are root's, and is root again as soon as it likes, as a shell is at
-    /// once. Who starts one gives it the numbers of the user, all of them, with [`Command::uid`] and
-    /// the like; that takes a thread that is root's.
+    /// A thread started meanwhile keeps the user's IDs in the same way. A program does not: its
+    /// real IDs are root's, so it can become root again at any time, and a shell does so at once.
+    /// To start one, set all of the user's IDs with [`Command::uid`] and the like, from a thread
+    /// that runs as root.
     ///
     /// [`Command::uid`]: std::os::unix::process::CommandExt::uid
     ///
     /// # Errors
     ///
-    /// What the calls answer, mostly `PermissionDenied` for a thread that is not root's; nothing has
-    /// changed then.
+    /// The error of the calls, usually `PermissionDenied` for a thread that does not run as root.
+    /// Nothing has changed then.
     pub fn assume_in_thread(&self) -> io::Result<ActingAs> {
         let before = Self::of_thread()?;
         let mut acting = ActingAs {
@@ -108,7 +109,7 @@ impl Credentials {
     }
 }
 
-/// A thread acts as somebody else while this lives. It belongs to that thread.
+/// The thread acts as another user while this value lives. The value cannot leave its thread.
 #[derive(Debug)]
 #[must_use = "the thread goes back when it is dropped"]
 pub struct ActingAs {
@@ -118,7 +119,8 @@ pub struct ActingAs {
 }
 
 impl Drop for ActingAs {
-    /// Goes back. Where that fails the process ends: the thread would go on for others as this user.
+    /// Changes back. If that fails the process aborts: the thread would otherwise serve other
+    /// clients as this user.
     fn drop(&mut self) {
         let Some(before) = self.before.take() else {
             return;
@@ -131,8 +133,8 @@ impl Drop for ActingAs {
     }
 }
 
-/// Whether threads of this process can act as other users, and lose root's powers meanwhile. Root in
-/// a container may not be able to.
+/// Whether threads of this process can act as other users, without root's capabilities meanwhile.
+/// Root in a container may not be able to.
 pub fn can_act_as_others() -> bool {
     /// With this bit, capabilities stay when the numbers change.
     const NO_SETUID_FIXUP: libc::c_int = 1 << 2;

@@ -1,19 +1,19 @@
-//! Hashes of passwords, by the system's own library for them.
+//! Password hashes, by the system's libcrypt.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::io;
 use std::ptr;
 use std::sync::OnceLock;
 
-/// A password as the system's library has it, hashed as `setting` says: by the method, the cost and
-/// the salt with which that begins. A hash is a setting, too, and comes out again for its password.
+/// Hashes a password with the system's library, using the method, cost and salt at the beginning of
+/// `setting`. A hash is also a setting, and yields itself for its password.
 ///
-/// `None` if the library does not know the method, or the password holds a NUL byte. Takes as long
-/// as the setting asks for.
+/// Returns `None` if the library does not know the method, or the password contains a NUL byte.
+/// Takes as long as the cost demands.
 ///
 /// # Errors
 ///
-/// `NotFound` without such a library, which is loaded by the first call.
+/// `NotFound` if there is no such library. The first call loads it.
 pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
     let library = Library::get()?;
     let Ok(setting) = CString::new(setting) else {
@@ -44,12 +44,12 @@ pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
     Ok(hashed.filter(|hashed| !hashed.is_empty() && !hashed.starts_with('*')))
 }
 
-/// A setting by the method and cost that the system's library gives a new password, with a salt of
-/// its own; `None` if it does not say.
+/// Returns a setting with the library's default method and cost for new passwords, and a new salt;
+/// `None` if it has no default.
 ///
 /// # Errors
 ///
-/// `NotFound` without such a library.
+/// `NotFound` if there is no such library.
 pub fn crypt_setting() -> io::Result<Option<String>> {
     let Some(generate) = Library::get()?.generate else {
         return Ok(None);
@@ -128,7 +128,7 @@ impl Library {
     }
 }
 
-/// Overwrites what tells of a password, even though nobody will read it again.
+/// Overwrites data about a password, even though it is never read again.
 fn wipe<T: Copy>(secret: &mut [T]) {
     let bytes = size_of_val(secret);
     // SAFETY: `secret` has as many bytes, is writable and borrowed for the call, and any bytes, all

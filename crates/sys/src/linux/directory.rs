@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::call::check;
 
-/// An open directory that is read on and on, in directory order.
+/// Reads an open directory, in directory order.
 ///
 /// The C library's `readdir` reads 32 KiB at a time, and the standard library's `ReadDir` hides the
 /// descriptor that a race-free `lstat` of an entry needs.
@@ -19,7 +19,7 @@ pub struct DirectoryReader {
 }
 
 impl DirectoryReader {
-    /// Reads `dir`, which was opened with [`OpenFlags::READ`](crate::OpenFlags::READ).
+    /// Starts to read `dir`, which must be opened with [`OpenFlags::READ`](crate::OpenFlags::READ).
     pub fn new(dir: OwnedFd) -> Self {
         let buffer = vec![0; BUFFER_SIZE].into_boxed_slice();
         Self {
@@ -30,11 +30,11 @@ impl DirectoryReader {
         }
     }
 
-    /// Name of the next entry, never `.` or `..`; `None` at the end.
+    /// Returns the name of the next entry, never `.` or `..`; `None` at the end.
     ///
     /// # Errors
     ///
-    /// What `getdents64` answers.
+    /// The error of `getdents64`.
     pub fn next_name(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
             if self.start == self.end {

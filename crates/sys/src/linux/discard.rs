@@ -1,4 +1,4 @@
-//! Receiving without a copy, to throw away.
+//! Discarding received bytes without a copy.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -6,12 +6,12 @@ use std::ptr;
 
 use crate::call::check;
 
-/// Throws away up to `count` bytes that a TCP socket received, without copying them to this
-/// process. `Ok(0)` is the end of the stream.
+/// Discards up to `count` bytes that a TCP socket received, without copying them to this process.
+/// `Ok(0)` is the end of the stream.
 ///
 /// # Errors
 ///
-/// What `recv` answers: `WouldBlock` when nothing has come to a non-blocking socket.
+/// The error of `recv`: `WouldBlock` if a non-blocking socket has received nothing.
 pub fn discard(socket: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
     let flags = libc::MSG_TRUNC;
     // SAFETY: the descriptor is borrowed for the whole call. With `MSG_TRUNC` a TCP socket drops

@@ -1,4 +1,4 @@
-//! Processes that go on where this one stands.
+//! Forking.
 
 use std::fs;
 use std::io;
@@ -8,26 +8,26 @@ use crate::call::check;
 use crate::children::{ChildProcess, keep_ends};
 use crate::signals;
 
-/// Which of two processes this is. Complete: there are two.
+/// Which of the two processes this is. Exhaustive.
 #[derive(Debug)]
 pub enum Fork {
-    /// The one that was there before.
+    /// The original process, with its new child.
     Parent(ChildProcess),
     /// The new one.
     Child,
 }
 
-/// Makes a child that is a copy of this process.
+/// Forks this process.
 ///
-/// The child shares what is behind the descriptors with its parent: it closes what is not its own,
-/// and makes its own event loops. Its parent's [`Signals`](crate::Signals) it has no more. It ends by
-/// [`exit_at_once`](crate::exit_at_once). SIGCHLD is ignored no more, where it was: the ends of
-/// children would be lost.
+/// The child shares its parent's open file descriptions: it must close those that are not its own,
+/// and make its own event loops. It does not have its parent's [`Signals`](crate::Signals). It must
+/// end by [`exit_at_once`](crate::exit_at_once). If SIGCHLD was ignored, this resets it, since the
+/// exit status of children would be lost.
 ///
 /// # Errors
 ///
-/// `Deadlock` where this process has more than one thread: in the child the others would be gone,
-/// and whatever they had locked would stay so for ever. What `fork` answers.
+/// `Deadlock` if this process has more than one thread: in the child the others would be missing,
+/// and their locks would stay locked for ever. Otherwise the error of `fork`.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ pub enum Fork {
 pub fn fork() -> io::Result<Fork> {
     check_forkable()?;
     keep_ends()?;
-    // Made by the parent, since a child could tell nobody that there is none.
+    // Made by the parent, since a child could not report the error.
     let (nothing, _) = io::pipe()?;
     // SAFETY: this is the only thread, as was just seen, and no other can begin meanwhile, since
     // none but this could begin it. So in the child, too, every lock is as its owner left it, and
@@ -58,12 +58,11 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
-/// Sees whether this process can be forked.
+/// Checks whether this process can be forked.
 ///
 /// # Errors
 ///
-/// `Deadlock` where it has more than one thread. The system's, where that does not tell: `/proc` is
-/// missing.
+/// `Deadlock` if it has more than one thread. The system's error if `/proc` is missing.
 pub fn check_forkable() -> io::Result<()> {
     let tasks = fs::read_dir("/proc/self/task").map_err(|error| {
         let problem = format!("cannot count this process's threads in /proc/self/task: {error}");

@@ -1,19 +1,19 @@
-//! Threads that keep out of everybody's way.
+//! Idle-priority threads.
 
 use std::io;
 
 use crate::call::check;
 
-/// Has the calling thread run where a processor has nothing else to do (`SCHED_IDLE`), for the rest
-/// of its life: whoever wakes up on that processor has it at once.
+/// Makes the calling thread run only on idle processors (`SCHED_IDLE`), for the rest of its life:
+/// any other thread that wakes up on its processor preempts it at once.
 ///
-/// Where all processors are busy such a thread stands still, but for a moment now and then. So
-/// nobody may wait for what it holds: not for the lock of a directory either, which looking up a
-/// name takes where the system does not know it.
+/// While all processors are busy, such a thread hardly runs. So no other thread may wait for
+/// anything that it holds. That includes the kernel's lock of a directory, which a lookup of a name
+/// outside the kernel's cache takes.
 ///
 /// # Errors
 ///
-/// What `sched_setscheduler` answers: `PermissionDenied` where system calls are filtered.
+/// The error of `sched_setscheduler`: `PermissionDenied` if system calls are filtered.
 pub fn give_way() -> io::Result<()> {
     // SAFETY: all zero is a value of `sched_param`, whose fields are numbers.
     let parameters: libc::sched_param = unsafe { std::mem::zeroed() };

@@ -1,4 +1,4 @@
-//! Open files on their way to another process.
+//! Passing open files to another process.
 
 use std::io;
 use std::mem;
@@ -18,12 +18,12 @@ union Control {
 /// The size of what is carried.
 const DESCRIPTOR: u32 = size_of::<libc::c_int>() as u32;
 
-/// Writes one byte to a Unix-domain stream, and an open file with it: the reader gets a descriptor
-/// of its own for it, whatever that process may open itself.
+/// Writes one byte to a Unix-domain stream, together with an open file. The reader gets its own
+/// descriptor for the file, even if it has no right to open it.
 ///
 /// # Errors
 ///
-/// What `sendmsg` answers: `WouldBlock` where the stream is full.
+/// The error of `sendmsg`: `WouldBlock` if the stream is full.
 pub fn write_with_file(stream: BorrowedFd<'_>, byte: u8, file: BorrowedFd<'_>) -> io::Result<()> {
     let mut bytes = [byte];
     let (mut control, mut piece) = (Control::EMPTY, piece(&mut bytes));
@@ -43,12 +43,12 @@ pub fn write_with_file(stream: BorrowedFd<'_>, byte: u8, file: BorrowedFd<'_>) -
     Ok(())
 }
 
-/// Reads from a Unix-domain stream, and takes the file that comes with the bytes. Nothing is read
-/// beyond a byte that has one.
+/// Reads from a Unix-domain stream, with the file that comes with the bytes. It does not read
+/// beyond a byte that carries a file.
 ///
 /// # Errors
 ///
-/// What `recvmsg` answers: `WouldBlock` where there is nothing to read.
+/// The error of `recvmsg`: `WouldBlock` if there is nothing to read.
 pub fn read_with_file(
     stream: BorrowedFd<'_>,
     buffer: &mut [u8],

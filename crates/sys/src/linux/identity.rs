@@ -1,4 +1,4 @@
-//! Becoming another user, for good.
+//! Becoming another user permanently.
 
 use std::io;
 use std::ptr;
@@ -25,9 +25,9 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// `NotFound` saying which of the two is unknown, others where it cannot be looked up.
-    /// `InvalidInput` for a user who is root, as whom nothing would be given up, and for the number
-    /// that means "as it is" to the system.
+    /// `NotFound`, naming the unknown user or group; other errors if the lookup fails.
+    /// `InvalidInput` for root, as whom nothing would be given up, and for the ID that means
+    /// "unchanged" to the system.
     pub fn find(user: &str, group: Option<&str>) -> io::Result<Self> {
         let problem = |kind, problem: String| io::Error::new(kind, problem);
         let unknown = |what: &str| problem(io::ErrorKind::NotFound, format!("no {what}"));
@@ -61,21 +61,21 @@ impl Identity {
             return Err(unusable(&named, NUMBERLESS));
         }
         let groups = name.map_or_else(|| Ok(vec![gid]), |name| users::groups_of(&name, gid))?;
-        // Whoever is a member of root's group could read what only root's may.
+        // A member of root's group could read files that are for root only.
         let groups = groups.into_iter().filter(|&id| id != 0 || gid == 0);
         let groups = groups.collect();
         Ok(Self { uid, gid, groups })
     }
 
-    /// Makes this process, which is root's, that of the user: user, group and groups of every kind,
-    /// with no capability left and no way to get any again, not even through a program that has
+    /// Makes this process, which runs as root, run as the user: sets all user and group IDs, and
+    /// drops all capabilities for good. It cannot regain any, not even through a program that has
     /// them.
     ///
     /// # Errors
     ///
-    /// What the calls answer, mostly `PermissionDenied` for a process that is not root's.
-    /// `PermissionDenied`, too, where all of them succeeded and the system still says otherwise.
-    /// The process must not go on then: some of it may have happened.
+    /// The error of the calls, usually `PermissionDenied` for a process that does not run as root.
+    /// Also `PermissionDenied` if all calls succeeded but the resulting IDs are wrong. The process
+    /// must not continue after an error: some of the changes may have happened.
     pub fn assume(&self) -> io::Result<()> {
         let count = self.groups.len();
         // SAFETY: the list is live and readable for the call, and has `count` entries.
@@ -90,12 +90,12 @@ impl Identity {
         self.verify()
     }
 
-    /// Whether this process may become any user, for all that it is: root's, and with the
-    /// capabilities that this takes, which root in a container may lack.
+    /// Checks whether this process may become any user: it must run as root and have the necessary
+    /// capabilities, which root in a container may lack.
     ///
     /// # Errors
     ///
-    /// What it is instead, to be said of a program.
+    /// The reason why not, as a phrase about the program.
     pub fn may_be_assumed() -> Result<(), &'static str> {
         match (is_root(), may_change_users()) {
             (true, true) => Ok(()),
@@ -104,8 +104,8 @@ impl Identity {
         }
     }
 
-    /// Has a child process become it, which then ends. Whatever the system has against it shows
-    /// only then: numbers that are not mapped in a user namespace, a filter of system calls.
+    /// Tries it in a child process, which then exits. Some obstacles show only then: IDs that are
+    /// not mapped in a user namespace, or filtered system calls.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Identity {
             Ok(ChildEnd::Code(0)) => Ok(()),
             Ok(ChildEnd::Code(number)) => Err(io::Error::from_raw_os_error(number)),
             Ok(end @ ChildEnd::Signal(_)) => Err(io::Error::other(format!("ended by {end}"))),
-            // Whoever started this process has it told of no child.
+            // The parent of this process may have left SIGCHLD ignored.
             Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(()),
             Err(error) => Err(error),
         }
@@ -148,7 +148,7 @@ impl Identity {
     }
 }
 
-/// Whether this process is root's.
+/// Whether this process runs as root.
 pub fn is_root() -> bool {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() == 0 }

@@ -1,4 +1,4 @@
-//! What a file lies on.
+//! The filesystem of a file.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -6,22 +6,21 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::check;
 
-/// Whether the filesystem that holds `file` answers from this machine: not from a network, and not
-/// from a process (FUSE) that may hang.
+/// Whether the filesystem that holds `file` is local: it depends neither on a network nor on a
+/// process that may hang (FUSE).
 ///
 /// # Errors
 ///
-/// What `fstatfs` answers.
+/// The error of `fstatfs`.
 pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
     let found = kind(file)?;
     Ok(!REMOTE.iter().any(|&(number, _)| number == found))
 }
 
-/// Whether `file` lies on a filesystem that shows processes, wherever that is mounted (`proc(5)`).
-/// One that does not tell what it is shows none: the server of a FUSE mount need not answer.
+/// Whether `file` is on a filesystem of type `proc(5)`, wherever that is mounted. A filesystem that
+/// does not report its type counts as another one: the server of a FUSE mount need not answer.
 ///
-/// What is there of a process does not ask whom a thread acts as, where the thread is one of that
-/// process.
+/// The entries of a process are accessible to all of its own threads, whichever user they act as.
 ///
 /// # Examples
 ///
@@ -36,12 +35,12 @@ pub fn is_process_filesystem(file: BorrowedFd<'_>) -> bool {
     kind(file).is_ok_and(|found| found == PROC)
 }
 
-/// The device that `file` lies on, as in [`FileStat`](crate::FileStat), from what the system knows
-/// already: no network is asked.
+/// Returns the device of `file`, as in [`FileStat`](crate::FileStat), from cached data: it does not
+/// access a network.
 ///
 /// # Errors
 ///
-/// What `statx` answers.
+/// The error of `statx`.
 ///
 /// # Examples
 ///
@@ -97,9 +96,10 @@ pub(super) fn is_remote_type(kind: &[u8]) -> bool {
     REMOTE.iter().any(|(_, names)| names.iter().any(is_kind))
 }
 
-/// Which file of which mount a descriptor is of. Two that are equal, both still open, are of one file
-/// that was reached through one mount, if its filesystem is [local](is_local_filesystem): on others
-/// the number of a file that is open here may have been given to another.
+/// The file and the mount that a descriptor belongs to. If two are equal while both descriptors are
+/// open, they are the same file reached through the same mount, provided that its filesystem is
+/// [local](is_local_filesystem). Other filesystems may reuse the inode number of a file that is
+/// open here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
     mount: u64,
@@ -108,11 +108,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of `file`.
+    /// Returns the place of `file`.
     ///
     /// # Errors
     ///
-    /// What `statx` answers, and `Unsupported` from a kernel that does not tell mounts (before 5.8).
+    /// The error of `statx`; `Unsupported` on a kernel that does not report mounts (before 5.8).
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! What is mounted where.
+//! The table of mounts.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,15 +15,15 @@ use crate::call::check;
 use crate::open::{OpenFlags, Scope, open_directory};
 use crate::stat::stat_descriptor;
 
-/// Whether a filesystem that is not [local](crate::is_local_filesystem) is mounted somewhere below
-/// the directory `dir`: an absolute path without links.
+/// Whether a filesystem that is not [local](crate::is_local_filesystem) is mounted anywhere below
+/// the directory `dir`, an absolute path without links.
 ///
-/// No such mount is touched to find that out, so one that hangs does not hang this. The system's list
-/// is read again only after it has changed, or a directory above one of them was renamed.
+/// It does not access these mounts, so it cannot hang. It reads the system's list again only if
+/// that has changed, or a directory above such a mount was renamed.
 ///
 /// # Errors
 ///
-/// That list cannot be read: there is no `/proc`.
+/// The list cannot be read: `/proc` is missing.
 pub fn has_remote_mount_below(dir: &Path) -> io::Result<bool> {
     // Nothing that could leave it half changed panics.
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);

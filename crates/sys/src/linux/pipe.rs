@@ -18,11 +18,11 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Makes a pipe of 1 MiB, or of what is allowed.
+    /// Makes a pipe of 1 MiB, or of the size that is allowed.
     ///
     /// # Errors
     ///
-    /// What `pipe2` answers: no descriptors are left.
+    /// The error of `pipe2`: no descriptors are left.
     pub fn new() -> io::Result<Self> {
         let mut ends = [0; 2];
         // SAFETY: `ends` is a live array of two descriptors, which is what the call fills in.
@@ -41,13 +41,13 @@ impl Pipe {
         })
     }
 
-    /// Moves up to `count` bytes that `socket` received into the pipe, as far as it has room.
+    /// Moves up to `count` bytes that `socket` received into the pipe, as far as there is room.
     /// `Ok(0)` is the end of the stream.
     ///
     /// # Errors
     ///
-    /// What `splice` answers: `WouldBlock` when nothing has come, or when the pipe is full;
-    /// `InvalidInput` for a kind of socket that cannot do it.
+    /// The error of `splice`: `WouldBlock` if the socket has no data or the pipe is full;
+    /// `InvalidInput` if the socket does not support it.
     pub fn fill(&self, socket: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
         splice(socket.as_raw_fd(), self.input.as_raw_fd(), count)
     }
@@ -56,13 +56,14 @@ impl Pipe {
     ///
     /// # Errors
     ///
-    /// What `splice` answers: `WouldBlock` when the pipe is empty, `InvalidInput` for a file that
-    /// it cannot write, such as one open for appending. What was not moved is still there.
+    /// The error of `splice`: `WouldBlock` if the pipe is empty; `InvalidInput` for a file that it
+    /// cannot write to, such as one opened for appending. Bytes that were not moved stay in the
+    /// pipe.
     pub fn drain(&self, file: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
         splice(self.output.as_raw_fd(), file.as_raw_fd(), count)
     }
 
-    /// Takes bytes out of the pipe, as many as there are and fit into `buffer`.
+    /// Reads bytes from the pipe, as many as are available and fit into `buffer`.
     ///
     /// # Errors
     ///

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use crate::call::check;
 
-/// A lock that this process and the children it forks from here on hold one at a time, or any number
-/// of such locks, told by numbers. The system takes them from a process that ends, however it does.
+/// A lock shared by this process and the children that it forks later, or any number of such locks,
+/// identified by numbers. The system releases the locks of a process that ends, even if it is
+/// killed.
 ///
-/// It knows processes only: threads of one do not keep each other out.
+/// It excludes processes only, not threads of the same process.
 #[derive(Debug)]
 pub struct ProcessLock {
     file: OwnedFd,
 }
 
 impl ProcessLock {
-    /// Makes a lock that nobody holds.
+    /// Makes an unlocked lock.
     ///
     /// # Errors
     ///
@@ -26,24 +27,23 @@ impl ProcessLock {
         let name = c"ftpdlib lock".as_ptr();
         // SAFETY: the name ends with a NUL and is static.
         let file = check(unsafe { libc::memfd_create(name, libc::MFD_CLOEXEC) })?;
-        // SAFETY: the call answered a new descriptor, which nobody else has.
+        // SAFETY: the call returned a new descriptor, which no other code has.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
         Ok(Self { file })
     }
 
-    /// Waits for the lock and takes it, with all that have numbers; it is given back when the guard is
-    /// dropped.
+    /// Waits for the lock and takes it, including all numbered ones, until the guard is dropped.
     ///
     /// # Errors
     ///
-    /// What `fcntl` answers: the system has no more locks.
+    /// The error of `fcntl`: the system has no more locks.
     pub fn lock(&self) -> io::Result<ProcessLockGuard<'_>> {
         // To the end of the file, wherever that is.
         self.set(libc::F_SETLKW, libc::F_WRLCK, 0, 0)?;
         Ok(self.guard(0, 0))
     }
 
-    /// The same for the one with this number.
+    /// The same for the lock with this number.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl ProcessLock {
         Ok(self.guard(start, 1))
     }
 
-    /// The same without waiting: `None` where another process holds it.
+    /// The same without waiting: `None` if another process holds it.
     ///
     /// # Errors
     ///

@@ -6,13 +6,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use crate::call::check;
 
 /// Sends up to `count` bytes of `file`, from `offset` on, to `socket` without copying them through
-/// this process. Moves `offset` on; the position of `file` itself stays. `Ok(0)` is the end of the
-/// file.
+/// this process. Advances `offset`; the position of `file` does not change. `Ok(0)` is the end of
+/// the file.
 ///
 /// # Errors
 ///
-/// What `sendfile` answers: `WouldBlock` when a non-blocking socket is full, `InvalidInput` for a
-/// kind of file that it cannot send, which then must be read and written.
+/// The error of `sendfile`: `WouldBlock` if a non-blocking socket is full; `InvalidInput` for a
+/// kind of file that it cannot send, which must be copied instead.
 pub fn send_file(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
@@ -29,16 +29,16 @@ pub fn send_file(
     Ok(sent)
 }
 
-/// Sends the bytes of `file` from `offset` on, up to `buffer`'s length of them, by way of `buffer`, and
-/// lets the last of them wait for what ends the stream: in one segment with it, where they fit.
-/// Answers how many were sent; `Ok(0)` is the end of the file.
+/// Sends bytes of `file`, from `offset` on, through `buffer`, up to its length. The last bytes wait
+/// for the end of the stream, so that both leave in one segment if they fit. Returns how many bytes
+/// were sent; `Ok(0)` is the end of the file.
 ///
-/// For small files this costs less than [`send_file`] does. Whoever sends nothing more must end the
-/// sending side, which pushes out what waits.
+/// For small files this costs less than [`send_file`]. After the last bytes the caller must shut
+/// down the sending side, which flushes those that wait.
 ///
 /// # Errors
 ///
-/// What `pread` or `send` answers: `WouldBlock` when a non-blocking socket is full.
+/// The error of `pread` or `send`: `WouldBlock` if a non-blocking socket is full.
 pub fn send_last(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,

@@ -1,4 +1,4 @@
-//! The shadow file: hashes of passwords, and when they and accounts expire.
+//! The shadow file: password hashes, and expiry of passwords and accounts.
 
 use std::fmt;
 use std::io;
@@ -6,31 +6,31 @@ use std::io;
 use crate::call::with_c_str;
 use crate::users::{look_up, owned};
 
-/// What the shadow database says of a user. Times are days since 1970; `None` for what is not set.
+/// A user's entry in the shadow database. Times are days since 1970; `None` means not set.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ShadowEntry {
-    /// The password as `crypt` has it, or something else, which no password comes to.
+    /// The password hash in the form of `crypt`, or a text that no password hashes to.
     pub hash: String,
-    /// When the password was changed; 0 = it has to be, at the next login.
+    /// When the password was changed; 0 = it must be changed at the next login.
     pub changed: Option<i64>,
-    /// How many days after that it has to be changed again.
+    /// Days after that when the password must be changed again.
     pub most_days: Option<i64>,
-    /// How many days after that the account expires, if it still was not.
+    /// Days after that when the account expires, unless the password was changed.
     pub inactive_days: Option<i64>,
     /// When the account expires.
     pub expires: Option<i64>,
 }
 
 impl ShadowEntry {
-    /// Looks up the user of this name; `None` if the database does not have it.
+    /// Looks up the user with this name; `None` if the database has none.
     ///
     /// May wait for a directory service.
     ///
     /// # Errors
     ///
-    /// What the lookup answers, `PermissionDenied` to everyone but root. It says nothing of the user
-    /// then: the account may have expired.
+    /// The error of the lookup; `PermissionDenied` unless the process runs as root. An error says
+    /// nothing about the user: the account may have expired.
     pub fn find(name: &str) -> io::Result<Option<Self>> {
         let ask = |entry: *mut libc::spwd, start, length, found| {
             with_c_str(name.as_bytes(), |name| {

@@ -1,15 +1,15 @@
-//! What a socket's peer has not acknowledged.
+//! Unacknowledged bytes of a socket.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::check;
 
-/// How many bytes a TCP socket was given that its peer has not acknowledged, sent or not.
+/// Bytes written to a TCP socket that its peer has not acknowledged, sent or not.
 ///
 /// # Errors
 ///
-/// What `ioctl` answers: `InvalidInput` for a socket that listens.
+/// The error of `ioctl`: `InvalidInput` for a listening socket.
 pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the descriptor is borrowed for the whole call. `TIOCOUTQ`, which tcp(7) calls SIOCOUTQ,
