@@ -105,8 +105,8 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, text));
     }
 
-    /// Settles the encoding by what the client has said, which holds across its login, and by whose
-    /// login it is: a user's own encoding is also what he means by no UTF-8.
+    /// Chooses the encoding by what the client has said, which holds across its login, and by who is
+    /// logged in: users with an encoding of their own mean that one where they turn UTF-8 off.
     pub(super) fn choose_encoding(&mut self) {
         let own = self.login.encoding();
         let legacy = own.filter(|&own| own != NameEncoding::UTF_8);

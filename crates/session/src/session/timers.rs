@@ -1,4 +1,4 @@
-//! Deadlines. There are at most three at a time, and the driver sees the first.
+//! Deadlines. Each has its own rule for when it counts; the driver is told the earliest.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::ending::Ending;
 use super::pending::Pending;
 
 impl<P> Session<P> {
-    /// The first deadline.
+    /// The earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.idle_deadline(),
