@@ -34,13 +34,13 @@ pub struct Transfer<P> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Effect<P> {
-    /// The line handed over last has its turn: each `Reply` from here on is its, until the next turn;
-    /// but that of work comes when the work has ended, and the 150 of a transfer that waits for its
-    /// connection when that stands.
+    /// Take what follows for the answer to the line handed over last: each `Reply` up to the next
+    /// `BeginAnswer`. Two of them come later: the reply to work when the work has ended, and the 150
+    /// of a transfer when its active data connection stands.
     ///
-    /// It may have waited, for the end of work or the beginning of a transfer. No other line is
-    /// wanted before its turn has come.
-    Turn,
+    /// The line may have waited for the end of work or for the beginning of a transfer. No other
+    /// line is wanted before its answer has begun.
+    BeginAnswer,
     /// Queue a reply on the control connection.
     Reply(Reply),
     /// Queue the last reply of a transfer, which may come beside other commands.
@@ -57,12 +57,10 @@ pub enum Effect<P> {
     /// Stop the work in progress, soon: its answer is then a refusal, unless it was done already.
     /// At most once for a `StartWork`.
     CancelWork,
-    /// Open a passive listener at the local address of the control connection; answered by
-    /// `Listening` or `ListenFailed`. One per session: `CloseData` came before if there was another.
-    Listen {
-        /// Whether for IPv6; never for PASV. An IPv4-mapped control connection counts as IPv4.
-        ipv6: bool,
-    },
+    /// Open a passive listener at the local address of the control connection, and so in its address
+    /// family; answered by `Listening` or `ListenFailed`. One per session: `CloseData` came before if
+    /// there was another.
+    Listen,
     /// Keep the connection just accepted as the data connection, close the listener.
     AcceptData,
     /// Close the connection just accepted, go on listening.
@@ -71,7 +69,7 @@ pub enum Effect<P> {
     /// first.
     Connect(SocketAddr),
     /// The data connection stands: move the bytes (`Control`: no data connection needed). Answered by
-    /// exactly one `Ended`, also after `Forget`.
+    /// exactly one `Ended`, also after `ForgetLogin`.
     StartTransfer(Transfer<P>),
     /// Stop the transfer; `Ended` still comes, with this end unless it was complete already. At most
     /// once for a transfer.
@@ -82,9 +80,9 @@ pub enum Effect<P> {
     /// Close listener, pending connect and idle data connection, if any; never for a transfer in
     /// progress.
     CloseData,
-    /// The user is gone (REIN, USER): forget the login and its filesystem. A transfer in progress
-    /// goes on with what it has open.
-    Forget,
+    /// Forget the login and its filesystem: the user has logged out (REIN, USER, AUTH). A transfer in
+    /// progress goes on with what it has open.
+    ForgetLogin,
     /// For logs and observers.
     Event(SessionEvent),
     /// Close the control connection once all replies are flushed, and whatever of the data side is

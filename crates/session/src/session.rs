@@ -305,7 +305,7 @@ impl<P> Session<P> {
 
     /// Says that what is answered from here on is the line that came last.
     fn take_turn(&mut self) {
-        self.effects.push_back(Effect::Turn);
+        self.effects.push_back(Effect::BeginAnswer);
     }
 
     /// Queues an event for logs and observers.

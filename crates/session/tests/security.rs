@@ -93,7 +93,7 @@ impl Client {
                         self.session.handle_control(event, self.now);
                     }
                 }
-                Effect::Listen { .. } => {
+                Effect::Listen => {
                     let port = DataEvent::Listening { port: 50_001 };
                     self.session.handle_data_event(port, self.now);
                 }

@@ -36,7 +36,7 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
                 Action::Registered { index, .. } => all.push(format!("registered {index}")),
                 _ => all.push("job".to_owned()),
             },
-            Effect::Turn => all.push("turn".to_owned()),
+            Effect::BeginAnswer => all.push("turn".to_owned()),
             Effect::StartWork(_) => all.push("work".to_owned()),
             Effect::CancelWork => all.push("cancel".to_owned()),
             _ => {}

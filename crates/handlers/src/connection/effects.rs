@@ -29,7 +29,7 @@ impl Connection {
     fn perform(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
         let now = cx.now();
         match effect {
-            Effect::Turn => self.logged = self.received.take(),
+            Effect::BeginAnswer => self.logged = self.received.take(),
             Effect::Reply(reply) => {
                 self.logged = self.logged.take().and_then(|command| {
                     let (prefix, username) = (&self.service.log_prefix, self.session.username());
@@ -41,7 +41,7 @@ impl Connection {
             Effect::Job(job) => self.run_job(job, cx),
             Effect::StartWork(job) => self.start_work(job, cx),
             Effect::CancelWork => self.cancel_work(),
-            Effect::Listen { .. } => {
+            Effect::Listen => {
                 self.close_data(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
                 self.session.handle_data_event(event, now);
@@ -61,7 +61,7 @@ impl Connection {
             Effect::AbortTransfer(end) => self.with_pump(cx, |pump, pcx| pump.abort(end, pcx)),
             Effect::Discard(payload) => discard(payload),
             Effect::CloseData => self.close_data(cx),
-            Effect::Forget => self.account = None,
+            Effect::ForgetLogin => self.account = None,
             Effect::Event(event) => {
                 let (prefix, username) = (&self.service.log_prefix, self.session.username());
                 let begun = self.begun.as_deref();

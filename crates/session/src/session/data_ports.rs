@@ -127,9 +127,7 @@ impl<P> Session<P> {
     fn listen(&mut self, form: PassiveReply) {
         self.close_data();
         self.pending = Pending::PassivePort(form);
-        self.effects.push_back(Effect::Listen {
-            ipv6: self.local.is_ipv6(),
-        });
+        self.effects.push_back(Effect::Listen);
     }
 
     /// Keeps the client's address for the next transfer, unless it may be somebody else's

@@ -42,9 +42,9 @@ pub(super) struct User {
     pub(super) msg_quit: String,
     /// Let in by a certificate: a password is not needed, but no mistake.
     pub(super) by_certificate: bool,
-    /// What he may do somewhere.
+    /// What they may do somewhere.
     perms: Perms,
-    /// His own encoding.
+    /// Their own encoding.
     encoding: Option<NameEncoding>,
 }
 
@@ -65,7 +65,7 @@ impl Login {
         }
     }
 
-    /// The encoding of who is logged in, if that is his own.
+    /// The own encoding of the user who is logged in, if they have one.
     pub(super) fn encoding(&self) -> Option<NameEncoding> {
         match self {
             Self::Out | Self::Named(_) => None,
@@ -231,7 +231,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Forgets the user and what he chose. Says whether there was one.
+    /// Forgets the user and what they chose. Says whether there was one.
     pub(super) fn flush_account(&mut self) -> bool {
         let Some(user) = self.login.take_user() else {
             return false;
@@ -241,7 +241,7 @@ impl<P> Session<P> {
         }
         self.working_directory = VirtualPath::root();
         self.parameters = Parameters::new(&self.config);
-        self.effects.push_back(Effect::Forget);
+        self.effects.push_back(Effect::ForgetLogin);
         self.tell(SessionEvent::LoggedOut {
             username: user.username,
         });

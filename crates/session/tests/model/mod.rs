@@ -395,8 +395,8 @@ impl<'a> Model<'a> {
                 assert!(!work.cancelled, "cancelled twice");
                 work.cancelled = true;
             }
-            Effect::Listen { ipv6 } => {
-                assert!(!ipv6 && !outstanding.listen && !self.listening && !self.connected);
+            Effect::Listen => {
+                assert!(!outstanding.listen && !self.listening && !self.connected);
                 outstanding.listen = true;
             }
             Effect::AcceptData => {
@@ -429,7 +429,7 @@ impl<'a> Model<'a> {
                 (self.listening, self.connected) = (false, false);
                 (outstanding.listen, outstanding.connect) = (false, false);
             }
-            Effect::Turn | Effect::Forget | Effect::Event(_) => {}
+            Effect::BeginAnswer | Effect::ForgetLogin | Effect::Event(_) => {}
             Effect::Close => {
                 assert!(outstanding.transfer.is_none());
                 // It did not end in time: that nobody is owed its reply is for the ledger to see.

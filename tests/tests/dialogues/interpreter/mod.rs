@@ -249,13 +249,13 @@ impl Runner {
             }
             Effect::StartTransfer(transfer) => self.data.start(transfer),
             Effect::AbortTransfer(end) => self.data.abort(end),
-            Effect::Listen { .. } => self.data.server_listens(),
+            Effect::Listen => self.data.server_listens(),
             Effect::AcceptData => self.data.answer_door(true),
             Effect::RejectData => self.data.answer_door(false),
             Effect::Connect(target) => self.data.server_connects(target),
             Effect::CloseData => self.data.server_closes(),
-            Effect::Turn | Effect::Discard(_) | Effect::Event(_) => {}
-            Effect::Forget => self.user = None,
+            Effect::BeginAnswer | Effect::Discard(_) | Effect::Event(_) => {}
+            Effect::ForgetLogin => self.user = None,
             Effect::Close => self.closed = true,
             other => panic!("the runner does not know {other:?}"),
         }
