@@ -2,12 +2,14 @@
 //! needs.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::sync::Arc;
 
 use ftpdlib_proto::{
     ByteRange, FactSet, HashAlgorithm, Metadata, NameEncoding, Perm, Perms, Reply, ReplyCode,
     VirtualPath,
 };
+
+use crate::Secret;
 
 /// Why a job did not do what was asked, ready for the client: no real path in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,7 +76,7 @@ pub enum ListFormat {
 }
 
 /// What a job does; in brackets the [`Answer`] it is to give.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Action {
     /// Authenticate and make the user's filesystem (`Answer::Login`).
@@ -82,7 +84,7 @@ pub enum Action {
         /// USER.
         username: String,
         /// PASS.
-        password: String,
+        password: Secret<Arc<str>>,
     },
     /// The same by the certificate that the client has shown, without a password (`Answer::Login`,
     /// or `PasswordNeeded`).
@@ -181,8 +183,8 @@ pub enum Action {
     Registered {
         /// Place in [`SessionConfig::commands`](crate::SessionConfig::commands).
         index: usize,
-        /// As given, in disk bytes.
-        argument: Vec<u8>,
+        /// As given, in disk bytes. It may be a password.
+        argument: Secret<Vec<u8>>,
         /// What the argument names; the working directory if there is none.
         path: VirtualPath,
         /// Working directory.
@@ -219,111 +221,6 @@ pub enum Action {
         /// Encoding of names on the wire at this moment.
         encoding: NameEncoding,
     },
-}
-
-/// Shows everything but the password, and the argument of a registered command, which may be one.
-impl fmt::Debug for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Login { username, .. } => f
-                .debug_struct("Login")
-                .field("username", username)
-                .finish_non_exhaustive(),
-            Self::CertificateLogin { username } => f
-                .debug_struct("CertificateLogin")
-                .field("username", username)
-                .finish(),
-            Self::ChangeDirectory(path) => f.debug_tuple("ChangeDirectory").field(path).finish(),
-            Self::Stat(path) => f.debug_tuple("Stat").field(path).finish(),
-            Self::FactLine { path, facts } => f
-                .debug_struct("FactLine")
-                .field("path", path)
-                .field("facts", facts)
-                .finish(),
-            Self::Exists(path) => f.debug_tuple("Exists").field(path).finish(),
-            Self::Rename { from, to } => f
-                .debug_struct("Rename")
-                .field("from", from)
-                .field("to", to)
-                .finish(),
-            Self::Remove(path) => f.debug_tuple("Remove").field(path).finish(),
-            Self::MakeDirectory(path) => f.debug_tuple("MakeDirectory").field(path).finish(),
-            Self::RemoveDirectory(path) => f.debug_tuple("RemoveDirectory").field(path).finish(),
-            Self::SetMode { path, mode } => f
-                .debug_struct("SetMode")
-                .field("path", path)
-                .field("mode", &format_args!("{mode:o}"))
-                .finish(),
-            Self::SetModified { path, time } => f
-                .debug_struct("SetModified")
-                .field("path", path)
-                .field("time", time)
-                .finish(),
-            Self::SetFacts {
-                path,
-                modified,
-                mode,
-            } => f
-                .debug_struct("SetFacts")
-                .field("path", path)
-                .field("modified", modified)
-                .field("mode", mode)
-                .finish(),
-            Self::Symlink { target, link } => f
-                .debug_struct("Symlink")
-                .field("target", target)
-                .field("link", link)
-                .finish(),
-            Self::AvailableSpace(path) => f.debug_tuple("AvailableSpace").field(path).finish(),
-            Self::Digest {
-                path,
-                whole,
-                range,
-                algorithm,
-            } => f
-                .debug_struct("Digest")
-                .field("path", path)
-                .field("whole", whole)
-                .field("range", range)
-                .field("algorithm", algorithm)
-                .finish(),
-            Self::Combine { target, parts } => f
-                .debug_struct("Combine")
-                .field("target", target)
-                .field("parts", parts)
-                .finish(),
-            Self::Copy { from, to } => f
-                .debug_struct("Copy")
-                .field("from", from)
-                .field("to", to)
-                .finish(),
-            Self::Registered { index, .. } => f
-                .debug_struct("Registered")
-                .field("index", index)
-                .finish_non_exhaustive(),
-            Self::OpenRead { path, range } => f
-                .debug_struct("OpenRead")
-                .field("path", path)
-                .field("range", range)
-                .finish(),
-            Self::OpenWrite { path, how } => f
-                .debug_struct("OpenWrite")
-                .field("path", path)
-                .field("how", how)
-                .finish(),
-            Self::OpenList {
-                path,
-                whole,
-                format,
-                ..
-            } => f
-                .debug_struct("OpenList")
-                .field("path", path)
-                .field("whole", whole)
-                .field("format", format)
-                .finish_non_exhaustive(),
-        }
-    }
 }
 
 /// What a successful job found.

@@ -74,6 +74,7 @@ mod effect;
 mod event;
 mod job;
 mod registered;
+mod secret;
 mod session;
 
 pub use config::{SessionConfig, TlsRules, VERSION};
@@ -81,4 +82,5 @@ pub use effect::{Direction, Effect, Transfer};
 pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 pub use registered::RegisteredCommand;
+pub use secret::Secret;
 pub use session::Session;

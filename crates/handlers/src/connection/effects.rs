@@ -7,7 +7,7 @@ use std::time::Instant;
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{Reply, ReplyCode, TransferEnd};
 use ftpdlib_session::{
-    Action, Answer, DataEvent, Direction, Effect, Job, Refusal, SessionEvent, Transfer,
+    Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Secret, SessionEvent, Transfer,
 };
 
 use super::secure::Securing;
@@ -100,7 +100,11 @@ impl Connection {
         if let Action::Registered { index, .. } = job.action {
             return self.run_command(index, job, cx);
         }
-        if let Action::Login { username, password } = job.action {
+        if let Action::Login {
+            username,
+            password: Secret(password),
+        } = job.action
+        {
             return self.log_in(username, Some(password), cx);
         }
         if let Action::CertificateLogin { username } = job.action {
@@ -143,7 +147,7 @@ impl Connection {
         self.await_job(task.map(RunningJob::Filesystem), cx);
     }
 
-    fn log_in(&mut self, username: String, password: Option<String>, cx: &mut Context<'_>) {
+    fn log_in(&mut self, username: String, password: Option<Arc<str>>, cx: &mut Context<'_>) {
         let credentials = Credentials {
             username,
             password,

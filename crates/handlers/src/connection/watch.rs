@@ -95,7 +95,7 @@ impl Watch {
     /// Keeps of a job what its event will not tell.
     pub(super) fn note_job(&mut self, action: &Action) {
         match action {
-            Action::Login { password, .. } => self.password.clone_from(password),
+            Action::Login { password, .. } => password.0.as_ref().clone_into(&mut self.password),
             Action::SetMode { mode, .. } => self.mode = Some(*mode),
             Action::SetFacts { modified, mode, .. } => {
                 (self.mode, self.sets_time) = (*mode, modified.is_some());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ftpdlib_proto::{Perm, VirtualPath};
-use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal};
+use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::{Account, Payload, permission};
 use crate::CommandContext;
@@ -23,7 +23,7 @@ impl CommandCall {
     /// Does what `job` asks for. May block.
     pub(crate) fn run(self, job: &Job) -> JobOutcome<Payload> {
         let Action::Registered {
-            argument,
+            argument: Secret(argument),
             path,
             working_directory,
             ..

@@ -17,7 +17,7 @@ use crate::Service;
 pub(crate) struct Credentials {
     pub(crate) username: String,
     /// `None` where the certificate has to do.
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Arc<str>>,
     pub(crate) certificate: Option<Arc<VerifiedCertificate>>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,

@@ -8,7 +8,7 @@ use super::Session;
 use super::parameters::Parameters;
 use super::pending::{LoginDelay, Pending, Purpose};
 use super::timers::after;
-use crate::{Action, Effect, LoginFacts, Refusal, SessionEvent};
+use crate::{Action, Effect, LoginFacts, Refusal, Secret, SessionEvent};
 
 /// How far the login has come.
 ///
@@ -135,7 +135,7 @@ impl<P> Session<P> {
             Login::Named(username) => {
                 let action = Action::Login {
                     username: username.clone(),
-                    password: password.to_owned(),
+                    password: Secret(password.into()),
                 };
                 let arrived = now;
                 self.ask(None, action, Purpose::Login { username, arrived });

@@ -4,7 +4,7 @@ use ftpdlib_proto::{ArgumentRule, CommandError, CommandLine, Reply, Verb};
 
 use super::Session;
 use super::pending::Purpose;
-use crate::{Action, RegisteredCommand};
+use crate::{Action, RegisteredCommand, Secret};
 
 impl<P> Session<P> {
     /// Takes a line whose verb was registered; `false` if it was not.
@@ -33,7 +33,7 @@ impl<P> Session<P> {
                     };
                     let action = Action::Registered {
                         index,
-                        argument: argument.into_owned(),
+                        argument: Secret(argument.into_owned()),
                         path,
                         working_directory: self.working_directory.clone(),
                     };

@@ -55,7 +55,7 @@ impl Target {
 
 pub(crate) fn work(tree: &mut Tree, user: &mut Option<User>, job: Job) -> JobOutcome<Payload> {
     if let Action::Login { username, password } = job.action {
-        return log_in(user, username, &password);
+        return log_in(user, username, &password.0);
     }
     let perms = user.as_ref().map_or(Perms::NONE, |user| user.perms);
     if job.perm.is_some_and(|perm| !perms.contains(perm)) {

@@ -1,0 +1,32 @@
+//! What no log is to show.
+
+use std::fmt;
+
+/// A password, or what may be one: `Debug` does not show it.
+#[derive(Clone)]
+pub struct Secret<T>(pub T);
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Action;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let action = Action::Login {
+            username: "alice".to_owned(),
+            password: Secret("rose".into()),
+        };
+        let shown = format!("{action:?}");
+        assert!(
+            shown.contains("alice") && !shown.contains("rose"),
+            "{shown}"
+        );
+    }
+}
