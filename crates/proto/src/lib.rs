@@ -79,5 +79,5 @@ pub use perm::{Perm, Perms, PermsError};
 pub use range::ByteRange;
 pub use reply::{Reply, ReplyCode};
 pub use time::{CivilTime, TimeError, Zone};
-pub use transfer::{TransferEnd, TransferType};
+pub use transfer::{TransferDirection, TransferEnd, TransferType};
 pub use verb::{ArgumentRule, Verb, VerbInfo, verbs};

@@ -12,6 +12,17 @@ pub enum TransferType {
     Image,
 }
 
+/// Which way a file goes.
+///
+/// The enum is complete.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum TransferDirection {
+    /// To the client: RETR.
+    Download,
+    /// From the client: STOR, APPE, STOU.
+    Upload,
+}
+
 /// How a transfer ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

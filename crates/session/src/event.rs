@@ -1,10 +1,12 @@
 //! What happens to a session.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use ftpdlib_proto::{Reply, TransferEnd, VirtualPath};
+use ftpdlib_proto::{Reply, TransferDirection, TransferEnd, Verb, VirtualPath};
 
-use crate::Refusal;
+use crate::{Refusal, Secret};
 
 /// From the control connection.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +101,8 @@ pub enum SessionEvent {
     LoginFailed {
         /// As given.
         username: String,
+        /// As given; `None` where a certificate had to do.
+        password: Option<Secret<Arc<str>>>,
     },
     /// QUIT, REIN, USER again, or AUTH (pyftpdlib: `on_logout`); not when the client just goes.
     LoggedOut {
@@ -114,28 +118,94 @@ pub enum SessionEvent {
     TransferEnded {
         /// Whose it was; that user may have logged out since it began.
         username: String,
-        /// Verb, e.g. `RETR`.
-        verb: &'static str,
+        /// The command.
+        verb: Verb,
+        /// What was transferred.
+        content: Transferred,
         /// The file or directory.
         path: VirtualPath,
         /// How it ended.
         end: TransferEnd,
         /// Bytes on the data connection.
         bytes: u64,
-        /// Time since the data connection stood, in microseconds.
-        micros: u64,
-        /// Whether it came from the client.
-        upload: bool,
+        /// Time since the data connection stood.
+        duration: Duration,
     },
     /// A command that changes the filesystem succeeded (reply already queued). COMB comes with one
-    /// `DELE` for each part that it removed, and also where it could not remove others.
+    /// [`Change::Removed`] for each part that it removed, and also where it could not remove others.
     Changed {
-        /// `DELE`, `MKD`, `RMD`, `RNTO`, `MFMT`, `MFF`, `MDTM`, `COMB`, `CPTO`, `SITE CHMOD`,
-        /// `SITE UTIME`, `SITE COPY` or `SITE SYMLINK`; the same for other names of a command.
-        verb: &'static str,
-        /// The path (for RNTO and copies: the old one; for SITE SYMLINK: where the link leads).
+        /// The command, never another name of it: [`Verb::primary`].
+        verb: Verb,
+        /// What it changed.
+        change: Change,
+    },
+}
+
+/// What a transfer moved.
+///
+/// The enum is complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transferred {
+    /// A file.
+    File(TransferDirection),
+    /// A directory's entries: LIST, NLST, MLSD, STAT with a path.
+    Listing,
+}
+
+/// What a command changed in the filesystem.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Change {
+    /// A file or directory was renamed: RNTO.
+    Renamed {
+        /// The old name.
+        from: VirtualPath,
+        /// The new name.
+        to: VirtualPath,
+    },
+    /// A file was removed: DELE, COMB.
+    Removed(VirtualPath),
+    /// A directory was made: MKD.
+    DirectoryMade(VirtualPath),
+    /// A directory was removed: RMD.
+    DirectoryRemoved(VirtualPath),
+    /// Permission bits were set: SITE CHMOD.
+    ModeSet {
+        /// File or directory.
         path: VirtualPath,
-        /// For RNTO, copies and SITE SYMLINK: the new one.
-        to: Option<VirtualPath>,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// A modification time was set: MFMT, MDTM with a time, SITE UTIME.
+    TimeSet {
+        /// File.
+        path: VirtualPath,
+        /// In seconds since 1970.
+        time: i64,
+    },
+    /// At least one of these facts was set: MFF.
+    FactsSet {
+        /// File or directory.
+        path: VirtualPath,
+        /// Modification time, in seconds since 1970.
+        modified: Option<i64>,
+        /// Permission bits.
+        mode: Option<u32>,
+    },
+    /// A file was copied: CPTO, SITE COPY.
+    Copied {
+        /// The file that was read.
+        from: VirtualPath,
+        /// The copy.
+        to: VirtualPath,
+    },
+    /// Files were appended to this one: COMB.
+    Combined(VirtualPath),
+    /// A symbolic link was made: SITE SYMLINK.
+    Linked {
+        /// Where it leads.
+        target: VirtualPath,
+        /// Its own name.
+        link: VirtualPath,
     },
 }

@@ -79,7 +79,7 @@ mod session;
 
 pub use config::{SessionConfig, TlsRules, VERSION};
 pub use effect::{Direction, Effect, Transfer};
-pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent};
+pub use event::{AdminEvent, Change, ControlEvent, DataEvent, SessionEvent, Transferred};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 pub use registered::RegisteredCommand;
 pub use secret::Secret;

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer};
-use ftpdlib::proto::{CivilTime, TransferEnd, TransferType};
+use ftpdlib::proto::{CivilTime, TransferDirection, TransferEnd, TransferType};
 
-use super::{is_upload, unix};
+use super::unix;
 
 pub(super) fn line(
     session: &ObservedSession,
@@ -16,7 +16,10 @@ pub(super) fn line(
     let path = String::from_utf8_lossy(transfer.file.path.as_bytes());
     let real_path = transfer.file.real_path.as_ref();
     let real_path = real_path.map(|path| path.to_string_lossy());
-    let direction = if is_upload(transfer) { "in" } else { "out" };
+    let direction = match transfer.direction {
+        TransferDirection::Download => "out",
+        TransferDirection::Upload => "in",
+    };
     let transfer_type = match transfer.transfer_type {
         TransferType::Ascii => "ascii",
         TransferType::Image => "image",

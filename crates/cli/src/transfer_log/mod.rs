@@ -376,11 +376,6 @@ fn check(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether the file came from the client.
-fn is_upload(transfer: &ObservedTransfer) -> bool {
-    transfer.verb != "RETR"
-}
-
 /// Seconds and milliseconds since 1970.
 fn unix(time: SystemTime) -> (i64, u32) {
     time.duration_since(SystemTime::UNIX_EPOCH)

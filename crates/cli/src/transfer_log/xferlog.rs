@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer};
-use ftpdlib::proto::{CivilTime, TransferEnd, TransferType};
+use ftpdlib::proto::{CivilTime, TransferDirection, TransferEnd, TransferType};
 
-use super::{is_upload, unix};
+use super::unix;
 
 /// Fourteen fields: time (UTC), seconds, address, bytes, file, type, no special action, direction,
 /// access mode, user, service, no authentication of another kind twice, whether complete.
@@ -27,7 +27,10 @@ pub(super) fn line(
             TransferType::Ascii => 'a',
             TransferType::Image => 'b',
         },
-        if is_upload(transfer) { 'i' } else { 'o' },
+        match transfer.direction {
+            TransferDirection::Download => 'o',
+            TransferDirection::Upload => 'i',
+        },
         if user == "anonymous" { 'a' } else { 'r' },
         word(user),
         if transfer.end == TransferEnd::Complete {

@@ -66,11 +66,11 @@ impl Connection {
                 let (prefix, username) = (&self.service.log_prefix, self.session.username());
                 let begun = self.begun.as_deref();
                 log_lines::event(prefix, self.peer, username, &event, begun);
-                if let Some(watch) = &mut self.watch {
-                    watch.event(&event, self.account.as_ref());
-                }
                 if let SessionEvent::TransferEnded { .. } = event {
                     self.begun = None;
+                }
+                if let Some(watch) = &mut self.watch {
+                    watch.event(event, self.account.as_ref());
                 }
             }
             Effect::Close => {
@@ -94,9 +94,6 @@ impl Connection {
 
     fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
         let now = cx.now();
-        if let Some(watch) = &mut self.watch {
-            watch.note_job(&job.action);
-        }
         if let Action::Registered { index, .. } = job.action {
             return self.run_command(index, job, cx);
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use ftpdlib_authorizers::CertificateError;
 use ftpdlib_proto::{CommandLine, NameEncoding, Reply, TransferEnd};
-use ftpdlib_session::{Refusal, Session, SessionEvent};
+use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
 use log::Level;
 
 use super::secrets;
@@ -157,7 +157,7 @@ pub(super) fn event(
                 Escaped(username.as_bytes())
             );
         }
-        SessionEvent::LoginFailed { username } => {
+        SessionEvent::LoginFailed { username, .. } => {
             log::info!(
                 "{prefix} USER '{}' failed login.",
                 Escaped(username.as_bytes())
@@ -174,18 +174,20 @@ pub(super) fn event(
         }
         SessionEvent::TransferEnded {
             verb,
+            content,
             path,
             end,
             bytes,
-            micros,
+            duration,
             ..
         } => {
+            let verb = verb.info().name;
             let completed = u8::from(*end == TransferEnd::Complete);
-            let seconds = *micros as f64 / 1e6;
+            let seconds = duration.as_secs_f64();
             // Listings are no transfers to pyftpdlib.
-            let level = match *verb {
-                "RETR" | "STOR" | "APPE" | "STOU" => Level::Info,
-                _ => Level::Debug,
+            let level = match content {
+                Transferred::File(_) => Level::Info,
+                Transferred::Listing => Level::Debug,
             };
             let real = begun.and_then(|begun| real_path(begun, path));
             let path = real

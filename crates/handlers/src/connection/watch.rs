@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ftpdlib_ioloop::Notifier;
-use ftpdlib_proto::{TransferType, VirtualPath};
-use ftpdlib_session::{Action, SessionEvent};
+use ftpdlib_proto::{TransferType, Verb, VirtualPath};
+use ftpdlib_session::{Change, SessionEvent, Transferred};
 
 use super::secrets;
 use crate::jobs::{Account, real_path};
@@ -25,10 +24,6 @@ pub(super) struct Watch {
     judges: bool,
     /// A line that waits for the verdict of the mailbox.
     held: Option<Vec<u8>>,
-    /// What the last job has and its event has not.
-    password: String,
-    mode: Option<u32>,
-    sets_time: bool,
     /// The transfer in progress.
     transfer: Option<Begun>,
 }
@@ -78,9 +73,6 @@ impl Watch {
             mailbox,
             judges: observers.want_commands(),
             held: None,
-            password: String::new(),
-            mode: None,
-            sets_time: false,
             transfer: None,
         });
         watch.post(Notice::Connect);
@@ -90,18 +82,6 @@ impl Watch {
     /// The session is over.
     pub(super) fn end(&mut self) {
         self.post(Notice::Disconnect);
-    }
-
-    /// Keeps of a job what its event will not tell.
-    pub(super) fn note_job(&mut self, action: &Action) {
-        match action {
-            Action::Login { password, .. } => password.0.as_ref().clone_into(&mut self.password),
-            Action::SetMode { mode, .. } => self.mode = Some(*mode),
-            Action::SetFacts { modified, mode, .. } => {
-                (self.mode, self.sets_time) = (*mode, modified.is_some());
-            }
-            _ => {}
-        }
     }
 
     /// Keeps whose transfer begins, since the user may be gone at its end, and whether its data
@@ -125,86 +105,103 @@ impl Watch {
     }
 
     /// Tells what happened in the session of `account`.
-    pub(super) fn event(&mut self, event: &SessionEvent, account: Option<&Arc<Account>>) {
+    pub(super) fn event(&mut self, event: SessionEvent, account: Option<&Arc<Account>>) {
         match event {
             SessionEvent::LoggedIn { username } => {
-                self.password.clear();
                 self.session.username = Some(username.as_str().into());
-                self.post(Notice::Login(username.clone()));
+                self.post(Notice::Login(username));
             }
-            SessionEvent::LoginFailed { username } => {
-                let password = std::mem::take(&mut self.password);
-                let username = username.clone();
+            SessionEvent::LoginFailed { username, password } => {
+                let password = password.map_or_else(String::new, |given| given.0.as_ref().into());
                 self.post(Notice::LoginFailed { username, password });
             }
             SessionEvent::LoggedOut { username } => {
-                self.post(Notice::Logout(username.clone()));
+                self.post(Notice::Logout(username));
                 self.session.username = None;
             }
             SessionEvent::TransferEnded {
-                verb: verb @ ("RETR" | "STOR" | "APPE" | "STOU"),
+                verb,
+                content: Transferred::File(direction),
                 path,
                 end,
                 bytes,
-                micros,
-                upload,
+                duration,
                 ..
             } => {
                 let begun = self.transfer.take();
                 let account = begun.as_ref().map(|begun| &begun.account);
-                let transfer = ObservedTransfer {
-                    verb,
-                    file: observed(account, path),
-                    transfer_type: begun.as_ref().map(|b| b.transfer_type).unwrap_or_default(),
-                    secure: begun.as_ref().is_some_and(|begun| begun.secure),
-                    end: end.clone(),
-                    bytes: *bytes,
-                    duration: Duration::from_micros(*micros),
-                };
-                let mut session = self.session.clone();
-                if let Some(account) = account {
-                    session.username = Some(account.login().username.as_str().into());
-                }
-                let upload = *upload;
-                self.post_as(session, Notice::Transfer { upload, transfer });
-            }
-            SessionEvent::TransferEnded { .. } => self.transfer = None,
-            SessionEvent::Changed {
-                verb: "RNTO",
-                path,
-                to: Some(to),
-            } => {
-                let (from, to) = (observed(account, path), observed(account, to));
-                self.post(Notice::Rename { from, to });
-            }
-            SessionEvent::Changed { verb, path, to } => {
-                let file = observed(account, path);
-                let notice = match *verb {
-                    "DELE" => Notice::Delete(file),
-                    "MKD" => Notice::MakeDirectory(file),
-                    "RMD" => Notice::RemoveDirectory(file),
-                    "SITE CHMOD" => return self.tell_mode(file),
-                    "MFF" => {
-                        self.tell_mode(file.clone());
-                        if !std::mem::take(&mut self.sets_time) {
-                            return;
-                        }
-                        Notice::Other {
-                            verb,
-                            file,
-                            to: None,
-                        }
-                    }
-                    verb => Notice::Other {
-                        verb,
-                        file,
-                        to: to.as_ref().map(|to| observed(account, to)),
+                self.post_transfer(
+                    account,
+                    ObservedTransfer {
+                        verb: verb.info().name,
+                        direction,
+                        file: observed(account, path),
+                        transfer_type: begun.as_ref().map(|b| b.transfer_type).unwrap_or_default(),
+                        secure: begun.as_ref().is_some_and(|begun| begun.secure),
+                        end,
+                        bytes,
+                        duration,
                     },
-                };
-                self.post(notice);
+                );
             }
+            SessionEvent::TransferEnded {
+                content: Transferred::Listing,
+                ..
+            } => self.transfer = None,
+            SessionEvent::Changed { verb, change } => self.post_change(verb, change, account),
             _ => {}
         }
+    }
+
+    /// Tells of a transfer in the name of the user who began it.
+    fn post_transfer(&mut self, account: Option<&Arc<Account>>, transfer: ObservedTransfer) {
+        let mut session = self.session.clone();
+        if let Some(account) = account {
+            session.username = Some(account.login().username.as_str().into());
+        }
+        self.post_as(session, Notice::Transfer(transfer));
+    }
+
+    fn post_change(&mut self, verb: Verb, change: Change, account: Option<&Arc<Account>>) {
+        let observed = |path| observed(account, path);
+        let other = |file, to| Notice::Other {
+            verb: verb.info().name,
+            file,
+            to,
+        };
+        let notice = match change {
+            Change::Renamed { from, to } => Notice::Rename {
+                from: observed(from),
+                to: observed(to),
+            },
+            Change::Removed(path) => Notice::Delete(observed(path)),
+            Change::DirectoryMade(path) => Notice::MakeDirectory(observed(path)),
+            Change::DirectoryRemoved(path) => Notice::RemoveDirectory(observed(path)),
+            Change::ModeSet { path, mode } => Notice::SetMode {
+                file: observed(path),
+                mode,
+            },
+            Change::FactsSet {
+                path,
+                modified,
+                mode,
+            } => {
+                let file = observed(path);
+                if let Some(mode) = mode {
+                    let file = file.clone();
+                    self.post(Notice::SetMode { file, mode });
+                }
+                if modified.is_none() {
+                    return;
+                }
+                other(file, None)
+            }
+            Change::TimeSet { path, .. } | Change::Combined(path) => other(observed(path), None),
+            Change::Copied { from, to } => other(observed(from), Some(observed(to))),
+            Change::Linked { target, link } => other(observed(target), Some(observed(link))),
+            _ => return,
+        };
+        self.post(notice);
     }
 
     /// Asks the observers about a command, which may be one of `commands`.
@@ -248,13 +245,6 @@ impl Watch {
         &self.session.control
     }
 
-    /// Tells of the mode that the last job has set, if it has.
-    fn tell_mode(&mut self, file: ObservedPath) {
-        if let Some(mode) = self.mode.take() {
-            self.post(Notice::SetMode { file, mode });
-        }
-    }
-
     fn post(&mut self, notice: Notice) {
         self.post_as(self.session.clone(), notice);
     }
@@ -267,9 +257,9 @@ impl Watch {
     }
 }
 
-fn observed(account: Option<&Arc<Account>>, path: &VirtualPath) -> ObservedPath {
+fn observed(account: Option<&Arc<Account>>, path: VirtualPath) -> ObservedPath {
     ObservedPath {
-        path: path.clone(),
-        real_path: account.and_then(|account| real_path(account, path)),
+        real_path: account.and_then(|account| real_path(account, &path)),
+        path,
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ftpdlib_proto::{CommandLine, TransferEnd, TransferType, VirtualPath};
+use ftpdlib_proto::{CommandLine, TransferDirection, TransferEnd, TransferType, VirtualPath};
 
 /// A file or directory.
 ///
@@ -31,6 +31,8 @@ pub struct ObservedPath {
 pub struct ObservedTransfer {
     /// `RETR`, `STOR`, `APPE` or `STOU`.
     pub verb: &'static str,
+    /// Which way the file went.
+    pub direction: TransferDirection,
     /// The file.
     pub file: ObservedPath,
     /// Representation.

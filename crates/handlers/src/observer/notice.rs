@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ftpdlib_proto::TransferEnd;
+use ftpdlib_proto::{TransferDirection, TransferEnd};
 use ftpdlib_session::Refusal;
 
 use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict};
@@ -19,10 +19,7 @@ pub(crate) enum Notice {
         password: String,
     },
     Logout(String),
-    Transfer {
-        upload: bool,
-        transfer: ObservedTransfer,
-    },
+    Transfer(ObservedTransfer),
     Rename {
         from: ObservedPath,
         to: ObservedPath,
@@ -75,14 +72,20 @@ impl Notice {
                 observer.on_login_failed(session, username, password);
             }
             Self::Logout(username) => observer.on_logout(session, username),
-            Self::Transfer { upload, transfer } => {
-                match (upload, transfer.end == TransferEnd::Complete) {
-                    (false, true) => observer.on_file_sent(session, transfer),
-                    (false, false) => observer.on_incomplete_file_sent(session, transfer),
-                    (true, true) => observer.on_file_received(session, transfer),
-                    (true, false) => observer.on_incomplete_file_received(session, transfer),
+            Self::Transfer(transfer) => match (transfer.direction, &transfer.end) {
+                (TransferDirection::Download, TransferEnd::Complete) => {
+                    observer.on_file_sent(session, transfer);
                 }
-            }
+                (TransferDirection::Download, _) => {
+                    observer.on_incomplete_file_sent(session, transfer);
+                }
+                (TransferDirection::Upload, TransferEnd::Complete) => {
+                    observer.on_file_received(session, transfer);
+                }
+                (TransferDirection::Upload, _) => {
+                    observer.on_incomplete_file_received(session, transfer);
+                }
+            },
             Self::Rename { from, to } => observer.on_rename(session, from, to),
             Self::Delete(file) => observer.on_delete(session, file),
             Self::MakeDirectory(directory) => observer.on_mkdir(session, directory),
@@ -103,7 +106,7 @@ impl Notice {
             Self::Login(_) => "on_login",
             Self::LoginFailed { .. } => "on_login_failed",
             Self::Logout(_) => "on_logout",
-            Self::Transfer { .. } => "the end of a transfer",
+            Self::Transfer(_) => "the end of a transfer",
             Self::Rename { .. } => "on_rename",
             Self::Delete(_) => "on_delete",
             Self::MakeDirectory(_) => "on_mkdir",

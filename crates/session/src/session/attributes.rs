@@ -1,10 +1,10 @@
 //! Times and modes that are set: MFMT, MFF, MDTM with a time, SITE UTIME, SITE CHMOD.
 
-use ftpdlib_proto::{CivilTime, FactChange, Perm, Reply, VirtualPath};
+use ftpdlib_proto::{CivilTime, FactChange, Perm, Reply, Verb, VirtualPath};
 
 use super::Session;
 use super::pending::Purpose;
-use crate::Action;
+use crate::{Action, Change};
 
 impl<P> Session<P> {
     /// MFMT.
@@ -16,7 +16,7 @@ impl<P> Session<P> {
         let text = [b"Modify=", value.as_bytes(), b"; ", name].concat();
         let reply = Reply::bytes(213, text);
         let time = self.config.zone.unix(time);
-        self.set_time(perm, path, time, reply, "MFMT");
+        self.set_time(perm, path, time, reply, Verb::Mfmt);
     }
 
     /// MFF.
@@ -33,12 +33,19 @@ impl<P> Session<P> {
         }
         text.push(b' ');
         text.extend_from_slice(name);
+        let modified = change.modify.map(|time| self.config.zone.unix(time));
+        let mode = change.unix_mode;
         let action = Action::SetFacts {
             path: path.clone(),
-            modified: change.modify.map(|time| self.config.zone.unix(time)),
-            mode: change.unix_mode,
+            modified,
+            mode,
         };
-        self.change(perm, action, Reply::bytes(213, text), "MFF", path);
+        let change = Change::FactsSet {
+            path,
+            modified,
+            mode,
+        };
+        self.change(perm, action, Reply::bytes(213, text), Verb::Mff, change);
     }
 
     /// MDTM with a time before the name. What has the whole argument as its name is asked about
@@ -71,7 +78,7 @@ impl<P> Session<P> {
             return;
         }
         let reply = Reply::new(213, "File modification time set.");
-        self.set_time(Some(Perm::ChangeTime), path, time, reply, "MDTM");
+        self.set_time(Some(Perm::ChangeTime), path, time, reply, Verb::Mdtm);
     }
 
     /// SITE UTIME.
@@ -91,7 +98,7 @@ impl<P> Session<P> {
             self.config.zone.unix(time)
         };
         let reply = Reply::new(200, "SITE UTIME successful.");
-        self.set_time(perm, path, time, reply, "SITE UTIME");
+        self.set_time(perm, path, time, reply, Verb::SiteUtime);
     }
 
     /// SITE CHMOD.
@@ -104,7 +111,8 @@ impl<P> Session<P> {
             path: path.clone(),
             mode,
         };
-        self.change(perm, action, reply, "SITE CHMOD", path);
+        let change = Change::ModeSet { path, mode };
+        self.change(perm, action, reply, Verb::SiteChmod, change);
     }
 
     fn set_time(
@@ -113,13 +121,13 @@ impl<P> Session<P> {
         path: VirtualPath,
         time: i64,
         reply: Reply,
-        verb: &'static str,
+        verb: Verb,
     ) {
         let action = Action::SetModified {
             path: path.clone(),
             time,
         };
-        self.change(perm, action, reply, verb, path);
+        self.change(perm, action, reply, verb, Change::TimeSet { path, time });
     }
 }
 

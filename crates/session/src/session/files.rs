@@ -1,11 +1,11 @@
 //! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MLST, AVBL, SITE SYMLINK
 //! (RFC 959 §4.1.3, RFC 3659).
 
-use ftpdlib_proto::{Perm, Reply, TransferType, VirtualPath};
+use ftpdlib_proto::{Perm, Reply, TransferType, Verb, VirtualPath};
 
 use super::Session;
 use super::pending::Purpose;
-use crate::{Action, SessionEvent};
+use crate::{Action, Change, SessionEvent};
 
 /// What a command named for the one after it.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl<P> Session<P> {
         };
         let reply = Reply::new(250, "File removed.");
         let action = Action::Remove(path.clone());
-        self.change(perm, action, reply, "DELE", path);
+        self.change(perm, action, reply, Verb::Dele, Change::Removed(path));
     }
 
     /// RNFR.
@@ -104,15 +104,14 @@ impl<P> Session<P> {
             from: from.clone(),
             to: to.clone(),
         };
-        let purpose = Purpose::Change {
-            reply: Reply::new(250, "Renaming ok."),
-            event: SessionEvent::Changed {
-                verb: "RNTO",
-                path: from,
-                to: Some(to),
-            },
-        };
-        self.ask(perm, action, purpose);
+        let reply = Reply::new(250, "Renaming ok.");
+        self.change(
+            perm,
+            action,
+            reply,
+            Verb::Rnto,
+            Change::Renamed { from, to },
+        );
     }
 
     /// SIZE: bytes on the data connection, which translation makes unknowable (RFC 3659 §4).
@@ -156,15 +155,13 @@ impl<P> Session<P> {
         let Some(link) = self.resolve(link) else {
             return;
         };
-        let purpose = Purpose::Change {
-            reply: Reply::new(200, "SITE SYMLINK successful."),
-            event: SessionEvent::Changed {
-                verb: "SITE SYMLINK",
-                path: target.clone(),
-                to: Some(link.clone()),
-            },
+        let action = Action::Symlink {
+            target: target.clone(),
+            link: link.clone(),
         };
-        self.ask(perm, Action::Symlink { target, link }, purpose);
+        let reply = Reply::new(200, "SITE SYMLINK successful.");
+        let change = Change::Linked { target, link };
+        self.change(perm, action, reply, Verb::SiteSymlink, change);
     }
 
     /// A name as seen from the working directory; `None` if the client was told that it is none.
@@ -183,7 +180,7 @@ impl<P> Session<P> {
             return self.reply(Reply::new(550, "Directory already exists."));
         }
         let action = Action::MakeDirectory(path.clone());
-        self.change(perm, action, reply, "MKD", path);
+        self.change(perm, action, reply, Verb::Mkd, Change::DirectoryMade(path));
     }
 
     fn remove_directory(&mut self, perm: Option<Perm>, path: VirtualPath, reply: Reply) {
@@ -191,7 +188,13 @@ impl<P> Session<P> {
             return self.reply(Reply::new(550, "Can't remove root directory."));
         }
         let action = Action::RemoveDirectory(path.clone());
-        self.change(perm, action, reply, "RMD", path);
+        self.change(
+            perm,
+            action,
+            reply,
+            Verb::Rmd,
+            Change::DirectoryRemoved(path),
+        );
     }
 
     fn change_directory(&mut self, perm: Option<Perm>, path: VirtualPath) {
@@ -199,19 +202,17 @@ impl<P> Session<P> {
         self.ask(perm, action, Purpose::ChangeDirectory(path));
     }
 
+    /// Asks for a job that changes the filesystem, for `verb`; `reply` and `change` are what is told of
+    /// its success.
     pub(super) fn change(
         &mut self,
         perm: Option<Perm>,
         action: Action,
         reply: Reply,
-        verb: &'static str,
-        path: VirtualPath,
+        verb: Verb,
+        change: Change,
     ) {
-        let event = SessionEvent::Changed {
-            verb,
-            path,
-            to: None,
-        };
+        let event = SessionEvent::Changed { verb, change };
         self.ask(perm, action, Purpose::Change { reply, event });
     }
 }

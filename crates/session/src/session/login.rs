@@ -1,5 +1,6 @@
 //! Access control: USER, PASS, REIN (RFC 959 §4.1.1), HOST (RFC 7151).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, VirtualPath};
@@ -133,12 +134,17 @@ impl<P> Session<P> {
                 self.login = Login::In(user);
             }
             Login::Named(username) => {
+                let password = Secret(Arc::from(password));
                 let action = Action::Login {
                     username: username.clone(),
-                    password: Secret(password.into()),
+                    password: password.clone(),
                 };
-                let arrived = now;
-                self.ask(None, action, Purpose::Login { username, arrived });
+                let purpose = Purpose::Login {
+                    username,
+                    password,
+                    arrived: now,
+                };
+                self.ask(None, action, purpose);
             }
         }
     }
@@ -191,12 +197,13 @@ impl<P> Session<P> {
     pub(super) fn login_failed(
         &mut self,
         username: String,
+        password: Option<Secret<Arc<str>>>,
         arrived: Instant,
         mut refusal: Refusal,
         now: Instant,
     ) {
         self.failed_logins += 1;
-        self.tell(SessionEvent::LoginFailed { username });
+        self.tell(SessionEvent::LoginFailed { username, password });
         if !self.ending.may_reply() {
             return;
         }

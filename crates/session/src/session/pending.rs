@@ -1,5 +1,6 @@
 //! What a session waits for before it wants the next line, and what it does with a job's answer.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ftpdlib_proto::{FileKind, HashAlgorithm, Metadata, Reply, VirtualPath};
@@ -9,7 +10,7 @@ use super::data_ports::PassiveReply;
 use super::files::Selected;
 use super::transfer::{Opening, Running};
 use super::work::Work;
-use crate::{Answer, Effect, JobOutcome, Refusal, SessionEvent};
+use crate::{Answer, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 
 /// What the session waits for. At most one thing, and replies stay in order because of it.
 #[derive(Debug, Default)]
@@ -91,6 +92,8 @@ pub(super) enum Purpose {
     Login {
         /// As given with USER.
         username: String,
+        /// As given; for observers of a failure.
+        password: Secret<Arc<str>>,
         /// When PASS came.
         arrived: Instant,
     },
@@ -250,12 +253,14 @@ impl<P> Session<P> {
 
     pub(super) fn take_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
         match purpose {
-            Purpose::Login { username, arrived }
-            | Purpose::CertificateLogin {
+            Purpose::Login {
+                username,
+                password,
+                arrived,
+            } => self.login_failed(username, Some(password), arrived, refusal, now),
+            Purpose::CertificateLogin {
                 username, arrived, ..
-            } => {
-                self.login_failed(username, arrived, refusal, now);
-            }
+            } => self.login_failed(username, None, arrived, refusal, now),
             Purpose::Transfer(_) => {
                 // A client asks for a new data connection for its next transfer anyway.
                 self.close_data();

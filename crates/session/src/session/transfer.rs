@@ -4,14 +4,17 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use ftpdlib_proto::{
-    ByteRange, ListArgument, Perm, Reply, TransferEnd, TransferType, Verb, VirtualPath,
+    ByteRange, ListArgument, Perm, Reply, TransferDirection, TransferEnd, TransferType, Verb,
+    VirtualPath,
 };
 
 use super::Session;
 use super::data_channel::DataChannel;
 use super::pending::{Pending, Purpose};
 use super::timers::after;
-use crate::{Action, Direction, Effect, ListFormat, Refusal, SessionEvent, Transfer, WriteHow};
+use crate::{
+    Action, Direction, Effect, ListFormat, Refusal, SessionEvent, Transfer, Transferred, WriteHow,
+};
 
 /// A transfer command whose file or listing is being opened.
 #[derive(Debug)]
@@ -452,15 +455,18 @@ impl Opening {
 
 impl Running {
     fn into_event(self, end: TransferEnd, bytes: u64, now: Instant) -> SessionEvent {
-        let micros = now.saturating_duration_since(self.since).as_micros();
         SessionEvent::TransferEnded {
             username: self.username,
-            verb: self.verb.info().name,
+            verb: self.verb,
+            content: match (self.direction, self.verb) {
+                (Direction::Receive, _) => Transferred::File(TransferDirection::Upload),
+                (Direction::Send, Verb::Retr) => Transferred::File(TransferDirection::Download),
+                (Direction::Send | Direction::Control, _) => Transferred::Listing,
+            },
             path: self.path,
             end,
             bytes,
-            micros: u64::try_from(micros).unwrap_or(u64::MAX),
-            upload: self.direction == Direction::Receive,
+            duration: now.saturating_duration_since(self.since),
         }
     }
 }

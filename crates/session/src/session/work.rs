@@ -13,7 +13,7 @@ use super::Session;
 use super::files::Selected;
 use super::pending::{Pending, Purpose};
 use super::registered::find;
-use crate::{Action, Effect, Job, JobOutcome, Refusal, SessionEvent};
+use crate::{Action, Change, Effect, Job, JobOutcome, Refusal, SessionEvent};
 
 /// Work in progress.
 #[derive(Debug)]
@@ -147,15 +147,10 @@ impl<P> Session<P> {
             Some(refusal) => refusal.into_reply(),
         });
         let gone = removed.iter().filter_map(|&place| parts.get(place));
-        let changes = [("COMB", target)]
-            .into_iter()
-            .chain(gone.map(|part| ("DELE", part.clone())));
-        for (verb, path) in changes {
-            self.tell(SessionEvent::Changed {
-                verb,
-                path,
-                to: None,
-            });
+        let removals = gone.map(|part| Change::Removed(part.clone()));
+        for change in [Change::Combined(target)].into_iter().chain(removals) {
+            let verb = Verb::Comb;
+            self.tell(SessionEvent::Changed { verb, change });
         }
     }
 
@@ -188,7 +183,7 @@ impl<P> Session<P> {
             return self.reply(Reply::new(503, text));
         };
         if let Some(to) = self.resolve(name) {
-            self.copy(perm, from, to, "CPTO");
+            self.copy(perm, from, to, Verb::Cpto);
         }
     }
 
@@ -197,7 +192,7 @@ impl<P> Session<P> {
         if let Some(from) = self.resolve(from)
             && let Some(to) = self.resolve(to)
         {
-            self.copy(perm, from, to, "SITE COPY");
+            self.copy(perm, from, to, Verb::SiteCopy);
         }
     }
 
@@ -316,13 +311,15 @@ impl<P> Session<P> {
             && matches!(command.resolve(), Ok((Verb::Abor, argument)) if argument.is_empty())
     }
 
-    fn copy(&mut self, perm: Option<Perm>, from: VirtualPath, to: VirtualPath, verb: &'static str) {
+    fn copy(&mut self, perm: Option<Perm>, from: VirtualPath, to: VirtualPath, verb: Verb) {
         let purpose = Purpose::Change {
             reply: Reply::new(250, "Copy successful."),
             event: SessionEvent::Changed {
                 verb,
-                path: from.clone(),
-                to: Some(to.clone()),
+                change: Change::Copied {
+                    from: from.clone(),
+                    to: to.clone(),
+                },
             },
         };
         self.work(perm, Action::Copy { from, to }, purpose);
