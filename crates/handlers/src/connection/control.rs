@@ -3,9 +3,11 @@
 use std::io;
 
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
-use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply};
+use ftpdlib_proto::{Line, NameEncoding, Reply};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::TcpStream;
+
+use super::input::Input;
 
 /// Bytes taken from a client in one read.
 const READ: usize = 4 << 10;
@@ -19,11 +21,7 @@ const REPLIES_WAITING: usize = 64 << 10;
 /// The control connection.
 pub(super) struct Control {
     stream: Box<dyn Transport>,
-    decoder: LineDecoder,
-    /// Received, not yet taken as lines.
-    unread: Vec<u8>,
-    /// How much of that, in whole lines, was looked at ahead. More than fits is never received.
-    looked_at: u32,
+    input: Input,
     /// To be sent.
     replies: Vec<u8>,
     /// The client will send no more.
@@ -36,9 +34,7 @@ impl Control {
     pub(super) fn new(socket: Socket<TcpStream>) -> Self {
         Self {
             stream: Box::new(socket),
-            decoder: LineDecoder::default(),
-            unread: Vec::new(),
-            looked_at: 0,
+            input: Input::default(),
             replies: Vec::new(),
             ended: false,
             broken: false,
@@ -49,13 +45,9 @@ impl Control {
     ///
     /// Everything that was to be sent in the clear has to have been.
     pub(super) fn secured_with(self, session: &TlsSession) -> Self {
-        let mut decoder = self.decoder;
-        decoder.reset();
         Self {
             stream: Box::new(TlsStream::control(self.stream.into_socket(), session)),
-            decoder,
-            unread: Vec::new(),
-            looked_at: 0,
+            input: Input::default(),
             replies: self.replies,
             ended: self.ended,
             broken: self.broken,
@@ -80,7 +72,7 @@ impl Control {
                 Ok(())
             }
             Ok(bytes) => {
-                self.unread.extend_from_slice(&scratch[..bytes]);
+                self.input.add(&scratch[..bytes]);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -98,43 +90,13 @@ impl Control {
 
     /// Hands the next line to `take`, and tells whether there was one.
     pub(super) fn next_line(&mut self, take: impl FnOnce(Line<'_>)) -> bool {
-        let mut rest = self.unread.as_slice();
-        let Some(line) = self.decoder.next(&mut rest) else {
-            self.discard_input();
-            return false;
-        };
-        let left = rest.len();
-        take(line);
-        let taken = self.unread.len() - left;
-        if left == 0 {
-            self.discard_input();
-        } else {
-            self.unread.drain(..taken);
-            self.looked_at = self.looked_at.saturating_sub(taken as u32);
-        }
-        true
+        self.input.next_line(take)
     }
 
     /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which that
     /// says yes; whether there was one. That one may be shown again.
-    pub(super) fn look_ahead(&mut self, mut look: impl FnMut(&[u8]) -> bool) -> bool {
-        let mut decoder = match self.looked_at {
-            0 => self.decoder.clone(),
-            _ => LineDecoder::default(),
-        };
-        let mut rest = &self.unread[self.looked_at as usize..];
-        while let Some(line) = decoder.next(&mut rest) {
-            if let Line::Complete(line) = line
-                && look(line)
-            {
-                return true;
-            }
-            // What goes on is no line of its own.
-            if decoder.is_between_lines() {
-                self.looked_at = (self.unread.len() - rest.len()) as u32;
-            }
-        }
-        false
+    pub(super) fn look_ahead(&mut self, look: impl FnMut(&[u8]) -> bool) -> bool {
+        self.input.look_ahead(look)
     }
 
     /// Queues a reply.
@@ -199,13 +161,13 @@ impl Control {
 
     /// Forgets what the client sent and was not asked for.
     pub(super) fn discard_input(&mut self) {
-        (self.unread, self.looked_at) = (Vec::new(), 0);
+        self.input.discard();
     }
 
     /// Takes it that the client has ended its side, behind more than was read. It is there for its
     /// answers only if it has said QUIT in that.
     pub(super) fn note_hangup(&mut self) {
-        if !has_quit(&self.unread) {
+        if !self.input.has_quit() {
             self.end_input();
         }
     }
@@ -253,27 +215,27 @@ impl Control {
 
     /// Whether more than what was taken has come.
     pub(super) fn has_lines(&self) -> bool {
-        !self.unread.is_empty()
+        !self.input.is_empty()
     }
 
     /// Whether lines may be waiting to be taken, and there is room for what they are answered.
     pub(super) fn has_input(&self) -> bool {
-        !self.unread.is_empty() && self.has_room()
+        !self.input.is_empty() && self.has_room()
     }
 
     /// Whether what comes next is the first record of a TLS handshake; no command begins so.
     pub(super) fn begins_tls(&self) -> bool {
-        self.decoder.is_between_lines() && self.unread.starts_with(&[0x16, 0x03])
+        self.input.begins_tls()
     }
 
     /// Whether the client ended its side and everything it sent was taken.
     pub(super) fn has_ended(&self) -> bool {
-        self.ended && self.unread.is_empty()
+        self.ended && self.input.is_empty()
     }
 
     /// Whether the client ended its side without QUIT, whatever else it has sent before.
     pub(super) fn has_left(&self) -> bool {
-        self.ended && !has_quit(&self.unread)
+        self.ended && !self.input.has_quit()
     }
 
     /// Whether that end was a failure.
@@ -282,16 +244,10 @@ impl Control {
     }
 
     fn wants_more(&self) -> bool {
-        self.unread.len() < AHEAD && self.has_room()
+        self.input.len() < AHEAD && self.has_room()
     }
 
     fn has_room(&self) -> bool {
         self.replies.len() < REPLIES_WAITING
     }
-}
-
-/// Whether one of the lines in `received` is QUIT.
-fn has_quit(received: &[u8]) -> bool {
-    let mut lines = received.split(|&byte| byte == b'\n');
-    lines.any(|line| line.trim_ascii().eq_ignore_ascii_case(b"QUIT"))
 }

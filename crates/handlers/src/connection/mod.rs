@@ -3,6 +3,7 @@
 
 mod control;
 mod effects;
+mod input;
 mod lines;
 mod log_lines;
 mod secrets;
