@@ -135,18 +135,18 @@ impl<P> Session<P> {
                 if !self.wants_input() => {}
             ControlEvent::Line(line) => {
                 self.active_at = now;
-                self.take_line(line, now);
+                self.answer_line(line, now);
             }
             ControlEvent::LineTooLong => {
                 self.active_at = now;
-                self.take_long_line();
+                self.answer_long_line();
             }
             ControlEvent::Vetoed(reply) => {
                 self.active_at = now;
                 self.reply_in_turn(reply.clone());
             }
         }
-        self.settle();
+        self.close_if_over();
     }
 
     /// Takes the outcome of the job asked for last. After [`Effect::Close`] it is dropped, with what
@@ -156,8 +156,8 @@ impl<P> Session<P> {
             return;
         }
         self.active_at = now;
-        self.take_outcome(outcome, now);
-        self.settle();
+        self.job_ended(outcome, now);
+        self.close_if_over();
     }
 
     /// Takes what happened on the data side.
@@ -178,7 +178,7 @@ impl<P> Session<P> {
                 refusal,
             } => self.transfer_ended(end, bytes, refusal, now),
         }
-        self.settle();
+        self.close_if_over();
     }
 
     /// Takes the wish of the operator or of a limit.
@@ -188,13 +188,13 @@ impl<P> Session<P> {
             AdminEvent::Kick(text) => self.kick(text, now),
             AdminEvent::Masquerade(address) => self.masquerade = address,
         }
-        self.settle();
+        self.close_if_over();
     }
 
     /// Acts on the deadlines that have passed at `now`; coming early does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.take_timeouts(now);
-        self.settle();
+        self.act_on_timeouts(now);
+        self.close_if_over();
     }
 
     /// The next thing to do; `None` until something happens.
@@ -304,7 +304,7 @@ impl<P> Session<P> {
     }
 
     /// Says that what is answered from here on is the line that came last.
-    fn take_turn(&mut self) {
+    fn begin_answer(&mut self) {
         self.effects.push_back(Effect::BeginAnswer);
     }
 

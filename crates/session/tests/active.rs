@@ -31,7 +31,7 @@ impl Connecting {
             codes: Vec::new(),
             closed: false,
         };
-        connecting.obey();
+        connecting.carry_out();
         for line in [
             "USER u",
             "PASS p",
@@ -52,15 +52,15 @@ impl Connecting {
         assert!(self.session.wants_input(), "{line}");
         let event = ControlEvent::Line(line.as_bytes());
         self.session.handle_control(event, self.now);
-        self.obey();
+        self.carry_out();
     }
 
     fn hear(&mut self, event: DataEvent) {
         self.session.handle_data_event(event, self.now);
-        self.obey();
+        self.carry_out();
     }
 
-    fn obey(&mut self) {
+    fn carry_out(&mut self) {
         while let Some(effect) = self.session.poll_effect() {
             match effect {
                 Effect::Reply(reply) | Effect::TransferReply(reply) => {
@@ -117,7 +117,7 @@ fn a_pipelined_command_is_answered_after_the_425() {
     connecting.say("NOOP");
     connecting.now += Duration::from_secs(30);
     connecting.session.handle_timeout(connecting.now);
-    connecting.obey();
+    connecting.carry_out();
     assert_eq!(connecting.codes, [425, 200]);
 
     let mut connecting = Connecting::new();
@@ -151,7 +151,7 @@ fn a_line_that_was_held_made_abor_wait_for_the_connect() {
         for (ahead, codes) in [("PWD", &[][..]), ("ABOR now", &[]), ("ABOR", &[426, code])] {
             let event = ControlEvent::Ahead(ahead.as_bytes());
             connecting.session.handle_control(event, connecting.now);
-            connecting.obey();
+            connecting.carry_out();
             assert_eq!(connecting.codes, codes, "{line}, {ahead}");
         }
         connecting.say("PWD");
@@ -167,7 +167,7 @@ fn abor_stops_all_that_lines_before_it_began() {
     connecting.say("PORT 192,0,2,7,200,2");
     let event = ControlEvent::Ahead(b"ABOR");
     connecting.session.handle_control(event, connecting.now);
-    connecting.obey();
+    connecting.carry_out();
     connecting.say("RETR b");
     connecting.say("ABOR");
     assert_eq!(connecting.codes, [426, 200, 426, 226]);
@@ -181,7 +181,7 @@ fn a_client_that_goes_meanwhile_is_answered_nothing() {
     connecting.say("PWD");
     let event = ControlEvent::Closed;
     connecting.session.handle_control(event, connecting.now);
-    connecting.obey();
+    connecting.carry_out();
     assert_eq!(connecting.codes, []);
     assert!(connecting.closed);
 }

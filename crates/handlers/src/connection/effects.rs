@@ -20,13 +20,13 @@ use crate::pump::Pump;
 
 impl Connection {
     /// Does everything the session has asked for.
-    pub(super) fn perform_effects(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn carry_out_effects(&mut self, cx: &mut Context<'_>) {
         while let Some(effect) = self.session.poll_effect() {
-            self.perform(effect, cx);
+            self.carry_out(effect, cx);
         }
     }
 
-    fn perform(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
+    fn carry_out(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
         let now = cx.now();
         match effect {
             Effect::BeginAnswer => self.logged = self.received.take(),
@@ -64,10 +64,10 @@ impl Connection {
             Effect::ForgetLogin => self.account = None,
             Effect::Event(event) => {
                 let (prefix, username) = (&self.service.log_prefix, self.session.username());
-                let begun = self.begun.as_deref();
-                log_lines::event(prefix, self.peer, username, &event, begun);
+                let account = self.transfer_account.as_deref();
+                log_lines::event(prefix, self.peer, username, &event, account);
                 if let SessionEvent::TransferEnded { .. } = event {
-                    self.begun = None;
+                    self.transfer_account = None;
                 }
                 if let Some(watch) = &mut self.watch {
                     watch.event(event, self.account.as_ref());
@@ -154,7 +154,7 @@ impl Connection {
             secure: self.session.is_secure(),
         };
         if credentials.are_checked_at_once(&self.service) {
-            return self.let_in(credentials.check(&self.service), cx);
+            return self.open_home(credentials.check(&self.service), cx);
         }
         let service = Arc::clone(&self.service);
         let check = move || credentials.check(&service);
@@ -164,7 +164,7 @@ impl Connection {
 
     /// Goes on with a login whose credentials were checked: a home directory that hangs holds up
     /// those who live there, and not whoever logs in.
-    pub(super) fn let_in(&mut self, checked: Checked, cx: &mut Context<'_>) {
+    pub(super) fn open_home(&mut self, checked: Checked, cx: &mut Context<'_>) {
         let login = match checked {
             Err(refusal) => return self.session.handle_job(Err(refusal), cx.now()),
             Ok(None) => {
@@ -175,13 +175,13 @@ impl Connection {
         };
         if self.service.enters_at_once(&login.home) {
             let end = jobs::enter(&self.service, login);
-            return self.logged_in(end, cx.now());
+            return self.finish_login(end, cx.now());
         }
         let lanes = self.service.home_lanes(&login.home);
         let service = Arc::clone(&self.service);
         let enter = move || jobs::enter(&service, login);
         let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
-        self.await_job(task.map(RunningJob::Enter), cx);
+        self.await_job(task.map(RunningJob::OpenHome), cx);
     }
 
     pub(super) fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     /// Keeps what a login made, for the jobs to come.
-    pub(super) fn logged_in(&mut self, end: LoginEnd, now: Instant) {
+    pub(super) fn finish_login(&mut self, end: LoginEnd, now: Instant) {
         let outcome = end.map(|(account, facts)| {
             self.account = Some(account);
             Answer::Login(facts)
@@ -287,7 +287,7 @@ impl Connection {
                 pump.set_rates(rates);
             }
         }
-        self.begun = Some(account);
+        self.transfer_account = Some(account);
         self.pump = Some(Box::new(pump));
         self.with_pump(cx, |pump, pcx| pump.begin(pcx));
     }

@@ -46,17 +46,17 @@ impl Share {
 
 impl Connection {
     /// Takes lines, and does what they lead to, until there is none or the turn is over.
-    pub(super) fn take_lines(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn hand_over_lines(&mut self, cx: &mut Context<'_>) {
         self.share.begin(cx.now());
         let (before, mut began) = (self.share.time, None::<Instant>);
         loop {
-            self.perform_effects(cx);
+            self.carry_out_effects(cx);
             if let Some(began) = began {
                 self.share.time = before + began.elapsed();
             }
             // That the client has ended its side behind the last line is not left for later: nothing
             // would tell of it again.
-            if (self.share.is_over() && self.may_take_line()) || !self.take_line(cx) {
+            if (self.share.is_over() && self.may_hand_over_line()) || !self.hand_over_line(cx) {
                 break;
             }
             self.share.lines += 1;
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     /// Whether a line that was received, or a part of one, waits for nothing but its turn.
-    pub(super) fn may_take_line(&self) -> bool {
+    pub(super) fn may_hand_over_line(&self) -> bool {
         match &self.socket {
             ControlSocket::Open(control) => {
                 control.has_input() && self.session.wants_input() && !is_held_up(&self.watch)
@@ -75,7 +75,7 @@ impl Connection {
     }
 
     /// Hands the next line to the session, if it wants one and there is one.
-    fn take_line(&mut self, cx: &mut Context<'_>) -> bool {
+    fn hand_over_line(&mut self, cx: &mut Context<'_>) -> bool {
         let now = cx.now();
         let ControlSocket::Open(control) = &mut self.socket else {
             return false;
@@ -124,7 +124,7 @@ impl Connection {
                 *received = LoggedCommand::of(service, line);
                 match watch.map(|watch| watch.judge(line, &service.commands)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
-                    Some(Judgement::Passed(verdict)) => follow(session, line, &verdict, now),
+                    Some(Judgement::Passed(verdict)) => hand_over(session, line, &verdict, now),
                     Some(Judgement::Pending) => {}
                 }
             }
@@ -141,7 +141,12 @@ impl Connection {
 }
 
 /// Hands a line to the session, or what was said to it instead.
-pub(super) fn follow(session: &mut Session<Payload>, line: &[u8], verdict: &Verdict, now: Instant) {
+pub(super) fn hand_over(
+    session: &mut Session<Payload>,
+    line: &[u8],
+    verdict: &Verdict,
+    now: Instant,
+) {
     let event = match verdict {
         Verdict::Allow => ControlEvent::Line(line),
         Verdict::Refuse(reply) => ControlEvent::Vetoed(reply),

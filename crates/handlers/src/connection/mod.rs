@@ -33,7 +33,7 @@ use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use effects::canonical;
-use lines::{Share, follow};
+use lines::{Share, hand_over};
 use log_lines::LoggedCommand;
 use secure::Securing;
 use watch::Watch;
@@ -67,13 +67,14 @@ pub struct Connection {
     certificate: Option<Arc<VerifiedCertificate>>,
     account: Option<Arc<Account>>,
     /// Whose transfer began last.
-    begun: Option<Arc<Account>>,
+    transfer_account: Option<Arc<Account>>,
     job: Option<RunningJob>,
     timer: Option<(TimerId, Instant)>,
     /// After the last reply: when to stop waiting for the client to close.
     closing: Option<Instant>,
     notifier: Option<Notifier>,
-    place: u64,
+    /// The session's number.
+    id: u64,
     /// The observers; none where the server has none.
     watch: Option<Box<Watch>>,
     /// The command received last, until its turn comes, if its reply is to be logged.
@@ -82,7 +83,8 @@ pub struct Connection {
     logged: Option<LoggedCommand>,
     /// The masquerade address that the session knows.
     masquerade: Option<Ipv4Addr>,
-    told: Phase,
+    /// What the session knows of the server's end.
+    phase: Phase,
     share: Share,
     /// Counts as a control connection.
     #[expect(dead_code, reason = "held, not read")]
@@ -103,7 +105,7 @@ enum RunningJob {
     /// Whether the credentials are right.
     Check(Task<Checked>),
     /// The filesystem of who is let in.
-    Enter(Task<LoginEnd>),
+    OpenHome(Task<LoginEnd>),
     /// Anything after the login.
     Filesystem(Task<Untaken>),
     /// A digest or a copy.
@@ -184,17 +186,17 @@ impl Connection {
             secure_until: None,
             certificate: None,
             account: None,
-            begun: None,
+            transfer_account: None,
             job: None,
             timer: None,
             closing: None,
             notifier: None,
-            place: 0,
+            id: 0,
             watch: None,
             received: None,
             logged: None,
             masquerade: None,
-            told: Phase::Serving,
+            phase: Phase::Serving,
             share: Share::default(),
             permit,
             data_permit: None,
@@ -202,15 +204,15 @@ impl Connection {
     }
 
     /// Goes on until nothing more can be done in this turn, then says what is waited for.
-    fn settle(&mut self, cx: &mut Context<'_>) -> Flow {
-        self.obey();
+    fn finish_turn(&mut self, cx: &mut Context<'_>) -> Flow {
+        self.follow_phase();
         self.hear_observers(cx.now());
         self.note_secured(cx);
-        self.take_lines(cx);
-        self.perform_effects(cx);
+        self.hand_over_lines(cx);
+        self.carry_out_effects(cx);
         let mut flow = self.flush(cx);
         if flow == Flow::Continue && self.begin_tls(cx) {
-            self.perform_effects(cx);
+            self.carry_out_effects(cx);
             flow = self.flush(cx);
         }
         if flow == Flow::Continue {
@@ -248,7 +250,7 @@ impl Connection {
             return;
         };
         if let Some((line, verdict)) = watch.take_judged() {
-            follow(&mut self.session, &line, &verdict, now);
+            hand_over(&mut self.session, &line, &verdict, now);
         }
         if let (Some(pump), Some(rates)) = (&mut self.pump, watch.control().rates()) {
             pump.set_rates(rates);
@@ -286,7 +288,7 @@ impl Connection {
         if control.flush(cx).is_err() {
             control.end_input();
             self.lose_control(cx);
-            self.perform_effects(cx);
+            self.carry_out_effects(cx);
             return if self.closing.is_some() {
                 Flow::Close
             } else {
@@ -297,7 +299,7 @@ impl Connection {
             control.discard_input();
             // Within a handshake nothing can be said that the client would understand.
             let ended = control.has_ended()
-                || self.told == Phase::Ending
+                || self.phase == Phase::Ending
                 || self.securing == Securing::Handshake;
             // Who said QUIT, and nothing that was not read, has no more to wait for than this end;
             // unless the tail of a download is still on its way.
@@ -315,7 +317,7 @@ impl Connection {
         let room_for_lines = was_full
             && control.is_flushed()
             && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        if (self.may_take_line() || room_for_lines)
+        if (self.may_hand_over_line() || room_for_lines)
             && let Some(notifier) = &self.notifier
         {
             // The rest of this turn belongs to others.
@@ -324,13 +326,13 @@ impl Connection {
         Flow::Continue
     }
 
-    /// Follows what the server told all of its sessions.
-    fn obey(&mut self) {
+    /// Tells the session, once, that the server drains or ends.
+    fn follow_phase(&mut self) {
         let phase = self.service.sessions.phase();
-        if phase <= self.told {
+        if phase <= self.phase {
             return;
         }
-        self.told = phase;
+        self.phase = phase;
         let event = match phase {
             Phase::Serving => return,
             Phase::Draining => AdminEvent::Drain,
@@ -346,11 +348,11 @@ impl Connection {
             None => {}
             Some(RunningJob::Check(task)) => match outcome(&task) {
                 None => self.job = Some(RunningJob::Check(task)),
-                Some(checked) => self.let_in(checked, cx),
+                Some(checked) => self.open_home(checked, cx),
             },
-            Some(RunningJob::Enter(task)) => match outcome(&task) {
-                None => self.job = Some(RunningJob::Enter(task)),
-                Some(end) => self.logged_in(end, now),
+            Some(RunningJob::OpenHome(task)) => match outcome(&task) {
+                None => self.job = Some(RunningJob::OpenHome(task)),
+                Some(end) => self.finish_login(end, now),
             },
             Some(RunningJob::Filesystem(task)) => match task.take() {
                 None => self.job = Some(RunningJob::Filesystem(task)),
@@ -415,12 +417,12 @@ impl Handler for Connection {
             self.socket = ControlSocket::Open(Box::new(Control::new(socket)));
         }
         let notifier = cx.notifier();
-        self.place = self.service.sessions.join(notifier.clone());
+        self.id = self.service.sessions.join(notifier.clone());
         self.notifier = Some(notifier.clone());
         log_lines::opened(&self.service.log_prefix, self.peer);
         let (peer, local) = (canonical(self.peer), canonical(self.local));
-        self.watch = Watch::begin(&self.service, self.place, peer, local, notifier);
-        if self.settle(cx) == Flow::Close
+        self.watch = Watch::begin(&self.service, self.id, peer, local, notifier);
+        if self.finish_turn(cx) == Flow::Close
             && let Some(notifier) = &self.notifier
         {
             // The server is stopping; the end comes with the first callback.
@@ -437,7 +439,7 @@ impl Handler for Connection {
                 }
                 if ready.readable() {
                     self.receive(cx);
-                    let flow = self.settle(cx);
+                    let flow = self.finish_turn(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
                     // here, unless it is known, saves a turn that would find out nothing else. Under
                     // TLS, reading may end the handshake or owe an answer, which is for the next
@@ -460,15 +462,15 @@ impl Handler for Connection {
             }
             _ if self.data.owns(source) => self.data_ready(cx),
             _ => {
-                if let Some(linger) = self.linger.as_mut().filter(|held| held.id() == source)
+                if let Some(linger) = self.linger.as_mut().filter(|linger| linger.id() == source)
                     && !linger.drain(cx)
                 {
-                    self.hold(None, cx);
+                    self.end_linger(cx);
                 }
                 return Ok(Flow::Continue);
             }
         }
-        Ok(self.settle(cx))
+        Ok(self.finish_turn(cx))
     }
 
     fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
@@ -482,7 +484,7 @@ impl Handler for Connection {
             .as_ref()
             .is_some_and(|linger| linger.until() <= now)
         {
-            self.hold(None, cx);
+            self.end_linger(cx);
         }
         if let Some(pump) = &mut self.pump {
             if pump.may_resume(now) {
@@ -502,19 +504,19 @@ impl Handler for Connection {
                 log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
             }
         }
-        Ok(self.settle(cx))
+        Ok(self.finish_turn(cx))
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         self.job_ended(cx);
-        self.perform_effects(cx);
+        self.carry_out_effects(cx);
         self.run_pump(cx);
-        Ok(self.settle(cx))
+        Ok(self.finish_turn(cx))
     }
 
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         self.cancel_work();
-        self.service.sessions.leave(self.place);
+        self.service.sessions.leave(self.id);
         self.cut_transfer(cx);
         if let Some(error) = error {
             log::warn!("connection of {}: {error}", self.peer);

@@ -52,7 +52,7 @@ impl Connection {
                     self.data_permit = None;
                     let socket = stream.into_socket();
                     if sends && end == TransferEnd::Complete {
-                        self.hold(Some(Linger::start(socket, cx)), cx);
+                        self.linger_on(Linger::start(socket, cx), cx);
                     } else {
                         cx.close(socket);
                     }
@@ -88,13 +88,19 @@ impl Connection {
             };
             self.session.handle_data_event(event, cx.now());
         }
-        self.perform_effects(cx);
+        self.carry_out_effects(cx);
     }
 
-    /// Holds a download's data connection until the client has closed it.
-    pub(super) fn hold(&mut self, linger: Option<Linger>, cx: &mut Context<'_>) {
-        if let Some(previous) = std::mem::replace(&mut self.linger, linger) {
-            previous.end(cx);
+    /// Keeps a download's data connection until the client has closed it.
+    fn linger_on(&mut self, linger: Linger, cx: &mut Context<'_>) {
+        self.end_linger(cx);
+        self.linger = Some(linger);
+    }
+
+    /// Closes the last download's data connection, if it is still there.
+    pub(super) fn end_linger(&mut self, cx: &mut Context<'_>) {
+        if let Some(linger) = self.linger.take() {
+            linger.end(cx);
         }
     }
 
@@ -115,7 +121,7 @@ impl Connection {
                     Ok(Some(peer)) => {
                         let event = DataEvent::Accepted { peer };
                         self.session.handle_data_event(event, now);
-                        self.perform_effects(cx);
+                        self.carry_out_effects(cx);
                     }
                     Err(error) => {
                         log::warn!("accepting a data connection: {error}");

@@ -148,7 +148,7 @@ impl<P> Session<P> {
             | DataChannel::Open
             | DataChannel::Transferring(_)) => other,
         };
-        self.take_held(held, now);
+        self.answer_if_held(held, now);
     }
 
     /// The active connection does not stand, the passive port can accept none, or an idle data
@@ -169,7 +169,7 @@ impl<P> Session<P> {
             self.active_at = now;
             self.end_transfer(Reply::new(425, "Can't open data connection."));
         }
-        self.take_held(held, now);
+        self.answer_if_held(held, now);
     }
 
     /// Gives a connect up for ABOR, which comes behind what is held.
@@ -180,12 +180,12 @@ impl<P> Session<P> {
             self.aborted_ahead = true;
             self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
         }
-        self.take_held(held, now);
+        self.answer_if_held(held, now);
     }
 
-    fn take_held(&mut self, held: Option<Box<Held>>, now: Instant) {
+    fn answer_if_held(&mut self, held: Option<Box<Held>>, now: Instant) {
         if let Some(held) = held {
-            self.take_in_turn(*held, now);
+            self.answer_held(*held, now);
         }
     }
 

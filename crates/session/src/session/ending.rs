@@ -63,7 +63,7 @@ impl Ending {
 
 impl<P> Session<P> {
     /// Ends the session if it is to end and nothing is in progress any more.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn close_if_over(&mut self) {
         if self.is_busy() {
             return;
         }

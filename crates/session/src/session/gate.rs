@@ -18,17 +18,17 @@ impl<P> Session<P> {
     ///
     /// The order of refusals tells a stranger nothing: unknown verb, argument missing or too much,
     /// not logged in, and only then whatever is wrong with the argument.
-    pub(super) fn take_line(&mut self, line: &[u8], now: Instant) {
+    pub(super) fn answer_line(&mut self, line: &[u8], now: Instant) {
         if self.holds_back(line) {
             return;
         }
-        self.take_turn();
+        self.begin_answer();
         let line = CommandLine::split(line);
         if is_http(&line) && find(&self.config.commands, &line).is_none() {
             return self.disconnect(Reply::new(421, "This is an FTP server."), now);
         }
         let selected = self.selected.take();
-        if self.take_registered(&line) {
+        if self.answer_registered(&line) {
             self.unknown_commands = 0;
             return;
         }
@@ -62,11 +62,11 @@ impl<P> Session<P> {
     }
 
     /// Answers a line that was too long to be kept, which counts as an unknown command.
-    pub(super) fn take_long_line(&mut self) {
+    pub(super) fn answer_long_line(&mut self) {
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
-            self.take_turn();
+            self.begin_answer();
             self.selected = None;
             self.refuse_unknown(reply);
         }

@@ -226,7 +226,7 @@ impl<P> Session<P> {
             disconnect,
         };
         self.pending = Pending::LoginDelay(Box::new(delay));
-        self.take_timeouts(now);
+        self.act_on_timeouts(now);
     }
 
     /// The delay of a failed login is over.

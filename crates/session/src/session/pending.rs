@@ -157,7 +157,7 @@ pub(super) enum Purpose {
 
 impl<P> Session<P> {
     /// Ends the waiting for a job with its outcome.
-    pub(super) fn take_outcome(&mut self, outcome: JobOutcome<P>, now: Instant) {
+    pub(super) fn job_ended(&mut self, outcome: JobOutcome<P>, now: Instant) {
         let purpose = match std::mem::take(&mut self.pending) {
             Pending::Job(purpose) => *purpose,
             Pending::Work(work) => return self.work_ended(*work, outcome, now),
@@ -172,12 +172,12 @@ impl<P> Session<P> {
             }
         };
         match outcome {
-            Ok(answer) => self.take_answer(purpose, answer, now),
-            Err(refusal) => self.take_refusal(purpose, refusal, now),
+            Ok(answer) => self.act_on_answer(purpose, answer, now),
+            Err(refusal) => self.act_on_refusal(purpose, refusal, now),
         }
     }
 
-    pub(super) fn take_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
+    pub(super) fn act_on_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
         match (purpose, answer) {
             (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts, false),
             (Purpose::CertificateLogin { .. }, Answer::Login(facts)) => self.logged_in(facts, true),
@@ -246,12 +246,12 @@ impl<P> Session<P> {
                 // The driver answered another question; whatever it was, the client gets a reply.
                 self.drop_answer(Ok(answer));
                 let refusal = Refusal::local_error();
-                self.take_refusal(purpose, refusal, now);
+                self.act_on_refusal(purpose, refusal, now);
             }
         }
     }
 
-    pub(super) fn take_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
+    pub(super) fn act_on_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
         match purpose {
             Purpose::Login {
                 username,

@@ -8,7 +8,7 @@ use crate::{Action, RegisteredCommand, Secret};
 
 impl<P> Session<P> {
     /// Takes a line whose verb was registered; `false` if it was not.
-    pub(super) fn take_registered(&mut self, line: &CommandLine<'_>) -> bool {
+    pub(super) fn answer_registered(&mut self, line: &CommandLine<'_>) -> bool {
         let Some((index, argument)) = find(&self.config.commands, line) else {
             return false;
         };

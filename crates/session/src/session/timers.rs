@@ -22,7 +22,7 @@ impl<P> Session<P> {
     }
 
     /// Acts on every deadline that has passed.
-    pub(super) fn take_timeouts(&mut self, now: Instant) {
+    pub(super) fn act_on_timeouts(&mut self, now: Instant) {
         if is_past(self.login_deadline(), now)
             && let Pending::LoginDelay(delay) = std::mem::take(&mut self.pending)
         {

@@ -58,7 +58,11 @@ pub(super) struct Running {
 }
 
 impl<P> Session<P> {
-    /// RETR.
+    /// RETR: asks for the job `OpenRead`.
+    ///
+    /// Its answer comes back by [`handle_job`](Self::handle_job), and from there to
+    /// [`transfer_opened`](Self::transfer_opened), or if it is a refusal to
+    /// [`act_on_refusal`](Self::act_on_refusal): so it is with every transfer command.
     pub(super) fn retr(&mut self, name: &[u8]) {
         let Some(range) = self.take_range() else {
             return;

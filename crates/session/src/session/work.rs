@@ -257,16 +257,16 @@ impl<P> Session<P> {
     /// Answers a line that is not to be taken, when its turn comes.
     pub(super) fn reply_in_turn(&mut self, reply: Reply) {
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
-            self.take_turn();
+            self.begin_answer();
             self.selected = None;
             self.reply(reply);
         }
     }
 
     /// Takes what was held back, now that its turn has come.
-    pub(super) fn take_in_turn(&mut self, held: Held, now: Instant) {
+    pub(super) fn answer_held(&mut self, held: Held, now: Instant) {
         match held {
-            Held::Line(line) if self.ending.takes_commands() => self.take_line(&line, now),
+            Held::Line(line) if self.ending.takes_commands() => self.answer_line(&line, now),
             Held::Line(_) => {}
             Held::Reply(reply) => self.reply_in_turn(reply),
         }
@@ -295,12 +295,12 @@ impl<P> Session<P> {
                 self.aborted_ahead = matches!(state, State::Interrupted(_));
                 self.reply(Reply::new(426, "Aborted via ABOR."));
             }
-            (Err(refusal), _) => self.take_refusal(purpose, refusal, now),
-            (Ok(answer), _) => self.take_answer(purpose, answer, now),
+            (Err(refusal), _) => self.act_on_refusal(purpose, refusal, now),
+            (Ok(answer), _) => self.act_on_answer(purpose, answer, now),
         }
         match state {
             State::Aborting => self.reply(Reply::new(226, "ABOR command successful.")),
-            State::Holding(held) | State::Interrupted(held) => self.take_in_turn(held, now),
+            State::Holding(held) | State::Interrupted(held) => self.answer_held(held, now),
             State::Running | State::Abandoned => {}
         }
     }
