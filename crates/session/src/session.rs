@@ -56,8 +56,6 @@ pub struct Session<P> {
     /// reply is to come.
     aborted_ahead: bool,
     ending: Ending,
-    /// The last reply answered QUIT.
-    said_goodbye: bool,
     login: Login,
     failed_logins: u32,
     /// Lines in a row that are no commands.
@@ -108,7 +106,6 @@ impl<P> Session<P> {
             has_broken_off: false,
             aborted_ahead: false,
             ending: Ending::Open,
-            said_goodbye: false,
             login: Login::Out,
             failed_logins: 0,
             unknown_commands: 0,
@@ -152,7 +149,7 @@ impl<P> Session<P> {
     /// Takes the outcome of the job asked for last. After [`Effect::Close`] it is dropped, with what
     /// was opened.
     pub fn handle_job(&mut self, outcome: JobOutcome<P>, now: Instant) {
-        if self.ending == Ending::Closed {
+        if self.ending.is_closed() {
             return;
         }
         self.active_at = now;
@@ -162,7 +159,7 @@ impl<P> Session<P> {
 
     /// Takes what happened on the data side.
     pub fn handle_data_event(&mut self, event: DataEvent, now: Instant) {
-        if self.ending == Ending::Closed {
+        if self.ending.is_closed() {
             return;
         }
         match event {
@@ -281,7 +278,7 @@ impl<P> Session<P> {
 
     /// Whether the last reply, that to QUIT, was given: the client expects nothing more.
     pub fn said_goodbye(&self) -> bool {
-        self.said_goodbye
+        self.ending == Ending::Closed { said_goodbye: true }
     }
 
     /// Whether a digest or a copy is in progress.

@@ -46,7 +46,10 @@ pub(super) enum Ending {
     /// jobs not for long.
     Silent,
     /// `Close` was queued: nothing more comes.
-    Closed,
+    Closed {
+        /// Whether the last reply was that to QUIT.
+        said_goodbye: bool,
+    },
 }
 
 impl Ending {
@@ -57,7 +60,12 @@ impl Ending {
 
     /// Whether the client still hears replies.
     pub(super) fn may_reply(self) -> bool {
-        !matches!(self, Self::Silent | Self::Closed)
+        !matches!(self, Self::Silent | Self::Closed { .. })
+    }
+
+    /// Whether nothing more comes.
+    pub(super) fn is_closed(self) -> bool {
+        matches!(self, Self::Closed { .. })
     }
 }
 
@@ -68,7 +76,7 @@ impl<P> Session<P> {
             return;
         }
         match self.ending {
-            Ending::Open | Ending::Closed => return,
+            Ending::Open | Ending::Closed { .. } => return,
             Ending::Quitting => self.say_goodbye(),
             Ending::Draining => self.reply(Reply::new(421, "Server is shutting down.")),
             Ending::Kicked(text) => self.reply(Reply::new(421, text)),
@@ -77,7 +85,8 @@ impl<P> Session<P> {
         self.pending = Pending::Nothing;
         self.close_data();
         self.effects.push_back(Effect::Close);
-        self.ending = Ending::Closed;
+        let said_goodbye = self.ending == Ending::Quitting;
+        self.ending = Ending::Closed { said_goodbye };
     }
 
     /// Ends the session with a last reply, now.
@@ -131,7 +140,7 @@ impl<P> Session<P> {
 
     /// Lets go of everything that can be let go of at once; the rest is waited for in silence.
     fn release(&mut self, end: TransferEnd, now: Instant) {
-        if self.ending == Ending::Closed {
+        if self.ending.is_closed() {
             return;
         }
         if self.ending != Ending::Silent {
@@ -168,7 +177,6 @@ impl<P> Session<P> {
     }
 
     fn say_goodbye(&mut self) {
-        self.said_goodbye = true;
         match self.login.take_user() {
             Some(user) => {
                 self.reply(Reply::paragraph(221, &user.msg_quit));
