@@ -31,6 +31,9 @@ pub struct VerbInfo {
     pub more_perms: Perms,
     /// Its argument rule.
     pub argument: ArgumentRule,
+    /// Whether blanks around the argument are part of it: it is a name, ends with one, or is a
+    /// secret.
+    pub(crate) keeps_blanks: bool,
     /// Where it is defined, e.g. `RFC 959 §4.1.3`.
     pub rfc: &'static str,
     /// The text of `HELP`, e.g. `Syntax: RETR <SP> file-name (retrieve a file).`
@@ -126,11 +129,12 @@ const fn pack(name: &[u8]) -> Option<u64> {
 
 /// Writes the enum, its rows and the search of a name from one list. A row is: variant, name, who
 /// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none; in brackets
-/// with those it may need besides), argument rule, definition, help.
+/// with those it may need besides), argument rule, whether blanks around the argument are `kept`,
+/// definition, help.
 macro_rules! verb_table {
     ($(
-        $variant:ident $name:literal $login:ident $perm:tt $argument:ident $rfc:literal
-            $help:literal;
+        $variant:ident $name:literal $login:ident $perm:tt $argument:ident $blanks:ident
+            $rfc:literal $help:literal;
     )*) => {
         /// A command verb, or a sub-command of `SITE`.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -151,6 +155,7 @@ macro_rules! verb_table {
                 perm: verb_table!(@perm $perm),
                 more_perms: verb_table!(@more $perm),
                 argument: ArgumentRule::$argument,
+                keeps_blanks: verb_table!(@blanks $blanks),
                 rfc: $rfc,
                 help: $help,
             }),*] }
@@ -167,6 +172,8 @@ macro_rules! verb_table {
     };
     (@login anyone) => { false };
     (@login user) => { true };
+    (@blanks kept) => { true };
+    (@blanks trimmed) => { false };
     (@perm _) => { None };
     (@perm $perm:ident) => { Some(Perm::$perm) };
     (@perm ($perm:ident $($more:ident)+)) => { Some(Perm::$perm) };
@@ -175,155 +182,155 @@ macro_rules! verb_table {
 }
 
 verb_table! {
-    User "USER" anyone _ Required "RFC 959 §4.1.1"
+    User "USER" anyone _ Required trimmed "RFC 959 §4.1.1"
         "Syntax: USER <SP> user-name (begin a login).";
-    Pass "PASS" anyone _ Optional "RFC 959 §4.1.1"
+    Pass "PASS" anyone _ Optional kept "RFC 959 §4.1.1"
         "Syntax: PASS [<SP> password] (finish a login).";
-    Cwd "CWD" user ChangeDir Optional "RFC 959 §4.1.1"
+    Cwd "CWD" user ChangeDir Optional kept "RFC 959 §4.1.1"
         "Syntax: CWD [<SP> dir-name] (change the working directory).";
-    Xcwd "XCWD" user ChangeDir Optional "RFC 775"
+    Xcwd "XCWD" user ChangeDir Optional kept "RFC 775"
         "Syntax: XCWD [<SP> dir-name] (older name of CWD).";
-    Cdup "CDUP" user ChangeDir Refused "RFC 959 §4.1.1"
+    Cdup "CDUP" user ChangeDir Refused trimmed "RFC 959 §4.1.1"
         "Syntax: CDUP (go to the parent directory).";
-    Xcup "XCUP" user ChangeDir Refused "RFC 775"
+    Xcup "XCUP" user ChangeDir Refused trimmed "RFC 775"
         "Syntax: XCUP (older name of CDUP).";
-    Rein "REIN" user _ Refused "RFC 959 §4.1.1"
+    Rein "REIN" user _ Refused trimmed "RFC 959 §4.1.1"
         "Syntax: REIN (log out, keep the connection).";
-    Quit "QUIT" anyone _ Refused "RFC 959 §4.1.1"
+    Quit "QUIT" anyone _ Refused trimmed "RFC 959 §4.1.1"
         "Syntax: QUIT (end the session).";
-    Auth "AUTH" anyone _ Required "RFC 2228 §3"
+    Auth "AUTH" anyone _ Required trimmed "RFC 2228 §3"
         "Syntax: AUTH <SP> TLS (secure the control connection).";
-    Pbsz "PBSZ" anyone _ Required "RFC 4217 §8"
+    Pbsz "PBSZ" anyone _ Required trimmed "RFC 4217 §8"
         "Syntax: PBSZ <SP> 0 (comes before PROT; means nothing with TLS).";
-    Prot "PROT" anyone _ Required "RFC 4217 §9"
+    Prot "PROT" anyone _ Required trimmed "RFC 4217 §9"
         "Syntax: PROT <SP> C|P (data connections in the clear, or private).";
-    Ccc "CCC" anyone _ Refused "RFC 4217 §6"
+    Ccc "CCC" anyone _ Refused trimmed "RFC 4217 §6"
         "Syntax: CCC (go back to the clear; refused here).";
-    Port "PORT" user _ Required "RFC 959 §4.1.2"
+    Port "PORT" user _ Required trimmed "RFC 959 §4.1.2"
         "Syntax: PORT <SP> h1,h2,h3,h4,p1,p2 (tell where the server may connect to).";
-    Pasv "PASV" user _ Refused "RFC 959 §4.1.2"
+    Pasv "PASV" user _ Refused trimmed "RFC 959 §4.1.2"
         "Syntax: PASV (ask where to connect to).";
-    Eprt "EPRT" user _ Required "RFC 2428 §2"
+    Eprt "EPRT" user _ Required trimmed "RFC 2428 §2"
         "Syntax: EPRT <SP> |protocol|address|port| (PORT for IPv4 and IPv6).";
-    Epsv "EPSV" user _ Optional "RFC 2428 §3"
+    Epsv "EPSV" user _ Optional trimmed "RFC 2428 §3"
         "Syntax: EPSV [<SP> protocol|\"ALL\"] (PASV for IPv4 and IPv6).";
-    Type "TYPE" user _ Required "RFC 959 §4.1.2"
+    Type "TYPE" user _ Required trimmed "RFC 959 §4.1.2"
         "Syntax: TYPE <SP> A|I (choose ASCII or binary transfers).";
-    Stru "STRU" user _ Required "RFC 959 §4.1.2"
+    Stru "STRU" user _ Required trimmed "RFC 959 §4.1.2"
         "Syntax: STRU <SP> F (choose the file structure; there is one).";
-    Mode "MODE" user _ Required "RFC 959 §4.1.2"
+    Mode "MODE" user _ Required trimmed "RFC 959 §4.1.2"
         "Syntax: MODE <SP> S (choose the transfer mode; there is one).";
-    Retr "RETR" user Retrieve Required "RFC 959 §4.1.3"
+    Retr "RETR" user Retrieve Required kept "RFC 959 §4.1.3"
         "Syntax: RETR <SP> file-name (retrieve a file).";
-    Stor "STOR" user Store Required "RFC 959 §4.1.3"
+    Stor "STOR" user Store Required kept "RFC 959 §4.1.3"
         "Syntax: STOR <SP> file-name (store a file).";
-    Stou "STOU" user Store Optional "RFC 959 §4.1.3"
+    Stou "STOU" user Store Optional kept "RFC 959 §4.1.3"
         "Syntax: STOU [<SP> name-prefix] (store a file under a name of its own).";
-    Appe "APPE" user Append Required "RFC 959 §4.1.3"
+    Appe "APPE" user Append Required kept "RFC 959 §4.1.3"
         "Syntax: APPE <SP> file-name (append to a file).";
-    Allo "ALLO" user _ Required "RFC 959 §4.1.3"
+    Allo "ALLO" user _ Required trimmed "RFC 959 §4.1.3"
         "Syntax: ALLO <SP> bytes [<SP> R <SP> bytes] (announce a size; needless here).";
-    Rest "REST" user _ Required "RFC 3659 §5"
+    Rest "REST" user _ Required trimmed "RFC 3659 §5"
         "Syntax: REST <SP> offset (begin the next transfer at an offset).";
-    Rang "RANG" user _ Required "draft-bryan-ftp-range"
+    Rang "RANG" user _ Required trimmed "draft-bryan-ftp-range"
         "Syntax: RANG <SP> first <SP> last (choose the bytes of the next transfer or HASH).";
-    Rnfr "RNFR" user Rename Required "RFC 959 §4.1.3"
+    Rnfr "RNFR" user Rename Required kept "RFC 959 §4.1.3"
         "Syntax: RNFR <SP> old-name (begin a rename).";
-    Rnto "RNTO" user Rename Required "RFC 959 §4.1.3"
+    Rnto "RNTO" user Rename Required kept "RFC 959 §4.1.3"
         "Syntax: RNTO <SP> new-name (finish a rename).";
-    Abor "ABOR" user _ Refused "RFC 959 §4.1.3"
+    Abor "ABOR" user _ Refused trimmed "RFC 959 §4.1.3"
         "Syntax: ABOR (break off the transfer).";
-    Dele "DELE" user Delete Required "RFC 959 §4.1.3"
+    Dele "DELE" user Delete Required kept "RFC 959 §4.1.3"
         "Syntax: DELE <SP> file-name (delete a file).";
-    Rmd "RMD" user Delete Required "RFC 959 §4.1.3"
+    Rmd "RMD" user Delete Required kept "RFC 959 §4.1.3"
         "Syntax: RMD <SP> dir-name (delete an empty directory).";
-    Xrmd "XRMD" user Delete Required "RFC 775"
+    Xrmd "XRMD" user Delete Required kept "RFC 775"
         "Syntax: XRMD <SP> dir-name (older name of RMD).";
-    Mkd "MKD" user MakeDir Required "RFC 959 §4.1.3"
+    Mkd "MKD" user MakeDir Required kept "RFC 959 §4.1.3"
         "Syntax: MKD <SP> dir-name (create a directory).";
-    Xmkd "XMKD" user MakeDir Required "RFC 775"
+    Xmkd "XMKD" user MakeDir Required kept "RFC 775"
         "Syntax: XMKD <SP> dir-name (older name of MKD).";
-    Pwd "PWD" user _ Refused "RFC 959 §4.1.3"
+    Pwd "PWD" user _ Refused trimmed "RFC 959 §4.1.3"
         "Syntax: PWD (show the working directory).";
-    Xpwd "XPWD" user _ Refused "RFC 775"
+    Xpwd "XPWD" user _ Refused trimmed "RFC 775"
         "Syntax: XPWD (older name of PWD).";
-    List "LIST" user List Optional "RFC 959 §4.1.3"
+    List "LIST" user List Optional kept "RFC 959 §4.1.3"
         "Syntax: LIST [<SP> path] (list a directory, long form).";
-    Nlst "NLST" user List Optional "RFC 959 §4.1.3"
+    Nlst "NLST" user List Optional kept "RFC 959 §4.1.3"
         "Syntax: NLST [<SP> path] (list a directory, names only).";
-    Mlsd "MLSD" user List Optional "RFC 3659 §7"
+    Mlsd "MLSD" user List Optional kept "RFC 3659 §7"
         "Syntax: MLSD [<SP> dir-name] (list a directory, form for programs).";
-    Mlst "MLST" user List Optional "RFC 3659 §7"
+    Mlst "MLST" user List Optional kept "RFC 3659 §7"
         "Syntax: MLST [<SP> path] (show the facts of one entry).";
-    Size "SIZE" user List Required "RFC 3659 §4"
+    Size "SIZE" user List Required kept "RFC 3659 §4"
         "Syntax: SIZE <SP> file-name (show a file's size).";
-    Mdtm "MDTM" user (List ChangeTime) Required "RFC 3659 §3"
+    Mdtm "MDTM" user (List ChangeTime) Required kept "RFC 3659 §3"
         "Syntax: MDTM <SP> [YYYYMMDDHHMMSS <SP>] path (show or set a file's modification time).";
-    Mfmt "MFMT" user ChangeTime Required "draft-somers-ftp-mfxx §3.1"
+    Mfmt "MFMT" user ChangeTime Required kept "draft-somers-ftp-mfxx §3.1"
         "Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> path (set a file's modification time).";
-    Mff "MFF" user (ChangeTime ChangeMode) Required "draft-somers-ftp-mfxx"
+    Mff "MFF" user (ChangeTime ChangeMode) Required kept "draft-somers-ftp-mfxx"
         "Syntax: MFF <SP> fact=value; <SP> path (set facts: Modify, UNIX.mode).";
-    Avbl "AVBL" user List Optional "draft-peterson-streamlined-ftp-command-extensions"
+    Avbl "AVBL" user List Optional kept "draft-peterson-streamlined-ftp-command-extensions"
         "Syntax: AVBL [<SP> path] (show the space that is free).";
-    Hash "HASH" user Retrieve Required "draft-bryan-ftpext-hash"
+    Hash "HASH" user Retrieve Required kept "draft-bryan-ftpext-hash"
         "Syntax: HASH <SP> file-name (show a file's hash, by the algorithm of OPTS HASH).";
-    Xcrc "XCRC" user Retrieve Required "no standard"
+    Xcrc "XCRC" user Retrieve Required kept "no standard"
         "Syntax: XCRC <SP> file-name [<SP> start [<SP> end]] (show a file's CRC-32).";
-    Xmd5 "XMD5" user Retrieve Required "no standard"
+    Xmd5 "XMD5" user Retrieve Required kept "no standard"
         "Syntax: XMD5 <SP> file-name [<SP> start [<SP> end]] (show a file's MD5).";
-    Xsha "XSHA" user Retrieve Required "no standard"
+    Xsha "XSHA" user Retrieve Required kept "no standard"
         "Syntax: XSHA <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1).";
-    Xsha1 "XSHA1" user Retrieve Required "no standard"
+    Xsha1 "XSHA1" user Retrieve Required kept "no standard"
         "Syntax: XSHA1 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1).";
-    Xsha256 "XSHA256" user Retrieve Required "no standard"
+    Xsha256 "XSHA256" user Retrieve Required kept "no standard"
         "Syntax: XSHA256 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-256).";
-    Xsha512 "XSHA512" user Retrieve Required "no standard"
+    Xsha512 "XSHA512" user Retrieve Required kept "no standard"
         "Syntax: XSHA512 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-512).";
-    Comb "COMB" user (Store Retrieve Delete) Required "no standard"
+    Comb "COMB" user (Store Retrieve Delete) Required kept "no standard"
         "Syntax: COMB <SP> target <SP> part [<SP> part ...] (append files to one, delete them).";
-    Cpfr "CPFR" user Retrieve Required "no standard"
+    Cpfr "CPFR" user Retrieve Required kept "no standard"
         "Syntax: CPFR <SP> file-name (begin a copy).";
-    Cpto "CPTO" user (Store Retrieve) Required "no standard"
+    Cpto "CPTO" user (Store Retrieve) Required kept "no standard"
         "Syntax: CPTO <SP> file-name (finish a copy).";
-    Site "SITE" anyone _ Required "RFC 959 §4.1.3"
+    Site "SITE" anyone _ Required kept "RFC 959 §4.1.3"
         "Syntax: SITE <SP> command (this server's own commands).";
-    SiteHelp "SITE HELP" anyone _ Optional "no standard"
+    SiteHelp "SITE HELP" anyone _ Optional trimmed "no standard"
         "Syntax: SITE HELP [<SP> command] (explain SITE commands).";
-    SiteChmod "SITE CHMOD" user ChangeMode Required "no standard"
+    SiteChmod "SITE CHMOD" user ChangeMode Required kept "no standard"
         "Syntax: SITE CHMOD <SP> mode <SP> path (change a file's mode).";
-    SiteUtime "SITE UTIME" user ChangeTime Required "no standard"
+    SiteUtime "SITE UTIME" user ChangeTime Required kept "no standard"
         "Syntax: SITE UTIME <SP> YYYYMMDDhhmm[ss] <SP> path (set a file's modification time).";
-    SiteSymlink "SITE SYMLINK" user Store Required "no standard"
+    SiteSymlink "SITE SYMLINK" user Store Required kept "no standard"
         "Syntax: SITE SYMLINK <SP> target <SP> link-name (make a symbolic link).";
-    SiteCopy "SITE COPY" user (Store Retrieve) Required "no standard"
+    SiteCopy "SITE COPY" user (Store Retrieve) Required kept "no standard"
         "Syntax: SITE COPY <SP> from <SP> to (copy a file).";
-    SiteCpfr "SITE CPFR" user Retrieve Required "no standard"
+    SiteCpfr "SITE CPFR" user Retrieve Required kept "no standard"
         "Syntax: SITE CPFR <SP> file-name (begin a copy).";
-    SiteCpto "SITE CPTO" user (Store Retrieve) Required "no standard"
+    SiteCpto "SITE CPTO" user (Store Retrieve) Required kept "no standard"
         "Syntax: SITE CPTO <SP> file-name (finish a copy).";
-    SiteMkdir "SITE MKDIR" user MakeDir Required "no standard"
+    SiteMkdir "SITE MKDIR" user MakeDir Required kept "no standard"
         "Syntax: SITE MKDIR <SP> dir-name (create a directory).";
-    SiteRmdir "SITE RMDIR" user Delete Required "no standard"
+    SiteRmdir "SITE RMDIR" user Delete Required kept "no standard"
         "Syntax: SITE RMDIR <SP> dir-name (delete an empty directory).";
-    Syst "SYST" anyone _ Refused "RFC 959 §4.1.3"
+    Syst "SYST" anyone _ Refused trimmed "RFC 959 §4.1.3"
         "Syntax: SYST (show the system type).";
-    Stat "STAT" anyone List Optional "RFC 959 §4.1.3"
+    Stat "STAT" anyone List Optional kept "RFC 959 §4.1.3"
         "Syntax: STAT [<SP> path] (show the session's state, or list a path here).";
-    Feat "FEAT" anyone _ Refused "RFC 2389 §3"
+    Feat "FEAT" anyone _ Refused trimmed "RFC 2389 §3"
         "Syntax: FEAT (list extensions).";
-    Opts "OPTS" anyone _ Required "RFC 2389 §4"
+    Opts "OPTS" anyone _ Required trimmed "RFC 2389 §4"
         "Syntax: OPTS <SP> command [<SP> options] (set a command's options).";
-    Host "HOST" anyone _ Required "RFC 7151 §3"
+    Host "HOST" anyone _ Required trimmed "RFC 7151 §3"
         "Syntax: HOST <SP> name (choose a virtual host, before USER).";
-    Lang "LANG" anyone _ Optional "RFC 2640 §4"
+    Lang "LANG" anyone _ Optional trimmed "RFC 2640 §4"
         "Syntax: LANG [<SP> tag] (choose the language of replies; there is EN).";
-    Csid "CSID" anyone _ Optional "draft-peterson-streamlined-ftp-command-extensions"
+    Csid "CSID" anyone _ Optional trimmed "draft-peterson-streamlined-ftp-command-extensions"
         "Syntax: CSID [<SP> fact=value; ...] (exchange what client and server are).";
-    Clnt "CLNT" anyone _ Optional "no standard"
+    Clnt "CLNT" anyone _ Optional trimmed "no standard"
         "Syntax: CLNT [<SP> name] (name the client program).";
-    Help "HELP" anyone _ Optional "RFC 959 §4.1.3"
+    Help "HELP" anyone _ Optional trimmed "RFC 959 §4.1.3"
         "Syntax: HELP [<SP> command] (explain commands).";
-    Noop "NOOP" anyone _ Refused "RFC 959 §4.1.3"
+    Noop "NOOP" anyone _ Refused trimmed "RFC 959 §4.1.3"
         "Syntax: NOOP (do nothing).";
 }
 

@@ -133,6 +133,18 @@ pub(super) fn split_name(argument: &[u8]) -> Result<(&[u8], &[u8]), CommandError
     }
 }
 
+/// `SITE CHMOD`'s argument: a mode and a name.
+pub(super) fn parse_site_chmod(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Command<'_>, CommandError> {
+    let (mode, path) = split_name(argument)?;
+    Ok(Command::SiteChmod {
+        mode: parse_mode(mode)?,
+        path: encoding.decode_name(path)?,
+    })
+}
+
 /// `SITE CHMOD`'s mode: three or four octal digits, and a leading zero if you like.
 pub(super) fn parse_mode(text: &[u8]) -> Result<u32, CommandError> {
     let digits = match text {

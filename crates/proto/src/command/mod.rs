@@ -238,49 +238,43 @@ impl<'a> Command<'a> {
         argument: &'a [u8],
         encoding: NameEncoding,
     ) -> Result<Self, CommandError> {
-        let argument = if keeps_blanks(verb) {
+        let info = verb.info();
+        let argument = if info.keeps_blanks {
             argument
         } else {
             argument.trim_ascii()
         };
-        match verb.info().argument {
-            ArgumentRule::Required if argument.is_empty() => {
-                return Err(CommandError::MissingArgument);
+        match info.argument {
+            ArgumentRule::Required if argument.is_empty() => Err(CommandError::MissingArgument),
+            ArgumentRule::Refused if !argument.is_empty() => Err(CommandError::UnexpectedArgument),
+            ArgumentRule::Required | ArgumentRule::Optional | ArgumentRule::Refused => {
+                Self::parse_argument(verb, argument, encoding)
             }
-            ArgumentRule::Refused if !argument.is_empty() => {
-                return Err(CommandError::UnexpectedArgument);
-            }
-            ArgumentRule::Required | ArgumentRule::Optional | ArgumentRule::Refused => {}
         }
+    }
+
+    /// Parses an argument that the verb takes, one verb a line.
+    fn parse_argument(
+        verb: Verb,
+        argument: &'a [u8],
+        encoding: NameEncoding,
+    ) -> Result<Self, CommandError> {
+        let given = !argument.is_empty();
         let name = || encoding.decode_name(argument);
-        let name_if_any = || {
-            if argument.is_empty() {
-                Ok(None)
-            } else {
-                name().map(Some)
-            }
-        };
+        let name_if_any = || given.then(name).transpose();
         let text = || encoding.decode_text(argument);
-        let text_if_any = || {
-            if argument.is_empty() {
-                Ok(None)
-            } else {
-                text().map(Some)
-            }
-        };
+        let text_if_any = || given.then(text).transpose();
+        let digest = |algorithm| names::parse_digest(algorithm, argument, encoding);
         Ok(match verb {
             Verb::User => Self::User(text()?),
             Verb::Pass => Self::Pass(text()?),
-            Verb::Cwd | Verb::Xcwd if argument.is_empty() => Self::Cwd(Cow::Borrowed(b"/")),
-            Verb::Cwd | Verb::Xcwd => Self::Cwd(name()?),
+            Verb::Cwd | Verb::Xcwd if given => Self::Cwd(name()?),
+            Verb::Cwd | Verb::Xcwd => Self::Cwd(Cow::Borrowed(b"/")),
             Verb::Cdup | Verb::Xcup => Self::Cdup,
             Verb::Rein => Self::Rein,
             Verb::Quit => Self::Quit,
             Verb::Auth => Self::Auth(AuthMechanism::parse(argument)?),
-            Verb::Pbsz => {
-                argument::parse_number(argument)?;
-                Self::Pbsz
-            }
+            Verb::Pbsz => argument::parse_number(argument).map(|_| Self::Pbsz)?,
             Verb::Prot => Self::Prot(ProtectionLevel::parse(argument)?),
             Verb::Ccc => Self::Ccc,
             Verb::Port => Self::Port(parse_host_port(argument)?),
@@ -311,48 +305,17 @@ impl<'a> Command<'a> {
             Verb::Mlsd => Self::Mlsd(name_if_any()?),
             Verb::Mlst => Self::Mlst(name_if_any()?),
             Verb::Size => Self::Size(name()?),
-            Verb::Mdtm => match times::split_time(argument) {
-                Some((time, path)) => Self::MdtmSet {
-                    time,
-                    path: encoding.decode_name(path)?,
-                    whole: name()?,
-                },
-                None => Self::Mdtm(name()?),
-            },
-            Verb::Mfmt => {
-                let (time, path) = argument::split_name(argument)?;
-                let time = CivilTime::parse_compact(time)?;
-                Self::Mfmt {
-                    time,
-                    path: encoding.decode_name(path)?,
-                }
-            }
-            Verb::Mff => {
-                let (facts, path) = argument::split_name(argument)?;
-                Self::Mff {
-                    change: FactChange::parse(facts)?,
-                    path: encoding.decode_name(path)?,
-                }
-            }
+            Verb::Mdtm => times::parse_mdtm(argument, encoding)?,
+            Verb::Mfmt => times::parse_mfmt(argument, encoding)?,
+            Verb::Mff => times::parse_mff(argument, encoding)?,
             Verb::Avbl => Self::Avbl(name_if_any()?),
             Verb::Hash => Self::Hash(name()?),
-            Verb::Xcrc => names::parse_digest(HashAlgorithm::Crc32, argument, encoding)?,
-            Verb::Xmd5 => names::parse_digest(HashAlgorithm::Md5, argument, encoding)?,
-            Verb::Xsha | Verb::Xsha1 => {
-                names::parse_digest(HashAlgorithm::Sha1, argument, encoding)?
-            }
-            Verb::Xsha256 => names::parse_digest(HashAlgorithm::Sha256, argument, encoding)?,
-            Verb::Xsha512 => names::parse_digest(HashAlgorithm::Sha512, argument, encoding)?,
-            Verb::Comb => {
-                let mut names = names::parse_names(argument, encoding)?;
-                if names.len() < 2 {
-                    return Err(CommandError::Names);
-                }
-                Self::Comb {
-                    target: names.remove(0),
-                    parts: names,
-                }
-            }
+            Verb::Xcrc => digest(HashAlgorithm::Crc32)?,
+            Verb::Xmd5 => digest(HashAlgorithm::Md5)?,
+            Verb::Xsha | Verb::Xsha1 => digest(HashAlgorithm::Sha1)?,
+            Verb::Xsha256 => digest(HashAlgorithm::Sha256)?,
+            Verb::Xsha512 => digest(HashAlgorithm::Sha512)?,
+            Verb::Comb => names::parse_comb(argument, encoding)?,
             Verb::Cpfr | Verb::SiteCpfr => Self::Cpfr(name()?),
             Verb::Cpto | Verb::SiteCpto => Self::Cpto(name()?),
             Verb::Site => {
@@ -360,30 +323,10 @@ impl<'a> Command<'a> {
                 return Self::parse(verb, argument, encoding);
             }
             Verb::SiteHelp => Self::SiteHelp(text_if_any()?),
-            Verb::SiteChmod => {
-                let (mode, path) = argument::split_name(argument)?;
-                let mode = argument::parse_mode(mode)?;
-                Self::SiteChmod {
-                    mode,
-                    path: encoding.decode_name(path)?,
-                }
-            }
-            Verb::SiteUtime => {
-                let (time, utc, path) = times::parse_utime(argument)?;
-                Self::SiteUtime {
-                    time,
-                    utc,
-                    path: encoding.decode_name(path)?,
-                }
-            }
-            Verb::SiteSymlink => {
-                let [target, link] = names::parse_pair(argument, encoding)?;
-                Self::SiteSymlink { target, link }
-            }
-            Verb::SiteCopy => {
-                let [from, to] = names::parse_pair(argument, encoding)?;
-                Self::SiteCopy { from, to }
-            }
+            Verb::SiteChmod => argument::parse_site_chmod(argument, encoding)?,
+            Verb::SiteUtime => times::parse_site_utime(argument, encoding)?,
+            Verb::SiteSymlink => names::parse_site_symlink(argument, encoding)?,
+            Verb::SiteCopy => names::parse_site_copy(argument, encoding)?,
             Verb::SiteMkdir => Self::SiteMkdir(name()?),
             Verb::SiteRmdir => Self::SiteRmdir(name()?),
             Verb::Syst => Self::Syst,
@@ -399,86 +342,5 @@ impl<'a> Command<'a> {
             Verb::Help => Self::Help(text_if_any()?),
             Verb::Noop => Self::Noop,
         })
-    }
-}
-
-/// Whether blanks around the argument are part of it: it is a name, ends with one, or is a secret.
-fn keeps_blanks(verb: Verb) -> bool {
-    match verb {
-        Verb::Pass
-        | Verb::Cwd
-        | Verb::Xcwd
-        | Verb::Retr
-        | Verb::Stor
-        | Verb::Stou
-        | Verb::Appe
-        | Verb::Rnfr
-        | Verb::Rnto
-        | Verb::Dele
-        | Verb::Rmd
-        | Verb::Xrmd
-        | Verb::Mkd
-        | Verb::Xmkd
-        | Verb::List
-        | Verb::Nlst
-        | Verb::Mlsd
-        | Verb::Mlst
-        | Verb::Size
-        | Verb::Mdtm
-        | Verb::Mfmt
-        | Verb::Mff
-        | Verb::Avbl
-        | Verb::Hash
-        | Verb::Xcrc
-        | Verb::Xmd5
-        | Verb::Xsha
-        | Verb::Xsha1
-        | Verb::Xsha256
-        | Verb::Xsha512
-        | Verb::Comb
-        | Verb::Cpfr
-        | Verb::Cpto
-        | Verb::Site
-        | Verb::SiteChmod
-        | Verb::SiteUtime
-        | Verb::SiteSymlink
-        | Verb::SiteCopy
-        | Verb::SiteCpfr
-        | Verb::SiteCpto
-        | Verb::SiteMkdir
-        | Verb::SiteRmdir
-        | Verb::Stat => true,
-        Verb::User
-        | Verb::Cdup
-        | Verb::Xcup
-        | Verb::Rein
-        | Verb::Quit
-        | Verb::Auth
-        | Verb::Pbsz
-        | Verb::Prot
-        | Verb::Ccc
-        | Verb::Port
-        | Verb::Pasv
-        | Verb::Eprt
-        | Verb::Epsv
-        | Verb::Type
-        | Verb::Stru
-        | Verb::Mode
-        | Verb::Allo
-        | Verb::Rest
-        | Verb::Rang
-        | Verb::Abor
-        | Verb::Pwd
-        | Verb::Xpwd
-        | Verb::SiteHelp
-        | Verb::Syst
-        | Verb::Feat
-        | Verb::Opts
-        | Verb::Host
-        | Verb::Lang
-        | Verb::Csid
-        | Verb::Clnt
-        | Verb::Help
-        | Verb::Noop => false,
     }
 }

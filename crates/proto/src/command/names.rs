@@ -63,18 +63,48 @@ pub(super) fn parse_digest<'a>(
     })
 }
 
-/// Parses two names.
-pub(super) fn parse_pair(
+/// `COMB`'s argument: the target and the parts.
+pub(super) fn parse_comb(
     argument: &[u8],
     encoding: NameEncoding,
-) -> Result<[Cow<'_, [u8]>; 2], CommandError> {
+) -> Result<Command<'_>, CommandError> {
+    let mut names = parse_names(argument, encoding)?;
+    if names.len() < 2 {
+        return Err(CommandError::Names);
+    }
+    Ok(Command::Comb {
+        target: names.remove(0),
+        parts: names,
+    })
+}
+
+/// `SITE SYMLINK`'s argument.
+pub(super) fn parse_site_symlink(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Command<'_>, CommandError> {
+    let [target, link] = parse_pair(argument, encoding)?;
+    Ok(Command::SiteSymlink { target, link })
+}
+
+/// `SITE COPY`'s argument.
+pub(super) fn parse_site_copy(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Command<'_>, CommandError> {
+    let [from, to] = parse_pair(argument, encoding)?;
+    Ok(Command::SiteCopy { from, to })
+}
+
+/// Parses two names.
+fn parse_pair(argument: &[u8], encoding: NameEncoding) -> Result<[Cow<'_, [u8]>; 2], CommandError> {
     let names = parse_names(argument, encoding)?;
     names.try_into().map_err(|_| CommandError::Names)
 }
 
 /// Parses a list of names with blanks between them. A name with blanks in it stands in quotes, a
 /// quote in it is doubled then.
-pub(super) fn parse_names(
+fn parse_names(
     argument: &[u8],
     encoding: NameEncoding,
 ) -> Result<Vec<Cow<'_, [u8]>>, CommandError> {

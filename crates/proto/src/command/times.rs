@@ -1,8 +1,8 @@
 //! Arguments that set times and other facts.
 
-use super::CommandError;
 use super::argument::{parse_mode, split_name};
-use crate::{CivilTime, TimeError};
+use super::{Command, CommandError};
+use crate::{CivilTime, NameEncoding, TimeError};
 
 /// The facts that `MFF` sets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -35,8 +35,60 @@ impl FactChange {
     }
 }
 
+/// `MDTM`'s argument: a name, or a time and a name.
+pub(super) fn parse_mdtm(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Command<'_>, CommandError> {
+    Ok(match split_time(argument) {
+        Some((time, path)) => Command::MdtmSet {
+            time,
+            path: encoding.decode_name(path)?,
+            whole: encoding.decode_name(argument)?,
+        },
+        None => Command::Mdtm(encoding.decode_name(argument)?),
+    })
+}
+
+/// `MFMT`'s argument: a time and a name.
+pub(super) fn parse_mfmt(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Command<'_>, CommandError> {
+    let (time, path) = split_name(argument)?;
+    Ok(Command::Mfmt {
+        time: CivilTime::parse_compact(time)?,
+        path: encoding.decode_name(path)?,
+    })
+}
+
+/// `MFF`'s argument: facts and a name.
+pub(super) fn parse_mff(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Command<'_>, CommandError> {
+    let (facts, path) = split_name(argument)?;
+    Ok(Command::Mff {
+        change: FactChange::parse(facts)?,
+        path: encoding.decode_name(path)?,
+    })
+}
+
+/// `SITE UTIME`'s argument.
+pub(super) fn parse_site_utime(
+    argument: &[u8],
+    encoding: NameEncoding,
+) -> Result<Command<'_>, CommandError> {
+    let (time, utc, path) = split_utime(argument)?;
+    Ok(Command::SiteUtime {
+        time,
+        utc,
+        path: encoding.decode_name(path)?,
+    })
+}
+
 /// The time and the name of an argument that begins with a time; `None` for one that does not.
-pub(super) fn split_time(argument: &[u8]) -> Option<(CivilTime, &[u8])> {
+fn split_time(argument: &[u8]) -> Option<(CivilTime, &[u8])> {
     let (time, name) = split_name(argument).ok()?;
     Some((CivilTime::parse_compact(time).ok()?, name))
 }
@@ -44,7 +96,7 @@ pub(super) fn split_time(argument: &[u8]) -> Option<(CivilTime, &[u8])> {
 /// `SITE UTIME`'s argument, in either of the two orders that clients send: a time and a name; or a
 /// name, the times of access, modification and creation, and `UTC`. The modification time counts;
 /// whether it is in UTC is said beside it.
-pub(super) fn parse_utime(argument: &[u8]) -> Result<(CivilTime, bool, &[u8]), CommandError> {
+fn split_utime(argument: &[u8]) -> Result<(CivilTime, bool, &[u8]), CommandError> {
     if let Some((time, name)) = split_three_times(argument) {
         return Ok((time, true, name));
     }
