@@ -1,5 +1,6 @@
 //! What the log tells of a session.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -134,13 +135,13 @@ pub(super) fn reply(
     );
 }
 
-/// What happened; a transfer, if it is one, was that of `begun`.
+/// What happened; a transfer that has ended was that of `account`.
 pub(super) fn event(
     prefix: &LogPrefix,
     peer: SocketAddr,
     username: Option<&str>,
     event: &SessionEvent,
-    begun: Option<&Account>,
+    account: Option<&Account>,
 ) {
     // By then the session may have forgotten who was logged in; the event has not.
     let username = match event {
@@ -151,24 +152,9 @@ pub(super) fn event(
     };
     let prefix = prefix.of(peer, username);
     match event {
-        SessionEvent::LoggedIn { username } => {
-            log::info!(
-                "{prefix} USER '{}' logged in.",
-                Escaped(username.as_bytes())
-            );
-        }
-        SessionEvent::LoginFailed { username, .. } => {
-            log::info!(
-                "{prefix} USER '{}' failed login.",
-                Escaped(username.as_bytes())
-            );
-        }
-        SessionEvent::LoggedOut { username } => {
-            log::info!(
-                "{prefix} USER '{}' logged out.",
-                Escaped(username.as_bytes())
-            );
-        }
+        SessionEvent::LoggedIn { username } => user(&prefix, username, "logged in"),
+        SessionEvent::LoginFailed { username, .. } => user(&prefix, username, "failed login"),
+        SessionEvent::LoggedOut { username } => user(&prefix, username, "logged out"),
         SessionEvent::ForeignData { peer } => {
             log::warn!("{prefix} data connection from foreign address {peer} rejected");
         }
@@ -181,18 +167,18 @@ pub(super) fn event(
             duration,
             ..
         } => {
-            let verb = verb.info().name;
-            let completed = u8::from(*end == TransferEnd::Complete);
-            let seconds = duration.as_secs_f64();
             // Listings are no transfers to pyftpdlib.
             let level = match content {
                 Transferred::File(_) => Level::Info,
                 Transferred::Listing => Level::Debug,
             };
-            let real = begun.and_then(|begun| real_path(begun, path));
-            let path = real
-                .as_ref()
-                .map_or(path.as_bytes(), |real| real.as_os_str().as_encoded_bytes());
+            let (verb, seconds) = (verb.info().name, duration.as_secs_f64());
+            let completed = u8::from(*end == TransferEnd::Complete);
+            let real_path = account.and_then(|account| real_path(account, path));
+            let path = match &real_path {
+                Some(path) => path.as_os_str().as_encoded_bytes(),
+                None => path.as_bytes(),
+            };
             log::log!(
                 level,
                 "{prefix} {verb} {} completed={completed} bytes={bytes} seconds={seconds:.3}",
@@ -201,4 +187,10 @@ pub(super) fn event(
         }
         _ => {}
     }
+}
+
+/// What became of a login.
+fn user(prefix: &impl fmt::Display, username: &str, outcome: &str) {
+    let username = Escaped(username.as_bytes());
+    log::info!("{prefix} USER '{username}' {outcome}.");
 }

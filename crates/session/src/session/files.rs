@@ -37,6 +37,13 @@ impl<P> Session<P> {
         self.change_directory(perm, parent.unwrap_or_else(VirtualPath::root));
     }
 
+    /// What CWD or CDUP named is a directory, and the user may enter it.
+    pub(super) fn directory_changed(&mut self, path: VirtualPath) {
+        let suffix = "is the current directory.";
+        self.reply(Reply::quoted(250, path.as_bytes(), suffix));
+        self.working_directory = path;
+    }
+
     /// MKD.
     pub(super) fn mkd(&mut self, perm: Option<Perm>, name: &[u8]) {
         if let Some(path) = self.resolve(name) {
@@ -89,6 +96,12 @@ impl<P> Session<P> {
         }
         let action = Action::Exists(path.clone());
         self.ask(perm, action, Purpose::RenameFrom(path));
+    }
+
+    /// What RNFR named is there.
+    pub(super) fn rename_selected(&mut self, path: VirtualPath) {
+        self.selected = Some(Selected::Rename(path));
+        self.reply(Reply::new(350, "Ready for destination name."));
     }
 
     /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3).

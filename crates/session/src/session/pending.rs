@@ -7,7 +7,6 @@ use ftpdlib_proto::{FileKind, HashAlgorithm, Metadata, Reply, VirtualPath};
 
 use super::Session;
 use super::data_ports::PassiveReply;
-use super::files::Selected;
 use super::transfer::{Opening, Running};
 use super::work::Work;
 use crate::{Answer, Effect, JobOutcome, Refusal, Secret, SessionEvent};
@@ -177,6 +176,7 @@ impl<P> Session<P> {
         }
     }
 
+    /// Does what a job was asked for, with what it found.
     pub(super) fn act_on_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
         match (purpose, answer) {
             (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts, false),
@@ -187,36 +187,24 @@ impl<P> Session<P> {
                 },
                 Answer::PasswordNeeded,
             ) => self.ask_for_password(username, flushed),
-            (Purpose::ChangeDirectory(path), Answer::Done) => {
-                let suffix = "is the current directory.";
-                self.reply(Reply::quoted(250, path.as_bytes(), suffix));
-                self.working_directory = path;
-            }
+            (Purpose::ChangeDirectory(path), Answer::Done) => self.directory_changed(path),
             (Purpose::Size(path), Answer::Metadata(metadata)) => {
                 self.reply_about_file(&path, &metadata, |metadata| metadata.size.to_string());
             }
             (
                 Purpose::Modified(path) | Purpose::ModifiedOrSet { whole: path, .. },
                 Answer::Metadata(metadata),
-            ) => {
-                let zone = self.config.zone;
-                self.reply_about_file(&path, &metadata, |metadata| {
-                    super::attributes::time_value(zone.civil(metadata.modified))
-                });
-            }
+            ) => self.reply_with_time(&path, &metadata),
             (Purpose::FactLine, Answer::Text(line)) => {
                 self.reply(Reply::multi(250, "Listing:", [line], "End MLST."));
             }
             (Purpose::Registered, Answer::Reply(reply)) => self.reply(reply),
-            (Purpose::RenameFrom(path), Answer::Done) => {
-                self.selected = Some(Selected::Rename(path));
-                self.reply(Reply::new(350, "Ready for destination name."));
-            }
+            (Purpose::RenameFrom(path), Answer::Done) => self.rename_selected(path),
             (Purpose::CopyFrom(path), Answer::Metadata(metadata)) => {
-                self.copy_selected(path, &metadata);
+                self.copy_selected(path, &metadata)
             }
             (Purpose::Space, Answer::Space(bytes)) => {
-                self.reply(Reply::new(213, bytes.to_string()));
+                self.reply(Reply::new(213, bytes.to_string()))
             }
             (Purpose::Hash(algorithm, name), Answer::Digest { digest, range }) => {
                 self.reply(super::work::hash_reply(algorithm, &digest, &range, &name));
@@ -251,6 +239,7 @@ impl<P> Session<P> {
         }
     }
 
+    /// Answers a command whose job was refused.
     pub(super) fn act_on_refusal(&mut self, purpose: Purpose, refusal: Refusal, now: Instant) {
         match purpose {
             Purpose::Login {
@@ -281,6 +270,14 @@ impl<P> Session<P> {
             | Purpose::StatListing
             | Purpose::Registered => self.reply(refusal.into_reply()),
         }
+    }
+
+    /// Answers MDTM.
+    fn reply_with_time(&mut self, path: &VirtualPath, metadata: &Metadata) {
+        let zone = self.config.zone;
+        self.reply_about_file(path, metadata, |metadata| {
+            super::attributes::time_value(zone.civil(metadata.modified))
+        });
     }
 
     /// Answers SIZE or MDTM: both are for regular files (RFC 3659 §3.1, §4.1).
