@@ -35,8 +35,8 @@ pub struct Transfer<P> {
 #[non_exhaustive]
 pub enum Effect<P> {
     /// Take what follows for the answer to the line handed over last: each `Reply` up to the next
-    /// `BeginAnswer`. Two of them come later: the reply to work when the work has ended, and the 150
-    /// of a transfer when its active data connection stands.
+    /// `BeginAnswer`. Two of them come later: the reply to work when the work has ended, and the
+    /// 150 of a transfer when its active data connection stands.
     ///
     /// The line may have waited for the end of work or for the beginning of a transfer. No other
     /// line is wanted before its answer has begun.
@@ -57,9 +57,9 @@ pub enum Effect<P> {
     /// Stop the work in progress, soon: its answer is then a refusal, unless it was done already.
     /// At most once for a `StartWork`.
     CancelWork,
-    /// Open a passive listener at the local address of the control connection, and so in its address
-    /// family; answered by `Listening` or `ListenFailed`. One per session: `CloseData` came before if
-    /// there was another.
+    /// Open a passive listener at the local address of the control connection, and so in its
+    /// address family; answered by `Listening` or `ListenFailed`. One per session: `CloseData` came
+    /// before if there was another.
     Listen,
     /// Keep the connection just accepted as the data connection, close the listener.
     AcceptData,
@@ -80,8 +80,8 @@ pub enum Effect<P> {
     /// Close listener, pending connect and idle data connection, if any; never for a transfer in
     /// progress.
     CloseData,
-    /// Forget the login and its filesystem: the user has logged out (REIN, USER, AUTH). A transfer in
-    /// progress goes on with what it has open.
+    /// Forget the login and its filesystem: the user has logged out (REIN, USER, AUTH). A transfer
+    /// in progress goes on with what it has open.
     ForgetLogin,
     /// For logs and observers.
     Event(SessionEvent),

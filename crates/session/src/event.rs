@@ -132,7 +132,8 @@ pub enum SessionEvent {
         duration: Duration,
     },
     /// A command that changes the filesystem succeeded (reply already queued). COMB comes with one
-    /// [`Change::Removed`] for each part that it removed, and also where it could not remove others.
+    /// [`Change::Removed`] for each part that it removed, and also where it could not remove
+    /// others.
     Changed {
         /// The command, never another name of it: [`Verb::primary`].
         verb: Verb,

@@ -52,8 +52,8 @@ pub struct Session<P> {
     data: DataChannel<P>,
     /// Whether the last transfer broke off by itself and no ABOR has come since.
     has_broken_off: bool,
-    /// Whether ABOR has taken effect before its turn: what it stopped was answered 426, and its own
-    /// reply is to come.
+    /// Whether an ABOR that was seen ahead has taken effect: what it stopped was answered 426, and
+    /// the ABOR itself will be answered 226 in its turn.
     aborted_ahead: bool,
     ending: Ending,
     login: Login,
@@ -300,7 +300,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Says that what is answered from here on is the line that came last.
+    /// Tells the driver that the replies from here on answer the line that came last.
     fn begin_answer(&mut self) {
         self.effects.push_back(Effect::BeginAnswer);
     }

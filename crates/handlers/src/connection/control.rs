@@ -26,7 +26,7 @@ pub(super) struct Control {
     replies: Vec<u8>,
     /// The client will send no more.
     ended: bool,
-    /// Nor will it hear anything, as far as can be told.
+    /// The connection failed, so replies will not arrive either.
     broken: bool,
 }
 
@@ -58,7 +58,7 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// Something is wrong that the client's going does not explain.
+    /// What failed, where it is more than that the client has gone.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.ended || !self.wants_more() {
             return Ok(());
@@ -136,8 +136,8 @@ impl Control {
         }
     }
 
-    /// Sets for what the loop calls, by what is waited for. Where the session is `working`, also for
-    /// the end of what the client sends, if there is no room to read on until then.
+    /// Tells the loop which events are waited for. Where the session is `working` and there is no
+    /// room to read on, that the client ends its side is one of them.
     pub(super) fn set_interest(&self, working: bool, cx: &mut Context<'_>) {
         let mut interest = Interest::NONE;
         if !self.ended && self.wants_more() {
@@ -159,13 +159,13 @@ impl Control {
         }
     }
 
-    /// Forgets what the client sent and was not asked for.
+    /// Drops what the client sent and nobody will read.
     pub(super) fn discard_input(&mut self) {
         self.input.discard();
     }
 
-    /// Takes it that the client has ended its side, behind more than was read. It is there for its
-    /// answers only if it has said QUIT in that.
+    /// Notes that the client has ended its side, behind bytes that were not read yet. It waits for
+    /// its replies only if there is a QUIT in what was received; otherwise it is gone.
     pub(super) fn note_hangup(&mut self) {
         if !self.input.has_quit() {
             self.end_input();
@@ -177,7 +177,7 @@ impl Control {
         self.discard_input();
     }
 
-    /// Where a listing for this connection goes.
+    /// The queue of replies, for a listing that goes there.
     pub(super) fn replies(&mut self) -> &mut Vec<u8> {
         &mut self.replies
     }
@@ -186,9 +186,9 @@ impl Control {
         self.stream.id()
     }
 
-    /// Whether closing this would not reset it, as unread bytes would have the system do; what comes
-    /// after this question is the client's own fault. Under TLS the client has its own end to
-    /// announce.
+    /// Whether nothing is left to read, so that closing the socket does not reset it. Bytes that
+    /// come after this question are the client's own fault. Never under TLS, where the client still
+    /// sends its close_notify.
     pub(super) fn is_read_out(&self) -> bool {
         // What the loop knows of it may be older than bytes that came in the course of this turn.
         self.stream

@@ -75,8 +75,8 @@ impl Connection {
             }
             Effect::Close => {
                 self.close_data(cx);
-                // One that hangs, and whose thread drops what it comes to; or that waits for one that
-                // does.
+                // If there still is a job, it hangs, or waits in its lane for one that does. Its
+                // thread drops the result.
                 self.job = None;
                 self.closing = Some(now + CLOSING_TIME);
             }

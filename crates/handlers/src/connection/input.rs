@@ -37,8 +37,8 @@ impl Input {
         true
     }
 
-    /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which that
-    /// says yes; whether there was one. That one may be shown again.
+    /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which
+    /// that says yes; whether there was one. That one may be shown again.
     pub(super) fn look_ahead(&mut self, mut look: impl FnMut(&[u8]) -> bool) -> bool {
         let mut decoder = match self.looked_at {
             0 => self.decoder.clone(),
@@ -164,8 +164,8 @@ mod tests {
         proptest::collection::vec(step, 0..60)
     }
 
-    /// What a client may send: each line with a number, Telnet sequences in it, and any end; some of
-    /// them too long.
+    /// What a client may send: each line with a number, Telnet sequences in it, and any end; some
+    /// of them too long.
     fn numbered_lines() -> impl Strategy<Value = Vec<u8>> {
         let verb = prop_oneof![
             4 => Just(b"NOOP ".to_vec()),

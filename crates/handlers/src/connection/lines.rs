@@ -18,8 +18,8 @@ const LINES: usize = 32;
 /// The same of lines whose jobs take longer: after so long the rest is for the next turn.
 const LINES_TIME: Duration = Duration::from_millis(1);
 
-/// What a client has had of a turn. A job that ends, and lines that come, may each have it looked at
-/// in the same turn.
+/// How much of a turn of the loop a client has used. The loop may call a connection twice in one
+/// turn: since a job ended, and since lines came.
 #[derive(Default)]
 pub(super) struct Share {
     /// When the turn began.
@@ -81,11 +81,11 @@ impl Connection {
             return false;
         };
         if self.session.is_ending() || (self.session.is_working() && control.has_left()) {
-            // Or lines behind QUIT, or behind a digest, would hide that the client is gone.
+            // Otherwise lines behind QUIT, or behind a digest, would hide that the client is gone.
             control.discard_input();
         }
         if control.has_ended() {
-            // Who has said QUIT may go on to end its side, and still gets what it waits for.
+            // A client may end its side after QUIT, and still gets the replies it waits for.
             let waits = self.session.has_quit() && !control.is_broken();
             return !waits && self.lose_control(cx);
         }

@@ -25,13 +25,12 @@ pub(super) fn closed(prefix: &LogPrefix, peer: SocketAddr, username: Option<&str
     );
 }
 
-/// TLS that did not come to stand, or broke: the client's doing, and its own problem.
+/// A TLS handshake that failed, or TLS that broke: the client's doing, so no warning.
 pub(super) fn tls_failed(prefix: &LogPrefix, peer: SocketAddr, error: &io::Error) {
     log::info!("{} TLS: {error}", prefix.of(peer, None));
 }
 
-/// A certificate that is good for TLS, but does not say whose it is in a way that is understood:
-/// nobody is let in by it.
+/// A certificate that is good for TLS, but cannot be read here: nobody is logged in by it.
 pub(super) fn certificate_unread(prefix: &LogPrefix, peer: SocketAddr, error: &CertificateError) {
     log::warn!("{} client certificate: {error}", prefix.of(peer, None));
 }

@@ -49,9 +49,9 @@ pub struct Connection {
     service: Arc<Service>,
     session: Session<Payload>,
     peer: SocketAddr,
-    /// Where it reached us, or a proxy in front of us.
+    /// The address that the client connected to: ours, or that of a proxy in front of us.
     local: SocketAddr,
-    /// Where its sockets are bound: `local`, where there is no proxy.
+    /// The address that our sockets are bound to: that of `local`, unless there is a proxy.
     bound: IpAddr,
     socket: ControlSocket,
     data: DataSide,
@@ -301,8 +301,8 @@ impl Connection {
             let ended = control.has_ended()
                 || self.phase == Phase::Ending
                 || self.securing == Securing::Handshake;
-            // Who said QUIT, and nothing that was not read, has no more to wait for than this end;
-            // unless the tail of a download is still on its way.
+            // A client that has said QUIT, and nothing that was not read, waits for nothing but
+            // this end; unless the tail of a download is still on its way.
             let may_leave = self.session.said_goodbye() && self.linger.is_none();
             if control.is_flushed()
                 && ((may_leave && control.is_read_out()) || !control.finish(cx) || ended)
@@ -521,7 +521,7 @@ impl Handler for Connection {
         if let Some(error) = error {
             log::warn!("connection of {}: {error}", self.peer);
         }
-        // Who has said QUIT is still the one who leaves.
+        // After QUIT the session has no user any more, but this is still whose connection it was.
         let account = self.account.as_ref();
         let left = account.map(|account| account.login().username.as_str());
         let username = self.session.username().or(left);

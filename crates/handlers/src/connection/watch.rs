@@ -15,7 +15,7 @@ use crate::observer::{
 };
 use crate::{CustomCommand, Service};
 
-/// Observers of a session. There is none where the server has none.
+/// The observers of a session; a connection has this only where the server has observers.
 pub(super) struct Watch {
     session: ObservedSession,
     inline: Arc<[Arc<dyn Observer>]>,
@@ -28,7 +28,7 @@ pub(super) struct Watch {
     transfer: Option<Begun>,
 }
 
-/// What the end of a transfer does not tell.
+/// What observers learn of a transfer that the event of its end does not hold.
 struct Begun {
     account: Arc<Account>,
     transfer_type: TransferType,
@@ -37,9 +37,9 @@ struct Begun {
 
 /// What becomes of a command.
 pub(super) enum Judgement {
-    /// To the session with it, or with the reply in its place.
+    /// It is handed to the session, or the reply in its place.
     Passed(Verdict),
-    /// Its line is held until the observers have answered.
+    /// Its line is kept until the observers have answered.
     Pending,
 }
 

@@ -162,7 +162,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Gives up what is no data connection yet, or not any more; a transfer that waits for it fails.
+    /// Gives up a data connection that was not made in time, or broke before its transfer. A
+    /// transfer that waits for it is answered 425.
     pub(super) fn give_up_data(&mut self, now: Instant) {
         let held = self.data.holder().and_then(Option::take);
         if self.close_data() {
@@ -172,7 +173,7 @@ impl<P> Session<P> {
         self.answer_if_held(held, now);
     }
 
-    /// Gives a connect up for ABOR, which comes behind what is held.
+    /// Gives up a connect because of an ABOR that was seen behind the line that is held.
     pub(super) fn abort_connecting(&mut self, now: Instant) {
         let held = self.data.holder().and_then(Option::take);
         if self.close_data() {

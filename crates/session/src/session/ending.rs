@@ -8,9 +8,8 @@ use super::Session;
 use super::pending::Pending;
 use crate::{Effect, SessionEvent};
 
-/// How long a job goes on to be waited for when nobody is left to be told of it: logs and observers
-/// are to have what it did. One that takes longer may hang, and the client's place and the end of the
-/// server with it.
+/// How long to wait for a job when the client is gone: logs and observers are to learn what it did.
+/// One that takes longer may hang, and would hold up the client's place and the server's end.
 const LAST_JOB_TIME: Duration = Duration::from_secs(5);
 
 /// Whether and how the session is about to end.
@@ -132,13 +131,13 @@ impl<P> Session<P> {
         }
     }
 
-    /// When a job is not waited for any longer that no client waits for.
+    /// When to stop waiting for a job whose client is gone.
     pub(super) fn last_job_deadline(&self) -> Option<Instant> {
         let has_job = matches!(self.pending, Pending::Job(_) | Pending::Work(_));
         (has_job && self.ending == Ending::Silent).then(|| self.active_at + LAST_JOB_TIME)
     }
 
-    /// Lets go of everything that can be let go of at once; the rest is waited for in silence.
+    /// Gives up everything that can be given up at once; waits for the rest without another reply.
     fn release(&mut self, end: TransferEnd, now: Instant) {
         if self.ending.is_closed() {
             return;

@@ -215,8 +215,8 @@ impl<P> Session<P> {
         self.ask(perm, action, Purpose::ChangeDirectory(path));
     }
 
-    /// Asks for a job that changes the filesystem, for `verb`; `reply` and `change` are what is told of
-    /// its success.
+    /// Asks for a job that changes the filesystem, for `verb`; `reply` and `change` are what is
+    /// told of its success.
     pub(super) fn change(
         &mut self,
         perm: Option<Perm>,

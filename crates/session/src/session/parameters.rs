@@ -105,8 +105,8 @@ impl<P> Session<P> {
         self.reply(Reply::new(200, text));
     }
 
-    /// Chooses the encoding by what the client has said, which holds across its login, and by who is
-    /// logged in: users with an encoding of their own mean that one where they turn UTF-8 off.
+    /// Chooses the encoding by what the client has said, which holds across its login, and by who
+    /// is logged in: users with an encoding of their own mean that one where they turn UTF-8 off.
     pub(super) fn choose_encoding(&mut self) {
         let own = self.login.encoding();
         let legacy = own.filter(|&own| own != NameEncoding::UTF_8);

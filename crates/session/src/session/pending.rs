@@ -295,7 +295,7 @@ impl<P> Session<P> {
         });
     }
 
-    /// Gives back what nobody asked for.
+    /// Discards what was opened, where nobody asked for it.
     fn drop_answer(&mut self, outcome: JobOutcome<P>) {
         if let Ok(Answer::Opened { payload, .. }) = outcome {
             self.discard(payload);

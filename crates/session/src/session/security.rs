@@ -54,7 +54,7 @@ impl Security {
         }
     }
 
-    /// What there is right after a handshake.
+    /// The state right after a handshake.
     fn after_handshake(private: bool, certificate: bool) -> Self {
         let data = if private {
             ProtectionLevel::Private

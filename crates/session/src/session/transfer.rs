@@ -140,8 +140,8 @@ impl<P> Session<P> {
         self.list(Verb::Mlsd, argument, format);
     }
 
-    /// STAT with a path: a listing on the control connection, from which nothing can be told apart
-    /// until it ends.
+    /// STAT with a path: a listing on the control connection. No other reply may come before its
+    /// end.
     pub(super) fn stat_path(&mut self, argument: ListArgument<'_>) {
         if self.is_transferring() {
             return self.reply(Reply::new(450, "A transfer is in progress."));
@@ -366,7 +366,8 @@ impl<P> Session<P> {
         self.reply(Reply::new(226, "ABOR command successful."));
     }
 
-    /// Opens what a transfer command names, if there is a way for its bytes.
+    /// Asks for what a transfer command names to be opened, if a data connection is there or agreed
+    /// on.
     fn open(&mut self, verb: Verb, direction: Direction, action: Action, prefix: Vec<u8>) {
         if self.refuses_while_transferring() {
             return;
@@ -404,7 +405,7 @@ impl<P> Session<P> {
         })
     }
 
-    /// Uses the restart offset or range up; `None` if it was refused.
+    /// Takes the restart offset or range, which is for one command only; `None` if it was refused.
     fn take_range(&mut self) -> Option<ByteRange> {
         let range = std::mem::take(&mut self.parameters.range);
         if !range.is_whole() && self.parameters.transfer_type == TransferType::Ascii {
@@ -414,7 +415,7 @@ impl<P> Session<P> {
         Some(range)
     }
 
-    /// APPE and STOU know where to begin themselves.
+    /// Refuses APPE and STOU after REST or RANG: where they begin is not the client's to choose.
     fn refuses_restart(&mut self, verb: &str) -> bool {
         let refuses = !std::mem::take(&mut self.parameters.range).is_whole();
         if refuses {

@@ -35,15 +35,15 @@ pub(super) struct Work {
 /// From `Running`, too, the client may go. The answer of the job ends the work in every state.
 #[derive(Debug)]
 enum State {
-    /// Nothing that had to wait.
+    /// No line that has to wait.
     Running,
-    /// This, which is taken when the work is done: replies stay in order.
+    /// This line, which is answered when the work is done: replies stay in order.
     Holding(Held),
-    /// The same, and ABOR, which has its turn after it.
+    /// The same, and behind it ABOR, which has stopped the work and is answered after the line.
     Interrupted(Held),
     /// ABOR.
     Aborting,
-    /// Nothing more: it is gone, or had its last reply.
+    /// Nothing more: the client is gone, or had its last reply.
     Abandoned,
 }
 
@@ -204,7 +204,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Nobody waits for the work any more.
+    /// Stops work whose client waits for it no more.
     pub(super) fn cancel_work(&mut self) {
         let Pending::Work(work) = &mut self.pending else {
             return;
@@ -234,7 +234,8 @@ impl<P> Session<P> {
         waits && self.hold(Held::Line(line.to_vec())).is_none()
     }
 
-    /// Looks at a line that came behind one that waits: ABOR is not to wait as long as that.
+    /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;
+    /// it is answered in its turn.
     pub(super) fn look_ahead(&mut self, line: &[u8], now: Instant) {
         if !self.holds_line() || !self.is_abort(line) {
             return;
@@ -263,7 +264,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Takes what was held back, now that its turn has come.
+    /// Answers what was held, now that its turn has come.
     pub(super) fn answer_held(&mut self, held: Held, now: Instant) {
         match held {
             Held::Line(line) if self.ending.takes_commands() => self.answer_line(&line, now),
