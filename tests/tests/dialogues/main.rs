@@ -104,6 +104,7 @@ dialogues! {
         login_failures_during_transfer
         login_success_resets
         long_line
+        lynx
         masquerade
         ncftp
         netkit

@@ -27,7 +27,7 @@ use crate::{Effect, SessionEvent};
 ///   └─────────────► Transferring ◄────────────────────────┘
 /// ```
 ///
-/// From every state but `Transferring` ABOR, a failure, a refused transfer or a deadline leads back to
+/// From every state but `Transferring` ABOR, a failure or a deadline leads back to
 /// `Closed`; a queued transfer is then answered 425 (426 for ABOR). So does a new PASV, EPSV, PORT or
 /// EPRT, unless a transfer is queued: then it is itself answered 425, as during a transfer.
 #[derive(Debug, Default)]

@@ -250,11 +250,6 @@ impl<P> Session<P> {
             Purpose::CertificateLogin {
                 username, arrived, ..
             } => self.login_failed(username, None, arrived, refusal, now),
-            Purpose::Transfer(_) => {
-                // A client asks for a new data connection for its next transfer anyway.
-                self.close_data();
-                self.reply(refusal.into_reply());
-            }
             Purpose::ModifiedOrSet { path, time, .. } => self.set_time_instead(path, time),
             Purpose::ChangeDirectory(_)
             | Purpose::Size(_)
@@ -267,6 +262,8 @@ impl<P> Session<P> {
             | Purpose::Digest
             | Purpose::Change { .. }
             | Purpose::Combine { .. }
+            // The data connection stays: lynx tries RETR, and after its refusal LIST, on the same.
+            | Purpose::Transfer(_)
             | Purpose::StatListing
             | Purpose::Registered => self.reply(refusal.into_reply()),
         }
