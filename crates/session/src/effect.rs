@@ -28,6 +28,9 @@ pub struct Transfer<P> {
     pub direction: Direction,
     /// Representation; listings are always sent as they are.
     pub transfer_type: TransferType,
+    /// Whether the client has sent REST for it, if only REST 0. aria2 always does, and waits for a
+    /// minute for the last reply of a download if it has read it together with the first.
+    pub after_rest: bool,
 }
 
 /// One thing for the driver to do, in order.

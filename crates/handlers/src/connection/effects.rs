@@ -288,6 +288,10 @@ impl Connection {
             }
         }
         self.transfer_account = Some(account);
+        if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
+            // That it fails is found when the turn ends.
+            let _ = control.flush(cx);
+        }
         self.pump = Some(Box::new(pump));
         self.with_pump(cx, |pump, pcx| pump.begin(pcx));
     }

@@ -136,6 +136,10 @@ impl Connection {
         if !taken && control.has_ended() {
             return self.lose_control(cx);
         }
+        if let Some(linger) = self.linger.as_mut().filter(|_| taken) {
+            // The client has not waited for the end of its download; it is to have all in order.
+            linger.release_replies();
+        }
         taken
     }
 }

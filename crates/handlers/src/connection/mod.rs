@@ -285,7 +285,10 @@ impl Connection {
             };
         };
         let was_full = !control.is_flushed();
-        if control.flush(cx).is_err() {
+        let linger = self.linger.as_ref().filter(|_| self.closing.is_none());
+        let until = linger.and_then(Linger::holds_replies_until);
+        let holds = until.is_some_and(|until| cx.now() < until);
+        if !holds && control.flush(cx).is_err() {
             control.end_input();
             self.lose_control(cx);
             self.carry_out_effects(cx);
@@ -373,12 +376,14 @@ impl Connection {
     fn deadline(&self) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_ref().map(Linger::until);
+        let replies = self.linger.as_ref().and_then(Linger::holds_replies_until);
         let securing = self.data_handshake_deadline();
         let data = self.data.look_at();
         [
             self.session.poll_timeout(),
             pump,
             linger,
+            replies,
             securing,
             data,
             self.closing,
@@ -466,8 +471,9 @@ impl Handler for Connection {
                     && !linger.drain(cx)
                 {
                     self.end_linger(cx);
+                } else {
+                    return Ok(Flow::Continue);
                 }
-                return Ok(Flow::Continue);
             }
         }
         Ok(self.finish_turn(cx))

@@ -47,12 +47,17 @@ impl Connection {
             Step::Yield => {}
             Step::Ended(end, refusal) => {
                 let (bytes, sends) = (pump.bytes(), pump.sends());
+                let separates_replies = pump.separates_replies;
                 let pump = self.pump.take();
                 if let Some(stream) = pump.and_then(|pump| pump.into_stream()) {
                     self.data_permit = None;
                     let socket = stream.into_socket();
                     if sends && end == TransferEnd::Complete {
-                        self.linger_on(Linger::start(socket, cx), cx);
+                        let mut linger = Linger::start(socket, cx);
+                        if separates_replies {
+                            linger.hold_replies(cx);
+                        }
+                        self.linger_on(linger, cx);
                     } else {
                         cx.close(socket);
                     }

@@ -9,8 +9,11 @@ use mio::net::TcpStream;
 /// How long a client may take to close its side.
 const TIME: Duration = Duration::from_secs(5);
 
+/// How long replies wait for a client to close its side.
+const REPLIES: Duration = Duration::from_millis(200);
+
 /// Most bytes taken from a client that sends where it should only receive.
-const BYTES: usize = 1 << 20;
+const BYTES: u32 = 1 << 20;
 
 /// A data connection whose last byte was sent, held until the client has closed its side.
 ///
@@ -22,7 +25,8 @@ const BYTES: usize = 1 << 20;
 pub(crate) struct Linger {
     stream: Socket<TcpStream>,
     until: Instant,
-    left: usize,
+    left: u32,
+    holds_replies: bool,
 }
 
 impl Linger {
@@ -34,7 +38,26 @@ impl Linger {
             stream,
             until,
             left: BYTES,
+            holds_replies: false,
         }
+    }
+
+    /// Has the replies wait for the client to close its side, or for a moment, so that it reads none
+    /// of them together with what was sent before. Without effect where the system does not tell of
+    /// that.
+    pub(crate) fn hold_replies(&mut self, cx: &mut Context<'_>) {
+        self.holds_replies = cx.finish_registration(&mut self.stream).is_ok();
+    }
+
+    /// Lets the replies go.
+    pub(crate) fn release_replies(&mut self) {
+        self.holds_replies = false;
+    }
+
+    /// Until when the replies wait.
+    pub(crate) fn holds_replies_until(&self) -> Option<Instant> {
+        let begun = self.until.checked_sub(TIME)?;
+        self.holds_replies.then(|| begun + REPLIES)
     }
 
     /// Gives up waiting: closes, after what the client has sent unasked.
@@ -53,6 +76,7 @@ impl Linger {
         match outcome {
             Ok(0) => false,
             Ok(bytes) => {
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
                 self.left = self.left.saturating_sub(bytes);
                 self.left > 0
             }

@@ -133,6 +133,8 @@ pub(crate) struct Pump {
     /// An upload whose control connection was lost takes what has arrived already, and at most so
     /// many bytes in all.
     last: Option<u64>,
+    /// The client is to read the reply to its beginning before that to its end is sent.
+    pub(crate) separates_replies: bool,
 }
 
 /// A look at what a download's client has not acknowledged.
@@ -165,6 +167,7 @@ impl Work {
             payload: Payload { account, opened },
             direction,
             transfer_type,
+            after_rest: _,
         } = transfer;
         let dtp = &service.dtp;
         let Some(mut stream) = stream else {
@@ -225,6 +228,7 @@ impl Pump {
         now: Instant,
     ) -> Result<Self, Payload> {
         let (account, direction) = (Arc::clone(&transfer.payload.account), transfer.direction);
+        let separates_replies = transfer.after_rest && direction == Direction::Send;
         let work = Work::new(transfer, stream, service)?;
         let meter = new_meter(&account, direction, service, now);
         Ok(Self {
@@ -242,6 +246,7 @@ impl Pump {
             all_sent: false,
             stopping: false,
             last: None,
+            separates_replies,
         })
     }
 

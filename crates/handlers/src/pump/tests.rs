@@ -43,6 +43,7 @@ fn open(
         payload,
         direction,
         transfer_type: TransferType::Image,
+        after_rest: false,
     };
     (service, transfer)
 }

@@ -19,6 +19,8 @@ pub(super) struct Parameters {
     pub(super) transfer_type: TransferType,
     /// REST, RANG: which bytes the next RETR, STOR or HASH is about.
     pub(super) range: ByteRange,
+    /// REST was given for the next transfer, if only REST 0.
+    pub(super) after_rest: bool,
     /// How HASH is computed.
     pub(super) hash: HashAlgorithm,
     /// Whether EPSV ALL was given: no other way to a data connection is open any more.
@@ -34,6 +36,7 @@ impl Parameters {
             facts: config.facts,
             transfer_type: TransferType::Ascii,
             range: ByteRange::default(),
+            after_rest: false,
             hash: HashAlgorithm::default(),
             epsv_all: false,
         }
@@ -74,6 +77,7 @@ impl<P> Session<P> {
             return self.refuse_ascii_restart();
         }
         self.parameters.range = ByteRange::starting_at(offset);
+        self.parameters.after_rest = true;
         let text = format!("Restarting at position {offset}.");
         self.reply(Reply::new(350, text));
     }

@@ -22,6 +22,7 @@ pub(super) struct Opening {
     verb: Verb,
     direction: Direction,
     transfer_type: TransferType,
+    after_rest: bool,
     /// STOU: what leads from the working directory to the name made, as given.
     prefix: Vec<u8>,
 }
@@ -202,6 +203,7 @@ impl<P> Session<P> {
                 payload,
                 direction: opening.direction,
                 transfer_type: opening.transfer_type,
+                after_rest: opening.after_rest,
             },
             username: self.username().unwrap_or_default().to_owned(),
             verb: opening.verb,
@@ -263,6 +265,7 @@ impl<P> Session<P> {
             payload,
             direction,
             transfer_type: TransferType::Image,
+            after_rest: false,
         }));
     }
 
@@ -384,6 +387,7 @@ impl<P> Session<P> {
             } else {
                 self.parameters.transfer_type
             },
+            after_rest: std::mem::take(&mut self.parameters.after_rest),
             prefix,
         };
         self.ask(verb.info().perm, action, Purpose::Transfer(opening));
