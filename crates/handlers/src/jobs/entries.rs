@@ -63,10 +63,6 @@ impl Entries {
         &*self.listing
     }
 
-    pub(super) fn into_listing(self) -> Box<dyn Listing> {
-        self.listing
-    }
-
     /// How many have been read.
     pub(super) fn count(&self) -> usize {
         self.read

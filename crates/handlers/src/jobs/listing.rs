@@ -26,9 +26,15 @@ use super::{Account, Helpers, broken_off, permission, refusal, reply_of};
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
 
+/// The most memory for names, in bytes: those of some 400,000 files. Of a larger directory so many
+/// are shown in order, then as many of the others. Without a limit any client that may list could
+/// have the server hold all names of its largest directory, in each of its sessions.
+const MOST_NAMES: usize = 16 << 20;
+
 /// A listing that gives its lines in pieces, so that no turn of the loop is long.
 ///
-/// LIST and NLST are sorted by name with only the names in memory; MLSD comes in directory order.
+/// LIST and NLST are sorted by name with only the names in memory, as long as they take no more than
+/// [`MOST_NAMES`]; MLSD comes in directory order.
 pub(crate) struct ListingStream {
     account: Arc<Account>,
     format: ListFormat,
@@ -70,7 +76,9 @@ struct Gathering {
 
 /// Names are being shown, in order.
 struct Sorted {
-    listing: Box<dyn Listing>,
+    /// Those that may be left to collect, and what shows which of them.
+    entries: Entries,
+    pattern: Option<NamePattern>,
     names: Names,
     /// Which of them comes next.
     next: usize,
@@ -161,8 +169,8 @@ impl ListingStream {
             Source::Unsorted(unsorted) => self.show_unsorted(unsorted, &turn, out)?,
             Source::Gathering(gathering) => gathering.go_on(&turn)?,
             Source::Sorted(sorted) => match self.format {
-                ListFormat::Names => self.show_names(sorted, &turn, out),
-                ListFormat::Long | ListFormat::Facts(_) => self.show_sorted(sorted, &turn, out),
+                ListFormat::Names => self.show_names(sorted, &turn, out)?,
+                ListFormat::Long | ListFormat::Facts(_) => self.show_sorted(sorted, &turn, out)?,
             },
             Source::Ended => Source::Ended,
         };
@@ -218,45 +226,57 @@ impl ListingStream {
         Ok(Source::Ended)
     }
 
-    fn show_names(&self, mut sorted: Sorted, turn: &Turn<'_>, out: &mut Vec<u8>) -> Source {
+    fn show_names(
+        &self,
+        mut sorted: Sorted,
+        turn: &Turn<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Source, Refusal> {
         let Sorted { names, next, .. } = &mut sorted;
         for _ in 0..turn.most.min(names.len() - *next) {
             self.show_with_prefix(names.name(*next), out);
             *next += 1;
         }
         match *next < names.len() {
-            true => Source::Sorted(sorted),
-            false => Source::Ended,
+            true => Ok(Source::Sorted(sorted)),
+            false => sorted.shown(),
         }
     }
 
-    fn show_sorted(&self, mut sorted: Sorted, turn: &Turn<'_>, out: &mut Vec<u8>) -> Source {
+    fn show_sorted(
+        &self,
+        mut sorted: Sorted,
+        turn: &Turn<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Source, Refusal> {
         let Sorted {
-            listing,
+            entries,
+            pattern: _,
             names,
             next,
             upcoming,
         } = &mut sorted;
+        let listing = entries.listing();
         for _ in 0..upcoming.wanted() {
             let mut batch = Batch::default();
             for index in *next..names.len().min(*next + turn.most) {
                 batch.push(names.name(index), None);
                 *next += 1;
             }
-            upcoming.add(batch, &**listing, turn.helpers);
+            upcoming.add(batch, listing, turn.helpers);
         }
         for _ in 0..turn.most {
             let Some(entry) = upcoming.next() else {
                 break;
             };
-            let is_link = self.show_long(&**listing, &entry, out);
+            let is_link = self.show_long(listing, &entry, out);
             if is_link && (turn.is_over)() {
                 break;
             }
         }
         match *next == names.len() && upcoming.is_empty() {
-            true => Source::Ended,
-            false => Source::Sorted(sorted),
+            true => sorted.shown(),
+            false => Ok(Source::Sorted(sorted)),
         }
     }
 
@@ -346,7 +366,7 @@ impl ListingStream {
 }
 
 impl Gathering {
-    /// Collects names of some entries more, and sorts them once there are none.
+    /// Collects names of some entries more, and sorts them once there are none, or no more room.
     fn go_on(mut self, turn: &Turn<'_>) -> Result<Source, Refusal> {
         self.entries.read(turn.most);
         while let Some(entry) = self.entries.next() {
@@ -359,16 +379,32 @@ impl Gathering {
                 break;
             }
         }
-        if !self.entries.are_over() {
+        if !self.entries.are_over() && self.names.size() < MOST_NAMES {
             return Ok(Source::Gathering(self));
         }
-        self.entries.end().map_err(broken_off)?;
         self.names.sort();
         Ok(Source::Sorted(Sorted {
-            listing: self.entries.into_listing(),
+            entries: self.entries,
+            pattern: self.pattern,
             names: self.names,
             next: 0,
             upcoming: Upcoming::default(),
+        }))
+    }
+}
+
+impl Sorted {
+    /// Goes on when all names are shown: with those that there was no room for.
+    fn shown(mut self) -> Result<Source, Refusal> {
+        if self.entries.are_over() {
+            self.entries.end().map_err(broken_off)?;
+            return Ok(Source::Ended);
+        }
+        self.names.clear();
+        Ok(Source::Gathering(Gathering {
+            entries: self.entries,
+            names: self.names,
+            pattern: self.pattern,
         }))
     }
 }

@@ -14,6 +14,17 @@ impl Names {
         self.bytes.extend_from_slice(&name[..length as usize]);
     }
 
+    /// Bytes of memory that they take.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len() + size_of_val(&self.spans[..])
+    }
+
+    /// Forgets them, and keeps their memory for others.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.spans.clear();
+    }
+
     /// Puts the names in order, byte by byte.
     pub(super) fn sort(&mut self) {
         let bytes = &self.bytes;

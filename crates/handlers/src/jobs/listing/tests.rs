@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
+use ftpdlib_filesystems::Entry;
 use ftpdlib_ioloop::Pool;
 use ftpdlib_proto::FactSet;
 
@@ -105,4 +106,79 @@ fn names_that_a_pattern_left_out_were_not_counted() {
     listing.sort(&|| false).unwrap();
     while listing.fill(128, &|| false, &mut out).unwrap() {}
     assert_eq!(out, b"");
+}
+
+/// So many files, whose names have 250 bytes and begin with digits in another order than theirs.
+struct Endless {
+    files: u64,
+    next: u64,
+}
+
+impl Listing for Endless {
+    fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
+        let end = self.files.min(self.next + max as u64);
+        out.extend((self.next..end).map(|number| {
+            let place = number * 7_919 % self.files;
+            let name = format!("{place:08}{:0242}", 0).into_bytes();
+            Entry {
+                name,
+                metadata: None,
+            }
+        }));
+        self.next = end;
+        Ok(end < self.files)
+    }
+
+    fn lstat(&self, _: &[u8]) -> Result<Metadata, FilesystemError> {
+        Err(ErrorKind::NotFound.into())
+    }
+
+    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        self.lstat(name)
+    }
+
+    fn readlink(&self, _: &[u8]) -> Result<Vec<u8>, FilesystemError> {
+        Err(ErrorKind::NotFound.into())
+    }
+}
+
+#[test]
+fn each_session_could_have_the_server_hold_all_names_of_its_largest_directory() {
+    let home = tempfile::tempdir().unwrap();
+    let files = 150_000;
+    let mut listing = ListingStream {
+        account: account(home.path()),
+        format: ListFormat::Names,
+        encoding: NameEncoding::UTF_8,
+        now: 0,
+        prefix: Vec::new(),
+        source: Source::Gathering(Gathering {
+            entries: Entries::new(Box::new(Endless { files, next: 0 })),
+            names: Names::default(),
+            pattern: None,
+        }),
+    };
+    let (mut out, mut most) = (Vec::new(), 0);
+    loop {
+        if let Source::Gathering(Gathering { names, .. }) | Source::Sorted(Sorted { names, .. }) =
+            &listing.source
+        {
+            most = most.max(names.size());
+        }
+        if listing.is_long() {
+            listing.sort(&|| false).unwrap();
+        }
+        if !listing.fill(4096, &|| false, &mut out).unwrap() {
+            break;
+        }
+    }
+    assert!(most < MOST_NAMES + (2 << 20), "{most}");
+    let text = String::from_utf8(out).unwrap();
+    let mut shown: Vec<&str> = text.lines().map(|line| &line[..8]).collect();
+    // In order, but for where the names of the next part begin.
+    let breaks = shown.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    assert_eq!(breaks, 2);
+    shown.sort_unstable();
+    shown.dedup();
+    assert_eq!(shown.len() as u64, files);
 }
