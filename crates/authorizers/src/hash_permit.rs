@@ -1,15 +1,23 @@
 //! Permits to compute a password hash, which takes all of a CPU and much memory.
 
+use std::net::IpAddr;
 use std::process;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
 
 use ftpdlib_sys::{ProcessLock, ProcessLockGuard};
 
-/// Numbers of the permits that this process holds.
-static TAKEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+/// The permits that this process holds, and who waits for one.
+static PERMITS: Mutex<Permits> = Mutex::new(Permits {
+    taken: Vec::new(),
+    queue: Queue::new(),
+});
 
-/// Notified when this process releases a permit.
-static RELEASED: Condvar = Condvar::new();
+struct Permits {
+    /// Their numbers.
+    taken: Vec<u16>,
+    queue: Queue,
+}
 
 /// A lock for each number between this process and those it forks, once
 /// [`share`](HashPermit::share) was called.
@@ -35,24 +43,98 @@ impl HashPermit {
         });
     }
 
-    /// Waits for a permit.
-    pub(crate) fn acquire() -> Self {
+    /// Waits for a permit to check what `client` has sent, if that is known. Clients take turns: one
+    /// that guesses on hundreds of connections delays each of the others by one hash.
+    pub(crate) fn acquire(client: Option<IpAddr>) -> Self {
         let most = u16::try_from(ftpdlib_sys::usable_cpus()).unwrap_or(u16::MAX);
         let process_locks = PROCESS_LOCKS.get().and_then(Option::as_ref);
         let try_lock = |number| process_locks?.try_lock_one(number).ok()?;
-        let mut taken = lock();
+        let mut permits = lock();
+        let own = permits.queue.join(client, thread::current());
         let (number, held) = loop {
-            match choose(&taken, most, try_lock) {
-                Some(chosen) => break chosen,
-                None => taken = RELEASED.wait(taken).unwrap_or_else(PoisonError::into_inner),
+            if permits.queue.is_first(own)
+                && let Some(chosen) = choose(&permits.taken, most, try_lock)
+            {
+                break chosen;
             }
+            drop(permits);
+            // Whoever wakes it has changed what it looks at before, so no call is missed.
+            thread::park();
+            permits = lock();
         };
-        taken.push(number);
-        drop(taken);
+        permits.queue.leave(own);
+        permits.taken.push(number);
+        // There may be another permit.
+        permits.queue.wake_first();
+        drop(permits);
         Self {
             number,
             // If the system has no more locks, one hash too many is better than none.
             process_lock: held.or_else(|| process_locks?.lock_one(number).ok()),
+        }
+    }
+}
+
+/// Who waits, in the order of their turns.
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// The round of whoever had the last turn.
+    round: u64,
+    next_number: u64,
+}
+
+struct Waiting {
+    client: Option<IpAddr>,
+    /// A client has one turn in each round.
+    round: u64,
+    number: u64,
+    thread: Thread,
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self {
+            waiting: Vec::new(),
+            round: 0,
+            next_number: 0,
+        }
+    }
+
+    /// Has `thread` wait, and returns its number.
+    fn join(&mut self, client: Option<IpAddr>, thread: Thread) -> u64 {
+        let others = self.waiting.iter().filter(|other| other.client == client);
+        let last = others.map(|other| other.round).max();
+        let number = self.next_number;
+        self.next_number += 1;
+        self.waiting.push(Waiting {
+            client,
+            round: last.map_or(self.round, |last| last + 1),
+            number,
+            thread,
+        });
+        number
+    }
+
+    /// Takes the one of this number out, whose turn it is.
+    fn leave(&mut self, number: u64) {
+        let place = self.waiting.iter().position(|own| own.number == number);
+        if let Some(place) = place {
+            self.round = self.waiting.swap_remove(place).round;
+        }
+    }
+
+    fn first(&self) -> Option<&Waiting> {
+        let waiting = self.waiting.iter();
+        waiting.min_by_key(|waiting| (waiting.round, waiting.number))
+    }
+
+    fn is_first(&self, number: u64) -> bool {
+        self.first().is_some_and(|first| first.number == number)
+    }
+
+    fn wake_first(&self) {
+        if let Some(first) = self.first() {
+            first.thread.unpark();
         }
     }
 }
@@ -77,19 +159,19 @@ impl Drop for HashPermit {
     fn drop(&mut self) {
         // First, since the lock is the whole process's: the next thread needs the number alone.
         self.process_lock = None;
-        lock().retain(|number| *number != self.number);
-        RELEASED.notify_one();
+        let mut permits = lock();
+        permits.taken.retain(|number| *number != self.number);
+        permits.queue.wake_first();
     }
 }
 
-fn lock() -> MutexGuard<'static, Vec<u16>> {
-    TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Permits> {
+    PERMITS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::thread;
 
     use super::*;
 
@@ -113,6 +195,27 @@ mod tests {
     }
 
     #[test]
+    fn the_guesses_of_one_client_kept_all_others_waiting() {
+        let mut queue = Queue::new();
+        let [guesser, one, other] = [1, 2, 3].map(|last| Some(IpAddr::from([192, 0, 2, last])));
+        let join = |queue: &mut Queue, client| queue.join(client, thread::current());
+        let turn = |queue: &mut Queue| {
+            let first = queue.first().unwrap().number;
+            queue.leave(first);
+            first
+        };
+        let guesses = [(); 4].map(|()| join(&mut queue, guesser));
+        assert_eq!(turn(&mut queue), guesses[0]);
+        assert_eq!(turn(&mut queue), guesses[1]);
+        let [one, again] = [(); 2].map(|()| join(&mut queue, one));
+        let other = join(&mut queue, other);
+        let late = join(&mut queue, guesser);
+        let order = [(); 6].map(|()| turn(&mut queue));
+        assert_eq!(order, [one, other, guesses[2], again, guesses[3], late]);
+        assert!(queue.first().is_none());
+    }
+
+    #[test]
     fn there_are_no_more_permits_than_cpus() {
         HashPermit::share();
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -120,7 +223,7 @@ mod tests {
             for _ in 0..16 {
                 scope.spawn(|| {
                     for _ in 0..100 {
-                        let permit = HashPermit::acquire();
+                        let permit = HashPermit::acquire(None);
                         let now = running.fetch_add(1, Ordering::SeqCst) + 1;
                         most.fetch_max(now, Ordering::SeqCst);
                         thread::yield_now();

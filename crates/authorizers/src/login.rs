@@ -1,13 +1,14 @@
 //! The request for a login, and its result.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_proto::{NameEncoding, VirtualPath};
 use ftpdlib_sys::Credentials;
 
+use crate::password::Given;
 use crate::{AuthorizerError, Guard, VerifiedCertificate};
 
 /// Default text of `230`.
@@ -47,6 +48,23 @@ impl<'a> LoginRequest<'a> {
             local,
             secure: false,
             certificate: None,
+        }
+    }
+
+    /// The address by which the client takes turns with others: of IPv6 the network of 64 bits, since
+    /// a client has all of its addresses.
+    pub fn client_network(&self) -> IpAddr {
+        match self.peer.ip().to_canonical() {
+            ip @ IpAddr::V4(_) => ip,
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        }
+    }
+
+    /// The password, and whose it is.
+    pub(crate) fn given(&self) -> Given<'a> {
+        Given {
+            password: self.password,
+            client: Some(self.client_network()),
         }
     }
 }
@@ -137,6 +155,20 @@ pub struct AuthenticationFailed;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_address_of_one_network_had_a_turn_of_its_own() {
+        for (address, network) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("::1", "::"),
+        ] {
+            let peer = SocketAddr::new(address.parse().unwrap(), 40_000);
+            let request = LoginRequest::new("alice", "", peer, peer);
+            assert_eq!(request.client_network().to_string(), network, "{address}");
+        }
+    }
 
     #[test]
     fn debug_hides_the_password() {

@@ -1,6 +1,7 @@
 //! Passwords, and the cost of checking them.
 
 use std::hint::black_box;
+use std::net::IpAddr;
 
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -27,6 +28,14 @@ pub(crate) enum Secret {
     Hash(String),
     /// No password is accepted.
     None,
+}
+
+/// A password that a client has sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) password: &'a str,
+    /// Whose turn it takes to have it hashed.
+    pub(crate) client: Option<IpAddr>,
 }
 
 /// The password of a user, checked.
@@ -72,11 +81,11 @@ impl Password {
         Self::Plain(Box::default())
     }
 
-    pub(crate) fn matches(&self, given: &str) -> bool {
+    pub(crate) fn matches(&self, given: Given<'_>) -> bool {
         match self {
             Self::Any => true,
             Self::None => false,
-            Self::Plain(word) => equal_in_constant_time(word.as_bytes(), given.as_bytes()),
+            Self::Plain(word) => equal_in_constant_time(word.as_bytes(), given.password.as_bytes()),
             Self::Hash(hash, _) => verify(hash, given),
         }
     }
@@ -91,7 +100,7 @@ impl Password {
 }
 
 /// Does the work of checking a hash of this cost, so that a refusal takes as long as a check.
-pub(crate) fn simulate_check(cost: Cost, given: &str) {
+pub(crate) fn simulate_check(cost: Cost, given: Given<'_>) {
     let Ok(params) = Params::new(cost.memory_kib, cost.passes, cost.lanes, None) else {
         // Never for the parameters of a hash that was accepted.
         return;
@@ -103,7 +112,7 @@ pub(crate) fn simulate_check(cost: Cost, given: &str) {
 }
 
 /// Whether `hash` is that of the password `given`.
-fn verify(hash: &PasswordHash, given: &str) -> bool {
+fn verify(hash: &PasswordHash, given: Given<'_>) -> bool {
     let (Ok(argon2), Some(salt), Some(expected)) = (hasher(hash), &hash.salt, &hash.hash) else {
         return false;
     };
@@ -114,15 +123,20 @@ fn verify(hash: &PasswordHash, given: &str) -> bool {
 }
 
 /// Computes a hash into `output`, once this thread has a permit.
-fn compute(argon2: &Argon2<'_>, given: &str, salt: &[u8], output: &mut [u8]) -> argon2::Result<()> {
-    let _permit = HashPermit::acquire();
+fn compute(
+    argon2: &Argon2<'_>,
+    given: Given<'_>,
+    salt: &[u8],
+    output: &mut [u8],
+) -> argon2::Result<()> {
+    let _permit = HashPermit::acquire(given.client);
     let count = argon2.params().block_count();
     let mut memory = Vec::new();
     memory
         .try_reserve_exact(count.max(MIN_MEMORY_KIB))
         .map_err(|_| argon2::Error::OutOfMemory)?;
     memory.resize(count, Block::default());
-    argon2.hash_password_into_with_memory(given.as_bytes(), salt, output, memory)
+    argon2.hash_password_into_with_memory(given.password.as_bytes(), salt, output, memory)
 }
 
 fn parse_hash(text: &str) -> Result<Password, &'static str> {
@@ -248,10 +262,14 @@ mod tests {
             passes: 1,
             lanes: 1,
         };
+        let given = Given {
+            password: "x",
+            client: None,
+        };
         let before = resident();
         std::thread::scope(|scope| {
             for _ in 0..16 {
-                scope.spawn(|| simulate_check(cost, "x"));
+                scope.spawn(|| simulate_check(cost, given));
             }
         });
         let grown = resident().saturating_sub(before);

@@ -1,8 +1,9 @@
 //! Threads for blocking jobs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -89,16 +90,35 @@ pub struct Lane {
 
 impl Lane {
     /// Runs `job` on a thread of the pool, once fewer than the lane's limit are running. Jobs start
-    /// in the order in which they were submitted. One that panics is logged and harms no other.
+    /// in the order in which they were submitted, beside those [for clients](Self::submit_for). One that panics is logged and harms no other.
     ///
     /// # Errors
     ///
     /// The pool was shut down, 65,536 jobs are waiting already, or the system refuses a thread and
     /// the lane has none that could run the job later. The job is dropped.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.submit_as(None, Box::new(job))
+    }
+
+    /// Does the same for `client`: the clients whose jobs wait take turns, so that one with hundreds
+    /// of them delays each of the others by one. Jobs of [`submit`](Self::submit) are those of one
+    /// more client.
+    ///
+    /// # Errors
+    ///
+    /// That of [`submit`](Self::submit).
+    pub fn submit_for(
+        &self,
+        client: IpAddr,
+        job: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        self.submit_as(Some(client), Box::new(job))
+    }
+
+    pub(crate) fn submit_as(&self, client: Option<IpAddr>, job: Job) -> io::Result<()> {
         // A refused job is dropped here, under no lock: its destructors may do anything.
         self.shared
-            .submit(Box::new(job))
+            .submit(client, job)
             .map_err(|(error, _job)| error)
     }
 }
@@ -114,7 +134,7 @@ struct LaneShared {
 }
 
 impl LaneShared {
-    fn submit(self: &Arc<Self>, job: Job) -> Result<(), (io::Error, Job)> {
+    fn submit(self: &Arc<Self>, client: Option<IpAddr>, job: Job) -> Result<(), (io::Error, Job)> {
         let workers = &self.pool.workers;
         if workers.is_shut_down() {
             return Err((io::Error::other("the pool was shut down"), job));
@@ -124,7 +144,7 @@ impl LaneShared {
             if queue.waiting.len() >= MOST_WAITING {
                 return Err((io::Error::other("too many jobs wait"), job));
             }
-            queue.waiting.push_back(job);
+            queue.waiting.push(client, job);
             return Ok(());
         }
         match workers.assign(LaneJob {
@@ -132,7 +152,7 @@ impl LaneShared {
             job,
         }) {
             Ok(()) => queue.running += 1,
-            Err((_, job)) if queue.running > 0 => queue.waiting.push_back(job),
+            Err((_, job)) if queue.running > 0 => queue.waiting.push(client, job),
             Err(refused) => return Err(refused),
         }
         Ok(())
@@ -141,7 +161,7 @@ impl LaneShared {
     /// The next job to run, after one has ended.
     fn next_job(&self) -> Option<Job> {
         let mut queue = lock(&self.queue);
-        let next = queue.waiting.pop_front();
+        let next = queue.waiting.pop();
         if next.is_none() {
             queue.running -= 1;
         }
@@ -152,10 +172,47 @@ impl LaneShared {
 #[derive(Default)]
 struct LaneQueue {
     running: usize,
-    waiting: VecDeque<Job>,
+    waiting: Turns,
 }
 
 type Job = Box<dyn FnOnce() + Send>;
+
+/// The jobs that wait, whose clients take turns; those of one client keep their order.
+#[derive(Default)]
+struct Turns {
+    jobs: HashMap<Option<IpAddr>, VecDeque<Job>>,
+    /// Each client that has jobs, once: whose turn is next is first.
+    clients: VecDeque<Option<IpAddr>>,
+    length: usize,
+}
+
+impl Turns {
+    fn push(&mut self, client: Option<IpAddr>, job: Job) {
+        let jobs = self.jobs.entry(client).or_default();
+        if jobs.is_empty() {
+            self.clients.push_back(client);
+        }
+        jobs.push_back(job);
+        self.length += 1;
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let client = self.clients.pop_front()?;
+        let jobs = self.jobs.get_mut(&client)?;
+        let job = jobs.pop_front()?;
+        if jobs.is_empty() {
+            self.jobs.remove(&client);
+        } else {
+            self.clients.push_back(client);
+        }
+        self.length -= 1;
+        Some(job)
+    }
+
+    fn len(&self) -> usize {
+        self.length
+    }
+}
 
 /// Lets the threads end when the last pool and lane are dropped. The threads themselves hold the
 /// `Workers` only.
@@ -337,6 +394,33 @@ mod tests {
         assert_eq!(lock(&pool.pool.workers.state).alive, 2);
         drop(held);
         assert!(pool.shutdown(LONG));
+    }
+
+    #[test]
+    fn the_jobs_of_one_client_kept_all_others_waiting() {
+        let pool = Pool::new();
+        let lane = pool.lane(1);
+        let (running, started) = channel();
+        let held = hang(&lane, &running, 0);
+        assert_eq!(started.recv(), Ok(0));
+        let submit = |client: &str, name| {
+            let running = running.clone();
+            let job = move || running.send(name).unwrap();
+            lane.submit_for(client.parse().unwrap(), job).unwrap();
+        };
+        for name in 10..14 {
+            submit("192.0.2.1", name);
+        }
+        submit("192.0.2.2", 20);
+        submit("2001:db8::1", 30);
+        submit("2001:db8::1", 31);
+        drop(held);
+        let order: Vec<_> = started.iter().take(7).collect();
+        assert_eq!(order, [10, 20, 30, 11, 31, 12, 13]);
+        assert!(pool.shutdown(LONG));
+        let queue = lock(&lane.shared.queue);
+        assert_eq!(queue.waiting.len(), 0);
+        assert!(queue.waiting.jobs.is_empty() && queue.waiting.clients.is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -63,7 +64,7 @@ impl<T: Send + 'static> Task<T> {
         notifier: &Notifier,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Self> {
-        Self::start(lane, notifier, job, false)
+        Self::start((lane, None), notifier, job, false)
     }
 
     /// Does the same, but skips the job if the task was dropped before the job's turn came.
@@ -76,18 +77,32 @@ impl<T: Send + 'static> Task<T> {
         notifier: &Notifier,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<Self> {
-        Self::start(lane, notifier, job, true)
+        Self::start((lane, None), notifier, job, true)
+    }
+
+    /// Does the same for `client`, who takes turns with others as in [`Lane::submit_for`].
+    ///
+    /// # Errors
+    ///
+    /// That of [`Lane::submit`].
+    pub fn spawn_for(
+        lane: &Lane,
+        client: IpAddr,
+        notifier: &Notifier,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::start((lane, Some(client)), notifier, job, true)
     }
 
     fn start(
-        lane: &Lane,
+        (lane, client): (&Lane, Option<IpAddr>),
         notifier: &Notifier,
         job: impl FnOnce() -> T + Send + 'static,
         while_wanted: bool,
     ) -> io::Result<Self> {
         let outcome = Outcome::default();
         let (done, notifier) = (Arc::clone(&outcome), notifier.clone());
-        lane.submit(move || {
+        let job = move || {
             // The task holds the other reference.
             if while_wanted && Arc::strong_count(&done) == 1 {
                 return;
@@ -101,7 +116,8 @@ impl<T: Send + 'static> Task<T> {
             });
             *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             notifier.notify();
-        })?;
+        };
+        lane.submit_as(client, Box::new(job))?;
         Ok(Self { outcome })
     }
 }

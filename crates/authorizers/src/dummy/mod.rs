@@ -14,7 +14,7 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::locked::Locked;
 use crate::overrides::virtual_directory;
-use crate::password::{Password, simulate_check};
+use crate::password::{Given, Password, simulate_check};
 use crate::rights::warn_of_writes;
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
 
@@ -179,22 +179,8 @@ impl DummyAuthorizer {
         username: &str,
         password: &str,
     ) -> Result<Login, AuthenticationFailed> {
-        // Copied out of the table, so that no lock is held while hashing.
-        let (entry, costs) = {
-            let table = self.table.read();
-            (table.entry(username).ok().map(Arc::clone), table.costs())
-        };
-        let unknown = Password::for_unknown_user();
-        let expected = entry.as_ref().map_or(&unknown, |entry| &entry.password);
-        if let (true, Some(entry)) = (expected.matches(password), &entry) {
-            return Ok(entry.login.clone());
-        }
-        for cost in costs {
-            if expected.cost() != Some(cost) {
-                simulate_check(cost, password);
-            }
-        }
-        Err(AuthenticationFailed)
+        let client = None;
+        self.check(username, Given { password, client })
     }
 
     /// Whether a user of this name exists.
@@ -237,11 +223,30 @@ impl DummyAuthorizer {
     pub fn msg_quit(&self, username: &str) -> Result<String, AuthorizerError> {
         Ok(self.table.read().entry(username)?.login.msg_quit.clone())
     }
+
+    fn check(&self, username: &str, given: Given<'_>) -> Result<Login, AuthenticationFailed> {
+        // Copied out of the table, so that no lock is held while hashing.
+        let (entry, costs) = {
+            let table = self.table.read();
+            (table.entry(username).ok().map(Arc::clone), table.costs())
+        };
+        let unknown = Password::for_unknown_user();
+        let expected = entry.as_ref().map_or(&unknown, |entry| &entry.password);
+        if let (true, Some(entry)) = (expected.matches(given), &entry) {
+            return Ok(entry.login.clone());
+        }
+        for cost in costs {
+            if expected.cost() != Some(cost) {
+                simulate_check(cost, given);
+            }
+        }
+        Err(AuthenticationFailed)
+    }
 }
 
 impl Authorizer for DummyAuthorizer {
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
-        self.validate_authentication(request.username, request.password)
+        self.check(request.username, request.given())
     }
 
     fn authenticate_by_certificate(

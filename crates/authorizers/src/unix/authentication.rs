@@ -9,13 +9,13 @@ use super::system_user::SystemUser;
 use super::table::Entry;
 use super::{UnixAuthorizer, expiry, hash_checker, shells};
 use crate::login::ANONYMOUS;
-use crate::password::{Password, simulate_check};
+use crate::password::{Given, Password, simulate_check};
 use crate::{Login, VerifiedCertificate};
 
 impl UnixAuthorizer {
     /// The login of the user with this name and password. A refusal takes the same time for any
     /// reason.
-    pub(super) fn find(&self, username: &str, password: &str) -> Option<Login> {
+    pub(super) fn find(&self, username: &str, given: Given<'_>) -> Option<Login> {
         let (own, costs) = {
             let table = self.table.read();
             (table.get(username).map(Arc::clone), table.costs())
@@ -34,8 +34,8 @@ impl UnixAuthorizer {
             own_password.is_none() && hash_checker::is_usable(hash) && is_affordable(username, hash)
         });
         let matches = match own_password {
-            Some(own) => own.matches(password),
-            None => hash.is_some_and(|hash| self.hashes.matches(hash, password)),
+            Some(own) => own.matches(given),
+            None => hash.is_some_and(|hash| self.hashes.matches(hash, given)),
         };
         let system_password = own_password.is_none();
         if let (true, Some(user)) = (matches, &user)
@@ -43,10 +43,10 @@ impl UnixAuthorizer {
         {
             return Some(login);
         }
-        self.hashes.simulate_checks(password, hash);
+        self.hashes.simulate_checks(given, hash);
         for cost in costs {
             if own_password.and_then(Password::cost) != Some(cost) {
-                simulate_check(cost, password);
+                simulate_check(cost, given);
             }
         }
         None

@@ -9,7 +9,7 @@ use ftpdlib_sys::{ShadowEntry, crypt, crypt_setting};
 
 use crate::hash_permit::HashPermit;
 use crate::locked::Locked;
-use crate::password::equal_in_constant_time;
+use crate::password::{Given, equal_in_constant_time};
 
 /// The local users' hashes.
 const SHADOW: &str = "/etc/shadow";
@@ -68,21 +68,21 @@ impl HashChecker {
         Ok(hashes)
     }
 
-    /// Whether `hash` is that of `password`.
-    pub(super) fn matches(&self, hash: &str, password: &str) -> bool {
+    /// Whether `hash` is that of the password.
+    pub(super) fn matches(&self, hash: &str, given: Given<'_>) -> bool {
         self.add_method(hash);
-        hashed(password, hash)
+        hashed(given, hash)
             .is_some_and(|hashed| equal_in_constant_time(hash.as_bytes(), hashed.as_bytes()))
     }
 
     /// Does the work of checking a hash of each method in use, except that of `done`.
-    pub(super) fn simulate_checks(&self, password: &str, done: Option<&str>) {
+    pub(super) fn simulate_checks(&self, given: Given<'_>, done: Option<&str>) {
         let done = done.and_then(with_dummy_salt);
         // Copied, so that no lock is held while hashing.
         let settings = self.settings.read().clone();
         for setting in settings {
             if Some(&setting) != done.as_ref() {
-                black_box(hashed(password, &setting));
+                black_box(hashed(given, &setting));
             }
         }
     }
@@ -113,9 +113,9 @@ pub(super) fn is_locked(hash: &str) -> bool {
     locked.len() < hash.len() && !locked.is_empty()
 }
 
-fn hashed(password: &str, setting: &str) -> Option<String> {
-    let _permit = HashPermit::acquire();
-    crypt(password, setting).unwrap_or_else(|error| {
+fn hashed(given: Given<'_>, setting: &str) -> Option<String> {
+    let _permit = HashPermit::acquire(given.client);
+    crypt(given.password, setting).unwrap_or_else(|error| {
         log::error!("{error}");
         None
     })

@@ -236,7 +236,7 @@ impl UnixAuthorizer {
 
 impl Authorizer for UnixAuthorizer {
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
-        self.find(request.username, request.password)
+        self.find(request.username, request.given())
             .ok_or(AuthenticationFailed)
     }
 

@@ -5,11 +5,19 @@ use std::{fs, io};
 use ftpdlib_sys::{ShadowEntry, can_act_as_others};
 
 use super::*;
+use crate::password::Given;
 
 /// Names that every system has, and one that none has.
 const ROOT: &str = "root";
 const NOBODY: &str = "nobody";
 const STRANGER: &str = "nosuchuser-x";
+
+fn given(password: &str) -> Given<'_> {
+    Given {
+        password,
+        client: None,
+    }
+}
 
 fn settings_for_all() -> GlobalSettings {
     GlobalSettings {
@@ -236,11 +244,14 @@ fn a_password_of_ones_own_takes_the_place_of_the_systems() {
         .msg_quit("Ciao.")
         .read_limit(1000);
     authorizer.override_user(user).unwrap();
-    let login = authorizer.find(NOBODY, "sesame").unwrap();
+    let login = authorizer.find(NOBODY, given("sesame")).unwrap();
     assert_eq!((&*login.msg_login, &*login.msg_quit), ("Hello.", "Ciao."));
     assert_eq!((login.read_limit, login.write_limit), (Some(1000), None));
     for password in ["", "Sesame", "sesame2", "*"] {
-        assert!(authorizer.find(NOBODY, password).is_none(), "{password}");
+        assert!(
+            authorizer.find(NOBODY, given(password)).is_none(),
+            "{password}"
+        );
     }
 }
 
@@ -338,7 +349,7 @@ fn what_is_done_as_a_user_is_the_users() {
     let place = tempfile::tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let nobody = ftpdlib_sys::UserRecord::find(NOBODY).unwrap().unwrap();
-    let anonymous = authorizer.find("anonymous", "guest@").unwrap();
+    let anonymous = authorizer.find("anonymous", given("guest@")).unwrap();
     for (name, login) in [("a", login(NOBODY)), ("b", anonymous)] {
         let guard = authorizer.impersonate(&login).unwrap();
         fs::write(place.path().join(name), "").unwrap();

@@ -1,6 +1,6 @@
 //! Logging in: credentials first, then the user's filesystem.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,10 +39,7 @@ impl Credentials {
 
     /// Finds out who this is. May block.
     pub(crate) fn check(&self, service: &Service) -> Checked {
-        let password = self.password.as_deref().unwrap_or_default();
-        let mut request = LoginRequest::new(&self.username, password, self.peer, self.local);
-        request.secure = self.secure;
-        request.certificate = self.certificate.as_deref();
+        let request = self.request();
         let authorizer = &service.authorizer;
         if self.password.is_none() {
             return Ok(authorizer.authenticate_by_certificate(&request).ok());
@@ -51,6 +48,19 @@ impl Credentials {
             .authenticate(&request)
             .map(Some)
             .map_err(|_| refusal(ReplyCode::new(530), self.failure()))
+    }
+
+    /// The client by whose address logins take turns.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.request().client_network()
+    }
+
+    fn request(&self) -> LoginRequest<'_> {
+        let password = self.password.as_deref().unwrap_or_default();
+        let mut request = LoginRequest::new(&self.username, password, self.peer, self.local);
+        request.secure = self.secure;
+        request.certificate = self.certificate.as_deref();
+        request
     }
 
     /// What pyftpdlib says of a failure, for programs that know it by that. That nobody may be
