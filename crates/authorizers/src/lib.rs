@@ -4,6 +4,7 @@
 //! virtual users, [`UnixAuthorizer`] uses those of the system. The names are those of pyftpdlib's
 //! `authorizers` module.
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod accepted_certificates;
 mod authorizer;

@@ -1,5 +1,6 @@
 //! Accepts the clients of a listener.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -98,6 +99,12 @@ impl Acceptor {
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         socket.set_nonblocking(true)?;
         Ok(TcpListener::from_std(socket.into()))
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").finish_non_exhaustive()
     }
 }
 

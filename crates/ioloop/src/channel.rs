@@ -1,6 +1,7 @@
 //! A byte stream cut into pieces on the way in, and queued on the way out.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::{io, mem};
 
 use mio::net::TcpStream;
@@ -193,6 +194,16 @@ impl Channel {
         }
         self.searched = length;
         Ok(found.map(|_| (length, length + size)))
+    }
+}
+
+/// Not what the peer says or is told.
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("unsent", &self.unsent)
+            .field("closing", &self.closing)
+            .finish_non_exhaustive()
     }
 }
 

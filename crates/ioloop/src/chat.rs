@@ -1,5 +1,6 @@
 //! A handler for one peer of a byte stream.
 
+use std::fmt;
 use std::io;
 
 use mio::net::TcpStream;
@@ -175,6 +176,15 @@ impl<H: ChatHandler> AsyncChat<H> {
         } else {
             Flow::Continue
         })
+    }
+}
+
+impl<H: fmt::Debug> fmt::Debug for AsyncChat<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncChat")
+            .field("channel", &self.channel)
+            .field("handler", &self.handler)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Connects to a peer without waiting.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{io, mem};
@@ -106,6 +107,16 @@ impl Connector {
     fn begin(&self, cx: &mut Context<'_>) -> io::Result<Socket<TcpStream>> {
         let stream = Self::open(self.remote, self.local)?;
         cx.register_connecting(stream, Interest::WRITE)
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("remote", &self.remote)
+            .field("local", &self.local)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The loop, as a callback sees it.
 
+use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -438,6 +439,14 @@ impl<'a> Context<'a> {
         self.io_loop.sources.set_ready(socket.id(), ready);
         self.io_loop.sources.set_interest(socket.id(), interest);
         Ok(socket)
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
     }
 }
 

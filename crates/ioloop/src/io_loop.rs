@@ -1,5 +1,6 @@
 //! The loop itself.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -292,6 +293,14 @@ impl IoLoop {
         self.timers
             .next()
             .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl fmt::Debug for IoLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoLoop")
+            .field("handlers", &self.handlers.len())
+            .finish_non_exhaustive()
     }
 }
 

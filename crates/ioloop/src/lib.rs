@@ -106,6 +106,7 @@
 //!
 //! A handler that panics is logged, closed and dropped; the loop goes on for the others.
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod accept;
 mod acceptor;

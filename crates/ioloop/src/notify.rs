@@ -1,5 +1,6 @@
 //! How other threads reach a loop.
 
+use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +63,12 @@ impl LoopHandle {
     }
 }
 
+impl fmt::Debug for LoopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopHandle").finish_non_exhaustive()
+    }
+}
+
 /// Wakes one handler, from any thread.
 ///
 /// Made by [`Context::notifier`]. Cheap to copy and to keep after the handler is gone.
@@ -82,6 +89,14 @@ impl Notifier {
             let owner = self.flag.owner;
             self.flag.remote.send(|inbox| inbox.notified.push(owner));
         }
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier")
+            .field("owner", &self.flag.owner)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Threads for blocking jobs.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::io;
 use std::mem;
 use std::net::IpAddr;
@@ -74,6 +75,12 @@ impl Pool {
     }
 }
 
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
 impl Default for Pool {
     fn default() -> Self {
         Self::new()
@@ -120,6 +127,14 @@ impl Lane {
         self.shared
             .submit(client, job)
             .map_err(|(error, _job)| error)
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane")
+            .field("cap", &self.shared.cap)
+            .finish_non_exhaustive()
     }
 }
 

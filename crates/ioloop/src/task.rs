@@ -136,6 +136,12 @@ impl<T> Task<T> {
     }
 }
 
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").finish_non_exhaustive()
+    }
+}
+
 type Outcome<T> = Arc<Mutex<Option<Result<T, Panicked>>>>;
 
 /// A job of a [`Task`] panicked instead of giving a result.

@@ -1,5 +1,6 @@
 //! Making a server.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
@@ -204,6 +205,18 @@ impl FtpServerBuilder {
     /// [`ServerError`]: a setting cannot be used, an address cannot be had, or there is no thread.
     pub fn spawn(self) -> Result<SpawnedServer, ServerError> {
         SpawnedServer::start(self)
+    }
+}
+
+impl fmt::Debug for FtpServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FtpServerBuilder")
+            .field("addresses", &self.addresses)
+            .field("backlog", &self.backlog)
+            .field("max_cons", &self.max_cons)
+            .field("max_cons_per_ip", &self.max_cons_per_ip)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
     }
 }
 

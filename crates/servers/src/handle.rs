@@ -1,5 +1,6 @@
 //! Reaching a running server from elsewhere.
 
+use std::fmt;
 use std::fs::File;
 use std::mem;
 use std::net::SocketAddr;
@@ -328,6 +329,14 @@ impl ServerHandle {
         }
         let frees = !self.shared.placement().lends_listeners();
         self.shared.listeners.plan(addresses, backlog, frees)
+    }
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle")
+            .field("local_addrs", &self.local_addrs())
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,7 @@
 //! processes share the clients of any of them. The models differ only in where a client is served;
 //! see [`Concurrency`].
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod bind_plan;
 mod builder;

@@ -35,6 +35,7 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 /// server.serve_forever(ServeOptions::default())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct MultiprocessFtpServer(FtpServer);
 
 impl MultiprocessFtpServer {

@@ -1,5 +1,6 @@
 //! How a server is run.
 
+use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,5 +190,22 @@ impl ServeOptions {
             .chain(reload)
             .chain(upgrade)
             .collect()
+    }
+}
+
+/// Without the callbacks.
+impl fmt::Debug for ServeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeOptions")
+            .field("timeout", &self.timeout)
+            .field("blocking", &self.blocking)
+            .field("handle_exit", &self.handle_exit)
+            .field("keep_signals", &self.keep_signals)
+            .field("worker_processes", &self.worker_processes)
+            .field("supervised", &self.supervised)
+            .field("run_as", &self.run_as)
+            .field("upgrade", &self.upgrade)
+            .field("shutdown_grace", &self.shutdown_grace)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! The asynchronous server.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -330,6 +331,16 @@ impl FtpServer {
         self.io_loop
             .as_mut()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl fmt::Debug for FtpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FtpServer")
+            .field("local_addrs", &self.local_addrs())
+            .field("model", &self.shared.placement().model())
+            .field("over", &self.over)
+            .finish_non_exhaustive()
     }
 }
 

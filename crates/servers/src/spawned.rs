@@ -1,5 +1,6 @@
 //! A server in a thread of its own.
 
+use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::sync::mpsc;
@@ -62,6 +63,14 @@ impl SpawnedServer {
     /// What ended it.
     pub fn join(mut self) -> Result<(), ServerError> {
         self.thread.take().map_or(Ok(()), end)
+    }
+}
+
+impl fmt::Debug for SpawnedServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnedServer")
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
     }
 }
 

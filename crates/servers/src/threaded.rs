@@ -34,6 +34,7 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 /// server.serve_forever(ServeOptions::default())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct ThreadedFtpServer(FtpServer);
 
 impl ThreadedFtpServer {

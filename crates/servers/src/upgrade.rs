@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -79,6 +80,16 @@ impl Upgrade {
     /// The program.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+}
+
+/// Without the callback.
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgrade")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments)
+            .finish_non_exhaustive()
     }
 }
 
