@@ -105,6 +105,7 @@ impl From<(&str, u16)> for AddressOrSocket {
 /// assert_ne!(server.local_addrs()[0].port(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use]
 pub struct FtpServerBuilder {
     handler: FtpHandler,
     addresses: Vec<AddressOrSocket>,
@@ -198,11 +199,14 @@ impl FtpServerBuilder {
         ))
     }
 
-    /// The same, and runs it in a thread until the value is dropped. Signals are left alone.
+    /// The same, and runs it in a thread until the value is dropped. Returns once clients are accepted.
+    /// Signals are left alone.
     ///
     /// # Errors
     ///
-    /// [`ServerError`]: a setting cannot be used, an address cannot be had, or there is no thread.
+    /// [`ServerError`]: a setting cannot be used, an address cannot be had, there are not as many
+    /// threads, or the server would have to fork, which this process with its threads cannot do
+    /// ([`Concurrency::MultiProcess`]).
     pub fn spawn(self) -> Result<SpawnedServer, ServerError> {
         SpawnedServer::start(self)
     }

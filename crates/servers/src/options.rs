@@ -24,6 +24,7 @@ pub(crate) const MOST_WORKERS: usize = 256;
 /// // One turn, without waiting, inside another event loop.
 /// let options = ServeOptions::default().blocking(false).timeout(std::time::Duration::ZERO);
 /// ```
+#[must_use]
 pub struct ServeOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) blocking: bool,

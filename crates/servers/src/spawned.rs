@@ -28,6 +28,7 @@ use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 /// std::net::TcpStream::connect(server.local_addrs()[0])?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "dropping it ends the server"]
 pub struct SpawnedServer {
     handle: ServerHandle,
     /// `None` once it was joined.
@@ -42,9 +43,10 @@ impl SpawnedServer {
             .name("ftp server".into())
             .spawn(move || {
                 let mut server = builder.build()?;
-                // The receiver waits for it.
-                let _ = tell.send(server.handle()?);
+                let handle = server.handle()?;
                 let options = ServeOptions::default().handle_exit(false);
+                // Before that, the server may fail. The receiver waits for it.
+                let options = options.on_started(move || drop(tell.send(handle)));
                 server.serve_forever(options).map(drop)
             })?;
         match told.recv() {
@@ -99,4 +101,26 @@ fn end(thread: JoinHandle<Result<(), ServerError>>) -> Result<(), ServerError> {
 
 fn panicked() -> ServerError {
     io::Error::other("the thread of the server panicked").into()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use super::*;
+    use crate::Concurrency;
+
+    #[test]
+    fn a_server_that_had_failed_to_start_was_spawned() {
+        // A process that has threads is not forked.
+        let error = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+            .listen((Ipv4Addr::LOCALHOST, 0))
+            .concurrency(Concurrency::MultiProcess)
+            .spawn()
+            .unwrap_err();
+        assert!(error.to_string().contains("thread"), "{error}");
+    }
 }
