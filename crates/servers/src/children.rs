@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_handlers::Limits;
 use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, TimerId};
 use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, exit_at_once};
+use log::Level;
 use mio::net::UnixStream;
 
 use crate::client::ClientToken;
@@ -323,7 +324,13 @@ impl Child {
         let write =
             |link: &UnixStream| ftpdlib_sys::write_with_file(link.as_fd(), byte, file.as_fd());
         if let Err(error) = cx.try_io(&self.link, Direction::Write, write) {
-            log::warn!("process {} is handed no file: {error}", self.process.id());
+            let is_ending = error.kind() == io::ErrorKind::BrokenPipe;
+            let level = if is_ending { Level::Debug } else { Level::Warn };
+            log::log!(
+                level,
+                "process {} is handed no file: {error}",
+                self.process.id()
+            );
         }
     }
 

@@ -197,13 +197,14 @@ impl WorkerSupervisor {
             Ok(end) => end.to_string(),
             Err(error) => error.to_string(),
         };
-        let expected =
-            self.children.stop_requested().is_some() || exited.generation < self.generation;
-        match &exited.end {
-            Ok(end) if expected && end.is_success() => {
-                log::debug!("worker process {} has ended", exited.process);
-            }
-            _ => log::error!("worker process {} has ended: {how}", exited.process),
+        let is_stopping = self.children.stop_requested().is_some();
+        let expected = is_stopping || exited.generation < self.generation;
+        let ended_well = matches!(exited.end, Ok(end) if end.is_success());
+        match (ended_well, expected) {
+            (true, true) => log::debug!("worker process {} has ended", exited.process),
+            // A signal has asked it to.
+            (true, false) => log::info!("worker process {} has ended: {how}", exited.process),
+            (false, _) => log::error!("worker process {} has ended: {how}", exited.process),
         }
         if exited.generation < self.generation {
             // If the system refused to start a new one, it may accept now.
@@ -217,12 +218,11 @@ impl WorkerSupervisor {
         } else {
             self.failures += 1;
         }
-        // A worker may die early by chance, so the first one is replaced at once.
-        if self.failures > 1
-            && self.children.stop_requested().is_none()
-            && self.retry_timer.is_none()
-        {
-            self.retry_timer = Some(cx.start_timer_after(delay_after(self.failures - 1)));
+        // A worker may die early by chance, so the first one is replaced at once. But whoever ended
+        // one by a signal may have sent it to all processes, and this one may not have read it yet.
+        if (self.failures > 1 || ended_well) && !is_stopping && self.retry_timer.is_none() {
+            self.retry_timer =
+                Some(cx.start_timer_after(delay_after(self.failures.saturating_sub(1))));
         }
         self.start_or_retry(cx);
     }

@@ -15,7 +15,7 @@ use ftpdlib_tests::program::{Program, is_gone, signal};
 use ftpdlib_tests::wait::wait_until;
 
 use super::alone;
-use super::programs::{self, MODELS, MULTI_PROC, is_root, process_of};
+use super::programs::{self, MODELS, MULTI_PROC, PRE_FORK, is_root, process_of};
 
 #[test]
 fn a_server_went_on_that_was_stopped_while_its_successor_began() {
@@ -180,6 +180,39 @@ fn a_process_of_another_user_could_write_to_its_parents_signals() {
         drop(client);
         program.end_with_last_client();
     }
+}
+
+#[test]
+fn workers_that_had_heard_of_the_stop_first_were_replaced() {
+    let _alone = alone();
+    let mut program = Program::start(PRE_FORK, "");
+    let wait_for_workers = || {
+        for _ in 0..3 {
+            program.wait_for(" has started");
+        }
+    };
+    wait_for_workers();
+    let first = program.children();
+    program.signal("HUP");
+    wait_for_workers();
+    // The first ones end when the others serve, and so have caught their signals.
+    wait_until("workers are replaced", || {
+        let now = program.children();
+        now.len() == 3 && now.iter().all(|worker| !first.contains(worker))
+    });
+    // As where a service manager sends the signal to each process.
+    program.signal("STOP");
+    for worker in program.children() {
+        signal(worker, "TERM");
+        wait_until("a worker has ended", || is_gone(worker));
+    }
+    program.signal("TERM");
+    program.signal("CONT");
+    assert_eq!(program.wait().code(), Some(0));
+    let log = program.rest_of_log();
+    let wrong = |line: &&String| line.starts_with("[E") || line.contains(" has started");
+    let wrong: Vec<_> = log.iter().filter(wrong).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Whether two processes have the same unix socket open.
