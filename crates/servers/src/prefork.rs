@@ -49,15 +49,23 @@ fn pings_of_a_hang(interval: Duration) -> u32 {
 /// The parent binds, catches signals and supervises the workers. It accepts no client.
 pub(crate) struct PreforkWorkers {
     count: usize,
+    /// Workers were asked for. Otherwise there is one, so that this process keeps the privileges.
+    is_wanted: bool,
     inner: Arc<dyn Placement>,
     options: ChildOptions,
     mailbox: Arc<ParentMailbox>,
 }
 
 impl PreforkWorkers {
-    pub(crate) fn new(count: usize, inner: Arc<dyn Placement>, options: ChildOptions) -> Self {
+    pub(crate) fn new(
+        count: usize,
+        is_wanted: bool,
+        inner: Arc<dyn Placement>,
+        options: ChildOptions,
+    ) -> Self {
         Self {
             count,
+            is_wanted,
             inner,
             options,
             mailbox: Arc::default(),
@@ -73,12 +81,10 @@ impl PreforkWorkers {
 
 impl Placement for PreforkWorkers {
     fn model(&self) -> &'static str {
-        match (self.count, self.inner.model()) {
-            // One process serves; the other only keeps the privileges.
-            (1, model) => model,
-            (_, "async") => "pre-fork + async",
-            (_, "multi-thread") => "pre-fork + multi-thread",
-            (_, model) => model,
+        match self.inner.model() {
+            "async" if self.is_wanted => "pre-fork + async",
+            "multi-thread" if self.is_wanted => "pre-fork + multi-thread",
+            model => model,
         }
     }
 

@@ -45,11 +45,13 @@ pub(crate) fn supervisor(
             Err(ServerError::WorkersBesideProcesses)
         };
     }
-    if count == 1 && !options.supervised && options.run_as.is_none() {
+    let is_wanted = count > 1 || options.supervised;
+    if !is_wanted && options.run_as.is_none() {
         return Ok(None);
     }
     let inner = Arc::clone(placement);
-    Ok(Some(Arc::new(PreforkWorkers::new(count, inner, child))))
+    let workers = PreforkWorkers::new(count, is_wanted, inner, child);
+    Ok(Some(Arc::new(workers)))
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -59,15 +61,34 @@ mod tests {
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::FtpHandler;
 
-    use crate::{Concurrency, FtpServerBuilder, ServeOptions};
+    use super::supervisor;
+    use crate::{Concurrency, FtpServer, FtpServerBuilder, ServeOptions};
 
-    #[track_caller]
-    fn check(concurrency: Concurrency, processes: usize, expected: &str) {
-        let mut server = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+    fn server(concurrency: Concurrency) -> FtpServer {
+        FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
             .listen((Ipv4Addr::LOCALHOST, 0))
             .concurrency(concurrency)
             .build()
-            .unwrap();
+            .unwrap()
+    }
+
+    #[test]
+    fn a_single_worker_was_named_async() {
+        let server = server(Concurrency::default());
+        for (processes, supervised, expected) in [
+            (1, false, None),
+            (1, true, Some("pre-fork + async")),
+            (2, false, Some("pre-fork + async")),
+        ] {
+            let options = ServeOptions::default().worker_processes(processes);
+            let placement = supervisor(server.shared(), &options.supervised(supervised)).unwrap();
+            assert_eq!(placement.map(|placement| placement.model()), expected);
+        }
+    }
+
+    #[track_caller]
+    fn check(concurrency: Concurrency, processes: usize, expected: &str) {
+        let mut server = server(concurrency);
         let options = ServeOptions::default()
             .handle_exit(false)
             .worker_processes(processes);
