@@ -56,8 +56,15 @@ impl Pool {
 
     /// Makes a lane that runs at most `cap` jobs at a time, but at least one.
     pub fn lane(&self, cap: usize) -> Lane {
+        self.named_lane("blocking", cap)
+    }
+
+    /// Does the same, for jobs of this kind, as they are called in the log: `login` for `login job
+    /// panicked`.
+    pub fn named_lane(&self, name: &'static str, cap: usize) -> Lane {
         Lane {
             shared: Arc::new(LaneShared {
+                name,
                 pool: Arc::clone(&self.pool),
                 cap: cap.max(1),
                 queue: Mutex::default(),
@@ -122,6 +129,10 @@ impl Lane {
         self.submit_as(Some(client), Box::new(job))
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.shared.name
+    }
+
     pub(crate) fn submit_as(&self, client: Option<IpAddr>, job: Job) -> io::Result<()> {
         // A refused job is dropped here, under no lock: its destructors may do anything.
         self.shared
@@ -133,6 +144,7 @@ impl Lane {
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane")
+            .field("name", &self.name())
             .field("cap", &self.shared.cap)
             .finish_non_exhaustive()
     }
@@ -143,6 +155,7 @@ const MOST_WAITING: usize = 1 << 16;
 
 /// What all copies of a lane share.
 struct LaneShared {
+    name: &'static str,
     pool: Arc<PoolGuard>,
     cap: usize,
     queue: Mutex<LaneQueue>,
@@ -352,7 +365,8 @@ impl LaneJob {
         while let Some(job) = next {
             // A job owns all it uses; what its panic left broken is dropped with it.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
-                log::error!("a blocking job panicked: {}", panic_message(&*panic));
+                let message = panic_message(&*panic);
+                log::error!("{} job panicked: {message}", shared.name);
             }
             next = shared.next_job();
         }

@@ -101,7 +101,7 @@ impl<T: Send + 'static> Task<T> {
         while_wanted: bool,
     ) -> io::Result<Self> {
         let outcome = Outcome::default();
-        let (done, notifier) = (Arc::clone(&outcome), notifier.clone());
+        let (done, notifier, name) = (Arc::clone(&outcome), notifier.clone(), lane.name());
         let job = move || {
             // The task holds the other reference.
             if while_wanted && Arc::strong_count(&done) == 1 {
@@ -111,7 +111,7 @@ impl<T: Send + 'static> Task<T> {
                 let panicked = Panicked {
                     message: panic_message(&*panic).into(),
                 };
-                log::error!("a blocking {panicked}");
+                log::error!("{name} {panicked}");
                 panicked
             });
             *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);

@@ -166,7 +166,7 @@ impl Observers {
         Self {
             inline: inline.into(),
             blocking: blocking.into(),
-            lane: pool.lane(THREADS),
+            lane: pool.named_lane("observer", THREADS),
         }
     }
 
