@@ -1,5 +1,7 @@
 //! A vector of slots whose keys go stale: the loop's handlers, sources and timers live in one each.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// Names one value of a [`Slab`], and never a later one in the same slot.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Key {
@@ -16,13 +18,20 @@ impl Key {
 }
 
 pub(crate) struct Slab<T> {
+    /// That of a new slot.
+    first_generation: u32,
     entries: Vec<Entry<T>>,
     free: Vec<u32>,
 }
 
 impl<T> Slab<T> {
-    pub(crate) const fn new() -> Self {
+    /// One whose keys name nothing in another slab, until a slot has been reused millions of times.
+    pub(crate) fn new() -> Self {
+        /// The golden ratio spreads the generations of any number of slabs evenly.
+        const STEP: u32 = 0x9E37_79B9;
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         Self {
+            first_generation: NEXT.fetch_add(STEP, Ordering::Relaxed),
             entries: Vec::new(),
             free: Vec::new(),
         }
@@ -40,12 +49,12 @@ impl<T> Slab<T> {
         // Four thousand million values of any `T` do not fit into memory before the index ends.
         let index = self.entries.len() as u32;
         self.entries.push(Entry {
-            generation: 0,
+            generation: self.first_generation,
             value: Some(value),
         });
         Key {
             index,
-            generation: 0,
+            generation: self.first_generation,
         }
     }
 
@@ -112,6 +121,16 @@ struct Entry<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_one_slab_named_a_value_of_another() {
+        let (mut slab, mut other) = (Slab::new(), Slab::new());
+        let key = slab.insert('a');
+        assert_eq!(other.insert('b').index, key.index);
+        assert_eq!(other.get(key), None);
+        assert_eq!(other.remove(key), None);
+        assert_eq!(slab.remove(key), Some('a'));
+    }
 
     #[test]
     fn a_key_is_stale_once_its_value_is_gone() {

@@ -22,7 +22,7 @@ pub(crate) struct Timers<T> {
 }
 
 impl<T> Timers<T> {
-    pub(crate) const fn new(origin: Instant) -> Self {
+    pub(crate) fn new(origin: Instant) -> Self {
         Self {
             slots: Slab::new(),
             heap: Vec::new(),
