@@ -12,10 +12,12 @@ use ftpdlib::proto::{Metadata, TransferEnd, VirtualPath};
 /// Asked with the name of a call, such as `open_read`; it may block, or refuse the call.
 pub type Hook = Arc<dyn Fn(&str) -> Result<(), FilesystemError> + Send + Sync>;
 
-/// A filesystem before whose calls stands a [`Hook`]. It counts as one that may block.
+/// A filesystem before whose calls stands a [`Hook`]. It counts as one that may block, unless it is
+/// [`local`](Self::local).
 pub struct Hooked<F> {
     inner: F,
     hook: Hook,
+    local: bool,
 }
 
 impl<F: Filesystem> Hooked<F> {
@@ -27,6 +29,15 @@ impl<F: Filesystem> Hooked<F> {
         Self {
             inner,
             hook: Arc::new(hook),
+            local: false,
+        }
+    }
+
+    /// Has it count as one that does not block.
+    pub fn local(self) -> Self {
+        Self {
+            local: true,
+            ..self
         }
     }
 
@@ -74,12 +85,20 @@ impl<F: Filesystem> Filesystem for Hooked<F> {
         self.asked("mkdir")?.mkdir(path)
     }
 
+    fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        self.asked("rmdir")?.rmdir(path)
+    }
+
     fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
         self.asked("remove")?.remove(path)
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
         self.asked("rename")?.rename(from, to)
+    }
+
+    fn is_local(&self) -> bool {
+        self.local
     }
 }
 

@@ -29,6 +29,10 @@ const LOGINS: usize = 64;
 /// Most custom commands that run at once.
 const CUSTOM_COMMANDS: usize = 64;
 
+/// Most jobs that run at once of those that are too large for a loop: most of their time they wait for
+/// a disk.
+const LARGE_JOBS: usize = 32;
+
 /// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
 /// the list of sessions.
 pub struct Service {
@@ -57,6 +61,8 @@ pub struct Service {
     pub(crate) login_lane: Lane,
     pub(crate) command_lane: Lane,
     pub(crate) sorting_lane: Lane,
+    /// Jobs on local disks that are too large for the loop.
+    pub(crate) large_lane: Lane,
     /// Digests and copies on local disks.
     pub(crate) work_lane: WorkLane,
     /// For long listings on local disks.
@@ -158,6 +164,7 @@ impl Service {
             command_lane: pool.named_lane("command", CUSTOM_COMMANDS),
             login_lane: pool.named_lane("login", LOGINS),
             sorting_lane: pool.named_lane("listing", cpus),
+            large_lane: pool.named_lane("large file", LARGE_JOBS),
             work_lane: WorkLane::local(&pool, cpus),
             helpers: Helpers::beside_one_of(cpus),
             hash_limit: handler.hash_limit,

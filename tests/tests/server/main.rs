@@ -8,6 +8,7 @@ mod data_connections;
 mod early_ends;
 mod hung_disks;
 mod isolation;
+mod large_jobs;
 mod large_uploads;
 mod lifecycle;
 mod listings;

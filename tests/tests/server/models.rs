@@ -5,11 +5,12 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 21] = [
+const NEEDS_THE_SERVER_HERE: [&str; 22] = [
     "blocking_uploads::",
     "early_ends::",
     "hung_disks::",
     "isolation::",
+    "large_jobs::",
     "lifecycle::",
     "overrides::",
     "permissions::",

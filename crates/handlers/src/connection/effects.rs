@@ -111,7 +111,10 @@ impl Connection {
             self.session.handle_job(Err(Refusal::local_error()), now);
             return;
         };
-        match account.lane() {
+        let lane = account
+            .lane()
+            .or_else(|| jobs::removes_much(account, &job.action).then(|| account.large_lane()));
+        match lane {
             None => {
                 let outcome = jobs::run(account, job);
                 self.session.handle_job(outcome, now);

@@ -24,8 +24,9 @@ pub(crate) struct Account {
 /// Where a user's jobs run.
 #[derive(Clone)]
 pub(super) enum Workplace {
-    /// In place, on the loop: none blocks, and helpers may take a part of a long one.
-    Loop(Helpers),
+    /// In place, on the loop: none blocks. Helpers may take a part of a long one, and what is too large
+    /// for the loop has a lane.
+    Loop { helpers: Helpers, large: Lane },
     /// They may block.
     Threads(HomeLanes),
 }
@@ -84,6 +85,14 @@ impl Account {
         self.lanes().map(|lanes| &lanes.jobs)
     }
 
+    /// Where those run that are too large for the loop.
+    pub(crate) fn large_lane(&self) -> &Lane {
+        match &self.workplace {
+            Workplace::Loop { large, .. } => large,
+            Workplace::Threads(lanes) => &lanes.jobs,
+        }
+    }
+
     /// The same of digests and copies; `None` for where those on local disks run.
     pub(crate) fn work_lane(&self) -> Option<&WorkLane> {
         self.lanes().map(|lanes| &lanes.work)
@@ -91,7 +100,7 @@ impl Account {
 
     fn lanes(&self) -> Option<&HomeLanes> {
         match &self.workplace {
-            Workplace::Loop(_) => None,
+            Workplace::Loop { .. } => None,
             Workplace::Threads(lanes) => Some(lanes),
         }
     }
@@ -99,7 +108,7 @@ impl Account {
     /// Who may help with long jobs on the loop; `None` where none runs there.
     pub(super) fn helpers(&self) -> Option<&Helpers> {
         match &self.workplace {
-            Workplace::Loop(helpers) => Some(helpers),
+            Workplace::Loop { helpers, .. } => Some(helpers),
             Workplace::Threads(_) => None,
         }
     }

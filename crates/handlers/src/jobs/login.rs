@@ -87,7 +87,10 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
     }
     let in_place = is_local && service.authorizer.is_local();
     let workplace = if in_place {
-        Workplace::Loop(service.helpers.clone())
+        Workplace::Loop {
+            helpers: service.helpers.clone(),
+            large: service.large_lane.clone(),
+        }
     } else {
         Workplace::Threads(service.home_lanes(&named))
     };

@@ -1,0 +1,47 @@
+//! What is so large that a local disk takes long over it, too.
+//!
+//! Freeing a file takes ext4 a quarter of a second for each gibibyte. Such jobs of users whose others
+//! run on the loop go to a thread; most are small, and must not pay for that.
+
+use ftpdlib_filesystems::Filesystem;
+use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
+use ftpdlib_session::Action;
+
+use super::Account;
+
+/// A file of so many bytes takes a few milliseconds to free or to be given its place on the disk.
+const LARGE_FILE: u64 = 16 << 20;
+
+/// A directory of so many bytes takes that to be found empty: all of it is read.
+const LARGE_DIRECTORY: u64 = 1 << 20;
+
+/// Whether `action` removes or replaces something large, or puts something large in the place of
+/// another, for which ext4 gives it its place on the disk at once.
+pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
+    let (removed, moved) = match action {
+        Action::Remove(path) | Action::RemoveDirectory(path) => (path, None),
+        Action::Rename { from, to } => (to, Some(from)),
+        _ => return false,
+    };
+    // What goes wrong here goes wrong in the job as well, which tells it.
+    let Ok(_guard) = account.authorizer.impersonate(&account.login) else {
+        return false;
+    };
+    let fs = &*account.filesystem;
+    match fs.lstat(removed) {
+        Ok(removed) => is_large(&removed) || moved.is_some_and(|path| is_large_at(fs, path)),
+        Err(_) => false,
+    }
+}
+
+fn is_large_at(fs: &dyn Filesystem, path: &VirtualPath) -> bool {
+    fs.lstat(path).is_ok_and(|facts| is_large(&facts))
+}
+
+fn is_large(facts: &Metadata) -> bool {
+    match facts.kind {
+        FileKind::File => facts.size >= LARGE_FILE,
+        FileKind::Directory => facts.size >= LARGE_DIRECTORY,
+        FileKind::Symlink | FileKind::Other => false,
+    }
+}

@@ -1,0 +1,158 @@
+//! Jobs on a local disk that are too large for the loop, and small ones, which are not.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use ftpdlib::filesystems::{AbstractedFs, Filesystem, FilesystemError, Layer, Layered};
+use ftpdlib::proto::{FileKind, Metadata, VirtualPath};
+use ftpdlib_tests::client::Client;
+use ftpdlib_tests::hooked::Hooked;
+use ftpdlib_tests::server::TestServer;
+
+/// What a file holds that is large.
+const LARGE: u64 = 16 << 20;
+
+/// Directories whose name ends like that tell that they are so large.
+struct Sizes;
+
+impl Sizes {
+    fn told(path: &VirtualPath, mut facts: Metadata) -> Metadata {
+        if facts.kind == FileKind::Directory {
+            facts.size = match path.as_bytes() {
+                name if name.ends_with(b"large") => 1 << 20,
+                name if name.ends_with(b"huge") => 32 << 20,
+                _ => (1 << 20) - 1,
+            };
+        }
+        facts
+    }
+}
+
+impl Layer for Sizes {
+    fn stat(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<Metadata, FilesystemError> {
+        Ok(Self::told(path, inner.stat(path)?))
+    }
+
+    fn lstat(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<Metadata, FilesystemError> {
+        Ok(Self::told(path, inner.lstat(path)?))
+    }
+}
+
+/// A server of a local disk that notes on which thread each call is made; and a client.
+struct Watched {
+    server: TestServer,
+    client: Client,
+    calls: Arc<Mutex<Vec<(String, ThreadId)>>>,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let calls = Arc::<Mutex<Vec<_>>>::default();
+        let noted = Arc::clone(&calls);
+        let server = TestServer::with(|handler| {
+            handler.abstracted_fs(move |login| {
+                let disk: Arc<dyn Filesystem> = Arc::new(AbstractedFs::new(&login.home)?);
+                let noted = Arc::clone(&noted);
+                let note = move |call: &str| {
+                    let mut noted = noted.lock().unwrap();
+                    noted.push((call.to_owned(), thread::current().id()));
+                    Ok(())
+                };
+                Ok(Arc::new(
+                    Hooked::new(Layered::new(Sizes, disk), note).local(),
+                ))
+            })
+        });
+        let mut client = server.client();
+        client.expect("TYPE I", 200);
+        Self {
+            server,
+            client,
+            calls,
+        }
+    }
+
+    fn home(&self) -> &Path {
+        self.server.home()
+    }
+
+    /// A file of so many bytes, none of which takes place.
+    fn file(&self, name: &str, size: u64) {
+        let file = File::create(self.home().join(name)).unwrap();
+        file.set_len(size).unwrap();
+    }
+
+    fn directory(&self, name: &str) {
+        fs::create_dir(self.home().join(name)).unwrap();
+    }
+
+    /// Has the client do something, and tells for each `call` that follows from it whether it was made
+    /// on the loop.
+    fn on_loop(&mut self, call: &str, act: impl FnOnce(&mut Client)) -> Vec<bool> {
+        self.calls.lock().unwrap().clear();
+        // Asked for on the loop, since it is never large.
+        self.client.expect("SIZE none", 550);
+        act(&mut self.client);
+        let calls = self.calls.lock().unwrap();
+        let (_, at_home) = calls.iter().find(|(call, _)| call == "stat").unwrap();
+        calls
+            .iter()
+            .filter(|(made, _)| made == call)
+            .map(|(_, thread)| thread == at_home)
+            .collect()
+    }
+
+    /// Whether the one `call` that follows from these commands is made on the loop.
+    #[track_caller]
+    fn check(&mut self, call: &str, commands: &[(&str, u16)], expected: bool) {
+        let on_loop = self.on_loop(call, |client| client.play(commands));
+        assert_eq!(on_loop, [expected], "{commands:?}");
+    }
+}
+
+#[test]
+fn others_waited_for_a_large_file_to_be_removed() {
+    let mut watched = Watched::new();
+    for (size, expected) in [(LARGE - 1, true), (LARGE, false)] {
+        watched.file("a", size);
+        watched.check("remove", &[("DELE a", 250)], expected);
+    }
+}
+
+#[test]
+fn others_waited_for_a_large_file_to_be_replaced_or_to_replace_another() {
+    let mut watched = Watched::new();
+    // The sizes of what is renamed and of what was there.
+    for (size, before, expected) in [
+        (1, Some(1), true),
+        (1, Some(LARGE), false),
+        (LARGE, Some(1), false),
+        (LARGE, None, true),
+    ] {
+        watched.file("a", size);
+        if let Some(before) = before {
+            watched.file("b", before);
+        }
+        watched.check("rename", &[("RNFR a", 350), ("RNTO b", 250)], expected);
+        fs::remove_file(watched.home().join("b")).unwrap();
+    }
+}
+
+#[test]
+fn others_waited_for_a_large_directory_to_be_found_empty() {
+    let mut watched = Watched::new();
+    for (name, expected) in [("small", true), ("large", false)] {
+        watched.directory(name);
+        watched.check("rmdir", &[(&format!("RMD {name}"), 250)], expected);
+    }
+}
