@@ -147,6 +147,10 @@ impl WriteFile for HookedFile<Box<dyn WriteFile>> {
         self.file.finish(end)
     }
 
+    fn size(&self) -> Option<u64> {
+        self.file.size()
+    }
+
     fn path(&self) -> &VirtualPath {
         self.file.path()
     }

@@ -103,6 +103,7 @@ impl ReadFile for DiskReadFile {
 pub(crate) struct DiskWriteFile {
     file: File,
     path: VirtualPath,
+    size: u64,
     local: bool,
     /// What was there before is to go with the first byte: an upload whose data connection never
     /// becomes a secure one has not replaced anything.
@@ -222,6 +223,7 @@ impl DiskWriteFile {
             local: jail.is_local_file(file.as_fd(), &facts),
             file: file.into(),
             path,
+            size: facts.size,
             replaces: false,
             created: None,
         };
@@ -269,6 +271,10 @@ impl WriteFile for DiskWriteFile {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.local.then(|| self.file.as_fd())
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(self.size)
     }
 
     fn path(&self) -> &VirtualPath {

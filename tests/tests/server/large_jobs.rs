@@ -1,6 +1,7 @@
 //! Jobs on a local disk that are too large for the loop, and small ones, which are not.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
@@ -10,6 +11,7 @@ use ftpdlib::proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_tests::client::Client;
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::wait_until;
 
 /// What a file holds that is large.
 const LARGE: u64 = 16 << 20;
@@ -96,18 +98,17 @@ impl Watched {
         fs::create_dir(self.home().join(name)).unwrap();
     }
 
-    /// Has the client do something, and tells for each `call` that follows from it whether it was made
-    /// on the loop.
-    fn on_loop(&mut self, call: &str, act: impl FnOnce(&mut Client)) -> Vec<bool> {
+    /// Has the client do something, and tells of each of these `calls` that follows from it whether it
+    /// was made on the loop.
+    fn on_loop(&mut self, calls: &[&str], act: impl FnOnce(&mut Client)) -> Vec<bool> {
         self.calls.lock().unwrap().clear();
         // Asked for on the loop, since it is never large.
-        self.client.expect("SIZE none", 550);
+        self.client.expect("MDTM none", 550);
         act(&mut self.client);
-        let calls = self.calls.lock().unwrap();
-        let (_, at_home) = calls.iter().find(|(call, _)| call == "stat").unwrap();
-        calls
-            .iter()
-            .filter(|(made, _)| made == call)
+        let made = self.calls.lock().unwrap();
+        let (_, at_home) = made.iter().find(|(call, _)| call == "stat").unwrap();
+        made.iter()
+            .filter(|(call, _)| calls.contains(&call.as_str()))
             .map(|(_, thread)| thread == at_home)
             .collect()
     }
@@ -115,8 +116,31 @@ impl Watched {
     /// Whether the one `call` that follows from these commands is made on the loop.
     #[track_caller]
     fn check(&mut self, call: &str, commands: &[(&str, u16)], expected: bool) {
-        let on_loop = self.on_loop(call, |client| client.play(commands));
+        let on_loop = self.on_loop(&[call], |client| client.play(commands));
         assert_eq!(on_loop, [expected], "{commands:?}");
+    }
+
+    /// Whether each byte of an upload is written on the loop, and its file finished there.
+    #[track_caller]
+    fn check_upload(&mut self, command: &str, bytes: &[u8], expected: &[bool]) {
+        let calls = Arc::clone(&self.calls);
+        let written = || {
+            let calls = calls.lock().unwrap();
+            calls.iter().filter(|(call, _)| call == "write").count()
+        };
+        let on_loop = self.on_loop(&["write", "finish"], |client| {
+            let mut stream = client.begin(command);
+            for (before, byte) in bytes.iter().enumerate() {
+                stream.write_all(&[*byte]).unwrap();
+                // One that is kept back, since another may follow, is the last.
+                if *byte != b'\r' {
+                    wait_until("the byte was written", || written() > before);
+                }
+            }
+            drop(stream);
+            client.expect_reply(226);
+        });
+        assert_eq!(on_loop, expected, "{command} {bytes:?}");
     }
 }
 
@@ -154,5 +178,59 @@ fn others_waited_for_a_large_directory_to_be_found_empty() {
     for (name, expected) in [("small", true), ("large", false)] {
         watched.directory(name);
         watched.check("rmdir", &[(&format!("RMD {name}"), 250)], expected);
+    }
+}
+
+#[test]
+fn others_waited_for_a_large_file_to_be_stored_over() {
+    let mut watched = Watched::new();
+    watched.check_upload("STOR new", b"ab", &[true, true, true]);
+    watched.check_upload("STOR new", b"ab", &[true, true, true]);
+    for (bytes, expected) in [
+        (&b"ab"[..], &[false, true, false][..]),
+        // What was there goes at the end.
+        (b"", &[false]),
+    ] {
+        watched.file("a", LARGE);
+        watched.check_upload("STOR a", bytes, expected);
+        assert_eq!(fs::read(watched.home().join("a")).unwrap(), bytes);
+    }
+    watched.client.expect("TYPE A", 200);
+    watched.file("a", LARGE);
+    watched.check_upload("STOR a", b"\r", &[false, false]);
+}
+
+/// ext4 gives a file that was emptied its place on the disk when it is closed.
+#[test]
+fn others_waited_for_a_large_upload_to_be_closed() {
+    let mut watched = Watched::new();
+    for (size, expected) in [(LARGE - 1, true), (LARGE, false)] {
+        let content = vec![0; usize::try_from(size).unwrap()];
+        let on_loop = watched.on_loop(&["finish"], |client| client.put("STOR a", &content));
+        assert_eq!(on_loop, [expected], "{size}");
+        fs::write(watched.home().join("a"), "x").unwrap();
+    }
+}
+
+#[test]
+fn others_waited_for_a_large_file_to_be_kept_from_an_upload_that_never_came() {
+    let mut watched = Watched::new();
+    for (size, expected) in [(LARGE - 1, true), (LARGE, false)] {
+        watched.file("a", size);
+        let calls = Arc::clone(&watched.calls);
+        let on_loop = watched.on_loop(&["finish"], |client| {
+            client.expect("PASV", 227);
+            client.expect("STOR a", 150);
+            client.expect("ABOR", 426);
+            client.expect_reply(226);
+            wait_until("the file was closed", || {
+                calls
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .any(|(call, _)| call == "finish")
+            });
+        });
+        assert_eq!(on_loop, [expected], "{size}");
     }
 }

@@ -308,7 +308,8 @@ pub(super) fn discard(payload: Payload) {
     let Opened::Write(file) = opened else {
         return;
     };
-    let Some(lane) = account.lane().cloned() else {
+    let large = jobs::is_large_upload(&*file, 0).then(|| account.large_lane());
+    let Some(lane) = account.lane().or(large).cloned() else {
         return drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
     };
     let submitted =

@@ -3,7 +3,7 @@
 //! Freeing a file takes ext4 a quarter of a second for each gibibyte. Such jobs of users whose others
 //! run on the loop go to a thread; most are small, and must not pay for that.
 
-use ftpdlib_filesystems::Filesystem;
+use ftpdlib_filesystems::{Filesystem, WriteFile};
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_session::Action;
 
@@ -32,6 +32,13 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
         Ok(removed) => is_large(&removed) || moved.is_some_and(|path| is_large_at(fs, path)),
         Err(_) => false,
     }
+}
+
+/// Whether the file of an upload may be large with `written` bytes of it. What was there before may go
+/// with the first of them or at the end; then the rest, if it replaced something, is given its place
+/// on the disk, or is freed, if the file was removed meanwhile.
+pub(crate) fn is_large_upload(file: &dyn WriteFile, written: u64) -> bool {
+    file.size().unwrap_or(0).saturating_add(written) >= LARGE_FILE
 }
 
 fn is_large_at(fs: &dyn Filesystem, path: &VirtualPath) -> bool {

@@ -34,7 +34,7 @@ pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
 pub(crate) use helpers::Helpers;
 pub(crate) use lanes::{HomeLanes, WorkLane};
-pub(crate) use large::removes_much;
+pub(crate) use large::{is_large_upload, removes_much};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
 pub(crate) use time_slice::{Cancel, TimeSlice};

@@ -100,6 +100,10 @@ impl WriteFile for RangedWrite {
         Err(FilesystemError::new(ErrorKind::QuotaExceeded, text))
     }
 
+    fn size(&self) -> Option<u64> {
+        self.file.size()
+    }
+
     fn path(&self) -> &VirtualPath {
         self.file.path()
     }

@@ -12,13 +12,15 @@ use ftpdlib_session::Refusal;
 use super::splice::Splice;
 use super::{Step, Turn};
 use crate::DtpHandler;
-use crate::jobs::{Account, finish, write_all};
+use crate::jobs::{Account, finish, is_large_upload, write_all};
 
 /// Writes what the client sends.
 pub(super) struct Receive {
     state: State,
     ascii: Option<AsciiReceiver>,
     splice: Splice,
+    /// The first bytes may remove much from the file, so a thread writes them.
+    begins_large: bool,
     /// Received and not written yet; only used where writing may block, or bytes are translated.
     buffer: Vec<u8>,
     /// The most that is read at once, if it is set.
@@ -60,6 +62,7 @@ impl Receive {
         let ascii = (transfer_type == TransferType::Ascii).then(AsciiReceiver::default);
         let as_it_is = ascii.is_none() && file.descriptor().is_some();
         Self {
+            begins_large: is_large_upload(&*file, 0),
             state: State::Open(file),
             ascii,
             splice: Splice::new(in_kernel && as_it_is),
@@ -98,7 +101,7 @@ impl Receive {
                 return Err(step);
             }
         };
-        let lane = turn.account.lane();
+        let lane = self.lane(turn.account);
         let received = match lane {
             None => self.move_piece(&mut *file, stream, allowed, turn),
             Some(_) => self.collect(stream, allowed, turn),
@@ -136,7 +139,7 @@ impl Receive {
         if self.buffer.is_empty() {
             return Err(self.finish(file, end, None, turn));
         }
-        if let Some(lane) = turn.account.lane() {
+        if let Some(lane) = self.lane(turn.account) {
             self.write_on(lane, file, Some(end), turn);
             return Ok(());
         }
@@ -293,6 +296,12 @@ impl Receive {
         outcome.map(|()| received)
     }
 
+    /// Where the next piece is written; `None` for here.
+    fn lane<'a>(&self, account: &'a Account) -> Option<&'a Lane> {
+        let large = self.begins_large.then(|| account.large_lane());
+        account.lane().or(large)
+    }
+
     /// Adds what was received to the buffer, translated where it is to be.
     fn keep(&mut self, bytes: &[u8]) {
         match &mut self.ascii {
@@ -310,6 +319,8 @@ impl Receive {
         turn: &Turn<'_, '_, '_>,
     ) {
         let (account, buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
+        // Of a first piece that was translated, all may have been kept back.
+        self.begins_large &= buffer.is_empty();
         let task = Task::spawn(lane, turn.pcx.notifier, move || {
             let outcome = write_all(&account, &mut *file, &buffer);
             (file, buffer, outcome)
@@ -341,7 +352,9 @@ impl Receive {
         refusal: Option<Refusal>,
         turn: &Turn<'_, '_, '_>,
     ) -> Step {
-        let Some(lane) = turn.account.lane() else {
+        let large = is_large_upload(&*file, turn.meter.bytes());
+        let large = large.then(|| turn.account.large_lane());
+        let Some(lane) = turn.account.lane().or(large) else {
             let outcome = finish(turn.account, file, &told);
             return ended(end, refusal, outcome);
         };
