@@ -234,3 +234,34 @@ fn others_waited_for_a_large_file_to_be_kept_from_an_upload_that_never_came() {
         assert_eq!(on_loop, [expected], "{size}");
     }
 }
+
+#[test]
+fn others_waited_for_a_large_directory_to_be_read() {
+    let mut watched = Watched::new();
+    for (name, expected) in [("large", true), ("huge", false)] {
+        watched.directory(name);
+        // Some pieces of work.
+        for number in 0..300 {
+            watched.file(&format!("{name}/{number}"), 0);
+        }
+        for (command, argument) in [
+            ("LIST", name.to_owned()),
+            ("LIST", format!("{name}/*")),
+            ("NLST", name.to_owned()),
+            ("MLSD", name.to_owned()),
+        ] {
+            let command = format!("{command} {argument}");
+            let mut lines = 0;
+            let on_loop = watched.on_loop(&["next_batch"], |client| {
+                let listed = client.fetch(&command);
+                lines = listed.iter().filter(|&&byte| byte == b'\n').count();
+            });
+            assert_eq!(lines, 300, "{command}");
+            let as_expected = on_loop.iter().all(|&on_loop| on_loop == expected);
+            assert!(as_expected && !on_loop.is_empty(), "{command}: {on_loop:?}");
+        }
+        fs::remove_dir_all(watched.home().join(name)).unwrap();
+        watched.directory(name);
+        watched.check("next_batch", &[(&format!("STAT {name}"), 213)], expected);
+    }
+}

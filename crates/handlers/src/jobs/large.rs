@@ -4,6 +4,7 @@
 //! run on the loop go to a thread; most are small, and must not pay for that.
 
 use ftpdlib_filesystems::{Filesystem, WriteFile};
+use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_session::Action;
 
@@ -14,6 +15,10 @@ const LARGE_FILE: u64 = 16 << 20;
 
 /// A directory of so many bytes takes that to be found empty: all of it is read.
 const LARGE_DIRECTORY: u64 = 1 << 20;
+
+/// Of a directory of so many bytes, which on ext4 has or had some hundred thousand entries, most of
+/// which may be gone, reading on may take longer than a listing's turn.
+const LARGE_LISTING: u64 = 32 << 20;
 
 /// Whether `action` removes or replaces something large, or puts something large in the place of
 /// another, for which ext4 gives it its place on the disk at once.
@@ -39,6 +44,19 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
 /// on the disk, or is freed, if the file was removed meanwhile.
 pub(crate) fn is_large_upload(file: &dyn WriteFile, written: u64) -> bool {
     file.size().unwrap_or(0).saturating_add(written) >= LARGE_FILE
+}
+
+/// Whether the directory of which these are the facts is too large to be listed on the loop.
+pub(super) fn is_large_listing(facts: &Metadata) -> bool {
+    facts.kind == FileKind::Directory && facts.size >= LARGE_LISTING
+}
+
+/// Drops what may be the last to hold something large that was removed, which is freed then.
+pub(super) fn drop_on(lane: &Lane, held: impl Send + 'static) {
+    if let Err(error) = lane.submit(move || drop(held)) {
+        // It was dropped here.
+        log::debug!("no thread for a job: {error}");
+    }
 }
 
 fn is_large_at(fs: &dyn Filesystem, path: &VirtualPath) -> bool {

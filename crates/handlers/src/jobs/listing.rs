@@ -19,6 +19,7 @@ use self::batch::{Batch, NextEntry};
 use self::upcoming::Upcoming;
 use super::entries::Entries;
 use super::facts::{followed, judged};
+use super::large::{drop_on, is_large_listing};
 use super::names::Names;
 use super::pin::{Single, View};
 use super::{Account, Helpers, broken_off, permission, refusal, reply_of};
@@ -43,6 +44,8 @@ pub(crate) struct ListingStream {
     /// What NLST shows before each name.
     prefix: Vec<u8>,
     source: Source,
+    /// The directory is too large to be listed on the loop.
+    is_large: bool,
 }
 
 /// Where the next line comes from.
@@ -108,18 +111,23 @@ impl ListingStream {
     ) -> Result<Self, Refusal> {
         let view = View::new(account, path)?;
         let is_facts = matches!(format, ListFormat::Facts(_));
-        let (source, prefix) = match view.facts() {
+        let (source, is_large, prefix) = match view.facts() {
             Ok(metadata) if metadata.kind == FileKind::Directory => {
-                (Source::directory(account, &view, format)?, Vec::new())
+                let source = Source::directory(account, &view, format)?;
+                (source, is_large_listing(&metadata), Vec::new())
             }
             Ok(_) if is_facts => return Err(refusal(ReplyCode::new(501), "Not a directory.")),
-            Ok(_) => (Source::Single(view.single().map_err(reply_of)?), prefix),
+            Ok(_) => {
+                let single = view.single().map_err(reply_of)?;
+                (Source::Single(single), false, prefix)
+            }
             Err(error) => {
                 let pattern = pattern_of(path, &error).filter(|_| !is_facts);
                 let Some((place, pattern)) = pattern else {
                     return Err(reply_of(error));
                 };
-                (Source::matching(account, &place, pattern)?, prefix)
+                let (source, is_large) = Source::matching(account, &place, pattern)?;
+                (source, is_large, prefix)
             }
         };
         let now = SystemTime::now()
@@ -134,6 +142,7 @@ impl ListingStream {
             now,
             prefix,
             source,
+            is_large,
         })
     }
 
@@ -280,6 +289,11 @@ impl ListingStream {
         }
     }
 
+    /// Whether the directory is so large that this should be filled and sorted on a thread.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
     /// Whether so many names were read, shown or not, that [`sort`](Self::sort) should be called on
     /// a thread.
     pub(crate) fn is_long(&self) -> bool {
@@ -365,6 +379,18 @@ impl ListingStream {
     }
 }
 
+/// A large directory that was removed meanwhile is not freed on the loop, where a listing that is broken
+/// off ends.
+impl Drop for ListingStream {
+    fn drop(&mut self) {
+        match mem::replace(&mut self.source, Source::Ended) {
+            Source::Ended => {}
+            source if self.is_large => drop_on(self.account.large_lane(), source),
+            _ => {}
+        }
+    }
+}
+
 impl Gathering {
     /// Collects names of some entries more, and sorts them once there are none, or no more room.
     fn go_on(mut self, turn: &Turn<'_>) -> Result<Source, Refusal> {
@@ -435,12 +461,13 @@ impl Source {
     }
 
     /// What `pattern` matches in the directory `place`, which is nothing at all if it matches none:
-    /// the client asked what there is, and that is the answer.
+    /// the client asked what there is, and that is the answer. Also whether the directory is too large
+    /// for the loop.
     fn matching(
         account: &Account,
         place: &VirtualPath,
         pattern: NamePattern,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<(Self, bool), Refusal> {
         // The path that was checked is none; what is listed is this directory.
         permission::target(account, Perm::List, place)?;
         let view = View::new(account, place)?;
@@ -452,11 +479,15 @@ impl Source {
             }
             reply_of(error)
         })?;
-        Ok(Self::Gathering(Gathering {
+        let is_large = view
+            .facts()
+            .is_ok_and(|metadata| is_large_listing(&metadata));
+        let gathering = Gathering {
             entries: Entries::new(listing),
             names: Names::default(),
             pattern: Some(pattern),
-        }))
+        };
+        Ok((Self::Gathering(gathering), is_large))
     }
 }
 

@@ -19,6 +19,10 @@ use crate::jobs::{Account, ListingStream, read_chunk};
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
 
+/// Bytes of a large listing that are made in one go, on a thread: to change threads for each piece of
+/// work would take longer than the piece.
+const LARGE_PIECE: usize = 256 << 10;
+
 /// The longest that a piece of work takes, where entries take longer, such as links that lead
 /// through many directories: after this time the rest is left for the next turn.
 const ENTRIES_TIME: Duration = Duration::from_millis(1);
@@ -75,10 +79,16 @@ impl Source {
                 let until = Instant::now() + time;
                 let is_over = || Instant::now() >= until;
                 if listing.is_long() {
-                    listing.sort(&is_over).map(|()| true)
-                } else {
-                    listing.fill(ENTRIES, &is_over, buffer)
+                    return listing.sort(&is_over).map(|()| true);
                 }
+                let mut more = listing.fill(ENTRIES, &is_over, buffer)?;
+                while more && listing.is_large() && !listing.is_long() {
+                    if buffer.len() >= LARGE_PIECE || is_over() {
+                        break;
+                    }
+                    more = listing.fill(ENTRIES, &is_over, buffer)?;
+                }
+                Ok(more)
             }
             Self::File {
                 file,
@@ -266,9 +276,16 @@ impl Produce {
                 }
             },
             State::Source(mut source) => {
-                let long = matches!(&source, Source::Listing(listing) if listing.is_long());
-                let sorting = long.then_some(&turn.pcx.service.sorting_lane);
-                if let Some(lane) = turn.account.lane().or(sorting) {
+                let lane = match &source {
+                    Source::Listing(listing) if listing.is_large() => {
+                        Some(turn.account.large_lane())
+                    }
+                    Source::Listing(listing) if listing.is_long() => {
+                        Some(&turn.pcx.service.sorting_lane)
+                    }
+                    Source::Listing(_) | Source::File { .. } => None,
+                };
+                if let Some(lane) = turn.account.lane().or(lane) {
                     return Err(self.fill_on(lane, source, turn));
                 }
                 if let Source::Listing(_) = source

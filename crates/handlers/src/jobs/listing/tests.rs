@@ -157,6 +157,7 @@ fn each_session_could_have_the_server_hold_all_names_of_its_largest_directory() 
             names: Names::default(),
             pattern: None,
         }),
+        is_large: false,
     };
     let (mut out, mut most) = (Vec::new(), 0);
     loop {
