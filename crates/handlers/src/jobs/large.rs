@@ -3,7 +3,10 @@
 //! Freeing a file takes ext4 a quarter of a second for each gibibyte. Such jobs of users whose others
 //! run on the loop go to a thread; most are small, and must not pay for that.
 
-use ftpdlib_filesystems::{Filesystem, WriteFile};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use ftpdlib_filesystems::{Filesystem, ReadFile, WriteFile};
 use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_session::Action;
@@ -51,6 +54,61 @@ pub(super) fn is_large_listing(facts: &Metadata) -> bool {
     facts.kind == FileKind::Directory && facts.size >= LARGE_LISTING
 }
 
+/// A file that may be dropped on the loop, as downloads are: if it has so many bytes, and was removed
+/// meanwhile, it is freed on `lane`.
+pub(super) fn dropped_on_loop(
+    lane: &Lane,
+    file: Box<dyn ReadFile>,
+    size: Option<u64>,
+) -> Box<dyn ReadFile> {
+    match size {
+        Some(LARGE_FILE..) => Box::new(LargeRead {
+            file: Some(file),
+            lane: lane.clone(),
+        }),
+        Some(_) | None => file,
+    }
+}
+
+/// A large download; it has its file until it is dropped.
+struct LargeRead {
+    file: Option<Box<dyn ReadFile>>,
+    lane: Lane,
+}
+
+impl ReadFile for LargeRead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.as_mut().map_or(Ok(0), |file| file.read(buffer))
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.file.as_ref()?.size()
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref()?.descriptor()
+    }
+
+    fn offset(&self) -> u64 {
+        self.file.as_ref().map_or(0, |file| file.offset())
+    }
+
+    fn mode(&self) -> Option<u32> {
+        self.file.as_ref()?.mode()
+    }
+}
+
+impl Drop for LargeRead {
+    fn drop(&mut self) {
+        let facts = self.descriptor().map(ftpdlib_sys::stat_descriptor);
+        let is_there = facts.is_some_and(|facts| facts.is_ok_and(|facts| facts.links > 0));
+        match self.file.take() {
+            Some(file) if !is_there => drop_on(&self.lane, file),
+            _ => {}
+        }
+    }
+}
+
 /// Drops what may be the last to hold something large that was removed, which is freed then.
 pub(super) fn drop_on(lane: &Lane, held: impl Send + 'static) {
     if let Err(error) = lane.submit(move || drop(held)) {
@@ -68,5 +126,71 @@ fn is_large(facts: &Metadata) -> bool {
         FileKind::File => facts.size >= LARGE_FILE,
         FileKind::Directory => facts.size >= LARGE_DIRECTORY,
         FileKind::Symlink | FileKind::Other => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::sync::mpsc::{self, Sender};
+    use std::thread::{self, ThreadId};
+
+    use ftpdlib_ioloop::Pool;
+
+    use super::*;
+
+    /// Tells which thread drops it.
+    struct Told {
+        file: Option<File>,
+        dropped: Sender<ThreadId>,
+    }
+
+    impl ReadFile for Told {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn size(&self) -> Option<u64> {
+            None
+        }
+
+        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+            self.file.as_ref().map(AsFd::as_fd)
+        }
+
+        fn offset(&self) -> u64 {
+            0
+        }
+    }
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.dropped.send(thread::current().id());
+        }
+    }
+
+    #[track_caller]
+    fn check(file: Option<File>, size: Option<u64>, here: bool) {
+        let lane = Pool::new().lane(1);
+        let (dropped, told) = mpsc::channel();
+        drop(dropped_on_loop(
+            &lane,
+            Box::new(Told { file, dropped }),
+            size,
+        ));
+        assert_eq!(told.recv().unwrap() == thread::current().id(), here);
+    }
+
+    #[test]
+    fn others_waited_for_a_large_file_that_was_removed_while_it_was_fetched() {
+        let removed = || Some(tempfile::tempfile().unwrap());
+        check(removed(), Some(LARGE_FILE), false);
+        check(removed(), Some(LARGE_FILE - 1), true);
+        check(removed(), None, true);
+        let there = tempfile::NamedTempFile::new().unwrap();
+        check(Some(there.reopen().unwrap()), Some(LARGE_FILE), true);
+        // One of a filesystem that may block.
+        check(None, Some(LARGE_FILE), false);
     }
 }

@@ -190,6 +190,7 @@ fn open(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let (opened, size, path) = match action {
         Action::OpenRead { path, range } => {
             let (file, size) = ranged::open_read(fs, &path, range).map_err(cannot_be_sent)?;
+            let file = large::dropped_on_loop(account.large_lane(), file, size);
             (Opened::Read(file), size, path)
         }
         Action::OpenWrite { path, how } => {
