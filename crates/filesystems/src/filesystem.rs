@@ -262,7 +262,8 @@ pub trait Filesystem: Send + Sync {
     }
 
     /// Whether every call answers from this machine without waiting (local disk or memory), so that
-    /// a driver may call it on its event loop; `false` by default.
+    /// a driver may call it on its event loop; `false` by default. What takes long since a file or
+    /// directory is large, a driver may still do on a thread: it knows that by the sizes that are told.
     fn is_local(&self) -> bool {
         false
     }
