@@ -30,6 +30,22 @@
 //! server.serve_forever(ServeOptions::default())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Logging
+//!
+//! The library prints nothing itself: it logs through the `log` crate. Without a logger nothing is
+//! shown, not even a security warning, so set one up first. With `env_logger`:
+//!
+//! ```
+//! let env = env_logger::Env::default().default_filter_or("info");
+//! env_logger::Builder::from_env(env).init();
+//! ```
+//!
+//! Targets begin with the name of the crate that logs: `ftpdlib_handlers` (sessions, commands,
+//! transfers), `ftpdlib_servers` (listening, limits, processes), `ftpdlib_authorizers` (logins),
+//! `ftpdlib_tls` (certificates), `ftpdlib_ioloop`. What follows may change with any version.
+//! `env_logger` compares the start of a target: `RUST_LOG=ftpdlib=debug` shows all of them, down to
+//! commands and replies, which are logged with `debug`. Passwords are not logged.
 #![forbid(unsafe_code)]
 
 pub use ftpdlib_session::VERSION;
