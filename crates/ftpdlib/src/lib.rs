@@ -10,6 +10,9 @@
 //! | [`tls`] | certificates, and rustls for configurations of one's own | `ftpdlib-tls` |
 //! | [`proto`] | the wire format, for other programs that speak FTP | `ftpdlib-proto` |
 //!
+//! The modules are those crates, and examples on their pages name the crates: `ftpdlib_servers::X` is
+//! `ftpdlib::servers::X`.
+//!
 //! # Examples
 //!
 //! A server with one user and read-only guests:
@@ -50,37 +53,17 @@
 
 pub use ftpdlib_session::VERSION;
 
-/// Who may log in, and what they may do (pyftpdlib: `pyftpdlib.authorizers`).
-pub mod authorizers {
-    pub use ftpdlib_authorizers::*;
-}
-
-/// What clients see of the disk (pyftpdlib: `pyftpdlib.filesystems`).
-pub mod filesystems {
-    pub use ftpdlib_filesystems::*;
-}
-
-/// How clients are served (pyftpdlib: `pyftpdlib.handlers`).
-pub mod handlers {
-    pub use ftpdlib_handlers::*;
-}
-
-/// The reactor (pyftpdlib: `pyftpdlib.ioloop`).
-pub mod ioloop {
-    pub use ftpdlib_ioloop::*;
-}
-
-/// The wire format.
-pub mod proto {
-    pub use ftpdlib_proto::*;
-}
-
-/// Listening, limits, shutdown (pyftpdlib: `pyftpdlib.servers`).
-pub mod servers {
-    pub use ftpdlib_servers::*;
-}
-
-/// TLS (FTPS): certificates and versions.
-pub mod tls {
-    pub use ftpdlib_tls::*;
-}
+#[doc(inline)]
+pub use ftpdlib_authorizers as authorizers;
+#[doc(inline)]
+pub use ftpdlib_filesystems as filesystems;
+#[doc(inline)]
+pub use ftpdlib_handlers as handlers;
+#[doc(inline)]
+pub use ftpdlib_ioloop as ioloop;
+#[doc(inline)]
+pub use ftpdlib_proto as proto;
+#[doc(inline)]
+pub use ftpdlib_servers as servers;
+#[doc(inline)]
+pub use ftpdlib_tls as tls;
