@@ -9,36 +9,70 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 /// A server calls these methods from its jobs only, so they may block: on a password hash, a file
 /// or a directory service. One authorizer serves every session at once.
 ///
-/// An authorizer that changes one thing about another wraps it and forwards the rest. That includes
-/// the logins of the wrapped one, which may carry the credentials of a system user, and
-/// [`impersonate`](Self::impersonate), which it may implement itself.
+/// An [`Arc`](std::sync::Arc) or a [`Box`] of an authorizer is one, too, so that a program can keep
+/// a hold on what it gives to a server.
+///
+/// An authorizer that changes one thing about another wraps it and passes on all the rest, methods
+/// with a default too: without them users could no longer log in by certificate, `FEAT` would list
+/// other commands, and all commands would run on threads. The logins of the wrapped one are passed
+/// on as they are; they may carry the credentials of a system user.
 ///
 /// # Examples
 ///
 /// ```
 /// use ftpdlib_authorizers::{
-///     AuthenticationFailed, Authorizer, AuthorizerError, DummyAuthorizer, Guard, Login,
-///     LoginRequest,
+///     AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest,
 /// };
-/// use ftpdlib_proto::{Perm, VirtualPath};
+/// use ftpdlib_proto::{Perm, Perms, VirtualPath};
 ///
 /// /// Admits users only from the machine itself.
-/// struct LocalOnly(DummyAuthorizer);
+/// struct LocalOnly<A>(A);
 ///
-/// impl Authorizer for LocalOnly {
+/// fn check_peer(request: &LoginRequest<'_>) -> Result<(), AuthenticationFailed> {
+///     match request.peer.ip().is_loopback() {
+///         true => Ok(()),
+///         false => Err(AuthenticationFailed),
+///     }
+/// }
+///
+/// impl<A: Authorizer> Authorizer for LocalOnly<A> {
 ///     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
-///         if !request.peer.ip().is_loopback() {
-///             return Err(AuthenticationFailed);
-///         }
+///         check_peer(request)?;
 ///         self.0.authenticate(request)
 ///     }
+///
+///     fn authenticate_by_certificate(
+///         &self,
+///         request: &LoginRequest<'_>,
+///     ) -> Result<Login, AuthenticationFailed> {
+///         check_peer(request)?;
+///         self.0.authenticate_by_certificate(request)
+///     }
+///
+///     // All the rest is as in the wrapped one.
 ///
 ///     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
 ///         self.0.has_perm(login, perm, path)
 ///     }
 ///
+///     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
+///         self.0.perms(login, path)
+///     }
+///
+///     fn perms_anywhere(&self, login: &Login) -> Perms {
+///         self.0.perms_anywhere(login)
+///     }
+///
+///     fn has_overrides(&self, login: &Login) -> bool {
+///         self.0.has_overrides(login)
+///     }
+///
 ///     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
 ///         self.0.impersonate(login)
+///     }
+///
+///     fn is_immediate(&self, username: &str) -> bool {
+///         self.0.is_immediate(username)
 ///     }
 ///
 ///     fn is_local(&self) -> bool {
