@@ -31,7 +31,8 @@ impl Observer for House {
     }
 
     /// Do not remove the file here: callbacks do not run as the user, and a client that has
-    /// replaced a directory by a link could make the path lead to other users' files.
+    /// replaced a directory by a link could make the path lead to other users' files. The example
+    /// `whole_uploads_ftpd` removes it.
     fn on_incomplete_file_received(&self, session: &ObservedSession, upload: &ObservedTransfer) {
         let user = session.username().unwrap_or("nobody");
         log::warn!(

@@ -108,6 +108,9 @@ impl AbstractedFs {
     /// Whether a real path is in the home, and stays there with its links resolved; whether it
     /// exists does not matter. A relative one starts from the process's working directory.
     ///
+    /// It has to begin with the home, as it was given or with its links resolved: a path that comes
+    /// there by `..`, or through another link, is not valid.
+    ///
     /// For configuration: what is valid now need not be so later. Every operation resolves anew.
     pub fn validpath(&self, path: impl AsRef<Path>) -> bool {
         let Ok(target) = std::path::absolute(path) else {
