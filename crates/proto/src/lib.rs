@@ -39,6 +39,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod ascii;
 mod command;
@@ -55,6 +56,7 @@ mod path;
 mod perm;
 mod range;
 mod reply;
+mod text;
 mod time;
 mod transfer;
 mod verb;
@@ -78,6 +80,7 @@ pub use path::{PathError, VirtualPath};
 pub use perm::{Perm, Perms, PermsError};
 pub use range::ByteRange;
 pub use reply::{Reply, ReplyCode};
+pub use text::is_disruptive;
 pub use time::{CivilTime, TimeError, Zone};
 pub use transfer::{TransferDirection, TransferEnd, TransferType};
 pub use verb::{ArgumentRule, Verb, VerbInfo, verbs};

@@ -1,8 +1,10 @@
 //! Virtual paths: what the client sees.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Debug, Display, Write};
 
 use thiserror::Error;
+
+use crate::text::{Quoted, is_disruptive};
 
 /// Why bytes are not a virtual path.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -31,7 +33,7 @@ pub enum PathError {
 /// assert_eq!(docs.join(b"/../..")?, VirtualPath::root());
 /// # Ok::<(), ftpdlib_proto::PathError>(())
 /// ```
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct VirtualPath(Box<[u8]>);
 
 /// Longest path, in bytes: Linux's `PATH_MAX` without the NUL it counts.
@@ -159,12 +161,20 @@ impl AsRef<[u8]> for VirtualPath {
     }
 }
 
-/// For logs: bytes that are not UTF-8 become U+FFFD, control characters are escaped as in Rust.
+/// In quotes and escaped, so that two paths that differ are told apart.
+impl Debug for VirtualPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Quoted(&self.0).fmt(f)
+    }
+}
+
+/// For logs: bytes that are not UTF-8 become U+FFFD, and what is [disruptive](is_disruptive) in a
+/// line is escaped as in Rust.
 impl Display for VirtualPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for character in chunk.valid().chars() {
-                if character.is_control() {
+                if is_disruptive(character) {
                     write!(f, "{}", character.escape_default())?;
                 } else {
                     f.write_char(character)?;
@@ -258,6 +268,14 @@ mod tests {
     fn display_keeps_a_log_line_one_line() {
         let path = VirtualPath::new(b"/a\r\n\x1b[1m/\xff\xc3\xa9").unwrap();
         assert_eq!(path.to_string(), "/a\\r\\n\\u{1b}[1m/\u{fffd}é");
+        let path = VirtualPath::new("/\u{202e}gpj.exe\u{2028}").unwrap();
+        assert_eq!(path.to_string(), "/\\u{202e}gpj.exe\\u{2028}");
+    }
+
+    #[test]
+    fn debug_printed_the_bytes_of_a_path() {
+        let path = VirtualPath::new(b"/pub/caf\xc3\xa9 \xff").unwrap();
+        assert_eq!(format!("{path:?}"), r#""/pub/café \xff""#);
     }
 
     proptest! {

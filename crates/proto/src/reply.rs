@@ -6,6 +6,7 @@ use std::fmt::{self, Display};
 use memchr::{memchr, memchr_iter};
 
 use crate::NameEncoding;
+use crate::text::Quoted;
 
 /// A three-digit reply code (RFC 959 §4.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -77,7 +78,7 @@ impl Display for ReplyCode {
 /// features.encode(NameEncoding::UTF_8, &mut wire);
 /// assert_eq!(wire, b"200 Noop.\r\n211-Features:\r\n UTF8\r\n TVFS\r\n211 End.\r\n");
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Reply {
     code: ReplyCode,
     first: Text,
@@ -87,7 +88,7 @@ pub struct Reply {
 
 type Text = Cow<'static, [u8]>;
 
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 struct More {
     inner: Vec<Text>,
     /// `None` leaves the reply open.
@@ -231,6 +232,25 @@ impl Reply {
     }
 }
 
+/// The code and the lines as text; one that is an [opening](Reply::opening) ends with `..`.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (inner, last) = match &self.more {
+            Some(more) => (&*more.inner, more.last.as_ref()),
+            None => (&[][..], None),
+        };
+        let mut tuple = f.debug_tuple("Reply");
+        tuple.field(&self.code.value()).field(&Quoted(&self.first));
+        for line in inner.iter().chain(last) {
+            tuple.field(&Quoted(line));
+        }
+        if self.is_opening() {
+            return tuple.finish_non_exhaustive();
+        }
+        tuple.finish()
+    }
+}
+
 /// Appends one line's text and its CRLF.
 fn encode_text(text: &[u8], encoding: NameEncoding, out: &mut Vec<u8>) {
     let start = out.len();
@@ -347,6 +367,25 @@ mod tests {
         check(
             Reply::paragraph(230, &format!("{long}z\n{long}z")),
             &format!("230-{long}z\r\n {long}z\r\n230 \r\n"),
+        );
+    }
+
+    #[test]
+    fn debug_printed_the_bytes_of_a_reply() {
+        #[track_caller]
+        fn check(reply: Reply, expected: &str) {
+            assert_eq!(format!("{reply:?}"), expected);
+        }
+        check(Reply::new(200, "OK."), r#"Reply(200, "OK.")"#);
+        check(
+            Reply::quoted(257, b"/\xe9", ""),
+            r#"Reply(257, "\"/\xe9\"")"#,
+        );
+        let features = Reply::multi(211, "Features:", [b"UTF8"], "End.");
+        check(features, r#"Reply(211, "Features:", "UTF8", "End.")"#);
+        check(
+            Reply::opening(213, b"Status:"),
+            r#"Reply(213, "Status:", ..)"#,
         );
     }
 

@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(VirtualPath::new(path.as_bytes()), Ok(path.clone()));
     assert_eq!(VirtualPath::new(path.relative()), Ok(path.clone()));
     assert!(path.starts_with(&path) && path.starts_with(&VirtualPath::root()));
-    assert!(!path.to_string().contains(char::is_control));
+    assert!(!path.to_string().contains(ftpdlib_proto::is_disruptive));
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => {
             assert!(path.starts_with(&parent));

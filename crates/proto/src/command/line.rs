@@ -1,11 +1,14 @@
 //! A line's verb and argument.
 
+use std::fmt::{self, Debug};
+
 use super::CommandError;
 use super::error::printable;
 use crate::Verb;
+use crate::text::Quoted;
 
 /// A line split into verb and argument, nothing interpreted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct CommandLine<'a> {
     /// The verb as received. For `SITE x …` this is still `SITE`.
     pub verb: &'a [u8],
@@ -61,6 +64,15 @@ impl<'a> CommandLine<'a> {
                 verb: printable(self.verb),
             }),
         }
+    }
+}
+
+impl Debug for CommandLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandLine")
+            .field("verb", &Quoted(self.verb))
+            .field("argument", &Quoted(self.argument))
+            .finish()
     }
 }
 
