@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
+use ftpdlib::proto::is_disruptive;
+
 /// The place of a setting: an option, a variable or a line of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Place(String);
@@ -61,7 +63,7 @@ impl ConfigError {
     }
 }
 
-/// One line whatever the texts hold: control characters are shown escaped.
+/// One line whatever the texts hold: disruptive characters are shown escaped.
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -70,20 +72,21 @@ impl fmt::Display for ConfigError {
             text.push_str(": ");
         }
         text.push_str(&self.problem);
-        f.write_str(&escape_controls(&text))
+        f.write_str(&escape(&text))
     }
 }
 
 impl std::error::Error for ConfigError {}
 
-/// `text` with its control characters escaped, so that it stays one line.
-pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+/// `text` with its [disruptive](is_disruptive) characters escaped, so that it stays one line and is
+/// shown in the order it has.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_disruptive) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if is_disruptive(character) {
             escaped.extend(character.escape_default());
         } else {
             escaped.push(character);

@@ -3,6 +3,8 @@
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
+use ftpdlib_proto::is_disruptive;
+
 use crate::SettingsError;
 
 /// A parsed `log_prefix`.
@@ -83,17 +85,18 @@ impl fmt::Display for Prefix<'_> {
     }
 }
 
-/// Bytes from a client, for a log line: control characters escaped, invalid UTF-8 replaced.
+/// Bytes from a client, for a log line: [disruptive](is_disruptive) characters escaped, invalid UTF-8
+/// replaced.
 pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = String::from_utf8_lossy(self.0);
-        if !text.contains(char::is_control) {
+        if !text.contains(is_disruptive) {
             return f.write_str(&text);
         }
         for character in text.chars() {
-            if character.is_control() {
+            if is_disruptive(character) {
                 write!(f, "{}", character.escape_default())?;
             } else {
                 f.write_char(character)?;
@@ -122,6 +125,7 @@ mod tests {
         check(LogPrefix::DEFAULT, "192.0.2.9:5000-[al\\nice]");
         check("", "");
         check("x{username}y", "xal\\nicey");
+        assert_eq!(Escaped("\u{202e}x".as_bytes()).to_string(), "\\u{202e}x");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ftpdlib::proto::CivilTime;
 use log::Level;
 
-use crate::error::escape_controls;
+use crate::error::escape;
 
 /// The making of lines such as `[I 2026-11-21 10:11:12] message`, in UTC.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl LogLine {
         self.message.clear();
         self.message.write_fmt(*message).map_err(io::Error::other)?;
         let (letter, time) = (letter(level), &self.time);
-        writeln!(out, "[{letter} {time}] {}", escape_controls(&self.message))
+        writeln!(out, "[{letter} {time}] {}", escape(&self.message))
     }
 }
 
@@ -88,6 +88,18 @@ mod tests {
             1_795_255_872,
             "a\r\nb\u{1b}[0m é",
             "[W 2026-11-21 10:11:12] a\\r\\nb\\u{1b}[0m é\n",
+        );
+    }
+
+    #[test]
+    fn a_name_had_a_line_shown_backwards() {
+        let mut out = Vec::new();
+        let message = format_args!("DELE {} 250", "/\u{202e}gpj.exe\u{2028}[I");
+        let mut line = LogLine::default();
+        line.write(&mut out, Level::Info, 0, &message).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "[I 1970-01-01 00:00:00] DELE /\\u{202e}gpj.exe\\u{2028}[I 250\n"
         );
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer};
-use ftpdlib::proto::{CivilTime, TransferDirection, TransferEnd, TransferType};
+use ftpdlib::proto::{CivilTime, TransferDirection, TransferEnd, TransferType, is_disruptive};
 
 use super::unix;
 
@@ -80,7 +80,7 @@ fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// A string of RFC 8259, with no control character raw.
+/// A string of RFC 8259, with no control character raw, nor one that changes how a line is shown.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -90,7 +90,7 @@ fn quoted(text: &str) -> String {
                 quoted.push('\\');
                 quoted.push(character);
             }
-            _ if character.is_control() => {
+            _ if is_disruptive(character) => {
                 let mut units = [0; 2];
                 for unit in character.encode_utf16(&mut units) {
                     let _ = write!(quoted, "\\u{unit:04x}");
@@ -113,6 +113,7 @@ mod tests {
     #[test]
     fn strings_are_quoted() {
         assert_eq!(quoted("a\"\\é\r\n\u{7f}"), r#""a\"\\é\u000d\u000a\u007f""#);
+        assert_eq!(quoted("\u{202e}gpj\u{2028}"), r#""\u202egpj\u2028""#);
     }
 
     #[test]

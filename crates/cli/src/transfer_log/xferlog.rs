@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer};
-use ftpdlib::proto::{CivilTime, TransferDirection, TransferEnd, TransferType};
+use ftpdlib::proto::{CivilTime, TransferDirection, TransferEnd, TransferType, is_disruptive};
 
 use super::unix;
 
@@ -49,9 +49,9 @@ fn file(transfer: &ObservedTransfer) -> String {
     }
 }
 
-/// Text as one field: what would end it is an underscore, as in wu-ftpd.
+/// Text as one field: what would end it, or have it shown in another order, is an underscore.
 fn word(text: &str) -> String {
-    let separates = |character: char| character.is_whitespace() || character.is_control();
+    let separates = |character: char| character.is_whitespace() || is_disruptive(character);
     text.replace(separates, "_")
 }
 
@@ -93,5 +93,6 @@ mod tests {
     #[test]
     fn a_name_is_one_field() {
         assert_eq!(word("/a b\tc\r\nd"), "/a_b_c__d");
+        assert_eq!(word("/\u{202e}gpj.exe\u{2028}\u{2066}é"), "/_gpj.exe__é");
     }
 }
