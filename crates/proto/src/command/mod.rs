@@ -55,7 +55,7 @@ pub enum Command<'a> {
     Quit,
     /// `AUTH`: how the control connection is to be secured.
     Auth(AuthMechanism),
-    /// `PBSZ`: a size, checked and dropped.
+    /// `PBSZ`: a size of 32 bits, checked and dropped.
     Pbsz,
     /// `PROT`: the protection of data connections.
     Prot(ProtectionLevel),
@@ -274,7 +274,7 @@ impl<'a> Command<'a> {
             Verb::Rein => Self::Rein,
             Verb::Quit => Self::Quit,
             Verb::Auth => Self::Auth(AuthMechanism::parse(argument)?),
-            Verb::Pbsz => argument::parse_number(argument).map(|_| Self::Pbsz)?,
+            Verb::Pbsz => security::parse_buffer_size(argument)?,
             Verb::Prot => Self::Prot(ProtectionLevel::parse(argument)?),
             Verb::Ccc => Self::Ccc,
             Verb::Port => Self::Port(parse_host_port(argument)?),

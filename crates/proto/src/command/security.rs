@@ -1,7 +1,8 @@
-//! Arguments of AUTH and PROT (RFC 2228 §3, RFC 4217 §4, §9).
+//! Arguments of AUTH, PBSZ and PROT (RFC 2228 §3, RFC 4217 §4, §8, §9).
 
-use super::CommandError;
+use super::argument::parse_number;
 use super::error::printable;
+use super::{Command, CommandError};
 
 /// How a control connection is secured: with TLS under several names, which differ in what they
 /// say about data connections.
@@ -75,9 +76,28 @@ impl ProtectionLevel {
     }
 }
 
+/// Parses the size of PBSZ, a number of 32 bits (RFC 2228 §3). TLS has no use for it.
+pub(super) fn parse_buffer_size(size: &[u8]) -> Result<Command<'_>, CommandError> {
+    let size = parse_number(size)?;
+    u32::try_from(size)
+        .map(|_| Command::Pbsz)
+        .map_err(|_| CommandError::Number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_buffer_size_of_more_than_32_bits_was_accepted() {
+        for size in ["0", "16384", "4294967295"] {
+            assert_eq!(parse_buffer_size(size.as_bytes()), Ok(Command::Pbsz));
+        }
+        for size in ["4294967296", "99999999999", "-1", "0x0", ""] {
+            let error = parse_buffer_size(size.as_bytes()).unwrap_err();
+            assert_eq!(error.reply().code().value(), 501, "{size}");
+        }
+    }
 
     #[test]
     fn mechanisms_are_read_in_any_case() {
