@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         return match TransferLogs::check(&settings.log) {
             Ok(()) => {
                 settings.warnings.tell();
+                settings.certificate_warnings().tell();
                 ExitCode::SUCCESS
             }
             Err(error) => fail(WRONG, error),

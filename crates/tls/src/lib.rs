@@ -40,6 +40,7 @@ mod settings;
 mod store;
 mod stream;
 mod tickets;
+mod validity;
 mod wire;
 
 pub use config::{TlsConfig, TlsSession};
@@ -50,3 +51,4 @@ pub use rustls;
 pub use self_signed::Fingerprint;
 pub use settings::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
 pub use stream::TlsStream;
+pub use validity::UntimelyCertificate;

@@ -12,6 +12,9 @@ type Version = Option<(SystemTime, u64, Identity)>;
 
 /// A [`TlsConfig`] that follows the files of its settings.
 ///
+/// Whenever it reads them it logs a warning for each certificate that is
+/// [not valid then](TlsSettings::untimely_certificates).
+///
 /// # Examples
 ///
 /// ```
@@ -42,6 +45,7 @@ impl ReloadingConfig {
         // First their versions: what changes in between is then read again.
         let versions = Mutex::new(versions(&settings));
         let current = RwLock::new(Arc::new(settings.build()?));
+        settings.warn_of_untimely_certificates();
         Ok(Self {
             settings,
             current,
@@ -72,6 +76,7 @@ impl ReloadingConfig {
         *known = now;
         let config = Arc::new(self.settings.build()?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
+        self.settings.warn_of_untimely_certificates();
         Ok(true)
     }
 }

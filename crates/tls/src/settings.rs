@@ -170,6 +170,20 @@ impl TlsSettings {
         all.filter(move |_| is_read).map(PathBuf::as_path)
     }
 
+    /// Those of them that hold certificates of the server.
+    pub(crate) fn certificate_files(&self) -> impl Iterator<Item = PathBuf> {
+        let more = self
+            .more_certificates
+            .iter()
+            .map(|(certificate, _)| certificate);
+        let is_read = self.server_config.is_none();
+        self.certfile
+            .iter()
+            .chain(more)
+            .filter(move |_| is_read)
+            .cloned()
+    }
+
     fn base(&self) -> Result<ServerConfig, TlsError> {
         const BOTH: &[&SupportedProtocolVersion] =
             &[&rustls::version::TLS12, &rustls::version::TLS13];

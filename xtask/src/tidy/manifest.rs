@@ -50,7 +50,7 @@ const ARROWS: &[Arrows] = &[
     Arrows {
         name: "tls",
         ours: &["ioloop"],
-        others: &["log", "rcgen", "rustls", "thiserror"],
+        others: &["log", "rcgen", "rustls", "thiserror", "x509-cert"],
     },
     Arrows {
         name: "handlers",

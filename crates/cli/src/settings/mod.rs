@@ -128,6 +128,13 @@ impl Settings {
             by_empty_file: file.is_some_and(ConfigFile::is_empty),
         })
     }
+
+    /// Certificates that are not valid now. A server logs them by itself, also when it reads their
+    /// files again.
+    pub(crate) fn certificate_warnings(&self) -> Warnings {
+        let lines = self.tls.as_ref().map(TlsOffer::untimely_certificates);
+        Warnings(lines.unwrap_or_default())
+    }
 }
 
 /// Settings that are valid but probably not intended.

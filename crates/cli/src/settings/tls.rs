@@ -1,7 +1,7 @@
 //! TLS: options over the section `[tls]`, and whether certificates and keys can be used.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ftpdlib::tls::{self, TlsError, TlsSettings};
 
@@ -72,6 +72,22 @@ impl TlsOffer {
             handshake_timeout: section.handshake_timeout,
             reload_interval: section.reload_interval,
         }))
+    }
+}
+
+impl TlsOffer {
+    /// One line for each certificate that is not valid now.
+    pub(super) fn untimely_certificates(&self) -> Vec<String> {
+        let untimely = self.settings.untimely_certificates(SystemTime::now());
+        let lines = untimely.iter().filter_map(|certificate| {
+            let named = self
+                .files
+                .iter()
+                .find(|file| file.path() == certificate.path)?;
+            let problem = format!("{certificate}, expected one that is valid now");
+            Some(named.error(problem).to_string())
+        });
+        lines.collect()
     }
 }
 

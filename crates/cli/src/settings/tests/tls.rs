@@ -134,3 +134,25 @@ fn a_word_on_client_certificates_needs_an_authority() {
         );
     }
 }
+
+#[test]
+fn an_expired_certificate_passed_the_check() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    let pem = params.self_signed(&key).unwrap().pem() + &key.serialize_pem();
+    let fixture = Fixture::new("[tls]\ncertfile = \"expired\"\n");
+    fs::write(fixture.0.path().join("expired"), pem).unwrap();
+    let path = fixture.path();
+    for (options, place) in [
+        ("--certfile @/expired", "option --certfile".to_owned()),
+        ("-c @/f.toml", format!("{path}/f.toml:2: tls.certfile")),
+    ] {
+        let settings = fixture.load(options).unwrap();
+        let expected = format!(
+            "{place}: \"{path}/expired\" holds a certificate that expired at \
+             2021-01-01T00:00:00Z, expected one that is valid now"
+        );
+        assert_eq!(settings.certificate_warnings().0, [expected]);
+    }
+}
