@@ -10,9 +10,14 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
+use x509_cert::der::asn1::{AnyRef, UintRef};
+use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
 
 use crate::TlsError;
 use crate::error::reason;
+
+/// The shortest RSA key that providers sign with.
+const LEAST_RSA_BITS: usize = 2048;
 
 /// More than all the authorities of the world need.
 const MOST_BYTES: u64 = 16 << 20;
@@ -27,12 +32,19 @@ pub(crate) fn certified_key(
     let chain = certificates(certificate)?;
     let key_path = key.unwrap_or(certificate);
     let private_key = private_key(key_path)?;
+    // Providers say no more than that they cannot use such a key.
+    let short = rsa_bits(&private_key).filter(|&bits| bits < LEAST_RSA_BITS);
     let key = provider
         .key_provider
         .load_private_key(private_key)
         .map_err(|error| TlsError::UnusableKey {
             path: key_path.to_owned(),
-            reason: reason(&error),
+            reason: match short {
+                Some(bits) => format!(
+                    "an RSA key of {bits} bits is too short, it needs {LEAST_RSA_BITS} or more"
+                ),
+                None => reason(&error),
+            },
         })?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
@@ -56,6 +68,15 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| malformed(path, error))?;
     if certificates.is_empty() {
+        if contains(&text, b"BEGIN TRUSTED CERTIFICATE") {
+            return Err(TlsError::UnusableCertificate {
+                path: path.to_owned(),
+                reason:
+                    "it is a TRUSTED CERTIFICATE, a form of OpenSSL's; `openssl x509 -in FILE` \
+                         prints it without"
+                        .to_owned(),
+            });
+        }
         return Err(TlsError::NoCertificate {
             path: path.to_owned(),
         });
@@ -81,16 +102,61 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 
 fn is_encrypted(text: &[u8]) -> bool {
     const MARKS: [&[u8]; 2] = [b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
-    MARKS
-        .iter()
-        .any(|mark| text.windows(mark.len()).any(|window| window == *mark))
+    MARKS.iter().any(|mark| contains(text, mark))
 }
 
+fn contains(text: &[u8], mark: &[u8]) -> bool {
+    text.windows(mark.len()).any(|window| window == mark)
+}
+
+/// The length of the modulus, if it is an RSA key.
+fn rsa_bits(key: &PrivateKeyDer<'_>) -> Option<usize> {
+    let modulus = match key {
+        PrivateKeyDer::Pkcs1(key) => modulus(key.secret_pkcs1_der()),
+        PrivateKeyDer::Pkcs8(key) => modulus_within(key.secret_pkcs8_der()),
+        _ => return None,
+    };
+    let modulus = modulus.ok()?.as_bytes();
+    let unused = modulus.first()?.leading_zeros() as usize;
+    Some(modulus.len() * 8 - unused)
+}
+
+/// Of `PrivateKeyInfo` (RFC 5208 §5): version, algorithm, the key in the form of the algorithm.
+fn modulus_within(key: &[u8]) -> der::Result<UintRef<'_>> {
+    let mut fields = fields(key)?;
+    fields.decode::<UintRef<'_>>()?;
+    fields.decode::<AnyRef<'_>>()?;
+    modulus(fields.decode::<AnyRef<'_>>()?.value())
+}
+
+/// Of `RSAPrivateKey` (RFC 8017 §A.1.2): version, modulus, and what is not needed here. The key of
+/// another algorithm has no second number.
+fn modulus(key: &[u8]) -> der::Result<UintRef<'_>> {
+    let mut fields = fields(key)?;
+    fields.decode::<UintRef<'_>>()?;
+    fields.decode()
+}
+
+fn fields(sequence: &[u8]) -> der::Result<SliceReader<'_>> {
+    let sequence = AnyRef::from_der(sequence)?;
+    sequence.tag().assert_eq(Tag::Sequence)?;
+    SliceReader::new(sequence.value())
+}
+
+/// Reads a file. A byte order mark in front of the first section, as editors on Windows write it,
+/// would have that section overlooked.
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    read_regular(path).map_err(|source| TlsError::Unreadable {
+    let text = read_regular(path).map_err(|source| TlsError::Unreadable {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    if text.starts_with(b"\xef\xbb\xbf-----BEGIN") {
+        return Err(TlsError::Malformed {
+            path: path.to_owned(),
+            reason: "it begins with a byte order mark; save it without".to_owned(),
+        });
+    }
+    Ok(text)
 }
 
 /// Reads a file that is no more than that: a FIFO would be waited for, and a device need not end.

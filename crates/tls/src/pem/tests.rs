@@ -116,6 +116,101 @@ fn what_is_wrong_with_a_file_is_said() {
     check(&path("version 1"), &path("key"), old);
 }
 
+/// Made by `openssl genrsa 1024`, for nothing but this test.
+const SHORT_RSA: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBALquWRQ8iwj8DXMD
+OWpTwx5ujDI1bOPHEdSCM6azQBbtuQmJX0KjkESZBiHlWTY5hB/PtOdBf4o7XAOE
+Z6gjlaEQVtjScJxhVJXnit1jYyGlNqnie7tYWCAy+qcxPgkucInO6Ep3dmHUsNKG
+yMXKmkfT/Jr9NuznuiQjGJE9uu6ZAgMBAAECgYAWrIZ1RsU8WiDoD0Qx/ep9D8BH
+eOW45LztqsLLRIpMPqNy3RSM64DiVBPCmjCzvVim5Ht8eyAakgsjAjn02h2aNSS7
+IhhcMxoPf+Ui+0GESrn5088A2ZRwtimoWl5w9Avv1cECCJDE1JTfDKzDPE1Vb63n
+SOkCedsKlThV5odg4QJBAO/QiB8VmC6upKyO9wj86p3gHHhQ3rlLFRg7kKk23pco
+rcOkwWBCkAE5iTTIc1ryNQcBF4ahP0c6+5dAM7BpsYcCQQDHR8kl/jDatlMxkpPA
+ZbcFVeQxBeuGcEhBQ2GHjVzwZt3KZoiGhG8c/sJz1yi4tSOe0h+smvjrcmiaKMu1
+BubfAkEAzKgg0q5CHmyqWhzz03bL3omYolEZkfXyfaivrskFsuhjSlh7MuP7MyBf
+6Gy8jTuwZ1bWNe28K9S5Sv3eXsoEVwJBAIjky00KHM1hyiyXoF/ef6dupV73zh+A
+KmKKwwi3F00dnOZZIRgnCZ1FdJbXCuY3qMyFU7TikHRNF4Yu2CD3KMkCQC1ECe5H
+zO88ozbC9/CT1nOydDU1OQfCyPYNcluo9tNvGb1b0aMbi2WK2ljTkqHi+hn6MAzk
+WMI/HR6ghWy99SI=
+-----END PRIVATE KEY-----
+";
+
+/// The same in the older form.
+const SHORT_RSA_PKCS1: &str = "\
+-----BEGIN RSA PRIVATE KEY-----
+MIICXQIBAAKBgQC6rlkUPIsI/A1zAzlqU8MebowyNWzjxxHUgjOms0AW7bkJiV9C
+o5BEmQYh5Vk2OYQfz7TnQX+KO1wDhGeoI5WhEFbY0nCcYVSV54rdY2MhpTap4nu7
+WFggMvqnMT4JLnCJzuhKd3Zh1LDShsjFyppH0/ya/Tbs57okIxiRPbrumQIDAQAB
+AoGAFqyGdUbFPFog6A9EMf3qfQ/AR3jluOS87arCy0SKTD6jct0UjOuA4lQTwpow
+s71YpuR7fHsgGpILIwI59NodmjUkuyIYXDMaD3/lIvtBhEq5+dPPANmUcLYpqFpe
+cPQL79XBAgiQxNSU3wyswzxNVW+t50jpAnnbCpU4VeaHYOECQQDv0IgfFZgurqSs
+jvcI/Oqd4Bx4UN65SxUYO5CpNt6XKK3DpMFgQpABOYk0yHNa8jUHAReGoT9HOvuX
+QDOwabGHAkEAx0fJJf4w2rZTMZKTwGW3BVXkMQXrhnBIQUNhh41c8GbdymaIhoRv
+HP7Cc9couLUjntIfrJr463JomijLtQbm3wJBAMyoINKuQh5sqloc89N2y96JmKJR
+GZH18n2or67JBbLoY0pYezLj+zMgX+hsvI07sGdW1jXtvCvUuUr93l7KBFcCQQCI
+5MtNChzNYcosl6Bf3n+nbqVe984fgCpiisMItxdNHZzmWSEYJwmdRXSW1wrmN6jM
+hVO04pB0TReGLtgg9yjJAkAtRAnuR8zvPKM2wvfwk9ZzsnQ1NTkHwsj2DXJbqPbT
+bxm9W9GjG4tlitpY05Kh4voZ+jAM5FjCPx0eoIVsvfUi
+-----END RSA PRIVATE KEY-----
+";
+
+#[test]
+fn a_short_rsa_key_was_said_to_be_of_no_known_kind() {
+    let (certificate, key) = made();
+    let (_directory, path) = files(&[
+        ("cert", &certificate),
+        ("short", SHORT_RSA),
+        ("short PKCS#1", SHORT_RSA_PKCS1),
+    ]);
+    for short in ["short", "short PKCS#1"] {
+        let error = certified_key(&path("cert"), Some(&path(short)), &provider()).unwrap_err();
+        let expected =
+            "cannot be used: an RSA key of 1024 bits is too short, it needs 2048 or more";
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+    let ecdsa = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    assert_eq!(rsa_bits(&ecdsa), None);
+}
+
+#[test]
+fn a_byte_order_mark_hid_what_a_file_holds() {
+    let (certificate, key) = made();
+    let (_directory, path) = files(&[
+        ("cert", &certificate),
+        ("key", &key),
+        (
+            "marked cert",
+            &format!("\u{feff}{certificate}{certificate}"),
+        ),
+        ("marked key", &format!("\u{feff}{key}")),
+        // Nothing is lost here.
+        ("commented", &format!("\u{feff}localhost\n{certificate}")),
+    ]);
+    for (cert, key, wrong) in [
+        ("marked cert", "key", "marked cert"),
+        ("cert", "marked key", "marked key"),
+    ] {
+        let error = certified_key(&path(cert), Some(&path(key)), &provider()).unwrap_err();
+        let expected = format!(
+            "{:?} is no PEM file: it begins with a byte order mark; save it without",
+            path(wrong)
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+    certified_key(&path("commented"), Some(&path("key")), &provider()).unwrap();
+}
+
+#[test]
+fn a_trusted_certificate_was_said_to_be_none() {
+    let (certificate, _) = made();
+    let trusted = certificate.replace(" CERTIFICATE", " TRUSTED CERTIFICATE");
+    let (_directory, path) = files(&[("trusted", &trusted)]);
+    let error = certificates(&path("trusted")).unwrap_err().to_string();
+    let expected = "cannot be used: it is a TRUSTED CERTIFICATE, a form of OpenSSL's";
+    assert!(error.contains(expected), "{error}");
+}
+
 #[test]
 fn what_never_ends_is_no_pem_file() {
     let directory = TempDir::new().unwrap();
