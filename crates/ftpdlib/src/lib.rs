@@ -8,7 +8,7 @@
 //! | [`servers`] | listening, limits, shutdown | `ftpdlib-servers` |
 //! | [`ioloop`] | the reactor, usable by itself | `ftpdlib-ioloop` |
 //! | [`tls`] | certificates, and rustls for configurations of one's own | `ftpdlib-tls` |
-//! | [`proto`] | the wire format, for other programs that speak FTP | `ftpdlib-proto` |
+//! | [`proto`] | the wire format: command lines in, replies out | `ftpdlib-proto` |
 //!
 //! The modules are those crates, and examples on their pages name the crates: `ftpdlib_servers::X` is
 //! `ftpdlib::servers::X`.

@@ -73,7 +73,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
                 path: path.to_owned(),
                 reason:
                     "it is a TRUSTED CERTIFICATE, a form of OpenSSL's; `openssl x509 -in FILE` \
-                         prints it without"
+                         prints it as a CERTIFICATE"
                         .to_owned(),
             });
         }
