@@ -28,6 +28,9 @@ mod walk;
 pub use abstracted::{AbstractedFs, OpenMode};
 pub use error::{ErrorKind, FilesystemError};
 pub use filesystem::{Filesystem, WriteMode};
+/// The system's time zone at a time, for [`AbstractedFs::format_list`] in local time:
+/// `Zone::Local(local_offset)`.
+pub use ftpdlib_sys::local_offset;
 pub use jail::Resolver;
 pub use layer::{Layer, Layered};
 pub use memory::MemoryFs;

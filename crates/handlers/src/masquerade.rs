@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -46,6 +46,22 @@ impl From<&str> for MasqueradeAddress {
             Ok(address) => Self::Address(address),
             Err(_) if text.is_empty() => Self::None,
             Err(_) => Self::Name(text.to_owned()),
+        }
+    }
+}
+
+impl From<String> for MasqueradeAddress {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+/// One of IPv6 is refused when the settings are checked: `PASV` has no form for it.
+impl From<IpAddr> for MasqueradeAddress {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::Address(address),
+            IpAddr::V6(address) => Self::Name(address.to_string()),
         }
     }
 }
@@ -252,6 +268,13 @@ mod tests {
     fn text_is_an_address_or_a_name() {
         let known = Ipv4Addr::new(203, 0, 113, 5);
         assert_eq!(MasqueradeAddress::from("203.0.113.5"), known.into());
+        assert_eq!(
+            MasqueradeAddress::from(String::from("203.0.113.5")),
+            known.into()
+        );
+        assert_eq!(MasqueradeAddress::from(IpAddr::from(known)), known.into());
+        let v6 = MasqueradeAddress::from(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
+        assert!(v6.check().is_err());
         assert_eq!(MasqueradeAddress::from(""), MasqueradeAddress::None);
         assert!(MasqueradeAddress::from("ftp.example.org").check().is_ok());
         for wrong in [

@@ -16,8 +16,9 @@ pub(crate) const PER_CLIENT_BACKLOG: u32 = 5;
 
 /// Where a server listens (pyftpdlib: `address_or_socket`).
 ///
-/// Made of a bound socket, of a [`SocketAddr`], or of a host and a port, where the host is an
-/// address or a text.
+/// Made of a bound socket, of a [`SocketAddr`], or of a host and a port: as a pair, where the host
+/// is an address or a text, or as one text, such as `"127.0.0.1:2121"`, `"[::1]:2121"` or
+/// `"localhost:2121"`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddressOrSocket {
@@ -34,6 +35,8 @@ pub enum AddressOrSocket {
         /// The port; 0 lets the system choose.
         port: u16,
     },
+    /// A text that is no host with a port behind it: an error when the server is made.
+    Malformed(String),
     /// A socket that is bound already, and is made to listen.
     Socket(TcpListener),
     /// A socket that this process was started with.
@@ -83,6 +86,26 @@ impl From<(String, u16)> for AddressOrSocket {
 impl From<(&str, u16)> for AddressOrSocket {
     fn from((host, port): (&str, u16)) -> Self {
         (host.to_owned(), port).into()
+    }
+}
+
+/// The host and the port, with a colon between them.
+impl From<&str> for AddressOrSocket {
+    fn from(text: &str) -> Self {
+        if let Ok(address) = text.parse() {
+            return Self::Address(address);
+        }
+        let parts = text.rsplit_once(':');
+        match parts.map(|(host, port)| (host, port.parse())) {
+            Some((host, Ok(port))) if !host.contains(':') => (host, port).into(),
+            _ => Self::Malformed(text.to_owned()),
+        }
+    }
+}
+
+impl From<String> for AddressOrSocket {
+    fn from(text: String) -> Self {
+        text.as_str().into()
     }
 }
 
@@ -239,6 +262,11 @@ impl ListenTarget {
                 Ok(addresses) => Self::AnyOf(addresses),
                 Err(source) => return Err(ServerError::UnknownHost { host, source }),
             },
+            AddressOrSocket::Malformed(host) => {
+                let problem = "no host with a colon and a port behind it";
+                let source = io::Error::new(io::ErrorKind::InvalidInput, problem);
+                return Err(ServerError::UnknownHost { host, source });
+            }
             AddressOrSocket::Socket(socket) => Self::Socket(InheritedSocket {
                 socket,
                 bound_for: None,
@@ -375,6 +403,9 @@ mod tests {
             (listen((Ipv4Addr::LOCALHOST, 0)), loopback),
             (listen(([127, 0, 0, 1], 0)), loopback),
             (listen(SocketAddr::new(loopback, 0)), loopback),
+            (listen("127.0.0.1:0"), loopback),
+            (listen(String::from("127.0.0.1:0")), loopback),
+            (listen(":0"), Ipv4Addr::UNSPECIFIED.into()),
         ] {
             let got = got.unwrap();
             assert_eq!(got.ip(), expected);
@@ -393,6 +424,34 @@ mod tests {
         let unknown = listen(("no..host", 0)).unwrap_err();
         let expected = "cannot find host \"no..host\": ";
         assert!(unknown.starts_with(expected), "{unknown}");
+    }
+
+    #[test]
+    fn an_address_as_text_was_refused_by_the_compiler() {
+        for (text, expected) in [
+            (
+                "[::1]:21",
+                Some(SocketAddr::from((Ipv6Addr::LOCALHOST, 21))),
+            ),
+            ("127.0.0.1", None),
+            ("localhost:", None),
+            ("::1:21", None),
+            ("localhost:65536", None),
+            ("", None),
+        ] {
+            let found = match ListenTarget::of(text.into()) {
+                Ok(ListenTarget::AnyOf(found)) => found.first().copied(),
+                Ok(ListenTarget::Socket(_)) => panic!("{text} is no socket"),
+                Err(error) => {
+                    let problem = "no host with a colon and a port behind it";
+                    let expected = format!("cannot find host {text:?}: {problem}");
+                    assert_eq!(error.to_string(), expected);
+                    None
+                }
+            };
+            assert_eq!(found, expected, "{text}");
+        }
+        assert!(listen("localhost:0").unwrap().ip().is_loopback());
     }
 
     #[test]
