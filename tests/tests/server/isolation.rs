@@ -2,20 +2,18 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs};
 use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer};
 use ftpdlib::servers::{Concurrency, FtpServerBuilder};
-use ftpdlib_tests::client::{Client, NEIGHBOUR, USER};
+use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::gate::{Gate, GateKeeper};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::wait::{PATIENCE, wait_until};
 
 /// A filesystem in which one call waits at a gate.
 pub(crate) fn stuck_at(call: &'static str) -> (Hooked<MemoryFs>, GateKeeper) {
@@ -358,79 +356,6 @@ fn a_slow_authorizer_holds_up_who_asks_it_only() {
         client.expect_reply(230);
     }
     assert_eq!(asked.load(Ordering::SeqCst), 17);
-}
-
-#[test]
-fn the_guesses_of_one_address_kept_all_other_logins_waiting() {
-    use ftpdlib::authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
-    use ftpdlib::proto::{Perm, VirtualPath};
-
-    /// Checks that the server makes at once.
-    const AT_ONCE: usize = 64;
-    const WAITING: usize = 40;
-
-    /// Tells whom it checks, and goes on when it is told to.
-    struct Slow {
-        asked: Arc<AtomicUsize>,
-        checks: Sender<IpAddr>,
-        go_on: Mutex<Receiver<()>>,
-    }
-
-    impl Authorizer for Slow {
-        fn is_immediate(&self, _: &str) -> bool {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            false
-        }
-
-        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
-            // Where nobody receives, the test is over.
-            let _ = self.checks.send(request.peer.ip());
-            let _ = self.go_on.lock().unwrap().recv();
-            Err(AuthenticationFailed)
-        }
-
-        fn has_perm(&self, _: &Login, _: Perm, _: &VirtualPath) -> bool {
-            false
-        }
-    }
-
-    let asked = Arc::new(AtomicUsize::new(0));
-    let (checks, checked) = mpsc::channel();
-    let (go_on, told) = mpsc::channel();
-    let authorizer = Slow {
-        asked: Arc::clone(&asked),
-        checks,
-        go_on: Mutex::new(told),
-    };
-    let server = TestServer::with(move |_| FtpHandler::new(authorizer));
-    // Dropped before the server, which waits for its threads.
-    let go_on = go_on;
-    let log_in = |mut client: Client| {
-        client.expect("USER user", 331);
-        client.send("PASS 12345");
-        client
-    };
-    let guesses = (0..AT_ONCE + WAITING).map(|_| log_in(Client::connect(server.address())));
-    let _guesses: Vec<_> = guesses.collect();
-    let wait_for = |count| {
-        wait_until("logins are asked for", || {
-            asked.load(Ordering::SeqCst) == count
-        });
-    };
-    wait_for(AT_ONCE + WAITING);
-    let mut neighbour = Client::open_from(NEIGHBOUR, server.address());
-    neighbour.expect_reply(220);
-    let _neighbour = log_in(neighbour);
-    wait_for(AT_ONCE + WAITING + 1);
-    let next = || checked.recv_timeout(PATIENCE).unwrap();
-    assert!((0..AT_ONCE).all(|_| next() != NEIGHBOUR));
-    let before = (0..WAITING).take_while(|_| {
-        go_on.send(()).unwrap();
-        next() != NEIGHBOUR
-    });
-    // One in each turn; the loop may take a moment from asking to queueing.
-    let before = before.count();
-    assert!(before < WAITING / 2, "{before}");
 }
 
 #[test]

@@ -1,13 +1,20 @@
 //! Who gets in, and how many.
 
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ftpdlib::authorizers::{DummyAuthorizer, User};
+use ftpdlib::authorizers::{
+    AuthenticationFailed, Authorizer, DummyAuthorizer, Login, LoginRequest, User,
+};
 use ftpdlib::handlers::FtpHandler;
+use ftpdlib::proto::{Perm, VirtualPath};
 use ftpdlib_tests::client::{Client, NEIGHBOUR, connect_from};
 use ftpdlib_tests::reply::Reply;
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::wait::wait_until;
+use ftpdlib_tests::wait::{PATIENCE, wait_until};
 
 #[track_caller]
 fn attempt(server: &TestServer, user: &str, password: &str) -> (Reply, Reply) {
@@ -216,4 +223,74 @@ fn limits_change_while_the_server_runs() {
     server.handle().set_limits(2, 0);
     server.check_serves();
     first.expect("NOOP", 200);
+}
+
+#[test]
+fn the_guesses_of_one_address_kept_all_other_logins_waiting() {
+    /// Checks that the server makes at once.
+    const AT_ONCE: usize = 64;
+    const WAITING: usize = 40;
+
+    /// Tells whom it checks, and goes on when it is told to.
+    struct Slow {
+        asked: Arc<AtomicUsize>,
+        checks: Sender<IpAddr>,
+        go_on: Mutex<Receiver<()>>,
+    }
+
+    impl Authorizer for Slow {
+        fn is_immediate(&self, _: &str) -> bool {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            false
+        }
+
+        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            // Where nobody receives, the test is over.
+            let _ = self.checks.send(request.peer.ip());
+            let _ = self.go_on.lock().unwrap().recv();
+            Err(AuthenticationFailed)
+        }
+
+        fn has_perm(&self, _: &Login, _: Perm, _: &VirtualPath) -> bool {
+            false
+        }
+    }
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (checks, checked) = mpsc::channel();
+    let (go_on, told) = mpsc::channel();
+    let authorizer = Slow {
+        asked: Arc::clone(&asked),
+        checks,
+        go_on: Mutex::new(told),
+    };
+    let server = TestServer::with(move |_| FtpHandler::new(authorizer));
+    // Dropped before the server, which waits for its threads.
+    let go_on = go_on;
+    let log_in = |mut client: Client| {
+        client.expect("USER user", 331);
+        client.send("PASS 12345");
+        client
+    };
+    let guesses = (0..AT_ONCE + WAITING).map(|_| log_in(Client::connect(server.address())));
+    let _guesses: Vec<_> = guesses.collect();
+    let wait_for = |count| {
+        wait_until("logins are asked for", || {
+            asked.load(Ordering::SeqCst) == count
+        });
+    };
+    wait_for(AT_ONCE + WAITING);
+    let mut neighbour = Client::open_from(NEIGHBOUR, server.address());
+    neighbour.expect_reply(220);
+    let _neighbour = log_in(neighbour);
+    wait_for(AT_ONCE + WAITING + 1);
+    let next = || checked.recv_timeout(PATIENCE).unwrap();
+    assert!((0..AT_ONCE).all(|_| next() != NEIGHBOUR));
+    let before = (0..WAITING).take_while(|_| {
+        go_on.send(()).unwrap();
+        next() != NEIGHBOUR
+    });
+    // One in each turn; the loop may take a moment from asking to queueing.
+    let before = before.count();
+    assert!(before < WAITING / 2, "{before}");
 }

@@ -5,7 +5,7 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 22] = [
+const NEEDS_THE_SERVER_HERE: [&str; 23] = [
     "blocking_uploads::",
     "early_ends::",
     "hung_disks::",
@@ -26,6 +26,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 22] = [
     "logins::a_thousand_clients_come_and_go",
     "logins::a_wrong_user_looks_like",
     "logins::limits_change",
+    "logins::the_guesses_of_one_address",
     "transfers::a_full_disk",
     "transfers::five_gibibytes",
 ];
