@@ -12,6 +12,18 @@ pub(crate) fn check<T: From<i8> + PartialEq>(returned: T) -> io::Result<T> {
     }
 }
 
+/// The same for a call that can be done without: that the system has it not, or a sandbox refuses it
+/// (seccomp, with whatever error it was told to give), becomes `Unsupported`.
+#[cfg(target_os = "linux")]
+pub(crate) fn check_optional<T: From<i8> + PartialEq>(returned: T) -> io::Result<T> {
+    check(returned).map_err(|error| match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EOPNOTSUPP) => {
+            io::Error::new(io::ErrorKind::Unsupported, error)
+        }
+        _ => error,
+    })
+}
+
 /// Gives `name` to `call` with a final NUL. Short names, nearly all, are copied to the stack only.
 pub(crate) fn with_c_str<T>(
     name: &[u8],

@@ -309,7 +309,7 @@ fn cannot_be_sent(error: FilesystemError) -> Refusal {
 
 /// What a client is told of an error in the middle of a transfer or of work: that it is broken off,
 /// unless the disk is full (RFC 959 §5.4 has no 550 after 150).
-fn broken_off(error: FilesystemError) -> Refusal {
+pub(crate) fn broken_off(error: FilesystemError) -> Refusal {
     let refusal = reply_of(error);
     match refusal.code.value() {
         452 | 552 => refusal,

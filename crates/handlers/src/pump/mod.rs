@@ -21,6 +21,7 @@ use log::Level;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
+use crate::log_prefix::Prefix;
 use crate::rates::{self, Rates};
 use meter::{Meter, TURN_BYTES};
 use produce::Produce;
@@ -76,10 +77,44 @@ impl PumpContext<'_, '_> {
     }
 
     fn log(&self, level: Level, account: &Account, what: impl fmt::Display) {
-        let username = Some(account.login().username.as_str());
-        let prefix = self.service.log_prefix.of(self.peer, username);
+        let prefix = self.prefix(account);
         log::log!(level, "{prefix} data connection: {what}");
     }
+
+    /// What stands before its log lines.
+    fn prefix<'p>(&'p self, account: &'p Account) -> Prefix<'p> {
+        let username = Some(account.login().username.as_str());
+        self.service.log_prefix.of(self.peer, username)
+    }
+
+    /// How a transfer ends whose data connection had this `error`.
+    fn end_by(&self, error: &io::Error, account: &Account) -> TransferEnd {
+        if is_lost(error) {
+            return TransferEnd::Reset;
+        }
+        self.warn(account, error);
+        TransferEnd::LocalError
+    }
+}
+
+/// Whether an error of the data connection is its client's doing, or the network's, or that of whoever
+/// is in between. With any other it is our side that cannot go on, and whose log is to say so.
+fn is_lost(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::TimedOut
+            // No TLS, or broken.
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::UnexpectedEof
+    )
 }
 
 /// A turn of a transfer: who it is for, what it may move, and what it needs of its connection.
@@ -108,6 +143,17 @@ impl Turn<'_, '_, '_> {
     /// Logs what went wrong on the data connection.
     fn warn(&self, what: impl fmt::Display) {
         self.pcx.warn(self.account, what);
+    }
+
+    /// How the transfer ends after this `error` of the data connection.
+    fn failed(&self, error: &io::Error) -> TransferEnd {
+        self.pcx.end_by(error, self.account)
+    }
+
+    /// Logs that the system gave no thread.
+    fn no_thread(&self, error: &io::Error) {
+        let prefix = self.pcx.prefix(self.account);
+        log::error!("{prefix} no thread for a job: {error}");
     }
 }
 
@@ -293,7 +339,7 @@ impl Pump {
             Work::Reply(work) => work.run_to_replies(turn),
             Work::Receive(stream, work) => work.run(&mut **stream, turn),
         };
-        let step = self.end_sending(step, pcx.cx);
+        let step = self.end_sending(step, pcx);
         if self.last.is_some_and(|last| self.is_last(&step, last)) {
             return self.stop(TransferEnd::ControlLost, pcx);
         }
@@ -344,7 +390,7 @@ impl Pump {
     }
 
     /// Ends the sending side after the last byte of a download.
-    fn end_sending(&mut self, step: Step, cx: &mut Context<'_>) -> Step {
+    fn end_sending(&mut self, step: Step, pcx: &mut PumpContext<'_, '_>) -> Step {
         let Work::Send(stream, _) = &mut self.work else {
             return step;
         };
@@ -353,11 +399,11 @@ impl Pump {
         }
         // All was sent before, or goes with the end.
         self.all_sent |= stream.is_flushed();
-        let finished = stream.finish(cx);
+        let finished = stream.finish(pcx.cx);
         self.all_sent |= stream.is_flushed();
         match finished {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-            Err(_) if !self.all_sent => Step::Ended(TransferEnd::Reset, None),
+            Err(error) if !self.all_sent => Step::Ended(pcx.end_by(&error, &self.account), None),
             // The system has taken every byte. It may still deliver them, or has: a client that
             // knows the size may close at the last one, without waiting for the end.
             Ok(()) | Err(_) => step,

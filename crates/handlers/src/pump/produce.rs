@@ -119,10 +119,10 @@ impl Source {
 }
 
 /// What is to be done if the stream takes nothing.
-fn sent<T>(outcome: io::Result<T>) -> Result<T, Step> {
+fn sent<T>(outcome: io::Result<T>, turn: &Turn<'_, '_, '_>) -> Result<T, Step> {
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-        _ => Step::Ended(TransferEnd::Reset, None),
+        _ => Step::Ended(turn.failed(&error), None),
     })
 }
 
@@ -202,7 +202,7 @@ impl Produce {
         };
         // Nothing that was made waits for a thread, or for the rate.
         if !matches!(step, Step::Ended(..))
-            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx))
+            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx), turn)
         {
             return lost;
         }
@@ -243,7 +243,7 @@ impl Produce {
         while self.sent < self.buffer.len() {
             let rest = &self.buffer[self.sent..];
             let allowed = turn.allowance()?.min(rest.len());
-            let bytes = sent(stream.write(turn.pcx.cx, &rest[..allowed]))?;
+            let bytes = sent(stream.write(turn.pcx.cx, &rest[..allowed]), turn)?;
             self.sent += bytes;
             turn.moved(bytes);
         }
@@ -313,7 +313,7 @@ impl Produce {
                 Step::Working
             }
             Err(error) => {
-                log::error!("no thread for a job: {error}");
+                turn.no_thread(&error);
                 failed(Refusal::local_error())
             }
         }

@@ -328,7 +328,7 @@ impl Receive {
         match task {
             Ok(task) => self.state = State::Writing(task, stop),
             // The file went with the job, unfinished: the upload ends as a local error.
-            Err(error) => log::error!("no thread for a job: {error}"),
+            Err(error) => turn.no_thread(&error),
         }
     }
 
@@ -367,7 +367,7 @@ impl Receive {
                 Step::Working
             }
             Err(error) => {
-                log::error!("no thread for a job: {error}");
+                turn.no_thread(&error);
                 Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
             }
         }
@@ -407,9 +407,9 @@ fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_
         Err(error) => {
             if error.kind() == io::ErrorKind::InvalidData {
                 // A record that was changed on its way, or no record: no mere loss.
-                turn.warn(error);
+                turn.warn(&error);
             }
-            Received::End(TransferEnd::Reset)
+            Received::End(turn.failed(&error))
         }
     }
 }

@@ -9,7 +9,8 @@ use ftpdlib_proto::TransferEnd;
 
 use mio::net::TcpStream;
 
-use super::{PumpContext, Step, Turn, became_shorter};
+use super::{PumpContext, Step, Turn, became_shorter, is_lost};
+use crate::jobs::broken_off;
 
 /// What is left of a file is copied once it is no more than this: it then leaves together with the end
 /// of the stream, which saves a segment and sendfile's pipe.
@@ -60,7 +61,7 @@ impl SendFile {
                     return Outcome::Step(end);
                 }
                 Ok(bytes) => turn.moved(bytes),
-                Err(error) => return failed(&error, turn.meter.bytes()),
+                Err(error) => return failed(error, turn.meter.bytes()),
             }
         }
         Outcome::Step(Step::Ended(TransferEnd::Complete, None))
@@ -90,20 +91,14 @@ impl SendFile {
 }
 
 /// What follows from an error after `sent` bytes.
-fn failed(error: &io::Error, sent: u64) -> Outcome {
+fn failed(error: io::Error, sent: u64) -> Outcome {
     Outcome::Step(match error.kind() {
         io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
         io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported if sent == 0 => {
             return Outcome::Unsupported;
         }
-        io::ErrorKind::BrokenPipe
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::NotConnected
-        | io::ErrorKind::TimedOut => Step::Ended(TransferEnd::Reset, None),
-        _ => {
-            log::warn!("sending a file: {error}");
-            Step::Ended(TransferEnd::LocalError, None)
-        }
+        _ if is_lost(&error) => Step::Ended(TransferEnd::Reset, None),
+        _ => Step::Ended(TransferEnd::LocalError, Some(broken_off(error.into()))),
     })
 }
 

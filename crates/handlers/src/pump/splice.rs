@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 
 use ftpdlib_filesystems::WriteFile;
 use ftpdlib_ioloop::{Direction, Transport};
-use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::Refusal;
 use ftpdlib_sys::Pipe;
 
@@ -80,10 +79,9 @@ impl Splice {
                 }
                 io::ErrorKind::WouldBlock => Received::Nothing,
                 io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                    self.enabled = false;
-                    return Ok(None);
+                    return Ok(self.give_up(pipe));
                 }
-                _ => Received::End(TransferEnd::Reset),
+                _ => Received::End(turn.failed(&error)),
             },
         };
         PIPE.set(Some(pipe));

@@ -14,6 +14,8 @@ mod mount;
 mod mounts;
 mod pipe;
 mod process_lock;
+#[cfg(test)]
+mod sandbox;
 mod send_file;
 mod shadow;
 mod unacknowledged;

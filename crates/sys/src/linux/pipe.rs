@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use crate::call::check;
+use crate::call::{check, check_optional};
 
 /// Sizes to ask for, in bytes. A larger pipe costs fewer calls; what an ordinary user's pipes may
 /// hold together is limited, some 60 of the first size.
@@ -47,7 +47,7 @@ impl Pipe {
     /// # Errors
     ///
     /// The error of `splice`: `WouldBlock` if the socket has no data or the pipe is full;
-    /// `InvalidInput` if the socket does not support it.
+    /// `InvalidInput` if the socket does not support it; `Unsupported` where the call may not be used.
     pub fn fill(&self, socket: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
         splice(socket.as_raw_fd(), self.input.as_raw_fd(), count)
     }
@@ -57,8 +57,8 @@ impl Pipe {
     /// # Errors
     ///
     /// The error of `splice`: `WouldBlock` if the pipe is empty; `InvalidInput` for a file that it
-    /// cannot write to, such as one opened for appending. Bytes that were not moved stay in the
-    /// pipe.
+    /// cannot write to, such as one opened for appending; `Unsupported` where the call may not be
+    /// used. Bytes that were not moved stay in the pipe.
     pub fn drain(&self, file: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
         splice(self.output.as_raw_fd(), file.as_raw_fd(), count)
     }
@@ -78,7 +78,8 @@ fn splice(from: libc::c_int, to: libc::c_int, count: usize) -> io::Result<usize>
     let position = ptr::null_mut();
     // SAFETY: both descriptors belong to values that are borrowed for the whole call. The null
     // pointers say that positions are those of the files; no memory of this process is touched.
-    let moved = check(unsafe { libc::splice(from, position, to, position, count, flags) })?;
+    let moved =
+        check_optional(unsafe { libc::splice(from, position, to, position, count, flags) })?;
     Ok(moved as usize)
 }
 
@@ -90,6 +91,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::linux::sandbox::{Refused, run_without};
 
     fn received(bytes: &[u8]) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -133,6 +135,28 @@ mod tests {
         pipe.fill(received(b"abc").as_fd(), 3).unwrap();
         let error = pipe.drain(file.unwrap().as_fd(), 3).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let mut rest = [0; 9];
+        assert_eq!(pipe.read(&mut rest).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_splice_that_a_sandbox_refused_looked_like_a_broken_connection() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(scratch.path().join("a")).unwrap();
+        let pipe = Pipe::new().unwrap();
+        let socket = received(b"abcdef");
+        assert_eq!(pipe.fill(socket.as_fd(), 3).unwrap(), 3);
+        for error in [libc::EPERM, libc::EACCES, libc::ENOSYS, libc::EOPNOTSUPP] {
+            let refused = Refused(libc::SYS_splice, None);
+            let kinds = run_without(refused, error, || {
+                [
+                    pipe.fill(socket.as_fd(), 3).unwrap_err().kind(),
+                    pipe.drain(file.as_fd(), 3).unwrap_err().kind(),
+                ]
+            });
+            let expected = [io::ErrorKind::Unsupported; 2];
+            assert!(kinds.is_none_or(|kinds| kinds == expected), "{error}");
+        }
         let mut rest = [0; 9];
         assert_eq!(pipe.read(&mut rest).unwrap(), 3);
     }

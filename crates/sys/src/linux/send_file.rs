@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use crate::call::check;
+use crate::call::check_optional;
 
 /// Sends up to `count` bytes of `file`, from `offset` on, to `socket` without copying them through
 /// this process. Advances `offset`; the position of `file` does not change. `Ok(0)` is the end of
@@ -12,7 +12,8 @@ use crate::call::check;
 /// # Errors
 ///
 /// The error of `sendfile`: `WouldBlock` if a non-blocking socket is full; `InvalidInput` for a
-/// kind of file that it cannot send, which must be copied instead.
+/// kind of file that it cannot send, and `Unsupported` where the call may not be used: the file must
+/// be copied instead.
 pub fn send_file(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
@@ -24,7 +25,8 @@ pub fn send_file(
     let (to, from) = (socket.as_raw_fd(), file.as_raw_fd());
     // SAFETY: both descriptors are borrowed for the whole call, so neither can be closed or reused
     // under it. `position` is a live, writable `off64_t` owned by this frame.
-    let sent = check(unsafe { libc::sendfile64(to, from, &raw mut position, count) })? as usize;
+    let sent = unsafe { libc::sendfile64(to, from, &raw mut position, count) };
+    let sent = check_optional(sent)? as usize;
     *offset += sent as u64;
     Ok(sent)
 }
@@ -38,7 +40,8 @@ pub fn send_file(
 ///
 /// # Errors
 ///
-/// The error of `pread` or `send`: `WouldBlock` if a non-blocking socket is full.
+/// The error of `pread` or `send`: `WouldBlock` if a non-blocking socket is full; `Unsupported` where
+/// the calls may not be used.
 pub fn send_last(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
@@ -51,22 +54,30 @@ pub fn send_last(
     // SAFETY: `start` is the beginning of `buffer`, which is borrowed mutably and has the given
     // length; the descriptor is borrowed for the whole call.
     let read = unsafe { libc::pread64(file.as_raw_fd(), start, buffer.len(), position) };
-    let bytes = &buffer[..check(read)? as usize];
+    let bytes = &buffer[..check_optional(read)? as usize];
     if bytes.is_empty() {
         return Ok(0);
     }
-    let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+    match send(socket, bytes, libc::MSG_MORE | libc::MSG_NOSIGNAL) {
+        // The flag saves a segment, and nothing depends on it.
+        Err(error) if is_refused(&error) => send(socket, bytes, libc::MSG_NOSIGNAL),
+        sent => sent,
+    }
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
+    )
+}
+
+fn send(socket: BorrowedFd<'_>, bytes: &[u8], flags: libc::c_int) -> io::Result<usize> {
+    let (start, length) = (bytes.as_ptr().cast(), bytes.len());
     // SAFETY: `bytes` is initialised memory of the given length, borrowed for the whole call, as
     // the descriptor is.
-    let sent = unsafe {
-        libc::send(
-            socket.as_raw_fd(),
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            flags,
-        )
-    };
-    Ok(check(sent)? as usize)
+    let sent = unsafe { libc::send(socket.as_raw_fd(), start, length, flags) };
+    Ok(check_optional(sent)? as usize)
 }
 
 #[cfg(test)]
@@ -77,6 +88,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::linux::sandbox::{Refused, run_without};
 
     #[test]
     fn sends_from_the_offset_to_the_end() {
@@ -122,5 +134,39 @@ mod tests {
         let mut got = String::new();
         theirs.read_to_string(&mut got).unwrap();
         assert_eq!(got, "456789");
+    }
+
+    #[test]
+    fn a_sendfile_that_a_sandbox_refused_was_an_error_of_the_file() {
+        let file = tempfile::tempfile().unwrap();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        for error in [libc::EPERM, libc::EACCES, libc::ENOSYS, libc::EOPNOTSUPP] {
+            let refused = Refused(libc::SYS_sendfile, None);
+            let kind = run_without(refused, error, || {
+                let sent = send_file(ours.as_fd(), file.as_fd(), &mut 0, 1);
+                sent.unwrap_err().kind()
+            });
+            assert!(kind.is_none_or(|kind| kind == io::ErrorKind::Unsupported));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_file_was_not_sent_where_a_flag_is_refused() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        for error in [libc::EPERM, libc::EINVAL] {
+            let flags = (3, libc::MSG_MORE as u32);
+            let refused = Refused(libc::SYS_sendto, Some(flags));
+            let sent = run_without(refused, error, || {
+                send_last(ours.as_fd(), file.as_fd(), 4, &mut [0; 9]).unwrap()
+            });
+            if sent.is_none() {
+                return;
+            }
+            let mut got = [0; 6];
+            theirs.read_exact(&mut got).unwrap();
+            assert_eq!(&got, b"456789");
+        }
     }
 }
