@@ -6,27 +6,26 @@ mod receive;
 mod send_file;
 mod splice;
 mod throttle;
+mod turn;
 
-use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_ioloop::{Context, Interest, Notifier, SourceId, Transport};
+use ftpdlib_ioloop::{Interest, SourceId, Transport};
 use ftpdlib_proto::{ReplyCode, TransferEnd};
 use ftpdlib_session::{Direction, Refusal, Transfer};
-use log::Level;
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
-use crate::log_prefix::Prefix;
 use crate::rates::{self, Rates};
 use meter::{Meter, TURN_BYTES};
 use produce::Produce;
 use receive::Receive;
 pub(crate) use throttle::Throttle;
+pub(crate) use turn::PumpContext;
+use turn::{Turn, is_lost};
 
 /// Most bytes of an upload taken after its control connection was lost: what sockets can hold fits
 /// in it.
@@ -52,109 +51,6 @@ pub(crate) enum Step {
     Working,
     /// It is over.
     Ended(TransferEnd, Option<Refusal>),
-}
-
-/// What the pumps need of their connection.
-pub(crate) struct PumpContext<'a, 'l> {
-    pub(crate) cx: &'a mut Context<'l>,
-    pub(crate) service: &'a Service,
-    pub(crate) notifier: &'a Notifier,
-    /// Replies waiting to be sent: where a listing goes that has no data connection.
-    pub(crate) replies: &'a mut Vec<u8>,
-    /// Whose transfer it is, as the log says it.
-    pub(crate) peer: SocketAddr,
-}
-
-impl PumpContext<'_, '_> {
-    /// Logs what went wrong on the data connection.
-    fn warn(&self, account: &Account, what: impl fmt::Display) {
-        self.log(Level::Warn, account, what);
-    }
-
-    /// Logs what is remarkable about it.
-    fn info(&self, account: &Account, what: impl fmt::Display) {
-        self.log(Level::Info, account, what);
-    }
-
-    fn log(&self, level: Level, account: &Account, what: impl fmt::Display) {
-        let prefix = self.prefix(account);
-        log::log!(level, "{prefix} data connection: {what}");
-    }
-
-    /// What stands before its log lines.
-    fn prefix<'p>(&'p self, account: &'p Account) -> Prefix<'p> {
-        let username = Some(account.login().username.as_str());
-        self.service.log_prefix.of(self.peer, username)
-    }
-
-    /// How a transfer ends whose data connection had this `error`.
-    fn end_by(&self, error: &io::Error, account: &Account) -> TransferEnd {
-        if is_lost(error) {
-            return TransferEnd::Reset;
-        }
-        self.warn(account, error);
-        TransferEnd::LocalError
-    }
-}
-
-/// Whether an error of the data connection is its client's doing, or the network's, or that of whoever
-/// is in between. With any other it is our side that cannot go on, and whose log is to say so.
-fn is_lost(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::TimedOut
-            // No TLS, or broken.
-            | io::ErrorKind::InvalidData
-            | io::ErrorKind::UnexpectedEof
-    )
-}
-
-/// A turn of a transfer: who it is for, what it may move, and what it needs of its connection.
-struct Turn<'t, 'a, 'l> {
-    account: &'t Arc<Account>,
-    meter: &'t mut Meter,
-    pcx: &'t mut PumpContext<'a, 'l>,
-}
-
-impl Turn<'_, '_, '_> {
-    /// Most bytes that may be moved now; `Err` with what to do if none may.
-    fn allowance(&mut self) -> Result<usize, Step> {
-        self.meter.allowance(self.pcx.cx.now())
-    }
-
-    /// Counts what was moved.
-    fn moved(&mut self, bytes: usize) {
-        self.meter.moved(bytes, self.pcx.cx.now());
-    }
-
-    /// Notes that the transfer does not stand still.
-    fn advanced(&mut self) {
-        self.meter.advanced(self.pcx.cx.now());
-    }
-
-    /// Logs what went wrong on the data connection.
-    fn warn(&self, what: impl fmt::Display) {
-        self.pcx.warn(self.account, what);
-    }
-
-    /// How the transfer ends after this `error` of the data connection.
-    fn failed(&self, error: &io::Error) -> TransferEnd {
-        self.pcx.end_by(error, self.account)
-    }
-
-    /// Logs that the system gave no thread.
-    fn no_thread(&self, error: &io::Error) {
-        let prefix = self.pcx.prefix(self.account);
-        log::error!("{prefix} no thread for a job: {error}");
-    }
 }
 
 /// One transfer.

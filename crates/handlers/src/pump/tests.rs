@@ -7,7 +7,7 @@ use std::thread;
 
 use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
-use ftpdlib_ioloop::{Flow, Handler, IoLoop, Pool, Ready, Socket};
+use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Pool, Ready, Socket};
 use ftpdlib_proto::{ByteRange, NameEncoding, TransferType, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
