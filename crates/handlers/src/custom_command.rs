@@ -1,5 +1,6 @@
 //! Commands that the server's owner adds.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use ftpdlib_session::{Refusal, RegisteredCommand};
 
 use crate::SettingsError;
 use crate::jobs::Account;
+use crate::log_prefix::Prefix;
 
 /// Commands that change the session itself, which no function from outside can do.
 const RESERVED: [&str; 11] = [
@@ -175,9 +177,13 @@ impl CustomCommand {
 /// # Errors
 ///
 /// The 451.
-pub(crate) fn last_reply(reply: Reply, who: &str) -> Result<Reply, Refusal> {
+pub(crate) fn last_reply(
+    reply: Reply,
+    prefix: &Prefix<'_>,
+    who: impl fmt::Display,
+) -> Result<Reply, Refusal> {
     if reply.code().is_preliminary() || reply.is_opening() {
-        log::error!("{who} gave a reply that is not its last: {reply:?}");
+        log::error!("{prefix} {who} gave a reply that is not its last: {reply:?}");
         return Err(Refusal::local_error());
     }
     Ok(reply)

@@ -9,6 +9,7 @@ mod custom_command;
 mod data;
 mod dtp;
 mod error;
+mod foreign;
 mod jobs;
 mod limits;
 mod log_prefix;

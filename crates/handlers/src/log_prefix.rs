@@ -2,14 +2,15 @@
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ftpdlib_proto::is_disruptive;
 
 use crate::SettingsError;
 
-/// A parsed `log_prefix`.
+/// A parsed `log_prefix`. Copies share it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct LogPrefix(Box<[Part]>);
+pub(crate) struct LogPrefix(Arc<[Part]>);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Part {
@@ -51,7 +52,7 @@ impl LogPrefix {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.into()));
         }
-        Ok(Self(parts.into_boxed_slice()))
+        Ok(Self(parts.into()))
     }
 
     /// The prefix for one session.

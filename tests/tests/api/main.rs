@@ -1,6 +1,7 @@
 //! What a program that uses the library relies on.
 
 mod commands;
+mod ends;
 mod names;
 mod observers;
 mod panics;

@@ -182,7 +182,7 @@ fn everything_is_told_in_order() {
                 "logout user",
                 "login user",
                 "logout user",
-                "disconnect None",
+                "disconnect Some(\"user\")",
             ],
         );
     }

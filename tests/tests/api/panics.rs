@@ -1,13 +1,15 @@
 //! Code of the server's owner that panics costs its own session and nobody else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ftpdlib::authorizers::{
     AuthenticationFailed, Authorizer, DummyAuthorizer, Login, LoginRequest, User,
 };
 use ftpdlib::filesystems::{Filesystem, FilesystemError, Layer, Layered, MemoryFs};
-use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer};
-use ftpdlib::proto::{Metadata, Perm, VirtualPath};
+use ftpdlib::handlers::{
+    CustomCommand, FtpHandler, ObservedCommand, ObservedSession, Observer, Verdict,
+};
+use ftpdlib::proto::{Metadata, Perm, Reply, VirtualPath};
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::client::Client;
 use ftpdlib_tests::server::TestServer;
@@ -79,6 +81,25 @@ impl Observer for FragileObserver {
     }
 }
 
+/// What is logged as an error by the servers of this program.
+struct Errors(Mutex<Vec<String>>);
+
+static ERRORS: Errors = Errors(Mutex::new(Vec::new()));
+
+impl log::Log for Errors {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Error
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 /// The code of the reply; `None` for a session that ended.
 fn answer(client: &mut Client, line: &str) -> Option<u16> {
     client.send(line);
@@ -137,6 +158,58 @@ fn a_panic_is_answered_or_ends_its_session_only() {
             }
             other.play(&[("NOOP", 200), ("TYPE I", 200), ("SIZE a", 213)]);
             server.check_serves();
+        }
+    }
+}
+
+/// Panics when it is asked about a command without an argument.
+struct Choosy {
+    inline: bool,
+}
+
+impl Observer for Choosy {
+    fn is_inline(&self) -> bool {
+        self.inline
+    }
+
+    fn on_command(&self, _: &ObservedSession, command: &ObservedCommand) -> Verdict {
+        assert_ne!(command.verb, "SYST", "as the test wants it");
+        match command.verb == "PWD" {
+            true => Verdict::Refuse(Reply::new(150, "Wait.")),
+            false => Verdict::Allow,
+        }
+    }
+}
+
+#[test]
+fn nobody_knew_whose_code_had_failed_in_which_session() {
+    log::set_logger(&ERRORS).unwrap();
+    log::set_max_level(log::LevelFilter::Error);
+    for inline in [false, true] {
+        let server = TestServer::with(|handler| {
+            handler
+                .log_prefix("[{remote_port} {username}]")
+                .observer(Choosy { inline })
+                .command(CustomCommand::new("SITE PANIC", |_| {
+                    panic!("as the test wants it")
+                }))
+                .command(CustomCommand::new("SITE WAIT", |_| {
+                    Reply::new(150, "Wait.")
+                }))
+        });
+        let mut client = server.client();
+        let prefix = format!("[{} user] ", client.local_addr().port());
+        for (line, told) in [
+            ("SITE PANIC", "the custom command SITE PANIC panicked: "),
+            ("SITE WAIT", "the custom command SITE WAIT gave a reply "),
+            ("SYST", "an observer's on_command (SYST) panicked: "),
+            ("PWD", "an observer's on_command (PWD) gave a reply "),
+        ] {
+            client.expect(line, 451);
+            let start = format!("{prefix}{told}");
+            let errors = ERRORS.0.lock().unwrap();
+            let found = errors.iter().filter(|error| error.starts_with(&start));
+            assert_eq!(found.count(), 1, "{start}: {errors:?}");
         }
     }
 }

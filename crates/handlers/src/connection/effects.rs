@@ -26,6 +26,19 @@ impl Connection {
         }
     }
 
+    /// Ends a session that was closed as soon as it began: the client gets no greeting, and where TLS
+    /// comes before any text no text at all.
+    pub(super) fn turn_away(&mut self, cx: &mut Context<'_>) {
+        while self.session.poll_effect().is_some() {}
+        self.hear_observers(cx.now());
+        while let Some(effect) = self.session.poll_effect() {
+            let is_text = matches!(effect, Effect::Reply(_));
+            if !is_text || !self.service.is_implicit_tls() {
+                self.carry_out(effect, cx);
+            }
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
         let now = cx.now();
         match effect {
@@ -94,8 +107,8 @@ impl Connection {
 
     fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
         let now = cx.now();
-        if let Action::Registered { index, .. } = job.action {
-            return self.run_command(index, job, cx);
+        if let Action::Registered { .. } = job.action {
+            return self.run_command(job, cx);
         }
         if let Action::Login {
             username,
@@ -128,14 +141,9 @@ impl Connection {
         }
     }
 
-    fn run_command(&mut self, index: usize, job: Job, cx: &mut Context<'_>) {
-        let Some(command) = self.service.commands.get(index) else {
-            self.session
-                .handle_job(Err(Refusal::local_error()), cx.now());
-            return;
-        };
+    fn run_command(&mut self, job: Job, cx: &mut Context<'_>) {
         let call = CommandCall {
-            function: Arc::clone(&command.function),
+            service: Arc::clone(&self.service),
             account: self.account.clone(),
             peer: canonical(self.peer),
             local: canonical(self.local),

@@ -396,7 +396,9 @@ impl Connection {
     /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
     /// before they come, and an early timer just looks again.
     fn arm_timer(&mut self, cx: &mut Context<'_>) {
-        let Some(deadline) = self.deadline() else {
+        let watch = self.watch.as_mut();
+        let observers = watch.and_then(|watch| watch.retry_at(cx.now()));
+        let Some(deadline) = self.deadline().into_iter().chain(observers).min() else {
             return;
         };
         match self.timer {
@@ -427,6 +429,13 @@ impl Handler for Connection {
         log_lines::opened(&self.service.log_prefix, self.peer);
         let (peer, local) = (canonical(self.peer), canonical(self.local));
         self.watch = Watch::begin(&self.service, self.id, peer, local, notifier);
+        if self
+            .watch
+            .as_ref()
+            .is_some_and(|watch| watch.is_turned_away())
+        {
+            self.turn_away(cx);
+        }
         if self.finish_turn(cx) == Flow::Close
             && let Some(notifier) = &self.notifier
         {
@@ -500,6 +509,9 @@ impl Handler for Connection {
             }
         }
         self.check_data_handshake(cx);
+        if let Some(watch) = &mut self.watch {
+            watch.retry(now);
+        }
         if self.data.look_at().is_some_and(|at| at <= now) {
             self.data_ready(cx);
         }
@@ -533,7 +545,7 @@ impl Handler for Connection {
         let username = self.session.username().or(left);
         log_lines::closed(&self.service.log_prefix, self.peer, username);
         if let Some(watch) = &mut self.watch {
-            watch.end();
+            watch.end(account.map(|account| &**account), cx);
         }
     }
 }

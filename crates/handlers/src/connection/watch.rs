@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use ftpdlib_ioloop::Notifier;
+use ftpdlib_ioloop::{Context, Notifier};
 use ftpdlib_proto::{TransferType, Verb, VirtualPath};
 use ftpdlib_session::{Change, SessionEvent, Transferred};
 
@@ -11,7 +12,7 @@ use super::secrets;
 use crate::jobs::{Account, real_path};
 use crate::observer::{
     Mailbox, Notice, ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer,
-    SessionControl, Verdict,
+    RETRY_DELAY, SessionControl, Verdict,
 };
 use crate::{CustomCommand, Service};
 
@@ -22,6 +23,10 @@ pub(super) struct Watch {
     mailbox: Option<Mailbox>,
     /// Whether any of them wants to see commands.
     judges: bool,
+    /// When to ask once more for a thread that calls them, if there was none.
+    retry: Retry,
+    /// An observer on the loop wants no greeting to be sent.
+    turned_away: bool,
     /// A line that waits for the verdict of the mailbox.
     held: Option<Vec<u8>>,
     /// The transfer in progress.
@@ -33,6 +38,14 @@ struct Begun {
     account: Arc<Account>,
     transfer_type: TransferType,
     secure: bool,
+}
+
+/// Whether a thread for the observers has to be asked for again.
+enum Retry {
+    No,
+    /// The timer is not set yet.
+    Wanted,
+    At(Instant),
 }
 
 /// What becomes of a command.
@@ -56,7 +69,7 @@ impl Watch {
         if observers.is_empty() {
             return None;
         }
-        let control = Arc::new(SessionControl::new(notifier));
+        let control = Arc::new(SessionControl::new(notifier, service.log_prefix.clone()));
         let session = ObservedSession {
             id,
             peer,
@@ -72,16 +85,60 @@ impl Watch {
             inline: Arc::clone(&observers.inline),
             mailbox,
             judges: observers.want_commands(),
+            retry: Retry::No,
+            turned_away: false,
             held: None,
             transfer: None,
         });
-        watch.post(Notice::Connect);
+        Notice::Connect.tell(&watch.session, &watch.inline);
+        // Those on threads come later, with luck before the greeting: they have no say in it.
+        watch.turned_away = watch.session.control.is_to_close();
+        watch.deliver(watch.session.clone(), Notice::Connect);
         Some(watch)
     }
 
-    /// The session is over.
-    pub(super) fn end(&mut self) {
+    /// Whether an observer on the loop closed the session as soon as it began.
+    pub(super) fn is_turned_away(&self) -> bool {
+        self.turned_away
+    }
+
+    /// The session is over. After QUIT it has no user any more, but `account` is still whose
+    /// connection it was.
+    pub(super) fn end(&mut self, account: Option<&Account>, cx: &mut Context<'_>) {
+        let session = &mut self.session;
+        if let (None, Some(account)) = (&session.username, account) {
+            session.username = Some(account.login().username.as_str().into());
+        }
         self.post(Notice::Disconnect);
+        if let (Retry::Wanted | Retry::At(_), Some(mailbox)) = (&self.retry, &self.mailbox) {
+            mailbox.leave(cx);
+        }
+    }
+
+    /// When observers that no thread called are to be called, if there are any.
+    pub(super) fn retry_at(&mut self, now: Instant) -> Option<Instant> {
+        match self.retry {
+            Retry::No => None,
+            Retry::Wanted => {
+                let at = now + RETRY_DELAY;
+                self.retry = Retry::At(at);
+                Some(at)
+            }
+            Retry::At(at) => Some(at),
+        }
+    }
+
+    /// Asks for a thread once more, if it is time.
+    pub(super) fn retry(&mut self, now: Instant) {
+        if let (Retry::At(at), Some(mailbox)) = (&self.retry, &self.mailbox)
+            && *at <= now
+        {
+            self.retry = if mailbox.try_again() {
+                Retry::No
+            } else {
+                Retry::Wanted
+            };
+        }
     }
 
     /// Keeps whose transfer begins, since the user may be gone at its end, and whether its data
@@ -215,7 +272,7 @@ impl Watch {
         let asked = |observer: &Arc<dyn Observer>| observer.wants_commands();
         match &self.mailbox {
             Some(mailbox) if mailbox.observers().iter().any(asked) => {
-                mailbox.post(self.session.clone(), notice);
+                self.deliver(self.session.clone(), notice);
                 self.held = Some(line.to_vec());
                 Judgement::Pending
             }
@@ -251,8 +308,18 @@ impl Watch {
 
     fn post_as(&mut self, session: ObservedSession, notice: Notice) {
         notice.tell(&session, &self.inline);
-        if let Some(mailbox) = &self.mailbox {
-            mailbox.post(session, notice);
+        self.deliver(session, notice);
+    }
+
+    /// Has a thread tell the observers that may block.
+    fn deliver(&mut self, session: ObservedSession, notice: Notice) {
+        let Some(mailbox) = &self.mailbox else {
+            return;
+        };
+        match (mailbox.post(session, notice), &self.retry) {
+            (true, _) => self.retry = Retry::No,
+            (false, Retry::No) => self.retry = Retry::Wanted,
+            (false, Retry::Wanted | Retry::At(_)) => {}
         }
     }
 }

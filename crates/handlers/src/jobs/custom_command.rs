@@ -7,12 +7,12 @@ use ftpdlib_proto::{Perm, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::{Account, Payload, permission};
-use crate::CommandContext;
-use crate::custom_command::{CommandFunction, last_reply};
+use crate::custom_command::last_reply;
+use crate::{CommandContext, Service, foreign};
 
 /// A custom command on its way to a thread.
 pub(crate) struct CommandCall {
-    pub(crate) function: Arc<CommandFunction>,
+    pub(crate) service: Arc<Service>,
     pub(crate) account: Option<Arc<Account>>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
@@ -23,12 +23,15 @@ impl CommandCall {
     /// Does what `job` asks for. May block.
     pub(crate) fn run(self, job: &Job) -> JobOutcome<Payload> {
         let Action::Registered {
+            index,
             argument: Secret(argument),
             path,
             working_directory,
-            ..
         } = &job.action
         else {
+            return Err(Refusal::local_error());
+        };
+        let Some(command) = self.service.commands.get(*index) else {
             return Err(Refusal::local_error());
         };
         let account = self.account.as_deref();
@@ -47,8 +50,12 @@ impl CommandCall {
             local: self.local,
             secure: self.secure,
         };
-        let reply = (self.function)(&mut context);
-        last_reply(reply, "a custom command").map(Answer::Reply)
+        let username = account.map(|account| account.login().username.as_str());
+        let prefix = self.service.log_prefix.of(self.peer, username);
+        let who = format_args!("the custom command {}", command.registered.name);
+        let reply = foreign::call(&prefix, who, || (command.function)(&mut context));
+        let reply = reply.ok_or_else(Refusal::local_error)?;
+        last_reply(reply, &prefix, who).map(Answer::Reply)
     }
 }
 

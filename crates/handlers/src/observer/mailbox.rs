@@ -1,14 +1,23 @@
 //! The events of one session, in order, on their way to a thread.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use ftpdlib_ioloop::Lane;
+use ftpdlib_ioloop::{Context, Flow, Handler, Lane, Ready, SourceId, TimerId};
 use ftpdlib_session::Refusal;
 
 use super::{Notice, ObservedSession, Observer, Verdict};
 
+/// How long after a thread could not be had another is asked for.
+pub(crate) const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// Events that may wait for a thread before the session's next command does.
+const MOST_WAITING: usize = 256;
+
 /// Calls the observers of a session on a thread, one event after the other.
+#[derive(Clone)]
 pub(crate) struct Mailbox {
     lane: Lane,
     observers: Arc<[Arc<dyn Observer>]>,
@@ -20,6 +29,8 @@ struct State {
     waiting: VecDeque<(ObservedSession, Notice)>,
     /// A thread empties the queue.
     running: bool,
+    /// No thread could be had for what waits, and that was logged.
+    stranded: bool,
     /// What was said to the last command.
     verdict: Option<Verdict>,
 }
@@ -33,31 +44,65 @@ impl Mailbox {
         }
     }
 
-    /// Queues an event; the session's notifier rings when the queue is empty again.
-    pub(crate) fn post(&self, session: ObservedSession, notice: Notice) {
+    /// Queues an event; the session's notifier rings when the queue is empty again. `false` if no
+    /// thread can be had now, so that [`try_again`](Self::try_again) is to be called later.
+    pub(crate) fn post(&self, session: ObservedSession, notice: Notice) -> bool {
+        lock(&self.state).waiting.push_back((session, notice));
+        self.try_again()
+    }
+
+    /// Has a thread empty the queue; `false` if none can be had now. A command that waits for its
+    /// verdict does not wait for a thread: it is refused.
+    pub(crate) fn try_again(&self) -> bool {
         let mut state = lock(&self.state);
-        state.waiting.push_back((session, notice));
+        if state.running || state.waiting.is_empty() {
+            return true;
+        }
+        state.running = true;
+        drop(state);
+        let (observers, queue) = (Arc::clone(&self.observers), Arc::clone(&self.state));
+        let Err(error) = self.lane.submit(move || empty(&queue, &observers)) else {
+            return true;
+        };
+        let mut state = lock(&self.state);
+        state.running = false;
+        if !state.stranded
+            && let Some((session, _)) = state.waiting.front()
+        {
+            let prefix = session.log_prefix();
+            log::error!("{prefix} no thread for observers, who are told later: {error}");
+        }
+        state.stranded = true;
+        let is_asked = |(_, notice): &(_, Notice)| matches!(notice, Notice::Command(_));
+        if let Some(position) = state.waiting.iter().position(is_asked)
+            && let Some((session, _)) = state.waiting.remove(position)
+        {
+            state.verdict = Some(Verdict::Refuse(Refusal::local_error().into_reply()));
+            drop(state);
+            // A command is not held before this call has returned, so its verdict is for a later
+            // one.
+            session.control.notifier().notify();
+        }
+        false
+    }
+
+    /// Sees to what still waits for a thread, now that the session is over: `cx` has it told later,
+    /// or the loop ends, and it is told here.
+    pub(crate) fn leave(&self, cx: &mut Context<'_>) {
+        if cx.add(Box::new(Stranded(self.clone()))).is_err() {
+            self.tell_here();
+        }
+    }
+
+    /// Calls the observers on this thread, for what no other is there to tell.
+    fn tell_here(&self) {
+        let mut state = lock(&self.state);
         if state.running {
             return;
         }
         state.running = true;
         drop(state);
-        let (observers, queue) = (Arc::clone(&self.observers), Arc::clone(&self.state));
-        if let Err(error) = self.lane.submit(move || empty(&queue, &observers)) {
-            log::error!("no thread for observers: {error}");
-            let mut state = lock(&self.state);
-            state.running = false;
-            let unheard = std::mem::take(&mut state.waiting);
-            let asked = |(_, notice): &(_, Notice)| matches!(notice, Notice::Command(_));
-            if unheard.iter().any(asked) {
-                state.verdict = Some(Verdict::Refuse(Refusal::local_error().into_reply()));
-            }
-            drop(state);
-            // A command is not held before this call has returned, so its verdict is for a later one.
-            if let Some((session, _)) = unheard.back() {
-                session.control.notifier().notify();
-            }
-        }
+        empty(&self.state, &self.observers);
     }
 
     /// Those it calls.
@@ -65,14 +110,42 @@ impl Mailbox {
         &self.observers
     }
 
-    /// Whether observers are still being called.
+    /// Whether observers are still being called, or too much waits for that.
     pub(crate) fn is_busy(&self) -> bool {
-        lock(&self.state).running
+        let state = lock(&self.state);
+        state.running || state.waiting.len() >= MOST_WAITING
     }
 
     /// What was said to the last command, once.
     pub(crate) fn take_verdict(&self) -> Option<Verdict> {
         lock(&self.state).verdict.take()
+    }
+}
+
+/// What the observers of a session that is over have not been told, until there is a thread for it. If
+/// the loop ends before, nobody is held up by being told there.
+struct Stranded(Mailbox);
+
+impl Handler for Stranded {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        cx.start_timer_after(RETRY_DELAY);
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+
+    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if self.0.try_again() {
+            return Ok(Flow::Close);
+        }
+        cx.start_timer_after(RETRY_DELAY);
+        Ok(Flow::Continue)
+    }
+
+    fn closed(&mut self, _: Option<io::Error>, _: &mut Context<'_>) {
+        self.0.tell_here();
     }
 }
 
@@ -89,6 +162,7 @@ fn empty(queue: &Mutex<State>, observers: &[Arc<dyn Observer>]) {
         last = Some(session);
     }
     state.running = false;
+    state.stranded = false;
     drop(state);
     if let Some(session) = last {
         session.control.notifier().notify();
@@ -102,14 +176,13 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::net::Ipv4Addr;
     use std::sync::mpsc::{Receiver, Sender, channel};
-    use std::time::Duration;
 
-    use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Pool, Ready, SourceId, TimerId};
+    use ftpdlib_ioloop::{IoLoop, Pool};
 
     use super::*;
+    use crate::log_prefix::LogPrefix;
     use crate::observer::{ObservedCommand, SessionControl};
 
     /// Asks about a command, and tells what it hears when it is rung for.
@@ -120,14 +193,7 @@ mod tests {
 
     impl Handler for Asking {
         fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-            let session = ObservedSession {
-                id: 1,
-                peer: (Ipv4Addr::LOCALHOST, 1).into(),
-                local: (Ipv4Addr::LOCALHOST, 2).into(),
-                username: None,
-                secure: false,
-                control: Arc::new(SessionControl::new(cx.notifier())),
-            };
+            let session = session(1, cx);
             cx.start_timer_after(Duration::from_secs(20));
             let command = ObservedCommand::new(b"NOOP");
             self.mailbox.post(session, Notice::Command(command));
@@ -164,5 +230,103 @@ mod tests {
         pool.shutdown(Duration::ZERO);
         let refused = Verdict::Refuse(Refusal::local_error().into_reply());
         assert_eq!(ask(&pool).recv(), Ok(Some(refused)));
+    }
+
+    /// Tells which sessions have ended.
+    struct Recorder(Sender<u64>);
+
+    impl Observer for Recorder {
+        fn on_disconnect(&self, session: &ObservedSession) {
+            self.0.send(session.id()).unwrap();
+        }
+    }
+
+    /// Ends at once, before a thread can be had.
+    struct Ending {
+        mailbox: Mailbox,
+        ids: Vec<u64>,
+        /// Lets threads be had.
+        release: Option<Sender<()>>,
+    }
+
+    impl Handler for Ending {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            for &id in &self.ids {
+                let posted = self.mailbox.post(session(id, cx), Notice::Disconnect);
+                assert!(!posted);
+            }
+            cx.notifier().notify();
+            Ok(())
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Continue)
+        }
+
+        fn notified(&mut self, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Close)
+        }
+
+        fn closed(&mut self, _: Option<io::Error>, cx: &mut Context<'_>) {
+            self.mailbox.leave(cx);
+            self.release = None;
+        }
+    }
+
+    fn session(id: u64, cx: &mut Context<'_>) -> ObservedSession {
+        let log_prefix = LogPrefix::parse(LogPrefix::DEFAULT).unwrap();
+        ObservedSession {
+            id,
+            peer: (Ipv4Addr::LOCALHOST, 1).into(),
+            local: (Ipv4Addr::LOCALHOST, 2).into(),
+            username: None,
+            secure: false,
+            control: Arc::new(SessionControl::new(cx.notifier(), log_prefix)),
+        }
+    }
+
+    fn ending(lane: Lane, release: Option<Sender<()>>) -> (IoLoop, Receiver<u64>) {
+        let (told, heard) = channel();
+        let ending = Ending {
+            mailbox: Mailbox::new(lane, Arc::new([Arc::new(Recorder(told))])),
+            ids: vec![1, 2],
+            release,
+        };
+        let mut io_loop = IoLoop::new().unwrap();
+        io_loop.add(Box::new(ending)).unwrap();
+        (io_loop, heard)
+    }
+
+    #[test]
+    fn what_happened_while_there_was_no_thread_was_never_told() {
+        let (release, held) = channel::<()>();
+        let lane = Pool::new().lane(1);
+        let wait = move || {
+            // An error is a release, too.
+            let _ = held.recv();
+        };
+        lane.submit(wait).unwrap();
+        // As many as may wait: another is refused, as if there were no thread.
+        while lane.submit(|| ()).is_ok() {}
+        let (mut io_loop, heard) = ending(lane, Some(release));
+        // There is nothing else to do for it once all is told.
+        io_loop.run().unwrap();
+        assert_eq!(heard.iter().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn what_no_thread_could_tell_is_told_at_the_end_of_the_loop() {
+        for turns in 0..2 {
+            let pool = Pool::new();
+            pool.shutdown(Duration::ZERO);
+            let (mut io_loop, heard) = ending(pool.lane(1), None);
+            for _ in 0..turns {
+                io_loop.turn(Some(Duration::ZERO)).unwrap();
+            }
+            assert!(heard.try_recv().is_err());
+            io_loop.close();
+            drop(io_loop);
+            assert_eq!(heard.iter().collect::<Vec<_>>(), [1, 2]);
+        }
     }
 }

@@ -11,7 +11,7 @@ use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_proto::Reply;
 
 pub use events::{ObservedCommand, ObservedPath, ObservedTransfer};
-pub(crate) use mailbox::Mailbox;
+pub(crate) use mailbox::{Mailbox, RETRY_DELAY};
 pub(crate) use notice::Notice;
 pub use observed_session::ObservedSession;
 pub(crate) use observed_session::SessionControl;
@@ -21,6 +21,9 @@ pub(crate) use observed_session::SessionControl;
 /// Every method does nothing by default, so an observer has those it cares for. They run on threads
 /// that may block, one after the other for each session: the session's next command is taken once
 /// they have returned, while all other sessions go on. A method that panics is logged.
+///
+/// While the system has no thread for it, they are called later, and commands that wait for a verdict
+/// are refused with 451. If the server ends before, they are called on the event loop at its end.
 ///
 /// An observer that is [`inline`](Self::is_inline) is called on the event loop instead, which saves
 /// the way to a thread and back. It must not block: everybody would wait for it.
@@ -75,9 +78,15 @@ pub trait Observer: Send + Sync {
     }
 
     /// A client connected.
+    ///
+    /// An [`inline`](Self::is_inline) observer is called before the client is greeted, and if it
+    /// [closes](ObservedSession::close) the session the client gets no greeting, only 421; under
+    /// implicit TLS, nothing. One on a thread is called while the client may be greeted already.
     fn on_connect(&self, session: &ObservedSession) {}
 
-    /// A connection was closed, by whomever. The last call for a session.
+    /// A connection was closed, by whomever. The last call for a session. Its
+    /// [`username`](ObservedSession::username) is that of the user who was logged in at the end, also
+    /// after QUIT; none after REIN.
     fn on_disconnect(&self, session: &ObservedSession) {}
 
     /// A user logged in.

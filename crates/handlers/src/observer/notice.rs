@@ -1,6 +1,6 @@
 //! An event on its way to the observers.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fmt;
 use std::sync::Arc;
 
 use ftpdlib_proto::{TransferDirection, TransferEnd};
@@ -8,6 +8,8 @@ use ftpdlib_session::Refusal;
 
 use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict};
 use crate::custom_command::last_reply;
+use crate::foreign;
+use crate::log_prefix::Escaped;
 
 /// What happened.
 pub(crate) enum Notice {
@@ -50,12 +52,12 @@ impl Notice {
             if matches!(self, Self::Command(_)) && !observer.wants_commands() {
                 continue;
             }
-            // What a panic leaves behind is the observer's own.
-            let told = catch_unwind(AssertUnwindSafe(|| self.call(session, &**observer)));
-            let verdict = told.unwrap_or_else(|_| {
-                log::error!("an observer panicked in {}", self.method());
-                Verdict::Refuse(Refusal::local_error().into_reply())
+            let who = format_args!("an observer's {self}");
+            let told = foreign::call(&session.log_prefix(), who, || {
+                self.call(session, &**observer)
             });
+            let verdict =
+                told.unwrap_or_else(|| Verdict::Refuse(Refusal::local_error().into_reply()));
             if matches!(self, Self::Command(_)) && verdict != Verdict::Allow {
                 return verdict;
             }
@@ -94,36 +96,44 @@ impl Notice {
             Self::Other { verb, file, to } => {
                 observer.on_other_change(session, verb, file, to.as_ref());
             }
-            Self::Command(command) => return usable(observer.on_command(session, command)),
+            Self::Command(command) => {
+                return match observer.on_command(session, command) {
+                    Verdict::Allow => Verdict::Allow,
+                    Verdict::Refuse(reply) => {
+                        let who = format_args!("an observer's {self}");
+                        let reply = last_reply(reply, &session.log_prefix(), who);
+                        Verdict::Refuse(reply.unwrap_or_else(Refusal::into_reply))
+                    }
+                };
+            }
         }
         Verdict::Allow
     }
+}
 
-    fn method(&self) -> &'static str {
-        match self {
+/// The method that is called, with what it is about where that helps to find the reason of an error.
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = match self {
             Self::Connect => "on_connect",
             Self::Disconnect => "on_disconnect",
             Self::Login(_) => "on_login",
             Self::LoginFailed { .. } => "on_login_failed",
             Self::Logout(_) => "on_logout",
-            Self::Transfer(_) => "the end of a transfer",
+            Self::Transfer(transfer) => {
+                let path = Escaped(transfer.file.path.as_bytes());
+                return write!(f, "callback of a transfer ({} {path})", transfer.verb);
+            }
             Self::Rename { .. } => "on_rename",
             Self::Delete(_) => "on_delete",
             Self::MakeDirectory(_) => "on_mkdir",
             Self::RemoveDirectory(_) => "on_rmdir",
             Self::SetMode { .. } => "on_chmod",
             Self::Other { .. } => "on_other_change",
-            Self::Command(_) => "on_command",
-        }
-    }
-}
-
-/// What an observer said, with a reply that ends the command.
-fn usable(verdict: Verdict) -> Verdict {
-    match verdict {
-        Verdict::Allow => Verdict::Allow,
-        Verdict::Refuse(reply) => {
-            Verdict::Refuse(last_reply(reply, "an observer").unwrap_or_else(Refusal::into_reply))
-        }
+            Self::Command(command) => {
+                return write!(f, "on_command ({})", Escaped(command.verb.as_bytes()));
+            }
+        };
+        f.write_str(method)
     }
 }

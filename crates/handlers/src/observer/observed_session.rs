@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ftpdlib_ioloop::Notifier;
 
+use crate::log_prefix::{LogPrefix, Prefix};
 use crate::rates::Rates;
 
 /// The facts of a session at the time of an event, and a hold on the session as it is now.
@@ -76,6 +77,11 @@ impl ObservedSession {
         note.downcast().ok()
     }
 
+    /// What stands before its log lines.
+    pub(crate) fn log_prefix(&self) -> Prefix<'_> {
+        self.control.log_prefix.of(self.peer, self.username())
+    }
+
     fn lock_note(&self) -> std::sync::MutexGuard<'_, Option<Note>> {
         self.control
             .note
@@ -101,6 +107,7 @@ type Note = Arc<dyn Any + Send + Sync>;
 /// What observers want of a session.
 pub(crate) struct SessionControl {
     notifier: Notifier,
+    log_prefix: LogPrefix,
     close: AtomicBool,
     rate_set: AtomicBool,
     read_limit: AtomicU64,
@@ -109,9 +116,10 @@ pub(crate) struct SessionControl {
 }
 
 impl SessionControl {
-    pub(crate) fn new(notifier: Notifier) -> Self {
+    pub(crate) fn new(notifier: Notifier, log_prefix: LogPrefix) -> Self {
         Self {
             notifier,
+            log_prefix,
             close: AtomicBool::new(false),
             rate_set: AtomicBool::new(false),
             read_limit: AtomicU64::new(0),
@@ -127,6 +135,11 @@ impl SessionControl {
     /// Whether the session is to end, told once.
     pub(crate) fn take_close(&self) -> bool {
         self.close.load(Ordering::Acquire) && self.close.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the session is to end.
+    pub(crate) fn is_to_close(&self) -> bool {
+        self.close.load(Ordering::Acquire)
     }
 
     /// The rates set, if they are.
