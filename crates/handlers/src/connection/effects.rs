@@ -16,6 +16,7 @@ use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
 use crate::Permit;
 use crate::data::{DataSide, listen};
 use crate::jobs::{self, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
+use crate::log_prefix::Escaped;
 use crate::pump::Pump;
 
 impl Connection {
@@ -65,7 +66,8 @@ impl Connection {
             Effect::Connect(peer) => {
                 self.close_data(cx);
                 if let Err(refusal) = self.connect(peer, cx) {
-                    log::debug!("connecting to {peer}: {}", refusal.text);
+                    let prefix = self.log_prefix();
+                    log::debug!("{prefix} connecting to {peer}: {}", refusal.text);
                     self.session
                         .handle_data_event(DataEvent::ConnectFailed, now);
                 }
@@ -200,7 +202,7 @@ impl Connection {
         match job {
             Ok(job) => self.job = Some(job),
             Err(error) => {
-                log::error!("no thread for a job: {error}");
+                log::error!("{} no thread for a job: {error}", self.log_prefix());
                 self.session
                     .handle_job(Err(Refusal::local_error()), cx.now());
             }
@@ -239,7 +241,8 @@ impl Connection {
                 Ok(listener)
             })
             .map_err(|error| {
-                log::warn!("passive port: {error}");
+                let username = self.session.username();
+                log_lines::no_passive_port(&self.service, self.peer, username, &error);
                 refused("Can't open a passive port.")
             })?;
         self.data = DataSide::await_client(listener, cx.now());
@@ -255,7 +258,7 @@ impl Connection {
         let stream = Connector::open(peer, from)
             .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))
             .map_err(|error| {
-                log::debug!("connecting to {peer}: {error}");
+                log::debug!("{} connecting to {peer}: {error}", self.log_prefix());
                 refused("Can't open data connection.")
             })?;
         self.data = DataSide::Connecting(stream);
@@ -320,10 +323,12 @@ pub(super) fn discard(payload: Payload) {
     let Some(lane) = account.lane().or(large).cloned() else {
         return drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
     };
+    let username = account.login().username.clone();
     let submitted =
         lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Unsecured)));
     if let Err(error) = submitted {
-        log::error!("no thread for a job: {error}");
+        let username = Escaped(username.as_bytes());
+        log::error!("no thread to close a file of user '{username}': {error}");
     }
 }
 

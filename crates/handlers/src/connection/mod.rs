@@ -28,6 +28,7 @@ use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
 use crate::jobs::{Account, Cancel, Checked, LoginEnd, Payload};
+use crate::log_prefix::Prefix;
 use crate::pump::Pump;
 use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service};
@@ -372,6 +373,13 @@ impl Connection {
         }
     }
 
+    /// What stands before the session's log lines.
+    fn log_prefix(&self) -> Prefix<'_> {
+        self.service
+            .log_prefix
+            .of(self.peer, self.session.username())
+    }
+
     /// The first moment at which something is to be looked at.
     fn deadline(&self) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
@@ -537,7 +545,7 @@ impl Handler for Connection {
         self.service.sessions.leave(self.id);
         self.cut_transfer(cx);
         if let Some(error) = error {
-            log::warn!("connection of {}: {error}", self.peer);
+            log::warn!("{} control connection: {error}", self.log_prefix());
         }
         // After QUIT the session has no user any more, but this is still whose connection it was.
         let account = self.account.as_ref();

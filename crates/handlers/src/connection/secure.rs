@@ -32,7 +32,7 @@ impl Connection {
             _ => return false,
         }
         let Some(Ok(session)) = self.service.tls.as_ref().map(|tls| tls.session()) else {
-            log::error!("no random numbers for TLS");
+            log::error!("{} no random numbers for TLS", self.log_prefix());
             return self.lose_control(cx);
         };
         if let ControlSocket::Open(control) =
@@ -110,9 +110,7 @@ impl Connection {
 
     /// The data connection failed in a way that whoever reads the log may want to know.
     fn data_lost(&mut self, error: &io::Error, cx: &mut Context<'_>) {
-        let username = self.session.username();
-        let prefix = self.service.log_prefix.of(self.peer, username);
-        log::warn!("{prefix} data connection: {error}");
+        log::warn!("{} data connection: {error}", self.log_prefix());
         self.data_failed(cx);
     }
 

@@ -125,3 +125,34 @@ fn send_last(
     *offset += *sent.as_ref().unwrap_or(&0) as u64;
     sent
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: io::ErrorKind, sent: u64, expected: Option<(TransferEnd, Option<&str>)>) {
+        match (failed(kind.into(), sent), expected) {
+            (Outcome::Unsupported, None) => {}
+            (Outcome::Step(Step::Ended(end, refusal)), Some(expected)) => {
+                let text = refusal.as_ref().map(|refusal| &*refusal.text);
+                assert_eq!((end, text), expected, "{kind:?} after {sent}");
+            }
+            _ => panic!("{kind:?} after {sent}"),
+        }
+    }
+
+    #[test]
+    fn nobody_was_told_why_a_download_failed() {
+        let broken = TransferEnd::LocalError;
+        for sent in [0, 1] {
+            let text = Some("Input/output error.");
+            check(io::ErrorKind::Other, sent, Some((broken.clone(), text)));
+            let reset = Some((TransferEnd::Reset, None));
+            check(io::ErrorKind::ConnectionReset, sent, reset);
+        }
+        check(io::ErrorKind::Unsupported, 0, None);
+        let text = Some("Operation not supported.");
+        check(io::ErrorKind::Unsupported, 1, Some((broken, text)));
+    }
+}
