@@ -5,7 +5,7 @@ use std::io::Write;
 use std::iter;
 use std::process::Command;
 
-use ftpdlib_tests::client::Client;
+use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::program::{Program, signal};
 use ftpdlib_tests::wait::wait_until;
 
@@ -127,6 +127,25 @@ fn an_upload_beyond_the_limit_on_files_ended_the_server() {
     }
     client.expect("NOOP", 200);
     other.expect("NOOP", 200);
+    program.signal("TERM");
+    program.check_ends_well();
+}
+
+#[test]
+fn a_port_that_the_client_was_told_was_closed_for_want_of_a_descriptor() {
+    let mut program = Program::start(&[], "");
+    let mut client = Client::login(program.address());
+    client.play(&[("TYPE I", 200)]);
+    client.put("STOR file", b"hello");
+    // What listens has the last one.
+    limit_descriptors(program.id(), limit_with_spare(program.id(), 1));
+    let data = client.passive();
+    client.expect("NOOP", 200);
+    program.wait_for("-[user] no data connection for now: ");
+    limit_descriptors(program.id(), 1024);
+    client.expect("RETR file", 150);
+    assert_eq!(read_all(data), b"hello");
+    client.expect_reply(226);
     program.signal("TERM");
     program.check_ends_well();
 }

@@ -63,7 +63,8 @@ impl Connection {
                     }
                 }
                 if let Some(refusal) = &refusal {
-                    let username = self.session.username();
+                    let account = self.transfer_account.as_deref();
+                    let username = account.map(|account| account.login().username.as_str());
                     log_lines::transfer_failed(&self.service, self.peer, username, refusal);
                 }
                 let event = DataEvent::Ended {
@@ -129,8 +130,11 @@ impl Connection {
                         self.carry_out_effects(cx);
                     }
                     Err(error) => {
-                        log::warn!("accepting a data connection: {error}");
-                        self.data_failed(cx);
+                        // The client waits in the listener's queue, until the time for it is over.
+                        if self.data.pause(cx) {
+                            let prefix = self.log_prefix();
+                            log::warn!("{prefix} no data connection for now: {error}");
+                        }
                         break;
                     }
                 }

@@ -8,7 +8,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
+use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::{TcpListener, TcpStream};
 
@@ -36,12 +36,14 @@ pub(crate) enum DataSide {
     Idle,
     /// Waiting for the client to connect; `candidate` has connected and is not accepted yet.
     /// `arrivals` come from a proxy, and their header has not come. The listener is looked at when
-    /// the client sends the next line, and at `look_at` at the latest.
+    /// the client sends the next line, and at `look_at` at the latest; also once the system was
+    /// `exhausted`, and gave no descriptor for who has connected.
     Listening {
         listener: Socket<TcpListener>,
         candidate: Option<TcpStream>,
         arrivals: Option<Box<Arrivals>>,
         look_at: Instant,
+        exhausted: bool,
     },
     /// Connecting to the client.
     Connecting(Socket<TcpStream>),
@@ -84,6 +86,7 @@ impl DataSide {
             listener,
             candidate,
             arrivals,
+            exhausted,
             ..
         } = self
         else {
@@ -106,21 +109,41 @@ impl DataSide {
                     if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
                 {
                     if let Err(error) = arrivals.get_or_insert_default().push(stream, cx) {
-                        log::warn!("data connection of a proxy: {error}");
+                        log::warn!("data connection of a proxy for {client}: {error}");
                     }
                 }
                 Ok((stream, peer)) => {
+                    *exhausted = false;
                     *candidate = Some(stream);
                     return Ok(Some(peer));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     cx.finish_registration(listener)?;
+                    *exhausted = false;
                     return Ok(None);
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Leaves the listener alone for a while, after an error of
+    /// [`next_candidate`](Self::next_candidate); whether it is the first since one was taken, or there
+    /// was none.
+    pub(crate) fn pause(&mut self, cx: &mut Context<'_>) -> bool {
+        let Self::Listening {
+            listener,
+            look_at,
+            exhausted,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        cx.set_interest(listener.id(), Interest::NONE);
+        *look_at = cx.now() + AcceptState::RETRY_DELAY;
+        !std::mem::replace(exhausted, true)
     }
 
     /// Makes the candidate the data connection, under TLS if there is a session for it, and closes
@@ -210,6 +233,7 @@ impl DataSide {
             candidate: None,
             arrivals: None,
             look_at: now + LOOK_AFTER,
+            exhausted: false,
         }
     }
 
@@ -218,8 +242,11 @@ impl DataSide {
     pub(crate) fn look_at(&self) -> Option<Instant> {
         match self {
             Self::Listening {
-                listener, look_at, ..
-            } if !listener.is_registered() => Some(*look_at),
+                listener,
+                look_at,
+                exhausted,
+                ..
+            } if *exhausted || !listener.is_registered() => Some(*look_at),
             Self::Listening { arrivals, .. } => arrivals.as_ref()?.until(),
             _ => None,
         }
