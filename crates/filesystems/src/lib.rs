@@ -17,6 +17,7 @@ mod filesystem;
 mod home;
 mod jail;
 mod layer;
+mod layer_pointers;
 mod memory;
 mod root;
 mod shared;

@@ -4,6 +4,7 @@ mod events;
 mod mailbox;
 mod notice;
 mod observed_session;
+mod pointers;
 
 use std::sync::Arc;
 
