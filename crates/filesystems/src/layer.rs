@@ -1,6 +1,7 @@
 //! Changing something about a filesystem, and nothing else.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -341,6 +342,14 @@ impl<L: Layer + 'static> Filesystem for Layered<L> {
             let layer = Arc::clone(&self.layer);
             Arc::new(Self { layer, inner }) as Arc<dyn Filesystem>
         }))
+    }
+}
+
+impl<L> fmt::Debug for Layered<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layered")
+            .field("layer", &std::any::type_name::<L>())
+            .finish_non_exhaustive()
     }
 }
 

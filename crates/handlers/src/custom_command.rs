@@ -70,6 +70,7 @@ pub(crate) type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Sen
 /// # handler.check().unwrap();
 /// ```
 #[derive(Clone)]
+#[must_use = "it has to be given to a handler"]
 pub struct CustomCommand {
     pub(crate) registered: RegisteredCommand,
     pub(crate) function: Arc<CommandFunction>,
@@ -171,6 +172,15 @@ impl CustomCommand {
     }
 }
 
+impl fmt::Debug for CustomCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomCommand")
+            .field("registered", &self.registered)
+            .field("secret", &self.secret)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A reply that `who` gave to a command, or 451 where another one would have to follow: nothing would
 /// give that, and the client would wait for ever.
 ///
@@ -249,6 +259,20 @@ impl CommandContext<'_> {
     /// Whether the control connection is under TLS: nobody else has read the command then.
     pub fn is_secure(&self) -> bool {
         self.secure
+    }
+}
+
+/// Without the argument and what it names, which may be a password.
+impl fmt::Debug for CommandContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let username = self.login().map(|login| &login.username);
+        f.debug_struct("CommandContext")
+            .field("username", &username)
+            .field("working_directory", &self.working_directory)
+            .field("peer", &self.peer)
+            .field("local", &self.local)
+            .field("secure", &self.secure)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,6 +10,7 @@ const MAX_BUFFER: usize = 64 << 20;
 
 /// How data connections are driven (pyftpdlib: `DTPHandler`).
 #[derive(Clone, Debug)]
+#[must_use = "it has to be given to a handler"]
 pub struct DtpHandler {
     pub(crate) timeout: Option<Duration>,
     /// `None` until it is set.
@@ -107,6 +108,7 @@ impl DtpHandler {
 /// let dtp = ThrottledDtpHandler::default().read_limit(30 << 10).write_limit(300 << 10);
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "it has to be given to a handler"]
 pub struct ThrottledDtpHandler(DtpHandler);
 
 impl ThrottledDtpHandler {

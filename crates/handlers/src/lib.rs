@@ -3,6 +3,7 @@
 //! A server accepts clients and adds a [`Connection`] for each to its loop; [`FtpHandler`] says how
 //! they are served. Most programs use both through the `ftpdlib` facade.
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod connection;
 mod custom_command;

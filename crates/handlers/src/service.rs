@@ -1,6 +1,7 @@
 //! What all connections of a server share.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -276,6 +277,17 @@ impl Service {
             (true, false) => drop(homes.remove(home)),
             (true, true) | (false, false) => {}
         }
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service")
+            .field("session", &self.session)
+            .field("dtp", &self.dtp)
+            .field("limits", &self.limits)
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
     }
 }
 

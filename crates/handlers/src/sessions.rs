@@ -1,6 +1,7 @@
 //! The list of a server's connections.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -101,5 +102,14 @@ impl Sessions {
         {
             notifier.notify();
         }
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("phase", &self.phase())
+            .field("count", &self.count())
+            .finish_non_exhaustive()
     }
 }

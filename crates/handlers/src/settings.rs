@@ -1,6 +1,7 @@
 //! Settings of the control connection.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(crate) type Greeting = Arc<dyn Fn(SocketAddr, SocketAddr) -> String + Send +
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
+#[must_use = "it has to be given to a server"]
 pub struct FtpHandler {
     pub(crate) authorizer: Arc<dyn Authorizer>,
     /// `None` for an `AbstractedFs` on the home directory.
@@ -390,6 +392,23 @@ impl FtpHandler {
     pub(crate) fn tls_config(&self) -> Result<Option<ReloadingConfig>, SettingsError> {
         let config = self.tls.clone().map(ReloadingConfig::new).transpose();
         config.map_err(unusable_tls)
+    }
+}
+
+impl fmt::Debug for FtpHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FtpHandler")
+            .field("session", &self.session)
+            .field("passive_ports", &self.passive_ports)
+            .field("masquerade_address", &self.masquerade_address)
+            .field("use_sendfile", &self.use_sendfile)
+            .field("log_prefix", &self.log_prefix)
+            .field("dtp", &self.dtp)
+            .field("commands", &self.commands)
+            .field("observers", &self.observers.len())
+            .field("tls", &self.tls)
+            .field("proxies", &self.proxies)
+            .finish_non_exhaustive()
     }
 }
 

@@ -27,7 +27,8 @@ use crate::{DtpHandler, FtpHandler};
 /// handler.check()?;
 /// # Ok::<(), ftpdlib_handlers::SettingsError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
+#[must_use = "it has to be given to a server"]
 pub struct TlsFtpHandler {
     handler: FtpHandler,
     rules: TlsRules,
@@ -157,6 +158,7 @@ impl From<TlsFtpHandler> for FtpHandler {
 /// let dtp = TlsDtpHandler::default().strict_close(false);
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "it has to be given to a handler"]
 pub struct TlsDtpHandler(DtpHandler);
 
 impl TlsDtpHandler {

@@ -12,6 +12,7 @@ mod transfer;
 mod watch;
 mod work;
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -416,6 +417,17 @@ impl Connection {
             }
             _ => self.timer = Some((cx.start_timer(deadline), deadline)),
         }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .field("local", &self.local)
+            .field("username", &self.session.username())
+            .finish_non_exhaustive()
     }
 }
 
