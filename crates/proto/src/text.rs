@@ -16,6 +16,10 @@ use std::fmt::{self, Debug, Write};
 /// assert!(!"naïve 文件 ملف".contains(is_disruptive));
 /// ```
 pub fn is_disruptive(character: char) -> bool {
+    // Nearly all there is, in every line of a log.
+    if matches!(character, ' '..='~') {
+        return false;
+    }
     character.is_control()
         || matches!(
             character,

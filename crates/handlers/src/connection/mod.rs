@@ -59,7 +59,7 @@ pub struct Connection {
     data: DataSide,
     pump: Option<Box<Pump>>,
     /// The last download's data connection, until the client has closed it.
-    linger: Option<Linger>,
+    linger: Option<Box<Linger>>,
     /// TLS on the control connection, and its progress.
     tls: Option<TlsSession>,
     securing: Securing,
@@ -287,7 +287,7 @@ impl Connection {
             };
         };
         let was_full = !control.is_flushed();
-        let linger = self.linger.as_ref().filter(|_| self.closing.is_none());
+        let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
         let until = linger.and_then(Linger::holds_replies_until);
         let holds = until.is_some_and(|until| cx.now() < until);
         if !holds && control.flush(cx).is_err() {
@@ -384,8 +384,8 @@ impl Connection {
     /// The first moment at which something is to be looked at.
     fn deadline(&self) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
-        let linger = self.linger.as_ref().map(Linger::until);
-        let replies = self.linger.as_ref().and_then(Linger::holds_replies_until);
+        let linger = self.linger.as_deref().map(Linger::until);
+        let replies = self.linger.as_deref().and_then(Linger::holds_replies_until);
         let securing = self.data_handshake_deadline();
         let data = self.data.look_at();
         [

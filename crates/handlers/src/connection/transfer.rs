@@ -100,7 +100,7 @@ impl Connection {
     /// Keeps a download's data connection until the client has closed it.
     fn linger_on(&mut self, linger: Linger, cx: &mut Context<'_>) {
         self.end_linger(cx);
-        self.linger = Some(linger);
+        self.linger = Some(Box::new(linger));
     }
 
     /// Closes the last download's data connection, if it is still there.
