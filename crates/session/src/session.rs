@@ -58,6 +58,8 @@ pub struct Session<P> {
     ending: Ending,
     login: Login,
     failed_logins: u32,
+    /// A download was refused, and its data connection kept for another.
+    kept_for_download: bool,
     /// Lines in a row that are no commands.
     unknown_commands: u32,
     working_directory: VirtualPath,
@@ -108,6 +110,7 @@ impl<P> Session<P> {
             ending: Ending::Open,
             login: Login::Out,
             failed_logins: 0,
+            kept_for_download: false,
             unknown_commands: 0,
             working_directory: VirtualPath::root(),
             parameters: Parameters::new(&config),

@@ -137,15 +137,16 @@ impl Control {
     }
 
     /// Tells the loop which events are waited for. Where the session is `working` and there is no
-    /// room to read on, that the client ends its side is one of them.
-    pub(super) fn set_interest(&self, working: bool, cx: &mut Context<'_>) {
+    /// room to read on, that the client ends its side is one of them. Where replies wait for
+    /// something else than room, they are not to be `sent`.
+    pub(super) fn set_interest(&self, working: bool, sent: bool, cx: &mut Context<'_>) {
         let mut interest = Interest::NONE;
         if !self.ended && self.wants_more() {
             interest |= Interest::READ;
         } else if !self.ended && working {
             interest |= Interest::HANGUP;
         }
-        if !self.is_flushed() {
+        if sent && !self.is_flushed() {
             interest |= Interest::WRITE;
         }
         cx.set_interest(self.stream.id(), self.stream.interest(interest));

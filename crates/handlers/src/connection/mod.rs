@@ -231,7 +231,8 @@ impl Connection {
         if let Err(error) = control.receive(cx) {
             log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
         }
-        if control.begins_tls() && self.tls.is_none() && self.securing == Securing::No {
+        let is_clear = self.tls.is_none() && self.securing == Securing::No;
+        if control.begins_tls() && is_clear && self.closing.is_none() {
             // There may be no end of line in it, so nothing else would end the waiting.
             let error = io::Error::new(io::ErrorKind::InvalidData, "begun without AUTH");
             log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
@@ -288,8 +289,7 @@ impl Connection {
         };
         let was_full = !control.is_flushed();
         let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
-        let until = linger.and_then(Linger::holds_replies_until);
-        let holds = until.is_some_and(|until| cx.now() < until);
+        let holds = linger.is_some_and(|linger| linger.holds_replies_until(cx.now()).is_some());
         if !holds && control.flush(cx).is_err() {
             control.end_input();
             self.lose_control(cx);
@@ -315,7 +315,7 @@ impl Connection {
                 return Flow::Close;
             }
         }
-        control.set_interest(self.session.is_working(), cx);
+        control.set_interest(self.session.is_working(), !holds, cx);
         if was_full && control.is_flushed() {
             cx.expect_answer(self.service.busy_poll);
         }
@@ -382,10 +382,13 @@ impl Connection {
     }
 
     /// The first moment at which something is to be looked at.
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self, now: Instant) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
         let linger = self.linger.as_deref().map(Linger::until);
-        let replies = self.linger.as_deref().and_then(Linger::holds_replies_until);
+        let replies = self
+            .linger
+            .as_deref()
+            .and_then(|linger| linger.holds_replies_until(now));
         let securing = self.data_handshake_deadline();
         let data = self.data.look_at();
         [
@@ -407,7 +410,7 @@ impl Connection {
     fn arm_timer(&mut self, cx: &mut Context<'_>) {
         let watch = self.watch.as_mut();
         let observers = watch.and_then(|watch| watch.retry_at(cx.now()));
-        let Some(deadline) = self.deadline().into_iter().chain(observers).min() else {
+        let Some(deadline) = self.deadline(cx.now()).into_iter().chain(observers).min() else {
             return;
         };
         match self.timer {

@@ -54,10 +54,10 @@ impl Linger {
         self.holds_replies = false;
     }
 
-    /// Until when the replies wait.
-    pub(crate) fn holds_replies_until(&self) -> Option<Instant> {
+    /// Until when the replies wait, if they do at this time.
+    pub(crate) fn holds_replies_until(&self, now: Instant) -> Option<Instant> {
         let begun = self.until.checked_sub(TIME)?;
-        self.holds_replies.then(|| begun + REPLIES)
+        Some(begun + REPLIES).filter(|until| self.holds_replies && now < *until)
     }
 
     /// Gives up waiting: closes, after what the client has sent unasked.

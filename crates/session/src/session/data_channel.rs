@@ -193,6 +193,7 @@ impl<P> Session<P> {
     /// Closes listener, pending connect or idle data connection; never that of a transfer in
     /// progress. Says whether a transfer waited for it: that has lost its file, and is owed a reply.
     pub(super) fn close_data(&mut self) -> bool {
+        self.kept_for_download = false;
         let queued = match std::mem::take(&mut self.data) {
             DataChannel::Closed => return false,
             running @ DataChannel::Transferring(_) => {

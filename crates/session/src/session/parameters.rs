@@ -18,13 +18,19 @@ pub(super) struct Parameters {
     /// TYPE.
     pub(super) transfer_type: TransferType,
     /// REST, RANG: which bytes the next RETR, STOR or HASH is about.
-    pub(super) range: ByteRange,
-    /// REST was given for the next transfer, if only REST 0.
-    pub(super) after_rest: bool,
+    pub(super) restart: Restart,
     /// How HASH is computed.
     pub(super) hash: HashAlgorithm,
     /// Whether EPSV ALL was given: no other way to a data connection is open any more.
     pub(super) epsv_all: bool,
+}
+
+/// Which bytes a command is about, and how the client chose them.
+#[derive(Debug, Default)]
+pub(super) struct Restart {
+    pub(super) range: ByteRange,
+    /// By REST, if only REST 0.
+    pub(super) by_rest: bool,
 }
 
 impl Parameters {
@@ -35,8 +41,7 @@ impl Parameters {
             utf8: None,
             facts: config.facts,
             transfer_type: TransferType::Ascii,
-            range: ByteRange::default(),
-            after_rest: false,
+            restart: Restart::default(),
             hash: HashAlgorithm::default(),
             epsv_all: false,
         }
@@ -76,15 +81,18 @@ impl<P> Session<P> {
         if offset > 0 && self.parameters.transfer_type == TransferType::Ascii {
             return self.refuse_ascii_restart();
         }
-        self.parameters.range = ByteRange::starting_at(offset);
-        self.parameters.after_rest = true;
+        self.parameters.restart = Restart {
+            range: ByteRange::starting_at(offset),
+            by_rest: true,
+        };
         let text = format!("Restarting at position {offset}.");
         self.reply(Reply::new(350, text));
     }
 
     /// RANG; `1 0` undoes it. Taken in ASCII type, too: a digest is of what is stored.
     pub(super) fn rang(&mut self, range: ByteRange) {
-        self.parameters.range = range;
+        let by_rest = false;
+        self.parameters.restart = Restart { range, by_rest };
         let text = match range.end() {
             Some(end) => {
                 let (first, last) = (range.start(), end - 1);

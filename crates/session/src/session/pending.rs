@@ -9,7 +9,7 @@ use super::Session;
 use super::data_ports::PassiveReply;
 use super::transfer::{Opening, Running};
 use super::work::Work;
-use crate::{Answer, Effect, JobOutcome, Refusal, Secret, SessionEvent};
+use crate::{Answer, Direction, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 
 /// What the session waits for. At most one thing, and replies stay in order because of it.
 #[derive(Debug, Default)]
@@ -250,6 +250,17 @@ impl<P> Session<P> {
             Purpose::CertificateLogin {
                 username, arrived, ..
             } => self.login_failed(username, None, arrived, refusal, now),
+            Purpose::Transfer(opening) => {
+                match opening.direction {
+                    // lynx tries RETR, and after its refusal LIST, over the same connection.
+                    Direction::Send => self.kept_for_download = true,
+                    // Something of the upload may be on its way already.
+                    Direction::Receive | Direction::Control => {
+                        self.close_data();
+                    }
+                }
+                self.reply(refusal.into_reply());
+            }
             Purpose::ModifiedOrSet { path, time, .. } => self.set_time_instead(path, time),
             Purpose::ChangeDirectory(_)
             | Purpose::Size(_)
@@ -262,8 +273,6 @@ impl<P> Session<P> {
             | Purpose::Digest
             | Purpose::Change { .. }
             | Purpose::Combine { .. }
-            // The data connection stays: lynx tries RETR, and after its refusal LIST, on the same.
-            | Purpose::Transfer(_)
             | Purpose::StatListing
             | Purpose::Registered => self.reply(refusal.into_reply()),
         }

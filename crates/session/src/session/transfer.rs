@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use ftpdlib_proto::{
-    ByteRange, ListArgument, Perm, Reply, TransferDirection, TransferEnd, TransferType, Verb,
-    VirtualPath,
+    ListArgument, Perm, Reply, TransferDirection, TransferEnd, TransferType, Verb, VirtualPath,
 };
 
 use super::Session;
 use super::data_channel::DataChannel;
+use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
 use super::timers::after;
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Opening {
     verb: Verb,
-    direction: Direction,
+    pub(super) direction: Direction,
     transfer_type: TransferType,
     after_rest: bool,
     /// STOU: what leads from the working directory to the name made, as given.
@@ -65,19 +65,23 @@ impl<P> Session<P> {
     /// [`transfer_opened`](Self::transfer_opened), or if it is a refusal to
     /// [`act_on_refusal`](Self::act_on_refusal): so it is with every transfer command.
     pub(super) fn retr(&mut self, name: &[u8]) {
-        let Some(range) = self.take_range() else {
+        let Some(Restart { range, by_rest }) = self.take_restart() else {
             return;
         };
         let Some(path) = self.resolve(name) else {
             return;
         };
         let action = Action::OpenRead { path, range };
-        self.open(Verb::Retr, Direction::Send, action, Vec::new());
+        let opening = Opening {
+            after_rest: by_rest,
+            ..self.opening(Verb::Retr, Direction::Send)
+        };
+        self.open(opening, action);
     }
 
     /// STOR.
     pub(super) fn stor(&mut self, name: &[u8]) {
-        let Some(range) = self.take_range() else {
+        let Some(Restart { range, .. }) = self.take_restart() else {
             return;
         };
         let Some(path) = self.resolve(name) else {
@@ -89,7 +93,7 @@ impl<P> Session<P> {
             (offset, None) => WriteHow::At(offset),
         };
         let action = Action::OpenWrite { path, how };
-        self.open(Verb::Stor, Direction::Receive, action, Vec::new());
+        self.open(self.opening(Verb::Stor, Direction::Receive), action);
     }
 
     /// APPE.
@@ -102,7 +106,7 @@ impl<P> Session<P> {
         };
         let how = WriteHow::Append;
         let action = Action::OpenWrite { path, how };
-        self.open(Verb::Appe, Direction::Receive, action, Vec::new());
+        self.open(self.opening(Verb::Appe, Direction::Receive), action);
     }
 
     /// STOU: the name given, or `ftpd`, and a dot begin the name made.
@@ -123,14 +127,22 @@ impl<P> Session<P> {
         };
         let how = WriteHow::Unique;
         let action = Action::OpenWrite { path, how };
-        self.open(Verb::Stou, Direction::Receive, action, prefix);
+        let opening = Opening {
+            prefix,
+            ..self.opening(Verb::Stou, Direction::Receive)
+        };
+        self.open(opening, action);
     }
 
     /// LIST, NLST; MLSD through [`mlsd`](Self::mlsd).
     pub(super) fn list(&mut self, verb: Verb, argument: ListArgument<'_>, format: ListFormat) {
-        self.parameters.range = ByteRange::default();
+        self.parameters.restart = Restart::default();
         if let Some(action) = self.listing(argument, format) {
-            self.open(verb, Direction::Send, action, Vec::new());
+            let opening = Opening {
+                transfer_type: TransferType::Image,
+                ..self.opening(verb, Direction::Send)
+            };
+            self.open(opening, action);
         }
     }
 
@@ -272,6 +284,7 @@ impl<P> Session<P> {
     /// Lets a transfer run over the data connection that has just come to stand.
     pub(super) fn start_transfer(&mut self, queued: Queued<P>, now: Instant) -> DataChannel<P> {
         let direction = queued.transfer.direction;
+        self.kept_for_download = false;
         self.effects
             .push_back(Effect::StartTransfer(queued.transfer));
         DataChannel::Transferring(Box::new(Running {
@@ -371,26 +384,29 @@ impl<P> Session<P> {
 
     /// Asks for what a transfer command names to be opened, if a data connection is there or agreed
     /// on.
-    fn open(&mut self, verb: Verb, direction: Direction, action: Action, prefix: Vec<u8>) {
+    fn open(&mut self, opening: Opening, action: Action) {
         if self.refuses_while_transferring() {
             return;
+        }
+        if self.kept_for_download && opening.direction == Direction::Receive {
+            // The client may have closed it since: the upload would be empty.
+            self.close_data();
         }
         if matches!(self.data, DataChannel::Closed) {
             return self.reply(Reply::new(425, "Use PASV or PORT first."));
         }
-        let listing = matches!(action, Action::OpenList { .. });
-        let opening = Opening {
+        let perm = opening.verb.info().perm;
+        self.ask(perm, action, Purpose::Transfer(opening));
+    }
+
+    fn opening(&self, verb: Verb, direction: Direction) -> Opening {
+        Opening {
             verb,
             direction,
-            transfer_type: if listing {
-                TransferType::Image
-            } else {
-                self.parameters.transfer_type
-            },
-            after_rest: std::mem::take(&mut self.parameters.after_rest),
-            prefix,
-        };
-        self.ask(verb.info().perm, action, Purpose::Transfer(opening));
+            transfer_type: self.parameters.transfer_type,
+            after_rest: false,
+            prefix: Vec::new(),
+        }
     }
 
     fn listing(&mut self, argument: ListArgument<'_>, format: ListFormat) -> Option<Action> {
@@ -410,18 +426,20 @@ impl<P> Session<P> {
     }
 
     /// Takes the restart offset or range, which is for one command only; `None` if it was refused.
-    fn take_range(&mut self) -> Option<ByteRange> {
-        let range = std::mem::take(&mut self.parameters.range);
-        if !range.is_whole() && self.parameters.transfer_type == TransferType::Ascii {
+    fn take_restart(&mut self) -> Option<Restart> {
+        let restart = std::mem::take(&mut self.parameters.restart);
+        if !restart.range.is_whole() && self.parameters.transfer_type == TransferType::Ascii {
             self.refuse_ascii_restart();
             return None;
         }
-        Some(range)
+        Some(restart)
     }
 
     /// Refuses APPE and STOU after REST or RANG: where they begin is not the client's to choose.
     fn refuses_restart(&mut self, verb: &str) -> bool {
-        let refuses = !std::mem::take(&mut self.parameters.range).is_whole();
+        let refuses = !std::mem::take(&mut self.parameters.restart)
+            .range
+            .is_whole();
         if refuses {
             let text = format!("Can't {verb} while REST request is pending.");
             self.reply(Reply::new(450, text));

@@ -74,7 +74,7 @@ impl Work {
 impl<P> Session<P> {
     /// HASH: the file, or what RANG or REST chose of it.
     pub(super) fn hash(&mut self, perm: Option<Perm>, name: Vec<u8>) {
-        let range = std::mem::take(&mut self.parameters.range);
+        let range = std::mem::take(&mut self.parameters.restart).range;
         let Some(path) = self.resolve(&name) else {
             return;
         };
