@@ -27,9 +27,10 @@ use crate::{Effect, SessionEvent};
 ///   └─────────────► Transferring ◄────────────────────────┘
 /// ```
 ///
-/// From every state but `Transferring` ABOR, a failure or a deadline leads back to
-/// `Closed`; a queued transfer is then answered 425 (426 for ABOR). So does a new PASV, EPSV, PORT or
-/// EPRT, unless a transfer is queued: then it is itself answered 425, as during a transfer.
+/// From every state but `Transferring` ABOR, a failure, a refused upload or a deadline leads back to
+/// `Closed`, and so does an upload after a refused download; a queued transfer is then answered 425
+/// (426 for ABOR). So does a new PASV, EPSV, PORT or EPRT, unless a transfer is queued: then it is
+/// itself answered 425, as during a transfer.
 #[derive(Debug, Default)]
 pub(super) enum DataChannel<P> {
     /// No data connection is open or expected.
