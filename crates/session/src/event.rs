@@ -25,9 +25,14 @@ pub enum ControlEvent<'a> {
     /// its turn; it is handed over in that, too. If it is ABOR, the work or the connect that is waited
     /// for is given up, and answered 426.
     Ahead(&'a [u8]),
-    /// A command line that the driver does not hand over: somebody has a say in what clients do,
-    /// and answers this.
-    Vetoed(&'a Reply),
+    /// A command line that the session is not to act on: somebody has a say in what clients do, and
+    /// answers this.
+    Vetoed {
+        /// The line, without its ending.
+        line: &'a [u8],
+        /// The answer.
+        reply: &'a Reply,
+    },
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     ///
     /// Not for a client that has ended only its own side, in order, after

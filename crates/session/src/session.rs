@@ -131,7 +131,7 @@ impl<P> Session<P> {
             ControlEvent::Closed => self.control_lost(now),
             ControlEvent::Secured { certificate } => self.secured(certificate, now),
             ControlEvent::Ahead(line) => self.look_ahead(line, now),
-            ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed(_)
+            ControlEvent::Line(_) | ControlEvent::LineTooLong | ControlEvent::Vetoed { .. }
                 if !self.wants_input() => {}
             ControlEvent::Line(line) => {
                 self.active_at = now;
@@ -141,9 +141,9 @@ impl<P> Session<P> {
                 self.active_at = now;
                 self.answer_long_line();
             }
-            ControlEvent::Vetoed(reply) => {
+            ControlEvent::Vetoed { line, reply } => {
                 self.active_at = now;
-                self.reply_in_turn(reply.clone());
+                self.answer_vetoed(line, reply.clone());
             }
         }
         self.close_if_over();

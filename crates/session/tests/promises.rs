@@ -67,10 +67,10 @@ fn a_failed_login_with_the_longest_delay_was_answered_at_once() {
 /// that was asked for before it.
 #[test]
 fn a_refused_line_does_not_overtake_the_work_before_it() {
-    let veto = Reply::new(550, "No.");
+    let (line, reply) = (b"NOOP".as_slice(), &Reply::new(550, "No."));
     for (event, code) in [
         (ControlEvent::LineTooLong, 500),
-        (ControlEvent::Vetoed(&veto), 550),
+        (ControlEvent::Vetoed { line, reply }, 550),
     ] {
         let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
         let mut session: Session<()> = Session::new(Arc::default(), address, address, now);

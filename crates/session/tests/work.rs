@@ -88,12 +88,12 @@ fn a_replaced_command_waits_for_the_end_of_the_work() {
 /// What the log tells of a line is what was answered in its turn.
 #[test]
 fn the_turn_of_a_line_comes_after_the_reply_it_waits_for() {
-    let veto = Reply::new(550, "No.");
+    let (line, reply) = (b"DELE b".as_slice(), &Reply::new(550, "No."));
     for (event, answer) in [
         (ControlEvent::Line(b"DELE b"), "job"),
         (ControlEvent::Line(b"FOO"), "500"),
         (ControlEvent::LineTooLong, "500"),
-        (ControlEvent::Vetoed(&veto), "550"),
+        (ControlEvent::Vetoed { line, reply }, "550"),
     ] {
         let now = Instant::now();
         let mut session = logged_in(&[], now);

@@ -153,7 +153,7 @@ pub(super) fn hand_over(
 ) {
     let event = match verdict {
         Verdict::Allow => ControlEvent::Line(line),
-        Verdict::Refuse(reply) => ControlEvent::Vetoed(reply),
+        Verdict::Refuse(reply) => ControlEvent::Vetoed { line, reply },
     };
     session.handle_control(event, now);
 }

@@ -6,12 +6,21 @@ use ftpdlib_proto::{Command, CommandError, CommandLine, EprtError, Reply, Verb};
 
 use super::Session;
 use super::files::Selected;
+use super::parameters::Restart;
 use super::registered::find;
 use super::work::Held;
 use crate::ListFormat;
 
 /// The unknown command in a row that ends the session.
 const MOST_UNKNOWN: u32 = 50;
+
+/// What commands before have said for one that may need it.
+struct Prepared {
+    /// By RNFR or CPFR, if that was the command just before.
+    selected: Option<Selected>,
+    /// By REST or RANG, for the next transfer or HASH.
+    restart: Restart,
+}
 
 impl<P> Session<P> {
     /// Takes one line. Every line is answered, now or when what it asks for is done.
@@ -27,12 +36,13 @@ impl<P> Session<P> {
         if is_http(&line) && find(&self.config.commands, &line).is_none() {
             return self.disconnect(Reply::new(421, "This is an FTP server."), now);
         }
-        let selected = self.selected.take();
+        let resolved = line.resolve();
+        let prepared = self.take_prepared(ends_restart(&resolved));
         if self.answer_registered(&line) {
             self.unknown_commands = 0;
             return;
         }
-        let (verb, argument) = match line.resolve() {
+        let (verb, argument) = match resolved {
             Ok(resolved) => resolved,
             Err(error @ CommandError::UnknownVerb { .. }) => {
                 // Some clients send empty lines to keep a connection in use during a transfer.
@@ -57,19 +67,39 @@ impl<P> Session<P> {
                 self.refuse_protocol();
             }
             Err(error) => self.reply(error.reply()),
-            Ok(command) => self.dispatch(verb, command, selected, now),
+            Ok(command) => self.dispatch(verb, command, prepared, now),
         }
     }
 
     /// Answers a line that was too long to be kept, which counts as an unknown command.
     pub(super) fn answer_long_line(&mut self) {
+        // It may have been any command.
+        self.take_prepared(true);
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
             self.begin_answer();
-            self.selected = None;
             self.refuse_unknown(reply);
         }
+    }
+
+    /// Answers a line that is not to be taken, as `reply` says.
+    pub(super) fn answer_vetoed(&mut self, line: &[u8], reply: Reply) {
+        self.take_prepared(ends_restart(&CommandLine::split(line).resolve()));
+        self.reply_in_turn(reply);
+    }
+
+    /// Takes what was prepared for the command that has just come. It is that command's whatever
+    /// becomes of it: a file that is transferred after a refusal must not begin where another was
+    /// to go on.
+    fn take_prepared(&mut self, ends_restart: bool) -> Prepared {
+        let selected = self.selected.take();
+        let restart = if ends_restart {
+            std::mem::take(&mut self.parameters.restart)
+        } else {
+            Restart::default()
+        };
+        Prepared { selected, restart }
     }
 
     /// A client may try some commands that are not there, but whoever knows none is no client: it
@@ -82,13 +112,8 @@ impl<P> Session<P> {
         self.refuse_further_commands(Reply::new(421, "Too many unknown commands."));
     }
 
-    fn dispatch(
-        &mut self,
-        verb: Verb,
-        command: Command<'_>,
-        selected: Option<Selected>,
-        now: Instant,
-    ) {
+    fn dispatch(&mut self, verb: Verb, command: Command<'_>, prepared: Prepared, now: Instant) {
+        let Prepared { selected, restart } = prepared;
         let perm = verb.info().perm;
         match command {
             Command::User(name) => self.user(&name, now),
@@ -134,7 +159,7 @@ impl<P> Session<P> {
             Command::MdtmSet { time, path, whole } => self.mdtm_set(perm, time, &path, &whole),
             Command::Mff { change, path } => self.mff(perm, change, &path),
             Command::Avbl(name) => self.avbl(perm, name.as_deref()),
-            Command::Hash(name) => self.hash(perm, name.into_owned()),
+            Command::Hash(name) => self.hash(perm, restart, name.into_owned()),
             Command::Digest {
                 algorithm,
                 argument,
@@ -143,10 +168,10 @@ impl<P> Session<P> {
             Command::Cpfr(name) => self.cpfr(perm, &name),
             Command::Cpto(name) => self.cpto(perm, selected, &name),
             Command::Mfmt { time, path } => self.mfmt(perm, time, &path),
-            Command::Retr(name) => self.retr(&name),
-            Command::Stor(name) => self.stor(&name),
-            Command::Appe(name) => self.appe(&name),
-            Command::Stou(name) => self.stou(name.as_deref()),
+            Command::Retr(name) => self.retr(restart, &name),
+            Command::Stor(name) => self.stor(restart, &name),
+            Command::Appe(name) => self.appe(restart, &name),
+            Command::Stou(name) => self.stou(restart, name.as_deref()),
             Command::Abor => self.abor(),
             Command::Dele(name) => self.dele(perm, &name),
             Command::Mkd(name) => self.mkd(perm, &name),
@@ -174,6 +199,28 @@ impl<P> Session<P> {
         };
         needs_login && self.username().is_none()
     }
+}
+
+/// Whether a line ends what REST or RANG said before: it is for the next transfer or HASH, and another
+/// REST or RANG replaces it, even one that is refused. It outlives any other line, as clients send
+/// many kinds of them before the transfer.
+fn ends_restart(resolved: &Result<(Verb, &[u8]), CommandError>) -> bool {
+    let Ok((verb, _)) = resolved else {
+        return false;
+    };
+    matches!(
+        verb,
+        Verb::Retr
+            | Verb::Stor
+            | Verb::Appe
+            | Verb::Stou
+            | Verb::List
+            | Verb::Nlst
+            | Verb::Mlsd
+            | Verb::Hash
+            | Verb::Rest
+            | Verb::Rang
+    )
 }
 
 /// Whether a line is the first of an HTTP request: a browser, or a web page that uses one to send

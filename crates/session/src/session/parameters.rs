@@ -78,13 +78,14 @@ impl<P> Session<P> {
 
     /// REST.
     pub(super) fn rest(&mut self, offset: u64) {
-        if offset > 0 && self.parameters.transfer_type == TransferType::Ascii {
-            return self.refuse_ascii_restart();
-        }
-        self.parameters.restart = Restart {
+        let restart = Restart {
             range: ByteRange::starting_at(offset),
             by_rest: true,
         };
+        if self.refuses_ascii_restart(&restart) {
+            return;
+        }
+        self.parameters.restart = restart;
         let text = format!("Restarting at position {offset}.");
         self.reply(Reply::new(350, text));
     }
@@ -103,10 +104,15 @@ impl<P> Session<P> {
         self.reply(Reply::new(350, text));
     }
 
-    /// An offset into the file says nothing about translated lines.
-    pub(super) fn refuse_ascii_restart(&mut self) {
-        let text = "Resuming transfers not allowed in ASCII mode.";
-        self.reply(Reply::new(501, text));
+    /// Refuses an offset in ASCII type: it says nothing about translated lines.
+    pub(super) fn refuses_ascii_restart(&mut self, restart: &Restart) -> bool {
+        let is_ascii = self.parameters.transfer_type == TransferType::Ascii;
+        let refuses = is_ascii && !restart.range.is_whole();
+        if refuses {
+            let text = "Resuming transfers not allowed in ASCII mode.";
+            self.reply(Reply::new(501, text));
+        }
+        refuses
     }
 
     /// OPTS UTF8. Explorer needs exactly 200 to go on in UTF-8.

@@ -64,10 +64,11 @@ impl<P> Session<P> {
     /// Its answer comes back by [`handle_job`](Self::handle_job), and from there to
     /// [`transfer_opened`](Self::transfer_opened), or if it is a refusal to
     /// [`act_on_refusal`](Self::act_on_refusal): so it is with every transfer command.
-    pub(super) fn retr(&mut self, name: &[u8]) {
-        let Some(Restart { range, by_rest }) = self.take_restart() else {
+    pub(super) fn retr(&mut self, restart: Restart, name: &[u8]) {
+        if self.refuses_ascii_restart(&restart) {
             return;
-        };
+        }
+        let Restart { range, by_rest } = restart;
         let Some(path) = self.resolve(name) else {
             return;
         };
@@ -80,13 +81,14 @@ impl<P> Session<P> {
     }
 
     /// STOR.
-    pub(super) fn stor(&mut self, name: &[u8]) {
-        let Some(Restart { range, .. }) = self.take_restart() else {
+    pub(super) fn stor(&mut self, restart: Restart, name: &[u8]) {
+        if self.refuses_ascii_restart(&restart) {
             return;
-        };
+        }
         let Some(path) = self.resolve(name) else {
             return;
         };
+        let range = restart.range;
         let how = match (range.start(), range.end()) {
             (_, Some(_)) => WriteHow::Within(range),
             (0, None) => WriteHow::Replace,
@@ -97,8 +99,8 @@ impl<P> Session<P> {
     }
 
     /// APPE.
-    pub(super) fn appe(&mut self, name: &[u8]) {
-        if self.refuses_restart("APPE") {
+    pub(super) fn appe(&mut self, restart: Restart, name: &[u8]) {
+        if self.refuses_restart(&restart, "APPE") {
             return;
         }
         let Some(path) = self.resolve(name) else {
@@ -110,8 +112,8 @@ impl<P> Session<P> {
     }
 
     /// STOU: the name given, or `ftpd`, and a dot begin the name made.
-    pub(super) fn stou(&mut self, name: Option<&[u8]>) {
-        if self.refuses_restart("STOU") {
+    pub(super) fn stou(&mut self, restart: Restart, name: Option<&[u8]>) {
+        if self.refuses_restart(&restart, "STOU") {
             return;
         }
         let given = name.unwrap_or(b"ftpd");
@@ -136,7 +138,6 @@ impl<P> Session<P> {
 
     /// LIST, NLST; MLSD through [`mlsd`](Self::mlsd).
     pub(super) fn list(&mut self, verb: Verb, argument: ListArgument<'_>, format: ListFormat) {
-        self.parameters.restart = Restart::default();
         if let Some(action) = self.listing(argument, format) {
             let opening = Opening {
                 transfer_type: TransferType::Image,
@@ -425,21 +426,9 @@ impl<P> Session<P> {
         })
     }
 
-    /// Takes the restart offset or range, which is for one command only; `None` if it was refused.
-    fn take_restart(&mut self) -> Option<Restart> {
-        let restart = std::mem::take(&mut self.parameters.restart);
-        if !restart.range.is_whole() && self.parameters.transfer_type == TransferType::Ascii {
-            self.refuse_ascii_restart();
-            return None;
-        }
-        Some(restart)
-    }
-
     /// Refuses APPE and STOU after REST or RANG: where they begin is not the client's to choose.
-    fn refuses_restart(&mut self, verb: &str) -> bool {
-        let refuses = !std::mem::take(&mut self.parameters.restart)
-            .range
-            .is_whole();
+    fn refuses_restart(&mut self, restart: &Restart, verb: &str) -> bool {
+        let refuses = !restart.range.is_whole();
         if refuses {
             let text = format!("Can't {verb} while REST request is pending.");
             self.reply(Reply::new(450, text));

@@ -11,6 +11,7 @@ use ftpdlib_proto::{
 
 use super::Session;
 use super::files::Selected;
+use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
 use super::registered::find;
 use crate::{Action, Change, Effect, Job, JobOutcome, Refusal, SessionEvent};
@@ -73,8 +74,7 @@ impl Work {
 
 impl<P> Session<P> {
     /// HASH: the file, or what RANG or REST chose of it.
-    pub(super) fn hash(&mut self, perm: Option<Perm>, name: Vec<u8>) {
-        let range = std::mem::take(&mut self.parameters.restart).range;
+    pub(super) fn hash(&mut self, perm: Option<Perm>, restart: Restart, name: Vec<u8>) {
         let Some(path) = self.resolve(&name) else {
             return;
         };
@@ -82,7 +82,7 @@ impl<P> Session<P> {
         let action = Action::Digest {
             path,
             whole: None,
-            range,
+            range: restart.range,
             algorithm,
         };
         self.work(perm, action, Purpose::Hash(algorithm, name));
@@ -255,11 +255,10 @@ impl<P> Session<P> {
         };
     }
 
-    /// Answers a line that is not to be taken, when its turn comes.
+    /// Gives a reply when its turn comes: that of a line that is not to be taken.
     pub(super) fn reply_in_turn(&mut self, reply: Reply) {
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
             self.begin_answer();
-            self.selected = None;
             self.reply(reply);
         }
     }
