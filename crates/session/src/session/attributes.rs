@@ -65,11 +65,12 @@ impl<P> Session<P> {
             };
             return self.set_time_instead(path, time);
         }
-        let (Some(whole), Some(path)) = (self.resolve(whole), self.resolve(name)) else {
-            return;
-        };
-        let action = Action::Stat(whole.clone());
-        self.ask(perm, action, Purpose::ModifiedOrSet { whole, path, time });
+        if let Some(whole) = self.resolve(whole)
+            && let Some(path) = self.resolve(name)
+        {
+            let action = Action::Stat(whole.clone());
+            self.ask(perm, action, Purpose::ModifiedOrSet { whole, path, time });
+        }
     }
 
     /// Nothing has the whole argument of MDTM as its name.

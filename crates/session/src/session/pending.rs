@@ -261,6 +261,10 @@ impl<P> Session<P> {
                 }
                 self.reply(refusal.into_reply());
             }
+            // For now nobody knows which of the two files is meant.
+            Purpose::ModifiedOrSet { .. } if refusal.code.is_transient() => {
+                self.reply(refusal.into_reply());
+            }
             Purpose::ModifiedOrSet { path, time, .. } => self.set_time_instead(path, time),
             Purpose::ChangeDirectory(_)
             | Purpose::Size(_)
