@@ -28,9 +28,9 @@ use crate::{Effect, SessionEvent};
 /// ```
 ///
 /// From every state but `Transferring` ABOR, a failure, a refused upload or a deadline leads back to
-/// `Closed`, and so does an upload after a refused download; a queued transfer is then answered 425
-/// (426 for ABOR). So does a new PASV, EPSV, PORT or EPRT, unless a transfer is queued: then it is
-/// itself answered 425, as during a transfer.
+/// `Closed`, and so does an upload after a refused download, except from `Target`; a queued transfer
+/// is then answered 425 (426 for ABOR). So does a new PASV, EPSV, PORT or EPRT, unless a transfer is
+/// queued: then it is itself answered 425, as during a transfer.
 #[derive(Debug, Default)]
 pub(super) enum DataChannel<P> {
     /// No data connection is open or expected.
@@ -79,6 +79,17 @@ impl<P> DataChannel<P> {
             Self::Connecting { queued, .. } => Some(queued.private),
             Self::Transferring(running) => Some(running.private),
             Self::Closed | Self::Target(_) | Self::Open => None,
+        }
+    }
+
+    /// Whether the client may have connected, and no transfer uses that yet.
+    pub(super) fn may_be_connected(&self) -> bool {
+        match self {
+            Self::Listening { queued, .. } => queued.is_none(),
+            Self::Open => true,
+            Self::Closed | Self::Target(_) | Self::Connecting { .. } | Self::Transferring(_) => {
+                false
+            }
         }
     }
 
