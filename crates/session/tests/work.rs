@@ -104,3 +104,29 @@ fn the_turn_of_a_line_comes_after_the_reply_it_waits_for() {
         assert_eq!(told, ["turn", "work", "451", "turn", answer], "{event:?}");
     }
 }
+
+/// Such a line is refused, and the client would take that for the reply to the work.
+#[test]
+fn a_line_with_an_argument_that_is_none_of_its_command_overtook_the_work_before_it() {
+    for line in ["QUIT now", "ABOR x", "NOOP x"] {
+        let now = Instant::now();
+        let mut session = logged_in(&[], now);
+        session.handle_control(ControlEvent::Line(b"HASH a"), now);
+        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+        session.handle_job(Err(Refusal::local_error()), now);
+        let told = effects(&mut session);
+        assert_eq!(told, ["turn", "work", "451", "turn", "501"], "{line}");
+    }
+}
+
+#[test]
+fn abor_with_a_blank_behind_it_did_not_stop_the_work_at_once() {
+    let now = Instant::now();
+    let mut session = logged_in(&[], now);
+    session.handle_control(ControlEvent::Line(b"HASH a"), now);
+    session.handle_control(ControlEvent::Line(b"PWD"), now);
+    session.handle_control(ControlEvent::Ahead(b"ABOR x"), now);
+    assert_eq!(effects(&mut session), ["turn", "work"]);
+    session.handle_control(ControlEvent::Ahead(b"ABOR "), now);
+    assert_eq!(effects(&mut session), ["cancel"]);
+}

@@ -216,8 +216,8 @@ impl<P> Session<P> {
     }
 
     /// Keeps a line that has to wait, so that replies stay in order; says whether it did. ABOR and
-    /// QUIT do not wait; nor do NOOP and STAT without a path, for the end of work, unless they were
-    /// replaced by commands that need a job.
+    /// QUIT do not wait; nor do NOOP and STAT, for the end of work. They do with an argument, which
+    /// is refused or needs a job, or where they were replaced by commands that need one.
     pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
         let works = matches!(self.pending, Pending::Work(_));
         if !works && self.data.holder().is_none() {
@@ -226,9 +226,9 @@ impl<P> Session<P> {
         let command = CommandLine::split(line);
         let waits = match command.resolve() {
             _ if find(&self.config.commands, &command).is_some() => true,
+            Ok((_, argument)) if !argument.trim_ascii().is_empty() => true,
             Ok((Verb::Abor | Verb::Quit, _)) => false,
-            Ok((Verb::Noop, _)) => !works,
-            Ok((Verb::Stat, path)) => !works || !path.trim_ascii().is_empty(),
+            Ok((Verb::Noop | Verb::Stat, _)) => !works,
             _ => true,
         };
         waits && self.hold(Held::Line(line.to_vec())).is_none()
@@ -307,8 +307,11 @@ impl<P> Session<P> {
 
     fn is_abort(&self, line: &[u8]) -> bool {
         let command = CommandLine::split(line);
-        find(&self.config.commands, &command).is_none()
-            && matches!(command.resolve(), Ok((Verb::Abor, argument)) if argument.is_empty())
+        let is_named = match command.resolve() {
+            Ok((verb, argument)) => verb == Verb::Abor && argument.trim_ascii().is_empty(),
+            Err(_) => false,
+        };
+        is_named && find(&self.config.commands, &command).is_none()
     }
 
     fn copy(&mut self, perm: Option<Perm>, from: VirtualPath, to: VirtualPath, verb: Verb) {
