@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::ReplyCode;
-use ftpdlib_session::{Action, Answer, ControlEvent, Effect, Refusal, Session, SessionConfig};
+use ftpdlib_proto::{NameEncoding, Reply, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_session::{
+    Action, Answer, ControlEvent, DataEvent, Effect, Refusal, Session, SessionConfig,
+};
 
 use support::facts;
 
@@ -57,4 +59,49 @@ fn mdtm_set_a_time_where_it_could_not_look_at_the_file_it_may_have_been_about() 
         session.handle_job(Err(refusal), now);
         assert_eq!(effects(&mut session), [then]);
     }
+}
+
+#[test]
+fn a_listing_that_broke_off_was_told_as_complete_by_stat() {
+    let whole = "213 End of status.\r\n";
+    let broken = "213 End of status; the listing is incomplete.\r\n";
+    for (end, refusal, expected) in [
+        (TransferEnd::Complete, None, whole),
+        (TransferEnd::Complete, Some(Refusal::local_error()), broken),
+        (TransferEnd::LocalError, None, broken),
+        (
+            TransferEnd::LocalError,
+            Some(Refusal::local_error()),
+            broken,
+        ),
+        (TransferEnd::Stalled, None, broken),
+    ] {
+        let now = Instant::now();
+        let mut session = logged_in(now);
+        session.handle_control(ControlEvent::Line(b"STAT /"), now);
+        let opened = Answer::Opened {
+            payload: (),
+            size: None,
+            path: VirtualPath::root(),
+        };
+        session.handle_job(Ok(opened), now);
+        effects(&mut session);
+        let shown = format!("{end:?} {refusal:?}");
+        let event = DataEvent::Ended {
+            end,
+            bytes: 0,
+            refusal,
+        };
+        session.handle_data_event(event, now);
+        let Some(Effect::Reply(reply)) = session.poll_effect() else {
+            panic!("{shown}");
+        };
+        assert_eq!(wire(&reply), expected, "{shown}");
+    }
+}
+
+fn wire(reply: &Reply) -> String {
+    let mut bytes = Vec::new();
+    reply.encode(NameEncoding::UTF_8, &mut bytes);
+    String::from_utf8(bytes).unwrap()
 }

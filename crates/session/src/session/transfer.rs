@@ -321,7 +321,10 @@ impl<P> Session<P> {
         match (running.direction, &end) {
             (direction, TransferEnd::Stalled) => self.stalled(direction, now),
             (Direction::Send | Direction::Receive, _) => self.reply_to_transfer(&end, refusal),
-            (Direction::Control, _) => self.reply(Reply::new(213, "End of status.")),
+            (Direction::Control, TransferEnd::Complete) if refusal.is_none() => {
+                self.reply(Reply::new(213, "End of status."));
+            }
+            (Direction::Control, _) => self.end_incomplete_status(),
         }
         self.active_at = now;
         self.tell(running.into_event(end, bytes, now));
@@ -356,7 +359,7 @@ impl<P> Session<P> {
                 "Data connection timed out; closing control connection."
             }
             Direction::Control => {
-                self.reply(Reply::new(213, "End of status."));
+                self.end_incomplete_status();
                 "Control connection timed out."
             }
         };
@@ -365,6 +368,12 @@ impl<P> Session<P> {
             self.pending = Pending::Nothing;
         }
         self.disconnect(Reply::new(421, text), now);
+    }
+
+    /// Ends the multi-line reply to STAT, whose code stays that of its first line.
+    fn end_incomplete_status(&mut self) {
+        let text = "End of status; the listing is incomplete.";
+        self.reply(Reply::new(213, text));
     }
 
     /// The final reply of a transfer, and ABOR's own if that is what ended it.
