@@ -36,7 +36,7 @@ pub enum ControlEvent<'a> {
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     ///
     /// Not for a client that has ended only its own side, in order, after
-    /// [QUIT](crate::Session::has_quit): it waits for its transfer, and this would abort that.
+    /// [QUIT](crate::Session::waits_after_quit): it waits for its transfer, and this would abort that.
     Closed,
 }
 

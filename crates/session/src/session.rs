@@ -272,10 +272,10 @@ impl<P> Session<P> {
         self.data.is_occupied() || self.pending.is_transfer()
     }
 
-    /// Whether QUIT has come and its reply waits for the transfer in progress. That the client ends
-    /// its side is expected then, and no reason to tell of a lost connection; unless it has yet to
-    /// connect for that transfer, which nobody does who is gone.
-    pub fn has_quit(&self) -> bool {
+    /// Whether the client has sent QUIT and waits for the end of what is in progress. That it ends its
+    /// side is expected then, and no reason to tell of a lost connection; unless it has yet to connect
+    /// for a transfer, which nobody does who is gone.
+    pub fn waits_after_quit(&self) -> bool {
         self.ending == Ending::Quitting && !matches!(self.data, DataChannel::Listening { .. })
     }
 

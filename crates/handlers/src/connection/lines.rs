@@ -86,7 +86,7 @@ impl Connection {
         }
         if control.has_ended() {
             // A client may end its side after QUIT, and still gets the replies it waits for.
-            let waits = self.session.has_quit() && !control.is_broken();
+            let waits = self.session.waits_after_quit() && !control.is_broken();
             return !waits && self.lose_control(cx);
         }
         // Where observers have a say in ABOR, it waits for its turn.
