@@ -221,6 +221,15 @@ impl Reply {
         }
     }
 
+    /// Appends the wire form of lines that follow an [opening](Self::opening): each after a blank, and
+    /// byte 255 doubled. They end in CRLF and are in the encoding of names already.
+    pub fn encode_inner(lines: &[u8], out: &mut Vec<u8>) {
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            out.push(b' ');
+            push_doubled(out, line, IAC);
+        }
+    }
+
     fn encode_line(&self, mark: u8, text: &[u8], encoding: NameEncoding, out: &mut Vec<u8>) {
         let code = self.code.value();
         let digits = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
@@ -321,6 +330,19 @@ mod tests {
         check(opening, "213-Status of \"/\":\r\n");
         assert!(!Reply::new(213, "End.").is_opening());
         assert!(!Reply::multi(213, "A", [b"b"], "C").is_opening());
+    }
+
+    #[test]
+    fn lines_after_an_opening_are_those_of_a_reply_in_one_piece() {
+        let lines = ["ÿ a", "", "bÿÿ"].map(str::as_bytes);
+        let mut pieces = wire_in("latin1", &Reply::opening(213, b"Status:"));
+        Reply::encode_inner(b"\xff a\r\n\r\nb\xff\xff\r\n", &mut pieces);
+        pieces.extend(wire_in("latin1", &Reply::new(213, "End.")));
+        let whole = wire_in("latin1", &Reply::multi(213, "Status:", lines, "End."));
+        assert_eq!(
+            pieces.escape_ascii().to_string(),
+            whole.escape_ascii().to_string()
+        );
     }
 
     #[test]

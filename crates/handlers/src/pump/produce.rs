@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_filesystems::ReadFile;
 use ftpdlib_ioloop::{Interest, Lane, Task, Transport};
-use ftpdlib_proto::{AsciiSender, TransferEnd, TransferType};
+use ftpdlib_proto::{AsciiSender, Reply, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
 use super::send_file::{Outcome, SendFile};
@@ -212,17 +212,7 @@ impl Produce {
     /// The same, as lines of a reply: each after a blank.
     pub(super) fn run_to_replies(&mut self, turn: &mut Turn<'_, '_, '_>) -> Step {
         loop {
-            let replies = &mut *turn.pcx.replies;
-            for line in self.buffer.split_inclusive(|&byte| byte == b'\n') {
-                replies.push(b' ');
-                for &byte in line {
-                    replies.push(byte);
-                    if byte == 255 {
-                        // A Telnet IAC in data is doubled.
-                        replies.push(byte);
-                    }
-                }
-            }
+            Reply::encode_inner(&self.buffer, turn.pcx.replies);
             turn.moved(self.buffer.len());
             self.buffer.clear();
             if turn.pcx.replies.len() > REPLIES_WAITING {
