@@ -1,8 +1,9 @@
 //! Calling code of the server's owner, which may panic.
 
-use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ftpdlib_ioloop::panic_message;
 
 use crate::log_prefix::Prefix;
 
@@ -15,19 +16,8 @@ pub(crate) fn call<T>(
 ) -> Option<T> {
     catch_unwind(AssertUnwindSafe(code))
         .inspect_err(|panic| {
-            let message = message(&**panic);
+            let message = panic_message(&**panic);
             log::error!("{prefix} {who} panicked: {message}");
         })
         .ok()
-}
-
-/// The text a panic came with.
-fn message(panic: &(dyn Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "no message"
-    }
 }

@@ -230,8 +230,8 @@ impl IoLoop {
     }
 }
 
-/// The text a panic came with.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+/// The text a panic came with, as `catch_unwind` gives it.
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&str>() {
         text
     } else if let Some(text) = panic.downcast_ref::<String>() {

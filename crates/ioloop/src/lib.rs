@@ -135,6 +135,7 @@ pub use channel::{Channel, Producer};
 pub use chat::{AsyncChat, ChatHandler};
 pub use connector::Connector;
 pub use context::Context;
+pub use dispatch::panic_message;
 pub use handler::{Flow, Handler, HandlerId};
 pub use interest::{Direction, Interest, Ready};
 pub use io_loop::IoLoop;
