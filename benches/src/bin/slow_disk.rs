@@ -23,7 +23,8 @@ use ftpdlib::servers::{FtpServerBuilder, ServeOptions};
 /// What a disk far away takes for each call.
 const DELAY: Duration = Duration::from_millis(50);
 
-/// Files that can be looked at and read, slowly. The methods that are not here refuse by default.
+/// Files that can be looked at and read, slowly. By default, a filesystem
+/// refuses the changes that are not here.
 struct Slow<F>(F);
 
 impl<F: Filesystem> Filesystem for Slow<F> {

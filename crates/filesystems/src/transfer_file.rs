@@ -71,10 +71,9 @@ pub trait WriteFile: Send {
 
     /// Size of the file when it was opened, in bytes; `None` if that is not known. Where it is large, a
     /// server that calls this filesystem on its event loop has a thread make the first
-    /// [`write`](Self::write), which may remove all of that, and call [`finish`](Self::finish).
-    fn size(&self) -> Option<u64> {
-        None
-    }
+    /// [`write`](Self::write), which may remove all of that, and call [`finish`](Self::finish). No
+    /// default, since a wrapper that forgot it would have the loop do that.
+    fn size(&self) -> Option<u64>;
 
     /// The path of the file: the one it was opened by, or the one that
     /// [`WriteMode::Unique`](crate::WriteMode::Unique) chose.

@@ -2,6 +2,7 @@
 //!
 //! Run it with a directory to share: `cargo run -p ftpdlib --example read_only_ftpd -- /srv/ftp`.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +15,11 @@ use ftpdlib::handlers::FtpHandler;
 use ftpdlib::proto::{Metadata, VirtualPath};
 use ftpdlib::servers::{FtpServer, ServeOptions};
 
-/// Forwards reading methods and refuses changes. Methods that are not implemented here refuse by
-/// default.
+/// Forwards what only looks, and refuses changes: by default, a filesystem refuses those that are not
+/// implemented here.
+///
+/// What looks has other defaults, which would show another directory first, or other owners; so all
+/// of it is forwarded.
 struct ReadOnly<F>(F);
 
 impl<F: Filesystem> Filesystem for ReadOnly<F> {
@@ -67,6 +71,22 @@ impl<F: Filesystem> Filesystem for ReadOnly<F> {
 
     fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
         self.0.real_path(path)
+    }
+
+    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+        self.0.available_space(path)
+    }
+
+    fn start_dir(&self) -> VirtualPath {
+        self.0.start_dir()
+    }
+
+    fn user_name(&self, uid: u32) -> Cow<'_, str> {
+        self.0.user_name(uid)
+    }
+
+    fn group_name(&self, gid: u32) -> Cow<'_, str> {
+        self.0.group_name(gid)
     }
 
     fn is_local(&self) -> bool {

@@ -72,6 +72,20 @@ impl Directories {
             Place::Inside(..) | Place::Root(_) => Err(ErrorKind::ReadOnly.into()),
         }
     }
+
+    /// The same for two paths, which must be in the same directory.
+    fn inside_both(
+        &self,
+        one: &VirtualPath,
+        other: &VirtualPath,
+    ) -> Result<(&dyn Filesystem, VirtualPath, VirtualPath), FilesystemError> {
+        let (disk, one_rest) = self.inside(one)?;
+        let (_, other_rest) = self.inside(other)?;
+        if one.components().next() != other.components().next() {
+            return Err(ErrorKind::NotSupported.into());
+        }
+        Ok((disk, one_rest, other_rest))
+    }
 }
 
 impl Filesystem for Directories {
@@ -137,12 +151,31 @@ impl Filesystem for Directories {
 
     /// A file cannot be renamed from one directory into another.
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
-        let (disk, old) = self.inside(from)?;
-        let (_, new) = self.inside(to)?;
-        if from.components().next() != to.components().next() {
-            return Err(ErrorKind::NotSupported.into());
-        }
+        let (disk, old, new) = self.inside_both(from, to)?;
         disk.rename(&old, &new)
+    }
+
+    fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
+        let (disk, rest) = self.inside(path)?;
+        disk.set_mode(&rest, mode)
+    }
+
+    fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
+        let (disk, rest) = self.inside(path)?;
+        disk.set_modified(&rest, modified)
+    }
+
+    /// A link cannot lead from one directory into another.
+    fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
+        let (disk, target, link) = self.inside_both(target, link)?;
+        disk.symlink(&target, &link)
+    }
+
+    fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => disk.available_space(&rest),
+            Place::Root(root) => root.available_space(path),
+        }
     }
 
     /// Permissions per directory are looked up by the canonical path, so a link cannot bypass them.
@@ -189,6 +222,10 @@ impl WriteFile for Upload {
 
     fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
         self.file.finish(end)
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.file.size()
     }
 
     fn path(&self) -> &VirtualPath {

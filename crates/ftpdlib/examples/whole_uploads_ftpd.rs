@@ -56,20 +56,28 @@ struct Upload {
 impl WriteFile for Upload {
     /// The last call of a transfer, made as the user.
     fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
-        self.file.finish(end)?;
+        let finished = self.file.finish(end);
         match end {
             // The data connection was nobody's: the file underneath has changed nothing.
-            TransferEnd::Complete | TransferEnd::Unsecured => {}
+            TransferEnd::Unsecured => {}
+            // Nor is one whole that could not be closed, on a full disk for instance.
+            TransferEnd::Complete if finished.is_ok() => {}
             _ => match self.disk.remove(&self.resolved) {
                 Ok(()) => log::info!("{} is removed: {end:?}", self.resolved),
                 Err(error) => log::warn!("{} is not complete, but stays: {error}", self.resolved),
             },
         }
-        Ok(())
+        finished
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
+    }
+
+    // All others are handed on as well, or uploads would be slower, or block others.
+
+    fn size(&self) -> Option<u64> {
+        self.file.size()
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -89,6 +97,15 @@ impl WriteFile for Upload {
     }
 }
 
+/// The files of `inner`, with whole uploads only.
+pub(crate) fn whole_uploads(
+    inner: Arc<dyn Filesystem>,
+) -> Result<Arc<dyn Filesystem>, FilesystemError> {
+    let twin = inner.without_links()?;
+    let disk = twin.unwrap_or_else(|| Arc::clone(&inner));
+    Ok(Arc::new(Layered::new(WholeUploads { disk }, inner)))
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let home = std::env::args_os().nth(1).unwrap_or_else(|| ".".into());
@@ -97,10 +114,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     authorizer.add_user(User::new("user", "12345", home).perm("elradfmwMT"))?;
 
     let handler = FtpHandler::new(authorizer).abstracted_fs(|login| {
-        let inner: Arc<dyn Filesystem> = Arc::new(AbstractedFs::new(&login.home)?);
-        let twin = inner.without_links()?;
-        let disk = twin.unwrap_or_else(|| Arc::clone(&inner));
-        Ok(Arc::new(Layered::new(WholeUploads { disk }, inner)))
+        let disk = AbstractedFs::new(&login.home)?;
+        whole_uploads(Arc::new(disk))
     });
     let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 2121), handler)?;
     server.serve_forever(ServeOptions::default())?;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod ends;
+mod examples;
 mod names;
 mod observers;
 mod panics;

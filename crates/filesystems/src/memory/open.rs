@@ -100,6 +100,11 @@ impl WriteFile for MemoryWriteFile {
         Ok(())
     }
 
+    /// Not told: memory is given back at once, whatever its size.
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
     fn path(&self) -> &VirtualPath {
         &self.path
     }
