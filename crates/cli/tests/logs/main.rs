@@ -48,6 +48,11 @@ fn the_log_tells_what_pyftpdlibs_does() {
     client.say("MKD d", "257");
     client.say("CWD d", "250");
     client.say("DELE \u{1b}[2J", "550");
+    client.say("RNFR /a b", "350");
+    client.say("RNTO b", "250");
+    client.say("MFMT 20200101000000 b", "213");
+    client.say("SITE CHMOD 600 ./b", "200");
+    client.say("MKD", "501");
     client.say("QUIT", "221");
     let prefix = format!("{local}-[anonymous]");
     let real = home.path().canonicalize().unwrap();
@@ -57,9 +62,14 @@ fn the_log_tells_what_pyftpdlibs_does() {
         format!("{prefix} USER 'anonymous' logged in."),
         format!("{prefix} -> RETR a b"),
         format!("{prefix} RETR {real}/a b completed=1 bytes=5 seconds=0."),
-        format!("{prefix} MKD d 257"),
-        format!("{prefix} CWD d 250"),
-        format!("{prefix} DELE \\u{{1b}}[2J 550 '"),
+        format!("{prefix} MKD {real}/d 257"),
+        format!("{prefix} CWD {real}/d 250"),
+        format!("{prefix} DELE {real}/d/\\u{{1b}}[2J 550 '"),
+        format!("{prefix} RNFR {real}/a b 350"),
+        format!("{prefix} RNTO {real}/d/b 250"),
+        format!("{prefix} MFMT {real}/d/b 213"),
+        format!("{prefix} SITE CHMOD {real}/d/b 200"),
+        format!("{prefix} MKD  501 '"),
         format!("{prefix} USER 'anonymous' logged out."),
         format!("{prefix} FTP session closed (disconnect)."),
     ] {
@@ -111,11 +121,11 @@ fn a_line_that_waited_was_logged_with_the_reply_to_the_one_before_it() {
         (
             "XMD5 a b\r\nRMD no\r\n",
             &["250", "550"][..],
-            "RMD no",
-            "550 '",
+            "RMD",
+            "no 550 '",
         ),
-        ("XMD5 no\r\nMKD d\r\n", &["550", "257"], "MKD d", "257"),
-        (&active, &["200", "425", "257"], "MKD e", "257"),
+        ("XMD5 no\r\nMKD d\r\n", &["550", "257"], "MKD", "d 257"),
+        (&active, &["200", "425", "257"], "MKD", "e 257"),
     ] {
         client
             .control
@@ -127,7 +137,8 @@ fn a_line_that_waited_was_logged_with_the_reply_to_the_one_before_it() {
             assert!(reply.starts_with(code), "{lines:?}: {reply}");
         }
         let line = program.wait_for(&format!("[anonymous] {command} "));
-        assert!(line.contains(&format!("{command} {outcome}")), "{line}");
+        let logged = format!("{command} {}/{outcome}", home.path().display());
+        assert!(line.contains(&logged), "{line}");
     }
 }
 

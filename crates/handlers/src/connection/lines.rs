@@ -116,12 +116,12 @@ impl Connection {
             );
         }
         let (session, peer, service) = (&mut self.session, self.peer, &self.service);
-        let received = &mut self.received;
+        let (received, account) = (&mut self.received, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(|line| match line {
             Line::Complete(line) => {
                 log_lines::command(service, peer, session.username(), line);
-                *received = LoggedCommand::of(service, line);
+                *received = LoggedCommand::of(service, session, account, line);
                 match watch.map(|watch| watch.judge(line, &service.commands)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
                     Some(Judgement::Passed(verdict)) => hand_over(session, line, &verdict, now),

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use ftpdlib_authorizers::CertificateError;
-use ftpdlib_proto::{CommandLine, NameEncoding, Reply, TransferEnd};
+use ftpdlib_proto::{Command, CommandLine, NameEncoding, Reply, TransferEnd, VirtualPath};
 use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
 use log::Level;
 
@@ -74,7 +74,15 @@ pub(super) struct LoggedCommand(Box<str>);
 
 impl LoggedCommand {
     /// The command of a line, if it is one of them and the log is on.
-    pub(super) fn of(service: &Service, line: &[u8]) -> Option<Self> {
+    ///
+    /// A path is made absolute and real, as pyftpdlib does: what was sent does not tell which file
+    /// it was.
+    pub(super) fn of(
+        service: &Service,
+        session: &Session<Payload>,
+        account: Option<&Account>,
+        line: &[u8],
+    ) -> Option<Self> {
         const VERBS: [&str; 12] = [
             "CWD", "XCWD", "DELE", "MKD", "XMKD", "RMD", "XRMD", "RNFR", "RNTO", "REIN", "MFMT",
             "SITE",
@@ -84,10 +92,21 @@ impl LoggedCommand {
         if !VERBS.into_iter().any(is_it) || !log::log_enabled!(Level::Info) {
             return None;
         }
-        let command = ObservedCommand::new(secrets::cut(line, &service.commands));
-        let verb = command.verb.as_str();
-        (!verb.starts_with("SITE") || verb == "SITE CHMOD")
-            .then(|| Self(format!("{verb} {}", Escaped(&command.argument)).into()))
+        let line = secrets::cut(line, &service.commands);
+        let ObservedCommand { verb, argument } = ObservedCommand::new(line);
+        if verb.starts_with("SITE") && verb != "SITE CHMOD" {
+            return None;
+        }
+        let path = account.and_then(|account| {
+            let path = path_in(line, session)?;
+            let real_path = real_path(account, &path);
+            Some(real_path.map_or_else(
+                || path.as_bytes().to_vec(),
+                |path| path.into_os_string().into_encoded_bytes(),
+            ))
+        });
+        let argument = path.unwrap_or(argument);
+        Some(Self(format!("{verb} {}", Escaped(&argument)).into()))
     }
 
     /// Logs it with its reply; gives it back if that is not the last one.
@@ -113,6 +132,24 @@ impl LoggedCommand {
         }
         None
     }
+}
+
+/// The path in the line of a logged command.
+fn path_in(line: &[u8], session: &Session<Payload>) -> Option<VirtualPath> {
+    let (verb, argument) = CommandLine::split(line).resolve().ok()?;
+    let (Command::Cwd(name)
+    | Command::Dele(name)
+    | Command::Mkd(name)
+    | Command::Rmd(name)
+    | Command::Rnfr(name)
+    | Command::Rnto(name)
+    | Command::Mfmt { path: name, .. }
+    | Command::SiteChmod { path: name, .. }) =
+        Command::parse(verb, argument, session.encoding()).ok()?
+    else {
+        return None;
+    };
+    session.working_directory().join(&name).ok()
 }
 
 pub(super) fn reply(
