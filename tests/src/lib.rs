@@ -15,5 +15,6 @@ mod readmes;
 pub mod reply;
 pub mod server;
 pub mod settings;
+pub mod skip;
 pub mod tls;
 pub mod wait;

@@ -13,6 +13,7 @@ use super::files::{
 use super::operation::{Client, Family, Mode, Operation, Security, Target};
 use super::program::Program;
 use super::run::{is_package, is_program};
+use crate::skip::skipped;
 
 /// Size, in bytes, of files that are completed from their middle.
 const RESUMED_SIZE: usize = 300_000;
@@ -65,8 +66,7 @@ pub fn check(client: &dyn Client, family: Family, mode: Mode, security: Security
                 || env::var_os("FTPDLIB_REQUIRE_CLIENTS").is_none_or(|value| value != "1"),
             "{missing} is not installed"
         );
-        eprintln!("skipped: {missing} is not installed");
-        return;
+        return skipped(format_args!("{missing} is not installed"));
     }
     let directories = TempDir::new().expect("a temporary directory");
     let root = directories.path().join("root");

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use ftpdlib_tests::client::Client;
 use ftpdlib_tests::port::free_port;
 use ftpdlib_tests::program::Program;
+use ftpdlib_tests::skip::skipped;
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
 
@@ -49,8 +50,7 @@ fn the_documented_file_did_not_start() {
     let _alone = alone();
     for model in [&[][..], MODELS[0], MODELS[1]] {
         let Some(port) = free_port() else {
-            eprintln!("no IPv6 here");
-            return;
+            return skipped("no IPv6 here");
         };
         let home = TempDir::new().unwrap();
         let file = example(&home, port);
@@ -88,8 +88,7 @@ fn the_documented_file_did_not_start() {
 fn all_of_ipv6_is_added_to_all_of_ipv4_where_other_processes_listen() {
     let _alone = alone();
     let Some(port) = free_port() else {
-        eprintln!("no IPv6 here");
-        return;
+        return skipped("no IPv6 here");
     };
     let home = TempDir::new().unwrap();
     let file = example(&home, port);

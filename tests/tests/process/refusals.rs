@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use ftpdlib_tests::clients::executable;
+use ftpdlib_tests::skip::skipped;
 
 use super::alone;
 use super::programs::{MODELS, is_root};
@@ -87,8 +88,7 @@ fn what_cannot_be_had_ends_the_start_with_one_line() {
 fn root_that_may_not_change_its_user_ends_with_an_error() {
     let _alone = alone();
     if !is_root() {
-        eprintln!("skipped: only root can be kept from it");
-        return;
+        return skipped("only root can be kept from it");
     }
     // In front of the program, the code, and what is said: without the capabilities, and with them
     // where the system has no such user.
@@ -117,7 +117,7 @@ fn root_that_may_not_change_its_user_ends_with_an_error() {
         let mut possible = Command::new(before[0]);
         let possible = possible.args(&before[1..]).arg("true").output();
         if !possible.is_ok_and(|done| done.status.success()) {
-            eprintln!("skipped: {before:?} is not possible");
+            skipped(format_args!("{before:?} is not possible"));
             continue;
         }
         for model in MODELS {

@@ -10,6 +10,7 @@ use std::process::Command;
 use ftpdlib_tests::client::Client;
 use ftpdlib_tests::clients::executable;
 use ftpdlib_tests::program::Program;
+use ftpdlib_tests::skip::skipped;
 use ftpdlib_tests::wait::wait_until;
 use tempfile::TempDir;
 
@@ -205,14 +206,14 @@ fn open_to_all(path: &Path) {
 /// by root; tells if not.
 fn are_users_possible() -> bool {
     if !is_root() {
-        eprintln!("skipped: only root can act as other users");
+        skipped("only root can act as other users");
         return false;
     }
     let directory = tempfile::tempdir().unwrap();
     match chown(directory.path(), Some(ALICE), Some(PROJECT)) {
         Ok(()) => true,
         Err(error) if [Some(EINVAL), Some(EPERM)].contains(&error.raw_os_error()) => {
-            eprintln!("skipped: there are no other users here: {error}");
+            skipped(format_args!("there are no other users here: {error}"));
             false
         }
         Err(error) => panic!("{error}"),
@@ -228,7 +229,7 @@ fn is_possible() -> bool {
     let possible = system.command(Path::new("true")).output();
     let possible = possible.is_ok_and(|output| output.status.success());
     if !possible {
-        eprintln!("skipped: there can be no mount namespace");
+        skipped("there can be no mount namespace");
     }
     possible
 }
@@ -736,13 +737,11 @@ fn who_is_not_root_cannot_serve_users_of_the_system() {
             .args(options)
             .current_dir(system.0.path());
         let Ok(output) = command.output() else {
-            eprintln!("skipped: there is no setpriv");
-            return;
+            return skipped("there is no setpriv");
         };
         let said = String::from_utf8(output.stderr).unwrap();
         if output.status.code() == Some(127) {
-            eprintln!("skipped: the program cannot be started as somebody else");
-            return;
+            return skipped("the program cannot be started as somebody else");
         }
         let expected = "ftpdlib: f.toml:9: authorizer.kind: root privileges are required, expected \
                         a program that root has started\n";

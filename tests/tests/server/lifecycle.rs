@@ -15,6 +15,7 @@ use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::models;
 use ftpdlib_tests::port::free_port;
 use ftpdlib_tests::server::{TestServer, handler};
+use ftpdlib_tests::skip::skipped;
 use ftpdlib_tests::wait::wait_until;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
@@ -251,8 +252,7 @@ fn a_wider_address_takes_the_place_of_one_with_its_port() {
 #[test]
 fn all_of_ipv4_and_all_of_ipv6_could_not_be_listened_on_together() {
     let Some(port) = free_port() else {
-        eprintln!("no IPv6 here");
-        return;
+        return skipped("no IPv6 here");
     };
     let (v4, v6) = (
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
