@@ -1,4 +1,5 @@
-//! The concurrency models: every suite runs in each of them.
+//! The concurrency models: a suite of tests runs in the default one, and again in those that its own
+//! `models.rs` names.
 
 use std::env;
 use std::process::Command;

@@ -3,6 +3,7 @@
 mod commands;
 mod ends;
 mod examples;
+mod models;
 mod names;
 mod observers;
 mod panics;

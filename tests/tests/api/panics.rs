@@ -1,6 +1,7 @@
 //! Code of the server's owner that panics costs its own session and nobody else.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ftpdlib::authorizers::{
     AuthenticationFailed, Authorizer, DummyAuthorizer, Login, LoginRequest, User,
@@ -120,6 +121,7 @@ fn a_panic_is_answered_or_ends_its_session_only() {
             immediate: on_the_loop,
         };
         let handler = FtpHandler::new(authorizer)
+            .auth_failed_timeout(Duration::ZERO)
             .observer(FragileObserver {
                 inline: on_the_loop,
             })

@@ -39,8 +39,8 @@ fn the_greeting_tells_the_version_of_the_library() {
 fn users_could_not_be_changed_once_an_authorizer_served() {
     let home = TempDir::new().unwrap();
     let users = Arc::new(DummyAuthorizer::new());
-    let builder =
-        FtpServerBuilder::new(FtpHandler::new(Arc::clone(&users))).listen((Ipv4Addr::LOCALHOST, 0));
+    let handler = FtpHandler::new(Arc::clone(&users)).auth_failed_timeout(Duration::ZERO);
+    let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
     let server = TestServer::run(builder, TempDir::new().unwrap());
     let mut client = Client::open(server.address());
     client.expect_reply(220);
