@@ -7,15 +7,18 @@ use thiserror::Error;
 
 /// One permission. The letters are pyftpdlib's.
 ///
+/// [`VerbInfo`](crate::VerbInfo) has those of each command.
+///
 /// The enum is complete: the letters are a fixed alphabet that configuration files are written in.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Perm {
     /// `e`: change directory (`CWD`, `CDUP`).
     ChangeDir,
-    /// `l`: list files and tell their size and time (`LIST`, `MLSD`, `SIZE`, …).
+    /// `l`: list files and tell their size and time, and the free space (`LIST`, `MLSD`, `SIZE`,
+    /// `MDTM`, `AVBL`, …).
     List,
-    /// `r`: retrieve a file (`RETR`).
+    /// `r`: retrieve a file or its digest (`RETR`, `HASH`, …); with `w`, copy it.
     Retrieve,
     /// `a`: append to a file that exists (`APPE`).
     Append,
@@ -25,11 +28,12 @@ pub enum Perm {
     Rename,
     /// `m`: create a directory (`MKD`).
     MakeDir,
-    /// `w`: store a file (`STOR`, `STOU`).
+    /// `w`: store a file (`STOR`, `STOU`), or make a symbolic link (`SITE SYMLINK`); with `r`, copy
+    /// a file (`SITE COPY`, `CPTO`), or with `r` and `d` join some (`COMB`).
     Store,
-    /// `M`: change a file's mode (`SITE CHMOD`).
+    /// `M`: change a file's mode (`SITE CHMOD`, `MFF`).
     ChangeMode,
-    /// `T`: change a file's modification time (`MFMT`).
+    /// `T`: change a file's modification time (`MFMT`, `MFF`, `SITE UTIME`, `MDTM` with a time).
     ChangeTime,
 }
 

@@ -91,15 +91,17 @@ impl User {
     /// | letter | permits |
     /// | --- | --- |
     /// | `e` | change directory (CWD, CDUP) |
-    /// | `l` | list files (LIST, NLST, STAT, MLSD, MLST, SIZE) |
-    /// | `r` | retrieve files (RETR) |
+    /// | `l` | list files, see their size and time, and the free space (LIST, NLST, STAT, MLSD, MLST, SIZE, MDTM, AVBL) |
+    /// | `r` | retrieve files, and have their digests computed (RETR, HASH, XCRC, XMD5, XSHA and others); with `w`, copy them |
     /// | `a` | append to an existing file (APPE) |
     /// | `d` | delete files and directories (DELE, RMD) |
     /// | `f` | rename files and directories (RNFR, RNTO) |
     /// | `m` | make directories (MKD) |
-    /// | `w` | store files (STOR, STOU) |
-    /// | `M` | change the mode of files (SITE CHMOD) |
-    /// | `T` | change the modification time of files (MFMT; `SITE MFMT` in pyftpdlib's reference) |
+    /// | `w` | store files, also over others (STOR, STOU), and make symbolic links (SITE SYMLINK); with `r`, copy files (SITE COPY, CPFR, CPTO); with `r` and `d`, join them (COMB) |
+    /// | `M` | change the mode of files (SITE CHMOD, MFF) |
+    /// | `T` | change the modification time of files (MFMT, which is `SITE MFMT` in pyftpdlib's reference, MFF, SITE UTIME, MDTM with a time) |
+    ///
+    /// `docs/commands.md` has the letters of each command.
     pub fn perm(mut self, letters: impl Into<String>) -> Self {
         self.perm = letters.into();
         self
