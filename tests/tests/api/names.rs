@@ -1,5 +1,5 @@
-//! docs/pyftpdlib.md leaves out no name of pyftpdlib's reference, and names nothing that is not
-//! there.
+//! docs/pyftpdlib.md leaves out no class, method or attribute of pyftpdlib's reference, and names
+//! nothing that is not there.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,7 +25,8 @@ use ftpdlib::tls::rustls::ServerConfig;
 /// The documented table.
 const TABLE: &str = include_str!("../../../docs/pyftpdlib.md");
 
-/// Every name of the reference, both of its texts.
+/// The classes, methods and attributes of the reference, both of its texts, and the arguments of
+/// `FTPServer`.
 const REFERENCE: &str = include_str!("../../data/pyftpdlib-names.txt");
 
 /// Names that have no counterpart yet.
