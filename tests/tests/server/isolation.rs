@@ -260,17 +260,45 @@ fn sixty_four_logins_to_a_hung_filesystem_delay_nobody_else() {
 
 #[test]
 fn password_hashes_are_computed_beside_everything_else() {
-    // argon2id of "secret" with parameters that take a while.
+    use ftpdlib::authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
+    use ftpdlib::proto::{Perm, VirtualPath};
+
+    /// Waits where a hash is about to be computed, on the thread on which it would be.
+    struct Hashing(DummyAuthorizer, Gate);
+
+    impl Authorizer for Hashing {
+        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            if request.username == "hashed" {
+                self.1.pass();
+            }
+            self.0.authenticate(request)
+        }
+
+        fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
+            self.0.has_perm(login, perm, path)
+        }
+
+        fn is_immediate(&self, username: &str) -> bool {
+            self.0.is_immediate(username)
+        }
+
+        fn is_local(&self) -> bool {
+            self.0.is_local()
+        }
+    }
+
+    // A hash that no password has.
     let hash = "$argon2id$v=19$m=19456,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$\
                 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let server = TestServer::with(|_| {
+    let (gate, keeper) = Gate::closed();
+    let server = TestServer::with(move |_| {
         let authorizer = DummyAuthorizer::new();
         let home = std::env::temp_dir();
         let plain = User::new("user", "12345", &home).perm("elr");
         authorizer.add_user(plain).unwrap();
         let hashed = User::with_password_hash("hashed", hash, &home);
         authorizer.add_user(hashed).unwrap();
-        FtpHandler::new(authorizer).auth_failed_timeout(std::time::Duration::ZERO)
+        FtpHandler::new(Hashing(authorizer, gate)).auth_failed_timeout(std::time::Duration::ZERO)
     });
     let mut other = server.client();
     let mut hashing: Vec<Client> = (0..4)
@@ -281,10 +309,10 @@ fn password_hashes_are_computed_beside_everything_else() {
             client
         })
         .collect();
-    for _ in 0..10 {
-        other.expect("NOOP", 200);
-        server.check_serves();
-    }
+    keeper.wait_for(4);
+    other.expect("NOOP", 200);
+    server.check_serves();
+    keeper.open();
     for client in &mut hashing {
         client.expect_reply(530);
     }

@@ -455,7 +455,7 @@ fn dropping_a_server_disconnects_its_clients() {
 }
 
 #[test]
-fn a_server_may_serve_again_after_its_close() {
+fn a_server_that_was_closed_serves_nobody() {
     let home = TempDir::new().unwrap();
     let mut server = FtpServer::new(ANY_PORT, handler(home.path())).unwrap();
     let address = server.local_addrs()[0];
