@@ -169,6 +169,15 @@ impl TlsClient {
         }
     }
 
+    /// Waits for the server to end TLS, with close_notify, without another reply.
+    #[track_caller]
+    pub fn expect_announced_end(&mut self) {
+        let end = self.stream.read(&mut [0]);
+        // An end that was not announced is an error.
+        assert!(matches!(end, Ok(0)), "{end:?}");
+        assert_eq!(self.received, b"");
+    }
+
     /// Opens a passive data connection, in the clear so far.
     #[track_caller]
     pub fn passive(&mut self) -> TcpStream {

@@ -32,6 +32,28 @@ fn with_file() -> TestServer {
     server
 }
 
+/// Some clients take no dot behind the one, or no other form of the other.
+#[test]
+fn passive_ports_are_told_to_the_letter() {
+    let server = TestServer::new();
+    let mut client = server.client();
+    let told = client.expect("EPSV", 229).text();
+    let port = told.strip_prefix("229 Entering Extended Passive Mode (|||");
+    let port = port.and_then(|rest| rest.strip_suffix("|)\n"));
+    assert!(
+        port.is_some_and(|port| port.parse::<u16>().is_ok()),
+        "{told}"
+    );
+    let told = client.expect("PASV", 227).text();
+    let port = told.strip_prefix("227 Entering Passive Mode (127,0,0,1,");
+    let port = port.and_then(|rest| rest.strip_suffix(").\n")?.split_once(','));
+    let is_byte = |number: &str| number.parse::<u8>().is_ok();
+    assert!(
+        port.is_some_and(|(high, low)| is_byte(high) && is_byte(low)),
+        "{told}"
+    );
+}
+
 #[test]
 fn all_four_ways_work_on_both_families() {
     let (server, v4) = dual_stack();

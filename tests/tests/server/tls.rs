@@ -295,6 +295,21 @@ fn a_download_announces_its_end() {
 }
 
 /// At this rate the whole of it would take longer than anybody waits here.
+/// FileZilla shows an error otherwise.
+#[test]
+fn a_control_connection_announces_its_end() {
+    let server = offering(&[]);
+    let impatient = offering(&[("control.timeout", "1")]);
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        client.expect("QUIT", 221);
+        client.expect_announced_end();
+        let mut idle = TlsClient::explicit(impatient.address(), &config(version));
+        idle.expect_reply(421);
+        idle.expect_announced_end();
+    }
+}
+
 #[test]
 fn a_slow_download_arrives_as_it_is_sent() {
     let server = offering(&[("data.write_limit", "100")]);
