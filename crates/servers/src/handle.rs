@@ -157,7 +157,7 @@ impl Shared {
     /// Looks up the name of the masquerade address of `service` if children are to serve, which
     /// inherit the result.
     pub(crate) fn prepare_children(&self, service: &Service) {
-        if self.placement.lends_listeners() {
+        if self.placement().lends_listeners() {
             service.find_masquerade_address();
         }
     }

@@ -8,6 +8,8 @@ mod logs;
 mod managed;
 mod models;
 #[cfg(target_os = "linux")]
+mod names;
+#[cfg(target_os = "linux")]
 mod passwords;
 #[cfg(target_os = "linux")]
 mod programs;
