@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(WRONG, error),
     };
     if args.check_config {
-        return match TransferLogs::check(&settings.log) {
+        return match TransferLogs::check(&settings.log, settings.run_as.as_ref()) {
             Ok(()) => {
                 settings.warnings.tell();
                 settings.certificate_warnings().tell();

@@ -38,7 +38,7 @@ pub(crate) fn serve(
     reload: impl Fn(bool) -> Result<Settings, ConfigError> + Send + Sync + 'static,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
-    let logs = TransferLogs::default();
+    let logs = TransferLogs::new(settings.run_as.clone());
     let opened = logs.open(&settings.log)?;
     provide_descriptors(&settings.server);
     let started = settings.server.clone();

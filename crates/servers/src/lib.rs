@@ -29,6 +29,7 @@ mod process;
 mod process_per_client;
 mod proxy_handshake;
 mod refresh;
+mod root_paths;
 mod server;
 mod signals;
 mod spawned;
@@ -54,6 +55,7 @@ pub use multiprocess::MultiprocessFtpServer;
 pub use options::ServeOptions;
 pub use process::{
     InheritedSocket, check_writable, inherited_sockets, is_root, open_log, raise_descriptor_limit,
+    with_log_rights,
 };
 pub use server::FtpServer;
 pub use spawned::SpawnedServer;

@@ -5,6 +5,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
+use ftpdlib_sys::Identity;
+
+use crate::root_paths::is_way_roots;
+
 /// A listening socket that this process was started with.
 #[derive(Debug)]
 pub struct InheritedSocket {
@@ -66,6 +70,32 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
 /// The system's.
 pub fn open_log(path: &Path, mode: u32, only_new: bool) -> io::Result<File> {
     ftpdlib_sys::open_to_append(path, mode, only_new)
+}
+
+/// Does `act` to the log file at `path`, for a server whose clients are served as `user`
+/// ([`ServeOptions::run_as`](crate::ServeOptions::run_as)), if it has one.
+///
+/// This thread acts as that user meanwhile, unless only root can make the path lead elsewhere:
+/// otherwise a link in the place of a log would give that user, or another, any file of root's.
+///
+/// # Errors
+///
+/// That of `act`, or why the thread cannot act as the user. `PermissionDenied` says that it did.
+pub fn with_log_rights<T>(
+    path: &Path,
+    user: Option<&Identity>,
+    act: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    // Where the way cannot be seen, it is not known to be root's.
+    let user = user.filter(|_| !is_way_roots(path).unwrap_or(false));
+    let acting = user.map(Identity::assume_in_thread).transpose()?;
+    act().map_err(|error| match (acting, error.kind()) {
+        (Some(_), kind @ io::ErrorKind::PermissionDenied) => {
+            let why = "to the user that serves, since others than root may change the way to it";
+            io::Error::new(kind, format!("{error} {why}"))
+        }
+        (_, _) => error,
+    })
 }
 
 /// Whether this process acts as root.

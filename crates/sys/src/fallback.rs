@@ -242,6 +242,15 @@ impl Identity {
         match self.never {}
     }
 
+    /// Makes this thread act as the user.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no identity.
+    pub fn assume_in_thread(&self) -> io::Result<ActingAs> {
+        match self.never {}
+    }
+
     /// Makes this process run as the user.
     ///
     /// # Errors

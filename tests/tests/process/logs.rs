@@ -1,6 +1,7 @@
 //! The transfer logs of processes that only write to them.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use ftpdlib_tests::program::Program;
 use ftpdlib_tests::wait::wait_until;
@@ -72,4 +73,57 @@ fn sessions_of_several_processes_had_the_same_number() {
         drop(clients);
         program.end_at_once();
     }
+}
+
+#[test]
+fn a_link_in_the_place_of_a_log_gave_a_file_of_roots_to_the_user_that_serves() {
+    let _alone = alone();
+    if !is_root() {
+        return;
+    }
+    let user = ["--user", "4000000123", "--json-log"];
+    let of_root = tempfile::tempdir().unwrap();
+    let (secret, missing) = (
+        of_root.path().join("secret"),
+        of_root.path().join("missing"),
+    );
+    fs::write(&secret, "").unwrap();
+    let mut program = Program::start(&[user.as_slice(), &["j.log"]].concat(), "");
+    let log = program.path("../j.log");
+    assert_eq!(fs::metadata(&log).unwrap().uid(), 4_000_000_123);
+    for target in [&secret, &missing] {
+        fs::remove_file(&log).unwrap();
+        symlink(target, &log).unwrap();
+        program.signal("HUP");
+        program
+            .wait_for("cannot be opened (Permission denied (os error 13) to the user that serves");
+        let mut client = program.client();
+        client.put("STOR a", b"hello");
+        client.expect("NOOP", 200);
+        assert_eq!(fs::read(&secret).unwrap(), b"");
+        assert!(!missing.exists());
+    }
+    program.end_at_once();
+}
+
+#[test]
+fn the_logs_of_another_user_stay_roots_where_only_root_can_move_them() {
+    let _alone = alone();
+    // As long as the system keeps `/run` as it should.
+    let Some(of_root) = is_root()
+        .then(|| tempfile::tempdir_in("/run").ok())
+        .flatten()
+    else {
+        return;
+    };
+    let log = of_root.path().join("j.log");
+    let options = ["--user", "4000000123", "--json-log", log.to_str().unwrap()];
+    let mut program = Program::start(&options, "");
+    for _ in 0..2 {
+        assert_eq!(fs::metadata(&log).unwrap().uid(), 0);
+        fs::rename(&log, of_root.path().join("j.log.1")).unwrap();
+        program.signal("HUP");
+        program.wait_for("configuration read again");
+    }
+    program.end_at_once();
 }

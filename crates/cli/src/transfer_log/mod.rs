@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
-use ftpdlib::servers::{check_writable, open_log};
+use ftpdlib::servers::{Identity, check_writable, open_log, with_log_rights};
 
 use crate::error::ConfigError;
 use crate::last_line::LastLine;
@@ -26,6 +26,8 @@ pub(crate) struct TransferLogs(Arc<Mutex<Open>>);
 
 #[derive(Debug, Default)]
 struct Open {
+    /// The user that serving processes become.
+    run_as: Option<Identity>,
     logs: Vec<Arc<TransferLog>>,
     /// Those that were named once, the last at the end: sessions from then write to them still, also
     /// in other processes.
@@ -48,13 +50,21 @@ const MOST_RETIRED: usize = 64;
 /// The same with files that were just opened, none of which is written to yet. Those that were not
 /// there are taken away again, unless they are taken over; one that was made at the end of a link
 /// stays.
-#[derive(Default)]
 pub(crate) struct OpenedLogs {
     logs: Vec<(Arc<TransferLog>, Option<File>)>,
     made: Vec<PathBuf>,
+    run_as: Option<Identity>,
 }
 
 impl TransferLogs {
+    /// None is open yet. The processes that will write to them become `run_as`, if that is given.
+    pub(crate) fn new(run_as: Option<Identity>) -> Self {
+        Self(Arc::new(Mutex::new(Open {
+            run_as,
+            ..Open::default()
+        })))
+    }
+
     /// Opens the files that are named. One that stays in use is opened by its name again, for
     /// whoever writes to it: somebody may have moved the file away.
     ///
@@ -67,14 +77,18 @@ impl TransferLogs {
             (json::line, &named.json),
         ];
         let mut open = self.lock();
-        let mut opened = OpenedLogs::default();
+        let mut opened = OpenedLogs {
+            logs: Vec::new(),
+            made: Vec::new(),
+            run_as: open.run_as.clone(),
+        };
         for (format, named) in formats {
             let Some(named) = named else {
                 continue;
             };
             let path = named.path();
-            let file =
-                append_to(path, &mut opened.made).map_err(|error| cannot_append(named, &error))?;
+            let file = opened.append_to(path);
+            let file = file.map_err(|error| cannot_append(named, &error))?;
             opened.logs.push(match open.find(path, format) {
                 Known::Log(log) => (log, Some(file)),
                 Known::Number(number) => {
@@ -131,9 +145,11 @@ impl TransferLogs {
     /// # Errors
     ///
     /// The first that could not.
-    pub(crate) fn check(named: &LogFiles) -> Result<(), ConfigError> {
+    pub(crate) fn check(named: &LogFiles, run_as: Option<&Identity>) -> Result<(), ConfigError> {
         for named in [&named.xferlog, &named.json].into_iter().flatten() {
-            check(named.path()).map_err(|error| cannot_append(named, &error))?;
+            let path = named.path();
+            let checked = with_log_rights(path, run_as, || check(path));
+            checked.map_err(|error| cannot_append(named, &error))?;
         }
         Ok(())
     }
@@ -201,12 +217,26 @@ impl OpenedLogs {
             handler.observer(Writer(Arc::clone(log)))
         })
     }
+
+    /// Opens a file, and notes it if neither it nor a link was there.
+    fn append_to(&mut self, path: &Path) -> io::Result<File> {
+        with_log_rights(path, self.run_as.as_ref(), || {
+            if let Ok(file) = open_log(path, MODE, true) {
+                self.made.push(path.to_owned());
+                return Ok(file);
+            }
+            // Mostly it is there. Where it is not, as at the end of a link, this says what is wrong,
+            // if anything is.
+            open_log(path, MODE, false)
+        })
+    }
 }
 
 impl Drop for OpenedLogs {
     fn drop(&mut self) {
         for path in &self.made {
-            if let Err(error) = fs::remove_file(path) {
+            let run_as = self.run_as.as_ref();
+            if let Err(error) = with_log_rights(path, run_as, || fs::remove_file(path)) {
                 log::warn!("cannot remove {}: {error}", path.display());
             }
         }
@@ -333,17 +363,6 @@ fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
 
 /// The names in it are those of files in homes that others may not look into.
 const MODE: u32 = 0o640;
-
-/// Opens a file, and notes it among those `made` if neither it nor a link was there.
-fn append_to(path: &Path, made: &mut Vec<PathBuf>) -> io::Result<File> {
-    if let Ok(file) = open_log(path, MODE, true) {
-        made.push(path.to_owned());
-        return Ok(file);
-    }
-    // Mostly it is there. Where it is not, as at the end of a link, this says what is wrong, if
-    // anything is.
-    open_log(path, MODE, false)
-}
 
 /// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks may
 /// be somebody else than whoever will write. Nor is a pipe opened to see whether anybody reads: a

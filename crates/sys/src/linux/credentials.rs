@@ -44,15 +44,18 @@ impl Credentials {
             let problem = "a user or group of this number cannot be taken on";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        let mut groups = users::groups_of(&user.name, gid)?;
+        Ok(Self::new(uid, gid, users::groups_of(&user.name, gid)?))
+    }
+
+    pub(super) fn new(uid: u32, gid: u32, mut groups: Vec<u32>) -> Self {
         // As the system gives them back.
         groups.sort_unstable();
         groups.dedup();
-        Ok(Self {
+        Self {
             uid,
             gid,
             groups: groups.into(),
-        })
+        }
     }
 
     /// Makes this thread act as the user until the result is dropped. Other threads are not

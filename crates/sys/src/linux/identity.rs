@@ -3,7 +3,7 @@
 use std::io;
 use std::ptr;
 
-use super::credentials::SAME;
+use super::credentials::{ActingAs, Credentials, SAME, can_act_as_others};
 use super::fork::Fork;
 use crate::call::check;
 use crate::children::{ChildEnd, exit_at_once};
@@ -90,6 +90,19 @@ impl Identity {
         self.verify()
     }
 
+    /// Makes this thread, which runs as root, act as the user until the result is dropped, without
+    /// root's capabilities; see [`Credentials::assume_in_thread`].
+    ///
+    /// # Errors
+    ///
+    /// `PermissionDenied` if the process lacks the rights, or would keep capabilities.
+    pub fn assume_in_thread(&self) -> io::Result<ActingAs> {
+        if !can_act_as_others() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Credentials::from(self).assume_in_thread()
+    }
+
     /// Checks whether this process may become any user: it must run as root and have the necessary
     /// capabilities, which root in a container may lack.
     ///
@@ -145,6 +158,12 @@ impl Identity {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
         }
         Ok(())
+    }
+}
+
+impl From<&Identity> for Credentials {
+    fn from(identity: &Identity) -> Self {
+        Self::new(identity.uid, identity.gid, identity.groups.clone())
     }
 }
 
