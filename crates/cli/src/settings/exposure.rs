@@ -47,9 +47,7 @@ pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<Strin
     let mut lines = Vec::new();
     for file in own {
         // What a link in a home leads out to is not reached by it.
-        let Ok(real) = file.path().canonicalize() else {
-            continue;
-        };
+        let real = file.real();
         let found = shares
             .iter()
             .find_map(|share| Some((&share.login.username, share.access(&real)?)));

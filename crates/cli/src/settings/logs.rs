@@ -1,7 +1,5 @@
 //! Where transfers are written down.
 
-use std::path::{Path, PathBuf};
-
 use super::named::NamedFile;
 use crate::args::Args;
 use crate::config::ConfigFile;
@@ -35,7 +33,7 @@ impl LogFiles {
         let xferlog = option(&args.xferlog, "--xferlog").or_else(xferlog);
         let json = option(&args.json_log, "--json-log").or_else(json);
         if let (Some(xferlog), Some(json)) = (&xferlog, &json)
-            && real(xferlog.path()) == real(json.path())
+            && xferlog.real() == json.real()
         {
             let path = json.path();
             let problem = format!("found {path:?}, which is the xferlog, expected another file");
@@ -43,19 +41,9 @@ impl LogFiles {
         }
         Ok(Self { xferlog, json })
     }
-}
 
-/// The path without links, also where the file has still to be made.
-fn real(path: &Path) -> PathBuf {
-    let below = |directory: &Path| Some(directory.canonicalize().ok()?.join(path.file_name()?));
-    let directory = path
-        .parent()
-        .map(|directory| match directory.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => directory,
-        });
-    path.canonicalize()
-        .ok()
-        .or_else(|| below(directory?))
-        .unwrap_or_else(|| path.to_owned())
+    /// Those that there are.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &NamedFile> {
+        [&self.xferlog, &self.json].into_iter().flatten()
+    }
 }

@@ -113,16 +113,17 @@ impl Settings {
         let run_as = processes::check(args, file, &config)?;
         let access = Access::load(args, environment, file)?;
         let tls = TlsOffer::load(args, file)?;
+        let log = LogFiles::find(args, file)?;
         let as_root = run_as.is_none() && is_root();
         Ok(Self {
-            warnings: warnings(args, file, as_root, &access, tls.as_ref()),
+            warnings: warnings(args, file, as_root, &access, tls.as_ref(), &log),
             run_as,
             server: config.server,
             listening,
             control: config.control,
             data: config.data,
             filesystem: config.filesystem.kind,
-            log: LogFiles::find(args, file)?,
+            log,
             access,
             tls,
             by_empty_file: file.is_some_and(ConfigFile::is_empty),
@@ -144,6 +145,7 @@ fn warnings(
     as_root: bool,
     access: &Access,
     tls: Option<&TlsOffer>,
+    log: &LogFiles,
 ) -> Warnings {
     let mut lines = Vec::new();
     lines.extend(file.and_then(tls::idle_requirement));
@@ -163,7 +165,7 @@ fn warnings(
                 lines.extend(exposure::of_disk(&shares, &place, as_root));
             }
             _ => {
-                lines.extend(exposure::of_own_files(&shares, &own_files(args, tls)));
+                lines.extend(exposure::of_own_files(&shares, &own_files(args, tls, log)));
                 let upgrade = Upgrade::to_this_program();
                 lines.extend(
                     upgrade
@@ -176,8 +178,8 @@ fn warnings(
     Warnings(lines)
 }
 
-/// The files that configure the program.
-fn own_files(args: &Args, tls: Option<&TlsOffer>) -> Vec<NamedFile> {
+/// The files that configure the program, and those that it writes.
+fn own_files(args: &Args, tls: Option<&TlsOffer>, log: &LogFiles) -> Vec<NamedFile> {
     let options = [
         ("--config", &args.config),
         ("--password-file", &args.password_file),
@@ -185,7 +187,8 @@ fn own_files(args: &Args, tls: Option<&TlsOffer>) -> Vec<NamedFile> {
     let named = options.into_iter();
     let named = named.filter_map(|(name, path)| Some(NamedFile::by_option(path.as_deref()?, name)));
     let of_tls = tls.into_iter().flat_map(|tls| tls.files.iter().cloned());
-    named.chain(of_tls).collect()
+    let logs = log.named().cloned();
+    named.chain(of_tls).chain(logs).collect()
 }
 
 /// What is being built, with a setting where there is one.

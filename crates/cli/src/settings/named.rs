@@ -41,6 +41,22 @@ impl NamedFile {
         &self.path
     }
 
+    /// The path without links, also where the file has still to be made.
+    pub(super) fn real(&self) -> PathBuf {
+        let path = self.path();
+        let below = |directory: &Path| Some(directory.canonicalize().ok()?.join(path.file_name()?));
+        let directory = path
+            .parent()
+            .map(|directory| match directory.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => directory,
+            });
+        path.canonicalize()
+            .ok()
+            .or_else(|| below(directory?))
+            .unwrap_or_else(|| path.to_owned())
+    }
+
     /// What is wrong with it.
     pub(crate) fn error(&self, problem: impl Into<String>) -> ConfigError {
         self.place.error(problem)

@@ -146,7 +146,7 @@ impl TransferLogs {
     ///
     /// The first that could not.
     pub(crate) fn check(named: &LogFiles, run_as: Option<&Identity>) -> Result<(), ConfigError> {
-        for named in [&named.xferlog, &named.json].into_iter().flatten() {
+        for named in named.named() {
             let path = named.path();
             let checked = with_log_rights(path, run_as, || check(path));
             checked.map_err(|error| cannot_append(named, &error))?;

@@ -59,6 +59,15 @@ fn what_sets_the_program_up_is_better_not_shared() {
 }
 
 #[test]
+fn a_log_that_clients_could_forge_was_in_a_home_without_a_word() {
+    let toml = "[log]\nxferlog = \"pub/x.log\"\njson = \"home/j.log\"\n\
+                [anonymous]\nhome = \"pub\"\nperm = \"elw\"\n";
+    let warning = "@/f.toml:2: log.xferlog: found \"@/pub/x.log\" in the home of user \
+                   \"anonymous\", who may change it, expected a place outside of all homes";
+    check_warned("-c @/f.toml", toml, &[warning]);
+}
+
+#[test]
 fn the_program_was_in_a_home_without_a_word() {
     let upgrade = Upgrade::to_this_program().unwrap();
     let program = upgrade.program();
