@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::call::check;
 use crate::open_to_append;
@@ -14,41 +14,95 @@ use crate::open_to_append;
 #[derive(Debug)]
 pub struct LogStream {
     file: File,
-    is_socket: bool,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A write to it waits for no reader.
+    Plain,
+    Socket,
+    /// A pipe or a terminal that cannot be reopened, so a write waits if there is no room.
+    Blocking,
 }
 
 impl LogStream {
-    /// Reopens a pipe or a terminal. If the system does not permit that, writes work but may wait,
-    /// as writes to a file on a disk may.
+    /// Reopens a pipe or a terminal. If the system does not permit that, because the stream is
+    /// another user's, each write first looks for room. It may wait all the same: for a terminal
+    /// that is not this process's own and has little room, or if another process takes the room.
     ///
     /// # Errors
     ///
     /// The process has no descriptor left.
     pub fn new(stream: impl AsFd) -> io::Result<Self> {
-        let mut file = File::from(stream.as_fd().try_clone_to_owned()?);
+        Self::reopened(stream, |path| open_to_append(path, 0, false))
+    }
+
+    fn reopened(stream: impl AsFd, reopen: impl Fn(&Path) -> io::Result<File>) -> io::Result<Self> {
+        let file = File::from(stream.as_fd().try_clone_to_owned()?);
         let kind = file.metadata()?.file_type();
-        if kind.is_fifo() || kind.is_char_device() {
-            let name = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-            file = open_to_append(&name, 0, false).unwrap_or(file);
+        if kind.is_socket() {
+            let kind = Kind::Socket;
+            return Ok(Self { file, kind });
         }
-        Ok(Self {
-            file,
-            is_socket: kind.is_socket(),
+        if !kind.is_fifo() && !kind.is_char_device() {
+            let kind = Kind::Plain;
+            return Ok(Self { file, kind });
+        }
+        let name = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        let reopened = reopen(&name).or_else(|error| match is_own_terminal(&file) {
+            // Anybody may open it by this name.
+            true => reopen(Path::new("/dev/tty")),
+            false => Err(error),
+        });
+        Ok(match reopened {
+            Ok(file) => Self {
+                file,
+                kind: Kind::Plain,
+            },
+            Err(_) => Self {
+                file,
+                kind: Kind::Blocking,
+            },
         })
     }
+
+    /// Whether there is room for `PIPE_BUF` bytes in a pipe, or any in a terminal.
+    fn has_room(&self) -> io::Result<bool> {
+        let mut asked = libc::pollfd {
+            fd: self.file.as_raw_fd(),
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        // SAFETY: one live, writable entry owned by this frame.
+        Ok(check(unsafe { libc::poll(&raw mut asked, 1, 0) })? > 0)
+    }
+}
+
+/// Whether this is the terminal that controls this process.
+fn is_own_terminal(file: &File) -> bool {
+    // SAFETY: takes no pointer. It fails for any other file.
+    unsafe { libc::tcgetpgrp(file.as_raw_fd()) >= 0 }
 }
 
 impl Write for LogStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.is_socket {
-            return self.file.write(bytes);
+        match self.kind {
+            Kind::Plain => self.file.write(bytes),
+            Kind::Blocking if self.has_room()? => {
+                self.file.write(&bytes[..bytes.len().min(libc::PIPE_BUF)])
+            }
+            Kind::Blocking => Err(io::ErrorKind::WouldBlock.into()),
+            Kind::Socket => {
+                let (data, length) = (bytes.as_ptr().cast(), bytes.len());
+                let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+                // SAFETY: the descriptor is open while `self.file` is, and `data` readable for
+                // `length` bytes.
+                let sent =
+                    check(unsafe { libc::send(self.file.as_raw_fd(), data, length, flags) })?;
+                Ok(sent.cast_unsigned())
+            }
         }
-        let (data, length) = (bytes.as_ptr().cast(), bytes.len());
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        // SAFETY: the descriptor is open while `self.file` is, and `data` readable for `length`
-        // bytes.
-        let sent = check(unsafe { libc::send(self.file.as_raw_fd(), data, length, flags) })?;
-        Ok(sent.cast_unsigned())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -58,6 +112,7 @@ impl Write for LogStream {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
@@ -83,6 +138,30 @@ mod tests {
             let flags = i32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
             assert_eq!(flags & libc::O_NONBLOCK, 0);
         }
+    }
+
+    #[test]
+    fn a_pipe_of_another_user_was_waited_for() {
+        let (mut reader, pipe) = io::pipe().unwrap();
+        let refuse = |_: &Path| Err(io::ErrorKind::PermissionDenied.into());
+        let mut log = LogStream::reopened(&pipe, refuse).unwrap();
+        let fill = |log: &mut LogStream| {
+            let mut written = 0;
+            loop {
+                match log.write(&[0; 5000]) {
+                    Ok(count) => written += count,
+                    Err(error) => break (written, error.kind()),
+                }
+            }
+        };
+        let (written, error) = fill(&mut log);
+        assert!(written >= libc::PIPE_BUF);
+        assert_eq!(error, io::ErrorKind::WouldBlock);
+        // A reader comes.
+        reader.read_exact(&mut vec![0; written]).unwrap();
+        assert_eq!(fill(&mut log), (written, io::ErrorKind::WouldBlock));
+        drop(reader);
+        assert_eq!(fill(&mut log), (0, io::ErrorKind::BrokenPipe));
     }
 
     #[test]
