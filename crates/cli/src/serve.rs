@@ -56,14 +56,19 @@ pub(crate) fn serve(
         log::warn!("server.listen has changed, which takes effect on SIGHUP");
     }
     let (begun, written) = (logs.clone(), logs.clone());
-    let reload = move || {
-        let settings = reload(was_empty.load(Ordering::Relaxed))?;
-        let is_empty = settings.by_empty_file;
-        apply(settings, &handle, binds, &started, &logs)?;
-        was_empty.store(is_empty, Ordering::Relaxed);
-        Ok(())
+    let reload = {
+        let (handle, logs) = (handle.clone(), logs.clone());
+        move || {
+            let settings = reload(was_empty.load(Ordering::Relaxed))?;
+            let is_empty = settings.by_empty_file;
+            apply(settings, &handle, binds, &started, &logs)?;
+            was_empty.store(is_empty, Ordering::Relaxed);
+            Ok(())
+        }
     };
-    let apply_again = move || apply_again(&reload);
+    // Whoever has moved logs away may know nothing of the configuration.
+    let keep_logs = move || logs.open_again(|number, file| handle.hand_over(number, file));
+    let apply_again = move || apply_again(&reload, &keep_logs);
     let options = match forks {
         true => options.on_reload(apply_again),
         false => {
@@ -239,12 +244,15 @@ fn handler(settings: Settings) -> FtpHandler {
 }
 
 /// SIGHUP: applies the current file to new clients. A broken file or an unavailable address changes
-/// nothing.
-fn apply_again(reload: &impl Fn() -> Result<(), Box<dyn Error>>) {
+/// nothing, and the logs in use are all that is opened again.
+fn apply_again(reload: &impl Fn() -> Result<(), Box<dyn Error>>, keep_logs: &impl Fn()) {
     notify::reloading();
     match reload() {
         Ok(()) => log::info!("configuration read again, for new sessions"),
-        Err(error) => log::error!("configuration not changed: {error}"),
+        Err(error) => {
+            keep_logs();
+            log::error!("configuration not changed: {error}");
+        }
     }
     notify::ready();
 }

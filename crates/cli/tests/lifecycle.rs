@@ -352,6 +352,24 @@ fn after_a_reload_that_failed_a_log_was_not_opened_again() {
 }
 
 #[test]
+fn a_broken_file_kept_a_log_from_being_opened_again() {
+    let address = free_address();
+    let program = Program::start(&[address], "[log]\njson = \"a\"", &[]);
+    let path = |name: &str| program.directory.path().join(name);
+    let mut client = Client::login(address);
+    program.configure(&[address], "max_cons = \"many\"");
+    fs::rename(path("a"), path("moved")).unwrap();
+    program.signal("HUP");
+    program.wait_for("configuration not changed");
+    drop(client.begin("STOR new"));
+    client.expect_reply("226");
+    // The next reply waits for the observers.
+    client.expect("NOOP", "200");
+    let lines = |name: &str| fs::read_to_string(path(name)).unwrap().lines().count();
+    assert_eq!((lines("moved"), lines("a")), (0, 1));
+}
+
+#[test]
 fn transfers_end_before_the_program_does() {
     for model in MODELS {
         let address = free_address();

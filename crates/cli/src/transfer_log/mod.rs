@@ -77,11 +77,7 @@ impl TransferLogs {
             (json::line, &named.json),
         ];
         let mut open = self.lock();
-        let mut opened = OpenedLogs {
-            logs: Vec::new(),
-            made: Vec::new(),
-            run_as: open.run_as.clone(),
-        };
+        let mut opened = OpenedLogs::of_user(&open);
         for (format, named) in formats {
             let Some(named) = named else {
                 continue;
@@ -110,14 +106,7 @@ impl TransferLogs {
     pub(crate) fn replace(&self, mut opened: OpenedLogs, hand_over: impl Fn(u8, File)) {
         let renew = |(log, file): (Arc<TransferLog>, Option<File>)| {
             if let Some(file) = file {
-                match file.try_clone() {
-                    Ok(copy) => hand_over(log.number, copy),
-                    Err(error) => {
-                        let path = log.path.display();
-                        log::error!("other processes go on with the old {path}: {error}");
-                    }
-                }
-                log.go_on_in(file);
+                log.renew(file, &hand_over);
             }
             log
         };
@@ -126,6 +115,20 @@ impl TransferLogs {
         let replaced = self.lock().replace(logs);
         // Without the lock: to close a file may take as long as its disk does.
         drop(replaced);
+    }
+
+    /// Opens the files that are in use by their names again, each that can be. `hand_over` is as for
+    /// [`replace`](Self::replace).
+    pub(crate) fn open_again(&self, hand_over: impl Fn(u8, File)) {
+        let open = self.lock();
+        let mut opened = OpenedLogs::of_user(&open);
+        for log in &open.logs {
+            match opened.append_to(&log.path) {
+                Ok(file) => log.renew(file, &hand_over),
+                Err(error) => log::error!("cannot open {} again: {error}", log.path.display()),
+            }
+        }
+        opened.made.clear();
     }
 
     /// Has a log go on in a file that another process opened again.
@@ -210,6 +213,15 @@ impl Open {
 }
 
 impl OpenedLogs {
+    /// None is opened yet.
+    fn of_user(open: &Open) -> Self {
+        Self {
+            logs: Vec::new(),
+            made: Vec::new(),
+            run_as: open.run_as.clone(),
+        }
+    }
+
     /// Has the transfers of `handler`'s clients written down.
     pub(crate) fn watch(&self, handler: FtpHandler) -> FtpHandler {
         let logs = self.logs.iter();
@@ -277,6 +289,18 @@ impl TransferLog {
         if let Err(error) = file.add(&line) {
             log::error!("cannot write to {}: {error}", self.path.display());
         }
+    }
+
+    /// Goes on in another file, in other processes too.
+    fn renew(&self, file: File, hand_over: impl Fn(u8, File)) {
+        match file.try_clone() {
+            Ok(copy) => hand_over(self.number, copy),
+            Err(error) => {
+                let path = self.path.display();
+                log::error!("other processes go on with the old {path}: {error}");
+            }
+        }
+        self.go_on_in(file);
     }
 
     fn go_on_in(&self, file: File) {
