@@ -62,7 +62,13 @@ fn main() -> ExitCode {
             Err(error) => fail(WRONG, error),
         };
     }
-    let reload = move |was_empty| Settings::load_again(&args, &environment, was_empty);
+    let reload = move |was_empty, readable| {
+        let environment = Environment {
+            readable,
+            ..environment.clone()
+        };
+        Settings::load_again(&args, &environment, was_empty)
+    };
     match serve::serve(settings, reload) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ConfigError>() => fail(WRONG, error),

@@ -6,15 +6,17 @@ use std::path::Path;
 
 use crate::args::Args;
 use crate::error::ConfigError;
-use crate::text_file;
+use crate::text_file::{self, Readable};
 
 const VARIABLE: &str = "FTPDLIB_PASSWORD";
 
 /// What the environment says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     /// `FTPDLIB_PASSWORD`.
     pub(crate) password: Option<OsString>,
+    /// What the file may be.
+    pub(crate) readable: Readable,
 }
 
 impl Environment {
@@ -22,6 +24,7 @@ impl Environment {
     pub(crate) fn of_process() -> Self {
         Self {
             password: env::var_os(VARIABLE),
+            readable: Readable::Anything,
         }
     }
 }
@@ -32,7 +35,8 @@ pub(crate) fn find(args: &Args, environment: &Environment) -> Result<String, Con
         return not_empty(password).map_err(|problem| ConfigError::option("--password", problem));
     }
     if let Some(path) = &args.password_file {
-        return from_file(path).map_err(|problem| ConfigError::option("--password-file", problem));
+        return from_file(path, environment.readable)
+            .map_err(|problem| ConfigError::option("--password-file", problem));
     }
     if let Some(password) = &environment.password {
         return password
@@ -47,8 +51,8 @@ pub(crate) fn find(args: &Args, environment: &Environment) -> Result<String, Con
     Err(ConfigError::option("--username", problem))
 }
 
-fn from_file(path: &Path) -> Result<String, String> {
-    let text = String::from_utf8(text_file::read(path)?)
+fn from_file(path: &Path, readable: Readable) -> Result<String, String> {
+    let text = String::from_utf8(text_file::read(path, readable)?)
         .map_err(|_| format!("found bytes that are not UTF-8 in {path:?}, expected a password"))?;
     // Editors on Windows begin a file with a byte order mark, which nobody types when logging in.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

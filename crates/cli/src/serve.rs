@@ -22,20 +22,22 @@ use crate::config::{Concurrency, DEFAULT_BUFFER, FilesystemKind, Server};
 use crate::error::ConfigError;
 use crate::notify;
 use crate::settings::{Access, Settings};
+use crate::text_file::Readable;
 use crate::transfer_log::{OpenedLogs, TransferLogs};
 
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
 
 /// Serves until a signal ends it. `reload` returns the settings from the file as it is then; its
-/// argument tells whether the current settings come from an empty file.
+/// arguments tell whether the current settings come from an empty file, and what a file with a
+/// password may be.
 ///
 /// # Errors
 ///
 /// Why it could not bind, or why it ended; a [`ConfigError`] if the settings prove wrong.
 pub(crate) fn serve(
     settings: Settings,
-    reload: impl Fn(bool) -> Result<Settings, ConfigError> + Send + Sync + 'static,
+    reload: impl Fn(bool, Readable) -> Result<Settings, ConfigError> + Send + Sync + 'static,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
     let logs = TransferLogs::new(settings.run_as.clone());
@@ -58,8 +60,13 @@ pub(crate) fn serve(
     let (begun, written) = (logs.clone(), logs.clone());
     let reload = {
         let (handle, logs) = (handle.clone(), logs.clone());
+        // The loop that supervises processes reads files itself, and must not wait for a writer.
+        let readable = match forks {
+            true => Readable::Regular,
+            false => Readable::Anything,
+        };
         move || {
-            let settings = reload(was_empty.load(Ordering::Relaxed))?;
+            let settings = reload(was_empty.load(Ordering::Relaxed), readable)?;
             let is_empty = settings.by_empty_file;
             apply(settings, &handle, binds, &started, &logs)?;
             was_empty.store(is_empty, Ordering::Relaxed);

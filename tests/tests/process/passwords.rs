@@ -1,6 +1,7 @@
 //! Checks of passwords, by several processes at once.
 
 use std::fs;
+use std::process::Command;
 use std::thread::{self, ScopedJoinHandle};
 
 use ftpdlib_tests::client::Client;
@@ -59,5 +60,30 @@ fn processes_check_no_more_passwords_at_once_than_there_are_cpus() {
         // One at least, or this has not seen them.
         let possible = 1..=cpus as u64;
         assert!(possible.contains(&most), "{most} at once with {model:?}");
+    }
+}
+
+#[test]
+fn a_reload_waited_for_the_writer_of_a_password() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("password");
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let given = ["-u", "bob", "--password-file", path.to_str().unwrap()];
+    for model in MODELS {
+        let options = [model, &given].concat();
+        let configuration = "[server]\nlisten = [\"127.0.0.1:0\"]\n";
+        let mut program = thread::scope(|scope| {
+            scope.spawn(|| fs::write(&path, "secret\n").unwrap());
+            Program::configured(&options, configuration)
+        });
+        program.signal("HUP");
+        program.wait_for("which only a start can read");
+        let mut client = Client::open(program.address());
+        client.expect_reply(220);
+        client.play(&[("USER bob", 331), ("PASS secret", 230)]);
+        drop(client);
+        program.end_at_once();
     }
 }

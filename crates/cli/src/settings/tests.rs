@@ -310,6 +310,7 @@ fn users_of_the_file_have_their_settings() {
 fn the_password_comes_from_option_file_or_environment() {
     let environment = Environment {
         password: Some("of the environment".into()),
+        ..Environment::default()
     };
     #[track_caller]
     fn check(options: &str, environment: &Environment, password: &str) {
