@@ -14,6 +14,7 @@ pub(crate) struct ConfigFile {
     path: PathBuf,
     text: String,
     config: Config,
+    is_empty: bool,
 }
 
 impl ConfigFile {
@@ -48,8 +49,13 @@ impl ConfigFile {
     ///
     /// As [`read`](Self::read), except for reading the file.
     pub(crate) fn parse(path: &Path, text: String) -> Result<Self, ConfigError> {
-        if let Ok(document) = DeTable::parse(&text)
-            && let Some((key, found)) = shape::not_a_table(document.get_ref())
+        let document = DeTable::parse(&text).ok();
+        // What is no document is an error below.
+        let is_empty = document
+            .as_ref()
+            .is_some_and(|document| document.get_ref().is_empty());
+        if let Some((key, found)) =
+            document.and_then(|document| shape::not_a_table(document.get_ref()))
         {
             let line = locate::line_of(&text, &key);
             let problem = format!("found {found}, expected a table");
@@ -71,6 +77,7 @@ impl ConfigFile {
             path: path.to_owned(),
             text,
             config,
+            is_empty,
         })
     }
 
@@ -79,9 +86,9 @@ impl ConfigFile {
         &self.config
     }
 
-    /// Whether it sets no key.
+    /// Whether it has no key and no table, only comments at most.
     pub(crate) fn is_empty(&self) -> bool {
-        self.text.trim().is_empty()
+        self.is_empty
     }
 
     /// Its path, as given.
@@ -98,7 +105,10 @@ impl ConfigFile {
 
     /// The error for a file that is empty but must not be.
     pub(crate) fn empty_error(&self) -> ConfigError {
-        let problem = "found an empty file, expected the configuration";
+        let problem = match self.text.trim() {
+            "" => "found an empty file, expected the configuration",
+            _ => "found only comments, expected the configuration",
+        };
         ConfigError::line(&self.path, 1, "", problem)
     }
 
