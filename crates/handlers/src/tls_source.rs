@@ -1,7 +1,7 @@
 //! Where the control connections of a server get their TLS configuration from.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ftpdlib_ioloop::Lane;
@@ -20,13 +20,18 @@ struct Files {
     config: ReloadingConfig,
     /// A thread is looking at them.
     looking: AtomicBool,
+    /// The error of the last look, if it failed: it is logged once.
+    told: Mutex<Option<String>>,
 }
 
 impl TlsSource {
     pub(crate) fn new(config: ReloadingConfig, interval: Option<Duration>, lane: Lane) -> Self {
-        let looking = AtomicBool::new(false);
         Self {
-            files: Arc::new(Files { config, looking }),
+            files: Arc::new(Files {
+                config,
+                looking: AtomicBool::new(false),
+                told: Mutex::default(),
+            }),
             interval,
             lane,
             left_to_parent: AtomicBool::new(false),
@@ -74,11 +79,18 @@ impl Files {
     /// Whether they were read again.
     fn look(&self) -> bool {
         let outcome = self.config.refresh();
-        match &outcome {
-            Ok(false) => {}
-            Ok(true) => log::info!("certificates read again, for new sessions"),
-            Err(error) => log::error!("certificates not changed: {error}"),
+        let problem = outcome.as_ref().err().map(ToString::to_string);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&outcome, &problem) {
+            (Ok(true), _) => log::info!("certificates read again, for new sessions"),
+            // Files that cannot be read for the moment are tried each time.
+            (Err(_), Some(problem)) if told.as_ref() != Some(problem) => {
+                log::error!("certificates not changed: {problem}");
+            }
+            (_, _) => {}
         }
+        *told = problem;
+        drop(told);
         outcome.unwrap_or_default()
     }
 }

@@ -1,6 +1,7 @@
 //! Certificates that are read again when their files change.
 
 use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -65,20 +66,37 @@ impl ReloadingConfig {
     /// # Errors
     ///
     /// As [`TlsSettings::build`]; what was in use before stays so, and the same files are not tried
-    /// a second time. A certificate and its key that are replaced one after the other are such a
-    /// case for a moment.
+    /// a second time, unless the system could not read them for the moment. A certificate and its
+    /// key that are replaced one after the other are wrong for a moment, too.
     pub fn refresh(&self) -> Result<bool, TlsError> {
         let now = versions(&self.settings);
         let mut known = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == now {
             return Ok(false);
         }
-        *known = now;
-        let config = Arc::new(self.settings.build()?);
+        let built = self.settings.build();
+        if !built.as_ref().is_err_and(may_pass) {
+            *known = now;
+        }
+        let config = Arc::new(built?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
         self.settings.warn_of_untimely_certificates();
         Ok(true)
     }
+}
+
+/// Whether the same files may be read later, as when the process has no descriptor left.
+fn may_pass(error: &TlsError) -> bool {
+    let TlsError::Unreadable { source, .. } = error else {
+        return false;
+    };
+    // The last is said of what is no file of a usable size.
+    let of_file = [
+        ErrorKind::NotFound,
+        ErrorKind::PermissionDenied,
+        ErrorKind::InvalidInput,
+    ];
+    !of_file.contains(&source.kind())
 }
 
 fn versions(settings: &TlsSettings) -> Vec<Version> {
@@ -182,5 +200,24 @@ mod tests {
         write(&next, &certificate, 1);
         fs::rename(&next, &certfile).unwrap();
         assert!(tls.refresh().unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_certificate_that_could_not_be_read_for_the_moment_was_not_tried_again() {
+        let directory = TempDir::new().unwrap();
+        let (certfile, keyfile) = files(&directory);
+        let (certificate, key) = pair();
+        for (path, text) in [(&certfile, &certificate), (&keyfile, &key)] {
+            write(path, text, 1);
+        }
+        let settings = TlsSettings::default().certfile(&certfile).keyfile(&keyfile);
+        let tls = ReloadingConfig::new(settings).unwrap();
+        // An error of the system's that says nothing of the file.
+        fs::remove_file(&certfile).unwrap();
+        std::os::unix::fs::symlink(&certfile, &certfile).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(tls.refresh(), Err(TlsError::Unreadable { .. })));
+        }
     }
 }
