@@ -21,7 +21,8 @@ use crate::{
     AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
 };
 
-/// How long a server that is dropped waits until its clients have been disconnected.
+/// How long a server that is dropped waits until its clients have been disconnected, and as long
+/// again for what has served them.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The same after a second signal: long enough for a turn of every loop.
@@ -310,8 +311,16 @@ impl FtpServer {
         self.over = true;
         self.io_loop = None;
         self.lifecycle = None;
+        let until = Instant::now() + CLOSE_TIMEOUT;
         self.shared.placement().finish(CLOSE_TIMEOUT);
-        self.pool.shutdown(Duration::from_secs(1));
+        // Observers are told of the last transfers there. A signal still ends the process.
+        let left = until.saturating_duration_since(Instant::now());
+        if !self.pool.shutdown(left.max(LAST_TURNS)) {
+            log::warn!(
+                "threads hang and are left behind: observers, such as transfer logs, may miss the \
+                 end"
+            );
+        }
         if let Some(signals) = self.signals.take()
             && self.keep_signals
         {

@@ -1,6 +1,10 @@
 //! What observers have to do with the beginning and the end of a connection.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::Duration;
 
 use ftpdlib::handlers::{FtpHandler, ObservedSession, Observer, TlsFtpHandler};
 use ftpdlib_tests::client::Client;
@@ -56,4 +60,25 @@ fn a_client_that_was_turned_away_was_greeted_first() {
         FtpHandler::from(handler)
     });
     Client::open(server.address()).expect_end();
+}
+
+/// Takes its time to write something down.
+struct Slow(Arc<AtomicBool>);
+
+impl Observer for Slow {
+    fn on_disconnect(&self, _: &ObservedSession) {
+        thread::sleep(Duration::from_millis(1500));
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[test]
+fn what_an_observer_was_told_last_was_lost_after_a_second() {
+    let written = Arc::new(AtomicBool::new(false));
+    let server = TestServer::with(|handler| handler.observer(Slow(Arc::clone(&written))));
+    let mut client = server.client();
+    client.expect("QUIT", 221);
+    client.expect_end();
+    drop(server);
+    assert!(written.load(Ordering::Acquire));
 }
