@@ -238,6 +238,19 @@ impl Children {
         }
     }
 
+    /// Waits until all children have ended, but not longer than `most`.
+    fn wait_for_all(&mut self, most: Duration) {
+        let until = Instant::now() + most;
+        loop {
+            self.list
+                .retain_mut(|child| matches!(child.process.try_wait(), Ok(None)));
+            if self.list.is_empty() || Instant::now() >= until {
+                break;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Reads from the link that is ready: a message, or the end of the child.
     pub(crate) fn read_link(
         &mut self,
@@ -365,19 +378,13 @@ impl Drop for Children {
             // One that does not read it is killed below.
             let _ = child.link.get_ref().write(&[StopRequest::CloseAll.byte()]);
         }
-        let until = Instant::now() + DROP_TIMEOUT;
-        while !self.list.is_empty() {
-            self.list
-                .retain_mut(|child| matches!(child.process.try_wait(), Ok(None)));
-            if Instant::now() >= until {
-                break;
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
+        self.wait_for_all(DROP_TIMEOUT);
         self.kill_all();
-        for child in &mut self.list {
-            // Nothing more can be done where even that fails.
-            let _ = child.process.wait();
+        // One that waits for a disk ends only after that, even if it is killed.
+        self.wait_for_all(DROP_TIMEOUT);
+        for child in &self.list {
+            let process = child.process.id();
+            log::error!("process {process} does not end, and is left behind");
         }
     }
 }
