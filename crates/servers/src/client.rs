@@ -40,8 +40,29 @@ pub(crate) fn accept(
         Err(error) => Err(error),
     };
     if let Err(error) = placed {
-        log::debug!("client {peer} left at once: {error}");
+        log_lost(peer, &error);
     }
+}
+
+/// Logs why a client that was admitted is not served.
+fn log_lost(peer: SocketAddr, error: &io::Error) {
+    if is_of_peer(error) {
+        log::debug!("client {peer} left at once: {error}");
+    } else {
+        log::warn!("client {peer} disconnected, since it cannot be served: {error}");
+    }
+}
+
+/// Whether it says that the peer is gone. Any other error is the system's: it has too little memory,
+/// say, or watches no more descriptors for this user.
+fn is_of_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::NotConnected
+    )
 }
 
 impl Client {
@@ -86,12 +107,16 @@ impl Client {
         self.load = Some(LoadGuard::new(load));
     }
 
-    /// Serves the client on the loop that calls.
-    ///
-    /// # Errors
-    ///
-    /// The client is gone, or the loop cannot take its socket.
-    pub(crate) fn serve(self, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Serves the client on the loop that calls. It is logged if the client is gone, or the loop
+    /// cannot take its socket.
+    pub(crate) fn serve(self, cx: &mut Context<'_>) {
+        let peer = self.peer;
+        if let Err(error) = self.try_serve(cx) {
+            log_lost(peer, &error);
+        }
+    }
+
+    fn try_serve(self, cx: &mut Context<'_>) -> io::Result<()> {
         let (service, stream) = (&self.service, self.stream);
         let connection = match self.proxied {
             None => Connection::new(service, stream, self.peer, self.permit)?,
@@ -196,5 +221,22 @@ impl Handler for CountedConnection {
 
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         self.connection.closed(error, cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_the_system_refused_to_watch_had_left_by_themselves() {
+        for (kind, of_peer) in [
+            (io::ErrorKind::ConnectionReset, true),
+            (io::ErrorKind::NotConnected, true),
+            (io::ErrorKind::StorageFull, false),
+            (io::ErrorKind::OutOfMemory, false),
+        ] {
+            assert_eq!(is_of_peer(&kind.into()), of_peer, "{kind:?}");
+        }
     }
 }

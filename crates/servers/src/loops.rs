@@ -74,17 +74,14 @@ impl Placement for Loops {
         let here = self.accepting_load.load(Ordering::Relaxed);
         if let Some(other) = others.choose(here, cx.now()) {
             client.count_with(&other.clients);
-            other.handle.call_soon(move |cx| {
-                if let Err(error) = client.serve(cx) {
-                    log::debug!("a client left at once: {error}");
-                }
-            });
+            other.handle.call_soon(move |cx| client.serve(cx));
             return Ok(());
         }
         others.churn.note_accepted();
         drop(others);
         client.count_with(&self.accepting_load);
-        client.serve(cx)
+        client.serve(cx);
+        Ok(())
     }
 
     fn is_alive(&self) -> bool {

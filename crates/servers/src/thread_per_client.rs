@@ -145,11 +145,7 @@ impl SessionGuard {
         if let Some(session) = self.threads.lock().running.get_mut(&self.number) {
             session.io_loop = Some(io_loop.handle());
         }
-        io_loop.handle().call_soon(move |cx| {
-            if let Err(error) = client.serve(cx) {
-                log::debug!("a client left at once: {error}");
-            }
-        });
+        io_loop.handle().call_soon(move |cx| client.serve(cx));
         if let Err(error) = io_loop.run() {
             log::error!("the loop of a session failed: {error}");
         }

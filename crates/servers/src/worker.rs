@@ -87,11 +87,7 @@ impl NewChild<'_> {
                 }
                 Some(permit) => {
                     let client = Client::admitted(&shared, stream, peer, None, permit);
-                    io_loop.call_later(Duration::ZERO, move |cx| {
-                        if let Err(error) = client.serve(cx) {
-                            log::debug!("client {peer} left at once: {error}");
-                        }
-                    });
+                    io_loop.call_later(Duration::ZERO, move |cx| client.serve(cx));
                 }
             }
             // There is no other client to accept, so the listeners are closed from the start.
