@@ -135,8 +135,6 @@ impl Identity {
             Ok(ChildEnd::Code(0)) => Ok(()),
             Ok(ChildEnd::Code(number)) => Err(io::Error::from_raw_os_error(number)),
             Ok(end @ ChildEnd::Signal(_)) => Err(io::Error::other(format!("ended by {end}"))),
-            // The parent of this process may have left SIGCHLD ignored.
-            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(()),
             Err(error) => Err(error),
         }
     }
