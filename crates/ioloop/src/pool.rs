@@ -169,18 +169,14 @@ impl LaneShared {
         }
         let mut queue = lock(&self.queue);
         if queue.running == self.cap {
-            if queue.waiting.len() >= MOST_WAITING {
-                return Err((io::Error::other("too many jobs wait"), job));
-            }
-            queue.waiting.push(client, job);
-            return Ok(());
+            return queue.wait(client, job);
         }
         match workers.assign(LaneJob {
             shared: Arc::clone(self),
             job,
         }) {
             Ok(()) => queue.running += 1,
-            Err((_, job)) if queue.running > 0 => queue.waiting.push(client, job),
+            Err((_, job)) if queue.running > 0 => return queue.wait(client, job),
             Err(refused) => return Err(refused),
         }
         Ok(())
@@ -201,6 +197,17 @@ impl LaneShared {
 struct LaneQueue {
     running: usize,
     waiting: Turns,
+}
+
+impl LaneQueue {
+    /// Has a job wait for one of those that run, unless too many do.
+    fn wait(&mut self, client: Option<IpAddr>, job: Job) -> Result<(), (io::Error, Job)> {
+        if self.waiting.len() >= MOST_WAITING {
+            return Err((io::Error::other("too many jobs wait"), job));
+        }
+        self.waiting.push(client, job);
+        Ok(())
+    }
 }
 
 type Job = Box<dyn FnOnce() + Send>;
