@@ -25,6 +25,7 @@ pub(crate) use access::Access;
 pub(crate) use listening::Listening;
 pub(crate) use logs::LogFiles;
 pub(crate) use named::NamedFile;
+use named::place;
 use tls::TlsOffer;
 use virtual_users::ANONYMOUS;
 
@@ -108,6 +109,10 @@ impl Settings {
         {
             return Err(file.error("server.threads", problem));
         }
+        let idle_workers = workers_problem(&config.server).map(|problem| {
+            let place = place(args.workers.is_some(), "--workers", file, "server.workers");
+            place.error(problem).to_string()
+        });
         let listening = Listening::find(args, file);
         listening.check(&config.server.listen)?;
         let run_as = processes::check(args, file, &config)?;
@@ -115,8 +120,10 @@ impl Settings {
         let tls = TlsOffer::load(args, file)?;
         let log = LogFiles::find(args, file)?;
         let as_root = run_as.is_none() && is_root();
+        let mut warnings = warnings(args, file, as_root, &access, tls.as_ref(), &log);
+        warnings.0.extend(idle_workers);
         Ok(Self {
-            warnings: warnings(args, file, as_root, &access, tls.as_ref(), &log),
+            warnings,
             run_as,
             server: config.server,
             listening,
@@ -211,5 +218,13 @@ fn threads_problem(threads: u32, server: &Server) -> Option<String> {
     }
     (server.threads != 0 && server.concurrency != Concurrency::Async).then(|| {
         format!("found {threads} beside another model, expected with concurrency \"async\" only")
+    })
+}
+
+/// What is wrong with a number of worker processes that nothing asks for, if there is one.
+fn workers_problem(server: &Server) -> Option<String> {
+    let workers = server.workers;
+    (workers != 0 && server.concurrency != Concurrency::PreFork).then(|| {
+        format!("found {workers} without effect, expected with concurrency \"pre-fork\" only")
     })
 }

@@ -68,6 +68,18 @@ fn a_log_that_clients_could_forge_was_in_a_home_without_a_word() {
 }
 
 #[test]
+fn workers_of_another_model_were_ignored_without_a_word() {
+    let problem = "without effect, expected with concurrency \"pre-fork\" only";
+    let option = format!("option --workers: found 3 {problem}");
+    check_warned("--workers 3", "", &[&option]);
+    check_warned("--workers 3 --concurrency pre-fork", "", &[]);
+    let key = format!("@/f.toml:3: server.workers: found 2 {problem}");
+    let toml = "[server]\nconcurrency = \"multi-proc\"\nworkers = 2\n";
+    check_warned("-c @/f.toml", toml, &[&key]);
+    check_warned("-c @/f.toml --concurrency pre-fork", toml, &[]);
+}
+
+#[test]
 fn the_program_was_in_a_home_without_a_word() {
     let upgrade = Upgrade::to_this_program().unwrap();
     let program = upgrade.program();
