@@ -59,12 +59,8 @@ impl BoundListener {
         self.address
     }
 
-    /// The address that it was bound for, here or by the process that passed it on.
     fn bound_for(&self) -> BindAddress {
-        BindAddress {
-            address: self.requested.unwrap_or(self.address),
-            only_v6: self.only_v6,
-        }
+        bound_for(self.address, self.requested, self.only_v6)
     }
 
     /// Makes the handler that accepts its clients, and has `add` add it to a loop.
@@ -308,12 +304,16 @@ impl OpenListener {
             .is_none_or(|requested| bind_plan::serves_any(requested, addresses))
     }
 
-    /// The address that it was bound for, here or by the process that passed it on.
     fn bound_for(&self) -> BindAddress {
-        BindAddress {
-            address: self.requested.unwrap_or(self.address),
-            only_v6: self.only_v6,
-        }
+        bound_for(self.address, self.requested, self.only_v6)
+    }
+}
+
+/// What a listener was bound for, here or by the process that passed it on.
+fn bound_for(address: SocketAddr, requested: Option<SocketAddr>, only_v6: bool) -> BindAddress {
+    BindAddress {
+        address: requested.unwrap_or(address),
+        only_v6,
     }
 }
 

@@ -34,7 +34,7 @@ impl StopRequest {
         self as u8
     }
 
-    fn from_byte(byte: u8) -> Option<Self> {
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|request| request.byte() == byte)
     }
 }

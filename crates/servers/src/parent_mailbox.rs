@@ -108,12 +108,8 @@ impl ParentMailbox {
 
     /// The furthest stop request so far.
     pub(crate) fn stop_requested(&self) -> Option<StopRequest> {
-        match self.stop_request.load(Ordering::Acquire) {
-            0 => None,
-            1 => Some(StopRequest::Close),
-            2 => Some(StopRequest::Drain),
-            _ => Some(StopRequest::CloseAll),
-        }
+        let byte = self.stop_request.load(Ordering::Acquire).checked_sub(1)?;
+        StopRequest::from_byte(byte)
     }
 
     /// Whether the service was replaced since the last call.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Socket, SourceId, TimerId,
+    Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Socket, SourceId,
 };
 use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
@@ -283,10 +283,6 @@ impl Handler for UpgradeWatcher {
             Ok(0) | Err(_) => self.failed(),
         }
         Ok(Flow::Close)
-    }
-
-    fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
-        Ok(Flow::Continue)
     }
 }
 
