@@ -3,8 +3,8 @@
 //! [`FtpServer`] is the asynchronous model: one loop or a few, any number of clients.
 //! [`ThreadedFtpServer`] gives each client a thread with a loop of its own,
 //! [`MultiprocessFtpServer`] a process, and [`ServeOptions::worker_processes`] has several
-//! processes share the clients of any of them. The models differ only in where a client is served;
-//! see [`Concurrency`].
+//! processes share the clients of either of the first two. The models differ only in where a client
+//! is served; see [`Concurrency`].
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 

@@ -110,6 +110,9 @@ impl ServeOptions {
     /// This process then only supervises the workers: one that dies is replaced, and the others are
     /// not affected. It must have a single thread, now and for as long as it serves. Limits hold
     /// over all workers; rates of a user are limited by each worker for itself.
+    ///
+    /// A server with a process for each client ([`MultiprocessFtpServer`](crate::MultiprocessFtpServer))
+    /// refuses to start with any other number than 1.
     pub fn worker_processes(mut self, processes: usize) -> Self {
         self.worker_processes = processes;
         self
