@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ftpdlib_sys::Identity;
 
-use crate::root_paths::is_way_roots;
+use crate::redirection::can_redirect;
 
 /// A listening socket that this process was started with.
 #[derive(Debug)]
@@ -75,8 +75,8 @@ pub fn open_log(path: &Path, mode: u32, only_new: bool) -> io::Result<File> {
 /// Does `act` to the log file at `path`, for a server whose clients are served as `user`
 /// ([`ServeOptions::run_as`](crate::ServeOptions::run_as)), if it has one.
 ///
-/// This thread acts as that user meanwhile, unless only root can make the path lead elsewhere:
-/// otherwise a link in the place of a log would give that user, or another, any file of root's.
+/// This thread acts as that user meanwhile if the user can make the path lead elsewhere: otherwise a
+/// link in the place of a log would give it any file of root's.
 ///
 /// # Errors
 ///
@@ -86,12 +86,12 @@ pub fn with_log_rights<T>(
     user: Option<&Identity>,
     act: impl FnOnce() -> io::Result<T>,
 ) -> io::Result<T> {
-    // Where the way cannot be seen, it is not known to be root's.
-    let user = user.filter(|_| !is_way_roots(path).unwrap_or(false));
+    // Where the way cannot be followed, it is not known to be safe.
+    let user = user.filter(|user| can_redirect(user, path).unwrap_or(true));
     let acting = user.map(Identity::assume_in_thread).transpose()?;
     act().map_err(|error| match (acting, error.kind()) {
         (Some(_), kind @ io::ErrorKind::PermissionDenied) => {
-            let why = "to the user that serves, since others than root may change the way to it";
+            let why = "to the user that serves, who may change the way to it";
             io::Error::new(kind, format!("{error} {why}"))
         }
         (_, _) => error,

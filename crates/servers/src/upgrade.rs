@@ -17,7 +17,7 @@ use ftpdlib_ioloop::{
 use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
 
-use crate::root_paths::is_roots;
+use crate::redirection::is_roots;
 use crate::{ServerHandle, is_root};
 
 /// The program that takes over on SIGUSR2, and how it is started.

@@ -242,6 +242,11 @@ impl Identity {
         match self.never {}
     }
 
+    /// The number of the user.
+    pub fn uid(&self) -> u32 {
+        match self.never {}
+    }
+
     /// Makes this thread act as the user.
     ///
     /// # Errors

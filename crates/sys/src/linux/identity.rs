@@ -67,6 +67,11 @@ impl Identity {
         Ok(Self { uid, gid, groups })
     }
 
+    /// The number of the user.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
     /// Makes this process, which runs as root, run as the user: sets all user and group IDs, and
     /// drops all capabilities for good. It cannot regain any, not even through a program that has
     /// them.

@@ -1,0 +1,199 @@
+//! Who can make a path lead elsewhere.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{self, Path, PathBuf};
+
+use ftpdlib_sys::{Identity, check_writable};
+
+/// As many as Linux follows.
+const MOST_LINKS: u32 = 40;
+
+const STICKY: u32 = 0o1000;
+
+const WRITABLE_FOR_OTHERS: u32 = 0o022;
+
+/// A name on the way to a file, and the directory that holds it.
+struct Step {
+    directory: PathBuf,
+    holder: Metadata,
+    /// `None` if nothing has that name, which may only be the last one.
+    entry: Option<Metadata>,
+}
+
+/// Whether only root can make `path` lead elsewhere, or change the file.
+///
+/// # Errors
+///
+/// The path cannot be followed, or nothing is there.
+pub(crate) fn is_roots(path: &Path) -> io::Result<bool> {
+    let steps = steps(path)?;
+    if steps.iter().any(|step| step.entry.is_none()) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let found = steps
+        .iter()
+        .flat_map(|step| [Some(&step.holder), step.entry.as_ref()]);
+    // The mode of a link has no meaning.
+    let is_roots =
+        |it: &Metadata| it.uid() == 0 && (it.is_symlink() || it.mode() & WRITABLE_FOR_OTHERS == 0);
+    Ok(found.flatten().all(is_roots))
+}
+
+/// Whether `user` can make `path` lead elsewhere. The file may be that user's, or missing.
+///
+/// # Errors
+///
+/// The path cannot be followed, or this thread cannot act as the user.
+pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
+    let steps = steps(path)?;
+    let _acting = user.assume_in_thread()?;
+    // The links of /proc lead to what is open, not to what has its name now.
+    let mut steps = steps
+        .iter()
+        .take_while(|step| !step.directory.starts_with("/proc"));
+    Ok(steps.any(|step| step.can_be_replaced_by(user)))
+}
+
+impl Step {
+    /// Whether `user`, as whom this thread acts, can put something else in the place of the entry.
+    fn can_be_replaced_by(&self, user: &Identity) -> bool {
+        let owns = |it: &Metadata| it.uid() == user.uid();
+        // An owner can permit itself what it may not do yet.
+        if owns(&self.holder) {
+            return true;
+        }
+        let is_kept = self.holder.mode() & STICKY != 0
+            && self.entry.as_ref().is_some_and(|entry| !owns(entry));
+        !is_kept && check_writable(&self.directory).is_ok()
+    }
+}
+
+/// All names that are looked up on the way to `path`, those in links too.
+fn steps(path: &Path) -> io::Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    let mut most_links = MOST_LINKS;
+    follow(&path::absolute(path)?, &mut most_links, &mut steps)?;
+    Ok(steps)
+}
+
+fn follow(path: &Path, most_links: &mut u32, steps: &mut Vec<Step>) -> io::Result<()> {
+    let mut way = PathBuf::from("/");
+    let mut names = path
+        .strip_prefix("/")
+        .unwrap_or(path)
+        .components()
+        .peekable();
+    while let Some(name) = names.next() {
+        let next = way.join(name);
+        let is_last = names.peek().is_none();
+        let entry = match fs::symlink_metadata(&next) {
+            Err(error) if is_last && error.kind() == io::ErrorKind::NotFound => None,
+            found => Some(found?),
+        };
+        let is_link = entry.as_ref().is_some_and(Metadata::is_symlink);
+        let holder = fs::metadata(&way)?;
+        let directory = way.clone();
+        steps.push(Step {
+            directory,
+            holder,
+            entry,
+        });
+        if is_link {
+            let left = most_links.checked_sub(1);
+            *most_links = left.ok_or_else(|| io::Error::other("too many links"))?;
+            follow(&way.join(fs::read_link(&next)?), most_links, steps)?;
+        }
+        if !is_last {
+            way = next.canonicalize()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::{DirBuilder, File, Permissions};
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+
+    use super::*;
+    use crate::is_root;
+
+    #[test]
+    fn a_link_that_any_user_can_change_was_trusted_by_root() {
+        let way = PathBuf::from(format!("/tmp/ftpdlib-upgrade-{}", std::process::id()));
+        symlink("/bin/sh", &way).unwrap();
+        let found = is_roots(&way);
+        fs::remove_file(&way).unwrap();
+        assert!(!found.unwrap(), "/tmp is writable for all");
+    }
+
+    #[test]
+    fn a_path_is_roots_if_its_file_is_too() {
+        assert!(is_roots(Path::new("/proc/version")).unwrap());
+        assert!(!is_roots(Path::new("/dev/null")).unwrap());
+        assert!(is_roots(Path::new("/proc/nosuchfile")).is_err());
+    }
+
+    #[test]
+    fn links_that_lead_to_each_other_are_not_followed_for_ever() {
+        let scratch = tempfile::tempdir().unwrap();
+        let at = |name: &str| scratch.path().join(name);
+        fs::create_dir(at("0")).unwrap();
+        for number in 1..=MOST_LINKS {
+            let before = number - 1;
+            symlink(format!("{before}/../{before}"), at(&number.to_string())).unwrap();
+        }
+        symlink("loop", at("loop")).unwrap();
+        for name in [&MOST_LINKS.to_string(), "loop"] {
+            assert!(is_roots(&at(name)).is_err(), "{name}");
+        }
+    }
+
+    /// What `nobody` can redirect in a directory with the mode and owner that a row says, which
+    /// holds a log of root's, one of nobody's, and none that is called `new`.
+    #[test]
+    fn a_user_redirects_what_its_directories_let_it() {
+        if !is_root() {
+            return;
+        }
+        let nobody = Identity::find("nobody", None).unwrap();
+        let rows = [
+            // mode, nobody's own directory, and of these three which it can redirect
+            (0o755, false, [].as_slice()),
+            (0o700, false, &[]),
+            (0o755, true, &["roots", "its", "new"]),
+            (0o777, false, &["roots", "its", "new"]),
+            (0o1777, false, &["its", "new"]),
+        ];
+        for (mode, its_own, expected) in rows {
+            // Root's, below a /tmp that all may write to.
+            let scratch = tempfile::tempdir().unwrap();
+            fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
+            let logs = scratch.path().join("logs");
+            DirBuilder::new().mode(0o700).create(&logs).unwrap();
+            for name in ["roots", "its"] {
+                File::create(logs.join(name)).unwrap();
+            }
+            let give = |path: &Path| {
+                std::os::unix::fs::chown(path, Some(nobody.uid()), None).unwrap();
+            };
+            give(&logs.join("its"));
+            if its_own {
+                give(&logs);
+            }
+            fs::set_permissions(&logs, Permissions::from_mode(mode)).unwrap();
+            symlink("logs", scratch.path().join("link")).unwrap();
+            for way in ["logs", "link", "link/../logs"] {
+                let names = ["roots", "its", "new"];
+                let redirected = names.into_iter().filter(|name| {
+                    let path = scratch.path().join(way).join(name);
+                    can_redirect(&nobody, &path).unwrap()
+                });
+                let redirected: Vec<_> = redirected.collect();
+                assert_eq!(redirected, expected, "{mode:o} {its_own} {way}");
+            }
+        }
+    }
+}
