@@ -178,17 +178,20 @@ impl TlsClient {
         assert_eq!(self.received, b"");
     }
 
-    /// Opens a passive data connection, in the clear so far.
+    /// EPSV: the address to connect to.
     #[track_caller]
-    pub fn passive(&mut self) -> TcpStream {
+    pub fn epsv(&mut self) -> SocketAddr {
         let told = self.expect("EPSV", 229).argument();
         let port = told.split('|').nth(3).and_then(|port| port.parse().ok());
         let port = port.unwrap_or_else(|| panic!("no port in {told}"));
         let server = self.stream.sock.peer_addr().unwrap().ip();
-        let stream = TcpStream::connect(SocketAddr::new(server, port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream
+        SocketAddr::new(server, port)
+    }
+
+    /// Opens a passive data connection, in the clear so far.
+    #[track_caller]
+    pub fn passive(&mut self) -> TcpStream {
+        connect(self.epsv())
     }
 
     /// Begins a transfer over a passive data connection under TLS, of a client that resumes the
@@ -233,6 +236,19 @@ impl TlsClient {
     pub fn stream(&mut self) -> &mut TlsStream {
         &mut self.stream
     }
+}
+
+/// Connects to a passive port, in the clear so far.
+///
+/// # Panics
+///
+/// Nobody listens there.
+#[track_caller]
+pub fn connect(port: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(port).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
 }
 
 /// TLS over a connection; the handshake comes with the first bytes.

@@ -272,6 +272,17 @@ impl<P> Session<P> {
         self.data.is_occupied() || self.pending.is_transfer()
     }
 
+    /// Whether a data connection stands that no transfer uses yet, though one may be about to: its
+    /// file is being opened.
+    pub fn is_data_unused(&self) -> bool {
+        matches!(self.data, DataChannel::Open)
+    }
+
+    /// Whether the file of an upload is being opened.
+    pub fn is_opening_upload(&self) -> bool {
+        self.pending.is_upload()
+    }
+
     /// Whether the client has sent QUIT and waits for the end of what is in progress. That it ends its
     /// side is expected then, and no reason to tell of a lost connection; unless it has yet to connect
     /// for a transfer, which nobody does who is gone.

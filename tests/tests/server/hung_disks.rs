@@ -5,10 +5,11 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ftpdlib::filesystems::{Filesystem, MemoryFs};
-use ftpdlib::handlers::DtpHandler;
+use ftpdlib::handlers::{DtpHandler, FtpHandler, TlsFtpHandler};
 use ftpdlib_tests::gate::{Gate, GateKeeper};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, connect, read_to_end, secure};
 use ftpdlib_tests::wait::PATIENCE;
 
 use super::isolation::stuck_at;
@@ -23,6 +24,36 @@ fn impatient_server(call: &'static str) -> (TestServer, GateKeeper) {
             .dtp_handler(DtpHandler::default().timeout(Duration::from_secs(1)))
     });
     (server, keeper)
+}
+
+/// With one that had come before its command, the deadline of its handshake may even have been over.
+#[test]
+fn a_data_connection_that_came_while_its_file_was_opened_had_to_wait_for_its_handshake() {
+    for (call, command) in [("open_read", "RETR a"), ("open_write", "STOR b")] {
+        for version in VERSIONS {
+            let (files, keeper) = stuck_at(call);
+            let files: Arc<dyn Filesystem> = Arc::new(files);
+            let server = TestServer::with(|handler| {
+                let handler = handler.abstracted_fs(move |_| Ok(Arc::clone(&files)));
+                FtpHandler::from(TlsFtpHandler::new(handler))
+            });
+            let config = config(version);
+            let mut client = TlsClient::login(server.address(), &config);
+            let port = client.epsv();
+            client.send(command);
+            keeper.wait_for(1);
+            let mut data = secure(connect(port), &config);
+            data.conn.complete_io(&mut data.sock).unwrap();
+            keeper.open();
+            client.expect_reply(150);
+            if call == "open_read" {
+                assert_eq!(read_to_end(&mut data).unwrap(), b"hello");
+            }
+            data.conn.send_close_notify();
+            data.flush().unwrap();
+            client.expect_reply(226);
+        }
+    }
 }
 
 /// Its transfer was told to have stalled, as if the client had been gone.

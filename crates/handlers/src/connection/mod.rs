@@ -63,8 +63,6 @@ pub struct Connection {
     /// TLS on the control connection, and its progress.
     tls: Option<TlsSession>,
     securing: Securing,
-    /// When the handshake of a data connection has to be over, where no transfer came for it yet.
-    secure_until: Option<Instant>,
     /// Who the client is, if it has proved that with the handshake.
     certificate: Option<Arc<VerifiedCertificate>>,
     account: Option<Arc<Account>>,
@@ -185,7 +183,6 @@ impl Connection {
             linger: None,
             tls: None,
             securing: Securing::No,
-            secure_until: None,
             certificate: None,
             account: None,
             transfer_account: None,
@@ -389,7 +386,7 @@ impl Connection {
             .linger
             .as_deref()
             .and_then(|linger| linger.holds_replies_until(now));
-        let securing = self.data_handshake_deadline();
+        let securing = self.data.secure_until();
         let data = self.data.look_at();
         [
             self.session.poll_timeout(),

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::Context;
@@ -71,17 +70,21 @@ impl Connection {
     }
 
     /// Takes the connection that waits at the passive port, and begins its handshake: some clients
-    /// want it done before they send the transfer command. Where that has come, it is the pump's.
+    /// want it done before they send the transfer command, or before a file on a slow disk is open.
+    /// Once the transfer begins, the handshake is the pump's.
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
         let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
-        if let Err(error) = self.data.accept_candidate(tls, cx) {
+        let rules = self.service.session.tls.filter(|_| tls.is_some());
+        let timeout = rules.and_then(|rules| rules.handshake_timeout);
+        // Never, if it is longer than there are moments for.
+        let until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
+        if let Err(error) = self.data.accept_candidate(tls, until, cx) {
             return self.data_lost(&error, cx);
         }
-        if !self.session.is_transferring() {
-            let rules = self.service.session.tls.filter(|_| tls.is_some());
-            let timeout = rules.and_then(|rules| rules.handshake_timeout);
-            // Never, if it is longer than there are moments for.
-            self.secure_until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
+        if self.session.is_data_unused() {
+            if self.session.is_opening_upload() {
+                self.data.note_upload();
+            }
             self.establish_data(cx);
         }
     }
@@ -93,15 +96,9 @@ impl Connection {
         }
     }
 
-    /// When the handshake of a data connection without a transfer has to be over. Once there is
-    /// a transfer, the pump sees to it.
-    pub(super) fn data_handshake_deadline(&self) -> Option<Instant> {
-        self.secure_until.filter(|_| self.data.is_securing())
-    }
-
     /// Gives up a data connection whose handshake has not come to its end.
     pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
-        let deadline = self.data_handshake_deadline();
+        let deadline = self.data.secure_until();
         if deadline.is_some_and(|deadline| deadline <= cx.now()) {
             let error = io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
             self.data_lost(&error, cx);

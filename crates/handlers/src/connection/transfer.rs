@@ -148,7 +148,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => self.data_failed(cx),
             },
-            DataSide::Open(_) => self.establish_data(cx),
+            DataSide::Open { .. } => self.establish_data(cx),
             DataSide::Idle => {}
         }
     }

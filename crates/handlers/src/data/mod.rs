@@ -47,8 +47,12 @@ pub(crate) enum DataSide {
     },
     /// Connecting to the client.
     Connecting(Socket<TcpStream>),
-    /// Connected, no transfer yet. A TLS handshake may be going on.
-    Open(Box<dyn Transport>),
+    /// Connected, no transfer yet. A TLS handshake may be going on, which has to be over at
+    /// `secure_until`.
+    Open {
+        stream: Box<dyn Transport>,
+        secure_until: Option<Instant>,
+    },
 }
 
 impl DataSide {
@@ -65,7 +69,7 @@ impl DataSide {
                 }
             }
             Self::Connecting(stream) => cx.close(stream),
-            Self::Open(stream) => cx.close(stream.into_socket()),
+            Self::Open { stream, .. } => cx.close(stream.into_socket()),
         }
     }
 
@@ -147,10 +151,11 @@ impl DataSide {
     }
 
     /// Makes the candidate the data connection, under TLS if there is a session for it, and closes
-    /// the listener.
+    /// the listener. The handshake has to be over at `secure_until`, unless a transfer begins before.
     pub(crate) fn accept_candidate(
         &mut self,
         tls: Option<&TlsSession>,
+        secure_until: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
         match std::mem::take(self) {
@@ -170,7 +175,10 @@ impl DataSide {
                 if tls.is_some() {
                     cx.finish_registration(&mut socket)?;
                 }
-                *self = Self::Open(carry(socket, tls));
+                *self = Self::Open {
+                    stream: carry(socket, tls),
+                    secure_until,
+                };
             }
             other => *self = other,
         }
@@ -178,12 +186,15 @@ impl DataSide {
     }
 
     /// Makes the connection that was just established the data connection, under TLS if there is a
-    /// session for it.
+    /// session for it. Its transfer, which begins now, sees to the handshake.
     pub(crate) fn connected(&mut self, tls: Option<&TlsSession>, cx: &mut Context<'_>) {
         match std::mem::take(self) {
             Self::Connecting(socket) => {
                 cx.set_interest(socket.id(), Interest::NONE);
-                *self = Self::Open(carry(socket, tls));
+                *self = Self::Open {
+                    stream: carry(socket, tls),
+                    secure_until: None,
+                };
             }
             other => *self = other,
         }
@@ -195,7 +206,7 @@ impl DataSide {
     ///
     /// It failed.
     pub(crate) fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Self::Open(stream) = self else {
+        let Self::Open { stream, .. } = self else {
             return Ok(());
         };
         let outcome = stream.establish(cx);
@@ -203,6 +214,13 @@ impl DataSide {
         match outcome {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Notes, before the handshake, that the client will only send.
+    pub(crate) fn note_upload(&mut self) {
+        if let Self::Open { stream, .. } = self {
+            stream.note_only_reads();
         }
     }
 
@@ -216,7 +234,7 @@ impl DataSide {
     /// Takes the established connection, for a transfer.
     pub(crate) fn take_open(&mut self) -> Option<Box<dyn Transport>> {
         match std::mem::take(self) {
-            Self::Open(stream) => Some(stream),
+            Self::Open { stream, .. } => Some(stream),
             other => {
                 *self = other;
                 None
@@ -263,9 +281,15 @@ impl DataSide {
         )
     }
 
-    /// Whether a handshake goes on, before there is a transfer.
-    pub(crate) fn is_securing(&self) -> bool {
-        matches!(self, Self::Open(stream) if !stream.is_established())
+    /// When the handshake that goes on before there is a transfer has to be over.
+    pub(crate) fn secure_until(&self) -> Option<Instant> {
+        match self {
+            Self::Open {
+                stream,
+                secure_until,
+            } if !stream.is_established() => *secure_until,
+            _ => None,
+        }
     }
 
     /// Whether `source` belongs to this side.
@@ -279,7 +303,7 @@ impl DataSide {
                 listener.id() == source || arrivals.is_some_and(|it| it.owns(source))
             }
             Self::Connecting(stream) => stream.id() == source,
-            Self::Open(stream) => stream.id() == source,
+            Self::Open { stream, .. } => stream.id() == source,
         }
     }
 }

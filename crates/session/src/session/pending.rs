@@ -62,6 +62,14 @@ impl Pending {
             | Self::LoginDelay(_) => false,
         }
     }
+
+    /// Whether the file of an upload is being opened.
+    pub(super) fn is_upload(&self) -> bool {
+        let Self::Job(purpose) = self else {
+            return false;
+        };
+        matches!(&**purpose, Purpose::Transfer(opening) if opening.direction == Direction::Receive)
+    }
 }
 
 /// What comes after a handshake.
