@@ -9,4 +9,5 @@ mod observers;
 mod panics;
 mod secure;
 mod settings;
+mod slow_observers;
 mod times;

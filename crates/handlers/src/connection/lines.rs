@@ -8,7 +8,7 @@ use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, Session};
 
 use super::log_lines::{self, LoggedCommand};
 use super::watch::Judgement;
-use super::{Connection, ControlSocket, is_held_up};
+use super::{Connection, ControlSocket, holds_line, is_held_up};
 use crate::Verdict;
 use crate::jobs::Payload;
 
@@ -85,9 +85,10 @@ impl Connection {
             control.discard_input();
         }
         if control.has_ended() {
-            // A client may end its side after QUIT, and still gets the replies it waits for.
-            let waits = self.session.waits_after_quit() && !control.is_broken();
-            return !waits && self.lose_control(cx);
+            // A client may end its side after QUIT, and still gets the replies it waits for. What its
+            // last line is, and that it takes effect, shows only when observers have let it pass.
+            let waits = self.session.waits_after_quit() || holds_line(&self.watch);
+            return (!waits || control.is_broken()) && self.lose_control(cx);
         }
         // Where observers have a say in ABOR, it waits for its turn.
         if self.session.holds_line() && !self.watch.as_ref().is_some_and(|watch| watch.judges()) {

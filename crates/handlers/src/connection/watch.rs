@@ -292,9 +292,14 @@ impl Watch {
         self.judges
     }
 
+    /// Whether a line waits for their verdict.
+    pub(super) fn holds_line(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Whether the session's next command waits for observers.
     pub(super) fn is_busy(&self) -> bool {
-        self.held.is_some() || self.mailbox.as_ref().is_some_and(Mailbox::is_busy)
+        self.holds_line() || self.mailbox.as_ref().is_some_and(Mailbox::is_busy)
     }
 
     /// What observers want of the session.

@@ -1,0 +1,67 @@
+//! Observers that take long, and clients that wait for them or do not.
+
+use std::io::Read;
+
+use ftpdlib::handlers::{ObservedCommand, ObservedSession, Observer, Verdict};
+use ftpdlib_tests::gate::{Gate, GateKeeper};
+use ftpdlib_tests::server::TestServer;
+
+/// Lets these commands wait at a gate.
+struct Slow {
+    gate: Gate,
+    verbs: &'static [&'static str],
+}
+
+impl Observer for Slow {
+    fn on_command(&self, _: &ObservedSession, command: &ObservedCommand) -> Verdict {
+        if self.verbs.contains(&command.verb.as_str()) {
+            self.gate.pass();
+        }
+        Verdict::Allow
+    }
+}
+
+fn slow_at(verbs: &'static [&'static str]) -> (TestServer, GateKeeper) {
+    let (gate, keeper) = Gate::closed();
+    let server = TestServer::with(|handler| handler.observer(Slow { gate, verbs }));
+    (server, keeper)
+}
+
+/// Its observers were told that it was given.
+#[test]
+fn the_last_command_before_the_end_was_forgotten_while_observers_judged_it() {
+    let (server, keeper) = slow_at(&["DELE"]);
+    let path = server.file("a", "hello");
+    let mut client = server.client();
+    client.send("DELE a");
+    keeper.wait_for(1);
+    client.end_sending();
+    // By then the loop has seen that end.
+    server.check_serves();
+    keeper.open();
+    client.expect_reply(250);
+    client.expect_end();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_quit_that_observers_judged_did_not_keep_the_download_before_it() {
+    let (server, keeper) = slow_at(&["QUIT"]);
+    // More than sockets hold.
+    let content = vec![7; 32 << 20];
+    server.file("a", &content);
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    let mut data = client.begin("RETR a");
+    client.send("QUIT");
+    keeper.wait_for(1);
+    client.end_sending();
+    server.client().expect("NOOP", 200);
+    keeper.open();
+    let mut received = Vec::new();
+    data.read_to_end(&mut received).unwrap();
+    assert!(received == content);
+    client.expect_reply(226);
+    client.expect_reply(221);
+    client.expect_end();
+}
