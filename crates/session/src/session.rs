@@ -197,6 +197,12 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
+    /// Begins the idle time anew: the client is not idle, but waits for something that the session does
+    /// not know of.
+    pub fn stay_active(&mut self, now: Instant) {
+        self.active_at = now;
+    }
+
     /// The next thing to do; `None` until something happens.
     pub fn poll_effect(&mut self) -> Option<Effect<P>> {
         let effect = self.effects.pop_front();

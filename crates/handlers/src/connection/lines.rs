@@ -74,6 +74,15 @@ impl Connection {
         }
     }
 
+    /// Whether the client has sent something that waits for observers.
+    pub(super) fn waits_for_observers(&self) -> bool {
+        let has_input = match &self.socket {
+            ControlSocket::Open(control) => control.has_input(),
+            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
+        };
+        holds_line(&self.watch) || (has_input && is_held_up(&self.watch))
+    }
+
     /// Hands the next line to the session, if it wants one and there is one.
     fn hand_over_line(&mut self, cx: &mut Context<'_>) -> bool {
         let now = cx.now();

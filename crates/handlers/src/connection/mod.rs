@@ -541,6 +541,9 @@ impl Handler for Connection {
             self.data_ready(cx);
         }
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
+            if self.waits_for_observers() {
+                self.session.stay_active(now);
+            }
             self.session.handle_timeout(now);
             if self.securing == Securing::Handshake && self.session.is_ending() {
                 let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
