@@ -198,8 +198,9 @@ impl Client {
     pub fn epsv(&mut self) -> SocketAddr {
         let told = self.expect("EPSV", 229).argument();
         let port = told.split('|').nth(3).and_then(|port| port.parse().ok());
-        let server = self.stream.peer_addr().unwrap().ip();
-        SocketAddr::new(server, port.unwrap_or_else(|| panic!("no port in {told}")))
+        let mut server = self.stream.peer_addr().unwrap();
+        server.set_port(port.unwrap_or_else(|| panic!("no port in {told}")));
+        server
     }
 
     /// PASV: the address to connect to.
@@ -220,7 +221,9 @@ impl Client {
     /// PORT or EPRT: where the server will connect to.
     #[track_caller]
     pub fn port(&mut self) -> TcpListener {
-        let listener = TcpListener::bind((self.local_addr().ip(), 0)).unwrap();
+        let mut address = self.local_addr();
+        address.set_port(0);
+        let listener = TcpListener::bind(address).unwrap();
         self.send_port(listener.local_addr().unwrap());
         self.expect_reply(200);
         listener

@@ -1,7 +1,7 @@
 //! How data connections come about, and who is kept out.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use ftpdlib_tests::client::{
@@ -54,18 +54,48 @@ fn passive_ports_are_told_to_the_letter() {
     );
 }
 
+/// Downloads a file over a passive and an active data connection.
+#[track_caller]
+fn check_both_ways(address: SocketAddr) {
+    let mut client = Client::login(address);
+    assert_eq!(client.fetch("RETR a"), b"hello", "EPSV on {address}");
+    let listener = client.port();
+    client.send("RETR a");
+    assert_eq!(read_all(accept(&listener)), b"hello", "active on {address}");
+    client.expect_reply(150);
+    client.expect_reply(226);
+}
+
+/// A link-local address of this machine, with its scope, if it has any.
+fn link_local() -> Option<SocketAddrV6> {
+    let addresses = std::fs::read_to_string("/proc/net/if_inet6").ok()?;
+    addresses.lines().find_map(|line| {
+        let mut fields = line.split_whitespace();
+        let address = u128::from_str_radix(fields.next()?, 16).ok()?;
+        let scope = u32::from_str_radix(fields.next()?, 16).ok()?;
+        let address = Ipv6Addr::from(address);
+        let is_it = address.is_unicast_link_local();
+        is_it.then(|| SocketAddrV6::new(address, 0, 0, scope))
+    })
+}
+
+#[test]
+fn no_data_connection_was_made_between_link_local_addresses() {
+    let Some(mut address) = link_local() else {
+        eprintln!("skipped: this machine has no link-local address");
+        return;
+    };
+    let (server, _) = dual_stack();
+    address.set_port(server.address().port());
+    check_both_ways(address.into());
+}
+
 #[test]
 fn all_four_ways_work_on_both_families() {
     let (server, v4) = dual_stack();
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, server.address().port()));
     for address in [v4, v6] {
-        let mut client = Client::login(address);
-        assert_eq!(client.fetch("RETR a"), b"hello", "EPSV on {address}");
-        let listener = client.port();
-        client.send("RETR a");
-        assert_eq!(read_all(accept(&listener)), b"hello", "active on {address}");
-        client.expect_reply(150);
-        client.expect_reply(226);
+        check_both_ways(address);
     }
     let mut client = Client::login(v4);
     let passive = client.pasv();

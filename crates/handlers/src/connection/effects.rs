@@ -221,7 +221,7 @@ impl Connection {
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
         let permit = self.permit_data()?;
         let (listener, port) =
-            listen(self.bound, &self.service.passive_ports).map_err(|error| {
+            listen(canonical(self.bound), &self.service.passive_ports).map_err(|error| {
                 let username = self.session.username();
                 log_lines::no_passive_port(&self.service, self.peer, username, &error);
                 refused("Can't open a passive port.")
@@ -252,10 +252,11 @@ impl Connection {
 
     fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> Result<(), Refusal> {
         let permit = self.permit_data()?;
-        let (local, peer) = (self.bound.to_canonical(), canonical(peer));
+        let (mut local, peer) = (canonical(self.bound), canonical(peer));
+        local.set_port(0);
         // From the address that the client knows the server by, where the families agree.
-        let from = (local.is_ipv4() == peer.is_ipv4()).then(|| SocketAddr::new(local, 0));
-        let stream = Connector::open(peer, from)
+        let from = local.is_ipv4() == peer.is_ipv4();
+        let stream = Connector::open(peer, from.then_some(local))
             .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))
             .map_err(|error| {
                 log::debug!("{} connecting to {peer}: {error}", self.log_prefix());
@@ -332,9 +333,10 @@ pub(super) fn discard(payload: Payload) {
     }
 }
 
-/// An IPv4-mapped address as IPv4.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+/// An IPv4-mapped address as IPv4; a link-local one keeps its scope.
+pub(super) fn canonical(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(address.ip().to_canonical());
+    address
 }
 
 fn refused(text: &'static str) -> Refusal {

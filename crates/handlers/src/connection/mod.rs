@@ -14,7 +14,7 @@ mod work;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,9 @@ pub struct Connection {
     peer: SocketAddr,
     /// The address that the client connected to: ours, or that of a proxy in front of us.
     local: SocketAddr,
-    /// The address that our sockets are bound to: that of `local`, unless there is a proxy.
-    bound: IpAddr,
+    /// The address that our sockets are bound to, with the scope of a link-local one: that of `local`,
+    /// unless there is a proxy. They have ports of their own.
+    bound: SocketAddr,
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
@@ -129,7 +130,7 @@ impl Connection {
             service,
             stream,
             ProxiedClient { peer, local },
-            local.ip(),
+            local,
             permit,
         )
     }
@@ -145,7 +146,7 @@ impl Connection {
         client: ProxiedClient,
         permit: Permit,
     ) -> io::Result<Self> {
-        let bound = stream.local_addr()?.ip();
+        let bound = stream.local_addr()?;
         Self::bound(service, stream, client, bound, permit)
     }
 
@@ -154,7 +155,7 @@ impl Connection {
         service: &Arc<Service>,
         stream: TcpStream,
         client: ProxiedClient,
-        bound: IpAddr,
+        bound: SocketAddr,
         permit: Permit,
     ) -> io::Result<Self> {
         let ProxiedClient { peer, local } = client;

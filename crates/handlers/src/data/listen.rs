@@ -1,7 +1,7 @@
 //! Opening a port for a passive data connection.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -11,16 +11,19 @@ use crate::passive_ports::PassivePorts;
 /// One client is expected; the rest of the queue is for those that are turned away.
 const BACKLOG: i32 = 8;
 
-/// Listens on one of `ports` at the address the client connected to.
+/// Listens on one of `ports` at the address `local`, which the client connected to.
 ///
 /// # Errors
 ///
 /// The last port's, if every port is taken; at once, for anything but a taken port.
-pub(crate) fn listen(local: IpAddr, ports: &PassivePorts) -> io::Result<(TcpListener, u16)> {
-    let address = local.to_canonical();
+pub(crate) fn listen(
+    mut local: SocketAddr,
+    ports: &PassivePorts,
+) -> io::Result<(TcpListener, u16)> {
     let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
     for port in ports.in_random_order() {
-        match listen_on(SocketAddr::new(address, port)) {
+        local.set_port(port);
+        match listen_on(local) {
             Err(error) if is_taken(&error) => taken = error,
             outcome => return outcome,
         }
@@ -63,15 +66,15 @@ fn is_taken(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
 
-    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
     #[test]
     fn an_exhausted_range_is_refused_and_never_left() {
-        let holder = std::net::TcpListener::bind((LOOPBACK, 0)).unwrap();
+        let holder = std::net::TcpListener::bind(LOOPBACK).unwrap();
         let port = holder.local_addr().unwrap().port();
         let error = listen(LOOPBACK, &PassivePorts::of([port])).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
@@ -79,10 +82,10 @@ mod tests {
 
     #[test]
     fn the_only_free_port_of_a_range_is_found() {
-        let holder = std::net::TcpListener::bind((LOOPBACK, 0)).unwrap();
+        let holder = std::net::TcpListener::bind(LOOPBACK).unwrap();
         let taken = holder.local_addr().unwrap().port();
         let free = {
-            let probe = std::net::TcpListener::bind((LOOPBACK, 0)).unwrap();
+            let probe = std::net::TcpListener::bind(LOOPBACK).unwrap();
             probe.local_addr().unwrap().port()
         };
         let (_listener, port) = listen(LOOPBACK, &PassivePorts::of([taken, free])).unwrap();
