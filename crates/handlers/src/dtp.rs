@@ -42,7 +42,8 @@ impl Default for DtpHandler {
 impl DtpHandler {
     /// Sets how long a transfer may make no progress before its client is told 421 and
     /// disconnected; `None` or zero for no limit, 300 seconds by default. Where it is a filesystem
-    /// that has not answered for so long, the transfer alone ends, with 451.
+    /// that has not answered for so long, the transfer alone ends, with 451. A data connection for
+    /// which no transfer command comes for so long is closed without a reply.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = unless_zero(timeout);
         self

@@ -327,6 +327,7 @@ fn session_config(
     SessionConfig {
         passive_timeout: dtp.passive_timeout,
         active_timeout: dtp.active_timeout,
+        data_timeout: dtp.timeout,
         masquerade_address: masquerade.address(),
         commands: commands
             .iter()

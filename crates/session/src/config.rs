@@ -96,6 +96,9 @@ pub struct SessionConfig {
     /// Time for the connection to the client's port to stand; `None` is no limit but the system's.
     /// Default: 30 seconds.
     pub active_timeout: Option<Duration>,
+    /// Time for a transfer command to come to a data connection that stands; `None` is no limit.
+    /// Default: 300 seconds.
+    pub data_timeout: Option<Duration>,
     /// Commands beside those of the verb table, or in their place. Default: none.
     pub commands: Vec<RegisteredCommand>,
 }
@@ -121,6 +124,7 @@ impl Default for SessionConfig {
             tls: None,
             passive_timeout: Some(Duration::from_secs(30)),
             active_timeout: Some(Duration::from_secs(30)),
+            data_timeout: Some(Duration::from_secs(300)),
             commands: Vec::new(),
         }
     }

@@ -119,6 +119,8 @@ pub enum SessionEvent {
         /// Its address.
         peer: SocketAddr,
     },
+    /// A data connection was closed since no transfer command came for it in time.
+    DataUnused,
     /// A RETR, STOR, APPE, STOU or listing that had begun has ended (reply already queued).
     TransferEnded {
         /// Whose it was; that user may have logged out since it began.

@@ -197,10 +197,11 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
-    /// Begins the idle time anew: the client is not idle, but waits for something that the session does
-    /// not know of.
+    /// Begins the idle time anew, and that of a data connection that waits for its command: the client
+    /// is not idle, but waits for something that the session does not know of.
     pub fn stay_active(&mut self, now: Instant) {
         self.active_at = now;
+        self.await_transfer(now);
     }
 
     /// The next thing to do; `None` until something happens.
@@ -281,7 +282,7 @@ impl<P> Session<P> {
     /// Whether a data connection stands that no transfer uses yet, though one may be about to: its
     /// file is being opened.
     pub fn is_data_unused(&self) -> bool {
-        matches!(self.data, DataChannel::Open)
+        matches!(self.data, DataChannel::Open { .. })
     }
 
     /// Whether the file of an upload is being opened.

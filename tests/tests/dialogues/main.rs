@@ -143,6 +143,7 @@ dialogues! {
         passive_timeout
         slow_jobs
         stalled
+        unused_data
         work
         work_drained
         work_kicked

@@ -374,9 +374,20 @@ fn a_reset_is_no_end_of_a_file() {
     client.expect("NOOP", 200);
 }
 
+/// It kept its place while its client said NOOP, even where it was long dead.
+#[test]
+fn a_data_connection_without_a_transfer_was_kept_for_ever() {
+    let server = TestServer::set(&[("data.timeout", "0.1"), ("server.max_cons_per_ip", "2")]);
+    let mut client = server.client();
+    let stream = client.passive();
+    assert_eq!(read_all(stream), b"");
+    client.expect("RETR a", 425);
+    server.check_serves();
+}
+
 #[test]
 fn a_client_that_stops_reading_is_given_up() {
-    let server = TestServer::set(&[("data.timeout", "0.1")]);
+    let server = TestServer::set(&[("data.timeout", "0.5")]);
     server.file("big", vec![b'x'; 32 << 20]);
     server.file("a", "hello");
     let mut slow = server.client();

@@ -194,6 +194,9 @@ pub(super) fn event(
         SessionEvent::ForeignData { peer } => {
             log::warn!("{prefix} data connection from foreign address {peer} rejected");
         }
+        SessionEvent::DataUnused => {
+            log::debug!("{prefix} data connection closed: no transfer command came for it");
+        }
         SessionEvent::TransferEnded {
             verb,
             content,

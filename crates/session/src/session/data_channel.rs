@@ -6,6 +6,7 @@ use std::time::Instant;
 use ftpdlib_proto::Reply;
 
 use super::Session;
+use super::timers::after;
 use super::transfer::{Queued, Running};
 use super::work::Held;
 use crate::{Effect, SessionEvent};
@@ -56,7 +57,10 @@ pub(super) enum DataChannel<P> {
         held: Option<Box<Held>>,
     },
     /// Established; no transfer command has come.
-    Open,
+    Open {
+        /// When one has to have come.
+        deadline: Option<Instant>,
+    },
     /// Bytes are moving.
     Transferring(Box<Running>),
 }
@@ -67,7 +71,7 @@ impl<P> DataChannel<P> {
         match self {
             Self::Listening { queued, .. } => queued.is_some(),
             Self::Connecting { .. } | Self::Transferring(_) => true,
-            Self::Closed | Self::Target(_) | Self::Open => false,
+            Self::Closed | Self::Target(_) | Self::Open { .. } => false,
         }
     }
 
@@ -78,7 +82,7 @@ impl<P> DataChannel<P> {
             Self::Listening { queued, .. } => queued.as_ref().map(|queued| queued.private),
             Self::Connecting { queued, .. } => Some(queued.private),
             Self::Transferring(running) => Some(running.private),
-            Self::Closed | Self::Target(_) | Self::Open => None,
+            Self::Closed | Self::Target(_) | Self::Open { .. } => None,
         }
     }
 
@@ -86,7 +90,7 @@ impl<P> DataChannel<P> {
     pub(super) fn may_be_connected(&self) -> bool {
         match self {
             Self::Listening { queued, .. } => queued.is_none(),
-            Self::Open => true,
+            Self::Open { .. } => true,
             Self::Closed | Self::Target(_) | Self::Connecting { .. } | Self::Transferring(_) => {
                 false
             }
@@ -105,16 +109,18 @@ impl<P> DataChannel<P> {
             Self::Closed
             | Self::Listening { .. }
             | Self::Target(_)
-            | Self::Open
+            | Self::Open { .. }
             | Self::Transferring(_) => None,
         }
     }
 
-    /// When the client, or the connection to it, has to be there.
+    /// When the client, the connection to it, or the transfer command has to be there.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Listening { deadline, .. } | Self::Connecting { deadline, .. } => *deadline,
-            Self::Closed | Self::Target(_) | Self::Open | Self::Transferring(_) => None,
+            Self::Listening { deadline, .. }
+            | Self::Connecting { deadline, .. }
+            | Self::Open { deadline } => *deadline,
+            Self::Closed | Self::Target(_) | Self::Transferring(_) => None,
         }
     }
 }
@@ -128,14 +134,16 @@ impl<P> Session<P> {
                 self.effects.push_back(Effect::AcceptData);
                 match queued {
                     Some(queued) => self.start_transfer(*queued, now),
-                    None => DataChannel::Open,
+                    None => DataChannel::Open {
+                        deadline: after(now, self.config.data_timeout),
+                    },
                 }
             }
             other @ (DataChannel::Closed
             | DataChannel::Listening { .. }
             | DataChannel::Target(_)
             | DataChannel::Connecting { .. }
-            | DataChannel::Open
+            | DataChannel::Open { .. }
             | DataChannel::Transferring(_)) => {
                 self.effects.push_back(Effect::RejectData);
                 if foreign {
@@ -157,7 +165,7 @@ impl<P> Session<P> {
             other @ (DataChannel::Closed
             | DataChannel::Listening { .. }
             | DataChannel::Target(_)
-            | DataChannel::Open
+            | DataChannel::Open { .. }
             | DataChannel::Transferring(_)) => other,
         };
         self.answer_if_held(held, now);
@@ -167,14 +175,14 @@ impl<P> Session<P> {
     /// connection broke.
     pub(super) fn connect_failed(&mut self, now: Instant) {
         match self.data {
-            DataChannel::Listening { .. } | DataChannel::Connecting { .. } | DataChannel::Open => {
-                self.give_up_data(now)
-            }
+            DataChannel::Listening { .. }
+            | DataChannel::Connecting { .. }
+            | DataChannel::Open { .. } => self.give_up_data(now),
             DataChannel::Closed | DataChannel::Target(_) | DataChannel::Transferring(_) => {}
         }
     }
 
-    /// Gives up a data connection that was not made in time, or broke before its transfer. A
+    /// Gives up a data connection that was not made in time, or broke or got old before its transfer. A
     /// transfer that waits for it is answered 425.
     pub(super) fn give_up_data(&mut self, now: Instant) {
         let held = self.data.holder().and_then(Option::take);
@@ -183,6 +191,14 @@ impl<P> Session<P> {
             self.end_transfer(Reply::new(425, "Can't open data connection."));
         }
         self.answer_if_held(held, now);
+    }
+
+    /// Gives the client the whole time again for the next transfer command, if there is a data
+    /// connection that waits for one.
+    pub(super) fn await_transfer(&mut self, now: Instant) {
+        if let DataChannel::Open { deadline } = &mut self.data {
+            *deadline = after(now, self.config.data_timeout);
+        }
     }
 
     /// Gives up a connect because of an ABOR that was seen behind the line that is held.
@@ -214,7 +230,7 @@ impl<P> Session<P> {
             }
             DataChannel::Listening { queued, .. } => queued,
             DataChannel::Connecting { queued, .. } => Some(queued),
-            DataChannel::Target(_) | DataChannel::Open => None,
+            DataChannel::Target(_) | DataChannel::Open { .. } => None,
         };
         self.effects.push_back(Effect::CloseData);
         match queued {

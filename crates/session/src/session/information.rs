@@ -135,7 +135,7 @@ impl<P> Session<P> {
                 }
                 DataChannel::Target(_) => "Active data channel not yet connected.".to_owned(),
                 DataChannel::Connecting { .. } => "Active data channel connecting.".to_owned(),
-                DataChannel::Open => "Data connection open.".to_owned(),
+                DataChannel::Open { .. } => "Data connection open.".to_owned(),
                 DataChannel::Transferring(running) => progress(running),
             },
         ];

@@ -7,6 +7,7 @@ use ftpdlib_proto::Reply;
 use super::Session;
 use super::ending::Ending;
 use super::pending::Pending;
+use crate::SessionEvent;
 
 impl<P> Session<P> {
     /// The earliest deadline.
@@ -16,7 +17,7 @@ impl<P> Session<P> {
             self.login_deadline(),
             self.handshake_deadline(),
             self.last_job_deadline(),
-            self.data.deadline(),
+            self.data_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -36,7 +37,10 @@ impl<P> Session<P> {
         if is_past(self.last_job_deadline(), now) {
             self.pending = Pending::Nothing;
         }
-        if is_past(self.data.deadline(), now) {
+        if is_past(self.data_deadline(), now) {
+            if self.is_data_unused() {
+                self.tell(SessionEvent::DataUnused);
+            }
             self.give_up_data(now);
         }
         if is_past(self.idle_deadline(), now) {
@@ -54,6 +58,12 @@ impl<P> Session<P> {
         } else {
             None
         }
+    }
+
+    /// While no line is taken, the transfer command may be waiting behind that.
+    fn data_deadline(&self) -> Option<Instant> {
+        let counts = !self.is_data_unused() || self.wants_input();
+        self.data.deadline().filter(|_| counts)
     }
 
     fn login_deadline(&self) -> Option<Instant> {

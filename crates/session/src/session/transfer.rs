@@ -223,7 +223,7 @@ impl<P> Session<P> {
             path,
         });
         self.data = match std::mem::take(&mut self.data) {
-            DataChannel::Open => {
+            DataChannel::Open { .. } => {
                 self.reply(queued.opening.clone());
                 self.start_transfer(*queued, now)
             }
