@@ -1,5 +1,6 @@
 //! Permits to compute a password hash, which takes all of a CPU and much memory.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::process;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -62,7 +63,7 @@ impl HashPermit {
             thread::park();
             permits = lock();
         };
-        permits.queue.leave(own);
+        permits.queue.leave();
         permits.taken.push(number);
         // There may be another permit.
         permits.queue.wake_first();
@@ -75,18 +76,20 @@ impl HashPermit {
     }
 }
 
-/// Who waits, in the order of their turns.
+/// Who waits. Clients take turns; those of one client keep their order.
 struct Queue {
-    waiting: Vec<Waiting>,
-    /// The round of whoever had the last turn.
-    round: u64,
+    /// Each client that has somebody waiting, once: whose turn is next is first. Whoever comes later
+    /// is behind all of them, so that no number of new clients holds up the next turn of another.
+    clients: VecDeque<Client>,
     next_number: u64,
 }
 
+struct Client {
+    address: Option<IpAddr>,
+    waiting: VecDeque<Waiting>,
+}
+
 struct Waiting {
-    client: Option<IpAddr>,
-    /// A client has one turn in each round.
-    round: u64,
     number: u64,
     thread: Thread,
 }
@@ -94,38 +97,40 @@ struct Waiting {
 impl Queue {
     const fn new() -> Self {
         Self {
-            waiting: Vec::new(),
-            round: 0,
+            clients: VecDeque::new(),
             next_number: 0,
         }
     }
 
     /// Has `thread` wait, and returns its number.
-    fn join(&mut self, client: Option<IpAddr>, thread: Thread) -> u64 {
-        let others = self.waiting.iter().filter(|other| other.client == client);
-        let last = others.map(|other| other.round).max();
+    fn join(&mut self, address: Option<IpAddr>, thread: Thread) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        self.waiting.push(Waiting {
-            client,
-            round: last.map_or(self.round, |last| last + 1),
-            number,
-            thread,
-        });
+        let waiting = Waiting { number, thread };
+        let mut clients = self.clients.iter_mut();
+        match clients.find(|client| client.address == address) {
+            Some(client) => client.waiting.push_back(waiting),
+            None => self.clients.push_back(Client {
+                address,
+                waiting: VecDeque::from([waiting]),
+            }),
+        }
         number
     }
 
-    /// Takes the one of this number out, whose turn it is.
-    fn leave(&mut self, number: u64) {
-        let place = self.waiting.iter().position(|own| own.number == number);
-        if let Some(place) = place {
-            self.round = self.waiting.swap_remove(place).round;
+    /// Takes out whose turn it is.
+    fn leave(&mut self) {
+        let Some(mut client) = self.clients.pop_front() else {
+            return;
+        };
+        client.waiting.pop_front();
+        if !client.waiting.is_empty() {
+            self.clients.push_back(client);
         }
     }
 
     fn first(&self) -> Option<&Waiting> {
-        let waiting = self.waiting.iter();
-        waiting.min_by_key(|waiting| (waiting.round, waiting.number))
+        self.clients.front()?.waiting.front()
     }
 
     fn is_first(&self, number: u64) -> bool {
@@ -171,7 +176,11 @@ fn lock() -> MutexGuard<'static, Permits> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::net::Ipv4Addr;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -201,7 +210,7 @@ mod tests {
         let join = |queue: &mut Queue, client| queue.join(client, thread::current());
         let turn = |queue: &mut Queue| {
             let first = queue.first().unwrap().number;
-            queue.leave(first);
+            queue.leave();
             first
         };
         let guesses = [(); 4].map(|()| join(&mut queue, guesser));
@@ -211,8 +220,42 @@ mod tests {
         let other = join(&mut queue, other);
         let late = join(&mut queue, guesser);
         let order = [(); 6].map(|()| turn(&mut queue));
-        assert_eq!(order, [one, other, guesses[2], again, guesses[3], late]);
+        // It was the guesser's turn again when the others came.
+        assert_eq!(order, [guesses[2], one, other, guesses[3], again, late]);
         assert!(queue.first().is_none());
+    }
+
+    proptest! {
+        /// Those who came from another address each kept it from its turn without end.
+        #[test]
+        fn the_second_login_of_an_office_was_overtaken_by_whoever_came(
+            // Who comes, out of an office, a botnet that never comes from the same address twice, and
+            // two others; `None` has a turn.
+            steps in prop::collection::vec(prop::option::of(0_u8..6), 0..200),
+        ) {
+            let mut queue = Queue::new();
+            // When each came, and how many of its client waited before it.
+            let mut came = HashMap::new();
+            let (mut turns, mut most) = (0_u32, 0);
+            let ends = std::iter::repeat_n(None, steps.len());
+            for (step, who) in (0_u32..).zip(steps.into_iter().chain(ends)) {
+                if let Some(who) = who {
+                    let address = if who < 3 { who.into() } else { 1000 + step };
+                    let address = Some(IpAddr::from(Ipv4Addr::from(address)));
+                    let own = queue.clients.iter().find(|client| client.address == address);
+                    let before = own.map_or(0, |client| client.waiting.len());
+                    came.insert(queue.join(address, thread::current()), (turns, before));
+                    most = most.max(queue.clients.len());
+                } else if let Some(first) = queue.first() {
+                    let (joined, before) = came.remove(&first.number).unwrap();
+                    let others = (turns - joined) as usize;
+                    prop_assert!(others < (before + 1) * most, "{others} before, {most} at most");
+                    queue.leave();
+                    turns += 1;
+                }
+            }
+            prop_assert!(came.is_empty());
+        }
     }
 
     #[test]
