@@ -1,10 +1,12 @@
 //! The transfer logs of processes that only write to them.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, symlink};
 
 use ftpdlib_tests::program::Program;
 use ftpdlib_tests::wait::wait_until;
+use socket2::{Domain, Socket, Type};
 
 use super::alone;
 use super::programs::{MODELS, is_root};
@@ -126,4 +128,23 @@ fn the_logs_of_another_user_stay_roots_where_only_root_can_move_them() {
         program.wait_for("configuration read again");
     }
     program.end_at_once();
+}
+
+#[test]
+fn the_log_told_no_reason_why_a_client_was_not_reached() {
+    let _alone = alone();
+    let mut program = Program::start(&[], "");
+    let mut client = program.client();
+    // Nobody listens there, nor can.
+    let holder = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    holder.bind(&any.into()).unwrap();
+    client.send_port(holder.local_addr().unwrap().as_socket().unwrap());
+    client.expect_reply(200);
+    client.expect("LIST", 425);
+    drop(client);
+    program.end_at_once();
+    let log = program.rest_of_log();
+    let told = log.iter().filter(|line| line.contains("refused"));
+    assert_eq!(told.count(), 1, "{log:#?}");
 }

@@ -1,5 +1,6 @@
 //! Doing what the session wants done.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -65,11 +66,8 @@ impl Connection {
             Effect::RejectData => self.data.reject_candidate(),
             Effect::Connect(peer) => {
                 self.close_data(cx);
-                if let Err(refusal) = self.connect(peer, cx) {
-                    let prefix = self.log_prefix();
-                    log::debug!("{prefix} connecting to {peer}: {}", refusal.text);
-                    self.session
-                        .handle_data_event(DataEvent::ConnectFailed, now);
+                if let Err(error) = self.connect(peer, cx) {
+                    self.connect_failed(&error, cx);
                 }
             }
             Effect::StartTransfer(transfer) => self.start_transfer(transfer, cx),
@@ -198,7 +196,7 @@ impl Connection {
         self.await_job(task.map(RunningJob::OpenHome), cx);
     }
 
-    pub(super) fn await_job(&mut self, job: std::io::Result<RunningJob>, cx: &Context<'_>) {
+    pub(super) fn await_job(&mut self, job: io::Result<RunningJob>, cx: &Context<'_>) {
         match job {
             Ok(job) => self.job = Some(job),
             Err(error) => {
@@ -250,18 +248,15 @@ impl Connection {
         Ok(DataEvent::Listening { port })
     }
 
-    fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> Result<(), Refusal> {
-        let permit = self.permit_data()?;
+    fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
+        let permit = self.permit_data();
+        let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
         let (mut local, peer) = (canonical(self.bound), canonical(peer));
         local.set_port(0);
         // From the address that the client knows the server by, where the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
         let stream = Connector::open(peer, from.then_some(local))
-            .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))
-            .map_err(|error| {
-                log::debug!("{} connecting to {peer}: {error}", self.log_prefix());
-                refused("Can't open data connection.")
-            })?;
+            .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))?;
         self.data = DataSide::Connecting(stream);
         self.data_permit = Some(permit);
         Ok(())

@@ -116,6 +116,12 @@ impl Connection {
         self.data_permit = None;
     }
 
+    /// The client's port was not reached. Its reply tells no reason.
+    pub(super) fn connect_failed(&mut self, error: &io::Error, cx: &mut Context<'_>) {
+        log::debug!("{} connecting to the client: {error}", self.log_prefix());
+        self.data_failed(cx);
+    }
+
     /// Serves the data side.
     pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
@@ -146,7 +152,7 @@ impl Connection {
                     self.session.handle_data_event(DataEvent::Connected, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => self.data_failed(cx),
+                Err(error) => self.connect_failed(&error, cx),
             },
             DataSide::Open { .. } => self.establish_data(cx),
             DataSide::Idle => {}
