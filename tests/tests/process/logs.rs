@@ -1,9 +1,11 @@
 //! The transfer logs of processes that only write to them.
 
 use std::fs;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use ftpdlib_tests::client::{NEIGHBOUR, connect, connect_from, read_all};
 use ftpdlib_tests::program::Program;
 use ftpdlib_tests::wait::wait_until;
 use socket2::{Domain, Socket, Type};
@@ -146,5 +148,27 @@ fn the_log_told_no_reason_why_a_client_was_not_reached() {
     program.end_at_once();
     let log = program.rest_of_log();
     let told = log.iter().filter(|line| line.contains("refused"));
+    assert_eq!(told.count(), 1, "{log:#?}");
+}
+
+#[test]
+fn each_stranger_at_a_passive_port_was_a_line_of_the_log() {
+    let _alone = alone();
+    let mut program = Program::start(&[], "");
+    let mut client = program.client();
+    let port = client.epsv();
+    for _ in 0..20 {
+        let mut stranger = connect_from(NEIGHBOUR, port).unwrap();
+        // It is over when it was turned away.
+        let _ = stranger.read(&mut [0]);
+    }
+    let stream = connect(port);
+    client.expect("LIST", 150);
+    read_all(stream);
+    client.expect_reply(226);
+    drop(client);
+    program.end_at_once();
+    let log = program.rest_of_log();
+    let told = log.iter().filter(|line| line.contains("foreign address"));
     assert_eq!(told.count(), 1, "{log:#?}");
 }

@@ -75,6 +75,9 @@ impl Connection {
             Effect::Discard(payload) => discard(payload),
             Effect::CloseData => self.close_data(cx),
             Effect::ForgetLogin => self.account = None,
+            // Strangers come by the thousand, and are logged once for each port.
+            Effect::Event(SessionEvent::ForeignData { .. }) if self.data.has_rejected_several() => {
+            }
             Effect::Event(event) => {
                 let (prefix, username) = (&self.service.log_prefix, self.session.username());
                 let account = self.transfer_account.as_deref();

@@ -10,6 +10,9 @@ use super::{Connection, ControlSocket, log_lines};
 use crate::data::{DataSide, Linger};
 use crate::pump::{Pump, PumpContext, Step};
 
+/// Connections to a passive port that are looked at in one turn.
+const ARRIVALS: usize = 16;
+
 impl Connection {
     /// Runs the pump for one turn.
     pub(super) fn run_pump(&mut self, cx: &mut Context<'_>) {
@@ -116,6 +119,21 @@ impl Connection {
         self.data_permit = None;
     }
 
+    /// Takes who has connected to the passive port until it is the client; others are turned away, so
+    /// many in one turn.
+    fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let client = self.peer.ip().to_canonical();
+        for _ in 0..ARRIVALS {
+            let Some(peer) = self.data.next_candidate(&self.service, client, cx)? else {
+                return Ok(());
+            };
+            let event = DataEvent::Accepted { peer };
+            self.session.handle_data_event(event, cx.now());
+            self.carry_out_effects(cx);
+        }
+        self.data.watch(cx)
+    }
+
     /// The client's port was not reached. Its reply tells no reason.
     pub(super) fn connect_failed(&mut self, error: &io::Error, cx: &mut Context<'_>) {
         log::debug!("{} connecting to the client: {error}", self.log_prefix());
@@ -126,25 +144,15 @@ impl Connection {
     pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
         match &mut self.data {
-            DataSide::Listening { .. } => loop {
-                let client = self.peer.ip().to_canonical();
-                match self.data.next_candidate(&self.service, client, cx) {
-                    Ok(None) => break,
-                    Ok(Some(peer)) => {
-                        let event = DataEvent::Accepted { peer };
-                        self.session.handle_data_event(event, now);
-                        self.carry_out_effects(cx);
-                    }
-                    Err(error) => {
-                        // The client waits in the listener's queue, until the time for it is over.
-                        if self.data.pause(cx) {
-                            let prefix = self.log_prefix();
-                            log::warn!("{prefix} no data connection for now: {error}");
-                        }
-                        break;
-                    }
+            DataSide::Listening { .. } => {
+                // After an error the client waits in the listener's queue, until the time for it is over.
+                if let Err(error) = self.meet_arrivals(cx)
+                    && self.data.pause(cx)
+                {
+                    let prefix = self.log_prefix();
+                    log::warn!("{prefix} no data connection for now: {error}");
                 }
-            },
+            }
             DataSide::Connecting(stream) => match cx.finish_connect(stream) {
                 Ok(()) => {
                     let tls = self.tls.as_ref().filter(|_| self.session.protects_data());

@@ -44,6 +44,8 @@ pub(crate) enum DataSide {
         arrivals: Option<Box<Arrivals>>,
         look_at: Instant,
         exhausted: bool,
+        /// How many were turned away.
+        rejected: u8,
     },
     /// Connecting to the client.
     Connecting(Socket<TcpStream>),
@@ -224,11 +226,34 @@ impl DataSide {
         }
     }
 
+    /// Has the loop tell of who else waits for the listener.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses that.
+    pub(crate) fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self {
+            Self::Listening { listener, .. } => cx.finish_registration(listener),
+            _ => Ok(()),
+        }
+    }
+
     /// Drops the candidate.
     pub(crate) fn reject_candidate(&mut self) {
-        if let Self::Listening { candidate, .. } = self {
+        if let Self::Listening {
+            candidate,
+            rejected,
+            ..
+        } = self
+        {
             *candidate = None;
+            *rejected = rejected.saturating_add(1);
         }
+    }
+
+    /// Whether more than one was turned away from this listener.
+    pub(crate) fn has_rejected_several(&self) -> bool {
+        matches!(self, Self::Listening { rejected: 2.., .. })
     }
 
     /// Takes the established connection, for a transfer.
@@ -252,6 +277,7 @@ impl DataSide {
             arrivals: None,
             look_at: now + LOOK_AFTER,
             exhausted: false,
+            rejected: 0,
         }
     }
 
