@@ -222,7 +222,7 @@ impl Connection {
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
         let permit = self.permit_data()?;
         let (listener, port) =
-            listen(canonical(self.bound), &self.service.passive_ports).map_err(|error| {
+            listen(self.bound_to(), &self.service.passive_ports).map_err(|error| {
                 let username = self.session.username();
                 log_lines::no_passive_port(&self.service, self.peer, username, &error);
                 refused("Can't open a passive port.")
@@ -254,8 +254,7 @@ impl Connection {
     fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
         let permit = self.permit_data();
         let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
-        let (mut local, peer) = (canonical(self.bound), canonical(peer));
-        local.set_port(0);
+        let (local, peer) = (self.bound_to(), canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
         let stream = Connector::open(peer, from.then_some(local))

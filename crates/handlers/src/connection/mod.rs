@@ -14,7 +14,7 @@ mod work;
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,9 +53,10 @@ pub struct Connection {
     peer: SocketAddr,
     /// The address that the client connected to: ours, or that of a proxy in front of us.
     local: SocketAddr,
-    /// The address that our sockets are bound to, with the scope of a link-local one: that of `local`,
-    /// unless there is a proxy. They have ports of their own.
-    bound: SocketAddr,
+    /// The address that our sockets are bound to: that of `local`, unless there is a proxy.
+    bound: IpAddr,
+    /// Its scope, where it is link-local.
+    scope: u32,
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
@@ -177,7 +178,11 @@ impl Connection {
             session,
             peer,
             local,
-            bound,
+            bound: bound.ip().to_canonical(),
+            scope: match bound {
+                SocketAddr::V4(_) => 0,
+                SocketAddr::V6(bound) => bound.scope_id(),
+            },
             socket: ControlSocket::Accepted(stream),
             data: DataSide::Idle,
             pump: None,
@@ -369,6 +374,14 @@ impl Connection {
                 None => self.job = Some(RunningJob::Work(task, cancel)),
                 Some(outcome) => self.session.handle_job(outcome, now),
             },
+        }
+    }
+
+    /// The address that a socket of ours is bound to, without a port.
+    fn bound_to(&self) -> SocketAddr {
+        match self.bound {
+            IpAddr::V4(_) => SocketAddr::new(self.bound, 0),
+            IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, self.scope).into(),
         }
     }
 
