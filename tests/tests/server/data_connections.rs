@@ -9,6 +9,7 @@ use ftpdlib_tests::client::{
 };
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::settings::{ACCOUNT, Setting};
+use ftpdlib_tests::skip::skipped;
 use tempfile::TempDir;
 
 /// A server on all addresses of both families, and its address as an IPv4 client knows it.
@@ -82,8 +83,7 @@ fn link_local() -> Option<SocketAddrV6> {
 #[test]
 fn no_data_connection_was_made_between_link_local_addresses() {
     let Some(mut address) = link_local() else {
-        eprintln!("skipped: this machine has no link-local address");
-        return;
+        return skipped("this machine has no link-local address");
     };
     let (server, _) = dual_stack();
     address.set_port(server.address().port());
