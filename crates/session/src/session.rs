@@ -157,6 +157,7 @@ impl<P> Session<P> {
         }
         self.active_at = now;
         self.job_ended(outcome, now);
+        self.await_transfer(now);
         self.close_if_over();
     }
 
@@ -176,7 +177,10 @@ impl<P> Session<P> {
                 end,
                 bytes,
                 refusal,
-            } => self.transfer_ended(end, bytes, refusal, now),
+            } => {
+                self.transfer_ended(end, bytes, refusal, now);
+                self.await_transfer(now);
+            }
         }
         self.close_if_over();
     }
@@ -198,10 +202,13 @@ impl<P> Session<P> {
     }
 
     /// Begins the idle time anew, and that of a data connection that waits for its command: the client
-    /// is not idle, but waits for something that the session does not know of.
+    /// is not idle, but waits for something that the session does not know of. A session that ends
+    /// waits no longer for that.
     pub fn stay_active(&mut self, now: Instant) {
-        self.active_at = now;
-        self.await_transfer(now);
+        if !self.is_ending() {
+            self.active_at = now;
+            self.await_transfer(now);
+        }
     }
 
     /// The next thing to do; `None` until something happens.

@@ -311,7 +311,7 @@ fn every_end_of_a_transfer_is_told() {
             _ => Ok(()),
         });
         let files: Arc<dyn Filesystem> = Arc::new(files);
-        let timeout = (end == "Stalled").then_some(Duration::from_millis(50));
+        let timeout = (end == "Stalled").then_some(Duration::from_millis(500));
         let server = TestServer::with(|handler| {
             let inline = false;
             let handler = handler.observer(Recorder { calls, inline });

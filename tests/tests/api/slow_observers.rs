@@ -56,6 +56,18 @@ fn a_client_that_waited_for_observers_was_taken_to_be_idle() {
     }
 }
 
+#[test]
+fn a_client_that_had_left_was_kept_while_observers_judged_its_last_command() {
+    let (server, keeper) = slow_at(&["NOOP"], Duration::from_secs(1));
+    let mut client = server.client();
+    client.send("NOOP");
+    keeper.wait_for(1);
+    client.end_sending();
+    client.expect_reply(421);
+    client.expect_end();
+    keeper.open();
+}
+
 /// Its observers were told that it was given.
 #[test]
 fn the_last_command_before_the_end_was_forgotten_while_observers_judged_it() {

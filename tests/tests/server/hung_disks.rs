@@ -1,6 +1,6 @@
 //! Disks that do not answer, and clients who do not wait for them.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -54,6 +54,34 @@ fn a_data_connection_that_came_while_its_file_was_opened_had_to_wait_for_its_han
             client.expect_reply(226);
         }
     }
+}
+
+#[test]
+fn a_handshake_that_waited_for_the_reply_to_its_transfer_was_too_late() {
+    let (files, keeper) = stuck_at("open_read");
+    let files: Arc<dyn Filesystem> = Arc::new(files);
+    let server = TestServer::with(|handler| {
+        let handler = handler.abstracted_fs(move |_| Ok(Arc::clone(&files)));
+        let tls = TlsFtpHandler::new(handler).handshake_timeout(Duration::from_secs(2));
+        FtpHandler::from(tls)
+    });
+    let config = config(VERSIONS[1]);
+    let mut client = TlsClient::login_in_a_hurry(server.address(), &config);
+    let port = client.epsv();
+    client.send("RETR a");
+    keeper.wait_for(1);
+    let data = connect(port);
+    // For one that has come later, and to which no transfer comes, time runs out.
+    let mut other = TlsClient::login_in_a_hurry(server.address(), &config);
+    let mut stalled = connect(other.epsv());
+    assert_eq!(stalled.read(&mut [0]).unwrap(), 0);
+    keeper.open();
+    client.expect_reply(150);
+    let mut data = secure(data, &config);
+    assert_eq!(read_to_end(&mut data).unwrap(), b"hello");
+    data.conn.send_close_notify();
+    data.flush().unwrap();
+    client.expect_reply(226);
 }
 
 /// Its transfer was told to have stalled, as if the client had been gone.

@@ -229,6 +229,11 @@ impl Control {
         self.input.begins_tls()
     }
 
+    /// Whether the client ended its side, whatever it has sent before.
+    pub(super) fn has_ended_its_side(&self) -> bool {
+        self.ended
+    }
+
     /// Whether the client ended its side and everything it sent was taken.
     pub(super) fn has_ended(&self) -> bool {
         self.ended && self.input.is_empty()

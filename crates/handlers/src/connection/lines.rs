@@ -74,13 +74,13 @@ impl Connection {
         }
     }
 
-    /// Whether the client has sent something that waits for observers.
+    /// Whether the client has sent something that waits for observers, and may still be there.
     pub(super) fn waits_for_observers(&self) -> bool {
-        let has_input = match &self.socket {
-            ControlSocket::Open(control) => control.has_input(),
-            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
+        let ControlSocket::Open(control) = &self.socket else {
+            return false;
         };
-        holds_line(&self.watch) || (has_input && is_held_up(&self.watch))
+        let waits = holds_line(&self.watch) || (control.has_input() && is_held_up(&self.watch));
+        waits && !control.has_ended_its_side()
     }
 
     /// Hands the next line to the session, if it wants one and there is one.

@@ -400,7 +400,7 @@ impl Connection {
             .linger
             .as_deref()
             .and_then(|linger| linger.holds_replies_until(now));
-        let securing = self.data.secure_until();
+        let securing = self.data_handshake_deadline();
         let data = self.data.look_at();
         [
             self.session.poll_timeout(),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::Context;
@@ -96,9 +97,17 @@ impl Connection {
         }
     }
 
+    /// When the handshake of a data connection without a transfer has to be over. While its file is
+    /// being opened the client may wait for the reply, and then for the transfer, which has a time of
+    /// its own.
+    pub(super) fn data_handshake_deadline(&self) -> Option<Instant> {
+        let is_expected = !self.session.is_transferring();
+        self.data.secure_until().filter(|_| is_expected)
+    }
+
     /// Gives up a data connection whose handshake has not come to its end.
     pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
-        let deadline = self.data.secure_until();
+        let deadline = self.data_handshake_deadline();
         if deadline.is_some_and(|deadline| deadline <= cx.now()) {
             let error = io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
             self.data_lost(&error, cx);

@@ -28,6 +28,7 @@ impl<P> Session<P> {
             && let Pending::LoginDelay(delay) = std::mem::take(&mut self.pending)
         {
             self.active_at = now;
+            self.await_transfer(now);
             self.answer_failed_login(*delay);
         }
         if is_past(self.handshake_deadline(), now) {
@@ -60,9 +61,10 @@ impl<P> Session<P> {
         }
     }
 
-    /// While no line is taken, the transfer command may be waiting behind that.
+    /// While an answer is due, or no line is taken, no transfer command can be expected.
     fn data_deadline(&self) -> Option<Instant> {
-        let counts = !self.is_data_unused() || self.wants_input();
+        let is_free = matches!(self.pending, Pending::Nothing) && self.wants_input();
+        let counts = !self.is_data_unused() || is_free;
         self.data.deadline().filter(|_| counts)
     }
 
