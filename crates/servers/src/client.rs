@@ -61,7 +61,10 @@ fn is_of_peer(error: &io::Error) -> bool {
         io::ErrorKind::BrokenPipe
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NotConnected
+            | io::ErrorKind::TimedOut
     )
 }
 

@@ -29,8 +29,12 @@ impl Lifecycle {
         self.at_once.store(true, Ordering::Release);
     }
 
+    pub(crate) fn is_at_once(&self) -> bool {
+        self.at_once.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_over(&self) -> bool {
-        self.at_once.load(Ordering::Acquire) || self.shared.is_over()
+        self.is_at_once() || self.shared.is_over()
     }
 
     /// One line for each listener; clients can connect from here on.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Path, PathBuf};
 
-use ftpdlib_sys::{Identity, check_writable};
+use ftpdlib_sys::Identity;
 
 /// As many as Linux follows.
 const MOST_LINKS: u32 = 40;
@@ -45,10 +45,9 @@ pub(crate) fn is_roots(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 ///
-/// The path cannot be followed, or this thread cannot act as the user.
+/// The path cannot be followed.
 pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
     let steps = steps(path)?;
-    let _acting = user.assume_in_thread()?;
     // The links of /proc lead to what is open, not to what has its name now.
     let mut steps = steps
         .iter()
@@ -57,16 +56,13 @@ pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
 }
 
 impl Step {
-    /// Whether `user`, as whom this thread acts, can put something else in the place of the entry.
+    /// Whether `user` can put something else in the place of the entry.
     fn can_be_replaced_by(&self, user: &Identity) -> bool {
         let owns = |it: &Metadata| it.uid() == user.uid();
-        // An owner can permit itself what it may not do yet.
-        if owns(&self.holder) {
-            return true;
-        }
         let is_kept = self.holder.mode() & STICKY != 0
+            && !owns(&self.holder)
             && self.entry.as_ref().is_some_and(|entry| !owns(entry));
-        !is_kept && check_writable(&self.directory).is_ok()
+        !is_kept && user.may_write_to(&self.directory, &self.holder)
     }
 }
 

@@ -28,6 +28,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same after a second signal: long enough for a turn of every loop.
 const LAST_TURNS: Duration = Duration::from_millis(100);
 
+/// How long jobs are waited for after a second signal.
+const LAST_JOBS: Duration = Duration::from_secs(1);
+
 /// An FTP server (pyftpdlib: `FTPServer`), on one event loop unless
 /// [`FtpServerBuilder::concurrency`] says otherwise.
 ///
@@ -310,15 +313,18 @@ impl FtpServer {
     fn finish(&mut self) {
         self.over = true;
         self.io_loop = None;
-        self.lifecycle = None;
+        let lifecycle = self.lifecycle.take();
         let until = Instant::now() + CLOSE_TIMEOUT;
         self.shared.placement().finish(CLOSE_TIMEOUT);
-        // Observers are told of the last transfers there. A signal still ends the process.
-        let left = until.saturating_duration_since(Instant::now());
-        if !self.pool.shutdown(left.max(LAST_TURNS)) {
+        // Observers are told of the last transfers there.
+        let most = match lifecycle.is_some_and(|it| it.is_at_once()) {
+            true => LAST_JOBS,
+            false => until.saturating_duration_since(Instant::now()),
+        };
+        if !self.pool.shutdown(most.max(LAST_TURNS)) {
             log::warn!(
-                "threads hang and are left behind: observers, such as transfer logs, may miss the \
-                 end"
+                "threads are left behind that have not ended: observers, such as transfer logs, \
+                 may miss the last events"
             );
         }
         if let Some(signals) = self.signals.take()

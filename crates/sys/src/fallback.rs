@@ -1,6 +1,7 @@
 //! The same signatures for systems that lack the calls.
 
 use std::convert::Infallible;
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -244,6 +245,11 @@ impl Identity {
 
     /// The number of the user.
     pub fn uid(&self) -> u32 {
+        match self.never {}
+    }
+
+    /// Whether the user may write to the file at `path`.
+    pub fn may_write_to(&self, _path: &Path, _metadata: &Metadata) -> bool {
         match self.never {}
     }
 

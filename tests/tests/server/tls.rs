@@ -294,7 +294,6 @@ fn a_download_announces_its_end() {
     }
 }
 
-/// At this rate the whole of it would take longer than anybody waits here.
 /// FileZilla shows an error otherwise.
 #[test]
 fn a_control_connection_announces_its_end() {
@@ -310,6 +309,7 @@ fn a_control_connection_announces_its_end() {
     }
 }
 
+/// At this rate the whole of it would take longer than anybody waits here.
 #[test]
 fn a_slow_download_arrives_as_it_is_sent() {
     let server = offering(&[("data.write_limit", "100")]);

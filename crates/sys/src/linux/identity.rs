@@ -1,11 +1,15 @@
 //! Becoming another user permanently.
 
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::ptr;
 
 use super::credentials::{ActingAs, Credentials, SAME, can_act_as_others};
 use super::fork::Fork;
-use crate::call::check;
+use crate::call::{check, with_c_str};
 use crate::children::{ChildEnd, exit_at_once};
 use crate::users::{self, UserEntry};
 
@@ -70,6 +74,17 @@ impl Identity {
     /// The number of the user.
     pub fn uid(&self) -> u32 {
         self.uid
+    }
+
+    /// Whether the user may write to the file at `path`, or could permit itself to. `metadata` is the
+    /// file's. An access control list that permits it to anybody counts: it may be this user.
+    pub fn may_write_to(&self, path: &Path, metadata: &Metadata) -> bool {
+        let may = |bit| metadata.mode() & bit != 0;
+        let is_member = || self.gid == metadata.gid() || self.groups.contains(&metadata.gid());
+        // With such a list, the bit for the group is for all that it names.
+        self.uid == metadata.uid()
+            || may(libc::S_IWOTH)
+            || (may(libc::S_IWGRP) && (is_member() || has_access_list(path)))
     }
 
     /// Makes this process, which runs as root, run as the user: sets all user and group IDs, and
@@ -170,6 +185,18 @@ impl From<&Identity> for Credentials {
     }
 }
 
+/// Whether the file has an access control list, or may have one.
+fn has_access_list(path: &Path) -> bool {
+    let size = with_c_str(path.as_os_str().as_bytes(), |path| {
+        let (name, no_buffer) = (c"system.posix_acl_access", ptr::null_mut());
+        // SAFETY: both names end with a NUL and outlive the call, which only asks for the size.
+        check(unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), no_buffer, 0) })
+    });
+    let has_none =
+        |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENODATA | libc::EOPNOTSUPP));
+    !size.is_err_and(|error| has_none(&error))
+}
+
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     // SAFETY: takes nothing and cannot fail.
@@ -212,7 +239,26 @@ fn drop_capabilities() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    /// Owner, the user with number 7, group, mask and others; the user and the mask may write.
+    const ACCESS_LIST: &[u8] = b"\x02\0\0\0\
+        \x01\0\x07\0\xff\xff\xff\xff\
+        \x02\0\x07\0\x07\0\0\0\
+        \x04\0\x05\0\xff\xff\xff\xff\
+        \x10\0\x07\0\xff\xff\xff\xff\
+        \x20\0\x05\0\xff\xff\xff\xff";
+
+    fn someone(uid: u32, groups: &[u32]) -> Identity {
+        Identity {
+            uid,
+            gid: SAME - 1,
+            groups: groups.to_vec(),
+        }
+    }
 
     #[track_caller]
     fn check_problem(user: &str, group: Option<&str>, expected: &str) {
@@ -261,5 +307,44 @@ mod tests {
             groups: vec![4_000_000_124],
         };
         assert_eq!(unnamed, expected);
+    }
+
+    #[test]
+    fn users_may_write_as_owner_group_or_others() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path();
+        let owner = fs::metadata(path).unwrap();
+        let (uid, gid) = (owner.uid(), owner.gid());
+        for (mode, user, may) in [
+            (0o500, someone(uid, &[]), true),
+            (0o755, someone(uid + 1, &[gid]), false),
+            (0o775, someone(uid + 1, &[gid]), true),
+            (0o775, someone(uid + 1, &[gid + 1]), false),
+            (0o757, someone(uid + 1, &[]), true),
+        ] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            let metadata = fs::metadata(path).unwrap();
+            assert_eq!(user.may_write_to(path, &metadata), may, "{mode:o} {user:?}");
+        }
+    }
+
+    #[test]
+    fn users_may_write_where_an_access_list_permits_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        let given = with_c_str(path.as_os_str().as_bytes(), |path| {
+            let (name, value) = (c"system.posix_acl_access", ACCESS_LIST);
+            let (data, size) = (value.as_ptr().cast(), value.len());
+            // SAFETY: the names end with a NUL, `data` is readable for `size` bytes, and all outlive
+            // the call.
+            check(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), data, size, 0) })
+        });
+        match given {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return,
+            given => given.unwrap(),
+        };
+        let metadata = fs::metadata(path).unwrap();
+        assert!(someone(7, &[]).may_write_to(path, &metadata));
     }
 }
