@@ -261,10 +261,7 @@ impl<P> Session<P> {
             Purpose::Transfer(opening) => {
                 match opening.direction {
                     // lynx tries RETR, and after its refusal LIST, over the same connection.
-                    Direction::Send => {
-                        self.kept_for_download = self.data.may_be_connected();
-                        self.await_transfer(now);
-                    }
+                    Direction::Send => self.kept_for_download = self.data.may_be_connected(),
                     // Something of the upload may be on its way already.
                     Direction::Receive | Direction::Control => {
                         self.close_data();
