@@ -32,7 +32,8 @@ type Version = Option<(SystemTime, u64, Identity)>;
 pub struct ReloadingConfig {
     settings: TlsSettings,
     current: RwLock<Arc<TlsConfig>>,
-    /// Of the files as they were read last, with success or without.
+    /// Of the files as they were read last, whatever was in them; not if the system could not read
+    /// them for the moment.
     versions: Mutex<Vec<Version>>,
 }
 
@@ -152,20 +153,22 @@ mod tests {
         (made.cert.pem(), made.signing_key.serialize_pem())
     }
 
-    fn files(directory: &TempDir) -> (PathBuf, PathBuf) {
+    /// What a certificate in `directory` and its key make, and where these two are.
+    fn reloading(directory: &TempDir) -> (ReloadingConfig, PathBuf, PathBuf) {
         let path = |name| directory.path().join(name);
-        (path("cert.pem"), path("key.pem"))
+        let (certfile, keyfile) = (path("cert.pem"), path("key.pem"));
+        let (certificate, key) = pair();
+        write(&certfile, &certificate, 1);
+        write(&keyfile, &key, 1);
+        let settings = TlsSettings::default().certfile(&certfile).keyfile(&keyfile);
+        (ReloadingConfig::new(settings).unwrap(), certfile, keyfile)
     }
 
     #[test]
     fn certificates_follow_their_files() {
         let directory = TempDir::new().unwrap();
-        let (certfile, keyfile) = files(&directory);
-        let ((first, first_key), (second, second_key)) = (pair(), pair());
-        write(&certfile, &first, 1);
-        write(&keyfile, &first_key, 1);
-        let settings = TlsSettings::default().certfile(&certfile).keyfile(&keyfile);
-        let tls = ReloadingConfig::new(settings).unwrap();
+        let (tls, certfile, keyfile) = reloading(&directory);
+        let (second, second_key) = pair();
         let before = tls.current();
         assert!(!tls.refresh().unwrap());
         // The one without the other.
@@ -188,16 +191,10 @@ mod tests {
     #[test]
     fn a_file_of_the_same_time_and_length_was_taken_for_the_old_one() {
         let directory = TempDir::new().unwrap();
-        let (certfile, keyfile) = files(&directory);
-        let (certificate, key) = pair();
-        for (path, text) in [(&certfile, &certificate), (&keyfile, &key)] {
-            write(path, text, 1);
-        }
-        let settings = TlsSettings::default().certfile(&certfile).keyfile(&keyfile);
-        let tls = ReloadingConfig::new(settings).unwrap();
+        let (tls, certfile, _) = reloading(&directory);
         assert!(!tls.refresh().unwrap());
         let next = directory.path().join("next");
-        write(&next, &certificate, 1);
+        write(&next, &fs::read_to_string(&certfile).unwrap(), 1);
         fs::rename(&next, &certfile).unwrap();
         assert!(tls.refresh().unwrap());
     }
@@ -206,13 +203,7 @@ mod tests {
     #[test]
     fn a_certificate_that_could_not_be_read_for_the_moment_was_not_tried_again() {
         let directory = TempDir::new().unwrap();
-        let (certfile, keyfile) = files(&directory);
-        let (certificate, key) = pair();
-        for (path, text) in [(&certfile, &certificate), (&keyfile, &key)] {
-            write(path, text, 1);
-        }
-        let settings = TlsSettings::default().certfile(&certfile).keyfile(&keyfile);
-        let tls = ReloadingConfig::new(settings).unwrap();
+        let (tls, certfile, _) = reloading(&directory);
         // An error of the system's that says nothing of the file.
         fs::remove_file(&certfile).unwrap();
         std::os::unix::fs::symlink(&certfile, &certfile).unwrap();
