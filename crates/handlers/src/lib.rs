@@ -31,7 +31,7 @@ pub use custom_command::{CommandContext, CustomCommand};
 pub use dtp::{DtpHandler, ThrottledDtpHandler};
 pub use error::SettingsError;
 pub use ipnet::IpNet;
-pub use limits::{LimitReached, Limits, Permit};
+pub use limits::{LimitReached, Limits, ListenerShare, Permit};
 pub use masquerade::MasqueradeAddress;
 pub use observer::{
     ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,

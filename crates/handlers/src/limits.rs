@@ -1,5 +1,6 @@
 //! Limits on connections, shared by all sessions of a server.
 
+mod listener_share;
 mod shared_counts;
 
 use std::collections::HashMap;
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+pub use listener_share::ListenerShare;
 use shared_counts::SharedCounts;
 
 /// Counts control and data connections against `max_cons` and `max_cons_per_ip`: those of this
@@ -141,6 +143,13 @@ impl Limits {
         if let Some(shared) = self.shared.get() {
             shared.clear(table);
         }
+    }
+
+    /// Has this process accept the clients of a listener together with others, as long as the value
+    /// lives. `None` where the limits are not shared: there are no others then.
+    pub fn share_listener(self: &Arc<Self>) -> Option<ListenerShare> {
+        self.shared.get()?.add_listener();
+        Some(ListenerShare::new(Arc::clone(self)))
     }
 
     /// Connections counted now, in all processes.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockAddr, Type};
@@ -10,7 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 use crate::accept::{AcceptState, Accepted};
 use crate::context::Context;
 use crate::handler::{Flow, Handler};
-use crate::interest::{Interest, Ready};
+use crate::interest::{Direction, Interest, Ready};
 use crate::socket::Registration;
 use crate::sources::SourceId;
 use crate::timers::TimerId;
@@ -47,6 +48,9 @@ pub struct Acceptor {
     listener: Registration<TcpListener>,
     on_accept: OnAccept,
     accept_state: AcceptState,
+    quota: Option<Quota>,
+    /// Runs while clients are left to other processes.
+    left_timer: Option<TimerId>,
 }
 
 impl Acceptor {
@@ -60,7 +64,17 @@ impl Acceptor {
             listener: Registration::Pending(listener),
             on_accept: Box::new(on_accept),
             accept_state: AcceptState::default(),
+            quota: None,
+            left_timer: None,
         }
+    }
+
+    /// Shares the clients with other processes that accept from the same listener. Whenever there
+    /// are some, `quota` says how many of them to accept now. The rest is left to the others; those
+    /// who still wait after 5 ms are accepted all the same.
+    pub fn sharing(mut self, quota: impl FnMut(&TcpListener) -> usize + 'static) -> Self {
+        self.quota = Some(Box::new(quota));
+        self
     }
 
     /// Makes a listener for [`new`](Self::new), with a queue of `backlog` clients.
@@ -113,29 +127,19 @@ impl Handler for Acceptor {
         self.listener.register(cx, Interest::READ)
     }
 
-    fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let Some(listener) = self.listener.socket() else {
-            return Ok(Flow::Close);
+    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let quota = match (&mut self.quota, self.listener.socket()) {
+            (Some(quota), Some(listener)) => quota(listener.get_ref()),
+            _ => usize::MAX,
         };
-        for _ in 0..CLIENTS_PER_TURN {
-            match self.accept_state.accept(listener, cx) {
-                Accepted::Client(stream, peer) => {
-                    // A panic is logged; the other clients are accepted all the same.
-                    let _ = cx.catch_panic(|cx| (self.on_accept)(stream, peer, cx));
-                }
-                Accepted::Aborted => {}
-                Accepted::NoneWaiting => break,
-                Accepted::OutOfResources => {
-                    cx.set_interest(source, Interest::NONE);
-                    cx.start_timer_after(AcceptState::RETRY_DELAY);
-                    break;
-                }
-            }
-        }
-        Ok(Flow::Continue)
+        Ok(self.accept(quota, cx))
     }
 
-    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+    fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if self.left_timer == Some(timer) {
+            self.left_timer = None;
+            return Ok(self.accept(usize::MAX, cx));
+        }
         if let Some(listener) = self.listener.socket() {
             cx.set_interest(listener.id(), Interest::READ);
         }
@@ -143,7 +147,42 @@ impl Handler for Acceptor {
     }
 }
 
+impl Acceptor {
+    /// Accepts the clients that wait, at most `quota`, as far as a turn goes.
+    fn accept(&mut self, quota: usize, cx: &mut Context<'_>) -> Flow {
+        let Some(listener) = self.listener.socket() else {
+            return Flow::Close;
+        };
+        for _ in 0..quota.min(CLIENTS_PER_TURN) {
+            match self.accept_state.accept(listener, cx) {
+                Accepted::Client(stream, peer) => {
+                    // A panic is logged; the other clients are accepted all the same.
+                    let _ = cx.catch_panic(|cx| (self.on_accept)(stream, peer, cx));
+                }
+                Accepted::Aborted => {}
+                Accepted::NoneWaiting => return Flow::Continue,
+                Accepted::OutOfResources => {
+                    cx.set_interest(listener.id(), Interest::NONE);
+                    cx.start_timer_after(AcceptState::RETRY_DELAY);
+                    return Flow::Continue;
+                }
+            }
+        }
+        if quota <= CLIENTS_PER_TURN {
+            cx.wait_for_event(listener.id(), Direction::Read);
+            self.left_timer
+                .get_or_insert_with(|| cx.start_timer_after(LEFT_FOR));
+        }
+        Flow::Continue
+    }
+}
+
 type OnAccept = Box<dyn FnMut(TcpStream, SocketAddr, &mut Context<'_>)>;
+type Quota = Box<dyn FnMut(&TcpListener) -> usize>;
 
 /// Bounded, so that a flood of new clients does not starve the connected ones.
 const CLIENTS_PER_TURN: usize = 64;
+
+/// How long other processes have to accept the clients that are left to them: more than a turn of
+/// theirs, and less than a client notices.
+const LEFT_FOR: Duration = Duration::from_millis(5);

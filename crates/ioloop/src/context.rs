@@ -183,6 +183,14 @@ impl<'a> Context<'a> {
         self.io_loop.sources.note_unread(source);
     }
 
+    /// Marks the source as not ready for `direction`, whatever is left: the handler is called again
+    /// only after an event.
+    ///
+    /// For a caller that leaves the rest to others, which read or accept from the same source.
+    pub fn wait_for_event(&mut self, source: SourceId, direction: Direction) {
+        self.io_loop.sources.clear(source, direction);
+    }
+
     /// Whether an operation may succeed, judging by the system's events and by former operations.
     /// Events since the beginning of this turn are not known.
     pub fn is_ready(&self, source: SourceId, direction: Direction) -> bool {

@@ -91,6 +91,12 @@ impl BoundListener {
                 log::warn!("connection of proxy {peer}: {error}");
             }
         });
+        let acceptor = match shared.service().limits().share_listener() {
+            None => acceptor,
+            Some(share) => acceptor.sharing(move |listener| {
+                share.quota(|| ftpdlib_sys::waiting_clients(listener.as_fd()))
+            }),
+        };
         add(Box::new(acceptor)).map(opened)
     }
 }

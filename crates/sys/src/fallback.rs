@@ -130,6 +130,15 @@ pub fn unacknowledged(_socket: BorrowedFd<'_>) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Clients that are connected to a listening TCP socket, and not accepted yet.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn waiting_clients(_listener: BorrowedFd<'_>) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Sets the permission bits of a file opened as a place.
 ///
 /// # Errors

@@ -21,6 +21,8 @@ mod shortage;
 mod stops;
 #[cfg(target_os = "linux")]
 mod system_users;
+#[cfg(target_os = "linux")]
+mod workers;
 
 use std::fs::{self, File};
 use std::iter;

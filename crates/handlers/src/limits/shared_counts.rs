@@ -39,10 +39,12 @@ const MAX_CONS_PER_IP: usize = 1;
 const TABLES_USED: usize = 2;
 const HEADER: usize = 8;
 
-/// Words of a table: its sum, and how many of the entries behind were ever in use.
+/// Words of a table: its sum, how many of the entries behind were ever in use, and from how many
+/// listeners its process accepts.
 const TOTAL: usize = 0;
 const ENTRIES_USED: usize = 1;
-const TABLE_HEADER: usize = 2;
+const LISTENERS: usize = 2;
+const TABLE_HEADER: usize = 3;
 
 /// An entry is a number for a client's address, and in its lowest bits how many connections that
 /// has. In one word, both change at once.
@@ -88,7 +90,50 @@ impl SharedCounts {
                 entry.store(0, Ordering::SeqCst);
             }
             table.header[TOTAL].store(0, Ordering::SeqCst);
+            table.header[LISTENERS].store(0, Ordering::SeqCst);
         }
+    }
+
+    pub(super) fn add_listener(&self) {
+        self.own().header[LISTENERS].fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn remove_listener(&self) {
+        self.own().header[LISTENERS].fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many of the clients that wait this process gets, if each goes to the accepting process
+    /// with the fewest connections; `usize::MAX` for all of them. They are not counted if there is
+    /// no other such process.
+    pub(super) fn quota(&self, waiting: impl FnOnce() -> io::Result<usize>) -> usize {
+        let here = self.own.load(Ordering::Relaxed);
+        let others = || {
+            let tables = self.tables().enumerate();
+            let others = tables
+                .filter(|(table, _)| *table != here)
+                .map(|(_, table)| table);
+            others.filter(Table::accepts).map(|table| table.total())
+        };
+        if others().next().is_none() {
+            return usize::MAX;
+        }
+        let Ok(waiting) = waiting() else {
+            return usize::MAX;
+        };
+        let own = self.own().total();
+        // The fewest with which the others, up to the same level, have room for the rest.
+        let (mut low, mut high) = (0, waiting);
+        while low < high {
+            let taken = low.midpoint(high);
+            let level = own.saturating_add(taken);
+            let room = others().map(|total| level.saturating_sub(total));
+            if room.fold(taken, usize::saturating_add) >= waiting {
+                high = taken;
+            } else {
+                low = taken + 1;
+            }
+        }
+        if low < waiting { low } else { usize::MAX }
     }
 
     pub(super) fn acquire(&self, ip: IpAddr) -> Result<(), LimitReached> {
@@ -117,8 +162,7 @@ impl SharedCounts {
     }
 
     pub(super) fn count(&self) -> usize {
-        let total = |table: Table<'_>| table.header[TOTAL].load(Ordering::SeqCst);
-        self.tables().map(total).sum::<u64>() as usize
+        self.tables().map(|table| table.total()).sum()
     }
 
     fn count_of(&self, key: u64) -> usize {
@@ -198,6 +242,16 @@ impl Table<'_> {
             entry.store(left, Ordering::SeqCst);
             self.header[TOTAL].fetch_sub(1, Ordering::SeqCst);
         }
+    }
+
+    /// All connections.
+    fn total(&self) -> usize {
+        self.header[TOTAL].load(Ordering::SeqCst) as usize
+    }
+
+    /// Whether its process accepts clients.
+    fn accepts(&self) -> bool {
+        self.header[LISTENERS].load(Ordering::SeqCst) > 0
     }
 
     /// Connections of one address.
@@ -282,6 +336,66 @@ mod tests {
         counts.acquire(ip(1)).unwrap();
         in_table(&counts, 3, || counts.acquire(ip(1)).unwrap());
         assert_eq!(counts.acquire(ip(1)), Err(LimitReached::PerIp));
+    }
+
+    #[test]
+    fn clients_go_to_the_processes_with_the_fewest() {
+        const ALL: usize = usize::MAX;
+        // The connections of this process, those of others that accept, the clients that wait, and
+        // how many of them come here.
+        let rows: &[(usize, &[usize], usize, usize)] = &[
+            (0, &[], 16, ALL),
+            (0, &[0], 0, ALL),
+            (0, &[0], 1, ALL),
+            (1, &[0], 1, 0),
+            (1, &[0], 2, 1),
+            (0, &[1], 2, ALL),
+            (1, &[0], 15, 7),
+            (0, &[1], 15, 8),
+            (5, &[5], 1, ALL),
+            (6, &[4], 2, 0),
+            (6, &[4], 4, 1),
+            (0, &[100, 10], 10, ALL),
+            (10, &[100, 0], 10, 0),
+            (10, &[100, 0], 12, 1),
+            (3, &[3, 3, 3], 4_000, 1_000),
+        ];
+        for &(own, others, waiting, quota) in rows {
+            let counts = SharedCounts::new(8, 8).unwrap();
+            for (table, &connections) in others.iter().enumerate() {
+                in_table(&counts, table + 2, || {
+                    counts.add_listener();
+                    (0..connections).for_each(|_| counts.acquire(ip(1)).unwrap());
+                });
+            }
+            counts.enter(1);
+            counts.add_listener();
+            (0..own).for_each(|_| counts.acquire(ip(1)).unwrap());
+            let found = counts.quota(|| Ok(waiting));
+            assert_eq!(found, quota, "{own} {others:?} {waiting}");
+        }
+    }
+
+    #[test]
+    fn clients_are_not_left_to_processes_that_accept_none() {
+        let counts = SharedCounts::new(8, 8).unwrap();
+        counts.enter(1);
+        counts.acquire(ip(1)).unwrap();
+        in_table(&counts, 2, || {
+            counts.add_listener();
+            counts.add_listener();
+            counts.remove_listener();
+        });
+        assert_eq!(counts.quota(|| Ok(1)), 0);
+        in_table(&counts, 2, || counts.remove_listener());
+        assert_eq!(counts.quota(|| Ok(1)), usize::MAX);
+        in_table(&counts, 2, || counts.add_listener());
+        assert_eq!(counts.quota(|| Ok(1)), 0);
+        counts.clear(2);
+        assert_eq!(counts.quota(|| Ok(1)), usize::MAX);
+        in_table(&counts, 2, || counts.add_listener());
+        let unknown = || Err(io::ErrorKind::Unsupported.into());
+        assert_eq!(counts.quota(unknown), usize::MAX);
     }
 
     #[test]

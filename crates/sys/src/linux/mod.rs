@@ -19,6 +19,7 @@ mod sandbox;
 mod send_file;
 mod shadow;
 mod unacknowledged;
+mod waiting_clients;
 
 pub use attributes::{set_mode, set_modified};
 pub use beneath::{open_beneath, recall_at};
@@ -37,3 +38,4 @@ pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use send_file::{send_file, send_last};
 pub use shadow::ShadowEntry;
 pub use unacknowledged::unacknowledged;
+pub use waiting_clients::waiting_clients;

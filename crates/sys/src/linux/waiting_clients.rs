@@ -1,0 +1,52 @@
+//! Clients that wait in the queue of a listener.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::call::check;
+
+/// Clients that are connected to a listening TCP socket, and not accepted yet.
+///
+/// # Errors
+///
+/// The error of `getsockopt`: `Unsupported` for other sockets than those of TCP.
+pub fn waiting_clients(listener: BorrowedFd<'_>) -> io::Result<usize> {
+    // SAFETY: it has integers only, for which zero is a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the descriptor is borrowed for the whole call, which writes at most `length` bytes to
+    // `info` and then their number to `length`; both are live, writable and owned by this frame.
+    check(unsafe {
+        libc::getsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    })?;
+    // Of a listener, this is how many wait.
+    Ok(info.tcpi_unacked as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn clients_wait_until_they_are_accepted() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let waiting = || waiting_clients(listener.as_fd()).unwrap();
+        assert_eq!(waiting(), 0);
+        let clients = [(); 3].map(|()| TcpStream::connect(address).unwrap());
+        assert_eq!(waiting(), 3);
+        listener.accept().unwrap();
+        assert_eq!(waiting(), 2);
+        drop(clients);
+    }
+}
