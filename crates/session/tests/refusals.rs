@@ -1,17 +1,20 @@
-//! Jobs and transfers that are refused for a reason of the moment.
+//! Jobs and transfers that are refused, and what becomes of their data connections.
 
 mod support;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{NameEncoding, Reply, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_proto::{ArgumentRule, NameEncoding, Reply, ReplyCode, TransferEnd, VirtualPath};
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, DataEvent, Effect, Refusal, Session, SessionConfig,
+    Action, Answer, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session,
+    SessionConfig,
 };
 
 use support::facts;
+
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 50_000);
 
 /// What a session wants done, in words.
 fn effects(session: &mut Session<()>) -> Vec<String> {
@@ -24,6 +27,7 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
                 Action::SetModified { path, .. } => format!("set {path}"),
                 other => format!("{other:?}"),
             }),
+            Effect::CloseData => all.push("close".to_owned()),
             _ => {}
         }
     }
@@ -31,9 +35,11 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
 }
 
 fn logged_in(now: Instant) -> Session<()> {
-    let address = SocketAddr::from(([192, 0, 2, 7], 50_000));
-    let config = Arc::new(SessionConfig::default());
-    let mut session = Session::new(config, address, address, now);
+    logged_in_with(SessionConfig::default(), now)
+}
+
+fn logged_in_with(config: SessionConfig, now: Instant) -> Session<()> {
+    let mut session = Session::new(Arc::new(config), CLIENT, CLIENT, now);
     for line in ["USER u", "PASS p"] {
         session.handle_control(ControlEvent::Line(line.as_bytes()), now);
     }
@@ -97,6 +103,75 @@ fn a_listing_that_broke_off_was_told_as_complete_by_stat() {
             panic!("{shown}");
         };
         assert_eq!(wire(&reply), expected, "{shown}");
+    }
+}
+
+/// A command that is refused before its job, or in its place, while a data connection stands for it.
+fn refuse_over_data(line: ControlEvent<'_>) -> Session<()> {
+    let now = Instant::now();
+    let mut session = logged_in_with(
+        SessionConfig {
+            commands: vec![RegisteredCommand {
+                name: "STOU".to_owned(),
+                login_required: true,
+                perm: None,
+                argument: ArgumentRule::Required,
+                help: "Syntax: none".to_owned(),
+                feature: None,
+            }],
+            ..SessionConfig::default()
+        },
+        now,
+    );
+    for line in ["TYPE I", "PASV"] {
+        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+    }
+    session.handle_data_event(DataEvent::Listening { port: 2000 }, now);
+    session.handle_data_event(DataEvent::Accepted { peer: CLIENT }, now);
+    session.handle_control(ControlEvent::Line(b"REST 5"), now);
+    assert_eq!(effects(&mut session), ["200", "227", "350"]);
+    session.handle_control(line, now);
+    session
+}
+
+#[test]
+fn what_was_sent_for_a_refused_upload_went_into_another_file() {
+    let veto = Reply::new(550, "No.");
+    let vetoed = |line| ControlEvent::Vetoed { line, reply: &veto };
+    for (event, code) in [
+        (ControlEvent::Line(b"STOR"), "501"),
+        (ControlEvent::Line(b"STOR caf\xe9"), "501"),
+        (ControlEvent::Line(b"APPE log"), "450"),
+        (ControlEvent::Line(b"STOU"), "501"),
+        (vetoed(b"STOR a"), "550"),
+        (vetoed(b"APPE a"), "550"),
+    ] {
+        let mut session = refuse_over_data(event);
+        let mut done = effects(&mut session);
+        done.sort_unstable();
+        assert_eq!(done, [code, "close"], "{event:?}");
+        session.handle_control(ControlEvent::Line(b"STOR other"), Instant::now());
+        assert_eq!(effects(&mut session), ["425"], "{event:?}");
+    }
+}
+
+#[test]
+fn an_upload_used_a_data_connection_that_a_refused_download_had_used_up() {
+    let veto = Reply::new(550, "No.");
+    let vetoed = |line| ControlEvent::Vetoed { line, reply: &veto };
+    for (event, code) in [
+        (ControlEvent::Line(b"RETR"), "501"),
+        (ControlEvent::Line(b"RETR caf\xe9"), "501"),
+        (ControlEvent::Line(b"LIST caf\xe9"), "501"),
+        (ControlEvent::LineTooLong, "500"),
+        (vetoed(b"MLSD"), "550"),
+    ] {
+        let mut session = refuse_over_data(event);
+        assert_eq!(effects(&mut session), [code], "{event:?}");
+        // For another download it is good.
+        assert!(session.is_data_unused(), "{event:?}");
+        session.handle_control(ControlEvent::Line(b"STOR other"), Instant::now());
+        assert_eq!(effects(&mut session), ["close", "425"], "{event:?}");
     }
 }
 

@@ -115,6 +115,7 @@ dialogues! {
         quit
         quit_before_data
         ranges
+        refused_transfers
         rein
         rename
         restart

@@ -9,7 +9,7 @@ use super::Session;
 use super::timers::after;
 use super::transfer::{Queued, Running};
 use super::work::Held;
-use crate::{Effect, SessionEvent};
+use crate::{Direction, Effect, SessionEvent};
 
 /// The data connection as the protocol interpreter sees it.
 ///
@@ -215,6 +215,21 @@ impl<P> Session<P> {
     fn answer_if_held(&mut self, held: Option<Box<Held>>, now: Instant) {
         if let Some(held) = held {
             self.answer_held(*held, now);
+        }
+    }
+
+    /// Decides what becomes of the data connection after a command that was to use it in this
+    /// direction, unless a transfer has come of it or another one uses it.
+    pub(super) fn settle_data(&mut self, direction: Option<Direction>) {
+        match direction {
+            _ if self.is_transferring() => {}
+            // lynx tries RETR, and after its refusal LIST, over the same connection.
+            Some(Direction::Send) => self.kept_for_download = self.data.may_be_connected(),
+            // Something of the upload may be on its way already.
+            Some(Direction::Receive) => {
+                self.close_data();
+            }
+            Some(Direction::Control) | None => {}
         }
     }
 

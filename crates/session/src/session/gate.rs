@@ -9,7 +9,7 @@ use super::files::Selected;
 use super::parameters::Restart;
 use super::registered::find;
 use super::work::Held;
-use crate::ListFormat;
+use crate::{Direction, ListFormat};
 
 /// The unknown command in a row that ends the session.
 const MOST_UNKNOWN: u32 = 50;
@@ -37,11 +37,23 @@ impl<P> Session<P> {
             return self.disconnect(Reply::new(421, "This is an FTP server."), now);
         }
         let resolved = line.resolve();
-        let prepared = self.take_prepared(ends_restart(&resolved));
+        let verb = verb_of(&resolved);
+        let prepared = self.take_prepared(verb.is_some_and(ends_restart));
         if self.answer_registered(&line) {
             self.unknown_commands = 0;
-            return;
+        } else {
+            self.answer_resolved(&line, resolved, prepared, now);
         }
+        self.settle_data(verb.and_then(transfer_direction));
+    }
+
+    fn answer_resolved(
+        &mut self,
+        line: &CommandLine<'_>,
+        resolved: Result<(Verb, &[u8]), CommandError>,
+        prepared: Prepared,
+        now: Instant,
+    ) {
         let (verb, argument) = match resolved {
             Ok(resolved) => resolved,
             Err(error @ CommandError::UnknownVerb { .. }) => {
@@ -75,6 +87,7 @@ impl<P> Session<P> {
     pub(super) fn answer_long_line(&mut self) {
         // It may have been any command.
         self.take_prepared(true);
+        self.settle_data(Some(Direction::Send));
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
@@ -85,7 +98,9 @@ impl<P> Session<P> {
 
     /// Answers a line that is not to be taken, as `reply` says.
     pub(super) fn answer_vetoed(&mut self, line: &[u8], reply: Reply) {
-        self.take_prepared(ends_restart(&CommandLine::split(line).resolve()));
+        let verb = verb_of(&CommandLine::split(line).resolve());
+        self.take_prepared(verb.is_some_and(ends_restart));
+        self.settle_data(verb.and_then(transfer_direction));
         self.reply_in_turn(reply);
     }
 
@@ -201,26 +216,24 @@ impl<P> Session<P> {
     }
 }
 
-/// Whether a line ends what REST or RANG said before: it is for the next transfer or HASH, and another
+fn verb_of(resolved: &Result<(Verb, &[u8]), CommandError>) -> Option<Verb> {
+    resolved.as_ref().ok().map(|(verb, _)| *verb)
+}
+
+/// Which way a data connection is used by a command.
+fn transfer_direction(verb: Verb) -> Option<Direction> {
+    match verb {
+        Verb::Stor | Verb::Appe | Verb::Stou => Some(Direction::Receive),
+        Verb::Retr | Verb::List | Verb::Nlst | Verb::Mlsd => Some(Direction::Send),
+        _ => None,
+    }
+}
+
+/// Whether a command ends what REST or RANG said before: it is for the next transfer or HASH, and another
 /// REST or RANG replaces it, even one that is refused. It outlives any other line, as clients send
 /// many kinds of them before the transfer.
-fn ends_restart(resolved: &Result<(Verb, &[u8]), CommandError>) -> bool {
-    let Ok((verb, _)) = resolved else {
-        return false;
-    };
-    matches!(
-        verb,
-        Verb::Retr
-            | Verb::Stor
-            | Verb::Appe
-            | Verb::Stou
-            | Verb::List
-            | Verb::Nlst
-            | Verb::Mlsd
-            | Verb::Hash
-            | Verb::Rest
-            | Verb::Rang
-    )
+fn ends_restart(verb: Verb) -> bool {
+    transfer_direction(verb).is_some() || matches!(verb, Verb::Hash | Verb::Rest | Verb::Rang)
 }
 
 /// Whether a line is the first of an HTTP request: a browser, or a web page that uses one to send

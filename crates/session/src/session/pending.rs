@@ -259,14 +259,7 @@ impl<P> Session<P> {
                 username, arrived, ..
             } => self.login_failed(username, None, arrived, refusal, now),
             Purpose::Transfer(opening) => {
-                match opening.direction {
-                    // lynx tries RETR, and after its refusal LIST, over the same connection.
-                    Direction::Send => self.kept_for_download = self.data.may_be_connected(),
-                    // Something of the upload may be on its way already.
-                    Direction::Receive | Direction::Control => {
-                        self.close_data();
-                    }
-                }
+                self.settle_data(Some(opening.direction));
                 self.reply(refusal.into_reply());
             }
             // For now nobody knows which of the two files is meant.
