@@ -446,6 +446,26 @@ fn what_is_below_a_guarded_directory_is_not_told_to_be_there() {
 }
 
 #[test]
+fn a_name_like_switches_told_what_is_below_a_guarded_directory() {
+    let guarded = Guarded::new(&[("user", ALL, Some(("", true)))]);
+    let path = |name: &str| guarded.server.path(name);
+    symlink(path("é"), path("full/l")).unwrap();
+    for name in ["full", "none"] {
+        fs::create_dir_all(path("full/-a /é").join(name)).unwrap();
+    }
+    let mut client = guarded.client("user");
+    client.expect("CWD full", 250);
+    for command in ["STAT", "LIST", "NLST"] {
+        for (way, told) in [("/é/", "privileges"), ("/../l/", "No such file")] {
+            let lines = ["full", "none"].map(|name| format!("{command} -a {way}{name}"));
+            let [there, missing] = lines.map(|line| guarded.run(&mut client, &[&line], b""));
+            assert_eq!(there, missing, "{command} {way}");
+            assert!(there.1.contains(told), "{command} {way}: {}", there.1);
+        }
+    }
+}
+
+#[test]
 fn facts_of_a_link_told_what_a_guarded_file_is_like() {
     let guarded = Guarded::new(&[("user", ALL, Some(("", true))), ("free", ALL, None)]);
     let home = guarded.server.home();

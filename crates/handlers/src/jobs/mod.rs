@@ -59,7 +59,7 @@ pub(crate) enum Opened {
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
-    let mut action = choose_reading(account, job.action);
+    let mut action = choose_reading(account, job.action, job.perm);
     let Some(perm) = job.perm else {
         return perform(account, action);
     };
@@ -88,7 +88,7 @@ pub(crate) fn run_work(
 ) -> JobOutcome<Payload> {
     time.go_on()?;
     let _guard = account.impersonate()?;
-    let mut action = choose_reading(account, job.action);
+    let mut action = choose_reading(account, job.action, job.perm);
     let pinned;
     let account = match job.perm {
         Some(perm) => {
@@ -220,9 +220,12 @@ fn open(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
 }
 
 /// Chooses between the two readings of an argument, where it has two. Permissions are checked after
-/// that, for the path that is used and for no other.
-fn choose_reading(account: &Account, action: Action) -> Action {
+/// that, for the path that is used; what is there where the user may not look decides nothing.
+fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Action {
     let is_there = |path: &VirtualPath| account.filesystem.lstat(path).is_ok();
+    let is_denied =
+        |path: &VirtualPath| perm.is_some_and(|perm| permission::is_denied(account, perm, path));
+    let may_be_meant = |path: &VirtualPath| is_there(path) && !is_denied(path);
     match action {
         // A file may be named like a switch.
         Action::OpenList {
@@ -232,7 +235,7 @@ fn choose_reading(account: &Account, action: Action) -> Action {
             format,
             encoding,
         } => Action::OpenList {
-            path: if !is_there(&path) && is_there(&whole) {
+            path: if !is_there(&path) && !is_denied(&path) && may_be_meant(&whole) {
                 whole
             } else {
                 path
@@ -247,7 +250,7 @@ fn choose_reading(account: &Account, action: Action) -> Action {
             whole: Some(whole),
             algorithm,
             ..
-        } if is_there(&whole) => Action::Digest {
+        } if may_be_meant(&whole) => Action::Digest {
             path: whole,
             whole: None,
             range: ByteRange::default(),

@@ -34,6 +34,11 @@ pub(super) fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Resul
     allow(account, perm, path, resolved(account, path))
 }
 
+/// Whether the user may not use what `path` leads to, be it there or not.
+pub(super) fn is_denied(account: &Account, perm: Perm, path: &VirtualPath) -> bool {
+    !is_allowed(account, perm, path, &resolved(account, path))
+}
+
 /// Checks what is shown of `path`: what it leads to; or a link itself, where that leads nowhere or
 /// out.
 fn shown(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
@@ -99,13 +104,23 @@ fn allow(
     path: &VirtualPath,
     resolved: Result<Cow<'_, VirtualPath>, FilesystemError>,
 ) -> Result<(), Refusal> {
-    let is_allowed = |path: &VirtualPath| account.authorizer.has_perm(&account.login, perm, path);
+    if is_allowed(account, perm, path, &resolved) {
+        resolved.map(drop).map_err(reply_of)
+    } else {
+        Err(denied())
+    }
+}
+
+fn is_allowed(
+    account: &Account,
+    perm: Perm,
+    path: &VirtualPath,
+    resolved: &Result<Cow<'_, VirtualPath>, FilesystemError>,
+) -> bool {
+    let has_perm = |path: &VirtualPath| account.authorizer.has_perm(&account.login, perm, path);
     match resolved {
-        Ok(path) if is_allowed(&path) => Ok(()),
-        Err(error) if as_far_as_it_goes(account, path).is_some_and(|path| is_allowed(&path)) => {
-            Err(reply_of(error))
-        }
-        Ok(_) | Err(_) => Err(denied()),
+        Ok(path) => has_perm(path),
+        Err(_) => as_far_as_it_goes(account, path).is_some_and(|path| has_perm(&path)),
     }
 }
 
