@@ -280,7 +280,8 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the encoding after `OPTS UTF8 OFF`; windows-1252 by default.
+    /// Sets the encoding after `OPTS UTF8 OFF`, where [`encoding`](Self::encoding) is UTF-8; windows-1252
+    /// by default.
     pub fn legacy_encoding(mut self, encoding: NameEncoding) -> Self {
         self.session.legacy_encoding = encoding;
         self

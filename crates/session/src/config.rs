@@ -81,7 +81,8 @@ pub struct SessionConfig {
     pub zone: Zone,
     /// Encoding of names on the control connection. Default: UTF-8 (RFC 2640).
     pub encoding: NameEncoding,
-    /// Encoding after `OPTS UTF8 OFF`. Default: Windows-1252.
+    /// Encoding after `OPTS UTF8 OFF`, where the one above, or the user's own, is UTF-8. Default:
+    /// Windows-1252.
     pub legacy_encoding: NameEncoding,
     /// Names that HOST accepts, in any case; an IPv6 address without brackets. Default: none, and
     /// HOST is not offered.

@@ -47,7 +47,7 @@ pub(crate) struct Control {
     pub(crate) busy_poll: Duration,
     #[serde(deserialize_with = "field::encoding")]
     pub(crate) encoding: NameEncoding,
-    /// After `OPTS UTF8 OFF`.
+    /// After `OPTS UTF8 OFF`, where `encoding` is UTF-8.
     #[serde(deserialize_with = "field::encoding")]
     pub(crate) legacy_encoding: NameEncoding,
     #[serde(deserialize_with = "field::log_prefix")]

@@ -124,14 +124,14 @@ impl<P> Session<P> {
     }
 
     /// Chooses the encoding by what the client has said, which holds across its login, and by who
-    /// is logged in: users with an encoding of their own mean that one where they turn UTF-8 off.
+    /// is logged in: where another encoding than UTF-8 is configured, clients that turn UTF-8 off mean
+    /// that one.
     pub(super) fn choose_encoding(&mut self) {
-        let own = self.login.encoding();
-        let legacy = own.filter(|&own| own != NameEncoding::UTF_8);
+        let configured = self.configured_encoding();
         self.parameters.encoding = match self.parameters.utf8 {
             Some(true) => NameEncoding::UTF_8,
-            Some(false) => legacy.unwrap_or(self.config.legacy_encoding),
-            None => own.unwrap_or(self.config.encoding),
+            Some(false) if configured == NameEncoding::UTF_8 => self.config.legacy_encoding,
+            Some(false) | None => configured,
         };
     }
 
@@ -139,8 +139,12 @@ impl<P> Session<P> {
     /// where another encoding is configured, unless the client has turned it on. Where it is
     /// configured, OPTS UTF8 OFF does not take it off the list: it can be turned on again.
     pub(super) fn offers_utf8(&self) -> bool {
-        let configured = self.login.encoding().unwrap_or(self.config.encoding);
-        self.parameters.utf8 == Some(true) || configured == NameEncoding::UTF_8
+        self.parameters.utf8 == Some(true) || self.configured_encoding() == NameEncoding::UTF_8
+    }
+
+    /// The user's own, or that of all.
+    fn configured_encoding(&self) -> NameEncoding {
+        self.login.encoding().unwrap_or(self.config.encoding)
     }
 
     /// OPTS HASH; without an algorithm it tells the one in force.
