@@ -28,7 +28,8 @@ pub(crate) type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Sen
 /// with its `proto_cmds` entry, or an overridden `ftp_X`).
 ///
 /// Its function runs on a thread that may block; the session's next command waits for it. It shows
-/// in HELP, or in SITE HELP, and in FEAT if it says so.
+/// in HELP, or in SITE HELP, and in FEAT if it says so. By a reply of 421 it ends the session, and
+/// aborts a transfer in progress.
 ///
 /// SITE itself, USER, PASS, REIN, QUIT, ABOR, AUTH, PBSZ, PROT, CCC and ADAT cannot be replaced,
 /// since no function can change the session. One that replaces a command cannot call what it

@@ -143,7 +143,7 @@ impl<P> Session<P> {
             }
             ControlEvent::Vetoed { line, reply } => {
                 self.active_at = now;
-                self.answer_vetoed(line, reply.clone());
+                self.answer_vetoed(line, reply.clone(), now);
             }
         }
         self.close_if_over();

@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::{Reply, ReplyCode, TransferEnd, VirtualPath};
-use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Refusal, Session, SessionConfig};
+use ftpdlib_proto::{ArgumentRule, Reply, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_session::{
+    Answer, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session, SessionConfig,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -96,6 +98,77 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
             })
             .collect();
         assert_eq!(codes, [213, code]);
+    }
+}
+
+/// Clients take a 421 for the end of the session and come back in another one.
+#[test]
+fn a_session_went_on_after_a_421_of_the_owner() {
+    let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
+    let config = Arc::new(SessionConfig {
+        commands: vec![RegisteredCommand {
+            name: "OWN".to_owned(),
+            login_required: true,
+            perm: None,
+            argument: ArgumentRule::Refused,
+            help: "Syntax: OWN".to_owned(),
+            feature: None,
+        }],
+        ..SessionConfig::default()
+    });
+    for transfers in [false, true] {
+        for vetoed in [false, true] {
+            let mut session: Session<()> = Session::new(config.clone(), address, address, now);
+            let line = |line: &'static str| ControlEvent::Line(line.as_bytes());
+            session.handle_control(line("USER u"), now);
+            session.handle_control(line("PASS p"), now);
+            session.handle_job(Ok(Answer::Login(facts())), now);
+            if transfers {
+                session.handle_control(line("PASV"), now);
+                session.handle_data_event(DataEvent::Listening { port: 2000 }, now);
+                session.handle_data_event(DataEvent::Accepted { peer: address }, now);
+                session.handle_control(line("LIST"), now);
+                let opened = Answer::Opened {
+                    payload: (),
+                    size: None,
+                    path: VirtualPath::root(),
+                };
+                session.handle_job(Ok(opened), now);
+            }
+            while session.poll_effect().is_some() {}
+            let reply = Reply::new(421, "Go away.");
+            if vetoed {
+                let (line, reply) = (b"NOOP".as_slice(), &reply);
+                session.handle_control(ControlEvent::Vetoed { line, reply }, now);
+            } else {
+                session.handle_control(line("OWN"), now);
+                session.handle_job(Ok(Answer::Reply(reply)), now);
+            }
+            if transfers {
+                let ended = DataEvent::Ended {
+                    end: TransferEnd::Shutdown,
+                    bytes: 0,
+                    refusal: None,
+                };
+                session.handle_data_event(ended, now);
+            }
+            let told: Vec<_> = std::iter::from_fn(|| session.poll_effect())
+                .filter_map(|effect| match effect {
+                    Effect::Reply(reply) | Effect::TransferReply(reply) => {
+                        Some(reply.code().to_string())
+                    }
+                    Effect::AbortTransfer(_) => Some("abort".to_owned()),
+                    Effect::Close => Some("close".to_owned()),
+                    _ => None,
+                })
+                .collect();
+            let expected: &[_] = if transfers {
+                &["421", "abort", "close"]
+            } else {
+                &["421", "close"]
+            };
+            assert_eq!(told, expected, "vetoed: {vetoed}");
+        }
     }
 }
 

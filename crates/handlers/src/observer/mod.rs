@@ -154,7 +154,7 @@ pub enum Verdict {
     /// Go on.
     Allow,
     /// Do nothing, and answer this. It has to be the command's last reply: for a preliminary one the
-    /// client is told 451, and the log why.
+    /// client is told 451, and the log why. 421 ends the session, and aborts a transfer in progress.
     Refuse(Reply),
 }
 

@@ -94,6 +94,16 @@ impl<P> Session<P> {
         self.release(TransferEnd::Shutdown, now);
     }
 
+    /// Gives a reply that is the owner's, to a command of theirs or one that they do not want: by a 421
+    /// they end the session, and whatever is in progress.
+    pub(super) fn reply_as_told(&mut self, reply: Reply, now: Instant) {
+        if reply.code().value() == 421 {
+            self.disconnect(reply, now);
+        } else {
+            self.reply(reply);
+        }
+    }
+
     /// Ends the session after a last failed login or unknown command. A transfer may still be going
     /// on, and has its own reply.
     pub(super) fn refuse_further_commands(&mut self, reply: Reply) {

@@ -97,11 +97,11 @@ impl<P> Session<P> {
     }
 
     /// Answers a line that is not to be taken, as `reply` says.
-    pub(super) fn answer_vetoed(&mut self, line: &[u8], reply: Reply) {
+    pub(super) fn answer_vetoed(&mut self, line: &[u8], reply: Reply, now: Instant) {
         let verb = verb_of(&CommandLine::split(line).resolve());
         self.take_prepared(verb.is_some_and(ends_restart));
         self.settle_data(verb.and_then(transfer_direction));
-        self.reply_in_turn(reply);
+        self.reply_in_turn(reply, now);
     }
 
     /// Takes what was prepared for the command that has just come. It is that command's whatever

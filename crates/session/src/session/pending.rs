@@ -206,7 +206,7 @@ impl<P> Session<P> {
             (Purpose::FactLine, Answer::Text(line)) => {
                 self.reply(Reply::multi(250, "Listing:", [line], "End MLST."));
             }
-            (Purpose::Registered, Answer::Reply(reply)) => self.reply(reply),
+            (Purpose::Registered, Answer::Reply(reply)) => self.reply_as_told(reply, now),
             (Purpose::RenameFrom(path), Answer::Done) => self.rename_selected(path),
             (Purpose::CopyFrom(path), Answer::Metadata(metadata)) => {
                 self.copy_selected(path, &metadata)

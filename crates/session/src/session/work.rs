@@ -256,10 +256,10 @@ impl<P> Session<P> {
     }
 
     /// Gives a reply when its turn comes: that of a line that is not to be taken.
-    pub(super) fn reply_in_turn(&mut self, reply: Reply) {
+    pub(super) fn reply_in_turn(&mut self, reply: Reply, now: Instant) {
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
             self.begin_answer();
-            self.reply(reply);
+            self.reply_as_told(reply, now);
         }
     }
 
@@ -268,7 +268,7 @@ impl<P> Session<P> {
         match held {
             Held::Line(line) if self.ending.takes_commands() => self.answer_line(&line, now),
             Held::Line(_) => {}
-            Held::Reply(reply) => self.reply_in_turn(reply),
+            Held::Reply(reply) => self.reply_in_turn(reply, now),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Answers to jobs.
 
-use ftpdlib_proto::{FileKind, Metadata, Perms, ReplyCode, VirtualPath};
+use ftpdlib_proto::{FileKind, Metadata, Perms, Reply, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, LoginFacts, Refusal};
 
 use super::ledger::{Ledger, Payload};
@@ -15,6 +15,7 @@ pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
         Action::Digest { .. } => digest(),
         Action::Combine { parts, .. } => combined(parts.len()),
         Action::FactLine { .. } => Answer::Text(b"type=file; /a".to_vec()),
+        Action::Registered { argument, .. } => Answer::Reply(own_reply(&argument.0)),
         Action::OpenRead { path, .. }
         | Action::OpenWrite { path, .. }
         | Action::OpenList { path, .. } => Answer::Opened {
@@ -49,6 +50,14 @@ pub(crate) fn refusal() -> Refusal {
     Refusal {
         code: ReplyCode::new(550),
         text: "No.".into(),
+    }
+}
+
+/// What the server's owner answers: by 421, if asked to, that the session is to end.
+pub(crate) fn own_reply(asked: &[u8]) -> Reply {
+    match asked {
+        b"421" => Reply::new(421, "That was all."),
+        _ => Reply::new(550, "Not that."),
     }
 }
 

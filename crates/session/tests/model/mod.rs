@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::TransferEnd;
+use ftpdlib_proto::{ArgumentRule, TransferEnd};
 use ftpdlib_session::{
-    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, Session, SessionConfig, TlsRules,
+    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, RegisteredCommand, Session,
+    SessionConfig, TlsRules,
 };
 use ledger::{Ledger, Payload};
 use tape::Tape;
@@ -91,6 +92,14 @@ impl<'a> Model<'a> {
         };
         let config = Arc::new(SessionConfig {
             tls,
+            commands: vec![RegisteredCommand {
+                name: "OWN".to_owned(),
+                login_required: false,
+                perm: None,
+                argument: ArgumentRule::Optional,
+                help: "Syntax: OWN".to_owned(),
+                feature: None,
+            }],
             ..SessionConfig::default()
         });
         let mut model = Self {
@@ -134,10 +143,20 @@ impl<'a> Model<'a> {
             _ => {
                 if self.session.wants_input() {
                     self.ledger.owed += 1;
-                    self.control(ControlEvent::LineTooLong);
+                    match self.tape.choose(6) {
+                        0 => self.veto(b"421"),
+                        1 => self.veto(b""),
+                        _ => self.control(ControlEvent::LineTooLong),
+                    }
                 }
             }
         }
+    }
+
+    fn veto(&mut self, asked: &[u8]) {
+        let line = &self.tape.line();
+        let reply = &answers::own_reply(asked);
+        self.control(ControlEvent::Vetoed { line, reply });
     }
 
     fn log_in(&mut self) {

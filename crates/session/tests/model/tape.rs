@@ -109,6 +109,8 @@ const LINES: &[&str] = &[
     "LANG EN",
     "LANG X",
     "CSID",
+    "OWN",
+    "OWN 421",
 ];
 
 impl<'a> Tape<'a> {
