@@ -210,9 +210,9 @@ pub enum Action {
     OpenList {
         /// What to list.
         path: VirtualPath,
-        /// Used instead if this is there and `path` is not: the whole argument, when switches were
-        /// eaten.
-        whole: Option<VirtualPath>,
+        /// Used instead, with the prefix beside it, if this is there and `path` is not: the whole
+        /// argument, when switches were eaten.
+        whole: Option<(VirtualPath, Vec<u8>)>,
         /// What stands before the last part of `path` in the argument, as given: NLST gives names
         /// back with it, where they are not those of a directory.
         prefix: Vec<u8>,

@@ -234,17 +234,17 @@ fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Acti
             prefix,
             format,
             encoding,
-        } => Action::OpenList {
-            path: if !is_there(&path) && !is_denied(&path) && may_be_meant(&whole) {
-                whole
-            } else {
-                path
-            },
-            whole: None,
-            prefix,
-            format,
-            encoding,
-        },
+        } => {
+            let use_whole = !is_there(&path) && !is_denied(&path) && may_be_meant(&whole.0);
+            let (path, prefix) = if use_whole { whole } else { (path, prefix) };
+            Action::OpenList {
+                path,
+                whole: None,
+                prefix,
+                format,
+                encoding,
+            }
+        }
         // Or like another and a range.
         Action::Digest {
             whole: Some(whole),

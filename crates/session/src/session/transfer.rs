@@ -423,7 +423,11 @@ impl<P> Session<P> {
         let given = argument.path.as_deref().unwrap_or_default();
         let path = self.resolve(given)?;
         let whole = match &argument.whole {
-            Some(whole) => Some(self.resolve(whole)?),
+            Some(given) => {
+                let whole = self.resolve(given)?;
+                let prefix = prefix_of(given, &whole);
+                Some((whole, prefix))
+            }
             None => None,
         };
         Some(Action::OpenList {

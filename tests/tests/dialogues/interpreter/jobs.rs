@@ -176,8 +176,8 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
             encoding,
         } => {
             let whole =
-                whole.filter(|whole| tree.get(&path).is_none() && tree.get(whole).is_some());
-            let path = whole.unwrap_or(path);
+                whole.filter(|(whole, _)| tree.get(&path).is_none() && tree.get(whole).is_some());
+            let (path, prefix) = whole.unwrap_or((path, prefix));
             return open_list(tree, perms, path, &prefix, format, encoding);
         }
         other => panic!("the runner does not know {other:?}"),
