@@ -340,14 +340,18 @@ impl<P> Session<P> {
     }
 }
 
-/// The reply to HASH: the algorithm, the first byte and the last, the digest, the name as given.
+/// The reply to HASH: the algorithm, the first byte and the last, the digest, the name as given. A
+/// range behind the last byte has neither; an empty file is told as `0-0`.
 pub(super) fn hash_reply(
     algorithm: HashAlgorithm,
     digest: &[u8],
     range: &Range<u64>,
     name: &[u8],
 ) -> Reply {
-    let (first, last) = (range.start, range.end.saturating_sub(1).max(range.start));
+    if range.is_empty() && range.start > 0 {
+        return Reply::new(554, "No byte of the file is in that range.");
+    }
+    let (first, last) = (range.start, range.end.saturating_sub(1));
     let (algorithm, digest) = (algorithm.name(), hexadecimal(digest));
     let text = format!("{algorithm} {first}-{last} {digest} ");
     Reply::bytes(213, [text.as_bytes(), name].concat())
