@@ -209,6 +209,16 @@ fn a_port_opened_for_another_protection_is_closed() {
 }
 
 #[test]
+fn a_port_of_the_client_was_forgotten_with_another_protection() {
+    let mut client = Client::new(offered());
+    client.say_all(&["AUTH TLS", "PBSZ 0", "USER u", "PASS p"]);
+    client.say_all(&["PORT 192,0,2,7,200,10", "PROT P", "RETR a"]);
+    assert_eq!(client.codes, [220, 234, 200, 331, 230, 200, 200]);
+    assert!(client.session.is_transferring());
+    assert!(client.session.protects_data());
+}
+
+#[test]
 fn rein_does_not_take_tls_from_a_transfer_that_waits_for_its_connection() {
     let mut client = Client::new(offered());
     let lines = ["AUTH TLS", "PBSZ 0", "PROT P", "USER u", "PASS p", "PASV"];

@@ -154,8 +154,8 @@ impl<P> Session<P> {
             Security::Secure { data, .. } => {
                 let changed = *data != level;
                 *data = level;
-                if changed {
-                    // One that stands is of the other kind.
+                if changed && self.data.may_be_connected() {
+                    // What the client has connected by now is of the other kind.
                     self.close_data();
                 }
                 let text = match level {
