@@ -72,6 +72,7 @@ RETR refuses an offset past the end of the file with 550, and STOR with 554; pyf
 - STAT without a path shows how many bytes have been moved.
 - ABOR ends a digest, a copy or an attempt to connect at once, even if other lines came before it and have to wait.
   Those are answered before the ABOR.
+  With an `Observer` that wants commands, as observers do by default, such an ABOR comes too late: it waits for those lines, and they for the end of what it was to stop.
 - STAT with a path, digests and copies are refused with 450.
   RFC 959 §4.1.3 allows STAT with a path only between transfers, and ABOR must be unambiguous.
 - A second transfer command, PASV, PORT and their variants are refused with 425; the transfer continues.

@@ -73,7 +73,8 @@ pub trait Observer: Send + Sync {
     }
 
     /// Whether [`on_command`](Self::on_command) is to be called; `true` by default. Every command
-    /// waits for it, so an observer without it does well to answer `false`.
+    /// waits for it, so an observer without it does well to answer `false`. ABOR waits in its turn,
+    /// too: it stops no digest, copy or connect if another line that waits for that came before it.
     fn wants_commands(&self) -> bool {
         true
     }
