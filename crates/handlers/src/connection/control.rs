@@ -127,6 +127,26 @@ impl Control {
         }
         // An idle session owns no buffer.
         self.replies = Vec::new();
+        self.send_taken(cx)
+    }
+
+    /// The same while replies are `held`: sends only what was taken before, if anything was.
+    ///
+    /// # Errors
+    ///
+    /// That of [`flush`](Self::flush).
+    pub(super) fn flush_unless(&mut self, held: bool, cx: &mut Context<'_>) -> io::Result<()> {
+        if held {
+            // The loop tells of room for it, as long as there is any.
+            self.send_taken(cx)
+        } else {
+            self.flush(cx)
+        }
+    }
+
+    /// Sends what the stream has taken. A handshake goes on by [`receive`](Self::receive), which
+    /// tells how it failed.
+    fn send_taken(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if !self.stream.is_established() {
             return Ok(());
         }

@@ -293,7 +293,7 @@ impl Connection {
         let was_full = !control.is_flushed();
         let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
         let holds = linger.is_some_and(|linger| linger.holds_replies_until(cx.now()).is_some());
-        if !holds && control.flush(cx).is_err() {
+        if control.flush_unless(holds, cx).is_err() {
             control.end_input();
             self.lose_control(cx);
             self.carry_out_effects(cx);
@@ -490,7 +490,8 @@ impl Handler for Connection {
                 if ready.hung_up() && self.session.is_working() {
                     control.note_hangup();
                 }
-                if ready.readable() {
+                // Where the rest of our part of a handshake waited for room, it goes on with that.
+                if ready.readable() || self.securing == Securing::Handshake {
                     self.receive(cx);
                     let flow = self.finish_turn(cx);
                     // A client that waits for each reply has sent no more by now. To learn that

@@ -127,3 +127,109 @@ impl Connection {
             .handle_data_event(DataEvent::ConnectFailed, cx.now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::time::Duration;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_ioloop::{IoLoop, Pool};
+    #[cfg(not(feature = "ring"))]
+    use ftpdlib_tls::rustls::crypto::aws_lc_rs as provider;
+    #[cfg(feature = "ring")]
+    use ftpdlib_tls::rustls::crypto::ring as provider;
+    use ftpdlib_tls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+    use ftpdlib_tls::rustls::{
+        ClientConfig, ClientConnection, RootCertStore, ServerConfig, version::TLS13,
+    };
+    use socket2::{Domain, Socket, Type};
+
+    use super::*;
+    use crate::{FtpHandler, Limits, Service, TlsFtpHandler};
+
+    /// What sockets are asked to hold, so that a chain of certificates is many times as long.
+    const HELD: usize = 4 << 10;
+
+    /// Settings of a server whose answer to a hello is longer than sockets hold, and of a client that
+    /// trusts it.
+    fn configs() -> (ServerConfig, ClientConfig) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let own = made.cert.der().clone();
+        let mut roots = RootCertStore::empty();
+        roots.add(own.clone()).unwrap();
+        // Nobody looks at the rest, since the first is trusted.
+        let chain = vec![own, CertificateDer::from(vec![0; 60_000])];
+        let provider = Arc::new(provider::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key.into());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (server.unwrap(), client)
+    }
+
+    /// A connection between sockets that hold little: the client's side, and the server's.
+    fn narrow() -> (TcpStream, mio::net::TcpStream) {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.set_recv_buffer_size(HELD).unwrap();
+        let address = listener.local_addr().unwrap();
+        client.connect(&address.into()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let stream = listener.accept().unwrap().0;
+        stream.set_nonblocking(true).unwrap();
+        let wire = socket2::SockRef::from(&stream);
+        wire.set_send_buffer_size(HELD).unwrap();
+        (client.into(), mio::net::TcpStream::from_std(stream))
+    }
+
+    #[test]
+    fn a_handshake_whose_client_read_late_kept_the_loop_busy_and_never_ended() {
+        let (server, client) = configs();
+        let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+            .server_config(server)
+            .implicit(true);
+        let limits = Arc::new(Limits::new(0, 0));
+        let service = Service::new(handler.into(), Arc::clone(&limits), Pool::new()).unwrap();
+        let (mut wire, stream) = narrow();
+        let peer = wire.local_addr().unwrap();
+        let permit = limits.acquire(peer.ip()).unwrap();
+        let connection = Connection::new(&service, stream, peer, permit).unwrap();
+        let mut events = IoLoop::new().unwrap();
+        events.add(Box::new(connection)).unwrap();
+
+        let name = "localhost".try_into().unwrap();
+        let mut tls = ClientConnection::new(Arc::new(client), name).unwrap();
+        tls.write_tls(&mut wire).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut greeting = [0; 4];
+        loop {
+            assert!(Instant::now() < until, "the handshake does not go on");
+            events.turn(Some(Duration::from_millis(10))).unwrap();
+            match tls.read_tls(&mut wire) {
+                Ok(bytes) => assert_ne!(bytes, 0, "the server gave up"),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            tls.process_new_packets().unwrap();
+            if tls.is_handshaking() {
+                // What the client sends would have the server look at the connection.
+                continue;
+            }
+            while tls.wants_write() {
+                tls.write_tls(&mut wire).unwrap();
+            }
+            if tls.reader().read_exact(&mut greeting).is_ok() {
+                break;
+            }
+        }
+        assert_eq!(&greeting, b"220 ");
+    }
+}

@@ -37,9 +37,11 @@ impl TlsStream {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             tried = true;
-            let decrypted = self.receive(tls, cx, buffer)?;
-            // Answers of the protocol itself; what does not fit now goes with the next bytes.
+            let received = self.receive(tls, cx, buffer);
+            // Answers of the protocol itself; what does not fit now goes with the next bytes, or once
+            // there is room for it, though nothing comes.
             let _ = self.send(tls, cx);
+            let decrypted = received?;
             if decrypted > 0 {
                 return Ok(decrypted);
             }

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, Interest, IoLoop, Ready, SourceId, Transport, mio,
@@ -72,6 +73,74 @@ fn read(stream: &mut TlsStream, cx: &mut Context<'_>, buffer: &mut [u8]) -> usiz
             outcome => return outcome.unwrap(),
         }
     }
+}
+
+/// Writes more than the system takes, then only reads, until all of that has left or for so long.
+struct ReadsOnly {
+    accepted: Option<TcpStream>,
+    session: TlsSession,
+    stream: Option<TlsStream>,
+    filled: bool,
+    until: Instant,
+    left: Sender<bool>,
+}
+
+impl Handler for ReadsOnly {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let accepted = self.accepted.take().unwrap();
+        accepted.set_nonblocking(true)?;
+        let wire = cx.register(mio::net::TcpStream::from_std(accepted), Interest::READ)?;
+        self.stream = Some(TlsStream::data(wire, &self.session));
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let stream = self.stream.as_mut().unwrap();
+        match stream.establish(cx) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flow::Continue),
+            outcome => outcome?,
+        }
+        if !self.filled {
+            self.filled = true;
+            while stream.write(cx, &[0; 64 << 10]).is_ok() {}
+            assert!(!stream.is_flushed());
+        }
+        let error = stream.read(cx, &mut [0; 4096]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        if stream.is_flushed() || Instant::now() > self.until {
+            self.left.send(stream.is_flushed()).unwrap();
+            return Ok(Flow::Close);
+        }
+        cx.set_interest(stream.id(), stream.interest(Interest::READ));
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn a_stream_that_was_only_read_from_was_ready_for_what_it_never_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = tls(
+        &Arc::new(client(&TLS13)),
+        TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
+    );
+    let accepted = listener.accept().unwrap().0;
+    let reader = thread::spawn(move || io::copy(&mut client, &mut io::sink()));
+    let (left, outcome) = mpsc::channel();
+    let mut io_loop = IoLoop::new().unwrap();
+    let handler = ReadsOnly {
+        accepted: Some(accepted),
+        session: session(SessionReuse::Free),
+        stream: None,
+        filled: false,
+        until: Instant::now() + Duration::from_secs(10),
+        left,
+    };
+    io_loop.add(Box::new(handler)).unwrap();
+    io_loop.run().unwrap();
+    assert_eq!(outcome.recv(), Ok(true));
+    drop(io_loop);
+    // It ends without being announced.
+    assert!(reader.join().unwrap().is_err());
 }
 
 #[test]
