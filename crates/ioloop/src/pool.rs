@@ -111,7 +111,7 @@ impl Lane {
     /// The pool was shut down, 65,536 jobs are waiting already, or the system refuses a thread and
     /// the lane has none that could run the job later. The job is dropped.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.submit_as(None, Box::new(job))
+        self.submit_as(None, Box::new(job)).map(drop)
     }
 
     /// Does the same for `client`: the clients whose jobs wait take turns, so that one with hundreds
@@ -126,18 +126,26 @@ impl Lane {
         client: IpAddr,
         job: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        self.submit_as(Some(client), Box::new(job))
+        self.submit_as(Some(client), Box::new(job)).map(drop)
     }
 
     pub(crate) fn name(&self) -> &'static str {
         self.shared.name
     }
 
-    pub(crate) fn submit_as(&self, client: Option<IpAddr>, job: Job) -> io::Result<()> {
+    /// Its place in the queue, if the job has to wait there.
+    pub(crate) fn submit_as(&self, client: Option<IpAddr>, job: Job) -> io::Result<Option<Place>> {
         // A refused job is dropped here, under no lock: its destructors may do anything.
         self.shared
             .submit(client, job)
             .map_err(|(error, _job)| error)
+    }
+
+    /// Drops the job that waits at `place`, with all it holds, if it still does.
+    pub(crate) fn withdraw(&self, place: Place) {
+        let job = lock(&self.shared.queue).waiting.remove(place);
+        // Under no lock, as above.
+        drop(job);
     }
 }
 
@@ -162,24 +170,28 @@ struct LaneShared {
 }
 
 impl LaneShared {
-    fn submit(self: &Arc<Self>, client: Option<IpAddr>, job: Job) -> Result<(), (io::Error, Job)> {
+    fn submit(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        job: Job,
+    ) -> Result<Option<Place>, (io::Error, Job)> {
         let workers = &self.pool.workers;
         if workers.is_shut_down() {
             return Err((io::Error::other("the pool was shut down"), job));
         }
         let mut queue = lock(&self.queue);
         if queue.running == self.cap {
-            return queue.wait(client, job);
+            return queue.wait(client, job).map(Some);
         }
         match workers.assign(LaneJob {
             shared: Arc::clone(self),
             job,
         }) {
             Ok(()) => queue.running += 1,
-            Err((_, job)) if queue.running > 0 => return queue.wait(client, job),
+            Err((_, job)) if queue.running > 0 => return queue.wait(client, job).map(Some),
             Err(refused) => return Err(refused),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The next job to run, after one has ended.
@@ -201,44 +213,67 @@ struct LaneQueue {
 
 impl LaneQueue {
     /// Has a job wait for one of those that run, unless too many do.
-    fn wait(&mut self, client: Option<IpAddr>, job: Job) -> Result<(), (io::Error, Job)> {
+    fn wait(&mut self, client: Option<IpAddr>, job: Job) -> Result<Place, (io::Error, Job)> {
         if self.waiting.len() >= MOST_WAITING {
             return Err((io::Error::other("too many jobs wait"), job));
         }
-        self.waiting.push(client, job);
-        Ok(())
+        Ok(self.waiting.push(client, job))
     }
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// Where a job waits: whose it is, and which of those that have waited in its lane.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    client: Option<IpAddr>,
+    number: u64,
+}
+
 /// The jobs that wait, whose clients take turns; those of one client keep their order.
 #[derive(Default)]
 struct Turns {
-    jobs: HashMap<Option<IpAddr>, VecDeque<Job>>,
+    /// With their numbers, which rise.
+    jobs: HashMap<Option<IpAddr>, VecDeque<(u64, Job)>>,
     /// Each client that has jobs, once: whose turn is next is first.
     clients: VecDeque<Option<IpAddr>>,
     length: usize,
+    next: u64,
 }
 
 impl Turns {
-    fn push(&mut self, client: Option<IpAddr>, job: Job) {
+    fn push(&mut self, client: Option<IpAddr>, job: Job) -> Place {
         let jobs = self.jobs.entry(client).or_default();
         if jobs.is_empty() {
             self.clients.push_back(client);
         }
-        jobs.push_back(job);
+        let number = self.next;
+        jobs.push_back((number, job));
+        self.next += 1;
         self.length += 1;
+        Place { client, number }
     }
 
     fn pop(&mut self) -> Option<Job> {
         let client = self.clients.pop_front()?;
         let jobs = self.jobs.get_mut(&client)?;
-        let job = jobs.pop_front()?;
+        let (_, job) = jobs.pop_front()?;
         if jobs.is_empty() {
             self.jobs.remove(&client);
         } else {
             self.clients.push_back(client);
+        }
+        self.length -= 1;
+        Some(job)
+    }
+
+    fn remove(&mut self, Place { client, number }: Place) -> Option<Job> {
+        let jobs = self.jobs.get_mut(&client)?;
+        let index = jobs.binary_search_by_key(&number, |(number, _)| *number);
+        let (_, job) = jobs.remove(index.ok()?)?;
+        if jobs.is_empty() {
+            self.jobs.remove(&client);
+            self.clients.retain(|other| *other != client);
         }
         self.length -= 1;
         Some(job)

@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::dispatch::panic_message;
 use crate::notify::Notifier;
-use crate::pool::Lane;
+use crate::pool::{Lane, Place};
 
 /// A job on a [`Lane`] whose result comes back to the handler that started it.
 ///
@@ -80,7 +81,9 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, true)
     }
 
-    /// Does the same for `client`, who takes turns with others as in [`Lane::submit_for`].
+    /// Does the same for `client`, who takes turns with others as in [`Lane::submit_for`]. A job that
+    /// waits for its turn is dropped with the task, there and then: it takes no turn from the client's
+    /// other jobs, and keeps nothing.
     ///
     /// # Errors
     ///
@@ -114,10 +117,16 @@ impl<T: Send + 'static> Task<T> {
                 log::error!("{name} {panicked}");
                 panicked
             });
-            *done.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            *lock(&done) = Progress::Ended(result);
             notifier.notify();
         };
-        lane.submit_as(client, Box::new(job))?;
+        let place = lane.submit_as(client, Box::new(job))?;
+        if let Some(place) = place.filter(|_| client.is_some()) {
+            let mut progress = lock(&outcome);
+            if let Progress::Unknown = *progress {
+                *progress = Progress::MayWait(lane.clone(), place);
+            }
+        }
         Ok(Self { outcome })
     }
 }
@@ -129,10 +138,23 @@ impl<T> Task<T> {
     ///
     /// [`Panicked`] if the job did.
     pub fn take(&self) -> Option<Result<T, Panicked>> {
-        self.outcome
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        let mut progress = lock(&self.outcome);
+        match mem::take(&mut *progress) {
+            Progress::Ended(result) => Some(result),
+            other => {
+                *progress = other;
+                None
+            }
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        let progress = mem::take(&mut *lock(&self.outcome));
+        if let Progress::MayWait(lane, place) = progress {
+            lane.withdraw(place);
+        }
     }
 }
 
@@ -142,7 +164,23 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-type Outcome<T> = Arc<Mutex<Option<Result<T, Panicked>>>>;
+type Outcome<T> = Arc<Mutex<Progress<T>>>;
+
+/// What is known of a job.
+#[derive(Default)]
+enum Progress<T> {
+    /// Nothing that its task needs; or the result was taken.
+    #[default]
+    Unknown,
+    /// It waited there, and is not to once it is not wanted.
+    MayWait(Lane, Place),
+    Ended(Result<T, Panicked>),
+}
+
+/// Locks; nothing panics under the lock.
+fn lock<T>(outcome: &Mutex<Progress<T>>) -> MutexGuard<'_, Progress<T>> {
+    outcome.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A job of a [`Task`] panicked instead of giving a result.
 #[derive(Clone, Debug, Eq, PartialEq)]

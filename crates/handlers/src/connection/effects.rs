@@ -171,7 +171,7 @@ impl Connection {
             return self.open_home(credentials.check(&self.service), cx);
         }
         let service = Arc::clone(&self.service);
-        let client = credentials.client();
+        let client = jobs::client_of(self.peer);
         let check = move || credentials.check(&service);
         let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
         self.await_job(task.map(RunningJob::Check), cx);

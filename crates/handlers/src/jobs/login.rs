@@ -25,6 +25,11 @@ pub(crate) struct Credentials {
     pub(crate) secure: bool,
 }
 
+/// By which address the jobs of a client take turns with those of others.
+pub(crate) fn client_of(peer: SocketAddr) -> IpAddr {
+    LoginRequest::new("", "", peer, peer).client_network()
+}
+
 /// Who has the credentials; `None` where a certificate without a password does not do.
 pub(crate) type Checked = Result<Option<Login>, Refusal>;
 
@@ -48,11 +53,6 @@ impl Credentials {
             .authenticate(&request)
             .map(Some)
             .map_err(|_| refusal(ReplyCode::new(530), self.failure()))
-    }
-
-    /// The client by whose address logins take turns.
-    pub(crate) fn client(&self) -> IpAddr {
-        self.request().client_network()
     }
 
     fn request(&self) -> LoginRequest<'_> {

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use ftpdlib_session::Refusal;
 use super::send_file::{Outcome, SendFile};
 use super::{Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
-use crate::jobs::{Account, ListingStream, read_chunk};
+use crate::jobs::{Account, ListingStream, client_of, read_chunk};
 
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
@@ -275,8 +276,12 @@ impl Produce {
                     }
                     Source::Listing(_) | Source::File { .. } => None,
                 };
-                if let Some(lane) = turn.account.lane().or(lane) {
-                    return Err(self.fill_on(lane, source, turn));
+                if let Some(lane) = turn.account.lane() {
+                    return Err(self.fill_on(lane, None, source, turn));
+                }
+                if let Some(lane) = lane {
+                    let client = client_of(turn.pcx.peer);
+                    return Err(self.fill_on(lane, Some(client), source, turn));
                 }
                 if let Source::Listing(_) = source
                     && let Err(step) = turn.meter.work(ENTRIES_COST)
@@ -290,13 +295,25 @@ impl Produce {
         }
     }
 
-    /// Fills the buffer from `source` on a thread.
-    fn fill_on(&mut self, lane: &Lane, mut source: Source, turn: &Turn<'_, '_, '_>) -> Step {
+    /// Fills the buffer from `source` on a thread; where jobs take turns, in those of `client`. Nobody
+    /// needs that any more once this has ended. Where jobs take turns, none of them may block, and what
+    /// waits is dropped here; else closing the source is a thread's, too.
+    fn fill_on(
+        &mut self,
+        lane: &Lane,
+        client: Option<IpAddr>,
+        mut source: Source,
+        turn: &Turn<'_, '_, '_>,
+    ) -> Step {
         let (account, mut buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
-        let task = Task::spawn(lane, turn.pcx.notifier, move || {
+        let fill = move || {
             let more = source.fill(&account, THREAD_TIME, &mut buffer);
             (source, buffer, more)
-        });
+        };
+        let task = match client {
+            Some(client) => Task::spawn_for(lane, client, turn.pcx.notifier, fill),
+            None => Task::spawn_while_wanted(lane, turn.pcx.notifier, fill),
+        };
         match task {
             Ok(task) => {
                 self.state = State::Working(task);

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io::Read;
+use std::iter;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, mpsc};
@@ -298,10 +299,10 @@ impl Handler for Listed {
     }
 }
 
-#[test]
-fn a_listing_was_stalled_while_its_names_were_collected() {
+/// The names of so many directories.
+fn names(count: usize, local: bool, dtp: DtpHandler) -> (Arc<Service>, Transfer<Payload>) {
     let files = MemoryFs::new();
-    for number in 0..1_000 {
+    for number in 0..count {
         let path = VirtualPath::new(number.to_string()).unwrap();
         files.mkdir(&path).unwrap();
     }
@@ -312,8 +313,13 @@ fn a_listing_was_stalled_while_its_names_were_collected() {
         format: ListFormat::Names,
         encoding: NameEncoding::UTF_8,
     };
+    open(dtp, local, files, action, Direction::Send)
+}
+
+#[test]
+fn a_listing_was_stalled_while_its_names_were_collected() {
     let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
-    let (service, listing) = open(dtp, false, files, action, Direction::Send);
+    let (service, listing) = names(1_000, false, dtp);
     let (stalled, told) = mpsc::channel();
     let mut events = IoLoop::new().unwrap();
     let listed = Listed {
@@ -328,6 +334,59 @@ fn a_listing_was_stalled_while_its_names_were_collected() {
     // Nothing has been done before the first piece of work.
     assert_eq!(told.iter().filter(|&&stalled| stalled).count(), 1);
     assert!(told[0] && told.len() > 8, "{told:?}");
+}
+
+/// A listing that is broken off while it waits for a thread to sort its names.
+struct BrokenOff {
+    service: Arc<Service>,
+    listing: Option<Transfer<Payload>>,
+}
+
+impl Handler for BrokenOff {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let lane = &self.service.sorting_lane;
+        let gates: Vec<_> = iter::repeat_with(|| {
+            let (open, gate) = mpsc::channel::<()>();
+            lane.submit(move || gate.recv().unwrap_or_default())
+                .map(|()| open)
+        })
+        .take(ftpdlib_sys::usable_cpus())
+        .collect::<Result<_, _>>()?;
+        let device = OwnedFd::from(File::open("/dev/null")?);
+        let stream = mio::net::TcpStream::from_std(TcpStream::from(device));
+        let socket = cx.register_deferred(stream, Interest::NONE)?;
+        let asked = Asked::default();
+        let listing = self.listing.take().unwrap();
+        let account = Arc::clone(&listing.payload.account);
+        let stream = Box::new(Endless { socket, asked });
+        let mut pump = pump(listing, stream, &self.service, cx.now());
+        loop {
+            // As in the turns to come.
+            pump.meter.begin(Instant::now());
+            match run(&mut pump, &self.service, cx) {
+                Step::Yield => {}
+                Step::Working => break,
+                _ => panic!("the listing is over"),
+            }
+        }
+        drop(pump);
+        assert_eq!(Arc::strong_count(&account), 1, "the listing is still there");
+        drop(gates);
+        cx.stop();
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn listings_that_were_broken_off_kept_their_directories_open_and_were_sorted_for_nobody() {
+    let (service, listing) = names(5_000, true, DtpHandler::default());
+    let listing = Some(listing);
+    let broken_off = BrokenOff { service, listing };
+    IoLoop::new().unwrap().add(Box::new(broken_off)).unwrap();
 }
 
 /// A download whose client takes nothing any more; or, if it `reads`, after the first look so much that

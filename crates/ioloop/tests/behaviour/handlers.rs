@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -305,6 +305,51 @@ fn jobs_that_nobody_waited_for_any_more_had_their_turn() {
     assert!(pool.shutdown(LONG));
     drop(io_loop);
     assert_eq!(order.into_iter().collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn jobs_that_nobody_waited_for_any_more_kept_what_they_held_until_their_turn() {
+    let pool = Pool::new();
+    let lane = pool.lane(1);
+    let (begun, order) = mpsc::channel();
+    let mut io_loop = IoLoop::new().unwrap();
+    let probe = Probe::boxed(move |call, cx| {
+        if let Call::Start = call {
+            let notifier = cx.notifier();
+            let (open, gate) = mpsc::channel::<()>();
+            lane.submit(move || gate.recv().unwrap_or_default())?;
+            let held = Arc::new(());
+            let spawn = |client: [u8; 4], number| {
+                let (begun, held) = (begun.clone(), Arc::clone(&held));
+                let job = move || {
+                    begun.send(number).unwrap();
+                    drop(held);
+                };
+                Task::spawn_for(&lane, client.into(), &notifier, job)
+            };
+            let (one, other) = ([192, 0, 2, 1], [192, 0, 2, 2]);
+            let given_up = [
+                spawn(one, 1)?,
+                spawn(other, 2)?,
+                spawn(one, 3)?,
+                spawn(one, 4)?,
+            ];
+            // The other client's turn comes later.
+            let (_first, last) = (spawn(one, 5)?, spawn([192, 0, 2, 3], 6)?);
+            assert_eq!(Arc::strong_count(&held), 7);
+            drop(given_up);
+            assert_eq!(Arc::strong_count(&held), 3);
+            drop(open);
+            while last.take().is_none() {
+                thread::yield_now();
+            }
+        }
+        Ok(Flow::Close)
+    });
+    io_loop.add(probe).unwrap();
+    assert!(pool.shutdown(LONG));
+    drop(io_loop);
+    assert_eq!(order.into_iter().collect::<Vec<_>>(), [5, 6]);
 }
 
 #[test]
