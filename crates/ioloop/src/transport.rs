@@ -65,6 +65,13 @@ pub trait Transport {
     /// doing, where that can be told.
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// How many bytes [`read`](Self::read) has taken from the socket, since this was asked last,
+    /// around those that it gave; about, and those of the last piece possibly later. Where they are
+    /// many, so are the pieces, each of which took its time.
+    fn take_overhead(&mut self) -> usize {
+        0
+    }
+
     /// Takes as many of `bytes` as it can. Some may be sent only by [`flush`].
     ///
     /// # Errors

@@ -33,6 +33,10 @@ const HELD_BACK: usize = 16 << 10;
 /// At most what is around the bytes of one record, by which small pieces count.
 const RECORD: usize = 64;
 
+/// At most what was taken of records and could not be given yet: one whose rest has not come, and one
+/// that there was no room for.
+const PENDING: usize = 24 << 10;
+
 /// A TLS connection to a client; the server's side.
 ///
 /// The handshake is part of the first operation, or is made by
@@ -48,6 +52,9 @@ pub struct TlsStream {
     tickets: Option<Arc<DataTickets>>,
     /// Received while decrypted bytes waited for room.
     unfed: Vec<u8>,
+    /// Bytes that records had more than they held, as far as that was not told yet, and those that
+    /// are [pending](PENDING), which are not to be told.
+    overhead: usize,
     /// The client has nothing to read but what TLS itself says.
     only_reads: bool,
     /// The client has nothing to say but what TLS itself needs.
@@ -91,6 +98,7 @@ impl TlsStream {
             state: State::Hello(Box::default()),
             tickets: None,
             unfed: Vec::new(),
+            overhead: 0,
             only_reads: false,
             only_writes: false,
             held: 0,
@@ -209,6 +217,12 @@ impl Transport for TlsStream {
 
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         self.with_open(cx, |stream, tls, cx| stream.read_open(tls, cx, buffer))
+    }
+
+    fn take_overhead(&mut self) -> usize {
+        let told = self.overhead.saturating_sub(PENDING);
+        self.overhead -= told;
+        told
     }
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {

@@ -84,8 +84,13 @@ impl Meter {
         if self.budget == 0 {
             return Err(Step::Yield);
         }
-        self.budget = self.budget.saturating_sub(bytes);
+        self.charge(bytes);
         Ok(())
+    }
+
+    /// Counts what was done beside moving bytes, and took as long as moving so many would.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        self.budget = self.budget.saturating_sub(bytes);
     }
 
     /// Whether there is a rate to keep to.
@@ -100,7 +105,7 @@ impl Meter {
 
     pub(super) fn moved(&mut self, bytes: usize, now: Instant) {
         self.bytes += bytes as u64;
-        self.budget = self.budget.saturating_sub(bytes.max(PIECE_COST));
+        self.charge(bytes.max(PIECE_COST));
         self.advanced(now);
         self.throttle.spend(bytes);
         if let Some(share) = &mut self.shared {

@@ -30,6 +30,10 @@ pub(super) struct Receive {
 /// What is read at once for a thread to write, where nothing is set: each upload has that memory.
 const BUFFER_ON_THREADS: usize = 64 << 10;
 
+/// By how much a byte around those of a TLS record counts for more in a turn than one of these: a
+/// record has some 22, and takes as long as moving hundreds of bytes, however few it holds.
+const OVERHEAD_COST: usize = 12;
+
 enum State {
     /// The file is here.
     Open(Box<dyn WriteFile>),
@@ -391,6 +395,8 @@ fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_
         Ok(0) => Received::End(TransferEnd::Complete),
         Ok(bytes) => {
             turn.moved(bytes);
+            let overhead = stream.take_overhead();
+            turn.meter.charge(overhead.saturating_mul(OVERHEAD_COST));
             Received::Bytes(bytes)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,

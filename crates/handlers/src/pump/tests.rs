@@ -151,6 +151,19 @@ fn a_data_connection_that_the_loop_could_not_watch_hung_until_the_transfer_stall
 struct Endless {
     socket: Socket<mio::net::TcpStream>,
     asked: Asked,
+    /// What came with each piece.
+    overhead: usize,
+}
+
+impl Endless {
+    fn new(socket: Socket<mio::net::TcpStream>, asked: &Asked) -> Self {
+        let asked = Arc::clone(asked);
+        Self {
+            socket,
+            asked,
+            overhead: 0,
+        }
+    }
 }
 
 impl Transport for Endless {
@@ -169,6 +182,10 @@ impl Transport for Endless {
     fn read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         self.asked.lock().unwrap().push(buffer.len());
         Ok(buffer.len())
+    }
+
+    fn take_overhead(&mut self) -> usize {
+        self.overhead
     }
 
     fn write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
@@ -217,8 +234,7 @@ fn check_reads(set: Option<usize>, local: bool, size: usize) {
         None => dtp,
     };
     let (step, asked) = begin(upload(dtp, local), |socket, asked| {
-        let asked = Arc::clone(asked);
-        Box::new(Endless { socket, asked })
+        Box::new(Endless::new(socket, asked))
     });
     let what = format!("{set:?} set, local: {local}");
     assert_eq!(matches!(step, Step::Yield), local, "{what}");
@@ -241,6 +257,21 @@ fn the_size_of_an_uploads_buffer_was_ignored_on_local_disks() {
     }
     check_reads(None, true, 256 << 10);
     check_reads(None, false, 64 << 10);
+}
+
+#[test]
+fn tiny_records_kept_the_loop_for_a_quarter_of_a_second() {
+    let dtp = DtpHandler::default().ac_in_buffer_size(4096);
+    // As many records of a byte as there are bytes to be read.
+    let (step, asked) = begin(upload(dtp, true), |socket, asked| {
+        let overhead = 22 * 4096;
+        Box::new(Endless {
+            overhead,
+            ..Endless::new(socket, asked)
+        })
+    });
+    assert!(matches!(step, Step::Yield));
+    assert_eq!(asked.len(), 1);
 }
 
 /// A listing that seems to have begun two minutes ago, and tells after each of its pieces of work
@@ -279,7 +310,7 @@ impl Handler for Listed {
         let stream = mio::net::TcpStream::from_std(TcpStream::from(device));
         let socket = cx.register_deferred(stream, Interest::NONE)?;
         let asked = Asked::default();
-        let stream = Box::new(Endless { socket, asked });
+        let stream = Box::new(Endless::new(socket, &asked));
         let began = cx.now() - Duration::from_secs(120);
         let listing = self.listing.take().unwrap();
         self.pump = Some(pump(listing, stream, &self.service, began));
@@ -358,7 +389,7 @@ impl Handler for BrokenOff {
         let asked = Asked::default();
         let listing = self.listing.take().unwrap();
         let account = Arc::clone(&listing.payload.account);
-        let stream = Box::new(Endless { socket, asked });
+        let stream = Box::new(Endless::new(socket, &asked));
         let mut pump = pump(listing, stream, &self.service, cx.now());
         loop {
             // As in the turns to come.

@@ -27,7 +27,10 @@ impl TlsStream {
                     return Ok(0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                outcome => return outcome,
+                outcome => {
+                    self.note_taken(0, *outcome.as_ref().unwrap_or(&0));
+                    return outcome;
+                }
             }
             if !self.unfed.is_empty() {
                 self.feed_rest(tls, cx)?;
@@ -77,6 +80,7 @@ impl TlsStream {
                 .reader()
                 .read(&mut buffer[decrypted..next])
                 .unwrap_or_default();
+            self.note_taken(taken, copied);
             decrypted += copied;
             if taken == 0 {
                 // After its end the client has nothing more to say.
@@ -103,6 +107,7 @@ impl TlsStream {
     fn feed_rest(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
         let mut rest = self.unfed.as_slice();
         let taken = tls.read_tls(&mut rest)?;
+        self.note_taken(taken, 0);
         self.unfed.drain(..taken);
         if taken == 0 {
             self.unfed.clear();
@@ -111,5 +116,10 @@ impl TlsStream {
             self.unfed = Vec::new();
         }
         self.process(tls, cx).map(drop)
+    }
+
+    /// Notes that so many bytes of records were taken, and so many that some held were given.
+    fn note_taken(&mut self, records: usize, given: usize) {
+        self.overhead = self.overhead.saturating_add(records).saturating_sub(given);
     }
 }

@@ -1,4 +1,5 @@
-//! Bytes that a stream keeps, of which the system knows nothing any more.
+//! Bytes that a stream keeps, of which the system knows nothing any more, and those around what it
+//! gives.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
@@ -16,15 +17,17 @@ use ftpdlib_tls::{SessionReuse, TlsSession, TlsStream};
 use super::support::{Client, client, tls};
 use super::{content, session};
 
-/// Reads in one turn what its client sends in two goes, and tells whether its stream is still ready
-/// to be read from.
+/// Does something in one turn with an established stream and its client, and tells what that came to.
 struct InOneTurn {
+    act: Act,
     accepted: Option<TcpStream>,
     session: TlsSession,
     stream: Option<TlsStream>,
     client: Receiver<Client>,
     came_to: Sender<(usize, bool)>,
 }
+
+type Act = fn(&mut TlsStream, Client, &mut Context<'_>) -> (usize, bool);
 
 impl Handler for InOneTurn {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -41,20 +44,38 @@ impl Handler for InOneTurn {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flow::Continue),
             outcome => outcome?,
         }
-        let mut client = self.client.recv().unwrap();
-        let mut records = encrypted(&mut client, b"short");
-        records.extend(encrypted(&mut client, &content(10_000)));
-        let last = records.split_off(records.len() - 20);
-        let mut buffer = vec![0; 64 << 10];
-        client.sock.write_all(&records)?;
-        assert_eq!(read(stream, cx, &mut buffer), 5);
-        // The rest of the record comes too late for an event, and the whole does not fit.
-        client.sock.write_all(&last)?;
-        let bytes = read(stream, cx, &mut buffer[..100]);
-        let ready = cx.is_ready(stream.id(), Direction::Read);
-        self.came_to.send((bytes, ready)).unwrap();
+        let client = self.client.recv().unwrap();
+        self.came_to.send((self.act)(stream, client, cx)).unwrap();
         Ok(Flow::Close)
     }
+}
+
+fn in_one_turn(act: Act) -> (usize, bool) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = tls(
+        &Arc::new(client(&TLS13)),
+        TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
+    );
+    let accepted = listener.accept().unwrap().0;
+    let (hand_over, handed) = mpsc::channel();
+    let (came_to, outcome) = mpsc::channel();
+    let handshake = thread::spawn(move || {
+        client.conn.complete_io(&mut client.sock).unwrap();
+        hand_over.send(client).unwrap();
+    });
+    let mut io_loop = IoLoop::new().unwrap();
+    let handler = InOneTurn {
+        act,
+        accepted: Some(accepted),
+        session: session(SessionReuse::Free),
+        stream: None,
+        client: handed,
+        came_to,
+    };
+    io_loop.add(Box::new(handler)).unwrap();
+    io_loop.run().unwrap();
+    handshake.join().unwrap();
+    outcome.recv().unwrap()
 }
 
 /// The records of these bytes.
@@ -145,29 +166,52 @@ fn a_stream_that_was_only_read_from_was_ready_for_what_it_never_sent() {
 
 #[test]
 fn what_did_not_fit_at_the_end_of_a_turn_waited_for_an_event_that_never_came() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut client = tls(
-        &Arc::new(client(&TLS13)),
-        TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
-    );
-    let accepted = listener.accept().unwrap().0;
-    let (hand_over, handed) = mpsc::channel();
-    let (came_to, outcome) = mpsc::channel();
-    let handshake = thread::spawn(move || {
-        client.conn.complete_io(&mut client.sock).unwrap();
-        hand_over.send(client).unwrap();
+    let (bytes, ready) = in_one_turn(|stream, mut client, cx| {
+        let mut records = encrypted(&mut client, b"short");
+        records.extend(encrypted(&mut client, &content(10_000)));
+        let last = records.split_off(records.len() - 20);
+        let mut buffer = vec![0; 64 << 10];
+        client.sock.write_all(&records).unwrap();
+        assert_eq!(read(stream, cx, &mut buffer), 5);
+        // The rest of the record comes too late for an event, and the whole does not fit.
+        client.sock.write_all(&last).unwrap();
+        let bytes = read(stream, cx, &mut buffer[..100]);
+        (bytes, cx.is_ready(stream.id(), Direction::Read))
     });
-    let mut io_loop = IoLoop::new().unwrap();
-    let handler = InOneTurn {
-        accepted: Some(accepted),
-        session: session(SessionReuse::Free),
-        stream: None,
-        client: handed,
-        came_to,
-    };
-    io_loop.add(Box::new(handler)).unwrap();
-    io_loop.run().unwrap();
-    handshake.join().unwrap();
-    let (bytes, ready) = outcome.recv().unwrap();
     assert!((1..=100).contains(&bytes) && ready, "{bytes}, {ready}");
+}
+
+/// What a stream tells of what was around these pieces, sent as a record each.
+fn overhead(
+    pieces: &[&[u8]],
+    stream: &mut TlsStream,
+    client: &mut Client,
+    cx: &mut Context<'_>,
+) -> usize {
+    let mut left: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let records: Vec<u8> = pieces
+        .iter()
+        .flat_map(|piece| encrypted(client, piece))
+        .collect();
+    client.sock.write_all(&records).unwrap();
+    while left > 0 {
+        left -= read(stream, cx, &mut [0; 64 << 10]);
+    }
+    stream.take_overhead()
+}
+
+#[test]
+fn records_of_a_byte_counted_for_no_more_than_the_byte() {
+    let (told, is_all) = in_one_turn(|stream, mut client, cx| {
+        let told = overhead(&[&b"x"[..]; 2_000], stream, &mut client, cx);
+        let bytes = content(10_000);
+        let more = overhead(&[&bytes[..]; 4], stream, &mut client, cx);
+        (told, more < 4 * 32)
+    });
+    // All but what might be the beginning of a record.
+    assert!(
+        (2_000 * 22 - (24 << 10)..2_000 * 22).contains(&told),
+        "{told}"
+    );
+    assert!(is_all);
 }
