@@ -326,7 +326,7 @@ impl<'a> Context<'a> {
 
     /// Gives a timer another deadline. Returns `false` if it is gone.
     pub fn move_timer(&mut self, timer: TimerId, at: Instant) -> bool {
-        self.io_loop.timers.move_to(timer, at)
+        self.io_loop.timers.move_to(timer, self.io_loop.now, at)
     }
 
     /// Restarts the delay of a timer, from [`now`](Self::now). Returns `false` if it is gone.

@@ -31,9 +31,9 @@ impl<T> Timers<T> {
         }
     }
 
-    /// Arms a timer for `at`; one of the past is due at once.
+    /// Arms a timer for `at`; one of the past is due at once, behind all that are due already.
     pub(crate) fn arm(&mut self, now: Instant, at: Instant, value: T) -> TimerId {
-        let rank = self.new_rank(self.nanos(at));
+        let rank = self.new_rank(self.nanos(at.max(now)));
         let position = self.heap.len();
         let key = self.slots.insert(Slot {
             rank,
@@ -60,8 +60,8 @@ impl<T> Timers<T> {
     }
 
     /// Gives a pending timer another deadline; it counts as armed anew among its equals.
-    pub(crate) fn move_to(&mut self, id: TimerId, at: Instant) -> bool {
-        let at = self.nanos(at);
+    pub(crate) fn move_to(&mut self, id: TimerId, now: Instant, at: Instant) -> bool {
+        let at = self.nanos(at.max(now));
         self.move_to_nanos(id, at)
     }
 
@@ -98,7 +98,8 @@ impl<T> Timers<T> {
         self.slots.get_mut(id.0).map(|slot| &mut slot.value)
     }
 
-    /// The next timer to fire, still armed, if it is due and was armed before `fence`.
+    /// The next timer to fire, still armed, if it is due and was armed before `fence`. Those armed
+    /// later come behind all of these, as long as `now` is not earlier than it was for them.
     pub(crate) fn due(&mut self, now: Instant, fence: u64) -> Option<TimerId> {
         while let Some(&first) = self.heap.first() {
             if first.rank.at > self.nanos(now) {
@@ -259,11 +260,25 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Arm { after: u64 },
-        Cancel { which: usize },
-        Reset { which: usize },
-        Move { which: usize, after: u64 },
-        Fire { after: u64 },
+        Arm {
+            after: u64,
+        },
+        Cancel {
+            which: usize,
+        },
+        Reset {
+            which: usize,
+        },
+        Move {
+            which: usize,
+            after: u64,
+        },
+        /// Each timer that fires may arm another, for so long ago, and move one to that time.
+        Fire {
+            after: u64,
+            arms: Option<u64>,
+            moves: Option<(usize, u64)>,
+        },
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -272,8 +287,14 @@ mod tests {
             1 => (0..40usize).prop_map(|which| Step::Cancel { which }),
             1 => (0..40usize).prop_map(|which| Step::Reset { which }),
             1 => (0..40usize, 0..20u64).prop_map(|(which, after)| Step::Move { which, after }),
-            1 => (0..10u64).prop_map(|after| Step::Fire { after }),
+            1 => fire(),
         ]
+    }
+
+    fn fire() -> impl Strategy<Value = Step> {
+        let arms = prop::option::of(0..20u64);
+        let moves = prop::option::of((0..40usize, 0..20u64));
+        (0..10u64, arms, moves).prop_map(|(after, arms, moves)| Step::Fire { after, arms, moves })
     }
 
     /// A timer of the model: all of it, in the order of arming.
@@ -287,11 +308,6 @@ mod tests {
 
     const fn millis(count: u64) -> Duration {
         Duration::from_millis(count)
-    }
-
-    fn fire_all(timers: &mut Timers<usize>, now: Instant) -> Vec<usize> {
-        let fence = timers.fence();
-        std::iter::from_fn(|| timers.due(now, fence).and_then(|id| timers.cancel(id))).collect()
     }
 
     fn settled_next<T>(timers: &mut Timers<T>) -> Option<Instant> {
@@ -332,20 +348,42 @@ mod tests {
                     Step::Move { which, after } => {
                         let Some(&id) = ids.get(which) else { continue };
                         let place = model.iter().position(|timer| timer.id == id);
-                        prop_assert_eq!(timers.move_to(id, now + millis(after)), place.is_some());
+                        prop_assert_eq!(timers.move_to(id, now, now + millis(after)), place.is_some());
                         if let Some(place) = place {
                             let timer = model.remove(place);
                             model.push(Naive { at: now + millis(after), ..timer });
                         }
                     }
-                    Step::Fire { after } => {
+                    Step::Fire { after, arms, moves } => {
                         now += millis(after);
                         let (mut due, left): (Vec<_>, Vec<_>) =
                             model.into_iter().partition(|timer| timer.at <= now);
                         due.sort_by_key(|timer| timer.at);
                         model = left;
-                        let due: Vec<_> = due.into_iter().map(|timer| timer.name).collect();
-                        prop_assert_eq!(fire_all(&mut timers, now), due);
+                        let fence = timers.fence();
+                        while let Some(id) = timers.due(now, fence) {
+                            prop_assert!(!due.is_empty());
+                            prop_assert_eq!(timers.cancel(id), Some(due.remove(0).name));
+                            if let Some(ago) = arms {
+                                let id = timers.arm(now, now - millis(ago), name);
+                                ids.push(id);
+                                model.push(Naive { id, at: now, delay: millis(0), name });
+                            }
+                            let Some((which, ago)) = moves else { continue };
+                            let Some(&id) = ids.get(which) else { continue };
+                            let place = due.iter().position(|timer| timer.id == id);
+                            let moved = match place {
+                                Some(place) => Some(due.remove(place)),
+                                None => {
+                                    let place = model.iter().position(|timer| timer.id == id);
+                                    place.map(|place| model.remove(place))
+                                }
+                            };
+                            let at = now - millis(ago);
+                            prop_assert_eq!(timers.move_to(id, now, at), moved.is_some());
+                            model.extend(moved.map(|timer| Naive { at: now, ..timer }));
+                        }
+                        prop_assert!(due.is_empty());
                     }
                 }
                 let first = model.iter().map(|timer| timer.at).min();
@@ -405,6 +443,27 @@ mod tests {
         timers.cancel(first);
         assert_eq!(timers.due(now, fence), None);
         assert_eq!(timers.due(now, timers.fence()), Some(second));
+    }
+
+    #[test]
+    fn a_timer_that_armed_another_for_the_past_kept_all_others_from_firing() {
+        let origin = Instant::now();
+        let mut timers = Timers::new(origin);
+        let mut first = timers.arm(origin, origin, 'a');
+        let second = timers.arm(origin, origin + millis(1), 'b');
+        let moved = timers.arm(origin, origin + millis(1), 'c');
+        let now = origin + millis(2);
+        let fence = timers.fence();
+        assert_eq!(timers.due(now, fence), Some(first));
+        timers.cancel(first);
+        first = timers.arm(now, origin, 'a');
+        assert_eq!(timers.due(now, fence), Some(second));
+        timers.cancel(second);
+        assert!(timers.move_to(first, now, origin));
+        assert_eq!(timers.due(now, fence), Some(moved));
+        timers.cancel(moved);
+        assert_eq!(timers.due(now, fence), None);
+        assert_eq!(timers.due(now, timers.fence()), Some(first));
     }
 
     #[track_caller]
