@@ -1,11 +1,11 @@
 //! The transfer logs of processes that only write to them.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use ftpdlib_tests::client::{NEIGHBOUR, connect, connect_from, read_all};
+use ftpdlib_tests::client::{Client, NEIGHBOUR, connect, connect_from, read_all};
 use ftpdlib_tests::program::Program;
 use ftpdlib_tests::wait::wait_until;
 use socket2::{Domain, Socket, Type};
@@ -147,6 +147,32 @@ fn the_log_told_no_reason_why_a_client_was_not_reached() {
     let log = program.rest_of_log();
     let told = log.iter().filter(|line| line.contains("refused"));
     assert_eq!(told.count(), 1, "{log:#?}");
+}
+
+#[test]
+fn each_stranger_behind_a_proxy_was_a_line_of_the_log_that_named_no_session() {
+    let _alone = alone();
+    let proxies = "proxy_protocol_from = [\"127.0.0.1/32\"]";
+    let mut program = Program::start(&[], proxies);
+    let mut client = Client::open(program.address());
+    client.send_raw(b"PROXY TCP4 127.0.0.5 127.0.0.1 40000 21\r\n");
+    client.expect_reply(220);
+    client.play(&[("USER user", 331), ("PASS 12345", 230)]);
+    let port = client.epsv();
+    for header in ["no header at all\r\n", "PROXY UNKNOWN\r\n"].repeat(10) {
+        let mut stranger = connect(port);
+        stranger.write_all(header.as_bytes()).unwrap();
+        // It is over when it was turned away.
+        let _ = stranger.read(&mut [0]);
+    }
+    drop(client);
+    program.end_at_once();
+    let log = program.rest_of_log();
+    // The program tells its tests all, too.
+    let is_told = |line: &&String| line.starts_with("[W ") && line.contains("of a proxy");
+    let told: Vec<_> = log.iter().filter(is_told).collect();
+    assert_eq!(told.len(), 1, "{log:#?}");
+    assert!(told[0].contains("127.0.0.5:40000-[user]"), "{}", told[0]);
 }
 
 #[test]

@@ -124,7 +124,9 @@ impl Connection {
     fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let client = self.peer.ip().to_canonical();
         for _ in 0..ARRIVALS {
-            let Some(peer) = self.data.next_candidate(&self.service, client, cx)? else {
+            let service = &self.service;
+            let prefix = service.log_prefix.of(self.peer, self.session.username());
+            let Some(peer) = self.data.next_candidate(service, client, &prefix, cx)? else {
                 return Ok(());
             };
             let event = DataEvent::Accepted { peer };

@@ -1,5 +1,6 @@
 //! Data connections from a proxy whose PROXY header has not come yet.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -43,15 +44,19 @@ impl Arrivals {
     }
 
     /// Takes one whose header is complete. Closes those that sent anything else, or nothing in
-    /// time.
-    pub(super) fn take(&mut self, cx: &mut Context<'_>) -> Option<(TcpStream, SocketAddr)> {
+    /// time, and has `reject` know why.
+    pub(super) fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reject: impl FnMut(&dyn fmt::Display),
+    ) -> Option<(TcpStream, SocketAddr)> {
         let mut index = 0;
         while let Some(arriving) = self.waiting.get_mut(index) {
             let refused = match arriving.header.read(&arriving.stream, cx) {
                 Ok(Some(named)) => match cx.detach(self.waiting.remove(index).stream) {
                     Ok(stream) => return Some((stream, named.peer)),
                     Err(error) => {
-                        log::warn!("data connection of a proxy: {error}");
+                        reject(&error);
                         continue;
                     }
                 },
@@ -65,7 +70,7 @@ impl Arrivals {
                 }
                 Err(error) => error.to_string(),
             };
-            log::warn!("data connection of a proxy refused: {refused}");
+            reject(&refused);
             cx.close(self.waiting.remove(index).stream);
         }
         None

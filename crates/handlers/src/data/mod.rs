@@ -4,15 +4,18 @@ mod arriving;
 mod linger;
 mod listen;
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_tls::{TlsSession, TlsStream};
+use log::Level;
 use mio::net::{TcpListener, TcpStream};
 
 use crate::Service;
+use crate::log_prefix::Prefix;
 use arriving::Arrivals;
 pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
@@ -77,7 +80,8 @@ impl DataSide {
 
     /// Takes the next client of the listener as a candidate; `None` if there is none. Where a proxy
     /// connects, it is the client that the header names. A connection from `client` itself has no
-    /// header, though `client` may be a proxy that only checks whether the server is up.
+    /// header, though `client` may be a proxy that only checks whether the server is up. The log of
+    /// others has `prefix`.
     ///
     /// # Errors
     ///
@@ -86,6 +90,7 @@ impl DataSide {
         &mut self,
         service: &Service,
         client: IpAddr,
+        prefix: &Prefix<'_>,
         cx: &mut Context<'_>,
     ) -> io::Result<Option<SocketAddr>> {
         let Self::Listening {
@@ -93,14 +98,26 @@ impl DataSide {
             candidate,
             arrivals,
             exhausted,
+            rejected,
             ..
         } = self
         else {
             return Ok(None);
         };
+        // Whoever reaches a proxy may do this by the thousand, so the first of each port is enough.
+        let mut reject = |why: &dyn fmt::Display| {
+            let level = match *rejected {
+                0 => Level::Warn,
+                _ => Level::Debug,
+            };
+            *rejected = rejected.saturating_add(1);
+            log::log!(level, "{prefix} data connection of a proxy rejected: {why}");
+        };
         cx.set_interest(listener.id(), Interest::READ);
         loop {
-            let arrived = arrivals.as_mut().and_then(|arrivals| arrivals.take(cx));
+            let arrived = arrivals
+                .as_mut()
+                .and_then(|arrivals| arrivals.take(cx, &mut reject));
             if let Some((stream, peer)) = arrived {
                 *candidate = Some(stream);
                 return Ok(Some(peer));
@@ -115,7 +132,7 @@ impl DataSide {
                     if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
                 {
                     if let Err(error) = arrivals.get_or_insert_default().push(stream, cx) {
-                        log::warn!("data connection of a proxy for {client}: {error}");
+                        reject(&error);
                     }
                 }
                 Ok((stream, peer)) => {
