@@ -162,6 +162,15 @@ impl Shared {
         }
     }
 
+    /// In a child process: drops its copies of the parent's listeners, and of what the parent has
+    /// for its children.
+    pub(crate) fn leave_to_parent(&self) {
+        self.listeners.leave_to_parent();
+        if let Some(mailbox) = self.placement().parent_mailbox() {
+            mailbox.clear();
+        }
+    }
+
     pub(crate) fn listeners(&self) -> &Listeners {
         &self.listeners
     }

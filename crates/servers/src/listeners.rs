@@ -192,9 +192,14 @@ impl Listeners {
             .collect()
     }
 
-    /// In a child process: drops its copies of the parent's listeners.
+    /// In a child process: drops its copies of the parent's listeners, also of those that the
+    /// parent has yet to open.
     pub(crate) fn leave_to_parent(&self) {
-        self.lock().open.clear();
+        let mut state = self.lock();
+        state.open.clear();
+        if let Some(planned) = state.planned.upgrade() {
+            planned.lock().take();
+        }
     }
 
     pub(crate) fn are_open(&self) -> bool {

@@ -97,6 +97,12 @@ impl ParentMailbox {
         any
     }
 
+    /// Drops the listeners and the files that are there.
+    pub(crate) fn clear(&self) {
+        self.changes().clear();
+        self.files().clear();
+    }
+
     fn add_change(&self, change: ListenerChange) {
         self.changes().push(change);
         self.notify();

@@ -130,7 +130,7 @@ impl NewChild<'_> {
         if let Some(identity) = &self.options.run_as {
             identity.assume().map_err(ServerError::Identity)?;
         }
-        self.shared.listeners().leave_to_parent();
+        self.shared.leave_to_parent();
         let signals = match self.options.signals.as_slice() {
             [] => None,
             caught => Some(Signals::new(caught)?),
