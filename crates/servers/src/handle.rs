@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
-use ftpdlib_ioloop::{Context, HandlerId, LoopHandle, Notifier};
+use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
 
 use crate::ServerError;
 use crate::listeners::{Listeners, PlannedChange};
@@ -75,12 +75,12 @@ impl Shared {
         let _ = self.supervisor.set(supervisor);
     }
 
-    /// Stops accepting clients; called on the accepting loop.
-    pub(crate) fn close(&self, cx: &mut Context<'_>) {
-        self.listeners.close(cx);
+    /// Stops accepting clients; `remove` removes handlers from the accepting loop.
+    pub(crate) fn close(&self, mut remove: impl FnMut(HandlerId) -> bool) {
+        self.listeners.close(&mut remove);
         let refresh = self.refresh.get().into_iter().flatten();
         for handler in refresh.chain(self.proxy_handshake.get()) {
-            cx.remove(*handler);
+            remove(*handler);
         }
     }
 
@@ -203,7 +203,8 @@ impl ServerHandle {
         shared.closing.store(true, Ordering::SeqCst);
         // Either the thread that attaches the server sees `closing`, or this one sees its loop.
         fence(Ordering::SeqCst);
-        self.io_loop().call_soon(move |cx| shared.close(cx));
+        self.io_loop()
+            .call_soon(move |cx| shared.close(|handler| cx.remove(handler)));
     }
 
     /// Stops accepting clients, tells idle ones `421`, and lets transfers in progress end.

@@ -167,12 +167,12 @@ impl Listeners {
         Ok(())
     }
 
-    /// Stops accepting clients.
-    pub(crate) fn close(&self, cx: &mut Context<'_>) {
+    /// Stops accepting clients; `remove` removes the handlers that accept from the loop.
+    pub(crate) fn close(&self, mut remove: impl FnMut(HandlerId) -> bool) {
         let mut state = self.lock();
         state.phase = Phase::Closed;
         for listener in state.open.drain(..) {
-            cx.remove(listener.acceptor);
+            remove(listener.acceptor);
         }
     }
 

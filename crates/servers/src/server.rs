@@ -8,7 +8,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::{FtpHandler, Service};
-use ftpdlib_ioloop::{IoLoop, Pool};
+use ftpdlib_ioloop::{HandlerId, IoLoop, Pool};
 use ftpdlib_sys::Signals;
 
 use crate::handle::Shared;
@@ -159,13 +159,14 @@ impl FtpServer {
     ///
     /// # Errors
     ///
-    /// The system refuses a listener, or the process for each client.
+    /// The system refuses a listener, or the process for each client. Nothing is left on the loop
+    /// then.
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
         // Dropped with a loop of its own, the server would disconnect the sessions on the other
         // one.
         self.io_loop = None;
         self.shared.prepare_children(&self.shared.service());
-        prepare_loop(&self.shared, &self.pool, io_loop)?;
+        let parent = prepare_loop(&self.shared, &self.pool, io_loop)?;
         // A handle that closes the server from here on reaches this loop.
         fence(Ordering::SeqCst);
         let closing = self.shared.is_closing();
@@ -173,7 +174,17 @@ impl FtpServer {
             self.listeners.clear();
         }
         let listeners = std::mem::take(&mut self.listeners);
-        accept_on(&self.shared, listeners, io_loop)?;
+        if let Err(error) = accept_on(&self.shared, listeners, io_loop) {
+            // What is on the loop already would go on, and the caller has no handle to end it.
+            self.shared.close(|handler| io_loop.remove(handler));
+            if let Some(parent) = parent {
+                io_loop.remove(parent);
+            }
+            if let Some(mailbox) = self.shared.placement().parent_mailbox() {
+                mailbox.clear();
+            }
+            return Err(error);
+        }
         let handle = ServerHandle::new(Arc::clone(&self.shared), io_loop.handle());
         if closing {
             handle.close();
@@ -381,13 +392,15 @@ fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io:
 
 /// Makes `io_loop` the accepting loop, and adds the handler that supervises the processes, if any
 /// serve.
-fn prepare_loop(shared: &Arc<Shared>, pool: &Pool, io_loop: &mut IoLoop) -> io::Result<()> {
+fn prepare_loop(
+    shared: &Arc<Shared>,
+    pool: &Pool,
+    io_loop: &mut IoLoop,
+) -> io::Result<Option<HandlerId>> {
     ftpdlib_sys::survive_file_size_limit();
     shared.set_accepting(io_loop.handle());
-    if let Some(parent) = Arc::clone(shared.placement()).parent(shared, pool)? {
-        io_loop.add(parent)?;
-    }
-    Ok(())
+    let parent = Arc::clone(shared.placement()).parent(shared, pool)?;
+    parent.map(|parent| io_loop.add(parent)).transpose()
 }
 
 /// Has `io_loop` accept the clients of `listeners`.
@@ -407,14 +420,24 @@ fn accept_on(
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpStream};
+    use std::sync::atomic::AtomicBool;
 
     use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId};
+    use mio::net::TcpListener;
+
+    use crate::client::Client;
+    use crate::parent_mailbox::ParentMailbox;
 
     use super::*;
 
     fn server() -> FtpServer {
-        let handler = FtpHandler::new(DummyAuthorizer::new());
-        FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap()
+        builder().build().unwrap()
+    }
+
+    fn builder() -> FtpServerBuilder {
+        FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+            .listen((Ipv4Addr::LOCALHOST, 0))
     }
 
     /// Whether a listener takes connections.
@@ -450,6 +473,81 @@ mod tests {
         let handle = server.attach(&mut io_loop).unwrap();
         check_ends(&mut io_loop, address);
         assert!(handle.shared().is_over());
+    }
+
+    /// A placement whose second listener cannot be put on the loop.
+    struct OneListener {
+        /// Where the first one is lent, if it is.
+        mailbox: Option<Arc<ParentMailbox>>,
+        lent: AtomicBool,
+    }
+
+    impl Placement for OneListener {
+        fn model(&self) -> &'static str {
+            "one listener"
+        }
+
+        fn parent(
+            self: Arc<Self>,
+            _: &Arc<Shared>,
+            _: &Pool,
+        ) -> io::Result<Option<Box<dyn Handler>>> {
+            Ok(Some(Box::new(Starting(Ok(())))))
+        }
+
+        fn parent_mailbox(&self) -> Option<&Arc<ParentMailbox>> {
+            self.mailbox.as_ref()
+        }
+
+        fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
+            if self.lent.swap(true, Ordering::Relaxed) {
+                return Ok(Box::new(Starting(Err(io::ErrorKind::StorageFull))));
+            }
+            match &self.mailbox {
+                Some(mailbox) => Ok(mailbox.lend(socket)),
+                None => Err(socket),
+            }
+        }
+
+        fn place(&self, _: Client, _: &mut Context<'_>) -> io::Result<()> {
+            unreachable!("nobody connects")
+        }
+    }
+
+    /// A handler that starts like this.
+    struct Starting(Result<(), io::ErrorKind>);
+
+    impl Handler for Starting {
+        fn start(&mut self, _: &mut Context<'_>) -> io::Result<()> {
+            Ok(self.0?)
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Continue)
+        }
+    }
+
+    #[track_caller]
+    fn check_attaches_nothing(mailbox: Option<Arc<ParentMailbox>>) {
+        let mut server = builder().listen((Ipv4Addr::LOCALHOST, 0)).build().unwrap();
+        let service = server.shared.service();
+        let listeners = std::mem::take(&mut server.listeners);
+        let lent = AtomicBool::new(false);
+        let placement = Arc::new(OneListener { mailbox, lent });
+        let pool = server.pool.clone();
+        let mut server = FtpServer::new_listening(service, listeners, pool, placement);
+        let (addresses, before) = (server.local_addrs(), server.handle().unwrap());
+        let mut io_loop = IoLoop::new().unwrap();
+        server.attach(&mut io_loop).unwrap_err();
+        assert!(io_loop.is_empty());
+        assert!(!addresses.into_iter().any(listens));
+        assert!(before.shared().is_over());
+    }
+
+    #[test]
+    fn a_server_that_could_not_be_attached_went_on_with_its_first_listener() {
+        check_attaches_nothing(None);
+        check_attaches_nothing(Some(Arc::default()));
     }
 
     #[cfg(unix)]

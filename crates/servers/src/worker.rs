@@ -91,7 +91,9 @@ impl NewChild<'_> {
                 }
             }
             // There is no other client to accept, so the listeners are closed from the start.
-            io_loop.call_later(Duration::ZERO, move |cx| shared.listeners().close(cx));
+            io_loop.call_later(Duration::ZERO, move |cx| {
+                shared.listeners().close(|handler| cx.remove(handler))
+            });
             Ok(server)
         };
         self.run(prepare, Vec::new(), placement)
