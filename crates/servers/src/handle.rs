@@ -154,14 +154,6 @@ impl Shared {
         }
     }
 
-    /// Looks up the name of the masquerade address of `service` if children are to serve, which
-    /// inherit the result.
-    pub(crate) fn prepare_children(&self, service: &Service) {
-        if self.placement().lends_listeners() {
-            service.find_masquerade_address();
-        }
-    }
-
     /// In a child process: drops its copies of the parent's listeners, and of what the parent has
     /// for its children.
     pub(crate) fn leave_to_parent(&self) {
@@ -324,7 +316,7 @@ impl ServerHandle {
     /// meanwhile.
     fn new_service(&self, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
         let renewed = self.shared.service().renewed(handler)?;
-        self.shared.prepare_children(&renewed);
+        self.shared.placement().prepare_children(&renewed);
         Ok(renewed)
     }
 

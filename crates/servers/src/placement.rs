@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ftpdlib_handlers::Service;
 use ftpdlib_ioloop::{Context, Handler, Pool};
 use mio::net::TcpListener;
 
@@ -69,6 +70,14 @@ pub(crate) trait Placement: Send + Sync {
     /// Whether other processes have the listeners.
     fn lends_listeners(&self) -> bool {
         self.parent_mailbox().is_some()
+    }
+
+    /// Looks up the name of the masquerade address of `service` if other processes are to serve,
+    /// which inherit the result.
+    fn prepare_children(&self, service: &Service) {
+        if self.lends_listeners() {
+            service.find_masquerade_address();
+        }
     }
 
     /// Lends a listener to other processes, for as long as the handler that this returns is on the

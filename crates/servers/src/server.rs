@@ -106,8 +106,8 @@ impl FtpServer {
     ///
     /// With [`blocking`](ServeOptions::blocking) off it makes one turn of the loop and returns the
     /// time until the next timer, if there is one; [`is_over`](Self::is_over) says whether the
-    /// server was stopped. The options of the first call hold, except for the two that are about a
-    /// turn.
+    /// server was stopped. The options of the first call that starts the server hold, except for
+    /// the two that are about a turn.
     ///
     /// A server that is over is not started again: then this does nothing.
     ///
@@ -122,11 +122,6 @@ impl FtpServer {
     ) -> Result<Option<Duration>, ServerError> {
         if self.over {
             return Ok(None);
-        }
-        if self.lifecycle.is_none()
-            && let Some(supervisor) = supervisor::supervisor(&self.shared, &options)?
-        {
-            self.shared.set_supervisor(supervisor);
         }
         let (timeout, blocking) = (options.timeout, options.blocking);
         self.start(options)?;
@@ -165,8 +160,9 @@ impl FtpServer {
         // Dropped with a loop of its own, the server would disconnect the sessions on the other
         // one.
         self.io_loop = None;
-        self.shared.prepare_children(&self.shared.service());
-        let parent = prepare_loop(&self.shared, &self.pool, io_loop)?;
+        let placement = self.shared.placement();
+        placement.prepare_children(&self.shared.service());
+        let parent = prepare_loop(&self.shared, placement, &self.pool, io_loop)?;
         // A handle that closes the server from here on reaches this loop.
         fence(Ordering::SeqCst);
         let closing = self.shared.is_closing();
@@ -180,7 +176,7 @@ impl FtpServer {
             if let Some(parent) = parent {
                 io_loop.remove(parent);
             }
-            if let Some(mailbox) = self.shared.placement().parent_mailbox() {
+            if let Some(mailbox) = placement.parent_mailbox() {
                 mailbox.clear();
             }
             return Err(error);
@@ -262,26 +258,33 @@ impl FtpServer {
     }
 
     /// Gives the listeners to the loop and catches signals, the first time.
-    fn start(&mut self, options: ServeOptions) -> io::Result<()> {
+    fn start(&mut self, options: ServeOptions) -> Result<(), ServerError> {
         if self.lifecycle.is_some() {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
+        let supervisor = supervisor::supervisor(&shared, &options)?;
+        let placement = supervisor.as_ref().unwrap_or_else(|| shared.placement());
         // May take long. Before signals are caught, so that one can end it.
-        shared.prepare_children(&shared.service());
-        let caught = options.signals();
-        if !caught.is_empty() && self.signals.is_none() {
-            self.signals = Some(Arc::new(Signals::new(&caught)?));
-            self.keep_signals = options.keep_signals;
-        }
+        placement.prepare_children(&shared.service());
+        let signals = match options.signals().as_slice() {
+            [] => None,
+            caught => Some(Arc::new(Signals::new(caught)?)),
+        };
         let pool = self.pool.clone();
-        prepare_loop(&shared, &pool, self.io_loop()?)?;
+        prepare_loop(&shared, placement, &pool, self.io_loop()?)?;
+        // From here on these options hold, and no others.
+        self.signals = signals;
+        self.keep_signals = options.keep_signals;
+        if let Some(supervisor) = supervisor {
+            shared.set_supervisor(supervisor);
+        }
         let started = self.start_accepting(options);
         if started.is_err() {
             // Listeners may have been closed by the failure, so the server cannot go on.
             let _ = self.close_all();
         }
-        started
+        Ok(started?)
     }
 
     /// The part of [`start`](Self::start) that cannot be repeated after a failure.
@@ -390,16 +393,17 @@ fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io:
     Ok(())
 }
 
-/// Makes `io_loop` the accepting loop, and adds the handler that supervises the processes, if any
-/// serve.
+/// Makes `io_loop` the accepting loop, and adds the handler that supervises the processes, if
+/// `placement` has any serve.
 fn prepare_loop(
     shared: &Arc<Shared>,
+    placement: &Arc<dyn Placement>,
     pool: &Pool,
     io_loop: &mut IoLoop,
 ) -> io::Result<Option<HandlerId>> {
     ftpdlib_sys::survive_file_size_limit();
     shared.set_accepting(io_loop.handle());
-    let parent = Arc::clone(shared.placement()).parent(shared, pool)?;
+    let parent = Arc::clone(placement).parent(shared, pool)?;
     parent.map(|parent| io_loop.add(parent)).transpose()
 }
 

@@ -57,6 +57,7 @@ pub(crate) fn supervisor(
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::FtpHandler;
@@ -110,5 +111,21 @@ mod tests {
         // Tests run on threads.
         check(model, 2, " threads cannot be forked");
         check(Concurrency::MultiProcess, 1, " threads cannot be forked");
+    }
+
+    #[test]
+    fn a_server_refused_its_workers_asked_for_them_for_ever() {
+        let mut server = server(Concurrency::default());
+        let options = || {
+            ServeOptions::default()
+                .handle_exit(false)
+                .blocking(false)
+                .timeout(Duration::ZERO)
+        };
+        // Tests run on threads.
+        let refused = server.serve_forever(options().worker_processes(2));
+        assert!(refused.is_err());
+        server.serve_forever(options()).unwrap();
+        assert_eq!(server.shared().placement().model(), "async");
     }
 }
