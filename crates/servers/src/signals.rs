@@ -104,10 +104,11 @@ impl Handler for SignalWatcher {
     }
 
     fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
-        log::info!(
-            "grace period over, disconnecting {} client(s)",
-            self.server.clients()
-        );
+        let count = self.server.clients();
+        match self.server.shared().placement().lends_listeners() {
+            true => log::info!("grace period over, ending {count} process(es)"),
+            false => log::info!("grace period over, disconnecting {count} client(s)"),
+        }
         self.server.close_all();
         Ok(Flow::Continue)
     }

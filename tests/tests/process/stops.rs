@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ftpdlib_tests::client::{Client, connect};
+use ftpdlib_tests::client::{Client, USER, connect};
 use ftpdlib_tests::clients::executable;
 use ftpdlib_tests::program::{Program, is_gone, signal};
 use ftpdlib_tests::wait::wait_until;
@@ -93,6 +93,32 @@ fn after_an_upgrade_no_process_heard_of_a_changed_configuration() {
     program.check_hands_over_to(successor);
     signal(successor, "TERM");
     wait_until("the successor ends", || is_gone(successor));
+}
+
+#[test]
+fn the_workers_that_the_grace_period_ended_were_called_clients() {
+    let _alone = alone();
+    let configuration = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nshutdown_grace = 0.1\n\
+         [[users]]\nname = {:?}\npassword = {:?}\nhome = \".\"\nperm = \"w\"\n",
+        USER.0, USER.1
+    );
+    let one_worker: &[&str] = &["--concurrency", "pre-fork", "--workers", "1"];
+    for (model, expected) in [
+        (one_worker, "ending 1 process(es)"),
+        (MULTI_PROC, "ending 2 process(es)"),
+        (&[], "disconnecting 2 client(s)"),
+    ] {
+        let mut program = Program::configured(model, &configuration);
+        let _busy = ["a", "b"].map(|name| {
+            let mut client = program.client();
+            let stream = client.begin(&format!("STOR {name}"));
+            (client, stream)
+        });
+        program.signal("TERM");
+        program.wait_for(&format!("grace period over, {expected}"));
+        program.check_ends_well();
+    }
 }
 
 #[test]
