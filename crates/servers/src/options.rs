@@ -173,10 +173,11 @@ impl ServeOptions {
         self
     }
 
-    /// Sets what is called every `interval` while all loops of the server turn, on the one that
-    /// accepts: a loop that hangs is noticed because the calls stop. A
-    /// [worker process](Self::worker_processes) that hangs for two intervals, and for 5 seconds, is
-    /// killed and replaced.
+    /// Sets what is called every `interval` on the loop that accepts, while it and all others that
+    /// [share its clients](crate::FtpServerBuilder::threads) turn: a loop that hangs is noticed
+    /// because the calls stop. A [worker process](Self::worker_processes) that hangs for two
+    /// intervals, and for 5 seconds, is killed and replaced. A thread or a process that has a single
+    /// client is not watched.
     pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
         self.watchdog = Some((interval, Box::new(alive)));
         self

@@ -113,7 +113,8 @@ pub(crate) trait Placement: Send + Sync {
         }
     }
 
-    /// Whether all loops that serve clients still turn, as far as can be seen without waiting.
+    /// Whether the loops that share the clients of this process still turn, as far as can be seen
+    /// without waiting. One with a client of its own does not count.
     fn is_alive(&self) -> bool {
         true
     }
