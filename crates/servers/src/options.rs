@@ -109,7 +109,8 @@ impl ServeOptions {
     ///
     /// This process then only supervises the workers: one that dies is replaced, and the others are
     /// not affected. It must have a single thread, now and for as long as it serves. Limits hold
-    /// over all workers; rates of a user are limited by each worker for itself.
+    /// over all workers; rates of a user are limited by each worker for itself. A worker refuses
+    /// clients of more than 16,384 different addresses at a time, whatever the limits are.
     ///
     /// A server with a process for each client ([`MultiprocessFtpServer`](crate::MultiprocessFtpServer))
     /// refuses to start with any other number than 1.
