@@ -381,7 +381,7 @@ impl Drop for FtpServer {
     }
 }
 
-/// Makes turns until the last client has left: at least one, and for at most `most`.
+/// Makes turns until the last client has left, but for at most `most`.
 fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io::Result<()> {
     let until = Instant::now() + most;
     while !shared.is_over() {
