@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ftpdlib_sys::Identity;
 
-use crate::redirection::can_redirect;
+use crate::redirection;
 
 /// A listening socket that this process was started with.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ pub fn with_log_rights<T>(
     act: impl FnOnce() -> io::Result<T>,
 ) -> io::Result<T> {
     // Where the way cannot be followed, it is not known to be safe.
-    let user = user.filter(|user| can_redirect(user, path).unwrap_or(true));
+    let user = user.filter(|user| redirection::can_redirect(user, path).unwrap_or(true));
     let acting = user.map(Identity::assume_in_thread).transpose()?;
     act().map_err(|error| match (acting, error.kind()) {
         (Some(_), kind @ io::ErrorKind::PermissionDenied) => {
@@ -96,6 +96,13 @@ pub fn with_log_rights<T>(
         }
         (_, _) => error,
     })
+}
+
+/// Whether somebody else than root can make the path of a log file lead elsewhere, and so has root
+/// write to any file: the owner of a directory on the way, or anybody. A group that may write there
+/// is trusted. `false` too if the path cannot be followed.
+pub fn others_can_redirect(path: &Path) -> bool {
+    redirection::others_can_redirect(path).unwrap_or(false)
 }
 
 /// Whether this process acts as root.

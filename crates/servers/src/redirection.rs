@@ -14,6 +14,8 @@ const STICKY: u32 = 0o1000;
 
 const WRITABLE_FOR_OTHERS: u32 = 0o022;
 
+const WRITABLE_FOR_ALL: u32 = 0o002;
+
 /// A name on the way to a file, and the directory that holds it.
 struct Step {
     directory: PathBuf,
@@ -47,23 +49,40 @@ pub(crate) fn is_roots(path: &Path) -> io::Result<bool> {
 ///
 /// The path cannot be followed.
 pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
+    let may_write = |step: &Step| user.may_write_to(&step.directory, &step.holder);
+    can_be_replaced(path, |it| it.uid() == user.uid(), may_write)
+}
+
+/// Whether an owner of a directory on the way to `path`, or anybody, can make it lead elsewhere. Root
+/// can, and so may a group that root lets write there. The file may be anyone's, or missing.
+///
+/// # Errors
+///
+/// The path cannot be followed.
+pub(crate) fn others_can_redirect(path: &Path) -> io::Result<bool> {
+    let owns = |it: &Metadata| it.uid() != 0;
+    let may_write = |step: &Step| owns(&step.holder) || step.holder.mode() & WRITABLE_FOR_ALL != 0;
+    can_be_replaced(path, owns, may_write)
+}
+
+/// Whether some users can put something else in the place of a name on the way to `path`: `owns` and
+/// `may_write` tell what is theirs, and in which directory they may do so.
+fn can_be_replaced(
+    path: &Path,
+    owns: impl Fn(&Metadata) -> bool,
+    may_write: impl Fn(&Step) -> bool,
+) -> io::Result<bool> {
+    let is_kept = |step: &Step| {
+        step.holder.mode() & STICKY != 0
+            && !owns(&step.holder)
+            && step.entry.as_ref().is_some_and(|entry| !owns(entry))
+    };
     let steps = steps(path)?;
     // The links of /proc lead to what is open, not to what has its name now.
     let mut steps = steps
         .iter()
         .take_while(|step| !step.directory.starts_with("/proc"));
-    Ok(steps.any(|step| step.can_be_replaced_by(user)))
-}
-
-impl Step {
-    /// Whether `user` can put something else in the place of the entry.
-    fn can_be_replaced_by(&self, user: &Identity) -> bool {
-        let owns = |it: &Metadata| it.uid() == user.uid();
-        let is_kept = self.holder.mode() & STICKY != 0
-            && !owns(&self.holder)
-            && self.entry.as_ref().is_some_and(|entry| !owns(entry));
-        !is_kept && user.may_write_to(&self.directory, &self.holder)
-    }
+    Ok(steps.any(|step| !is_kept(step) && may_write(step)))
 }
 
 /// All names that are looked up on the way to `path`, those in links too.
@@ -148,7 +167,8 @@ mod tests {
     }
 
     /// What `nobody` can redirect in a directory with the mode and owner that a row says, which
-    /// holds a log of root's, one of nobody's, and none that is called `new`.
+    /// holds a log of root's, one of nobody's, and none that is called `new`. Others can then redirect
+    /// the same.
     #[test]
     fn a_user_redirects_what_its_directories_let_it() {
         if !is_root() {
@@ -159,6 +179,7 @@ mod tests {
             // mode, nobody's own directory, and of these three which it can redirect
             (0o755, false, [].as_slice()),
             (0o700, false, &[]),
+            (0o775, false, &[]),
             (0o755, true, &["roots", "its", "new"]),
             (0o777, false, &["roots", "its", "new"]),
             (0o1777, false, &["its", "new"]),
@@ -183,12 +204,15 @@ mod tests {
             symlink("logs", scratch.path().join("link")).unwrap();
             for way in ["logs", "link", "link/../logs"] {
                 let names = ["roots", "its", "new"];
-                let redirected = names.into_iter().filter(|name| {
-                    let path = scratch.path().join(way).join(name);
-                    can_redirect(&nobody, &path).unwrap()
-                });
-                let redirected: Vec<_> = redirected.collect();
-                assert_eq!(redirected, expected, "{mode:o} {its_own} {way}");
+                let redirected = |by: &dyn Fn(&Path) -> io::Result<bool>| {
+                    let is_redirected =
+                        |name: &&str| by(&scratch.path().join(way).join(name)).unwrap();
+                    names.into_iter().filter(is_redirected).collect::<Vec<_>>()
+                };
+                let by_nobody = redirected(&|path| can_redirect(&nobody, path));
+                assert_eq!(by_nobody, expected, "{mode:o} {its_own} {way}");
+                let by_others = redirected(&others_can_redirect);
+                assert_eq!(by_others, expected, "{mode:o} {its_own} {way}");
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Where transfers are written down.
 
+use ftpdlib::servers::others_can_redirect;
+
 use super::named::NamedFile;
 use crate::args::Args;
 use crate::config::ConfigFile;
@@ -45,5 +47,20 @@ impl LogFiles {
     /// Those that there are.
     pub(crate) fn named(&self) -> impl Iterator<Item = &NamedFile> {
         [&self.xferlog, &self.json].into_iter().flatten()
+    }
+
+    /// One warning for each that root opens, and that its users can have lead elsewhere.
+    pub(super) fn redirectable(&self) -> Vec<String> {
+        let named = self.named();
+        let named = named.filter(|named| others_can_redirect(named.path()));
+        let warning = |named: &NamedFile| {
+            let path = named.path();
+            let problem = format!(
+                "found {path:?}, which others than root can make lead to any file of root's, \
+                 expected a place where only root can"
+            );
+            named.error(problem).to_string()
+        };
+        named.map(warning).collect()
     }
 }

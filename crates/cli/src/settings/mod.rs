@@ -160,7 +160,7 @@ fn warnings(
         file.zip(tls)
             .and_then(|(file, tls)| tls::open_door(file, tls)),
     );
-    // Users of the system have their own rights everywhere.
+    // Users of the system have their own rights everywhere; the logs are opened with root's.
     if let Access::Virtual(authorizer) = access {
         let users = file.into_iter().flat_map(|file| &file.config().users);
         let names = args.username.iter().chain(users.map(|user| &user.name));
@@ -181,6 +181,8 @@ fn warnings(
                 );
             }
         }
+    } else {
+        lines.extend(log.redirectable());
     }
     Warnings(lines)
 }

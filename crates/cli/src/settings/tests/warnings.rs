@@ -67,6 +67,27 @@ fn a_log_that_clients_could_forge_was_in_a_home_without_a_word() {
     check_warned("-c @/f.toml", toml, &[warning]);
 }
 
+#[cfg(unix)]
+#[test]
+fn users_of_the_system_could_redirect_a_log_of_roots_without_a_word() {
+    let toml =
+        "[authorizer]\nkind = \"unix\"\n[log]\nxferlog = \"pub/x.log\"\njson = \"home/j.log\"\n";
+    let fixture = Fixture::new(toml);
+    match fixture.load("-c @/f.toml") {
+        Ok(settings) => assert_eq!(settings.warnings.0, [""; 0], "in root's directories"),
+        Err(error) => return eprintln!("not tested: {error}"),
+    }
+    let owner = Identity::find("4000000123", None).unwrap().uid();
+    std::os::unix::fs::chown(fixture.0.path().join("pub"), Some(owner), None).unwrap();
+    let settings = fixture.load("-c @/f.toml").unwrap();
+    let path = fixture.path();
+    let expected = format!(
+        "{path}/f.toml:4: log.xferlog: found \"{path}/pub/x.log\", which others than root can make \
+         lead to any file of root's, expected a place where only root can"
+    );
+    assert_eq!(settings.warnings.0, [expected]);
+}
+
 #[test]
 fn workers_of_another_model_were_ignored_without_a_word() {
     let problem = "without effect, expected with concurrency \"pre-fork\" only";
