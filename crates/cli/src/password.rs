@@ -15,7 +15,7 @@ const VARIABLE: &str = "FTPDLIB_PASSWORD";
 pub(crate) struct Environment {
     /// `FTPDLIB_PASSWORD`.
     pub(crate) password: Option<OsString>,
-    /// What the file may be.
+    /// What files may be, also the configuration.
     pub(crate) readable: Readable,
 }
 

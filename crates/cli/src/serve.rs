@@ -29,8 +29,8 @@ use crate::transfer_log::{OpenedLogs, TransferLogs};
 const OWN_DESCRIPTORS: u64 = 32;
 
 /// Serves until a signal ends it. `reload` returns the settings from the file as it is then; its
-/// arguments tell whether the current settings come from an empty file, and what a file with a
-/// password may be.
+/// arguments tell whether the current settings come from an empty file, and which files it may
+/// read.
 ///
 /// # Errors
 ///

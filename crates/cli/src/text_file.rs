@@ -26,7 +26,9 @@ pub(crate) fn read(path: &Path, readable: Readable) -> Result<Vec<u8>, String> {
     let cannot = |error: io::Error| {
         format!("found {path:?}, which cannot be read ({error}), expected a file that can")
     };
-    if readable == Readable::Regular && !fs::metadata(path).map_err(cannot)?.is_file() {
+    // It stands for a file that is empty.
+    let is_null = path == Path::new("/dev/null");
+    if readable == Readable::Regular && !is_null && !fs::metadata(path).map_err(cannot)?.is_file() {
         return Err(format!(
             "found {path:?}, which only a start can read, expected a regular file"
         ));
@@ -54,6 +56,16 @@ mod tests {
         assert_eq!(
             read(Path::new("/dev/zero"), Readable::Anything).unwrap_err(),
             "found more than 16 MiB in \"/dev/zero\", expected a smaller file"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_null_device_has_no_writer() {
+        assert!(
+            read(Path::new("/dev/null"), Readable::Regular)
+                .unwrap()
+                .is_empty()
         );
     }
 }

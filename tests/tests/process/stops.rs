@@ -1,11 +1,12 @@
 //! What a signal finds that is only half there: a successor that is not ready, a client whom nobody
 //! has named, a loop that hangs.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -134,29 +135,49 @@ fn a_stop_waited_for_a_proxy_that_said_nothing() {
     assert!(began.elapsed() < Duration::from_secs(4));
 }
 
-/// Does not wait for the other side of a pipe.
-const O_NONBLOCK: i32 = 0o4000;
+#[test]
+fn a_reload_waited_for_the_writer_of_a_configuration() {
+    let _alone = alone();
+    let text = "[server]\nlisten = [\"127.0.0.1:0\"]\n[anonymous]\nhome = \".\"\n";
+    for model in MODELS {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.toml");
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let mut program = thread::scope(|scope| {
+            scope.spawn(|| fs::write(&path, text).unwrap());
+            Program::launch(Command::new(executable()), model, directory)
+        });
+        program.signal("HUP");
+        program.wait_for("which only a start can read");
+        let mut client = Client::open(program.address());
+        client.expect_reply(220);
+        drop(client);
+        program.end_at_once();
+    }
+}
+
+/// Holds a lease of a file, so that whoever opens it waits, up to 45 seconds for most systems. Tells
+/// that on standard output, and then that somebody waits.
+const LEASE: &str = "$| = 1; open(my $file, '+<', $ARGV[0]) or die; \
+    $SIG{IO} = sub { print qq(wanted\n) }; \
+    fcntl($file, 1024, F_WRLCK) or die; print qq(held\n); sleep while 1";
 
 #[test]
 fn a_second_signal_did_not_end_a_server_that_hung() {
     let _alone = alone();
     for model in MODELS {
         let mut program = Program::start(model, "");
-        let configuration = program.path("../f.toml");
-        fs::remove_file(&configuration).unwrap();
-        let made = Command::new("mkfifo").arg(&configuration).status();
-        assert!(made.unwrap().success());
+        let mut holder = Command::new("perl")
+            .args(["-MFcntl", "-e", LEASE])
+            .arg(program.path("../f.toml"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(holder.stdout.take().unwrap()).lines();
+        assert_eq!(told.next().unwrap().unwrap(), "held");
         program.signal("HUP");
-        let mut writer = None;
-        wait_until("it reads", || {
-            // There is none to open as long as nobody reads.
-            let opened = File::options()
-                .write(true)
-                .custom_flags(O_NONBLOCK)
-                .open(&configuration);
-            writer = opened.ok();
-            writer.is_some()
-        });
+        assert_eq!(told.next().unwrap().unwrap(), "wanted");
         program.signal("TERM");
         // One that is not read within a quarter of a second is taken for one that never will be.
         thread::sleep(Duration::from_secs(1));
@@ -165,6 +186,8 @@ fn a_second_signal_did_not_end_a_server_that_hung() {
         wait_until("it has ended", || is_gone(program.id()));
         let status = program.wait();
         assert_eq!(status.signal(), Some(15), "{model:?}");
+        holder.kill().unwrap();
+        holder.wait().unwrap();
     }
 }
 

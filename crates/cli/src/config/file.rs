@@ -24,8 +24,8 @@ impl ConfigFile {
     ///
     /// The first error: the file cannot be read, is not TOML, or contains an unknown key, a wrong
     /// type or a wrong value. Checks that involve several keys come later.
-    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let bytes = text_file::read(path, Readable::Anything)
+    pub(crate) fn read(path: &Path, readable: Readable) -> Result<Self, ConfigError> {
+        let bytes = text_file::read(path, readable)
             .map_err(|problem| ConfigError::option("--config", problem))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();

@@ -69,7 +69,7 @@ impl Settings {
     ///
     /// The first wrong option or key.
     pub(crate) fn load(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
-        let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
+        let file = read_file(args, environment)?;
         Self::merge(args, environment, file.as_ref())
     }
 
@@ -84,7 +84,7 @@ impl Settings {
         environment: &Environment,
         was_empty: bool,
     ) -> Result<Self, ConfigError> {
-        let file = args.config.as_deref().map(ConfigFile::read).transpose()?;
+        let file = read_file(args, environment)?;
         if let Some(file) = file.as_ref().filter(|file| !was_empty && file.is_empty()) {
             return Err(file.empty_error());
         }
@@ -143,6 +143,13 @@ impl Settings {
         let lines = self.tls.as_ref().map(TlsOffer::untimely_certificates);
         Warnings(lines.unwrap_or_default())
     }
+}
+
+/// The configuration file, if one is named.
+fn read_file(args: &Args, environment: &Environment) -> Result<Option<ConfigFile>, ConfigError> {
+    let path = args.config.as_deref();
+    path.map(|path| ConfigFile::read(path, environment.readable))
+        .transpose()
 }
 
 /// Settings that are valid but probably not intended.
