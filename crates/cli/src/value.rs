@@ -27,9 +27,10 @@ pub(crate) const WORKERS: RangeInclusive<u32> = 0..=ServeOptions::MOST_WORKER_PR
 /// Ports for passive data connections.
 pub(crate) type Ports = Vec<u16>;
 
-/// An IP address of either family.
+/// An IP address of either family. One of IPv4 in the form of IPv6 is one of IPv4.
 pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     text.parse()
+        .map(|address: IpAddr| address.to_canonical())
         .map_err(|_| expected(text, "an IP address such as 192.0.2.1 or ::"))
 }
 
@@ -67,10 +68,14 @@ pub(crate) fn account(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-/// An address to listen on, with its port.
+/// An address to listen on, with its port; IPv4 as for [`address`].
 pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| expected(text, "ADDRESS:PORT such as 0.0.0.0:2121 or [::]:2121"))
+    let mut address: SocketAddr = text
+        .parse()
+        .map_err(|_| expected(text, "ADDRESS:PORT such as 0.0.0.0:2121 or [::]:2121"))?;
+    // Within its family this keeps the scope.
+    address.set_ip(address.ip().to_canonical());
+    Ok(address)
 }
 
 /// A port to listen on; 0 lets the kernel choose.
@@ -225,6 +230,22 @@ mod tests {
         ] {
             check(ports, wrong, None);
         }
+    }
+
+    #[test]
+    fn an_ipv4_address_in_the_form_of_ipv6_could_not_be_bound() {
+        for (text, expected) in [
+            ("::ffff:127.0.0.1", "127.0.0.1"),
+            ("::ffff:0:0", "0.0.0.0"),
+            ("::1", "::1"),
+            ("::127.0.0.1", "::7f00:1"),
+        ] {
+            check(address, text, Some(expected));
+            let expected: IpAddr = expected.parse().unwrap();
+            let expected = SocketAddr::new(expected, 21).to_string();
+            check(listen, &format!("[{text}]:21"), Some(&expected));
+        }
+        check(listen, "[fe80::1%3]:21", Some("[fe80::1%3]:21"));
     }
 
     #[test]
