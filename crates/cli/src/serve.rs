@@ -279,14 +279,16 @@ fn apply(
         );
         return Err(problem.into());
     }
-    for key in fixed_at_start(started, &settings.server) {
-        log::warn!("server.{key} has changed, which takes effect after a restart only");
-    }
-    if !binds && differ(&started.listen, &settings.server.listen) {
-        log::warn!("server.listen has changed in vain: the service manager opens the addresses");
-    }
     let (now, log) = (settings.server.clone(), settings.log.clone());
-    let (listening, warnings) = (settings.listening.clone(), settings.warnings.clone());
+    let (listening, mut warnings) = (settings.listening.clone(), settings.warnings.clone());
+    for key in fixed_at_start(started, &now) {
+        let line = format!("server.{key} has changed, which takes effect after a restart only");
+        warnings.push(line);
+    }
+    if !binds && differ(&started.listen, &now.listen) {
+        let line = "server.listen has changed in vain: the service manager opens the addresses";
+        warnings.push(line.to_owned());
+    }
     let handler = handler(settings);
     handler.check()?;
     let opened = logs.open(&log)?;

@@ -259,6 +259,25 @@ fn a_reload_that_fails_changes_nothing() {
 }
 
 #[test]
+fn a_reload_that_failed_announced_changes() {
+    let address = free_address();
+    let program = Program::start(&[address], "", &[]);
+    let taken = free_address();
+    let _held = TcpListener::bind(taken).unwrap();
+    for (listen, told) in [
+        (taken, "configuration not changed"),
+        (address, "server.backlog has changed"),
+    ] {
+        program.configure(&[listen], "backlog = 7");
+        program.signal("HUP");
+        let line = program.wait_for("changed");
+        assert!(line.contains(told), "{line}");
+    }
+    program.signal("TERM");
+    program.check_ends_well();
+}
+
+#[test]
 fn a_reload_that_hangs_kept_everybody_waiting() {
     for model in MODELS {
         let address = free_address();

@@ -58,6 +58,10 @@ impl Warnings {
             log::warn!("{line}");
         }
     }
+
+    pub(crate) fn push(&mut self, line: String) {
+        self.0.push(line);
+    }
 }
 
 impl Settings {
