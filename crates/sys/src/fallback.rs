@@ -286,6 +286,11 @@ pub fn is_root() -> bool {
     false
 }
 
+/// The lowest port that this process may bind, as far as is known on this system.
+pub fn lowest_port(_without_root: bool) -> u16 {
+    1
+}
+
 /// The IDs of a user and of the groups that the user is a member of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials(Infallible);

@@ -104,6 +104,10 @@ fn follow(path: &Path, links: &mut u32, places: &mut Vec<PathBuf>) {
 }
 
 impl Share<'_> {
+    pub(super) fn login(&self) -> &Login {
+        &self.login
+    }
+
     /// What the user may do with a file at this real path, if anything.
     fn access(&self, real: &Path) -> Option<&'static str> {
         access(self.perms(real)?)

@@ -120,12 +120,14 @@ impl Settings {
         let listening = Listening::find(args, file);
         listening.check(&config.server.listen)?;
         let run_as = processes::check(args, file, &config)?;
+        let closed_ports = processes::closed_ports(args, file, &config, run_as.as_ref());
         let access = Access::load(args, environment, file)?;
         let tls = TlsOffer::load(args, file)?;
         let log = LogFiles::find(args, file)?;
-        let as_root = run_as.is_none() && is_root();
-        let mut warnings = warnings(args, file, as_root, &access, tls.as_ref(), &log);
-        warnings.0.extend(idle_workers);
+        let mut warnings = warnings(args, file, run_as.as_ref(), &access, tls.as_ref(), &log);
+        warnings
+            .0
+            .extend(idle_workers.into_iter().chain(closed_ports));
         Ok(Self {
             warnings,
             run_as,
@@ -160,7 +162,7 @@ fn read_file(args: &Args, environment: &Environment) -> Result<Option<ConfigFile
 fn warnings(
     args: &Args,
     file: Option<&ConfigFile>,
-    as_root: bool,
+    run_as: Option<&Identity>,
     access: &Access,
     tls: Option<&TlsOffer>,
     log: &LogFiles,
@@ -177,9 +179,13 @@ fn warnings(
         let names = args.username.iter().chain(users.map(|user| &user.name));
         let names = names.map(String::as_str).chain([ANONYMOUS]);
         let shares = exposure::shares(authorizer, names);
+        lines.extend(run_as.map_or_else(Vec::new, |run_as| {
+            processes::closed_homes(args, file, run_as, &shares)
+        }));
         match file {
             Some(file) if file.config().filesystem.kind == FilesystemKind::Unix => {
                 let place = file.place("filesystem.kind");
+                let as_root = run_as.is_none() && is_root();
                 lines.extend(exposure::of_disk(&shares, &place, as_root));
             }
             _ => {

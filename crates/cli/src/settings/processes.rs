@@ -1,11 +1,14 @@
 //! The user that serving processes run as.
 
-use ftpdlib::servers::Identity;
+use std::fs;
 
+use ftpdlib::servers::{Identity, lowest_port};
+
+use super::exposure::Share;
 use super::named::place;
 use crate::args::Args;
 use crate::config::{AuthorizerKind, Config, ConfigFile};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Place};
 
 /// Returns the user that serving processes become, if any. `config` already includes the options.
 pub(super) fn check(
@@ -17,7 +20,7 @@ pub(super) fn check(
         config.server.user.as_deref(),
         config.server.group.as_deref(),
     );
-    let of_user = || place(args.user.is_some(), "--user", file, "server.user");
+    let of_user = || place_of_user(args, file);
     let of_group = || place(args.group.is_some(), "--group", file, "server.group");
     let Some(user) = user else {
         return match group {
@@ -53,4 +56,50 @@ pub(super) fn check(
             }
         }
     }
+}
+
+/// The warning if serving processes cannot listen on some of the ports for data connections.
+pub(super) fn closed_ports(
+    args: &Args,
+    file: Option<&ConfigFile>,
+    config: &Config,
+    run_as: Option<&Identity>,
+) -> Option<String> {
+    let ports = config.control.passive_ports.as_deref()?;
+    let (first, lowest) = (ports.iter().min()?, lowest_port(run_as));
+    (*first < lowest).then(|| {
+        let place = place(args.range.is_some(), "--range", file, "control.passive_ports");
+        let problem = format!(
+            "found {first}, on which the server's user may not listen, expected ports from {lowest} \
+             on"
+        );
+        place.error(problem).to_string()
+    })
+}
+
+/// One warning for each user whose home the serving processes cannot enter.
+pub(super) fn closed_homes(
+    args: &Args,
+    file: Option<&ConfigFile>,
+    run_as: &Identity,
+    shares: &[Share<'_>],
+) -> Vec<String> {
+    let Ok(_acting) = run_as.assume_in_thread() else {
+        return Vec::new();
+    };
+    let warning = |share: &Share<'_>| {
+        let login = share.login();
+        // To find the dot in it takes the right to enter it.
+        let error = fs::metadata(login.home.join(".")).err()?;
+        let problem = format!(
+            "found a user who cannot enter {:?}, the home of {:?} ({error}), expected one who can",
+            login.home, login.username
+        );
+        Some(place_of_user(args, file).error(problem).to_string())
+    };
+    shares.iter().filter_map(warning).collect()
+}
+
+fn place_of_user(args: &Args, file: Option<&ConfigFile>) -> Place {
+    place(args.user.is_some(), "--user", file, "server.user")
 }

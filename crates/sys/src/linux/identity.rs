@@ -1,6 +1,6 @@
 //! Becoming another user permanently.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -203,6 +203,19 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// The lowest port that this process may bind, or, `without_root`, that it could once it had
+/// [given up](Identity::assume) its capabilities.
+pub fn lowest_port(without_root: bool) -> u16 {
+    const CAP_NET_BIND_SERVICE: u32 = 1 << 10;
+    let may_bind_all = || effective_capabilities().is_ok_and(|has| has & CAP_NET_BIND_SERVICE != 0);
+    if !without_root && may_bind_all() {
+        return 1;
+    }
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    // Older systems have no such file.
+    first.map_or(1024, |first| first.trim().parse().unwrap_or(1024))
+}
+
 /// Version 3 of the calls for capabilities, in which the sets have two words each; of this thread.
 const CAPABILITY_HEADER: [u32; 2] = [0x2008_0522, 0];
 
@@ -239,7 +252,6 @@ fn drop_capabilities() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

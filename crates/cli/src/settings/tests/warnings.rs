@@ -1,3 +1,5 @@
+use ftpdlib::servers::lowest_port;
+
 use super::*;
 
 /// What is warned of, with the directory of the fixture as `@`.
@@ -98,6 +100,66 @@ fn workers_of_another_model_were_ignored_without_a_word() {
     let toml = "[server]\nconcurrency = \"multi-proc\"\nworkers = 2\n";
     check_warned("-c @/f.toml", toml, &[&key]);
     check_warned("-c @/f.toml --concurrency pre-fork", toml, &[]);
+}
+
+#[test]
+fn passive_ports_that_the_server_could_not_have_passed_the_check() {
+    let (user, options) = match is_root() {
+        true => (Identity::find("4000000123", None).ok(), "--user 4000000123"),
+        false => (None, ""),
+    };
+    let lowest = lowest_port(user.as_ref());
+    if lowest < 10 {
+        return eprintln!("not tested: all ports are for all users");
+    }
+    let warning = |place: &str| {
+        format!(
+            "{place}: found 9, on which the server's user may not listen, expected ports from \
+             {lowest} on"
+        )
+    };
+    let option = warning("option --range");
+    check_warned(&format!("{options} -d / -r 9-2000"), "", &[&option]);
+    check_warned(&format!("{options} -d / -r {lowest}-60000"), "", &[]);
+    let toml = "[control]\npassive_ports = [2000, 9]\n";
+    let key = warning("@/f.toml:2: control.passive_ports");
+    check_warned(&format!("{options} -c @/f.toml"), toml, &[&key]);
+    if is_root() && lowest_port(None) == 1 {
+        check_warned("-r 9-2000", "", &[]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_home_that_the_server_could_not_enter_passed_the_check() {
+    use std::os::unix::fs::PermissionsExt;
+
+    if Identity::may_be_assumed().is_err() {
+        return eprintln!("not tested: only root can become another user");
+    }
+    let user = |name: &str, home: &str| {
+        format!("[[users]]\nname = \"{name}\"\npassword = \"b\"\nhome = \"{home}\"\n")
+    };
+    let toml = user("a", "home") + &user("b", "home/in") + &user("c", "pub");
+    let fixture = Fixture::new(&toml);
+    let path = fixture.0.path();
+    for (name, mode) in [("", 0o755), ("home", 0o700), ("pub", 0o711)] {
+        fs::set_permissions(path.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let settings = fixture
+        .load("-c @/f.toml --user 4000000123 --group 4000000123")
+        .unwrap();
+    let real = path.canonicalize().unwrap();
+    let expected = [("home", "a"), ("home/in", "b")].map(|(home, name)| {
+        format!(
+            "option --user: found a user who cannot enter {:?}, the home of {name:?} (Permission \
+             denied (os error 13)), expected one who can",
+            real.join(home)
+        )
+    });
+    assert_eq!(settings.warnings.0, expected);
+    let settings = fixture.load("-c @/f.toml").unwrap();
+    assert_eq!(settings.warnings.0, [""; 0]);
 }
 
 #[test]
