@@ -57,6 +57,7 @@ pub use process::{
     InheritedSocket, check_writable, inherited_sockets, is_root, lowest_port, open_log,
     others_can_redirect, raise_descriptor_limit, with_log_rights,
 };
+pub use redirection::places_on_the_way;
 pub use server::FtpServer;
 pub use spawned::SpawnedServer;
 pub use threaded::ThreadedFtpServer;

@@ -3,7 +3,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{self, Path, PathBuf};
+use std::path::{self, Component, Path, PathBuf};
 
 use ftpdlib_sys::Identity;
 
@@ -16,9 +16,11 @@ const WRITABLE_FOR_OTHERS: u32 = 0o022;
 
 const WRITABLE_FOR_ALL: u32 = 0o002;
 
-/// A name on the way to a file, and the directory that holds it.
+/// A name on the way to a file.
 struct Step {
-    directory: PathBuf,
+    /// The name, in a directory whose path has no links.
+    place: PathBuf,
+    /// That directory's.
     holder: Metadata,
     /// `None` if nothing has that name, which may only be the last one.
     entry: Option<Metadata>,
@@ -49,7 +51,7 @@ pub(crate) fn is_roots(path: &Path) -> io::Result<bool> {
 ///
 /// The path cannot be followed.
 pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
-    let may_write = |step: &Step| user.may_write_to(&step.directory, &step.holder);
+    let may_write = |step: &Step| user.may_write_to(step.directory(), &step.holder);
     can_be_replaced(path, |it| it.uid() == user.uid(), may_write)
 }
 
@@ -81,11 +83,30 @@ fn can_be_replaced(
     // The links of /proc lead to what is open, not to what has its name now.
     let mut steps = steps
         .iter()
-        .take_while(|step| !step.directory.starts_with("/proc"));
+        .take_while(|step| !step.directory().starts_with("/proc"));
     Ok(steps.any(|step| !is_kept(step) && may_write(step)))
 }
 
-/// All names that are looked up on the way to `path`, those in links too.
+/// The real places of all names that are looked up on the way to `path`, those in links too: whoever
+/// can put something else in one of these places can make the path lead elsewhere. The last one may
+/// be missing.
+///
+/// # Errors
+///
+/// The path cannot be followed.
+pub fn places_on_the_way(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let steps = steps(path)?.into_iter();
+    Ok(steps.map(|step| step.place).collect())
+}
+
+impl Step {
+    fn directory(&self) -> &Path {
+        self.place.parent().unwrap_or(&self.place)
+    }
+}
+
+/// All names that are looked up on the way to `path`, those in links too. Not `..`, which stays what
+/// it is, whoever may write to the directory that it leaves.
 fn steps(path: &Path) -> io::Result<Vec<Step>> {
     let mut steps = Vec::new();
     let mut most_links = MOST_LINKS;
@@ -101,27 +122,27 @@ fn follow(path: &Path, most_links: &mut u32, steps: &mut Vec<Step>) -> io::Resul
         .components()
         .peekable();
     while let Some(name) = names.next() {
-        let next = way.join(name);
+        let place = way.join(name);
         let is_last = names.peek().is_none();
-        let entry = match fs::symlink_metadata(&next) {
-            Err(error) if is_last && error.kind() == io::ErrorKind::NotFound => None,
-            found => Some(found?),
-        };
-        let is_link = entry.as_ref().is_some_and(Metadata::is_symlink);
-        let holder = fs::metadata(&way)?;
-        let directory = way.clone();
-        steps.push(Step {
-            directory,
-            holder,
-            entry,
-        });
-        if is_link {
-            let left = most_links.checked_sub(1);
-            *most_links = left.ok_or_else(|| io::Error::other("too many links"))?;
-            follow(&way.join(fs::read_link(&next)?), most_links, steps)?;
+        if name != Component::ParentDir {
+            let entry = match fs::symlink_metadata(&place) {
+                Err(error) if is_last && error.kind() == io::ErrorKind::NotFound => None,
+                found => Some(found?),
+            };
+            let is_link = entry.as_ref().is_some_and(Metadata::is_symlink);
+            steps.push(Step {
+                place: place.clone(),
+                holder: fs::metadata(&way)?,
+                entry,
+            });
+            if is_link {
+                let left = most_links.checked_sub(1);
+                *most_links = left.ok_or_else(|| io::Error::other("too many links"))?;
+                follow(&way.join(fs::read_link(&place)?), most_links, steps)?;
+            }
         }
         if !is_last {
-            way = next.canonicalize()?;
+            way = place.canonicalize()?;
         }
     }
     Ok(())
@@ -163,6 +184,22 @@ mod tests {
         symlink("loop", at("loop")).unwrap();
         for name in [&MOST_LINKS.to_string(), "loop"] {
             assert!(is_roots(&at(name)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_directory_that_a_path_only_leaves_could_redirect_it() {
+        if !is_root() {
+            return;
+        }
+        let nobody = Identity::find("nobody", None).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let its_own = scratch.path().join("its");
+        fs::create_dir(&its_own).unwrap();
+        std::os::unix::fs::chown(&its_own, Some(nobody.uid()), None).unwrap();
+        for (path, expected) in [("its/../log", false), ("its/log", true)] {
+            let path = scratch.path().join(path);
+            assert_eq!(can_redirect(&nobody, &path).unwrap(), expected, "{path:?}");
         }
     }
 

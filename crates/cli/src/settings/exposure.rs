@@ -1,10 +1,10 @@
 //! Warnings about files that clients can reach but probably should not.
 
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
 use ftpdlib::proto::{Perm, Perms, VirtualPath};
+use ftpdlib::servers::places_on_the_way;
 
 use super::named::NamedFile;
 use crate::error::Place;
@@ -65,8 +65,7 @@ pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<Strin
 /// The warning if a user may replace the program, which an upgrade starts again, on any part of the
 /// path to it.
 pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String> {
-    let (mut places, mut links) = (Vec::new(), MOST_LINKS);
-    follow(program, &mut links, &mut places);
+    let places = places_on_the_way(program).ok()?;
     let may_change = |share: &&Share<'_>| {
         let perms = places.iter().filter_map(|place| share.perms(place));
         perms.into_iter().any(changes)
@@ -76,31 +75,6 @@ pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String>
         "this program is {program:?}, in the home of user {user:?}, who may change it, and SIGUSR2 \
          starts what is there then, expected a place outside of all homes"
     ))
-}
-
-/// As many as Linux follows on the way to one file.
-const MOST_LINKS: u32 = 40;
-
-/// Collects the real places of all names on the way that `path` leads, through links as well.
-fn follow(path: &Path, links: &mut u32, places: &mut Vec<PathBuf>) {
-    let mut way = PathBuf::new();
-    for name in path.components() {
-        let place = way.join(name);
-        let Ok(real) = place.canonicalize() else {
-            return;
-        };
-        if let Ok(target) = fs::read_link(&place)
-            && *links > 0
-        {
-            *links -= 1;
-            follow(&way.join(target), links, places);
-        }
-        // What is left by `..` is no place on the way.
-        if let Component::Normal(_) = name {
-            places.push(place);
-        }
-        way = real;
-    }
 }
 
 impl Share<'_> {
