@@ -1,6 +1,6 @@
 //! Overrides guard what they name by every way to name it, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -558,5 +558,28 @@ fn features_told_a_user_with_overrides_of_what_works_nowhere() {
         }
         // Nobody may.
         assert!(!features.contains("MFMT"), "{user}: {features}");
+    }
+}
+
+/// Whoever may write there can make such a link.
+#[test]
+fn a_link_with_the_start_of_a_unique_name_led_the_upload_out_of_the_override() {
+    let guarded = Guarded::new(&[("user", "el", Some((ALL, true)))]);
+    let names = |directory: &str| {
+        let entries = fs::read_dir(guarded.server.path(directory)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect::<BTreeSet<_>>()
+    };
+    let mut client = guarded.client("user");
+    client.expect("SITE SYMLINK /é é/x.", 200);
+    symlink("/nowhere", guarded.server.path("é/ftpd.")).unwrap();
+    for (command, start) in [("STOU é/x", "x."), ("STOU", "ftpd.")] {
+        let (above, before) = (names(""), names("é"));
+        client.put(command, b"content");
+        assert_eq!(names(""), above, "{command}");
+        let after = names("é");
+        let new: Vec<_> = after.difference(&before).collect();
+        assert!(new.len() == 1 && new[0].starts_with(start), "{new:?}");
+        client.expect("CWD /é", 250);
     }
 }

@@ -2,7 +2,7 @@
 //! are checked and paths are pinned.
 
 use ftpdlib_proto::{Perm, VirtualPath};
-use ftpdlib_session::{Action, Refusal};
+use ftpdlib_session::{Action, Refusal, WriteHow};
 
 use super::permission::denied;
 
@@ -56,6 +56,15 @@ pub(super) fn each_access(
         Action::OpenList { whole: Some(_), .. } | Action::Digest { whole: Some(_), .. } => {
             Err(denied())
         }
+        // The path is only the start of a new name: whatever is there has no part in this.
+        Action::OpenWrite {
+            path,
+            how: WriteHow::Unique,
+        }
+        | Action::Exists(path)
+        | Action::Remove(path)
+        | Action::MakeDirectory(path)
+        | Action::RemoveDirectory(path) => touch(path, Entry, perm),
         Action::ChangeDirectory(path)
         | Action::Stat(path)
         | Action::AvailableSpace(path)
@@ -66,10 +75,6 @@ pub(super) fn each_access(
         | Action::SetMode { path, .. }
         | Action::SetModified { path, .. } => touch(path, Target, perm),
         Action::FactLine { path, .. } | Action::OpenList { path, .. } => touch(path, Shown, perm),
-        Action::Exists(path)
-        | Action::Remove(path)
-        | Action::MakeDirectory(path)
-        | Action::RemoveDirectory(path) => touch(path, Entry, perm),
         Action::Rename { from, to } => {
             touch(from, Entry, perm)?;
             touch(to, Entry, perm)
