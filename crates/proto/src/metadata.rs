@@ -34,6 +34,6 @@ pub struct Metadata {
     pub gid: u32,
     /// Number of the device the entry is on; with `inode` the `unique` fact.
     pub device: u64,
-    /// Inode number.
+    /// Inode number, the same for all names of one file; 0 on systems without.
     pub inode: u64,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
-use ftpdlib_proto::{FileKind, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_proto::{FileKind, Metadata, ReplyCode, TransferEnd, VirtualPath};
 use ftpdlib_session::{Answer, JobOutcome, Refusal};
 
 use super::file_io::{read_some, write_everything};
@@ -36,17 +36,29 @@ pub(super) fn combine(
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
     let target = fs.canonical(target).map_err(reply_of)?;
-    let mut entries = Vec::with_capacity(parts.len());
+    let own_part = || {
+        let text = "The target cannot be one of its parts.";
+        refusal(ReplyCode::new(553), text)
+    };
+    let (mut entries, mut facts) = (Vec::with_capacity(parts.len()), Vec::new());
     for part in parts {
-        if fs.canonical(part).map_err(reply_of)? == target {
-            let text = "The target cannot be one of its parts.";
-            return Err(refusal(ReplyCode::new(553), text));
+        let source = fs.canonical(part).map_err(reply_of)?;
+        if source == target {
+            return Err(own_part());
         }
         entries.push(canonical_entry(fs, part).map_err(reply_of)?);
+        facts.push(fs.stat(&source).map_err(reply_of)?);
     }
     replace(fs, &target, |draft| {
-        let own = existing(fs, &target)?.map(|_| &target);
-        let mut sources = own.into_iter().chain(parts);
+        let own = existing(fs, &target)?;
+        // It may have another name: the directory may be mounted twice, or the disk may not tell
+        // capital letters from small ones. To remove that part would remove the new target.
+        if let Some(own) = &own
+            && facts.iter().any(|part| is_same_file(own, part))
+        {
+            return Err(own_part());
+        }
+        let mut sources = own.map(|_| &target).into_iter().chain(parts);
         sources.try_for_each(|source| draft.append(fs, source, time))
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
@@ -81,7 +93,10 @@ fn replace(
     let draft = draft.map_err(FilesystemError::from).map_err(reply_of)?;
     let file = fs.open_write(&draft, WriteMode::Unique).map_err(reply_of)?;
     let path = file.path().clone();
-    let mut draft = Draft { file, replaced };
+    let mut draft = Draft {
+        file,
+        replaced: replaced.map(|facts| facts.mode),
+    };
     let written = draft.take_mode(fs).and_then(|()| write(&mut draft));
     let end = if written.is_ok() {
         TransferEnd::Complete
@@ -100,11 +115,16 @@ fn replace(
     done
 }
 
-/// The mode of the file at `path`, if there is one.
-fn existing(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Option<u32>, Refusal> {
+/// Whether both are facts of one file. A filesystem without inodes cannot tell.
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    one.inode != 0 && (one.device, one.inode) == (other.device, other.inode)
+}
+
+/// The facts of the file at `path`, if there is one.
+fn existing(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Option<Metadata>, Refusal> {
     let kind = match fs.stat(path) {
         Ok(metadata) => match metadata.kind {
-            FileKind::File => return Ok(Some(metadata.mode)),
+            FileKind::File => return Ok(Some(metadata)),
             FileKind::Directory => ErrorKind::IsADirectory,
             FileKind::Symlink | FileKind::Other => ErrorKind::NotARegularFile,
         },
@@ -431,6 +451,58 @@ mod tests {
         let mut held = contents(&files);
         held.sort();
         assert_eq!(held, expected);
+    }
+
+    /// A disk that does not tell capital letters from small ones, as far as parts need it.
+    struct Caseless;
+
+    fn lowered(path: &VirtualPath) -> VirtualPath {
+        VirtualPath::new(path.as_bytes().to_ascii_lowercase()).unwrap()
+    }
+
+    impl Layer for Caseless {
+        fn open_read(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+            offset: u64,
+        ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+            inner.open_read(&lowered(path), offset)
+        }
+
+        fn stat(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+        ) -> Result<Metadata, FilesystemError> {
+            inner.stat(&lowered(path))
+        }
+
+        fn canonical(
+            &self,
+            _: &dyn Filesystem,
+            path: &VirtualPath,
+        ) -> Result<VirtualPath, FilesystemError> {
+            Ok(path.clone())
+        }
+
+        fn remove(
+            &self,
+            inner: &dyn Filesystem,
+            path: &VirtualPath,
+        ) -> Result<(), FilesystemError> {
+            inner.remove(&lowered(path))
+        }
+    }
+
+    #[test]
+    fn a_target_that_was_a_part_by_another_name_was_removed() {
+        let files = Arc::new(files());
+        let fs = Layered::new(Caseless, Arc::clone(&files) as Arc<dyn Filesystem>);
+        let parts = ["/b", "/A"].map(path);
+        let done = combine(&fs, &path("/a"), &parts, &mut TimeSlice::alone());
+        assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+        assert_eq!(contents(&files), ["/a: in a", "/b: in b", "/dir/c: in c"]);
     }
 
     #[test]
