@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    EntryKind, FileStat, OpenFlags, close, open_at, random_number, set_mode, stat_at,
-    stat_descriptor, unlink_at,
+    Claim, EntryKind, FileStat, OpenFlags, close, open_at, random_number, set_mode, stat_at,
+    stat_descriptor, touch, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -105,9 +105,7 @@ pub(crate) struct DiskWriteFile {
     path: VirtualPath,
     size: u64,
     local: bool,
-    /// What was there before is to go with the first byte: an upload whose data connection never
-    /// becomes a secure one has not replaced anything.
-    replaces: bool,
+    pending: Pending,
     /// Of a file that was not there before: nor is it to be there after such an upload.
     created: Option<Created>,
 }
@@ -121,7 +119,9 @@ impl DiskWriteFile {
         match mode {
             WriteMode::Replace => {
                 let (mut written, facts) = Self::open_or_create(jail, path, WRITE)?;
-                written.replaces = facts.size > 0;
+                if facts.size > 0 {
+                    written.pending = Pending::Clear;
+                }
                 Ok(written)
             }
             WriteMode::Append => {
@@ -204,11 +204,9 @@ impl DiskWriteFile {
         flags: OpenFlags,
     ) -> Result<(Self, FileStat), FilesystemError> {
         let file = jail.open(path, flags, NEW_FILE_MODE)?;
-        let (written, facts) = Self::over(jail, file, path.clone())?;
+        let (mut written, facts) = Self::over(jail, file, path.clone())?;
         if facts.size == 0 {
-            // Whoever has created it sees that it is no longer theirs alone. Only the owner of a
-            // file can do this.
-            let _ = written.file.set_modified(SystemTime::now());
+            written.pending = Pending::Touch;
         }
         Ok((written, facts))
     }
@@ -224,7 +222,7 @@ impl DiskWriteFile {
             file: file.into(),
             path,
             size: facts.size,
-            replaces: false,
+            pending: Pending::Nothing,
             created: None,
         };
         Ok((written, facts))
@@ -237,32 +235,46 @@ impl DiskWriteFile {
         Ok(())
     }
 
-    /// Removes what is to be replaced, if it is still there.
-    fn clear(&mut self) -> io::Result<()> {
-        if self.replaces {
-            self.file.set_len(0)?;
-            self.replaces = false;
+    /// Does what an end does that comes before the first byte.
+    fn settle(&mut self) -> io::Result<()> {
+        match self.pending {
+            Pending::Nothing => {}
+            Pending::Touch => {
+                // The exact time, if the file is the user's: ticks are coarse. Not every filesystem
+                // keeps times.
+                let _ = self
+                    .file
+                    .set_modified(SystemTime::now())
+                    .or_else(|_| touch(self.file.as_fd()));
+            }
+            Pending::Clear => self.file.set_len(0)?,
         }
+        self.pending = Pending::Nothing;
         Ok(())
     }
 
     /// The file, for somebody who writes on by himself.
     pub(crate) fn into_parts(mut self) -> io::Result<(File, VirtualPath)> {
-        self.clear()?;
+        self.settle()?;
         Ok((self.file, self.path))
     }
 }
 
 impl WriteFile for DiskWriteFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.clear()?;
+        match self.pending {
+            Pending::Clear => self.settle()?,
+            // Writing does it.
+            Pending::Touch if !bytes.is_empty() => self.pending = Pending::Nothing,
+            Pending::Touch | Pending::Nothing => {}
+        }
         self.file.write(bytes)
     }
 
     /// Whatever the end, what came is kept, as a client that resumes expects.
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
         if *end != TransferEnd::Unsecured {
-            self.clear()?;
+            self.settle()?;
         } else if let Some(created) = &self.created {
             created.undo(&self.file, &self.path)?;
         }
@@ -290,11 +302,22 @@ impl WriteFile for DiskWriteFile {
     }
 }
 
+/// What an upload does to what was there before, with its first byte or with its end: one whose data
+/// connection never becomes a secure one does nothing to it.
+#[derive(Debug)]
+enum Pending {
+    Nothing,
+    /// Of an empty file only the time changes. Whoever has created it sees by that that it is no
+    /// longer theirs alone.
+    Touch,
+    /// The content goes.
+    Clear,
+}
+
 /// A file that was created, empty as it is.
 #[derive(Debug)]
 struct Created {
     jail: Arc<Jail>,
-    /// The time of an opening that is noted is exact; the others are as fine as the system's ticks.
     changed: [i64; 4],
 }
 
@@ -307,9 +330,12 @@ impl Created {
         }
     }
 
-    /// Removes `file` again, unless somebody has done anything to it since: another upload may have
-    /// opened it by now.
+    /// Removes `file` again, unless somebody has done anything to it since, or may be about to:
+    /// another upload may have opened it by now. Where nobody can tell, it stays, too.
     fn undo(&self, file: &File, path: &VirtualPath) -> Result<(), FilesystemError> {
+        let Ok(_claim) = Claim::new(file.as_fd()) else {
+            return Ok(());
+        };
         let facts = stat_descriptor(file.as_fd())?;
         if facts.size > 0 || facts.changed != self.changed {
             return Ok(());

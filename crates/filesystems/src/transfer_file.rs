@@ -40,8 +40,8 @@ pub trait ReadFile: Send {
 ///
 /// One that is opened to be replaced keeps its content until the first byte, or an end that is
 /// another than [`TransferEnd::Unsecured`]: whoever could not be told from a stranger has replaced
-/// nothing. One that was not there before is gone again after that end, while it is empty and
-/// nobody else has opened it. It ends with [`finish`](Self::finish); one that is only dropped was
+/// nothing. One that was not there before is gone again after that end, if it is still empty and
+/// nobody else can have it open. It ends with [`finish`](Self::finish); one that is only dropped was
 /// abandoned.
 pub trait WriteFile: Send {
     /// Writes on and answers how many of `bytes` were taken, which may be fewer than all.

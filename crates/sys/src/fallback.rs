@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fs::Metadata;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -155,6 +156,30 @@ pub fn set_mode(_file: BorrowedFd<'_>, _mode: u32) -> io::Result<()> {
 /// Always `Unsupported` on this system.
 pub fn set_modified(_file: BorrowedFd<'_>, _modified: i64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Sets both times of an open file to now.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn touch(_file: BorrowedFd<'_>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A file that nobody else has open.
+#[derive(Debug)]
+pub struct Claim<'a>(Infallible, PhantomData<BorrowedFd<'a>>);
+
+impl<'a> Claim<'a> {
+    /// Claims an open file.
+    ///
+    /// # Errors
+    ///
+    /// Always `Unsupported` on this system.
+    pub fn new(_file: BorrowedFd<'a>) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Whether the filesystem that holds `file` answers from this machine.

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod beneath;
+mod claim;
 mod credentials;
 mod crypt;
 mod directory;
@@ -21,8 +22,9 @@ mod shadow;
 mod unacknowledged;
 mod waiting_clients;
 
-pub use attributes::{set_mode, set_modified};
+pub use attributes::{set_mode, set_modified, touch};
 pub use beneath::{open_beneath, recall_at};
+pub use claim::Claim;
 pub use credentials::{ActingAs, Credentials, can_act_as_others};
 pub use crypt::{crypt, crypt_setting};
 pub use directory::DirectoryReader;

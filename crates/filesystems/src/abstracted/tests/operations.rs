@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use ftpdlib_proto::{FactSet, FileKind, Perms, Zone};
 
@@ -148,6 +149,61 @@ fn unique_uploads_never_replace() {
         assert!(fs.mkstemp("", "../", "/d").is_err());
     }
     scene.check_outside();
+}
+
+/// An upload ends before anybody has come for it.
+fn give_up(file: Box<dyn WriteFile>) {
+    file.finish(&TransferEnd::Unsecured).unwrap();
+}
+
+#[test]
+fn a_new_file_was_removed_from_under_somebody_who_could_not_tell_that_it_is_open() {
+    for resolver in RESOLVERS {
+        let scene = Scene::new();
+        let fs = scene.open(resolver);
+        let first = fs.open_write(&path("/new"), WriteMode::Replace).unwrap();
+        // Nor can another user, who may write to the file, and not set its time.
+        let mut second = fs::OpenOptions::new()
+            .write(true)
+            .open(scene.home("new"))
+            .unwrap();
+        give_up(first);
+        second.write_all(b"second").unwrap();
+        assert_eq!(fs::read(scene.home("new")).unwrap(), b"second");
+    }
+}
+
+#[test]
+fn an_empty_upload_stays_beside_another_that_nobody_came_for() {
+    for resolver in RESOLVERS {
+        for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::At(0)] {
+            let scene = Scene::new();
+            let fs = scene.open(resolver);
+            let first = fs.open_write(&path("/new"), WriteMode::Replace).unwrap();
+            write_all(&fs, "/new", mode, b"").unwrap();
+            give_up(first);
+            assert!(scene.home("new").exists(), "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_nobody_came_for_changed_the_time_of_an_empty_file() {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for resolver in RESOLVERS {
+        for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::At(0)] {
+            let scene = Scene::new();
+            let fs = scene.open(resolver);
+            let empty = fs::File::create(scene.home("empty")).unwrap();
+            empty.set_modified(long_ago).unwrap();
+            let modified = || empty.metadata().unwrap().modified().unwrap();
+            give_up(fs.open_write(&path("/empty"), mode).unwrap());
+            assert_eq!(modified(), long_ago, "{mode:?}");
+            // One that is empty as well, but came, has put a file there.
+            write_all(&fs, "/empty", mode, b"").unwrap();
+            assert!(modified() > long_ago, "{mode:?}");
+        }
+    }
 }
 
 #[test]

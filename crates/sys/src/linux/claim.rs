@@ -1,0 +1,72 @@
+//! Files that nobody else has open.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::call::check;
+
+/// `F_SETSIG`, which the libc crate lacks.
+const SET_SIGNAL: libc::c_int = 10;
+
+/// A file that nobody else has open for writing, or can open before this is dropped: they fail with
+/// `WouldBlock`, or wait, as their flags say. Hold it for an instant only.
+#[derive(Debug)]
+pub struct Claim<'a>(BorrowedFd<'a>);
+
+impl<'a> Claim<'a> {
+    /// Claims `file`, which is open for writing.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it is open for writing elsewhere, in this process or in another; otherwise
+    /// that of `fcntl`: it is not the caller's, or its filesystem, for instance one of the network,
+    /// cannot tell.
+    pub fn new(file: BorrowedFd<'a>) -> io::Result<Self> {
+        // A lease has its holder told of whoever opens the file. SIGIO, by which it does, would end
+        // the process; this signal is ignored unless somebody asks for it.
+        // SAFETY: the descriptor is borrowed for the call, which takes no memory.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), SET_SIGNAL, libc::SIGURG) })?;
+        // SAFETY: as above.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) })?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is borrowed for longer than this, and the call takes no memory.
+        unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_that_is_open_once_is_claimed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let open = || {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            options.custom_flags(libc::O_NONBLOCK);
+            options.open(scratch.path().join("a"))
+        };
+        let would_block = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        let (one, other) = (open().unwrap(), open().unwrap());
+        let refused = Claim::new(one.as_fd()).unwrap_err();
+        drop(other);
+        let Ok(claim) = Claim::new(one.as_fd()) else {
+            // Not on this filesystem.
+            return;
+        };
+        assert!(would_block(refused));
+        assert!(open().is_err_and(would_block));
+        drop(claim);
+        open().unwrap();
+    }
+}
