@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use ftpdlib_sys::{
     OpenFlags, Place, Scope, errno, is_local_filesystem, open_beneath, open_directory,
-    stat_descriptor,
+    open_real_directory, stat_descriptor,
 };
 
 use crate::error::FilesystemError;
@@ -23,7 +23,7 @@ static IN_USE: LazyLock<Mutex<HashMap<Box<Path>, Weak<Root>>>> = LazyLock::new(M
 #[derive(Debug)]
 pub(crate) struct Root {
     dir: OwnedFd,
-    /// Where it can be told, on a filesystem of this machine.
+    /// Where it can be told, and told again, on a filesystem of this machine.
     place: Option<Place>,
     pub(crate) device: u64,
     /// Whether its own filesystem answers without waiting for a network.
@@ -38,11 +38,12 @@ impl Root {
     /// Opens the directory `given`.
     pub(crate) fn open(given: &Path) -> Result<Arc<Self>, FilesystemError> {
         let known = in_use().get(given).and_then(Weak::upgrade);
-        if let Some(root) = known {
-            let dir = open_directory(given)?;
-            if root.place == Place::of(dir.as_fd()).ok() {
-                return Ok(root);
-            }
+        // A directory above may have been moved since, and a link put in its place.
+        if let Some(root) = known
+            && let Ok(dir) = open_real_directory(given)
+            && root.place == Place::of(dir.as_fd()).ok()
+        {
+            return Ok(root);
         }
         let root = Arc::new(Self::explore(given)?);
         if root.place.is_some() && root.home.real() == given {
@@ -66,8 +67,9 @@ impl Root {
         };
         let local = is_local_filesystem(dir.as_fd()).unwrap_or(false);
         Ok(Self {
-            // Elsewhere the number of an inode that is open here may be given to another.
-            place: Place::of(dir.as_fd()).ok().filter(|_| local),
+            // On another machine the number of an inode that is open here may be given to another;
+            // and only the kernel sees links on the way in time.
+            place: Place::of(dir.as_fd()).ok().filter(|_| local && in_kernel),
             device: stat_descriptor(dir.as_fd())?.device,
             local,
             home: Home::new(given, real),
@@ -152,6 +154,20 @@ mod tests {
         );
         drop(new);
         assert!(!is_in_use(&path));
+    }
+
+    #[test]
+    fn a_home_behind_a_new_link_kept_its_old_path() {
+        let above = TempDir::new().unwrap();
+        let place = above.path().canonicalize().unwrap();
+        let (old, new) = (place.join("old"), place.join("new"));
+        fs::create_dir_all(old.join("home")).unwrap();
+        let before = root(&old.join("home"));
+        fs::rename(&old, &new).unwrap();
+        symlink(&new, &old).unwrap();
+        let after = root(&old.join("home"));
+        assert_eq!(before.home.real(), old.join("home"));
+        assert_eq!(after.home.real(), new.join("home"));
     }
 
     #[test]

@@ -27,6 +27,15 @@ pub fn open_beneath(
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Opens a directory, unless there is a link on the way.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn open_real_directory(_path: &Path) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Sends a piece of a file to a socket.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! `openat2`.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
 
 use crate::call::{check, with_c_str};
 use crate::open::{OpenFlags, Scope};
@@ -40,7 +41,23 @@ pub fn open_beneath(
         },
         resolve: stay | libc::RESOLVE_NO_MAGICLINKS,
     };
-    open_how(dir, path, &how)
+    open_how(dir.as_raw_fd(), path, &how)
+}
+
+/// Opens the directory at `path`, as [`open_directory`](crate::open_directory) does, unless there is a
+/// link on the way (`openat2`, Linux 5.6): then an absolute path is the real one.
+///
+/// # Errors
+///
+/// The error of `openat2`: `ELOOP` for a link, `ENOSYS` on an old kernel, `EPERM` in a container
+/// that blocks the call.
+pub fn open_real_directory(path: &Path) -> io::Result<OwnedFd> {
+    let how = OpenHow {
+        flags: (OpenFlags::PATH | OpenFlags::DIRECTORY).bits() as u64,
+        mode: 0,
+        resolve: libc::RESOLVE_NO_SYMLINKS,
+    };
+    open_how(libc::AT_FDCWD, path.as_os_str().as_encoded_bytes(), &how)
 }
 
 /// Returns the facts of the entry `name` of `dir`, without following a link, if the kernel has them
@@ -59,17 +76,17 @@ pub fn recall_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<FileStat> {
         mode: 0,
         resolve: libc::RESOLVE_CACHED,
     };
-    stat_descriptor(open_how(dir, name, &how)?.as_fd())
+    stat_descriptor(open_how(dir.as_raw_fd(), name, &how)?.as_fd())
 }
 
-fn open_how(dir: BorrowedFd<'_>, path: &[u8], how: &OpenHow) -> io::Result<OwnedFd> {
+fn open_how(dir: RawFd, path: &[u8], how: &OpenHow) -> io::Result<OwnedFd> {
     with_c_str(path, |path| {
-        // SAFETY: `dir` is borrowed for the call, `path` ends with a NUL, and `how` is a live
+        // SAFETY: the caller borrows `dir` for the call, `path` ends with a NUL, and `how` is a live
         // structure of the layout and the size that are passed; the kernel only reads it.
         let fd = check(unsafe {
             libc::syscall(
                 libc::SYS_openat2,
-                dir.as_raw_fd(),
+                dir,
                 path.as_ptr(),
                 &raw const *how,
                 size_of::<OpenHow>(),

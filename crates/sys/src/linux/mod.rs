@@ -23,7 +23,7 @@ mod unacknowledged;
 mod waiting_clients;
 
 pub use attributes::{set_mode, set_modified, touch};
-pub use beneath::{open_beneath, recall_at};
+pub use beneath::{open_beneath, open_real_directory, recall_at};
 pub use claim::Claim;
 pub use credentials::{ActingAs, Credentials, can_act_as_others};
 pub use crypt::{crypt, crypt_setting};
