@@ -129,12 +129,13 @@ impl Filesystem for MemoryFs {
         let mut data = lock(&content);
         data.is_creators = created;
         let offset = match mode {
-            WriteMode::Replace | WriteMode::Unique => 0,
-            WriteMode::Append => data.bytes.len(),
-            WriteMode::At(offset) => usize::try_from(offset)
-                .ok()
-                .filter(|&offset| offset <= data.bytes.len())
-                .ok_or(ErrorKind::OffsetPastEnd)?,
+            WriteMode::Replace | WriteMode::Unique => Some(0),
+            WriteMode::Append => None,
+            WriteMode::At(offset) => {
+                let offset = usize::try_from(offset).ok();
+                let inside = offset.filter(|&offset| offset <= data.bytes.len());
+                Some(inside.ok_or(ErrorKind::OffsetPastEnd)?)
+            }
         };
         drop(data);
         Ok(Box::new(MemoryWriteFile {

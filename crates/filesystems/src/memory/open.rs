@@ -47,7 +47,8 @@ pub(super) struct MemoryWriteFile {
     pub(super) root: Arc<Mutex<Directory>>,
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) path: VirtualPath,
-    pub(super) offset: usize,
+    /// `None` is the end, wherever that is by then.
+    pub(super) offset: Option<usize>,
     /// What was there before is to go with the first byte.
     pub(super) replaces: bool,
     /// Nothing was there before.
@@ -81,13 +82,14 @@ impl WriteFile for MemoryWriteFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.clear();
         let mut content = lock(&self.content);
-        let end = self.offset + bytes.len();
+        let start = self.offset.unwrap_or(content.bytes.len());
+        let end = start + bytes.len();
         if content.bytes.len() < end {
             content.bytes.resize(end, 0);
         }
-        content.bytes[self.offset..end].copy_from_slice(bytes);
+        content.bytes[start..end].copy_from_slice(bytes);
         content.attributes.modified = unix_now();
-        self.offset = end;
+        self.offset = self.offset.map(|_| end);
         Ok(bytes.len())
     }
 

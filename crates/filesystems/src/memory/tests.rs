@@ -75,6 +75,16 @@ fn downloads_start_at_the_offset() {
 }
 
 #[test]
+fn two_that_appended_at_once_overwrote_each_other() {
+    let fs = scene();
+    let mut files = [(); 2].map(|()| fs.open_write(&path("/f"), WriteMode::Append).unwrap());
+    for (number, bytes) in [(0, b" one"), (1, b" two"), (0, b" 1.5")] {
+        assert_eq!(files[number].write(bytes).unwrap(), bytes.len());
+    }
+    assert_eq!(fs.contents("/f").unwrap(), b"in f one two 1.5");
+}
+
+#[test]
 fn changes_are_refused_as_a_disk_would() {
     let fs = scene();
     assert_eq!(kind(fs.mkdir(&path("/d"))), Some(ErrorKind::AlreadyExists));
