@@ -21,13 +21,16 @@ pub(crate) enum Direction {
 }
 
 /// The rates in use, by user.
+///
+/// A user has several in one direction if not all sessions were given the same at their login, as
+/// after a reload: each session keeps its own, and shares it with those that have it too.
 #[derive(Default)]
 pub(crate) struct UserRates {
-    shared: Mutex<HashMap<(String, Direction), Weak<SharedRate>>>,
+    shared: Mutex<HashMap<(String, Direction, u64), Weak<SharedRate>>>,
 }
 
 impl UserRates {
-    /// A share of the rate of a user's transfers in one direction, with those in progress.
+    /// A share of a user's rate in one direction, with the transfers in progress at that rate.
     pub(crate) fn share(
         &self,
         username: &str,
@@ -36,9 +39,8 @@ impl UserRates {
         now: Instant,
     ) -> RateShare {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (username.to_owned(), direction);
+        let key = (username.to_owned(), direction, rate);
         if let Some(known) = shared.get(&key).and_then(Weak::upgrade) {
-            known.lock().throttle.set_rate(rate);
             return RateShare::new(known, now);
         }
         shared.retain(|_, rate| rate.strong_count() > 0);
@@ -222,6 +224,23 @@ mod tests {
             let moved = moved(1 << 20, 3, 2, step);
             assert!(moved[2].abs_diff(10 << 20) <= 1 << 18, "{moved:?}");
         }
+    }
+
+    #[test]
+    fn a_session_from_before_a_reload_undid_the_new_rate_for_all() {
+        let (rates, now) = (UserRates::default(), Instant::now());
+        let begin = |rate| rates.share("alice", Direction::Download, rate, now);
+        let moved_in_a_second = |share: &mut RateShare| -> usize {
+            let moved = |millis| {
+                let bytes = share.allowance(now + Duration::from_millis(millis));
+                share.spend(bytes);
+                bytes
+            };
+            (0..1000).map(moved).sum()
+        };
+        let (mut new, mut old) = (begin(50_000), begin(800_000));
+        assert!(moved_in_a_second(&mut new).abs_diff(50_000) <= 5_000);
+        assert!(moved_in_a_second(&mut old).abs_diff(800_000) <= 80_000);
     }
 
     #[test]
