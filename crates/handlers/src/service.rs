@@ -71,7 +71,7 @@ pub struct Service {
     /// Most bytes that a digest reads; 0 for no limit.
     pub(crate) hash_limit: u64,
     pool: Pool,
-    homes: Mutex<HashMap<PathBuf, HomeLanes>>,
+    homes: Mutex<HashMap<PathBuf, Arc<HomeLanes>>>,
     /// Home directories on local disks, where the filesystem is the built-in one.
     local_homes: Mutex<HashSet<PathBuf>>,
 }
@@ -245,13 +245,13 @@ impl Service {
     }
 
     /// Where jobs on a home directory that may block run. One that hangs delays only its own.
-    pub(crate) fn home_lanes(&self, home: &Path) -> HomeLanes {
+    pub(crate) fn home_lanes(&self, home: &Path) -> Arc<HomeLanes> {
         let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lanes) = homes.get(home) {
-            return lanes.clone();
+            return Arc::clone(lanes);
         }
-        let lanes = HomeLanes::new(&self.pool);
-        homes.insert(home.to_owned(), lanes.clone());
+        let lanes = Arc::new(HomeLanes::new(&self.pool));
+        homes.insert(home.to_owned(), Arc::clone(&lanes));
         lanes
     }
 

@@ -28,7 +28,7 @@ pub(super) enum Workplace {
     /// for the loop has a lane.
     Loop { helpers: Helpers, large: Lane },
     /// They may block.
-    Threads(HomeLanes),
+    Threads(Arc<HomeLanes>),
 }
 
 impl Account {

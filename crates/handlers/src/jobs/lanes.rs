@@ -18,7 +18,6 @@ const WORK_PER_HOME: usize = 16;
 const WORK: usize = 1024;
 
 /// The lanes of a home directory that may block.
-#[derive(Clone)]
 pub(crate) struct HomeLanes {
     pub(crate) jobs: Lane,
     pub(crate) work: WorkLane,
