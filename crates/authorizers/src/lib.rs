@@ -16,6 +16,7 @@ mod guard;
 mod hash_permit;
 mod locked;
 mod login;
+mod origin;
 mod overrides;
 mod password;
 mod pointers;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ftpdlib_proto::{NameEncoding, VirtualPath};
 use ftpdlib_sys::Credentials;
 
+use crate::origin::Origin;
 use crate::password::Given;
 use crate::{AuthorizerError, Guard, VerifiedCertificate};
 
@@ -108,6 +109,8 @@ pub struct Login {
     pub encoding: Option<NameEncoding>,
     /// The credentials of the system user that the session acts as, the same until its end.
     pub(crate) credentials: Option<Arc<Credentials>>,
+    /// `None` for logins that an authorizer of another crate has made.
+    pub(crate) origin: Option<Arc<Origin>>,
 }
 
 impl Login {
@@ -123,12 +126,19 @@ impl Login {
             write_limit: None,
             encoding: None,
             credentials: None,
+            origin: None,
         }
     }
 
     /// Whether the session acts as a user of the system, on threads of a process that is root's.
     pub fn acts_as_user(&self) -> bool {
         self.credentials.is_some()
+    }
+
+    /// Whether permissions of that origin hold for this login.
+    pub(crate) fn is_covered_by(&self, origin: &Origin) -> bool {
+        let own = self.origin.as_deref();
+        own.is_none_or(|own| origin.covers(own))
     }
 
     /// Has this thread act as the system user that the login carries; `None` if there is none.

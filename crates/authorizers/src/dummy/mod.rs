@@ -15,7 +15,7 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 use crate::locked::Locked;
 use crate::overrides::virtual_directory;
 use crate::password::{Given, Password, simulate_check};
-use crate::rights::warn_of_writes;
+use crate::rights::{Rights, warn_of_writes};
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
 
 use table::{Entry, Table};
@@ -112,6 +112,10 @@ impl DummyAuthorizer {
     }
 
     /// Removes a user; sessions under that name lose all permissions at once.
+    ///
+    /// If a user is added again under that name, with the same home directory, open sessions go on
+    /// with the new permissions; with another home they still have none. (pyftpdlib gives them the
+    /// new permissions in the old home.)
     ///
     /// # Errors
     ///
@@ -268,23 +272,18 @@ impl Authorizer for DummyAuthorizer {
 
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
         let table = self.table.read();
-        table
-            .entry(&login.username)
-            .map_or(Perms::NONE, |entry| entry.rights.at(&login.home_path, path))
+        let rights = table.rights(login);
+        rights.map_or(Perms::NONE, |rights| rights.at(&login.home_path, path))
     }
 
     fn perms_anywhere(&self, login: &Login) -> Perms {
         let table = self.table.read();
-        table
-            .entry(&login.username)
-            .map_or(Perms::NONE, |entry| entry.rights.anywhere())
+        table.rights(login).map_or(Perms::NONE, Rights::anywhere)
     }
 
     fn has_overrides(&self, login: &Login) -> bool {
-        self.table
-            .read()
-            .entry(&login.username)
-            .is_ok_and(|entry| entry.rights.depend_on_path())
+        let table = self.table.read();
+        table.rights(login).is_some_and(Rights::depend_on_path)
     }
 
     /// Whether no user has a password hash. This does not depend on the name, or the time of a

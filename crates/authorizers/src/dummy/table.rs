@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::user::User;
 use crate::accepted_certificates::AcceptedCertificates;
 use crate::directory::real_directory;
+use crate::origin::Origin;
 use crate::password::{Cost, Password};
 use crate::rights::Rights;
 use crate::{AuthorizerError, Login};
@@ -46,12 +47,13 @@ impl Entry {
 #[derive(Default)]
 pub(super) struct Table {
     users: HashMap<String, Arc<Entry>>,
+    origin: Origin,
     /// How many users have a hash of this cost; never zero.
     costs: BTreeMap<Cost, usize>,
 }
 
 impl Table {
-    pub(super) fn insert(&mut self, entry: Entry) -> Result<(), AuthorizerError> {
+    pub(super) fn insert(&mut self, mut entry: Entry) -> Result<(), AuthorizerError> {
         let username = entry.login.username.clone();
         if self.users.contains_key(&username) {
             return Err(AuthorizerError::UserExists(username));
@@ -59,6 +61,7 @@ impl Table {
         if let Some(cost) = entry.password.cost() {
             *self.costs.entry(cost).or_default() += 1;
         }
+        entry.login.origin = Some(self.origin.with_home(entry.login.home.clone()));
         self.users.insert(username, Arc::new(entry));
         Ok(())
     }
@@ -91,6 +94,14 @@ impl Table {
         self.users
             .get(username)
             .ok_or_else(|| no_such_user(username))
+    }
+
+    /// The permissions that hold for a login.
+    pub(super) fn rights(&self, login: &Login) -> Option<&Rights> {
+        let entry = self.users.get(&login.username)?;
+        let origin = entry.login.origin.as_deref();
+        let covered = origin.is_none_or(|origin| login.is_covered_by(origin));
+        covered.then_some(&entry.rights)
     }
 
     /// Each set of hash parameters in use, once.

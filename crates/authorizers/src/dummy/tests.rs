@@ -299,6 +299,47 @@ fn a_removed_user_may_do_nothing() {
 }
 
 #[test]
+fn a_session_was_given_the_permissions_of_a_new_user_in_the_old_users_home() {
+    let (shared, own) = (home(), home());
+    let authorizer = DummyAuthorizer::new();
+    let add = |home: &TempDir, perm: &str| {
+        let user = User::new("bob", "x", home.path()).perm(perm);
+        authorizer.add_user(user).unwrap();
+    };
+    let in_own_home = |login: &Login| authorizer.perms(login, &VirtualPath::root()).to_string();
+    add(&shared, "elr");
+    let mut login = log_in(&authorizer, "bob", "x").unwrap();
+    // Whoever wraps the authorizer may have the session live elsewhere.
+    login.home = "/elsewhere".into();
+    authorizer.remove_user("bob").unwrap();
+    add(&own, "elradfmw");
+    let incoming = own.path().join("incoming");
+    authorizer
+        .override_perm("bob", incoming, "elr", true)
+        .unwrap();
+    assert_eq!(in_own_home(&login), "");
+    assert_eq!(authorizer.perms_anywhere(&login), Perms::NONE);
+    assert!(!authorizer.has_overrides(&login));
+    let made_elsewhere = Login::new("bob", shared.path());
+    let by_another = DummyAuthorizer::new();
+    by_another
+        .add_user(User::new("bob", "x", shared.path()))
+        .unwrap();
+    let by_another = log_in(&by_another, "bob", "x").unwrap();
+    for login in [
+        log_in(&authorizer, "bob", "x").unwrap(),
+        made_elsewhere,
+        by_another,
+    ] {
+        assert_eq!(in_own_home(&login), "elradfmw");
+    }
+    // A user who is only changed, which takes two calls.
+    authorizer.remove_user("bob").unwrap();
+    add(&shared, "el");
+    assert_eq!(in_own_home(&login), "el");
+}
+
+#[test]
 fn one_hash_makes_every_login_wait() {
     let home = home();
     let authorizer = DummyAuthorizer::new();

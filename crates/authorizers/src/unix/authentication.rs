@@ -146,9 +146,9 @@ impl UnixAuthorizer {
             }
         };
         let settings = own.map(|own| own.login.clone()).unwrap_or_default();
-        let home = own.and_then(|own| own.home.clone());
+        let origin = own.map_or(&self.origin, |own| &own.origin);
         // The home is not looked at here: a dead disk would hold up the logins of all users.
-        let mut login = Login::new(username, home.unwrap_or_else(|| user.home().to_owned()));
+        let mut login = Login::new(username, origin.home().unwrap_or_else(|| user.home()));
         login.msg_login = settings
             .msg_login
             .unwrap_or_else(|| self.global.msg_login.clone());
@@ -159,6 +159,7 @@ impl UnixAuthorizer {
         login.write_limit = settings.write_limit;
         login.encoding = settings.encoding;
         login.credentials = Some(credentials);
+        login.origin = Some(Arc::clone(origin));
         Some(login)
     }
 }

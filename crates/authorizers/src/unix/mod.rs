@@ -14,13 +14,15 @@ mod user_override;
 mod tests;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::directory::real_directory;
 use crate::locked::Locked;
 use crate::login::ANONYMOUS;
+use crate::origin::Origin;
 use crate::overrides::virtual_directory;
 use crate::password::Password;
 use crate::rights::{Rights, warn_of_writes};
@@ -89,6 +91,8 @@ const ANONYMOUS_CLIENTS: &str = "anonymous clients";
 pub struct UnixAuthorizer {
     global: GlobalSettings,
     table: Locked<Table>,
+    /// Of users without a home of their own.
+    origin: Arc<Origin>,
     hashes: HashChecker,
 }
 
@@ -112,12 +116,14 @@ impl UnixAuthorizer {
         Self {
             global,
             table: Locked::default(),
+            origin: Arc::default(),
             hashes,
         }
     }
 
     /// Sets settings for one user, or with `anonymous` for anonymous sessions. They replace former
-    /// overrides of that user, directories included.
+    /// overrides of that user, directories included. Permissions hold for open sessions at once; a
+    /// session whose home directory is no longer the user's loses all of them.
     ///
     /// Write permissions of anonymous clients are logged as a warning.
     ///
@@ -144,12 +150,16 @@ impl UnixAuthorizer {
         if name == ANONYMOUS && user.password.is_some() {
             return Err(AuthorizerError::AnonymousPassword);
         }
-        let mut entry = Entry::new(self.global.rights_of(name).clone());
+        let mut entry = Entry::new(
+            Arc::clone(&self.origin),
+            self.global.rights_of(name).clone(),
+        );
         if let Some(letters) = &user.perm {
             entry.rights.perms = letters.parse()?;
         }
         if let Some(home) = &user.home {
-            entry.home = Some(system_user.run_as(|| real_directory(home))?);
+            let home = system_user.run_as(|| real_directory(home))?;
+            entry.origin = self.origin.with_home(home);
         }
         entry.password = user.password.map(Password::new).transpose()?;
         entry.certificates = user.certificates;
@@ -192,14 +202,14 @@ impl UnixAuthorizer {
             .table
             .read()
             .get(username)
-            .and_then(|own| own.home.clone());
+            .and_then(|own| own.origin.home().map(PathBuf::from));
         let path = user.run_as(|| {
             let home = own.map_or_else(|| real_directory(user.home()), Ok)?;
             virtual_directory(directory.as_ref(), &home)
         })?;
         self.table
             .write()
-            .entry_mut(username, self.global.rights_of(username))
+            .entry_mut(username, &self.origin, self.global.rights_of(username))
             .rights
             .overrides
             .insert(path, perms, recursive);
@@ -224,13 +234,14 @@ impl UnixAuthorizer {
         Ok(user)
     }
 
-    /// Calls `use_rights` with the user's permissions.
-    fn rights<T>(&self, login: &Login, use_rights: impl FnOnce(&Rights) -> T) -> T {
+    /// Calls `use_rights` with the user's permissions, if they hold for this login.
+    fn rights<T>(&self, login: &Login, use_rights: impl FnOnce(&Rights) -> T) -> Option<T> {
         let table = self.table.read();
-        match table.get(&login.username) {
-            Some(own) => use_rights(&own.rights),
-            None => use_rights(self.global.rights_of(&login.username)),
-        }
+        let (origin, rights) = match table.get(&login.username) {
+            Some(own) => (&own.origin, &own.rights),
+            None => (&self.origin, self.global.rights_of(&login.username)),
+        };
+        login.is_covered_by(origin).then(|| use_rights(rights))
     }
 }
 
@@ -254,15 +265,18 @@ impl Authorizer for UnixAuthorizer {
     }
 
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
-        self.rights(login, |rights| rights.at(&login.home_path, path))
+        let perms = self.rights(login, |rights| rights.at(&login.home_path, path));
+        perms.unwrap_or(Perms::NONE)
     }
 
     fn perms_anywhere(&self, login: &Login) -> Perms {
-        self.rights(login, Rights::anywhere)
+        let perms = self.rights(login, Rights::anywhere);
+        perms.unwrap_or(Perms::NONE)
     }
 
     fn has_overrides(&self, login: &Login) -> bool {
-        self.rights(login, Rights::depend_on_path)
+        let depends = self.rights(login, Rights::depend_on_path);
+        depends.unwrap_or(false)
     }
 
     /// A login carries all that is needed, so the user database is not asked any more.

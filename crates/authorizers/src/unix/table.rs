@@ -1,11 +1,11 @@
 //! The users with settings of their own, checked.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::user_override::LoginSettings;
 use crate::accepted_certificates::AcceptedCertificates;
+use crate::origin::Origin;
 use crate::password::{Cost, Password};
 use crate::rights::Rights;
 
@@ -14,8 +14,8 @@ use crate::rights::Rights;
 pub(super) struct Entry {
     /// In place of the system's, if set.
     pub(super) password: Option<Password>,
-    /// Without symbolic links; `None` for the system's.
-    pub(super) home: Option<PathBuf>,
+    /// With the home, without symbolic links, if it is another than the system's.
+    pub(super) origin: Arc<Origin>,
     pub(super) rights: Rights,
     pub(super) certificates: AcceptedCertificates,
     pub(super) login: LoginSettings,
@@ -23,10 +23,10 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Without any settings but the permissions that all users have.
-    pub(super) fn new(rights: Rights) -> Self {
+    pub(super) fn new(origin: Arc<Origin>, rights: Rights) -> Self {
         Self {
             password: None,
-            home: None,
+            origin,
             rights,
             certificates: AcceptedCertificates::default(),
             login: LoginSettings::default(),
@@ -48,11 +48,16 @@ impl Table {
     }
 
     /// A user to change; a login that is being checked still uses the old one.
-    pub(super) fn entry_mut(&mut self, username: &str, rights: &Rights) -> &mut Entry {
+    pub(super) fn entry_mut(
+        &mut self,
+        username: &str,
+        origin: &Arc<Origin>,
+        rights: &Rights,
+    ) -> &mut Entry {
         let entry = self
             .0
             .entry(username.to_owned())
-            .or_insert_with(|| Arc::new(Entry::new(rights.clone())));
+            .or_insert_with(|| Arc::new(Entry::new(Arc::clone(origin), rights.clone())));
         Arc::make_mut(entry)
     }
 

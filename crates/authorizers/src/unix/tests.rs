@@ -333,6 +333,32 @@ fn an_override_for_a_directory_is_looked_up_below_the_home() {
 }
 
 #[test]
+fn a_session_was_given_the_permissions_for_another_home() {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
+        return;
+    };
+    let before = login_of(&authorizer, NOBODY);
+    let user = || UserOverride::new(NOBODY).perm("el");
+    authorizer.override_user(user()).unwrap();
+    assert_eq!(authorizer.perms(&before, &path("/")).to_string(), "el");
+    if !can_act_as_nobody() {
+        return;
+    }
+    authorizer.override_user(user().home("/")).unwrap();
+    assert_eq!(authorizer.perms(&before, &path("/")), Perms::NONE);
+    assert_eq!(authorizer.perms_anywhere(&before), Perms::NONE);
+    let own = authorizer.table.read().get(NOBODY).cloned();
+    let system_user = SystemUser::known(NOBODY).unwrap();
+    let after = authorizer.login(NOBODY, &system_user, own.as_deref());
+    check_perms(&authorizer, NOBODY, "/", "el");
+    let after = after.unwrap();
+    assert_eq!(authorizer.perms(&after, &path("/")).to_string(), "el");
+    authorizer.override_user(user()).unwrap();
+    assert_eq!(authorizer.perms(&after, &path("/")), Perms::NONE);
+    assert_eq!(authorizer.perms(&before, &path("/")).to_string(), "el");
+}
+
+#[test]
 fn what_is_done_as_a_user_is_the_users() {
     let settings = GlobalSettings {
         anonymous_user: Some(NOBODY.into()),
