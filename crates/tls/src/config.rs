@@ -13,7 +13,6 @@ use crate::{SessionReuse, TlsError, provider};
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
     base: ServerConfig,
-    tickets: Arc<dyn ProducesTickets>,
     suites: SuiteOrder,
     reuse: SessionReuse,
 }
@@ -28,11 +27,7 @@ pub(crate) enum SuiteOrder {
 }
 
 impl TlsConfig {
-    pub(crate) fn new(
-        mut base: ServerConfig,
-        suites: SuiteOrder,
-        reuse: SessionReuse,
-    ) -> Result<Self, TlsError> {
+    pub(crate) fn new(mut base: ServerConfig, suites: SuiteOrder, reuse: SessionReuse) -> Self {
         if suites == SuiteOrder::Ours {
             base.ignore_client_order = true;
         }
@@ -43,13 +38,11 @@ impl TlsConfig {
         // As many as rustls sends by itself; a caller's own configuration may say none, and then
         // nobody could resume a session of TLS 1.3.
         base.send_tls13_tickets = 2;
-        let tickets = provider::ticketer()?;
-        Ok(Self {
+        Self {
             base,
-            tickets,
             suites,
             reuse,
-        })
+        }
     }
 
     /// What one control connection and its data connections use. It stays as it is when the server
@@ -61,7 +54,7 @@ impl TlsConfig {
     pub fn session(&self) -> Result<TlsSession, TlsError> {
         let mut config = self.base.clone();
         let random = config.crypto_provider().secure_random;
-        config.ticketer = Arc::new(BoundTickets::new(Arc::clone(&self.tickets), random)?);
+        config.ticketer = Arc::new(BoundTickets::new(random)?);
         config.session_storage = Arc::new(OwnSession::default());
         Ok(TlsSession {
             config: Arc::new(config),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, ProducesTickets};
-use rustls::{CipherSuite, SupportedCipherSuite};
+use rustls::server::ClientHello;
+use rustls::{CipherSuite, SupportedCipherSuite, quic};
 
 #[cfg(feature = "aws-lc-rs")]
 use rustls::crypto::aws_lc_rs as chosen;
@@ -77,13 +77,10 @@ pub(crate) fn shuns_aes(hello: &ClientHello<'_>) -> bool {
     )
 }
 
-/// Something that seals tickets, and changes its key every few hours.
-///
-/// # Errors
-///
-/// The system gives no random numbers.
-pub(crate) fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
-    chosen::Ticketer::new()
+/// What tickets are sealed with, in the form that QUIC needs: in place, with a number of the caller's
+/// as the nonce. Keys have 32 bytes; rustls makes no shorter ones of bytes that are given to it.
+pub(crate) fn ticket_cipher() -> Option<&'static dyn quic::Algorithm> {
+    chosen::cipher_suite::TLS13_AES_256_GCM_SHA384.tls13()?.quic
 }
 
 #[cfg(all(test, feature = "aws-lc-rs", feature = "ring"))]

@@ -143,7 +143,7 @@ impl TlsSettings {
             Some(config) => (ServerConfig::clone(config), SuiteOrder::Callers),
             None => (self.base()?, SuiteOrder::Ours),
         };
-        TlsConfig::new(base, suites, self.session_reuse)
+        Ok(TlsConfig::new(base, suites, self.session_reuse))
     }
 
     /// Does so for whoever wants to know only: makes no self-signed certificate, where there is no

@@ -1,21 +1,31 @@
 //! Tickets that only one control connection's session accepts.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustls::crypto::SecureRandom;
+use rustls::crypto::cipher::{AeadKey, Iv, NONCE_LEN};
+use rustls::quic::PacketKey;
 use rustls::server::ProducesTickets;
 
-/// Random, so that no other session has it.
-const ID: usize = 16;
+use crate::provider;
 
-/// Seals what `shared` seals, together with the session's number, and opens only what bears that.
+/// In bytes.
+const KEY: usize = 32;
+
+/// In seconds, the longest that TLS 1.3 allows (RFC 8446 §4.6.1): a client may come back for as
+/// long as its control connection lasts.
+const LIFETIME: u32 = 7 * 24 * 60 * 60;
+
+/// Seals with a key of the session's own, which lives as long as the session.
 ///
-/// The key is the same for all sessions, so a session costs these few bytes.
-#[derive(Debug)]
+/// A key for all sessions would have to be replaced from time to time, and a client that kept its
+/// ticket longer would be taken for a stranger.
 pub(crate) struct BoundTickets {
-    shared: Arc<dyn ProducesTickets>,
-    id: [u8; ID],
+    key: [u8; KEY],
+    /// Of the next ticket.
+    number: AtomicU64,
 }
 
 impl BoundTickets {
@@ -24,13 +34,17 @@ impl BoundTickets {
     /// # Errors
     ///
     /// The system gives no random numbers.
-    pub(crate) fn new(
-        shared: Arc<dyn ProducesTickets>,
-        random: &dyn SecureRandom,
-    ) -> Result<Self, rustls::Error> {
-        let mut id = [0; ID];
-        random.fill(&mut id)?;
-        Ok(Self { shared, id })
+    pub(crate) fn new(random: &dyn SecureRandom) -> Result<Self, rustls::Error> {
+        let mut key = [0; KEY];
+        random.fill(&mut key)?;
+        let number = AtomicU64::new(0);
+        Ok(Self { key, number })
+    }
+
+    /// The key, ready for use. It takes more memory than an idle session should, and little time.
+    fn cipher(&self) -> Option<Box<dyn PacketKey>> {
+        let algorithm = provider::ticket_cipher()?;
+        Some(algorithm.packet_key(AeadKey::from(self.key), Iv::new([0; NONCE_LEN])))
     }
 }
 
@@ -40,17 +54,38 @@ impl ProducesTickets for BoundTickets {
     }
 
     fn lifetime(&self) -> u32 {
-        self.shared.lifetime()
+        LIFETIME
     }
 
+    /// The number of the ticket, which makes the nonce, then the sealed text and its tag.
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.shared.encrypt(&[&self.id, plain].concat())
+        let cipher = self.cipher()?;
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let start = number.to_be_bytes();
+        let mut ticket = Vec::with_capacity(start.len() + plain.len() + cipher.tag_len());
+        ticket.extend_from_slice(&start);
+        ticket.extend_from_slice(plain);
+        let sealed = &mut ticket[start.len()..];
+        let tag = cipher.encrypt_in_place(number, &[], sealed).ok()?;
+        ticket.extend_from_slice(tag.as_ref());
+        Some(ticket)
     }
 
-    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let sealed = self.shared.decrypt(cipher)?;
-        // What was opened is authentic, so comparing it needs no care about time.
-        sealed.strip_prefix(&self.id).map(<[u8]>::to_vec)
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let (number, sealed) = ticket.split_first_chunk()?;
+        let mut plain = sealed.to_vec();
+        let number = u64::from_be_bytes(*number);
+        let opened = self.cipher()?.decrypt_in_place(number, &[], &mut plain);
+        let length = opened.ok()?.len();
+        plain.truncate(length);
+        Some(plain)
+    }
+}
+
+/// Without the key.
+impl fmt::Debug for BoundTickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundTickets").finish_non_exhaustive()
     }
 }
 
@@ -105,23 +140,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::provider::{provider, ticketer};
+
+    fn session() -> BoundTickets {
+        BoundTickets::new(provider::provider().secure_random).unwrap()
+    }
 
     #[test]
     fn a_ticket_opens_in_its_own_session_only() {
-        let (shared, provider) = (ticketer().unwrap(), provider());
-        let random = provider.secure_random;
-        let session = || BoundTickets::new(Arc::clone(&shared), random).unwrap();
         let (own, other) = (session(), session());
         let ticket = own.encrypt(b"state").unwrap();
         assert_eq!(own.decrypt(&ticket).as_deref(), Some(&b"state"[..]));
         assert_eq!(other.decrypt(&ticket), None);
         assert_eq!(own.decrypt(&ticket[1..]), None);
         assert_eq!(own.decrypt(b""), None);
+        assert_ne!(own.encrypt(b"state").unwrap(), ticket);
     }
 
-    fn session() -> BoundTickets {
-        BoundTickets::new(ticketer().unwrap(), provider().secure_random).unwrap()
+    #[test]
+    fn a_debug_output_hides_the_key() {
+        assert_eq!(format!("{:?}", session()), "BoundTickets { .. }");
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use ftpdlib_tls::rustls::server::ServerSessionMemoryCache;
 use ftpdlib_tls::rustls::version::{TLS12, TLS13};
 use ftpdlib_tls::rustls::{CipherSuite, ClientConfig, ServerConfig, SupportedProtocolVersion};
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
-use support::{Plan, Seen, Server, client, client_of, pieces, read_to_end, tls};
+use support::{FastClock, Plan, Seen, Server, client, client_of, pieces, read_to_end, tls};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -168,6 +168,21 @@ fn every_data_connection_resumes_its_own_control_connection() {
     for version in VERSIONS {
         let own = session(SessionReuse::Required);
         for seen in data_connections(version, &own, &own) {
+            assert!(
+                seen.resumed && seen.error.is_none(),
+                "{version:?}: {seen:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_client_lost_its_data_connections_when_its_ticket_was_twelve_hours_old() {
+    for version in VERSIONS {
+        let own = session(SessionReuse::Required);
+        let mut config = client(version);
+        config.time_provider = Arc::new(FastClock::default());
+        for seen in connections_of(config, &own, &own) {
             assert!(
                 seen.resumed && seen.error.is_none(),
                 "{version:?}: {seen:?}"
