@@ -136,13 +136,16 @@ impl Handler for Acceptor {
     }
 
     fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let Some(listener) = self.listener.socket() else {
+            return Ok(Flow::Close);
+        };
         if self.left_timer == Some(timer) {
             self.left_timer = None;
+            // They were told of already.
+            cx.note_unread(listener.id());
             return Ok(self.accept(usize::MAX, cx));
         }
-        if let Some(listener) = self.listener.socket() {
-            cx.set_interest(listener.id(), Interest::READ);
-        }
+        cx.set_interest(listener.id(), Interest::READ);
         Ok(Flow::Continue)
     }
 }

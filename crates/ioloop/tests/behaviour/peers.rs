@@ -43,10 +43,9 @@ fn a_flood_of_clients_is_accepted_in_turns() {
 }
 
 /// Adds an acceptor that takes at most so many clients whenever there are some; counts them.
-fn share(io_loop: &mut IoLoop, listener: &TcpListener, quota: usize) -> Counter {
+fn share(io_loop: &mut IoLoop, listener: mio::net::TcpListener, quota: usize) -> Counter {
     let accepted = Counter::default();
     let counter = accepted.clone();
-    let listener = mio::net::TcpListener::from_std(listener.try_clone().unwrap());
     let acceptor = Acceptor::new(listener, move |_, _, _| count(&counter)).sharing(move |_| quota);
     io_loop.add(Box::new(acceptor)).unwrap();
     accepted
@@ -56,8 +55,9 @@ fn share(io_loop: &mut IoLoop, listener: &TcpListener, quota: usize) -> Counter 
 fn acceptors_of_one_listener_share_its_clients() {
     let listener = TcpListener::bind(any_port()).unwrap();
     listener.set_nonblocking(true).unwrap();
+    let copy = || mio::net::TcpListener::from_std(listener.try_clone().unwrap());
     let mut loops = [(); 2].map(|()| IoLoop::new().unwrap());
-    let accepted = [0, 1].map(|number| share(&mut loops[number], &listener, 2 + number));
+    let accepted = [0, 1].map(|number| share(&mut loops[number], copy(), 2 + number));
     let addr = listener.local_addr().unwrap();
     let _clients = [(); 5].map(|()| TcpStream::connect(addr).unwrap());
     for io_loop in &mut loops {
@@ -68,13 +68,17 @@ fn acceptors_of_one_listener_share_its_clients() {
 
 #[test]
 fn clients_that_were_left_to_others_are_accepted_if_nobody_takes_them() {
-    let listener = TcpListener::bind(any_port()).unwrap();
-    listener.set_nonblocking(true).unwrap();
+    // More than a turn takes.
+    const CLIENTS: usize = 100;
+    let listener = Acceptor::bind(any_port(), CLIENTS as u32).unwrap();
+    let addr = listener.local_addr().unwrap();
     let mut io_loop = IoLoop::new().unwrap();
-    let accepted = share(&mut io_loop, &listener, 0);
-    for clients in 1..=2 {
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        while accepted.get() < clients {
+    let accepted = share(&mut io_loop, listener, 0);
+    for times in 1..=2 {
+        let _clients: Vec<_> = (0..CLIENTS)
+            .map(|_| TcpStream::connect(addr).unwrap())
+            .collect();
+        while accepted.get() < times * CLIENTS {
             io_loop.turn(Some(LONG)).unwrap();
         }
     }
