@@ -28,5 +28,5 @@ pub use certificate::{CertificateError, CertificateSubject, VerifiedCertificate}
 pub use dummy::{DummyAuthorizer, User};
 pub use error::AuthorizerError;
 pub use guard::Guard;
-pub use login::{AuthenticationFailed, Login, LoginRequest};
+pub use login::{AuthenticationFailed, Login, LoginRequest, client_network};
 pub use unix::{UnixAuthorizer, UnixAuthorizerBuilder, UserOverride};

@@ -52,21 +52,21 @@ impl<'a> LoginRequest<'a> {
         }
     }
 
-    /// The address by which the client takes turns with others: of IPv6 the network of 64 bits, since
-    /// a client has all of its addresses.
-    pub fn client_network(&self) -> IpAddr {
-        match self.peer.ip().to_canonical() {
-            ip @ IpAddr::V4(_) => ip,
-            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        }
-    }
-
     /// The password, and whose it is.
     pub(crate) fn given(&self) -> Given<'a> {
         Given {
             password: self.password,
-            client: Some(self.client_network()),
+            client: Some(client_network(self.peer)),
         }
+    }
+}
+
+/// The address by which a client takes turns with others: of IPv6 the network of 64 bits, since a
+/// client has all of its addresses.
+pub fn client_network(peer: SocketAddr) -> IpAddr {
+    match peer.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -175,8 +175,7 @@ mod tests {
             ("::1", "::"),
         ] {
             let peer = SocketAddr::new(address.parse().unwrap(), 40_000);
-            let request = LoginRequest::new("alice", "", peer, peer);
-            assert_eq!(request.client_network().to_string(), network, "{address}");
+            assert_eq!(client_network(peer).to_string(), network, "{address}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::pool::{Lane, Place};
 
 /// A job on a [`Lane`] whose result comes back to the handler that started it.
 ///
-/// Dropping the task does not stop the job; its result is dropped on the job's thread then.
+/// Dropping the task does not stop a job that runs; its result is dropped on the job's thread then.
 ///
 /// # Examples
 ///

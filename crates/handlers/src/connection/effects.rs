@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ftpdlib_authorizers::client_network;
 use ftpdlib_ioloop::{Connector, Context, Interest, Task};
 use ftpdlib_proto::{Reply, ReplyCode, TransferEnd};
 use ftpdlib_session::{
@@ -91,8 +92,8 @@ impl Connection {
             }
             Effect::Close => {
                 self.close_data(cx);
-                // If there still is a job, it hangs, or waits in its lane for one that does. Its
-                // thread drops the result.
+                // If there still is a job, it hangs, and its thread drops the result; or it waits in
+                // its lane for one that does.
                 self.job = None;
                 self.closing = Some(now + CLOSING_TIME);
             }
@@ -171,7 +172,7 @@ impl Connection {
             return self.open_home(credentials.check(&self.service), cx);
         }
         let service = Arc::clone(&self.service);
-        let client = jobs::client_of(self.peer);
+        let client = client_network(self.peer);
         let check = move || credentials.check(&service);
         let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
         self.await_job(task.map(RunningJob::Check), cx);

@@ -1,14 +1,16 @@
 //! Data connections from a proxy whose PROXY header has not come yet.
 
-use std::fmt;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
+use log::Level;
 use mio::net::TcpStream;
 
 use crate::ProxyHeaderReader;
+use crate::log_prefix::Prefix;
 
 /// How long a proxy may take to send its header.
 const TIME: Duration = Duration::from_secs(5);
@@ -20,6 +22,8 @@ const MOST: usize = 8;
 #[derive(Default)]
 pub(crate) struct Arrivals {
     waiting: Vec<Arriving>,
+    /// One was rejected, and the log warns of that.
+    has_warned: bool,
 }
 
 struct Arriving {
@@ -44,11 +48,11 @@ impl Arrivals {
     }
 
     /// Takes one whose header is complete. Closes those that sent anything else, or nothing in
-    /// time, and has `reject` know why.
+    /// time, and logs that with `prefix`.
     pub(super) fn take(
         &mut self,
+        prefix: &Prefix<'_>,
         cx: &mut Context<'_>,
-        mut reject: impl FnMut(&dyn fmt::Display),
     ) -> Option<(TcpStream, SocketAddr)> {
         let mut index = 0;
         while let Some(arriving) = self.waiting.get_mut(index) {
@@ -56,7 +60,7 @@ impl Arrivals {
                 Ok(Some(named)) => match cx.detach(self.waiting.remove(index).stream) {
                     Ok(stream) => return Some((stream, named.peer)),
                     Err(error) => {
-                        reject(&error);
+                        log::warn!("{prefix} data connection of a proxy lost: {error}");
                         continue;
                     }
                 },
@@ -70,7 +74,15 @@ impl Arrivals {
                 }
                 Err(error) => error.to_string(),
             };
-            reject(&refused);
+            // Whoever reaches a proxy may do this by the thousand.
+            let level = match mem::replace(&mut self.has_warned, true) {
+                false => Level::Warn,
+                true => Level::Debug,
+            };
+            log::log!(
+                level,
+                "{prefix} data connection of a proxy rejected: {refused}"
+            );
             cx.close(self.waiting.remove(index).stream);
         }
         None

@@ -4,14 +4,12 @@ mod arriving;
 mod linger;
 mod listen;
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_tls::{TlsSession, TlsStream};
-use log::Level;
 use mio::net::{TcpListener, TcpStream};
 
 use crate::Service;
@@ -98,26 +96,16 @@ impl DataSide {
             candidate,
             arrivals,
             exhausted,
-            rejected,
             ..
         } = self
         else {
             return Ok(None);
         };
-        // Whoever reaches a proxy may do this by the thousand, so the first of each port is enough.
-        let mut reject = |why: &dyn fmt::Display| {
-            let level = match *rejected {
-                0 => Level::Warn,
-                _ => Level::Debug,
-            };
-            *rejected = rejected.saturating_add(1);
-            log::log!(level, "{prefix} data connection of a proxy rejected: {why}");
-        };
         cx.set_interest(listener.id(), Interest::READ);
         loop {
             let arrived = arrivals
                 .as_mut()
-                .and_then(|arrivals| arrivals.take(cx, &mut reject));
+                .and_then(|arrivals| arrivals.take(prefix, cx));
             if let Some((stream, peer)) = arrived {
                 *candidate = Some(stream);
                 return Ok(Some(peer));
@@ -132,7 +120,7 @@ impl DataSide {
                     if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
                 {
                     if let Err(error) = arrivals.get_or_insert_default().push(stream, cx) {
-                        reject(&error);
+                        log::warn!("{prefix} data connection of a proxy lost: {error}");
                     }
                 }
                 Ok((stream, peer)) => {

@@ -1,6 +1,6 @@
 //! Logging in: credentials first, then the user's filesystem.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,11 +23,6 @@ pub(crate) struct Credentials {
     pub(crate) local: SocketAddr,
     /// Whether they came under TLS.
     pub(crate) secure: bool,
-}
-
-/// By which address the jobs of a client take turns with those of others.
-pub(crate) fn client_of(peer: SocketAddr) -> IpAddr {
-    LoginRequest::new("", "", peer, peer).client_network()
 }
 
 /// Who has the credentials; `None` where a certificate without a password does not do.

@@ -36,7 +36,7 @@ pub(crate) use helpers::Helpers;
 pub(crate) use lanes::{HomeLanes, WorkLane};
 pub(crate) use large::{is_large_upload, removes_much};
 pub(crate) use listing::ListingStream;
-pub(crate) use login::{Checked, Credentials, LoginEnd, client_of, enter};
+pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
 pub(crate) use time_slice::{Cancel, TimeSlice};
 
 /// What a session's transfers carry: something opened by a job, and for whom. It stays usable when

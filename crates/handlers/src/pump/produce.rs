@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ftpdlib_authorizers::client_network;
 use ftpdlib_filesystems::ReadFile;
 use ftpdlib_ioloop::{Interest, Lane, Task, Transport};
 use ftpdlib_proto::{AsciiSender, Reply, TransferEnd, TransferType};
@@ -15,7 +16,7 @@ use ftpdlib_session::Refusal;
 use super::send_file::{Outcome, SendFile};
 use super::{Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
-use crate::jobs::{Account, ListingStream, client_of, read_chunk};
+use crate::jobs::{Account, ListingStream, read_chunk};
 
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
@@ -267,21 +268,19 @@ impl Produce {
                 }
             },
             State::Source(mut source) => {
-                let lane = match &source {
-                    Source::Listing(listing) if listing.is_large() => {
-                        Some(turn.account.large_lane())
+                let lane = match (turn.account.lane(), &source) {
+                    (Some(lane), _) => Some((lane, None)),
+                    (None, Source::Listing(listing)) if listing.is_large() => {
+                        Some((turn.account.large_lane(), None))
                     }
-                    Source::Listing(listing) if listing.is_long() => {
-                        Some(&turn.pcx.service.sorting_lane)
+                    (None, Source::Listing(listing)) if listing.is_long() => {
+                        let client = client_network(turn.pcx.peer);
+                        Some((&turn.pcx.service.sorting_lane, Some(client)))
                     }
-                    Source::Listing(_) | Source::File { .. } => None,
+                    (None, Source::Listing(_) | Source::File { .. }) => None,
                 };
-                if let Some(lane) = turn.account.lane() {
-                    return Err(self.fill_on(lane, None, source, turn));
-                }
-                if let Some(lane) = lane {
-                    let client = client_of(turn.pcx.peer);
-                    return Err(self.fill_on(lane, Some(client), source, turn));
+                if let Some((lane, client)) = lane {
+                    return Err(self.fill_on(lane, client, source, turn));
                 }
                 if let Source::Listing(_) = source
                     && let Err(step) = turn.meter.work(ENTRIES_COST)
@@ -295,9 +294,9 @@ impl Produce {
         }
     }
 
-    /// Fills the buffer from `source` on a thread; where jobs take turns, in those of `client`. Nobody
-    /// needs that any more once this has ended. Where jobs take turns, none of them may block, and what
-    /// waits is dropped here; else closing the source is a thread's, too.
+    /// Fills the buffer from `source` on a thread; with a `client`, in its turns. Nobody needs that any
+    /// more once this has ended. What waits for a turn is dropped here then, so a lane with turns is for
+    /// sources that the loop may close; any other is closed on a thread.
     fn fill_on(
         &mut self,
         lane: &Lane,
