@@ -36,29 +36,26 @@ pub(super) fn combine(
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
     let target = fs.canonical(target).map_err(reply_of)?;
-    let own_part = || {
-        let text = "The target cannot be one of its parts.";
-        refusal(ReplyCode::new(553), text)
-    };
-    let (mut entries, mut facts) = (Vec::with_capacity(parts.len()), Vec::new());
+    let own = existing(fs, &target)?;
+    let mut entries = Vec::with_capacity(parts.len());
     for part in parts {
         let source = fs.canonical(part).map_err(reply_of)?;
-        if source == target {
-            return Err(own_part());
-        }
-        entries.push(canonical_entry(fs, part).map_err(reply_of)?);
-        facts.push(fs.stat(&source).map_err(reply_of)?);
-    }
-    replace(fs, &target, |draft| {
-        let own = existing(fs, &target)?;
         // It may have another name: the directory may be mounted twice, or the disk may not tell
         // capital letters from small ones. To remove that part would remove the new target.
-        if let Some(own) = &own
-            && facts.iter().any(|part| is_same_file(own, part))
-        {
-            return Err(own_part());
+        let is_target = match &own {
+            _ if source == target => true,
+            Some(own) => is_same_file(own, &fs.stat(&source).map_err(reply_of)?),
+            None => false,
+        };
+        if is_target {
+            let text = "The target cannot be one of its parts.";
+            return Err(refusal(ReplyCode::new(553), text));
         }
-        let mut sources = own.map(|_| &target).into_iter().chain(parts);
+        entries.push(canonical_entry(fs, part).map_err(reply_of)?);
+    }
+    replace(fs, &target, |draft| {
+        let own = existing(fs, &target)?.map(|_| &target);
+        let mut sources = own.into_iter().chain(parts);
         sources.try_for_each(|source| draft.append(fs, source, time))
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
