@@ -41,7 +41,9 @@ pub(super) fn combine(
     for part in parts {
         let source = fs.canonical(part).map_err(reply_of)?;
         // It may have another name: the directory may be mounted twice, or the disk may not tell
-        // capital letters from small ones. To remove that part would remove the new target.
+        // capital letters from small ones. To remove that part would remove the new target. A hard
+        // link could go, but looks the same: a file that is met twice may have some as well, and
+        // not every disk counts them.
         let is_target = match &own {
             _ if source == target => true,
             Some(own) => is_same_file(own, &fs.stat(&source).map_err(reply_of)?),
@@ -500,6 +502,20 @@ mod tests {
         let done = combine(&fs, &path("/a"), &parts, &mut TimeSlice::alone());
         assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
         assert_eq!(contents(&files), ["/a: in a", "/b: in b", "/dir/c: in c"]);
+    }
+
+    #[test]
+    fn a_hard_link_of_the_target_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = |name: &str| scratch.path().join(name);
+        fs::write(place("target"), "kept").unwrap();
+        fs::hard_link(place("target"), place("part")).unwrap();
+        let disk = AbstractedFs::new(scratch.path()).unwrap();
+        let parts = [path("/part")];
+        let done = combine(&disk, &path("/target"), &parts, &mut TimeSlice::alone());
+        assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+        assert_eq!(fs::read(place("target")).unwrap(), b"kept");
+        assert_eq!(fs::read(place("part")).unwrap(), b"kept");
     }
 
     #[test]
