@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 /// More than anyone writes; where an option names a device, reading might never end.
@@ -26,9 +27,7 @@ pub(crate) fn read(path: &Path, readable: Readable) -> Result<Vec<u8>, String> {
     let cannot = |error: io::Error| {
         format!("found {path:?}, which cannot be read ({error}), expected a file that can")
     };
-    // It stands for a file that is empty.
-    let is_null = path == Path::new("/dev/null");
-    if readable == Readable::Regular && !is_null && !fs::metadata(path).map_err(cannot)?.is_file() {
+    if readable == Readable::Regular && !needs_no_writer(path).map_err(cannot)? {
         return Err(format!(
             "found {path:?}, which only a start can read, expected a regular file"
         ));
@@ -44,6 +43,13 @@ pub(crate) fn read(path: &Path, readable: Readable) -> Result<Vec<u8>, String> {
         ));
     }
     Ok(bytes)
+}
+
+/// Whether it is a regular file; or the null device, which stands for one that is empty.
+fn needs_no_writer(path: &Path) -> io::Result<bool> {
+    let found = fs::metadata(path)?;
+    let is_null = || fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == found.rdev());
+    Ok(found.is_file() || (found.file_type().is_char_device() && is_null()))
 }
 
 #[cfg(test)]
@@ -62,10 +68,11 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn the_null_device_has_no_writer() {
-        assert!(
-            read(Path::new("/dev/null"), Readable::Regular)
-                .unwrap()
-                .is_empty()
-        );
+        let scratch = tempfile::tempdir().unwrap();
+        let link = scratch.path().join("f.toml");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [Path::new("/dev/null"), &link] {
+            assert_eq!(read(path, Readable::Regular).unwrap(), b"");
+        }
     }
 }

@@ -435,6 +435,26 @@ mod tests {
         (server, port)
     }
 
+    #[test]
+    fn clients_are_left_to_a_process_with_fewer_connections() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+        let limits = Arc::clone(server.shared().service().limits());
+        limits.share(3, 8).unwrap();
+        limits.enter(2);
+        let _other = limits.share_listener().unwrap();
+        limits.enter(1);
+        let _own = limits.acquire(Ipv4Addr::LOCALHOST.into()).unwrap();
+        turn(&mut server);
+        let _client = TcpStream::connect(server.local_addrs()[0]).unwrap();
+        turn(&mut server);
+        assert_eq!(limits.count(), 1);
+        // Nobody else takes it.
+        while limits.count() == 1 {
+            turn(&mut server);
+        }
+    }
+
     /// Has a server on 127.0.0.1 listen elsewhere, several times before the loop makes its next
     /// turn.
     #[track_caller]

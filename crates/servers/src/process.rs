@@ -105,8 +105,8 @@ pub fn others_can_redirect(path: &Path) -> bool {
     redirection::others_can_redirect(path).unwrap_or(false)
 }
 
-/// The lowest port that a server of this process can listen on, for control and data connections that
-/// are to come once its clients are served as `user`, if it has one.
+/// The lowest port that a server of this process can listen on for data connections, while its clients
+/// are served as `user`, if it has one.
 pub fn lowest_port(user: Option<&Identity>) -> u16 {
     ftpdlib_sys::lowest_port(user.is_some())
 }

@@ -22,8 +22,8 @@ use crate::worker::{ChildOptions, NewChild};
 /// some machines more of them would leave no process to other programs.
 const MOST_PROCESSES: usize = 4096;
 
-/// Different client addresses that one process can count. It needs one: data connections count under
-/// the address of their client, wherever they lead.
+/// Different client addresses that one process can count. That of its client would do: data
+/// connections count under it, wherever they lead.
 const ADDRESSES: usize = 6;
 
 /// Bounded, so that a flood of clients does not keep the loop from other events.

@@ -12,7 +12,7 @@ const MOST_LINKS: u32 = 40;
 
 const STICKY: u32 = 0o1000;
 
-const WRITABLE_FOR_OTHERS: u32 = 0o022;
+const WRITABLE_FOR_GROUP: u32 = 0o020;
 
 const WRITABLE_FOR_ALL: u32 = 0o002;
 
@@ -40,8 +40,10 @@ pub(crate) fn is_roots(path: &Path) -> io::Result<bool> {
         .iter()
         .flat_map(|step| [Some(&step.holder), step.entry.as_ref()]);
     // The mode of a link has no meaning.
-    let is_roots =
-        |it: &Metadata| it.uid() == 0 && (it.is_symlink() || it.mode() & WRITABLE_FOR_OTHERS == 0);
+    let is_roots = |it: &Metadata| {
+        let is_roots_to_write = it.mode() & (WRITABLE_FOR_GROUP | WRITABLE_FOR_ALL) == 0;
+        it.uid() == 0 && (it.is_symlink() || is_roots_to_write)
+    };
     Ok(found.flatten().all(is_roots))
 }
 
@@ -55,15 +57,20 @@ pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
     can_be_replaced(path, |it| it.uid() == user.uid(), may_write)
 }
 
-/// Whether an owner of a directory on the way to `path`, or anybody, can make it lead elsewhere. Root
-/// can, and so may a group that root lets write there. The file may be anyone's, or missing.
+/// Whether an owner of a directory on the way to `path`, or anybody, can make it lead elsewhere, or
+/// somebody whom an access list lets write there. Root can, and so may a group of such a directory. The file may be anyone's, or missing.
 ///
 /// # Errors
 ///
 /// The path cannot be followed.
 pub(crate) fn others_can_redirect(path: &Path) -> io::Result<bool> {
     let owns = |it: &Metadata| it.uid() != 0;
-    let may_write = |step: &Step| owns(&step.holder) || step.holder.mode() & WRITABLE_FOR_ALL != 0;
+    let may_write = |step: &Step| {
+        let may = |bits| step.holder.mode() & bits != 0;
+        // With an access list, the bit for the group is for all that it names.
+        let lists_users = || ftpdlib_sys::has_access_list(step.directory());
+        owns(&step.holder) || may(WRITABLE_FOR_ALL) || (may(WRITABLE_FOR_GROUP) && lists_users())
+    };
     can_be_replaced(path, owns, may_write)
 }
 
@@ -89,14 +96,10 @@ fn can_be_replaced(
 
 /// The real places of all names that are looked up on the way to `path`, those in links too: whoever
 /// can put something else in one of these places can make the path lead elsewhere. The last one may
-/// be missing.
-///
-/// # Errors
-///
-/// The path cannot be followed.
-pub fn places_on_the_way(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let steps = steps(path)?.into_iter();
-    Ok(steps.map(|step| step.place).collect())
+/// be missing. Where the path cannot be followed, those up to there.
+pub fn places_on_the_way(path: &Path) -> Vec<PathBuf> {
+    let (steps, _) = steps_so_far(path);
+    steps.into_iter().map(|step| step.place).collect()
 }
 
 impl Step {
@@ -108,10 +111,15 @@ impl Step {
 /// All names that are looked up on the way to `path`, those in links too. Not `..`, which stays what
 /// it is, whoever may write to the directory that it leaves.
 fn steps(path: &Path) -> io::Result<Vec<Step>> {
-    let mut steps = Vec::new();
-    let mut most_links = MOST_LINKS;
-    follow(&path::absolute(path)?, &mut most_links, &mut steps)?;
-    Ok(steps)
+    let (steps, followed) = steps_so_far(path);
+    followed.map(|()| steps)
+}
+
+/// The same, up to where the path cannot be followed, and whether it can to its end.
+fn steps_so_far(path: &Path) -> (Vec<Step>, io::Result<()>) {
+    let (mut steps, mut most_links) = (Vec::new(), MOST_LINKS);
+    let followed = path::absolute(path).and_then(|path| follow(&path, &mut most_links, &mut steps));
+    (steps, followed)
 }
 
 fn follow(path: &Path, most_links: &mut u32, steps: &mut Vec<Step>) -> io::Result<()> {

@@ -320,6 +320,11 @@ pub fn is_root() -> bool {
     false
 }
 
+/// Whether the file has an access control list, or may have one; never known on this system.
+pub fn has_access_list(_path: &Path) -> bool {
+    true
+}
+
 /// The lowest port that this process may bind, as far as is known on this system.
 pub fn lowest_port(_without_root: bool) -> u16 {
     1

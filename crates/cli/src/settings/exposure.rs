@@ -65,7 +65,7 @@ pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<Strin
 /// The warning if a user may replace the program, which an upgrade starts again, on any part of the
 /// path to it.
 pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String> {
-    let places = places_on_the_way(program).ok()?;
+    let places = places_on_the_way(program);
     let may_change = |share: &&Share<'_>| {
         let perms = places.iter().filter_map(|place| share.perms(place));
         perms.into_iter().any(changes)

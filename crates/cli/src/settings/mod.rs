@@ -173,7 +173,7 @@ fn warnings(
         file.zip(tls)
             .and_then(|(file, tls)| tls::open_door(file, tls)),
     );
-    // Users of the system have their own rights everywhere; the logs are opened with root's.
+    // Users of the system have their own rights everywhere.
     if let Access::Virtual(authorizer) = access {
         let users = file.into_iter().flat_map(|file| &file.config().users);
         let names = args.username.iter().chain(users.map(|user| &user.name));
@@ -198,7 +198,8 @@ fn warnings(
                 );
             }
         }
-    } else {
+    }
+    if run_as.is_none() && is_root() {
         lines.extend(log.redirectable());
     }
     Warnings(lines)

@@ -186,7 +186,7 @@ impl From<&Identity> for Credentials {
 }
 
 /// Whether the file has an access control list, or may have one.
-fn has_access_list(path: &Path) -> bool {
+pub fn has_access_list(path: &Path) -> bool {
     let size = with_c_str(path.as_os_str().as_bytes(), |path| {
         let (name, no_buffer) = (c"system.posix_acl_access", ptr::null_mut());
         // SAFETY: both names end with a NUL and outlive the call, which only asks for the size.

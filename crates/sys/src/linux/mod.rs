@@ -32,7 +32,7 @@ pub use discard::discard;
 pub use fork::{Fork, check_forkable, fork};
 pub use give_way::give_way;
 pub use handed::{read_with_file, write_with_file};
-pub use identity::{Identity, is_root, lowest_port};
+pub use identity::{Identity, has_access_list, is_root, lowest_port};
 pub use mount::{Place, device_of, is_local_filesystem, is_process_filesystem};
 pub use mounts::has_remote_mount_below;
 pub use pipe::Pipe;
