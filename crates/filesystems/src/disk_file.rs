@@ -331,7 +331,11 @@ impl Created {
     }
 
     /// Removes `file` again, unless somebody has done anything to it since, or may be about to:
-    /// another upload may have opened it by now. Where nobody can tell, it stays, too.
+    /// another upload may have opened it by now. It also stays while somebody only reads it, such as
+    /// a backup, and where nobody can tell.
+    ///
+    /// Opening it here fails as busy meanwhile. Other programs wait, unless they ask not to, and then
+    /// have the file that is gone.
     fn undo(&self, file: &File, path: &VirtualPath) -> Result<(), FilesystemError> {
         let Ok(_claim) = Claim::new(file.as_fd()) else {
             return Ok(());

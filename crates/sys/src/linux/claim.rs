@@ -8,8 +8,9 @@ use crate::call::check;
 /// `F_SETSIG`, which the libc crate lacks.
 const SET_SIGNAL: libc::c_int = 10;
 
-/// A file that nobody else has open for writing, or can open before this is dropped: they fail with
-/// `WouldBlock`, or wait, as their flags say. Hold it for an instant only.
+/// A file that nobody else has open, or can open before this is dropped: with `O_NONBLOCK` they fail
+/// with `WouldBlock`, otherwise they wait, and then have this file, even if its name is gone by then.
+/// Hold it for an instant only.
 #[derive(Debug)]
 pub struct Claim<'a>(BorrowedFd<'a>);
 
@@ -18,9 +19,9 @@ impl<'a> Claim<'a> {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if it is open for writing elsewhere, in this process or in another; otherwise
-    /// that of `fcntl`: it is not the caller's, or its filesystem, for instance one of the network,
-    /// cannot tell.
+    /// `WouldBlock` if it is open elsewhere, for reading or writing, in this process or in another;
+    /// otherwise that of `fcntl`: it is not the caller's, its filesystem, for instance one of the
+    /// network, cannot tell, or the system grants no leases (`fs.leases-enable`).
     pub fn new(file: BorrowedFd<'a>) -> io::Result<Self> {
         // A lease has its holder told of whoever opens the file. SIGIO, by which it does, would end
         // the process; this signal is ignored unless somebody asks for it.
@@ -41,7 +42,7 @@ impl Drop for Claim<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
+    use std::fs::{File, OpenOptions};
     use std::os::fd::AsFd;
     use std::os::unix::fs::OpenOptionsExt;
 
@@ -60,11 +61,15 @@ mod tests {
         let (one, other) = (open().unwrap(), open().unwrap());
         let refused = Claim::new(one.as_fd()).unwrap_err();
         drop(other);
+        let reader = File::open(scratch.path().join("a")).unwrap();
+        let refused_for_reader = Claim::new(one.as_fd()).unwrap_err();
+        drop(reader);
         let Ok(claim) = Claim::new(one.as_fd()) else {
             // Not on this filesystem.
             return;
         };
         assert!(would_block(refused));
+        assert!(would_block(refused_for_reader));
         assert!(open().is_err_and(would_block));
         drop(claim);
         open().unwrap();
