@@ -34,6 +34,8 @@ pub fn waiting_clients(listener: BorrowedFd<'_>) -> io::Result<usize> {
 mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsFd;
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -44,6 +46,11 @@ mod tests {
         let waiting = || waiting_clients(listener.as_fd()).unwrap();
         assert_eq!(waiting(), 0);
         let clients = [(); 3].map(|()| TcpStream::connect(address).unwrap());
+        // They may be connected an instant before they are in the queue.
+        let until = Instant::now() + Duration::from_secs(60);
+        while waiting() < 3 && Instant::now() < until {
+            thread::yield_now();
+        }
         assert_eq!(waiting(), 3);
         listener.accept().unwrap();
         assert_eq!(waiting(), 2);
