@@ -1,6 +1,6 @@
 //! What a login has to have in common with permissions that change while it lasts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::Arc;
 
@@ -20,10 +20,6 @@ impl Origin {
             authorizer: Arc::clone(&self.authorizer),
             home: Some(home),
         })
-    }
-
-    pub(crate) fn home(&self) -> Option<&Path> {
-        self.home.as_deref()
     }
 
     /// Whether permissions of this origin hold for a login of `other`. They were given for one home

@@ -148,7 +148,8 @@ impl UnixAuthorizer {
         let settings = own.map(|own| own.login.clone()).unwrap_or_default();
         let origin = own.map_or(&self.origin, |own| &own.origin);
         // The home is not looked at here: a dead disk would hold up the logins of all users.
-        let mut login = Login::new(username, origin.home().unwrap_or_else(|| user.home()));
+        let home = own.and_then(|own| own.home.as_deref());
+        let mut login = Login::new(username, home.unwrap_or_else(|| user.home()));
         login.msg_login = settings
             .msg_login
             .unwrap_or_else(|| self.global.msg_login.clone());

@@ -14,7 +14,7 @@ mod user_override;
 mod tests;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
@@ -91,7 +91,7 @@ const ANONYMOUS_CLIENTS: &str = "anonymous clients";
 pub struct UnixAuthorizer {
     global: GlobalSettings,
     table: Locked<Table>,
-    /// Of users without a home of their own.
+    /// Of users whose home is the one that the system has for them.
     origin: Arc<Origin>,
     hashes: HashChecker,
 }
@@ -159,7 +159,11 @@ impl UnixAuthorizer {
         }
         if let Some(home) = &user.home {
             let home = system_user.run_as(|| real_directory(home))?;
-            entry.origin = self.origin.with_home(home);
+            let of_system = system_user.run_as(|| real_directory(system_user.home()));
+            if of_system.ok().as_ref() != Some(&home) {
+                entry.origin = self.origin.with_home(home.clone());
+            }
+            entry.home = Some(home);
         }
         entry.password = user.password.map(Password::new).transpose()?;
         entry.certificates = user.certificates;
@@ -202,7 +206,7 @@ impl UnixAuthorizer {
             .table
             .read()
             .get(username)
-            .and_then(|own| own.origin.home().map(PathBuf::from));
+            .and_then(|own| own.home.clone());
         let path = user.run_as(|| {
             let home = own.map_or_else(|| real_directory(user.home()), Ok)?;
             virtual_directory(directory.as_ref(), &home)

@@ -1,6 +1,7 @@
 //! The users with settings of their own, checked.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::user_override::LoginSettings;
@@ -14,7 +15,8 @@ use crate::rights::Rights;
 pub(super) struct Entry {
     /// In place of the system's, if set.
     pub(super) password: Option<Password>,
-    /// With the home, without symbolic links, if it is another than the system's.
+    /// In place of the system's, if set; without symbolic links.
+    pub(super) home: Option<PathBuf>,
     pub(super) origin: Arc<Origin>,
     pub(super) rights: Rights,
     pub(super) certificates: AcceptedCertificates,
@@ -26,6 +28,7 @@ impl Entry {
     pub(super) fn new(origin: Arc<Origin>, rights: Rights) -> Self {
         Self {
             password: None,
+            home: None,
             origin,
             rights,
             certificates: AcceptedCertificates::default(),

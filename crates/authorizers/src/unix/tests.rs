@@ -344,7 +344,9 @@ fn a_session_was_given_the_permissions_for_another_home() {
     if !can_act_as_nobody() {
         return;
     }
-    authorizer.override_user(user().home("/")).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    authorizer.override_user(user().home(home.path())).unwrap();
     assert_eq!(authorizer.perms(&before, &path("/")), Perms::NONE);
     assert_eq!(authorizer.perms_anywhere(&before), Perms::NONE);
     let own = authorizer.table.read().get(NOBODY).cloned();
@@ -356,6 +358,32 @@ fn a_session_was_given_the_permissions_for_another_home() {
     authorizer.override_user(user()).unwrap();
     assert_eq!(authorizer.perms(&after, &path("/")), Perms::NONE);
     assert_eq!(authorizer.perms(&before, &path("/")).to_string(), "el");
+}
+
+#[test]
+fn the_systems_home_was_taken_for_another_one_when_an_override_named_it() {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
+        return;
+    };
+    let root = SystemUser::known(ROOT).unwrap();
+    if !can_act_as_others() || !root.home().is_dir() {
+        return;
+    }
+    let perms = |login: &Login| authorizer.perms(login, &path("/")).to_string();
+    let before = login_of(&authorizer, ROOT);
+    let user = || UserOverride::new(ROOT).perm("el");
+    // The same under another name.
+    let home = Path::new("/..").join(root.home().strip_prefix("/").unwrap());
+    authorizer.override_user(user().home(home)).unwrap();
+    assert_eq!(perms(&before), "el");
+    let own = authorizer.table.read().get(ROOT).cloned();
+    // Named, it stays the user's home even if the system's changes.
+    let moved = root.at_home(Path::new("/elsewhere"));
+    let during = authorizer.login(ROOT, &moved, own.as_deref()).unwrap();
+    assert_ne!(during.home, moved.home());
+    authorizer.override_user(user().perm("elr")).unwrap();
+    assert_eq!(perms(&before), "elr");
+    assert_eq!(perms(&during), "elr");
 }
 
 #[test]
