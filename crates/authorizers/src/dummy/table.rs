@@ -61,7 +61,7 @@ impl Table {
         if let Some(cost) = entry.password.cost() {
             *self.costs.entry(cost).or_default() += 1;
         }
-        entry.login.origin = Some(self.origin.with_home(entry.login.home.clone()));
+        entry.login.origin = Some(self.origin.with_home(&username, &entry.login.home));
         self.users.insert(username, Arc::new(entry));
         Ok(())
     }

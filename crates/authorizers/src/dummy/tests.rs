@@ -340,6 +340,27 @@ fn a_session_was_given_the_permissions_of_a_new_user_in_the_old_users_home() {
 }
 
 #[test]
+fn a_wrapper_got_no_permissions_of_another_user_with_another_home() {
+    let (own, others) = (home(), home());
+    let authorizer = DummyAuthorizer::new();
+    let add = |name: &str, home: &TempDir, perm: &str| {
+        let user = User::new(name, "x", home.path()).perm(perm);
+        authorizer.add_user(user).unwrap();
+    };
+    add("bob", &own, "elr");
+    add("role", &others, "elw");
+    let mut login = log_in(&authorizer, "bob", "x").unwrap();
+    login.username = "role".into();
+    let perms = |login: &Login| authorizer.perms(login, &VirtualPath::root()).to_string();
+    assert_eq!(perms(&login), "elw");
+    login.username = "bob".into();
+    assert_eq!(perms(&login), "elr");
+    authorizer.remove_user("bob").unwrap();
+    add("bob", &others, "elr");
+    assert_eq!(perms(&login), "");
+}
+
+#[test]
 fn one_hash_makes_every_login_wait() {
     let home = home();
     let authorizer = DummyAuthorizer::new();

@@ -161,7 +161,7 @@ impl UnixAuthorizer {
             let home = system_user.run_as(|| real_directory(home))?;
             let of_system = system_user.run_as(|| real_directory(system_user.home()));
             if of_system.ok().as_ref() != Some(&home) {
-                entry.origin = self.origin.with_home(home.clone());
+                entry.origin = self.origin.with_home(name, &home);
             }
             entry.home = Some(home);
         }
