@@ -13,6 +13,7 @@ use std::sync::Arc;
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::locked::Locked;
+use crate::origin::Origin;
 use crate::overrides::virtual_directory;
 use crate::password::{Given, Password, simulate_check};
 use crate::rights::{Rights, warn_of_writes};
@@ -67,6 +68,8 @@ pub use user::User;
 #[derive(Default)]
 pub struct DummyAuthorizer {
     table: Locked<Table>,
+    /// Of no user; those of the users are made from it.
+    origin: Origin,
 }
 
 impl DummyAuthorizer {
@@ -90,7 +93,7 @@ impl DummyAuthorizer {
     /// - [`PasswordHash`](AuthorizerError::PasswordHash),
     ///   [`HashAsPassword`](AuthorizerError::HashAsPassword) for the password.
     pub fn add_user(&self, user: User) -> Result<(), AuthorizerError> {
-        let entry = Entry::new(user)?;
+        let entry = Entry::new(user, &self.origin)?;
         let without_password = entry.without_password();
         let perms = entry.rights.perms;
         self.table.write().insert(entry)?;

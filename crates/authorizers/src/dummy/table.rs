@@ -15,20 +15,25 @@ use crate::{AuthorizerError, Login};
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) login: Login,
+    /// The login's.
+    origin: Arc<Origin>,
     pub(super) password: Password,
     pub(super) rights: Rights,
     pub(super) certificates: AcceptedCertificates,
 }
 
 impl Entry {
-    pub(super) fn new(user: User) -> Result<Self, AuthorizerError> {
+    pub(super) fn new(user: User, origin: &Origin) -> Result<Self, AuthorizerError> {
         let mut login = user.login;
         if login.username.is_empty() {
             return Err(AuthorizerError::EmptyUsername);
         }
         login.home = real_directory(&login.home)?;
+        let origin = origin.with_home(&login.username, &login.home);
+        login.origin = Some(Arc::clone(&origin));
         Ok(Self {
             login,
+            origin,
             password: Password::new(user.secret)?,
             rights: Rights::new(user.perm.parse()?),
             certificates: user.certificates,
@@ -47,13 +52,12 @@ impl Entry {
 #[derive(Default)]
 pub(super) struct Table {
     users: HashMap<String, Arc<Entry>>,
-    origin: Origin,
     /// How many users have a hash of this cost; never zero.
     costs: BTreeMap<Cost, usize>,
 }
 
 impl Table {
-    pub(super) fn insert(&mut self, mut entry: Entry) -> Result<(), AuthorizerError> {
+    pub(super) fn insert(&mut self, entry: Entry) -> Result<(), AuthorizerError> {
         let username = entry.login.username.clone();
         if self.users.contains_key(&username) {
             return Err(AuthorizerError::UserExists(username));
@@ -61,7 +65,6 @@ impl Table {
         if let Some(cost) = entry.password.cost() {
             *self.costs.entry(cost).or_default() += 1;
         }
-        entry.login.origin = Some(self.origin.with_home(&username, &entry.login.home));
         self.users.insert(username, Arc::new(entry));
         Ok(())
     }
@@ -99,9 +102,7 @@ impl Table {
     /// The permissions that hold for a login.
     pub(super) fn rights(&self, login: &Login) -> Option<&Rights> {
         let entry = self.users.get(&login.username)?;
-        let origin = entry.login.origin.as_deref();
-        let covered = origin.is_none_or(|origin| login.is_covered_by(origin));
-        covered.then_some(&entry.rights)
+        login.is_covered_by(&entry.origin).then_some(&entry.rights)
     }
 
     /// Each set of hash parameters in use, once.
