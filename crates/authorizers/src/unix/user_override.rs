@@ -96,13 +96,15 @@ impl UserOverride {
         self
     }
 
-    /// Upload limit, in bytes per second, shared by all of the user's sessions.
+    /// Upload limit, in bytes per second, shared by all of the user's sessions that have the
+    /// same: a session keeps the one of its login.
     pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.read_limit = Some(bytes_per_second);
         self
     }
 
-    /// Download limit, in bytes per second, shared by all of the user's sessions.
+    /// Download limit, in bytes per second, shared by all of the user's sessions that have the
+    /// same: a session keeps the one of its login.
     pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.write_limit = Some(bytes_per_second);
         self

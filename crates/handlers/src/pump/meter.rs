@@ -17,7 +17,7 @@ pub(super) struct Meter {
     bytes: u64,
     progress: Instant,
     throttle: Throttle,
-    /// The rate that all transfers of the user share, if there is one.
+    /// The user's rate, if there is one, which other transfers may share.
     shared: Option<RateShare>,
     /// What is left of a turn, and when that began.
     budget: usize,

@@ -515,7 +515,7 @@ impl Pump {
 }
 
 /// The meter of a transfer that begins `now`: for the server's rate, or for the user's own, which
-/// stands in for it and is shared by all transfers of that user.
+/// stands in for it and is shared by all transfers of that user's sessions that have the same.
 fn new_meter(account: &Account, direction: Direction, service: &Service, now: Instant) -> Meter {
     let (dtp, login) = (&service.dtp, account.login());
     let (rate, of_user, direction) = match direction {
