@@ -14,7 +14,7 @@ use ftpdlib::handlers::{
 };
 use ftpdlib::servers::{
     self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, ServerHandle, Upgrade,
-    inherited_sockets, raise_descriptor_limit,
+    inherited_sockets, interrupt_nobody, raise_descriptor_limit,
 };
 
 use crate::aside::Aside;
@@ -43,6 +43,9 @@ pub(crate) fn serve(
     let logs = TransferLogs::new(settings.run_as.clone());
     let opened = logs.open(&settings.log)?;
     provide_descriptors(&settings.server);
+    if let Err(error) = interrupt_nobody() {
+        log::debug!("this process may interrupt others when it wakes up: {error}");
+    }
     let started = settings.server.clone();
     let forks = serves_by_others(&settings);
     let options = processes(&settings).shutdown_grace(started.shutdown_grace);

@@ -54,8 +54,8 @@ pub use handle::ServerHandle;
 pub use multiprocess::MultiprocessFtpServer;
 pub use options::ServeOptions;
 pub use process::{
-    InheritedSocket, check_writable, inherited_sockets, is_root, lowest_port, open_log,
-    others_can_redirect, raise_descriptor_limit, with_log_rights,
+    InheritedSocket, check_writable, inherited_sockets, interrupt_nobody, is_root, lowest_port,
+    open_log, others_can_redirect, raise_descriptor_limit, with_log_rights,
 };
 pub use redirection::places_on_the_way;
 pub use server::FtpServer;

@@ -52,6 +52,20 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     ftpdlib_sys::raise_descriptor_limit().map(|(_, limit)| limit)
 }
 
+/// Has the calling thread, and all that come from it, interrupt nobody when they wake up: they wait
+/// for their turn, which is short where the processors are not all busy. To be called before the
+/// server has threads. A client on the same machine can then finish what it was about to send, and
+/// the loop finds more to do per turn.
+///
+/// Returns whether it is so now; not where another scheduling policy was chosen for this process.
+///
+/// # Errors
+///
+/// The system's.
+pub fn interrupt_nobody() -> io::Result<bool> {
+    ftpdlib_sys::interrupt_nobody()
+}
+
 /// Checks whether this process may write to what is at `path`, without opening it.
 ///
 /// # Errors

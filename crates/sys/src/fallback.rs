@@ -131,6 +131,15 @@ pub fn give_way() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Has the calling thread, and those that come from it, interrupt nobody when they wake up.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn interrupt_nobody() -> io::Result<bool> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Bytes written to a socket that its peer has not acknowledged.
 ///
 /// # Errors
