@@ -23,18 +23,32 @@ const FIXED: usize = 16;
 /// The longest header that is read; addresses take 232 bytes at most, the rest is not used here.
 const LONGEST: usize = 4096;
 
+/// How many bits stand before an IPv4 address in the form of IPv6.
+const IPV4_PREFIX: u8 = 96;
+
 /// The networks whose connections begin with a header.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies(Vec<IpNet>);
 
 impl Proxies {
     pub(crate) fn of(networks: impl IntoIterator<Item = IpNet>) -> Self {
-        Self(networks.into_iter().collect())
+        Self(networks.into_iter().map(canonical).collect())
     }
 
     pub(crate) fn contain(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.0.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// A network of IPv4 in the form of IPv6 as one of IPv4, which is how its addresses are compared.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = network.prefix_len().checked_sub(IPV4_PREFIX);
+    match (network.addr().to_canonical(), mapped) {
+        (IpAddr::V4(address), Some(prefix)) if !network.addr().is_ipv4() => {
+            IpNet::new(address.into(), prefix).unwrap_or(network)
+        }
+        _ => network,
     }
 }
 

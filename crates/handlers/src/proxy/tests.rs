@@ -93,19 +93,20 @@ fn anything_else_is_refused() {
 
 #[test]
 fn networks_hold_addresses_in_any_form() {
-    let proxies = Proxies::of([
-        "10.0.0.0/8".parse().unwrap(),
-        "fd00::1/128".parse().unwrap(),
-    ]);
-    for (ip, expected) in [
-        ("10.1.2.3", true),
-        ("::ffff:10.1.2.3", true),
-        ("11.0.0.1", false),
-        ("fd00::1", true),
-        ("fd00::2", false),
-    ] {
-        assert_eq!(proxies.contain(ip.parse().unwrap()), expected, "{ip}");
+    for ten in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
+        let proxies = Proxies::of([ten.parse().unwrap(), "fd00::1/128".parse().unwrap()]);
+        for (ip, expected) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("11.0.0.1", false),
+            ("fd00::1", true),
+            ("fd00::2", false),
+        ] {
+            assert_eq!(proxies.contain(ip.parse().unwrap()), expected, "{ip}");
+        }
     }
+    let all_of_ipv6 = Proxies::of(["::/0".parse().unwrap()]);
+    assert!(!all_of_ipv6.contain("10.1.2.3".parse().unwrap()));
 }
 
 /// A header is as long as it is, not as the pieces are in which it comes.
