@@ -3,22 +3,17 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
-use ftpdlib_authorizers::client_network;
-use ftpdlib_ioloop::{Connector, Context, Interest, Task};
+use ftpdlib_ioloop::{Connector, Context, Interest};
 use ftpdlib_proto::{Reply, ReplyCode, TransferEnd};
-use ftpdlib_session::{
-    Action, Answer, DataEvent, Direction, Effect, Job, Refusal, Secret, SessionEvent, Transfer,
-};
+use ftpdlib_session::{DataEvent, Direction, Effect, Refusal, SessionEvent, Transfer};
 
+use super::job::discard;
 use super::secure::Securing;
-use super::work::Untaken;
-use super::{CLOSING_TIME, Connection, ControlSocket, RunningJob, log_lines};
+use super::{CLOSING_TIME, Connection, ControlSocket, log_lines};
 use crate::Permit;
 use crate::data::{DataSide, listen};
-use crate::jobs::{self, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
-use crate::log_prefix::Escaped;
+use crate::jobs::Payload;
 use crate::pump::Pump;
 
 impl Connection {
@@ -109,117 +104,6 @@ impl Connection {
         }
     }
 
-    fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
-        let now = cx.now();
-        if let Action::Registered { .. } = job.action {
-            return self.run_command(job, cx);
-        }
-        if let Action::Login {
-            username,
-            password: Secret(password),
-        } = job.action
-        {
-            return self.log_in(username, Some(password), cx);
-        }
-        if let Action::CertificateLogin { username } = job.action {
-            return self.log_in(username, None, cx);
-        }
-        let Some(account) = &self.account else {
-            self.session.handle_job(Err(Refusal::local_error()), now);
-            return;
-        };
-        let lane = account
-            .lane()
-            .or_else(|| jobs::removes_much(account, &job.action).then(|| account.large_lane()));
-        match lane {
-            None => {
-                let outcome = jobs::run(account, job);
-                self.session.handle_job(outcome, now);
-            }
-            Some(lane) => {
-                let user = Arc::clone(account);
-                let job = move || Untaken::new(jobs::run(&user, job));
-                let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
-                self.await_job(task.map(RunningJob::Filesystem), cx);
-            }
-        }
-    }
-
-    fn run_command(&mut self, job: Job, cx: &mut Context<'_>) {
-        let call = CommandCall {
-            service: Arc::clone(&self.service),
-            account: self.account.clone(),
-            peer: canonical(self.peer),
-            local: canonical(self.local),
-            secure: self.session.is_secure(),
-        };
-        let lane = &self.service.command_lane;
-        let job = move || Untaken::new(call.run(&job));
-        let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
-        self.await_job(task.map(RunningJob::Filesystem), cx);
-    }
-
-    fn log_in(&mut self, username: String, password: Option<Arc<str>>, cx: &mut Context<'_>) {
-        let credentials = Credentials {
-            username,
-            password,
-            certificate: self.certificate.clone(),
-            peer: self.peer,
-            local: self.local,
-            secure: self.session.is_secure(),
-        };
-        if credentials.are_checked_at_once(&self.service) {
-            return self.open_home(credentials.check(&self.service), cx);
-        }
-        let service = Arc::clone(&self.service);
-        let client = client_network(self.peer);
-        let check = move || credentials.check(&service);
-        let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
-        self.await_job(task.map(RunningJob::Check), cx);
-    }
-
-    /// Goes on with a login whose credentials were checked: a home directory that hangs holds up
-    /// those who live there, and not whoever logs in.
-    pub(super) fn open_home(&mut self, checked: Checked, cx: &mut Context<'_>) {
-        let login = match checked {
-            Err(refusal) => return self.session.handle_job(Err(refusal), cx.now()),
-            Ok(None) => {
-                let answer = Ok(Answer::PasswordNeeded);
-                return self.session.handle_job(answer, cx.now());
-            }
-            Ok(Some(login)) => login,
-        };
-        if self.service.enters_at_once(&login.home) {
-            let end = jobs::enter(&self.service, login);
-            return self.finish_login(end, cx.now());
-        }
-        let lanes = self.service.home_lanes(&login.home);
-        let service = Arc::clone(&self.service);
-        let enter = move || jobs::enter(&service, login);
-        let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
-        self.await_job(task.map(RunningJob::OpenHome), cx);
-    }
-
-    pub(super) fn await_job(&mut self, job: io::Result<RunningJob>, cx: &Context<'_>) {
-        match job {
-            Ok(job) => self.job = Some(job),
-            Err(error) => {
-                log::error!("{} no thread for a job: {error}", self.log_prefix());
-                self.session
-                    .handle_job(Err(Refusal::local_error()), cx.now());
-            }
-        }
-    }
-
-    /// Keeps what a login made, for the jobs to come.
-    pub(super) fn finish_login(&mut self, end: LoginEnd, now: Instant) {
-        let outcome = end.map(|(account, facts)| {
-            self.account = Some(account);
-            Answer::Login(facts)
-        });
-        self.session.handle_job(outcome, now);
-    }
-
     fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
         let permit = self.permit_data()?;
         let (listener, port) =
@@ -308,26 +192,6 @@ impl Connection {
         }
         self.pump = Some(Box::new(pump));
         self.with_pump(cx, |pump, pcx| pump.begin(pcx));
-    }
-}
-
-/// Closes what a job opened and nobody will use. A file that was to be replaced keeps its content:
-/// there was no data connection, or none that could be told from a stranger's.
-pub(super) fn discard(payload: Payload) {
-    let Payload { account, opened } = payload;
-    let Opened::Write(file) = opened else {
-        return;
-    };
-    let large = jobs::is_large_upload(&*file, 0).then(|| account.large_lane());
-    let Some(lane) = account.lane().or(large).cloned() else {
-        return drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
-    };
-    let username = account.login().username.clone();
-    let submitted =
-        lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Unsecured)));
-    if let Err(error) = submitted {
-        let username = Escaped(username.as_bytes());
-        log::error!("no thread to close a file of user '{username}': {error}");
     }
 }
 

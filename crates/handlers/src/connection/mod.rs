@@ -4,13 +4,13 @@
 mod control;
 mod effects;
 mod input;
+mod job;
 mod lines;
 mod log_lines;
 mod secrets;
 mod secure;
 mod transfer;
 mod watch;
-mod work;
 
 use std::fmt;
 use std::io;
@@ -20,26 +20,26 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, Task, TimerId,
+    Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, TimerId,
 };
 use ftpdlib_proto::Reply;
-use ftpdlib_session::{AdminEvent, ControlEvent, JobOutcome, Refusal, Session};
+use ftpdlib_session::{AdminEvent, ControlEvent, Session};
 use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger};
-use crate::jobs::{Account, Cancel, Checked, LoginEnd, Payload};
+use crate::jobs::{Account, Payload};
 use crate::log_prefix::Prefix;
 use crate::pump::Pump;
 use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use effects::canonical;
+use job::RunningJob;
 use lines::{Share, hand_over};
 use log_lines::LoggedCommand;
 use secure::Securing;
 use watch::Watch;
-use work::Untaken;
 
 /// How long a client may take to close its side after the last reply.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
@@ -100,18 +100,6 @@ enum ControlSocket {
     Accepted(TcpStream),
     Open(Box<Control>),
     Lost,
-}
-
-/// A job on a thread.
-enum RunningJob {
-    /// Whether the credentials are right.
-    Check(Task<Checked>),
-    /// The filesystem of who is let in.
-    OpenHome(Task<LoginEnd>),
-    /// Anything after the login.
-    Filesystem(Task<Untaken>),
-    /// A digest or a copy.
-    Work(Task<JobOutcome<Payload>>, Cancel),
 }
 
 impl Connection {
@@ -349,34 +337,6 @@ impl Connection {
         self.session.handle_admin(event, Instant::now());
     }
 
-    /// Takes the result of a job that ended.
-    fn job_ended(&mut self, cx: &mut Context<'_>) {
-        let now = cx.now();
-        match self.job.take() {
-            None => {}
-            Some(RunningJob::Check(task)) => match outcome(&task) {
-                None => self.job = Some(RunningJob::Check(task)),
-                Some(checked) => self.open_home(checked, cx),
-            },
-            Some(RunningJob::OpenHome(task)) => match outcome(&task) {
-                None => self.job = Some(RunningJob::OpenHome(task)),
-                Some(end) => self.finish_login(end, now),
-            },
-            Some(RunningJob::Filesystem(task)) => match task.take() {
-                None => self.job = Some(RunningJob::Filesystem(task)),
-                Some(ended) => {
-                    let outcome = ended.map_or_else(|_| None, Untaken::take);
-                    let outcome = outcome.unwrap_or_else(|| Err(Refusal::local_error()));
-                    self.session.handle_job(outcome, now);
-                }
-            },
-            Some(RunningJob::Work(task, cancel)) => match outcome(&task) {
-                None => self.job = Some(RunningJob::Work(task, cancel)),
-                Some(outcome) => self.session.handle_job(outcome, now),
-            },
-        }
-    }
-
     /// The address that a socket of ours is bound to, without a port.
     fn bound_to(&self) -> SocketAddr {
         match self.bound {
@@ -591,10 +551,4 @@ impl Handler for Connection {
             watch.end(account.map(|account| &**account), cx);
         }
     }
-}
-
-/// What a job came to, once it has ended; one that panicked was refused.
-fn outcome<T>(task: &Task<Result<T, Refusal>>) -> Option<Result<T, Refusal>> {
-    let ended = task.take()?;
-    Some(ended.unwrap_or_else(|_| Err(Refusal::local_error())))
 }

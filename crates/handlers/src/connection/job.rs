@@ -1,0 +1,247 @@
+//! The session's jobs, on the loop or on threads; and what becomes of those there that nobody waits
+//! for any more.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ftpdlib_authorizers::client_network;
+use ftpdlib_ioloop::{Context, Task};
+use ftpdlib_proto::TransferEnd;
+use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
+
+use super::Connection;
+use super::effects::canonical;
+use crate::jobs::{self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
+use crate::log_prefix::Escaped;
+
+/// A job on a thread.
+pub(super) enum RunningJob {
+    /// Whether the credentials are right.
+    Check(Task<Checked>),
+    /// The filesystem of who is let in.
+    OpenHome(Task<LoginEnd>),
+    /// Anything after the login.
+    Filesystem(Task<Untaken>),
+    /// A digest or a copy.
+    Work(Task<JobOutcome<Payload>>, Cancel),
+}
+
+/// What a job on a thread came to.
+enum Ended {
+    Checked(Checked),
+    HomeOpened(LoginEnd),
+    Answered(JobOutcome<Payload>),
+}
+
+impl RunningJob {
+    /// What it came to, once it has ended; one that panicked was refused.
+    fn take(&self) -> Option<Ended> {
+        Some(match self {
+            Self::Check(task) => Ended::Checked(outcome(task)?),
+            Self::OpenHome(task) => Ended::HomeOpened(outcome(task)?),
+            Self::Filesystem(task) => {
+                let refused = |_| Err(Refusal::local_error());
+                Ended::Answered(task.take()?.map_or_else(refused, Untaken::take))
+            }
+            Self::Work(task, _) => Ended::Answered(outcome(task)?),
+        })
+    }
+}
+
+fn outcome<T>(task: &Task<Result<T, Refusal>>) -> Option<Result<T, Refusal>> {
+    Some(task.take()?.unwrap_or_else(|_| Err(Refusal::local_error())))
+}
+
+impl Connection {
+    /// Runs a short job, or starts it on a thread.
+    pub(super) fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
+        let now = cx.now();
+        if let Action::Registered { .. } = job.action {
+            return self.run_command(job, cx);
+        }
+        if let Action::Login {
+            username,
+            password: Secret(password),
+        } = job.action
+        {
+            return self.log_in(username, Some(password), cx);
+        }
+        if let Action::CertificateLogin { username } = job.action {
+            return self.log_in(username, None, cx);
+        }
+        let Some(account) = &self.account else {
+            self.session.handle_job(Err(Refusal::local_error()), now);
+            return;
+        };
+        let lane = account
+            .lane()
+            .or_else(|| jobs::removes_much(account, &job.action).then(|| account.large_lane()));
+        match lane {
+            None => {
+                let outcome = jobs::run(account, job);
+                self.session.handle_job(outcome, now);
+            }
+            Some(lane) => {
+                let user = Arc::clone(account);
+                let job = move || Untaken::new(jobs::run(&user, job));
+                let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
+                self.await_job(task.map(RunningJob::Filesystem), cx);
+            }
+        }
+    }
+
+    fn run_command(&mut self, job: Job, cx: &mut Context<'_>) {
+        let call = CommandCall {
+            service: Arc::clone(&self.service),
+            account: self.account.clone(),
+            peer: canonical(self.peer),
+            local: canonical(self.local),
+            secure: self.session.is_secure(),
+        };
+        let lane = &self.service.command_lane;
+        let job = move || Untaken::new(call.run(&job));
+        let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
+        self.await_job(task.map(RunningJob::Filesystem), cx);
+    }
+
+    fn log_in(&mut self, username: String, password: Option<Arc<str>>, cx: &mut Context<'_>) {
+        let credentials = Credentials {
+            username,
+            password,
+            certificate: self.certificate.clone(),
+            peer: self.peer,
+            local: self.local,
+            secure: self.session.is_secure(),
+        };
+        if credentials.are_checked_at_once(&self.service) {
+            return self.open_home(credentials.check(&self.service), cx);
+        }
+        let service = Arc::clone(&self.service);
+        let client = client_network(self.peer);
+        let check = move || credentials.check(&service);
+        let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
+        self.await_job(task.map(RunningJob::Check), cx);
+    }
+
+    /// Goes on with a login whose credentials were checked: a home directory that hangs holds up
+    /// those who live there, and not whoever logs in.
+    fn open_home(&mut self, checked: Checked, cx: &mut Context<'_>) {
+        let login = match checked {
+            Err(refusal) => return self.session.handle_job(Err(refusal), cx.now()),
+            Ok(None) => {
+                let answer = Ok(Answer::PasswordNeeded);
+                return self.session.handle_job(answer, cx.now());
+            }
+            Ok(Some(login)) => login,
+        };
+        if self.service.enters_at_once(&login.home) {
+            let end = jobs::enter(&self.service, login);
+            return self.finish_login(end, cx.now());
+        }
+        let lanes = self.service.home_lanes(&login.home);
+        let service = Arc::clone(&self.service);
+        let enter = move || jobs::enter(&service, login);
+        let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
+        self.await_job(task.map(RunningJob::OpenHome), cx);
+    }
+
+    fn await_job(&mut self, job: io::Result<RunningJob>, cx: &Context<'_>) {
+        match job {
+            Ok(job) => self.job = Some(job),
+            Err(error) => {
+                log::error!("{} no thread for a job: {error}", self.log_prefix());
+                self.session
+                    .handle_job(Err(Refusal::local_error()), cx.now());
+            }
+        }
+    }
+
+    /// Keeps what a login made, for the jobs to come.
+    fn finish_login(&mut self, end: LoginEnd, now: Instant) {
+        let outcome = end.map(|(account, facts)| {
+            self.account = Some(account);
+            Answer::Login(facts)
+        });
+        self.session.handle_job(outcome, now);
+    }
+
+    /// Starts a digest or a copy: never on the loop, and not beside short jobs of a local disk.
+    pub(super) fn start_work(&mut self, job: Job, cx: &mut Context<'_>) {
+        let Some(account) = &self.account else {
+            return self
+                .session
+                .handle_job(Err(Refusal::local_error()), cx.now());
+        };
+        let lane = account.work_lane().unwrap_or(&self.service.work_lane);
+        let (user, limit) = (Arc::clone(account), self.service.hash_limit);
+        let started = lane.start(&cx.notifier(), move |time| {
+            jobs::run_work(&user, job, limit, time)
+        });
+        let work = started.map(|(task, cancel)| RunningJob::Work(task, cancel));
+        self.await_job(work, cx);
+    }
+
+    /// Lets a digest or a copy end at its next piece.
+    pub(super) fn cancel_work(&self) {
+        if let Some(RunningJob::Work(_, cancel)) = &self.job {
+            cancel.cancel();
+        }
+    }
+
+    /// Takes the result of a job that ended.
+    pub(super) fn job_ended(&mut self, cx: &mut Context<'_>) {
+        let Some(ended) = self.job.as_ref().and_then(RunningJob::take) else {
+            return;
+        };
+        self.job = None;
+        match ended {
+            Ended::Checked(checked) => self.open_home(checked, cx),
+            Ended::HomeOpened(end) => self.finish_login(end, cx.now()),
+            Ended::Answered(outcome) => self.session.handle_job(outcome, cx.now()),
+        }
+    }
+}
+
+/// What a job came to, until somebody takes it. Dropped before that, whose client did not wait for a
+/// disk that hung, it discards what was opened.
+pub(super) struct Untaken(Option<JobOutcome<Payload>>);
+
+impl Untaken {
+    fn new(outcome: JobOutcome<Payload>) -> Self {
+        Self(Some(outcome))
+    }
+
+    fn take(mut self) -> JobOutcome<Payload> {
+        // It is there: only this and the end take it.
+        self.0.take().unwrap_or_else(|| Err(Refusal::local_error()))
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        if let Some(Ok(Answer::Opened { payload, .. })) = self.0.take() {
+            discard(payload);
+        }
+    }
+}
+
+/// Closes what a job opened and nobody will use. A file that was to be replaced keeps its content:
+/// there was no data connection, or none that could be told from a stranger's.
+pub(super) fn discard(payload: Payload) {
+    let Payload { account, opened } = payload;
+    let Opened::Write(file) = opened else {
+        return;
+    };
+    let large = jobs::is_large_upload(&*file, 0).then(|| account.large_lane());
+    let Some(lane) = account.lane().or(large).cloned() else {
+        return drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
+    };
+    let username = account.login().username.clone();
+    let submitted =
+        lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Unsecured)));
+    if let Err(error) = submitted {
+        let username = Escaped(username.as_bytes());
+        log::error!("no thread to close a file of user '{username}': {error}");
+    }
+}
