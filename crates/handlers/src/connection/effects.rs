@@ -1,20 +1,15 @@
 //! Doing what the session wants done.
 
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use ftpdlib_ioloop::{Connector, Context, Interest};
-use ftpdlib_proto::{Reply, ReplyCode, TransferEnd};
-use ftpdlib_session::{DataEvent, Direction, Effect, Refusal, SessionEvent, Transfer};
+use ftpdlib_ioloop::Context;
+use ftpdlib_proto::Reply;
+use ftpdlib_session::{DataEvent, Effect, SessionEvent};
 
 use super::job::discard;
 use super::secure::Securing;
 use super::{CLOSING_TIME, Connection, ControlSocket, log_lines};
-use crate::Permit;
-use crate::data::{DataSide, listen};
 use crate::jobs::Payload;
-use crate::pump::Pump;
 
 impl Connection {
     /// Does everything the session has asked for.
@@ -103,107 +98,10 @@ impl Connection {
             control.reply(reply, self.session.encoding());
         }
     }
-
-    fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
-        let permit = self.permit_data()?;
-        let (listener, port) =
-            listen(self.bound_to(), &self.service.passive_ports).map_err(|error| {
-                let username = self.session.username();
-                log_lines::no_passive_port(&self.service, self.peer, username, &error);
-                refused("Can't open a passive port.")
-            })?;
-        // Most clients connect before they send the next line, which is when they are looked for. The
-        // system has to tell of others: who has sent that line already, or begins with a handshake.
-        let sent_ahead = match &self.socket {
-            ControlSocket::Open(control) => control.has_lines(),
-            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
-        };
-        let listener = cx
-            .register_deferred(listener, Interest::READ)
-            .and_then(|mut listener| {
-                if sent_ahead || self.session.protects_data() {
-                    cx.finish_registration(&mut listener)?;
-                }
-                Ok(listener)
-            })
-            .map_err(|error| {
-                let username = self.session.username();
-                log_lines::no_passive_port(&self.service, self.peer, username, &error);
-                refused("Can't open a passive port.")
-            })?;
-        self.data = DataSide::await_client(listener, cx.now());
-        self.data_permit = Some(permit);
-        Ok(DataEvent::Listening { port })
-    }
-
-    fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
-        let permit = self.permit_data();
-        let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
-        let (local, peer) = (self.bound_to(), canonical(peer));
-        // From the address that the client knows the server by, where the families agree.
-        let from = local.is_ipv4() == peer.is_ipv4();
-        let stream = Connector::open(peer, from.then_some(local))
-            .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))?;
-        self.data = DataSide::Connecting(stream);
-        self.data_permit = Some(permit);
-        Ok(())
-    }
-
-    /// A place for a data connection among those that are counted.
-    fn permit_data(&self) -> Result<Permit, Refusal> {
-        let acquired = self.service.limits.acquire(self.peer.ip().to_canonical());
-        acquired.map_err(|limit| refused(limit.text()))
-    }
-
-    fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
-        let stream = match transfer.direction {
-            Direction::Control => None,
-            Direction::Send | Direction::Receive => self.data.take_open(),
-        };
-        let secure = stream
-            .as_ref()
-            .is_some_and(|stream| stream.plain().is_none());
-        let account = Arc::clone(&transfer.payload.account);
-        let transfer_type = transfer.transfer_type;
-        let mut pump = match Pump::new(transfer, stream, &self.service, cx.now()) {
-            Ok(pump) => pump,
-            Err(payload) => {
-                // The system did not let the loop have the data connection.
-                discard(payload);
-                self.close_data(cx);
-                let event = DataEvent::Ended {
-                    end: TransferEnd::LocalError,
-                    bytes: 0,
-                    refusal: Some(refused("Can't open data connection.")),
-                };
-                return self.session.handle_data_event(event, cx.now());
-            }
-        };
-        if let Some(watch) = &mut self.watch {
-            watch.note_transfer(&account, transfer_type, secure);
-            if let Some(rates) = watch.control().rates() {
-                pump.set_rates(rates);
-            }
-        }
-        self.transfer_account = Some(account);
-        if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
-            // That it fails is found when the turn ends.
-            let _ = control.flush(cx);
-        }
-        self.pump = Some(Box::new(pump));
-        self.with_pump(cx, |pump, pcx| pump.begin(pcx));
-    }
 }
 
 /// An IPv4-mapped address as IPv4; a link-local one keeps its scope.
 pub(super) fn canonical(mut address: SocketAddr) -> SocketAddr {
     address.set_ip(address.ip().to_canonical());
     address
-}
-
-fn refused(text: &'static str) -> Refusal {
-    Refusal {
-        code: ReplyCode::new(425),
-        text: text.into(),
-    }
 }

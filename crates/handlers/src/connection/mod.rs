@@ -2,6 +2,7 @@
 //! loop.
 
 mod control;
+mod data;
 mod effects;
 mod input;
 mod job;

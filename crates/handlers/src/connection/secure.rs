@@ -1,12 +1,10 @@
-//! TLS on the control connection and on data connections.
+//! TLS on the control connection.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::Context;
-use ftpdlib_session::{ControlEvent, DataEvent};
+use ftpdlib_session::ControlEvent;
 
 use super::{Connection, ControlSocket, log_lines};
 
@@ -69,70 +67,13 @@ impl Connection {
             self.session.handle_control(event, cx.now());
         }
     }
-
-    /// Takes the connection that waits at the passive port, and begins its handshake: some clients
-    /// want it done before they send the transfer command, or before a file on a slow disk is open.
-    /// Once the transfer begins, the handshake is the pump's.
-    pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
-        let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
-        let rules = self.service.session.tls.filter(|_| tls.is_some());
-        let timeout = rules.and_then(|rules| rules.handshake_timeout);
-        // Never, if it is longer than there are moments for.
-        let until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
-        if let Err(error) = self.data.accept_candidate(tls, until, cx) {
-            return self.data_lost(&error, cx);
-        }
-        if self.session.is_data_unused() {
-            if self.session.is_opening_upload() {
-                self.data.note_upload();
-            }
-            self.establish_data(cx);
-        }
-    }
-
-    /// Goes on with the handshake of a data connection without a transfer.
-    pub(super) fn establish_data(&mut self, cx: &mut Context<'_>) {
-        if let Err(error) = self.data.establish(cx) {
-            self.data_lost(&error, cx);
-        }
-    }
-
-    /// When the handshake of a data connection without a transfer has to be over. While its file is
-    /// being opened the client may wait for the reply, and then for the transfer, which has a time of
-    /// its own.
-    pub(super) fn data_handshake_deadline(&self) -> Option<Instant> {
-        let is_expected = !self.session.is_transferring();
-        self.data.secure_until().filter(|_| is_expected)
-    }
-
-    /// Gives up a data connection whose handshake has not come to its end.
-    pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
-        let deadline = self.data_handshake_deadline();
-        if deadline.is_some_and(|deadline| deadline <= cx.now()) {
-            let error = io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
-            self.data_lost(&error, cx);
-        }
-    }
-
-    /// The data connection failed in a way that whoever reads the log may want to know.
-    fn data_lost(&mut self, error: &io::Error, cx: &mut Context<'_>) {
-        log::warn!("{} data connection: {error}", self.log_prefix());
-        self.data_failed(cx);
-    }
-
-    /// There is no data connection, or not any more.
-    pub(super) fn data_failed(&mut self, cx: &mut Context<'_>) {
-        self.close_data(cx);
-        self.session
-            .handle_data_event(DataEvent::ConnectFailed, cx.now());
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{self, Read};
     use std::net::{Ipv4Addr, TcpStream};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_ioloop::{IoLoop, Pool};

@@ -1,19 +1,59 @@
-//! The data side of a client: who connects, the bytes that move, and how that ends.
+//! The transfer of a client: how it begins, the bytes that move, and how that ends.
 
-use std::io;
+use std::sync::Arc;
 
 use ftpdlib_ioloop::Context;
 use ftpdlib_proto::TransferEnd;
-use ftpdlib_session::DataEvent;
+use ftpdlib_session::{DataEvent, Direction, Transfer};
 
+use super::data::refused;
+use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
-use crate::data::{DataSide, Linger};
+use crate::data::Linger;
+use crate::jobs::Payload;
 use crate::pump::{Pump, PumpContext, Step};
 
-/// Connections to a passive port that are looked at in one turn.
-const ARRIVALS: usize = 16;
-
 impl Connection {
+    /// Begins a transfer over the data connection, or to the replies.
+    pub(super) fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
+        let stream = match transfer.direction {
+            Direction::Control => None,
+            Direction::Send | Direction::Receive => self.data.take_open(),
+        };
+        let secure = stream
+            .as_ref()
+            .is_some_and(|stream| stream.plain().is_none());
+        let account = Arc::clone(&transfer.payload.account);
+        let transfer_type = transfer.transfer_type;
+        let mut pump = match Pump::new(transfer, stream, &self.service, cx.now()) {
+            Ok(pump) => pump,
+            Err(payload) => {
+                // The system did not let the loop have the data connection.
+                discard(payload);
+                self.close_data(cx);
+                let event = DataEvent::Ended {
+                    end: TransferEnd::LocalError,
+                    bytes: 0,
+                    refusal: Some(refused("Can't open data connection.")),
+                };
+                return self.session.handle_data_event(event, cx.now());
+            }
+        };
+        if let Some(watch) = &mut self.watch {
+            watch.note_transfer(&account, transfer_type, secure);
+            if let Some(rates) = watch.control().rates() {
+                pump.set_rates(rates);
+            }
+        }
+        self.transfer_account = Some(account);
+        if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
+            // That it fails is found when the turn ends.
+            let _ = control.flush(cx);
+        }
+        self.pump = Some(Box::new(pump));
+        self.with_pump(cx, |pump, pcx| pump.begin(pcx));
+    }
+
     /// Runs the pump for one turn.
     pub(super) fn run_pump(&mut self, cx: &mut Context<'_>) {
         self.with_pump(cx, |pump, pcx| pump.run(pcx));
@@ -110,62 +150,6 @@ impl Connection {
     pub(super) fn end_linger(&mut self, cx: &mut Context<'_>) {
         if let Some(linger) = self.linger.take() {
             linger.end(cx);
-        }
-    }
-
-    /// Closes the data side, whatever there is of it, and gives its place back.
-    pub(super) fn close_data(&mut self, cx: &mut Context<'_>) {
-        self.data.close(cx);
-        self.data_permit = None;
-    }
-
-    /// Takes who has connected to the passive port until it is the client; others are turned away, so
-    /// many in one turn.
-    fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let client = self.peer.ip().to_canonical();
-        for _ in 0..ARRIVALS {
-            let service = &self.service;
-            let prefix = service.log_prefix.of(self.peer, self.session.username());
-            let Some(peer) = self.data.next_candidate(service, client, &prefix, cx)? else {
-                return Ok(());
-            };
-            let event = DataEvent::Accepted { peer };
-            self.session.handle_data_event(event, cx.now());
-            self.carry_out_effects(cx);
-        }
-        self.data.watch(cx)
-    }
-
-    /// The client's port was not reached. Its reply tells no reason.
-    pub(super) fn connect_failed(&mut self, error: &io::Error, cx: &mut Context<'_>) {
-        log::debug!("{} connecting to the client: {error}", self.log_prefix());
-        self.data_failed(cx);
-    }
-
-    /// Serves the data side.
-    pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
-        let now = cx.now();
-        match &mut self.data {
-            DataSide::Listening { .. } => {
-                // After an error the client waits in the listener's queue, until the time for it is over.
-                if let Err(error) = self.meet_arrivals(cx)
-                    && self.data.pause(cx)
-                {
-                    let prefix = self.log_prefix();
-                    log::warn!("{prefix} no data connection for now: {error}");
-                }
-            }
-            DataSide::Connecting(stream) => match cx.finish_connect(stream) {
-                Ok(()) => {
-                    let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
-                    self.data.connected(tls, cx);
-                    self.session.handle_data_event(DataEvent::Connected, now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => self.connect_failed(&error, cx),
-            },
-            DataSide::Open { .. } => self.establish_data(cx),
-            DataSide::Idle => {}
         }
     }
 }

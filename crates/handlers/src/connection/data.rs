@@ -1,0 +1,189 @@
+//! The data connection, until a transfer has it: who connects, and its handshake.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use ftpdlib_ioloop::{Connector, Context, Interest};
+use ftpdlib_proto::ReplyCode;
+use ftpdlib_session::{DataEvent, Refusal};
+
+use super::effects::canonical;
+use super::{Connection, ControlSocket, log_lines};
+use crate::Permit;
+use crate::data::{DataSide, listen};
+
+/// Connections to a passive port that are looked at in one turn.
+const ARRIVALS: usize = 16;
+
+impl Connection {
+    /// Opens a passive port.
+    pub(super) fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
+        let permit = self.permit_data()?;
+        let no_port = |error| {
+            let username = self.session.username();
+            log_lines::no_passive_port(&self.service, self.peer, username, &error);
+            refused("Can't open a passive port.")
+        };
+        let (listener, port) =
+            listen(self.bound_to(), &self.service.passive_ports).map_err(no_port)?;
+        // Most clients connect before they send the next line, which is when they are looked for. The
+        // system has to tell of others: who has sent that line already, or begins with a handshake.
+        let sent_ahead = match &self.socket {
+            ControlSocket::Open(control) => control.has_lines(),
+            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
+        };
+        let listener = cx
+            .register_deferred(listener, Interest::READ)
+            .and_then(|mut listener| {
+                if sent_ahead || self.session.protects_data() {
+                    cx.finish_registration(&mut listener)?;
+                }
+                Ok(listener)
+            })
+            .map_err(no_port)?;
+        self.data = DataSide::await_client(listener, cx.now());
+        self.data_permit = Some(permit);
+        Ok(DataEvent::Listening { port })
+    }
+
+    /// Begins to connect to the client's port.
+    pub(super) fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
+        let permit = self.permit_data();
+        let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
+        let (local, peer) = (self.bound_to(), canonical(peer));
+        // From the address that the client knows the server by, where the families agree.
+        let from = local.is_ipv4() == peer.is_ipv4();
+        let stream = Connector::open(peer, from.then_some(local))
+            .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))?;
+        self.data = DataSide::Connecting(stream);
+        self.data_permit = Some(permit);
+        Ok(())
+    }
+
+    /// Takes the connection that waits at the passive port, and begins its handshake: some clients
+    /// want it done before they send the transfer command, or before a file on a slow disk is open.
+    /// Once the transfer begins, the handshake is the pump's.
+    pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
+        let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
+        let rules = self.service.session.tls.filter(|_| tls.is_some());
+        let timeout = rules.and_then(|rules| rules.handshake_timeout);
+        // Never, if it is longer than there are moments for.
+        let until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
+        if let Err(error) = self.data.accept_candidate(tls, until, cx) {
+            return self.data_lost(&error, cx);
+        }
+        if self.session.is_data_unused() {
+            if self.session.is_opening_upload() {
+                self.data.note_upload();
+            }
+            self.establish_data(cx);
+        }
+    }
+
+    /// Serves the data side.
+    pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        match &mut self.data {
+            DataSide::Listening { .. } => {
+                // After an error the client waits in the listener's queue, until the time for it is over.
+                if let Err(error) = self.meet_arrivals(cx)
+                    && self.data.pause(cx)
+                {
+                    let prefix = self.log_prefix();
+                    log::warn!("{prefix} no data connection for now: {error}");
+                }
+            }
+            DataSide::Connecting(stream) => match cx.finish_connect(stream) {
+                Ok(()) => {
+                    let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
+                    self.data.connected(tls, cx);
+                    self.session.handle_data_event(DataEvent::Connected, now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => self.connect_failed(&error, cx),
+            },
+            DataSide::Open { .. } => self.establish_data(cx),
+            DataSide::Idle => {}
+        }
+    }
+
+    /// Closes the data side, whatever there is of it, and gives its place back.
+    pub(super) fn close_data(&mut self, cx: &mut Context<'_>) {
+        self.data.close(cx);
+        self.data_permit = None;
+    }
+
+    /// The client's port was not reached. Its reply tells no reason.
+    pub(super) fn connect_failed(&mut self, error: &io::Error, cx: &mut Context<'_>) {
+        log::debug!("{} connecting to the client: {error}", self.log_prefix());
+        self.data_failed(cx);
+    }
+
+    /// Gives up a data connection whose handshake has not come to its end.
+    pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
+        let deadline = self.data_handshake_deadline();
+        if deadline.is_some_and(|deadline| deadline <= cx.now()) {
+            let error = io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
+            self.data_lost(&error, cx);
+        }
+    }
+
+    /// Takes who has connected to the passive port until it is the client; others are turned away, so
+    /// many in one turn.
+    fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let client = self.peer.ip().to_canonical();
+        for _ in 0..ARRIVALS {
+            let service = &self.service;
+            let prefix = service.log_prefix.of(self.peer, self.session.username());
+            let Some(peer) = self.data.next_candidate(service, client, &prefix, cx)? else {
+                return Ok(());
+            };
+            let event = DataEvent::Accepted { peer };
+            self.session.handle_data_event(event, cx.now());
+            self.carry_out_effects(cx);
+        }
+        self.data.watch(cx)
+    }
+
+    /// Goes on with the handshake of a data connection without a transfer.
+    fn establish_data(&mut self, cx: &mut Context<'_>) {
+        if let Err(error) = self.data.establish(cx) {
+            self.data_lost(&error, cx);
+        }
+    }
+
+    /// The data connection failed in a way that whoever reads the log may want to know.
+    fn data_lost(&mut self, error: &io::Error, cx: &mut Context<'_>) {
+        log::warn!("{} data connection: {error}", self.log_prefix());
+        self.data_failed(cx);
+    }
+
+    /// There is no data connection, or not any more.
+    fn data_failed(&mut self, cx: &mut Context<'_>) {
+        self.close_data(cx);
+        self.session
+            .handle_data_event(DataEvent::ConnectFailed, cx.now());
+    }
+
+    /// When the handshake of a data connection without a transfer has to be over. While its file is
+    /// being opened the client may wait for the reply, and then for the transfer, which has a time of
+    /// its own.
+    pub(super) fn data_handshake_deadline(&self) -> Option<Instant> {
+        let is_expected = !self.session.is_transferring();
+        self.data.secure_until().filter(|_| is_expected)
+    }
+
+    /// A place for a data connection among those that are counted.
+    fn permit_data(&self) -> Result<Permit, Refusal> {
+        let acquired = self.service.limits.acquire(self.peer.ip().to_canonical());
+        acquired.map_err(|limit| refused(limit.text()))
+    }
+}
+
+pub(super) fn refused(text: &'static str) -> Refusal {
+    Refusal {
+        code: ReplyCode::new(425),
+        text: text.into(),
+    }
+}
