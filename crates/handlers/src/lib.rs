@@ -23,6 +23,7 @@ mod rates;
 mod service;
 mod sessions;
 mod settings;
+mod throttle;
 mod tls;
 mod tls_source;
 

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use crate::pump::Throttle;
+use ftpdlib_proto::TransferDirection;
+
+use crate::throttle::Throttle;
 
 /// The rates of one session, in bytes per second; 0 for no limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,20 +15,13 @@ pub(crate) struct Rates {
     pub(crate) download: u64,
 }
 
-/// The direction of the transfers that a rate counts for.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Direction {
-    Upload,
-    Download,
-}
-
 /// The rates in use, by user.
 ///
 /// A user has several in one direction if not all sessions were given the same at their login, as
 /// after a reload: each session keeps its own, and shares it with those that have it too.
 #[derive(Default)]
 pub(crate) struct UserRates {
-    shared: Mutex<HashMap<(String, Direction, u64), Weak<SharedRate>>>,
+    shared: Mutex<HashMap<(String, TransferDirection, u64), Weak<SharedRate>>>,
 }
 
 impl UserRates {
@@ -34,7 +29,7 @@ impl UserRates {
     pub(crate) fn share(
         &self,
         username: &str,
-        direction: Direction,
+        direction: TransferDirection,
         rate: u64,
         now: Instant,
     ) -> RateShare {
@@ -169,7 +164,12 @@ mod tests {
     fn moved(rate: u64, shares: usize, idle: usize, step: usize) -> Vec<u64> {
         let (rates, start) = (UserRates::default(), Instant::now());
         let mut shares: Vec<_> = (0..shares)
-            .map(|_| (rates.share("alice", Direction::Download, rate, start), 0))
+            .map(|_| {
+                (
+                    rates.share("alice", TransferDirection::Download, rate, start),
+                    0,
+                )
+            })
             .collect();
         for millis in (0..10_000).step_by(step) {
             let now = start + Duration::from_millis(millis);
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_session_from_before_a_reload_undid_the_new_rate_for_all() {
         let (rates, now) = (UserRates::default(), Instant::now());
-        let begin = |rate| rates.share("alice", Direction::Download, rate, now);
+        let begin = |rate| rates.share("alice", TransferDirection::Download, rate, now);
         let moved_in_a_second = |share: &mut RateShare| -> usize {
             let moved = |millis| {
                 let bytes = share.allowance(now + Duration::from_millis(millis));
@@ -246,8 +246,8 @@ mod tests {
     #[test]
     fn a_rate_is_forgotten_with_its_last_transfer() {
         let (rates, now) = (UserRates::default(), Instant::now());
-        drop(rates.share("alice", Direction::Download, 1000, now));
-        drop(rates.share("bob", Direction::Download, 1000, now));
+        drop(rates.share("alice", TransferDirection::Download, 1000, now));
+        drop(rates.share("bob", TransferDirection::Download, 1000, now));
         assert_eq!(rates.shared.lock().unwrap().len(), 1);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use super::{Step, Throttle};
+use super::Step;
 use crate::rates::RateShare;
+use crate::throttle::Throttle;
 
 /// Most bytes that one transfer moves in one turn of the loop.
 pub(super) const TURN_BYTES: usize = 1 << 20;

@@ -5,7 +5,6 @@ mod produce;
 mod receive;
 mod send_file;
 mod splice;
-mod throttle;
 mod turn;
 
 use std::io;
@@ -14,16 +13,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Interest, SourceId, Transport};
-use ftpdlib_proto::{ReplyCode, TransferEnd};
+use ftpdlib_proto::{ReplyCode, TransferDirection, TransferEnd};
 use ftpdlib_session::{Direction, Refusal, Transfer};
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
-use crate::rates::{self, Rates};
+use crate::rates::Rates;
+use crate::throttle::Throttle;
 use meter::{Meter, TURN_BYTES};
 use produce::Produce;
 use receive::Receive;
-pub(crate) use throttle::Throttle;
 pub(crate) use turn::PumpContext;
 use turn::{Turn, is_lost};
 
@@ -519,13 +518,13 @@ impl Pump {
 fn new_meter(account: &Account, direction: Direction, service: &Service, now: Instant) -> Meter {
     let (dtp, login) = (&service.dtp, account.login());
     let (rate, of_user, direction) = match direction {
-        Direction::Receive => (dtp.read_limit, login.read_limit, rates::Direction::Upload),
+        Direction::Receive => (dtp.read_limit, login.read_limit, TransferDirection::Upload),
         Direction::Send => (
             dtp.write_limit,
             login.write_limit,
-            rates::Direction::Download,
+            TransferDirection::Download,
         ),
-        Direction::Control => (0, None, rates::Direction::Download),
+        Direction::Control => (0, None, TransferDirection::Download),
     };
     let rate = if of_user.is_some() { 0 } else { rate };
     let shared = of_user.filter(|&rate| rate != 0).map(|rate| {
