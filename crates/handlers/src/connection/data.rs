@@ -8,8 +8,7 @@ use ftpdlib_ioloop::{Connector, Context, Interest};
 use ftpdlib_proto::ReplyCode;
 use ftpdlib_session::{DataEvent, Refusal};
 
-use super::effects::canonical;
-use super::{Connection, ControlSocket, log_lines};
+use super::{Connection, ControlSocket, canonical, log_lines};
 use crate::Permit;
 use crate::data::{DataSide, listen};
 
@@ -25,8 +24,7 @@ impl Connection {
             log_lines::no_passive_port(&self.service, self.peer, username, &error);
             refused("Can't open a passive port.")
         };
-        let (listener, port) =
-            listen(self.bound_to(), &self.service.passive_ports).map_err(no_port)?;
+        let (listener, port) = listen(self.bound, &self.service.passive_ports).map_err(no_port)?;
         // Most clients connect before they send the next line, which is when they are looked for. The
         // system has to tell of others: who has sent that line already, or begins with a handshake.
         let sent_ahead = match &self.socket {
@@ -51,7 +49,7 @@ impl Connection {
     pub(super) fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
         let permit = self.permit_data();
         let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
-        let (local, peer) = (self.bound_to(), canonical(peer));
+        let (local, peer) = (self.bound, canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
         let stream = Connector::open(peer, from.then_some(local))
@@ -132,7 +130,7 @@ impl Connection {
     /// Takes who has connected to the passive port until it is the client; others are turned away, so
     /// many in one turn.
     fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let client = self.peer.ip().to_canonical();
+        let client = self.peer.ip();
         for _ in 0..ARRIVALS {
             let service = &self.service;
             let prefix = service.log_prefix.of(self.peer, self.session.username());
@@ -176,7 +174,7 @@ impl Connection {
 
     /// A place for a data connection among those that are counted.
     fn permit_data(&self) -> Result<Permit, Refusal> {
-        let acquired = self.service.limits.acquire(self.peer.ip().to_canonical());
+        let acquired = self.service.limits.acquire(self.peer.ip());
         acquired.map_err(|limit| refused(limit.text()))
     }
 }

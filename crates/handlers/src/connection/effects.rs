@@ -1,7 +1,5 @@
 //! Doing what the session wants done.
 
-use std::net::SocketAddr;
-
 use ftpdlib_ioloop::Context;
 use ftpdlib_proto::Reply;
 use ftpdlib_session::{DataEvent, Effect, SessionEvent};
@@ -98,10 +96,4 @@ impl Connection {
             control.reply(reply, self.session.encoding());
         }
     }
-}
-
-/// An IPv4-mapped address as IPv4; a link-local one keeps its scope.
-pub(super) fn canonical(mut address: SocketAddr) -> SocketAddr {
-    address.set_ip(address.ip().to_canonical());
-    address
 }

@@ -11,7 +11,6 @@ use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::Connection;
-use super::effects::canonical;
 use crate::jobs::{self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
 use crate::log_prefix::Escaped;
 
@@ -95,8 +94,8 @@ impl Connection {
         let call = CommandCall {
             service: Arc::clone(&self.service),
             account: self.account.clone(),
-            peer: canonical(self.peer),
-            local: canonical(self.local),
+            peer: self.peer,
+            local: self.local,
             secure: self.session.is_secure(),
         };
         let lane = &self.service.command_lane;

@@ -15,7 +15,7 @@ mod watch;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,6 @@ use crate::pump::Pump;
 use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
-use effects::canonical;
 use job::RunningJob;
 use lines::{Share, hand_over};
 use log_lines::LoggedCommand;
@@ -51,13 +50,12 @@ const CLOSING_TIME: Duration = Duration::from_secs(2);
 pub struct Connection {
     service: Arc<Service>,
     session: Session<Payload>,
+    /// Addresses of IPv4 are always in its own form, also where the sockets are of IPv6.
     peer: SocketAddr,
     /// The address that the client connected to: ours, or that of a proxy in front of us.
     local: SocketAddr,
-    /// The address that our sockets are bound to: that of `local`, unless there is a proxy.
-    bound: IpAddr,
-    /// Its scope, where it is link-local.
-    scope: u32,
+    /// What our sockets are bound to, without a port: that of `local`, unless there is a proxy.
+    bound: SocketAddr,
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
@@ -116,13 +114,8 @@ impl Connection {
         permit: Permit,
     ) -> io::Result<Self> {
         let local = stream.local_addr()?;
-        Self::bound(
-            service,
-            stream,
-            ProxiedClient { peer, local },
-            local,
-            permit,
-        )
+        let client = ProxiedClient { peer, local };
+        Self::bound(service, stream, client, local, permit)
     }
 
     /// The same for a client behind a proxy, as the proxy's header tells.
@@ -148,7 +141,9 @@ impl Connection {
         bound: SocketAddr,
         permit: Permit,
     ) -> io::Result<Self> {
-        let ProxiedClient { peer, local } = client;
+        let (peer, local) = (canonical(client.peer), canonical(client.local));
+        let mut bound = canonical(bound);
+        bound.set_port(0);
         if service.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
@@ -157,7 +152,7 @@ impl Connection {
         let (config, now) = (Arc::clone(&service.session), Instant::now());
         let session = match &service.greeting {
             Some(greeting) => {
-                let text = greeting(canonical(peer), canonical(local));
+                let text = greeting(peer, local);
                 Session::with_greeting(config, peer, local, now, Reply::paragraph(220, &text))
             }
             None => Session::new(config, peer, local, now),
@@ -167,11 +162,7 @@ impl Connection {
             session,
             peer,
             local,
-            bound: bound.ip().to_canonical(),
-            scope: match bound {
-                SocketAddr::V4(_) => 0,
-                SocketAddr::V6(bound) => bound.scope_id(),
-            },
+            bound,
             socket: ControlSocket::Accepted(stream),
             data: DataSide::Idle,
             pump: None,
@@ -338,14 +329,6 @@ impl Connection {
         self.session.handle_admin(event, Instant::now());
     }
 
-    /// The address that a socket of ours is bound to, without a port.
-    fn bound_to(&self) -> SocketAddr {
-        match self.bound {
-            IpAddr::V4(_) => SocketAddr::new(self.bound, 0),
-            IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, self.scope).into(),
-        }
-    }
-
     /// What stands before the session's log lines.
     fn log_prefix(&self) -> Prefix<'_> {
         self.service
@@ -427,8 +410,7 @@ impl Handler for Connection {
         self.id = self.service.sessions.join(notifier.clone());
         self.notifier = Some(notifier.clone());
         log_lines::opened(&self.service.log_prefix, self.peer);
-        let (peer, local) = (canonical(self.peer), canonical(self.local));
-        self.watch = Watch::begin(&self.service, self.id, peer, local, notifier);
+        self.watch = Watch::begin(&self.service, self.id, self.peer, self.local, notifier);
         if self
             .watch
             .as_ref()
@@ -552,4 +534,10 @@ impl Handler for Connection {
             watch.end(account.map(|account| &**account), cx);
         }
     }
+}
+
+/// An IPv4-mapped address as IPv4; a link-local one keeps its scope.
+fn canonical(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(address.ip().to_canonical());
+    address
 }
