@@ -23,6 +23,8 @@ mod rates;
 mod service;
 mod sessions;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod throttle;
 mod tls;
 mod tls_source;

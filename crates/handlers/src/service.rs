@@ -344,14 +344,14 @@ mod tests {
     use ftpdlib_authorizers::DummyAuthorizer;
 
     use super::*;
+    use crate::testing;
 
     #[test]
     fn a_reload_forgot_the_address_of_the_masquerade_name() {
         let handler = |name: &str| FtpHandler::new(DummyAuthorizer::new()).masquerade_address(name);
         let address =
             |service: &Service| service.masquerade.as_ref().and_then(|host| host.address());
-        let limits = Arc::new(Limits::new(0, 0));
-        let service = Service::new(handler("localhost"), limits, Pool::new()).unwrap();
+        let service = testing::service(handler("localhost"));
         assert_eq!(address(&service), None);
         service.find_masquerade_address();
         assert_eq!(address(&service), Some(Ipv4Addr::LOCALHOST));

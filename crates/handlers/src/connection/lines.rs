@@ -176,10 +176,11 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ftpdlib_authorizers::DummyAuthorizer;
-    use ftpdlib_ioloop::{IoLoop, Pool};
+    use ftpdlib_ioloop::IoLoop;
 
     use super::*;
-    use crate::{FtpHandler, Limits, ObservedCommand, ObservedSession, Observer, Service};
+    use crate::testing::service;
+    use crate::{FtpHandler, ObservedCommand, ObservedSession, Observer};
 
     /// Counts commands.
     struct Counter(Arc<AtomicUsize>);
@@ -200,14 +201,13 @@ mod tests {
         let taken = Arc::new(AtomicUsize::new(0));
         let counter = Counter(Arc::clone(&taken));
         let handler = FtpHandler::new(DummyAuthorizer::new()).observer(counter);
-        let limits = Arc::new(Limits::new(0, 0));
-        let service = Service::new(handler, Arc::clone(&limits), Pool::new()).unwrap();
+        let service = service(handler);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, peer) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
         let stream = mio::net::TcpStream::from_std(stream);
-        let permit = limits.acquire(peer.ip()).unwrap();
+        let permit = service.limits.acquire(peer.ip()).unwrap();
         let connection = Connection::new(&service, stream, peer, permit).unwrap();
         let mut events = IoLoop::new().unwrap();
         events.add(Box::new(connection)).unwrap();

@@ -76,7 +76,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use ftpdlib_authorizers::DummyAuthorizer;
-    use ftpdlib_ioloop::{IoLoop, Pool};
+    use ftpdlib_ioloop::IoLoop;
     #[cfg(not(feature = "ring"))]
     use ftpdlib_tls::rustls::crypto::aws_lc_rs as provider;
     #[cfg(feature = "ring")]
@@ -88,7 +88,8 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::{FtpHandler, Limits, Service, TlsFtpHandler};
+    use crate::testing::service;
+    use crate::{FtpHandler, TlsFtpHandler};
 
     /// What sockets are asked to hold, so that a chain of certificates is many times as long.
     const HELD: usize = 4 << 10;
@@ -138,11 +139,10 @@ mod tests {
         let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
             .server_config(server)
             .implicit(true);
-        let limits = Arc::new(Limits::new(0, 0));
-        let service = Service::new(handler.into(), Arc::clone(&limits), Pool::new()).unwrap();
+        let service = service(handler);
         let (mut wire, stream) = narrow();
         let peer = wire.local_addr().unwrap();
-        let permit = limits.acquire(peer.ip()).unwrap();
+        let permit = service.limits.acquire(peer.ip()).unwrap();
         let connection = Connection::new(&service, stream, peer, permit).unwrap();
         let mut events = IoLoop::new().unwrap();
         events.add(Box::new(connection)).unwrap();

@@ -174,17 +174,15 @@ pub(super) fn denied() -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
+    use ftpdlib_authorizers::{DummyAuthorizer, User};
     use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
-    use ftpdlib_ioloop::Pool;
 
     use super::*;
-    use crate::jobs::enter;
-    use crate::{FtpHandler, Limits, Service};
+    use crate::FtpHandler;
+    use crate::testing::{enter_as_user, service};
 
     /// Resolves `/link` to `/real`, and what has at most three names after it; counts what it is
     /// asked.
@@ -212,17 +210,13 @@ mod tests {
         let authorizer = DummyAuthorizer::new();
         let user = User::new("user", "12345", std::env::temp_dir());
         authorizer.add_user(user).unwrap();
-        let local = (Ipv4Addr::LOCALHOST, 2).into();
-        let request = LoginRequest::new("user", "12345", local, local);
-        let login = authorizer.authenticate(&request).unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let handler = FtpHandler::new(authorizer).abstracted_fs(move |_| {
             let links = Links(Arc::clone(&count));
             Ok(Arc::new(Layered::new(links, Arc::new(MemoryFs::new()))))
         });
-        let service = Service::new(handler, Arc::new(Limits::new(0, 0)), Pool::new()).unwrap();
-        let (account, _) = enter(&service, login).unwrap();
+        let account = enter_as_user(&service(handler));
         let long = "/x".repeat(1000);
         // The path, what it comes to, and how often it is looked for at most.
         for (path, expected, most) in [

@@ -176,14 +176,13 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use ftpdlib_ioloop::{IoLoop, Pool};
 
     use super::*;
-    use crate::log_prefix::LogPrefix;
-    use crate::observer::{ObservedCommand, SessionControl};
+    use crate::observer::ObservedCommand;
+    use crate::testing::observed_session;
 
     /// Asks about a command, and tells what it hears when it is rung for.
     struct Asking {
@@ -193,7 +192,7 @@ mod tests {
 
     impl Handler for Asking {
         fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-            let session = session(1, cx);
+            let session = observed_session(1, cx);
             cx.start_timer_after(Duration::from_secs(20));
             let command = ObservedCommand::new(b"NOOP");
             self.mailbox.post(session, Notice::Command(command));
@@ -252,7 +251,9 @@ mod tests {
     impl Handler for Ending {
         fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
             for &id in &self.ids {
-                let posted = self.mailbox.post(session(id, cx), Notice::Disconnect);
+                let posted = self
+                    .mailbox
+                    .post(observed_session(id, cx), Notice::Disconnect);
                 assert!(!posted);
             }
             cx.notifier().notify();
@@ -270,18 +271,6 @@ mod tests {
         fn closed(&mut self, _: Option<io::Error>, cx: &mut Context<'_>) {
             self.mailbox.leave(cx);
             self.release = None;
-        }
-    }
-
-    fn session(id: u64, cx: &mut Context<'_>) -> ObservedSession {
-        let log_prefix = LogPrefix::parse(LogPrefix::DEFAULT).unwrap();
-        ObservedSession {
-            id,
-            peer: (Ipv4Addr::LOCALHOST, 1).into(),
-            local: (Ipv4Addr::LOCALHOST, 2).into(),
-            username: None,
-            secure: false,
-            control: Arc::new(SessionControl::new(cx.notifier(), log_prefix)),
         }
     }
 

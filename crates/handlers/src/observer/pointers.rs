@@ -102,15 +102,13 @@ hand_on!(Box);
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::net::Ipv4Addr;
     use std::sync::Mutex;
 
     use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Ready, SourceId};
     use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType, VirtualPath};
 
     use super::*;
-    use crate::log_prefix::LogPrefix;
-    use crate::observer::SessionControl;
+    use crate::testing::observed_session;
 
     /// Notes which of its methods are called.
     #[derive(Default)]
@@ -268,15 +266,7 @@ mod tests {
 
     impl Handler for Checking {
         fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-            let log_prefix = LogPrefix::parse(LogPrefix::DEFAULT).unwrap();
-            let session = ObservedSession {
-                id: 1,
-                peer: (Ipv4Addr::LOCALHOST, 1).into(),
-                local: (Ipv4Addr::LOCALHOST, 2).into(),
-                username: None,
-                secure: false,
-                control: Arc::new(SessionControl::new(cx.notifier(), log_prefix)),
-            };
+            let session = observed_session(1, cx);
             let noting = Arc::new(Noting::default());
             check(Arc::clone(&noting), &session, &noting);
             let boxed: Box<dyn Observer> = Box::new(Arc::clone(&noting));

@@ -6,16 +6,15 @@ use std::os::fd::OwnedFd;
 use std::sync::{Mutex, mpsc};
 use std::thread;
 
-use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
+use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
-use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Pool, Ready, Socket};
+use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Ready, Socket};
 use ftpdlib_proto::{ByteRange, NameEncoding, TransferType, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
 use super::meter::PIECE_COST;
 use super::*;
-use crate::jobs::{self, enter};
-use crate::{DtpHandler, FtpHandler, Limits};
+use crate::{DtpHandler, FtpHandler, jobs, testing};
 
 /// An account's service, and what is opened by `action`, on threads if it is not `local`.
 fn open(
@@ -28,15 +27,12 @@ fn open(
     let authorizer = DummyAuthorizer::new();
     let user = User::new("user", "12345", std::env::temp_dir()).perm("lrw");
     authorizer.add_user(user).unwrap();
-    let here = (Ipv4Addr::LOCALHOST, 2).into();
-    let request = LoginRequest::new("user", "12345", here, here);
-    let login = authorizer.authenticate(&request).unwrap();
     let files: Arc<dyn Filesystem> = Arc::new(files);
     let handler = FtpHandler::new(authorizer)
         .dtp_handler(dtp)
         .abstracted_fs(move |_| Ok(Arc::new(Layered::new(Local(local), Arc::clone(&files)))));
-    let service = Service::new(handler, Arc::new(Limits::new(0, 0)), Pool::new()).unwrap();
-    let (account, _) = enter(&service, login).unwrap();
+    let service = testing::service(handler);
+    let account = testing::enter_as_user(&service);
     let Ok(Answer::Opened { payload, .. }) = jobs::run(&account, Job { perm: None, action }) else {
         panic!("nothing was opened");
     };
@@ -107,7 +103,7 @@ impl Handler for Unwatched {
             service: &self.service,
             notifier: &notifier,
             replies: &mut Vec::new(),
-            peer: (Ipv4Addr::LOCALHOST, 1).into(),
+            peer: testing::peer(),
         };
         self.came_to.send(pump.begin(&mut pcx)).unwrap();
         Ok(())
@@ -291,7 +287,7 @@ fn run(pump: &mut Pump, service: &Service, cx: &mut Context<'_>) -> Step {
         service,
         notifier: &notifier,
         replies: &mut Vec::new(),
-        peer: (Ipv4Addr::LOCALHOST, 1).into(),
+        peer: testing::peer(),
     })
 }
 

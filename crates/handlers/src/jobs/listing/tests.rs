@@ -1,32 +1,21 @@
 use std::fs;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
+use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::Entry;
-use ftpdlib_ioloop::Pool;
 use ftpdlib_proto::FactSet;
 
 use super::*;
-use crate::jobs::enter;
-use crate::{FtpHandler, Limits, Service};
+use crate::FtpHandler;
+use crate::testing::{enter_as_user, service};
 
 fn account(home: &Path) -> Arc<Account> {
     let authorizer = DummyAuthorizer::new();
     authorizer
         .add_user(User::new("user", "12345", home))
         .unwrap();
-    enter_as_user(authorizer)
-}
-
-fn enter_as_user(authorizer: DummyAuthorizer) -> Arc<Account> {
-    let local = (Ipv4Addr::LOCALHOST, 2).into();
-    let request = LoginRequest::new("user", "12345", local, local);
-    let login = authorizer.authenticate(&request).unwrap();
-    let handler = FtpHandler::new(authorizer);
-    let service = Service::new(handler, Arc::new(Limits::new(0, 0)), Pool::new()).unwrap();
-    enter(&service, login).unwrap().0
+    enter_as_user(&service(FtpHandler::new(authorizer)))
 }
 
 /// Lists `path` in turns whose time is over whenever that is asked, and counts the turns.
@@ -76,7 +65,7 @@ fn entries_that_were_judged_one_by_one_were_one_turn() {
     authorizer
         .override_perm("user", &guarded, "", true)
         .unwrap();
-    let account = enter_as_user(authorizer);
+    let account = enter_as_user(&service(FtpHandler::new(authorizer)));
     for number in 0..20 {
         fs::write(home.path().join(format!("f{number}")), "").unwrap();
     }

@@ -1,0 +1,53 @@
+//! What unit tests of several modules begin with.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use ftpdlib_ioloop::{Context, Pool};
+
+use crate::jobs::{Account, Credentials, enter};
+use crate::log_prefix::LogPrefix;
+use crate::observer::SessionControl;
+use crate::{FtpHandler, Limits, ObservedSession, Service};
+
+/// The client's end of sessions without a connection.
+pub(crate) fn peer() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 1).into()
+}
+
+/// The server's end.
+pub(crate) fn local() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 2).into()
+}
+
+/// What the connections of `handler` share; there is room for any number.
+pub(crate) fn service(handler: impl Into<FtpHandler>) -> Arc<Service> {
+    Service::new(handler.into(), Arc::new(Limits::new(0, 0)), Pool::new()).unwrap()
+}
+
+/// Logs in as `user` with the password `12345`.
+pub(crate) fn enter_as_user(service: &Service) -> Arc<Account> {
+    let credentials = Credentials {
+        username: "user".into(),
+        password: Some("12345".into()),
+        certificate: None,
+        peer: peer(),
+        local: local(),
+        secure: false,
+    };
+    let login = credentials.check(service).unwrap().unwrap();
+    enter(service, login).unwrap().0
+}
+
+/// A session that has just begun, by its number.
+pub(crate) fn observed_session(id: u64, cx: &mut Context<'_>) -> ObservedSession {
+    let log_prefix = LogPrefix::parse(LogPrefix::DEFAULT).unwrap();
+    ObservedSession {
+        id,
+        peer: peer(),
+        local: local(),
+        username: None,
+        secure: false,
+        control: Arc::new(SessionControl::new(cx.notifier(), log_prefix)),
+    }
+}
