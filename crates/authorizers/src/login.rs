@@ -29,9 +29,9 @@ pub struct LoginRequest<'a> {
     pub username: &'a str,
     /// `PASS`'s argument; empty if the client has not been asked for it yet.
     pub password: &'a str,
-    /// The client's address.
+    /// The client's address. One of IPv4 has its own form, also on a listener of both families.
     pub peer: SocketAddr,
-    /// The server's address the client connected to.
+    /// The server's address the client connected to, likewise.
     pub local: SocketAddr,
     /// Whether the control connection is under TLS.
     pub secure: bool,

@@ -244,3 +244,64 @@ pub(super) fn discard(payload: Payload) {
         log::error!("no thread to close a file of user '{username}': {error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+    use std::sync::mpsc;
+
+    use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
+    use ftpdlib_ioloop::IoLoop;
+    use ftpdlib_proto::{Perm, VirtualPath};
+
+    use super::*;
+    use crate::testing::service;
+    use crate::{FtpHandler, ProxiedClient};
+
+    /// Tells from where to where each login comes, and refuses it.
+    struct Addresses(mpsc::Sender<(SocketAddr, SocketAddr)>);
+
+    impl Authorizer for Addresses {
+        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            self.0.send((request.peer, request.local)).unwrap();
+            Err(AuthenticationFailed)
+        }
+
+        fn has_perm(&self, _: &Login, _: Perm, _: &VirtualPath) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn an_authorizer_was_told_addresses_of_ipv4_in_the_form_of_ipv6() {
+        let (told, heard) = mpsc::channel();
+        let service = service(FtpHandler::new(Addresses(told)));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = mio::net::TcpStream::from_std(stream);
+        // As a socket of both families has them.
+        let mapped = ProxiedClient {
+            peer: "[::ffff:192.0.2.1]:1".parse().unwrap(),
+            local: "[::ffff:192.0.2.2]:2".parse().unwrap(),
+        };
+        let permit = service.limits.acquire(peer.ip()).unwrap();
+        let connection = Connection::proxied(&service, stream, mapped, permit).unwrap();
+        let mut events = IoLoop::new().unwrap();
+        events.add(Box::new(connection)).unwrap();
+        client.write_all(b"USER user\r\nPASS 12345\r\n").unwrap();
+        let addresses = loop {
+            events.turn(None).unwrap();
+            if let Ok(addresses) = heard.try_recv() {
+                break addresses;
+            }
+        };
+        let expected = (
+            "192.0.2.1:1".parse().unwrap(),
+            "192.0.2.2:2".parse().unwrap(),
+        );
+        assert_eq!(addresses, expected);
+    }
+}
