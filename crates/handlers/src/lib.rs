@@ -11,6 +11,7 @@ mod data;
 mod dtp;
 mod error;
 mod foreign;
+mod host_name;
 mod jobs;
 mod limits;
 mod log_prefix;

@@ -12,9 +12,9 @@ use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
 use crate::custom_command::CustomCommand;
+use crate::host_name::HostName;
 use crate::jobs::{Helpers, HomeLanes, WorkLane};
 use crate::log_prefix::LogPrefix;
-use crate::masquerade::HostName;
 use crate::observer::Observers;
 use crate::passive_ports::PassivePorts;
 use crate::proxy::Proxies;
