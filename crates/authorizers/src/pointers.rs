@@ -6,7 +6,7 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
 
-macro_rules! forward {
+macro_rules! hand_on {
     ($pointer:ident) => {
         impl<T: Authorizer + ?Sized> Authorizer for $pointer<T> {
             fn authenticate(
@@ -54,8 +54,8 @@ macro_rules! forward {
     };
 }
 
-forward!(Arc);
-forward!(Box);
+hand_on!(Arc);
+hand_on!(Box);
 
 #[cfg(test)]
 mod tests {

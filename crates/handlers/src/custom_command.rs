@@ -22,7 +22,7 @@ const RESERVED: [&str; 11] = [
 const MAX_NAME: usize = 16;
 
 /// What a command does.
-pub(crate) type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Send + Sync;
+type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Send + Sync;
 
 /// A command beside the built-in ones, or in the place of one (pyftpdlib: a new `ftp_SITE_X` method
 /// with its `proto_cmds` entry, or an overridden `ftp_X`).

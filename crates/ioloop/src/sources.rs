@@ -202,7 +202,7 @@ impl Sources {
 }
 
 /// Whether events report urgent data. Where they do not, a short read proves nothing.
-pub(crate) const TELLS_OF_URGENT_DATA: bool = cfg!(target_os = "linux");
+const TELLS_OF_URGENT_DATA: bool = cfg!(target_os = "linux");
 
 struct Source {
     owner: HandlerId,

@@ -8,15 +8,13 @@ use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::TcpStream;
 
 use super::input::Input;
+use crate::pump::REPLIES_WAITING;
 
 /// Bytes taken from a client in one read.
 const READ: usize = 4 << 10;
 
 /// Bytes held for a client that sends ahead; more stays in the kernel.
 const AHEAD: usize = 16 << 10;
-
-/// Replies held for a client that does not read them; beyond that it is not listened to.
-const REPLIES_WAITING: usize = 64 << 10;
 
 /// The control connection.
 pub(super) struct Control {

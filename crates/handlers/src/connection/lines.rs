@@ -7,8 +7,8 @@ use ftpdlib_proto::Line;
 use ftpdlib_session::{AdminEvent, ControlEvent, DataEvent, Session};
 
 use super::log_lines::{self, LoggedCommand};
-use super::watch::Judgement;
-use super::{Connection, ControlSocket, holds_line, is_held_up};
+use super::watch::{Judgement, Watch};
+use super::{Connection, ControlSocket};
 use crate::Verdict;
 use crate::jobs::Payload;
 
@@ -166,6 +166,16 @@ pub(super) fn hand_over(
         Verdict::Refuse(reply) => ControlEvent::Vetoed { line, reply },
     };
     session.handle_control(event, now);
+}
+
+/// Whether a line waits for the verdict of observers.
+fn holds_line(watch: &Option<Box<Watch>>) -> bool {
+    watch.as_ref().is_some_and(|watch| watch.holds_line())
+}
+
+/// Whether the next command waits for observers.
+fn is_held_up(watch: &Option<Box<Watch>>) -> bool {
+    watch.as_ref().is_some_and(|watch| watch.is_busy())
 }
 
 #[cfg(test)]

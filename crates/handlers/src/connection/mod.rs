@@ -389,16 +389,6 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Whether a line waits for the verdict of observers.
-fn holds_line(watch: &Option<Box<Watch>>) -> bool {
-    watch.as_ref().is_some_and(|watch| watch.holds_line())
-}
-
-/// Whether the next command waits for observers.
-fn is_held_up(watch: &Option<Box<Watch>>) -> bool {
-    watch.as_ref().is_some_and(|watch| watch.is_busy())
-}
-
 impl Handler for Connection {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let accepted = std::mem::replace(&mut self.socket, ControlSocket::Lost);

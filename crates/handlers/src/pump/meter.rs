@@ -79,9 +79,9 @@ impl Meter {
         }
     }
 
-    /// Counts work that takes as long as moving `bytes` would; `Err` with what to do if the turn has
+    /// Counts what takes as long as moving `bytes` would; `Err` with what to do if the turn has
     /// no time left for it.
-    pub(super) fn work(&mut self, bytes: usize) -> Result<(), Step> {
+    pub(super) fn charge_if_left(&mut self, bytes: usize) -> Result<(), Step> {
         if self.budget == 0 {
             return Err(Step::Yield);
         }

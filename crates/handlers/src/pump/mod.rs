@@ -23,7 +23,7 @@ use crate::throttle::Throttle;
 use meter::{Meter, TURN_BYTES};
 use produce::Produce;
 use receive::Receive;
-pub(crate) use turn::PumpContext;
+pub(crate) use turn::{PumpContext, REPLIES_WAITING};
 use turn::{Turn, is_lost};
 
 /// Most bytes of an upload taken after its control connection was lost: what sockets can hold fits
@@ -55,7 +55,7 @@ pub(crate) enum Step {
 /// One transfer.
 pub(crate) struct Pump {
     account: Arc<Account>,
-    work: Work,
+    route: Route,
     meter: Meter,
     /// No progress for this long ends the transfer.
     timeout: Option<Duration>,
@@ -88,7 +88,7 @@ struct Look {
 }
 
 /// Where the bytes come from, and where they go.
-enum Work {
+enum Route {
     /// A download or a listing, over a data connection.
     Send(Box<dyn Transport>, Produce),
     /// A listing that goes to the replies: it has no data connection.
@@ -97,7 +97,7 @@ enum Work {
     Receive(Box<dyn Transport>, Receive),
 }
 
-impl Work {
+impl Route {
     /// Gives the payload back if it needs a data connection, and there is none.
     fn new(
         transfer: Transfer<Payload>,
@@ -170,11 +170,11 @@ impl Pump {
     ) -> Result<Self, Payload> {
         let (account, direction) = (Arc::clone(&transfer.payload.account), transfer.direction);
         let separates_replies = transfer.after_rest && direction == Direction::Send;
-        let work = Work::new(transfer, stream, service)?;
+        let route = Route::new(transfer, stream, service)?;
         let meter = new_meter(&account, direction, service, now);
         Ok(Self {
             account,
-            work,
+            route,
             meter,
             timeout: service.dtp.timeout,
             handshake_timeout: service
@@ -193,9 +193,9 @@ impl Pump {
 
     /// Keeps to other rates from now on.
     pub(crate) fn set_rates(&mut self, rates: Rates) {
-        let rate = match self.work {
-            Work::Receive(..) => rates.upload,
-            Work::Send(..) | Work::Reply(_) => rates.download,
+        let rate = match self.route {
+            Route::Receive(..) => rates.upload,
+            Route::Send(..) | Route::Reply(_) => rates.download,
         };
         self.meter.set_rate(rate);
     }
@@ -203,11 +203,11 @@ impl Pump {
     /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so an
     /// upload waits for an event.
     pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
-        match &self.work {
-            Work::Receive(stream, _) if stream.plain().is_some() => {
+        match &self.route {
+            Route::Receive(stream, _) if stream.plain().is_some() => {
                 self.after(Step::Wait(Interest::READ), pcx)
             }
-            Work::Send(..) | Work::Reply(_) | Work::Receive(..) => self.run(pcx),
+            Route::Send(..) | Route::Reply(_) | Route::Receive(..) => self.run(pcx),
         }
     }
 
@@ -229,10 +229,10 @@ impl Pump {
             meter: &mut self.meter,
             pcx,
         };
-        let step = match &mut self.work {
-            Work::Send(stream, work) => work.run(&mut **stream, turn),
-            Work::Reply(work) => work.run_to_replies(turn),
-            Work::Receive(stream, work) => work.run(&mut **stream, turn),
+        let step = match &mut self.route {
+            Route::Send(stream, produce) => produce.run(&mut **stream, turn),
+            Route::Reply(produce) => produce.run_to_replies(turn),
+            Route::Receive(stream, receive) => receive.run(&mut **stream, turn),
         };
         let step = self.end_sending(step, pcx);
         if self.last.is_some_and(|last| self.is_last(&step, last)) {
@@ -244,7 +244,7 @@ impl Pump {
     /// Lets nothing move before the data connection is as secure as it is to be; `Some` while it is
     /// not.
     fn establish(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
-        let stream = self.work.stream_mut()?;
+        let stream = self.route.stream_mut()?;
         let was_established = stream.is_established();
         match stream.establish(pcx.cx) {
             Ok(()) => {
@@ -278,7 +278,7 @@ impl Pump {
         if self.meter.is_limited() || self.account.lane().is_some() {
             return;
         }
-        if let Some(Err(error)) = self.work.stream().map(|stream| stream.fill_segments()) {
+        if let Some(Err(error)) = self.route.stream().map(|stream| stream.fill_segments()) {
             // It is slower then, and no less right.
             log::debug!("full segments: {error}");
         }
@@ -286,7 +286,7 @@ impl Pump {
 
     /// Ends the sending side after the last byte of a download.
     fn end_sending(&mut self, step: Step, pcx: &mut PumpContext<'_, '_>) -> Step {
-        let Work::Send(stream, _) = &mut self.work else {
+        let Route::Send(stream, _) = &mut self.route else {
             return step;
         };
         if !matches!(step, Step::Ended(TransferEnd::Complete, None)) {
@@ -310,7 +310,7 @@ impl Pump {
     /// An upload whose last byte and end have arrived is complete, even if the client has closed
     /// its control connection right after: such a loss stops it at the first wait only.
     pub(crate) fn abort(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
-        if end == TransferEnd::ControlLost && matches!(self.work, Work::Receive(..)) {
+        if end == TransferEnd::ControlLost && matches!(self.route, Route::Receive(..)) {
             self.last = Some(self.meter.bytes() + LAST_BYTES);
             return self.run(pcx);
         }
@@ -324,7 +324,7 @@ impl Pump {
             self.resume_at = None;
             self.meter.advanced(pcx.cx.now());
         }
-        let is_secure = self.work.is_established();
+        let is_secure = self.route.is_established();
         let end = match end {
             TransferEnd::Stalled if !is_secure => {
                 pcx.warn(&self.account, "the TLS handshake took too long");
@@ -337,9 +337,9 @@ impl Pump {
             meter: &mut self.meter,
             pcx,
         };
-        let step = match &mut self.work {
-            Work::Send(..) | Work::Reply(_) => Step::Ended(end, None),
-            Work::Receive(_, work) => work.abort(end, is_secure, turn),
+        let step = match &mut self.route {
+            Route::Send(..) | Route::Reply(_) => Step::Ended(end, None),
+            Route::Receive(_, receive) => receive.abort(end, is_secure, turn),
         };
         self.after(step, pcx)
     }
@@ -347,7 +347,7 @@ impl Pump {
     /// Whether only a job is waited for, and the data connection, in whatever state, does not
     /// matter any more.
     fn is_finishing(&self) -> bool {
-        self.stopping || matches!(&self.work, Work::Receive(_, work) if work.is_finishing())
+        self.stopping || matches!(&self.route, Route::Receive(_, receive) if receive.is_finishing())
     }
 
     /// Whether an upload whose control connection was lost is to stop after `step`.
@@ -365,9 +365,9 @@ impl Pump {
     fn after(&mut self, step: Step, pcx: &mut PumpContext<'_, '_>) -> Step {
         let interest = match &step {
             Step::Wait(interest) => *interest,
-            Step::Yield => match self.work {
-                Work::Send(..) | Work::Reply(_) => Interest::WRITE,
-                Work::Receive(..) => Interest::READ,
+            Step::Yield => match self.route {
+                Route::Send(..) | Route::Reply(_) => Interest::WRITE,
+                Route::Receive(..) => Interest::READ,
             },
             Step::Pause(at) => {
                 self.resume_at = Some(*at);
@@ -376,7 +376,7 @@ impl Pump {
             Step::Working | Step::Ended(..) => Interest::NONE,
         };
         let finishing = self.is_finishing();
-        if let Some(stream) = self.work.stream_mut() {
+        if let Some(stream) = self.route.stream_mut() {
             let interest = if finishing {
                 Interest::NONE
             } else {
@@ -396,15 +396,15 @@ impl Pump {
 
     /// The data connection, to close it.
     pub(crate) fn into_stream(self) -> Option<Box<dyn Transport>> {
-        match self.work {
-            Work::Send(stream, _) | Work::Receive(stream, _) => Some(stream),
-            Work::Reply(_) => None,
+        match self.route {
+            Route::Send(stream, _) | Route::Receive(stream, _) => Some(stream),
+            Route::Reply(_) => None,
         }
     }
 
     /// Whether it sends. The client then takes the end of the stream for the end of the data.
     pub(crate) fn sends(&self) -> bool {
-        !matches!(self.work, Work::Receive(..))
+        !matches!(self.route, Route::Receive(..))
     }
 
     /// Bytes moved on the data connection.
@@ -413,12 +413,12 @@ impl Pump {
     }
 
     pub(crate) fn stream_id(&self) -> Option<SourceId> {
-        self.work.stream().map(|stream| stream.id())
+        self.route.stream().map(|stream| stream.id())
     }
 
     /// Whether the lines go to the control connection.
     pub(crate) fn is_to_replies(&self) -> bool {
-        matches!(self.work, Work::Reply(_))
+        matches!(self.route, Route::Reply(_))
     }
 
     /// When the pump wants to be looked at, whatever happens on its connection.
@@ -461,7 +461,7 @@ impl Pump {
 
     /// What the client of a download has not acknowledged, where the system tells.
     fn left(&self) -> Option<usize> {
-        let Work::Send(stream, _) = &self.work else {
+        let Route::Send(stream, _) = &self.route else {
             return None;
         };
         ftpdlib_sys::unacknowledged(stream.socket().get_ref().as_fd()).ok()
@@ -472,10 +472,10 @@ impl Pump {
     ///
     /// Lines of a reply have no other way to tell that they are not all: there the session ends, too.
     pub(crate) fn give_up(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
-        let by_disk = match &self.work {
-            Work::Send(_, work) => work.is_at_work(),
-            Work::Reply(_) => false,
-            Work::Receive(_, work) => work.is_at_work(),
+        let by_disk = match &self.route {
+            Route::Send(_, produce) => produce.is_on_thread(),
+            Route::Reply(_) => false,
+            Route::Receive(_, receive) => receive.is_on_thread(),
         };
         if !by_disk {
             return self.stop(TransferEnd::Stalled, pcx);
@@ -495,7 +495,7 @@ impl Pump {
     fn look_at(&self) -> Option<Instant> {
         let progress = self.meter.progress();
         let is_new = self.last_look.is_none_or(|look| look.progress != progress);
-        let Work::Send(stream, _) = &self.work else {
+        let Route::Send(stream, _) = &self.route else {
             return None;
         };
         let timeout = self.timeout.filter(|_| is_new && stream.is_established())?;
@@ -503,7 +503,7 @@ impl Pump {
     }
 
     fn stalled_at(&self) -> Option<Instant> {
-        let timeout = if self.work.is_established() || self.is_finishing() {
+        let timeout = if self.route.is_established() || self.is_finishing() {
             self.timeout
         } else {
             self.handshake_timeout

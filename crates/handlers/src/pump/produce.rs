@@ -14,7 +14,7 @@ use ftpdlib_proto::{AsciiSender, Reply, TransferEnd, TransferType};
 use ftpdlib_session::Refusal;
 
 use super::send_file::{Outcome, SendFile};
-use super::{Step, TURN_BYTES, Turn, became_shorter};
+use super::{REPLIES_WAITING, Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, read_chunk};
 
@@ -34,9 +34,6 @@ const THREAD_TIME: Duration = Duration::from_millis(50);
 
 /// What showing so many entries counts for in a turn: all of it, so that others wait no longer.
 const ENTRIES_COST: usize = TURN_BYTES;
-
-/// Replies waiting on the control connection beyond which a listing for it waits too.
-const REPLIES_WAITING: usize = 64 << 10;
 
 /// Sends what a source gives, a buffer at a time.
 pub(super) struct Produce {
@@ -245,7 +242,7 @@ impl Produce {
     }
 
     /// Whether more is being made on a thread.
-    pub(super) fn is_at_work(&self) -> bool {
+    pub(super) fn is_on_thread(&self) -> bool {
         matches!(self.state, State::Working(_))
     }
 
@@ -283,7 +280,7 @@ impl Produce {
                     return Err(self.fill_on(lane, client, source, turn));
                 }
                 if let Source::Listing(_) = source
-                    && let Err(step) = turn.meter.work(ENTRIES_COST)
+                    && let Err(step) = turn.meter.charge_if_left(ENTRIES_COST)
                 {
                     self.state = State::Source(source);
                     return Err(step);

@@ -231,7 +231,7 @@ impl Receive {
     }
 
     /// Whether a piece is being written on a thread, or the file finished.
-    pub(super) fn is_at_work(&self) -> bool {
+    pub(super) fn is_on_thread(&self) -> bool {
         matches!(self.state, State::Writing(..) | State::Finishing(..))
     }
 

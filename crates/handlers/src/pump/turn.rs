@@ -15,6 +15,10 @@ use crate::Service;
 use crate::jobs::Account;
 use crate::log_prefix::Prefix;
 
+/// Replies held for a client that does not read them; beyond that it is not listened to, and a listing
+/// that goes there waits.
+pub(crate) const REPLIES_WAITING: usize = 64 << 10;
+
 /// What the pumps need of their connection.
 pub(crate) struct PumpContext<'a, 'l> {
     pub(crate) cx: &'a mut Context<'l>,

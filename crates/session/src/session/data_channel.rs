@@ -159,7 +159,7 @@ impl<P> Session<P> {
         let held = self.data.holder().and_then(Option::take);
         self.data = match std::mem::take(&mut self.data) {
             DataChannel::Connecting { queued, .. } => {
-                self.reply(queued.opening.clone());
+                self.reply(queued.preliminary.clone());
                 self.start_transfer(*queued, now)
             }
             other @ (DataChannel::Closed

@@ -33,7 +33,7 @@ pub(super) struct Queued<P> {
     /// What is to run.
     pub(super) transfer: Transfer<P>,
     /// Its 150.
-    pub(super) opening: Reply,
+    pub(super) preliminary: Reply,
     /// Whether its data connection is to be under TLS, whatever PROT or REIN says meanwhile.
     pub(super) private: bool,
     username: String,
@@ -210,7 +210,7 @@ impl<P> Session<P> {
             return self.discard(payload);
         }
         let queued = Box::new(Queued {
-            opening: opening.reply(size, &path),
+            preliminary: opening.reply(size, &path),
             private: self.security.protects_data(),
             transfer: Transfer {
                 payload,
@@ -224,14 +224,14 @@ impl<P> Session<P> {
         });
         self.data = match std::mem::take(&mut self.data) {
             DataChannel::Open { .. } => {
-                self.reply(queued.opening.clone());
+                self.reply(queued.preliminary.clone());
                 self.start_transfer(*queued, now)
             }
             DataChannel::Listening {
                 deadline,
                 queued: None,
             } => {
-                self.reply(queued.opening.clone());
+                self.reply(queued.preliminary.clone());
                 let queued = Some(queued);
                 DataChannel::Listening { deadline, queued }
             }
