@@ -4,13 +4,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ftpdlib_ioloop::panic_message;
-
-use crate::log_prefix::Prefix;
+use ftpdlib_session::Refusal;
 
 /// Calls `code`; `None` after a panic, which is logged: whose code it was, and in which session. What
 /// it leaves behind is its own.
 pub(crate) fn call<T>(
-    prefix: &Prefix<'_>,
+    prefix: impl fmt::Display,
     who: impl fmt::Display,
     code: impl FnOnce() -> T,
 ) -> Option<T> {
@@ -20,4 +19,13 @@ pub(crate) fn call<T>(
             log::error!("{prefix} {who} panicked: {message}");
         })
         .ok()
+}
+
+/// Calls an authorizer or a filesystem. A panic is refused, as on a thread.
+pub(crate) fn call_files<T>(
+    prefix: impl fmt::Display,
+    code: impl FnOnce() -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let outcome = call(prefix, "the authorizer or the filesystem", code);
+    outcome.unwrap_or_else(|| Err(Refusal::local_error()))
 }

@@ -1,5 +1,8 @@
 //! Code of the server's owner that panics costs its own session and nobody else.
 
+use std::io::Write;
+use std::net::Shutdown;
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,12 +11,15 @@ use ftpdlib::authorizers::{
 };
 use ftpdlib::filesystems::{Filesystem, FilesystemError, Layer, Layered, MemoryFs};
 use ftpdlib::handlers::{
-    CustomCommand, FtpHandler, ObservedCommand, ObservedSession, Observer, Verdict,
+    CustomCommand, FtpHandler, ObservedCommand, ObservedSession, ObservedTransfer, Observer,
+    Verdict,
 };
-use ftpdlib::proto::{Metadata, Perm, Reply, VirtualPath};
+use ftpdlib::proto::{Metadata, Perm, Reply, TransferEnd, VirtualPath};
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::client::Client;
+use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
+use ftpdlib_tests::wait::PATIENCE;
 use tempfile::TempDir;
 
 /// Panics where it is told to: in `authenticate` for the user `panic`, in `has_perm` for a path of
@@ -108,7 +114,7 @@ fn answer(client: &mut Client, line: &str) -> Option<u16> {
 }
 
 #[test]
-fn a_panic_is_answered_or_ends_its_session_only() {
+fn a_panic_on_the_loop_ended_its_session_without_an_answer() {
     for on_the_loop in [false, true] {
         let home = TempDir::new().unwrap();
         let users = DummyAuthorizer::new();
@@ -151,16 +157,82 @@ fn a_panic_is_answered_or_ends_its_session_only() {
                 answered = answer(&mut client, command);
             }
             let what = format!("{name} {commands:?} on the loop: {on_the_loop}");
-            if !on_the_loop {
-                assert!(
-                    answered == Some(code) || answered == Some(451),
-                    "{what}: {answered:?}"
-                );
-                client.expect("NOOP", 200);
-            }
+            assert!(
+                answered == Some(code) || answered == Some(451),
+                "{what}: {answered:?}"
+            );
+            client.expect("NOOP", 200);
             other.play(&[("NOOP", 200), ("TYPE I", 200), ("SIZE a", 213)]);
             server.check_serves();
         }
+    }
+}
+
+/// Tells how transfers have ended that are not complete.
+struct Ends(Sender<TransferEnd>);
+
+impl Observer for Ends {
+    fn is_inline(&self) -> bool {
+        true
+    }
+
+    fn wants_commands(&self) -> bool {
+        false
+    }
+
+    fn on_incomplete_file_sent(&self, _: &ObservedSession, transfer: &ObservedTransfer) {
+        let _ = self.0.send(transfer.end.clone());
+    }
+
+    fn on_incomplete_file_received(&self, _: &ObservedSession, transfer: &ObservedTransfer) {
+        let _ = self.0.send(transfer.end.clone());
+    }
+}
+
+#[test]
+fn a_panic_in_a_transfer_on_the_loop_was_told_as_the_end_of_the_server() {
+    for on_the_loop in [false, true] {
+        let (ends, told) = mpsc::channel();
+        let panicking = Arc::new(Mutex::new(""));
+        let asked = Arc::clone(&panicking);
+        let server = TestServer::with(|handler| {
+            handler.observer(Ends(ends)).abstracted_fs(move |_| {
+                let files = MemoryFs::new();
+                files.insert("/a", "hello")?;
+                let asked = Arc::clone(&asked);
+                let files = Hooked::new(files, move |call| {
+                    let panics = *asked.lock().unwrap() == call;
+                    assert!(!panics, "as the test wants it");
+                    Ok(())
+                });
+                Ok(Arc::new(if on_the_loop { files.local() } else { files }))
+            })
+        });
+        let mut client = server.client();
+        let panic_in = |call| *panicking.lock().unwrap() = call;
+        panic_in("mkdir");
+        client.expect("MKD d", 451);
+        for (call, command) in [
+            ("write", "STOR b"),
+            ("finish", "STOR b"),
+            ("read", "RETR a"),
+        ] {
+            panic_in(call);
+            let mut data = client.begin(command);
+            if command == "STOR b" {
+                data.write_all(b"x").unwrap();
+                data.shutdown(Shutdown::Write).unwrap();
+            }
+            client.expect_reply(451);
+            let end = told.recv_timeout(PATIENCE);
+            assert_eq!(end, Ok(TransferEnd::LocalError), "{call}");
+        }
+        panic_in("next_batch");
+        let data = client.begin("NLST");
+        client.expect_reply(451);
+        drop(data);
+        panic_in("");
+        assert_eq!(client.fetch("RETR a"), b"hello");
     }
 }
 

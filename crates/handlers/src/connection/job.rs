@@ -11,8 +11,8 @@ use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::Connection;
+use crate::foreign;
 use crate::jobs::{self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
-use crate::log_prefix::Escaped;
 
 /// A job on a thread.
 pub(super) enum RunningJob {
@@ -73,12 +73,14 @@ impl Connection {
             self.session.handle_job(Err(Refusal::local_error()), now);
             return;
         };
+        let removes_much = || Ok(jobs::removes_much(account, &job.action));
+        let is_large = || foreign::call_files(self.log_prefix(), removes_much) == Ok(true);
         let lane = account
             .lane()
-            .or_else(|| jobs::removes_much(account, &job.action).then(|| account.large_lane()));
+            .or_else(|| is_large().then(|| account.large_lane()));
         match lane {
             None => {
-                let outcome = jobs::run(account, job);
+                let outcome = foreign::call_files(self.log_prefix(), || jobs::run(account, job));
                 self.session.handle_job(outcome, now);
             }
             Some(lane) => {
@@ -114,7 +116,9 @@ impl Connection {
             secure: self.session.is_secure(),
         };
         if credentials.are_checked_at_once(&self.service) {
-            return self.open_home(credentials.check(&self.service), cx);
+            let check = || credentials.check(&self.service);
+            let checked = foreign::call_files(self.log_prefix(), check);
+            return self.open_home(checked, cx);
         }
         let service = Arc::clone(&self.service);
         let client = client_network(self.peer);
@@ -135,7 +139,8 @@ impl Connection {
             Ok(Some(login)) => login,
         };
         if self.service.enters_at_once(&login.home) {
-            let end = jobs::enter(&self.service, login);
+            let enter = || jobs::enter(&self.service, login);
+            let end = foreign::call_files(self.log_prefix(), enter);
             return self.finish_login(end, cx.now());
         }
         let lanes = self.service.home_lanes(&login.home);
@@ -233,15 +238,17 @@ pub(super) fn discard(payload: Payload) {
         return;
     };
     let large = jobs::is_large_upload(&*file, 0).then(|| account.large_lane());
-    let Some(lane) = account.lane().or(large).cloned() else {
-        return drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
+    let lane = account.lane().or(large).cloned();
+    let user = Arc::clone(&account);
+    let close = move || {
+        let finish = || jobs::finish(&account, file, &TransferEnd::Unsecured);
+        drop(foreign::call_files(&account, finish));
     };
-    let username = account.login().username.clone();
-    let submitted =
-        lane.submit(move || drop(jobs::finish(&account, file, &TransferEnd::Unsecured)));
-    if let Err(error) = submitted {
-        let username = Escaped(username.as_bytes());
-        log::error!("no thread to close a file of user '{username}': {error}");
+    let Some(lane) = lane else {
+        return close();
+    };
+    if let Err(error) = lane.submit(close) {
+        log::error!("no thread to close a file of {user}: {error}");
     }
 }
 

@@ -23,7 +23,7 @@ use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, TimerId,
 };
-use ftpdlib_proto::Reply;
+use ftpdlib_proto::{Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, Session};
 use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
@@ -511,7 +511,11 @@ impl Handler for Connection {
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         self.cancel_work();
         self.service.sessions.leave(self.id);
-        self.cut_transfer(cx);
+        let end = match error {
+            Some(_) => TransferEnd::LocalError,
+            None => TransferEnd::Shutdown,
+        };
+        self.cut_transfer(end, cx);
         if let Some(error) = error {
             log::warn!("{} control connection: {error}", self.log_prefix());
         }

@@ -10,6 +10,7 @@ use super::data::refused;
 use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
 use crate::data::Linger;
+use crate::foreign;
 use crate::jobs::Payload;
 use crate::pump::{Pump, PumpContext, Step};
 
@@ -71,6 +72,9 @@ impl Connection {
         let Some(notifier) = self.notifier.as_ref() else {
             return;
         };
+        let account = self.transfer_account.as_deref();
+        let username = account.map(|account| account.login().username.as_str());
+        let prefix = self.service.log_prefix.of(self.peer, username);
         let mut nowhere = Vec::new();
         let replies = match &mut self.socket {
             ControlSocket::Open(control) => control.replies(),
@@ -83,12 +87,17 @@ impl Connection {
             replies,
             peer: self.peer,
         };
-        let step = act(pump, &mut pcx);
+        // After a panic nothing of the pump is used any more but its data connection.
+        let step = foreign::call_files(&prefix, || Ok(act(pump, &mut pcx)))
+            .unwrap_or_else(|refusal| Step::Ended(TransferEnd::LocalError, Some(refusal)));
         match step {
             Step::Wait(_) | Step::Working | Step::Pause(_) => {}
             Step::Yield if pump.is_to_replies() => notifier.notify(),
             Step::Yield => {}
             Step::Ended(end, refusal) => {
+                if let Some(refusal) = &refusal {
+                    log_lines::transfer_failed(&self.service, self.peer, username, refusal);
+                }
                 let (bytes, sends) = (pump.bytes(), pump.sends());
                 let separates_replies = pump.separates_replies;
                 let pump = self.pump.take();
@@ -105,11 +114,6 @@ impl Connection {
                         cx.close(socket);
                     }
                 }
-                if let Some(refusal) = &refusal {
-                    let account = self.transfer_account.as_deref();
-                    let username = account.map(|account| account.login().username.as_str());
-                    log_lines::transfer_failed(&self.service, self.peer, username, refusal);
-                }
                 let event = DataEvent::Ended {
                     end,
                     bytes,
@@ -122,11 +126,10 @@ impl Connection {
 
     /// Ends a transfer whose connection goes without the session's doing, for logs and observers: the
     /// loop ends, for instance.
-    pub(super) fn cut_transfer(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn cut_transfer(&mut self, end: TransferEnd, cx: &mut Context<'_>) {
         if self.pump.is_none() {
             return;
         }
-        let end = TransferEnd::Shutdown;
         self.with_pump(cx, |pump, pcx| pump.abort(end.clone(), pcx));
         if let Some(pump) = self.pump.take() {
             // A thread has the file.

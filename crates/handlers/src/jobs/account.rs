@@ -1,5 +1,6 @@
 //! A user who logged in, as jobs see it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Authorizer, Guard, Login};
@@ -9,6 +10,7 @@ use ftpdlib_proto::Zone;
 use ftpdlib_session::Refusal;
 
 use super::{Helpers, HomeLanes, WorkLane, reply_of};
+use crate::log_prefix::Escaped;
 
 /// The login, its filesystem, and where its jobs run.
 pub(crate) struct Account {
@@ -119,5 +121,12 @@ impl Account {
 
     pub(crate) fn filesystem(&self) -> &dyn Filesystem {
         &*self.filesystem
+    }
+}
+
+/// Whose it is, for log lines without a session.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "user '{}'", Escaped(self.login.username.as_bytes()))
     }
 }

@@ -29,6 +29,8 @@ use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, ReadFile, Writ
 use ftpdlib_proto::{ByteRange, Perm, ReplyCode, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
+use crate::foreign;
+
 pub(crate) use account::Account;
 pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
@@ -135,9 +137,9 @@ fn permitted(
     }
 }
 
-/// The real path of `path`, for observers; never for a client.
+/// The real path of `path`, for logs and observers; never for a client.
 pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf> {
-    account.filesystem.real_path(path)
+    foreign::call_files(account, || Ok(account.filesystem.real_path(path))).unwrap_or_default()
 }
 
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {

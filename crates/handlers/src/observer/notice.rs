@@ -53,7 +53,7 @@ impl Notice {
                 continue;
             }
             let who = format_args!("an observer's {self}");
-            let told = foreign::call(&session.log_prefix(), who, || {
+            let told = foreign::call(session.log_prefix(), who, || {
                 self.call(session, &**observer)
             });
             let verdict =
