@@ -195,12 +195,16 @@ fn a_panic_in_a_transfer_on_the_loop_was_told_as_the_end_of_the_server() {
         let (ends, told) = mpsc::channel();
         let panicking = Arc::new(Mutex::new(""));
         let asked = Arc::clone(&panicking);
+        let (finishing, finished) = mpsc::channel();
         let server = TestServer::with(|handler| {
             handler.observer(Ends(ends)).abstracted_fs(move |_| {
                 let files = MemoryFs::new();
                 files.insert("/a", "hello")?;
-                let asked = Arc::clone(&asked);
+                let (asked, finishing) = (Arc::clone(&asked), finishing.clone());
                 let files = Hooked::new(files, move |call| {
+                    if call == "finish" {
+                        let _ = finishing.send(());
+                    }
                     let panics = *asked.lock().unwrap() == call;
                     assert!(!panics, "as the test wants it");
                     Ok(())
@@ -226,6 +230,8 @@ fn a_panic_in_a_transfer_on_the_loop_was_told_as_the_end_of_the_server() {
             client.expect_reply(451);
             let end = told.recv_timeout(PATIENCE);
             assert_eq!(end, Ok(TransferEnd::LocalError), "{call}");
+            let was_finished = finished.try_recv().is_ok();
+            assert_eq!(was_finished, command == "STOR b", "{call}");
         }
         panic_in("next_batch");
         let data = client.begin("NLST");

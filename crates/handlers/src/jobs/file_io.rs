@@ -8,6 +8,7 @@ use ftpdlib_session::Refusal;
 use ftpdlib_sys::Pipe;
 
 use super::{Account, broken_off, reply_of};
+use crate::foreign;
 
 /// Reads the next bytes of a download; 0 at its end. May block.
 pub(crate) fn read_chunk(
@@ -19,14 +20,17 @@ pub(crate) fn read_chunk(
     read_some(file, buffer)
 }
 
-/// Writes all of `bytes` to an upload. May block.
+/// Writes all of `bytes` to an upload. May block. A panic is refused here, so that the file is finished
+/// as after any other error.
 pub(crate) fn write_all(
     account: &Account,
     file: &mut dyn WriteFile,
     bytes: &[u8],
 ) -> Result<(), Refusal> {
-    let _guard = account.impersonate()?;
-    write_everything(file, bytes)
+    foreign::call_files(account, || {
+        let _guard = account.impersonate()?;
+        write_everything(file, bytes)
+    })
 }
 
 /// Writes the `count` bytes that are in `pipe`, all there are, to an upload with a descriptor; `false`
