@@ -13,7 +13,8 @@ use crate::SettingsError;
 use crate::jobs::Account;
 use crate::log_prefix::Prefix;
 
-/// Commands that change the session itself, which no function from outside can do.
+/// Commands that nothing replaces, not even to refuse them: who is logged in, TLS, the end of a
+/// transfer or of the session, and all `SITE` commands depend on them.
 const RESERVED: [&str; 11] = [
     "SITE", "USER", "PASS", "REIN", "QUIT", "ABOR", "AUTH", "PBSZ", "PROT", "CCC", "ADAT",
 ];
@@ -31,11 +32,15 @@ type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Send + Sync;
 /// in HELP, or in SITE HELP, and in FEAT if it says so. By a reply of 421 it ends the session, and
 /// aborts a transfer in progress.
 ///
-/// SITE itself, USER, PASS, REIN, QUIT, ABOR, AUTH, PBSZ, PROT, CCC and ADAT cannot be replaced,
-/// since no function can change the session. One that replaces a command cannot call what it
-/// replaces: to have a say before a built-in command there is
-/// [`Observer::on_command`](crate::Observer::on_command), and to change what it does to files a
-/// [`Layer`](ftpdlib_filesystems::Layer).
+/// It cannot change the session (the working directory, the type, a restart offset, what RNFR has
+/// named), and cannot use a data connection. So in the place of a command that does, such as CWD,
+/// TYPE, REST, RNFR, PASV or RETR, it can only refuse: the client of one that replies 250 to CWD, or
+/// 350 to REST, goes on as if that had been done. SITE itself, USER, PASS, REIN, QUIT, ABOR, AUTH,
+/// PBSZ, PROT, CCC and ADAT cannot be replaced at all.
+///
+/// One that replaces a command cannot call what it replaces: to have a say before a built-in command
+/// there is [`Observer::on_command`](crate::Observer::on_command), and to change what it does to
+/// files a [`Layer`](ftpdlib_filesystems::Layer).
 ///
 /// It acts as the user meanwhile where the authorizer impersonates, but a program that it starts
 /// does not: that has root's real id and can become root again. It must be given the user's ids and
