@@ -20,8 +20,7 @@ impl Connection {
     pub(super) fn listen(&mut self, cx: &mut Context<'_>) -> Result<DataEvent, Refusal> {
         let permit = self.permit_data()?;
         let no_port = |error| {
-            let username = self.session.username();
-            log_lines::no_passive_port(&self.service, self.peer, username, &error);
+            log_lines::no_passive_port(&self.log_prefix(), &error);
             refused("Can't open a passive port.")
         };
         let (listener, port) = listen(self.bound, &self.service.passive_ports).map_err(no_port)?;

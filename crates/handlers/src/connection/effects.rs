@@ -35,10 +35,8 @@ impl Connection {
         match effect {
             Effect::BeginAnswer => self.logged = self.received.take(),
             Effect::Reply(reply) => {
-                self.logged = self.logged.take().and_then(|command| {
-                    let (prefix, username) = (&self.service.log_prefix, self.session.username());
-                    command.answered(prefix, self.peer, username, &reply)
-                });
+                let command = self.logged.take();
+                self.logged = command.and_then(|it| it.answered(&self.log_prefix(), &reply));
                 self.send_reply(&reply);
             }
             Effect::TransferReply(reply) => self.send_reply(&reply),
@@ -91,9 +89,12 @@ impl Connection {
     }
 
     fn send_reply(&mut self, reply: &Reply) {
+        let encoding = self.session.encoding();
         if let ControlSocket::Open(control) = &mut self.socket {
-            log_lines::reply(&self.service.log_prefix, self.peer, &self.session, reply);
-            control.reply(reply, self.session.encoding());
+            let username = self.session.username();
+            let prefix = self.service.log_prefix.of(self.peer, username);
+            log_lines::reply(&prefix, reply, encoding);
+            control.reply(reply, encoding);
         }
     }
 }

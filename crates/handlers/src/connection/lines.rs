@@ -130,7 +130,8 @@ impl Connection {
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(|line| match line {
             Line::Complete(line) => {
-                log_lines::command(service, peer, session.username(), line);
+                let prefix = service.log_prefix.of(peer, session.username());
+                log_lines::command(&prefix, line, &service.commands);
                 *received = LoggedCommand::of(service, session, account, line);
                 match watch.map(|watch| watch.judge(line, &service.commands)) {
                     None => session.handle_control(ControlEvent::Line(line), now),

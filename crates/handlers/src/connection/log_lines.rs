@@ -11,61 +11,45 @@ use log::Level;
 
 use super::secrets;
 use crate::jobs::{Account, Payload, real_path};
-use crate::log_prefix::{Escaped, LogPrefix};
-use crate::{ObservedCommand, Service};
+use crate::log_prefix::{Escaped, LogPrefix, Prefix};
+use crate::{CustomCommand, ObservedCommand, Service};
 
-pub(super) fn opened(prefix: &LogPrefix, peer: SocketAddr) {
-    log::info!("{} FTP session opened (connect)", prefix.of(peer, None));
+pub(super) fn opened(prefix: &Prefix<'_>) {
+    log::info!("{prefix} FTP session opened (connect)");
 }
 
-pub(super) fn closed(prefix: &LogPrefix, peer: SocketAddr, username: Option<&str>) {
-    log::info!(
-        "{} FTP session closed (disconnect).",
-        prefix.of(peer, username)
-    );
+pub(super) fn closed(prefix: &Prefix<'_>) {
+    log::info!("{prefix} FTP session closed (disconnect).");
 }
 
 /// A TLS handshake that failed, or TLS that broke: the client's doing, so no warning.
-pub(super) fn tls_failed(prefix: &LogPrefix, peer: SocketAddr, error: &io::Error) {
-    log::info!("{} TLS: {error}", prefix.of(peer, None));
+pub(super) fn tls_failed(prefix: &Prefix<'_>, error: &io::Error) {
+    log::info!("{prefix} TLS: {error}");
 }
 
 /// A certificate that is good for TLS, but cannot be read here: nobody is logged in by it.
-pub(super) fn certificate_unread(prefix: &LogPrefix, peer: SocketAddr, error: &CertificateError) {
-    log::warn!("{} client certificate: {error}", prefix.of(peer, None));
+pub(super) fn certificate_unread(prefix: &Prefix<'_>, error: &CertificateError) {
+    log::warn!("{prefix} client certificate: {error}");
 }
 
 /// A transfer that ended for a reason on our side, such as a full disk: the line of its end tells
 /// none.
-pub(super) fn transfer_failed(
-    service: &Service,
-    peer: SocketAddr,
-    username: Option<&str>,
-    refusal: &Refusal,
-) {
-    let prefix = service.log_prefix.of(peer, username);
+pub(super) fn transfer_failed(prefix: &Prefix<'_>, refusal: &Refusal) {
     let Refusal { code, text } = refusal;
     log::warn!("{prefix} transfer failed: {code} {text}");
 }
 
 /// A passive port that could not be had, mostly since all of those that are configured are in use.
-pub(super) fn no_passive_port(
-    service: &Service,
-    peer: SocketAddr,
-    username: Option<&str>,
-    error: &io::Error,
-) {
-    let prefix = service.log_prefix.of(peer, username);
+pub(super) fn no_passive_port(prefix: &Prefix<'_>, error: &io::Error) {
     log::warn!("{prefix} no passive port: {error}");
 }
 
-/// A command line; never a password.
-pub(super) fn command(service: &Service, peer: SocketAddr, username: Option<&str>, line: &[u8]) {
+/// A command line, which may be one of `commands`; never a password.
+pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], commands: &[CustomCommand]) {
     if !log::log_enabled!(Level::Debug) {
         return;
     }
-    let prefix = service.log_prefix.of(peer, username);
-    let line = secrets::hide(line, &service.commands);
+    let line = secrets::hide(line, commands);
     log::debug!("{prefix} -> {}", Escaped(&line));
 }
 
@@ -110,18 +94,12 @@ impl LoggedCommand {
     }
 
     /// Logs it with its reply; gives it back if that is not the last one.
-    pub(super) fn answered(
-        self,
-        prefix: &LogPrefix,
-        peer: SocketAddr,
-        username: Option<&str>,
-        reply: &Reply,
-    ) -> Option<Self> {
+    pub(super) fn answered(self, prefix: &Prefix<'_>, reply: &Reply) -> Option<Self> {
         let code = reply.code();
         if code.is_preliminary() {
             return Some(self);
         }
-        let (prefix, command) = (prefix.of(peer, username), self.0);
+        let command = self.0;
         if code.is_transient() || code.is_permanent() {
             let mut text = Vec::new();
             reply.encode(NameEncoding::UTF_8, &mut text);
@@ -152,23 +130,14 @@ fn path_in(line: &[u8], session: &Session<Payload>) -> Option<VirtualPath> {
     session.working_directory().join(&name).ok()
 }
 
-pub(super) fn reply(
-    prefix: &LogPrefix,
-    peer: SocketAddr,
-    session: &Session<Payload>,
-    reply: &Reply,
-) {
+pub(super) fn reply(prefix: &Prefix<'_>, reply: &Reply, encoding: NameEncoding) {
     if !log::log_enabled!(Level::Debug) {
         return;
     }
     let mut text = Vec::new();
-    reply.encode(session.encoding(), &mut text);
+    reply.encode(encoding, &mut text);
     let text = text.strip_suffix(b"\r\n").unwrap_or(&text);
-    log::debug!(
-        "{} <- {}",
-        prefix.of(peer, session.username()),
-        Escaped(&secrets::hide_repeated(text))
-    );
+    log::debug!("{prefix} <- {}", Escaped(&secrets::hide_repeated(text)));
 }
 
 /// What happened; a transfer that has ended was that of `account`.

@@ -212,13 +212,13 @@ impl Connection {
             return false;
         };
         if let Err(error) = control.receive(cx) {
-            log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
+            log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
         }
         let is_clear = self.tls.is_none() && self.securing == Securing::No;
         if control.begins_tls() && is_clear && self.closing.is_none() {
             // There may be no end of line in it, so nothing else would end the waiting.
             let error = io::Error::new(io::ErrorKind::InvalidData, "begun without AUTH");
-            log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
+            log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
             control.end_input();
         }
         let (has_input, has_ended) = (control.has_input(), control.has_ended());
@@ -399,7 +399,7 @@ impl Handler for Connection {
         let notifier = cx.notifier();
         self.id = self.service.sessions.join(notifier.clone());
         self.notifier = Some(notifier.clone());
-        log_lines::opened(&self.service.log_prefix, self.peer);
+        log_lines::opened(&self.log_prefix());
         self.watch = Watch::begin(&self.service, self.id, self.peer, self.local, notifier);
         if self
             .watch
@@ -495,7 +495,7 @@ impl Handler for Connection {
             self.session.handle_timeout(now);
             if self.securing == Securing::Handshake && self.session.is_ending() {
                 let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
-                log_lines::tls_failed(&self.service.log_prefix, self.peer, &error);
+                log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
             }
         }
         Ok(self.finish_turn(cx))
@@ -523,7 +523,7 @@ impl Handler for Connection {
         let account = self.account.as_ref();
         let left = account.map(|account| account.login().username.as_str());
         let username = self.session.username().or(left);
-        log_lines::closed(&self.service.log_prefix, self.peer, username);
+        log_lines::closed(&self.service.log_prefix.of(self.peer, username));
         if let Some(watch) = &mut self.watch {
             watch.end(account.map(|account| &**account), cx);
         }

@@ -58,7 +58,8 @@ impl Connection {
                 VerifiedCertificate::from_der(der)
                     .map(Arc::new)
                     .inspect_err(|error| {
-                        log_lines::certificate_unread(&self.service.log_prefix, self.peer, error);
+                        let prefix = self.service.log_prefix.of(self.peer, None);
+                        log_lines::certificate_unread(&prefix, error);
                     })
                     .ok()
             });

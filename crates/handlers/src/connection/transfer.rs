@@ -96,7 +96,7 @@ impl Connection {
             Step::Yield => {}
             Step::Ended(end, refusal) => {
                 if let Some(refusal) = &refusal {
-                    log_lines::transfer_failed(&self.service, self.peer, username, refusal);
+                    log_lines::transfer_failed(&prefix, refusal);
                 }
                 let (bytes, sends) = (pump.bytes(), pump.sends());
                 let separates_replies = pump.separates_replies;
