@@ -23,7 +23,8 @@ impl Connection {
             log_lines::no_passive_port(&self.log_prefix(), &error);
             refused("Can't open a passive port.")
         };
-        let (listener, port) = listen(self.bound, &self.service.passive_ports).map_err(no_port)?;
+        let (listener, port) =
+            listen(self.bound(), &self.service.passive_ports).map_err(no_port)?;
         // Most clients connect before they send the next line, which is when they are looked for. The
         // system has to tell of others: who has sent that line already, or begins with a handshake.
         let sent_ahead = match &self.socket {
@@ -48,7 +49,7 @@ impl Connection {
     pub(super) fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
         let permit = self.permit_data();
         let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
-        let (local, peer) = (self.bound, canonical(peer));
+        let (local, peer) = (self.bound(), canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
         let stream = Connector::open(peer, from.then_some(local))

@@ -54,8 +54,8 @@ pub struct Connection {
     peer: SocketAddr,
     /// The address that the client connected to: ours, or that of a proxy in front of us.
     local: SocketAddr,
-    /// What our sockets are bound to, without a port: that of `local`, unless there is a proxy.
-    bound: SocketAddr,
+    /// Our own address, where there is a proxy in front of us.
+    own: Option<Box<SocketAddr>>,
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
@@ -115,7 +115,7 @@ impl Connection {
     ) -> io::Result<Self> {
         let local = stream.local_addr()?;
         let client = ProxiedClient { peer, local };
-        Self::bound(service, stream, client, local, permit)
+        Self::at(service, stream, client, None, permit)
     }
 
     /// The same for a client behind a proxy, as the proxy's header tells.
@@ -129,21 +129,19 @@ impl Connection {
         client: ProxiedClient,
         permit: Permit,
     ) -> io::Result<Self> {
-        let bound = stream.local_addr()?;
-        Self::bound(service, stream, client, bound, permit)
+        let own = Box::new(canonical(stream.local_addr()?));
+        Self::at(service, stream, client, Some(own), permit)
     }
 
-    /// With the socket's own address `bound`, where the client may mean another.
-    fn bound(
+    /// With our `own` address, where the client has connected to another.
+    fn at(
         service: &Arc<Service>,
         stream: TcpStream,
         client: ProxiedClient,
-        bound: SocketAddr,
+        own: Option<Box<SocketAddr>>,
         permit: Permit,
     ) -> io::Result<Self> {
         let (peer, local) = (canonical(client.peer), canonical(client.local));
-        let mut bound = canonical(bound);
-        bound.set_port(0);
         if service.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
@@ -162,7 +160,7 @@ impl Connection {
             session,
             peer,
             local,
-            bound,
+            own,
             socket: ControlSocket::Accepted(stream),
             data: DataSide::Idle,
             pump: None,
@@ -327,6 +325,13 @@ impl Connection {
             Phase::Ending => AdminEvent::Kick("Server is shutting down."),
         };
         self.session.handle_admin(event, Instant::now());
+    }
+
+    /// What our sockets are bound to, without a port.
+    fn bound(&self) -> SocketAddr {
+        let mut bound = self.own.as_deref().copied().unwrap_or(self.local);
+        bound.set_port(0);
+        bound
     }
 
     /// What stands before the session's log lines.
