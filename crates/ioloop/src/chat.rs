@@ -15,7 +15,8 @@ use crate::sources::SourceId;
 /// The application's side of a chat: sends to the peer and handles its input, within an
 /// [`AsyncChat`].
 pub trait ChatHandler: 'static {
-    /// The first call, when the peer's handler is started.
+    /// The first call, when the peer's handler is started. Whatever comes of it,
+    /// [`closed`](Self::closed) follows in the end.
     ///
     /// # Errors
     ///
@@ -108,6 +109,8 @@ pub struct AsyncChat<H> {
     stream: Registration<TcpStream>,
     channel: Channel,
     handler: H,
+    /// What ended the chat when it had just begun.
+    failed: Option<io::Error>,
 }
 
 impl<H: ChatHandler> AsyncChat<H> {
@@ -117,6 +120,7 @@ impl<H: ChatHandler> AsyncChat<H> {
             stream: Registration::Pending(stream),
             channel: Channel::new(),
             handler,
+            failed: None,
         }
     }
 
@@ -141,6 +145,12 @@ impl<H: ChatHandler> AsyncChat<H> {
     pub const fn high_water(mut self, bytes: usize) -> Self {
         self.channel.set_high_water(bytes);
         self
+    }
+
+    /// Makes the first call of the handler, and sends what it has queued.
+    fn begin(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        self.handler.connected(&mut self.channel, cx)?;
+        self.flush(cx)
     }
 
     /// Reads once, and hands over what came.
@@ -191,10 +201,13 @@ impl<H: fmt::Debug> fmt::Debug for AsyncChat<H> {
 impl<H: ChatHandler> Handler for AsyncChat<H> {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.stream.register(cx, Interest::NONE)?;
-        self.handler.connected(&mut self.channel, cx)?;
-        if self.flush(cx)? == Flow::Close {
-            cx.remove(cx.id());
+        match self.begin(cx) {
+            Ok(Flow::Continue) => return Ok(()),
+            Ok(Flow::Close) => {}
+            // The handler is told: an error of this call would go to whoever adds the chat.
+            Err(error) => self.failed = Some(error),
         }
+        cx.remove(cx.id());
         Ok(())
     }
 
@@ -211,6 +224,7 @@ impl<H: ChatHandler> Handler for AsyncChat<H> {
     }
 
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
-        self.handler.closed(error, cx);
+        self.handler
+            .closed(error.or_else(|| self.failed.take()), cx);
     }
 }

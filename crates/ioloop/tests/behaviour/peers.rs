@@ -191,6 +191,57 @@ fn a_connector_gives_up() {
     );
 }
 
+/// Fails at its first call, or has something to send to a peer that has reset the connection.
+struct Stillborn {
+    fails: bool,
+    ended: Rc<RefCell<Option<Option<ErrorKind>>>>,
+}
+
+impl ChatHandler for Stillborn {
+    fn connected(&mut self, peer: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
+        peer.push(b"hello");
+        match self.fails {
+            true => Err(ErrorKind::Unsupported.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn received(&mut self, _: &[u8], _: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
+        unreachable!("the peer sends nothing")
+    }
+
+    fn closed(&mut self, error: Option<io::Error>, _: &mut Context<'_>) {
+        *self.ended.borrow_mut() = Some(error.map(|error| error.kind()));
+    }
+}
+
+#[track_caller]
+fn check_stillborn(fails: bool, expected: &[ErrorKind]) {
+    let (ours, peer) = pair();
+    socket2::SockRef::from(&peer)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    drop(peer);
+    let ended = Rc::new(RefCell::new(None));
+    let handler = Stillborn {
+        fails,
+        ended: Rc::clone(&ended),
+    };
+    let mut io_loop = IoLoop::new().unwrap();
+    io_loop
+        .add(Box::new(AsyncChat::new(ours, handler)))
+        .unwrap();
+    assert!(io_loop.is_empty());
+    let ended = ended.take().expect("closed").expect("an error");
+    assert!(expected.contains(&ended), "{ended:?}");
+}
+
+#[test]
+fn a_chat_that_ended_as_it_began_was_not_closed() {
+    check_stillborn(true, &[ErrorKind::Unsupported]);
+    check_stillborn(false, &[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]);
+}
+
 /// Sends back what it is sent; stops the loop at the end, and says how that came about.
 struct Echo {
     ending: Rc<RefCell<Option<Option<ErrorKind>>>>,
