@@ -9,7 +9,8 @@ use std::thread::{self, JoinHandle};
 use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 
 /// A server that runs beside its owner, and ends with this value: dropping it disconnects all
-/// clients and waits for the end (pyftpdlib: a `with` block around a server in a thread).
+/// clients and waits for the end (pyftpdlib: a `with` block around a server in a thread). Dropped on
+/// that thread, by an inline observer for example, it waits for nothing.
 ///
 /// Made by [`FtpServerBuilder::spawn`]; used like the [`ServerHandle`] that it holds.
 ///
@@ -62,9 +63,20 @@ impl SpawnedServer {
     ///
     /// # Errors
     ///
-    /// What ended it.
+    /// What ended it. On the server's own thread, which cannot wait for itself, an error at once; as
+    /// when it is dropped there, all clients are disconnected.
     pub fn join(mut self) -> Result<(), ServerError> {
+        if self.is_own_thread() {
+            return Err(io::Error::other("a server cannot wait on its own thread").into());
+        }
         self.thread.take().map_or(Ok(()), end)
+    }
+
+    /// Whether the thread of the server is the one that calls.
+    fn is_own_thread(&self) -> bool {
+        let own = thread::current().id();
+        let thread = self.thread.as_ref().map(JoinHandle::thread);
+        thread.is_some_and(|thread| thread.id() == own)
     }
 }
 
@@ -86,9 +98,10 @@ impl Deref for SpawnedServer {
 
 impl Drop for SpawnedServer {
     fn drop(&mut self) {
+        let is_own_thread = self.is_own_thread();
         if let Some(thread) = self.thread.take() {
             self.handle.close_all();
-            if let Err(error) = end(thread) {
+            if !is_own_thread && let Err(error) = end(thread) {
                 log::error!("the server failed: {error}");
             }
         }
@@ -105,10 +118,13 @@ fn panicked() -> ServerError {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender};
+    use std::time::Duration;
 
     use ftpdlib_authorizers::DummyAuthorizer;
-    use ftpdlib_handlers::FtpHandler;
+    use ftpdlib_handlers::{FtpHandler, ObservedSession, Observer};
 
     use super::*;
     use crate::Concurrency;
@@ -122,5 +138,47 @@ mod tests {
             .spawn()
             .unwrap_err();
         assert!(error.to_string().contains("thread"), "{error}");
+    }
+
+    /// Ends the server on its own thread, when a client connects.
+    struct Ending<F> {
+        server: Mutex<Receiver<SpawnedServer>>,
+        end: F,
+        ended: Sender<()>,
+    }
+
+    impl<F: Fn(SpawnedServer) + Send + Sync + 'static> Observer for Ending<F> {
+        fn is_inline(&self) -> bool {
+            true
+        }
+
+        fn on_connect(&self, _: &ObservedSession) {
+            (self.end)(self.server.lock().unwrap().recv().unwrap());
+            self.ended.send(()).unwrap();
+        }
+    }
+
+    #[track_caller]
+    fn check_ends(end: impl Fn(SpawnedServer) + Send + Sync + 'static) {
+        let (give, server) = mpsc::channel();
+        let (ended, told) = mpsc::channel();
+        let server = Mutex::new(server);
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let server = FtpServerBuilder::new(handler.observer(Ending { server, end, ended }))
+            .listen((Ipv4Addr::LOCALHOST, 0))
+            .spawn()
+            .unwrap();
+        let address = server.local_addrs()[0];
+        give.send(server).unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        told.recv_timeout(Duration::from_secs(10)).unwrap();
+        // The client is disconnected nevertheless.
+        io::copy(&mut client, &mut io::sink()).unwrap();
+    }
+
+    #[test]
+    fn a_server_dropped_on_its_own_thread_panicked() {
+        check_ends(drop);
+        check_ends(|server| assert!(server.join().is_err()));
     }
 }
