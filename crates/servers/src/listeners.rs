@@ -238,7 +238,8 @@ impl Listeners {
             .open
             .iter()
             .partition(|listener| listener.stays(addresses));
-        let staying: Vec<_> = staying.into_iter().map(OpenListener::bound_for).collect();
+        let present = |listener: &OpenListener| listener.bound_for(addresses);
+        let staying: Vec<_> = staying.into_iter().map(present).collect();
         let is_held = |bind: &BindAddress| held.iter().any(|held| held.bound_for() == *bind);
         let (kept, missing): (Vec<_>, Vec<_>) = bind_plan::missing(addresses, &staying)
             .into_iter()
@@ -309,14 +310,21 @@ impl Listeners {
 }
 
 impl OpenListener {
-    /// Whether it stays where `addresses` are wanted. Sockets that were given stay anyway.
+    /// Whether it stays where `addresses` are wanted: the one it was bound for, or the one it has.
+    /// Sockets that were given stay anyway.
     fn stays(&self, addresses: &[SocketAddr]) -> bool {
-        self.requested
-            .is_none_or(|requested| bind_plan::serves_any(requested, addresses))
+        self.requested.is_none_or(|requested| {
+            bind_plan::serves_any(requested, addresses)
+                || bind_plan::serves_any(self.address, addresses)
+        })
     }
 
-    fn bound_for(&self) -> BindAddress {
-        bound_for(self.address, self.requested, self.only_v6)
+    /// Where it listens, or what it was bound for if only that is among the `addresses` wanted: they
+    /// differ in a port that the system chose.
+    fn bound_for(&self, addresses: &[SocketAddr]) -> BindAddress {
+        let is_wanted = bind_plan::serves_any(self.address, addresses);
+        let requested = self.requested.filter(|_| !is_wanted);
+        bound_for(self.address, requested, self.only_v6)
     }
 }
 
@@ -487,6 +495,32 @@ mod tests {
     fn a_change_was_refused_that_is_still_to_be_made() {
         check(&[[127, 0, 0, 2]; 3]);
         check(&[[0; 4]; 2]);
+    }
+
+    #[test]
+    fn a_server_on_a_port_of_the_systems_choice_could_not_keep_it() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+        turn(&mut server);
+        let handle = server.handle().unwrap();
+        let address = server.local_addrs()[0];
+        let any = |ip: [u8; 4]| SocketAddr::from((ip, 0));
+        for (wanted, count) in [
+            (&[address][..], 1),
+            (&[address, any([127, 0, 0, 2])], 2),
+            (&[any([127, 0, 0, 1]), address], 2),
+            (&[any([127, 0, 0, 1])], 2),
+            (&[address], 1),
+        ] {
+            handle.set_addresses(wanted, 5).unwrap();
+            turn(&mut server);
+            let addresses = server.local_addrs();
+            assert_eq!(
+                (addresses[0], addresses.len()),
+                (address, count),
+                "{wanted:?}"
+            );
+        }
     }
 
     #[test]
