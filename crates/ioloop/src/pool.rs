@@ -80,6 +80,13 @@ impl Pool {
         self.pool.workers.shut_down();
         self.pool.workers.join(wait)
     }
+
+    /// Whether no job runs or waits.
+    pub fn is_idle(&self) -> bool {
+        let state = lock(&self.pool.workers.state);
+        // Jobs wait in a lane only while others of it run.
+        state.jobs.is_empty() && state.idle == state.alive
+    }
 }
 
 impl fmt::Debug for Pool {
@@ -463,8 +470,10 @@ mod tests {
             assert_eq!(started.recv(), Ok(name));
         }
         assert_eq!(lock(&pool.pool.workers.state).alive, 2);
+        assert!(!pool.is_idle());
         drop(held);
         assert!(pool.shutdown(LONG));
+        assert!(pool.is_idle());
     }
 
     #[test]

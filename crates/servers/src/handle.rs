@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     supervisor: OnceLock<Arc<dyn Placement>>,
     /// The loop that accepts, once there is one. It waits for the last client to leave.
     accepting: OnceLock<LoopHandle>,
+    /// Notifies the handler that waits for the server's end on the loop of a program.
+    attachment: OnceLock<Notifier>,
     /// A handle was used to close the server.
     closing: AtomicBool,
     /// Clients that were admitted and have not left, wherever they are served.
@@ -61,6 +63,7 @@ impl Shared {
             placement,
             supervisor: OnceLock::new(),
             accepting: OnceLock::new(),
+            attachment: OnceLock::new(),
             closing: AtomicBool::new(false),
             clients: AtomicUsize::new(0),
         }
@@ -95,6 +98,11 @@ impl Shared {
         let _ = self.refresh.set(handlers);
     }
 
+    pub(crate) fn set_attachment(&self, notifier: Notifier) {
+        // A server is given to one loop, once.
+        let _ = self.attachment.set(notifier);
+    }
+
     pub(crate) fn set_accepting(&self, io_loop: LoopHandle) {
         // A server is given to one loop, once.
         let _ = self.accepting.set(io_loop);
@@ -113,9 +121,16 @@ impl Shared {
     /// Stops counting a client, and wakes the accepting loop, which checks whether it was the last.
     pub(crate) fn remove_client(&self) {
         self.clients.fetch_sub(1, Ordering::SeqCst);
-        if !self.listeners.are_open()
-            && let Some(accepting) = self.accepting.get()
-        {
+        if !self.listeners.are_open() {
+            self.wake_accepting();
+        }
+    }
+
+    /// Has the accepting loop look whether the server is over.
+    pub(crate) fn wake_accepting(&self) {
+        if let Some(attachment) = self.attachment.get() {
+            attachment.notify();
+        } else if let Some(accepting) = self.accepting.get() {
             accepting.call_soon(|_| {});
         }
     }
@@ -195,8 +210,10 @@ impl ServerHandle {
         shared.closing.store(true, Ordering::SeqCst);
         // Either the thread that attaches the server sees `closing`, or this one sees its loop.
         fence(Ordering::SeqCst);
-        self.io_loop()
-            .call_soon(move |cx| shared.close(|handler| cx.remove(handler)));
+        self.io_loop().call_soon(move |cx| {
+            shared.close(|handler| cx.remove(handler));
+            shared.wake_accepting();
+        });
     }
 
     /// Stops accepting clients, tells idle ones `421`, and lets transfers in progress end.
@@ -276,6 +293,8 @@ impl ServerHandle {
     /// change is made in the loop's next turn, after which [`local_addrs`](Self::local_addrs) shows
     /// it; of several before that, only the last is made. A server that was closed listens nowhere
     /// any more, and nothing is bound for it.
+    ///
+    /// A listener whose port the system chose is kept for port 0, and for the address that it has.
     ///
     /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port. A listener
     /// that accepts these clients already may then be kept, whichever of the two it was bound for.

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
+mod attachment;
 mod bind_plan;
 mod builder;
 mod children;

@@ -11,6 +11,7 @@ use ftpdlib_handlers::{FtpHandler, Service};
 use ftpdlib_ioloop::{HandlerId, IoLoop, Pool};
 use ftpdlib_sys::Signals;
 
+use crate::attachment::Attachment;
 use crate::handle::Shared;
 use crate::lifecycle::Lifecycle;
 use crate::listeners::BoundListener;
@@ -23,7 +24,7 @@ use crate::{
 
 /// How long a server that is dropped waits until its clients have been disconnected, and as long
 /// again for what has served them.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The same after a second signal: long enough for a turn of every loop.
 const LAST_TURNS: Duration = Duration::from_millis(100);
@@ -152,6 +153,10 @@ impl FtpServer {
     /// close the server, no client is admitted; a change of addresses made through it before is
     /// lost.
     ///
+    /// The loop is not empty before the server is over and its jobs are done, for which it waits for
+    /// 5 seconds: once [`IoLoop::run`] has returned by itself, observers have been told of the last
+    /// transfers. If it is stopped or dropped before that, they may not be.
+    ///
     /// # Errors
     ///
     /// The system refuses a listener, or the process for each client. Nothing is left on the loop
@@ -163,22 +168,18 @@ impl FtpServer {
         let placement = self.shared.placement();
         placement.prepare_children(&self.shared.service());
         let parent = prepare_loop(&self.shared, placement, &self.pool, io_loop)?;
+        let attachment = Attachment::new(&self.shared, &self.pool, parent);
+        let attachment = io_loop.add(Box::new(attachment))?;
         // A handle that closes the server from here on reaches this loop.
         fence(Ordering::SeqCst);
-        let closing = self.shared.is_closing();
+        let closing = self.over || self.shared.is_closing();
         if closing {
             self.listeners.clear();
         }
         let listeners = std::mem::take(&mut self.listeners);
         if let Err(error) = accept_on(&self.shared, listeners, io_loop) {
             // What is on the loop already would go on, and the caller has no handle to end it.
-            self.shared.close(|handler| io_loop.remove(handler));
-            if let Some(parent) = parent {
-                io_loop.remove(parent);
-            }
-            if let Some(mailbox) = placement.parent_mailbox() {
-                mailbox.clear();
-            }
+            io_loop.remove(attachment);
             return Err(error);
         }
         let handle = ServerHandle::new(Arc::clone(&self.shared), io_loop.handle());
@@ -336,10 +337,7 @@ impl FtpServer {
             false => until.saturating_duration_since(Instant::now()),
         };
         if !self.pool.shutdown(most.max(LAST_TURNS)) {
-            log::warn!(
-                "threads are left behind that have not ended: observers, such as transfer logs, \
-                 may miss the last events"
-            );
+            warn_of_lost_events();
         }
         if let Some(signals) = self.signals.take()
             && self.keep_signals
@@ -379,6 +377,14 @@ impl Drop for FtpServer {
             log::error!("closing the server: {error}");
         }
     }
+}
+
+/// Logs that jobs are not waited for any longer.
+pub(crate) fn warn_of_lost_events() {
+    log::warn!(
+        "threads are left behind that have not ended: observers, such as transfer logs, may miss \
+         the last events"
+    );
 }
 
 /// Makes turns until the last client has left, but for at most `most`.

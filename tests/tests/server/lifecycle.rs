@@ -420,6 +420,9 @@ fn two_servers_and_a_timer_share_a_loop() {
     wait_until("all sessions end", || {
         servers.iter().all(|server| server.clients() == 0)
     });
+    // A whole turn after that.
+    let _before = told_tick.try_iter().count();
+    told_tick.recv().unwrap();
     told_tick.recv().unwrap();
     told_loop.recv().unwrap().stop();
     assert_eq!(looping.join().unwrap(), 0, "handlers left on the loop");

@@ -1,0 +1,143 @@
+//! The end of a server on the loop of its program.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ftpdlib_ioloop::{Context, Flow, Handler, HandlerId, Pool, Ready, SourceId, TimerId};
+
+use crate::handle::Shared;
+use crate::server::{CLOSE_TIMEOUT, warn_of_lost_events};
+
+/// How often to look whether the last jobs are done.
+const JOBS_CHECK: Duration = Duration::from_millis(10);
+
+/// Keeps a program's loop busy until the server that is attached to it is over, wherever its clients
+/// are served, and its jobs are done: observers are told of the last transfers there.
+pub(crate) struct Attachment {
+    shared: Arc<Shared>,
+    pool: Pool,
+    /// The handler that supervises the processes that serve, if there are any.
+    parent: Option<HandlerId>,
+    /// How long jobs are waited for, since the last client has left.
+    until: Option<Instant>,
+}
+
+impl Attachment {
+    pub(crate) fn new(shared: &Arc<Shared>, pool: &Pool, parent: Option<HandlerId>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            pool: pool.clone(),
+            parent,
+            until: None,
+        }
+    }
+
+    fn wait_for_jobs(&mut self, cx: &mut Context<'_>) -> Flow {
+        let until = *self.until.get_or_insert_with(|| cx.now() + CLOSE_TIMEOUT);
+        if self.pool.is_idle() {
+            return Flow::Close;
+        }
+        if cx.now() >= until {
+            warn_of_lost_events();
+            return Flow::Close;
+        }
+        cx.start_timer_after(JOBS_CHECK);
+        Flow::Continue
+    }
+}
+
+impl Handler for Attachment {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.shared.set_attachment(cx.notifier());
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+
+    /// The server was closed, or a client has left after that.
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        if self.until.is_some() || !self.shared.is_over() {
+            return Ok(Flow::Continue);
+        }
+        Ok(self.wait_for_jobs(cx))
+    }
+
+    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(self.wait_for_jobs(cx))
+    }
+
+    /// Takes with it what else of the server is on the loop, which may be closed before the server.
+    fn closed(&mut self, _: Option<io::Error>, cx: &mut Context<'_>) {
+        self.shared.close(|handler| cx.remove(handler));
+        if let Some(parent) = self.parent {
+            cx.remove(parent);
+        }
+        if let Some(mailbox) = self.shared.placement().parent_mailbox() {
+            mailbox.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{self, Receiver};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::{FtpHandler, ObservedSession, Observer};
+    use ftpdlib_ioloop::IoLoop;
+
+    use crate::{Concurrency, FtpServerBuilder};
+
+    use super::*;
+
+    /// Takes a while to note that a client has left, unless the loop has ended meanwhile.
+    struct Slow {
+        loop_ended: Mutex<Receiver<()>>,
+        noted: Arc<AtomicBool>,
+    }
+
+    impl Observer for Slow {
+        fn on_disconnect(&self, _: &ObservedSession) {
+            let loop_ended = self.loop_ended.lock().unwrap();
+            // An error is the end, too.
+            let _ = loop_ended.recv_timeout(Duration::from_millis(200));
+            self.noted.store(true, Ordering::Release);
+        }
+    }
+
+    #[track_caller]
+    fn check_waits_for_observers(concurrency: Concurrency) {
+        let (ended, loop_ended) = mpsc::channel();
+        let (loop_ended, noted) = (Mutex::new(loop_ended), Arc::new(AtomicBool::new(false)));
+        let told = Arc::clone(&noted);
+        let handler = FtpHandler::new(DummyAuthorizer::new()).observer(Slow { loop_ended, noted });
+        let server = FtpServerBuilder::new(handler)
+            .listen((Ipv4Addr::LOCALHOST, 0))
+            .concurrency(concurrency)
+            .build()
+            .unwrap();
+        let mut io_loop = IoLoop::new().unwrap();
+        let handle = server.attach(&mut io_loop).unwrap();
+        let _client = TcpStream::connect(handle.local_addrs()[0]).unwrap();
+        while handle.clients() == 0 {
+            io_loop.turn(Some(JOBS_CHECK)).unwrap();
+        }
+        handle.close_all();
+        io_loop.run().unwrap();
+        let noted = told.load(Ordering::Acquire);
+        drop(ended);
+        assert!(noted);
+    }
+
+    #[test]
+    fn a_loop_ended_before_observers_knew_of_the_last_clients() {
+        check_waits_for_observers(Concurrency::default());
+        check_waits_for_observers(Concurrency::MultiThread);
+    }
+}
