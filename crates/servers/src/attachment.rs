@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, Flow, Handler, HandlerId, Pool, Ready, SourceId, TimerId};
 
-use crate::handle::Shared;
 use crate::server::{CLOSE_TIMEOUT, warn_of_lost_events};
+use crate::shared::Shared;
 
 /// How often to look whether the last jobs are done.
 const JOBS_CHECK: Duration = Duration::from_millis(10);

@@ -9,7 +9,7 @@ use ftpdlib_handlers::{Connection, Permit, ProxiedClient, Service};
 use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 use mio::net::TcpStream;
 
-use crate::handle::Shared;
+use crate::shared::Shared;
 
 /// The text for a client for which the system has no thread, process or descriptor left.
 pub(crate) const UNAVAILABLE: &str = "Service temporarily unavailable.";

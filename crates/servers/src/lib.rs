@@ -32,6 +32,7 @@ mod proxy_handshake;
 mod redirection;
 mod refresh;
 mod server;
+mod shared;
 mod signals;
 mod spawned;
 mod supervisor;

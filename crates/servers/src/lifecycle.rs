@@ -4,7 +4,7 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::handle::Shared;
+use crate::shared::Shared;
 
 /// Whether a running server goes on, and the log lines of its start and stop.
 #[derive(Clone)]

@@ -12,8 +12,8 @@ use socket2::SockRef;
 use crate::ServerError;
 use crate::bind_plan::{self, BindAddress};
 use crate::client;
-use crate::handle::Shared;
 use crate::proxy_handshake::ProxyHandshake;
+use crate::shared::Shared;
 
 /// A bound listener that is not on a loop yet.
 pub(crate) struct BoundListener {

@@ -9,9 +9,9 @@ use ftpdlib_ioloop::{Context, Handler, Pool};
 use mio::net::TcpListener;
 
 use crate::client::Client;
-use crate::handle::Shared;
 use crate::parent_link::StopRequest;
 use crate::parent_mailbox::ParentMailbox;
+use crate::shared::Shared;
 use crate::worker::ChildOptions;
 
 /// How many descriptors to reserve before there are threads: enough for thousands of clients.

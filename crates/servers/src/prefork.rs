@@ -9,10 +9,10 @@ use mio::net::TcpListener;
 
 use crate::children::{ChildMessage, Children, ExitedChild, ForkSide};
 use crate::client::Client;
-use crate::handle::Shared;
 use crate::parent_link::StopRequest;
 use crate::parent_mailbox::{LentListeners, ParentMailbox};
 use crate::placement::Placement;
+use crate::shared::Shared;
 use crate::worker::{ChildOptions, NewChild};
 
 /// Different client addresses that a worker can count at a time.

@@ -12,10 +12,10 @@ use mio::net::{TcpListener, TcpStream};
 
 use crate::children::{ChildMessage, Children, ForkSide};
 use crate::client::{self, Client};
-use crate::handle::Shared;
 use crate::loops::Loops;
 use crate::parent_mailbox::{LentListeners, ParentMailbox};
 use crate::placement::Placement;
+use crate::shared::Shared;
 use crate::worker::{ChildOptions, NewChild};
 
 /// The most processes of a server, whatever its limits are: each takes about a megabyte, and on

@@ -10,7 +10,7 @@ use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Socket, SourceId, 
 use mio::net::TcpStream;
 
 use crate::client::{self, ClientToken};
-use crate::handle::Shared;
+use crate::shared::Shared;
 
 /// How long a proxy may take to send its header, which it knows before it connects.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 
-use crate::handle::Shared;
+use crate::shared::Shared;
 
 /// Refreshes something of a server, and returns when to do it again.
 type RefreshFn = fn(&Shared) -> Option<Duration>;

@@ -12,11 +12,11 @@ use ftpdlib_ioloop::{HandlerId, IoLoop, Pool};
 use ftpdlib_sys::Signals;
 
 use crate::attachment::Attachment;
-use crate::handle::Shared;
 use crate::lifecycle::Lifecycle;
 use crate::listeners::BoundListener;
 use crate::placement::Placement;
 use crate::refresh::Refresh;
+use crate::shared::Shared;
 use crate::signals::SignalWatcher;
 use crate::{
     AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::handle::Shared;
 use crate::options::MOST_WORKERS;
 use crate::placement::Placement;
 use crate::prefork::PreforkWorkers;
+use crate::shared::Shared;
 use crate::worker::ChildOptions;
 use crate::{ServeOptions, ServerError};
 

@@ -15,11 +15,11 @@ use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::client::Client;
-use crate::handle::Shared;
 use crate::listeners::BoundListener;
 use crate::parent_link::{ParentLink, READY};
 use crate::placement::Placement;
 use crate::proxy_handshake::ProxyHandshake;
+use crate::shared::Shared;
 use crate::{FtpServer, ServeOptions, ServerError};
 
 /// How the children of a server run.

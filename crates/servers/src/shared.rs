@@ -1,0 +1,193 @@
+//! What a server and its handles share.
+
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use ftpdlib_handlers::Service;
+use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
+
+use crate::listeners::Listeners;
+use crate::placement::Placement;
+
+/// What a server and its handles share.
+pub(crate) struct Shared {
+    /// How the next client is served.
+    service: Mutex<Arc<Service>>,
+    listeners: Listeners,
+    /// Notify the handlers that look up names and certificates again.
+    refreshers: Mutex<Vec<Notifier>>,
+    /// These handlers.
+    refresh: OnceLock<Vec<HandlerId>>,
+    /// The only connection of this server, as long as its PROXY header has not been read.
+    proxy_handshake: OnceLock<HandlerId>,
+    placement: Arc<dyn Placement>,
+    /// Takes the place of `placement` where other processes serve.
+    supervisor: OnceLock<Arc<dyn Placement>>,
+    /// The loop that accepts, once there is one. It waits for the last client to leave.
+    accepting: OnceLock<LoopHandle>,
+    /// Notifies the handler that waits for the server's end on the loop of a program.
+    attachment: OnceLock<Notifier>,
+    /// A handle was used to close the server.
+    closing: AtomicBool,
+    /// Clients that were admitted and have not left, wherever they are served.
+    clients: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        addresses: Vec<SocketAddr>,
+        placement: Arc<dyn Placement>,
+    ) -> Self {
+        Self {
+            service: Mutex::new(service),
+            listeners: Listeners::new(addresses),
+            refreshers: Mutex::default(),
+            refresh: OnceLock::new(),
+            proxy_handshake: OnceLock::new(),
+            placement,
+            supervisor: OnceLock::new(),
+            accepting: OnceLock::new(),
+            attachment: OnceLock::new(),
+            closing: AtomicBool::new(false),
+            clients: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn placement(&self) -> &Arc<dyn Placement> {
+        self.supervisor.get().unwrap_or(&self.placement)
+    }
+
+    pub(crate) fn set_supervisor(&self, supervisor: Arc<dyn Placement>) {
+        // A server is started once.
+        let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Stops accepting clients; `remove` removes handlers from the accepting loop.
+    pub(crate) fn close(&self, mut remove: impl FnMut(HandlerId) -> bool) {
+        self.listeners.close(&mut remove);
+        let refresh = self.refresh.get().into_iter().flatten();
+        for handler in refresh.chain(self.proxy_handshake.get()) {
+            remove(*handler);
+        }
+    }
+
+    /// Has a connection that is no client yet closed together with the listeners.
+    pub(crate) fn set_proxy_handshake(&self, handler: HandlerId) {
+        // A server is made for one such connection, at most.
+        let _ = self.proxy_handshake.set(handler);
+    }
+
+    pub(crate) fn set_refresh(&self, handlers: Vec<HandlerId>) {
+        // A server is given to one loop, once.
+        let _ = self.refresh.set(handlers);
+    }
+
+    pub(crate) fn set_attachment(&self, notifier: Notifier) {
+        // A server is given to one loop, once.
+        let _ = self.attachment.set(notifier);
+    }
+
+    pub(crate) fn set_accepting(&self, io_loop: LoopHandle) {
+        // A server is given to one loop, once.
+        let _ = self.accepting.set(io_loop);
+    }
+
+    pub(crate) fn accepting(&self) -> Option<&LoopHandle> {
+        self.accepting.get()
+    }
+
+    /// Notes that a handle was used to close the server.
+    pub(crate) fn note_closing(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a handle was used to close the server, also before there was a loop that accepts.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Counts a client that was admitted.
+    pub(crate) fn add_client(&self) {
+        self.clients.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Stops counting a client, and wakes the accepting loop, which checks whether it was the last.
+    pub(crate) fn remove_client(&self) {
+        self.clients.fetch_sub(1, Ordering::SeqCst);
+        if !self.listeners.are_open() {
+            self.wake_accepting();
+        }
+    }
+
+    /// Has the accepting loop look whether the server is over.
+    pub(crate) fn wake_accepting(&self) {
+        if let Some(attachment) = self.attachment.get() {
+            attachment.notify();
+        } else if let Some(accepting) = self.accepting.get() {
+            accepting.call_soon(|_| {});
+        }
+    }
+
+    pub(crate) fn clients(&self) -> usize {
+        self.clients.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has `new` serve clients that connect from now on. Returns the service it replaces, to be
+    /// dropped without a lock: it holds types of the program, whose destructors may use a handle.
+    pub(crate) fn replace_service(&self, new: Arc<Service>) -> Arc<Service> {
+        let replaced = mem::replace(
+            &mut *self.service.lock().unwrap_or_else(PoisonError::into_inner),
+            new,
+        );
+        let refreshers = self.refreshers.lock();
+        for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
+            refresher.notify();
+        }
+        self.placement().service_replaced();
+        replaced
+    }
+
+    /// Drops a service that was replaced, on a thread if this process may have any: a log that is
+    /// closed with it may take as long as its disk does.
+    pub(crate) fn drop_service(&self, replaced: Arc<Service>) {
+        if !self.placement().lends_listeners() {
+            // Without a thread it is dropped here.
+            let _ = thread::Builder::new()
+                .name("retired".into())
+                .spawn(move || drop(replaced));
+        }
+    }
+
+    /// In a child process: drops its copies of the parent's listeners, and of what the parent has
+    /// for its children.
+    pub(crate) fn leave_to_parent(&self) {
+        self.listeners.leave_to_parent();
+        if let Some(mailbox) = self.placement().parent_mailbox() {
+            mailbox.clear();
+        }
+    }
+
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+
+    pub(crate) fn add_refresher(&self, refresher: Notifier) {
+        self.refreshers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(refresher);
+    }
+
+    /// Whether the server has ended: no listener, no client.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.listeners.are_open() && self.clients() == 0
+    }
+}
