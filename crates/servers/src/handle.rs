@@ -3,41 +3,57 @@
 use std::fmt;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Weak};
 
 use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
-use ftpdlib_ioloop::LoopHandle;
+use ftpdlib_ioloop::{Context, LoopHandle};
 
 use crate::ServerError;
-use crate::listeners::PlannedChange;
+use crate::listeners::{Listeners, PlannedChange};
 use crate::shared::Shared;
 
 /// Controls a server from any thread: stops it, changes how new clients are served, and gives its
 /// addresses.
+///
+/// A handle does not keep its server, so observers and others that the server calls may have one.
+/// Once the server is gone there is nothing to control: only
+/// [`local_addrs`](Self::local_addrs) still does something.
 #[derive(Clone)]
 pub struct ServerHandle {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
+    listeners: Arc<Listeners>,
     /// The server's own loop, until the server is attached to another one.
     io_loop: LoopHandle,
 }
 
 impl ServerHandle {
-    pub(crate) fn new(shared: Arc<Shared>, io_loop: LoopHandle) -> Self {
-        Self { shared, io_loop }
+    pub(crate) fn new(shared: &Arc<Shared>, io_loop: LoopHandle) -> Self {
+        Self {
+            shared: Arc::downgrade(shared),
+            listeners: Arc::clone(shared.listeners()),
+            io_loop,
+        }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
+    /// `None` once the server is gone.
+    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared.upgrade()
+    }
+
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     /// Stops accepting clients; those connected are served on. The server ends with the last one.
     pub fn close(&self) {
-        let shared = Arc::clone(&self.shared);
+        let Some(shared) = self.shared() else {
+            return;
+        };
         shared.note_closing();
         // Either the thread that attaches the server sees `closing`, or this one sees its loop.
         fence(Ordering::SeqCst);
-        self.io_loop().call_soon(move |cx| {
+        self.call_soon(shared, |shared, cx| {
             shared.close(|handler| cx.remove(handler));
             shared.wake_accepting();
         });
@@ -46,15 +62,19 @@ impl ServerHandle {
     /// Stops accepting clients, tells idle ones `421`, and lets transfers in progress end.
     pub fn drain(&self) {
         self.close();
-        self.shared.service().sessions().drain();
-        self.shared.placement().drain();
+        if let Some(shared) = self.shared() {
+            shared.service().sessions().drain();
+            shared.placement().drain();
+        }
     }
 
     /// Stops accepting clients and disconnects all, without waiting for that.
     pub fn close_all(&self) {
         self.close();
-        self.shared.service().sessions().end();
-        self.shared.placement().end();
+        if let Some(shared) = self.shared() {
+            shared.service().sessions().end();
+            shared.placement().end();
+        }
     }
 
     /// Serves clients that connect from now on as `handler` says; those that are connected keep
@@ -64,8 +84,10 @@ impl ServerHandle {
     ///
     /// [`SettingsError`] naming the first setting that cannot be used; nothing changes then.
     pub fn set_handler(&self, handler: impl Into<FtpHandler>) -> Result<(), SettingsError> {
-        let renewed = self.new_service(handler.into())?;
-        drop(self.shared.replace_service(renewed));
+        if let Some(shared) = self.shared() {
+            let renewed = new_service(&shared, handler.into())?;
+            drop(shared.replace_service(renewed));
+        }
         Ok(())
     }
 
@@ -83,13 +105,15 @@ impl ServerHandle {
         addresses: &[SocketAddr],
         backlog: u32,
     ) -> Result<(), ServerError> {
-        let renewed = self.new_service(handler.into())?;
-        let change = self.plan(addresses, backlog)?;
-        let shared = Arc::clone(&self.shared);
-        self.io_loop().call_soon(move |cx| {
+        let Some(shared) = self.shared() else {
+            return Ok(());
+        };
+        let renewed = new_service(&shared, handler.into())?;
+        let change = plan(&shared, addresses, backlog)?;
+        self.call_soon(shared, move |shared, cx| {
             // On the loop that accepts, which does nothing in between.
             let replaced = shared.replace_service(renewed);
-            shared.listeners().apply(&change, &shared, cx);
+            shared.listeners().apply(&change, shared, cx);
             shared.drop_service(replaced);
         });
         Ok(())
@@ -100,7 +124,9 @@ impl ServerHandle {
     /// right to open it. Processes that are started later inherit the files of this one. Does
     /// nothing where this process serves itself.
     pub fn hand_over(&self, number: u8, file: File) {
-        if let Some(mailbox) = self.shared.placement().parent_mailbox() {
+        if let Some(shared) = self.shared()
+            && let Some(mailbox) = shared.placement().parent_mailbox()
+        {
             mailbox.hand_over(number, file);
         }
     }
@@ -109,10 +135,10 @@ impl ServerHandle {
     /// [`FtpServerBuilder::max_cons`](crate::FtpServerBuilder::max_cons). Those over a new limit
     /// stay.
     pub fn set_limits(&self, max_cons: usize, max_cons_per_ip: usize) {
-        self.shared
-            .service()
-            .limits()
-            .set(max_cons, max_cons_per_ip);
+        if let Some(shared) = self.shared() {
+            let service = shared.service();
+            service.limits().set(max_cons, max_cons_per_ip);
+        }
     }
 
     /// Listens on `addresses` and no others from now on, each new one with a queue of `backlog`
@@ -135,49 +161,57 @@ impl ServerHandle {
     /// [`ServerError::Bind`] with the first address that cannot be had, [`ServerError::NoAddress`]
     /// without any; nothing changes then.
     pub fn set_addresses(&self, addresses: &[SocketAddr], backlog: u32) -> Result<(), ServerError> {
-        let change = self.plan(addresses, backlog)?;
-        let shared = Arc::clone(&self.shared);
-        self.io_loop()
-            .call_soon(move |cx| shared.listeners().apply(&change, &shared, cx));
+        let Some(shared) = self.shared() else {
+            return Ok(());
+        };
+        let change = plan(&shared, addresses, backlog)?;
+        self.call_soon(shared, move |shared, cx| {
+            shared.listeners().apply(&change, shared, cx);
+        });
         Ok(())
     }
 
     /// The addresses listened on, with the ports really bound; once the server is closed, the
     /// former ones.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.shared.listeners().addresses()
+        self.listeners.addresses()
     }
 
     /// Clients connected now; where worker processes serve, how many of these there are.
     pub fn clients(&self) -> usize {
-        self.shared.clients()
+        self.shared().map_or(0, |shared| shared.clients())
     }
 
-    /// The loop that accepts, or that will.
-    fn io_loop(&self) -> &LoopHandle {
-        self.shared.accepting().unwrap_or(&self.io_loop)
-    }
-
-    /// Makes a service for `handler`. Reading its certificates may take a while; no lock is held
-    /// meanwhile.
-    fn new_service(&self, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
-        let renewed = self.shared.service().renewed(handler)?;
-        self.shared.placement().prepare_children(&renewed);
-        Ok(renewed)
-    }
-
-    /// Binds what has to be bound to listen on `addresses` and no others.
-    fn plan(
+    /// Has the loop that accepts, or that will, call `callback`.
+    fn call_soon(
         &self,
-        addresses: &[SocketAddr],
-        backlog: u32,
-    ) -> Result<Arc<PlannedChange>, ServerError> {
-        if addresses.is_empty() {
-            return Err(ServerError::NoAddress);
-        }
-        let frees = !self.shared.placement().lends_listeners();
-        self.shared.listeners().plan(addresses, backlog, frees)
+        shared: Arc<Shared>,
+        callback: impl FnOnce(&Arc<Shared>, &mut Context<'_>) + Send + 'static,
+    ) {
+        let io_loop = shared.accepting().unwrap_or(&self.io_loop).clone();
+        io_loop.call_soon(move |cx| callback(&shared, cx));
     }
+}
+
+/// Makes a service for `handler`. Reading its certificates may take a while; no lock is held
+/// meanwhile.
+fn new_service(shared: &Shared, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
+    let renewed = shared.service().renewed(handler)?;
+    shared.placement().prepare_children(&renewed);
+    Ok(renewed)
+}
+
+/// Binds what has to be bound to listen on `addresses` and no others.
+fn plan(
+    shared: &Shared,
+    addresses: &[SocketAddr],
+    backlog: u32,
+) -> Result<Arc<PlannedChange>, ServerError> {
+    if addresses.is_empty() {
+        return Err(ServerError::NoAddress);
+    }
+    let frees = !shared.placement().lends_listeners();
+    shared.listeners().plan(addresses, backlog, frees)
 }
 
 impl fmt::Debug for ServerHandle {
@@ -198,6 +232,7 @@ mod tests {
 
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::Observer;
+    use ftpdlib_ioloop::IoLoop;
 
     use super::*;
     use crate::{FtpServer, ServeOptions};
@@ -244,13 +279,13 @@ mod tests {
         let (mut server, new) = server();
         let old = server.local_addrs()[0];
         let handle = server.handle().unwrap();
-        let before = handle.shared().service();
+        let before = handle.shared().unwrap().service();
         let renewed = handler().banner("New.");
         handle
             .set_handler_and_addresses(renewed, &[new], 1)
             .unwrap();
         // Neither has changed without the other.
-        assert!(Arc::ptr_eq(&before, &handle.shared().service()));
+        assert!(Arc::ptr_eq(&before, &handle.shared().unwrap().service()));
         assert_eq!(server.local_addrs(), [old]);
         let (late, early) = (TcpStream::connect(old), TcpStream::connect(new));
         assert_eq!(greeting(&mut server, early.unwrap()), "220 New.\r\n");
@@ -295,5 +330,38 @@ mod tests {
         handle.set_handler(handler().observer(leaving)).unwrap();
         thread::spawn(move || handle.set_handler(handler()).unwrap());
         leaves.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+
+    /// What is done to a server whose observer has a handle: nothing of it is left.
+    #[track_caller]
+    fn check_freed(end: impl FnOnce(FtpServer)) {
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler()).unwrap();
+        let handle = server.handle().unwrap();
+        let address = server.local_addrs();
+        let (left, leaves) = mpsc::channel();
+        let leaving = Leaving(handle.clone(), left);
+        handle.set_handler(handler().observer(leaving)).unwrap();
+        end(server);
+        leaves.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!((handle.local_addrs(), handle.clients()), (address, 0));
+        handle.close_all();
+    }
+
+    #[test]
+    fn an_observer_with_a_handle_outlived_its_server() {
+        check_freed(drop);
+        check_freed(|mut server| {
+            turn(&mut server);
+            server.close_all().unwrap();
+        });
+        check_freed(|server| {
+            let mut io_loop = IoLoop::new().unwrap();
+            server.attach(&mut io_loop).unwrap().close_all();
+            io_loop.run().unwrap();
+        });
+        check_freed(|server| {
+            let mut io_loop = IoLoop::new().unwrap();
+            server.attach(&mut io_loop).unwrap();
+        });
     }
 }

@@ -107,7 +107,10 @@ impl ParentLink {
                     _ => {}
                 }
                 let received = bytes[..count].iter().copied();
-                if bytes[..count].contains(&PING) && self.server.shared().placement().is_alive() {
+                let shared = self.server.shared();
+                if bytes[..count].contains(&PING)
+                    && shared.is_some_and(|shared| shared.placement().is_alive())
+                {
                     // A parent that gets no answer asks again.
                     let _ = cx.try_io(link, Direction::Write, |mut link| link.write(&[PING]));
                 }

@@ -182,7 +182,7 @@ impl FtpServer {
             io_loop.remove(attachment);
             return Err(error);
         }
-        let handle = ServerHandle::new(Arc::clone(&self.shared), io_loop.handle());
+        let handle = ServerHandle::new(&self.shared, io_loop.handle());
         if closing {
             handle.close();
         }
@@ -196,7 +196,7 @@ impl FtpServer {
     /// The loop cannot be made.
     pub fn handle(&mut self) -> io::Result<ServerHandle> {
         let shared = Arc::clone(&self.shared);
-        Ok(ServerHandle::new(shared, self.io_loop()?.handle()))
+        Ok(ServerHandle::new(&shared, self.io_loop()?.handle()))
     }
 
     /// Stops accepting clients; those connected are served on, and
@@ -223,7 +223,7 @@ impl FtpServer {
             self.over = true;
             return Ok(());
         };
-        ServerHandle::new(Arc::clone(&self.shared), io_loop.handle()).close_all();
+        ServerHandle::new(&self.shared, io_loop.handle()).close_all();
         turn_until_over(io_loop, &self.shared, CLOSE_TIMEOUT)?;
         self.finish();
         Ok(())
@@ -455,6 +455,10 @@ mod tests {
         TcpStream::connect(address).is_ok()
     }
 
+    fn is_over(handle: &ServerHandle) -> bool {
+        handle.shared().is_none_or(|shared| shared.is_over())
+    }
+
     #[track_caller]
     fn check_ends(io_loop: &mut IoLoop, address: SocketAddr) {
         for _ in 0..10 {
@@ -472,7 +476,7 @@ mod tests {
         assert!(listens(address));
         before.close_all();
         check_ends(&mut io_loop, address);
-        assert!(handle.shared().is_over());
+        assert!(is_over(&handle));
     }
 
     #[test]
@@ -482,7 +486,7 @@ mod tests {
         server.handle().unwrap().close_all();
         let handle = server.attach(&mut io_loop).unwrap();
         check_ends(&mut io_loop, address);
-        assert!(handle.shared().is_over());
+        assert!(is_over(&handle));
     }
 
     /// A placement whose second listener cannot be put on the loop.
@@ -551,7 +555,7 @@ mod tests {
         server.attach(&mut io_loop).unwrap_err();
         assert!(io_loop.is_empty());
         assert!(!addresses.into_iter().any(listens));
-        assert!(before.shared().is_over());
+        assert!(is_over(&before));
     }
 
     #[test]

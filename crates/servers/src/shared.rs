@@ -1,4 +1,4 @@
-//! What a server and its handles share.
+//! What the parts of a server share, wherever they run.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -12,11 +12,12 @@ use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
 use crate::listeners::Listeners;
 use crate::placement::Placement;
 
-/// What a server and its handles share.
+/// What the parts of a server share. Its handles do not keep it.
 pub(crate) struct Shared {
     /// How the next client is served.
     service: Mutex<Arc<Service>>,
-    listeners: Listeners,
+    /// The handles have them, too, also when the server is gone.
+    listeners: Arc<Listeners>,
     /// Notify the handlers that look up names and certificates again.
     refreshers: Mutex<Vec<Notifier>>,
     /// These handlers.
@@ -44,7 +45,7 @@ impl Shared {
     ) -> Self {
         Self {
             service: Mutex::new(service),
-            listeners: Listeners::new(addresses),
+            listeners: Arc::new(Listeners::new(addresses)),
             refreshers: Mutex::default(),
             refresh: OnceLock::new(),
             proxy_handshake: OnceLock::new(),
@@ -175,7 +176,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn listeners(&self) -> &Listeners {
+    pub(crate) fn listeners(&self) -> &Arc<Listeners> {
         &self.listeners
     }
 

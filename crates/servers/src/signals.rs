@@ -105,7 +105,8 @@ impl Handler for SignalWatcher {
 
     fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
         let count = self.server.clients();
-        match self.server.shared().placement().lends_listeners() {
+        let shared = self.server.shared();
+        match shared.is_some_and(|shared| shared.placement().lends_listeners()) {
             true => log::info!("grace period over, ending {count} process(es)"),
             false => log::info!("grace period over, disconnecting {count} client(s)"),
         }

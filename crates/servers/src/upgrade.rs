@@ -166,7 +166,7 @@ impl UpgradeLauncher {
             }
             UpgradeState::Idle(on_upgraded) => on_upgraded,
         };
-        let started = server.shared().listeners().copies().and_then(|copies| {
+        let started = server.listeners().copies().and_then(|copies| {
             let sockets = copies
                 .iter()
                 .map(|(copy, requested)| (copy.as_fd(), *requested));
