@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{
-    Acceptor, Context, Direction, Flow, Handler, Interest, IoLoop, Notifier, Ready, Socket,
+    Acceptor, Context, Direction, Flow, Handler, Interest, IoLoop, Notifier, Ready, Registration,
     SourceId,
 };
 use mio::net::TcpStream;
@@ -17,8 +17,7 @@ use crate::figures::Sample;
 use crate::wake::{self, Answers};
 
 struct Echo {
-    accepted: Option<TcpStream>,
-    socket: Option<Socket<TcpStream>>,
+    stream: Registration<TcpStream>,
     /// Read and not written yet.
     rest: Vec<u8>,
 }
@@ -26,7 +25,7 @@ struct Echo {
 impl Echo {
     /// Echoes a piece; whether the client is still there.
     fn echo(&mut self, buffer: &mut [u8], cx: &mut Context<'_>) -> io::Result<bool> {
-        let Some(socket) = &self.socket else {
+        let Some(socket) = self.stream.socket() else {
             return Ok(false);
         };
         if !self.rest.is_empty() {
@@ -46,10 +45,7 @@ impl Echo {
 
 impl Handler for Echo {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if let Some(stream) = self.accepted.take() {
-            self.socket = Some(cx.register(stream, Interest::READ)?);
-        }
-        Ok(())
+        self.stream.register(cx, Interest::READ)
     }
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
@@ -83,8 +79,7 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<()> {
     let acceptor = Acceptor::new(listener, |stream, _, cx| {
         let _ = stream.set_nodelay(true);
         let echo = Echo {
-            accepted: Some(stream),
-            socket: None,
+            stream: Registration::new(stream),
             rest: Vec::new(),
         };
         let _ = cx.add(Box::new(echo));

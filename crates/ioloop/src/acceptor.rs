@@ -61,7 +61,7 @@ impl Acceptor {
         on_accept: impl FnMut(TcpStream, SocketAddr, &mut Context<'_>) + 'static,
     ) -> Self {
         Self {
-            listener: Registration::Pending(listener),
+            listener: Registration::new(listener),
             on_accept: Box::new(on_accept),
             accept_state: AcceptState::default(),
             quota: None,

@@ -200,7 +200,7 @@ const PAUSE: u32 = 1024;
 mod tests {
     use super::*;
     use crate::slab::Key;
-    use crate::{Context, Flow, Handler, Interest, IoLoop, Ready, Socket, SourceId};
+    use crate::{Context, Flow, Handler, Interest, IoLoop, Ready, Registration, SourceId};
     use mio::net::TcpStream;
 
     const LIMIT: Duration = Duration::from_micros(100);
@@ -455,13 +455,12 @@ mod tests {
 
     /// Sends a byte, and another one after each answer.
     struct Talker {
-        stream: Option<TcpStream>,
-        socket: Option<Socket<TcpStream>>,
+        stream: Registration<TcpStream>,
     }
 
     impl Talker {
         fn talk(&self, cx: &mut Context<'_>) -> io::Result<()> {
-            let Some(socket) = &self.socket else {
+            let Some(socket) = self.stream.socket() else {
                 return Ok(());
             };
             cx.write(socket, b"x")?;
@@ -472,14 +471,12 @@ mod tests {
 
     impl Handler for Talker {
         fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-            if let Some(stream) = self.stream.take() {
-                self.socket = Some(cx.register(stream, Interest::READ)?);
-            }
+            self.stream.register(cx, Interest::READ)?;
             self.talk(cx)
         }
 
         fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-            if let Some(socket) = &self.socket {
+            if let Some(socket) = self.stream.socket() {
                 cx.read_out(socket, &mut [0; 2])?;
                 self.talk(cx)?;
             }
@@ -496,8 +493,7 @@ mod tests {
         let echo = std::thread::spawn(move || io::copy(&mut peer.try_clone()?, &mut peer));
         let mut io_loop = IoLoop::new().unwrap();
         let talker = Talker {
-            stream: Some(TcpStream::from_std(stream)),
-            socket: None,
+            stream: Registration::new(TcpStream::from_std(stream)),
         };
         io_loop.add(Box::new(talker)).unwrap();
         let most = Instant::now() + Duration::from_secs(60);

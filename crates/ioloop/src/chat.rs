@@ -117,7 +117,7 @@ impl<H: ChatHandler> AsyncChat<H> {
     /// Makes a chat with the peer of a connected stream.
     pub fn new(stream: TcpStream, handler: H) -> Self {
         Self {
-            stream: Registration::Pending(stream),
+            stream: Registration::new(stream),
             channel: Channel::new(),
             handler,
             failed: None,

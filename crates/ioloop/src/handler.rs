@@ -27,24 +27,20 @@ use crate::timers::TimerId;
 /// ```
 /// use std::io;
 ///
-/// use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Socket, SourceId};
+/// use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Registration, SourceId};
 /// use mio::net::TcpStream;
 ///
 /// struct Discard {
-///     accepted: Option<TcpStream>,
-///     socket: Option<Socket<TcpStream>>,
+///     stream: Registration<TcpStream>,
 /// }
 ///
 /// impl Handler for Discard {
 ///     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-///         if let Some(stream) = self.accepted.take() {
-///             self.socket = Some(cx.register(stream, Interest::READ)?);
-///         }
-///         Ok(())
+///         self.stream.register(cx, Interest::READ)
 ///     }
 ///
 ///     fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-///         let Some(socket) = &self.socket else { return Ok(Flow::Close) };
+///         let Some(socket) = self.stream.socket() else { return Ok(Flow::Close) };
 ///         let mut scratch = cx.take_scratch();
 ///         let count = cx.read(socket, &mut scratch);
 ///         cx.return_scratch(scratch);

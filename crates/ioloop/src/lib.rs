@@ -31,19 +31,18 @@
 //! use std::time::{Duration, Instant};
 //!
 //! use ftpdlib_ioloop::{
-//!     Acceptor, Context, Flow, Handler, Interest, IoLoop, Ready, Socket, SourceId, TimerId,
+//!     Acceptor, Context, Flow, Handler, Interest, IoLoop, Ready, Registration, SourceId, TimerId,
 //! };
 //! use mio::net::TcpStream;
 //!
 //! struct Clock {
-//!     accepted: Option<TcpStream>,
-//!     socket: Option<Socket<TcpStream>>,
+//!     stream: Registration<TcpStream>,
 //!     since: Instant,
 //! }
 //!
 //! impl Clock {
 //!     fn tell(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-//!         let Some(socket) = &self.socket else { return Ok(Flow::Close) };
+//!         let Some(socket) = self.stream.socket() else { return Ok(Flow::Close) };
 //!         let text = format!("{} s\n", (cx.now() - self.since).as_secs());
 //!         cx.start_timer_after(Duration::from_secs(1));
 //!         match cx.write(socket, text.as_bytes()) {
@@ -56,9 +55,7 @@
 //!
 //! impl Handler for Clock {
 //!     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-//!         if let Some(stream) = self.accepted.take() {
-//!             self.socket = Some(cx.register(stream, Interest::HANGUP)?);
-//!         }
+//!         self.stream.register(cx, Interest::HANGUP)?;
 //!         self.tell(cx).map(drop)
 //!     }
 //!
@@ -78,7 +75,7 @@
 //!
 //! let mut io_loop = IoLoop::new()?;
 //! io_loop.add(Box::new(Acceptor::new(listener, move |stream, peer, cx| {
-//!     let clock = Clock { accepted: Some(stream), socket: None, since };
+//!     let clock = Clock { stream: Registration::new(stream), since };
 //!     if let Err(error) = cx.add(Box::new(clock)) {
 //!         eprintln!("{peer}: {error}");
 //!     }
@@ -143,7 +140,7 @@ pub use io_loop::IoLoop;
 pub use mio;
 pub use notify::{LoopHandle, Notifier};
 pub use pool::{Lane, Pool};
-pub use socket::Socket;
+pub use socket::{Registration, Socket};
 pub use sources::SourceId;
 pub use task::{Panicked, Task};
 pub use timers::TimerId;

@@ -82,26 +82,57 @@ impl Socket<TcpStream> {
     }
 }
 
-/// An I/O object that a handler is made with, and registers when it is started.
-pub(crate) enum Registration<S> {
+/// An I/O object that a handler is made with, and registers when it is started: only then is there a
+/// loop to register it with.
+///
+/// # Examples
+///
+/// See [`Handler`](crate::Handler).
+#[derive(Debug)]
+pub struct Registration<S>(State<S>);
+
+#[derive(Debug)]
+enum State<S> {
     Pending(S),
     Registered(Socket<S>),
-    /// The system refused it.
-    Failed,
+    /// The system refused it, or the socket was taken out.
+    Gone,
 }
 
 impl<S: Source> Registration<S> {
-    pub(crate) fn register(&mut self, cx: &mut Context<'_>, interest: Interest) -> io::Result<()> {
-        if let Self::Pending(io) = mem::replace(self, Self::Failed) {
-            *self = Self::Registered(cx.register(io, interest)?);
-        }
+    /// Makes one that is to be registered.
+    pub const fn new(io: S) -> Self {
+        Self(State::Pending(io))
+    }
+
+    /// Registers the object, the first time, with what its handler waits for at first; see
+    /// [`Context::register`].
+    ///
+    /// # Errors
+    ///
+    /// That of [`Context::register`]; the object is closed then.
+    pub fn register(&mut self, cx: &mut Context<'_>, interest: Interest) -> io::Result<()> {
+        self.0 = match mem::replace(&mut self.0, State::Gone) {
+            State::Pending(io) => State::Registered(cx.register(io, interest)?),
+            other @ (State::Registered(_) | State::Gone) => other,
+        };
         Ok(())
     }
 
-    pub(crate) const fn socket(&self) -> Option<&Socket<S>> {
-        match self {
-            Self::Registered(socket) => Some(socket),
-            Self::Pending(_) | Self::Failed => None,
+    /// Takes the socket out, to [close](Context::close) or [detach](Context::detach) it. `None` if it
+    /// is not registered; an object that never was is closed then.
+    pub fn take(&mut self) -> Option<Socket<S>> {
+        match mem::replace(&mut self.0, State::Gone) {
+            State::Registered(socket) => Some(socket),
+            State::Pending(_) | State::Gone => None,
+        }
+    }
+
+    /// The socket, once it is registered.
+    pub const fn socket(&self) -> Option<&Socket<S>> {
+        match &self.0 {
+            State::Registered(socket) => Some(socket),
+            State::Pending(_) | State::Gone => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId,
+    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId,
 };
 use ftpdlib_sys::{Signal, Signals};
 use mio::net::UnixStream;
@@ -61,9 +61,8 @@ pub(crate) const READY: u8 = b'!';
 /// often they come, and SIGHUP and SIGUSR2 do nothing where the parent catches them. A child whose
 /// loop hangs is ended by the second SIGTERM or SIGINT, as the parent is.
 pub(crate) struct ParentLink {
-    pending: Option<(UnixStream, Option<Signals>)>,
-    link: Option<Socket<UnixStream>>,
-    signals: Option<Socket<SignalSource>>,
+    link: Registration<UnixStream>,
+    signals: Option<Registration<SignalSource>>,
     server: ServerHandle,
     options: ChildOptions,
 }
@@ -76,17 +75,17 @@ impl ParentLink {
         server: ServerHandle,
         options: ChildOptions,
     ) -> Self {
+        let source = |signals| Registration::new(SignalSource::new(Arc::new(signals)));
         Self {
-            pending: Some((link, signals)),
-            link: None,
-            signals: None,
+            link: Registration::new(link),
+            signals: signals.map(source),
             server,
             options,
         }
     }
 
     fn read_parent(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(link) = &self.link else {
+        let Some(link) = self.link.socket() else {
             return Ok(());
         };
         let mut bytes = [0; 16];
@@ -142,7 +141,7 @@ impl ParentLink {
     }
 
     fn read_signals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(signals) = &self.signals else {
+        let Some(signals) = self.signals.as_ref().and_then(Registration::socket) else {
             return Ok(());
         };
         match cx.try_io(signals, Direction::Read, SignalSource::next) {
@@ -159,18 +158,15 @@ impl ParentLink {
 
 impl Handler for ParentLink {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if let Some((link, signals)) = self.pending.take() {
-            self.link = Some(cx.register(link, Interest::READ)?);
-            if let Some(signals) = signals {
-                self.signals =
-                    Some(cx.register(SignalSource::new(Arc::new(signals)), Interest::READ)?);
-            }
+        self.link.register(cx, Interest::READ)?;
+        match &mut self.signals {
+            Some(signals) => signals.register(cx, Interest::READ),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        if self.link.as_ref().is_some_and(|link| link.id() == source) {
+        if self.link.socket().is_some_and(|link| link.id() == source) {
             self.read_parent(cx)?;
         } else {
             self.read_signals(cx)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_handlers::ProxyHeaderReader;
-use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId};
+use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId};
 use mio::net::TcpStream;
 
 use crate::client::{self, ClientToken};
@@ -21,8 +21,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct ProxyHandshake {
     shared: Arc<Shared>,
     proxy: SocketAddr,
-    accepted: Option<TcpStream>,
-    socket: Option<Socket<TcpStream>>,
+    stream: Registration<TcpStream>,
     header: ProxyHeaderReader,
     /// Keeps a server that has no other connection from being over.
     token: Option<ClientToken>,
@@ -33,8 +32,7 @@ impl ProxyHandshake {
         Self {
             shared: Arc::clone(shared),
             proxy,
-            accepted: Some(stream),
-            socket: None,
+            stream: Registration::new(stream),
             header: ProxyHeaderReader::default(),
             token: None,
         }
@@ -50,28 +48,25 @@ impl ProxyHandshake {
 
 impl Handler for ProxyHandshake {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if let Some(stream) = self.accepted.take() {
-            self.socket = Some(cx.register(stream, Interest::READ)?);
-        }
+        self.stream.register(cx, Interest::READ)?;
         cx.start_timer_after(HEADER_TIMEOUT);
         Ok(())
     }
 
     fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let Some(socket) = self.socket.take() else {
+        let Some(socket) = self.stream.socket() else {
             return Ok(Flow::Close);
         };
-        match self.header.read(&socket, cx) {
+        match self.header.read(socket, cx) {
             Ok(named) => {
-                let stream = cx.detach(socket)?;
-                let peer = named.map_or(self.proxy, |named| named.peer);
-                client::accept(&self.shared, stream, peer, named, cx);
+                if let Some(socket) = self.stream.take() {
+                    let stream = cx.detach(socket)?;
+                    let peer = named.map_or(self.proxy, |named| named.peer);
+                    client::accept(&self.shared, stream, peer, named, cx);
+                }
                 Ok(Flow::Close)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket = Some(socket);
-                Ok(Flow::Continue)
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Flow::Continue),
             Err(error) => {
                 log::warn!("connection of proxy {} refused: {error}", self.proxy);
                 Ok(Flow::Close)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Ready, Socket, SourceId, TimerId,
+    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId,
 };
 use ftpdlib_sys::{Signal, Signals};
 use mio::event::Source;
@@ -19,8 +19,7 @@ use crate::{ServeOptions, ServerHandle};
 
 /// Stops the server on the first SIGTERM or SIGINT, at once on the second.
 pub(crate) struct SignalWatcher {
-    source: Option<SignalSource>,
-    socket: Option<Socket<SignalSource>>,
+    signals: Registration<SignalSource>,
     server: ServerHandle,
     lifecycle: Lifecycle,
     grace: Duration,
@@ -38,8 +37,7 @@ impl SignalWatcher {
         options: ServeOptions,
     ) -> Self {
         Self {
-            source: Some(SignalSource::new(signals)),
-            socket: None,
+            signals: Registration::new(SignalSource::new(signals)),
             server,
             lifecycle,
             grace: options.shutdown_grace,
@@ -79,17 +77,14 @@ impl SignalWatcher {
 
 impl Handler for SignalWatcher {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if let Some(source) = self.source.take() {
-            self.socket = Some(cx.register(source, Interest::READ)?);
-        }
-        Ok(())
+        self.signals.register(cx, Interest::READ)
     }
 
     fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let Some(socket) = &self.socket else {
+        let Some(signals) = self.signals.socket() else {
             return Ok(Flow::Close);
         };
-        match cx.try_io(socket, Direction::Read, SignalSource::next) {
+        match cx.try_io(signals, Direction::Read, SignalSource::next) {
             Ok(Signal::Terminate | Signal::Interrupt) => self.stop(cx),
             Ok(Signal::HangUp) => {
                 if let Some(reload) = &mut self.on_reload {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Socket, SourceId,
+    Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Registration, Socket, SourceId,
 };
 use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
@@ -181,14 +181,16 @@ impl UpgradeLauncher {
                     successor.process.id()
                 );
                 let ready = Receiver::from(OwnedFd::from(successor.ready));
+                let set = ready.set_nonblocking(true);
                 let watcher = UpgradeWatcher {
-                    pending: Some(ready),
-                    ready: None,
+                    ready: Registration::new(ready),
                     process: Some(successor.process),
                     server: server.clone(),
                     on_upgraded,
                     state: Rc::clone(&self.state),
                 };
+                // A failure drops the watcher, which kills the program.
+                set?;
                 self.watcher = Some(cx.add(Box::new(watcher))?);
                 Ok(())
             }
@@ -203,8 +205,7 @@ impl UpgradeLauncher {
 /// Waits until a program has taken over, or has ended. Dropped before that, it kills the program,
 /// so that no server begins unnoticed after this one was stopped.
 struct UpgradeWatcher {
-    pending: Option<Receiver>,
-    ready: Option<Socket<Receiver>>,
+    ready: Registration<Receiver>,
     /// `None` once the program has taken over or ended.
     process: Option<ChildProcess>,
     server: ServerHandle,
@@ -239,7 +240,7 @@ impl UpgradeWatcher {
 
     /// Whether the program has reported that it serves, and that has not been read yet.
     fn is_ready(&self) -> bool {
-        let ready = self.ready.as_ref().map(Socket::get_ref);
+        let ready = self.ready.socket().map(Socket::get_ref);
         ready.is_some_and(|mut ready| matches!(ready.read(&mut [0]), Ok(1..)))
     }
 }
@@ -266,15 +267,11 @@ impl Drop for UpgradeWatcher {
 
 impl Handler for UpgradeWatcher {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if let Some(ready) = self.pending.take() {
-            ready.set_nonblocking(true)?;
-            self.ready = Some(cx.register(ready, Interest::READ)?);
-        }
-        Ok(())
+        self.ready.register(cx, Interest::READ)
     }
 
     fn ready(&mut self, _: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        let Some(ready) = &self.ready else {
+        let Some(ready) = self.ready.socket() else {
             return Ok(Flow::Close);
         };
         match cx.try_io(ready, Direction::Read, |mut ready| ready.read(&mut [0])) {
