@@ -1,34 +1,29 @@
 //! The server at work.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
-use ftpdlib::handlers::{
-    DtpHandler, FtpHandler, IpNet, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
-};
 use ftpdlib::servers::{
-    self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, ServerHandle, Upgrade,
-    inherited_sockets, interrupt_nobody, raise_descriptor_limit,
+    self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, Upgrade, inherited_sockets,
+    interrupt_nobody, raise_descriptor_limit,
 };
 
 use crate::aside::Aside;
-use crate::config::{Concurrency, DEFAULT_BUFFER, FilesystemKind, Server};
+use crate::config::{Concurrency, Server};
 use crate::error::ConfigError;
+use crate::handler::handler;
 use crate::notify;
-use crate::settings::{Access, Settings};
+use crate::reload::{Reload, differ};
+use crate::settings::Settings;
 use crate::text_file::Readable;
 use crate::transfer_log::{OpenedLogs, TransferLogs};
 
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
 
-/// Serves until a signal ends it. `reload` returns the settings from the file as it is then; its
+/// Serves until a signal ends it. `load` returns the settings from the file as it is then; its
 /// arguments tell whether the current settings come from an empty file, and which files it may
 /// read.
 ///
@@ -37,7 +32,7 @@ const OWN_DESCRIPTORS: u64 = 32;
 /// Why it could not bind, or why it ended; a [`ConfigError`] if the settings prove wrong.
 pub(crate) fn serve(
     settings: Settings,
-    reload: impl Fn(bool, Readable) -> Result<Settings, ConfigError> + Send + Sync + 'static,
+    load: impl Fn(bool, Readable) -> Result<Settings, ConfigError> + Send + Sync + 'static,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
     let logs = TransferLogs::new(settings.run_as.clone());
@@ -61,28 +56,23 @@ pub(crate) fn serve(
         log::warn!("server.listen has changed, which takes effect on SIGHUP");
     }
     let (begun, written) = (logs.clone(), logs.clone());
-    let reload = {
-        let (handle, logs) = (handle.clone(), logs.clone());
+    let reload = Reload {
+        load,
+        handle,
+        logs,
+        started,
+        binds,
         // The loop that supervises processes reads files itself, and must not wait for a writer.
-        let readable = match forks {
+        readable: match forks {
             true => Readable::Regular,
             false => Readable::Anything,
-        };
-        move || {
-            let settings = reload(was_empty.load(Ordering::Relaxed), readable)?;
-            let is_empty = settings.by_empty_file;
-            apply(settings, &handle, binds, &started, &logs)?;
-            was_empty.store(is_empty, Ordering::Relaxed);
-            Ok(())
-        }
+        },
+        was_empty,
     };
-    // Whoever has moved logs away may know nothing of the configuration.
-    let keep_logs = move || logs.open_again(|number, file| handle.hand_over(number, file));
-    let apply_again = move || apply_again(&reload, &keep_logs);
     let options = match forks {
-        true => options.on_reload(apply_again),
+        true => options.on_reload(move || reload.run()),
         false => {
-            let mut aside = Aside::new(apply_again);
+            let mut aside = Aside::new(move || reload.run());
             options.on_reload(move || {
                 if let Err(error) = aside.ask() {
                     log::error!("configuration not changed: {error}");
@@ -181,157 +171,6 @@ fn called_by(name: Option<&OsString>) -> PathBuf {
     path.filter(|path| path.is_absolute()).unwrap_or_default()
 }
 
-/// What the settings say of control and data connections.
-fn handler(settings: Settings) -> FtpHandler {
-    let (control, data) = (settings.control, settings.data);
-    let dtp = match data.ac_in_buffer_size {
-        DEFAULT_BUFFER => DtpHandler::default(),
-        size => DtpHandler::default().ac_in_buffer_size(size as usize),
-    };
-    let dtp = dtp
-        .timeout(data.timeout)
-        .ac_out_buffer_size(data.ac_out_buffer_size as usize)
-        .passive_timeout(data.passive_timeout)
-        .active_timeout(data.active_timeout);
-    let dtp = ThrottledDtpHandler::new(dtp)
-        .read_limit(data.read_limit.unwrap_or(0))
-        .write_limit(data.write_limit.unwrap_or(0));
-    let strict_close = settings.tls.as_ref().is_none_or(|tls| tls.strict_close);
-    let dtp = TlsDtpHandler::new(dtp).strict_close(strict_close);
-    let map = control.masquerade_address_map.into_iter();
-    let handler = match settings.access {
-        Access::Virtual(authorizer) => FtpHandler::new(authorizer),
-        Access::System(authorizer) => FtpHandler::new(*authorizer),
-    };
-    let mut handler = handler
-        .dtp_handler(dtp)
-        .timeout(control.timeout)
-        .banner(control.banner)
-        .max_login_attempts(control.max_login_attempts)
-        .auth_failed_timeout(control.auth_failed_timeout)
-        .permit_foreign_addresses(control.permit_foreign_addresses)
-        .permit_privileged_ports(control.permit_privileged_ports)
-        .masquerade_address(control.masquerade_address)
-        .masquerade_own_network(control.masquerade_own_network)
-        .masquerade_address_map(map.map(|(local, shown)| (local.into(), shown)).collect())
-        .use_gmt_times(control.use_gmt_times)
-        .tcp_no_delay(control.tcp_no_delay)
-        .use_sendfile(control.use_sendfile)
-        .mlsd_shows_links(control.mlsd_shows_links)
-        .busy_poll(control.busy_poll)
-        .encoding(control.encoding)
-        .legacy_encoding(control.legacy_encoding)
-        .log_prefix(control.log_prefix)
-        .host_names(control.host_names)
-        .hash_limit(control.hash_limit);
-    let networks = settings.server.proxy_protocol_from.into_iter();
-    // Its prefixes were checked when it was read.
-    handler = handler
-        .proxy_protocol_from(networks.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok()));
-    if let Some(ports) = control.passive_ports {
-        handler = handler.passive_ports(ports);
-    }
-    if let FilesystemKind::Unix = settings.filesystem {
-        handler = handler.abstracted_fs(|login| {
-            Ok(Arc::new(UnixFilesystem::new(&login.home)?) as Arc<dyn Filesystem>)
-        });
-    }
-    match settings.tls {
-        None => handler,
-        Some(tls) => {
-            let handler = TlsFtpHandler::new(handler)
-                .settings(tls.settings)
-                .tls_control_required(tls.control_required)
-                .tls_data_required(tls.data_required)
-                .implicit(tls.implicit)
-                .reload_interval(tls.reload_interval);
-            match tls.handshake_timeout {
-                Some(timeout) => handler.handshake_timeout(timeout).into(),
-                None => handler.into(),
-            }
-        }
-    }
-}
-
-/// SIGHUP: applies the current file to new clients. A broken file or an unavailable address changes
-/// nothing, and the logs in use are all that is opened again.
-fn apply_again(reload: &impl Fn() -> Result<(), Box<dyn Error>>, keep_logs: &impl Fn()) {
-    notify::reloading();
-    match reload() {
-        Ok(()) => log::info!("configuration read again, for new sessions"),
-        Err(error) => {
-            keep_logs();
-            log::error!("configuration not changed: {error}");
-        }
-    }
-    notify::ready();
-}
-
-/// Applies settings to a running server: first those that may fail. `binds` means that the
-/// addresses come from the file.
-fn apply(
-    settings: Settings,
-    server: &ServerHandle,
-    binds: bool,
-    started: &Server,
-    logs: &TransferLogs,
-) -> Result<(), Box<dyn Error>> {
-    if let (Some(user), Access::System(_)) = (&started.user, &settings.access) {
-        let problem = format!(
-            "authorizer.kind = \"unix\" needs root, which was given up for user {user:?} at the start"
-        );
-        return Err(problem.into());
-    }
-    let (now, log) = (settings.server.clone(), settings.log.clone());
-    let (listening, mut warnings) = (settings.listening.clone(), settings.warnings.clone());
-    for key in fixed_at_start(started, &now) {
-        let line = format!("server.{key} has changed, which takes effect after a restart only");
-        warnings.push(line);
-    }
-    if !binds && differ(&started.listen, &now.listen) {
-        let line = "server.listen has changed in vain: the service manager opens the addresses";
-        warnings.push(line.to_owned());
-    }
-    let handler = handler(settings);
-    handler.check()?;
-    let opened = logs.open(&log)?;
-    let handler = opened.watch(handler);
-    if binds {
-        let set = server.set_handler_and_addresses(handler, &now.listen, now.backlog);
-        set.map_err(|error| listening.explain(&error))?;
-    } else {
-        server.set_handler(handler)?;
-    }
-    logs.replace(opened, |number, file| server.hand_over(number, file));
-    server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
-    warnings.tell();
-    Ok(())
-}
-
-/// The changed keys of `[server]` that a reload cannot apply.
-fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'static str> {
-    let keys = [
-        ("concurrency", started.concurrency != now.concurrency),
-        ("workers", started.workers != now.workers),
-        ("threads", started.threads != now.threads),
-        ("user", started.user != now.user),
-        ("group", started.group != now.group),
-        ("backlog", started.backlog != now.backlog),
-        (
-            "shutdown_grace",
-            started.shutdown_grace != now.shutdown_grace,
-        ),
-    ];
-    keys.into_iter()
-        .filter_map(|(key, changed)| changed.then_some(key))
-}
-
-/// Whether these are not the same addresses, in whatever order.
-fn differ(some: &[SocketAddr], others: &[SocketAddr]) -> bool {
-    let set = |addresses: &[SocketAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
-    set(some) != set(others)
-}
-
 /// Raises the descriptor limit as far as possible, and warns if it is too low.
 fn provide_descriptors(server: &Server) {
     let available = match raise_descriptor_limit() {
@@ -357,7 +196,7 @@ fn provide_descriptors(server: &Server) {
 }
 
 /// A limit as the library takes it: 0 for none.
-fn limit(setting: Option<u32>) -> usize {
+pub(crate) fn limit(setting: Option<u32>) -> usize {
     setting.map_or(0, |connections| connections as usize)
 }
 
@@ -377,23 +216,5 @@ mod tests {
             assert_eq!(called_by(Some(&name.into())), PathBuf::from(program));
         }
         assert_eq!(called_by(None), PathBuf::new());
-    }
-
-    #[test]
-    fn what_a_reload_cannot_change_is_told() {
-        let started = Server::default();
-        let same = Server {
-            max_cons: None,
-            ..Server::default()
-        };
-        assert_eq!(fixed_at_start(&started, &same).count(), 0);
-        let other = Server {
-            listen: Vec::new(),
-            threads: 7,
-            backlog: 1,
-            ..Server::default()
-        };
-        let told: Vec<_> = fixed_at_start(&started, &other).collect();
-        assert_eq!(told, ["threads", "backlog"]);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) use listening::Listening;
 pub(crate) use logs::LogFiles;
 pub(crate) use named::NamedFile;
 use named::place;
-use tls::TlsOffer;
+pub(crate) use tls::TlsOffer;
 use virtual_users::ANONYMOUS;
 
 /// Everything a server is built from.

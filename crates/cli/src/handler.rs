@@ -1,0 +1,95 @@
+//! The handler that the settings describe.
+
+use std::sync::Arc;
+
+use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
+use ftpdlib::handlers::{
+    DtpHandler, FtpHandler, IpNet, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
+};
+
+use crate::config::{Control, DEFAULT_BUFFER, Data, FilesystemKind};
+use crate::settings::{Access, Settings, TlsOffer};
+
+/// What the settings say of clients and their connections.
+pub(crate) fn handler(settings: Settings) -> FtpHandler {
+    let handler = match settings.access {
+        Access::Virtual(authorizer) => FtpHandler::new(authorizer),
+        Access::System(authorizer) => FtpHandler::new(*authorizer),
+    };
+    let strict_close = settings.tls.as_ref().is_none_or(|tls| tls.strict_close);
+    let dtp = TlsDtpHandler::new(dtp_handler(&settings.data)).strict_close(strict_close);
+    let networks = settings.server.proxy_protocol_from.into_iter();
+    // Its prefixes were checked when it was read.
+    let networks = networks.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok());
+    let mut handler = controlled(handler, settings.control)
+        .dtp_handler(dtp)
+        .proxy_protocol_from(networks);
+    if let FilesystemKind::Unix = settings.filesystem {
+        handler = handler.abstracted_fs(|login| {
+            Ok(Arc::new(UnixFilesystem::new(&login.home)?) as Arc<dyn Filesystem>)
+        });
+    }
+    match settings.tls {
+        None => handler,
+        Some(tls) => secured(handler, tls),
+    }
+}
+
+/// What `[data]` says.
+fn dtp_handler(data: &Data) -> ThrottledDtpHandler {
+    let dtp = match data.ac_in_buffer_size {
+        DEFAULT_BUFFER => DtpHandler::default(),
+        size => DtpHandler::default().ac_in_buffer_size(size as usize),
+    };
+    let dtp = dtp
+        .timeout(data.timeout)
+        .ac_out_buffer_size(data.ac_out_buffer_size as usize)
+        .passive_timeout(data.passive_timeout)
+        .active_timeout(data.active_timeout);
+    ThrottledDtpHandler::new(dtp)
+        .read_limit(data.read_limit.unwrap_or(0))
+        .write_limit(data.write_limit.unwrap_or(0))
+}
+
+/// With what `[control]` says.
+fn controlled(handler: FtpHandler, control: Control) -> FtpHandler {
+    let map = control.masquerade_address_map.into_iter();
+    let handler = handler
+        .timeout(control.timeout)
+        .banner(control.banner)
+        .max_login_attempts(control.max_login_attempts)
+        .auth_failed_timeout(control.auth_failed_timeout)
+        .permit_foreign_addresses(control.permit_foreign_addresses)
+        .permit_privileged_ports(control.permit_privileged_ports)
+        .masquerade_address(control.masquerade_address)
+        .masquerade_own_network(control.masquerade_own_network)
+        .masquerade_address_map(map.map(|(local, shown)| (local.into(), shown)).collect())
+        .use_gmt_times(control.use_gmt_times)
+        .tcp_no_delay(control.tcp_no_delay)
+        .use_sendfile(control.use_sendfile)
+        .mlsd_shows_links(control.mlsd_shows_links)
+        .busy_poll(control.busy_poll)
+        .encoding(control.encoding)
+        .legacy_encoding(control.legacy_encoding)
+        .log_prefix(control.log_prefix)
+        .host_names(control.host_names)
+        .hash_limit(control.hash_limit);
+    match control.passive_ports {
+        Some(ports) => handler.passive_ports(ports),
+        None => handler,
+    }
+}
+
+/// With TLS.
+fn secured(handler: FtpHandler, tls: TlsOffer) -> FtpHandler {
+    let handler = TlsFtpHandler::new(handler)
+        .settings(tls.settings)
+        .tls_control_required(tls.control_required)
+        .tls_data_required(tls.data_required)
+        .implicit(tls.implicit)
+        .reload_interval(tls.reload_interval);
+    match tls.handshake_timeout {
+        Some(timeout) => handler.handshake_timeout(timeout).into(),
+        None => handler.into(),
+    }
+}

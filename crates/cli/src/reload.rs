@@ -1,0 +1,144 @@
+//! What SIGHUP does: the configuration is read again, for new clients.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ftpdlib::servers::ServerHandle;
+
+use crate::config::Server;
+use crate::error::ConfigError;
+use crate::handler::handler;
+use crate::notify;
+use crate::serve::limit;
+use crate::settings::{Access, Settings};
+use crate::text_file::Readable;
+use crate::transfer_log::TransferLogs;
+
+/// Applies the configuration to a running server.
+pub(crate) struct Reload<L> {
+    /// Returns the settings from the file as it is then; its arguments are `was_empty` and
+    /// `readable`.
+    pub(crate) load: L,
+    pub(crate) handle: ServerHandle,
+    pub(crate) logs: TransferLogs,
+    /// What the server was started with.
+    pub(crate) started: Server,
+    /// The addresses come from the file.
+    pub(crate) binds: bool,
+    /// Which files may be read.
+    pub(crate) readable: Readable,
+    /// The current settings come from an empty file.
+    pub(crate) was_empty: AtomicBool,
+}
+
+impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
+    /// Applies the current file to new clients. A broken file or an unavailable address changes
+    /// nothing, and the logs in use are all that is opened again.
+    pub(crate) fn run(&self) {
+        notify::reloading();
+        match self.load_and_apply() {
+            Ok(()) => log::info!("configuration read again, for new sessions"),
+            Err(error) => {
+                // Whoever has moved logs away may know nothing of the configuration.
+                self.logs
+                    .open_again(|number, file| self.handle.hand_over(number, file));
+                log::error!("configuration not changed: {error}");
+            }
+        }
+        notify::ready();
+    }
+
+    fn load_and_apply(&self) -> Result<(), Box<dyn Error>> {
+        let settings = (self.load)(self.was_empty.load(Ordering::Relaxed), self.readable)?;
+        let is_empty = settings.by_empty_file;
+        self.apply(settings)?;
+        self.was_empty.store(is_empty, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Applies settings: first those that may fail.
+    fn apply(&self, settings: Settings) -> Result<(), Box<dyn Error>> {
+        if let (Some(user), Access::System(_)) = (&self.started.user, &settings.access) {
+            let problem = format!(
+                "authorizer.kind = \"unix\" needs root, which was given up for user {user:?} at \
+                 the start"
+            );
+            return Err(problem.into());
+        }
+        let (now, log) = (settings.server.clone(), settings.log.clone());
+        let (listening, mut warnings) = (settings.listening.clone(), settings.warnings.clone());
+        for key in fixed_at_start(&self.started, &now) {
+            let line = format!("server.{key} has changed, which takes effect after a restart only");
+            warnings.push(line);
+        }
+        if !self.binds && differ(&self.started.listen, &now.listen) {
+            let line = "server.listen has changed in vain: the service manager opens the addresses";
+            warnings.push(line.to_owned());
+        }
+        let handler = handler(settings);
+        handler.check()?;
+        let opened = self.logs.open(&log)?;
+        let handler = opened.watch(handler);
+        let server = &self.handle;
+        if self.binds {
+            let set = server.set_handler_and_addresses(handler, &now.listen, now.backlog);
+            set.map_err(|error| listening.explain(&error))?;
+        } else {
+            server.set_handler(handler)?;
+        }
+        self.logs
+            .replace(opened, |number, file| server.hand_over(number, file));
+        server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
+        warnings.tell();
+        Ok(())
+    }
+}
+
+/// The changed keys of `[server]` that a reload cannot apply.
+fn fixed_at_start(started: &Server, now: &Server) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("concurrency", started.concurrency != now.concurrency),
+        ("workers", started.workers != now.workers),
+        ("threads", started.threads != now.threads),
+        ("user", started.user != now.user),
+        ("group", started.group != now.group),
+        ("backlog", started.backlog != now.backlog),
+        (
+            "shutdown_grace",
+            started.shutdown_grace != now.shutdown_grace,
+        ),
+    ];
+    keys.into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+}
+
+/// Whether these are not the same addresses, in whatever order.
+pub(crate) fn differ(some: &[SocketAddr], others: &[SocketAddr]) -> bool {
+    let set = |addresses: &[SocketAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
+    set(some) != set(others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reload_cannot_change_is_told() {
+        let started = Server::default();
+        let same = Server {
+            max_cons: None,
+            ..Server::default()
+        };
+        assert_eq!(fixed_at_start(&started, &same).count(), 0);
+        let other = Server {
+            listen: Vec::new(),
+            threads: 7,
+            backlog: 1,
+            ..Server::default()
+        };
+        let told: Vec<_> = fixed_at_start(&started, &other).collect();
+        assert_eq!(told, ["threads", "backlog"]);
+    }
+}
