@@ -1,24 +1,22 @@
-//! Files that transfers are written down in.
+//! The files that transfers are written down in, and which of them are open.
 
+mod file;
 mod json;
 mod xferlog;
 
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::mem;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
-use ftpdlib::handlers::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
-use ftpdlib::servers::{Identity, check_writable, open_log, with_log_rights};
+use ftpdlib::handlers::FtpHandler;
+use ftpdlib::servers::{Identity, open_log, with_log_rights};
 
 use crate::error::ConfigError;
-use crate::last_line::LastLine;
 use crate::settings::{LogFiles, NamedFile};
+use file::{Format, MODE, TransferLog, Writer, check};
 
 /// The logs that are open, for whoever opens them again.
 #[derive(Clone, Debug, Default)]
@@ -259,164 +257,12 @@ impl Drop for OpenedLogs {
 /// configuration has no sessions left, or may take one log for another.
 const NUMBERS: u8 = 128;
 
-/// A line of a log, ended, from a transfer and the time at which it ended.
-type Format = fn(&ObservedSession, &ObservedTransfer, SystemTime) -> String;
-
-/// One file.
-#[derive(Debug)]
-struct TransferLog {
-    /// As which other processes know it.
-    number: u8,
-    path: PathBuf,
-    format: Format,
-    file: Mutex<Arc<Lines>>,
-}
-
-impl TransferLog {
-    fn new(number: u8, path: &Path, format: Format, file: File) -> Arc<Self> {
-        Arc::new(Self {
-            number,
-            path: path.to_owned(),
-            format,
-            file: Mutex::new(Arc::new(Lines::new(file))),
-        })
-    }
-
-    fn write(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
-        let line = (self.format)(session, transfer, SystemTime::now());
-        // Whoever opens the file again is not to wait for a disk that hangs.
-        let file = Arc::clone(&self.lock());
-        if let Err(error) = file.add(&line) {
-            log::error!("cannot write to {}: {error}", self.path.display());
-        }
-    }
-
-    /// Goes on in another file, in other processes too.
-    fn renew(&self, file: File, hand_over: impl Fn(u8, File)) {
-        match file.try_clone() {
-            Ok(copy) => hand_over(self.number, copy),
-            Err(error) => {
-                let path = self.path.display();
-                log::error!("other processes go on with the old {path}: {error}");
-            }
-        }
-        self.go_on_in(file);
-    }
-
-    fn go_on_in(&self, file: File) {
-        let mut renewed = Lines::new(file);
-        let mut lines = self.lock();
-        renewed.go_on_after(&lines);
-        let replaced = mem::replace(&mut *lines, Arc::new(renewed));
-        drop(lines);
-        // Without the lock, which whoever writes wants: to close a file may take as long as its
-        // disk does.
-        drop(replaced);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Arc<Lines>> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// An open file of lines.
-#[derive(Debug)]
-struct Lines {
-    /// Its device and its inode, where the system tells.
-    identity: Option<(u64, u64)>,
-    file: File,
-    /// Shared by all that is opened of one file, of which an old one may be written to still.
-    last: Arc<LastLine>,
-}
-
-impl Lines {
-    fn new(file: File) -> Self {
-        let identity = file.metadata().map(|found| (found.dev(), found.ino()));
-        Self {
-            identity: identity.ok(),
-            file,
-            last: Arc::default(),
-        }
-    }
-
-    /// Takes over how the last line ends, where `before` is the same file.
-    fn go_on_after(&mut self, before: &Self) {
-        if self.identity.is_some() && self.identity == before.identity {
-            self.last = Arc::clone(&before.last);
-        }
-    }
-
-    /// Adds a line, which holds its end.
-    fn add(&self, line: &str) -> io::Result<()> {
-        self.last.add_next(&self.file, line.as_bytes())
-    }
-}
-
-/// Writes every transfer to a log, on a thread.
-struct Writer(Arc<TransferLog>);
-
-impl Observer for Writer {
-    fn wants_commands(&self) -> bool {
-        false
-    }
-
-    fn on_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
-        self.0.write(session, transfer);
-    }
-
-    fn on_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
-        self.0.write(session, transfer);
-    }
-
-    fn on_incomplete_file_sent(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
-        self.0.write(session, transfer);
-    }
-
-    fn on_incomplete_file_received(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
-        self.0.write(session, transfer);
-    }
-}
-
 /// That it cannot be opened.
 fn cannot_append(named: &NamedFile, error: &io::Error) -> ConfigError {
     let path = named.path();
     named.error(format!(
         "found {path:?}, which cannot be opened ({error}), expected a file to append to"
     ))
-}
-
-/// The names in it are those of files in homes that others may not look into.
-const MODE: u32 = 0o640;
-
-/// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks may
-/// be somebody else than whoever will write. Nor is a pipe opened to see whether anybody reads: a
-/// reader that waits for its first writer would find that writer gone, and end before the start.
-fn check(path: &Path) -> io::Result<()> {
-    let mut path = path.to_owned();
-    // The system follows so many links only, and says so where there are more.
-    loop {
-        match path.metadata() {
-            // The error is the one that the server would get.
-            Ok(found) if found.is_dir() => {
-                return OpenOptions::new().append(true).open(path).map(drop);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(_) | Err(_) => return check_writable(&path),
-        }
-        let bytes = path.as_os_str().as_bytes();
-        let start = bytes.iter().rposition(|&byte| byte == b'/');
-        let (directory, name) = bytes.split_at(start.map_or(0, |slash| slash + 1));
-        if matches!(name, b"" | b"." | b"..") {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        let directory = Path::new(OsStr::from_bytes(directory));
-        path = match path.read_link() {
-            // The file would be made where the link leads.
-            Ok(target) => directory.join(target),
-            // To find the dot in it takes the right to enter it, which to make a file does too.
-            Err(_) => return check_writable(&directory.join(".")),
-        };
-    }
 }
 
 /// Seconds and milliseconds since 1970.
@@ -429,10 +275,6 @@ fn unix(time: SystemTime) -> (i64, u32) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-
     use super::*;
 
     #[test]
@@ -480,52 +322,5 @@ mod tests {
         drop(of_a_session);
         name(&LogFiles::default());
         assert_eq!(name(&named), Some(number));
-    }
-
-    /// A stream that a line was written to until it was full, and its reader.
-    fn cut_stream() -> (File, Lines, UnixStream) {
-        let (ours, reader) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        reader.set_nonblocking(true).unwrap();
-        let file = File::from(OwnedFd::from(ours));
-        let lines = Lines::new(file.try_clone().unwrap());
-        assert!(lines.add(&too_long()).is_err());
-        (file, lines, reader)
-    }
-
-    /// A line that no stream has room for.
-    fn too_long() -> String {
-        "x".repeat(8 << 20) + "\n"
-    }
-
-    /// What is in a stream that stays open.
-    fn read(mut reader: &UnixStream) -> String {
-        let mut text = String::new();
-        assert!(reader.read_to_string(&mut text).is_err());
-        text
-    }
-
-    #[test]
-    fn a_line_that_was_cut_was_forgotten_when_its_file_was_opened_again() {
-        let (file, lines, reader) = cut_stream();
-        read(&reader);
-        let (other, other_reader) = UnixStream::pair().unwrap();
-        other_reader.set_nonblocking(true).unwrap();
-        let log = TransferLog {
-            number: 0,
-            path: PathBuf::new(),
-            format: json::line,
-            file: Mutex::new(Arc::new(lines)),
-        };
-        let before = Arc::clone(&log.lock());
-        log.go_on_in(file);
-        log.lock().add("one\n").unwrap();
-        // Whoever began with the old one ends with it.
-        before.add("two\n").unwrap();
-        assert_eq!(read(&reader), "\none\ntwo\n");
-        assert!(before.add(&too_long()).is_err());
-        log.go_on_in(File::from(OwnedFd::from(other)));
-        log.lock().add("three\n").unwrap();
-        assert_eq!(read(&other_reader), "three\n");
     }
 }
