@@ -1,6 +1,9 @@
 //! The program at work, as whoever sends it signals sees it.
 #![cfg(target_os = "linux")]
 
+#[path = "support/client.rs"]
+mod client;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,12 +15,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// How long anything may take before its test has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+use client::{Client, PATIENCE};
 
 /// Every model that runs sessions in one process.
 const MODELS: [&str; 3] = [
@@ -135,50 +136,6 @@ fn configure(directory: &Path, listen: &[SocketAddr], server: &str) {
          [anonymous]\nhome = \".\"\nperm = \"elradfmwMT\"\n"
     );
     fs::write(directory.join("f.toml"), text).unwrap();
-}
-
-/// A control connection.
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    #[track_caller]
-    fn login(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut client = Self(BufReader::new(stream));
-        client.expect_reply("220");
-        client.expect("USER anonymous", "331");
-        client.expect("PASS x", "230");
-        client
-    }
-
-    #[track_caller]
-    fn expect_reply(&mut self, code: &str) -> String {
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        assert!(line.starts_with(code), "{line:?}, not {code}");
-        line
-    }
-
-    #[track_caller]
-    fn expect(&mut self, command: &str, code: &str) -> String {
-        self.0
-            .get_mut()
-            .write_all(format!("{command}\r\n").as_bytes())
-            .unwrap();
-        self.expect_reply(code)
-    }
-
-    /// Begins a transfer over a passive data connection.
-    #[track_caller]
-    fn begin(&mut self, command: &str) -> TcpStream {
-        let reply = self.expect("EPSV", "229");
-        let port = reply.split('|').nth(3).unwrap().parse().unwrap();
-        let address = SocketAddr::new(self.0.get_ref().peer_addr().unwrap().ip(), port);
-        let data = TcpStream::connect(address).unwrap();
-        self.expect(command, "150");
-        data
-    }
 }
 
 /// A loopback address of this test alone, with a port that no connection is given.

@@ -1,22 +1,33 @@
 //! What the program writes down: its log on standard error, and the transfer logs.
 #![cfg(unix)]
 
+#[path = "../support/client.rs"]
+mod client;
 mod program;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use program::{Client, Program};
+use client::Client;
+use program::Program;
 
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("a b"), "hello").unwrap();
     home
+}
+
+/// Downloads a file.
+#[track_caller]
+fn fetch(client: &mut Client, name: &str) {
+    let mut stream = client.begin(&format!("RETR {name}"));
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    client.expect_reply("226");
 }
 
 /// The lines of a transfer log, once there are `count`.
@@ -39,21 +50,19 @@ fn the_log_tells_what_pyftpdlibs_does() {
     program.wait_for("concurrency model: async");
     program.wait_for("masquerade (NAT) address: none");
     program.wait_for("passive ports: 40000->40999");
-    let mut client = Client::connect(program.address);
+    let mut client = Client::login(program.address);
     let local = client.control.get_ref().local_addr().unwrap();
-    client.say("USER anonymous", "331");
-    client.say("PASS a@", "230");
-    client.say("TYPE I", "200");
-    client.fetch("a b");
-    client.say("MKD d", "257");
-    client.say("CWD d", "250");
-    client.say("DELE \u{1b}[2J", "550");
-    client.say("RNFR /a b", "350");
-    client.say("RNTO b", "250");
-    client.say("MFMT 20200101000000 b", "213");
-    client.say("SITE CHMOD 600 ./b", "200");
-    client.say("MKD", "501");
-    client.say("QUIT", "221");
+    client.expect("TYPE I", "200");
+    fetch(&mut client, "a b");
+    client.expect("MKD d", "257");
+    client.expect("CWD d", "250");
+    client.expect("DELE \u{1b}[2J", "550");
+    client.expect("RNFR /a b", "350");
+    client.expect("RNTO b", "250");
+    client.expect("MFMT 20200101000000 b", "213");
+    client.expect("SITE CHMOD 600 ./b", "200");
+    client.expect("MKD", "501");
+    client.expect("QUIT", "221");
     let prefix = format!("{local}-[anonymous]");
     let real = home.path().canonicalize().unwrap();
     let real = real.display();
@@ -84,12 +93,9 @@ fn a_transfer_is_logged_for_who_began_it() {
     let home = home();
     let mut program = Program::start(&["-d", home.path().to_str().unwrap()]);
     for end in ["QUIT", "REIN"] {
-        let mut client = Client::connect(program.address);
+        let mut client = Client::login(program.address);
         let local = client.control.get_ref().local_addr().unwrap();
-        client.say("USER anonymous", "331");
-        client.say("PASS a@", "230");
-        let mut stream = client.data();
-        client.say(&format!("STOR {end}"), "150");
+        let mut stream = client.begin(&format!("STOR {end}"));
         let command = format!("{end}\r\n");
         client
             .control
@@ -114,9 +120,7 @@ fn a_line_that_waited_was_logged_with_the_reply_to_the_one_before_it() {
     let closed = unused.local_addr().unwrap().port();
     drop(unused);
     let active = format!("EPRT |1|127.0.0.1|{closed}|\r\nNLST\r\nMKD e\r\n");
-    let mut client = Client::connect(program.address);
-    client.say("USER anonymous", "331");
-    client.say("PASS a@", "230");
+    let mut client = Client::login(program.address);
     for (lines, codes, command, outcome) in [
         (
             "XMD5 a b\r\nRMD no\r\n",
@@ -133,8 +137,7 @@ fn a_line_that_waited_was_logged_with_the_reply_to_the_one_before_it() {
             .write_all(lines.as_bytes())
             .unwrap();
         for code in codes {
-            let reply = client.reply();
-            assert!(reply.starts_with(code), "{lines:?}: {reply}");
+            client.expect_reply(code);
         }
         let line = program.wait_for(&format!("[anonymous] {command} "));
         let logged = format!("{command} {}/{outcome}", home.path().display());
@@ -159,7 +162,7 @@ fn no_log_holds_a_password() {
         "NOOP PASS opensesame",
         "ACCT opensesame",
     ] {
-        client.say(line, "5");
+        client.expect(line, "5");
     }
     // Before USER, after Telnet commands, cut by one, in any case, and longer than a line may be.
     let long = [b"PASS ".as_slice(), &b"opensesame".repeat(1000), b"\r\n"].concat();
@@ -173,15 +176,14 @@ fn no_log_holds_a_password() {
         (&long, "500"),
     ] {
         client.control.get_mut().write_all(line).unwrap();
-        let reply = client.reply();
-        assert!(reply.starts_with(code), "{reply}");
+        client.expect_reply(code);
     }
     let mess = b"USER alice\r\npass opensesame\r\nPASS  opensesame\r\nNOOP\r\n";
     client.control.get_mut().write_all(mess).unwrap();
     for code in ["331", "230", "503", "200"] {
-        assert!(client.reply().starts_with(code));
+        client.expect_reply(code);
     }
-    client.say("QUIT", "221");
+    client.expect("QUIT", "221");
     program.wait_for("FTP session closed");
     let log = program.log.to_lowercase();
     assert!(!log.contains("opensesame"), "{log}");
@@ -201,13 +203,11 @@ fn transfers_are_written_down_and_files_opened_again() {
         "--json-log",
         json.to_str().unwrap(),
     ]);
-    let mut client = Client::connect(program.address);
-    client.say("USER anonymous", "331");
-    client.say("PASS a@", "230");
-    client.say("TYPE I", "200");
-    client.fetch("a b");
+    let mut client = Client::login(program.address);
+    client.expect("TYPE I", "200");
+    fetch(&mut client, "a b");
     // The next reply waits for the observers.
-    client.say("NOOP", "200");
+    client.expect("NOOP", "200");
     let line = &log_lines(&xferlog, 1)[0];
     let real = home.path().canonicalize().unwrap();
     let expected = format!(
@@ -233,12 +233,11 @@ fn transfers_are_written_down_and_files_opened_again() {
     fs::rename(&xferlog, &moved).unwrap();
     program.signal("HUP");
     program.wait_for("configuration read again");
-    let mut stream = client.data();
-    client.say("STOR new", "150");
+    let mut stream = client.begin("STOR new");
     stream.write_all(b"four").unwrap();
     drop(stream);
-    assert!(client.reply().starts_with("226"));
-    client.say("NOOP", "200");
+    client.expect_reply("226");
+    client.expect("NOOP", "200");
     log_lines(&moved, 1);
     let line = &log_lines(&xferlog, 1)[0];
     assert!(line.ends_with("/new b _ i a anonymous ftp 0 * c"), "{line}");
@@ -442,16 +441,14 @@ fn a_log_that_is_a_pipe_nobody_reads_hung_its_sessions() {
     let home = home();
     let (home, path) = (home.path().to_str().unwrap(), path.to_str().unwrap());
     let mut program = Program::start(&["-d", home, "--xferlog", path]);
-    let mut client = Client::connect(program.address);
-    client.say("USER anonymous", "331");
-    client.say("PASS a@", "230");
-    client.fetch("a b");
+    let mut client = Client::login(program.address);
+    fetch(&mut client, "a b");
     // The next reply waits for the observers.
-    client.say("NOOP", "200");
+    client.expect("NOOP", "200");
     program.wait_for("cannot write to");
     program.signal("HUP");
     program.wait_for("configuration read again");
-    client.say("QUIT", "221");
+    client.expect("QUIT", "221");
 }
 
 #[test]
@@ -460,14 +457,14 @@ fn the_server_stood_still_while_nobody_read_its_log() {
     let mut client = Client::connect(program.address);
     // Some 600 of them fill the pipe.
     for _ in 0..2000 {
-        client.say("NOOP", "200");
+        client.expect("NOOP", "200");
     }
     let reader = thread::spawn(move || {
         program.wait_for("lines lost, since standard error was full: ");
         program
     });
     while !reader.is_finished() {
-        client.say("NOOP", "200");
+        client.expect("NOOP", "200");
     }
     let _program = reader.join().unwrap();
 }

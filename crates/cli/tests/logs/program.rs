@@ -1,14 +1,12 @@
-//! The program with its log, and a client of it.
+//! The program with its log.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
 
-/// How long anything may take before its test has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::client::PATIENCE;
 
 /// A running program and the lines of its log.
 pub(crate) struct Program {
@@ -77,58 +75,5 @@ impl Drop for Program {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A client that logs in.
-pub(crate) struct Client {
-    pub(crate) control: BufReader<TcpStream>,
-}
-
-impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut client = Self {
-            control: BufReader::new(stream),
-        };
-        client.reply();
-        client
-    }
-
-    pub(crate) fn reply(&mut self) -> String {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            self.control.read_line(&mut line).unwrap();
-            if line.is_empty() || line.as_bytes()[3] == b' ' {
-                return line;
-            }
-        }
-    }
-
-    #[track_caller]
-    pub(crate) fn say(&mut self, line: &str, code: &str) -> String {
-        self.control
-            .get_mut()
-            .write_all(format!("{line}\r\n").as_bytes())
-            .unwrap();
-        let reply = self.reply();
-        assert!(reply.starts_with(code), "{line}: {reply}");
-        reply
-    }
-
-    pub(crate) fn data(&mut self) -> TcpStream {
-        let told = self.say("EPSV", "229");
-        let port = told.split('|').nth(3).unwrap().parse().unwrap();
-        let server = self.control.get_ref().peer_addr().unwrap().ip();
-        TcpStream::connect((server, port)).unwrap()
-    }
-
-    pub(crate) fn fetch(&mut self, name: &str) {
-        let mut stream = self.data();
-        self.say(&format!("RETR {name}"), "150");
-        stream.read_to_end(&mut Vec::new()).unwrap();
-        assert!(self.reply().starts_with("226"));
     }
 }
