@@ -13,7 +13,7 @@ use ftpdlib::proto::{NameEncoding, Perms};
 use ftpdlib::servers::ServeOptions;
 
 /// Longest time that can be set, in seconds: about 31 years, far from where clocks overflow.
-pub(crate) const MAX_SECONDS: u32 = 1_000_000_000;
+const MAX_SECONDS: u32 = 1_000_000_000;
 
 /// What [`seconds`] accepts.
 pub(crate) const SECONDS: &str = "a number of seconds from 0 to 1000000000";

@@ -210,4 +210,4 @@ pub(crate) struct Inbox {
     closed: bool,
 }
 
-pub(crate) type Message = Box<dyn FnOnce(&mut Context<'_>) + Send>;
+type Message = Box<dyn FnOnce(&mut Context<'_>) + Send>;

@@ -52,12 +52,21 @@ pub use ftpdlib_sys::LogStream;
 /// The allocator for a program that is to take uploads over TLS; it matters where the C library is
 /// glibc and the processor AMD's.
 pub use ftpdlib_sys::Staggered;
+/// For a program that checks its configuration, and leaves its logs as they are.
+pub use ftpdlib_sys::check_writable;
+/// To be called before the server has threads. A client on the same machine can then finish what it
+/// was about to send, and the loop finds more to do per turn.
+pub use ftpdlib_sys::interrupt_nobody;
+/// For a program that has settings for root alone.
+pub use ftpdlib_sys::is_root;
+/// For a program that has log files.
+pub use ftpdlib_sys::open_to_append as open_log;
 pub use handle::ServerHandle;
 pub use multiprocess::MultiprocessFtpServer;
 pub use options::ServeOptions;
 pub use process::{
-    InheritedSocket, check_writable, inherited_sockets, interrupt_nobody, is_root, lowest_port,
-    open_log, others_can_redirect, raise_descriptor_limit, with_log_rights,
+    InheritedSocket, inherited_sockets, lowest_port, others_can_redirect, raise_descriptor_limit,
+    with_log_rights,
 };
 pub use redirection::places_on_the_way;
 pub use server::FtpServer;

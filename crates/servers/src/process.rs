@@ -1,6 +1,5 @@
 //! What a program needs of its process for a server: inherited sockets, limits, files, privileges.
 
-use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -52,40 +51,6 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     ftpdlib_sys::raise_descriptor_limit().map(|(_, limit)| limit)
 }
 
-/// Has the calling thread, and all that come from it, interrupt nobody when they wake up: they wait
-/// for their turn, which is short where the processors are not all busy. To be called before the
-/// server has threads. A client on the same machine can then finish what it was about to send, and
-/// the loop finds more to do per turn.
-///
-/// Returns whether it is so now; not where another scheduling policy was chosen for this process.
-///
-/// # Errors
-///
-/// The system's.
-pub fn interrupt_nobody() -> io::Result<bool> {
-    ftpdlib_sys::interrupt_nobody()
-}
-
-/// Checks whether this process may write to what is at `path`, without opening it.
-///
-/// # Errors
-///
-/// Why it may not.
-pub fn check_writable(path: &Path) -> io::Result<()> {
-    ftpdlib_sys::check_writable(path)
-}
-
-/// Opens a log file for appending. Creates it, with permissions `mode`, if there is none; with
-/// `only_new`, an existing one is an error. If it is a pipe, neither this nor a write waits for its
-/// reader.
-///
-/// # Errors
-///
-/// The system's.
-pub fn open_log(path: &Path, mode: u32, only_new: bool) -> io::Result<File> {
-    ftpdlib_sys::open_to_append(path, mode, only_new)
-}
-
 /// Does `act` to the log file at `path`, for a server whose clients are served as `user`
 /// ([`ServeOptions::run_as`](crate::ServeOptions::run_as)), if it has one.
 ///
@@ -123,9 +88,4 @@ pub fn others_can_redirect(path: &Path) -> bool {
 /// are served as `user`, if it has one.
 pub fn lowest_port(user: Option<&Identity>) -> u16 {
     ftpdlib_sys::lowest_port(user.is_some())
-}
-
-/// Whether this process acts as root.
-pub fn is_root() -> bool {
-    ftpdlib_sys::is_root()
 }
