@@ -31,6 +31,8 @@ const WORLDLY_NAMES: &[&str] = &[
 /// `remove` are methods of too many other types.
 const BLOCKING_METHODS: &[&str] = &[
     "authenticate",
+    "authenticate_by_certificate",
+    "available_space",
     "canonical",
     "change_dir",
     "has_perm",
@@ -40,10 +42,13 @@ const BLOCKING_METHODS: &[&str] = &[
     "next_batch",
     "open_read",
     "open_write",
+    "perms_anywhere",
     "readlink",
+    "recall",
     "rmdir",
     "set_mode",
     "set_modified",
+    "without_links",
 ];
 
 /// Crates that sit between the reactor and the jobs.
