@@ -14,9 +14,9 @@ const INSIDE: &str = "FTPDLIB_BENCH_INSIDE";
 const ALLOWED: &str = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
 
 /// What is done inside before the benchmark begins: loopback is up, without the pacing of BBR, with
-/// ports and, where that is allowed, descriptors for 50,000 sessions, and queues that do not overflow.
-/// Few connections are remembered after their end: those of one sample would make the kernel's search
-/// for a free port the larger part of the next.
+/// ports and, where that is allowed, descriptors for 50,000 sessions, and queues that do not
+/// overflow. Few connections are remembered after their end: those of one sample would make the
+/// kernel's search for a free port the larger part of the next.
 ///
 /// Where cubic is refused reno takes its place, which is among the remarks in the results. Then the
 /// standard input, a pipe to [`RESTORE`], is told that the choice was made.
@@ -37,7 +37,8 @@ cd - > /dev/null &&
 { ulimit -n 200000 2> /dev/null || ulimit -n \"$(ulimit -H -n)\"; } &&
 \"$0\" \"$@\"; exit $?";
 
-/// Waits until the namespace has chosen, or has ended, and puts back what was allowed before (`$0`).
+/// Waits until the namespace has chosen, or has ended, and puts back what was allowed before
+/// (`$0`).
 const RESTORE: &str = "read -r _; echo \"$0\" > /proc/sys/net/ipv4/tcp_allowed_congestion_control";
 
 /// Replaces this process by one in a private namespace of network and processes, which end with

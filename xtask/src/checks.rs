@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::{Failure, tidy};
 
-/// Everything except the tests of the workspace: format, lints, documentation, [`tidy`], fuzz targets,
-/// the content of packages, and TLS with the library's features.
+/// Everything except the tests of the workspace: format, lints, documentation, [`tidy`], fuzz
+/// targets, the content of packages, and TLS with the library's features.
 pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     step("format", cargo(root, "fmt --all --check"))?;
     step(
@@ -77,7 +77,8 @@ fn fuzz_crates(root: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// Type-checks the targets of one fuzz crate, which needs neither nightly nor cargo-fuzz.
 fn check_fuzz_targets(root: &Path, fuzz: &Path) -> Result<(), Failure> {
-    // The lock file is not in the repository. The workspace's versions are a start without surprises.
+    // The lock file is not in the repository. The workspace's versions are a start without
+    // surprises.
     let lock = fuzz.join("Cargo.lock");
     if !lock.exists() {
         fs::copy(root.join("Cargo.lock"), lock).map_err(|error| error.to_string())?;

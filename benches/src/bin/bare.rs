@@ -1,4 +1,5 @@
-//! The ceiling: the system calls of a transfer and next to nothing of FTP, a thread for each client.
+//! The ceiling: the system calls of a transfer and next to nothing of FTP, a thread for each
+//! client.
 //!
 //! `bare PORT DIRECTORY` accepts every login, checks nothing and waits for every client in blocking
 //! calls, without a reactor. What it reaches is what the kernel can do on this machine.

@@ -1,5 +1,5 @@
-//! rclone's FTP server over a local directory; with a certificate it speaks TLS from the first byte,
-//! and has no private data connections.
+//! rclone's FTP server over a local directory; with a certificate it speaks TLS from the first
+//! byte, and has no private data connections.
 
 use std::io;
 use std::process::Command;

@@ -1,9 +1,10 @@
 //! vsftpd: anonymous, since local users come from PAM; its sandboxes off, as vsftpd.conf(5) advises
 //! where speed counts. The anonymous user is one of Debian's whose home exists.
 //!
-//! Its names of certificate files say RSA, and take any. A data connection need not resume a session
-//! (`require_ssl_reuse`), so that the cost of one that does not can be measured; one that does may.
-//! Which versions of TLS there are is not said, since each release has other options for that.
+//! Its names of certificate files say RSA, and take any. A data connection need not resume a
+//! session (`require_ssl_reuse`), so that the cost of one that does not can be measured; one that
+//! does may. Which versions of TLS there are is not said, since each release has other options for
+//! that.
 
 use std::fs;
 use std::io;

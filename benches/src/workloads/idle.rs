@@ -27,7 +27,8 @@ pub(super) const MANY: Workload = Workload {
 /// How long nothing is done.
 const REST: Duration = Duration::from_secs(3);
 
-/// Parts in which the sessions come: if the last takes longer than the first, the time is not linear.
+/// Parts in which the sessions come: if the last takes longer than the first, the time is not
+/// linear.
 const PARTS: usize = 5;
 
 pub(super) fn idle(target: &Target, site: &Site, wanted: usize) -> io::Result<Vec<Measure>> {

@@ -44,8 +44,8 @@ impl HashPermit {
         });
     }
 
-    /// Waits for a permit to check what `client` has sent, if that is known. Clients take turns: one
-    /// that guesses on hundreds of connections delays each of the others by one hash.
+    /// Waits for a permit to check what `client` has sent, if that is known. Clients take turns:
+    /// one that guesses on hundreds of connections delays each of the others by one hash.
     pub(crate) fn acquire(client: Option<IpAddr>) -> Self {
         let most = u16::try_from(ftpdlib_sys::usable_cpus()).unwrap_or(u16::MAX);
         let process_locks = PROCESS_LOCKS.get().and_then(Option::as_ref);
@@ -78,8 +78,9 @@ impl HashPermit {
 
 /// Who waits. Clients take turns; those of one client keep their order.
 struct Queue {
-    /// Each client that has somebody waiting, once: whose turn is next is first. Whoever comes later
-    /// is behind all of them, so that no number of new clients holds up the next turn of another.
+    /// Each client that has somebody waiting, once: whose turn is next is first. Whoever comes
+    /// later is behind all of them, so that no number of new clients holds up the next turn of
+    /// another.
     clients: VecDeque<Client>,
     next_number: u64,
 }
@@ -229,8 +230,8 @@ mod tests {
         /// Those who came from another address each kept it from its turn without end.
         #[test]
         fn the_second_login_of_an_office_was_overtaken_by_whoever_came(
-            // Who comes, out of an office, a botnet that never comes from the same address twice, and
-            // two others; `None` has a turn.
+            // Who comes, out of an office, a botnet that never comes from the same address twice,
+            // and two others; `None` has a turn.
             steps in prop::collection::vec(prop::option::of(0_u8..6), 0..200),
         ) {
             let mut queue = Queue::new();

@@ -96,8 +96,8 @@ pub(crate) fn serve(
     Ok(())
 }
 
-/// Binds the addresses of the settings, or takes the sockets of the service manager or of the server
-/// before this one instead.
+/// Binds the addresses of the settings, or takes the sockets of the service manager or of the
+/// server before this one instead.
 fn listen(
     settings: Settings,
     inherited: Vec<InheritedSocket>,

@@ -15,8 +15,8 @@ use ftpdlib::handlers::FtpHandler;
 use ftpdlib::proto::{Metadata, VirtualPath};
 use ftpdlib::servers::{FtpServer, ServeOptions};
 
-/// Forwards what only looks, and refuses changes: by default, a filesystem refuses those that are not
-/// implemented here.
+/// Forwards what only looks, and refuses changes: by default, a filesystem refuses those that are
+/// not implemented here.
 ///
 /// What looks has other defaults, which would show another directory first, or other owners; so all
 /// of it is forwarded.

@@ -1,7 +1,8 @@
 //! Uploads that do not come whole are removed (in pyftpdlib's tutorial: `os.remove` in
 //! `on_incomplete_file_received`).
 //!
-//! Run it with a directory to share: `cargo run -p ftpdlib --example whole_uploads_ftpd -- /srv/ftp`.
+//! Run it with a directory to share: `cargo run -p ftpdlib --example whole_uploads_ftpd --
+//! /srv/ftp`.
 
 use std::io;
 use std::net::Ipv4Addr;

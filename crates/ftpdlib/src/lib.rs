@@ -10,8 +10,8 @@
 //! | [`tls`] | certificates, and rustls for configurations of one's own | `ftpdlib-tls` |
 //! | [`proto`] | the wire format: command lines in, replies out | `ftpdlib-proto` |
 //!
-//! The modules are those crates, and examples on their pages name the crates: `ftpdlib_servers::X` is
-//! `ftpdlib::servers::X`.
+//! The modules are those crates, and examples on their pages name the crates: `ftpdlib_servers::X`
+//! is `ftpdlib::servers::X`.
 //!
 //! # Examples
 //!

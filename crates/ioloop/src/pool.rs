@@ -111,7 +111,8 @@ pub struct Lane {
 
 impl Lane {
     /// Runs `job` on a thread of the pool, once fewer than the lane's limit are running. Jobs start
-    /// in the order in which they were submitted, beside those [for clients](Self::submit_for). One that panics is logged and harms no other.
+    /// in the order in which they were submitted, beside those [for clients](Self::submit_for). One
+    /// that panics is logged and harms no other.
     ///
     /// # Errors
     ///
@@ -121,9 +122,9 @@ impl Lane {
         self.submit_as(None, Box::new(job)).map(drop)
     }
 
-    /// Does the same for `client`: the clients whose jobs wait take turns, so that one with hundreds
-    /// of them delays each of the others by one. Jobs of [`submit`](Self::submit) are those of one
-    /// more client.
+    /// Does the same for `client`: the clients whose jobs wait take turns, so that one with
+    /// hundreds of them delays each of the others by one. Jobs of [`submit`](Self::submit) are
+    /// those of one more client.
     ///
     /// # Errors
     ///

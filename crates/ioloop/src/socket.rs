@@ -82,8 +82,8 @@ impl Socket<TcpStream> {
     }
 }
 
-/// An I/O object that a handler is made with, and registers when it is started: only then is there a
-/// loop to register it with.
+/// An I/O object that a handler is made with, and registers when it is started: only then is there
+/// a loop to register it with.
 ///
 /// # Examples
 ///
@@ -119,8 +119,8 @@ impl<S: Source> Registration<S> {
         Ok(())
     }
 
-    /// Takes the socket out, to [close](Context::close) or [detach](Context::detach) it. `None` if it
-    /// is not registered; an object that never was is closed then.
+    /// Takes the socket out, to [close](Context::close) or [detach](Context::detach) it. `None` if
+    /// it is not registered; an object that never was is closed then.
     pub fn take(&mut self) -> Option<Socket<S>> {
         match mem::replace(&mut self.0, State::Gone) {
             State::Registered(socket) => Some(socket),

@@ -81,9 +81,9 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, true)
     }
 
-    /// Does the same for `client`, who takes turns with others as in [`Lane::submit_for`]. A job that
-    /// waits for its turn is dropped with the task, there and then: it takes no turn from the client's
-    /// other jobs, and keeps nothing.
+    /// Does the same for `client`, who takes turns with others as in [`Lane::submit_for`]. A job
+    /// that waits for its turn is dropped with the task, there and then: it takes no turn from the
+    /// client's other jobs, and keeps nothing.
     ///
     /// # Errors
     ///

@@ -12,8 +12,8 @@ use crate::shared::Shared;
 /// How often to look whether the last jobs are done.
 const JOBS_CHECK: Duration = Duration::from_millis(10);
 
-/// Keeps a program's loop busy until the server that is attached to it is over, wherever its clients
-/// are served, and its jobs are done: observers are told of the last transfers there.
+/// Keeps a program's loop busy until the server that is attached to it is over, wherever its
+/// clients are served, and its jobs are done: observers are told of the last transfers there.
 pub(crate) struct Attachment {
     shared: Arc<Shared>,
     pool: Pool,

@@ -222,8 +222,8 @@ impl FtpServerBuilder {
         ))
     }
 
-    /// The same, and runs it in a thread until the value is dropped. Returns once clients are accepted.
-    /// Signals are left alone.
+    /// The same, and runs it in a thread until the value is dropped. Returns once clients are
+    /// accepted. Signals are left alone.
     ///
     /// # Errors
     ///

@@ -53,8 +53,8 @@ fn log_lost(peer: SocketAddr, error: &io::Error) {
     }
 }
 
-/// Whether it says that the peer is gone. Any other error is the system's: it has too little memory,
-/// say, or watches no more descriptors for this user.
+/// Whether it says that the peer is gone. Any other error is the system's: it has too little
+/// memory, say, or watches no more descriptors for this user.
 fn is_of_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),

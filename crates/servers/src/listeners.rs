@@ -319,8 +319,8 @@ impl OpenListener {
         })
     }
 
-    /// Where it listens, or what it was bound for if only that is among the `addresses` wanted: they
-    /// differ in a port that the system chose.
+    /// Where it listens, or what it was bound for if only that is among the `addresses` wanted:
+    /// they differ in a port that the system chose.
     fn bound_for(&self, addresses: &[SocketAddr]) -> BindAddress {
         let is_wanted = bind_plan::serves_any(self.address, addresses);
         let requested = self.requested.filter(|_| !is_wanted);

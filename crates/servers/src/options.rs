@@ -112,8 +112,9 @@ impl ServeOptions {
     /// over all workers; rates of a user are limited by each worker for itself. A worker refuses
     /// clients of more than 16,384 different addresses at a time, whatever the limits are.
     ///
-    /// A server with a process for each client ([`MultiprocessFtpServer`](crate::MultiprocessFtpServer))
-    /// refuses to start with any other number than 1.
+    /// A server with a process for each client
+    /// ([`MultiprocessFtpServer`](crate::MultiprocessFtpServer)) refuses to start with any other
+    /// number than 1.
     pub fn worker_processes(mut self, processes: usize) -> Self {
         self.worker_processes = processes;
         self
@@ -177,8 +178,8 @@ impl ServeOptions {
     /// Sets what is called every `interval` on the loop that accepts, while it and all others that
     /// [share its clients](crate::FtpServerBuilder::threads) turn: a loop that hangs is noticed
     /// because the calls stop. A [worker process](Self::worker_processes) that hangs for two
-    /// intervals, and for 5 seconds, is killed and replaced. A thread or a process that has a single
-    /// client is not watched.
+    /// intervals, and for 5 seconds, is killed and replaced. A thread or a process that has a
+    /// single client is not watched.
     pub fn watchdog(mut self, interval: Duration, alive: impl FnMut() + 'static) -> Self {
         self.watchdog = Some((interval, Box::new(alive)));
         self

@@ -54,8 +54,8 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// Does `act` to the log file at `path`, for a server whose clients are served as `user`
 /// ([`ServeOptions::run_as`](crate::ServeOptions::run_as)), if it has one.
 ///
-/// This thread acts as that user meanwhile if the user can make the path lead elsewhere: otherwise a
-/// link in the place of a log would give it any file of root's.
+/// This thread acts as that user meanwhile if the user can make the path lead elsewhere: otherwise
+/// a link in the place of a log would give it any file of root's.
 ///
 /// # Errors
 ///
@@ -84,8 +84,8 @@ pub fn others_can_redirect(path: &Path) -> bool {
     redirection::others_can_redirect(path).unwrap_or(false)
 }
 
-/// The lowest port that a server of this process can listen on for data connections, while its clients
-/// are served as `user`, if it has one.
+/// The lowest port that a server of this process can listen on for data connections, while its
+/// clients are served as `user`, if it has one.
 pub fn lowest_port(user: Option<&Identity>) -> u16 {
     ftpdlib_sys::lowest_port(user.is_some())
 }

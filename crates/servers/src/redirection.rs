@@ -58,7 +58,8 @@ pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
 }
 
 /// Whether an owner of a directory on the way to `path`, or anybody, can make it lead elsewhere, or
-/// somebody whom an access list lets write there. Root can, and so may a group of such a directory. The file may be anyone's, or missing.
+/// somebody whom an access list lets write there. Root can, and so may a group of such a directory.
+/// The file may be anyone's, or missing.
 ///
 /// # Errors
 ///
@@ -74,8 +75,8 @@ pub(crate) fn others_can_redirect(path: &Path) -> io::Result<bool> {
     can_be_replaced(path, owns, may_write)
 }
 
-/// Whether some users can put something else in the place of a name on the way to `path`: `owns` and
-/// `may_write` tell what is theirs, and in which directory they may do so.
+/// Whether some users can put something else in the place of a name on the way to `path`: `owns`
+/// and `may_write` tell what is theirs, and in which directory they may do so.
 fn can_be_replaced(
     path: &Path,
     owns: impl Fn(&Metadata) -> bool,
@@ -94,9 +95,9 @@ fn can_be_replaced(
     Ok(steps.any(|step| !is_kept(step) && may_write(step)))
 }
 
-/// The real places of all names that are looked up on the way to `path`, those in links too: whoever
-/// can put something else in one of these places can make the path lead elsewhere. The last one may
-/// be missing. Where the path cannot be followed, those up to there.
+/// The real places of all names that are looked up on the way to `path`, those in links too:
+/// whoever can put something else in one of these places can make the path lead elsewhere. The last
+/// one may be missing. Where the path cannot be followed, those up to there.
 pub fn places_on_the_way(path: &Path) -> Vec<PathBuf> {
     let (steps, _) = steps_so_far(path);
     steps.into_iter().map(|step| step.place).collect()
@@ -108,8 +109,8 @@ impl Step {
     }
 }
 
-/// All names that are looked up on the way to `path`, those in links too. Not `..`, which stays what
-/// it is, whoever may write to the directory that it leaves.
+/// All names that are looked up on the way to `path`, those in links too. Not `..`, which stays
+/// what it is, whoever may write to the directory that it leaves.
 fn steps(path: &Path) -> io::Result<Vec<Step>> {
     let (steps, followed) = steps_so_far(path);
     followed.map(|()| steps)
@@ -212,8 +213,8 @@ mod tests {
     }
 
     /// What `nobody` can redirect in a directory with the mode and owner that a row says, which
-    /// holds a log of root's, one of nobody's, and none that is called `new`. Others can then redirect
-    /// the same.
+    /// holds a log of root's, one of nobody's, and none that is called `new`. Others can then
+    /// redirect the same.
     #[test]
     fn a_user_redirects_what_its_directories_let_it() {
         if !is_root() {

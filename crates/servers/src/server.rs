@@ -153,9 +153,9 @@ impl FtpServer {
     /// close the server, no client is admitted; a change of addresses made through it before is
     /// lost.
     ///
-    /// The loop is not empty before the server is over and its jobs are done, for which it waits for
-    /// 5 seconds: once [`IoLoop::run`] has returned by itself, observers have been told of the last
-    /// transfers. If it is stopped or dropped before that, they may not be.
+    /// The loop is not empty before the server is over and its jobs are done, for which it waits
+    /// for 5 seconds: once [`IoLoop::run`] has returned by itself, observers have been told of the
+    /// last transfers. If it is stopped or dropped before that, they may not be.
     ///
     /// # Errors
     ///

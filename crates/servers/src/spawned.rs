@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 
 /// A server that runs beside its owner, and ends with this value: dropping it disconnects all
-/// clients and waits for the end (pyftpdlib: a `with` block around a server in a thread). Dropped on
-/// that thread, by an inline observer for example, it waits for nothing.
+/// clients and waits for the end (pyftpdlib: a `with` block around a server in a thread). Dropped
+/// on that thread, by an inline observer for example, it waits for nothing.
 ///
 /// Made by [`FtpServerBuilder::spawn`]; used like the [`ServerHandle`] that it holds.
 ///
@@ -63,8 +63,8 @@ impl SpawnedServer {
     ///
     /// # Errors
     ///
-    /// What ended it. On the server's own thread, which cannot wait for itself, an error at once; as
-    /// when it is dropped there, all clients are disconnected.
+    /// What ended it. On the server's own thread, which cannot wait for itself, an error at once;
+    /// as when it is dropped there, all clients are disconnected.
     pub fn join(mut self) -> Result<(), ServerError> {
         if self.is_own_thread() {
             return Err(io::Error::other("a server cannot wait on its own thread").into());

@@ -32,7 +32,8 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 /// Whether the processor encrypts blocks of AES side by side (VAES) and knows no AVX-512: ring has
 /// code for that, aws-lc-rs goes back to one block after the other.
 ///
-/// With AVX-512, or without either, aws-lc-rs is as fast or faster; docs/performance.md has figures.
+/// With AVX-512, or without either, aws-lc-rs is as fast or faster; docs/performance.md has
+/// figures.
 #[cfg(all(feature = "aws-lc-rs", feature = "ring"))]
 fn is_rings_aes_faster() -> bool {
     #[cfg(target_arch = "x86_64")]
@@ -77,8 +78,9 @@ pub(crate) fn shuns_aes(hello: &ClientHello<'_>) -> bool {
     )
 }
 
-/// What tickets are sealed with, in the form that QUIC needs: in place, with a number of the caller's
-/// as the nonce. Keys have 32 bytes; rustls makes no shorter ones of bytes that are given to it.
+/// What tickets are sealed with, in the form that QUIC needs: in place, with a number of the
+/// caller's as the nonce. Keys have 32 bytes; rustls makes no shorter ones of bytes that are given
+/// to it.
 pub(crate) fn ticket_cipher() -> Option<&'static dyn quic::Algorithm> {
     chosen::cipher_suite::TLS13_AES_256_GCM_SHA384.tls13()?.quic
 }

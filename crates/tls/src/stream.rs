@@ -26,15 +26,15 @@ const SLICE: usize = 2 << 10;
 /// What encryption may add to that.
 const OVERHEAD: usize = 16 << 10;
 
-/// What is less waits, on a connection that only writes, for more or for the end: small files leave in
-/// one segment with their end.
+/// What is less waits, on a connection that only writes, for more or for the end: small files leave
+/// in one segment with their end.
 const HELD_BACK: usize = 16 << 10;
 
 /// At most what is around the bytes of one record, by which small pieces count.
 const RECORD: usize = 64;
 
-/// At most what was taken of records and could not be given yet: one whose rest has not come, and one
-/// that there was no room for.
+/// At most what was taken of records and could not be given yet: one whose rest has not come, and
+/// one that there was no room for.
 const PENDING: usize = 24 << 10;
 
 /// A TLS connection to a client; the server's side.
@@ -305,8 +305,9 @@ impl Transport for TlsStream {
 
 /// Encrypts a piece of `bytes`, or as much of it as there is room for.
 ///
-/// It is copied on the way, slice by slice: on AMD processors the C library copies more than that 20 to
-/// 30 times slower where the destination is 1 to 31 bytes further into its page than the source is.
+/// It is copied on the way, slice by slice: on AMD processors the C library copies more than that
+/// 20 to 30 times slower where the destination is 1 to 31 bytes further into its page than the
+/// source is.
 fn write_piece(tls: &mut ServerConnection, bytes: &[u8]) -> io::Result<usize> {
     let piece = &bytes[..bytes.len().min(WRITE_PIECE)];
     let mut slices = [IoSlice::new(&[]); WRITE_PIECE / SLICE];

@@ -136,9 +136,9 @@ impl Observer for Writer {
 /// The names in it are those of files in homes that others may not look into.
 pub(super) const MODE: u32 = 0o640;
 
-/// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks may
-/// be somebody else than whoever will write. Nor is a pipe opened to see whether anybody reads: a
-/// reader that waits for its first writer would find that writer gone, and end before the start.
+/// Whether a file could be appended to, or made. It is not made, nor is any other: whoever looks
+/// may be somebody else than whoever will write. Nor is a pipe opened to see whether anybody reads:
+/// a reader that waits for its first writer would find that writer gone, and end before the start.
 pub(super) fn check(path: &Path) -> io::Result<()> {
     let mut path = path.to_owned();
     // The system follows so many links only, and says so where there are more.

@@ -27,8 +27,8 @@ struct Open {
     /// The user that serving processes become.
     run_as: Option<Identity>,
     logs: Vec<Arc<TransferLog>>,
-    /// Those that were named once, the last at the end: sessions from then write to them still, also
-    /// in other processes.
+    /// Those that were named once, the last at the end: sessions from then write to them still,
+    /// also in other processes.
     retired: Vec<Retired>,
     next: u8,
 }
@@ -99,8 +99,9 @@ impl TransferLogs {
         Ok(opened)
     }
 
-    /// Takes over what was opened, once nothing can fail any more. A file that takes another's place
-    /// goes to `hand_over` too, with the number of its log: for other processes that write to it.
+    /// Takes over what was opened, once nothing can fail any more. A file that takes another's
+    /// place goes to `hand_over` too, with the number of its log: for other processes that write to
+    /// it.
     pub(crate) fn replace(&self, mut opened: OpenedLogs, hand_over: impl Fn(u8, File)) {
         let renew = |(log, file): (Arc<TransferLog>, Option<File>)| {
             if let Some(file) = file {
@@ -115,8 +116,8 @@ impl TransferLogs {
         drop(replaced);
     }
 
-    /// Opens the files that are in use by their names again, each that can be. `hand_over` is as for
-    /// [`replace`](Self::replace).
+    /// Opens the files that are in use by their names again, each that can be. `hand_over` is as
+    /// for [`replace`](Self::replace).
     pub(crate) fn open_again(&self, hand_over: impl Fn(u8, File)) {
         let open = self.lock();
         let mut opened = OpenedLogs::of_user(&open);
@@ -235,8 +236,8 @@ impl OpenedLogs {
                 self.made.push(path.to_owned());
                 return Ok(file);
             }
-            // Mostly it is there. Where it is not, as at the end of a link, this says what is wrong,
-            // if anything is.
+            // Mostly it is there. Where it is not, as at the end of a link, this says what is
+            // wrong, if anything is.
             open_log(path, MODE, false)
         })
     }

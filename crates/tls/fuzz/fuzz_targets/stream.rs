@@ -1,5 +1,5 @@
-//! The input as what a client sends where a TLS handshake is expected: no panic, no busy loop, and an
-//! end once the client has ended.
+//! The input as what a client sends where a TLS handshake is expected: no panic, no busy loop, and
+//! an end once the client has ended.
 #![no_main]
 
 use std::cell::RefCell;

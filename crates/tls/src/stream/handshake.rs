@@ -159,8 +159,9 @@ impl TlsStream {
         failure(error)
     }
 
-    /// Has the system confirm at once what an upload's client sends: before its first bytes a client
-    /// may wait for the end of its handshake to be confirmed (Nagle), to which nothing is answered.
+    /// Has the system confirm at once what an upload's client sends: before its first bytes a
+    /// client may wait for the end of its handshake to be confirmed (Nagle), to which nothing is
+    /// answered.
     pub(super) fn acknowledge_uploads(&self) {
         if self.only_reads
             && self.is_established()

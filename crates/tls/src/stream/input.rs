@@ -41,8 +41,8 @@ impl TlsStream {
             }
             tried = true;
             let received = self.receive(tls, cx, buffer);
-            // Answers of the protocol itself; what does not fit now goes with the next bytes, or once
-            // there is room for it, though nothing comes.
+            // Answers of the protocol itself; what does not fit now goes with the next bytes, or
+            // once there is room for it, though nothing comes.
             let _ = self.send(tls, cx);
             let decrypted = received?;
             if decrypted > 0 {

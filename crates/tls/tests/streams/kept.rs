@@ -17,7 +17,8 @@ use ftpdlib_tls::{SessionReuse, TlsSession, TlsStream};
 use super::support::{Client, client, tls};
 use super::{content, session};
 
-/// Does something in one turn with an established stream and its client, and tells what that came to.
+/// Does something in one turn with an established stream and its client, and tells what that came
+/// to.
 struct InOneTurn {
     act: Act,
     accepted: Option<TcpStream>,
