@@ -235,7 +235,7 @@ impl DiskWriteFile {
         Ok(())
     }
 
-    /// Does what an end does that comes before the first byte.
+    /// Does what a complete upload does that ends before its first byte.
     fn settle(&mut self) -> io::Result<()> {
         match self.pending {
             Pending::Nothing => {}
@@ -271,12 +271,13 @@ impl WriteFile for DiskWriteFile {
         self.file.write(bytes)
     }
 
-    /// Whatever the end, what came is kept, as a client that resumes expects.
+    /// Whatever the end, what came is kept, as a client that resumes expects. Where nothing came, the
+    /// file may be another's by now: a client whose connection has died tries again.
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
-        if *end != TransferEnd::Unsecured {
-            self.settle()?;
-        } else if let Some(created) = &self.created {
-            created.undo(&self.file, &self.path)?;
+        match (end, &self.created) {
+            (TransferEnd::Complete, _) => self.settle()?,
+            (TransferEnd::Unsecured, Some(created)) => created.undo(&self.file, &self.path)?,
+            _ => {}
         }
         Ok(close(OwnedFd::from(self.file))?)
     }
@@ -302,8 +303,8 @@ impl WriteFile for DiskWriteFile {
     }
 }
 
-/// What an upload does to what was there before, with its first byte or with its end: one whose data
-/// connection never becomes a secure one does nothing to it.
+/// What an upload does to what was there before, with its first byte or when it is complete: one that
+/// breaks off before does nothing to it.
 #[derive(Debug)]
 enum Pending {
     Nothing,

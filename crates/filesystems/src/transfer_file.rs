@@ -38,11 +38,12 @@ pub trait ReadFile: Send {
 
 /// A file open for writing.
 ///
-/// One that is opened to be replaced keeps its content until the first byte, or an end that is
-/// another than [`TransferEnd::Unsecured`]: whoever could not be told from a stranger has replaced
-/// nothing. One that was not there before is gone again after that end, if it is still empty and
-/// nobody else can have it open. It ends with [`finish`](Self::finish); one that is only dropped was
-/// abandoned.
+/// One that is opened to be replaced keeps its content until the first byte, or until it ends as
+/// [`TransferEnd::Complete`]: an upload that broke off and brought nothing has replaced nothing, and
+/// not what another has uploaded meanwhile, either. One that was not there before is gone again after
+/// [`TransferEnd::Unsecured`], if it is still empty and nobody else can have it open: whoever could
+/// not be told from a stranger has created nothing. It ends with [`finish`](Self::finish); one that is
+/// only dropped was abandoned.
 pub trait WriteFile: Send {
     /// Writes on and answers how many of `bytes` were taken, which may be fewer than all.
     ///

@@ -41,6 +41,7 @@ impl Layer for WholeUploads {
         let disk = Arc::clone(&self.disk);
         Ok(Box::new(Upload {
             file,
+            has_begun: false,
             resolved,
             disk,
         }))
@@ -49,6 +50,8 @@ impl Layer for WholeUploads {
 
 struct Upload {
     file: Box<dyn WriteFile>,
+    /// Whether it has brought anything.
+    has_begun: bool,
     /// The path with its links resolved.
     resolved: VirtualPath,
     disk: Arc<dyn Filesystem>,
@@ -63,6 +66,8 @@ impl WriteFile for Upload {
             TransferEnd::Unsecured => {}
             // Nor is one whole that could not be closed, on a full disk for instance.
             TransferEnd::Complete if finished.is_ok() => {}
+            // It has brought nothing: what is there was there before, or is another's by now.
+            _ if !self.has_begun && holds_something(&*self.disk, &self.resolved) => {}
             _ => match self.disk.remove(&self.resolved) {
                 Ok(()) => log::info!("{} is removed: {end:?}", self.resolved),
                 Err(error) => log::warn!("{} is not complete, but stays: {error}", self.resolved),
@@ -72,6 +77,7 @@ impl WriteFile for Upload {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.has_begun = true;
         self.file.write(bytes)
     }
 
@@ -96,6 +102,10 @@ impl WriteFile for Upload {
     fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
         self.file.set_mode(mode)
     }
+}
+
+fn holds_something(disk: &dyn Filesystem, path: &VirtualPath) -> bool {
+    disk.lstat(path).is_ok_and(|facts| facts.size > 0)
 }
 
 /// The files of `inner`, with whole uploads only.

@@ -11,6 +11,19 @@ use ftpdlib_tests::hooked::Hooked;
 mod whole_uploads_ftpd;
 
 #[test]
+fn an_upload_without_a_byte_removed_what_was_there_before() {
+    let files = MemoryFs::new();
+    files.insert("/file", "old").unwrap();
+    let whole = whole_uploads_ftpd::whole_uploads(Arc::new(files.clone())).unwrap();
+    for (path, left) in [("/file", Some(b"old".to_vec())), ("/new", None)] {
+        let name = VirtualPath::new(path).unwrap();
+        let file = whole.open_write(&name, WriteMode::Replace).unwrap();
+        file.finish(&TransferEnd::Aborted).unwrap();
+        assert_eq!(files.contents(path), left, "{path}");
+    }
+}
+
+#[test]
 fn half_an_upload_stayed_when_closing_it_failed() {
     let files = MemoryFs::new();
     let failing = Hooked::new(files.clone(), |call: &str| match call {

@@ -1,6 +1,7 @@
 //! The whole server over real sockets.
 
 mod blocking_uploads;
+mod broken_uploads;
 mod commands;
 mod control;
 mod crowd;

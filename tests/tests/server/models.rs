@@ -5,7 +5,7 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 23] = [
+const NEEDS_THE_SERVER_HERE: [&str; 24] = [
     "blocking_uploads::",
     "early_ends::",
     "hung_disks::",
@@ -16,6 +16,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 23] = [
     "permissions::",
     "swapped_links::",
     "tls_certificates::",
+    "broken_uploads::a_server_that_stopped",
     "commands::digests_of_a_range",
     "commands::every_path_of_a_command",
     "commands::overrides_hold",

@@ -49,7 +49,7 @@ pub(super) struct MemoryWriteFile {
     pub(super) path: VirtualPath,
     /// `None` is the end, wherever that is by then.
     pub(super) offset: Option<usize>,
-    /// What was there before is to go with the first byte.
+    /// What was there before is to go with the first byte, or when the upload is complete.
     pub(super) replaces: bool,
     /// Nothing was there before.
     pub(super) created: bool,
@@ -94,10 +94,10 @@ impl WriteFile for MemoryWriteFile {
     }
 
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
-        if *end != TransferEnd::Unsecured {
-            self.clear();
-        } else if self.created {
-            self.undo()?;
+        match end {
+            TransferEnd::Complete => self.clear(),
+            TransferEnd::Unsecured if self.created => self.undo()?,
+            _ => {}
         }
         Ok(())
     }

@@ -85,6 +85,24 @@ fn two_that_appended_at_once_overwrote_each_other() {
 }
 
 #[test]
+fn an_upload_that_brought_nothing_emptied_what_another_had_uploaded_since() {
+    for (end, expected) in [
+        (TransferEnd::Aborted, "new"),
+        (TransferEnd::ControlLost, "new"),
+        (TransferEnd::Unsecured, "new"),
+        (TransferEnd::Complete, ""),
+    ] {
+        let fs = scene();
+        let idle = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+        let mut file = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+        file.write(b"new").unwrap();
+        file.finish(&TransferEnd::Complete).unwrap();
+        idle.finish(&end).unwrap();
+        assert_eq!(fs.contents("/f").unwrap(), expected.as_bytes(), "{end:?}");
+    }
+}
+
+#[test]
 fn changes_are_refused_as_a_disk_would() {
     let fs = scene();
     assert_eq!(kind(fs.mkdir(&path("/d"))), Some(ErrorKind::AlreadyExists));

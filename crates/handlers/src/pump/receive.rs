@@ -208,7 +208,7 @@ impl Receive {
     }
 
     /// Stops as `end` says, once what is being written is written. A connection that never became
-    /// secure has replaced nothing, whatever ended it: so the file is told.
+    /// secure leaves no new file behind, whatever ended it: so the file is told.
     pub(super) fn abort(
         &mut self,
         end: TransferEnd,

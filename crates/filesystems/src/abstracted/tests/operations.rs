@@ -151,6 +151,18 @@ fn unique_uploads_never_replace() {
     scene.check_outside();
 }
 
+/// How an upload breaks off.
+const BREAKS: [TransferEnd; 8] = [
+    TransferEnd::Truncated,
+    TransferEnd::Unsecured,
+    TransferEnd::Reset,
+    TransferEnd::Aborted,
+    TransferEnd::LocalError,
+    TransferEnd::Stalled,
+    TransferEnd::ControlLost,
+    TransferEnd::Shutdown,
+];
+
 /// An upload ends before anybody has come for it.
 fn give_up(file: Box<dyn WriteFile>) {
     file.finish(&TransferEnd::Unsecured).unwrap();
@@ -202,6 +214,23 @@ fn an_upload_that_nobody_came_for_changed_the_time_of_an_empty_file() {
             // One that is empty as well, but came, has put a file there.
             write_all(&fs, "/empty", mode, b"").unwrap();
             assert!(modified() > long_ago, "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_brought_nothing_changed_what_another_had_uploaded_since() {
+    for resolver in RESOLVERS {
+        for (end, before) in BREAKS.iter().flat_map(|end| [(end, "old"), (end, "")]) {
+            let scene = Scene::new();
+            fs::write(scene.home("f"), before).unwrap();
+            let fs = scene.open(resolver);
+            let idle = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+            write_all(&fs, "/f", WriteMode::Replace, b"new").unwrap();
+            fs.utime("/f", 1_000_000_007).unwrap();
+            idle.finish(end).unwrap();
+            assert_eq!(read_all(&fs, "/f").unwrap(), "new", "{end:?}");
+            assert_eq!(fs.getmtime("/f").unwrap(), 1_000_000_007, "{end:?}");
         }
     }
 }
