@@ -50,7 +50,8 @@ pub struct Session<P> {
     effects: VecDeque<Effect<P>>,
     pending: Pending,
     data: DataChannel<P>,
-    /// Whether the last transfer broke off by itself and no ABOR has come since.
+    /// Whether the last transfer broke off by itself and neither ABOR nor another login has come
+    /// since.
     has_broken_off: bool,
     /// Whether an ABOR that was seen ahead has taken effect: what it stopped was answered 426, and
     /// the ABOR itself will be answered 226 in its turn.

@@ -65,6 +65,7 @@ macro_rules! dialogues {
 dialogues! {
     everywhere:
         abort
+        abort_after_a_break
         active
         active_refused
         busybox

@@ -240,6 +240,7 @@ impl<P> Session<P> {
 
     /// Forgets the user and what they chose. Says whether there was one.
     pub(super) fn flush_account(&mut self) -> bool {
+        self.has_broken_off = false;
         let Some(user) = self.login.take_user() else {
             return false;
         };

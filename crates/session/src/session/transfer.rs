@@ -172,6 +172,7 @@ impl<P> Session<P> {
     /// answered 226 too.
     pub(super) fn abor(&mut self) {
         let aborted_ahead = std::mem::take(&mut self.aborted_ahead);
+        let has_broken_off = std::mem::take(&mut self.has_broken_off);
         if let Pending::Work(_) = self.pending {
             return self.abort_work();
         }
@@ -179,7 +180,6 @@ impl<P> Session<P> {
             self.pending = Pending::Abort;
             return self.abort_transfer(TransferEnd::Aborted);
         }
-        let has_broken_off = std::mem::take(&mut self.has_broken_off);
         let text = match self.data {
             DataChannel::Closed if has_broken_off => {
                 return self.reply(Reply::new(226, "The transfer had broken off."));
