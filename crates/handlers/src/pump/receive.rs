@@ -137,7 +137,8 @@ impl Receive {
     ) -> Result<(), Step> {
         // From here on it is the disk that is waited for.
         turn.advanced();
-        if let Some(ascii) = &mut self.ascii {
+        // A CR at a break may be half of a CRLF. A client that resumes by SIZE sends it again.
+        if let (TransferEnd::Complete, Some(ascii)) = (&end, &mut self.ascii) {
             ascii.finish(&mut self.buffer);
         }
         if self.buffer.is_empty() {
