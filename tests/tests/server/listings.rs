@@ -157,6 +157,15 @@ fn odd_names_do_not_break_replies() {
 }
 
 #[test]
+fn the_root_was_shown_as_one_that_can_be_renamed_and_deleted() {
+    let server = TestServer::new();
+    let mut client = server.client();
+    let shown = client.expect("MLST /", 250).text();
+    assert!(shown.contains("type=dir;perm=celmp;"), "{shown}");
+    client.play(&[("RMD /", 550), ("RNFR /", 550)]);
+}
+
+#[test]
 fn links_are_what_they_lead_to() {
     let server = TestServer::new();
     server.file("file", "hello");

@@ -65,17 +65,17 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
 
 /// What the user may do with an entry that leads to `target`, or is it, for the `perm` fact
 /// (RFC 3659 §7.5.5). Both paths are resolved. A link is renamed and deleted where it stands;
-/// everything else happens where it leads.
+/// everything else happens where it leads. The root is never renamed or deleted.
 pub(super) fn of_entry(account: &Account, entry: &VirtualPath, target: &VirtualPath) -> EntryPerms {
     let at = |path: &VirtualPath| account.authorizer.perms(&account.login, path);
     let mut own = at(target);
     // An override of a single directory holds for what lies directly in the one above, too, so
     // what may be done in a directory is asked of something in it.
     let inside = target.join(b"*").map_or(Perms::NONE, |path| at(&path));
-    if entry != target {
+    if entry != target || entry.is_root() {
         let (there, here) = (own, at(entry));
         let may = |perm: &Perm| match perm {
-            Perm::Delete | Perm::Rename => here.contains(*perm),
+            Perm::Delete | Perm::Rename => here.contains(*perm) && !entry.is_root(),
             _ => there.contains(*perm),
         };
         own = Perm::ALL.into_iter().filter(may).collect();
