@@ -430,6 +430,34 @@ fn what_a_filesystem_lacks_is_refused() {
 }
 
 #[test]
+fn what_was_stored_to_a_file_while_it_was_combined_was_lost() {
+    for (target, stored) in [("/all", "/all"), ("/all", "/part"), ("/new", "/new")] {
+        let files = MemoryFs::new();
+        for name in ["/all", "/part"] {
+            files.insert(name, "old").unwrap();
+        }
+        let shared = files.clone();
+        let server = TestServer::showing(Hooked::new(files.clone(), move |call| match call {
+            "write" => shared.insert(stored, "stored meanwhile"),
+            _ => Ok(()),
+        }));
+        let mut client = server.client();
+        client.expect(&format!("COMB {target} /part"), 450);
+        for name in ["/all", "/part", "/new"] {
+            let expected = match name {
+                _ if name == stored => Some("stored meanwhile"),
+                "/new" => None,
+                _ => Some("old"),
+            };
+            let held = files.contents(name);
+            assert_eq!(held.as_deref(), expected.map(str::as_bytes), "{name}");
+        }
+        let names = String::from_utf8(client.fetch("NLST")).unwrap();
+        assert!(!names.contains(".ftpdlib"), "{names}");
+    }
+}
+
+#[test]
 fn more_than_a_range_holds_is_refused() {
     let server = TestServer::new();
     server.file("f", "0123456789");

@@ -1,6 +1,7 @@
 //! Copies of files, and files made of parts.
 
 use std::collections::HashSet;
+use std::iter;
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
 use ftpdlib_proto::{FileKind, Metadata, ReplyCode, TransferEnd, VirtualPath};
@@ -28,7 +29,8 @@ pub(super) fn copy(
 }
 
 /// Appends `parts` to `target`, which need not be there, and removes them; answers which of them, and
-/// why others stay. Until all are appended everything is as it was.
+/// why others stay. Until all are appended everything is as it was, and it stays so if any of them is
+/// stored to meanwhile, as far as facts tell.
 pub(super) fn combine(
     fs: &dyn Filesystem,
     target: &VirtualPath,
@@ -55,10 +57,21 @@ pub(super) fn combine(
         }
         entries.push(canonical_entry(fs, part).map_err(reply_of)?);
     }
+    let look = || -> Result<Vec<_>, Refusal> {
+        let all = iter::once(&target).chain(parts);
+        all.map(|path| existing(fs, path)).collect()
+    };
     replace(fs, &target, |draft| {
-        let own = existing(fs, &target)?.map(|_| &target);
+        let before = look()?;
+        let own = before[0].is_some().then_some(&target);
         let mut sources = own.into_iter().chain(parts);
-        sources.try_for_each(|source| draft.append(fs, source, time))
+        sources.try_for_each(|source| draft.append(fs, source, time))?;
+        // What was stored meanwhile would be lost: the draft does not have it.
+        if look()? != before {
+            let text = "The target or a part was changed meanwhile.";
+            return Err(refusal(ReplyCode::new(450), text));
+        }
+        Ok(())
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
     let mut known = HashSet::new();
