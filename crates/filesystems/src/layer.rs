@@ -45,6 +45,11 @@ use crate::transfer_file::{Listing, ReadFile, WriteFile};
 ///         }
 ///         inner.remove(path)
 ///     }
+///
+///     // What is above never waits.
+///     fn is_local(&self, inner: &dyn Filesystem) -> bool {
+///         inner.is_local()
+///     }
 /// }
 ///
 /// let files = MemoryFs::new();
@@ -218,9 +223,12 @@ pub trait Layer: Send + Sync {
         inner.group_name(gid)
     }
 
-    /// See [`Filesystem::is_local`].
-    fn is_local(&self, inner: &dyn Filesystem) -> bool {
-        inner.is_local()
+    /// See [`Filesystem::is_local`]; `false` by default, since only the layer knows whether it waits.
+    ///
+    /// Right for a layer none of whose methods wait, nor those of the files and listings that it
+    /// wraps, is `inner.is_local()`. A layer that waits in spite of that holds up all clients.
+    fn is_local(&self, _inner: &dyn Filesystem) -> bool {
+        false
     }
 }
 

@@ -55,6 +55,10 @@ pub trait WriteFile: Send {
     /// The last call: the transfer ended as `end` says. The final reply waits for it, so what it
     /// refuses, the client is told.
     ///
+    /// It may wait, for a virus scanner for instance, unless the filesystem
+    /// [`is_local`](crate::Filesystem::is_local): there it is called on the event loop, and everybody
+    /// would wait with it.
+    ///
     /// A program that is started here, to look into the upload for instance, may be root even where
     /// the server acts as the user; see [`Filesystem`](crate::Filesystem).
     ///

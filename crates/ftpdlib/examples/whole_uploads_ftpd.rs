@@ -46,6 +46,12 @@ impl Layer for WholeUploads {
             disk,
         }))
     }
+
+    // On a local disk nothing here waits. One that has uploads scanned would leave this out, or all
+    // clients would wait for the scanner.
+    fn is_local(&self, inner: &dyn Filesystem) -> bool {
+        inner.is_local()
+    }
 }
 
 struct Upload {

@@ -11,6 +11,8 @@ use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
 use ftpdlib_tests::gate::Gate;
 use ftpdlib_tests::server::TestServer;
 
+use super::isolation::stuck_at;
+
 #[test]
 fn odd_bytes_are_lines_or_nothing() {
     let server = TestServer::new();
@@ -417,7 +419,7 @@ fn stat_can_be_left_in_the_middle() {
     server.wait_for_rest();
 }
 
-/// Holds up the loop itself: `MemoryFs` is asked where it is called.
+/// Waits where a directory is made, and does not say so.
 struct HoldingMkdir(Gate);
 
 impl Layer for HoldingMkdir {
@@ -428,13 +430,26 @@ impl Layer for HoldingMkdir {
 }
 
 #[test]
-fn what_came_behind_quit_in_its_turn_reset_the_connection() {
+fn a_layer_that_waited_held_up_every_client_of_a_local_filesystem() {
     let (gate, keeper) = Gate::closed();
-    let files = Layered::new(HoldingMkdir(gate), Arc::new(MemoryFs::new()));
-    let files: Arc<dyn Filesystem> = Arc::new(files);
-    let server = TestServer::with(|handler| handler.abstracted_fs(move |_| Ok(Arc::clone(&files))));
+    let server = TestServer::showing(Layered::new(HoldingMkdir(gate), Arc::new(MemoryFs::new())));
+    let mut other = server.client();
+    let mut held_up = server.client();
+    held_up.send("MKD a");
+    keeper.wait_for(1);
+    other.expect("NOOP", 200);
+    server.check_serves();
+    keeper.open();
+    held_up.expect_reply(257);
+}
+
+#[test]
+fn what_came_behind_quit_in_its_turn_reset_the_connection() {
+    // Holds up the loop itself.
+    let (files, keeper) = stuck_at("mkdir");
+    let server = TestServer::showing(files.local());
     let mut client = server.client();
-    client.send_raw(b"MKD a\r\nQUIT\r\n");
+    client.send_raw(b"MKD d\r\nQUIT\r\n");
     keeper.wait_for(1);
     client.send("NOOP");
     keeper.open();

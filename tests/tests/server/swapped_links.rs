@@ -48,6 +48,10 @@ impl Layer for Swapping {
         self.swap();
         resolved
     }
+
+    fn is_local(&self, inner: &dyn Filesystem) -> bool {
+        inner.is_local()
+    }
 }
 
 #[test]

@@ -32,9 +32,11 @@ pub(crate) use observed_session::SessionControl;
 /// No method is called as the user: where users of the system are served, it has root's rights. What
 /// it does to files by [`ObservedPath::real_path`] is done wherever the client has that path lead.
 /// What looks into uploads or changes them belongs into the [`finish`] of a filesystem's files, which
-/// is called as the user.
+/// is called as the user. It may take its time there, unless the filesystem or its [`Layer`] says
+/// that it is local.
 ///
 /// [`finish`]: ftpdlib_filesystems::WriteFile::finish
+/// [`Layer`]: ftpdlib_filesystems::Layer::is_local
 ///
 /// # Examples
 ///
