@@ -49,6 +49,13 @@
 //! `ftpdlib_tls` (certificates), `ftpdlib_ioloop`. What follows may change with any version.
 //! `env_logger` compares the start of a target: `RUST_LOG=ftpdlib=debug` shows all of them, down to
 //! commands and replies, which are logged with `debug`. Passwords are not logged.
+//!
+//! # Features
+//!
+//! - `ring` (default): TLS with the cryptography of ring
+//! - `aws-lc-rs`: TLS with the cryptography of aws-lc-rs
+//!
+//! At least one of them is required: after `default-features = false`, turn one on.
 #![forbid(unsafe_code)]
 
 pub use ftpdlib_session::VERSION;
