@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::children::ChildProcess;
 use crate::open::{OpenFlags, Scope};
+use crate::shadow::ShadowEntry;
 use crate::stat::FileStat;
 use crate::users::UserRecord;
 
@@ -377,22 +378,6 @@ impl Drop for ActingAs {
 /// Whether threads of this process can act as other users: not on this system.
 pub fn can_act_as_others() -> bool {
     false
-}
-
-/// A user's entry in the shadow database. Times are days since 1970; `None` means not set.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct ShadowEntry {
-    /// The password hash, in the form of `crypt`.
-    pub hash: String,
-    /// When the password was changed.
-    pub changed: Option<i64>,
-    /// Days after that when the password must be changed again.
-    pub most_days: Option<i64>,
-    /// Days after that when the account expires, unless the password was changed.
-    pub inactive_days: Option<i64>,
-    /// When the account expires.
-    pub expires: Option<i64>,
 }
 
 impl ShadowEntry {

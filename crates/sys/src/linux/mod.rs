@@ -38,6 +38,5 @@ pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use scheduling::{give_way, interrupt_nobody};
 pub use send_file::{send_file, send_last};
-pub use shadow::ShadowEntry;
 pub use unacknowledged::unacknowledged;
 pub use waiting_clients::waiting_clients;
