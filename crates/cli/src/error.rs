@@ -1,10 +1,9 @@
 //! Errors in the options or the configuration, in one line each.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use ftpdlib::proto::is_disruptive;
+use ftpdlib::proto::Escaped;
 
 /// The place of a setting: an option, a variable or a line of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -72,25 +71,8 @@ impl fmt::Display for ConfigError {
             text.push_str(": ");
         }
         text.push_str(&self.problem);
-        f.write_str(&escape(&text))
+        write!(f, "{}", Escaped(text.as_bytes()))
     }
 }
 
 impl std::error::Error for ConfigError {}
-
-/// `text` with its [disruptive](is_disruptive) characters escaped, so that it stays one line and is
-/// shown in the order it has.
-pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_disruptive) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_disruptive(character) {
-            escaped.extend(character.escape_default());
-        } else {
-            escaped.push(character);
-        }
-    }
-    Cow::Owned(escaped)
-}

@@ -1,10 +1,10 @@
 //! What stands before a session's log lines.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ftpdlib_proto::is_disruptive;
+use ftpdlib_proto::Escaped;
 
 use crate::SettingsError;
 
@@ -86,27 +86,6 @@ impl fmt::Display for Prefix<'_> {
     }
 }
 
-/// Bytes from a client, for a log line: [disruptive](is_disruptive) characters escaped, invalid UTF-8
-/// replaced.
-pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = String::from_utf8_lossy(self.0);
-        if !text.contains(is_disruptive) {
-            return f.write_str(&text);
-        }
-        for character in text.chars() {
-            if is_disruptive(character) {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                f.write_char(character)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +105,6 @@ mod tests {
         check(LogPrefix::DEFAULT, "192.0.2.9:5000-[al\\nice]");
         check("", "");
         check("x{username}y", "xal\\nicey");
-        assert_eq!(Escaped("\u{202e}x".as_bytes()).to_string(), "\\u{202e}x");
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub use path::{PathError, VirtualPath};
 pub use perm::{Perm, Perms, PermsError};
 pub use range::ByteRange;
 pub use reply::{Reply, ReplyCode};
-pub use text::is_disruptive;
+pub use text::{Escaped, is_disruptive};
 pub use time::{CivilTime, TimeError, Zone};
 pub use transfer::{TransferDirection, TransferEnd, TransferType};
 pub use verb::{ArgumentRule, Verb, VerbInfo, verbs};

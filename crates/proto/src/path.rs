@@ -1,10 +1,10 @@
 //! Virtual paths: what the client sees.
 
-use std::fmt::{self, Debug, Display, Write};
+use std::fmt::{self, Debug, Display};
 
 use thiserror::Error;
 
-use crate::text::{Quoted, is_disruptive};
+use crate::text::{Escaped, Quoted};
 
 /// Why bytes are not a virtual path.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -168,23 +168,10 @@ impl Debug for VirtualPath {
     }
 }
 
-/// For logs: bytes that are not UTF-8 become U+FFFD, and what is [disruptive](is_disruptive) in a
-/// line is escaped as in Rust.
+/// For logs: [`Escaped`].
 impl Display for VirtualPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                if is_disruptive(character) {
-                    write!(f, "{}", character.escape_default())?;
-                } else {
-                    f.write_char(character)?;
-                }
-            }
-            if !chunk.invalid().is_empty() {
-                f.write_char(char::REPLACEMENT_CHARACTER)?;
-            }
-        }
-        Ok(())
+        Display::fmt(&Escaped(&self.0), f)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bytes and text shown to people: in logs, and by `Debug`.
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug, Display, Write};
 
 /// Whether a character has to be escaped where text that a client chose is shown in a line, such as
 /// one of a log: it is a control character, or would end the line for some programs, or would have
@@ -29,6 +29,43 @@ pub fn is_disruptive(character: char) -> bool {
         )
 }
 
+/// Bytes as text that may stand in a line, such as one of a log: what is
+/// [disruptive](is_disruptive) is escaped as in Rust, and bytes that are not UTF-8 become U+FFFD.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_proto::Escaped;
+///
+/// assert_eq!(Escaped(b"al\nice").to_string(), "al\\nice");
+/// assert_eq!(Escaped(b"caf\xe9").to_string(), "caf\u{fffd}");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a [u8]);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            let text = chunk.valid();
+            if text.contains(is_disruptive) {
+                for character in text.chars() {
+                    if is_disruptive(character) {
+                        write!(f, "{}", character.escape_default())?;
+                    } else {
+                        f.write_char(character)?;
+                    }
+                }
+            } else {
+                f.write_str(text)?;
+            }
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Bytes as text in quotes, escaped as `str` is by `Debug`, and `\xff` for what is not UTF-8.
 pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
@@ -53,6 +90,19 @@ impl Debug for Quoted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_client_chose_stays_in_its_line() {
+        #[track_caller]
+        fn check(bytes: &[u8], expected: &str) {
+            assert_eq!(Escaped(bytes).to_string(), expected);
+        }
+        check(b"", "");
+        check("/pub/é".as_bytes(), "/pub/é");
+        check("é\r\né".as_bytes(), "é\\r\\né");
+        check(b"caf\xe9\xff\n.txt", "caf\u{fffd}\u{fffd}\\n.txt");
+        check("\u{202e}x".as_bytes(), "\\u{202e}x");
+    }
 
     #[test]
     fn debug_printed_numbers_for_text() {

@@ -4,10 +4,8 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ftpdlib::proto::CivilTime;
+use ftpdlib::proto::{CivilTime, Escaped};
 use log::Level;
-
-use crate::error::escape;
 
 /// The making of lines such as `[I 2026-11-21 10:11:12] message`, in UTC.
 #[derive(Default)]
@@ -33,7 +31,8 @@ impl LogLine {
         self.message.clear();
         self.message.write_fmt(*message).map_err(io::Error::other)?;
         let (letter, time) = (letter(level), &self.time);
-        writeln!(out, "[{letter} {time}] {}", escape(&self.message))
+        let message = Escaped(self.message.as_bytes());
+        writeln!(out, "[{letter} {time}] {message}")
     }
 }
 

@@ -5,13 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 
 use ftpdlib_authorizers::CertificateError;
-use ftpdlib_proto::{Command, CommandLine, NameEncoding, Reply, TransferEnd, VirtualPath};
+use ftpdlib_proto::{Command, CommandLine, Escaped, NameEncoding, Reply, TransferEnd, VirtualPath};
 use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
 use log::Level;
 
 use super::secrets;
 use crate::jobs::{Account, Payload, real_path};
-use crate::log_prefix::{Escaped, LogPrefix, Prefix};
+use crate::log_prefix::{LogPrefix, Prefix};
 use crate::{CustomCommand, ObservedCommand, Service};
 
 pub(super) fn opened(prefix: &Prefix<'_>) {

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use ftpdlib_authorizers::{Authorizer, Guard, Login};
 use ftpdlib_filesystems::Filesystem;
 use ftpdlib_ioloop::Lane;
-use ftpdlib_proto::Zone;
+use ftpdlib_proto::{Escaped, Zone};
 use ftpdlib_session::Refusal;
 
 use super::{Helpers, HomeLanes, WorkLane, reply_of};
-use crate::log_prefix::Escaped;
 
 /// The login, its filesystem, and where its jobs run.
 pub(crate) struct Account {

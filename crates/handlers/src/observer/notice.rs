@@ -3,13 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ftpdlib_proto::{TransferDirection, TransferEnd};
+use ftpdlib_proto::{Escaped, TransferDirection, TransferEnd};
 use ftpdlib_session::Refusal;
 
 use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict};
 use crate::custom_command::last_reply;
 use crate::foreign;
-use crate::log_prefix::Escaped;
 
 /// What happened.
 pub(crate) enum Notice {
@@ -121,8 +120,8 @@ impl fmt::Display for Notice {
             Self::LoginFailed { .. } => "on_login_failed",
             Self::Logout(_) => "on_logout",
             Self::Transfer(transfer) => {
-                let path = Escaped(transfer.file.path.as_bytes());
-                return write!(f, "callback of a transfer ({} {path})", transfer.verb);
+                let (verb, path) = (&transfer.verb, &transfer.file.path);
+                return write!(f, "callback of a transfer ({verb} {path})");
             }
             Self::Rename { .. } => "on_rename",
             Self::Delete(_) => "on_delete",
