@@ -21,13 +21,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// One with this code, 4yz or 5yz, and this text, one line.
+    pub fn new(code: u16, text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code: ReplyCode::new(code),
+            text: text.into(),
+        }
+    }
+
+    /// The same text with another code.
+    #[must_use]
+    pub fn with_code(self, code: u16) -> Self {
+        Self {
+            code: ReplyCode::new(code),
+            ..self
+        }
+    }
+
     /// What is said of a fault on our side that is none of the client's business: `451`, in the words
     /// of RFC 959 §4.2.1.
     pub fn local_error() -> Self {
-        Self {
-            code: ReplyCode::new(451),
-            text: Cow::Borrowed("Requested action aborted: local error in processing."),
-        }
+        Self::new(451, "Requested action aborted: local error in processing.")
     }
 
     /// The reply that tells it.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::{ArgumentRule, Reply, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_proto::{ArgumentRule, Reply, TransferEnd, VirtualPath};
 use ftpdlib_session::{
     Answer, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session, SessionConfig,
 };
@@ -197,11 +197,7 @@ fn the_end_of_a_transfer_was_told_after_the_421_of_a_login() {
     session.handle_job(Ok(opened), now);
     while session.poll_effect().is_some() {}
     say(&mut session, &["USER v", "PASS p"]);
-    let refusal = Refusal {
-        code: ReplyCode::new(421),
-        text: "Too many open files.".into(),
-    };
-    session.handle_job(Err(refusal), now);
+    session.handle_job(Err(Refusal::new(421, "Too many open files.")), now);
     session.handle_timeout(session.poll_timeout().unwrap());
     let ended = DataEvent::Ended {
         end: TransferEnd::Complete,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{ArgumentRule, NameEncoding, Reply, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_proto::{ArgumentRule, NameEncoding, Reply, TransferEnd, VirtualPath};
 use ftpdlib_session::{
     Action, Answer, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session,
     SessionConfig,
@@ -58,11 +58,7 @@ fn mdtm_set_a_time_where_it_could_not_look_at_the_file_it_may_have_been_about() 
         let line = ControlEvent::Line(b"MDTM 20010203040506 a");
         session.handle_control(line, now);
         assert_eq!(effects(&mut session), ["look at /20010203040506 a"]);
-        let refusal = Refusal {
-            code: ReplyCode::new(code),
-            text: "Not now.".into(),
-        };
-        session.handle_job(Err(refusal), now);
+        session.handle_job(Err(Refusal::new(code, "Not now.")), now);
         assert_eq!(effects(&mut session), [then]);
     }
 }

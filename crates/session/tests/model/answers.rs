@@ -1,6 +1,6 @@
 //! Answers to jobs.
 
-use ftpdlib_proto::{FileKind, Metadata, Perms, Reply, ReplyCode, VirtualPath};
+use ftpdlib_proto::{FileKind, Metadata, Perms, Reply, VirtualPath};
 use ftpdlib_session::{Action, Answer, LoginFacts, Refusal};
 
 use super::ledger::{Ledger, Payload};
@@ -47,10 +47,7 @@ pub(crate) fn any(tape: &mut Tape<'_>, ledger: &mut Ledger) -> Answer<Payload> {
 }
 
 pub(crate) fn refusal() -> Refusal {
-    Refusal {
-        code: ReplyCode::new(550),
-        text: "No.".into(),
-    }
+    Refusal::new(550, "No.")
 }
 
 /// What the server's owner answers: by 421, if asked to, that the session is to end.

@@ -1,10 +1,8 @@
 //! Jobs, done at once in memory.
 
-use std::borrow::Cow;
-
 use ftpdlib_proto::{
-    ByteRange, EntryRole, ListEntry, NameEncoding, NamePattern, Perm, Perms, ReplyCode,
-    VirtualPath, Zone, format_facts, format_list_line,
+    ByteRange, EntryRole, ListEntry, NameEncoding, NamePattern, Perm, Perms, VirtualPath, Zone,
+    format_facts, format_list_line,
 };
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 
@@ -203,7 +201,7 @@ fn part(content: &[u8], range: ByteRange) -> Result<&[u8], Refusal> {
     let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
     let end = range.end().map_or(content.len(), at).min(content.len());
     let start = at(range.start());
-    let beyond = || refusal(554, "Restart offset beyond the end.");
+    let beyond = || Refusal::new(554, "Restart offset beyond the end.");
     let rest = content.get(start..).ok_or_else(beyond)?;
     Ok(&rest[..end.saturating_sub(start)])
 }
@@ -211,11 +209,7 @@ fn part(content: &[u8], range: ByteRange) -> Result<&[u8], Refusal> {
 fn open_read(tree: &Tree, path: VirtualPath, range: ByteRange) -> JobOutcome<Payload> {
     let content = file(tree, &path)?;
     let size = Some(content.len() as u64);
-    let absent = |beyond: Refusal| Refusal {
-        code: ReplyCode::new(550),
-        ..beyond
-    };
-    let rest = part(&content, range).map_err(absent)?;
+    let rest = part(&content, range).map_err(|beyond| beyond.with_code(550))?;
     let payload = Payload::Read(rest.to_vec());
     Ok(Answer::Opened {
         payload,
@@ -328,34 +322,27 @@ fn open_list(
 }
 
 fn node(tree: &Tree, path: &VirtualPath) -> Result<Node, Refusal> {
-    let missing = || refusal(550, "No such file or directory.");
+    let missing = || Refusal::new(550, "No such file or directory.");
     tree.get(path).ok_or_else(missing)
 }
 
 fn node_mut<'a>(tree: &'a mut Tree, path: &VirtualPath) -> Result<&'a mut Node, Refusal> {
-    let missing = || refusal(550, "No such file or directory.");
+    let missing = || Refusal::new(550, "No such file or directory.");
     tree.get_mut(path).ok_or_else(missing)
 }
 
 fn file(tree: &Tree, path: &VirtualPath) -> Result<Vec<u8>, Refusal> {
-    let directory = || refusal(550, "Is a directory.");
+    let directory = || Refusal::new(550, "Is a directory.");
     node(tree, path)?.content.ok_or_else(directory)
 }
 
 fn directory(tree: &Tree, path: &VirtualPath) -> Result<(), Refusal> {
     match node(tree, path)?.content {
         None => Ok(()),
-        Some(_) => Err(refusal(550, "Not a directory.")),
+        Some(_) => Err(Refusal::new(550, "Not a directory.")),
     }
 }
 
 fn refuse(code: u16, text: &'static str) -> JobOutcome<Payload> {
-    Err(refusal(code, text))
-}
-
-fn refusal(code: u16, text: &'static str) -> Refusal {
-    Refusal {
-        code: ReplyCode::new(code),
-        text: Cow::Borrowed(text),
-    }
+    Err(Refusal::new(code, text))
 }
