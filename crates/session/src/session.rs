@@ -6,6 +6,7 @@ mod data_ports;
 mod ending;
 mod files;
 mod gate;
+mod held;
 mod information;
 mod login;
 mod parameters;

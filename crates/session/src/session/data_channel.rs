@@ -6,9 +6,9 @@ use std::time::Instant;
 use ftpdlib_proto::Reply;
 
 use super::Session;
+use super::held::Held;
 use super::timers::after;
 use super::transfer::{Queued, Running};
-use super::work::Held;
 use crate::{Direction, Effect, SessionEvent};
 
 /// The data connection as the protocol interpreter sees it.
@@ -210,12 +210,6 @@ impl<P> Session<P> {
             self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
         }
         self.answer_if_held(held, now);
-    }
-
-    fn answer_if_held(&mut self, held: Option<Box<Held>>, now: Instant) {
-        if let Some(held) = held {
-            self.answer_held(*held, now);
-        }
     }
 
     /// Decides what becomes of the data connection after a command that was to use it in this

@@ -1,9 +1,10 @@
 //! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MLST, AVBL, SITE SYMLINK
 //! (RFC 959 §4.1.3, RFC 3659).
 
-use ftpdlib_proto::{Perm, Reply, TransferType, Verb, VirtualPath};
+use ftpdlib_proto::{FileKind, Metadata, Perm, Reply, TransferType, Verb, VirtualPath};
 
 use super::Session;
+use super::attributes::time_value;
 use super::pending::Purpose;
 use crate::{Action, Change, SessionEvent};
 
@@ -142,6 +143,29 @@ impl<P> Session<P> {
         if let Some(path) = self.resolve(name) {
             self.ask(perm, Action::Stat(path.clone()), Purpose::Modified(path));
         }
+    }
+
+    /// Answers MDTM.
+    pub(super) fn reply_with_time(&mut self, path: &VirtualPath, metadata: &Metadata) {
+        let zone = self.config.zone;
+        self.reply_about_file(path, metadata, |metadata| {
+            time_value(zone.civil(metadata.modified))
+        });
+    }
+
+    /// Answers SIZE or MDTM: both are for regular files (RFC 3659 §3.1, §4.1).
+    pub(super) fn reply_about_file(
+        &mut self,
+        path: &VirtualPath,
+        metadata: &Metadata,
+        value: impl FnOnce(&Metadata) -> String,
+    ) {
+        self.reply(match metadata.kind {
+            FileKind::File => Reply::new(213, value(metadata)),
+            FileKind::Directory | FileKind::Symlink | FileKind::Other => {
+                Reply::bytes(550, [path.as_bytes(), b" is not retrievable."].concat())
+            }
+        });
     }
 
     /// MLST.

@@ -6,9 +6,9 @@ use ftpdlib_proto::{Command, CommandError, CommandLine, EprtError, Reply, Verb};
 
 use super::Session;
 use super::files::Selected;
+use super::held::Held;
 use super::parameters::Restart;
 use super::registered::find;
-use super::work::Held;
 use crate::{Direction, ListFormat};
 
 /// The unknown command in a row that ends the session.

@@ -7,7 +7,7 @@ use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, VirtualPath};
 
 use super::Session;
 use super::parameters::Parameters;
-use super::pending::{LoginDelay, Pending, Purpose};
+use super::pending::{Pending, Purpose};
 use super::timers::after;
 use crate::{Action, Effect, LoginFacts, Refusal, Secret, SessionEvent};
 
@@ -47,6 +47,17 @@ pub(super) struct User {
     perms: Perms,
     /// Their own encoding.
     encoding: Option<NameEncoding>,
+}
+
+/// A failed login on its way to its reply.
+#[derive(Debug)]
+pub(super) struct LoginDelay {
+    /// When the reply is due; never, if there is no such moment.
+    pub(super) until: Option<Instant>,
+    /// The reply.
+    reply: Reply,
+    /// Whether it was one failure too many.
+    disconnect: bool,
 }
 
 impl Login {

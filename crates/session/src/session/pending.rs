@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{FileKind, HashAlgorithm, Metadata, Reply, VirtualPath};
+use ftpdlib_proto::{HashAlgorithm, Reply, VirtualPath};
 
 use super::Session;
 use super::data_ports::PassiveReply;
+use super::login::LoginDelay;
+use super::security::Handshake;
 use super::transfer::{Opening, Running};
 use super::work::Work;
 use crate::{Answer, Direction, Effect, JobOutcome, Refusal, Secret, SessionEvent};
@@ -70,26 +72,6 @@ impl Pending {
         };
         matches!(&**purpose, Purpose::Transfer(opening) if opening.direction == Direction::Receive)
     }
-}
-
-/// What comes after a handshake.
-#[derive(Debug)]
-pub(super) struct Handshake {
-    /// Whether data connections are then private without PROT.
-    pub(super) private: bool,
-    /// The greeting, where nothing was said in the clear.
-    pub(super) greeting: Option<Reply>,
-}
-
-/// A failed login on its way to its reply.
-#[derive(Debug)]
-pub(super) struct LoginDelay {
-    /// When the reply is due; never, if there is no such moment.
-    pub(super) until: Option<Instant>,
-    /// The reply.
-    pub(super) reply: Reply,
-    /// Whether it was one failure too many.
-    pub(super) disconnect: bool,
 }
 
 /// What a job is for.
@@ -215,10 +197,10 @@ impl<P> Session<P> {
                 self.reply(Reply::new(213, bytes.to_string()))
             }
             (Purpose::Hash(algorithm, name), Answer::Digest { digest, range }) => {
-                self.reply(super::work::hash_reply(algorithm, &digest, &range, &name));
+                self.hash_done(algorithm, &digest, &range, &name);
             }
             (Purpose::Digest, Answer::Digest { digest, .. }) => {
-                self.reply(Reply::new(250, super::work::hexadecimal(&digest)));
+                self.digest_done(&digest);
             }
             (Purpose::Change { reply, event }, Answer::Done) => {
                 self.reply(reply);
@@ -281,29 +263,6 @@ impl<P> Session<P> {
             | Purpose::StatListing
             | Purpose::Registered => self.reply(refusal.into_reply()),
         }
-    }
-
-    /// Answers MDTM.
-    fn reply_with_time(&mut self, path: &VirtualPath, metadata: &Metadata) {
-        let zone = self.config.zone;
-        self.reply_about_file(path, metadata, |metadata| {
-            super::attributes::time_value(zone.civil(metadata.modified))
-        });
-    }
-
-    /// Answers SIZE or MDTM: both are for regular files (RFC 3659 §3.1, §4.1).
-    fn reply_about_file(
-        &mut self,
-        path: &VirtualPath,
-        metadata: &Metadata,
-        value: impl FnOnce(&Metadata) -> String,
-    ) {
-        self.reply(match metadata.kind {
-            FileKind::File => Reply::new(213, value(metadata)),
-            FileKind::Directory | FileKind::Symlink | FileKind::Other => {
-                Reply::bytes(550, [path.as_bytes(), b" is not retrievable."].concat())
-            }
-        });
     }
 
     /// Discards what was opened, where nobody asked for it.

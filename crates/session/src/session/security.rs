@@ -7,7 +7,7 @@ use ftpdlib_proto::{AuthMechanism, ProtectionLevel, Reply};
 use super::Session;
 use super::login::Login;
 use super::parameters::Parameters;
-use super::pending::{Handshake, Pending};
+use super::pending::Pending;
 use crate::Effect;
 
 /// What is under TLS.
@@ -30,6 +30,15 @@ pub(super) enum Security {
         /// Whether the client has shown who it is.
         certificate: bool,
     },
+}
+
+/// What comes after a handshake.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    /// Whether data connections are then private without PROT.
+    private: bool,
+    /// The greeting, where nothing was said in the clear.
+    greeting: Option<Reply>,
 }
 
 impl Security {

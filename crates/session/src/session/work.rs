@@ -6,14 +6,14 @@ use std::ops::Range;
 use std::time::Instant;
 
 use ftpdlib_proto::{
-    CommandLine, DigestArgument, FileKind, HashAlgorithm, Metadata, Perm, Reply, Verb, VirtualPath,
+    DigestArgument, FileKind, HashAlgorithm, Metadata, Perm, Reply, Verb, VirtualPath,
 };
 
 use super::Session;
 use super::files::Selected;
+use super::held::Held;
 use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
-use super::registered::find;
 use crate::{Action, Change, Effect, Job, JobOutcome, Refusal, SessionEvent};
 
 /// Work in progress.
@@ -48,15 +48,6 @@ enum State {
     Abandoned,
 }
 
-/// What has to wait for the end of work, or for the beginning of a transfer.
-#[derive(Debug)]
-pub(super) enum Held {
-    /// A command.
-    Line(Vec<u8>),
-    /// The answer to a line that is no command any more: too long, or refused by an observer.
-    Reply(Reply),
-}
-
 impl Work {
     /// Whether the next line may come.
     pub(super) fn takes_commands(&self) -> bool {
@@ -69,6 +60,29 @@ impl Work {
     /// Whether a line waits, and nothing has stopped the work yet.
     pub(super) fn holds_line(&self) -> bool {
         matches!(self.state, State::Holding(_))
+    }
+
+    /// Keeps what has to wait for the end.
+    pub(super) fn hold(&mut self, held: Held) {
+        self.state = State::Holding(held);
+    }
+
+    /// Takes note of an ABOR that stands behind a line that waits. Says whether the work is to be
+    /// stopped for it, which it is once.
+    pub(super) fn interrupt(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Abandoned) {
+            State::Holding(held) => {
+                self.state = State::Interrupted(held);
+                true
+            }
+            other @ (State::Running
+            | State::Interrupted(_)
+            | State::Aborting
+            | State::Abandoned) => {
+                self.state = other;
+                false
+            }
+        }
     }
 }
 
@@ -86,6 +100,25 @@ impl<P> Session<P> {
             algorithm,
         };
         self.work(perm, action, Purpose::Hash(algorithm, name));
+    }
+
+    /// Answers HASH: the algorithm, the first byte and the last, the digest, the name as given. A range
+    /// behind the last byte has neither; an empty file is told as `0-0`.
+    pub(super) fn hash_done(
+        &mut self,
+        algorithm: HashAlgorithm,
+        digest: &[u8],
+        range: &Range<u64>,
+        name: &[u8],
+    ) {
+        if range.is_empty() && range.start > 0 {
+            let text = "No byte of the file is in that range.";
+            return self.reply(Reply::new(554, text));
+        }
+        let (first, last) = (range.start, range.end.saturating_sub(1));
+        let (algorithm, digest) = (algorithm.name(), hexadecimal(digest));
+        let text = format!("{algorithm} {first}-{last} {digest} ");
+        self.reply(Reply::bytes(213, [text.as_bytes(), name].concat()));
     }
 
     /// XCRC and its relatives.
@@ -112,6 +145,11 @@ impl<P> Session<P> {
             algorithm,
         };
         self.work(perm, action, Purpose::Digest);
+    }
+
+    /// Answers XCRC and its relatives.
+    pub(super) fn digest_done(&mut self, digest: &[u8]) {
+        self.reply(Reply::new(250, hexadecimal(digest)));
     }
 
     /// COMB.
@@ -215,78 +253,6 @@ impl<P> Session<P> {
         }
     }
 
-    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. ABOR and
-    /// QUIT do not wait; nor do NOOP and STAT, for the end of work. They do with an argument, which
-    /// is refused or needs a job, or where they were replaced by commands that need one.
-    pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
-        let works = matches!(self.pending, Pending::Work(_));
-        if !works && self.data.holder().is_none() {
-            return false;
-        }
-        let command = CommandLine::split(line);
-        let waits = match command.resolve() {
-            _ if find(&self.config.commands, &command).is_some() => true,
-            Ok((_, argument)) if !argument.trim_ascii().is_empty() => true,
-            Ok((Verb::Abor | Verb::Quit, _)) => false,
-            Ok((Verb::Noop | Verb::Stat, _)) => !works,
-            _ => true,
-        };
-        waits && self.hold(Held::Line(line.to_vec())).is_none()
-    }
-
-    /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;
-    /// it is answered in its turn.
-    pub(super) fn look_ahead(&mut self, line: &[u8], now: Instant) {
-        if !self.holds_line() || !self.is_abort(line) {
-            return;
-        }
-        let Pending::Work(work) = &mut self.pending else {
-            return self.abort_connecting(now);
-        };
-        work.state = match std::mem::replace(&mut work.state, State::Abandoned) {
-            State::Holding(held) => {
-                self.effects.push_back(Effect::CancelWork);
-                State::Interrupted(held)
-            }
-            other @ (State::Running
-            | State::Interrupted(_)
-            | State::Aborting
-            | State::Abandoned) => other,
-        };
-    }
-
-    /// Gives a reply when its turn comes: that of a line that is not to be taken.
-    pub(super) fn reply_in_turn(&mut self, reply: Reply, now: Instant) {
-        if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
-            self.begin_answer();
-            self.reply_as_told(reply, now);
-        }
-    }
-
-    /// Answers what was held, now that its turn has come.
-    pub(super) fn answer_held(&mut self, held: Held, now: Instant) {
-        match held {
-            Held::Line(line) if self.ending.takes_commands() => self.answer_line(&line, now),
-            Held::Line(_) => {}
-            Held::Reply(reply) => self.reply_in_turn(reply, now),
-        }
-    }
-
-    /// Keeps something until its turn comes; gives it back if that is now.
-    pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
-        if let Pending::Work(work) = &mut self.pending {
-            work.state = State::Holding(held);
-            return None;
-        }
-        match self.data.holder() {
-            Some(holder) => {
-                *holder = Some(Box::new(held));
-                None
-            }
-            None => Some(held),
-        }
-    }
-
     /// The work is over: its reply, then what had to wait for that.
     pub(super) fn work_ended(&mut self, work: Work, outcome: JobOutcome<P>, now: Instant) {
         let Work { purpose, state } = work;
@@ -303,15 +269,6 @@ impl<P> Session<P> {
             State::Holding(held) | State::Interrupted(held) => self.answer_held(held, now),
             State::Running | State::Abandoned => {}
         }
-    }
-
-    fn is_abort(&self, line: &[u8]) -> bool {
-        let command = CommandLine::split(line);
-        let is_named = match command.resolve() {
-            Ok((verb, argument)) => verb == Verb::Abor && argument.trim_ascii().is_empty(),
-            Err(_) => false,
-        };
-        is_named && find(&self.config.commands, &command).is_none()
     }
 
     fn copy(&mut self, perm: Option<Perm>, from: VirtualPath, to: VirtualPath, verb: Verb) {
@@ -340,25 +297,8 @@ impl<P> Session<P> {
     }
 }
 
-/// The reply to HASH: the algorithm, the first byte and the last, the digest, the name as given. A
-/// range behind the last byte has neither; an empty file is told as `0-0`.
-pub(super) fn hash_reply(
-    algorithm: HashAlgorithm,
-    digest: &[u8],
-    range: &Range<u64>,
-    name: &[u8],
-) -> Reply {
-    if range.is_empty() && range.start > 0 {
-        return Reply::new(554, "No byte of the file is in that range.");
-    }
-    let (first, last) = (range.start, range.end.saturating_sub(1));
-    let (algorithm, digest) = (algorithm.name(), hexadecimal(digest));
-    let text = format!("{algorithm} {first}-{last} {digest} ");
-    Reply::bytes(213, [text.as_bytes(), name].concat())
-}
-
 /// Bytes in lower-case hexadecimal, as coreutils show them.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -1,0 +1,102 @@
+//! Lines that wait for the end of work, or for an active data connection: replies stay in order.
+
+use std::time::Instant;
+
+use ftpdlib_proto::{CommandLine, Reply, Verb};
+
+use super::Session;
+use super::pending::Pending;
+use super::registered::find;
+use crate::Effect;
+
+/// What has to wait for the end of work, or for the beginning of a transfer.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// A command.
+    Line(Vec<u8>),
+    /// The answer to a line that is no command any more: too long, or refused by an observer.
+    Reply(Reply),
+}
+
+impl<P> Session<P> {
+    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. ABOR and
+    /// QUIT do not wait; nor do NOOP and STAT, for the end of work. They do with an argument, which
+    /// is refused or needs a job, or where they were replaced by commands that need one.
+    pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
+        let works = matches!(self.pending, Pending::Work(_));
+        if !works && self.data.holder().is_none() {
+            return false;
+        }
+        let command = CommandLine::split(line);
+        let waits = match command.resolve() {
+            _ if find(&self.config.commands, &command).is_some() => true,
+            Ok((_, argument)) if !argument.trim_ascii().is_empty() => true,
+            Ok((Verb::Abor | Verb::Quit, _)) => false,
+            Ok((Verb::Noop | Verb::Stat, _)) => !works,
+            _ => true,
+        };
+        waits && self.hold(Held::Line(line.to_vec())).is_none()
+    }
+
+    /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;
+    /// it is answered in its turn.
+    pub(super) fn look_ahead(&mut self, line: &[u8], now: Instant) {
+        if !self.holds_line() || !self.is_abort(line) {
+            return;
+        }
+        let Pending::Work(work) = &mut self.pending else {
+            return self.abort_connecting(now);
+        };
+        if work.interrupt() {
+            self.effects.push_back(Effect::CancelWork);
+        }
+    }
+
+    /// Gives a reply when its turn comes: that of a line that is not to be taken.
+    pub(super) fn reply_in_turn(&mut self, reply: Reply, now: Instant) {
+        if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
+            self.begin_answer();
+            self.reply_as_told(reply, now);
+        }
+    }
+
+    /// Answers what was held, now that its turn has come.
+    pub(super) fn answer_held(&mut self, held: Held, now: Instant) {
+        match held {
+            Held::Line(line) if self.ending.takes_commands() => self.answer_line(&line, now),
+            Held::Line(_) => {}
+            Held::Reply(reply) => self.reply_in_turn(reply, now),
+        }
+    }
+
+    /// The same, if anything was.
+    pub(super) fn answer_if_held(&mut self, held: Option<Box<Held>>, now: Instant) {
+        if let Some(held) = held {
+            self.answer_held(*held, now);
+        }
+    }
+
+    /// Keeps something until its turn comes; gives it back if that is now.
+    pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
+        if let Pending::Work(work) = &mut self.pending {
+            work.hold(held);
+            return None;
+        }
+        match self.data.holder() {
+            Some(holder) => {
+                *holder = Some(Box::new(held));
+                None
+            }
+            None => Some(held),
+        }
+    }
+
+    fn is_abort(&self, line: &[u8]) -> bool {
+        let command = CommandLine::split(line);
+        let is_named = match command.resolve() {
+            Ok((verb, argument)) => verb == Verb::Abor && argument.trim_ascii().is_empty(),
+            Err(_) => false,
+        };
+        is_named && find(&self.config.commands, &command).is_none()
+    }
+}
