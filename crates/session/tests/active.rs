@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::VirtualPath;
 use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Session, SessionConfig};
 
-use support::facts;
+use support::{facts, opened};
 
 /// A session in which RETR has come and the connection does not stand yet.
 struct Connecting {
@@ -70,14 +69,7 @@ impl Connecting {
                     let answer = Answer::Login(facts());
                     self.session.handle_job(Ok(answer), self.now);
                 }
-                Effect::Job(_) => {
-                    let opened = Answer::Opened {
-                        payload: (),
-                        size: None,
-                        path: VirtualPath::root(),
-                    };
-                    self.session.handle_job(Ok(opened), self.now);
-                }
+                Effect::Job(_) => self.session.handle_job(Ok(opened()), self.now),
                 Effect::Close => self.closed = true,
                 _ => {}
             }

@@ -6,10 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::VirtualPath;
 use ftpdlib_session::{Answer, ControlEvent, Effect, Session, SessionConfig};
 
-use support::facts;
+use support::{facts, opened};
 
 /// What a logged-in client at `client` is answered, and where a LIST after it would connect.
 #[track_caller]
@@ -26,14 +25,7 @@ fn check(client: &str, line: &str, code: u16, target: Option<&str>) {
         session.handle_control(ControlEvent::Line(line.as_bytes()), now);
         while let Some(effect) = session.poll_effect() {
             match effect {
-                Effect::Job(_) if line == "LIST" => session.handle_job(
-                    Ok(Answer::Opened {
-                        payload: (),
-                        size: None,
-                        path: VirtualPath::root(),
-                    }),
-                    now,
-                ),
+                Effect::Job(_) if line == "LIST" => session.handle_job(Ok(opened()), now),
                 Effect::Job(_) => session.handle_job(Ok(Answer::Login(facts())), now),
                 Effect::Connect(address) => {
                     assert_eq!(Some(address.to_string().as_str()), target, "{line}");

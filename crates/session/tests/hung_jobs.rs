@@ -2,24 +2,17 @@
 
 mod support;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use ftpdlib_session::{
     AdminEvent, Answer, ControlEvent, Effect, Session, SessionConfig, SessionEvent,
 };
 
-use support::facts;
+use support::logged_in;
 
 /// A session in which `line` has asked for a job, and what it wants from then on.
 fn asked(line: &str, now: Instant) -> Session<()> {
-    let address = SocketAddr::from(([192, 0, 2, 7], 50_000));
-    let mut session = Session::new(Arc::new(SessionConfig::default()), address, address, now);
-    for line in ["USER u", "PASS p"] {
-        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
-    }
-    session.handle_job(Ok(Answer::Login(facts())), now);
+    let mut session = logged_in(SessionConfig::default(), now);
     session.handle_control(ControlEvent::Line(line.as_bytes()), now);
     wanted(&mut session);
     session

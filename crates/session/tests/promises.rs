@@ -3,18 +3,15 @@
 mod model;
 mod support;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::{ArgumentRule, Reply, TransferEnd, VirtualPath};
-use ftpdlib_session::{
-    Answer, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session, SessionConfig,
-};
+use ftpdlib_proto::{Reply, TransferEnd};
+use ftpdlib_session::{Answer, ControlEvent, DataEvent, Effect, Refusal, Session, SessionConfig};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use support::facts;
+use support::{CLIENT, codes, logged_in, opened, registered};
 
 proptest! {
     #![proptest_config(ProptestConfig {
@@ -47,12 +44,12 @@ proptest! {
 /// A delay that is longer than there are moments for has no end, and is not over at once.
 #[test]
 fn a_failed_login_with_the_longest_delay_was_answered_at_once() {
-    let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
+    let now = Instant::now();
     let config = SessionConfig {
         auth_failed_timeout: Duration::MAX,
         ..SessionConfig::default()
     };
-    let mut session: Session<()> = Session::new(Arc::new(config), address, address, now);
+    let mut session: Session<()> = Session::new(Arc::new(config), CLIENT, CLIENT, now);
     session.handle_control(ControlEvent::Line(b"USER u"), now);
     session.handle_control(ControlEvent::Line(b"PASS p"), now);
     while session.poll_effect().is_some() {}
@@ -74,13 +71,9 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
         (ControlEvent::LineTooLong, 500),
         (ControlEvent::Vetoed { line, reply }, 550),
     ] {
-        let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
-        let mut session: Session<()> = Session::new(Arc::default(), address, address, now);
-        let line = |line: &'static str| ControlEvent::Line(line.as_bytes());
-        session.handle_control(line("USER u"), now);
-        session.handle_control(line("PASS p"), now);
-        session.handle_job(Ok(Answer::Login(facts())), now);
-        session.handle_control(line("HASH a"), now);
+        let now = Instant::now();
+        let mut session = logged_in(SessionConfig::default(), now);
+        session.handle_control(ControlEvent::Line(b"HASH a"), now);
         while session.poll_effect().is_some() {}
         session.handle_control(event, now);
         assert!(session.poll_effect().is_none());
@@ -91,49 +84,28 @@ fn a_refused_line_does_not_overtake_the_work_before_it() {
             }),
             now,
         );
-        let codes: Vec<_> = std::iter::from_fn(|| session.poll_effect())
-            .filter_map(|effect| match effect {
-                Effect::Reply(reply) | Effect::TransferReply(reply) => Some(reply.code().value()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(codes, [213, code]);
+        assert_eq!(codes(&mut session), [213, code]);
     }
 }
 
 /// Clients take a 421 for the end of the session and come back in another one.
 #[test]
 fn a_session_went_on_after_a_421_of_the_owner() {
-    let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
-    let config = Arc::new(SessionConfig {
-        commands: vec![RegisteredCommand {
-            name: "OWN".to_owned(),
-            login_required: true,
-            perm: None,
-            argument: ArgumentRule::Refused,
-            help: "Syntax: OWN".to_owned(),
-            feature: None,
-        }],
-        ..SessionConfig::default()
-    });
+    let now = Instant::now();
     for transfers in [false, true] {
         for vetoed in [false, true] {
-            let mut session: Session<()> = Session::new(config.clone(), address, address, now);
+            let config = SessionConfig {
+                commands: vec![registered("OWN")],
+                ..SessionConfig::default()
+            };
+            let mut session = logged_in(config, now);
             let line = |line: &'static str| ControlEvent::Line(line.as_bytes());
-            session.handle_control(line("USER u"), now);
-            session.handle_control(line("PASS p"), now);
-            session.handle_job(Ok(Answer::Login(facts())), now);
             if transfers {
                 session.handle_control(line("PASV"), now);
                 session.handle_data_event(DataEvent::Listening { port: 2000 }, now);
-                session.handle_data_event(DataEvent::Accepted { peer: address }, now);
+                session.handle_data_event(DataEvent::Accepted { peer: CLIENT }, now);
                 session.handle_control(line("LIST"), now);
-                let opened = Answer::Opened {
-                    payload: (),
-                    size: None,
-                    path: VirtualPath::root(),
-                };
-                session.handle_job(Ok(opened), now);
+                session.handle_job(Ok(opened()), now);
             }
             while session.poll_effect().is_some() {}
             let reply = Reply::new(421, "Go away.");
@@ -176,25 +148,18 @@ fn a_session_went_on_after_a_421_of_the_owner() {
 /// the new one.
 #[test]
 fn the_end_of_a_transfer_was_told_after_the_421_of_a_login() {
-    let (now, address) = (Instant::now(), SocketAddr::from(([127, 0, 0, 1], 2000)));
-    let mut session: Session<()> = Session::new(Arc::default(), address, address, now);
+    let now = Instant::now();
+    let mut session = logged_in(SessionConfig::default(), now);
     let say = |session: &mut Session<()>, lines: &[&'static str]| {
         for line in lines {
             session.handle_control(ControlEvent::Line(line.as_bytes()), now);
         }
     };
-    say(&mut session, &["USER u", "PASS p"]);
-    session.handle_job(Ok(Answer::Login(facts())), now);
     say(&mut session, &["PASV"]);
     session.handle_data_event(DataEvent::Listening { port: 2000 }, now);
-    session.handle_data_event(DataEvent::Accepted { peer: address }, now);
+    session.handle_data_event(DataEvent::Accepted { peer: CLIENT }, now);
     say(&mut session, &["STOR a"]);
-    let opened = Answer::Opened {
-        payload: (),
-        size: None,
-        path: VirtualPath::root(),
-    };
-    session.handle_job(Ok(opened), now);
+    session.handle_job(Ok(opened()), now);
     while session.poll_effect().is_some() {}
     say(&mut session, &["USER v", "PASS p"]);
     session.handle_job(Err(Refusal::new(421, "Too many open files.")), now);
@@ -205,11 +170,5 @@ fn the_end_of_a_transfer_was_told_after_the_421_of_a_login() {
         refusal: None,
     };
     session.handle_data_event(ended, now);
-    let codes: Vec<_> = std::iter::from_fn(|| session.poll_effect())
-        .filter_map(|effect| match effect {
-            Effect::Reply(reply) | Effect::TransferReply(reply) => Some(reply.code().value()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(codes, [331, 530, 226]);
+    assert_eq!(codes(&mut session), [331, 530, 226]);
 }

@@ -2,19 +2,14 @@
 
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{ArgumentRule, NameEncoding, Reply, TransferEnd, VirtualPath};
+use ftpdlib_proto::{ArgumentRule, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session,
-    SessionConfig,
+    Action, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session, SessionConfig,
 };
 
-use support::facts;
-
-const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 50_000);
+use support::{CLIENT, logged_in, opened, registered};
 
 /// What a session wants done, in words.
 fn effects(session: &mut Session<()>) -> Vec<String> {
@@ -34,27 +29,13 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
     all
 }
 
-fn logged_in(now: Instant) -> Session<()> {
-    logged_in_with(SessionConfig::default(), now)
-}
-
-fn logged_in_with(config: SessionConfig, now: Instant) -> Session<()> {
-    let mut session = Session::new(Arc::new(config), CLIENT, CLIENT, now);
-    for line in ["USER u", "PASS p"] {
-        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
-    }
-    session.handle_job(Ok(Answer::Login(facts())), now);
-    effects(&mut session);
-    session
-}
-
 /// Whether the whole argument is the name of a file, has to be known before the time of another one
 /// is set.
 #[test]
 fn mdtm_set_a_time_where_it_could_not_look_at_the_file_it_may_have_been_about() {
     for (code, then) in [(450, "450"), (451, "451"), (550, "set /a"), (502, "set /a")] {
         let now = Instant::now();
-        let mut session = logged_in(now);
+        let mut session = logged_in(SessionConfig::default(), now);
         let line = ControlEvent::Line(b"MDTM 20010203040506 a");
         session.handle_control(line, now);
         assert_eq!(effects(&mut session), ["look at /20010203040506 a"]);
@@ -79,14 +60,9 @@ fn a_listing_that_broke_off_was_told_as_complete_by_stat() {
         (TransferEnd::Stalled, None, broken),
     ] {
         let now = Instant::now();
-        let mut session = logged_in(now);
+        let mut session = logged_in(SessionConfig::default(), now);
         session.handle_control(ControlEvent::Line(b"STAT /"), now);
-        let opened = Answer::Opened {
-            payload: (),
-            size: None,
-            path: VirtualPath::root(),
-        };
-        session.handle_job(Ok(opened), now);
+        session.handle_job(Ok(opened()), now);
         effects(&mut session);
         let shown = format!("{end:?} {refusal:?}");
         let event = DataEvent::Ended {
@@ -105,15 +81,11 @@ fn a_listing_that_broke_off_was_told_as_complete_by_stat() {
 /// A command that is refused before its job, or in its place, while a data connection stands for it.
 fn refuse_over_data(line: ControlEvent<'_>) -> Session<()> {
     let now = Instant::now();
-    let mut session = logged_in_with(
+    let mut session = logged_in(
         SessionConfig {
             commands: vec![RegisteredCommand {
-                name: "STOU".to_owned(),
-                login_required: true,
-                perm: None,
                 argument: ArgumentRule::Required,
-                help: "Syntax: none".to_owned(),
-                feature: None,
+                ..registered("STOU")
             }],
             ..SessionConfig::default()
         },

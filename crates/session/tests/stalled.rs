@@ -2,16 +2,14 @@
 
 mod support;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{TransferEnd, VirtualPath};
+use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{
     Answer, ControlEvent, DataEvent, Effect, JobOutcome, Session, SessionConfig, SessionEvent,
 };
 
-use support::facts;
+use support::{CLIENT, logged_in, opened};
 
 /// A session whose data connection stands, and what it has wanted, in words.
 struct Client {
@@ -23,19 +21,14 @@ struct Client {
 impl Client {
     fn new() -> Self {
         let now = Instant::now();
-        let address = SocketAddr::from(([192, 0, 2, 7], 50_000));
-        let config = Arc::new(SessionConfig::default());
         let mut client = Self {
-            session: Session::new(config, address, address, now),
+            session: logged_in(SessionConfig::default(), now),
             now,
             wanted: Vec::new(),
         };
-        client.say("USER u");
-        client.say("PASS p");
-        client.answer(Ok(Answer::Login(facts())));
         client.say("PASV");
         client.hear(DataEvent::Listening { port: 2000 });
-        client.hear(DataEvent::Accepted { peer: address });
+        client.hear(DataEvent::Accepted { peer: CLIENT });
         client.wanted.clear();
         client
     }
@@ -52,11 +45,7 @@ impl Client {
     }
 
     fn open(&mut self) {
-        self.answer(Ok(Answer::Opened {
-            payload: (),
-            size: None,
-            path: VirtualPath::root(),
-        }));
+        self.answer(Ok(opened()));
     }
 
     fn hear(&mut self, event: DataEvent) {

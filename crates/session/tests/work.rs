@@ -2,27 +2,12 @@
 
 mod support;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{ArgumentRule, Reply};
-use ftpdlib_session::{
-    Action, Answer, ControlEvent, Effect, Refusal, RegisteredCommand, Session, SessionConfig,
-};
+use ftpdlib_proto::Reply;
+use ftpdlib_session::{Action, Answer, ControlEvent, Effect, Refusal, Session, SessionConfig};
 
-use support::facts;
-
-fn replaced(name: &str) -> RegisteredCommand {
-    RegisteredCommand {
-        name: name.to_owned(),
-        login_required: false,
-        perm: None,
-        argument: ArgumentRule::Optional,
-        help: format!("Syntax: {name}"),
-        feature: None,
-    }
-}
+use support::{logged_in, registered};
 
 /// What a session wants done, in words.
 fn effects(session: &mut Session<()>) -> Vec<String> {
@@ -45,27 +30,16 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
     all
 }
 
-fn logged_in(commands: &[RegisteredCommand], now: Instant) -> Session<()> {
-    let config = SessionConfig {
-        commands: commands.to_vec(),
-        ..SessionConfig::default()
-    };
-    let address: SocketAddr = "192.0.2.7:50000".parse().unwrap();
-    let mut session = Session::new(Arc::new(config), address, address, now);
-    for line in ["USER a", "PASS b"] {
-        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
-    }
-    session.handle_job(Ok(Answer::Login(facts())), now);
-    effects(&mut session);
-    session
-}
-
 #[test]
 fn a_replaced_command_waits_for_the_end_of_the_work() {
-    let commands = ["NOOP", "ABOR", "STAT", "QUIT"].map(replaced);
-    for (index, name) in ["NOOP", "ABOR", "STAT", "QUIT"].into_iter().enumerate() {
+    let names = ["NOOP", "ABOR", "STAT", "QUIT"];
+    for (index, name) in names.into_iter().enumerate() {
         let now = Instant::now();
-        let mut session = logged_in(&commands, now);
+        let config = SessionConfig {
+            commands: names.map(registered).to_vec(),
+            ..SessionConfig::default()
+        };
+        let mut session = logged_in(config, now);
         session.handle_control(ControlEvent::Line(b"HASH a"), now);
         assert!(session.wants_input());
         session.handle_control(ControlEvent::Line(name.as_bytes()), now);
@@ -96,7 +70,7 @@ fn the_turn_of_a_line_comes_after_the_reply_it_waits_for() {
         (ControlEvent::Vetoed { line, reply }, "550"),
     ] {
         let now = Instant::now();
-        let mut session = logged_in(&[], now);
+        let mut session = logged_in(SessionConfig::default(), now);
         session.handle_control(ControlEvent::Line(b"HASH a"), now);
         session.handle_control(event, now);
         session.handle_job(Err(Refusal::local_error()), now);
@@ -110,7 +84,7 @@ fn the_turn_of_a_line_comes_after_the_reply_it_waits_for() {
 fn a_line_with_an_argument_that_is_none_of_its_command_overtook_the_work_before_it() {
     for line in ["QUIT now", "ABOR x", "NOOP x"] {
         let now = Instant::now();
-        let mut session = logged_in(&[], now);
+        let mut session = logged_in(SessionConfig::default(), now);
         session.handle_control(ControlEvent::Line(b"HASH a"), now);
         session.handle_control(ControlEvent::Line(line.as_bytes()), now);
         session.handle_job(Err(Refusal::local_error()), now);
@@ -122,7 +96,7 @@ fn a_line_with_an_argument_that_is_none_of_its_command_overtook_the_work_before_
 #[test]
 fn abor_with_a_blank_behind_it_did_not_stop_the_work_at_once() {
     let now = Instant::now();
-    let mut session = logged_in(&[], now);
+    let mut session = logged_in(SessionConfig::default(), now);
     session.handle_control(ControlEvent::Line(b"HASH a"), now);
     session.handle_control(ControlEvent::Line(b"PWD"), now);
     session.handle_control(ControlEvent::Ahead(b"ABOR x"), now);
