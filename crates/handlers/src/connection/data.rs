@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use ftpdlib_ioloop::{Connector, Context, Interest};
-use ftpdlib_proto::ReplyCode;
 use ftpdlib_session::{DataEvent, Refusal};
 
 use super::{Connection, ControlSocket, canonical, log_lines};
@@ -21,7 +20,7 @@ impl Connection {
         let permit = self.permit_data()?;
         let no_port = |error| {
             log_lines::no_passive_port(&self.log_prefix(), &error);
-            refused("Can't open a passive port.")
+            Refusal::new(425, "Can't open a passive port.")
         };
         let (listener, port) =
             listen(self.bound(), &self.service.passive_ports).map_err(no_port)?;
@@ -175,13 +174,6 @@ impl Connection {
     /// A place for a data connection among those that are counted.
     fn permit_data(&self) -> Result<Permit, Refusal> {
         let acquired = self.service.limits.acquire(self.peer.ip());
-        acquired.map_err(|limit| refused(limit.text()))
-    }
-}
-
-pub(super) fn refused(text: &'static str) -> Refusal {
-    Refusal {
-        code: ReplyCode::new(425),
-        text: text.into(),
+        acquired.map_err(|limit| Refusal::new(425, limit.text()))
     }
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use ftpdlib_ioloop::Context;
 use ftpdlib_proto::TransferEnd;
-use ftpdlib_session::{DataEvent, Direction, Transfer};
+use ftpdlib_session::{DataEvent, Direction, Refusal, Transfer};
 
-use super::data::refused;
 use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
 use crate::data::Linger;
@@ -35,7 +34,7 @@ impl Connection {
                 let event = DataEvent::Ended {
                     end: TransferEnd::LocalError,
                     bytes: 0,
-                    refusal: Some(refused("Can't open data connection.")),
+                    refusal: Some(Refusal::new(425, "Can't open data connection.")),
                 };
                 return self.session.handle_data_event(event, cx.now());
             }

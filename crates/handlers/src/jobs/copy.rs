@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::iter;
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
-use ftpdlib_proto::{FileKind, Metadata, ReplyCode, TransferEnd, VirtualPath};
+use ftpdlib_proto::{FileKind, Metadata, TransferEnd, VirtualPath};
 use ftpdlib_session::{Answer, JobOutcome, Refusal};
 
 use super::file_io::{read_some, write_everything};
 use super::pin::canonical_entry;
-use super::{Payload, TimeSlice, refusal, reply_of};
+use super::{Payload, TimeSlice, reply_of};
 
 /// Bytes copied at a time, between two looks at whether to go on.
 const PIECE: usize = 64 << 10;
@@ -53,7 +53,7 @@ pub(super) fn combine(
         };
         if is_target {
             let text = "The target cannot be one of its parts.";
-            return Err(refusal(ReplyCode::new(553), text));
+            return Err(Refusal::new(553, text));
         }
         entries.push(canonical_entry(fs, part).map_err(reply_of)?);
     }
@@ -69,7 +69,7 @@ pub(super) fn combine(
         // What was stored meanwhile would be lost: the draft does not have it.
         if look()? != before {
             let text = "The target or a part was changed meanwhile.";
-            return Err(refusal(ReplyCode::new(450), text));
+            return Err(Refusal::new(450, text));
         }
         Ok(())
     })?;

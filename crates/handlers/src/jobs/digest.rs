@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use ftpdlib_filesystems::{Filesystem, ReadFile};
-use ftpdlib_proto::{ByteRange, HashAlgorithm, ReplyCode, VirtualPath};
+use ftpdlib_proto::{ByteRange, HashAlgorithm, VirtualPath};
 use ftpdlib_session::Refusal;
 use md5::{Digest, Md5};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::file_io::read_some;
-use super::{TimeSlice, refusal, reply_of};
+use super::{TimeSlice, reply_of};
 
 /// Bytes read at a time, between two looks at whether to go on.
 const PIECE: usize = 64 << 10;
@@ -63,7 +63,7 @@ fn feed(
 }
 
 fn too_large() -> Refusal {
-    refusal(ReplyCode::new(550), "File is too large for a digest.")
+    Refusal::new(550, "File is too large for a digest.")
 }
 
 /// A digest being computed.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
 use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem, FilesystemError};
-use ftpdlib_proto::{ReplyCode, VirtualPath};
+use ftpdlib_proto::VirtualPath;
 use ftpdlib_session::{LoginFacts, Refusal};
 
 use super::account::Workplace;
-use super::{Account, refusal, reply_of};
+use super::{Account, reply_of};
 use crate::Service;
 
 /// What a client gave to log in.
@@ -47,7 +47,7 @@ impl Credentials {
         authorizer
             .authenticate(&request)
             .map(Some)
-            .map_err(|_| refusal(ReplyCode::new(530), self.failure()))
+            .map_err(|_| Refusal::new(530, self.failure()))
     }
 
     fn request(&self) -> LoginRequest<'_> {
@@ -120,7 +120,7 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 
 /// Makes it, and leaves no links in the path of the home.
 fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
-    let unusable = || refusal(ReplyCode::new(530), "Home directory cannot be used.");
+    let unusable = || Refusal::new(530, "Home directory cannot be used.");
     let _guard = service.authorizer.impersonate(login).map_err(|error| {
         log::error!("{error}");
         unusable()
@@ -149,10 +149,7 @@ fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Files
             _ if error.has_own_words() => 530,
             _ => return unusable(),
         };
-        Refusal {
-            code: ReplyCode::new(code),
-            ..reply_of(error)
-        }
+        reply_of(error).with_code(code)
     })
 }
 

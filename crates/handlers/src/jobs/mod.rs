@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
-use ftpdlib_proto::{ByteRange, Perm, ReplyCode, VirtualPath};
+use ftpdlib_proto::{ByteRange, Perm, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
 use crate::foreign;
@@ -148,7 +148,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         // The driver turns a login into `Credentials`; nobody is logged in before. And it has what
         // a registered command does.
         Action::Login { .. } | Action::CertificateLogin { .. } | Action::Registered { .. } => {
-            return Err(refusal(ReplyCode::new(503), "Bad sequence of commands."));
+            return Err(Refusal::new(503, "Bad sequence of commands."));
         }
         Action::ChangeDirectory(path) => fs.change_dir(&path),
         Action::Stat(path) => {
@@ -211,7 +211,7 @@ fn open(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             (Opened::List(Box::new(stream)), None, path)
         }
         // The enum grows with the protocol; a job this version does not know changes nothing.
-        _ => return Err(refusal(ReplyCode::new(502), "Command not implemented.")),
+        _ => return Err(Refusal::new(502, "Command not implemented.")),
     };
     let account = Arc::clone(account);
     Ok(Answer::Opened {
@@ -304,10 +304,7 @@ fn cannot_be_sent(error: FilesystemError) -> Refusal {
     let kind = error.kind();
     let refusal = reply_of(error);
     match kind {
-        ErrorKind::OffsetPastEnd => Refusal {
-            code: ReplyCode::new(550),
-            ..refusal
-        },
+        ErrorKind::OffsetPastEnd => refusal.with_code(550),
         _ => refusal,
     }
 }
@@ -318,16 +315,6 @@ pub(crate) fn broken_off(error: FilesystemError) -> Refusal {
     let refusal = reply_of(error);
     match refusal.code.value() {
         452 | 552 => refusal,
-        _ => Refusal {
-            code: ReplyCode::new(451),
-            ..refusal
-        },
-    }
-}
-
-fn refusal(code: ReplyCode, text: &'static str) -> Refusal {
-    Refusal {
-        code,
-        text: text.into(),
+        _ => refusal.with_code(451),
     }
 }

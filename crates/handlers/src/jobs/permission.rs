@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use ftpdlib_filesystems::{ErrorKind, FilesystemError};
-use ftpdlib_proto::{EntryPerms, Perm, Perms, ReplyCode, VirtualPath};
+use ftpdlib_proto::{EntryPerms, Perm, Perms, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
 use super::access::{Subject, each_access};
-use super::{Account, refusal, reply_of};
+use super::{Account, reply_of};
 
 /// In bytes, on any disk that people use.
 const LONGEST_NAME: usize = 255;
@@ -169,7 +169,7 @@ fn ends_there(place: &VirtualPath, kind: ErrorKind) -> bool {
 }
 
 pub(super) fn denied() -> Refusal {
-    refusal(ReplyCode::new(550), "Not enough privileges.")
+    Refusal::new(550, "Not enough privileges.")
 }
 
 #[cfg(test)]

@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::ReplyCode;
 use ftpdlib_session::Refusal;
-
-use super::refusal;
 
 /// How long a piece of work goes on while others wait.
 const TIME_SLICE: Duration = Duration::from_millis(50);
@@ -82,7 +79,7 @@ impl TimeSlice {
             self.take();
         }
         if self.cancel.is_asked() {
-            return Err(refusal(ReplyCode::new(426), "Aborted."));
+            return Err(Refusal::new(426, "Aborted."));
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Interest, SourceId, Transport};
-use ftpdlib_proto::{ReplyCode, TransferDirection, TransferEnd};
+use ftpdlib_proto::{TransferDirection, TransferEnd};
 use ftpdlib_session::{Direction, Refusal, Transfer};
 
 use crate::Service;
@@ -32,10 +32,7 @@ const LAST_BYTES: u64 = 8 << 20;
 
 /// What is told where a file ends before the size it had when it was opened.
 fn became_shorter() -> Refusal {
-    Refusal {
-        code: ReplyCode::new(451),
-        text: "File became shorter while it was sent.".into(),
-    }
+    Refusal::new(451, "File became shorter while it was sent.")
 }
 
 /// What a pump came to in a turn.

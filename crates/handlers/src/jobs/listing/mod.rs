@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, Listing};
 use ftpdlib_proto::{
     EntryPerms, EntryRole, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm,
-    ReplyCode, VirtualPath, format_facts, format_list_line,
+    VirtualPath, format_facts, format_list_line,
 };
 use ftpdlib_session::{ListFormat, Refusal};
 
@@ -22,7 +22,7 @@ use super::facts::{followed, judged};
 use super::large::{drop_on, is_large_listing};
 use super::names::Names;
 use super::pin::{Single, View};
-use super::{Account, Helpers, broken_off, permission, refusal, reply_of};
+use super::{Account, Helpers, broken_off, permission, reply_of};
 
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
@@ -116,7 +116,7 @@ impl ListingStream {
                 let source = Source::directory(account, &view, format)?;
                 (source, is_large_listing(&metadata), Vec::new())
             }
-            Ok(_) if is_facts => return Err(refusal(ReplyCode::new(501), "Not a directory.")),
+            Ok(_) if is_facts => return Err(Refusal::new(501, "Not a directory.")),
             Ok(_) => {
                 let single = view.single().map_err(reply_of)?;
                 (Source::Single(single), false, prefix)
@@ -475,7 +475,7 @@ impl Source {
             let has_wildcard = |part: &[u8]| NamePattern::new(part).is_some();
             if error.kind() == ErrorKind::NotFound && has_wildcard(place.as_bytes()) {
                 let text = "Only the last part of a path may be a pattern.";
-                return refusal(ReplyCode::new(550), text);
+                return Refusal::new(550, text);
             }
             reply_of(error)
         })?;
