@@ -60,13 +60,6 @@ impl Overrides {
         }
     }
 
-    /// Whether `path` is above a directory that has an override.
-    pub(crate) fn any_below(&self, path: &VirtualPath) -> bool {
-        self.0
-            .keys()
-            .any(|directory| directory != path && directory.starts_with(path))
-    }
-
     /// All that is permitted by `perms` or by any override.
     pub(crate) fn union(&self, perms: Perms) -> Perms {
         let may = |&perm: &Perm| {
@@ -78,6 +71,13 @@ impl Overrides {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether `path` is above a directory that has an override.
+    fn any_below(&self, path: &VirtualPath) -> bool {
+        self.0
+            .keys()
+            .any(|directory| directory != path && directory.starts_with(path))
     }
 }
 

@@ -24,11 +24,6 @@ pub struct RegisteredCommand {
 }
 
 impl RegisteredCommand {
-    /// Name of the sub-command, if it is one of SITE.
-    pub(crate) fn site_name(&self) -> Option<&str> {
-        self.name.strip_prefix("SITE ")
-    }
-
     /// Whether its name, or that of its sub-command of SITE, is `verb` in any case.
     pub(crate) fn is_named(&self, site: bool, verb: &[u8]) -> bool {
         let name = match self.site_name() {
@@ -37,5 +32,10 @@ impl RegisteredCommand {
             Some(_) | None => return false,
         };
         name.as_bytes().eq_ignore_ascii_case(verb)
+    }
+
+    /// Name of the sub-command, if it is one of SITE.
+    fn site_name(&self) -> Option<&str> {
+        self.name.strip_prefix("SITE ")
     }
 }
