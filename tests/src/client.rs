@@ -5,18 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::reply::{Reply, take_reply};
+use crate::control::{Control, Wire};
 use crate::wait::PATIENCE;
 
 /// User name and password that [`TestServer`](crate::server::TestServer)s know.
 pub const USER: (&str, &str) = ("user", "12345");
 
-/// The control connection of a client. Every method that gets another answer than it should panics,
-/// which fails the test.
-pub struct Client {
-    stream: TcpStream,
-    received: Vec<u8>,
-}
+/// The control connection of a client in the clear.
+pub type Client = Control<TcpStream>;
 
 #[expect(
     clippy::missing_panics_doc,
@@ -39,10 +35,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self {
-            stream,
-            received: Vec::new(),
-        }
+        Self::new(stream)
     }
 
     /// Connects and takes the greeting.
@@ -68,84 +61,11 @@ impl Client {
         client
     }
 
-    /// Sends a line.
-    #[track_caller]
-    pub fn send(&mut self, line: &str) {
-        self.send_raw(format!("{line}\r\n").as_bytes());
-    }
-
-    /// Sends bytes as they are.
-    #[track_caller]
-    pub fn send_raw(&mut self, bytes: &[u8]) {
-        self.try_send(bytes).unwrap();
-    }
-
-    /// Sends bytes as they are, to a server that may be gone.
-    ///
-    /// # Errors
-    ///
-    /// It is.
-    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
-    }
-
     /// Sends bytes, the last of them as urgent data.
     #[track_caller]
     pub fn send_urgent(&mut self, bytes: &[u8]) {
         let sent = SockRef::from(&self.stream).send_out_of_band(bytes);
         assert_eq!(sent.unwrap(), bytes.len());
-    }
-
-    /// Takes the next reply; `None` at the end of the connection, however it ends.
-    #[track_caller]
-    pub fn next_reply(&mut self) -> Option<Reply> {
-        let mut buffer = [0; 16 << 10];
-        loop {
-            if let Some(reply) = take_reply(&mut self.received) {
-                return Some(reply);
-            }
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(bytes) => self.received.extend_from_slice(&buffer[..bytes]),
-                // A read with a timeout is interrupted also by a process that was stopped for a while.
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if is_end(&error) => return None,
-                Err(error) => panic!("no reply: {error}"),
-            }
-        }
-    }
-
-    /// Takes the next reply, which must have this code.
-    #[track_caller]
-    pub fn expect_reply(&mut self, code: u16) -> Reply {
-        match self.next_reply() {
-            Some(reply) => {
-                assert_eq!(reply.code, code, "{}", reply.text());
-                reply
-            }
-            None => panic!("connection closed, {code} expected"),
-        }
-    }
-
-    /// Sends a line and takes its reply, which must have this code.
-    #[track_caller]
-    pub fn expect(&mut self, line: &str, code: u16) -> Reply {
-        self.send(line);
-        match self.next_reply() {
-            Some(reply) => {
-                assert_eq!(reply.code, code, "{line}: {}", reply.text());
-                reply
-            }
-            None => panic!("{line}: connection closed, {code} expected"),
-        }
-    }
-
-    /// Sends lines one after the other, each of which must get its code.
-    #[track_caller]
-    pub fn play(&mut self, dialogue: &[(&str, u16)]) {
-        for (line, code) in dialogue {
-            self.expect(line, *code);
-        }
     }
 
     /// Waits for the server to end the connection without another reply.
@@ -193,16 +113,6 @@ impl Client {
         self.stream.local_addr().unwrap()
     }
 
-    /// EPSV: the address to connect to.
-    #[track_caller]
-    pub fn epsv(&mut self) -> SocketAddr {
-        let told = self.expect("EPSV", 229).argument();
-        let port = told.split('|').nth(3).and_then(|port| port.parse().ok());
-        let mut server = self.stream.peer_addr().unwrap();
-        server.set_port(port.unwrap_or_else(|| panic!("no port in {told}")));
-        server
-    }
-
     /// PASV: the address to connect to.
     #[track_caller]
     pub fn pasv(&mut self) -> SocketAddr {
@@ -244,13 +154,6 @@ impl Client {
         }
     }
 
-    /// Opens a passive data connection.
-    #[track_caller]
-    pub fn passive(&mut self) -> TcpStream {
-        let address = self.epsv();
-        connect(address)
-    }
-
     /// Begins a transfer over a passive data connection.
     #[track_caller]
     pub fn begin(&mut self, command: &str) -> TcpStream {
@@ -275,6 +178,20 @@ impl Client {
         stream.write_all(content).unwrap();
         drop(stream);
         self.expect_reply(226);
+    }
+}
+
+impl Wire for TcpStream {
+    fn server(&self) -> SocketAddr {
+        self.peer_addr().unwrap()
+    }
+
+    /// A reset is one.
+    fn is_end(error: &io::Error) -> bool {
+        matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
+        )
     }
 }
 
@@ -338,7 +255,7 @@ pub fn read_to_any_end(mut stream: TcpStream) -> Vec<u8> {
             Ok(0) => return content,
             Ok(bytes) => content.extend_from_slice(&buffer[..bytes]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if is_end(&error) => return content,
+            Err(error) if TcpStream::is_end(&error) => return content,
             Err(error) => panic!("no end of the data connection: {error}"),
         }
     }
@@ -364,11 +281,4 @@ fn patient(stream: TcpStream) -> TcpStream {
     set.and_then(|()| stream.set_write_timeout(timeout))
         .unwrap();
     stream
-}
-
-fn is_end(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted
-    )
 }

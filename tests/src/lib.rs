@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod clients;
+pub mod control;
 pub mod dialogue;
 pub mod gate;
 pub mod hooked;

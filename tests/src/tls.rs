@@ -22,8 +22,7 @@ use rcgen::{
 };
 
 use crate::client::{Client, USER};
-use crate::reply::{Reply, take_reply};
-use crate::wait::PATIENCE;
+use crate::control::{Control, Wire};
 
 /// Both versions that there are.
 pub const VERSIONS: [&SupportedProtocolVersion; 2] =
@@ -32,13 +31,14 @@ pub const VERSIONS: [&SupportedProtocolVersion; 2] =
 /// A connection under TLS.
 pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
-/// The control connection of a client under TLS. Every method that gets another answer than it
-/// should panics, which fails the test.
-pub struct TlsClient {
+/// What a control connection under TLS runs over, and what its data connections resume.
+pub struct Secured {
     stream: TlsStream,
     config: Arc<ClientConfig>,
-    received: Vec<u8>,
 }
+
+/// The control connection of a client under TLS.
+pub type TlsClient = Control<Secured>;
 
 #[expect(
     clippy::missing_panics_doc,
@@ -77,7 +77,7 @@ impl TlsClient {
         let mut client = std::iter::repeat_with(|| {
             let mut client = Self::explicit(server, config);
             // Fails where the handshake did.
-            let _ = write!(client.stream, "USER {}\r\n", USER.0);
+            let _ = client.try_send(format!("USER {}\r\n", USER.0).as_bytes());
             client.next_reply().map(|_| client)
         })
         .take(100)
@@ -100,70 +100,17 @@ impl TlsClient {
     }
 
     fn over(stream: TcpStream, config: &Arc<ClientConfig>) -> Self {
-        Self {
+        Self::new(Secured {
             stream: secure(stream, config),
             config: Arc::clone(config),
-            received: Vec::new(),
-        }
-    }
-
-    /// Sends a line.
-    #[track_caller]
-    pub fn send(&mut self, line: &str) {
-        let line = format!("{line}\r\n");
-        self.stream.write_all(line.as_bytes()).unwrap();
-    }
-
-    /// Takes the next reply; `None` at the end of the connection, however it ends.
-    #[track_caller]
-    pub fn next_reply(&mut self) -> Option<Reply> {
-        let mut buffer = [0; 4096];
-        loop {
-            if let Some(reply) = take_reply(&mut self.received) {
-                return Some(reply);
-            }
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(bytes) => self.received.extend_from_slice(&buffer[..bytes]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no reply: {error}"),
-                Err(_) => return None,
-            }
-        }
-    }
-
-    /// Takes the next reply, which must have this code.
-    #[track_caller]
-    pub fn expect_reply(&mut self, code: u16) -> Reply {
-        let reply = self.next_reply();
-        let reply = reply.unwrap_or_else(|| panic!("connection closed, {code} expected"));
-        assert_eq!(reply.code, code, "{}", reply.text());
-        reply
-    }
-
-    /// Sends a line and takes its reply, which must have this code.
-    #[track_caller]
-    pub fn expect(&mut self, line: &str, code: u16) -> Reply {
-        self.send(line);
-        let reply = self.next_reply();
-        let reply = reply.unwrap_or_else(|| panic!("{line}: closed, {code} expected"));
-        assert_eq!(reply.code, code, "{line}: {}", reply.text());
-        reply
-    }
-
-    /// Sends lines one after the other, each of which must get its code.
-    #[track_caller]
-    pub fn play(&mut self, dialogue: &[(&str, u16)]) {
-        for (line, code) in dialogue {
-            self.expect(line, *code);
-        }
+        })
     }
 
     /// Says NOOP where the connection should be refused: it ends without an answer.
     #[track_caller]
     pub fn expect_refusal(&mut self) {
         // It may be gone already.
-        let _ = self.stream.write_all(b"NOOP\r\n");
+        let _ = self.try_send(b"NOOP\r\n");
         if let Some(reply) = self.next_reply() {
             panic!("end of the connection expected, not {}", reply.text());
         }
@@ -178,29 +125,13 @@ impl TlsClient {
         assert_eq!(self.received, b"");
     }
 
-    /// EPSV: the address to connect to.
-    #[track_caller]
-    pub fn epsv(&mut self) -> SocketAddr {
-        let told = self.expect("EPSV", 229).argument();
-        let port = told.split('|').nth(3).and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("no port in {told}"));
-        let server = self.stream.sock.peer_addr().unwrap().ip();
-        SocketAddr::new(server, port)
-    }
-
-    /// Opens a passive data connection, in the clear so far.
-    #[track_caller]
-    pub fn passive(&mut self) -> TcpStream {
-        connect(self.epsv())
-    }
-
     /// Begins a transfer over a passive data connection under TLS, of a client that resumes the
     /// session of this one if it can.
     #[track_caller]
     pub fn begin(&mut self, command: &str) -> TlsStream {
         let stream = self.passive();
         self.expect(command, 150);
-        secure(stream, &self.config)
+        secure(stream, &self.stream.config)
     }
 
     /// Downloads a file.
@@ -229,26 +160,40 @@ impl TlsClient {
     /// The certificate that the server has shown.
     #[track_caller]
     pub fn server_certificate(&self) -> Vec<u8> {
-        self.stream.conn.peer_certificates().unwrap()[0].to_vec()
+        self.stream.stream.conn.peer_certificates().unwrap()[0].to_vec()
     }
 
     /// The stream, for what this client does not do.
     pub fn stream(&mut self) -> &mut TlsStream {
-        &mut self.stream
+        &mut self.stream.stream
     }
 }
 
-/// Connects to a passive port, in the clear so far.
-///
-/// # Panics
-///
-/// Nobody listens there.
-#[track_caller]
-pub fn connect(port: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(port).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream
+impl Wire for Secured {
+    fn server(&self) -> SocketAddr {
+        self.stream.sock.server()
+    }
+
+    /// All are but that of a read that took too long.
+    fn is_end(error: &io::Error) -> bool {
+        error.kind() != ErrorKind::WouldBlock
+    }
+}
+
+impl Read for Secured {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for Secured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 /// TLS over a connection; the handshake comes with the first bytes.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use ftpdlib::filesystems::{Filesystem, MemoryFs};
 use ftpdlib::handlers::{DtpHandler, FtpHandler, TlsFtpHandler};
+use ftpdlib_tests::client::connect;
 use ftpdlib_tests::gate::{Gate, GateKeeper};
 use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, connect, read_to_end, secure};
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, read_to_end, secure};
 use ftpdlib_tests::wait::PATIENCE;
 
 use super::isolation::stuck_at;
