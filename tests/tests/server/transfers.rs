@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -314,43 +314,36 @@ fn outside_the_kernel_a_download_missed_that_its_file_had_become_shorter() {
     }
 }
 
-#[test]
-fn a_file_that_the_kernel_makes_up_was_taken_for_one_that_had_become_shorter() {
-    // It is said to be as large as a page. Processes of their own show their users a home only.
-    let whole = match fs::read("/sys/kernel/fscaps") {
+/// Downloads a file that the kernel makes up, and that is not as large as it is said to be.
+#[track_caller]
+fn check_made_up(directory: &'static str, name: &str) {
+    // Processes of their own show their users a home only.
+    let whole = match fs::read(Path::new(directory).join(name)) {
         Ok(whole) if processes().is_none() => whole,
         _ => return,
     };
     for sendfile in [true, false] {
         let server = TestServer::with(|handler| {
-            handler.use_sendfile(sendfile).abstracted_fs(|_| {
-                let files = AbstractedFs::new("/sys/kernel")?;
-                Ok(Arc::new(files))
-            })
+            handler
+                .use_sendfile(sendfile)
+                .abstracted_fs(move |_| Ok(Arc::new(AbstractedFs::new(directory)?)))
         });
         let mut client = server.client();
         client.expect("TYPE I", 200);
-        assert_eq!(client.fetch("RETR fscaps"), whole, "{sendfile}");
+        let fetched = client.fetch(&format!("RETR {name}"));
+        assert_eq!(fetched, whole, "{sendfile}");
     }
 }
 
 #[test]
+fn a_file_that_the_kernel_makes_up_was_taken_for_one_that_had_become_shorter() {
+    // It is said to be as large as a page.
+    check_made_up("/sys/kernel", "fscaps");
+}
+
+#[test]
 fn a_file_that_told_no_size_was_sent_as_an_empty_one() {
-    let whole = match fs::read("/proc/sys/kernel/ostype") {
-        Ok(whole) if processes().is_none() => whole,
-        _ => return,
-    };
-    for sendfile in [true, false] {
-        let server = TestServer::with(|handler| {
-            handler.use_sendfile(sendfile).abstracted_fs(|_| {
-                let files = AbstractedFs::new("/proc/sys/kernel")?;
-                Ok(Arc::new(files))
-            })
-        });
-        let mut client = server.client();
-        client.expect("TYPE I", 200);
-        assert_eq!(client.fetch("RETR ostype"), whole, "{sendfile}");
-    }
+    check_made_up("/proc/sys/kernel", "ostype");
 }
 
 #[test]
