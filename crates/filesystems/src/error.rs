@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use ftpdlib_proto::{PathError, ReplyCode};
+use ftpdlib_proto::{PathError, ReplyCode, VirtualPath};
 use ftpdlib_sys::errno;
 
 /// What kind of failure it was; decides the reply code and, unless there is a better one, the text.
@@ -147,6 +147,7 @@ pub struct FilesystemError {
     kind: ErrorKind,
     message: Cow<'static, str>,
     has_own_words: bool,
+    places: Vec<VirtualPath>,
     #[source]
     source: Option<io::Error>,
 }
@@ -158,8 +159,26 @@ impl FilesystemError {
             kind,
             message: message.into(),
             has_own_words: true,
+            places: Vec::new(),
             source: None,
         }
+    }
+
+    /// The same failure, of [`Filesystem::canonical`](crate::Filesystem::canonical), with the places
+    /// that it tells something about: where resolving the path ended, and where the links stand that
+    /// led there. These are canonical paths themselves.
+    ///
+    /// A user with overrides is told why only with the permission at each of these places, and never
+    /// of a failure without any. Whoever passes on another filesystem's failure under other paths has
+    /// to translate its places, too.
+    #[must_use]
+    pub fn with_places(self, places: Vec<VirtualPath>) -> Self {
+        Self { places, ..self }
+    }
+
+    /// What was given to [`with_places`](Self::with_places); empty without.
+    pub fn places(&self) -> &[VirtualPath] {
+        &self.places
     }
 
     /// Whether its text was given to [`new`](Self::new), and does not only follow from its kind.
@@ -227,6 +246,7 @@ impl From<io::Error> for FilesystemError {
             kind,
             message: message.into(),
             has_own_words: false,
+            places: Vec::new(),
             source: Some(error),
         }
     }

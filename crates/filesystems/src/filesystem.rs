@@ -205,13 +205,8 @@ pub trait Filesystem: Send + Sync {
     ///
     /// By default `path` itself, which is right where there are no links.
     ///
-    /// Where a path fails is found out by asking for those above it: whether a user is told why
-    /// depends on the permissions there. So nothing below a path may be resolved that fails as
-    /// [`NotFound`](ErrorKind::NotFound), [`NotADirectory`](ErrorKind::NotADirectory),
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied),
-    /// [`OutsideHome`](ErrorKind::OutsideHome) or [`TooManyLinks`](ErrorKind::TooManyLinks), or as
-    /// [`NameTooLong`](ErrorKind::NameTooLong) with a name of more than 255 bytes in it. After any
-    /// other failure of one above it, the user is told nothing.
+    /// A failure needs its [places](FilesystemError::with_places): whether a user with overrides is
+    /// told why depends on the permissions there.
     ///
     /// # Errors
     ///

@@ -23,12 +23,22 @@ pub(crate) struct Walk<'a> {
     /// Names still to go, the next one last.
     pending: Vec<Vec<u8>>,
     links: usize,
-    /// How many of them are to be entered one by one, before the kernel is asked to enter
+    /// What a failure would tell of, from the first link on that is not resolved yet.
+    passed: Vec<Passed>,
+    /// How many of the names to go are to be entered one by one, before the kernel is asked to enter
     /// [`LEAP`] together; `None` where it is never asked.
     single: Option<usize>,
     /// Set where the walk must not enter a filesystem of processes: the device of the home, which
     /// is none.
     without_processes: Option<u64>,
+}
+
+/// A link that is being followed, or the end of the way.
+struct Passed {
+    /// `None` if that makes too long a path.
+    place: Option<VirtualPath>,
+    /// How many names are pending behind those of its target.
+    behind: usize,
 }
 
 /// As many as Linux follows.
@@ -49,6 +59,7 @@ impl<'a> Walk<'a> {
             entered: Trail::new(dir),
             pending,
             links: 0,
+            passed: Vec::new(),
             single: None,
             without_processes: None,
         }
@@ -90,24 +101,29 @@ impl<'a> Walk<'a> {
         Ok(open_at(self.entered.top(), b".", flags, mode)?)
     }
 
-    /// The path with all links resolved; a last component that does not exist is kept.
+    /// The path with all links resolved; a last component that does not exist is kept. A failure
+    /// has its [places](FilesystemError::places).
     pub(crate) fn canonical(mut self) -> Result<VirtualPath, FilesystemError> {
         while let Some(name) = self.next_name() {
-            if self.step_aside(&name)? {
+            let behind = self.pending.len();
+            self.passed.retain(|passed| passed.behind <= behind);
+            if self.step_aside(&name).map_err(|error| self.told(error))? {
                 continue;
             }
             let Err(refused) = self.entered.enter(&name) else {
                 continue;
             };
-            let last = self.pending.is_empty();
+            self.pass(Some(&name));
             match self.follow(&name, refused) {
-                Err(error) if last && is_no_directory(error.kind()) => {
-                    return self.virtual_path(Some(&name));
+                Err(error) if behind == 0 && is_no_directory(error.kind()) => {
+                    let path = self.virtual_path(Some(&name));
+                    return path.map_err(|error| self.told(error));
                 }
-                followed => followed?,
+                followed => followed.map_err(|error| self.told(error))?,
             }
         }
-        self.virtual_path(None)
+        self.pass(None);
+        self.virtual_path(None).map_err(|error| self.told(error))
     }
 
     /// Checks that the path stays in the home. Where it goes on below something that is not there,
@@ -250,8 +266,28 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Notes `last`, in the directory it stands in, or that directory.
+    fn pass(&mut self, last: Option<&[u8]>) {
+        // Of a name that makes too long a path, the directory tells as much.
+        let place = self.path_of(last).or_else(|_| self.path_of(None));
+        self.passed.push(Passed {
+            place: place.ok(),
+            behind: self.pending.len(),
+        });
+    }
+
+    /// The failure, with its places.
+    fn told(&mut self, error: FilesystemError) -> FilesystemError {
+        let places = self.passed.drain(..).map(|passed| passed.place);
+        error.with_places(places.collect::<Option<_>>().unwrap_or_default())
+    }
+
     fn virtual_path(&self, last: Option<&[u8]>) -> Result<VirtualPath, FilesystemError> {
         self.check_place()?;
+        self.path_of(last)
+    }
+
+    fn path_of(&self, last: Option<&[u8]>) -> Result<VirtualPath, FilesystemError> {
         let mut path = Vec::new();
         for name in self.entered.names().chain(last) {
             path.push(b'/');

@@ -183,9 +183,15 @@ impl Filesystem for Directories {
         match self.place(path)? {
             Place::Inside(disk, rest) => {
                 let name = path.components().next().unwrap_or_default();
-                let resolved = disk.canonical(&rest)?;
-                let path = [b"/", name, resolved.as_bytes()].concat();
-                Ok(VirtualPath::new(path)?)
+                let whole =
+                    |path: &VirtualPath| VirtualPath::new([b"/", name, path.as_bytes()].concat());
+                match disk.canonical(&rest) {
+                    Ok(resolved) => Ok(whole(&resolved)?),
+                    Err(error) => {
+                        let places = error.places().iter().map(whole).collect::<Result<_, _>>()?;
+                        Err(error.with_places(places))
+                    }
+                }
             }
             Place::Root(_) => Ok(path.clone()),
         }

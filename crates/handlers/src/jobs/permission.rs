@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 
-use ftpdlib_filesystems::{ErrorKind, FilesystemError};
+use ftpdlib_filesystems::FilesystemError;
 use ftpdlib_proto::{EntryPerms, Perm, Perms, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
 use super::access::{Subject, each_access};
+use super::pin::canonical_entry;
 use super::{Account, reply_of};
-
-/// In bytes, on any disk that people use.
-const LONGEST_NAME: usize = 255;
 
 /// Refuses `action` unless the user may do what it does on every path it touches. `perm` is what
 /// that takes, where it is the same for all of them.
@@ -31,36 +29,33 @@ pub(super) fn check(account: &Account, perm: Perm, action: &mut Action) -> Resul
 
 /// Checks what `path` leads to.
 pub(super) fn target(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
-    allow(account, perm, path, resolved(account, path))
+    allow(account, perm, resolved(account, path))
 }
 
 /// Whether the user may not use what `path` leads to, be it there or not.
 pub(super) fn is_denied(account: &Account, perm: Perm, path: &VirtualPath) -> bool {
-    !is_allowed(account, perm, path, &resolved(account, path))
+    match resolved(account, path) {
+        Ok(path) => !has_perm(account, perm, &path),
+        Err(error) => !may_know(account, perm, &error),
+    }
 }
 
 /// Checks what is shown of `path`: what it leads to; or a link itself, where that leads nowhere or
 /// out.
 fn shown(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
-    if account.has_overrides() && account.filesystem.canonical(path).is_err() {
-        return entry(account, perm, path);
+    match resolved(account, path) {
+        Err(error) if may_know(account, perm, &error) => entry(account, perm, path),
+        resolved => allow(account, perm, resolved),
     }
-    target(account, perm, path)
 }
 
 /// Checks `path` itself: a link is judged by where it stands, not by where it leads.
 fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusal> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return target(account, perm, path);
+    let place = match account.has_overrides() {
+        true => canonical_entry(&*account.filesystem, path).map(Cow::Owned),
+        false => Ok(Cow::Borrowed(path)),
     };
-    if !account.has_overrides() {
-        return allow(account, perm, path, Ok(Cow::Borrowed(path)));
-    }
-    let place = account
-        .filesystem
-        .canonical(&parent)
-        .and_then(|parent| Ok(Cow::Owned(parent.join(name)?)));
-    allow(account, perm, path, place)
+    allow(account, perm, place)
 }
 
 /// What the user may do with an entry that leads to `target`, or is it, for the `perm` fact
@@ -96,76 +91,36 @@ fn resolved<'a>(
     }
 }
 
-/// Checks the `path` that was given by what it was `resolved` to. Where that failed, whether the
-/// user is told why depends on the permission at the place where it failed.
+/// Checks what a path was `resolved` to.
 fn allow(
     account: &Account,
     perm: Perm,
-    path: &VirtualPath,
     resolved: Result<Cow<'_, VirtualPath>, FilesystemError>,
 ) -> Result<(), Refusal> {
-    if is_allowed(account, perm, path, &resolved) {
-        resolved.map(drop).map_err(reply_of)
-    } else {
-        Err(denied())
-    }
-}
-
-fn is_allowed(
-    account: &Account,
-    perm: Perm,
-    path: &VirtualPath,
-    resolved: &Result<Cow<'_, VirtualPath>, FilesystemError>,
-) -> bool {
-    let has_perm = |path: &VirtualPath| account.authorizer.has_perm(&account.login, perm, path);
     match resolved {
-        Ok(path) => has_perm(path),
-        Err(_) => as_far_as_it_goes(account, path).is_some_and(|path| has_perm(&path)),
+        Ok(path) if has_perm(account, perm, &path) => Ok(()),
+        Ok(_) => Err(denied()),
+        Err(error) => Err(failed(account, perm, error)),
     }
 }
 
-/// `path`, of which something is missing or leads out, with the links before that resolved.
-/// Permissions are looked up by the answer, so that nobody learns whether something exists below a
-/// guarded directory. `None` where it cannot be found out.
-fn as_far_as_it_goes(account: &Account, path: &VirtualPath) -> Option<VirtualPath> {
-    let text = path.as_bytes();
-    // Where the names of those above it end, from the root down. Those that can be resolved come
-    // first, so the last of them is found by halving: a path may have two thousand names.
-    let ends: Vec<_> = (0..text.len()).filter(|&at| text[at] == b'/').collect();
-    let (mut low, mut high, mut found) = (0, ends.len(), None);
-    // Most often only the last name is missing.
-    let mut asked = high.saturating_sub(1);
-    while low < high {
-        let place = VirtualPath::new(&text[..ends[asked].max(1)]).ok()?;
-        match account.filesystem.canonical(&place) {
-            Ok(known) => {
-                found = Some((known, &text[ends[asked] + 1..]));
-                low = asked + 1;
-            }
-            Err(error) if ends_there(&place, error.kind()) => high = asked,
-            Err(_) => return None,
-        }
-        asked = usize::midpoint(low, high);
+/// What the user is told of a path that cannot be resolved.
+pub(super) fn failed(account: &Account, perm: Perm, error: FilesystemError) -> Refusal {
+    match may_know(account, perm, &error) {
+        true => reply_of(error),
+        false => denied(),
     }
-    Some(match found {
-        Some((known, below)) if !path.is_root() => known.join(below).unwrap_or(known),
-        _ => path.clone(),
-    })
 }
 
-/// Whether nothing below `place` can be resolved, either, if that failed for this reason.
-fn ends_there(place: &VirtualPath, kind: ErrorKind) -> bool {
-    match kind {
-        ErrorKind::NotFound
-        | ErrorKind::NotADirectory
-        | ErrorKind::PermissionDenied
-        | ErrorKind::OutsideHome
-        | ErrorKind::TooManyLinks => true,
-        // Otherwise only the whole is too long, and a link in it may lead back to a short path.
-        ErrorKind::NameTooLong => place.components().any(|name| name.len() > LONGEST_NAME),
-        // The next try may go further: a descriptor was missing, or a disk failed.
-        _ => false,
-    }
+/// Whether the user may be told of a path that cannot be resolved: nobody learns that way what is in
+/// a guarded directory, or where the links in it lead.
+pub(super) fn may_know(account: &Account, perm: Perm, error: &FilesystemError) -> bool {
+    let places = error.places();
+    !places.is_empty() && places.iter().all(|place| has_perm(account, perm, place))
+}
+
+fn has_perm(account: &Account, perm: Perm, path: &VirtualPath) -> bool {
+    account.authorizer.has_perm(&account.login, perm, path)
 }
 
 pub(super) fn denied() -> Refusal {
@@ -178,59 +133,61 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ftpdlib_authorizers::{DummyAuthorizer, User};
-    use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
+    use ftpdlib_filesystems::{ErrorKind, Filesystem, Layer, Layered, MemoryFs};
 
     use super::*;
     use crate::FtpHandler;
     use crate::testing::{enter_as_user, service};
 
-    /// Resolves `/link` to `/real`, and what has at most three names after it; counts what it is
-    /// asked.
-    struct Links(Arc<AtomicUsize>);
+    /// Finds nothing below `/none`, but has it told by the permission there; counts what it is asked.
+    struct Missing(Arc<AtomicUsize>);
 
-    impl Layer for Links {
+    impl Layer for Missing {
         fn canonical(
             &self,
             _: &dyn Filesystem,
             path: &VirtualPath,
         ) -> Result<VirtualPath, FilesystemError> {
             self.0.fetch_add(1, Ordering::Relaxed);
-            if path.components().count() > 4 {
-                return Err(ErrorKind::NotFound.into());
-            }
-            match path.as_bytes().strip_prefix(b"/link") {
-                Some(rest) => Ok(VirtualPath::new([b"/real", rest].concat())?),
-                None => Ok(path.clone()),
+            let missing = || FilesystemError::from(ErrorKind::NotFound);
+            match path.components().next() {
+                Some(b"none") => Err(missing().with_places(vec![VirtualPath::new("/none")?])),
+                Some(b"placeless") => Err(missing()),
+                _ => Ok(path.clone()),
             }
         }
     }
 
     #[test]
     fn a_path_with_a_thousand_missing_names_was_resolved_a_thousand_times() {
+        let home = tempfile::tempdir().unwrap();
+        let guarded = home.path().join("guarded");
+        std::fs::create_dir(&guarded).unwrap();
         let authorizer = DummyAuthorizer::new();
-        let user = User::new("user", "12345", std::env::temp_dir());
+        let user = User::new("user", "12345", home.path());
         authorizer.add_user(user).unwrap();
+        authorizer.override_perm("user", guarded, "", true).unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
         let handler = FtpHandler::new(authorizer).abstracted_fs(move |_| {
-            let links = Links(Arc::clone(&count));
-            Ok(Arc::new(Layered::new(links, Arc::new(MemoryFs::new()))))
+            let missing = Missing(Arc::clone(&count));
+            Ok(Arc::new(Layered::new(missing, Arc::new(MemoryFs::new()))))
         });
         let account = enter_as_user(&service(handler));
         let long = "/x".repeat(1000);
-        // The path, what it comes to, and how often it is looked for at most.
-        for (path, expected, most) in [
-            ("/", "/".to_owned(), 1),
-            ("/link", "/link".to_owned(), 1),
-            ("/link/a/b/c/d", "/real/a/b/c/d".to_owned(), 1),
-            ("/link/a/b/c/d/e/f", "/real/a/b/c/d/e/f".to_owned(), 4),
-            (&format!("/link{long}"), format!("/real{long}"), 12),
+        for (path, expected) in [
+            ("/there".to_owned(), Ok(())),
+            ("/guarded/f".to_owned(), Err("Not enough privileges.")),
+            ("/none/x".to_owned(), Err("No such file or directory.")),
+            (format!("/none{long}"), Err("No such file or directory.")),
+            // Whether that tells of something guarded is not known.
+            ("/placeless/x".to_owned(), Err("Not enough privileges.")),
         ] {
             asked.store(0, Ordering::Relaxed);
             let path = VirtualPath::new(path).unwrap();
-            let got = as_far_as_it_goes(&account, &path);
-            assert_eq!(got, VirtualPath::new(&expected).ok());
-            assert!(asked.load(Ordering::Relaxed) <= most, "{asked:?} {path:?}");
+            let got = target(&account, Perm::Retrieve, &path).map_err(|refusal| refusal.text);
+            assert_eq!(got, expected.map_err(Into::into), "{path:?}");
+            assert_eq!(asked.load(Ordering::Relaxed), 1, "{path:?}");
         }
     }
 }

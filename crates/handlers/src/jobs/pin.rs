@@ -7,7 +7,7 @@ use ftpdlib_proto::{EntryPerms, FileKind, Metadata, Perm, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
 use super::access::{Subject, each_access};
-use super::{Account, permission, reply_of};
+use super::{Account, permission};
 
 /// For a user with overrides: the account and the action by canonical paths, on which no link is
 /// followed any more. Permissions are checked, and files opened, by the very same names then, so
@@ -32,7 +32,7 @@ pub(super) fn pin(
             Subject::Entry | Subject::Part => canonical_entry(&*account.filesystem, access.path),
             Subject::Shown => return Ok(()),
         };
-        *access.path = path.map_err(reply_of)?;
+        *access.path = path.map_err(|error| permission::failed(account, access.perm, error))?;
         Ok(())
     })?;
     Ok(pinned)
@@ -74,9 +74,12 @@ impl View {
                 shows_entry: true,
             });
         };
-        let place = canonical_entry(&*account.filesystem, path).map_err(reply_of)?;
-        let target = account.filesystem.canonical(&place);
-        let target = target.unwrap_or_else(|_| place.clone());
+        let failed = |error| permission::failed(account, Perm::List, error);
+        let place = canonical_entry(&*account.filesystem, path).map_err(failed)?;
+        let target = match account.filesystem.canonical(&place) {
+            Err(error) if permission::may_know(account, Perm::List, &error) => place.clone(),
+            target => target.map_err(failed)?,
+        };
         permission::target(&pinned, Perm::List, &target)?;
         Ok(Self {
             filesystem: Arc::clone(&pinned.filesystem),
@@ -144,9 +147,11 @@ pub(super) fn canonical_entry(
     fs: &dyn Filesystem,
     path: &VirtualPath,
 ) -> Result<VirtualPath, FilesystemError> {
-    match (path.parent(), path.file_name()) {
-        // A name that was part of a path before cannot be malformed now.
-        (Some(parent), Some(name)) => Ok(fs.canonical(&parent)?.join(name)?),
-        _ => Ok(path.clone()),
-    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(path.clone());
+    };
+    let parent = fs.canonical(&parent)?;
+    // A name that was part of a path before cannot be malformed now, but the path too long.
+    let path = parent.join(name).map_err(FilesystemError::from);
+    path.map_err(|error| error.with_places(vec![parent]))
 }

@@ -251,6 +251,49 @@ fn links_that_stay_work() {
 }
 
 #[test]
+fn a_failure_told_only_of_the_link_that_was_asked_for() {
+    let scene = Scene::new();
+    fs::create_dir_all(scene.home("d/e")).unwrap();
+    for (name, target) in [
+        ("missing", "d/none/x"),
+        ("file", "d/../f/x"),
+        ("twice", "d/hop/y"),
+        ("out", "d/up"),
+        ("loop", "d/loop"),
+        ("first", "to-d/none/x"),
+        ("to-d", "d"),
+    ] {
+        scene.link(target, name);
+    }
+    for (name, target) in [("hop", "e/none/x"), ("up", "../.."), ("loop", "loop")] {
+        symlink(target, scene.home("d").join(name)).unwrap();
+    }
+    for resolver in RESOLVERS {
+        let fs = scene.open(resolver);
+        for (name, places) in [
+            ("/d/none/x", &["/d/none"][..]),
+            ("/f/x", &["/f"]),
+            ("/missing", &["/missing", "/d/none"]),
+            ("/missing/y", &["/missing", "/d/none"]),
+            ("/file", &["/file", "/f"]),
+            ("/twice", &["/twice", "/d/hop", "/d/e/none"]),
+            ("/out", &["/out", "/d/up"]),
+            // A link that is resolved counts as where it leads.
+            ("/to-d/none/x", &["/d/none"]),
+            ("/first", &["/first", "/d/none"]),
+        ] {
+            let failed = fs.canonical(&path(name)).unwrap_err();
+            let expected: Vec<_> = places.iter().copied().map(path).collect();
+            assert_eq!(failed.places(), expected, "{name} {resolver:?}");
+        }
+        let failed = fs.canonical(&path("/loop")).unwrap_err();
+        assert_eq!(failed.places()[0], path("/loop"));
+        let others = &failed.places()[1..];
+        assert!(others.iter().all(|place| *place == path("/d/loop")));
+    }
+}
+
+#[test]
 fn the_home_may_be_reached_by_a_link() {
     let scene = Scene::new();
     let other = scene.base().join("other");
