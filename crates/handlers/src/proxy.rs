@@ -134,6 +134,11 @@ pub struct ProxyHeaderReader {
 }
 
 impl ProxyHeaderReader {
+    /// Whether any of the header has come.
+    pub fn has_begun(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
     /// Reads on; whom the header names, once it is complete. `None` is the proxy itself, which looks
     /// whether the server is there.
     ///

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ftpdlib_handlers::{Connection, Permit, ProxiedClient, Service};
+use ftpdlib_handlers::{Connection, LimitReached, Permit, ProxiedClient, Service};
 use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 use mio::net::TcpStream;
 
@@ -31,10 +31,36 @@ pub(crate) fn accept(
     shared: &Arc<Shared>,
     stream: TcpStream,
     peer: SocketAddr,
+    cx: &mut Context<'_>,
+) {
+    let permit = shared.service().limits().acquire(peer.ip().to_canonical());
+    accept_with(permit, shared, stream, peer, None, cx);
+}
+
+/// The same of a client that `proxied` names, for a connection that was counted with `permit`;
+/// without a name, of the proxy at `proxy`.
+pub(crate) fn accept_proxied(
+    permit: Permit,
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    proxy: SocketAddr,
     proxied: Option<ProxiedClient>,
     cx: &mut Context<'_>,
 ) {
-    let placed = match Client::admit(shared, stream, peer, proxied) {
+    let peer = proxied.map_or(proxy, |client| client.peer);
+    let permit = permit.name(peer.ip().to_canonical());
+    accept_with(permit, shared, stream, peer, proxied, cx);
+}
+
+fn accept_with(
+    permit: Result<Permit, LimitReached>,
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    proxied: Option<ProxiedClient>,
+    cx: &mut Context<'_>,
+) {
+    let placed = match Client::admit(permit, shared, stream, peer, proxied) {
         Ok(Some(client)) => shared.placement().place(client, cx),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -55,7 +81,7 @@ fn log_lost(peer: SocketAddr, error: &io::Error) {
 
 /// Whether it says that the peer is gone. Any other error is the system's: it has too little
 /// memory, say, or watches no more descriptors for this user.
-fn is_of_peer(error: &io::Error) -> bool {
+pub(crate) fn is_of_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::BrokenPipe
@@ -71,17 +97,17 @@ fn is_of_peer(error: &io::Error) -> bool {
 impl Client {
     /// Admits a client, unless a limit is reached; then the client is sent the reason.
     fn admit(
+        permit: Result<Permit, LimitReached>,
         shared: &Arc<Shared>,
         stream: TcpStream,
         peer: SocketAddr,
         proxied: Option<ProxiedClient>,
     ) -> io::Result<Option<Self>> {
-        let service = shared.service();
-        match service.limits().acquire(peer.ip().to_canonical()) {
+        match permit {
             Ok(permit) => Ok(Some(Self::admitted(shared, stream, peer, proxied, permit))),
             Err(limit) => {
                 log::warn!("client {peer} refused: {}", limit.text());
-                send_421(&service, &stream, limit.text()).map(|()| None)
+                send_421(&shared.service(), &stream, limit.text()).map(|()| None)
             }
         }
     }

@@ -9,11 +9,9 @@ use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
 use mio::net::TcpListener;
 use socket2::SockRef;
 
-use crate::ServerError;
 use crate::bind_plan::{self, BindAddress};
-use crate::client;
-use crate::proxy_handshake::ProxyHandshake;
 use crate::shared::Shared;
+use crate::{ServerError, client, proxy_handshake};
 
 /// A bound listener that is not on a loop yet.
 pub(crate) struct BoundListener {
@@ -84,11 +82,9 @@ impl BoundListener {
         };
         let server = Arc::clone(shared);
         let acceptor = Acceptor::new(socket, move |stream, peer, cx| {
-            if !server.service().is_proxy(peer.ip()) {
-                return client::accept(&server, stream, peer, None, cx);
-            }
-            if let Err(error) = cx.add(Box::new(ProxyHandshake::new(&server, stream, peer))) {
-                log::warn!("connection of proxy {peer}: {error}");
+            match server.service().is_proxy(peer.ip()) {
+                true => proxy_handshake::accept(&server, stream, peer, cx),
+                false => client::accept(&server, stream, peer, cx),
             }
         });
         let acceptor = match shared.service().limits().share_listener() {

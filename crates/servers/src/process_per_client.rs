@@ -121,26 +121,24 @@ impl SessionSupervisor {
             client::refuse(&service, &stream, peer, LimitReached::Total.text());
             return;
         };
-        let permit = if service.is_proxy(peer.ip()) {
-            // The child counts the client, after it has read the PROXY header.
-            None
-        } else {
-            // Counted in the table that is the child's from the fork on.
-            match service.limits().acquire(peer.ip().to_canonical()) {
-                Ok(permit) => Some(permit),
-                Err(limit) => {
-                    self.children.return_table(table);
-                    client::refuse(&service, &stream, peer, limit.text());
-                    return;
-                }
+        // Counted in the table that is the child's from the fork on.
+        let limits = service.limits();
+        let permit = match service.is_proxy(peer.ip()) {
+            true => limits.acquire_unnamed(),
+            false => limits.acquire(peer.ip().to_canonical()),
+        };
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(limit) => {
+                self.children.return_table(table);
+                client::refuse(&service, &stream, peer, limit.text());
+                return;
             }
         };
         match self.children.fork(table, 0, cx) {
             Ok(ForkSide::Parent(process)) => {
                 log::debug!("client {peer} is served by process {process}");
-                if let Some(permit) = permit {
-                    permit.hand_over();
-                }
+                permit.hand_over();
             }
             Ok(ForkSide::Child(link)) => {
                 self.listeners.clear();

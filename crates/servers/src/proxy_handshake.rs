@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib_handlers::ProxyHeaderReader;
+use ftpdlib_handlers::{Permit, ProxyHeaderReader};
 use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId};
 use mio::net::TcpStream;
 
@@ -15,6 +15,23 @@ use crate::shared::Shared;
 /// How long a proxy may take to send its header, which it knows before it connects.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Reads the PROXY header of a connection that a proxy has made, unless a limit is reached.
+pub(crate) fn accept(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    proxy: SocketAddr,
+    cx: &mut Context<'_>,
+) {
+    let service = shared.service();
+    let permit = match service.limits().acquire_unnamed() {
+        Ok(permit) => permit,
+        Err(limit) => return client::refuse(&service, &stream, proxy, limit.text()),
+    };
+    if let Err(error) = cx.add(Box::new(ProxyHandshake::new(shared, stream, proxy, permit))) {
+        log::warn!("connection of proxy {proxy}: {error}");
+    }
+}
+
 /// Reads the PROXY header, on the loop that accepts, and admits the client that it names.
 ///
 /// The connection is no client before that: a server that stops does not wait for it.
@@ -22,17 +39,26 @@ pub(crate) struct ProxyHandshake {
     shared: Arc<Shared>,
     proxy: SocketAddr,
     stream: Registration<TcpStream>,
+    /// Counts the connection, until it is that of the client.
+    permit: Option<Permit>,
     header: ProxyHeaderReader,
     /// Keeps a server that has no other connection from being over.
     token: Option<ClientToken>,
 }
 
 impl ProxyHandshake {
-    pub(crate) fn new(shared: &Arc<Shared>, stream: TcpStream, proxy: SocketAddr) -> Self {
+    /// Reads the header of a connection that was counted with `permit`.
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        stream: TcpStream,
+        proxy: SocketAddr,
+        permit: Permit,
+    ) -> Self {
         Self {
             shared: Arc::clone(shared),
             proxy,
             stream: Registration::new(stream),
+            permit: Some(permit),
             header: ProxyHeaderReader::default(),
             token: None,
         }
@@ -59,16 +85,23 @@ impl Handler for ProxyHandshake {
         };
         match self.header.read(socket, cx) {
             Ok(named) => {
-                if let Some(socket) = self.stream.take() {
+                if let (Some(socket), Some(permit)) = (self.stream.take(), self.permit.take()) {
                     let stream = cx.detach(socket)?;
-                    let peer = named.map_or(self.proxy, |named| named.peer);
-                    client::accept(&self.shared, stream, peer, named, cx);
+                    client::accept_proxied(permit, &self.shared, stream, self.proxy, named, cx);
                 }
                 Ok(Flow::Close)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Flow::Continue),
             Err(error) => {
-                log::warn!("connection of proxy {} refused: {error}", self.proxy);
+                let proxy = self.proxy;
+                let has_left =
+                    error.kind() == io::ErrorKind::UnexpectedEof || client::is_of_peer(&error);
+                // Proxies look in this way whether the server is there.
+                if has_left && !self.header.has_begun() {
+                    log::debug!("proxy {proxy} left at once: {error}");
+                } else {
+                    log::warn!("connection of proxy {proxy} refused: {error}");
+                }
                 Ok(Flow::Close)
             }
         }

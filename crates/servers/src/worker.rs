@@ -69,26 +69,24 @@ impl NewChild<'_> {
         self.run(prepare, listeners, placement)
     }
 
-    /// Serves one client; without a permit, one whose proxy has not sent its header yet.
+    /// Serves one client, whose proxy may have to send its header first.
     pub(crate) fn run_session(
         self,
         stream: TcpStream,
         peer: SocketAddr,
-        permit: Option<Permit>,
+        permit: Permit,
         placement: Arc<dyn Placement>,
     ) -> ! {
         let prepare = |mut server: FtpServer| {
             let shared = Arc::clone(server.shared());
             let io_loop = server.io_loop()?;
-            match permit {
-                None => {
-                    let proxy_handshake = ProxyHandshake::new(&shared, stream, peer).with_token();
-                    shared.set_proxy_handshake(io_loop.add(Box::new(proxy_handshake))?);
-                }
-                Some(permit) => {
-                    let client = Client::admitted(&shared, stream, peer, None, permit);
-                    io_loop.call_later(Duration::ZERO, move |cx| client.serve(cx));
-                }
+            if shared.service().is_proxy(peer.ip()) {
+                let proxy_handshake = ProxyHandshake::new(&shared, stream, peer, permit);
+                let handler = io_loop.add(Box::new(proxy_handshake.with_token()))?;
+                shared.set_proxy_handshake(handler);
+            } else {
+                let client = Client::admitted(&shared, stream, peer, None, permit);
+                io_loop.call_later(Duration::ZERO, move |cx| client.serve(cx));
             }
             // There is no other client to accept, so the listeners are closed from the start.
             io_loop.call_later(Duration::ZERO, move |cx| {

@@ -176,6 +176,27 @@ fn each_stranger_behind_a_proxy_was_a_line_of_the_log_that_named_no_session() {
 }
 
 #[test]
+fn each_look_of_a_proxy_whether_the_server_is_there_was_a_line_of_the_log() {
+    let _alone = alone();
+    let proxies = "proxy_protocol_from = [\"127.0.0.1/32\"]";
+    let mut program = Program::start(&[], proxies);
+    Client::open(program.address()).reset();
+    for sent in ["", "PROXY "] {
+        let mut client = Client::open(program.address());
+        client.send_raw(sent.as_bytes());
+        client.end_sending();
+        client.expect_end();
+    }
+    program.end_at_once();
+    let log = program.rest_of_log();
+    let of = |level: &str| {
+        let is_told = |line: &&String| line.starts_with(level) && line.contains("proxy 127.0.0.1");
+        log.iter().filter(is_told).count()
+    };
+    assert_eq!((of("[D "), of("[W ")), (2, 1), "{log:#?}");
+}
+
+#[test]
 fn each_stranger_at_a_passive_port_was_a_line_of_the_log() {
     let _alone = alone();
     let mut program = Program::start(&[], "");

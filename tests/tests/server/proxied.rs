@@ -103,6 +103,22 @@ fn limits_count_the_client_and_not_its_proxy() {
 }
 
 #[test]
+fn connections_that_owed_a_header_counted_towards_no_limit() {
+    let server = TestServer::set(&[
+        ("server.proxy_protocol_from", "127.0.0.1/32"),
+        ("server.max_cons", "3"),
+    ]);
+    // In some models, a client that comes later may be counted first.
+    let mut silent = Vec::new();
+    let is_full = (0..20).any(|_| {
+        silent.push(Client::open(server.address()));
+        let mut client = Client::open_from(CLIENT.into(), server.address());
+        client.next_reply().unwrap().code == 421
+    });
+    assert!(is_full);
+}
+
+#[test]
 fn data_connections_come_from_the_client_or_name_it() {
     let server = server();
     server.file("a", "hello");

@@ -44,10 +44,26 @@ impl LimitReached {
 #[derive(Debug)]
 pub struct Permit {
     limits: Arc<Limits>,
-    ip: IpAddr,
+    /// `None` while it is not known whose it is.
+    ip: Option<IpAddr>,
 }
 
 impl Permit {
+    /// Counts the connection as one of `ip` from here on; for one that was
+    /// [acquired without an address](Limits::acquire_unnamed).
+    ///
+    /// # Errors
+    ///
+    /// The limit that is reached; the connection is not counted any more then.
+    pub fn name(mut self, ip: IpAddr) -> Result<Self, LimitReached> {
+        match self.limits.shared.get() {
+            None => self.limits.local.rename(self.ip, ip)?,
+            Some(shared) => shared.rename(self.ip, ip)?,
+        }
+        self.ip = Some(ip);
+        Ok(self)
+    }
+
     /// Leaves the connection to the child process in whose table it was counted, where it goes on
     /// to count until that process is done with it.
     pub fn hand_over(self) {
@@ -119,6 +135,20 @@ impl Limits {
     ///
     /// The limit that is reached; nothing is counted then.
     pub fn acquire(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, LimitReached> {
+        self.acquire_for(Some(ip))
+    }
+
+    /// Counts one more connection of which nobody knows yet whose it is: towards `max_cons` only,
+    /// until it is [named](Permit::name).
+    ///
+    /// # Errors
+    ///
+    /// The limit that is reached; nothing is counted then.
+    pub fn acquire_unnamed(self: &Arc<Self>) -> Result<Permit, LimitReached> {
+        self.acquire_for(None)
+    }
+
+    fn acquire_for(self: &Arc<Self>, ip: Option<IpAddr>) -> Result<Permit, LimitReached> {
         match self.shared.get() {
             None => self.local.acquire(ip)?,
             Some(shared) => shared.acquire(ip)?,
@@ -176,7 +206,8 @@ struct LocalCounts {
     max_cons: AtomicUsize,
     max_cons_per_ip: AtomicUsize,
     total: AtomicUsize,
-    per_ip: Mutex<HashMap<IpAddr, usize>>,
+    /// `None` for those that nobody knows yet.
+    per_ip: Mutex<HashMap<Option<IpAddr>, usize>>,
 }
 
 impl LocalCounts {
@@ -193,34 +224,58 @@ impl LocalCounts {
         )
     }
 
-    fn acquire(&self, ip: IpAddr) -> Result<(), LimitReached> {
+    fn acquire(&self, ip: Option<IpAddr>) -> Result<(), LimitReached> {
         let (max_cons, max_cons_per_ip) = self.limits();
         let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
         if max_cons != 0 && self.count() >= max_cons {
             return Err(LimitReached::Total);
         }
-        let of_ip = per_ip.entry(ip).or_insert(0);
-        if max_cons_per_ip != 0 && *of_ip >= max_cons_per_ip {
-            return Err(LimitReached::PerIp);
-        }
-        *of_ip += 1;
+        add(&mut per_ip, ip, max_cons_per_ip)?;
         self.total.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    fn release(&self, ip: IpAddr) {
+    /// Counts a connection of `from` as one of `to`.
+    fn rename(&self, from: Option<IpAddr>, to: IpAddr) -> Result<(), LimitReached> {
+        let (_, max_cons_per_ip) = self.limits();
         let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(of_ip) = per_ip.get_mut(&ip) {
-            *of_ip -= 1;
-            if *of_ip == 0 {
-                per_ip.remove(&ip);
-            }
-        }
+        add(&mut per_ip, Some(to), max_cons_per_ip)?;
+        subtract(&mut per_ip, from);
+        Ok(())
+    }
+
+    fn release(&self, ip: Option<IpAddr>) {
+        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        subtract(&mut per_ip, ip);
         self.total.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn count(&self) -> usize {
         self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts one more connection of `ip`, unless these are `most` already.
+fn add(
+    per_ip: &mut HashMap<Option<IpAddr>, usize>,
+    ip: Option<IpAddr>,
+    most: usize,
+) -> Result<(), LimitReached> {
+    let of_ip = per_ip.entry(ip).or_insert(0);
+    if most != 0 && ip.is_some() && *of_ip >= most {
+        return Err(LimitReached::PerIp);
+    }
+    *of_ip += 1;
+    Ok(())
+}
+
+/// Takes one connection of `ip` out.
+fn subtract(per_ip: &mut HashMap<Option<IpAddr>, usize>, ip: Option<IpAddr>) {
+    if let Some(of_ip) = per_ip.get_mut(&ip) {
+        *of_ip -= 1;
+        if *of_ip == 0 {
+            per_ip.remove(&ip);
+        }
     }
 }
 
@@ -259,6 +314,24 @@ mod tests {
             drop(first);
             assert_eq!(limits.count(), 0);
             assert!(limits.acquire(A).is_ok());
+        }
+    }
+
+    #[test]
+    fn connections_that_nobody_knew_yet_counted_towards_no_limit() {
+        for limits in both(3, 1) {
+            let [first, second] = [(); 2].map(|()| limits.acquire_unnamed().unwrap());
+            let _other = limits.acquire(A).unwrap();
+            assert_eq!(limits.acquire_unnamed().unwrap_err(), LimitReached::Total);
+            assert_eq!(first.name(A).unwrap_err(), LimitReached::PerIp);
+            assert_eq!(limits.count(), 2);
+            // Now that it has a name, all places may be taken.
+            let _third = limits.acquire_unnamed().unwrap();
+            let named = second.name(B).unwrap();
+            assert_eq!(limits.count(), 3);
+            drop(named);
+            assert_eq!(limits.count(), 2);
+            assert!(limits.acquire(B).is_ok());
         }
     }
 

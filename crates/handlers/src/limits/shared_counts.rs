@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use ftpdlib_sys::{ProcessLock, SharedWords};
+use ftpdlib_sys::{ProcessLock, ProcessLockGuard, SharedWords};
 
 use super::LimitReached;
 
@@ -50,6 +50,9 @@ const TABLE_HEADER: usize = 3;
 /// has. In one word, both change at once.
 const COUNT_BITS: u32 = 20;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+/// The number in the place of an address for connections that nobody knows yet.
+const NOBODY: u64 = 1 << 62;
 
 impl SharedCounts {
     pub(super) fn new(tables: usize, addresses: usize) -> io::Result<Self> {
@@ -136,26 +139,45 @@ impl SharedCounts {
         if low < waiting { low } else { usize::MAX }
     }
 
-    pub(super) fn acquire(&self, ip: IpAddr) -> Result<(), LimitReached> {
-        let key = self.key(ip);
+    pub(super) fn acquire(&self, ip: Option<IpAddr>) -> Result<(), LimitReached> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (max_cons, max_cons_per_ip) = self.limits();
-        let _taking = if max_cons == 0 && max_cons_per_ip == 0 {
-            None
-        } else {
-            // Where the system has no more locks, one client too many may slip in.
-            self.taking.lock().ok()
-        };
+        let (max_cons, _) = self.limits();
+        let _taking = self.take_turn();
         if max_cons != 0 && self.count() >= max_cons {
             return Err(LimitReached::Total);
         }
-        if max_cons_per_ip != 0 && self.count_of(key) >= max_cons_per_ip {
+        self.add(ip)
+    }
+
+    /// Counts a connection of `from` as one of `to`.
+    pub(super) fn rename(&self, from: Option<IpAddr>, to: IpAddr) -> Result<(), LimitReached> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        // For a moment it counts twice, which nobody sees who waits for a turn.
+        let _taking = self.take_turn();
+        self.add(Some(to))?;
+        self.own().subtract(self.key(from));
+        Ok(())
+    }
+
+    /// Waits until no other process counts one more, if there is a limit.
+    fn take_turn(&self) -> Option<ProcessLockGuard<'_>> {
+        match self.limits() {
+            (0, 0) => None,
+            // Where the system has no more locks, one client too many may slip in.
+            _ => self.taking.lock().ok(),
+        }
+    }
+
+    /// Counts one more connection of `ip` in this process, unless it has too many.
+    fn add(&self, ip: Option<IpAddr>) -> Result<(), LimitReached> {
+        let (key, (_, most)) = (self.key(ip), self.limits());
+        if most != 0 && ip.is_some() && self.count_of(key) >= most {
             return Err(LimitReached::PerIp);
         }
         self.own().add(key).map_err(|TableFull| LimitReached::Total)
     }
 
-    pub(super) fn release(&self, ip: IpAddr) {
+    pub(super) fn release(&self, ip: Option<IpAddr>) {
         let key = self.key(ip);
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.own().subtract(key);
@@ -185,8 +207,11 @@ impl SharedCounts {
     }
 
     /// A number for an address: never 0, with no bit where connections are counted.
-    fn key(&self, ip: IpAddr) -> u64 {
-        (self.keys.hash_one(ip) | 1 << 63) & !COUNT_MASK
+    fn key(&self, ip: Option<IpAddr>) -> u64 {
+        match ip {
+            Some(ip) => (self.keys.hash_one(ip) | 1 << 63) & !COUNT_MASK,
+            None => NOBODY,
+        }
     }
 }
 
@@ -289,8 +314,8 @@ mod tests {
 
     use super::*;
 
-    fn ip(number: u32) -> IpAddr {
-        Ipv4Addr::from(number).into()
+    fn ip(number: u32) -> Option<IpAddr> {
+        Some(Ipv4Addr::from(number).into())
     }
 
     /// Does `act` as the process of another table.
