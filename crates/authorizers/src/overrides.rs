@@ -51,11 +51,11 @@ impl Overrides {
         }
     }
 
-    /// Whether `path` is above a directory that has an override, for a user whose home directory is
-    /// at `home`. Directories above the home are, if there is an override at all.
-    pub(crate) fn any_below_from(&self, home: &VirtualPath, path: &VirtualPath) -> bool {
+    /// Whether `path` is a directory that has an override, or above one, for a user whose home
+    /// directory is at `home`. Directories above the home are, if there is an override at all.
+    pub(crate) fn any_in_from(&self, home: &VirtualPath, path: &VirtualPath) -> bool {
         match below(home, path) {
-            Some(path) => self.any_below(&path),
+            Some(path) => self.any_in(&path),
             None => home.starts_with(path) && !self.is_empty(),
         }
     }
@@ -73,11 +73,9 @@ impl Overrides {
         self.0.is_empty()
     }
 
-    /// Whether `path` is above a directory that has an override.
-    fn any_below(&self, path: &VirtualPath) -> bool {
-        self.0
-            .keys()
-            .any(|directory| directory != path && directory.starts_with(path))
+    /// Whether `path` is a directory that has an override, or above one.
+    fn any_in(&self, path: &VirtualPath) -> bool {
+        self.0.keys().any(|directory| directory.starts_with(path))
     }
 }
 
@@ -181,9 +179,10 @@ mod tests {
         for at in ["/incoming", "/srv/home", "/srv/home2/incoming", "/srv", "/"] {
             assert!(!found(at), "{at}");
         }
-        let above = |at: &str| table.any_below_from(&home, &path(at));
-        assert!(above("/srv") && above("/srv/home"));
-        assert!(!above("/srv/home/incoming") && !above("/srv/hom") && !above("/incoming"));
+        let any_in = |at: &str| table.any_in_from(&home, &path(at));
+        assert!(any_in("/srv") && any_in("/srv/home") && any_in("/srv/home/incoming"));
+        assert!(!any_in("/srv/home/incoming/file") && !any_in("/srv/home/incoming2"));
+        assert!(!any_in("/srv/hom") && !any_in("/incoming"));
     }
 
     #[test]

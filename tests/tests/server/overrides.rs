@@ -518,7 +518,7 @@ fn the_perm_fact_of_an_entry_was_that_of_its_directory() {
         ("in", "/way", "defl"),
         ("in", "/to guarded", "df"),
         ("in", "/out", "df"),
-        ("out", "/é", "cdeflmp"),
+        ("out", "/é", "cdelmp"),
         ("out", "/f", ""),
         ("out", "/empty", "el"),
         ("out", "/é/f", "adfrw"),

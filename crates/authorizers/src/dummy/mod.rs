@@ -134,8 +134,9 @@ impl DummyAuthorizer {
     /// what lies directly in it. Where several overrides hold for a path the deepest directory
     /// wins. A second override of the same directory replaces the first.
     ///
-    /// A directory that holds one with an override may not be renamed, whatever the letters say:
-    /// the override would stay with the old name. (pyftpdlib lets that happen.)
+    /// A directory with an override, and one that holds such a directory, may not be renamed, nor
+    /// may anything get its name, whatever the letters say: the override would stay with the name.
+    /// (pyftpdlib lets that happen.)
     ///
     /// What lies directly in the directory includes its subdirectories themselves (not what they
     /// hold). pyftpdlib leaves these out, for which it looks at the disk; this crate does not.

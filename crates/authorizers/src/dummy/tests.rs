@@ -263,6 +263,24 @@ fn renaming_a_directory_above_does_not_shed_an_override() {
     }
 }
 
+#[test]
+fn a_directory_was_renamed_away_from_its_override() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()).perm("elf"))
+        .unwrap();
+    let incoming = home.path().join("incoming");
+    authorizer
+        .override_perm("a", incoming, "elradfmwMT", true)
+        .unwrap();
+    let login = log_in(&authorizer, "a", "x").unwrap();
+    // The name can be neither the old one nor the new one.
+    let may_rename = |at: &str| authorizer.has_perm(&login, Perm::Rename, &path(at));
+    assert!(!may_rename("/incoming"));
+    assert!(may_rename("/incoming/f") && may_rename("/other"));
+}
+
 #[cfg(unix)]
 #[test]
 fn an_override_through_a_link_holds_for_the_links_target() {
