@@ -210,7 +210,7 @@ fn observers_were_not_told_which_parts_were_deleted() {
             handler.abstracted_fs(move |_| Ok(Arc::clone(&files)))
         });
         let mut client = server.client();
-        client.play(&[("COMB all a a b c", 550), ("COMB all b", 250)]);
+        client.play(&[("COMB all a b c", 550), ("COMB all b", 250)]);
         expect(
             &told,
             &[

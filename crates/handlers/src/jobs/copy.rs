@@ -38,21 +38,24 @@ pub(super) fn combine(
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
     let target = fs.canonical(target).map_err(reply_of)?;
-    let own = existing(fs, &target)?;
+    // A file may have several names: its directory may be mounted twice, or the disk may not tell
+    // capital letters from small ones. To remove a part that is the target would remove the new one.
+    // A hard link could go, but looks the same: a file that is met twice may have some as well, and
+    // not every disk counts them.
+    let own = existing(fs, &target)?.as_ref().and_then(inode);
+    let (mut known, mut known_inodes) = (HashSet::new(), HashSet::new());
     let mut entries = Vec::with_capacity(parts.len());
     for part in parts {
+        time.go_on()?;
         let source = fs.canonical(part).map_err(reply_of)?;
-        // It may have another name: the directory may be mounted twice, or the disk may not tell
-        // capital letters from small ones. To remove that part would remove the new target. A hard
-        // link could go, but looks the same: a file that is met twice may have some as well, and
-        // not every disk counts them.
-        let is_target = match &own {
-            _ if source == target => true,
-            Some(own) => is_same_file(own, &fs.stat(&source).map_err(reply_of)?),
-            None => false,
-        };
-        if is_target {
+        let inode = inode(&fs.stat(&source).map_err(reply_of)?);
+        if source == target || (own.is_some() && inode == own) {
             let text = "The target cannot be one of its parts.";
+            return Err(Refusal::new(553, text));
+        }
+        // Otherwise one short line would make a file of any size.
+        if !known.insert(source) || inode.is_some_and(|inode| !known_inodes.insert(inode)) {
+            let text = "A file cannot be a part more than once.";
             return Err(Refusal::new(553, text));
         }
         entries.push(canonical_entry(fs, part).map_err(reply_of)?);
@@ -74,12 +77,8 @@ pub(super) fn combine(
         Ok(())
     })?;
     // One that stays keeps no other from going: all of them are in the target by now.
-    let mut known = HashSet::new();
     let (mut removed, mut failed) = (Vec::new(), None);
     for (place, entry) in entries.iter().enumerate() {
-        if !known.insert(entry) {
-            continue;
-        }
         match fs.remove(entry) {
             Ok(()) => removed.push(place),
             Err(error) => failed = failed.or(Some(error)),
@@ -127,9 +126,9 @@ fn replace(
     done
 }
 
-/// Whether both are facts of one file. A filesystem without inodes cannot tell.
-fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
-    one.inode != 0 && (one.device, one.inode) == (other.device, other.inode)
+/// What tells a file from all others, by whichever name; `None` of a filesystem without inodes.
+fn inode(facts: &Metadata) -> Option<(u64, u64)> {
+    (facts.inode != 0).then_some((facts.device, facts.inode))
 }
 
 /// The facts of the file at `path`, if there is one.
@@ -316,15 +315,17 @@ mod tests {
             Ok(&["/a: in a", "/new: in bin c"]),
         );
         check_combine("/a", &["/b"], Ok(&["/a: in ain b", "/dir/c: in c"]));
-        check_combine(
-            "/new",
-            &["/b", "/b"],
-            Ok(&["/a: in a", "/new: in bin b", "/dir/c: in c"]),
-        );
         check_combine("/a", &["/b", "/x"], Err(550));
         check_combine("/a", &["/b", "/a"], Err(553));
         check_combine("/dir", &["/b"], Err(550));
         check_combine("/new", &["/b", "/dir"], Err(550));
+    }
+
+    #[test]
+    fn a_part_was_appended_as_often_as_it_was_named() {
+        check_combine("/new", &["/b", "/b"], Err(553));
+        check_combine("/new", &["/b", "/dir/c", "/b"], Err(553));
+        check_combine("/a", &["/dir/c", "/dir/c"], Err(553));
     }
 
     #[test]
@@ -454,15 +455,20 @@ mod tests {
     }
 
     #[test]
-    fn a_part_with_two_names_kept_the_others_from_being_removed() {
+    fn a_part_with_two_names_was_appended_twice() {
         let files = Arc::new(files());
         let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
-        let parts = ["/a", "/dot/a", "/b"].map(path);
-        combine(&fs, &path("/new"), &parts, &mut TimeSlice::alone()).unwrap();
-        let expected = ["/dir/c: in c", "/new: in ain ain b"];
-        let mut held = contents(&files);
-        held.sort();
-        assert_eq!(held, expected);
+        let before = contents(&files);
+        for parts in [["/a", "/dot/a", "/b"], ["/dot/a", "/b", "/a"]] {
+            let done = combine(
+                &fs,
+                &path("/new"),
+                &parts.map(path),
+                &mut TimeSlice::alone(),
+            );
+            assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+            assert_eq!(contents(&files), before);
+        }
     }
 
     /// A disk that does not tell capital letters from small ones, as far as parts need it.
@@ -511,10 +517,16 @@ mod tests {
     fn a_target_that_was_a_part_by_another_name_was_removed() {
         let files = Arc::new(files());
         let fs = Layered::new(Caseless, Arc::clone(&files) as Arc<dyn Filesystem>);
-        let parts = ["/b", "/A"].map(path);
-        let done = combine(&fs, &path("/a"), &parts, &mut TimeSlice::alone());
-        assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
-        assert_eq!(contents(&files), ["/a: in a", "/b: in b", "/dir/c: in c"]);
+        for (target, parts) in [("/a", ["/b", "/A"]), ("/new", ["/a", "/A"])] {
+            let done = combine(
+                &fs,
+                &path(target),
+                &parts.map(path),
+                &mut TimeSlice::alone(),
+            );
+            assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+            assert_eq!(contents(&files), ["/a: in a", "/b: in b", "/dir/c: in c"]);
+        }
     }
 
     #[test]
@@ -524,9 +536,11 @@ mod tests {
         fs::write(place("target"), "kept").unwrap();
         fs::hard_link(place("target"), place("part")).unwrap();
         let disk = AbstractedFs::new(scratch.path()).unwrap();
-        let parts = [path("/part")];
-        let done = combine(&disk, &path("/target"), &parts, &mut TimeSlice::alone());
-        assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+        for (target, parts) in [("/target", &["/part"][..]), ("/new", &["/part", "/target"])] {
+            let parts: Vec<_> = parts.iter().copied().map(path).collect();
+            let done = combine(&disk, &path(target), &parts, &mut TimeSlice::alone());
+            assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+        }
         assert_eq!(fs::read(place("target")).unwrap(), b"kept");
         assert_eq!(fs::read(place("part")).unwrap(), b"kept");
     }

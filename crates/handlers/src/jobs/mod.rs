@@ -70,7 +70,7 @@ pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
         Action::OpenWrite { path, how } if *how != WriteHow::Unique => Some(path.clone()),
         _ => None,
     };
-    let account = &permitted(account, perm, &mut action)?;
+    let account = &permitted(account, perm, &mut action, || Ok(()))?;
     let mut outcome = perform(account, action);
     // Logs and observers are told the client's name for it.
     if let (Ok(Answer::Opened { path, .. }), Some(shown)) = (&mut outcome, shown) {
@@ -97,9 +97,9 @@ pub(crate) fn run_work(
             if let Action::Combine { .. } = action {
                 // A part that is a link is an error once it is pinned; who may not read what it
                 // leads to is told that.
-                permission::check(account, perm, &mut action)?;
+                permission::check(account, perm, &mut action, || time.go_on())?;
             }
-            pinned = permitted(account, perm, &mut action)?;
+            pinned = permitted(account, perm, &mut action, || time.go_on())?;
             &pinned
         }
         None => account,
@@ -121,17 +121,19 @@ pub(crate) fn run_work(
     }
 }
 
-/// Checks that the user may do `action`, and pins it to what was checked.
+/// Checks that the user may do `action`, and pins it to what was checked. `go_on` is asked before each
+/// path of it.
 fn permitted(
     account: &Arc<Account>,
     perm: Perm,
     action: &mut Action,
+    mut go_on: impl FnMut() -> Result<(), Refusal>,
 ) -> Result<Arc<Account>, Refusal> {
-    match pin::pin(account, perm, action) {
-        Ok(pinned) => permission::check(&pinned, perm, action).map(|()| pinned),
+    match pin::pin(account, perm, action, &mut go_on) {
+        Ok(pinned) => permission::check(&pinned, perm, action, go_on).map(|()| pinned),
         // Who may not do it is not told what else is wrong.
         Err(refusal) => {
-            permission::check(account, perm, action)?;
+            permission::check(account, perm, action, go_on)?;
             Err(refusal)
         }
     }

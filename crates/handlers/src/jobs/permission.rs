@@ -11,11 +11,17 @@ use super::pin::canonical_entry;
 use super::{Account, reply_of};
 
 /// Refuses `action` unless the user may do what it does on every path it touches. `perm` is what
-/// that takes, where it is the same for all of them.
+/// that takes, where it is the same for all of them. `go_on` is asked before each.
 ///
 /// The action stays as it is; it is `&mut` only for [`each_access`].
-pub(super) fn check(account: &Account, perm: Perm, action: &mut Action) -> Result<(), Refusal> {
+pub(super) fn check(
+    account: &Account,
+    perm: Perm,
+    action: &mut Action,
+    mut go_on: impl FnMut() -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     each_access(action, perm, |access| {
+        go_on()?;
         let (path, perm) = (&*access.path, access.perm);
         match access.subject {
             Subject::Target | Subject::Part => target(account, perm, path),
@@ -134,9 +140,13 @@ mod tests {
 
     use ftpdlib_authorizers::{DummyAuthorizer, User};
     use ftpdlib_filesystems::{ErrorKind, Filesystem, Layer, Layered, MemoryFs};
+    use ftpdlib_session::Job;
+    use tempfile::TempDir;
 
     use super::*;
     use crate::FtpHandler;
+    use crate::jobs::run_work;
+    use crate::jobs::time_slice::{Cancel, Scheduler, TimeSlice};
     use crate::testing::{enter_as_user, service};
 
     /// Finds nothing below `/none`, but has it told by the permission there; counts what it is asked.
@@ -158,22 +168,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_path_with_a_thousand_missing_names_was_resolved_a_thousand_times() {
+    /// A user with an override for `/guarded`, for whom `layer` lies over `files`.
+    fn account(layer: impl Layer + 'static, files: MemoryFs) -> (TempDir, Arc<Account>) {
         let home = tempfile::tempdir().unwrap();
         let guarded = home.path().join("guarded");
         std::fs::create_dir(&guarded).unwrap();
         let authorizer = DummyAuthorizer::new();
-        let user = User::new("user", "12345", home.path());
+        let user = User::new("user", "12345", home.path()).perm("elradfmwMT");
         authorizer.add_user(user).unwrap();
         authorizer.override_perm("user", guarded, "", true).unwrap();
+        let files: Arc<dyn Filesystem> = Arc::new(Layered::new(layer, Arc::new(files)));
+        let handler = FtpHandler::new(authorizer).abstracted_fs(move |_| Ok(Arc::clone(&files)));
+        (home, enter_as_user(&service(handler)))
+    }
+
+    #[test]
+    fn a_path_with_a_thousand_missing_names_was_resolved_a_thousand_times() {
         let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        let handler = FtpHandler::new(authorizer).abstracted_fs(move |_| {
-            let missing = Missing(Arc::clone(&count));
-            Ok(Arc::new(Layered::new(missing, Arc::new(MemoryFs::new()))))
-        });
-        let account = enter_as_user(&service(handler));
+        let (_home, account) = account(Missing(Arc::clone(&asked)), MemoryFs::new());
         let long = "/x".repeat(1000);
         for (path, expected) in [
             ("/there".to_owned(), Ok(())),
@@ -188,6 +200,53 @@ mod tests {
             let got = target(&account, Perm::Retrieve, &path).map_err(|refusal| refusal.text);
             assert_eq!(got, expected.map_err(Into::into), "{path:?}");
             assert_eq!(asked.load(Ordering::Relaxed), 1, "{path:?}");
+        }
+    }
+
+    /// Cancels the work when it is asked for the path at this place.
+    struct Cancelling(Cancel, AtomicUsize);
+
+    impl Layer for Cancelling {
+        fn canonical(
+            &self,
+            _: &dyn Filesystem,
+            path: &VirtualPath,
+        ) -> Result<VirtualPath, FilesystemError> {
+            match self.1.fetch_sub(1, Ordering::Relaxed) {
+                1 => self.0.cancel(),
+                // A part has two paths, its own and the one that it leads to.
+                usize::MAX => panic!("the work goes on"),
+                _ => {}
+            }
+            Ok(path.clone())
+        }
+    }
+
+    #[test]
+    fn the_paths_of_many_parts_were_resolved_although_nobody_waited_any_more() {
+        let names: Vec<_> = (0..200).map(|number| format!("/{number}")).collect();
+        let parts: Vec<_> = names
+            .iter()
+            .map(|name| VirtualPath::new(name).unwrap())
+            .collect();
+        // While they are checked, checked again, and looked at.
+        for place in [1, 300, 700, 1100] {
+            let files = MemoryFs::new();
+            for name in &names {
+                files.insert(name, "x").unwrap();
+            }
+            let cancel = Cancel::new(Arc::new(Scheduler::new(1)));
+            let layer = Cancelling(cancel.clone(), AtomicUsize::new(place));
+            let (_home, account) = account(layer, files);
+            let job = Job {
+                action: Action::Combine {
+                    target: VirtualPath::new("/target").unwrap(),
+                    parts: parts.clone(),
+                },
+                perm: Some(Perm::Store),
+            };
+            let done = run_work(&account, job, 0, &mut TimeSlice::begin(cancel));
+            assert_eq!(done.err().unwrap().code.value(), 426);
         }
     }
 }

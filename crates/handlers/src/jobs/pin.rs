@@ -12,12 +12,14 @@ use super::{Account, permission};
 /// For a user with overrides: the account and the action by canonical paths, on which no link is
 /// followed any more. Permissions are checked, and files opened, by the very same names then, so
 /// that another session which swaps a link in between gets an error and not what is guarded.
+/// `go_on` is asked before each path.
 ///
 /// Listings show links as such, so they look through a [`View`] instead.
 pub(super) fn pin(
     account: &Arc<Account>,
     perm: Perm,
     action: &mut Action,
+    mut go_on: impl FnMut() -> Result<(), Refusal>,
 ) -> Result<Arc<Account>, Refusal> {
     let as_it_is = || Ok(Arc::clone(account));
     if !account.has_overrides() || is_shown(action, perm)? {
@@ -27,6 +29,7 @@ pub(super) fn pin(
         return as_it_is();
     };
     each_access(action, perm, |access| {
+        go_on()?;
         let path = match access.subject {
             Subject::Target | Subject::LinkTarget => account.filesystem.canonical(access.path),
             Subject::Entry | Subject::Part => canonical_entry(&*account.filesystem, access.path),
