@@ -64,12 +64,13 @@ fn main() -> ExitCode {
             Err(error) => fail(WRONG, error),
         };
     }
-    let reload = move |was_empty, readable| {
+    let reload = move |is_configured, readable| {
         let environment = Environment {
             readable,
+            is_configured,
             ..environment.clone()
         };
-        Settings::load_again(&args, &environment, was_empty)
+        Settings::load(&args, &environment)
     };
     match serve::serve(settings, reload) {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,10 @@ use crate::text_file::{self, Readable};
 
 const VARIABLE: &str = "FTPDLIB_PASSWORD";
 
+/// Tells the program that takes over whether this one is
+/// [configured](Environment::is_configured).
+pub(crate) const CONFIGURED: &str = "FTPDLIB_CONFIGURED";
+
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
@@ -17,6 +21,9 @@ pub(crate) struct Environment {
     pub(crate) password: Option<OsString>,
     /// What files may be, also the configuration.
     pub(crate) readable: Readable,
+    /// The server that runs has its settings from a file that was not empty: this one, or the one
+    /// that this program takes over from.
+    pub(crate) is_configured: bool,
 }
 
 impl Environment {
@@ -25,6 +32,7 @@ impl Environment {
         Self {
             password: env::var_os(VARIABLE),
             readable: Readable::Anything,
+            is_configured: env::var_os(CONFIGURED).is_some_and(|value| value == "true"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ftpdlib::servers::ServerHandle;
@@ -18,8 +19,8 @@ use crate::transfer_log::TransferLogs;
 
 /// Applies the configuration to a running server.
 pub(crate) struct Reload<L> {
-    /// Returns the settings from the file as it is then; its arguments are `was_empty` and
-    /// `readable`.
+    /// Returns the settings from the file as it is then; its arguments are
+    /// `is_configured` and `readable`.
     pub(crate) load: L,
     pub(crate) handle: ServerHandle,
     pub(crate) logs: TransferLogs,
@@ -29,8 +30,8 @@ pub(crate) struct Reload<L> {
     pub(crate) binds: bool,
     /// Which files may be read.
     pub(crate) readable: Readable,
-    /// The current settings come from an empty file.
-    pub(crate) was_empty: AtomicBool,
+    /// The current settings come from a file that was not empty.
+    pub(crate) is_configured: Arc<AtomicBool>,
 }
 
 impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
@@ -51,10 +52,10 @@ impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
     }
 
     fn load_and_apply(&self) -> Result<(), Box<dyn Error>> {
-        let settings = (self.load)(self.was_empty.load(Ordering::Relaxed), self.readable)?;
+        let settings = (self.load)(self.is_configured.load(Ordering::Relaxed), self.readable)?;
         let is_empty = settings.by_empty_file;
         self.apply(settings)?;
-        self.was_empty.store(is_empty, Ordering::Relaxed);
+        self.is_configured.store(!is_empty, Ordering::Relaxed);
         Ok(())
     }
 

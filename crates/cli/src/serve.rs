@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ftpdlib::servers::{
@@ -15,6 +16,7 @@ use crate::config::{Concurrency, Server};
 use crate::error::ConfigError;
 use crate::handler::handler;
 use crate::notify;
+use crate::password::CONFIGURED;
 use crate::reload::{Reload, differ};
 use crate::settings::Settings;
 use crate::text_file::Readable;
@@ -24,8 +26,8 @@ use crate::transfer_log::{OpenedLogs, TransferLogs};
 const OWN_DESCRIPTORS: u64 = 32;
 
 /// Serves until a signal ends it. `load` returns the settings from the file as it is then; its
-/// arguments tell whether the current settings come from an empty file, and which files it may
-/// read.
+/// arguments tell whether the current settings come from a file that was not empty, and which files
+/// it may read.
 ///
 /// # Errors
 ///
@@ -43,11 +45,11 @@ pub(crate) fn serve(
     }
     let started = settings.server.clone();
     let forks = serves_by_others(&settings);
-    let options = processes(&settings).shutdown_grace(started.shutdown_grace);
+    let is_configured = Arc::new(AtomicBool::new(!settings.by_empty_file));
+    let options = processes(&settings, &is_configured).shutdown_grace(started.shutdown_grace);
     let inherited = inherited_sockets()?;
     let bound_for: Option<Vec<_>> = inherited.iter().map(InheritedSocket::bound_for).collect();
     let warnings = settings.warnings.clone();
-    let was_empty = AtomicBool::new(settings.by_empty_file);
     let mut server = listen(settings, inherited, &opened)?;
     let handle = server.handle()?;
     warnings.tell();
@@ -67,7 +69,7 @@ pub(crate) fn serve(
             true => Readable::Regular,
             false => Readable::Anything,
         },
-        was_empty,
+        is_configured,
     };
     let options = match forks {
         true => options.on_reload(move || reload.run()),
@@ -145,8 +147,9 @@ fn serves_by_others(settings: &Settings) -> bool {
         }
 }
 
-/// Sets which processes serve, and which program takes over from them.
-fn processes(settings: &Settings) -> ServeOptions {
+/// Sets which processes serve, and which program takes over from them. That is told whether this one
+/// is configured by then.
+fn processes(settings: &Settings, is_configured: &Arc<AtomicBool>) -> ServeOptions {
     let mut options = ServeOptions::default();
     if settings.server.concurrency == Concurrency::PreFork {
         let workers = settings.server.workers as usize;
@@ -160,6 +163,9 @@ fn processes(settings: &Settings) -> ServeOptions {
         let arguments: Vec<_> = std::env::args_os().collect();
         Upgrade::new(called_by(arguments.first()), arguments)
     });
+    let is_configured = Arc::clone(is_configured);
+    let tell = move || is_configured.load(Ordering::Relaxed).to_string();
+    let upgrade = upgrade.variable(CONFIGURED, tell);
     options.upgrade(upgrade.on_upgraded(notify::handed_over))
 }
 

@@ -40,8 +40,12 @@ use crate::{ServerHandle, is_root};
 pub struct Upgrade {
     program: PathBuf,
     arguments: Vec<OsString>,
+    variables: Vec<Variable>,
     on_upgraded: Option<Box<dyn FnOnce(u32)>>,
 }
+
+/// A variable for the program, and what returns its value.
+type Variable = (OsString, Box<dyn Fn() -> OsString>);
 
 impl Upgrade {
     /// Starts `program` with `arguments`, of which the first is its own name.
@@ -52,6 +56,7 @@ impl Upgrade {
         Self {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
+            variables: Vec::new(),
             on_upgraded: None,
         }
     }
@@ -70,6 +75,18 @@ impl Upgrade {
         let real = env::current_exe()?;
         let name = env::args_os().next().map(PathBuf::from);
         Ok(Self::new(unresolved(name, real), env::args_os()))
+    }
+
+    /// Gives the program a variable in its environment, with the value that `value` returns when the
+    /// program is started.
+    pub fn variable<T: Into<OsString>>(
+        mut self,
+        name: impl Into<OsString>,
+        value: impl Fn() -> T + 'static,
+    ) -> Self {
+        let value = Box::new(move || value().into());
+        self.variables.push((name.into(), value));
+        self
     }
 
     /// Sets what is called with the number of the process that has taken over.
@@ -113,6 +130,7 @@ fn unresolved(name: Option<PathBuf>, real: PathBuf) -> PathBuf {
 pub(crate) struct UpgradeLauncher {
     program: PathBuf,
     arguments: Vec<OsString>,
+    variables: Vec<Variable>,
     /// Shared with the watcher of a program that was started, which resets it if that fails.
     state: Rc<Cell<UpgradeState>>,
     /// The watcher of the program that was started last.
@@ -134,6 +152,7 @@ impl UpgradeLauncher {
         Self {
             program: upgrade.program,
             arguments: upgrade.arguments,
+            variables: upgrade.variables,
             state: Rc::new(Cell::new(UpgradeState::Idle(upgrade.on_upgraded))),
             watcher: None,
         }
@@ -171,7 +190,11 @@ impl UpgradeLauncher {
                 .iter()
                 .map(|(copy, requested)| (copy.as_fd(), *requested));
             let sockets: Vec<_> = sockets.collect();
-            start_successor(&self.program, &self.arguments, &sockets)
+            let variables = self.variables.iter();
+            let variables: Vec<_> = variables
+                .map(|(name, value)| (name.clone(), value()))
+                .collect();
+            start_successor(&self.program, &self.arguments, &sockets, &variables)
         });
         match started {
             Ok(successor) => {

@@ -33,7 +33,7 @@ pub struct Successor {
 /// Starts `program` with `arguments` (the first is its own name), this process's environment and
 /// `listeners`, which it finds by `LISTEN_FDS` as if a service manager had passed them. Each
 /// listener comes with the address that it was bound for, or none if it was passed to this process
-/// too.
+/// too. Each of `variables` takes the place of one of the same name in the environment.
 ///
 /// This process keeps its own copies. Processes with several threads may call this.
 ///
@@ -45,6 +45,7 @@ pub fn start_successor(
     program: &Path,
     arguments: &[OsString],
     listeners: &[(BorrowedFd<'_>, Option<SocketAddr>)],
+    variables: &[(OsString, OsString)],
 ) -> io::Result<Successor> {
     let (ready, tell_ready) = pipe()?;
     let end = FIRST + listeners.len() as RawFd;
@@ -57,7 +58,7 @@ pub fn start_successor(
 
     let path = c_string(program.as_os_str())?;
     let arguments = c_strings(arguments.iter().map(OsString::as_os_str))?;
-    let mut environment = inherited_environment(listeners, end)?;
+    let mut environment = inherited_environment(listeners, end, variables)?;
     // Only the child knows its number, and there nothing may be allocated any more.
     let mut listen_pid = *b"LISTEN_PID=0000000000\0";
     let argv = pointers(&arguments);
@@ -95,11 +96,13 @@ pub fn start_successor(
 /// What a shell answers for a program that it cannot run.
 const NOT_RUN: i32 = 127;
 
-/// The environment, with new values for the passed descriptors, and without `LISTEN_PID`. The
+/// The environment, with new values for the passed descriptors and `variables`, and without
+/// `LISTEN_PID`. The
 /// service manager's watchdog applies to the successor if it applies to this process.
 fn inherited_environment(
     listeners: &[(BorrowedFd<'_>, Option<SocketAddr>)],
     ready: RawFd,
+    variables: &[(OsString, OsString)],
 ) -> io::Result<Vec<CString>> {
     let stale = [
         "LISTEN_PID",
@@ -116,8 +119,8 @@ fn inherited_environment(
     let own = std::process::id().to_string();
     let kept = env::vars_os().filter(|(name, value)| match name.to_str() {
         Some("WATCHDOG_PID") => *value != *own,
-        Some(name) => !stale.contains(&name),
-        None => true,
+        Some(name) if stale.contains(&name) => false,
+        _ => variables.iter().all(|(fresh, _)| fresh != name),
     });
     let fresh = [
         ("LISTEN_FDS".into(), listeners.len().to_string().into()),
@@ -125,6 +128,7 @@ fn inherited_environment(
         (READY.into(), ready.to_string().into()),
     ];
     kept.chain(fresh)
+        .chain(variables.iter().cloned())
         .map(|(mut entry, value)| {
             entry.push("=");
             entry.push(value);
@@ -182,24 +186,26 @@ mod tests {
         let listeners = [(first, Some(([0, 0, 0, 0], 21).into())), (second, None)];
         let script = format!(
             "for fd in 3 4 5; do [ -e /proc/self/fd/$fd ] || exit 9; done; \
-             echo $((LISTEN_PID - $$)) $LISTEN_FDS $FTPDLIB_READY_FD $FTPDLIB_BOUND_FOR \"$1\" > {}; \
+             echo $((LISTEN_PID - $$)) $LISTEN_FDS $FTPDLIB_READY_FD $FTPDLIB_BOUND_FOR \"$1\" $HOME > {}; \
              echo >&5; exec 5>&-; exit 3",
             told.display()
         );
         let arguments = ["sh", "-c", &script, "sh", "an argument"].map(OsString::from);
-        let mut successor = start_successor(Path::new("/bin/sh"), &arguments, &listeners).unwrap();
+        let program = Path::new("/bin/sh");
+        let variables = [("HOME".into(), "/elsewhere".into())];
+        let mut successor = start_successor(program, &arguments, &listeners, &variables).unwrap();
         assert_eq!(successor.ready.read(&mut [0; 8]).unwrap(), 1);
         assert_eq!(successor.process.wait().unwrap(), ChildEnd::Code(3));
         assert_eq!(
             fs::read_to_string(told).unwrap(),
-            "0 2 5 0.0.0.0:21, an argument\n"
+            "0 2 5 0.0.0.0:21, an argument /elsewhere\n"
         );
     }
 
     #[test]
     fn a_program_that_cannot_be_run_is_never_ready() {
         let program = Path::new("/nonexistent/program");
-        let mut successor = start_successor(program, &["program".into()], &[]).unwrap();
+        let mut successor = start_successor(program, &["program".into()], &[], &[]).unwrap();
         assert_eq!(successor.ready.read(&mut [0]).unwrap(), 0);
         assert_eq!(successor.process.wait().unwrap(), ChildEnd::Code(NOT_RUN));
         assert_eq!(

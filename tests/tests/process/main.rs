@@ -22,6 +22,8 @@ mod stops;
 #[cfg(target_os = "linux")]
 mod system_users;
 #[cfg(target_os = "linux")]
+mod upgrades;
+#[cfg(target_os = "linux")]
 mod workers;
 
 use std::fs::{self, File};

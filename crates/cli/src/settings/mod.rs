@@ -67,29 +67,21 @@ impl Warnings {
 impl Settings {
     /// Reads the configuration file, if one is named, and puts the options over it.
     ///
-    /// Nothing is kept between two calls, so a later one sees the file as it is then.
+    /// Nothing is kept between two calls, so a later one sees the file as it is then. One that has
+    /// become empty since the server was configured is being written, was truncated, or is a pipe
+    /// that was read before: it must not move the server to the default port, without its users, nor
+    /// keep the next program from dropping root.
     ///
     /// # Errors
     ///
-    /// The first wrong option or key.
+    /// That, or the first wrong option or key.
     pub(crate) fn load(args: &Args, environment: &Environment) -> Result<Self, ConfigError> {
         let file = read_file(args, environment)?;
-        Self::merge(args, environment, file.as_ref())
-    }
-
-    /// The same for a running server. A file that has become empty is being written, or was
-    /// truncated: it must not move the server to the default port, without its users.
-    ///
-    /// # Errors
-    ///
-    /// That, or as for [`load`](Self::load).
-    pub(crate) fn load_again(
-        args: &Args,
-        environment: &Environment,
-        was_empty: bool,
-    ) -> Result<Self, ConfigError> {
-        let file = read_file(args, environment)?;
-        if let Some(file) = file.as_ref().filter(|file| !was_empty && file.is_empty()) {
+        let is_configured = environment.is_configured;
+        if let Some(file) = file
+            .as_ref()
+            .filter(|file| is_configured && file.is_empty())
+        {
             return Err(file.empty_error());
         }
         Self::merge(args, environment, file.as_ref())
