@@ -4,7 +4,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ftpdlib::servers::{
     self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, Upgrade, inherited_sockets,
@@ -38,7 +38,7 @@ pub(crate) fn serve(
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
     let logs = TransferLogs::new(settings.run_as.clone());
-    let opened = logs.open(&settings.log)?;
+    let mut opened = logs.open(&settings.log)?;
     provide_descriptors(&settings.server);
     if let Err(error) = interrupt_nobody() {
         log::debug!("this process may interrupt others when it wakes up: {error}");
@@ -57,7 +57,9 @@ pub(crate) fn serve(
     if bound_for.is_some_and(|bound| !bound.is_empty() && differ(&bound, &started.listen)) {
         log::warn!("server.listen has changed, which takes effect on SIGHUP");
     }
-    let (begun, written) = (logs.clone(), logs.clone());
+    // Before any process is forked. None was open before, so none is handed over.
+    logs.take_over(&mut opened, |_, _| {});
+    let written = logs.clone();
     let reload = Reload {
         load,
         handle,
@@ -87,8 +89,8 @@ pub(crate) fn serve(
         .on_file(move |number, file| written.go_on_in(number, file))
         .on_stopping(notify::stopping)
         .on_started(move || {
-            // Until now the start could fail. None was open before, so none is handed over.
-            begun.replace(opened, |_, _| {});
+            // Until now the start could fail.
+            opened.keep();
             notify::ready();
         });
     if let Some(interval) = notify::watchdog_interval() {

@@ -295,6 +295,10 @@ impl Children {
         self.stop_requested
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// How many there are of a generation.
     pub(crate) fn count(&self, generation: u64) -> usize {
         let of_it = |child: &&Child| child.generation == generation;

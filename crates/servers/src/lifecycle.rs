@@ -1,26 +1,31 @@
 //! From the start line to the stop line.
 
+use std::io;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::shared::Shared;
+use crate::upgrade;
 
 /// Whether a running server goes on, and the log lines of its start and stop.
 #[derive(Clone)]
 pub(crate) struct Lifecycle {
     shared: Arc<Shared>,
-    /// Whether the stop is logged.
-    logs_stop: bool,
+    /// Whether the start and the stop are logged.
+    is_logged: bool,
+    /// The start was announced.
+    has_started: Arc<AtomicBool>,
     /// A second signal came: do not wait for clients.
     at_once: Arc<AtomicBool>,
 }
 
 impl Lifecycle {
-    pub(crate) fn new(shared: Arc<Shared>, logs_stop: bool) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, is_logged: bool) -> Self {
         Self {
             shared,
-            logs_stop,
+            is_logged,
+            has_started: Arc::default(),
             at_once: Arc::default(),
         }
     }
@@ -37,8 +42,36 @@ impl Lifecycle {
         self.is_at_once() || self.shared.is_over()
     }
 
+    pub(crate) fn has_started(&self) -> bool {
+        self.has_started.load(Ordering::Acquire)
+    }
+
+    /// Announces the start, once and as soon as clients are accepted: to the log, to the program by
+    /// `on_started`, and to the program that this one takes over from.
+    ///
+    /// # Errors
+    ///
+    /// The start has failed.
+    pub(crate) fn announce_start(
+        &self,
+        on_started: &mut Option<Box<dyn FnOnce()>>,
+    ) -> io::Result<()> {
+        if self.has_started() || !self.shared.placement().has_started()? {
+            return Ok(());
+        }
+        self.has_started.store(true, Ordering::Release);
+        if self.is_logged {
+            self.log_start();
+        }
+        if let Some(on_started) = on_started.take() {
+            on_started();
+        }
+        upgrade::tell_ready();
+        Ok(())
+    }
+
     /// One line for each listener; clients can connect from here on.
-    pub(crate) fn log_start(&self) {
+    fn log_start(&self) {
         for address in self.shared.listeners().addresses() {
             log::info!(
                 ">>> starting FTP server on {address}, pid={} <<<",
@@ -50,7 +83,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn log_stop(&self) {
-        if self.logs_stop {
+        if self.is_logged {
             log::info!(">>> shutting down FTP server, pid={} <<<", process::id());
         }
     }

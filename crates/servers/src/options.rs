@@ -163,7 +163,9 @@ impl ServeOptions {
         self
     }
 
-    /// Sets what is called once clients are accepted.
+    /// Sets what is called once clients are accepted, by [worker
+    /// processes](Self::worker_processes) where these serve. If none of them can be started, the
+    /// server fails instead.
     pub fn on_started(mut self, started: impl FnOnce() + 'static) -> Self {
         self.on_started = Some(Box::new(started));
         self

@@ -42,6 +42,16 @@ pub(crate) trait Placement: Send + Sync {
         Ok(())
     }
 
+    /// Whether clients are accepted, once the listeners are on the loop. Other processes take a
+    /// moment to begin.
+    ///
+    /// # Errors
+    ///
+    /// The start has failed: no client will be accepted.
+    fn has_started(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// The same model with these options for the processes it makes, if it makes any.
     fn with_child_options(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
         let _ = options;

@@ -1,7 +1,8 @@
 //! Worker processes that share the listeners.
 
+use std::fmt::Display;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
@@ -54,6 +55,8 @@ pub(crate) struct PreforkWorkers {
     inner: Arc<dyn Placement>,
     options: ChildOptions,
     mailbox: Arc<ParentMailbox>,
+    /// Whether the start has succeeded: the first worker accepts clients, or none will. Set once.
+    start: OnceLock<Result<(), String>>,
 }
 
 impl PreforkWorkers {
@@ -69,6 +72,7 @@ impl PreforkWorkers {
             inner,
             options,
             mailbox: Arc::default(),
+            start: OnceLock::new(),
         }
     }
 
@@ -85,6 +89,14 @@ impl Placement for PreforkWorkers {
             "async" if self.is_wanted => "pre-fork + async",
             "multi-thread" if self.is_wanted => "pre-fork + multi-thread",
             model => model,
+        }
+    }
+
+    fn has_started(&self) -> io::Result<bool> {
+        match self.start.get() {
+            None => Ok(false),
+            Some(Ok(())) => Ok(true),
+            Some(Err(problem)) => Err(io::Error::other(problem.clone())),
         }
     }
 
@@ -212,6 +224,9 @@ impl WorkerSupervisor {
             (true, false) => log::info!("worker process {} has ended: {how}", exited.process),
             (false, _) => log::error!("worker process {} has ended: {how}", exited.process),
         }
+        if !ended_well && !is_stopping && self.fails_to_start(&how) {
+            return;
+        }
         if exited.generation < self.generation {
             // If the system refused to start a new one, it may accept now.
             if self.refusals > 0 {
@@ -240,6 +255,7 @@ impl WorkerSupervisor {
         }
         match self.start_missing(cx) {
             Ok(()) => self.refusals = 0,
+            Err(error) if self.fails_to_start(&error) => {}
             Err(error) => {
                 self.refusals += 1;
                 let delay = delay_after(self.refusals);
@@ -247,6 +263,20 @@ impl WorkerSupervisor {
                 self.retry_timer = Some(cx.start_timer_after(delay));
             }
         }
+    }
+
+    /// Whether the server ends because a worker cannot be started, or has ended: if none accepts
+    /// clients yet, and none is left that could. One that takes over needs all of its workers: until
+    /// then, the server before it has as many, and gives them up for these.
+    fn fails_to_start(&self, problem: &dyn Display) -> bool {
+        let start = &self.workers.start;
+        if start.get().is_none() && (ftpdlib_sys::is_successor() || self.children.is_empty()) {
+            // Only this thread sets it.
+            let _ = start.set(Err(format!(
+                "no worker process could be started: {problem}"
+            )));
+        }
+        matches!(start.get(), Some(Err(_)))
     }
 
     /// Retires old workers, each once a new one accepts in its place.
@@ -268,7 +298,13 @@ impl Handler for WorkerSupervisor {
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
         match self.children.read_link(source, cx) {
-            Some(ChildMessage::Ready) => self.retire(cx),
+            Some(ChildMessage::Ready) => {
+                if self.workers.mailbox.stop_requested().is_none() {
+                    // Mostly it was set by another worker.
+                    let _ = self.workers.start.set(Ok(()));
+                }
+                self.retire(cx);
+            }
             Some(ChildMessage::Exited(exited)) => self.on_exit(&exited, cx),
             None => {}
         }

@@ -19,7 +19,7 @@ use crate::refresh::Refresh;
 use crate::shared::Shared;
 use crate::signals::SignalWatcher;
 use crate::{
-    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
+    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor,
 };
 
 /// How long a server that is dropped waits until its clients have been disconnected, and as long
@@ -64,6 +64,8 @@ pub struct FtpServer {
     /// would leave its children behind.
     signals: Option<Arc<Signals>>,
     keep_signals: bool,
+    /// Called once clients are accepted.
+    on_started: Option<Box<dyn FnOnce()>>,
     /// The server has ended.
     over: bool,
 }
@@ -98,6 +100,7 @@ impl FtpServer {
             pool,
             signals: None,
             keep_signals: false,
+            on_started: None,
             over: false,
         }
     }
@@ -115,7 +118,8 @@ impl FtpServer {
     /// # Errors
     ///
     /// [`ServerError`] when the loop fails, or the options cannot be met: processes where this one
-    /// has threads, or signals that it catches already. The call may be repeated, unless the server
+    /// has threads, or signals that it catches already; or when no process that serves could be
+    /// started. The call may be repeated, unless the server
     /// [is over](Self::is_over), as it is if it had begun to accept clients.
     pub fn serve_forever(
         &mut self,
@@ -129,14 +133,18 @@ impl FtpServer {
         let (Some(io_loop), Some(lifecycle)) = (&mut self.io_loop, &mut self.lifecycle) else {
             return Ok(None);
         };
-        if !blocking {
+        while !blocking || !lifecycle.is_over() {
             let next = io_loop.turn(timeout)?;
-            if !lifecycle.is_over() {
+            if let Err(error) = lifecycle.announce_start(&mut self.on_started) {
+                let _ = self.close_all();
+                return Err(error.into());
+            }
+            if lifecycle.is_over() {
+                break;
+            }
+            if !blocking {
                 return Ok(next);
             }
-        }
-        while !lifecycle.is_over() {
-            io_loop.turn(timeout)?;
         }
         // Also after a second signal, clients are to be sent the reason, and their ends logged.
         turn_until_over(io_loop, &self.shared, LAST_TURNS)?;
@@ -294,6 +302,7 @@ impl FtpServer {
         let listeners = std::mem::take(&mut self.listeners);
         let handle = self.handle()?;
         let signals = self.signals.clone();
+        self.on_started = options.on_started.take();
         let io_loop = self.io_loop()?;
         accept_on(&shared, listeners, io_loop)?;
         if options.blocking && options.timeout.is_none() {
@@ -307,20 +316,15 @@ impl FtpServer {
                 }
             });
         }
-        let started = options.on_started.take();
         let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
         if let Some(signals) = signals {
             let watcher = SignalWatcher::new(handle, lifecycle.clone(), signals, options);
             io_loop.add(Box::new(watcher))?;
-            // After the signals are caught: a reader of this line may send one.
-            lifecycle.log_start();
         }
-        self.lifecycle = Some(lifecycle);
-        if let Some(on_started) = started {
-            on_started();
-        }
-        upgrade::tell_ready();
-        Ok(())
+        // After the signals are caught: a reader of the start line may send one.
+        self.lifecycle
+            .insert(lifecycle)
+            .announce_start(&mut self.on_started)
     }
 
     /// Ends what serves clients: the loop that accepts, then the other loops, then the pool they

@@ -68,6 +68,10 @@ impl SignalWatcher {
     fn upgrade(&mut self, cx: &mut Context<'_>) {
         match &mut self.upgrade {
             _ if self.stopping => log::info!("SIGUSR2: too late, the server is stopping"),
+            // Nobody could tell who would have taken over.
+            _ if !self.lifecycle.has_started() => {
+                log::info!("SIGUSR2: too early, the server is starting");
+            }
             Some(launcher) => launcher.start(&self.server, cx),
             // SIGUSR2 is not caught then.
             None => {}

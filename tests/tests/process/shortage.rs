@@ -3,14 +3,21 @@
 use std::fs;
 use std::io::Write;
 use std::iter;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::clients::executable;
 use ftpdlib_tests::program::{Program, signal};
+use ftpdlib_tests::skip::skipped;
 use ftpdlib_tests::wait::wait_until;
+use tempfile::TempDir;
 
 use super::alone;
-use super::programs::{PRE_FORK, banner, is_let_in};
+use super::programs::{PRE_FORK, banner, is_let_in, is_root};
 
 /// Sets a limit of a process, as the option of `prlimit` says it.
 fn limit(process: u32, option: &str) {
@@ -38,9 +45,6 @@ fn limit_with_spare(process: u32, spare: usize) -> usize {
 #[track_caller]
 fn reload_without_room(spare: usize) -> (Program, Vec<u32>) {
     let program = Program::start(PRE_FORK, "");
-    for _ in 0..3 {
-        program.wait_for("has started");
-    }
     let workers = program.children();
     limit_descriptors(program.id(), limit_with_spare(program.id(), spare));
     program.configure("", "New.");
@@ -90,7 +94,6 @@ fn a_reload_with_room_for_some_new_workers_left_too_few_for_ever() {
 fn a_reload_whose_only_new_worker_failed_in_its_start_left_nobody() {
     let _alone = alone();
     let mut program = Program::start(&["--concurrency", "pre-fork", "--workers", "1"], "");
-    program.wait_for("has started");
     let old = program.children();
     // Enough to fork, and too little for what is forked.
     let limit = limit_with_spare(program.id(), 4);
@@ -109,6 +112,86 @@ fn a_reload_whose_only_new_worker_failed_in_its_start_left_nobody() {
     assert_eq!(banner(program.address()), "New.");
     program.signal("TERM");
     program.check_ends_well();
+}
+
+/// A command for the program as a user without other processes, who may have so many, threads
+/// included; and a directory for it, with this configuration. `None` if nobody can become that user.
+fn crowded(most: u32, configuration: &str) -> Option<(Command, TempDir)> {
+    // Of another run of these tests, which was ended, processes may be left.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let of_this_run = 3_000_000_000 + std::process::id() * 16;
+    let uid = of_this_run + NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut version = Command::new(executable());
+    let version = version.arg("-V").uid(uid).output();
+    if !is_root() || !version.is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--nproc={most}:{most}"));
+    command.arg(executable()).uid(uid).gid(uid);
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let text = format!(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n{configuration}\n[anonymous]\nhome = \".\"\n"
+    );
+    fs::write(directory.path().join("f.toml"), text).unwrap();
+    Some((command, directory))
+}
+
+const NOT_ROOT: &str = "only root can become another user";
+
+#[test]
+fn a_start_that_could_fork_no_worker_said_that_clients_are_accepted() {
+    let _alone = alone();
+    let Some((mut command, directory)) = crowded(1, "concurrency = \"pre-fork\"") else {
+        return skipped(NOT_ROOT);
+    };
+    let manager = UnixDatagram::bind(directory.path().join("manager")).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    let output = command
+        .args(["-c", "f.toml"])
+        .env("NOTIFY_SOCKET", directory.path().join("manager"))
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let start = "ftpdlib: cannot serve: no worker process could be started: ";
+    assert!(told.lines().any(|line| line.starts_with(start)), "{told}");
+    assert!(!told.contains(">>> starting"), "{told}");
+    assert!(manager.recv(&mut [0; 8]).is_err());
+}
+
+#[test]
+fn a_start_with_room_for_some_workers_serves() {
+    let _alone = alone();
+    let Some((command, directory)) = crowded(2, "") else {
+        return skipped(NOT_ROOT);
+    };
+    let mut program = Program::launch(command, PRE_FORK, directory);
+    program.wait_for("cannot start a worker process");
+    assert!(is_let_in(program.address()));
+    program.signal("TERM");
+    program.check_ends_well();
+}
+
+#[test]
+fn an_upgrade_without_room_for_all_workers_left_too_few() {
+    let _alone = alone();
+    let options = ["--concurrency", "pre-fork", "--workers", "2"];
+    for room in [0, 1] {
+        // The old program has three processes, the new one begins with one.
+        let Some((command, directory)) = crowded(4 + room, "") else {
+            return skipped(NOT_ROOT);
+        };
+        let mut program = Program::launch(command, &options, directory);
+        program.signal("USR2");
+        program.wait_for("no worker process could be started: ");
+        program.wait_for("has ended (exit code 1): nothing has changed");
+        assert!(is_let_in(program.address()));
+        program.signal("TERM");
+        program.check_ends_well();
+    }
 }
 
 #[test]

@@ -239,15 +239,11 @@ fn a_process_of_another_user_could_write_to_its_parents_signals() {
 fn workers_that_had_heard_of_the_stop_first_were_replaced() {
     let _alone = alone();
     let mut program = Program::start(PRE_FORK, "");
-    let wait_for_workers = || {
-        for _ in 0..3 {
-            program.wait_for(" has started");
-        }
-    };
-    wait_for_workers();
     let first = program.children();
     program.signal("HUP");
-    wait_for_workers();
+    for _ in 0..3 {
+        program.wait_for(" has started");
+    }
     // The first ones end when the others serve, and so have caught their signals.
     wait_until("workers are replaced", || {
         let now = program.children();

@@ -99,17 +99,24 @@ impl TransferLogs {
         Ok(opened)
     }
 
-    /// Takes over what was opened, once nothing can fail any more. A file that takes another's
+    /// Takes over what was opened, where nothing can fail any more. A file that takes another's
     /// place goes to `hand_over` too, with the number of its log: for other processes that write to
     /// it.
     pub(crate) fn replace(&self, mut opened: OpenedLogs, hand_over: impl Fn(u8, File)) {
+        self.take_over(&mut opened, hand_over);
+        opened.keep();
+    }
+
+    /// The same while the start may still fail: files that were made are taken away again then,
+    /// unless they are [kept](OpenedLogs::keep). Other processes that begin in the meantime know
+    /// their logs.
+    pub(crate) fn take_over(&self, opened: &mut OpenedLogs, hand_over: impl Fn(u8, File)) {
         let renew = |(log, file): (Arc<TransferLog>, Option<File>)| {
             if let Some(file) = file {
                 log.renew(file, &hand_over);
             }
             log
         };
-        opened.made.clear();
         let logs = opened.logs.drain(..).map(renew).collect();
         let replaced = self.lock().replace(logs);
         // Without the lock: to close a file may take as long as its disk does.
@@ -227,6 +234,11 @@ impl OpenedLogs {
         logs.fold(handler, |handler, (log, _)| {
             handler.observer(Writer(Arc::clone(log)))
         })
+    }
+
+    /// Lets the files that were made stay.
+    pub(crate) fn keep(mut self) {
+        self.made.clear();
     }
 
     /// Opens a file, and notes it if neither it nor a link was there.
