@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,23 +33,48 @@ pub(crate) struct Reload<L> {
     pub(crate) readable: Readable,
     /// The current settings come from a file that was not empty.
     pub(crate) is_configured: Arc<AtomicBool>,
+    pub(crate) is_stopping: AtomicBool,
 }
 
 impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
     /// Applies the current file to new clients. A broken file or an unavailable address changes
-    /// nothing, and the logs in use are all that is opened again.
+    /// nothing, and the logs in use are all that is opened again; so they are once no new clients
+    /// come.
     pub(crate) fn run(&self) {
+        self.answer(|| self.load_and_apply());
+    }
+
+    /// Does the same where the file cannot be read at all.
+    pub(crate) fn fail(&self, error: io::Error) {
+        self.answer(|| Err(error.into()));
+    }
+
+    /// Has every later signal open the logs only.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn answer(&self, change: impl FnOnce() -> Result<(), Box<dyn Error>>) {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            // Nor does the service manager wait for anything but the end.
+            log::info!("SIGHUP: too late for the configuration, the server is stopping");
+            return self.keep_logs();
+        }
         notify::reloading();
-        match self.load_and_apply() {
+        match change() {
             Ok(()) => log::info!("configuration read again, for new sessions"),
             Err(error) => {
                 // Whoever has moved logs away may know nothing of the configuration.
-                self.logs
-                    .open_again(|number, file| self.handle.hand_over(number, file));
+                self.keep_logs();
                 log::error!("configuration not changed: {error}");
             }
         }
         notify::ready();
+    }
+
+    fn keep_logs(&self) {
+        self.logs
+            .open_again(|number, file| self.handle.hand_over(number, file));
     }
 
     fn load_and_apply(&self) -> Result<(), Box<dyn Error>> {

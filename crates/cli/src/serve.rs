@@ -60,7 +60,7 @@ pub(crate) fn serve(
     // Before any process is forked. None was open before, so none is handed over.
     logs.take_over(&mut opened, |_, _| {});
     let written = logs.clone();
-    let reload = Reload {
+    let reload = Arc::new(Reload {
         load,
         handle,
         logs,
@@ -72,14 +72,17 @@ pub(crate) fn serve(
             false => Readable::Anything,
         },
         is_configured,
-    };
+        is_stopping: AtomicBool::new(false),
+    });
+    let stopping = Arc::clone(&reload);
     let options = match forks {
         true => options.on_reload(move || reload.run()),
         false => {
-            let mut aside = Aside::new(move || reload.run());
+            let again = Arc::clone(&reload);
+            let mut aside = Aside::new(move || again.run());
             options.on_reload(move || {
                 if let Err(error) = aside.ask() {
-                    log::error!("configuration not changed: {error}");
+                    reload.fail(error);
                 }
             })
         }
@@ -87,7 +90,10 @@ pub(crate) fn serve(
     let mut options = options
         .keep_signals(true)
         .on_file(move |number, file| written.go_on_in(number, file))
-        .on_stopping(notify::stopping)
+        .on_stopping(move || {
+            stopping.stop();
+            notify::stopping();
+        })
         .on_started(move || {
             // Until now the start could fail.
             opened.keep();

@@ -195,6 +195,23 @@ fn an_upgrade_without_room_for_all_workers_left_too_few() {
 }
 
 #[test]
+fn a_log_was_not_opened_again_without_a_thread_to_reload_on() {
+    let _alone = alone();
+    let configuration = "threads = 1\n[log]\njson = \"log\"";
+    let Some((command, directory)) = crowded(1, configuration) else {
+        return skipped(NOT_ROOT);
+    };
+    let log = directory.path().join("log");
+    let mut program = Program::launch(command, &[], directory);
+    fs::rename(&log, log.with_extension("moved")).unwrap();
+    program.signal("HUP");
+    program.wait_for("configuration not changed");
+    assert!(log.exists());
+    program.signal("TERM");
+    program.check_ends_well();
+}
+
+#[test]
 fn an_upload_beyond_the_limit_on_files_ended_the_server() {
     let mut program = Program::start(&[], "");
     limit(program.id(), "--fsize=100000:");

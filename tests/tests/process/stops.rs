@@ -264,6 +264,32 @@ fn workers_that_had_heard_of_the_stop_first_were_replaced() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn a_server_that_was_stopping_read_its_configuration_again() {
+    let _alone = alone();
+    for options in [&[][..], PRE_FORK, MULTI_PROC] {
+        let mut program = Program::start(options, "[log]\njson = \"home/log\"");
+        let (mut idle, mut busy) = (program.client(), program.client());
+        let data = busy.begin("STOR a");
+        program.signal("TERM");
+        idle.expect_reply(421);
+        let log = program.path("log");
+        fs::rename(&log, program.path("moved")).unwrap();
+        program.signal("HUP");
+        program.wait_for("SIGHUP: too late");
+        wait_until("the log is opened again", || log.exists());
+        drop(data);
+        busy.expect_reply(226);
+        drop((idle, busy));
+        program.check_ends_well();
+        let log = program.rest_of_log();
+        assert!(
+            !log.iter().any(|line| line.contains("read again")),
+            "{log:#?}"
+        );
+    }
+}
+
 /// Whether two processes have the same unix socket open.
 fn share_unix_socket(one: u32, other: u32) -> bool {
     let unix = fs::read_to_string("/proc/net/unix").unwrap();
