@@ -10,6 +10,7 @@ use super::field;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Authorizer {
+    #[serde(deserialize_with = "field::name")]
     pub(crate) kind: AuthorizerKind,
     #[serde(deserialize_with = "field::perms")]
     pub(crate) global_perm: Perms,

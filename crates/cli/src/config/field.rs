@@ -10,7 +10,7 @@ use std::time::Duration;
 use ftpdlib::authorizers::CertificateSubject;
 use ftpdlib::handlers::{FtpHandler, MasqueradeAddress};
 use ftpdlib::proto::{NameEncoding, Perms};
-use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+use serde::de::{Error, IntoDeserializer, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::value::{self, Ports};
@@ -83,6 +83,18 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error>
 /// The size of a buffer in bytes.
 pub(super) fn buffer_size<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     whole(from, 512..=16 * 1024 * 1024)
+}
+
+/// One of the names of an enum, which would by itself be read from a table with such a key too.
+pub(super) fn name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    T::deserialize(String::deserialize(from)?.into_deserializer())
+}
+
+/// The same, if the key is there.
+pub(super) fn stated_name<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    name(from).map(Some)
 }
 
 /// A text, where an empty one means none.

@@ -68,8 +68,7 @@ impl ConfigFile {
             let problem = if is_secret(&key) && !is_about_key(error.message()) {
                 "expected a string in quotes".to_owned()
             } else {
-                let value = error.span().and_then(|span| text.get(span));
-                words(error.message(), value.unwrap_or_default())
+                words(error.message())
             };
             ConfigError::line(path, line, &key, problem)
         })?;
@@ -133,11 +132,8 @@ fn is_about_key(message: &str) -> bool {
     message.starts_with("duplicate key") || message.starts_with("unknown field ")
 }
 
-/// The parser's message on a value in the words of a configuration file, on one line.
-fn words(message: &str, value: &str) -> String {
-    if message == "wanted string or table" {
-        return format!("found `{value}`, expected a string in quotes");
-    }
+/// The parser's message in the words of a configuration file, on one line.
+fn words(message: &str) -> String {
     if message.starts_with("duplicate key") {
         return "found again, expected each key once".to_owned();
     }

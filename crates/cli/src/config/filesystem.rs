@@ -2,10 +2,13 @@
 
 use serde::Deserialize;
 
+use super::field;
+
 /// What clients see of the disk.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Filesystem {
+    #[serde(deserialize_with = "field::name")]
     pub(crate) kind: FilesystemKind,
 }
 

@@ -15,6 +15,7 @@ pub(crate) struct Server {
     /// One or more.
     #[serde(deserialize_with = "field::listen")]
     pub(crate) listen: Vec<SocketAddr>,
+    #[serde(deserialize_with = "field::name")]
     pub(crate) concurrency: Concurrency,
     /// Processes under pre-fork; 0 = one per usable CPU.
     #[serde(deserialize_with = "field::workers")]

@@ -17,6 +17,7 @@ pub(crate) struct Tls {
     pub(crate) more_certificates: Vec<Certificate>,
     #[serde(deserialize_with = "field::stated_path")]
     pub(crate) keyfile: Option<PathBuf>,
+    #[serde(deserialize_with = "field::name")]
     pub(crate) min_version: TlsVersion,
     pub(crate) tls_control_required: bool,
     pub(crate) tls_data_required: bool,
@@ -26,6 +27,7 @@ pub(crate) struct Tls {
     pub(crate) strict_close: Option<bool>,
     /// Empty for none; see [`authority`](Self::authority).
     pub(crate) client_ca: Option<PathBuf>,
+    #[serde(deserialize_with = "field::stated_name")]
     pub(crate) client_certificate: Option<ClientCertificate>,
     /// `None` = no limit; nothing said = the library's.
     #[serde(deserialize_with = "field::time_or_never")]

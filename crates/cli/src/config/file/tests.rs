@@ -290,7 +290,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[tls]\nmin_version = 1.2",
-        "f.toml:2: tls.min_version: found `1.2`, expected a string in quotes",
+        "f.toml:2: tls.min_version: found floating point `1.2`, expected a string",
     );
     check(
         "[server]\nuser = bob",
@@ -521,5 +521,24 @@ proptest! {
             prop_assert!(line.starts_with("f.toml:"), "{line:?}");
             prop_assert!(!line.contains(char::is_control), "{line:?}");
         }
+    }
+}
+
+#[test]
+fn a_table_was_taken_for_the_name_in_it() {
+    for (section, key, name) in [
+        ("server", "concurrency", "pre-fork"),
+        ("tls", "min_version", "1.3"),
+        ("tls", "client_certificate", "optional"),
+        ("authorizer", "kind", "unix"),
+        ("filesystem", "kind", "unix"),
+    ] {
+        for table in [&format!("{{ {name:?} = {{}} }}"), "{}"] {
+            check(
+                &format!("[{section}]\n{key} = {table}"),
+                &format!("f.toml:2: {section}.{key}: found a table, expected a string"),
+            );
+        }
+        ConfigFile::parse(Path::new("f.toml"), format!("{section}.{key} = {name:?}")).unwrap();
     }
 }
