@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -145,7 +145,7 @@ pub(super) fn check(path: &Path) -> io::Result<()> {
     loop {
         match path.metadata() {
             // The error is the one that the server would get.
-            Ok(found) if found.is_dir() => {
+            Ok(found) if found.is_dir() || found.file_type().is_socket() => {
                 return OpenOptions::new().append(true).open(path).map(drop);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -161,8 +161,16 @@ pub(super) fn check(path: &Path) -> io::Result<()> {
         path = match path.read_link() {
             // The file would be made where the link leads.
             Ok(target) => directory.join(target),
-            // To find the dot in it takes the right to enter it, which to make a file does too.
-            Err(_) => return check_writable(&directory.join(".")),
+            Err(_) => {
+                // To find the dot in it takes the right to enter it, which to make a file does too.
+                let directory = directory.join(".");
+                check_writable(&directory)?;
+                return match directory.metadata()?.nlink() {
+                    // The working directory was removed.
+                    0 => Err(io::ErrorKind::NotFound.into()),
+                    _ => Ok(()),
+                };
+            }
         };
     }
 }

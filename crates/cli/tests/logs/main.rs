@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -337,6 +338,37 @@ fn a_log_behind_a_link_to_nothing_yet_was_refused() {
     assert!(path("logs/real").exists());
     for check in [&[][..], &["--check-config"]] {
         check_refused(&path("dangling"), None, check, "no such file");
+    }
+}
+
+#[test]
+fn a_check_of_the_configuration_accepted_a_log_that_is_a_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let _socket = UnixListener::bind(&path).unwrap();
+    for check in [&[][..], &["--check-config"]] {
+        check_refused(&path, None, check, "no such device or address");
+    }
+}
+
+#[test]
+fn a_check_of_the_configuration_accepted_a_log_in_a_removed_directory() {
+    for check in ["", "--check-config"] {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$@\"";
+        let output = Command::new("sh")
+            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_ftpdlib")])
+            .args(["-d", "/", "-i", "127.0.0.1", "-p", "0", "--xferlog", "new"])
+            .args(check.split_whitespace())
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.contains("option --xferlog: found \"new\", which"),
+            "{told}"
+        );
     }
 }
 
