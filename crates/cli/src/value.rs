@@ -103,11 +103,13 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| expected(text, SECONDS))
 }
 
-/// A number of seconds as a duration, unless it is negative, not a number or absurdly large.
+/// A number of seconds as a duration, unless it is negative, not a number or absurdly large. Only 0,
+/// which often means never, becomes zero: the shortest time is a nanosecond.
 pub(crate) fn duration(seconds: f64) -> Option<Duration> {
+    let shortest = Duration::from_nanos(u64::from(seconds > 0.0));
     (0.0..=f64::from(MAX_SECONDS))
         .contains(&seconds)
-        .then(|| Duration::from_secs_f64(seconds))
+        .then(|| Duration::from_secs_f64(seconds).max(shortest))
 }
 
 /// A number of things; 0 is allowed.
@@ -252,9 +254,17 @@ mod tests {
     fn seconds_are_finite_and_not_negative() {
         check(seconds, "0", Some("0ns"));
         check(seconds, "1.5", Some("1.5s"));
+        check(seconds, "-0.0", Some("0ns"));
         check(seconds, "1000000000", Some("1000000000s"));
         for wrong in ["", "-1", "-0.1", "nan", "inf", "1e300", "1000000001", "5s"] {
             check(seconds, wrong, None);
+        }
+    }
+
+    #[test]
+    fn a_tiny_time_meant_never() {
+        for tiny in ["1e-12", "4e-10", "1e-9", "5e-324"] {
+            check(seconds, tiny, Some("1ns"));
         }
     }
 
