@@ -171,9 +171,8 @@ fn warnings(
         let names = args.username.iter().chain(users.map(|user| &user.name));
         let names = names.map(String::as_str).chain([ANONYMOUS]);
         let shares = exposure::shares(authorizer, names);
-        lines.extend(run_as.map_or_else(Vec::new, |run_as| {
-            processes::closed_homes(args, file, run_as, &shares)
-        }));
+        lines
+            .extend(run_as.and_then(|run_as| processes::closed_homes(args, file, run_as, &shares)));
         match file {
             Some(file) if file.config().filesystem.kind == FilesystemKind::Unix => {
                 let place = file.place("filesystem.kind");

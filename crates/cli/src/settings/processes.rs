@@ -77,27 +77,31 @@ pub(super) fn closed_ports(
     })
 }
 
-/// One warning for each user whose home the serving processes cannot enter.
+/// The warning if the serving processes cannot enter the homes of some users.
 pub(super) fn closed_homes(
     args: &Args,
     file: Option<&ConfigFile>,
     run_as: &Identity,
     shares: &[Share<'_>],
-) -> Vec<String> {
-    let Ok(_acting) = run_as.assume_in_thread() else {
-        return Vec::new();
-    };
-    let warning = |share: &Share<'_>| {
-        let login = share.login();
+) -> Option<String> {
+    let _acting = run_as.assume_in_thread().ok()?;
+    let logins = shares.iter().map(Share::login);
+    let mut closed = logins.filter_map(|login| {
         // To find the dot in it takes the right to enter it.
         let error = fs::metadata(login.home.join(".")).err()?;
-        let problem = format!(
-            "found a user who cannot enter {:?}, the home of {:?} ({error}), expected one who can",
-            login.home, login.username
-        );
-        Some(place_of_user(args, file).error(problem).to_string())
+        Some((login, error))
+    });
+    let (login, error) = closed.next()?;
+    let others = match closed.count() {
+        0 => String::new(),
+        others => format!(", nor those of {others} more"),
     };
-    shares.iter().filter_map(warning).collect()
+    let problem = format!(
+        "found a user who cannot enter {:?}, the home of {:?} ({error}){others}, expected one who \
+         can",
+        login.home, login.username
+    );
+    Some(place_of_user(args, file).error(problem).to_string())
 }
 
 fn place_of_user(args: &Args, file: Option<&ConfigFile>) -> Place {
