@@ -37,7 +37,11 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
     }
     put(&mut control.banner, args.banner.clone());
     put(&mut control.max_login_attempts, args.max_login_attempts);
-    put(&mut control.masquerade_address, args.nat_address.clone());
+    if let Some(address) = &args.nat_address {
+        control.masquerade_address = address.clone();
+        // It would win over the address.
+        control.masquerade_address_map.clear();
+    }
     put(&mut control.passive_ports, args.range.clone().map(Some));
     put(&mut control.encoding, args.encoding);
     control.permit_foreign_addresses |= args.permit_foreign_addresses;

@@ -164,6 +164,16 @@ fn a_user_of_the_file_may_have_an_encoding() {
 }
 
 #[test]
+fn a_map_in_the_file_won_over_the_nat_address() {
+    let toml = "[control]\nmasquerade_address_map = { \"10.0.0.5\" = \"203.0.113.6\" }\n";
+    let control = |options| loaded(options, toml).control;
+    assert_eq!(control("-c @/f.toml").masquerade_address_map.len(), 1);
+    let control = control("-c @/f.toml -n 203.0.113.5");
+    assert_eq!(control.masquerade_address, "203.0.113.5".into());
+    assert!(control.masquerade_address_map.is_empty());
+}
+
+#[test]
 fn options_set_what_they_name() {
     let settings = loaded(
         "-i :: -p 0 -w -n 203.0.113.5 -r 60000-60001 --workers 3 --timeout 0 --banner Hi \
