@@ -1,6 +1,6 @@
 //! Warnings about files that clients can reach but probably should not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
 use ftpdlib::proto::{Perm, Perms, VirtualPath};
@@ -42,24 +42,30 @@ pub(super) fn of_disk(shares: &[Share<'_>], place: &Place, as_root: bool) -> Opt
     Some(place.error(problem).to_string())
 }
 
-/// One warning for each of the program's own files that is in a home whose user may access it.
+/// One warning for each of the program's own files that is in a home whose user may access it, or
+/// that is found by way of a link in a home whose user may put another in its place.
 pub(super) fn of_own_files(shares: &[Share<'_>], own: &[NamedFile]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for file in own {
-        // What a link in a home leads out to is not reached by it.
+    let warning = |file: &NamedFile| {
         let real = file.real();
-        let found = shares
+        let links = places_on_the_way(file.path()).into_iter();
+        let links: Vec<_> = links.filter(|place| place.is_symlink()).collect();
+        // What a link in a home leads out to is not reached by it.
+        let of_file = |share: &Share<'_>| Some((&real, share.access(&real)?));
+        let of_link = |share: &Share<'_>| {
+            let may_replace = |link: &&PathBuf| share.perms(link).is_some_and(changes);
+            Some((links.iter().find(may_replace)?, "replace"))
+        };
+        let (share, (place, access)) = shares
             .iter()
-            .find_map(|share| Some((&share.login.username, share.access(&real)?)));
-        if let Some((user, access)) = found {
-            let problem = format!(
-                "found {real:?} in the home of user {user:?}, who may {access} it, expected a \
-                 place outside of all homes"
-            );
-            lines.push(file.error(problem).to_string());
-        }
-    }
-    lines
+            .find_map(|share| Some((share, of_file(share).or_else(|| of_link(share))?)))?;
+        let problem = format!(
+            "found {place:?} in the home of user {:?}, who may {access} it, expected a place \
+             outside of all homes",
+            share.login.username
+        );
+        Some(file.error(problem).to_string())
+    };
+    own.iter().filter_map(warning).collect()
 }
 
 /// The warning if a user may replace the program, which an upgrade starts again, on any part of the

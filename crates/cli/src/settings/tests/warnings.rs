@@ -60,6 +60,30 @@ fn what_sets_the_program_up_is_better_not_shared() {
     check_warned("-c @/f.toml", &below, &[]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_configuration_could_be_replaced_without_a_word() {
+    for (perm, expected) in [("elradfmwMT", true), ("elr", false)] {
+        let fixture = Fixture::new("");
+        let path = |name: &str| fixture.0.path().join(name);
+        let user = format!(
+            "[[users]]\nname = \"a\"\npassword = \"b\"\nhome = {:?}\nperm = {perm:?}\n",
+            path("pub")
+        );
+        fs::write(path("home/f.toml"), user).unwrap();
+        std::os::unix::fs::symlink("../home", path("pub/current")).unwrap();
+        let settings = fixture.load("-c @/pub/current/f.toml").unwrap();
+        let place = fixture.0.path().canonicalize().unwrap();
+        let warning = format!(
+            "option --config: found {:?} in the home of user \"a\", who may replace it, expected a \
+             place outside of all homes",
+            place.join("pub/current")
+        );
+        let told = settings.warnings.0.into_iter();
+        assert!(told.eq(expected.then_some(warning)), "{perm}");
+    }
+}
+
 #[test]
 fn a_log_that_clients_could_forge_was_in_a_home_without_a_word() {
     let toml = "[log]\nxferlog = \"pub/x.log\"\njson = \"home/j.log\"\n\
