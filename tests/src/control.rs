@@ -66,7 +66,8 @@ impl<S: Wire> Control<S> {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
                 Ok(bytes) => self.received.extend_from_slice(&buffer[..bytes]),
-                // A read with a timeout is interrupted also by a process that was stopped for a while.
+                // A read with a timeout is interrupted also by a process that was stopped for a
+                // while.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if S::is_end(&error) => return None,
                 Err(error) => panic!("no reply: {error}"),

@@ -38,9 +38,9 @@
 //!
 //! The last five of the directives need a driver that the test rules, so a dialogue with one of
 //! them runs against the protocol interpreter only: [`Dialogue::needs_control`]. Settings, `@ipv6`,
-//! files and directories come before the first line of either side. There are two users, `alice` with every permission and `bob` with `elr`; the password of
-//! both is `secret`. Anything in a `C:` line, an `S:` line or quotes may be written as `\xHH`,
-//! `\r`, `\n`, `\"` or `\\`.
+//! files and directories come before the first line of either side. There are two users, `alice`
+//! with every permission and `bob` with `elr`; the password of both is `secret`. Anything in a `C:`
+//! line, an `S:` line or quotes may be written as `\xHH`, `\r`, `\n`, `\"` or `\\`.
 
 use std::fmt;
 use std::net::SocketAddr;

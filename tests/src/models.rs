@@ -1,5 +1,5 @@
-//! The concurrency models: a suite of tests runs in the default one, and again in those that its own
-//! `models.rs` names.
+//! The concurrency models: a suite of tests runs in the default one, and again in those that its
+//! own `models.rs` names.
 
 use std::env;
 use std::process::Command;

@@ -27,8 +27,8 @@ impl Rights {
     /// All that may be done at `path` by a user whose home directory is at `home`.
     pub(crate) fn at(&self, home: &VirtualPath, path: &VirtualPath) -> Perms {
         let perms = self.overrides.find_from(home, path).unwrap_or(self.perms);
-        // With another name, or in the place of another, a directory would shed its override, or come
-        // under one. The root cannot be renamed in any case.
+        // With another name, or in the place of another, a directory would shed its override, or
+        // come under one. The root cannot be renamed in any case.
         if !path.is_root() && self.overrides.any_in_from(home, path) {
             let kept = |&perm: &Perm| perm != Perm::Rename && perms.contains(perm);
             return Perm::ALL.into_iter().filter(kept).collect();

@@ -155,8 +155,8 @@ fn serves_by_others(settings: &Settings) -> bool {
         }
 }
 
-/// Sets which processes serve, and which program takes over from them. That is told whether this one
-/// is configured by then.
+/// Sets which processes serve, and which program takes over from them. That is told whether this
+/// one is configured by then.
 fn processes(settings: &Settings, is_configured: &Arc<AtomicBool>) -> ServeOptions {
     let mut options = ServeOptions::default();
     if settings.server.concurrency == Concurrency::PreFork {

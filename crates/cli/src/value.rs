@@ -103,8 +103,8 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| expected(text, SECONDS))
 }
 
-/// A number of seconds as a duration, unless it is negative, not a number or absurdly large. Only 0,
-/// which often means never, becomes zero: the shortest time is a nanosecond.
+/// A number of seconds as a duration, unless it is negative, not a number or absurdly large. Only
+/// 0, which often means never, becomes zero: the shortest time is a nanosecond.
 pub(crate) fn duration(seconds: f64) -> Option<Duration> {
     let shortest = Duration::from_nanos(u64::from(seconds > 0.0));
     (0.0..=f64::from(MAX_SECONDS))

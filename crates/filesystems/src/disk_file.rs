@@ -271,8 +271,8 @@ impl WriteFile for DiskWriteFile {
         self.file.write(bytes)
     }
 
-    /// Whatever the end, what came is kept, as a client that resumes expects. Where nothing came, the
-    /// file may be another's by now: a client whose connection has died tries again.
+    /// Whatever the end, what came is kept, as a client that resumes expects. Where nothing came,
+    /// the file may be another's by now: a client whose connection has died tries again.
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
         match (end, &self.created) {
             (TransferEnd::Complete, _) => self.settle()?,
@@ -303,8 +303,8 @@ impl WriteFile for DiskWriteFile {
     }
 }
 
-/// What an upload does to what was there before, with its first byte or when it is complete: one that
-/// breaks off before does nothing to it.
+/// What an upload does to what was there before, with its first byte or when it is complete: one
+/// that breaks off before does nothing to it.
 #[derive(Debug)]
 enum Pending {
     Nothing,
@@ -332,11 +332,11 @@ impl Created {
     }
 
     /// Removes `file` again, unless somebody has done anything to it since, or may be about to:
-    /// another upload may have opened it by now. It also stays while somebody only reads it, such as
-    /// a backup, and where nobody can tell.
+    /// another upload may have opened it by now. It also stays while somebody only reads it, such
+    /// as a backup, and where nobody can tell.
     ///
-    /// Opening it here fails as busy meanwhile. Other programs wait, unless they ask not to, and then
-    /// have the file that is gone.
+    /// Opening it here fails as busy meanwhile. Other programs wait, unless they ask not to, and
+    /// then have the file that is gone.
     fn undo(&self, file: &File, path: &VirtualPath) -> Result<(), FilesystemError> {
         let Ok(_claim) = Claim::new(file.as_fd()) else {
             return Ok(());

@@ -164,13 +164,13 @@ impl FilesystemError {
         }
     }
 
-    /// The same failure, of [`Filesystem::canonical`](crate::Filesystem::canonical), with the places
-    /// that it tells something about: where resolving the path ended, and where the links stand that
-    /// led there. These are canonical paths themselves.
+    /// The same failure, of [`Filesystem::canonical`](crate::Filesystem::canonical), with the
+    /// places that it tells something about: where resolving the path ended, and where the links
+    /// stand that led there. These are canonical paths themselves.
     ///
-    /// A user with overrides is told why only with the permission at each of these places, and never
-    /// of a failure without any. Whoever passes on another filesystem's failure under other paths has
-    /// to translate its places, too.
+    /// A user with overrides is told why only with the permission at each of these places, and
+    /// never of a failure without any. Whoever passes on another filesystem's failure under other
+    /// paths has to translate its places, too.
     #[must_use]
     pub fn with_places(self, places: Vec<VirtualPath>) -> Self {
         Self { places, ..self }
@@ -191,15 +191,15 @@ impl FilesystemError {
         self.kind
     }
 
-    /// The reply code that reports it (RFC 959 §4.2.2): 452 for a full disk, where room may be made,
-    /// 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the end
-    /// (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for what is busy and for want of
-    /// descriptors, which pass, 550 for the rest, an operation that this filesystem lacks included:
-    /// the command is there, it is this file that cannot have it.
+    /// The reply code that reports it (RFC 959 §4.2.2): 452 for a full disk, where room may be
+    /// made, 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the
+    /// end (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for what is busy and for want
+    /// of descriptors, which pass, 550 for the rest, an operation that this filesystem lacks
+    /// included: the command is there, it is this file that cannot have it.
     ///
     /// What breaks a transfer off in its middle, after 150, is 451 instead of 550; but what
-    /// [`WriteFile::finish`](crate::WriteFile::finish) has against an upload that came as a whole is
-    /// told with this code, unless it is [`Other`](ErrorKind::Other).
+    /// [`WriteFile::finish`](crate::WriteFile::finish) has against an upload that came as a whole
+    /// is told with this code, unless it is [`Other`](ErrorKind::Other).
     pub fn reply_code(&self) -> ReplyCode {
         ReplyCode::new(match self.kind {
             ErrorKind::Busy | ErrorKind::TooManyOpenFiles => 450,

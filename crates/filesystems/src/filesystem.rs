@@ -27,8 +27,9 @@ pub enum WriteMode {
     Unique,
 }
 
-/// Files as a client sees them. All methods may block, unless [`is_local`](Self::is_local) says that
-/// they do not; all paths are absolute and normalised, since the session owns the working directory.
+/// Files as a client sees them. All methods may block, unless [`is_local`](Self::is_local) says
+/// that they do not; all paths are absolute and normalised, since the session owns the working
+/// directory.
 ///
 /// Implementors must have the five that open or look; the rest answers
 /// [`NotSupported`](ErrorKind::NotSupported) or something harmless unless it is given. A wrapper
@@ -219,8 +220,8 @@ pub trait Filesystem: Send + Sync {
     }
 
     /// The same files for paths that are [`canonical`](Self::canonical) already: a link on the way,
-    /// put there since, is an error instead of being followed. With it, permissions hold for what is
-    /// opened, whoever swaps links meanwhile.
+    /// put there since, is an error instead of being followed. With it, permissions hold for what
+    /// is opened, whoever swaps links meanwhile.
     ///
     /// By default `None`, which is right where there are no links. A wrapper that hands on
     /// [`canonical`](Self::canonical) hands on this one, too, and wraps what it is given: what it
@@ -256,10 +257,10 @@ pub trait Filesystem: Send + Sync {
         Cow::Borrowed("group")
     }
 
-    /// Whether every call answers from this machine without waiting (local disk or memory), those of
-    /// its files and listings, too, so that a driver may call it on its event loop; `false` by default.
-    /// What takes long since a file or directory is large, a driver may still do on a thread: it knows
-    /// that by the sizes that are told.
+    /// Whether every call answers from this machine without waiting (local disk or memory), those
+    /// of its files and listings, too, so that a driver may call it on its event loop; `false` by
+    /// default. What takes long since a file or directory is large, a driver may still do on a
+    /// thread: it knows that by the sizes that are told.
     fn is_local(&self) -> bool {
         false
     }

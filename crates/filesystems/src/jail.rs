@@ -67,8 +67,8 @@ impl Jail {
         }
     }
 
-    /// The same home, unless that lies on a filesystem of processes itself; nothing can be opened in
-    /// it that does.
+    /// The same home, unless that lies on a filesystem of processes itself; nothing can be opened
+    /// in it that does.
     pub(crate) fn without_processes(&self) -> Result<Self, FilesystemError> {
         if is_process_filesystem(self.root.dir()) {
             return Err(ErrorKind::PermissionDenied.into());
@@ -106,8 +106,8 @@ impl Jail {
         self.open_relative(path.relative(), flags, mode)
     }
 
-    /// A descriptor of what `path` leads to, for looking at it or changing its metadata. The home itself
-    /// is open already, and needs no right to search it.
+    /// A descriptor of what `path` leads to, for looking at it or changing its metadata. The home
+    /// itself is open already, and needs no right to search it.
     pub(crate) fn descriptor(&self, path: &VirtualPath) -> Result<Descriptor<'_>, FilesystemError> {
         if path.is_root() {
             return Ok(Descriptor::Home(self.root.dir()));
@@ -280,8 +280,8 @@ impl Jail {
 /// anywhere on the system while it follows a `..`.
 const MOST_TRIES: usize = 4;
 
-/// Refuses what lies on a filesystem of processes. A thread may look at its own process there, whomever
-/// it acts as; where it acts as a user that process is root's.
+/// Refuses what lies on a filesystem of processes. A thread may look at its own process there,
+/// whomever it acts as; where it acts as a user that process is root's.
 ///
 /// The home's own filesystem, which is on the device `home`, shows none. To ask it again and again
 /// could be to ask a network.

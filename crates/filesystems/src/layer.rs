@@ -223,7 +223,8 @@ pub trait Layer: Send + Sync {
         inner.group_name(gid)
     }
 
-    /// See [`Filesystem::is_local`]; `false` by default, since only the layer knows whether it waits.
+    /// See [`Filesystem::is_local`]; `false` by default, since only the layer knows whether it
+    /// waits.
     ///
     /// Right for a layer none of whose methods wait, nor those of the files and listings that it
     /// wraps, is `inner.is_local()`. A layer that waits in spite of that holds up all clients.

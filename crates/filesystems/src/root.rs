@@ -18,8 +18,8 @@ use crate::home::Home;
 /// another path is not among them: where links are on the way, they may lead elsewhere by now.
 static IN_USE: LazyLock<Mutex<HashMap<Box<Path>, Weak<Root>>>> = LazyLock::new(Mutex::default);
 
-/// A home directory, open, and what was found out about it. Each user opens it anew, with the rights
-/// of that user; who finds the same directory there, on the same mount, shares all of it.
+/// A home directory, open, and what was found out about it. Each user opens it anew, with the
+/// rights of that user; who finds the same directory there, on the same mount, shares all of it.
 #[derive(Debug)]
 pub(crate) struct Root {
     dir: OwnedFd,

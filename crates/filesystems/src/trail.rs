@@ -67,8 +67,8 @@ impl<'a> Trail<'a> {
         Ok(())
     }
 
-    /// Enters `names`, each below the one before it, in one call of the kernel; where one of them is
-    /// no directory, or the kernel cannot do it, nothing has changed. None of them may be `.` or
+    /// Enters `names`, each below the one before it, in one call of the kernel; where one of them
+    /// is no directory, or the kernel cannot do it, nothing has changed. None of them may be `.` or
     /// `..`.
     pub(crate) fn leap(&mut self, names: &[&[u8]]) -> io::Result<()> {
         self.check_room(names.len())?;

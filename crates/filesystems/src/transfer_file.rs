@@ -29,8 +29,8 @@ pub trait ReadFile: Send {
     /// Position of the next [`read`](Self::read), in bytes from the start of the file.
     fn offset(&self) -> u64;
 
-    /// Permission bits of the file when it was opened, where files have such: a copy of it is open to
-    /// nobody that it is not open to.
+    /// Permission bits of the file when it was opened, where files have such: a copy of it is open
+    /// to nobody that it is not open to.
     fn mode(&self) -> Option<u32> {
         None
     }
@@ -39,11 +39,11 @@ pub trait ReadFile: Send {
 /// A file open for writing.
 ///
 /// One that is opened to be replaced keeps its content until the first byte, or until it ends as
-/// [`TransferEnd::Complete`]: an upload that broke off and brought nothing has replaced nothing, and
-/// not what another has uploaded meanwhile, either. One that was not there before is gone again after
-/// [`TransferEnd::Unsecured`], if it is still empty and nobody else can have it open: whoever could
-/// not be told from a stranger has created nothing. It ends with [`finish`](Self::finish); one that is
-/// only dropped was abandoned.
+/// [`TransferEnd::Complete`]: an upload that broke off and brought nothing has replaced nothing,
+/// and not what another has uploaded meanwhile, either. One that was not there before is gone again
+/// after [`TransferEnd::Unsecured`], if it is still empty and nobody else can have it open: whoever
+/// could not be told from a stranger has created nothing. It ends with [`finish`](Self::finish);
+/// one that is only dropped was abandoned.
 pub trait WriteFile: Send {
     /// Writes on and answers how many of `bytes` were taken, which may be fewer than all.
     ///
@@ -56,8 +56,8 @@ pub trait WriteFile: Send {
     /// refuses, the client is told.
     ///
     /// It may wait, for a virus scanner for instance, unless the filesystem
-    /// [`is_local`](crate::Filesystem::is_local): there it is called on the event loop, and everybody
-    /// would wait with it.
+    /// [`is_local`](crate::Filesystem::is_local): there it is called on the event loop, and
+    /// everybody would wait with it.
     ///
     /// A program that is started here, to look into the upload for instance, may be root even where
     /// the server acts as the user; see [`Filesystem`](crate::Filesystem).
@@ -74,8 +74,8 @@ pub trait WriteFile: Send {
         None
     }
 
-    /// Size of the file when it was opened, in bytes; `None` if that is not known. Where it is large, a
-    /// server that calls this filesystem on its event loop has a thread make the first
+    /// Size of the file when it was opened, in bytes; `None` if that is not known. Where it is
+    /// large, a server that calls this filesystem on its event loop has a thread make the first
     /// [`write`](Self::write), which may remove all of that, and call [`finish`](Self::finish). No
     /// default, since a wrapper that forgot it would have the loop do that.
     fn size(&self) -> Option<u64>;
@@ -109,8 +109,8 @@ pub struct Entry {
     pub metadata: Option<Metadata>,
 }
 
-/// Finds the facts of an entry of a directory itself, if they are at hand; `None` if they are not, or
-/// if there is no such entry.
+/// Finds the facts of an entry of a directory itself, if they are at hand; `None` if they are not,
+/// or if there is no such entry.
 pub type Recall = Box<dyn Fn(&[u8]) -> Option<Metadata> + Send>;
 
 /// An open directory.

@@ -239,7 +239,8 @@ mod tests {
         disk.without_processes().unwrap()
     }
 
-    /// A thread that acted as a user was still one of root's process, which `/proc` shows to itself.
+    /// A thread that acted as a user was still one of root's process, which `/proc` shows to
+    /// itself.
     #[test]
     fn the_process_itself_was_shown_to_its_users() {
         let scratch = tempfile::tempdir().unwrap();

@@ -25,8 +25,8 @@ pub(crate) struct Walk<'a> {
     links: usize,
     /// What a failure would tell of, from the first link on that is not resolved yet.
     passed: Vec<Passed>,
-    /// How many of the names to go are to be entered one by one, before the kernel is asked to enter
-    /// [`LEAP`] together; `None` where it is never asked.
+    /// How many of the names to go are to be entered one by one, before the kernel is asked to
+    /// enter [`LEAP`] together; `None` where it is never asked.
     single: Option<usize>,
     /// Set where the walk must not enter a filesystem of processes: the device of the home, which
     /// is none.

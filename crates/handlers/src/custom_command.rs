@@ -34,13 +34,13 @@ type CommandFunction = dyn Fn(&mut CommandContext<'_>) -> Reply + Send + Sync;
 ///
 /// It cannot change the session (the working directory, the type, a restart offset, what RNFR has
 /// named), and cannot use a data connection. So in the place of a command that does, such as CWD,
-/// TYPE, REST, RNFR, PASV or RETR, it can only refuse: the client of one that replies 250 to CWD, or
-/// 350 to REST, goes on as if that had been done. SITE itself, USER, PASS, REIN, QUIT, ABOR, AUTH,
-/// PBSZ, PROT, CCC and ADAT cannot be replaced at all.
+/// TYPE, REST, RNFR, PASV or RETR, it can only refuse: the client of one that replies 250 to CWD,
+/// or 350 to REST, goes on as if that had been done. SITE itself, USER, PASS, REIN, QUIT, ABOR,
+/// AUTH, PBSZ, PROT, CCC and ADAT cannot be replaced at all.
 ///
-/// One that replaces a command cannot call what it replaces: to have a say before a built-in command
-/// there is [`Observer::on_command`](crate::Observer::on_command), and to change what it does to
-/// files a [`Layer`](ftpdlib_filesystems::Layer).
+/// One that replaces a command cannot call what it replaces: to have a say before a built-in
+/// command there is [`Observer::on_command`](crate::Observer::on_command), and to change what it
+/// does to files a [`Layer`](ftpdlib_filesystems::Layer).
 ///
 /// It acts as the user meanwhile where the authorizer impersonates, but a program that it starts
 /// does not: that has root's real id and can become root again. It must be given the user's ids and
@@ -85,9 +85,9 @@ pub struct CustomCommand {
 
 impl CustomCommand {
     /// A command by its verb, or `SITE` and a verb, in any case. It needs a login, takes an
-    /// argument or not, and takes the place of a built-in one of that name. In the place of `MKD` it
-    /// is also called by `XMKD` and `SITE MKDIR`, unless there is a custom command for these; so it is
-    /// with `CWD`, `CDUP`, `PWD`, `RMD`, `CPFR` and `CPTO`, and their other names.
+    /// argument or not, and takes the place of a built-in one of that name. In the place of `MKD`
+    /// it is also called by `XMKD` and `SITE MKDIR`, unless there is a custom command for these; so
+    /// it is with `CWD`, `CDUP`, `PWD`, `RMD`, `CPFR` and `CPTO`, and their other names.
     pub fn new<F>(name: impl AsRef<str>, function: F) -> Self
     where
         F: Fn(&mut CommandContext<'_>) -> Reply + Send + Sync + 'static,
@@ -187,8 +187,8 @@ impl fmt::Debug for CustomCommand {
     }
 }
 
-/// A reply that `who` gave to a command, or 451 where another one would have to follow: nothing would
-/// give that, and the client would wait for ever.
+/// A reply that `who` gave to a command, or 451 where another one would have to follow: nothing
+/// would give that, and the client would wait for ever.
 ///
 /// # Errors
 ///

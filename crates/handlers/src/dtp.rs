@@ -50,8 +50,8 @@ impl DtpHandler {
     }
 
     /// Sets the most that an upload reads at once where it cannot be moved inside the kernel, in
-    /// bytes. Where nothing is set that is 65,536, but all of the buffer that the sessions of a loop
-    /// share where the filesystem [answers at once]: larger pieces are faster.
+    /// bytes. Where nothing is set that is 65,536, but all of the buffer that the sessions of a
+    /// loop share where the filesystem [answers at once]: larger pieces are faster.
     ///
     /// That buffer has 256 KiB in a server's loops; a larger size is as good as that.
     ///

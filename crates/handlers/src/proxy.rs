@@ -67,8 +67,8 @@ pub struct ProxiedClient {
 pub enum ProxyHeaderStep {
     /// At least this many of the bytes to come belong to the header; never 0.
     More(usize),
-    /// It is complete, and names a client; `None` is the proxy itself, which looks whether the server
-    /// is there.
+    /// It is complete, and names a client; `None` is the proxy itself, which looks whether the
+    /// server is there.
     Complete(Option<ProxiedClient>),
 }
 
@@ -76,8 +76,8 @@ impl ProxyHeaderStep {
     /// What the bytes that have come so far make, from the first of the connection on.
     ///
     /// As long as no more is taken than [`More`](Self::More) says, in whichever pieces it comes,
-    /// [`Complete`](Self::Complete) follows upon the last byte of the header, and upon the 4,096th of
-    /// the connection at the latest.
+    /// [`Complete`](Self::Complete) follows upon the last byte of the header, and upon the 4,096th
+    /// of the connection at the latest.
     ///
     /// # Errors
     ///
@@ -139,8 +139,8 @@ impl ProxyHeaderReader {
         !self.bytes.is_empty()
     }
 
-    /// Reads on; whom the header names, once it is complete. `None` is the proxy itself, which looks
-    /// whether the server is there.
+    /// Reads on; whom the header names, once it is complete. `None` is the proxy itself, which
+    /// looks whether the server is there.
     ///
     /// # Errors
     ///

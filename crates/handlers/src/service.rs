@@ -30,8 +30,8 @@ const LOGINS: usize = 64;
 /// Most custom commands that run at once.
 const CUSTOM_COMMANDS: usize = 64;
 
-/// Most jobs that run at once of those that are too large for a loop: most of their time they wait for
-/// a disk.
+/// Most jobs that run at once of those that are too large for a loop: most of their time they wait
+/// for a disk.
 const LARGE_JOBS: usize = 32;
 
 /// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
@@ -215,8 +215,8 @@ impl Service {
         }
     }
 
-    /// Has a thread look the name of the masquerade address up again, if it has one, and tells after
-    /// what time it is to be called again.
+    /// Has a thread look the name of the masquerade address up again, if it has one, and tells
+    /// after what time it is to be called again.
     pub fn refresh_masquerade_address(&self) -> Option<Duration> {
         let name = self.masquerade.as_ref()?;
         name.look_up();
@@ -299,8 +299,8 @@ struct Shared {
     pool: Pool,
 }
 
-/// The host of a masquerade address that is a name: the `known` one, if it has that name. Its address
-/// holds until another is found: without one, clients are told the real one.
+/// The host of a masquerade address that is a name: the `known` one, if it has that name. Its
+/// address holds until another is found: without one, clients are told the real one.
 fn masquerade_host(
     address: &MasqueradeAddress,
     known: Option<&Arc<HostName>>,

@@ -31,8 +31,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Has this process and the children it forks from here on number their sessions together. To be
-    /// called before the first session, and once: later calls do nothing.
+    /// Has this process and the children it forks from here on number their sessions together. To
+    /// be called before the first session, and once: later calls do nothing.
     ///
     /// # Errors
     ///

@@ -102,14 +102,14 @@ impl FtpHandler {
     ///
     /// Where the session [acts as a user](Login::acts_as_user) of the system and the home may hold
     /// `/proc`, as `/` does, an `AbstractedFs` is to be [without
-    /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: this one
-    /// is root's, whoever a thread acts as.
+    /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: this
+    /// one is root's, whoever a thread acts as.
     ///
     /// It is called on a thread that may block. An error refuses the login with 530, or with 421,
     /// which ends the session, if it is
-    /// [`TooManyOpenFiles`](ftpdlib_filesystems::ErrorKind::TooManyOpenFiles). The client is told its
-    /// text if that was given to [`FilesystemError::new`], so it must hold no real path;
-    /// what the system said is for the log, and the client is told that its home directory cannot be
+    /// [`TooManyOpenFiles`](ftpdlib_filesystems::ErrorKind::TooManyOpenFiles). The client is told
+    /// its text if that was given to [`FilesystemError::new`], so it must hold no real path; what
+    /// the system said is for the log, and the client is told that its home directory cannot be
     /// used.
     pub fn abstracted_fs<F>(mut self, factory: F) -> Self
     where
@@ -205,8 +205,9 @@ impl FtpHandler {
     /// pyftpdlib.
     ///
     /// Off, clients are told the real address whose address is private like the server's and in the
-    /// same block (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16): a router may not lead
-    /// them back in by the public one. Those that come by loopback are not: it may be a tunnel.
+    /// same block (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16): a router may not
+    /// lead them back in by the public one. Those that come by loopback are not: it may be a
+    /// tunnel.
     pub fn masquerade_own_network(mut self, masquerade: bool) -> Self {
         self.session.masquerade_own_network = masquerade;
         self
@@ -243,32 +244,33 @@ impl FtpHandler {
         self
     }
 
-    /// Moves files inside the kernel where the system can: downloads with sendfile(2), large uploads
-    /// with splice(2); on by default.
+    /// Moves files inside the kernel where the system can: downloads with sendfile(2), large
+    /// uploads with splice(2); on by default.
     pub fn use_sendfile(mut self, sendfile: bool) -> Self {
         self.use_sendfile = sendfile;
         self
     }
 
-    /// Has MLSD and MLST show a link as such (`type=OS.unix=slink:`) instead of what it leads to; off
-    /// by default, as in pyftpdlib. LIST always does.
+    /// Has MLSD and MLST show a link as such (`type=OS.unix=slink:`) instead of what it leads to;
+    /// off by default, as in pyftpdlib. LIST always does.
     ///
-    /// A client that deletes or mirrors a tree goes through links that it takes for directories, and
-    /// deletes what is elsewhere. One that knows no such type takes links for files.
+    /// A client that deletes or mirrors a tree goes through links that it takes for directories,
+    /// and deletes what is elsewhere. One that knows no such type takes links for files.
     pub fn mlsd_shows_links(mut self, show: bool) -> Self {
         self.mlsd_shows_links = show;
         self
     }
 
-    /// Sets for how long at most the loop looks for a client's next command before it sleeps for it,
-    /// 100 µs by default; zero has it sleep at once.
+    /// Sets for how long at most the loop looks for a client's next command before it sleeps for
+    /// it, 100 µs by default; zero has it sleep at once.
     /// [`LONGEST_BUSY_POLL`](Self::LONGEST_BUSY_POLL) is the most.
     ///
-    /// To be woken may take longer than a client nearby takes to send its next command, so many small
-    /// files take up to a third less time. Until a command comes, a processor is busy. The loop looks
-    /// only where one of its clients alone has answered at once for a while, and rests for some time
-    /// where that has saved less than half of what it took from the processor. Where the service may
-    /// use one processor only when it is made, it never looks. pyftpdlib has no such thing.
+    /// To be woken may take longer than a client nearby takes to send its next command, so many
+    /// small files take up to a third less time. Until a command comes, a processor is busy. The
+    /// loop looks only where one of its clients alone has answered at once for a while, and rests
+    /// for some time where that has saved less than half of what it took from the processor. Where
+    /// the service may use one processor only when it is made, it never looks. pyftpdlib has no
+    /// such thing.
     pub fn busy_poll(mut self, limit: Duration) -> Self {
         self.busy_poll = limit;
         self
@@ -280,21 +282,22 @@ impl FtpHandler {
         self
     }
 
-    /// Sets the encoding after `OPTS UTF8 OFF`, where [`encoding`](Self::encoding) is UTF-8; windows-1252
-    /// by default.
+    /// Sets the encoding after `OPTS UTF8 OFF`, where [`encoding`](Self::encoding) is UTF-8;
+    /// windows-1252 by default.
     pub fn legacy_encoding(mut self, encoding: NameEncoding) -> Self {
         self.session.legacy_encoding = encoding;
         self
     }
 
-    /// Sets the names that `HOST` accepts (RFC 7151), in any case, an IPv6 address without brackets;
-    /// none by default, and `HOST` is not offered.
+    /// Sets the names that `HOST` accepts (RFC 7151), in any case, an IPv6 address without
+    /// brackets; none by default, and `HOST` is not offered.
     pub fn host_names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.session.host_names = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the most bytes that a digest (`HASH`, `XCRC`, …) may read; 0, the default, for no limit.
+    /// Sets the most bytes that a digest (`HASH`, `XCRC`, …) may read; 0, the default, for no
+    /// limit.
     pub fn hash_limit(mut self, bytes: u64) -> Self {
         self.hash_limit = bytes;
         self
@@ -312,8 +315,8 @@ impl FtpHandler {
     /// authorizers and observers. None by default; headers of others are not believed.
     ///
     /// A passive data connection is accepted from the client itself, or from such a proxy with a
-    /// header that names the client. `PASV` tells the address at which the client reached the proxy,
-    /// unless there is a [masquerade address](Self::masquerade_address).
+    /// header that names the client. `PASV` tells the address at which the client reached the
+    /// proxy, unless there is a [masquerade address](Self::masquerade_address).
     pub fn proxy_protocol_from(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.proxies = Proxies::of(networks);
         self
@@ -332,7 +335,8 @@ impl FtpHandler {
         self
     }
 
-    /// Checks the settings. Files of certificates are read for it; none is made where there is none.
+    /// Checks the settings. Files of certificates are read for it; none is made where there is
+    /// none.
     ///
     /// # Errors
     ///

@@ -43,8 +43,8 @@ impl TlsSource {
         self.files.config.current().session()
     }
 
-    /// Has a thread look at the files, unless one does already; the time until they are to be looked
-    /// at again.
+    /// Has a thread look at the files, unless one does already; the time until they are to be
+    /// looked at again.
     pub(crate) fn refresh(&self) -> Option<Duration> {
         let left = self.left_to_parent.load(Ordering::Relaxed);
         let interval = self.interval.filter(|_| !left)?;
@@ -62,8 +62,8 @@ impl TlsSource {
         Some(interval)
     }
 
-    /// Looks at the files here and now; whether they were read again, and the time until they are to
-    /// be looked at again.
+    /// Looks at the files here and now; whether they were read again, and the time until they are
+    /// to be looked at again.
     pub(crate) fn refresh_here(&self) -> Option<(bool, Duration)> {
         let interval = self.interval?;
         Some((self.files.look(), interval))

@@ -82,8 +82,8 @@ impl NamePattern {
         Some(Self { parts, characters })
     }
 
-    /// Whether `name` is one of those meant. The time it takes grows with the length of the name, at
-    /// worst with its square, and hardly with that of the pattern.
+    /// Whether `name` is one of those meant. The time it takes grows with the length of the name,
+    /// at worst with its square, and hardly with that of the pattern.
     pub fn matches(&self, name: &[u8]) -> bool {
         let dot = Part::Character(u32::from(b'.'));
         if self.characters > name.len() {

@@ -137,8 +137,8 @@ impl Reply {
         }
     }
 
-    /// The first line of several, `code-text`: the lines that follow, each after one blank, and then
-    /// a single-line reply with the same code are the caller's to send.
+    /// The first line of several, `code-text`: the lines that follow, each after one blank, and
+    /// then a single-line reply with the same code are the caller's to send.
     ///
     /// For a listing in a reply (`STAT` with a path), which is too long to be held at once.
     pub fn opening(code: u16, text: impl Into<Cow<'static, [u8]>>) -> Self {
@@ -221,8 +221,8 @@ impl Reply {
         }
     }
 
-    /// Appends the wire form of lines that follow an [opening](Self::opening): each after a blank, and
-    /// byte 255 doubled. They end in CRLF and are in the encoding of names already.
+    /// Appends the wire form of lines that follow an [opening](Self::opening): each after a blank,
+    /// and byte 255 doubled. They end in CRLF and are in the encoding of names already.
     pub fn encode_inner(lines: &[u8], out: &mut Vec<u8>) {
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             out.push(b' ');

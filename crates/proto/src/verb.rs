@@ -26,8 +26,8 @@ pub struct VerbInfo {
     pub login_required: bool,
     /// The permission that guards it.
     pub perm: Option<Perm>,
-    /// Permissions it may need besides: on its other paths, as `COMB` on the parts, or by what it is
-    /// asked for, as `MDTM` with a time.
+    /// Permissions it may need besides: on its other paths, as `COMB` on the parts, or by what it
+    /// is asked for, as `MDTM` with a time.
     pub more_perms: Perms,
     /// Its argument rule.
     pub argument: ArgumentRule,

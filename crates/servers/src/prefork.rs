@@ -266,8 +266,8 @@ impl WorkerSupervisor {
     }
 
     /// Whether the server ends because a worker cannot be started, or has ended: if none accepts
-    /// clients yet, and none is left that could. One that takes over needs all of its workers: until
-    /// then, the server before it has as many, and gives them up for these.
+    /// clients yet, and none is left that could. One that takes over needs all of its workers:
+    /// until then, the server before it has as many, and gives them up for these.
     fn fails_to_start(&self, problem: &dyn Display) -> bool {
         let start = &self.workers.start;
         if start.get().is_none() && (ftpdlib_sys::is_successor() || self.children.is_empty()) {

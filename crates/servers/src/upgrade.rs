@@ -77,8 +77,8 @@ impl Upgrade {
         Ok(Self::new(unresolved(name, real), env::args_os()))
     }
 
-    /// Gives the program a variable in its environment, with the value that `value` returns when the
-    /// program is started.
+    /// Gives the program a variable in its environment, with the value that `value` returns when
+    /// the program is started.
     pub fn variable<T: Into<OsString>>(
         mut self,
         name: impl Into<OsString>,

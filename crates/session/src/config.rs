@@ -76,8 +76,8 @@ pub struct SessionConfig {
     /// Whether clients on the server's own network are told these addresses too. Default: yes. They
     /// reach the local one, and a router may not lead them back in by its public one.
     pub masquerade_own_network: bool,
-    /// Zone of the times that clients are shown and set, in MDTM, MFMT and MFF as well as in LIST, MLSD
-    /// and MLST. Default: GMT, as RFC 3659 §2.3 wants.
+    /// Zone of the times that clients are shown and set, in MDTM, MFMT and MFF as well as in LIST,
+    /// MLSD and MLST. Default: GMT, as RFC 3659 §2.3 wants.
     pub zone: Zone,
     /// Encoding of names on the control connection. Default: UTF-8 (RFC 2640).
     pub encoding: NameEncoding,

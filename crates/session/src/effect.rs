@@ -14,8 +14,8 @@ pub enum Direction {
     /// From the client: STOR, APPE, STOU.
     Receive,
     /// A listing as the lines of a multi-line reply on the control connection (STAT path); needs no
-    /// data connection. The session queues the first line before and the last line after, the driver
-    /// the lines between, each after one blank; nothing once it is told to abort.
+    /// data connection. The session queues the first line before and the last line after, the
+    /// driver the lines between, each after one blank; nothing once it is told to abort.
     Control,
 }
 
@@ -54,8 +54,8 @@ pub enum Effect<P> {
     Secure,
     /// Run a job; answered by `handle_job`. At most one at a time; input is not wanted meanwhile.
     Job(Job),
-    /// Run a job that may take long, a digest or a copy, off the loop; answered by `handle_job`, also
-    /// after `CancelWork`. Never beside another job or a transfer; input is wanted meanwhile.
+    /// Run a job that may take long, a digest or a copy, off the loop; answered by `handle_job`,
+    /// also after `CancelWork`. Never beside another job or a transfer; input is wanted meanwhile.
     StartWork(Job),
     /// Stop the work in progress, soon: its answer is then a refusal, unless it was done already.
     /// At most once for a `StartWork`.
@@ -71,11 +71,11 @@ pub enum Effect<P> {
     /// Connect to the client; answered by `Connected` or `ConnectFailed`, unless `CloseData` comes
     /// first.
     Connect(SocketAddr),
-    /// The data connection stands: move the bytes (`Control`: no data connection needed). Answered by
-    /// exactly one `Ended`, also after `ForgetLogin`.
+    /// The data connection stands: move the bytes (`Control`: no data connection needed). Answered
+    /// by exactly one `Ended`, also after `ForgetLogin`.
     StartTransfer(Transfer<P>),
-    /// Stop the transfer; `Ended` still comes, with this end unless it was complete already. At most
-    /// once for a transfer.
+    /// Stop the transfer; `Ended` still comes, with this end unless it was complete already. At
+    /// most once for a transfer.
     AbortTransfer(TransferEnd),
     /// An opened file or listing that will not be used: close it (an upload as one whose data
     /// connection never stood).

@@ -22,8 +22,8 @@ pub enum ControlEvent<'a> {
         certificate: bool,
     },
     /// A command line that came behind one that [waits](crate::Session::holds_line), told ahead of
-    /// its turn; it is handed over in that, too. If it is ABOR, the work or the connect that is waited
-    /// for is given up, and answered 426.
+    /// its turn; it is handed over in that, too. If it is ABOR, the work or the connect that is
+    /// waited for is given up, and answered 426.
     Ahead(&'a [u8]),
     /// A command line that the session is not to act on: somebody has a say in what clients do, and
     /// answers this.
@@ -36,7 +36,8 @@ pub enum ControlEvent<'a> {
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     ///
     /// Not for a client that has ended only its own side, in order, after
-    /// [QUIT](crate::Session::waits_after_quit): it waits for its transfer, and this would abort that.
+    /// [QUIT](crate::Session::waits_after_quit): it waits for its transfer, and this would abort
+    /// that.
     Closed,
 }
 
@@ -49,7 +50,8 @@ pub enum DataEvent {
         /// Port bound.
         port: u16,
     },
-    /// Answer to `Listen`: no port could be had, or a limit was hit. The refusal is the reply (425).
+    /// Answer to `Listen`: no port could be had, or a limit was hit. The refusal is the reply
+    /// (425).
     ListenFailed(Refusal),
     /// Somebody connected to the passive port. The session answers with `AcceptData` or
     /// `RejectData`.
@@ -59,8 +61,8 @@ pub enum DataEvent {
     },
     /// Answer to `Connect`: the active connection stands.
     Connected,
-    /// Answer to `Connect`: it does not; or the passive port can accept none, or the data connection
-    /// broke before a transfer. The driver has closed it.
+    /// Answer to `Connect`: it does not; or the passive port can accept none, or the data
+    /// connection broke before a transfer. The driver has closed it.
     ConnectFailed,
     /// Bytes moved so far by the transfer in progress, told before a line is handed over.
     Progress {

@@ -38,8 +38,8 @@ impl Refusal {
         }
     }
 
-    /// What is said of a fault on our side that is none of the client's business: `451`, in the words
-    /// of RFC 959 §4.2.1.
+    /// What is said of a fault on our side that is none of the client's business: `451`, in the
+    /// words of RFC 959 §4.2.1.
     pub fn local_error() -> Self {
         Self::new(451, "Requested action aborted: local error in processing.")
     }

@@ -8,7 +8,8 @@ use ftpdlib_proto::{ArgumentRule, Perm};
 #[derive(Clone, Debug)]
 pub struct RegisteredCommand {
     /// Verb in upper case; `SITE PING` for a sub-command. That of a command of the table stands for
-    /// [other names](ftpdlib_proto::Verb::primary) of it, too, where they are not registered themselves.
+    /// [other names](ftpdlib_proto::Verb::primary) of it, too, where they are not registered
+    /// themselves.
     pub name: String,
     /// Whether the user must have logged in.
     pub login_required: bool,

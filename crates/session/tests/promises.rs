@@ -144,8 +144,8 @@ fn a_session_went_on_after_a_421_of_the_owner() {
     }
 }
 
-/// A user may be changed while a file of the former one is transferred, and there may be no room for
-/// the new one.
+/// A user may be changed while a file of the former one is transferred, and there may be no room
+/// for the new one.
 #[test]
 fn the_end_of_a_transfer_was_told_after_the_421_of_a_login() {
     let now = Instant::now();

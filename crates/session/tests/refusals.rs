@@ -78,7 +78,8 @@ fn a_listing_that_broke_off_was_told_as_complete_by_stat() {
     }
 }
 
-/// A command that is refused before its job, or in its place, while a data connection stands for it.
+/// A command that is refused before its job, or in its place, while a data connection stands for
+/// it.
 fn refuse_over_data(line: ControlEvent<'_>) -> Session<()> {
     let now = Instant::now();
     let mut session = logged_in(

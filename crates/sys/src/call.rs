@@ -12,8 +12,8 @@ pub(crate) fn check<T: From<i8> + PartialEq>(returned: T) -> io::Result<T> {
     }
 }
 
-/// The same for a call that can be done without: that the system has it not, or a sandbox refuses it
-/// (seccomp, with whatever error it was told to give), becomes `Unsupported`.
+/// The same for a call that can be done without: that the system has it not, or a sandbox refuses
+/// it (seccomp, with whatever error it was told to give), becomes `Unsupported`.
 #[cfg(target_os = "linux")]
 pub(crate) fn check_optional<T: From<i8> + PartialEq>(returned: T) -> io::Result<T> {
     check(returned).map_err(|error| match error.raw_os_error() {

@@ -81,8 +81,8 @@ impl ChildProcess {
             return Ok(());
         }
         // SAFETY: takes no pointer. The number is this child's: it stays taken until the child's
-        // end was asked for, which only this value does. Before the fork, `keep_ends` saw to it that
-        // the system does not let go of the number by itself.
+        // end was asked for, which only this value does. Before the fork, `keep_ends` saw to it
+        // that the system does not let go of the number by itself.
         check(unsafe { libc::kill(self.id, libc::SIGKILL) })?;
         Ok(())
     }

@@ -74,7 +74,8 @@ pub enum Scope {
     Beneath,
     /// The directory acts as the root: absolute links start there, and `..` stops there.
     InRoot,
-    /// As [`Beneath`](Self::Beneath), and any link, the last component included, fails with `ELOOP`.
+    /// As [`Beneath`](Self::Beneath), and any link, the last component included, fails with
+    /// `ELOOP`.
     Linkless,
 }
 

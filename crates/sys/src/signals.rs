@@ -133,7 +133,8 @@ impl Signals {
             if let Some(signal) = take_unread() {
                 return Ok(Some(signal));
             }
-            // A signal is noted before the byte that tells of it: what comes from here on leaves one.
+            // A signal is noted before the byte that tells of it: what comes from here on leaves
+            // one.
             match (&self.receiver).read(&mut wakings) {
                 Ok(0) => return Ok(None),
                 Ok(_) => {}
@@ -243,8 +244,8 @@ fn note(signal: Signal) -> bool {
 /// The time on a clock that only goes forward.
 fn milliseconds() -> u64 {
     let mut now = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: `now` is writable memory for what the call fills in; where it fails, zeros are as good
-    // a time as any.
+    // SAFETY: `now` is writable memory for what the call fills in; where it fails, zeros are as
+    // good a time as any.
     let now = unsafe {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
         now.assume_init()
@@ -260,8 +261,8 @@ fn end_by(number: libc::c_int) {
         // SAFETY: may be called in a signal handler, and does not return.
         unsafe { libc::_exit(128 + number) };
     }
-    // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid in all
-    // of them, and say that the system is to do what it does by itself.
+    // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid in
+    // all of them, and say that the system is to do what it does by itself.
     let action: libc::sigaction = unsafe { mem::zeroed() };
     // SAFETY: `action` is live and complete; null asks for no answer.
     unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) };

@@ -8,7 +8,8 @@ const LARGE: usize = 4 << 10;
 /// By so much: more than the 31 bytes that matter.
 const MORE: usize = 64;
 
-/// Nothing beyond this is ever allocated. Up to it, there is room for the bytes more in every layout.
+/// Nothing beyond this is ever allocated. Up to it, there is room for the bytes more in every
+/// layout.
 const TOO_LARGE: usize = isize::MAX as usize / 4;
 
 /// The system's allocator, with padding after each large allocation; for programs, as their
@@ -30,7 +31,8 @@ const TOO_LARGE: usize = isize::MAX as usize / 4;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Staggered;
 
-// SAFETY: every call is the one of `System`, always with the same larger layout for the same layout.
+// SAFETY: every call is the one of `System`, always with the same larger layout for the same
+// layout.
 unsafe impl GlobalAlloc for Staggered {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: that of the caller; a larger layout is no empty one.

@@ -182,8 +182,9 @@ pub(crate) fn groups_of(user: &str, gid: u32) -> io::Result<Vec<u32>> {
     }
 }
 
-/// What `keep` takes of the entry that `ask` finds in a database, in ever more room for as long as it
-/// answers `ERANGE`; `None` if there is none, as for a name that `ask` cannot even give to the system.
+/// What `keep` takes of the entry that `ask` finds in a database, in ever more room for as long as
+/// it answers `ERANGE`; `None` if there is none, as for a name that `ask` cannot even give to the
+/// system.
 ///
 /// `ask` gets a writable place for an entry, the start and the length of a writable room, and a
 /// writable place for a pointer, which is null; they are its own for the call.
@@ -191,8 +192,8 @@ pub(crate) fn groups_of(user: &str, gid: u32) -> io::Result<Vec<u32>> {
 /// # Safety
 ///
 /// Where `ask` leaves a pointer there that is not null, it has filled in the entry, whose pointers
-/// point to NUL-terminated strings inside the room, as `getpwnam_r` and its kin do. What `keep` gives
-/// does not refer to them.
+/// point to NUL-terminated strings inside the room, as `getpwnam_r` and its kin do. What `keep`
+/// gives does not refer to them.
 pub(crate) unsafe fn look_up<E, T>(
     ask: impl Fn(*mut E, *mut c_char, libc::size_t, *mut *mut E) -> io::Result<libc::c_int>,
     keep: impl FnOnce(&E) -> T,

@@ -9,8 +9,8 @@
 //! what a user's program would.
 //!
 //! The program under test is the one that the variable `FTPDLIB_BIN` names, or the one built from
-//! this workspace. Packages of Python and Node.js are in `target/clients`. A client that is not installed is skipped with a note, unless
-//! `FTPDLIB_REQUIRE_CLIENTS` is `1`.
+//! this workspace. Packages of Python and Node.js are in `target/clients`. A client that is not
+//! installed is skipped with a note, unless `FTPDLIB_REQUIRE_CLIENTS` is `1`.
 
 mod aioftp;
 mod basic_ftp;

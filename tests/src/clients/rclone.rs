@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use super::operation::{Client, Operation, Security, Target, USER, text};
 use super::run::Invocation;
 
-/// [`PASSWORD`](super::PASSWORD) in the form that rclone wants passwords in, as `rclone obscure` makes it.
+/// [`PASSWORD`](super::PASSWORD) in the form that rclone wants passwords in, as `rclone obscure`
+/// makes it.
 const OBSCURED_PASSWORD: &str = "gqmZjMk7t6sKSusvGXKJiGSzpX3F";
 
 /// `rclone`: several connections at once, which share one memory of TLS sessions and so resume each

@@ -36,8 +36,8 @@ impl Client for Tnftp {
     }
 }
 
-/// What a client of this family is told to do for an operation, in its own language; `None` for what
-/// it cannot do.
+/// What a client of this family is told to do for an operation, in its own language; `None` for
+/// what it cannot do.
 pub(super) fn commands(operation: &Operation<'_>) -> Option<String> {
     Some(match operation {
         Operation::List { directory } => format!("ls {}", quoted(directory)),

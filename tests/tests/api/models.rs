@@ -1,4 +1,5 @@
-//! These tests again, in the other models of one process: the tests give the server code of their own.
+//! These tests again, in the other models of one process: the tests give the server code of their
+//! own.
 
 use ftpdlib_tests::models::run_all_but;
 

@@ -27,8 +27,8 @@ macro_rules! matrix {
 }
 
 // curl 7.87 and 7.88, which some systems have, never begin the handshake of a data connection that
-// they have accepted (curl's issue 10666, mended in 8.0), and hang in active mode under TLS with any
-// server; so that is left out.
+// they have accepted (curl's issue 10666, mended in 8.0), and hang in active mode under TLS with
+// any server; so that is left out.
 matrix! {
     aioftp, Aioftp => {
         passive_ipv4: V4, Passive, Clear;

@@ -1,5 +1,5 @@
-//! Every dialogue: against the protocol interpreter alone, with no socket, no file and a clock moved
-//! by hand; and against a real server.
+//! Every dialogue: against the protocol interpreter alone, with no socket, no file and a clock
+//! moved by hand; and against a real server.
 #![forbid(unsafe_code)]
 
 mod interpreter;

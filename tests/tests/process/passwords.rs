@@ -25,8 +25,8 @@ fn running(parent: u32) -> u64 {
     children_of(parent).into_iter().map(of_child).sum()
 }
 
-/// Each process had as many turns as there are CPUs: a client in each had as many checks run at once,
-/// and take their memory.
+/// Each process had as many turns as there are CPUs: a client in each had as many checks run at
+/// once, and take their memory.
 #[test]
 fn processes_check_no_more_passwords_at_once_than_there_are_cpus() {
     let _alone = alone();

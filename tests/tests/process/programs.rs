@@ -1,5 +1,5 @@
-//! The program in its models of several processes: what becomes of clients when one of the processes
-//! ends, is told to, or makes room for another.
+//! The program in its models of several processes: what becomes of clients when one of the
+//! processes ends, is told to, or makes room for another.
 
 use std::fs;
 use std::io::Write;

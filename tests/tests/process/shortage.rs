@@ -115,7 +115,8 @@ fn a_reload_whose_only_new_worker_failed_in_its_start_left_nobody() {
 }
 
 /// A command for the program as a user without other processes, who may have so many, threads
-/// included; and a directory for it, with this configuration. `None` if nobody can become that user.
+/// included; and a directory for it, with this configuration. `None` if nobody can become that
+/// user.
 fn crowded(most: u32, configuration: &str) -> Option<(Command, TempDir)> {
     // Of another run of these tests, which was ended, processes may be left.
     static NEXT: AtomicU32 = AtomicU32::new(0);

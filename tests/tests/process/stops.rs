@@ -157,8 +157,9 @@ fn a_reload_waited_for_the_writer_of_a_configuration() {
     }
 }
 
-/// Holds a lease of a file, so that whoever opens it waits, up to 45 seconds for most systems. Tells
-/// that on standard output, and then that somebody waits. Ends by itself if the test does not end it.
+/// Holds a lease of a file, so that whoever opens it waits, up to 45 seconds for most systems.
+/// Tells that on standard output, and then that somebody waits. Ends by itself if the test does not
+/// end it.
 const LEASE: &str = "$| = 1; alarm 60; open(my $file, '+<', $ARGV[0]) or die; \
     $SIG{IO} = sub { print qq(wanted\n) }; \
     fcntl($file, 1024, F_WRLCK) or die; print qq(held\n); sleep while 1";

@@ -202,8 +202,8 @@ fn open_to_all(path: &Path) {
     fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Whether files can be the users': not in a user namespace where their numbers are not mapped, even
-/// by root; tells if not.
+/// Whether files can be the users': not in a user namespace where their numbers are not mapped,
+/// even by root; tells if not.
 fn are_users_possible() -> bool {
     if !is_root() {
         skipped("only root can act as other users");

@@ -27,7 +27,8 @@ fn impatient_server(call: &'static str) -> (TestServer, GateKeeper) {
     (server, keeper)
 }
 
-/// With one that had come before its command, the deadline of its handshake may even have been over.
+/// With one that had come before its command, the deadline of its handshake may even have been
+/// over.
 #[test]
 fn a_data_connection_that_came_while_its_file_was_opened_had_to_wait_for_its_handshake() {
     for (call, command) in [("open_read", "RETR a"), ("open_write", "STOR b")] {

@@ -98,8 +98,8 @@ impl Watched {
         fs::create_dir(self.home().join(name)).unwrap();
     }
 
-    /// Has the client do something, and tells of each of these `calls` that follows from it whether it
-    /// was made on the loop.
+    /// Has the client do something, and tells of each of these `calls` that follows from it whether
+    /// it was made on the loop.
     fn on_loop(&mut self, calls: &[&str], act: impl FnOnce(&mut Client)) -> Vec<bool> {
         self.calls.lock().unwrap().clear();
         // Asked for on the loop, since it is never large.

@@ -21,8 +21,8 @@ use tempfile::TempDir;
 
 pub(super) const ALL: &str = "elradfmwMT";
 
-/// Letters that guard it, the commands, and what the last one is answered. `@` stands for a way into
-/// the directory.
+/// Letters that guard it, the commands, and what the last one is answered. `@` stands for a way
+/// into the directory.
 const CASES: [(&str, &[&str], u16); 63] = [
     ("e", &["CWD @full"], 250),
     ("e", &["XCWD @full"], 250),
@@ -416,8 +416,8 @@ fn nothing_is_carried_over_the_border_of_an_override() {
 #[test]
 fn what_is_below_a_guarded_directory_is_not_told_to_be_there() {
     let guarded = Guarded::new(&[("user", ALL, Some(("", true)))]);
-    // A directory whose path is too long once its links are resolved, and a link in it that leads to
-    // a short one: as clients make them, who may rename what is above the link.
+    // A directory whose path is too long once its links are resolved, and a link in it that leads
+    // to a short one: as clients make them, who may rename what is above the link.
     let (home, long) = (guarded.server.home(), "x".repeat(255));
     let deep = home.join(format!("{long}/").repeat(15));
     fs::create_dir_all(&deep).unwrap();

@@ -162,8 +162,8 @@ fn data_connections_of_others_are_refused() {
     client.expect_reply(226);
 }
 
-/// One of them was waited for, for as long as it liked, before the next was accepted. More than a few
-/// still are, for some seconds.
+/// One of them was waited for, for as long as it liked, before the next was accepted. More than a
+/// few still are, for some seconds.
 #[test]
 fn silent_connections_of_a_proxy_kept_the_client_from_its_passive_port() {
     let server = server();

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 
 use super::overrides::{ALL, state};
 
-/// Over a disk, on which the directory `open` becomes a link to `guarded` as soon as a path has been
-/// resolved: what another session may do at the worst moment.
+/// Over a disk, on which the directory `open` becomes a link to `guarded` as soon as a path has
+/// been resolved: what another session may do at the worst moment.
 struct Swapping(PathBuf);
 
 impl Swapping {

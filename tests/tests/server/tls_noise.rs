@@ -1,4 +1,5 @@
-//! Clients that do not do what TLS says: the connection concerned ends, and everyone else is served.
+//! Clients that do not do what TLS says: the connection concerned ends, and everyone else is
+//! served.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -69,8 +69,8 @@ impl Settings {
     ///
     /// Nothing is kept between two calls, so a later one sees the file as it is then. One that has
     /// become empty since the server was configured is being written, was truncated, or is a pipe
-    /// that was read before: it must not move the server to the default port, without its users, nor
-    /// keep the next program from dropping root.
+    /// that was read before: it must not move the server to the default port, without its users,
+    /// nor keep the next program from dropping root.
     ///
     /// # Errors
     ///

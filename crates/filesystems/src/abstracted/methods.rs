@@ -349,8 +349,8 @@ impl AbstractedFs {
 
 /// Lines for listings, in disk bytes, each with its CRLF. What vanished meanwhile is left out.
 impl AbstractedFs {
-    /// The lines of `LIST` for `names` in the directory `basedir`, in the form of `ls -l`, with times
-    /// in `zone`; for those of the system it is `Zone::Local(local_offset)`, see
+    /// The lines of `LIST` for `names` in the directory `basedir`, in the form of `ls -l`, with
+    /// times in `zone`; for those of the system it is `Zone::Local(local_offset)`, see
     /// [`local_offset`](crate::local_offset).
     ///
     /// # Errors

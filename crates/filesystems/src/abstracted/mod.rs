@@ -176,8 +176,8 @@ impl Filesystem for AbstractedFs {
         Ok(set_modified(found.as_fd(), modified)?)
     }
 
-    /// The link is written with the real path of the home, where it leads outside of by no renaming;
-    /// a relative one would, moved up.
+    /// The link is written with the real path of the home, where it leads outside of by no
+    /// renaming; a relative one would, moved up.
     fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
         self.canonical(target)?;
         let target = match self.jail.is_linkless() {

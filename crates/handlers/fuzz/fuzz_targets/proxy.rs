@@ -1,4 +1,5 @@
-//! The input as what a proxy sends before anything else: the pieces in which it comes change nothing.
+//! The input as what a proxy sends before anything else: the pieces in which it comes change
+//! nothing.
 #![no_main]
 
 use ftpdlib_handlers::{ProxiedClient, ProxyHeaderStep};

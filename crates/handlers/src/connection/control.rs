@@ -91,8 +91,8 @@ impl Control {
         self.input.next_line(take)
     }
 
-    /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which that
-    /// says yes; whether there was one. That one may be shown again.
+    /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which
+    /// that says yes; whether there was one. That one may be shown again.
     pub(super) fn look_ahead(&mut self, look: impl FnMut(&[u8]) -> bool) -> bool {
         self.input.look_ahead(look)
     }

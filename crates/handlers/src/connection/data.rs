@@ -24,8 +24,9 @@ impl Connection {
         };
         let (listener, port) =
             listen(self.bound(), &self.service.passive_ports).map_err(no_port)?;
-        // Most clients connect before they send the next line, which is when they are looked for. The
-        // system has to tell of others: who has sent that line already, or begins with a handshake.
+        // Most clients connect before they send the next line, which is when they are looked for.
+        // The system has to tell of others: who has sent that line already, or begins with a
+        // handshake.
         let sent_ahead = match &self.socket {
             ControlSocket::Open(control) => control.has_lines(),
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
@@ -83,7 +84,8 @@ impl Connection {
         let now = cx.now();
         match &mut self.data {
             DataSide::Listening { .. } => {
-                // After an error the client waits in the listener's queue, until the time for it is over.
+                // After an error the client waits in the listener's queue, until the time for it is
+                // over.
                 if let Err(error) = self.meet_arrivals(cx)
                     && self.data.pause(cx)
                 {
@@ -126,8 +128,8 @@ impl Connection {
         }
     }
 
-    /// Takes who has connected to the passive port until it is the client; others are turned away, so
-    /// many in one turn.
+    /// Takes who has connected to the passive port until it is the client; others are turned away,
+    /// so many in one turn.
     fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let client = self.peer.ip();
         for _ in 0..ARRIVALS {
@@ -164,8 +166,8 @@ impl Connection {
     }
 
     /// When the handshake of a data connection without a transfer has to be over. While its file is
-    /// being opened the client may wait for the reply, and then for the transfer, which has a time of
-    /// its own.
+    /// being opened the client may wait for the reply, and then for the transfer, which has a time
+    /// of its own.
     pub(super) fn data_handshake_deadline(&self) -> Option<Instant> {
         let is_expected = !self.session.is_transferring();
         self.data.secure_until().filter(|_| is_expected)

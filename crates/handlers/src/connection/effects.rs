@@ -17,8 +17,8 @@ impl Connection {
         }
     }
 
-    /// Ends a session that was closed as soon as it began: the client gets no greeting, and where TLS
-    /// comes before any text no text at all.
+    /// Ends a session that was closed as soon as it began: the client gets no greeting, and where
+    /// TLS comes before any text no text at all.
     pub(super) fn turn_away(&mut self, cx: &mut Context<'_>) {
         while self.session.poll_effect().is_some() {}
         self.hear_observers(cx.now());
@@ -78,8 +78,8 @@ impl Connection {
             }
             Effect::Close => {
                 self.close_data(cx);
-                // If there still is a job, it hangs, and its thread drops the result; or it waits in
-                // its lane for one that does.
+                // If there still is a job, it hangs, and its thread drops the result; or it waits
+                // in its lane for one that does.
                 self.job = None;
                 self.closing = Some(now + CLOSING_TIME);
             }

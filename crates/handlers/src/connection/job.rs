@@ -207,8 +207,8 @@ impl Connection {
     }
 }
 
-/// What a job came to, until somebody takes it. Dropped before that, whose client did not wait for a
-/// disk that hung, it discards what was opened.
+/// What a job came to, until somebody takes it. Dropped before that, whose client did not wait for
+/// a disk that hung, it discards what was opened.
 pub(super) struct Untaken(Option<JobOutcome<Payload>>);
 
 impl Untaken {

@@ -54,8 +54,8 @@ impl Connection {
             if let Some(began) = began {
                 self.share.time = before + began.elapsed();
             }
-            // That the client has ended its side behind the last line is not left for later: nothing
-            // would tell of it again.
+            // That the client has ended its side behind the last line is not left for later:
+            // nothing would tell of it again.
             if (self.share.is_over() && self.may_hand_over_line()) || !self.hand_over_line(cx) {
                 break;
             }
@@ -94,8 +94,9 @@ impl Connection {
             control.discard_input();
         }
         if control.has_ended() {
-            // A client may end its side after QUIT, and still gets the replies it waits for. What its
-            // last line is, and that it takes effect, shows only when observers have let it pass.
+            // A client may end its side after QUIT, and still gets the replies it waits for. What
+            // its last line is, and that it takes effect, shows only when observers have let it
+            // pass.
             let waits = self.session.waits_after_quit() || holds_line(&self.watch);
             return (!waits || control.is_broken()) && self.lose_control(cx);
         }

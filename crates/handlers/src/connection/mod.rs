@@ -433,9 +433,9 @@ impl Handler for Connection {
                     self.receive(cx);
                     let flow = self.finish_turn(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
-                    // here, unless it is known, saves a turn that would find out nothing else. Under
-                    // TLS, reading may end the handshake or owe an answer, which is for the next
-                    // turn to see.
+                    // here, unless it is known, saves a turn that would find out nothing else.
+                    // Under TLS, reading may end the handshake or owe an answer, which is for the
+                    // next turn to see.
                     if flow == Flow::Close
                         || self.tls.is_some()
                         || !cx.is_ready(source, Direction::Read)

@@ -90,8 +90,8 @@ fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
     }
 }
 
-/// The command that the line calls, and where its argument begins: one of that name, or else one that
-/// stands for it under its other name.
+/// The command that the line calls, and where its argument begins: one of that name, or else one
+/// that stands for it under its other name.
 fn called<'c>(line: &[u8], commands: &'c [CustomCommand]) -> Option<(&'c CustomCommand, usize)> {
     let mut named = commands.iter().filter_map(|command| {
         let start = after_name(line, command.registered.name.as_bytes())?;

@@ -95,8 +95,8 @@ mod tests {
     /// What sockets are asked to hold, so that a chain of certificates is many times as long.
     const HELD: usize = 4 << 10;
 
-    /// Settings of a server whose answer to a hello is longer than sockets hold, and of a client that
-    /// trusts it.
+    /// Settings of a server whose answer to a hello is longer than sockets hold, and of a client
+    /// that trusts it.
     fn configs() -> (ServerConfig, ClientConfig) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());

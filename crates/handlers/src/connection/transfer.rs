@@ -123,8 +123,8 @@ impl Connection {
         }
     }
 
-    /// Ends a transfer whose connection goes without the session's doing, for logs and observers: the
-    /// loop ends, for instance.
+    /// Ends a transfer whose connection goes without the session's doing, for logs and observers:
+    /// the loop ends, for instance.
     pub(super) fn cut_transfer(&mut self, end: TransferEnd, cx: &mut Context<'_>) {
         if self.pump.is_none() {
             return;

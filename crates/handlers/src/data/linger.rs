@@ -42,9 +42,9 @@ impl Linger {
         }
     }
 
-    /// Has the replies wait for the client to close its side, or for a moment, so that it reads none
-    /// of them together with what was sent before. Without effect where the system does not tell of
-    /// that.
+    /// Has the replies wait for the client to close its side, or for a moment, so that it reads
+    /// none of them together with what was sent before. Without effect where the system does not
+    /// tell of that.
     pub(crate) fn hold_replies(&mut self, cx: &mut Context<'_>) {
         self.holds_replies = cx.finish_registration(&mut self.stream).is_ok();
     }

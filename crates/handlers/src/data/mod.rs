@@ -140,8 +140,8 @@ impl DataSide {
     }
 
     /// Leaves the listener alone for a while, after an error of
-    /// [`next_candidate`](Self::next_candidate); whether it is the first since one was taken, or there
-    /// was none.
+    /// [`next_candidate`](Self::next_candidate); whether it is the first since one was taken, or
+    /// there was none.
     pub(crate) fn pause(&mut self, cx: &mut Context<'_>) -> bool {
         let Self::Listening {
             listener,
@@ -158,7 +158,8 @@ impl DataSide {
     }
 
     /// Makes the candidate the data connection, under TLS if there is a session for it, and closes
-    /// the listener. The handshake has to be over at `secure_until`, unless a transfer begins before.
+    /// the listener. The handshake has to be over at `secure_until`, unless a transfer begins
+    /// before.
     pub(crate) fn accept_candidate(
         &mut self,
         tls: Option<&TlsSession>,
@@ -286,8 +287,8 @@ impl DataSide {
         }
     }
 
-    /// When to look for whoever has connected, if the client sends no line before, or at proxies that
-    /// have sent no header.
+    /// When to look for whoever has connected, if the client sends no line before, or at proxies
+    /// that have sent no header.
     pub(crate) fn look_at(&self) -> Option<Instant> {
         match self {
             Self::Listening {

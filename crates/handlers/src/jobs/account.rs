@@ -25,8 +25,8 @@ pub(crate) struct Account {
 /// Where a user's jobs run.
 #[derive(Clone)]
 pub(super) enum Workplace {
-    /// In place, on the loop: none blocks. Helpers may take a part of a long one, and what is too large
-    /// for the loop has a lane.
+    /// In place, on the loop: none blocks. Helpers may take a part of a long one, and what is too
+    /// large for the loop has a lane.
     Loop { helpers: Helpers, large: Lane },
     /// They may block.
     Threads(Arc<HomeLanes>),
@@ -75,8 +75,8 @@ impl Account {
         }))
     }
 
-    /// Whether permissions depend on the path, so that links must be resolved to look them up. Asked
-    /// anew each time: an override may come during a session.
+    /// Whether permissions depend on the path, so that links must be resolved to look them up.
+    /// Asked anew each time: an override may come during a session.
     pub(super) fn has_overrides(&self) -> bool {
         self.authorizer.has_overrides(&self.login)
     }

@@ -28,9 +28,9 @@ pub(super) fn copy(
     replace(fs, &to, |draft| draft.append(fs, from, time))
 }
 
-/// Appends `parts` to `target`, which need not be there, and removes them; answers which of them, and
-/// why others stay. Until all are appended everything is as it was, and it stays so if any of them is
-/// stored to meanwhile, as far as facts tell.
+/// Appends `parts` to `target`, which need not be there, and removes them; answers which of them,
+/// and why others stay. Until all are appended everything is as it was, and it stays so if any of
+/// them is stored to meanwhile, as far as facts tell.
 pub(super) fn combine(
     fs: &dyn Filesystem,
     target: &VirtualPath,
@@ -39,9 +39,9 @@ pub(super) fn combine(
 ) -> JobOutcome<Payload> {
     let target = fs.canonical(target).map_err(reply_of)?;
     // A file may have several names: its directory may be mounted twice, or the disk may not tell
-    // capital letters from small ones. To remove a part that is the target would remove the new one.
-    // A hard link could go, but looks the same: a file that is met twice may have some as well, and
-    // not every disk counts them.
+    // capital letters from small ones. To remove a part that is the target would remove the new
+    // one. A hard link could go, but looks the same: a file that is met twice may have some as
+    // well, and not every disk counts them.
     let own = existing(fs, &target)?.as_ref().and_then(inode);
     let (mut known, mut known_inodes) = (HashSet::new(), HashSet::new());
     let mut entries = Vec::with_capacity(parts.len());
@@ -145,8 +145,8 @@ fn existing(fs: &dyn Filesystem, path: &VirtualPath) -> Result<Option<Metadata>,
     Err(reply_of(kind.into()))
 }
 
-/// Refuses to replace what could not be stored to: to rename over a file only the directory's rights
-/// are asked.
+/// Refuses to replace what could not be stored to: to rename over a file only the directory's
+/// rights are asked.
 fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal> {
     let file = fs.open_write(path, WriteMode::Replace).map_err(reply_of)?;
     // An upload that never came leaves the file as it is.
@@ -155,8 +155,8 @@ fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal
 
 /// A file that is not finished.
 ///
-/// Its mode is set by what is open: its name may stand for another file by now, put there by whoever
-/// else may write to the directory.
+/// Its mode is set by what is open: its name may stand for another file by now, put there by
+/// whoever else may write to the directory.
 struct Draft {
     file: Box<dyn WriteFile>,
     /// The mode of the file it is to take the place of.
@@ -164,9 +164,9 @@ struct Draft {
 }
 
 impl Draft {
-    /// Has it the mode of the file it takes the place of, but for bits that have a program run as the
-    /// owner: that may be another now, as the content is. Where that cannot be set, a file that is
-    /// open to more is not put in the place of another.
+    /// Has it the mode of the file it takes the place of, but for bits that have a program run as
+    /// the owner: that may be another now, as the content is. Where that cannot be set, a file that
+    /// is open to more is not put in the place of another.
     fn take_mode(&mut self, fs: &dyn Filesystem) -> Result<(), Refusal> {
         let Some(mode) = self.replaced else {
             return Ok(());

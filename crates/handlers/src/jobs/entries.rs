@@ -4,8 +4,8 @@ use std::vec;
 
 use ftpdlib_filesystems::{Entry, FilesystemError, Listing};
 
-/// Entries that were read in batches, taken one by one: whoever has no time for all of a batch finds
-/// the rest of it next time.
+/// Entries that were read in batches, taken one by one: whoever has no time for all of a batch
+/// finds the rest of it next time.
 pub(super) struct Entries {
     listing: Box<dyn Listing>,
     batch: vec::IntoIter<Entry>,

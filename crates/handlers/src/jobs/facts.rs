@@ -44,9 +44,9 @@ pub(super) fn followed(
     }
 }
 
-/// The same of the entry `name` of the directory `place` for a user with overrides, and what that user may
-/// do with it: of a link itself, too, where it leads to where the user may not look, or links are
-/// shown.
+/// The same of the entry `name` of the directory `place` for a user with overrides, and what that
+/// user may do with it: of a link itself, too, where it leads to where the user may not look, or
+/// links are shown.
 pub(super) fn judged(
     account: &Account,
     place: &VirtualPath,

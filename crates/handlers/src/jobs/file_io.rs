@@ -20,8 +20,8 @@ pub(crate) fn read_chunk(
     read_some(file, buffer)
 }
 
-/// Writes all of `bytes` to an upload. May block. A panic is refused here, so that the file is finished
-/// as after any other error.
+/// Writes all of `bytes` to an upload. May block. A panic is refused here, so that the file is
+/// finished as after any other error.
 pub(crate) fn write_all(
     account: &Account,
     file: &mut dyn WriteFile,
@@ -33,8 +33,8 @@ pub(crate) fn write_all(
     })
 }
 
-/// Writes the `count` bytes that are in `pipe`, all there are, to an upload with a descriptor; `false`
-/// if they had to be copied, as they would have to be next time. May block.
+/// Writes the `count` bytes that are in `pipe`, all there are, to an upload with a descriptor;
+/// `false` if they had to be copied, as they would have to be next time. May block.
 ///
 /// After an error some are still in the pipe.
 pub(crate) fn write_piped(

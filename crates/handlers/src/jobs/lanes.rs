@@ -13,8 +13,9 @@ const JOBS_PER_HOME: usize = 32;
 /// Most digests and copies that go on at once on one of these: most of their time they wait.
 const WORK_PER_HOME: usize = 16;
 
-/// Most pieces of long work of one lane that have a thread, most of which wait for a time slice: more
-/// than there may be sessions by default. What has none gets no time slice before another's end.
+/// Most pieces of long work of one lane that have a thread, most of which wait for a time slice:
+/// more than there may be sessions by default. What has none gets no time slice before another's
+/// end.
 const WORK: usize = 1024;
 
 /// The lanes of a home directory that may block.
@@ -32,8 +33,8 @@ impl HomeLanes {
     }
 }
 
-/// Where digests and copies run: some of them at a time, in time slices, so that one of two bytes does
-/// not wait for the end of those of gigabytes.
+/// Where digests and copies run: some of them at a time, in time slices, so that one of two bytes
+/// does not wait for the end of those of gigabytes.
 #[derive(Clone)]
 pub(crate) struct WorkLane {
     lane: Lane,

@@ -1,7 +1,7 @@
 //! What is so large that a local disk takes long over it, too.
 //!
-//! Freeing a file takes ext4 a quarter of a second for each gibibyte. Such jobs of users whose others
-//! run on the loop go to a thread; most are small, and must not pay for that.
+//! Freeing a file takes ext4 a quarter of a second for each gibibyte. Such jobs of users whose
+//! others run on the loop go to a thread; most are small, and must not pay for that.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -42,9 +42,9 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
     }
 }
 
-/// Whether the file of an upload may be large with `written` bytes of it. What was there before may go
-/// with the first of them or at the end; then the rest, if it replaced something, is given its place
-/// on the disk, or is freed, if the file was removed meanwhile.
+/// Whether the file of an upload may be large with `written` bytes of it. What was there before may
+/// go with the first of them or at the end; then the rest, if it replaced something, is given its
+/// place on the disk, or is freed, if the file was removed meanwhile.
 pub(crate) fn is_large_upload(file: &dyn WriteFile, written: u64) -> bool {
     file.size().unwrap_or(0).saturating_add(written) >= LARGE_FILE
 }
@@ -54,8 +54,8 @@ pub(super) fn is_large_listing(facts: &Metadata) -> bool {
     facts.kind == FileKind::Directory && facts.size >= LARGE_LISTING
 }
 
-/// A file that may be dropped on the loop, as downloads are: if it has so many bytes, and was removed
-/// meanwhile, it is freed on `lane`.
+/// A file that may be dropped on the loop, as downloads are: if it has so many bytes, and was
+/// removed meanwhile, it is freed on `lane`.
 pub(super) fn dropped_on_loop(
     lane: &Lane,
     file: Box<dyn ReadFile>,

@@ -142,7 +142,8 @@ fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Files
     };
     made.map_err(|error| {
         log::error!("filesystem of user {:?}: {error}", login.username);
-        // Either code is one that PASS has (RFC 959 §5.4). By 530 clients take the password for wrong.
+        // Either code is one that PASS has (RFC 959 §5.4). By 530 clients take the password for
+        // wrong.
         let code = match error.kind() {
             ErrorKind::TooManyOpenFiles => 421,
             // Words of its own are meant for the client.

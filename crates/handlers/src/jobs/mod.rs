@@ -121,8 +121,8 @@ pub(crate) fn run_work(
     }
 }
 
-/// Checks that the user may do `action`, and pins it to what was checked. `go_on` is asked before each
-/// path of it.
+/// Checks that the user may do `action`, and pins it to what was checked. `go_on` is asked before
+/// each path of it.
 fn permitted(
     account: &Arc<Account>,
     perm: Perm,

@@ -118,8 +118,8 @@ pub(super) fn failed(account: &Account, perm: Perm, error: FilesystemError) -> R
     }
 }
 
-/// Whether the user may be told of a path that cannot be resolved: nobody learns that way what is in
-/// a guarded directory, or where the links in it lead.
+/// Whether the user may be told of a path that cannot be resolved: nobody learns that way what is
+/// in a guarded directory, or where the links in it lead.
 pub(super) fn may_know(account: &Account, perm: Perm, error: &FilesystemError) -> bool {
     let places = error.places();
     !places.is_empty() && places.iter().all(|place| has_perm(account, perm, place))
@@ -149,7 +149,8 @@ mod tests {
     use crate::jobs::time_slice::{Cancel, Scheduler, TimeSlice};
     use crate::testing::{enter_as_user, service};
 
-    /// Finds nothing below `/none`, but has it told by the permission there; counts what it is asked.
+    /// Finds nothing below `/none`, but has it told by the permission there; counts what it is
+    /// asked.
     struct Missing(Arc<AtomicUsize>);
 
     impl Layer for Missing {

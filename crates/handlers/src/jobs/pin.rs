@@ -101,8 +101,8 @@ impl View {
         }
     }
 
-    /// What has the path's name, a link as such: its name, its facts and, of a link, where it leads.
-    /// Instead of a link at which the user may not look, what it leads to.
+    /// What has the path's name, a link as such: its name, its facts and, of a link, where it
+    /// leads. Instead of a link at which the user may not look, what it leads to.
     pub(super) fn single(&self) -> Result<Single, FilesystemError> {
         let fs = &*self.filesystem;
         let shown = match self.shows_entry {

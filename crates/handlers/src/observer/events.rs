@@ -57,7 +57,8 @@ pub struct ObservedCommand {
     /// for PASS, for ACCT, and for a [`secret`](crate::CustomCommand::secret) command.
     ///
     /// Lines that only look as if they held one are cut as in the log: of `NOOP PASS x` this is
-    /// `PASS`. What commands with a permission are given, which are names of files, is always whole.
+    /// `PASS`. What commands with a permission are given, which are names of files, is always
+    /// whole.
     pub argument: Vec<u8>,
 }
 

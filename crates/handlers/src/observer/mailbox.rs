@@ -122,8 +122,8 @@ impl Mailbox {
     }
 }
 
-/// What the observers of a session that is over have not been told, until there is a thread for it. If
-/// the loop ends before, nobody is held up by being told there.
+/// What the observers of a session that is over have not been told, until there is a thread for it.
+/// If the loop ends before, nobody is held up by being told there.
 struct Stranded(Mailbox);
 
 impl Handler for Stranded {

@@ -23,17 +23,18 @@ pub(crate) use observed_session::SessionControl;
 /// that may block, one after the other for each session: the session's next command is taken once
 /// they have returned, while all other sessions go on. A method that panics is logged.
 ///
-/// While the system has no thread for it, they are called later, and commands that wait for a verdict
-/// are refused with 451. If the server ends before, they are called on the event loop at its end.
+/// While the system has no thread for it, they are called later, and commands that wait for a
+/// verdict are refused with 451. If the server ends before, they are called on the event loop at
+/// its end.
 ///
 /// An observer that is [`inline`](Self::is_inline) is called on the event loop instead, which saves
 /// the way to a thread and back. It must not block: everybody would wait for it.
 ///
-/// No method is called as the user: where users of the system are served, it has root's rights. What
-/// it does to files by [`ObservedPath::real_path`] is done wherever the client has that path lead.
-/// What looks into uploads or changes them belongs into the [`finish`] of a filesystem's files, which
-/// is called as the user. It may take its time there, unless the filesystem or its [`Layer`] says
-/// that it is local.
+/// No method is called as the user: where users of the system are served, it has root's rights.
+/// What it does to files by [`ObservedPath::real_path`] is done wherever the client has that path
+/// lead. What looks into uploads or changes them belongs into the [`finish`] of a filesystem's
+/// files, which is called as the user. It may take its time there, unless the filesystem or its
+/// [`Layer`] says that it is local.
 ///
 /// [`finish`]: ftpdlib_filesystems::WriteFile::finish
 /// [`Layer`]: ftpdlib_filesystems::Layer::is_local
@@ -89,8 +90,8 @@ pub trait Observer: Send + Sync {
     fn on_connect(&self, session: &ObservedSession) {}
 
     /// A connection was closed, by whomever. The last call for a session. Its
-    /// [`username`](ObservedSession::username) is that of the user who was logged in at the end, also
-    /// after QUIT; none after REIN.
+    /// [`username`](ObservedSession::username) is that of the user who was logged in at the end,
+    /// also after QUIT; none after REIN.
     fn on_disconnect(&self, session: &ObservedSession) {}
 
     /// A user logged in.
@@ -133,8 +134,9 @@ pub trait Observer: Send + Sync {
     fn on_chmod(&self, session: &ObservedSession, file: &ObservedPath, mode: u32) {}
 
     /// The filesystem was changed in another way: `verb` is MFMT, MFF with `Modify`, MDTM, COMB,
-    /// CPTO, SITE UTIME, SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the new
-    /// file last. Of COMB it is the target, and [`on_delete`](Self::on_delete) tells of the parts.
+    /// CPTO, SITE UTIME, SITE COPY or SITE SYMLINK. Copies and links have two paths, that of the
+    /// new file last. Of COMB it is the target, and [`on_delete`](Self::on_delete) tells of the
+    /// parts.
     fn on_other_change(
         &self,
         session: &ObservedSession,
@@ -156,8 +158,9 @@ pub trait Observer: Send + Sync {
 pub enum Verdict {
     /// Go on.
     Allow,
-    /// Do nothing, and answer this. It has to be the command's last reply: for a preliminary one the
-    /// client is told 451, and the log why. 421 ends the session, and aborts a transfer in progress.
+    /// Do nothing, and answer this. It has to be the command's last reply: for a preliminary one
+    /// the client is told 451, and the log why. 421 ends the session, and aborts a transfer in
+    /// progress.
     Refuse(Reply),
 }
 

@@ -110,7 +110,8 @@ impl Notice {
     }
 }
 
-/// The method that is called, with what it is about where that helps to find the reason of an error.
+/// The method that is called, with what it is about where that helps to find the reason of an
+/// error.
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = match self {

@@ -62,7 +62,8 @@ pub(crate) struct Pump {
     resume_at: Option<Instant>,
     /// The system was asked to send full segments only.
     asked_to_fill: bool,
-    /// What the client of a download that seems to stand still had not acknowledged at the last look.
+    /// What the client of a download that seems to stand still had not acknowledged at the last
+    /// look.
     last_look: Option<Look>,
     /// The system has taken every byte of a download; only the end of the stream is left to send.
     all_sent: bool,
@@ -197,8 +198,8 @@ impl Pump {
         self.meter.set_rate(rate);
     }
 
-    /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so an
-    /// upload waits for an event.
+    /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so
+    /// an upload waits for an event.
     pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         match &self.route {
             Route::Receive(stream, _) if stream.plain().is_some() => {
@@ -351,7 +352,8 @@ impl Pump {
     fn is_last(&self, step: &Step, last: u64) -> bool {
         match step {
             Step::Wait(_) | Step::Pause(_) => true,
-            // Where writing may block, there is a job after every piece, and no other end of a turn.
+            // Where writing may block, there is a job after every piece, and no other end of a
+            // turn.
             Step::Yield | Step::Working => self.meter.bytes() >= last,
             Step::Ended(..) => false,
         }
@@ -440,8 +442,8 @@ impl Pump {
         false
     }
 
-    /// Looks at what is unacknowledged; whether that has become less since the last look, with which
-    /// there is progress. It can only become more with progress of another kind.
+    /// Looks at what is unacknowledged; whether that has become less since the last look, with
+    /// which there is progress. It can only become more with progress of another kind.
     fn look(&mut self, now: Instant) -> bool {
         let left = self.left();
         let progress = self.meter.progress();
@@ -467,7 +469,8 @@ impl Pump {
     /// Ends a transfer that has made no progress for too long: its client is gone, unless it is the
     /// disk that a thread still waits for, with the file.
     ///
-    /// Lines of a reply have no other way to tell that they are not all: there the session ends, too.
+    /// Lines of a reply have no other way to tell that they are not all: there the session ends,
+    /// too.
     pub(crate) fn give_up(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         let by_disk = match &self.route {
             Route::Send(_, produce) => produce.is_on_thread(),

@@ -21,8 +21,8 @@ use crate::jobs::{Account, ListingStream, read_chunk};
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
 
-/// Bytes of a large listing that are made in one go, on a thread: to change threads for each piece of
-/// work would take longer than the piece.
+/// Bytes of a large listing that are made in one go, on a thread: to change threads for each piece
+/// of work would take longer than the piece.
 const LARGE_PIECE: usize = 256 << 10;
 
 /// The longest that a piece of work takes, where entries take longer, such as links that lead
@@ -125,8 +125,8 @@ fn sent<T>(outcome: io::Result<T>, turn: &Turn<'_, '_, '_>) -> Result<T, Step> {
     })
 }
 
-/// Reads on; 0 at the end, which is not to come before the size that the file had when it was opened,
-/// where that is known.
+/// Reads on; 0 at the end, which is not to come before the size that the file had when it was
+/// opened, where that is known.
 fn read_on(
     account: &Account,
     file: &mut dyn ReadFile,
@@ -291,9 +291,9 @@ impl Produce {
         }
     }
 
-    /// Fills the buffer from `source` on a thread; with a `client`, in its turns. Nobody needs that any
-    /// more once this has ended. What waits for a turn is dropped here then, so a lane with turns is for
-    /// sources that the loop may close; any other is closed on a thread.
+    /// Fills the buffer from `source` on a thread; with a `client`, in its turns. Nobody needs that
+    /// any more once this has ended. What waits for a turn is dropped here then, so a lane with
+    /// turns is for sources that the loop may close; any other is closed on a thread.
     fn fill_on(
         &mut self,
         lane: &Lane,

@@ -12,8 +12,8 @@ use mio::net::TcpStream;
 use super::{PumpContext, Step, Turn, became_shorter, is_lost};
 use crate::jobs::broken_off;
 
-/// What is left of a file is copied once it is no more than this: it then leaves together with the end
-/// of the stream, which saves a segment and sendfile's pipe.
+/// What is left of a file is copied once it is no more than this: it then leaves together with the
+/// end of the stream, which saves a segment and sendfile's pipe.
 const SMALL: usize = 32 << 10;
 
 /// Sends a local file with sendfile(2), up to the size it had when it was opened.
@@ -30,8 +30,8 @@ pub(super) enum Outcome {
 }
 
 impl SendFile {
-    /// `None` if `file` is not a local one with a known size. 0 is none: files that the kernel makes
-    /// up (procfs) tell that, whatever is in them.
+    /// `None` if `file` is not a local one with a known size. 0 is none: files that the kernel
+    /// makes up (procfs) tell that, whatever is in them.
     pub(super) fn new(file: &dyn ReadFile) -> Option<Self> {
         file.descriptor()?;
         let size = file.size().filter(|&size| size > 0)?;

@@ -36,8 +36,8 @@ impl Splice {
         Self { enabled }
     }
 
-    /// Moves what has come, up to `allowed` bytes; `None` where that cannot be done, or is not worth
-    /// it yet, and nothing was moved.
+    /// Moves what has come, up to `allowed` bytes; `None` where that cannot be done, or is not
+    /// worth it yet, and nothing was moved.
     ///
     /// # Errors
     ///

@@ -416,8 +416,8 @@ fn listings_that_were_broken_off_kept_their_directories_open_and_were_sorted_for
     IoLoop::new().unwrap().add(Box::new(broken_off)).unwrap();
 }
 
-/// A download whose client takes nothing any more; or, if it `reads`, after the first look so much that
-/// less is left. Then it is looked at so many seconds after it began, and is stalled or not.
+/// A download whose client takes nothing any more; or, if it `reads`, after the first look so much
+/// that less is left. Then it is looked at so many seconds after it began, and is stalled or not.
 struct Slow {
     service: Arc<Service>,
     download: Option<Transfer<Payload>>,

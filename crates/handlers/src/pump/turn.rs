@@ -15,8 +15,8 @@ use crate::Service;
 use crate::jobs::Account;
 use crate::log_prefix::Prefix;
 
-/// Replies held for a client that does not read them; beyond that it is not listened to, and a listing
-/// that goes there waits.
+/// Replies held for a client that does not read them; beyond that it is not listened to, and a
+/// listing that goes there waits.
 pub(crate) const REPLIES_WAITING: usize = 64 << 10;
 
 /// What the pumps need of their connection.
@@ -62,8 +62,9 @@ impl PumpContext<'_, '_> {
     }
 }
 
-/// Whether an error of the data connection is its client's doing, or the network's, or that of whoever
-/// is in between. With any other it is our side that cannot go on, and whose log is to say so.
+/// Whether an error of the data connection is its client's doing, or the network's, or that of
+/// whoever is in between. With any other it is our side that cannot go on, and whose log is to say
+/// so.
 pub(super) fn is_lost(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -14,8 +14,8 @@ pub struct FactChange {
 }
 
 impl FactChange {
-    /// Parses `Modify=20240101000000;UNIX.mode=0644;`, in any case and order; the last of two values
-    /// for one fact counts.
+    /// Parses `Modify=20240101000000;UNIX.mode=0644;`, in any case and order; the last of two
+    /// values for one fact counts.
     pub(super) fn parse(facts: &[u8]) -> Result<Self, CommandError> {
         let facts = facts.strip_suffix(b";").ok_or(CommandError::Fact)?;
         let mut change = Self::default();

@@ -28,10 +28,10 @@ use crate::{Direction, Effect, SessionEvent};
 ///   └─────────────► Transferring ◄────────────────────────┘
 /// ```
 ///
-/// From every state but `Transferring` ABOR, a failure, a refused upload or a deadline leads back to
-/// `Closed`, and so does an upload after a refused download, except from `Target`; a queued transfer
-/// is then answered 425 (426 for ABOR). So does a new PASV, EPSV, PORT or EPRT, unless a transfer is
-/// queued: then it is itself answered 425, as during a transfer.
+/// From every state but `Transferring` ABOR, a failure, a refused upload or a deadline leads back
+/// to `Closed`, and so does an upload after a refused download, except from `Target`; a queued
+/// transfer is then answered 425 (426 for ABOR). So does a new PASV, EPSV, PORT or EPRT, unless a
+/// transfer is queued: then it is itself answered 425, as during a transfer.
 #[derive(Debug, Default)]
 pub(super) enum DataChannel<P> {
     /// No data connection is open or expected.
@@ -182,8 +182,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Gives up a data connection that was not made in time, or broke or got old before its transfer. A
-    /// transfer that waits for it is answered 425.
+    /// Gives up a data connection that was not made in time, or broke or got old before its
+    /// transfer. A transfer that waits for it is answered 425.
     pub(super) fn give_up_data(&mut self, now: Instant) {
         let held = self.data.holder().and_then(Option::take);
         if self.close_data() {
@@ -228,7 +228,8 @@ impl<P> Session<P> {
     }
 
     /// Closes listener, pending connect or idle data connection; never that of a transfer in
-    /// progress. Says whether a transfer waited for it: that has lost its file, and is owed a reply.
+    /// progress. Says whether a transfer waited for it: that has lost its file, and is owed a
+    /// reply.
     pub(super) fn close_data(&mut self) -> bool {
         self.kept_for_download = false;
         let queued = match std::mem::take(&mut self.data) {

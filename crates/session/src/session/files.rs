@@ -1,5 +1,5 @@
-//! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MLST, AVBL, SITE SYMLINK
-//! (RFC 959 §4.1.3, RFC 3659).
+//! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MLST, AVBL, SITE
+//! SYMLINK (RFC 959 §4.1.3, RFC 3659).
 
 use ftpdlib_proto::{FileKind, Metadata, Perm, Reply, TransferType, Verb, VirtualPath};
 

@@ -118,8 +118,8 @@ impl<P> Session<P> {
     }
 
     /// A client may try some commands that are not there, but whoever knows none is no client: it
-    /// would hold its place for as long as it goes on sending. During a transfer it has that anyway,
-    /// and nothing may follow a 421.
+    /// would hold its place for as long as it goes on sending. During a transfer it has that
+    /// anyway, and nothing may follow a 421.
     fn refuse_unknown(&mut self, reply: Reply) {
         if self.unknown_commands < MOST_UNKNOWN || self.is_transferring() {
             return self.reply(reply);
@@ -229,9 +229,9 @@ fn transfer_direction(verb: Verb) -> Option<Direction> {
     }
 }
 
-/// Whether a command ends what REST or RANG said before: it is for the next transfer or HASH, and another
-/// REST or RANG replaces it, even one that is refused. It outlives any other line, as clients send
-/// many kinds of them before the transfer.
+/// Whether a command ends what REST or RANG said before: it is for the next transfer or HASH, and
+/// another REST or RANG replaces it, even one that is refused. It outlives any other line, as
+/// clients send many kinds of them before the transfer.
 fn ends_restart(verb: Verb) -> bool {
     transfer_direction(verb).is_some() || matches!(verb, Verb::Hash | Verb::Rest | Verb::Rang)
 }

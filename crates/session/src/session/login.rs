@@ -98,8 +98,8 @@ impl Login {
 }
 
 impl<P> Session<P> {
-    /// USER: always 331, so that names cannot be probed; unless the client's certificate lets it in,
-    /// which is 232 (RFC 2228 §4).
+    /// USER: always 331, so that names cannot be probed; unless the client's certificate lets it
+    /// in, which is 232 (RFC 2228 §4).
     pub(super) fn user(&mut self, name: &str, now: Instant) {
         if self.refuses_login_in_the_clear() {
             return;
@@ -203,8 +203,8 @@ impl<P> Session<P> {
         self.choose_encoding();
     }
 
-    /// The job did not. The reply comes a fixed time after the command, however long the job took, so
-    /// that its duration tells nothing and guessing is slow.
+    /// The job did not. The reply comes a fixed time after the command, however long the job took,
+    /// so that its duration tells nothing and guessing is slow.
     pub(super) fn login_failed(
         &mut self,
         username: String,

@@ -151,8 +151,8 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
-    /// Takes the outcome of the job asked for last. After [`Effect::Close`] it is dropped, with what
-    /// was opened.
+    /// Takes the outcome of the job asked for last. After [`Effect::Close`] it is dropped, with
+    /// what was opened.
     pub fn handle_job(&mut self, outcome: JobOutcome<P>, now: Instant) {
         if self.ending.is_closed() {
             return;
@@ -203,9 +203,9 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
-    /// Begins the idle time anew, and that of a data connection that waits for its command: the client
-    /// is not idle, but waits for something that the session does not know of. A session that ends
-    /// waits no longer for that.
+    /// Begins the idle time anew, and that of a data connection that waits for its command: the
+    /// client is not idle, but waits for something that the session does not know of. A session
+    /// that ends waits no longer for that.
     pub fn stay_active(&mut self, now: Instant) {
         if !self.is_ending() {
             self.active_at = now;
@@ -232,9 +232,9 @@ impl<P> Session<P> {
     ///
     /// False while an answer is owed that must come first: a job, a passive port, the beginning of
     /// TLS, the end of an aborted transfer or of a listing on the control connection, the delay
-    /// after a failed login; and after QUIT. True during a transfer; during work until a command comes
-    /// that has to wait for its end, and while an active data connection is being made until one
-    /// comes that has to wait for the 150.
+    /// after a failed login; and after QUIT. True during a transfer; during work until a command
+    /// comes that has to wait for its end, and while an active data connection is being made until
+    /// one comes that has to wait for the 150.
     pub fn wants_input(&self) -> bool {
         self.pending.takes_commands() && self.ending.takes_commands() && !self.data.is_holding()
     }
@@ -249,8 +249,8 @@ impl<P> Session<P> {
         holds && self.ending.takes_commands()
     }
 
-    /// Whether no line will be wanted any more: QUIT came, or the client had its last reply. What it
-    /// still sends means nothing.
+    /// Whether no line will be wanted any more: QUIT came, or the client had its last reply. What
+    /// it still sends means nothing.
     pub fn is_ending(&self) -> bool {
         !self.ending.takes_commands()
     }
@@ -265,8 +265,8 @@ impl<P> Session<P> {
         self.security.is_secure()
     }
 
-    /// Whether a data connection that is made now is to be under TLS (PROT P): as was agreed when its
-    /// transfer was asked for, if it was.
+    /// Whether a data connection that is made now is to be under TLS (PROT P): as was agreed when
+    /// its transfer was asked for, if it was.
     pub fn protects_data(&self) -> bool {
         let agreed = self.data.is_private();
         agreed.unwrap_or_else(|| self.security.protects_data())
@@ -299,9 +299,9 @@ impl<P> Session<P> {
         self.pending.is_upload()
     }
 
-    /// Whether the client has sent QUIT and waits for the end of what is in progress. That it ends its
-    /// side is expected then, and no reason to tell of a lost connection; unless it has yet to connect
-    /// for a transfer, which nobody does who is gone.
+    /// Whether the client has sent QUIT and waits for the end of what is in progress. That it ends
+    /// its side is expected then, and no reason to tell of a lost connection; unless it has yet to
+    /// connect for a transfer, which nobody does who is gone.
     pub fn waits_after_quit(&self) -> bool {
         self.ending == Ending::Quitting && !matches!(self.data, DataChannel::Listening { .. })
     }

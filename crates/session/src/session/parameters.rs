@@ -124,8 +124,8 @@ impl<P> Session<P> {
     }
 
     /// Chooses the encoding by what the client has said, which holds across its login, and by who
-    /// is logged in: where another encoding than UTF-8 is configured, clients that turn UTF-8 off mean
-    /// that one.
+    /// is logged in: where another encoding than UTF-8 is configured, clients that turn UTF-8 off
+    /// mean that one.
     pub(super) fn choose_encoding(&mut self) {
         let configured = self.configured_encoding();
         self.parameters.encoding = match self.parameters.utf8 {

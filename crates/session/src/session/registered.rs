@@ -63,8 +63,8 @@ pub(super) fn find<'a>(
     Some((index, called.argument))
 }
 
-/// The place of the command that replaces the one of the table that `verb` is a name of: who may not
-/// have that must not have it by another name.
+/// The place of the command that replaces the one of the table that `verb` is a name of: who may
+/// not have that must not have it by another name.
 pub(super) fn in_place_of(commands: &[RegisteredCommand], verb: Verb) -> Option<usize> {
     let name = verb.primary().info().name;
     commands.iter().position(|command| command.name == name)

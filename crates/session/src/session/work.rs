@@ -102,8 +102,8 @@ impl<P> Session<P> {
         self.work(perm, action, Purpose::Hash(algorithm, name));
     }
 
-    /// Answers HASH: the algorithm, the first byte and the last, the digest, the name as given. A range
-    /// behind the last byte has neither; an empty file is told as `0-0`.
+    /// Answers HASH: the algorithm, the first byte and the last, the digest, the name as given. A
+    /// range behind the last byte has neither; an empty file is told as `0-0`.
     pub(super) fn hash_done(
         &mut self,
         algorithm: HashAlgorithm,

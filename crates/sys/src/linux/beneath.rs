@@ -44,8 +44,8 @@ pub fn open_beneath(
     open_how(dir.as_raw_fd(), path, &how)
 }
 
-/// Opens the directory at `path`, as [`open_directory`](crate::open_directory) does, unless there is a
-/// link on the way (`openat2`, Linux 5.6): then an absolute path is the real one.
+/// Opens the directory at `path`, as [`open_directory`](crate::open_directory) does, unless there
+/// is a link on the way (`openat2`, Linux 5.6): then an absolute path is the real one.
 ///
 /// # Errors
 ///
@@ -81,8 +81,8 @@ pub fn recall_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<FileStat> {
 
 fn open_how(dir: RawFd, path: &[u8], how: &OpenHow) -> io::Result<OwnedFd> {
     with_c_str(path, |path| {
-        // SAFETY: the caller borrows `dir` for the call, `path` ends with a NUL, and `how` is a live
-        // structure of the layout and the size that are passed; the kernel only reads it.
+        // SAFETY: the caller borrows `dir` for the call, `path` ends with a NUL, and `how` is a
+        // live structure of the layout and the size that are passed; the kernel only reads it.
         let fd = check(unsafe {
             libc::syscall(
                 libc::SYS_openat2,

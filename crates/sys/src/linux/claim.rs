@@ -8,9 +8,9 @@ use crate::call::check;
 /// `F_SETSIG`, which the libc crate lacks.
 const SET_SIGNAL: libc::c_int = 10;
 
-/// A file that nobody else has open, or can open before this is dropped: with `O_NONBLOCK` they fail
-/// with `WouldBlock`, otherwise they wait, and then have this file, even if its name is gone by then.
-/// Hold it for an instant only.
+/// A file that nobody else has open, or can open before this is dropped: with `O_NONBLOCK` they
+/// fail with `WouldBlock`, otherwise they wait, and then have this file, even if its name is gone
+/// by then. Hold it for an instant only.
 #[derive(Debug)]
 pub struct Claim<'a>(BorrowedFd<'a>);
 

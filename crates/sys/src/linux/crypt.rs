@@ -70,8 +70,8 @@ pub fn crypt_setting() -> io::Result<Option<String>> {
 /// of a machine to build on.
 const NAMES: [&CStr; 3] = [c"libcrypt.so.2", c"libcrypt.so.1", c"libcrypt.so"];
 
-/// Bytes that `crypt_r` works in: 32 KiB for libxcrypt, a little over 128 KiB for what the C library
-/// had before.
+/// Bytes that `crypt_r` works in: 32 KiB for libxcrypt, a little over 128 KiB for what the C
+/// library had before.
 const SCRATCH: usize = 136 * 1024;
 
 /// Bytes that a setting may take.

@@ -76,8 +76,8 @@ impl Identity {
         self.uid
     }
 
-    /// Whether the user may write to the file at `path`, or could permit itself to. `metadata` is the
-    /// file's. An access control list that permits it to anybody counts: it may be this user.
+    /// Whether the user may write to the file at `path`, or could permit itself to. `metadata` is
+    /// the file's. An access control list that permits it to anybody counts: it may be this user.
     pub fn may_write_to(&self, path: &Path, metadata: &Metadata) -> bool {
         let may = |bit| metadata.mode() & bit != 0;
         let is_member = || self.gid == metadata.gid() || self.groups.contains(&metadata.gid());
@@ -230,8 +230,8 @@ pub(super) fn may_change_users() -> bool {
 fn effective_capabilities() -> io::Result<u32> {
     let mut header = CAPABILITY_HEADER;
     let mut sets = [0u32; 6];
-    // SAFETY: the call reads a header of two 32-bit words (version; 0 for this thread), into which it
-    // writes the version it knows if that is another, and in this version writes twice the three
+    // SAFETY: the call reads a header of two 32-bit words (version; 0 for this thread), into which
+    // it writes the version it knows if that is another, and in this version writes twice the three
     // sets, a word each. Both are live, writable and owned by this frame.
     check(unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) })?;
     Ok(sets[0])
@@ -348,8 +348,8 @@ mod tests {
         let given = with_c_str(path.as_os_str().as_bytes(), |path| {
             let (name, value) = (c"system.posix_acl_access", ACCESS_LIST);
             let (data, size) = (value.as_ptr().cast(), value.len());
-            // SAFETY: the names end with a NUL, `data` is readable for `size` bytes, and all outlive
-            // the call.
+            // SAFETY: the names end with a NUL, `data` is readable for `size` bytes, and all
+            // outlive the call.
             check(unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), data, size, 0) })
         });
         match given {

@@ -141,8 +141,8 @@ impl Place {
 /// The number of `proc`.
 const PROC: u32 = 0x0000_9fa0;
 
-/// Filesystems that wait for another machine or another process: their numbers, from `linux/magic.h`
-/// and the sources of those that are not in it, and the types they are mounted as.
+/// Filesystems that wait for another machine or another process: their numbers, from
+/// `linux/magic.h` and the sources of those that are not in it, and the types they are mounted as.
 const REMOTE: &[(u32, &[&str])] = &[
     (0x0000_6969, &["nfs", "nfs4"]),
     (0x0000_517b, &["smbfs"]),

@@ -47,7 +47,8 @@ impl Pipe {
     /// # Errors
     ///
     /// The error of `splice`: `WouldBlock` if the socket has no data or the pipe is full;
-    /// `InvalidInput` if the socket does not support it; `Unsupported` where the call may not be used.
+    /// `InvalidInput` if the socket does not support it; `Unsupported` where the call may not be
+    /// used.
     pub fn fill(&self, socket: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
         splice(socket.as_raw_fd(), self.input.as_raw_fd(), count)
     }

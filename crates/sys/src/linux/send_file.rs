@@ -12,8 +12,8 @@ use crate::call::check_optional;
 /// # Errors
 ///
 /// The error of `sendfile`: `WouldBlock` if a non-blocking socket is full; `InvalidInput` for a
-/// kind of file that it cannot send, and `Unsupported` where the call may not be used: the file must
-/// be copied instead.
+/// kind of file that it cannot send, and `Unsupported` where the call may not be used: the file
+/// must be copied instead.
 pub fn send_file(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
@@ -40,8 +40,8 @@ pub fn send_file(
 ///
 /// # Errors
 ///
-/// The error of `pread` or `send`: `WouldBlock` if a non-blocking socket is full; `Unsupported` where
-/// the calls may not be used.
+/// The error of `pread` or `send`: `WouldBlock` if a non-blocking socket is full; `Unsupported`
+/// where the calls may not be used.
 pub fn send_last(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,

@@ -12,8 +12,8 @@ use crate::call::check;
 /// The error of `ioctl`: `InvalidInput` for a listening socket.
 pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the descriptor is borrowed for the whole call. `TIOCOUTQ`, which tcp(7) calls SIOCOUTQ,
-    // writes one `int`: `bytes`, which is live, writable and owned by this frame.
+    // SAFETY: the descriptor is borrowed for the whole call. `TIOCOUTQ`, which tcp(7) calls
+    // SIOCOUTQ, writes one `int`: `bytes`, which is live, writable and owned by this frame.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) })?;
     Ok(usize::try_from(bytes).unwrap_or(0))
 }

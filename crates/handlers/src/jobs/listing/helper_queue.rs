@@ -74,8 +74,8 @@ impl HelperQueue {
         self.is_abandoned.load(Ordering::Relaxed)
     }
 
-    /// The helper's work: recalls the facts of what is added, until that is over or nothing comes for
-    /// a while. Whoever closes the queue or adds to it unparks the thread.
+    /// The helper's work: recalls the facts of what is added, until that is over or nothing comes
+    /// for a while. Whoever closes the queue or adds to it unparks the thread.
     pub(super) fn serve(&self, recall: &Recall) {
         let _leaving = Leaving(self);
         let mut until = Instant::now() + PATIENCE;

@@ -34,8 +34,8 @@ const MOST_NAMES: usize = 16 << 20;
 
 /// A listing that gives its lines in pieces, so that no turn of the loop is long.
 ///
-/// LIST and NLST are sorted by name with only the names in memory, as long as they take no more than
-/// [`MOST_NAMES`]; MLSD comes in directory order.
+/// LIST and NLST are sorted by name with only the names in memory, as long as they take no more
+/// than [`MOST_NAMES`]; MLSD comes in directory order.
 pub(crate) struct ListingStream {
     account: Arc<Account>,
     format: ListFormat,
@@ -149,8 +149,8 @@ impl ListingStream {
     /// Appends the lines of `most` entries at the most to `out`, or works as much towards the first
     /// line; `false` once nothing is left. May block.
     ///
-    /// Entries differ in what they take: `is_over` is asked after each one that may have taken long,
-    /// and ends it early.
+    /// Entries differ in what they take: `is_over` is asked after each one that may have taken
+    /// long, and ends it early.
     pub(crate) fn fill(
         &mut self,
         most: usize,
@@ -313,8 +313,8 @@ impl ListingStream {
         Ok(())
     }
 
-    /// Appends the line of an entry as `ls -l` shows it; whether it is a link, at which there was more
-    /// to look.
+    /// Appends the line of an entry as `ls -l` shows it; whether it is a link, at which there was
+    /// more to look.
     fn show_long(&self, listing: &dyn Listing, entry: &NextEntry<'_>, out: &mut Vec<u8>) -> bool {
         // Gone since its name was read: no line.
         let Some(metadata) = entry.facts(listing) else {
@@ -379,8 +379,8 @@ impl ListingStream {
     }
 }
 
-/// A large directory that was removed meanwhile is not freed on the loop, where a listing that is broken
-/// off ends.
+/// A large directory that was removed meanwhile is not freed on the loop, where a listing that is
+/// broken off ends.
 impl Drop for ListingStream {
     fn drop(&mut self) {
         match mem::replace(&mut self.source, Source::Ended) {
@@ -461,8 +461,8 @@ impl Source {
     }
 
     /// What `pattern` matches in the directory `place`, which is nothing at all if it matches none:
-    /// the client asked what there is, and that is the answer. Also whether the directory is too large
-    /// for the loop.
+    /// the client asked what there is, and that is the answer. Also whether the directory is too
+    /// large for the loop.
     fn matching(
         account: &Account,
         place: &VirtualPath,

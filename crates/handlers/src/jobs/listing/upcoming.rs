@@ -21,8 +21,9 @@ const TAKEN_AT_ONCE: usize = 2;
 
 /// Batches of entries, in the order in which they are shown.
 ///
-/// Whoever shows an entry looks up its facts, unless they are known: in a directory with many entries
-/// a helper recalls them, in each batch from its end, until the two meet. Neither waits for the other.
+/// Whoever shows an entry looks up its facts, unless they are known: in a directory with many
+/// entries a helper recalls them, in each batch from its end, until the two meet. Neither waits for
+/// the other.
 #[derive(Default)]
 pub(super) struct Upcoming {
     batches: VecDeque<Arc<Batch>>,
