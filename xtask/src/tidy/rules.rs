@@ -9,6 +9,9 @@ const LONG: usize = 600;
 /// No file is longer than this.
 const TOO_LONG: usize = 1000;
 
+/// No comment is wider than this.
+const COLUMNS: usize = 100;
+
 /// Crates that do no input or output at all.
 const SANS_IO: &[&str] = &["proto", "session"];
 
@@ -75,6 +78,7 @@ pub(super) fn check(source: &Source<'_>) -> Vec<Finding> {
         no_shared_state,
         sockets_belong_to_the_reactor,
         examples_name_their_package,
+        comments_are_narrow,
         size,
     ];
     let finding = |(line, message)| Finding {
@@ -252,6 +256,28 @@ fn examples_name_their_package(source: &Source<'_>) -> Vec<Note> {
             (index + 1, message.to_owned())
         })
         .collect()
+}
+
+/// Comments have lines of 100 columns, as rustfmt sees to for code. Tables, examples and addresses
+/// cannot be broken.
+fn comments_are_narrow(source: &Source<'_>) -> Vec<Note> {
+    let mut found = Vec::new();
+    let mut in_example = false;
+    for (index, line) in source.text.lines().enumerate() {
+        let Some(slashes) = line.trim_start().strip_prefix("//") else {
+            in_example = false;
+            continue;
+        };
+        let text = slashes.trim_start_matches(['/', '!']).trim_start();
+        in_example ^= text.starts_with("```");
+        let columns = line.chars().count();
+        let may_be_wide = in_example || text.starts_with('|') || text.contains("://");
+        if columns > COLUMNS && !may_be_wide {
+            let message = format!("a comment of {columns} columns: break it ({COLUMNS} at most)");
+            found.push((index + 1, message));
+        }
+    }
+    found
 }
 
 /// Files stay short enough to read.
@@ -455,6 +481,22 @@ mod tests {
         ] {
             check_lines(examples_name_their_package, path, text, expected);
         }
+    }
+
+    #[test]
+    fn comments_are_as_narrow_as_code() {
+        let path = "crates/proto/src/a.rs";
+        let long = "word ".repeat(20);
+        let check = |text: String, expected| {
+            check_lines(comments_are_narrow, path, &text, expected);
+        };
+        check(format!("a();\n    // {long}"), &[2]);
+        check(format!("//! {long}"), &[1]);
+        check(format!("/// {}", "ä".repeat(96)), &[]);
+        check(format!("/// | {long} |"), &[]);
+        check(format!("/// See <https://example.org/{long}>"), &[]);
+        check(format!("/// ```\n/// {long}\n/// ```\n/// {long}"), &[4]);
+        check(format!("let a = b; // {long}"), &[]);
     }
 
     #[test]
