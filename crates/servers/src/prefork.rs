@@ -273,7 +273,7 @@ impl WorkerSupervisor {
         if start.get().is_none() && (ftpdlib_sys::is_successor() || self.children.is_empty()) {
             // Only this thread sets it.
             let _ = start.set(Err(format!(
-                "no worker process could be started: {problem}"
+                "a worker process could not be started: {problem}"
             )));
         }
         matches!(start.get(), Some(Err(_)))

@@ -157,7 +157,7 @@ fn a_start_that_could_fork_no_worker_said_that_clients_are_accepted() {
         .unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
-    let start = "ftpdlib: cannot serve: no worker process could be started: ";
+    let start = "ftpdlib: cannot serve: a worker process could not be started: ";
     assert!(told.lines().any(|line| line.starts_with(start)), "{told}");
     assert!(!told.contains(">>> starting"), "{told}");
     assert!(manager.recv(&mut [0; 8]).is_err());
@@ -187,7 +187,7 @@ fn an_upgrade_without_room_for_all_workers_left_too_few() {
         };
         let mut program = Program::launch(command, &options, directory);
         program.signal("USR2");
-        program.wait_for("no worker process could be started: ");
+        program.wait_for("a worker process could not be started: ");
         program.wait_for("has ended (exit code 1): nothing has changed");
         assert!(is_let_in(program.address()));
         program.signal("TERM");
