@@ -431,15 +431,19 @@ fn what_a_filesystem_lacks_is_refused() {
 
 #[test]
 fn what_was_stored_to_a_file_while_it_was_combined_was_lost() {
-    for (target, stored) in [("/all", "/all"), ("/all", "/part"), ("/new", "/new")] {
+    let rows = [("/all", "/all"), ("/all", "/part"), ("/new", "/new")];
+    let meanwhile = |moment| rows.map(|(target, stored)| (moment, target, stored));
+    for (moment, target, stored) in ["write", "finish"].into_iter().flat_map(meanwhile) {
         let files = MemoryFs::new();
         for name in ["/all", "/part"] {
             files.insert(name, "old").unwrap();
         }
         let shared = files.clone();
-        let server = TestServer::showing(Hooked::new(files.clone(), move |call| match call {
-            "write" => shared.insert(stored, "stored meanwhile"),
-            _ => Ok(()),
+        let server = TestServer::showing(Hooked::new(files.clone(), move |call: &str| {
+            match call == moment {
+                true => shared.insert(stored, "stored meanwhile"),
+                false => Ok(()),
+            }
         }));
         let mut client = server.client();
         client.expect(&format!("COMB {target} /part"), 450);

@@ -25,7 +25,8 @@ pub(super) fn copy(
     time: &mut TimeSlice,
 ) -> Result<(), Refusal> {
     let to = fs.canonical(to).map_err(reply_of)?;
-    replace(fs, &to, |draft| draft.append(fs, from, time))
+    let append = |draft: &mut Draft, time: &mut TimeSlice| draft.append(fs, from, time);
+    replace(fs, &to, time, append, |_| Ok(()))
 }
 
 /// Appends `parts` to `target`, which need not be there, and removes them; answers which of them,
@@ -60,22 +61,29 @@ pub(super) fn combine(
         }
         entries.push(canonical_entry(fs, part).map_err(reply_of)?);
     }
-    let look = || -> Result<Vec<_>, Refusal> {
+    let look = |time: &mut TimeSlice| -> Result<Vec<_>, Refusal> {
         let all = iter::once(&target).chain(parts);
-        all.map(|path| existing(fs, path)).collect()
+        all.map(|path| {
+            time.go_on()?;
+            Ok(existing(fs, path)?.as_ref().map(content))
+        })
+        .collect()
     };
-    replace(fs, &target, |draft| {
-        let before = look()?;
+    let before = look(time)?;
+    let append = |draft: &mut Draft, time: &mut TimeSlice| {
         let own = before[0].is_some().then_some(&target);
         let mut sources = own.into_iter().chain(parts);
-        sources.try_for_each(|source| draft.append(fs, source, time))?;
-        // What was stored meanwhile would be lost: the draft does not have it.
-        if look()? != before {
-            let text = "The target or a part was changed meanwhile.";
-            return Err(Refusal::new(450, text));
-        }
-        Ok(())
-    })?;
+        sources.try_for_each(|source| draft.append(fs, source, time))
+    };
+    // What was stored meanwhile would be lost: the draft does not have it.
+    let check = |time: &mut TimeSlice| match look(time)? == before {
+        true => Ok(()),
+        false => Err(Refusal::new(
+            450,
+            "The target or a part was changed meanwhile.",
+        )),
+    };
+    replace(fs, &target, time, append, check)?;
     // One that stays keeps no other from going: all of them are in the target by now.
     let (mut removed, mut failed) = (Vec::new(), None);
     for (place, entry) in entries.iter().enumerate() {
@@ -88,12 +96,15 @@ pub(super) fn combine(
     Ok(Answer::Combined { removed, refusal })
 }
 
-/// Puts a file in the place of `to` that `write` has written. It gets a name of its own first, so
-/// that one that is not finished is never seen under this one.
+/// Puts a file in the place of `to` that `write` has written, unless `check` refuses it when it is
+/// complete. It gets a name of its own first, so that one that is not finished is never seen under
+/// this one.
 fn replace(
     fs: &dyn Filesystem,
     to: &VirtualPath,
-    write: impl FnOnce(&mut Draft) -> Result<(), Refusal>,
+    time: &mut TimeSlice,
+    write: impl FnOnce(&mut Draft, &mut TimeSlice) -> Result<(), Refusal>,
+    check: impl FnOnce(&mut TimeSlice) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let replaced = existing(fs, to)?;
     if replaced.is_some() {
@@ -108,15 +119,17 @@ fn replace(
         file,
         replaced: replaced.map(|facts| facts.mode),
     };
-    let written = draft.take_mode(fs).and_then(|()| write(&mut draft));
+    let written = draft.take_mode(fs).and_then(|()| write(&mut draft, time));
     let end = if written.is_ok() {
         TransferEnd::Complete
     } else {
         TransferEnd::Aborted
     };
     let finished = draft.file.finish(&end).map_err(reply_of);
+    // On a disk of the network, to finish it may take longest of all.
     let done = written
         .and(finished)
+        .and_then(|()| check(time))
         .and_then(|()| fs.rename(&path, to).map_err(reply_of));
     if done.is_err()
         && let Err(error) = fs.remove(&path)
@@ -124,6 +137,11 @@ fn replace(
         log::warn!("an unfinished copy was left behind as {path}: {error}");
     }
     done
+}
+
+/// What an upload to a file changes of its facts, mostly: the time is in seconds.
+fn content(facts: &Metadata) -> (u64, u64, u64, i64) {
+    (facts.device, facts.inode, facts.size, facts.modified)
 }
 
 /// What tells a file from all others, by whichever name; `None` of a filesystem without inodes.
