@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ftpdlib_ioloop::panic_message;
 use ftpdlib_session::Refusal;
 
-/// Calls `code`; `None` after a panic, which is logged: whose code it was, and in which session.
-/// What it leaves behind is its own.
+/// Calls `code`; `None` after a panic, which is logged: whose code it was, and for whom. What it
+/// leaves behind is its own.
 pub(crate) fn call<T>(
     prefix: impl fmt::Display,
     who: impl fmt::Display,

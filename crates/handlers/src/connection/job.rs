@@ -115,7 +115,8 @@ impl Connection {
             local: self.local,
             secure: self.session.is_secure(),
         };
-        if credentials.are_checked_at_once(&self.service) {
+        let is_immediate = || Ok(credentials.are_checked_at_once(&self.service));
+        if foreign::call_files(self.log_prefix(), is_immediate) == Ok(true) {
             let check = || credentials.check(&self.service);
             let checked = foreign::call_files(self.log_prefix(), check);
             return self.open_home(checked, cx);
@@ -138,7 +139,8 @@ impl Connection {
             }
             Ok(Some(login)) => login,
         };
-        if self.service.enters_at_once(&login.home) {
+        let is_local = || Ok(self.service.enters_at_once(&login.home));
+        if foreign::call_files(self.log_prefix(), is_local) == Ok(true) {
             let enter = || jobs::enter(&self.service, login);
             let end = foreign::call_files(self.log_prefix(), enter);
             return self.finish_login(end, cx.now());
@@ -257,6 +259,7 @@ mod tests {
     use std::io::Write;
     use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
     use ftpdlib_ioloop::IoLoop;
@@ -299,8 +302,10 @@ mod tests {
         let mut events = IoLoop::new().unwrap();
         events.add(Box::new(connection)).unwrap();
         client.write_all(b"USER user\r\nPASS 12345\r\n").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
         let addresses = loop {
-            events.turn(None).unwrap();
+            assert!(Instant::now() < deadline, "nobody was asked");
+            events.turn(Some(Duration::from_millis(100))).unwrap();
             if let Ok(addresses) = heard.try_recv() {
                 break addresses;
             }

@@ -87,8 +87,9 @@ impl Connection {
             peer: self.peer,
         };
         // After a panic nothing of the pump is used any more but its data connection.
-        let step = foreign::call_files(&prefix, || Ok(act(pump, &mut pcx)))
-            .unwrap_or_else(|refusal| Step::Ended(TransferEnd::LocalError, Some(refusal)));
+        let who = "the transfer, or its filesystem";
+        let step = foreign::call(&prefix, who, || act(pump, &mut pcx))
+            .unwrap_or_else(|| Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error())));
         match step {
             Step::Wait(_) | Step::Working | Step::Pause(_) => {}
             Step::Yield if pump.is_to_replies() => notifier.notify(),

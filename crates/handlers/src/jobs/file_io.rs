@@ -34,7 +34,8 @@ pub(crate) fn write_all(
 }
 
 /// Writes the `count` bytes that are in `pipe`, all there are, to an upload with a descriptor;
-/// `false` if they had to be copied, as they would have to be next time. May block.
+/// `false` if they had to be copied, as they would have to be next time. May block. A panic is
+/// refused as in [`write_all`].
 ///
 /// After an error some are still in the pipe.
 pub(crate) fn write_piped(
@@ -43,7 +44,13 @@ pub(crate) fn write_piped(
     pipe: &Pipe,
     count: usize,
 ) -> Result<bool, Refusal> {
-    let _guard = account.impersonate()?;
+    foreign::call_files(account, || {
+        let _guard = account.impersonate()?;
+        drain(pipe, file, count)
+    })
+}
+
+fn drain(pipe: &Pipe, file: &mut dyn WriteFile, count: usize) -> Result<bool, Refusal> {
     let mut left = count;
     while left > 0 {
         let Some(descriptor) = file.descriptor() else {
