@@ -187,6 +187,7 @@ impl<P> Session<P> {
     /// The job accepted the password, or the certificate.
     pub(super) fn logged_in(&mut self, facts: LoginFacts, by_certificate: bool) {
         self.failed_logins = 0;
+        self.has_broken_off = false;
         self.working_directory = facts.start_dir;
         let code = if by_certificate { 232 } else { 230 };
         self.reply(Reply::paragraph(code, &facts.msg_login));
