@@ -27,14 +27,14 @@ pub enum WriteMode {
     Unique,
 }
 
-/// Files as a client sees them. All methods may block, unless [`is_local`](Self::is_local) says
-/// that they do not; all paths are absolute and normalised, since the session owns the working
-/// directory.
+/// Files as a client sees them. All methods but [`real_path`](Self::real_path) may block, unless
+/// [`is_local`](Self::is_local) says that they do not; all paths are absolute and normalised, since
+/// the session owns the working directory.
 ///
 /// Implementors must have the five that open or look; the rest answers
 /// [`NotSupported`](ErrorKind::NotSupported) or something harmless unless it is given. A wrapper
 /// that forgets to hand on a defaulted method falls back to that default; a
-/// [`Layer`](crate::Layer) hands on whatever it does not change.
+/// [`Layer`](crate::Layer) hands on whatever it does not change, but for `is_local`.
 ///
 /// A server may act as a user of the system during a call. That holds for the calling thread, not
 /// for a program that a method starts: it has root's real id and can become root again, so it must
@@ -207,7 +207,9 @@ pub trait Filesystem: Send + Sync {
     /// By default `path` itself, which is right where there are no links.
     ///
     /// A failure needs its [places](FilesystemError::with_places): whether a user with overrides is
-    /// told why depends on the permissions there.
+    /// told why depends on the permissions there. Without any, such a user is told that privileges
+    /// are missing. A filesystem that shows another under other paths has to translate the places
+    /// of its failures, too, or it tells what is in a guarded directory.
     ///
     /// # Errors
     ///
@@ -235,7 +237,8 @@ pub trait Filesystem: Send + Sync {
     }
 
     /// The real path that `path` stands for, by name: links are not resolved. For logs and
-    /// observers, never for clients; answers without looking at the disk.
+    /// observers, never for clients; answers without looking at the disk, since a driver may call
+    /// it on its event loop in any case.
     ///
     /// By default `None`: what is shown need not lie on a disk.
     fn real_path(&self, _path: &VirtualPath) -> Option<PathBuf> {
@@ -258,9 +261,10 @@ pub trait Filesystem: Send + Sync {
     }
 
     /// Whether every call answers from this machine without waiting (local disk or memory), those
-    /// of its files and listings, too, so that a driver may call it on its event loop; `false` by
-    /// default. What takes long since a file or directory is large, a driver may still do on a
-    /// thread: it knows that by the sizes that are told.
+    /// of its files and listings, too, so that a driver may call it on its event loop, and leave
+    /// transfers of files with a descriptor to the kernel; `false` by default. What takes long
+    /// since a file or directory is large, a driver may still do on a thread: it knows that by the
+    /// sizes that are told.
     fn is_local(&self) -> bool {
         false
     }

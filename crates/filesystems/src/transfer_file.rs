@@ -57,7 +57,8 @@ pub trait WriteFile: Send {
     ///
     /// It may wait, for a virus scanner for instance, unless the filesystem
     /// [`is_local`](crate::Filesystem::is_local): there it is called on the event loop, and
-    /// everybody would wait with it.
+    /// everybody would wait with it. Jobs of one home directory wait for each other if there are
+    /// many, and a client is told after `DtpHandler::timeout` that its upload has failed.
     ///
     /// A program that is started here, to look into the upload for instance, may be root even where
     /// the server acts as the user; see [`Filesystem`](crate::Filesystem).

@@ -1,6 +1,9 @@
 //! Uploads that do not come whole are removed (in pyftpdlib's tutorial: `os.remove` in
 //! `on_incomplete_file_received`).
 //!
+//! A client whose connection dies in the middle of a file should store it under another name when
+//! it tries again: when the server notices that the first upload has stalled, it removes the file.
+//!
 //! Run it with a directory to share: `cargo run -p ftpdlib --example whole_uploads_ftpd --
 //! /srv/ftp`.
 
@@ -73,7 +76,7 @@ impl WriteFile for Upload {
             // Nor is one whole that could not be closed, on a full disk for instance.
             TransferEnd::Complete if finished.is_ok() => {}
             // It has brought nothing: what is there was there before, or is another's by now.
-            _ if !self.has_begun && holds_something(&*self.disk, &self.resolved) => {}
+            _ if !self.has_begun => {}
             _ => match self.disk.remove(&self.resolved) {
                 Ok(()) => log::info!("{} is removed: {end:?}", self.resolved),
                 Err(error) => log::warn!("{} is not complete, but stays: {error}", self.resolved),
@@ -108,10 +111,6 @@ impl WriteFile for Upload {
     fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
         self.file.set_mode(mode)
     }
-}
-
-fn holds_something(disk: &dyn Filesystem, path: &VirtualPath) -> bool {
-    disk.lstat(path).is_ok_and(|facts| facts.size > 0)
 }
 
 /// The files of `inner`, with whole uploads only.

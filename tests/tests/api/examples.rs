@@ -14,12 +14,13 @@ mod whole_uploads_ftpd;
 fn an_upload_without_a_byte_removed_what_was_there_before() {
     let files = MemoryFs::new();
     files.insert("/file", "old").unwrap();
+    files.insert("/empty", "").unwrap();
     let whole = whole_uploads_ftpd::whole_uploads(Arc::new(files.clone())).unwrap();
-    for (path, left) in [("/file", Some(b"old".to_vec())), ("/new", None)] {
+    for (path, left) in [("/file", "old"), ("/empty", ""), ("/new", "")] {
         let name = VirtualPath::new(path).unwrap();
         let file = whole.open_write(&name, WriteMode::Replace).unwrap();
         file.finish(&TransferEnd::Aborted).unwrap();
-        assert_eq!(files.contents(path), left, "{path}");
+        assert_eq!(files.contents(path).unwrap(), left.as_bytes(), "{path}");
     }
 }
 
