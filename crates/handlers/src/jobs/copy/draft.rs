@@ -1,0 +1,144 @@
+//! Files that get their name when they are complete.
+
+use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
+use ftpdlib_proto::{FileKind, Metadata, TransferEnd, VirtualPath};
+use ftpdlib_session::Refusal;
+
+use crate::jobs::file_io::{read_some, write_everything};
+use crate::jobs::{TimeSlice, reply_of};
+
+/// Bytes copied at a time, between two looks at whether to go on.
+const PIECE: usize = 64 << 10;
+
+/// What the name of an unfinished file begins with.
+const DRAFT: &[u8] = b".ftpdlib";
+
+/// Puts a file in the place of `to` that `write` has written, unless `check` refuses it when it is
+/// complete. It gets a name of its own first, so that one that is not finished is never seen under
+/// this one.
+pub(super) fn replace(
+    fs: &dyn Filesystem,
+    to: &VirtualPath,
+    time: &mut TimeSlice,
+    write: impl FnOnce(&mut Draft, &mut TimeSlice) -> Result<(), Refusal>,
+    check: impl FnOnce(&mut TimeSlice) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let replaced = existing(fs, to)?;
+    if replaced.is_some() {
+        check_writable(fs, to)?;
+    }
+    let place = to.parent().ok_or(ErrorKind::IsADirectory);
+    let draft = place.map_err(|kind| reply_of(kind.into()))?.join(DRAFT);
+    let draft = draft.map_err(FilesystemError::from).map_err(reply_of)?;
+    let file = fs.open_write(&draft, WriteMode::Unique).map_err(reply_of)?;
+    let path = file.path().clone();
+    let mut draft = Draft {
+        file,
+        replaced: replaced.map(|facts| facts.mode),
+    };
+    let written = draft.take_mode(fs).and_then(|()| write(&mut draft, time));
+    let end = if written.is_ok() {
+        TransferEnd::Complete
+    } else {
+        TransferEnd::Aborted
+    };
+    let finished = draft.file.finish(&end).map_err(reply_of);
+    // On a disk of the network, to finish it may take longest of all.
+    let done = written
+        .and(finished)
+        .and_then(|()| check(time))
+        .and_then(|()| fs.rename(&path, to).map_err(reply_of));
+    if done.is_err()
+        && let Err(error) = fs.remove(&path)
+    {
+        log::warn!("an unfinished copy was left behind as {path}: {error}");
+    }
+    done
+}
+
+/// The facts of the file at `path`, if there is one.
+pub(super) fn existing(
+    fs: &dyn Filesystem,
+    path: &VirtualPath,
+) -> Result<Option<Metadata>, Refusal> {
+    let kind = match fs.stat(path) {
+        Ok(metadata) => match metadata.kind {
+            FileKind::File => return Ok(Some(metadata)),
+            FileKind::Directory => ErrorKind::IsADirectory,
+            FileKind::Symlink | FileKind::Other => ErrorKind::NotARegularFile,
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(reply_of(error)),
+    };
+    Err(reply_of(kind.into()))
+}
+
+/// Refuses to replace what could not be stored to: to rename over a file only the directory's
+/// rights are asked.
+fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal> {
+    let file = fs.open_write(path, WriteMode::Replace).map_err(reply_of)?;
+    // An upload that never came leaves the file as it is.
+    file.finish(&TransferEnd::Unsecured).map_err(reply_of)
+}
+
+/// A file that is not finished.
+///
+/// Its mode is set by what is open: its name may stand for another file by now, put there by
+/// whoever else may write to the directory.
+pub(super) struct Draft {
+    file: Box<dyn WriteFile>,
+    /// The mode of the file it is to take the place of.
+    replaced: Option<u32>,
+}
+
+impl Draft {
+    /// Gives it the mode of the file it takes the place of, but for bits that have a program run as
+    /// the owner: that may be another now, as the content is. Where that cannot be set, a file that
+    /// is open to more is not put in the place of another.
+    fn take_mode(&mut self, fs: &dyn Filesystem) -> Result<(), Refusal> {
+        let Some(mode) = self.replaced else {
+            return Ok(());
+        };
+        match self.file.set_mode(mode & 0o777) {
+            Err(error) if error.kind() == ErrorKind::NotSupported => {
+                let own = fs.lstat(self.file.path()).map_err(reply_of)?.mode;
+                match own & !mode & 0o777 {
+                    0 => Ok(()),
+                    _ => Err(reply_of(error)),
+                }
+            }
+            outcome => outcome.map_err(reply_of),
+        }
+    }
+
+    pub(super) fn append(
+        &mut self,
+        fs: &dyn Filesystem,
+        from: &VirtualPath,
+        time: &mut TimeSlice,
+    ) -> Result<(), Refusal> {
+        let mut file = fs.open_read(from, 0).map_err(reply_of)?;
+        if self.replaced.is_none() {
+            self.keep_private(file.mode())?;
+        }
+        let mut buffer = vec![0; PIECE];
+        loop {
+            time.go_on()?;
+            match read_some(&mut *file, &mut buffer)? {
+                0 => return Ok(()),
+                bytes => write_everything(&mut *self.file, &buffer[..bytes])?,
+            }
+        }
+    }
+
+    /// Closes a new file to all others that a source with this mode is closed to.
+    fn keep_private(&mut self, source: Option<u32>) -> Result<(), Refusal> {
+        let (Some(own), Some(source)) = (self.file.mode(), source) else {
+            return Ok(());
+        };
+        match own & (source | 0o700) {
+            kept if kept == own => Ok(()),
+            kept => self.file.set_mode(kept & 0o777).map_err(reply_of),
+        }
+    }
+}

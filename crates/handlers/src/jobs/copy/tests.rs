@@ -1,0 +1,357 @@
+use std::fs;
+use std::sync::Arc;
+
+use ftpdlib_filesystems::{
+    AbstractedFs, ErrorKind, FilesystemError, Layer, Layered, MemoryFs, ReadFile, WriteFile,
+    WriteMode,
+};
+
+use super::*;
+
+fn files() -> MemoryFs {
+    let fs = MemoryFs::new();
+    for (name, contents) in [("/a", "in a"), ("/b", "in b"), ("/dir/c", "in c")] {
+        fs.insert(name, contents).unwrap();
+    }
+    fs
+}
+
+fn path(text: &str) -> VirtualPath {
+    VirtualPath::new(text).unwrap()
+}
+
+/// Every file and what it holds.
+fn contents(fs: &MemoryFs) -> Vec<String> {
+    let mut all = Vec::new();
+    for dir in ["/", "/dir"] {
+        let mut entries = Vec::new();
+        while fs
+            .list(&path(dir))
+            .unwrap()
+            .next_batch(usize::MAX, &mut entries)
+            .unwrap()
+        {}
+        for entry in entries {
+            let file = path(dir).join(&entry.name).unwrap();
+            if let Some(held) = fs.contents(file.as_bytes()) {
+                all.push(format!("{file}: {}", String::from_utf8(held).unwrap()));
+            }
+        }
+    }
+    all
+}
+
+#[track_caller]
+fn check_copy(from: &str, to: &str, expected: Result<&[&str], u16>) {
+    let fs = files();
+    let done = copy(&fs, &path(from), &path(to), &mut TimeSlice::alone());
+    let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
+    assert_eq!(
+        contents(&fs),
+        expected.unwrap_or(&untouched),
+        "{from} to {to}"
+    );
+    assert_eq!(
+        done.err().map(|refusal| refusal.code.value()),
+        expected.err()
+    );
+}
+
+#[test]
+fn copies_take_the_place_of_files_only() {
+    check_copy("/a", "/b", Ok(&["/a: in a", "/b: in a", "/dir/c: in c"]));
+    check_copy(
+        "/dir/c",
+        "/d",
+        Ok(&["/a: in a", "/b: in b", "/d: in c", "/dir/c: in c"]),
+    );
+    check_copy("/a", "/a", Ok(&["/a: in a", "/b: in b", "/dir/c: in c"]));
+    for (from, to) in [
+        ("/x", "/d"),
+        ("/dir", "/d"),
+        ("/a", "/dir"),
+        ("/a", "/"),
+        ("/a", "/x/d"),
+        ("/a", "/b/d"),
+    ] {
+        check_copy(from, to, Err(550));
+    }
+}
+
+#[track_caller]
+fn check_combine(target: &str, parts: &[&str], expected: Result<&[&str], u16>) {
+    let fs = files();
+    let parts: Vec<_> = parts.iter().map(|part| path(part)).collect();
+    let done = combine(&fs, &path(target), &parts, &mut TimeSlice::alone());
+    let untouched = ["/a: in a", "/b: in b", "/dir/c: in c"];
+    assert_eq!(contents(&fs), expected.unwrap_or(&untouched), "{target}");
+    assert_eq!(
+        done.err().map(|refusal| refusal.code.value()),
+        expected.err()
+    );
+}
+
+#[test]
+fn parts_are_appended_and_removed() {
+    check_combine(
+        "/new",
+        &["/b", "/dir/c"],
+        Ok(&["/a: in a", "/new: in bin c"]),
+    );
+    check_combine("/a", &["/b"], Ok(&["/a: in ain b", "/dir/c: in c"]));
+    check_combine("/a", &["/b", "/x"], Err(550));
+    check_combine("/a", &["/b", "/a"], Err(553));
+    check_combine("/dir", &["/b"], Err(550));
+    check_combine("/new", &["/b", "/dir"], Err(550));
+}
+
+#[test]
+fn a_part_was_appended_as_often_as_it_was_named() {
+    check_combine("/new", &["/b", "/b"], Err(553));
+    check_combine("/new", &["/b", "/dir/c", "/b"], Err(553));
+    check_combine("/a", &["/dir/c", "/dir/c"], Err(553));
+}
+
+#[test]
+fn cancelled_copies_leave_nothing() {
+    let fs = files();
+    let before = contents(&fs);
+    let done = copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::cancelled());
+    assert_eq!(done.err().unwrap().code.value(), 426);
+    let done = combine(&fs, &path("/a"), &[path("/b")], &mut TimeSlice::cancelled());
+    assert_eq!(done.err().unwrap().code.value(), 426);
+    assert_eq!(contents(&fs), before);
+}
+
+#[test]
+fn the_mode_of_what_was_there_stays() {
+    let fs = files();
+    fs.set_mode(&path("/b"), 0o600).unwrap();
+    copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::alone()).unwrap();
+    assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o600);
+}
+
+#[test]
+fn a_copy_of_a_private_file_was_open_to_everybody() {
+    let fs = files();
+    let mode = |name: &str| fs.stat(&path(name)).unwrap().mode & 0o7777;
+    fs.set_mode(&path("/a"), 0o600).unwrap();
+    copy(&fs, &path("/a"), &path("/new"), &mut TimeSlice::alone()).unwrap();
+    assert_eq!(mode("/new"), 0o600);
+    fs.set_mode(&path("/a"), 0o440).unwrap();
+    fs.set_mode(&path("/b"), 0o404).unwrap();
+    let parts = [path("/a"), path("/b")];
+    combine(&fs, &path("/both"), &parts, &mut TimeSlice::alone()).unwrap();
+    assert_eq!(mode("/both"), 0o600);
+}
+
+#[test]
+fn a_copy_was_run_as_the_owner_of_what_it_replaced() {
+    let fs = files();
+    fs.set_mode(&path("/b"), 0o6755).unwrap();
+    copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::alone()).unwrap();
+    assert_eq!(fs.stat(&path("/b")).unwrap().mode & 0o7777, 0o755);
+}
+
+/// Two names of one directory, and a file that can be neither stored to nor removed.
+struct Odd;
+
+impl Layer for Odd {
+    fn canonical(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<VirtualPath, FilesystemError> {
+        match path.as_bytes().strip_prefix(b"/dot") {
+            Some(rest) => inner.canonical(&VirtualPath::new(rest)?),
+            None => inner.canonical(path),
+        }
+    }
+
+    fn open_read(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        inner.open_read(&self.canonical(inner, path)?, offset)
+    }
+
+    fn open_write(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        if path.as_bytes() == b"/dir/c" {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        inner.open_write(path, mode)
+    }
+
+    fn remove(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Result<(), FilesystemError> {
+        if path.as_bytes() == b"/dir/c" {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        inner.remove(path)
+    }
+}
+
+#[test]
+fn a_copy_replaced_a_file_that_could_not_be_stored_to() {
+    let files = Arc::new(files());
+    let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
+    let done = copy(&fs, &path("/a"), &path("/dir/c"), &mut TimeSlice::alone());
+    assert_eq!(done.unwrap_err().code.value(), 550);
+    assert_eq!(files.contents("/dir/c").unwrap(), b"in c");
+}
+
+/// What may be gone on with, and not be replaced.
+struct Kept;
+
+impl Layer for Kept {
+    fn open_write(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        match mode {
+            WriteMode::Replace => Err(ErrorKind::PermissionDenied.into()),
+            _ => inner.open_write(path, mode),
+        }
+    }
+}
+
+#[test]
+fn a_copy_replaced_a_file_that_could_only_be_appended_to() {
+    let files = Arc::new(files());
+    let fs = Layered::new(Kept, Arc::clone(&files) as Arc<dyn Filesystem>);
+    let done = copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::alone());
+    assert_eq!(done.unwrap_err().code.value(), 550);
+    assert_eq!(files.contents("/b").unwrap(), b"in b");
+    copy(&fs, &path("/a"), &path("/new"), &mut TimeSlice::alone()).unwrap();
+    assert_eq!(files.contents("/new").unwrap(), b"in a");
+}
+
+#[test]
+fn a_part_with_two_names_was_appended_twice() {
+    let files = Arc::new(files());
+    let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
+    let before = contents(&files);
+    for parts in [["/a", "/dot/a", "/b"], ["/dot/a", "/b", "/a"]] {
+        let done = combine(
+            &fs,
+            &path("/new"),
+            &parts.map(path),
+            &mut TimeSlice::alone(),
+        );
+        assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+        assert_eq!(contents(&files), before);
+    }
+}
+
+/// A disk that does not tell capital letters from small ones, as far as parts need it.
+struct Caseless;
+
+fn lowered(path: &VirtualPath) -> VirtualPath {
+    VirtualPath::new(path.as_bytes().to_ascii_lowercase()).unwrap()
+}
+
+impl Layer for Caseless {
+    fn open_read(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        inner.open_read(&lowered(path), offset)
+    }
+
+    fn stat(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<Metadata, FilesystemError> {
+        inner.stat(&lowered(path))
+    }
+
+    fn canonical(
+        &self,
+        _: &dyn Filesystem,
+        path: &VirtualPath,
+    ) -> Result<VirtualPath, FilesystemError> {
+        Ok(path.clone())
+    }
+
+    fn remove(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Result<(), FilesystemError> {
+        inner.remove(&lowered(path))
+    }
+}
+
+#[test]
+fn a_target_that_was_a_part_by_another_name_was_removed() {
+    let files = Arc::new(files());
+    let fs = Layered::new(Caseless, Arc::clone(&files) as Arc<dyn Filesystem>);
+    for (target, parts) in [("/a", ["/b", "/A"]), ("/new", ["/a", "/A"])] {
+        let done = combine(
+            &fs,
+            &path(target),
+            &parts.map(path),
+            &mut TimeSlice::alone(),
+        );
+        assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+        assert_eq!(contents(&files), ["/a: in a", "/b: in b", "/dir/c: in c"]);
+    }
+}
+
+#[test]
+fn a_hard_link_of_the_target_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let place = |name: &str| scratch.path().join(name);
+    fs::write(place("target"), "kept").unwrap();
+    fs::hard_link(place("target"), place("part")).unwrap();
+    let disk = AbstractedFs::new(scratch.path()).unwrap();
+    for (target, parts) in [("/target", &["/part"][..]), ("/new", &["/part", "/target"])] {
+        let parts: Vec<_> = parts.iter().copied().map(path).collect();
+        let done = combine(&disk, &path(target), &parts, &mut TimeSlice::alone());
+        assert_eq!(done.err().map(|refusal| refusal.code.value()), Some(553));
+    }
+    assert_eq!(fs::read(place("target")).unwrap(), b"kept");
+    assert_eq!(fs::read(place("part")).unwrap(), b"kept");
+}
+
+#[test]
+fn of_a_part_that_is_a_link_the_file_was_removed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let place = |name: &str| scratch.path().join(name);
+    fs::write(place("master"), "kept").unwrap();
+    std::os::unix::fs::symlink("master", place("part")).unwrap();
+    let disk = AbstractedFs::new(scratch.path()).unwrap();
+    combine(
+        &disk,
+        &path("/new"),
+        &[path("/part")],
+        &mut TimeSlice::alone(),
+    )
+    .unwrap();
+    assert_eq!(fs::read(place("new")).unwrap(), b"kept");
+    assert_eq!(fs::read(place("master")).unwrap(), b"kept");
+    assert!(fs::symlink_metadata(place("part")).is_err());
+}
+
+#[test]
+fn a_part_that_stayed_kept_the_others_from_being_removed() {
+    let files = Arc::new(files());
+    let fs = Layered::new(Odd, Arc::clone(&files) as Arc<dyn Filesystem>);
+    let parts = ["/dir/c", "/a", "/b"].map(path);
+    let done = combine(&fs, &path("/new"), &parts, &mut TimeSlice::alone());
+    let Ok(Answer::Combined { removed, refusal }) = done else {
+        panic!("nothing was appended");
+    };
+    assert_eq!(removed, [1, 2]);
+    assert_eq!(refusal.unwrap().code.value(), 550);
+    let mut held = contents(&files);
+    held.sort();
+    assert_eq!(held, ["/dir/c: in c", "/new: in cin ain b"]);
+}
