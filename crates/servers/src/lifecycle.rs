@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::shared::Shared;
-use crate::upgrade;
 
 /// Whether a running server goes on, and the log lines of its start and stop.
 #[derive(Clone)]
@@ -66,7 +65,7 @@ impl Lifecycle {
         if let Some(on_started) = on_started.take() {
             on_started();
         }
-        upgrade::tell_ready();
+        self.shared.predecessor().tell_ready();
         Ok(())
     }
 

@@ -270,7 +270,8 @@ impl WorkerSupervisor {
     /// until then, the server before it has as many, and gives them up for these.
     fn fails_to_start(&self, problem: &dyn Display) -> bool {
         let start = &self.workers.start;
-        if start.get().is_none() && (ftpdlib_sys::is_successor() || self.children.is_empty()) {
+        let takes_over = self.shared.predecessor().is_waiting();
+        if start.get().is_none() && (takes_over || self.children.is_empty()) {
             // Only this thread sets it.
             let _ = start.set(Err(format!(
                 "a worker process could not be started: {problem}"

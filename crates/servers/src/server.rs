@@ -274,6 +274,7 @@ impl FtpServer {
         let shared = Arc::clone(&self.shared);
         let supervisor = supervisor::supervisor(&shared, &options)?;
         let placement = supervisor.as_ref().unwrap_or_else(|| shared.placement());
+        shared.predecessor().find();
         // May take long. Before signals are caught, so that one can end it.
         placement.prepare_children(&shared.service());
         let signals = match options.signals().as_slice() {

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Registration, Socket, SourceId,
@@ -306,15 +307,47 @@ impl Handler for UpgradeWatcher {
     }
 }
 
-/// Reports that this process serves, to the server that started it to take over, if one did.
-pub(crate) fn tell_ready() {
-    let told = ftpdlib_sys::readiness_pipe().and_then(|pipe| match pipe {
-        Some(pipe) => File::from(pipe).write_all(b"1"),
-        None => Ok(()),
-    });
-    if let Err(error) = told {
-        log::warn!("cannot tell the process that this one follows: {error}");
+/// The server that started this process to take over, if one did, until it is told that this one
+/// serves. Its pipe is held; without that, it learns that this process has failed.
+#[derive(Default)]
+pub(crate) struct Predecessor(Mutex<Option<File>>);
+
+impl Predecessor {
+    /// Takes the pipe. To be called before this process forks.
+    pub(crate) fn find(&self) {
+        match ftpdlib_sys::readiness_pipe() {
+            Ok(Some(pipe)) => *self.lock() = Some(File::from(pipe)),
+            Ok(None) => {}
+            Err(error) => warn_of_silence(&error),
+        }
     }
+
+    /// Whether there is one that has not been told.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Reports that this process serves.
+    pub(crate) fn tell_ready(&self) {
+        if let Some(mut pipe) = self.lock().take()
+            && let Err(error) = pipe.write_all(b"1")
+        {
+            warn_of_silence(&error);
+        }
+    }
+
+    /// In a child process: closes its copy of the pipe, which would hide the end of its parent.
+    pub(crate) fn leave_to_parent(&self) {
+        self.lock().take();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn warn_of_silence(error: &io::Error) {
+    log::warn!("cannot tell the process that this one follows: {error}");
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -47,15 +47,11 @@ pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
         .collect())
 }
 
-/// Whether a predecessor has started this process, to be told that it is ready.
-pub fn is_successor() -> bool {
-    let (pid, number) = (env::var("LISTEN_PID").ok(), env::var(READY).ok());
-    let fd = passed(pid.as_deref(), number.as_deref(), std::process::id(), READY);
-    fd.is_ok_and(|fd| fd != 0)
-}
-
 /// The descriptor on which a successor reports to its predecessor that it is ready, by writing a
 /// byte. `None` if this process is not a successor, and from the second call on.
+///
+/// The predecessor waits as long as any process has the descriptor: it is to be asked for before a
+/// fork, and closed in the child.
 ///
 /// # Errors
 ///

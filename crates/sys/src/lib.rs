@@ -50,7 +50,7 @@ pub use imp::{
     recall_at, send_file, send_last, set_mode, set_modified, touch, unacknowledged,
     waiting_clients, write_with_file,
 };
-pub use inherited::{inherited_listeners, is_successor, readiness_pipe};
+pub use inherited::{inherited_listeners, readiness_pipe};
 pub use log_stream::LogStream;
 pub use open::{OpenFlags, Scope, close, open_at, open_directory};
 pub use process::{
