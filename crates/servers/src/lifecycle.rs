@@ -2,8 +2,10 @@
 
 use std::io;
 use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use ftpdlib_ioloop::Notifier;
 
 use crate::shared::Shared;
 
@@ -15,6 +17,8 @@ pub(crate) struct Lifecycle {
     is_logged: bool,
     /// The start was announced.
     has_started: Arc<AtomicBool>,
+    /// Notified once the start was announced.
+    waiting: Arc<OnceLock<Notifier>>,
     /// A second signal came: do not wait for clients.
     at_once: Arc<AtomicBool>,
 }
@@ -25,6 +29,7 @@ impl Lifecycle {
             shared,
             is_logged,
             has_started: Arc::default(),
+            waiting: Arc::default(),
             at_once: Arc::default(),
         }
     }
@@ -43,6 +48,12 @@ impl Lifecycle {
 
     pub(crate) fn has_started(&self) -> bool {
         self.has_started.load(Ordering::Acquire)
+    }
+
+    /// Has a handler notified once the start was announced. There is one that asks for it.
+    pub(crate) fn wait_for_start(&self, handler: Notifier) {
+        // It may ask again.
+        let _ = self.waiting.set(handler);
     }
 
     /// Announces the start, once and as soon as clients are accepted: to the log, to the program by
@@ -66,6 +77,9 @@ impl Lifecycle {
             on_started();
         }
         self.shared.predecessor().tell_ready();
+        if let Some(waiting) = self.waiting.get() {
+            waiting.notify();
+        }
         Ok(())
     }
 

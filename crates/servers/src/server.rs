@@ -435,6 +435,7 @@ fn accept_on(
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpStream};
+    use std::sync::PoisonError;
     use std::sync::atomic::AtomicBool;
 
     use ftpdlib_authorizers::DummyAuthorizer;
@@ -443,6 +444,7 @@ mod tests {
 
     use crate::client::Client;
     use crate::parent_mailbox::ParentMailbox;
+    use crate::signals::CATCHING;
 
     use super::*;
 
@@ -572,6 +574,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_server_that_was_started_again_only_said_that_it_listened() {
+        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut server = server();
         let address = server.local_addrs()[0];
         let caught = Signals::new(&[]).unwrap();

@@ -65,6 +65,12 @@ impl SignalWatcher {
         }
     }
 
+    fn reload(&mut self) {
+        if let Some(reload) = &mut self.on_reload {
+            reload();
+        }
+    }
+
     fn upgrade(&mut self, cx: &mut Context<'_>) {
         match &mut self.upgrade {
             _ if self.stopping => log::info!("SIGUSR2: too late, the server is stopping"),
@@ -90,15 +96,21 @@ impl Handler for SignalWatcher {
         };
         match cx.try_io(signals, Direction::Read, SignalSource::next) {
             Ok(Signal::Terminate | Signal::Interrupt) => self.stop(cx),
-            Ok(Signal::HangUp) => {
-                if let Some(reload) = &mut self.on_reload {
-                    reload();
-                }
+            // Until then the start may fail, and has workers of its own to begin with.
+            Ok(Signal::HangUp) if !self.stopping && !self.lifecycle.has_started() => {
+                self.lifecycle.wait_for_start(cx.notifier());
             }
+            Ok(Signal::HangUp) => self.reload(),
             Ok(Signal::Upgrade) => self.upgrade(cx),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
+        Ok(Flow::Continue)
+    }
+
+    /// The start was announced, for which a reload was put off.
+    fn notified(&mut self, _: &mut Context<'_>) -> io::Result<Flow> {
+        self.reload();
         Ok(Flow::Continue)
     }
 
@@ -151,5 +163,87 @@ impl Source for SignalSource {
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         SourceFd(&self.0.as_fd().as_raw_fd()).deregister(registry)
+    }
+}
+
+/// A process catches signals once at a time, and so do its tests.
+#[cfg(test)]
+pub(crate) static CATCHING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::Ipv4Addr;
+    use std::process::{self, Command};
+    use std::rc::Rc;
+    use std::sync::PoisonError;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+    use ftpdlib_ioloop::Pool;
+
+    use crate::client::Client;
+    use crate::placement::Placement;
+    use crate::{FtpServer, FtpServerBuilder};
+
+    use super::*;
+
+    /// Accepts clients as soon as the test says so.
+    #[derive(Default)]
+    struct Slow(AtomicBool);
+
+    impl Placement for Slow {
+        fn model(&self) -> &'static str {
+            "slow"
+        }
+
+        fn has_started(&self) -> io::Result<bool> {
+            Ok(self.0.load(Ordering::Relaxed))
+        }
+
+        fn place(&self, _: Client, _: &mut Context<'_>) -> io::Result<()> {
+            unreachable!("nobody connects")
+        }
+    }
+
+    #[test]
+    fn a_reload_did_not_wait_for_the_start() {
+        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+        let service = builder.build().unwrap().shared().service();
+        let slow = Arc::new(Slow::default());
+        let placement = Arc::clone(&slow) as Arc<dyn Placement>;
+        let mut server = FtpServer::new_listening(service, Vec::new(), Pool::new(), placement);
+
+        let lifecycle = Lifecycle::new(Arc::clone(server.shared()), false);
+        let signals = Arc::new(Signals::new(&[Signal::HangUp]).unwrap());
+        let reloads = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&reloads);
+        let options = ServeOptions::default().on_reload(move || counted.set(counted.get() + 1));
+        let handle = server.handle().unwrap();
+        let watcher = SignalWatcher::new(handle, lifecycle.clone(), signals, options);
+        let io_loop = server.io_loop().unwrap();
+        io_loop.add(Box::new(watcher)).unwrap();
+        let hang_up = || {
+            let mut kill = Command::new("kill");
+            let sent = kill.args(["-s", "HUP", &process::id().to_string()]);
+            assert!(sent.status().unwrap().success());
+        };
+
+        for _ in 0..2 {
+            hang_up();
+            io_loop.turn(None).unwrap();
+            lifecycle.announce_start(&mut None).unwrap();
+            assert_eq!(reloads.get(), 0);
+        }
+        slow.0.store(true, Ordering::Relaxed);
+        lifecycle.announce_start(&mut None).unwrap();
+        io_loop.turn(None).unwrap();
+        assert_eq!(reloads.get(), 1);
+        hang_up();
+        io_loop.turn(None).unwrap();
+        assert_eq!(reloads.get(), 2);
     }
 }
