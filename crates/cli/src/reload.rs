@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftpdlib::servers::ServerHandle;
 
@@ -33,7 +33,7 @@ pub(crate) struct Reload<L> {
     pub(crate) readable: Readable,
     /// The current settings come from a file that was not empty.
     pub(crate) is_configured: Arc<AtomicBool>,
-    pub(crate) is_stopping: AtomicBool,
+    pub(crate) is_stopping: Mutex<bool>,
 }
 
 impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
@@ -49,18 +49,18 @@ impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
         self.answer(|| Err(error.into()));
     }
 
-    /// Has every later signal open the logs only.
+    /// Tells the service manager of the stop, and nothing after that: every later signal opens the
+    /// logs only.
     pub(crate) fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
+        *self.is_stopping() = true;
+        notify::stopping();
     }
 
     fn answer(&self, change: impl FnOnce() -> Result<(), Box<dyn Error>>) {
-        if self.is_stopping.load(Ordering::Relaxed) {
-            // Nor does the service manager wait for anything but the end.
+        if !self.tell(notify::reloading) {
             log::info!("SIGHUP: too late for the configuration, the server is stopping");
             return self.keep_logs();
         }
-        notify::reloading();
         match change() {
             Ok(()) => log::info!("configuration read again, for new sessions"),
             Err(error) => {
@@ -69,7 +69,24 @@ impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
                 log::error!("configuration not changed: {error}");
             }
         }
-        notify::ready();
+        self.tell(notify::ready);
+    }
+
+    /// Tells the service manager something, unless it waits for nothing but the end. Returns
+    /// whether it was told.
+    fn tell(&self, message: fn()) -> bool {
+        let is_stopping = self.is_stopping();
+        if !*is_stopping {
+            // With the lock: the stop comes after it.
+            message();
+        }
+        !*is_stopping
+    }
+
+    fn is_stopping(&self) -> MutexGuard<'_, bool> {
+        self.is_stopping
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep_logs(&self) {

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ftpdlib::servers::{
     self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, Upgrade, inherited_sockets,
@@ -72,7 +72,7 @@ pub(crate) fn serve(
             false => Readable::Anything,
         },
         is_configured,
-        is_stopping: AtomicBool::new(false),
+        is_stopping: Mutex::new(false),
     });
     let stopping = Arc::clone(&reload);
     let options = match forks {
@@ -90,10 +90,7 @@ pub(crate) fn serve(
     let mut options = options
         .keep_signals(true)
         .on_file(move |number, file| written.go_on_in(number, file))
-        .on_stopping(move || {
-            stopping.stop();
-            notify::stopping();
-        })
+        .on_stopping(move || stopping.stop())
         .on_started(move || {
             // Until now the start could fail.
             opened.keep();

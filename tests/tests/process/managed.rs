@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -115,6 +116,49 @@ fn a_service_manager_hears_of_an_upgrade_and_watches_the_new_process() {
             let _ = manager.recv(&mut [0; 200]);
         }
     }
+}
+
+#[test]
+fn a_reload_that_ended_after_the_stop_had_begun_was_told_as_ready() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    let mut program = Program::start_managed(&socket, &[]);
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = [0; 200];
+        while let Ok(length) = manager.recv(&mut buffer) {
+            // The test may be over.
+            let _ = tell.send(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+    });
+    let hear = |expected: &str| {
+        while !told.recv_timeout(PATIENCE).unwrap().starts_with(expected) {}
+    };
+    // Without it, the server would be over at once.
+    let mut client = program.client();
+    let stream = client.begin("STOR file");
+    let configuration = program.path("../f.toml");
+    fs::remove_file(&configuration).unwrap();
+    let made = Command::new("mkfifo").arg(&configuration).status();
+    assert!(made.unwrap().success());
+    hear("READY=1");
+    program.signal("HUP");
+    hear("RELOADING=1");
+    program.signal("TERM");
+    hear("STOPPING=1");
+    fs::write(configuration, "[server").unwrap();
+    program.wait_for("configuration not changed");
+    // The next reload begins only then.
+    program.signal("HUP");
+    program.wait_for("too late for the configuration");
+    let end = UnixDatagram::unbound().unwrap();
+    end.send_to(b"END", socket).unwrap();
+    let told: Vec<_> = told.iter().take_while(|told| told != "END").collect();
+    assert!(!told.iter().any(|told| told == "READY=1\n"), "{told:?}");
+    drop(stream);
+    program.check_ends_well();
 }
 
 #[test]
