@@ -1,8 +1,10 @@
 //! The server at work.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -87,19 +89,23 @@ pub(crate) fn serve(
             })
         }
     };
+    let opened = Rc::new(Cell::new(Some(opened)));
+    let kept = Rc::clone(&opened);
     let mut options = options
         .keep_signals(true)
         .on_file(move |number, file| written.go_on_in(number, file))
         .on_stopping(move || stopping.stop())
         .on_started(move || {
             // Until now the start could fail.
-            opened.keep();
+            kept.take().into_iter().for_each(OpenedLogs::keep);
             notify::ready();
         });
     if let Some(interval) = notify::watchdog_interval() {
         options = options.watchdog(interval, notify::alive);
     }
     server.serve_forever(options)?;
+    // Also if it was stopped before its start was known: then a worker may write to them.
+    opened.take().into_iter().for_each(OpenedLogs::keep);
     Ok(())
 }
 

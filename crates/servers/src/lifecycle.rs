@@ -96,7 +96,7 @@ impl Lifecycle {
     }
 
     pub(crate) fn log_stop(&self) {
-        if self.is_logged {
+        if self.is_logged && self.has_started() {
             log::info!(">>> shutting down FTP server, pid={} <<<", process::id());
         }
     }
