@@ -97,8 +97,8 @@ pub fn start_successor(
 const NOT_RUN: i32 = 127;
 
 /// The environment, with new values for the passed descriptors and `variables`, and without
-/// `LISTEN_PID`. The
-/// service manager's watchdog applies to the successor if it applies to this process.
+/// `LISTEN_PID`. The service manager's watchdog applies to the successor if it applies to this
+/// process.
 fn inherited_environment(
     listeners: &[(BorrowedFd<'_>, Option<SocketAddr>)],
     ready: RawFd,
