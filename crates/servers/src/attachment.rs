@@ -92,7 +92,7 @@ mod tests {
     use ftpdlib_handlers::{FtpHandler, ObservedSession, Observer};
     use ftpdlib_ioloop::IoLoop;
 
-    use crate::{Concurrency, FtpServerBuilder};
+    use crate::{Concurrency, FtpServer, FtpServerBuilder, ServeOptions};
 
     use super::*;
 
@@ -133,6 +133,26 @@ mod tests {
         let noted = told.load(Ordering::Acquire);
         drop(ended);
         assert!(noted);
+    }
+
+    #[test]
+    fn a_server_that_had_run_kept_the_loop_that_it_was_attached_to() {
+        let run = || {
+            let handler = FtpHandler::new(DummyAuthorizer::new());
+            let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+            let turn = ServeOptions::default().handle_exit(false).blocking(false);
+            server.serve_forever(turn.timeout(Duration::ZERO)).unwrap();
+            server
+        };
+        let mut io_loop = IoLoop::new().unwrap();
+        let mut over = run();
+        over.close_all().unwrap();
+        let handle = over.attach(&mut io_loop).unwrap();
+        assert!(io_loop.is_empty());
+        assert_eq!(handle.clients(), 0);
+        // Its sessions are on a loop of its own.
+        run().attach(&mut io_loop).unwrap_err();
+        assert!(io_loop.is_empty());
     }
 
     #[test]

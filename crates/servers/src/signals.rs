@@ -166,18 +166,14 @@ impl Source for SignalSource {
     }
 }
 
-/// A process catches signals once at a time, and so do its tests.
-#[cfg(test)]
-pub(crate) static CATCHING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, TcpStream};
     use std::process::{self, Command};
     use std::rc::Rc;
-    use std::sync::PoisonError;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Mutex, PoisonError};
 
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::FtpHandler;
@@ -185,9 +181,17 @@ mod tests {
 
     use crate::client::Client;
     use crate::placement::Placement;
-    use crate::{FtpServer, FtpServerBuilder};
+    use crate::{FtpServer, FtpServerBuilder, ServerError};
 
     use super::*;
+
+    /// A process has one `Signals` at a time.
+    static CATCHING: Mutex<()> = Mutex::new(());
+
+    fn builder() -> FtpServerBuilder {
+        FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+            .listen((Ipv4Addr::LOCALHOST, 0))
+    }
 
     /// Accepts clients as soon as the test says so.
     #[derive(Default)]
@@ -210,9 +214,7 @@ mod tests {
     #[test]
     fn a_reload_did_not_wait_for_the_start() {
         let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
-        let handler = FtpHandler::new(DummyAuthorizer::new());
-        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
-        let service = builder.build().unwrap().shared().service();
+        let service = builder().build().unwrap().shared().service();
         let slow = Arc::new(Slow::default());
         let placement = Arc::clone(&slow) as Arc<dyn Placement>;
         let mut server = FtpServer::new_listening(service, Vec::new(), Pool::new(), placement);
@@ -245,5 +247,24 @@ mod tests {
         hang_up();
         io_loop.turn(None).unwrap();
         assert_eq!(reloads.get(), 2);
+    }
+
+    #[test]
+    fn a_server_that_was_started_again_only_said_that_it_listened() {
+        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut server = builder().build().unwrap();
+        let address = server.local_addrs()[0];
+        let caught = Signals::new(&[]).unwrap();
+        let turn = || {
+            ServeOptions::default()
+                .blocking(false)
+                .timeout(Duration::ZERO)
+        };
+        let error = server.serve_forever(turn()).unwrap_err();
+        assert!(matches!(error, ServerError::Io(_)), "{error}");
+        assert!(!error.to_string().contains("loop"), "{error}");
+        drop(caught);
+        server.serve_forever(turn()).unwrap();
+        assert!(TcpStream::connect(address).is_ok() && !server.is_over());
     }
 }
