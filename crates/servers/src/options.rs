@@ -164,8 +164,9 @@ impl ServeOptions {
     }
 
     /// Sets what is called once clients are accepted, by [worker
-    /// processes](Self::worker_processes) where these serve. If none of them can be started, the
-    /// server fails instead.
+    /// processes](Self::worker_processes) where these serve. If the system refuses all of them, or
+    /// those that it does not refuse die before any accepts, the server fails instead; a server
+    /// that takes over fails with the first that is refused or dies.
     pub fn on_started(mut self, started: impl FnOnce() + 'static) -> Self {
         self.on_started = Some(Box::new(started));
         self

@@ -118,8 +118,9 @@ impl FtpServer {
     /// # Errors
     ///
     /// [`ServerError`] when the loop fails, or the options cannot be met: processes where this one
-    /// has threads, or signals that it catches already; or when no process that serves could be
-    /// started. The call may be repeated, unless the server
+    /// has threads, or signals that it catches already; or when the processes that serve were
+    /// refused by the system, or died before any accepted; see
+    /// [`on_started`](ServeOptions::on_started). The call may be repeated, unless the server
     /// [is over](Self::is_over), as it is if it had begun to accept clients.
     pub fn serve_forever(
         &mut self,
