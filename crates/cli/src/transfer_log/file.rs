@@ -1,5 +1,6 @@
 //! One file that transfers are written down in.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -165,10 +166,10 @@ pub(super) fn check(path: &Path) -> io::Result<()> {
                 // To find the dot in it takes the right to enter it, which to make a file does too.
                 let directory = directory.join(".");
                 check_writable(&directory)?;
-                return match directory.metadata()?.nlink() {
-                    // The working directory was removed.
-                    0 => Err(io::ErrorKind::NotFound.into()),
-                    _ => Ok(()),
+                // Of all directories that are found, only the working directory may be removed.
+                return match directory == Path::new(".") {
+                    true => env::current_dir().map(drop),
+                    false => Ok(()),
                 };
             }
         };
