@@ -1,6 +1,6 @@
 //! A client between being accepted and being served.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -169,8 +169,11 @@ impl Client {
 }
 
 /// Refuses a client that was not admitted.
-pub(crate) fn refuse(service: &Service, stream: &TcpStream, peer: SocketAddr, text: &str) {
+pub(crate) fn refuse(service: &Service, mut stream: &TcpStream, peer: SocketAddr, text: &str) {
     log::warn!("client {peer} refused: {text}");
+    // The header of a proxy, if it is there already. To close a connection with unread bytes resets
+    // it, and the proxy may drop the reply.
+    let _ = stream.read(&mut [0; 1024]);
     if let Err(error) = send_421(service, stream, text) {
         log::debug!("client {peer} left at once: {error}");
     }
@@ -255,7 +258,33 @@ impl Handler for CountedConnection {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use crate::FtpServerBuilder;
+
     use super::*;
+
+    #[test]
+    fn the_refusal_of_a_proxy_was_cut_by_its_unread_header() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+        let service = builder.build().unwrap().shared().service();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut proxy = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        proxy
+            .write_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 21\r\n")
+            .unwrap();
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+        stream.set_nonblocking(true).unwrap();
+        refuse(&service, &TcpStream::from_std(stream), peer, "Too many.");
+        let mut told = String::new();
+        proxy.read_to_string(&mut told).unwrap();
+        assert_eq!(told, "421 Too many.\r\n");
+    }
 
     #[test]
     fn clients_that_the_system_refused_to_watch_had_left_by_themselves() {
