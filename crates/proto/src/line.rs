@@ -1,6 +1,6 @@
 //! Control-connection bytes to command lines.
 
-use memchr::{memchr2, memchr3};
+use memchr::{memchr, memchr2, memchr3};
 
 /// Longest command line accepted, in bytes, without its line ending and Telnet sequences.
 pub const MAX_LINE: usize = 2048;
@@ -23,10 +23,12 @@ pub enum Line<'a> {
 /// them waiting. A lone CR does not end a line; of CR NUL, Telnet's way to write a lone CR
 /// (RFC 854), the CR is kept and the NUL dropped.
 ///
-/// Of the Telnet sequences, `IAC IAC` is the byte 255; `IAC` before `WILL`, `WONT`, `DO` or `DONT`
-/// is dropped with the option byte after it; `IAC` before any other command, 240 to 250, is
-/// dropped with it, so of a subnegotiation, which no FTP client sends, the parameters stay. Before
-/// any other byte 255 is data: clients that know nothing of Telnet send it in names.
+/// Of the Telnet sequences, `IAC IAC` is the byte 255. Up to the first blank, where clients send
+/// them around `ABOR`, `IAC` before `WILL`, `WONT`, `DO` or `DONT` is dropped with the option byte
+/// after it; `IAC` before any other command, 240 to 250, is dropped with it, so of a
+/// subnegotiation, which no FTP client sends, the parameters stay. Anywhere else 255 is data, and
+/// so is what follows it: it is a letter of many encodings, such as `я` of windows-1251, which
+/// clients that know nothing of Telnet send in names. Two of those in a row become one.
 ///
 /// Bytes from 240 on at the start of a line are dropped, too: no verb has them, and some clients
 /// send the sequences before `ABOR` out of order, or as urgent data that gets lost in part.
@@ -181,14 +183,20 @@ impl LineDecoder {
             (Telnet::Data, IAC) => self.telnet = Telnet::Command,
             (Telnet::Data, byte) => return self.take_data(byte),
             (Telnet::Command, IAC) => return self.take_data(IAC),
-            (Telnet::Command, 251..=254) => self.telnet = Telnet::Option,
-            (Telnet::Command, FIRST_TELNET_COMMAND..=250) | (Telnet::Option, _) => {}
+            (Telnet::Command, 251..=254) if self.is_in_verb() => self.telnet = Telnet::Option,
+            (Telnet::Command, FIRST_TELNET_COMMAND..=250) if self.is_in_verb() => {}
+            (Telnet::Option, _) => {}
             (Telnet::Command, byte) => {
                 self.take_data(IAC);
                 return self.take_data(byte);
             }
         }
         false
+    }
+
+    /// Whether no blank came yet in this line.
+    fn is_in_verb(&self) -> bool {
+        self.stage == Stage::Collecting && memchr(b' ', &self.held).is_none()
     }
 
     /// Takes one byte of data. Whether it ends a line.

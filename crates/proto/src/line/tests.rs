@@ -68,6 +68,17 @@ fn byte_255_can_be_data() {
 }
 
 #[test]
+fn a_letter_that_is_byte_255_was_lost_with_what_followed() {
+    // мясо, яхта and юля in windows-1251.
+    check(b"STOR \xec\xff\xf1\xee\r\n", &[b"STOR \xec\xff\xf1\xee"]);
+    check(b"MKD \xff\xf5\xf2\xe0\n", &[b"MKD \xff\xf5\xf2\xe0"]);
+    check(b"CWD \xfe\xeb\xff\n", &[b"CWD \xfe\xeb\xff"]);
+    check(b"DELE \xff\xfb\xff\n", &[b"DELE \xff\xfb\xff"]);
+    check(b"DELE \xff\xfe\n.\n", &[b"DELE \xff\xfe", b"."]);
+    check(b"\xff\xf4ABOR \xff\xf4\n", &[b"ABOR \xff\xf4"]);
+}
+
+#[test]
 fn stray_telnet_commands_before_a_verb_are_dropped() {
     check(b"\xf2ABOR\r\n", &[b"ABOR"]);
     check(b"\xff\xf4\xf2ABOR\r\n", &[b"ABOR"]);
@@ -169,6 +180,12 @@ fn any_stream() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
 }
 
+/// Bytes of names, with those that Telnet gives a meaning frequent.
+fn any_name_byte() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(IAC), 0xf0u8..=0xfe, any::<u8>()]
+        .prop_filter("ends a line", |byte| !b"\r\n\0".contains(byte))
+}
+
 proptest! {
     #[test]
     fn chunk_borders_do_not_show(
@@ -203,6 +220,22 @@ proptest! {
     ) {
         let stream = [&stray[..], line.as_bytes(), b"\r\n"].concat();
         prop_assert_eq!(decode([&stream[..]]), [Some(line.into_bytes())]);
+    }
+
+    #[test]
+    fn names_of_all_bytes_arrive(name in prop::collection::vec(any_name_byte(), 0..20)) {
+        let line = [b"RETR ", &name[..]].concat();
+        let doubled: Vec<u8> = line
+            .iter()
+            .flat_map(|&byte| vec![byte; if byte == IAC { 2 } else { 1 }])
+            .chain(*b"\r\n")
+            .collect();
+        prop_assert_eq!(decode([&doubled[..]]), [Some(line.clone())]);
+        // Without Telnet, too.
+        if !line.windows(2).any(|pair| pair == [IAC; 2]) {
+            let plain = [&line[..], b"\r\n"].concat();
+            prop_assert_eq!(decode([&plain[..]]), [Some(line)]);
+        }
     }
 
     #[test]
