@@ -127,7 +127,10 @@ pub trait Listing: Send {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) for one that was removed meanwhile: it is left out.
+    /// [`NotFound`](crate::ErrorKind::NotFound) for one that was removed meanwhile: it is left out,
+    /// as with any other error, which is logged. But
+    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) for the name `.`, too, says that no
+    /// entry can be looked at, and ends the listing with an error.
     fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
 
     /// Facts of what the entry `name` leads to, links followed inside the home.

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ftpdlib_filesystems::{Listing, Recall};
+use ftpdlib_filesystems::{ErrorKind, FilesystemError, Listing, Recall};
 use ftpdlib_proto::Metadata;
 
 use super::super::names::Names;
@@ -67,9 +67,31 @@ pub(super) struct NextEntry<'a> {
 }
 
 impl NextEntry<'_> {
-    /// Its own facts; `None` if it is gone since its name was read.
-    pub(super) fn facts(&self, listing: &dyn Listing) -> Option<Metadata> {
-        let known = self.facts.get().cloned();
-        known.or_else(|| listing.lstat(self.name).ok())
+    /// Its own facts; `None` if it cannot be shown: it is gone since its name was read, or a
+    /// filesystem mounted there does not answer, for which the others must not be hidden.
+    ///
+    /// # Errors
+    ///
+    /// None of the directory can be shown: it may be read, but not searched. Without an error a
+    /// client would take it for empty.
+    pub(super) fn facts(&self, listing: &dyn Listing) -> Result<Option<Metadata>, FilesystemError> {
+        if let Some(known) = self.facts.get() {
+            return Ok(Some(known.clone()));
+        }
+        let error = match listing.lstat(self.name) {
+            Ok(found) => return Ok(Some(found)),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ErrorKind::NotFound => return Ok(None),
+            ErrorKind::PermissionDenied if is_denied(listing.lstat(b".")) => return Err(error),
+            _ => {}
+        }
+        log::debug!("{} is not listed: {error}", self.name.escape_ascii());
+        Ok(None)
     }
+}
+
+fn is_denied(facts: Result<Metadata, FilesystemError>) -> bool {
+    facts.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }

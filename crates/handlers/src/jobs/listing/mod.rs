@@ -211,8 +211,7 @@ impl ListingStream {
             let Some(entry) = upcoming.next() else {
                 break;
             };
-            // Gone since its name was read: no line.
-            let Some(own) = entry.facts(listing) else {
+            let Some(own) = entry.facts(listing).map_err(broken_off)? else {
                 continue;
             };
             let name = entry.name;
@@ -278,7 +277,7 @@ impl ListingStream {
             let Some(entry) = upcoming.next() else {
                 break;
             };
-            let is_link = self.show_long(listing, &entry, out);
+            let is_link = self.show_long(listing, &entry, out)?;
             if is_link && (turn.is_over)() {
                 break;
             }
@@ -315,10 +314,14 @@ impl ListingStream {
 
     /// Appends the line of an entry as `ls -l` shows it; whether it is a link, at which there was
     /// more to look.
-    fn show_long(&self, listing: &dyn Listing, entry: &NextEntry<'_>, out: &mut Vec<u8>) -> bool {
-        // Gone since its name was read: no line.
-        let Some(metadata) = entry.facts(listing) else {
-            return false;
+    fn show_long(
+        &self,
+        listing: &dyn Listing,
+        entry: &NextEntry<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Refusal> {
+        let Some(metadata) = entry.facts(listing).map_err(broken_off)? else {
+            return Ok(false);
         };
         let name = entry.name;
         let target = match metadata.kind {
@@ -327,7 +330,7 @@ impl ListingStream {
         };
         let perms = EntryPerms::default();
         self.show(name, &metadata, perms, target.as_deref(), out);
-        metadata.kind == FileKind::Symlink
+        Ok(metadata.kind == FileKind::Symlink)
     }
 
     fn show_with_prefix(&self, name: &[u8], out: &mut Vec<u8>) {

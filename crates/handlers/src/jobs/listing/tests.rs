@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use ftpdlib_authorizers::{DummyAuthorizer, User};
-use ftpdlib_filesystems::Entry;
+use ftpdlib_filesystems::{Entry, MemoryFs};
 use ftpdlib_proto::FactSet;
 
 use super::*;
@@ -131,23 +131,91 @@ impl Listing for Endless {
     }
 }
 
+/// The files `a` and `b`. Those named here the system does not show.
+struct Denied(&'static [&'static str]);
+
+impl Listing for Denied {
+    fn next_batch(&mut self, _: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
+        out.extend([b"a", b"b"].map(|name| Entry {
+            name: name.to_vec(),
+            metadata: None,
+        }));
+        Ok(false)
+    }
+
+    fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        match self.0.iter().any(|denied| denied.as_bytes() == name) {
+            true => Err(ErrorKind::PermissionDenied.into()),
+            false => MemoryFs::new().stat(&VirtualPath::root()),
+        }
+    }
+
+    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        self.lstat(name)
+    }
+
+    fn readlink(&self, _: &[u8]) -> Result<Vec<u8>, FilesystemError> {
+        Err(ErrorKind::NotFound.into())
+    }
+}
+
+#[test]
+fn a_directory_that_could_not_be_searched_was_listed_as_empty() {
+    let home = tempfile::tempdir().unwrap();
+    let account = account(home.path());
+    for format in [ListFormat::Long, ListFormat::Facts(FactSet::default())] {
+        let list = |denied| {
+            let entries = Entries::new(Box::new(Denied(denied)));
+            let source = match format {
+                ListFormat::Facts(_) => Source::Unsorted(Unsorted {
+                    entries,
+                    place: VirtualPath::root(),
+                    perms: Some(EntryPerms::default()),
+                    upcoming: Upcoming::default(),
+                }),
+                ListFormat::Long | ListFormat::Names => Source::Gathering(Gathering {
+                    entries,
+                    names: Names::default(),
+                    pattern: None,
+                }),
+            };
+            let mut listing = listing_of(Arc::clone(&account), format, source);
+            let mut out = Vec::new();
+            while listing
+                .fill(128, &|| false, &mut out)
+                .map_err(|refusal| refusal.code.value())?
+            {}
+            Ok(out.split(|&byte| byte == b'\n').count() - 1)
+        };
+        assert_eq!(list(&[]), Ok(2), "{format:?}");
+        assert_eq!(list(&["a", "b", "."]), Err(451), "{format:?}");
+        // A mount that nobody else may look at hides nothing but itself.
+        assert_eq!(list(&["a"]), Ok(1), "{format:?}");
+    }
+}
+
+fn listing_of(account: Arc<Account>, format: ListFormat, source: Source) -> ListingStream {
+    ListingStream {
+        account,
+        format,
+        encoding: NameEncoding::UTF_8,
+        now: 0,
+        prefix: Vec::new(),
+        source,
+        is_large: false,
+    }
+}
+
 #[test]
 fn each_session_could_have_the_server_hold_all_names_of_its_largest_directory() {
     let home = tempfile::tempdir().unwrap();
     let files = 150_000;
-    let mut listing = ListingStream {
-        account: account(home.path()),
-        format: ListFormat::Names,
-        encoding: NameEncoding::UTF_8,
-        now: 0,
-        prefix: Vec::new(),
-        source: Source::Gathering(Gathering {
-            entries: Entries::new(Box::new(Endless { files, next: 0 })),
-            names: Names::default(),
-            pattern: None,
-        }),
-        is_large: false,
-    };
+    let source = Source::Gathering(Gathering {
+        entries: Entries::new(Box::new(Endless { files, next: 0 })),
+        names: Names::default(),
+        pattern: None,
+    });
+    let mut listing = listing_of(account(home.path()), ListFormat::Names, source);
     let (mut out, mut most) = (Vec::new(), 0);
     loop {
         if let Source::Gathering(Gathering { names, .. }) | Source::Sorted(Sorted { names, .. }) =

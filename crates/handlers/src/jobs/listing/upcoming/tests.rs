@@ -142,7 +142,7 @@ impl<'a> Scene<'a> {
     fn show(&mut self) -> Option<u32> {
         let entry = self.upcoming.next().expect("an entry that was added");
         assert_eq!(entry.name, name_of(self.shown).as_bytes());
-        let facts = entry.facts(&self.listing);
+        let facts = entry.facts(&self.listing).unwrap();
         let expected = (!self.shown.is_multiple_of(3)).then_some(self.shown as u64);
         assert_eq!(facts.as_ref().map(|facts| facts.size), expected);
         self.shown += 1;
@@ -265,5 +265,6 @@ fn known_facts_are_not_looked_up() {
     batch.push(b"1", Some(facts_of(b"2", HELPER).unwrap()));
     upcoming.add(batch, &listing, None);
     let entry = upcoming.next().unwrap();
-    assert_eq!(entry.facts(&listing).map(|facts| facts.size), Some(2));
+    let facts = entry.facts(&listing).unwrap();
+    assert_eq!(facts.map(|facts| facts.size), Some(2));
 }
