@@ -494,10 +494,11 @@ impl Source {
     }
 }
 
-/// The directory and the pattern, where there is nothing at `path` and its last part may be one.
+/// The directory and the pattern, where there is nothing at `path` and its last part may be one,
+/// which may be longer than any name.
 fn pattern_of(path: &VirtualPath, error: &FilesystemError) -> Option<(VirtualPath, NamePattern)> {
     let (place, name) = (path.parent()?, path.file_name()?);
-    let is_missing = error.kind() == ErrorKind::NotFound;
+    let is_missing = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NameTooLong);
     is_missing.then_some((place, NamePattern::new(name)?))
 }
 

@@ -75,6 +75,16 @@ fn entries_that_were_judged_one_by_one_were_one_turn() {
 }
 
 #[test]
+fn a_pattern_longer_than_a_name_was_refused_as_one() {
+    let home = tempfile::tempdir().unwrap();
+    let account = account(home.path());
+    fs::write(home.path().join("abc"), "").unwrap();
+    let pattern = format!("/[{}]bc", "xyza".repeat(70));
+    let (_, out) = turns(&account, &pattern, ListFormat::Names);
+    assert_eq!(out, "abc\r\n");
+}
+
+#[test]
 fn names_that_a_pattern_left_out_were_not_counted() {
     let home = tempfile::tempdir().unwrap();
     let account = account(home.path());
