@@ -10,18 +10,19 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::vec;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{
-    AbstractedFs, ErrorKind, Filesystem, FilesystemError, Listing, MemoryFs, ReadFile, WriteFile,
-    WriteMode,
+    AbstractedFs, Entry, ErrorKind, Filesystem, FilesystemError, Listing, MemoryFs, ReadFile,
+    Recall, WriteFile, WriteMode,
 };
 use ftpdlib::handlers::FtpHandler;
 use ftpdlib::proto::{Metadata, TransferEnd, VirtualPath};
 use ftpdlib::servers::{FtpServer, ServeOptions};
 
 /// Directories by name, and a root that contains only their names.
-struct Directories {
+pub(crate) struct Directories {
     root: Arc<MemoryFs>,
     named: BTreeMap<Vec<u8>, Arc<dyn Filesystem>>,
 }
@@ -35,7 +36,7 @@ enum Place<'a> {
 }
 
 impl Directories {
-    fn new(directories: impl Iterator<Item = PathBuf>) -> Result<Self, FilesystemError> {
+    pub(crate) fn new(directories: impl Iterator<Item = PathBuf>) -> Result<Self, FilesystemError> {
         let (root, mut named) = (MemoryFs::new(), BTreeMap::new());
         for directory in directories {
             let disk = AbstractedFs::new(&directory)?;
@@ -115,8 +116,19 @@ impl Filesystem for Directories {
 
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
         match self.place(path)? {
-            Place::Inside(disk, rest) => disk.list(&rest),
-            Place::Root(root) => root.list(path),
+            Place::Inside(disk, rest) => {
+                let listing = disk.list(&rest)?;
+                let name = path.components().next().unwrap_or_default().to_vec();
+                Ok(Box::new(Inside { listing, name }))
+            }
+            Place::Root(root) => {
+                // Only the root itself can be listed.
+                root.list(path)?;
+                let named = self.named.clone();
+                let names: Vec<_> = named.keys().cloned().collect();
+                let rest = names.into_iter();
+                Ok(Box::new(Names { named, rest }))
+            }
         }
     }
 
@@ -131,6 +143,23 @@ impl Filesystem for Directories {
         match self.place(path)? {
             Place::Inside(disk, rest) => disk.lstat(&rest),
             Place::Root(root) => root.lstat(path),
+        }
+    }
+
+    fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => disk.change_dir(&rest),
+            Place::Root(root) => root.change_dir(path),
+        }
+    }
+
+    fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
+        match self.place(path)? {
+            Place::Inside(disk, rest) => {
+                let name = path.components().next().unwrap_or_default();
+                Ok(whole_target(name, disk.readlink(&rest)?))
+            }
+            Place::Root(root) => root.readlink(path),
         }
     }
 
@@ -212,6 +241,72 @@ impl Filesystem for Directories {
             Place::Inside(disk, rest) => disk.real_path(&rest),
             Place::Root(_) => None,
         }
+    }
+}
+
+/// The `target` of a link in the directory `name`, as the client sees it.
+fn whole_target(name: &[u8], target: Vec<u8>) -> Vec<u8> {
+    match target.starts_with(b"/") {
+        true => [b"/", name, &target].concat(),
+        false => target,
+    }
+}
+
+/// What is in one of the directories.
+struct Inside {
+    listing: Box<dyn Listing>,
+    /// Of the directory.
+    name: Vec<u8>,
+}
+
+impl Listing for Inside {
+    fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
+        self.listing.next_batch(max, out)
+    }
+
+    fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        self.listing.lstat(name)
+    }
+
+    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        self.listing.stat(name)
+    }
+
+    fn recall(&self) -> Option<Recall> {
+        self.listing.recall()
+    }
+
+    fn readlink(&self, name: &[u8]) -> Result<Vec<u8>, FilesystemError> {
+        Ok(whole_target(&self.name, self.listing.readlink(name)?))
+    }
+}
+
+/// The directories themselves, each with what the disk tells of it.
+struct Names {
+    named: BTreeMap<Vec<u8>, Arc<dyn Filesystem>>,
+    rest: vec::IntoIter<Vec<u8>>,
+}
+
+impl Listing for Names {
+    fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
+        out.extend(self.rest.by_ref().take(max).map(|name| Entry {
+            name,
+            metadata: None,
+        }));
+        Ok(self.rest.len() > 0)
+    }
+
+    fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        let disk = self.named.get(name).ok_or(ErrorKind::NotFound)?;
+        disk.lstat(&VirtualPath::root())
+    }
+
+    fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+        self.lstat(name)
+    }
+
+    fn readlink(&self, _name: &[u8]) -> Result<Vec<u8>, FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
     }
 }
 

@@ -1,10 +1,18 @@
 //! What the library's examples promise.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs, WriteMode};
 use ftpdlib::proto::{TransferEnd, VirtualPath};
 use ftpdlib_tests::hooked::Hooked;
+use tempfile::TempDir;
+
+#[expect(dead_code, reason = "nobody calls its `main` here")]
+#[path = "../../../crates/ftpdlib/examples/several_directories_ftpd.rs"]
+mod several_directories_ftpd;
 
 #[expect(dead_code, reason = "nobody calls its `main` here")]
 #[path = "../../../crates/ftpdlib/examples/whole_uploads_ftpd.rs"]
@@ -41,4 +49,46 @@ fn half_an_upload_stayed_when_closing_it_failed() {
         let error = files.stat(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{end:?}");
     }
+}
+
+/// The path of the directory `one` in a new one, which holds a file and links to it.
+fn linked() -> (TempDir, PathBuf) {
+    let scratch = tempfile::tempdir().unwrap();
+    let one = scratch.path().canonicalize().unwrap().join("one");
+    fs::create_dir(&one).unwrap();
+    fs::write(one.join("x"), "x").unwrap();
+    symlink(one.join("x"), one.join("absolute")).unwrap();
+    symlink("x", one.join("relative")).unwrap();
+    (scratch, one)
+}
+
+#[test]
+fn absolute_links_of_one_directory_were_shown_without_its_name() {
+    let (_scratch, one) = linked();
+    let files = several_directories_ftpd::Directories::new([one].into_iter()).unwrap();
+    let listing = files.list(&VirtualPath::new("/one").unwrap()).unwrap();
+    for (link, target) in [("absolute", "/one/x"), ("relative", "x")] {
+        assert_eq!(
+            listing.readlink(link.as_bytes()).unwrap(),
+            target.as_bytes()
+        );
+        let path = VirtualPath::new(format!("/one/{link}")).unwrap();
+        assert_eq!(files.readlink(&path).unwrap(), target.as_bytes(), "{path}");
+    }
+}
+
+#[test]
+fn the_root_told_other_facts_of_a_directory_than_the_directory() {
+    let (_scratch, one) = linked();
+    let files = several_directories_ftpd::Directories::new([one].into_iter()).unwrap();
+    let mut root = files.list(&VirtualPath::root()).unwrap();
+    let mut entries = Vec::new();
+    assert!(!root.next_batch(9, &mut entries).unwrap());
+    assert_eq!(entries.len(), 1);
+    let shown = root.lstat(&entries[0].name).unwrap();
+    let asked = files.stat(&VirtualPath::new("/one").unwrap()).unwrap();
+    assert_eq!(shown, asked);
+    files
+        .change_dir(&VirtualPath::new("/one").unwrap())
+        .unwrap();
 }
