@@ -25,8 +25,10 @@ pub struct ListEntry<'a> {
 /// Appends one line with CRLF:
 /// `-rw-r--r--   1 owner    group           5 Feb 29 12:00 name`.
 ///
-/// `now`, in seconds since 1970, decides between time and year: an entry older than 180 days or
-/// from the future shows the year. Month names are English, whatever the locale; nothing follows
+/// `now`, in seconds since 1970, decides between time and year: an entry older than 180 days, or
+/// more than a day from the future, shows the year. Up to a day it is new, written while the
+/// listing was made or by a machine whose clock is ahead; clients take a year alone for midnight,
+/// so that it would look older than a copy of it. Month names are English, whatever the locale; nothing follows
 /// the mode letters, and exactly one blank is before the name, which may begin with blanks itself.
 /// What is no file, directory or link is shown as a file: some clients give the whole listing up
 /// over a letter they do not know.
@@ -56,7 +58,8 @@ const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
 
-const RECENT_SECONDS: i64 = 180 * 24 * 60 * 60;
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+const RECENT_SECONDS: i64 = 180 * DAY_SECONDS;
 
 fn push_date(out: &mut Vec<u8>, modified: i64, now: i64, zone: Zone) {
     let civil = zone.civil(modified);
@@ -64,7 +67,8 @@ fn push_date(out: &mut Vec<u8>, modified: i64, now: i64, zone: Zone) {
     out.push(b' ');
     push_two_digits(out, civil.day);
     out.push(b' ');
-    if modified > now || now.saturating_sub(modified) > RECENT_SECONDS {
+    let age = now.saturating_sub(modified);
+    if !(-DAY_SECONDS..=RECENT_SECONDS).contains(&age) {
         out.push(b' ');
         push_year(out, civil.year);
     } else {
@@ -177,7 +181,13 @@ mod tests {
         check_date(0, "Feb 29 12:34");
         check_date(RECENT_SECONDS, "Feb 29 12:34");
         check_date(RECENT_SECONDS + 1, "Feb 29  2000");
-        check_date(-1, "Feb 29  2000");
+        check_date(-DAY_SECONDS - 1, "Feb 29  2000");
+    }
+
+    #[test]
+    fn a_file_newer_than_the_listing_was_shown_without_its_time() {
+        check_date(-1, "Feb 29 12:34");
+        check_date(-DAY_SECONDS, "Feb 29 12:34");
     }
 
     #[track_caller]
