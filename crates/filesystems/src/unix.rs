@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ftpdlib_proto::{Metadata, VirtualPath};
 
@@ -177,16 +179,44 @@ impl Filesystem for UnixFilesystem {
 /// Names that were looked up. A lookup reads files or asks a service, and a listing shows the same
 /// few names over and over.
 #[derive(Debug, Default)]
-struct Names(Mutex<HashMap<u32, String>>);
+struct Names(Mutex<HashMap<u32, Name>>);
+
+#[derive(Debug)]
+struct Name {
+    /// The id where there is none.
+    text: String,
+    /// When to look again: the lookup failed.
+    again: Option<Instant>,
+}
+
+/// A service that does not answer is not asked for each entry of a listing.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 impl Names {
-    fn get_or_look_up(&self, id: u32, look_up: fn(u32) -> Option<String>) -> Cow<'_, str> {
+    fn get_or_look_up(
+        &self,
+        id: u32,
+        look_up: fn(u32) -> io::Result<Option<String>>,
+    ) -> Cow<'_, str> {
         // A panic elsewhere leaves the map as it was.
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = names
-            .entry(id)
-            .or_insert_with(|| look_up(id).unwrap_or_else(|| id.to_string()));
-        Cow::Owned(name.clone())
+        let is_current = |name: &&Name| name.again.is_none_or(|again| Instant::now() < again);
+        if let Some(known) = names.get(&id).filter(is_current) {
+            return Cow::Owned(known.text.clone());
+        }
+        let (found, again) = match look_up(id) {
+            Ok(found) => (found, None),
+            Err(_) => (None, Some(Instant::now() + AGAIN_AFTER)),
+        };
+        let text = found.unwrap_or_else(|| id.to_string());
+        names.insert(
+            id,
+            Name {
+                text: text.clone(),
+                again,
+            },
+        );
+        Cow::Owned(text)
     }
 }
 
@@ -205,6 +235,24 @@ mod tests {
         assert_eq!(fs.user_name(0), "root");
         assert_eq!(fs.user_name(4_000_000_123), "4000000123");
         assert_eq!(fs.group_name(4_000_000_123), "4000000123");
+    }
+
+    #[test]
+    fn a_lookup_that_failed_was_never_made_again() {
+        let names = Names::default();
+        let failing = |_| Err(io::ErrorKind::TimedOut.into());
+        assert_eq!(names.get_or_look_up(7, failing), "7");
+        assert_eq!(names.get_or_look_up(7, |_| Ok(Some("ann".into()))), "7");
+        names.0.lock().unwrap().get_mut(&7).unwrap().again = Some(Instant::now());
+        assert_eq!(names.get_or_look_up(7, |_| Ok(Some("ann".into()))), "ann");
+        assert_eq!(names.get_or_look_up(7, failing), "ann");
+    }
+
+    #[test]
+    fn an_id_without_a_name_is_looked_up_once() {
+        let names = Names::default();
+        assert_eq!(names.get_or_look_up(8, |_| Ok(None)), "8");
+        assert_eq!(names.get_or_look_up(8, |_| Ok(Some("bob".into()))), "8");
     }
 
     #[test]

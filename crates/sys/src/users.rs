@@ -9,20 +9,21 @@ use std::ptr;
 
 use crate::call::with_c_str;
 
-/// Returns the name of the user with this ID; `None` if there is none or the lookup failed.
+/// Returns the name of the user with this ID; `None` if there is none.
 ///
 /// May wait for a directory service.
+///
+/// # Errors
+///
+/// The error of the lookup: it is then unknown whether the user exists.
 ///
 /// # Examples
 ///
 /// ```
-/// assert_eq!(ftpdlib_sys::user_name(0).as_deref(), Some("root"));
+/// assert_eq!(ftpdlib_sys::user_name(0)?.as_deref(), Some("root"));
+/// # Ok::<(), std::io::Error>(())
 /// ```
-pub fn user_name(uid: u32) -> Option<String> {
-    find_user_name(uid).ok().flatten()
-}
-
-fn find_user_name(uid: u32) -> io::Result<Option<String>> {
+pub fn user_name(uid: u32) -> io::Result<Option<String>> {
     let ask = |entry: *mut libc::passwd, start, length, found| {
         // SAFETY: what `look_up` gives is what this asks for.
         Ok(unsafe { libc::getpwuid_r(uid, entry, start, length, found) })
@@ -31,17 +32,20 @@ fn find_user_name(uid: u32) -> io::Result<Option<String>> {
     unsafe { look_up(ask, |entry| owned(entry.pw_name)) }
 }
 
-/// Returns the name of the group with this ID; `None` if there is none or the lookup failed.
+/// Returns the name of the group with this ID; `None` if there is none.
 ///
 /// May wait for a directory service.
-pub fn group_name(gid: u32) -> Option<String> {
+///
+/// # Errors
+///
+/// As of [`user_name`].
+pub fn group_name(gid: u32) -> io::Result<Option<String>> {
     let ask = |entry: *mut libc::group, start, length, found| {
         // SAFETY: what `look_up` gives is what this asks for.
         Ok(unsafe { libc::getgrgid_r(gid, entry, start, length, found) })
     };
     // SAFETY: `ask` is a function of the kind meant. The name is one of the strings it promises.
-    let name = unsafe { look_up(ask, |entry| owned(entry.gr_name)) };
-    name.ok().flatten()
+    unsafe { look_up(ask, |entry| owned(entry.gr_name)) }
 }
 
 /// A user's entry in the user database.
@@ -116,7 +120,7 @@ pub(crate) fn find_user(name: &str) -> io::Result<Option<UserEntry>> {
     let number = name.parse().ok();
     let name = match number {
         None => name.to_owned(),
-        Some(uid) => match find_user_name(uid)? {
+        Some(uid) => match user_name(uid)? {
             Some(name) => name,
             None => {
                 return Ok(Some(UserEntry {
@@ -255,8 +259,8 @@ mod tests {
 
     #[test]
     fn unknown_ids_have_no_name() {
-        assert_eq!(user_name(4_000_000_123), None);
-        assert_eq!(group_name(4_000_000_123), None);
+        assert_eq!(user_name(4_000_000_123).unwrap(), None);
+        assert_eq!(group_name(4_000_000_123).unwrap(), None);
     }
 
     #[test]
@@ -271,6 +275,6 @@ mod tests {
 
     #[test]
     fn the_first_group_has_one() {
-        assert!(group_name(0).is_some());
+        assert!(group_name(0).unwrap().is_some());
     }
 }
