@@ -121,19 +121,6 @@ impl Default for FactSet {
     }
 }
 
-/// What an entry is to the listing that shows it.
-///
-/// The enum is complete: RFC 3659 §7.5.1 knows no other.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum EntryRole {
-    /// An entry of the listed directory, or the subject of `MLST`.
-    Entry,
-    /// The listed directory itself, `type=cdir`.
-    Current,
-    /// Its parent, `type=pdir`.
-    Parent,
-}
-
 /// What a user may do with an entry, for the `perm` fact. Where permissions do not depend on the
 /// path, both are the same: `perms.into()`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -159,7 +146,7 @@ impl From<Perms> for EntryPerms {
 /// `perms` are the user's. For a symbolic link give the target's metadata where it
 /// can be had.
 ///
-/// - `type`: `file`, `dir`, `cdir`, `pdir`; `OS.unix=slink:` for a link given as such, which
+/// - `type`: `file`, `dir`; `OS.unix=slink:` for a link given as such, which
 ///   FileZilla understands; `OS.unix=other` for a FIFO, socket or device, where pyftpdlib says
 ///   `file`, so that a client that mirrors a tree leaves it alone.
 /// - `perm`: as in pyftpdlib, the user's letters and not the mode bits. Of a file `adfrw`; of a
@@ -173,19 +160,18 @@ pub fn format_facts(
     out: &mut Vec<u8>,
     facts: FactSet,
     metadata: &Metadata,
-    role: EntryRole,
     perms: EntryPerms,
     zone: Zone,
 ) {
     for fact in Fact::ALL.into_iter().filter(|&fact| facts.contains(fact)) {
-        if fact == Fact::Size && is_directory(metadata.kind, role) {
+        if fact == Fact::Size && metadata.kind == FileKind::Directory {
             continue;
         }
         out.extend_from_slice(fact.name().as_bytes());
         out.push(b'=');
         match fact {
-            Fact::Type => out.extend_from_slice(type_name(metadata.kind, role)),
-            Fact::Perm => push_perm(out, perms, metadata.kind, role),
+            Fact::Type => out.extend_from_slice(type_name(metadata.kind)),
+            Fact::Perm => push_perm(out, perms, metadata.kind),
             Fact::Size => push_decimal(out, metadata.size),
             Fact::Modify => zone.civil(metadata.modified).format_compact(out),
             Fact::Unique => {
@@ -227,11 +213,11 @@ const OTHER_LETTERS: [(u8, Perm); 2] = [(b'd', Perm::Delete), (b'f', Perm::Renam
 /// The letters of a directory that are about what is in it.
 const INSIDE: [u8; 3] = [b'c', b'm', b'p'];
 
-fn push_perm(out: &mut Vec<u8>, perms: EntryPerms, kind: FileKind, role: EntryRole) {
+fn push_perm(out: &mut Vec<u8>, perms: EntryPerms, kind: FileKind) {
     let letters: &[(u8, Perm)] = match kind {
-        _ if is_directory(kind, role) => &DIRECTORY_LETTERS,
+        FileKind::Directory => &DIRECTORY_LETTERS,
         FileKind::File => &FILE_LETTERS,
-        FileKind::Directory | FileKind::Symlink | FileKind::Other => &OTHER_LETTERS,
+        FileKind::Symlink | FileKind::Other => &OTHER_LETTERS,
     };
     for &(letter, perm) in letters {
         let perms = match INSIDE.contains(&letter) {
@@ -244,18 +230,12 @@ fn push_perm(out: &mut Vec<u8>, perms: EntryPerms, kind: FileKind, role: EntryRo
     }
 }
 
-fn is_directory(kind: FileKind, role: EntryRole) -> bool {
-    kind == FileKind::Directory || role != EntryRole::Entry
-}
-
-fn type_name(kind: FileKind, role: EntryRole) -> &'static [u8] {
-    match (role, kind) {
-        (EntryRole::Current, _) => b"cdir",
-        (EntryRole::Parent, _) => b"pdir",
-        (EntryRole::Entry, FileKind::File) => b"file",
-        (EntryRole::Entry, FileKind::Directory) => b"dir",
-        (EntryRole::Entry, FileKind::Symlink) => b"OS.unix=slink:",
-        (EntryRole::Entry, FileKind::Other) => b"OS.unix=other",
+fn type_name(kind: FileKind) -> &'static [u8] {
+    match kind {
+        FileKind::File => b"file",
+        FileKind::Directory => b"dir",
+        FileKind::Symlink => b"OS.unix=slink:",
+        FileKind::Other => b"OS.unix=other",
     }
 }
 
@@ -278,14 +258,14 @@ mod tests {
         }
     }
 
-    fn facts(set: &str, kind: FileKind, role: EntryRole, perms: &str) -> String {
+    fn facts(set: &str, kind: FileKind, perms: &str) -> String {
         let perms: Perms = perms.parse().unwrap();
-        facts_for(set, kind, role, perms.into())
+        facts_for(set, kind, perms.into())
     }
 
-    fn facts_for(set: &str, kind: FileKind, role: EntryRole, perms: EntryPerms) -> String {
+    fn facts_for(set: &str, kind: FileKind, perms: EntryPerms) -> String {
         let (set, mut out) = (FactSet::parse(set.as_bytes()), Vec::new());
-        format_facts(&mut out, set, &metadata(kind), role, perms, Zone::Gmt);
+        format_facts(&mut out, set, &metadata(kind), perms, Zone::Gmt);
         String::from_utf8(out).unwrap()
     }
 
@@ -293,50 +273,25 @@ mod tests {
     fn all_facts_of_a_file() {
         let all = "type;perm;size;modify;unique;unix.mode;unix.uid;unix.gid;";
         assert_eq!(
-            facts(all, FileKind::File, EntryRole::Entry, "elradfmwMT"),
+            facts(all, FileKind::File, "elradfmwMT"),
             "type=file;perm=adfrw;size=5;modify=20000229000000;unique=801gbeef;unix.mode=0644;\
              unix.uid=1000;unix.gid=100; "
         );
     }
 
     #[track_caller]
-    fn check(kind: FileKind, role: EntryRole, perms: &str, expected: &str) {
-        assert_eq!(
-            facts("type;perm;size", kind, role, perms),
-            expected,
-            "{kind:?} {role:?}"
-        );
+    fn check(kind: FileKind, perms: &str, expected: &str) {
+        assert_eq!(facts("type;perm;size", kind, perms), expected, "{kind:?}");
     }
 
     #[test]
     fn perm_follows_the_users_letters() {
-        check(
-            FileKind::File,
-            EntryRole::Entry,
-            "elr",
-            "type=file;perm=r;size=5; ",
-        );
-        check(
-            FileKind::File,
-            EntryRole::Entry,
-            "",
-            "type=file;perm=;size=5; ",
-        );
-        check(
-            FileKind::Directory,
-            EntryRole::Entry,
-            "elr",
-            "type=dir;perm=el; ",
-        );
-        check(
-            FileKind::Directory,
-            EntryRole::Entry,
-            "elradfmwMT",
-            "type=dir;perm=cdeflmp; ",
-        );
+        check(FileKind::File, "elr", "type=file;perm=r;size=5; ");
+        check(FileKind::File, "", "type=file;perm=;size=5; ");
+        check(FileKind::Directory, "elr", "type=dir;perm=el; ");
+        check(FileKind::Directory, "elradfmwMT", "type=dir;perm=cdeflmp; ");
         check(
             FileKind::Other,
-            EntryRole::Entry,
             "elradfmwMT",
             "type=OS.unix=other;perm=df;size=5; ",
         );
@@ -361,28 +316,15 @@ mod tests {
             ),
             (FileKind::File, EntryPerms { own, inside }, "perm=adfrw; "),
         ] {
-            let facts = facts_for("perm", kind, EntryRole::Entry, perms);
+            let facts = facts_for("perm", kind, perms);
             assert_eq!(facts, expected, "{kind:?} {perms:?}");
         }
     }
 
     #[test]
-    fn type_follows_the_role() {
-        check(
-            FileKind::Directory,
-            EntryRole::Current,
-            "el",
-            "type=cdir;perm=el; ",
-        );
-        check(
-            FileKind::Directory,
-            EntryRole::Parent,
-            "el",
-            "type=pdir;perm=el; ",
-        );
+    fn a_link_is_named_as_such() {
         check(
             FileKind::Symlink,
-            EntryRole::Entry,
             "el",
             "type=OS.unix=slink:;perm=;size=5; ",
         );
@@ -390,7 +332,7 @@ mod tests {
 
     #[test]
     fn no_fact_chosen_leaves_the_blank() {
-        assert_eq!(facts("", FileKind::File, EntryRole::Entry, "r"), " ");
+        assert_eq!(facts("", FileKind::File, "r"), " ");
     }
 
     #[test]

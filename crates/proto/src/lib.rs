@@ -67,7 +67,7 @@ pub use command::{
     ListArgument, ProtectionLevel,
 };
 pub use encoding::{EncodingError, NameEncoding, UndecodableName};
-pub use facts::{EntryPerms, EntryRole, Fact, FactSet, format_facts};
+pub use facts::{EntryPerms, Fact, FactSet, format_facts};
 pub use hash::HashAlgorithm;
 pub use host_port::{
     EprtError, HostPortError, format_epsv, format_host_port, parse_eprt, parse_host_port,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftpdlib_proto::{
-    EntryRole, FactSet, FileKind, ListEntry, Metadata, Perms, VirtualPath, Zone, format_facts,
+    FactSet, FileKind, ListEntry, Metadata, Perms, VirtualPath, Zone, format_facts,
     format_list_line,
 };
 
@@ -413,14 +413,7 @@ impl AbstractedFs {
                 .or_else(|_| Filesystem::lstat(self, &path))
                 .ok()?;
             let mut line = Vec::new();
-            format_facts(
-                &mut line,
-                facts,
-                &metadata,
-                EntryRole::Entry,
-                perms.into(),
-                zone,
-            );
+            format_facts(&mut line, facts, &metadata, perms.into(), zone);
             line.extend_from_slice(name.as_ref());
             line.extend_from_slice(b"\r\n");
             Some(line)

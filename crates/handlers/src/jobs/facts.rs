@@ -1,9 +1,7 @@
 //! Facts of files and directories, and what their user may do with them.
 
 use ftpdlib_filesystems::Listing;
-use ftpdlib_proto::{
-    EntryPerms, EntryRole, FactSet, FileKind, Metadata, Perm, VirtualPath, format_facts,
-};
+use ftpdlib_proto::{EntryPerms, FactSet, FileKind, Metadata, Perm, VirtualPath, format_facts};
 use ftpdlib_session::Refusal;
 
 use super::pin::View;
@@ -18,14 +16,7 @@ pub(super) fn fact_line(
     let view = View::new(account, path)?;
     let (metadata, perms) = view.shown(account).map_err(reply_of)?;
     let mut line = Vec::new();
-    format_facts(
-        &mut line,
-        facts,
-        &metadata,
-        EntryRole::Entry,
-        perms,
-        account.zone,
-    );
+    format_facts(&mut line, facts, &metadata, perms, account.zone);
     line.extend_from_slice(path.as_bytes());
     Ok(line)
 }

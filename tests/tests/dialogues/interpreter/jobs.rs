@@ -1,8 +1,8 @@
 //! Jobs, done at once in memory.
 
 use ftpdlib_proto::{
-    ByteRange, EntryRole, ListEntry, NameEncoding, NamePattern, Perm, Perms, VirtualPath, Zone,
-    format_facts, format_list_line,
+    ByteRange, ListEntry, NameEncoding, NamePattern, Perm, Perms, VirtualPath, Zone, format_facts,
+    format_list_line,
 };
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 
@@ -87,14 +87,7 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
         Action::FactLine { path, facts } => {
             let metadata = node(tree, &path)?.metadata();
             let mut line = Vec::new();
-            format_facts(
-                &mut line,
-                facts,
-                &metadata,
-                EntryRole::Entry,
-                perms.into(),
-                Zone::Gmt,
-            );
+            format_facts(&mut line, facts, &metadata, perms.into(), Zone::Gmt);
             line.extend_from_slice(path.as_bytes());
             return Ok(Answer::Text(line));
         }
@@ -301,14 +294,7 @@ fn open_list(
             }
             ListFormat::Names => encoding.encode_name(prefix, &mut lines),
             ListFormat::Facts(facts) => {
-                format_facts(
-                    &mut lines,
-                    facts,
-                    &metadata,
-                    EntryRole::Entry,
-                    perms.into(),
-                    Zone::Gmt,
-                );
+                format_facts(&mut lines, facts, &metadata, perms.into(), Zone::Gmt);
             }
         }
         lines.extend_from_slice(&wire);

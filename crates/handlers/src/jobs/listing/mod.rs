@@ -10,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, Listing};
 use ftpdlib_proto::{
-    EntryPerms, EntryRole, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm,
-    VirtualPath, format_facts, format_list_line,
+    EntryPerms, FileKind, ListEntry, Metadata, NameEncoding, NamePattern, Perm, VirtualPath,
+    format_facts, format_list_line,
 };
 use ftpdlib_session::{ListFormat, Refusal};
 
@@ -357,7 +357,7 @@ impl ListingStream {
         match self.format {
             ListFormat::Names => self.show_with_prefix(name, out),
             ListFormat::Facts(facts) => {
-                format_facts(out, facts, metadata, EntryRole::Entry, perms, zone);
+                format_facts(out, facts, metadata, perms, zone);
                 self.show_name(name, out);
             }
             ListFormat::Long => {
