@@ -79,6 +79,7 @@ dialogues! {
         cyberduck
         directories
         encodings
+        encodings_byte_255
         encodings_other
         epsv_all
         explorer
