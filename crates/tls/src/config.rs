@@ -9,6 +9,13 @@ use crate::store::{OwnSession, ReadOnly};
 use crate::tickets::{BoundTickets, DataTickets};
 use crate::{SessionReuse, TlsError, provider};
 
+/// Most bytes in a record.
+const RECORD: usize = 16 << 10;
+
+/// What rustls counts of a record besides its bytes, where a configuration says how long records
+/// are.
+const RECORD_HEADER: usize = 5;
+
 /// TLS for all connections of a server; made by [`TlsSettings::build`](crate::TlsSettings::build).
 #[derive(Clone, Debug)]
 pub struct TlsConfig {
@@ -105,6 +112,12 @@ impl TlsSession {
     /// What data connections have to do.
     pub(crate) fn reuse(&self) -> SessionReuse {
         self.reuse
+    }
+
+    /// Most bytes in a record that is written.
+    pub(crate) fn record_size(&self) -> usize {
+        let size = self.config.max_fragment_size;
+        size.map_or(RECORD, |size| size.saturating_sub(RECORD_HEADER).max(1))
     }
 
     /// The configuration for a client of the control connection that says `hello`.

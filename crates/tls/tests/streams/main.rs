@@ -9,10 +9,14 @@ use std::net::Shutdown;
 use std::sync::Arc;
 
 use ftpdlib_tls::rustls::client::{Resumption, Tls12Resumption};
+use ftpdlib_tls::rustls::crypto::CryptoProvider;
 use ftpdlib_tls::rustls::pki_types::PrivatePkcs8KeyDer;
 use ftpdlib_tls::rustls::server::ServerSessionMemoryCache;
 use ftpdlib_tls::rustls::version::{TLS12, TLS13};
-use ftpdlib_tls::rustls::{CipherSuite, ClientConfig, ServerConfig, SupportedProtocolVersion};
+use ftpdlib_tls::rustls::{
+    CipherSuite, CipherSuiteCommon, ClientConfig, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion, Tls12CipherSuite,
+};
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
 use support::{FastClock, Plan, Seen, Server, client, client_of, pieces, read_to_end, tls};
 
@@ -215,10 +219,13 @@ fn sessions_are_resumed_by_number_where_there_are_no_tickets() {
 
 /// One whose sessions everybody could resume, without a ticket, and that takes early data.
 fn ready_configuration() -> ServerConfig {
+    configuration_of(support::provider::default_provider())
+}
+
+fn configuration_of(provider: CryptoProvider) -> ServerConfig {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let provider = Arc::new(support::provider::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&VERSIONS)
         .unwrap()
         .with_no_client_auth()
@@ -366,6 +373,50 @@ fn a_ready_configuration_keeps_its_own_order_of_cipher_suites() {
     read_to_end(&mut client);
     let suite = client.conn.negotiated_cipher_suite().unwrap().suite();
     assert_eq!(suite, CipherSuite::TLS13_AES_256_GCM_SHA384);
+}
+
+/// A provider whose suites of TLS 1.2 carry so many records at most.
+fn limited(limit: u64) -> CryptoProvider {
+    let mut provider = support::provider::default_provider();
+    for suite in &mut provider.cipher_suites {
+        if let SupportedCipherSuite::Tls12(own) = *suite {
+            let common = CipherSuiteCommon {
+                suite: own.common.suite,
+                hash_provider: own.common.hash_provider,
+                confidentiality_limit: limit,
+            };
+            let limited = Tls12CipherSuite { common, ..*own };
+            *suite = SupportedCipherSuite::Tls12(Box::leak(Box::new(limited)));
+        }
+    }
+    provider
+}
+
+#[test]
+fn a_download_beyond_the_limit_of_tls_1_2_lost_its_rest_unnoticed() {
+    let server = Server::start();
+    let client = Arc::new(client(&TLS12));
+    for fragment in [None, Some(4096 + 5)] {
+        let mut config = configuration_of(limited(100));
+        config.max_fragment_size = fragment;
+        let settings = TlsSettings::default().server_config(config);
+        let session = settings.build().unwrap().session().unwrap();
+        let record = fragment.map_or(16 << 10, |size| size - 5);
+        for (records, piece, arrives) in [
+            (92, record, true),
+            (93, record, false),
+            (92 * 2, record / 2, false),
+            (200, 256 << 10, false),
+        ] {
+            let bytes = content(records * piece.min(record));
+            let stream = server.connect(&session, true, Plan::Download(bytes.clone(), piece));
+            let (received, announced) = read_to_end(&mut tls(&client, stream));
+            let error = server.seen().error;
+            assert_eq!(announced, arrives, "{records} records of {piece}");
+            assert_eq!(error, (!arrives).then_some(io::ErrorKind::Other));
+            assert!(bytes.starts_with(&received) && (received.len() == bytes.len()) == arrives);
+        }
+    }
 }
 
 #[test]
