@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 
+use ftpdlib::tls::rustls::ClientConfig;
 use ftpdlib_tests::client::{Client, USER};
 use ftpdlib_tests::server::TestServer;
 use ftpdlib_tests::settings::Setting;
-use ftpdlib_tests::tls::{TlsClient, VERSIONS, config, read_to_end, secure};
+use ftpdlib_tests::tls::{TlsClient, TlsStream, VERSIONS, config, read_to_end, secure};
 
 /// A server that offers TLS as these settings say.
 fn offering(settings: &[Setting<'_>]) -> TestServer {
@@ -338,5 +340,60 @@ fn an_end_behind_a_command_was_overlooked() {
         stream.flush().unwrap();
         client.expect_reply(200);
         assert!(client.next_reply().is_none(), "{version:?}");
+    }
+}
+
+/// What is left to read when a client says RETR and QUIT, and ends its side: its connections.
+fn ended_after_quit(server: &TestServer, config: &Arc<ClientConfig>) -> (TlsClient, TlsStream) {
+    let mut client = TlsClient::login(server.address(), config);
+    let data = client.passive();
+    let stream = client.stream();
+    let lines = b"RETR file\r\nQUIT\r\n";
+    stream.conn.writer().write_all(lines).unwrap();
+    stream.conn.send_close_notify();
+    stream.flush().unwrap();
+    (client, secure(data, config))
+}
+
+/// It has said all that it has to say, but not read all that it waits for.
+#[test]
+fn a_client_that_ended_its_side_after_quit_was_told_the_end_before_its_replies() {
+    let server = offering(&[]);
+    // More than fits into the buffers of the connection.
+    let bytes = content(32 << 20);
+    server.file("file", &bytes);
+    let (mut client, mut data) = ended_after_quit(&server, &config(VERSIONS[1]));
+    client.expect_reply(150);
+    assert!(read_to_end(&mut data).unwrap() == bytes);
+    client.expect_reply(226);
+    client.expect_reply(221);
+    client.expect_announced_end();
+}
+
+/// TLS 1.2 has the end answered at once.
+#[test]
+fn replies_were_sent_behind_the_end_of_tls_1_2() {
+    let server = offering(&[]);
+    let bytes = content(32 << 20);
+    server.file("file", &bytes);
+    let (mut client, mut data) = ended_after_quit(&server, &config(VERSIONS[0]));
+    // 150 may come before it.
+    while client.next_reply().is_some() {}
+    assert!(read_to_end(&mut data).unwrap() == bytes);
+    let mut behind = Vec::new();
+    client.stream().sock.read_to_end(&mut behind).unwrap();
+    assert_eq!(behind, b"");
+}
+
+/// A client may wait for that, though it has not said QUIT.
+#[test]
+fn the_end_of_a_control_connection_is_answered() {
+    let server = offering(&[]);
+    for version in VERSIONS {
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let stream = client.stream();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+        client.expect_announced_end();
     }
 }

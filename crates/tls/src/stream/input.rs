@@ -3,9 +3,10 @@
 use std::io::{self, Read};
 
 use ftpdlib_ioloop::{Context, Direction};
-use rustls::ServerConnection;
+use rustls::{ProtocolVersion, ServerConnection};
 
 use super::TlsStream;
+use crate::config::Purpose;
 
 /// Where received bytes are put in a reader's buffer: behind all that what came before, a record
 /// at most, can give when it is decrypted to the front.
@@ -22,8 +23,10 @@ impl TlsStream {
         loop {
             match tls.reader().read(buffer) {
                 Ok(0) if !buffer.is_empty() => {
-                    self.say_end(tls);
-                    let _ = self.send(tls, cx);
+                    if self.answers_end(tls) {
+                        self.say_end(tls);
+                        let _ = self.send(tls, cx);
+                    }
                     return Ok(0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -49,6 +52,13 @@ impl TlsStream {
                 return Ok(decrypted);
             }
         }
+    }
+
+    /// Whether the client's end is answered with ours at once: one of a control connection may be
+    /// there for replies that are still to come. TLS 1.2 knows no end of one side only (RFC 5246
+    /// §7.2.1).
+    fn answers_end(&self, tls: &ServerConnection) -> bool {
+        self.purpose == Purpose::Data || tls.protocol_version() != Some(ProtocolVersion::TLSv1_3)
     }
 
     /// Reads from the socket into the back of `buffer`, decrypts to its front, and tells how much

@@ -45,7 +45,8 @@ const PENDING: usize = 24 << 10;
 /// The handshake is part of the first operation, or is made by
 /// [`establish`](Transport::establish). An end of the stream that the client did not announce is an
 /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof); one that it did is answered at once, since some
-/// clients wait for that.
+/// clients wait for that, but on a control connection of TLS 1.3 it is left to
+/// [`finish`](Transport::finish): replies may still be owed.
 pub struct TlsStream {
     wire: Wire,
     session: TlsSession,
@@ -270,6 +271,10 @@ impl Transport for TlsStream {
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         self.with_open(cx, |stream, tls, cx| {
+            if stream.finished && stream.purpose == Purpose::Control {
+                // The client reads no replies behind our end.
+                return Ok(bytes.len());
+            }
             if !stream.only_writes || stream.held >= HELD_BACK {
                 stream.send_held(tls, cx)?;
             }
