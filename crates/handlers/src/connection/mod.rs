@@ -287,10 +287,11 @@ impl Connection {
         }
         if self.closing.is_some() {
             control.discard_input();
-            // Within a handshake nothing can be said that the client would understand.
-            let ended = control.has_ended()
-                || self.phase == Phase::Ending
-                || self.securing == Securing::Handshake;
+            if self.securing == Securing::Handshake {
+                // Nothing can be said that the client would understand.
+                return Flow::Close;
+            }
+            let ended = control.has_ended() || self.phase == Phase::Ending;
             // A client that has said QUIT, and nothing that was not read, waits for nothing but
             // this end; unless the tail of a download is still on its way.
             let may_leave = self.session.said_goodbye() && self.linger.is_none();

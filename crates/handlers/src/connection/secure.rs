@@ -89,6 +89,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+    use crate::sessions::Sessions;
     use crate::testing::service;
     use crate::{FtpHandler, TlsFtpHandler};
 
@@ -132,6 +133,28 @@ mod tests {
         let wire = socket2::SockRef::from(&stream);
         wire.set_send_buffer_size(HELD).unwrap();
         (client.into(), mio::net::TcpStream::from_std(stream))
+    }
+
+    #[test]
+    fn a_server_waited_at_its_end_for_clients_within_a_handshake() {
+        for end in [Sessions::drain, Sessions::end] {
+            let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+                .server_config(configs().0)
+                .implicit(true);
+            let service = service(handler);
+            let (mut wire, stream) = narrow();
+            let peer = wire.local_addr().unwrap();
+            let permit = service.limits.acquire(peer.ip()).unwrap();
+            let connection = Connection::new(&service, stream, peer, permit).unwrap();
+            let mut events = IoLoop::new().unwrap();
+            events.add(Box::new(connection)).unwrap();
+            end(&service.sessions);
+            for _ in 0..5 {
+                events.turn(Some(Duration::ZERO)).unwrap();
+            }
+            assert_eq!(service.sessions.count(), 0);
+            assert_eq!(wire.read(&mut [0]).unwrap(), 0);
+        }
     }
 
     #[test]
