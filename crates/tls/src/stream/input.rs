@@ -35,6 +35,9 @@ impl TlsStream {
                     return outcome;
                 }
             }
+            if self.broken {
+                self.process(tls, cx)?;
+            }
             if !self.unfed.is_empty() {
                 self.feed_rest(tls, cx)?;
                 continue;
@@ -84,7 +87,7 @@ impl TlsStream {
             let mut rest = &buffer[next..end];
             let taken = tls.read_tls(&mut rest)?;
             next += taken;
-            let state = self.process(tls, cx)?;
+            let processed = self.process(tls, cx);
             // Nothing to read is no error here.
             let copied = tls
                 .reader()
@@ -92,6 +95,15 @@ impl TlsStream {
                 .unwrap_or_default();
             self.note_taken(taken, copied);
             decrypted += copied;
+            let state = match processed {
+                Ok(state) => state,
+                Err(_) if decrypted > 0 => {
+                    // What came before it is good. The next read finds the error again.
+                    (self.broken, kept) = (true, true);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             if taken == 0 {
                 // After its end the client has nothing more to say.
                 kept = true;

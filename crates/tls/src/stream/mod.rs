@@ -67,6 +67,8 @@ pub struct TlsStream {
     held: usize,
     /// Records of data that were written.
     written: u64,
+    /// A record could not be decrypted, behind others.
+    broken: bool,
     /// Told the client that nothing more comes.
     finished: bool,
     /// For the log of whoever knows whose connection this is.
@@ -109,6 +111,7 @@ impl TlsStream {
             only_writes: false,
             held: 0,
             written: 0,
+            broken: false,
             finished: false,
             notice: None,
         }

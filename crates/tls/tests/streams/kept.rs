@@ -15,7 +15,7 @@ use ftpdlib_tls::rustls::version::TLS13;
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsStream};
 
 use super::support::{Client, client, tls};
-use super::{content, session};
+use super::{CHANGED, content, session};
 
 /// Does something in one turn with an established stream and its client, and tells what that came
 /// to.
@@ -215,4 +215,25 @@ fn records_of_a_byte_counted_for_no_more_than_the_byte() {
         "{told}"
     );
     assert!(is_all);
+}
+
+#[test]
+fn a_broken_record_took_those_before_it_along() {
+    let (bytes, is_told) = in_one_turn(|stream, mut client, cx| {
+        let mut records = encrypted(&mut client, &content(3000));
+        records.extend(encrypted(&mut client, &content(4000)));
+        records.extend(CHANGED);
+        client.sock.write_all(&records).unwrap();
+        let mut buffer = vec![0; 64 << 10];
+        let mut bytes = 0;
+        let error = loop {
+            match stream.read(cx, &mut buffer) {
+                Ok(more) => bytes += more,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+                Err(error) => break error,
+            }
+        };
+        (bytes, error.kind() == io::ErrorKind::InvalidData)
+    });
+    assert_eq!((bytes, is_told), (7000, true));
 }
