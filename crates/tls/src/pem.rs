@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,16 +88,24 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// Reads the first private key of a file: PKCS#8, PKCS#1 or SEC1.
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = read(path)?;
-    match PrivateKeyDer::from_pem_slice(&text) {
+    let mut rest = text.as_slice();
+    let key = iter::from_fn(|| pem::from_buf(&mut rest).transpose()).find_map(|section| {
+        section
+            .map(|(kind, der)| PrivateKeyDer::from_pem(kind, der))
+            .transpose()
+    });
+    // What stands behind that key is nobody's concern.
+    let looked_at = &text[..text.len() - rest.len()];
+    match key {
         // The lines that encrypt the older forms are headers within the section.
-        Ok(_) | Err(_) if is_encrypted(&text) => Err(TlsError::EncryptedKey {
+        _ if is_encrypted(looked_at) => Err(TlsError::EncryptedKey {
             path: path.to_owned(),
         }),
-        Ok(key) => Ok(key),
-        Err(pem::Error::NoItemsFound) => Err(TlsError::NoKey {
+        Some(Ok(key)) => Ok(key),
+        None => Err(TlsError::NoKey {
             path: path.to_owned(),
         }),
-        Err(error) => Err(malformed(path, error)),
+        Some(Err(error)) => Err(malformed(path, error)),
     }
 }
 

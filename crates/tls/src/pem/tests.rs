@@ -88,6 +88,10 @@ fn what_is_wrong_with_a_file_is_said() {
             "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n\
              -----END RSA PRIVATE KEY-----\n",
         ),
+        (
+            "encrypted first",
+            &format!("{}{key}", pem("ENCRYPTED PRIVATE KEY", b"secret")),
+        ),
         ("cut", "-----BEGIN CERTIFICATE-----\nAAAA\n"),
         ("damaged key", &pem("PRIVATE KEY", b"no key")),
         ("damaged cert", &pem("CERTIFICATE", b"no certificate")),
@@ -108,12 +112,28 @@ fn what_is_wrong_with_a_file_is_said() {
     check(&path("cert"), &path("cert"), "holds no private key");
     check(&path("cert"), &path("encrypted"), "is encrypted");
     check(&path("cert"), &path("old encrypted"), "is encrypted");
+    check(&path("cert"), &path("encrypted first"), "is encrypted");
     check(&path("cert"), &path("damaged key"), "cannot be used");
     check(&path("cert"), &path("other key"), "does not match");
     let damaged = "cannot be used: it is damaged";
     check(&path("damaged cert"), &path("key"), damaged);
     let old = "cannot be used: it is not of X.509 version 3";
     check(&path("version 1"), &path("key"), old);
+}
+
+#[test]
+fn an_encrypted_key_behind_a_usable_one_had_that_refused() {
+    let (certificate, key) = made();
+    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n\
+               -----END RSA PRIVATE KEY-----\n";
+    let (_directory, path) = files(&[
+        ("cert", &certificate),
+        (
+            "keys",
+            &format!("{key}{}{old}", pem("ENCRYPTED PRIVATE KEY", b"secret")),
+        ),
+    ]);
+    certified_key(&path("cert"), Some(&path("keys")), &provider()).unwrap();
 }
 
 /// Made by `openssl genrsa 1024`, for nothing but this test.
