@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use ftpdlib_ioloop::Notifier;
 
 use crate::shared::Shared;
+use crate::upgrade;
 
 /// Whether a running server goes on, and the log lines of its start and stop.
 #[derive(Clone)]
@@ -76,7 +77,7 @@ impl Lifecycle {
         if let Some(on_started) = on_started.take() {
             on_started();
         }
-        self.shared.predecessor().tell_ready();
+        upgrade::tell_ready();
         if let Some(waiting) = self.waiting.get() {
             waiting.notify();
         }

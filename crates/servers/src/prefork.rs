@@ -14,6 +14,7 @@ use crate::parent_link::StopRequest;
 use crate::parent_mailbox::{LentListeners, ParentMailbox};
 use crate::placement::Placement;
 use crate::shared::Shared;
+use crate::upgrade;
 use crate::worker::{ChildOptions, NewChild};
 
 /// Different client addresses that a worker can count at a time.
@@ -270,7 +271,7 @@ impl WorkerSupervisor {
     /// until then, the server before it has as many, and gives them up for these.
     fn fails_to_start(&self, problem: &dyn Display) -> bool {
         let start = &self.workers.start;
-        let takes_over = self.shared.predecessor().is_waiting();
+        let takes_over = upgrade::has_predecessor();
         if start.get().is_none() && (takes_over || self.children.is_empty()) {
             // Only this thread sets it.
             let _ = start.set(Err(format!(

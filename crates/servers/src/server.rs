@@ -19,7 +19,7 @@ use crate::refresh::Refresh;
 use crate::shared::Shared;
 use crate::signals::SignalWatcher;
 use crate::{
-    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor,
+    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
 };
 
 /// How long a server that is dropped waits until its clients have been disconnected, and as long
@@ -284,7 +284,7 @@ impl FtpServer {
         let shared = Arc::clone(&self.shared);
         let supervisor = supervisor::supervisor(&shared, &options)?;
         let placement = supervisor.as_ref().unwrap_or_else(|| shared.placement());
-        shared.predecessor().find();
+        upgrade::find_predecessor();
         // May take long. Before signals are caught, so that one can end it.
         placement.prepare_children(&shared.service());
         let signals = match options.signals().as_slice() {

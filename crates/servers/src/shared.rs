@@ -11,7 +11,6 @@ use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
 
 use crate::listeners::Listeners;
 use crate::placement::Placement;
-use crate::upgrade::Predecessor;
 
 /// What the parts of a server share. Its handles do not keep it.
 pub(crate) struct Shared {
@@ -32,7 +31,6 @@ pub(crate) struct Shared {
     accepting: OnceLock<LoopHandle>,
     /// Notifies the handler that waits for the server's end on the loop of a program.
     attachment: OnceLock<Notifier>,
-    predecessor: Predecessor,
     /// A handle was used to close the server.
     closing: AtomicBool,
     /// Clients that were admitted and have not left, wherever they are served.
@@ -55,7 +53,6 @@ impl Shared {
             supervisor: OnceLock::new(),
             accepting: OnceLock::new(),
             attachment: OnceLock::new(),
-            predecessor: Predecessor::default(),
             closing: AtomicBool::new(false),
             clients: AtomicUsize::new(0),
         }
@@ -102,11 +99,6 @@ impl Shared {
 
     pub(crate) fn accepting(&self) -> Option<&LoopHandle> {
         self.accepting.get()
-    }
-
-    /// The server that this one takes over from.
-    pub(crate) fn predecessor(&self) -> &Predecessor {
-        &self.predecessor
     }
 
     /// Notes that a handle was used to close the server.
@@ -179,7 +171,6 @@ impl Shared {
     /// for its children.
     pub(crate) fn leave_to_parent(&self) {
         self.listeners.leave_to_parent();
-        self.predecessor.leave_to_parent();
         if let Some(mailbox) = self.placement().parent_mailbox() {
             mailbox.clear();
         }

@@ -307,43 +307,42 @@ impl Handler for UpgradeWatcher {
     }
 }
 
-/// The server that started this process to take over, if one did, until it is told that this one
-/// serves. Its pipe is held; without that, it learns that this process has failed.
-#[derive(Default)]
-pub(crate) struct Predecessor(Mutex<Option<File>>);
+/// The pipe to the server that started this process to take over, if one did, until that is told
+/// that this process serves. It stays open when the start has failed: once it is closed, this
+/// process is killed, which may have something to say yet.
+static PREDECESSOR: Mutex<Option<File>> = Mutex::new(None);
 
-impl Predecessor {
-    /// Takes the pipe. To be called before this process forks.
-    pub(crate) fn find(&self) {
-        match ftpdlib_sys::readiness_pipe() {
-            Ok(Some(pipe)) => *self.lock() = Some(File::from(pipe)),
-            Ok(None) => {}
-            Err(error) => warn_of_silence(&error),
-        }
+/// Takes the pipe to the server that started this process to take over, if one did. To be called
+/// before this process forks.
+pub(crate) fn find_predecessor() {
+    match ftpdlib_sys::readiness_pipe() {
+        Ok(Some(pipe)) => *predecessor() = Some(File::from(pipe)),
+        Ok(None) => {}
+        Err(error) => warn_of_silence(&error),
     }
+}
 
-    /// Whether there is one that has not been told.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.lock().is_some()
-    }
+/// Whether a server waits for this process to take over.
+pub(crate) fn has_predecessor() -> bool {
+    predecessor().is_some()
+}
 
-    /// Reports that this process serves.
-    pub(crate) fn tell_ready(&self) {
-        if let Some(mut pipe) = self.lock().take()
-            && let Err(error) = pipe.write_all(b"1")
-        {
-            warn_of_silence(&error);
-        }
+/// Reports that this process serves, to the server that waits for that, if one does.
+pub(crate) fn tell_ready() {
+    if let Some(mut pipe) = predecessor().take()
+        && let Err(error) = pipe.write_all(b"1")
+    {
+        warn_of_silence(&error);
     }
+}
 
-    /// In a child process: closes its copy of the pipe, which would hide the end of its parent.
-    pub(crate) fn leave_to_parent(&self) {
-        self.lock().take();
-    }
+/// In a child process: closes its copy of the pipe, which would hide the end of its parent.
+pub(crate) fn leave_to_parent() {
+    predecessor().take();
+}
 
-    fn lock(&self) -> MutexGuard<'_, Option<File>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn predecessor() -> MutexGuard<'static, Option<File>> {
+    PREDECESSOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn warn_of_silence(error: &io::Error) {

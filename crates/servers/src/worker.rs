@@ -20,6 +20,7 @@ use crate::parent_link::{ParentLink, READY};
 use crate::placement::Placement;
 use crate::proxy_handshake::ProxyHandshake;
 use crate::shared::Shared;
+use crate::upgrade;
 use crate::{FtpServer, ServeOptions, ServerError};
 
 /// How the children of a server run.
@@ -131,6 +132,7 @@ impl NewChild<'_> {
             identity.assume().map_err(ServerError::Identity)?;
         }
         self.shared.leave_to_parent();
+        upgrade::leave_to_parent();
         let signals = match self.options.signals.as_slice() {
             [] => None,
             caught => Some(Signals::new(caught)?),
