@@ -28,10 +28,10 @@ pub struct ListEntry<'a> {
 /// `now`, in seconds since 1970, decides between time and year: an entry older than 180 days, or
 /// more than a day from the future, shows the year. Up to a day it is new, written while the
 /// listing was made or by a machine whose clock is ahead; clients take a year alone for midnight,
-/// so that it would look older than a copy of it. Month names are English, whatever the locale; nothing follows
-/// the mode letters, and exactly one blank is before the name, which may begin with blanks itself.
-/// What is no file, directory or link is shown as a file: some clients give the whole listing up
-/// over a letter they do not know.
+/// so that it would look older than a copy of it. Month names are English, whatever the locale;
+/// nothing follows the mode letters, and exactly one blank is before the name, which may begin with
+/// blanks itself. What is no file, directory or link is shown as a file: some clients give the
+/// whole listing up over a letter they do not know.
 pub fn format_list_line(out: &mut Vec<u8>, entry: &ListEntry<'_>, now: i64, zone: Zone) {
     let metadata = entry.metadata;
     out.extend_from_slice(&mode_letters(metadata.kind, metadata.mode));
