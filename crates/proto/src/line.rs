@@ -23,12 +23,10 @@ pub enum Line<'a> {
 /// them waiting. A lone CR does not end a line; of CR NUL, Telnet's way to write a lone CR
 /// (RFC 854), the CR is kept and the NUL dropped.
 ///
-/// Of the Telnet sequences, `IAC IAC` is the byte 255. Up to the first blank, where clients send
-/// them around `ABOR`, `IAC` before `WILL`, `WONT`, `DO` or `DONT` is dropped with the option byte
-/// after it; `IAC` before any other command, 240 to 250, is dropped with it, so of a
-/// subnegotiation, which no FTP client sends, the parameters stay. Anywhere else 255 is data, and
-/// so is what follows it: it is a letter of many encodings, such as `я` of windows-1251, which
-/// clients that know nothing of Telnet send in names. Two of those in a row become one.
+/// Of the Telnet sequences, `IAC IAC` is the byte 255; `IAC` before `WILL`, `WONT`, `DO` or `DONT`
+/// is dropped with the option byte after it; `IAC` before any other command, 240 to 250, is
+/// dropped with it, so of a subnegotiation, which no FTP client sends, the parameters stay. Before
+/// any other byte 255 is data; [behind the verb](Self::read_letters) it may always be.
 ///
 /// Bytes from 240 on at the start of a line are dropped, too: no verb has them, and some clients
 /// send the sequences before `ABOR` out of order, or as urgent data that gets lost in part.
@@ -55,6 +53,8 @@ pub struct LineDecoder {
     telnet: Telnet,
     /// A CR came and is not in `held` yet: a LF or NUL may follow.
     after_cr: bool,
+    /// Behind the verb, byte 255 is a letter.
+    has_letters: bool,
 }
 
 /// What becomes of the next data byte.
@@ -112,10 +112,20 @@ impl LineDecoder {
         self.next_collected(input)
     }
 
+    /// Sets whether byte 255 behind the first blank of a line is a letter, as it is in many
+    /// encodings but not in UTF-8, such as `я` of windows-1251: clients that know nothing of Telnet
+    /// send it in names, and what follows belongs to the name, too. Two of them in a row are one.
+    pub fn read_letters(&mut self, has_letters: bool) {
+        self.has_letters = has_letters;
+    }
+
     /// Forgets a partial line and a Telnet sequence begun: what came in clear is void once TLS
     /// starts (RFC 4217 §4.2).
     pub fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            has_letters: self.has_letters,
+            ..Self::default()
+        };
     }
 
     /// Whether the next byte begins a line.
@@ -183,20 +193,19 @@ impl LineDecoder {
             (Telnet::Data, IAC) => self.telnet = Telnet::Command,
             (Telnet::Data, byte) => return self.take_data(byte),
             (Telnet::Command, IAC) => return self.take_data(IAC),
-            (Telnet::Command, 251..=254) if self.is_in_verb() => self.telnet = Telnet::Option,
-            (Telnet::Command, FIRST_TELNET_COMMAND..=250) if self.is_in_verb() => {}
-            (Telnet::Option, _) => {}
-            (Telnet::Command, byte) => {
+            (Telnet::Command, byte) if byte < FIRST_TELNET_COMMAND || self.is_in_letters() => {
                 self.take_data(IAC);
                 return self.take_data(byte);
             }
+            (Telnet::Command, 251..=254) => self.telnet = Telnet::Option,
+            (Telnet::Command | Telnet::Option, _) => {}
         }
         false
     }
 
-    /// Whether no blank came yet in this line.
-    fn is_in_verb(&self) -> bool {
-        self.stage == Stage::Collecting && memchr(b' ', &self.held).is_none()
+    /// Whether a letter may come: a blank has come in this line.
+    fn is_in_letters(&self) -> bool {
+        self.has_letters && memchr(b' ', &self.held).is_some()
     }
 
     /// Takes one byte of data. Whether it ends a line.

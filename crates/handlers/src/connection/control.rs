@@ -86,9 +86,14 @@ impl Control {
         outcome
     }
 
-    /// Hands the next line to `take`, and tells whether there was one.
-    pub(super) fn next_line(&mut self, take: impl FnOnce(Line<'_>)) -> bool {
-        self.input.next_line(take)
+    /// Hands the next line to `take`, and tells whether there was one. Names in it are in
+    /// `encoding`.
+    pub(super) fn next_line(
+        &mut self,
+        encoding: NameEncoding,
+        take: impl FnOnce(Line<'_>),
+    ) -> bool {
+        self.input.next_line(encoding, take)
     }
 
     /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which

@@ -1,6 +1,6 @@
 //! What a client has sent on the control connection, until it is taken as lines.
 
-use ftpdlib_proto::{Line, LineDecoder};
+use ftpdlib_proto::{Line, LineDecoder, NameEncoding};
 
 /// Bytes received, in front of them what the decoder keeps of an unfinished line. Does no IO.
 #[derive(Default)]
@@ -18,8 +18,14 @@ impl Input {
         self.unread.extend_from_slice(received);
     }
 
-    /// Hands the next line to `take`, and tells whether there was one.
-    pub(super) fn next_line(&mut self, take: impl FnOnce(Line<'_>)) -> bool {
+    /// Hands the next line to `take`, and tells whether there was one. Names in it are in
+    /// `encoding`.
+    pub(super) fn next_line(
+        &mut self,
+        encoding: NameEncoding,
+        take: impl FnOnce(Line<'_>),
+    ) -> bool {
+        self.decoder.read_letters(encoding != NameEncoding::UTF_8);
         let mut rest = self.unread.as_slice();
         let Some(line) = self.decoder.next(&mut rest) else {
             self.discard();
@@ -40,10 +46,10 @@ impl Input {
     /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which
     /// that says yes; whether there was one. That one may be shown again.
     pub(super) fn look_ahead(&mut self, mut look: impl FnMut(&[u8]) -> bool) -> bool {
-        let mut decoder = match self.looked_at {
-            0 => self.decoder.clone(),
-            _ => LineDecoder::default(),
-        };
+        let mut decoder = self.decoder.clone();
+        if self.looked_at > 0 {
+            decoder.reset();
+        }
         let mut rest = &self.unread[self.looked_at as usize..];
         while let Some(line) = decoder.next(&mut rest) {
             if let Line::Complete(line) = line
@@ -105,7 +111,7 @@ mod tests {
     fn check_quit(before: &[u8], received: &[u8], expected: bool) {
         let mut input = Input::default();
         input.add(before);
-        while input.next_line(|_| {}) {}
+        while input.next_line(NameEncoding::UTF_8, |_| {}) {}
         input.add(received);
         let shown = received.escape_ascii();
         assert_eq!(input.has_quit(), expected, "{shown}");
@@ -200,7 +206,7 @@ mod tests {
                         rest = later;
                     }
                     Step::Take => {
-                        input.next_line(|line| taken.push(kept(line)));
+                        input.next_line(NameEncoding::UTF_8, |line| taken.push(kept(line)));
                     }
                     Step::Look => {
                         input.look_ahead(|_| false);
@@ -208,7 +214,7 @@ mod tests {
                 }
             }
             input.add(rest);
-            while input.next_line(|line| taken.push(kept(line))) {}
+            while input.next_line(NameEncoding::UTF_8, |line| taken.push(kept(line))) {}
             prop_assert_eq!(taken, decoded(&sent));
             prop_assert!(input.is_empty());
         }
@@ -227,7 +233,7 @@ mod tests {
                         rest = later;
                     }
                     Step::Take => {
-                        input.next_line(|line| {
+                        input.next_line(NameEncoding::UTF_8, |line| {
                             let line = kept(line);
                             if !looked_at.contains(&line) {
                                 unseen.push(line);

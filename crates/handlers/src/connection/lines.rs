@@ -129,7 +129,7 @@ impl Connection {
         let (session, peer, service) = (&mut self.session, self.peer, &self.service);
         let (received, account) = (&mut self.received, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
-        let taken = control.next_line(|line| match line {
+        let taken = control.next_line(session.encoding(), |line| match line {
             Line::Complete(line) => {
                 let prefix = service.log_prefix.of(peer, session.username());
                 log_lines::command(&prefix, line, &service.commands);

@@ -187,6 +187,8 @@ impl Runner {
         if !self.session.wants_input() || self.sent.is_empty() {
             return false;
         }
+        let is_utf8 = self.session.encoding() == NameEncoding::UTF_8;
+        self.decoder.read_letters(!is_utf8);
         let mut rest: &[u8] = self.sent.make_contiguous();
         let before = rest.len();
         let event = match self.decoder.next(&mut rest) {
