@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::time::Duration;
 use std::{io, mem};
 
@@ -93,10 +95,7 @@ impl Connector {
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         if let Some(local) = local {
-            // A fixed port is used again and again, for other peers; see `Acceptor::bind`.
-            #[cfg(unix)]
-            socket.set_reuse_address(local.port() != 0)?;
-            socket.bind(&SockAddr::from(local))?;
+            bind(&socket, local)?;
         }
         match socket.connect(&SockAddr::from(remote)) {
             Err(error) if !is_in_progress(&error) => Err(error),
@@ -180,6 +179,20 @@ impl Handler for Connector {
     }
 }
 
+fn bind(socket: &socket2::Socket, local: SocketAddr) -> io::Result<()> {
+    #[cfg(unix)]
+    if local.port() == 0 {
+        // A port chosen now would be taken from the whole system, and for a minute after the end,
+        // too: many short connections would leave none for others. Where the system has no such
+        // option, that is so.
+        let _ = ftpdlib_sys::choose_port_late(socket.as_fd());
+    } else {
+        // A fixed port is used again and again, for other peers; see `Acceptor::bind`.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&SockAddr::from(local))
+}
+
 type OnEnd = Box<dyn FnOnce(io::Result<TcpStream>, &mut Context<'_>)>;
 
 /// ```text
@@ -215,3 +228,19 @@ const IN_PROGRESS: i32 = if cfg!(any(target_os = "linux", target_os = "android")
 } else {
     36
 };
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_connection_took_a_port_from_the_whole_system() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let any: SocketAddr = any.parse().unwrap();
+            let domain = Domain::for_address(any);
+            let socket = socket2::Socket::new(domain, Type::STREAM, None).unwrap();
+            bind(&socket, any).unwrap();
+            assert_eq!(socket.local_addr().unwrap().as_socket(), Some(any));
+        }
+    }
+}

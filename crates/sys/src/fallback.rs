@@ -105,6 +105,15 @@ impl Place {
     }
 }
 
+/// Has the system choose the port when the socket connects.
+///
+/// # Errors
+///
+/// Always `Unsupported` on this system.
+pub fn choose_port_late(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Discards bytes that a socket received.
 ///
 /// # Errors

@@ -44,11 +44,11 @@ pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use imp::{
     ActingAs, Claim, Credentials, DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock,
-    ProcessLockGuard, can_act_as_others, check_forkable, crypt, crypt_setting, device_of, discard,
-    fork, give_way, has_access_list, has_remote_mount_below, interrupt_nobody, is_local_filesystem,
-    is_process_filesystem, is_root, lowest_port, open_beneath, open_real_directory, read_with_file,
-    recall_at, send_file, send_last, set_mode, set_modified, touch, unacknowledged,
-    waiting_clients, write_with_file,
+    ProcessLockGuard, can_act_as_others, check_forkable, choose_port_late, crypt, crypt_setting,
+    device_of, discard, fork, give_way, has_access_list, has_remote_mount_below, interrupt_nobody,
+    is_local_filesystem, is_process_filesystem, is_root, lowest_port, open_beneath,
+    open_real_directory, read_with_file, recall_at, send_file, send_last, set_mode, set_modified,
+    touch, unacknowledged, waiting_clients, write_with_file,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use log_stream::LogStream;

@@ -44,7 +44,7 @@ const ARROWS: &[Arrows] = &[
     },
     Arrows {
         name: "ioloop",
-        ours: &[],
+        ours: &["sys"],
         others: &["log", "mio", "socket2"],
     },
     Arrows {
