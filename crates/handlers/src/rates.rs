@@ -1,7 +1,7 @@
 //! Transfer rates that the sessions of a user share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ftpdlib_proto::TransferDirection;
@@ -21,7 +21,10 @@ pub(crate) struct Rates {
 /// after a reload: each session keeps its own, and shares it with those that have it too.
 #[derive(Default)]
 pub(crate) struct UserRates {
-    shared: Mutex<HashMap<(String, TransferDirection, u64), Weak<SharedRate>>>,
+    shared: Mutex<HashMap<(String, TransferDirection, u64), Arc<SharedRate>>>,
+    /// Until when sessions owe something of their own rates. That is the case right after a
+    /// transfer only, so it is not theirs to keep.
+    owing: Mutex<HashMap<(u64, TransferDirection), Instant>>,
 }
 
 impl UserRates {
@@ -35,17 +38,38 @@ impl UserRates {
     ) -> RateShare {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (username.to_owned(), direction, rate);
-        if let Some(known) = shared.get(&key).and_then(Weak::upgrade) {
-            return RateShare::new(known, now);
+        if let Some(known) = shared.get(&key) {
+            return RateShare::new(Arc::clone(known), now);
         }
-        shared.retain(|_, rate| rate.strong_count() > 0);
+        shared.retain(|_, rate| Arc::strong_count(rate) > 1 || rate.owes(now));
         let new = Arc::new(SharedRate(Mutex::new(State {
             throttle: Throttle::new(rate, now),
             takers: Vec::new(),
             next_taker: 0,
         })));
-        shared.insert(key, Arc::downgrade(&new));
+        shared.insert(key, Arc::clone(&new));
         RateShare::new(new, now)
+    }
+
+    /// Notes, `now`, until when a session owes something of its own rate after a transfer.
+    pub(crate) fn note_owed(
+        &self,
+        session: u64,
+        direction: TransferDirection,
+        until: Instant,
+        now: Instant,
+    ) {
+        let mut owing = self.owing.lock().unwrap_or_else(PoisonError::into_inner);
+        owing.retain(|_, until| *until > now);
+        if until > now {
+            owing.insert((session, direction), until);
+        }
+    }
+
+    /// Until when a session owes something, if it did after its last transfer.
+    pub(crate) fn owed(&self, session: u64, direction: TransferDirection) -> Option<Instant> {
+        let owing = self.owing.lock().unwrap_or_else(PoisonError::into_inner);
+        owing.get(&(session, direction)).copied()
     }
 }
 
@@ -91,6 +115,11 @@ impl State {
 }
 
 impl SharedRate {
+    /// Whether a new one would have more than this one.
+    fn owes(&self, now: Instant) -> bool {
+        self.lock().throttle.owes_until() > now
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -149,7 +178,9 @@ impl RateShare {
 impl Drop for RateShare {
     fn drop(&mut self) {
         let taker = self.taker;
-        self.rate.lock().takers.retain(|(known, _)| *known != taker);
+        let mut state = self.rate.lock();
+        state.takers.retain(|(known, _)| *known != taker);
+        state.throttle.give_back(self.bytes);
     }
 }
 
@@ -249,5 +280,56 @@ mod tests {
         drop(rates.share("alice", TransferDirection::Download, 1000, now));
         drop(rates.share("bob", TransferDirection::Download, 1000, now));
         assert_eq!(rates.shared.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn short_transfers_threw_away_most_of_the_rate() {
+        let (rates, start) = (UserRates::default(), Instant::now());
+        let begin = |now| rates.share("alice", TransferDirection::Download, 1 << 20, now);
+        let (mut long, mut moved) = (begin(start), 0);
+        for millis in 0..10_000 {
+            let now = start + Duration::from_millis(millis);
+            for _ in 0..5 {
+                let mut short = begin(now);
+                if short.allowance(now) > 0 {
+                    short.spend(1);
+                }
+            }
+            let bytes = long.allowance(now);
+            long.spend(bytes);
+            moved += bytes;
+        }
+        assert!(moved > (10 << 20) * 9 / 10, "{moved}");
+    }
+
+    #[test]
+    fn many_small_files_of_a_user_in_a_row_keep_to_the_rate() {
+        let (rates, start) = (UserRates::default(), Instant::now());
+        let mut moved = 0;
+        for millis in 0..10_000 {
+            let now = start + Duration::from_millis(millis);
+            let mut share = rates.share("alice", TransferDirection::Download, 10_000, now);
+            let bytes = share.allowance(now).min(100);
+            share.spend(bytes);
+            moved += bytes;
+            drop(share);
+            // Another's comes, and what is not needed any more goes.
+            rates.share(&millis.to_string(), TransferDirection::Download, 1, now);
+        }
+        assert!(moved.abs_diff(100_000) <= 1000, "{moved}");
+        assert!(rates.shared.lock().unwrap().len() <= 2);
+    }
+
+    #[test]
+    fn a_session_owes_until_that_has_come_in() {
+        let (rates, now) = (UserRates::default(), Instant::now());
+        let until = now + Duration::from_millis(50);
+        let direction = TransferDirection::Download;
+        rates.note_owed(1, direction, until, now);
+        assert_eq!(rates.owed(1, direction), Some(until));
+        assert_eq!(rates.owed(1, TransferDirection::Upload), None);
+        assert_eq!(rates.owed(2, direction), None);
+        rates.note_owed(2, direction, until, until);
+        assert!(rates.owing.lock().unwrap().is_empty());
     }
 }

@@ -12,6 +12,9 @@ const SAVED_SPANS: u32 = 4;
 
 /// A token bucket. It is emptied once it holds a span's worth of bytes; it has room for more than
 /// that, so that nothing is lost when that happens late.
+///
+/// It begins with a span's worth, so that a small file does not wait. What it has given before that
+/// came in counts for the next transfer: see [`owes_until`](Self::owes_until).
 #[derive(Debug)]
 pub(crate) struct Throttle {
     /// Bytes per second; 0 for no limit.
@@ -26,9 +29,20 @@ impl Throttle {
     pub(crate) fn new(rate: u64, now: Instant) -> Self {
         Self {
             rate,
-            saved: Duration::ZERO,
+            saved: SPAN,
             since: now,
         }
+    }
+
+    /// Until when a new one would have more than this one.
+    pub(crate) fn owes_until(&self) -> Instant {
+        self.since + SPAN.saturating_sub(self.saved)
+    }
+
+    /// Begins, `now`, with what another had that [owes](Self::owes_until) until then.
+    pub(crate) fn go_on(&mut self, owes_until: Instant, now: Instant) {
+        let owed = owes_until.saturating_duration_since(now);
+        (self.saved, self.since) = (SPAN.saturating_sub(owed), now);
     }
 
     /// Keeps to another rate from now on.
@@ -57,6 +71,14 @@ impl Throttle {
     pub(crate) fn spend(&mut self, bytes: usize) {
         if self.rate != 0 {
             self.saved = self.saved.saturating_sub(self.time_of(bytes));
+        }
+    }
+
+    /// Notes that of those bytes `bytes` were not moved after all.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        if self.rate != 0 {
+            let nanos = bytes as u128 * 1_000_000_000 / u128::from(self.rate);
+            self.saved += Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
         }
     }
 
@@ -105,12 +127,36 @@ mod tests {
     fn single_bytes_are_not_free() {
         let now = Instant::now();
         let mut throttle = Throttle::new(u64::MAX, now);
+        let saved = throttle.allowance(now);
+        throttle.spend(saved);
         let after = now + Duration::from_micros(1);
         for _ in 0..1000 {
             assert_ne!(throttle.allowance(after), 0);
             throttle.spend(1);
         }
         assert_eq!(throttle.allowance(after), 0);
+    }
+
+    #[test]
+    fn the_first_bytes_waited_for_a_span() {
+        let now = Instant::now();
+        assert_eq!(Throttle::new(1000, now).allowance(now), 50);
+    }
+
+    #[test]
+    fn many_small_files_in_a_row_keep_to_the_rate() {
+        let start = Instant::now();
+        let (mut now, mut owes_until, mut moved) = (start, start, 0);
+        while now - start < Duration::from_secs(10) {
+            let mut throttle = Throttle::new(10_000, now);
+            throttle.go_on(owes_until, now);
+            let bytes = throttle.allowance(now).min(100);
+            throttle.spend(bytes);
+            moved += bytes;
+            owes_until = throttle.owes_until();
+            now += Duration::from_millis(1);
+        }
+        assert!(moved.abs_diff(100_000) <= 1000, "{moved}");
     }
 
     #[test]

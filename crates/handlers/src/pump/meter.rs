@@ -53,6 +53,11 @@ impl Meter {
         self.throttle.set_rate(rate);
     }
 
+    /// The rate of its own, if it has one.
+    pub(super) fn own_rate(&mut self) -> Option<&mut Throttle> {
+        Some(&mut self.throttle).filter(|throttle| throttle.is_limited())
+    }
+
     /// Begins the share of the turn that began at `turn`. Some of it may be used up already: the
     /// end of a job and the data connection may each run the pump in the same turn.
     pub(super) fn begin(&mut self, turn: Instant) {

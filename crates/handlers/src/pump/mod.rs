@@ -198,6 +198,33 @@ impl Pump {
         self.meter.set_rate(rate);
     }
 
+    /// Has what the last transfer of the `session` has moved too early count for this one.
+    pub(crate) fn take_over_debt(&mut self, session: u64, service: &Service, now: Instant) {
+        let direction = self.direction();
+        if let Some(own) = self.meter.own_rate()
+            && let Some(until) = service.user_rates.owed(session, direction)
+        {
+            own.go_on(until, now);
+        }
+    }
+
+    /// Leaves what this one has moved too early to the next transfer of the `session`.
+    pub(crate) fn leave_debt(&mut self, session: u64, service: &Service, now: Instant) {
+        let direction = self.direction();
+        if let Some(own) = self.meter.own_rate() {
+            let until = own.owes_until();
+            service.user_rates.note_owed(session, direction, until, now);
+        }
+    }
+
+    fn direction(&self) -> TransferDirection {
+        if self.sends() {
+            TransferDirection::Download
+        } else {
+            TransferDirection::Upload
+        }
+    }
+
     /// Begins: moves what can be moved now. Most clients send only after the preliminary reply, so
     /// an upload waits for an event.
     pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
