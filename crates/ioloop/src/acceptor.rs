@@ -51,6 +51,8 @@ pub struct Acceptor {
     quota: Option<Quota>,
     /// Runs while clients are left to other processes.
     left_timer: Option<TimerId>,
+    /// Runs while the system is out of resources.
+    retry_timer: Option<TimerId>,
 }
 
 impl Acceptor {
@@ -66,6 +68,7 @@ impl Acceptor {
             accept_state: AcceptState::default(),
             quota: None,
             left_timer: None,
+            retry_timer: None,
         }
     }
 
@@ -145,6 +148,7 @@ impl Handler for Acceptor {
             cx.note_unread(listener.id());
             return Ok(self.accept(usize::MAX, cx));
         }
+        self.retry_timer = None;
         cx.set_interest(listener.id(), Interest::READ);
         Ok(Flow::Continue)
     }
@@ -166,7 +170,9 @@ impl Acceptor {
                 Accepted::NoneWaiting => return Flow::Continue,
                 Accepted::OutOfResources => {
                     cx.set_interest(listener.id(), Interest::NONE);
-                    cx.start_timer_after(AcceptState::RETRY_DELAY);
+                    // One may run already: clients that are left to others come at any time.
+                    self.retry_timer
+                        .get_or_insert_with(|| cx.start_timer_after(AcceptState::RETRY_DELAY));
                     return Flow::Continue;
                 }
             }
@@ -189,3 +195,36 @@ const CLIENTS_PER_TURN: usize = 64;
 /// How long other processes have to accept the clients that are left to them: more than a turn of
 /// theirs, and less than a client notices.
 const LEFT_FOR: Duration = Duration::from_millis(5);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use crate::IoLoop;
+
+    use super::*;
+
+    struct TriesTwice(Acceptor);
+
+    impl Handler for TriesTwice {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            self.0.start(cx)?;
+            self.0.accept(usize::MAX, cx);
+            self.0.accept(usize::MAX, cx);
+            assert!(cx.cancel_timer(self.0.retry_timer.take().unwrap()));
+            Ok(())
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Close)
+        }
+    }
+
+    #[test]
+    fn each_try_in_vain_began_another_row_of_tries() {
+        // Nothing listens, so the system refuses to accept.
+        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let acceptor = Acceptor::new(TcpListener::from_std(socket.into()), |_, _, _| {});
+        let mut io_loop = IoLoop::new().unwrap();
+        io_loop.add(Box::new(TriesTwice(acceptor))).unwrap();
+        assert!(io_loop.timers.is_empty());
+    }
+}
