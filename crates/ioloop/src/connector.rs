@@ -181,13 +181,15 @@ impl Handler for Connector {
 
 fn bind(socket: &socket2::Socket, local: SocketAddr) -> io::Result<()> {
     #[cfg(unix)]
-    if local.port() == 0 {
-        // A port chosen now would be taken from the whole system, and for a minute after the end,
-        // too: many short connections would leave none for others. Where the system has no such
-        // option, that is so.
-        let _ = ftpdlib_sys::choose_port_late(socket.as_fd());
-    } else {
-        // A fixed port is used again and again, for other peers; see `Acceptor::bind`.
+    {
+        if local.port() == 0 {
+            // A port chosen now would be taken from the whole system, and for a minute after the
+            // end, too: many short connections would leave none for others. Where the system has
+            // no such option, that is so.
+            let _ = ftpdlib_sys::choose_port_late(socket.as_fd());
+        }
+        // A fixed port is used again and again, for other peers; see `Acceptor::bind`. And a
+        // listener may have the port of a connection that has ended.
         socket.set_reuse_address(true)?;
     }
     socket.bind(&SockAddr::from(local))
@@ -242,5 +244,19 @@ mod tests {
             bind(&socket, any).unwrap();
             assert_eq!(socket.local_addr().unwrap().as_socket(), Some(any));
         }
+    }
+
+    #[test]
+    fn the_port_of_an_ended_connection_was_no_listeners_for_a_minute() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let peers = std::net::TcpListener::bind(any).unwrap();
+        let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        bind(&socket, any).unwrap();
+        socket.connect(&peers.local_addr().unwrap().into()).unwrap();
+        let local = socket.local_addr().unwrap().as_socket().unwrap();
+        let peer = peers.accept().unwrap();
+        drop(socket);
+        drop(peer);
+        crate::Acceptor::bind(local, 1).unwrap();
     }
 }
