@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use ftpdlib::filesystems::{AbstractedFs, ErrorKind, MemoryFs};
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer, Observer};
@@ -493,6 +494,20 @@ fn the_slowest_rate_is_still_one() {
     client.expect("TYPE I", 200);
     client.put("STOR a", b"hi");
     assert_eq!(client.fetch("RETR a"), b"hi");
+}
+
+#[test]
+fn many_small_files_in_a_row_keep_to_the_rate() {
+    let server = TestServer::set(&[("data.write_limit", "4000")]);
+    server.file("a", pattern(200));
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    let start = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(client.fetch("RETR a").len(), 200);
+    }
+    // A quarter of a second, but for what the first may have at once, and the precision of clocks.
+    assert!(start.elapsed() >= Duration::from_millis(150));
 }
 
 #[test]
