@@ -147,7 +147,8 @@ impl ServeOptions {
         self
     }
 
-    /// Sets what is called on SIGHUP, on the loop: it must not take long. Needs
+    /// Sets what is called on SIGHUP, on the loop: it must not take long. A signal that comes
+    /// before the server [has started](Self::on_started) is answered then. Needs
     /// [`handle_exit`](Self::handle_exit). Without it SIGHUP ends the process, as the end of its
     /// terminal should.
     pub fn on_reload(mut self, reload: impl FnMut() + 'static) -> Self {

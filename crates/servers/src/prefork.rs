@@ -96,7 +96,8 @@ impl Placement for PreforkWorkers {
     fn has_started(&self) -> io::Result<bool> {
         match self.start.get() {
             None => Ok(false),
-            Some(Ok(())) => Ok(true),
+            // A stop may have come in the same turn: nobody is to give way to this server then.
+            Some(Ok(())) => Ok(self.mailbox.stop_requested().is_none()),
             Some(Err(problem)) => Err(io::Error::other(problem.clone())),
         }
     }

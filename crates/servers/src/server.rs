@@ -170,14 +170,14 @@ impl FtpServer {
     /// # Errors
     ///
     /// The system refuses a listener, or the process for each client; `InvalidInput` if
-    /// [`serve_forever`](Self::serve_forever) was called before and the server is not over. Nothing
-    /// is left on the loop then.
+    /// [`serve_forever`](Self::serve_forever) has begun to start the server, and it is not over.
+    /// Nothing is left on the loop then.
     pub fn attach(mut self, io_loop: &mut IoLoop) -> io::Result<ServerHandle> {
         if self.over {
             return Ok(ServerHandle::new(&self.shared, io_loop.handle()));
         }
         if self.shared.accepting().is_some() {
-            let problem = "a server that runs already cannot be attached to a loop";
+            let problem = "a server that has a loop already cannot be attached to another";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
         // Dropped with a loop of its own, the server would disconnect the sessions on the other

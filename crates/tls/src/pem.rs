@@ -186,7 +186,7 @@ fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn malformed(path: &Path, error: pem::Error) -> TlsError {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
     let reason = match &error {
         pem::Error::MissingSectionEnd { end_marker } => {
             format!("no line \"-----END {}-----\"", text(end_marker))

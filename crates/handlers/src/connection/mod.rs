@@ -252,7 +252,7 @@ impl Connection {
         }
         // The last replies may still be wanted: the client may have ended its own side only.
         if let ControlSocket::Open(control) = &mut self.socket {
-            let is_sent = control.flush(cx).is_ok();
+            let is_sent = control.flush(cx).is_ok() && control.is_flushed();
             if is_sent && self.tls.is_some() {
                 // Some clients wait for the answer to their close_notify.
                 control.finish(cx);

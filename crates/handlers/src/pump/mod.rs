@@ -333,7 +333,8 @@ impl Pump {
     /// Stops as `end` says; the answer is an end, or what leads to one.
     ///
     /// An upload whose last byte and end have arrived is complete, even if the client has closed
-    /// its control connection right after: such a loss stops it at the first wait only.
+    /// its control connection right after: such a loss stops it at the first wait only, be it for
+    /// its rate.
     pub(crate) fn abort(&mut self, end: TransferEnd, pcx: &mut PumpContext<'_, '_>) -> Step {
         if end == TransferEnd::ControlLost && matches!(self.route, Route::Receive(..)) {
             self.last = Some(self.meter.bytes() + LAST_BYTES);

@@ -43,7 +43,13 @@ impl TlsStream {
                 Err((error, alert)) => Err(self.refuse(error, alert, cx)),
             },
             State::Handshake(mut tls) => {
-                self.process(&mut tls, cx)?;
+                if let Err(error) = self.process(&mut tls, cx) {
+                    if tls.is_handshaking() {
+                        return Err(error);
+                    }
+                    // It is behind the handshake, and maybe behind data: the next read finds it.
+                    self.broken = true;
+                }
                 self.note_resumption(&tls);
                 let sent = if self.only_writes && !tls.is_handshaking() {
                     // Tickets, or in TLS 1.2 the end of the handshake, leave with the first bytes.

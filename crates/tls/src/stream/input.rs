@@ -137,7 +137,9 @@ impl TlsStream {
         if self.unfed.is_empty() {
             self.unfed = Vec::new();
         }
-        self.process(tls, cx).map(drop)
+        // What came before it is good, as in `receive`.
+        self.broken |= self.process(tls, cx).is_err();
+        Ok(())
     }
 
     /// Notes that so many bytes of records were taken, and so many that some held were given.
