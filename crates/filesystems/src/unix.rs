@@ -179,13 +179,13 @@ impl Filesystem for UnixFilesystem {
 /// Names that were looked up. A lookup reads files or asks a service, and a listing shows the same
 /// few names over and over.
 #[derive(Debug, Default)]
-struct Names(Mutex<HashMap<u32, Name>>);
+struct Names(Mutex<Known>);
 
-#[derive(Debug)]
-struct Name {
-    /// The id where there is none.
-    text: String,
-    /// When to look again: the lookup failed.
+#[derive(Debug, Default)]
+struct Known {
+    /// The id itself where it has no name.
+    names: HashMap<u32, String>,
+    /// When to look up others again: the last lookup failed.
     again: Option<Instant>,
 }
 
@@ -199,24 +199,25 @@ impl Names {
         look_up: fn(u32) -> io::Result<Option<String>>,
     ) -> Cow<'_, str> {
         // A panic elsewhere leaves the map as it was.
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_current = |name: &&Name| name.again.is_none_or(|again| Instant::now() < again);
-        if let Some(known) = names.get(&id).filter(is_current) {
-            return Cow::Owned(known.text.clone());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = known.names.get(&id) {
+            return Cow::Owned(name.clone());
         }
-        let (found, again) = match look_up(id) {
-            Ok(found) => (found, None),
-            Err(_) => (None, Some(Instant::now() + AGAIN_AFTER)),
-        };
-        let text = found.unwrap_or_else(|| id.to_string());
-        names.insert(
-            id,
-            Name {
-                text: text.clone(),
-                again,
-            },
-        );
-        Cow::Owned(text)
+        let number = id.to_string();
+        if known.again.is_some_and(|again| Instant::now() < again) {
+            return Cow::Owned(number);
+        }
+        match look_up(id) {
+            Ok(found) => {
+                let name = found.unwrap_or(number);
+                known.names.insert(id, name.clone());
+                Cow::Owned(name)
+            }
+            Err(_) => {
+                known.again = Some(Instant::now() + AGAIN_AFTER);
+                Cow::Owned(number)
+            }
+        }
     }
 }
 
@@ -243,7 +244,8 @@ mod tests {
         let failing = |_| Err(io::ErrorKind::TimedOut.into());
         assert_eq!(names.get_or_look_up(7, failing), "7");
         assert_eq!(names.get_or_look_up(7, |_| Ok(Some("ann".into()))), "7");
-        names.0.lock().unwrap().get_mut(&7).unwrap().again = Some(Instant::now());
+        assert_eq!(names.get_or_look_up(8, |_| Ok(Some("bob".into()))), "8");
+        names.0.lock().unwrap().again = Some(Instant::now());
         assert_eq!(names.get_or_look_up(7, |_| Ok(Some("ann".into()))), "ann");
         assert_eq!(names.get_or_look_up(7, failing), "ann");
     }

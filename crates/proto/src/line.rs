@@ -203,9 +203,10 @@ impl LineDecoder {
         false
     }
 
-    /// Whether a letter may come: a blank has come in this line.
+    /// Whether a letter may come: a blank has come in this line, or it is too long to tell.
     fn is_in_letters(&self) -> bool {
-        self.has_letters && memchr(b' ', &self.held).is_some()
+        let is_too_long = self.stage == Stage::Discarding;
+        self.has_letters && (is_too_long || memchr(b' ', &self.held).is_some())
     }
 
     /// Takes one byte of data. Whether it ends a line.

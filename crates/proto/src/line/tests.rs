@@ -96,6 +96,8 @@ fn a_letter_that_is_byte_255_was_lost_with_what_followed() {
         assert_eq!(decode_letters([input]), expected);
         assert_eq!(decode_letters(input.chunks(1)), expected);
     }
+    let long = [b"STOR ", &[b'x'; MAX_LINE][..], b"\xff\xfe\nNOOP\n"].concat();
+    assert_eq!(decode_letters([&long[..]]), [None, Some(b"NOOP".to_vec())]);
 }
 
 #[test]
