@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::sessions::Sessions;
     use crate::testing::service;
-    use crate::{FtpHandler, TlsFtpHandler};
+    use crate::{FtpHandler, Service, TlsFtpHandler};
 
     /// What sockets are asked to hold, so that a chain of certificates is many times as long.
     const HELD: usize = 4 << 10;
@@ -135,19 +135,26 @@ mod tests {
         (client.into(), mio::net::TcpStream::from_std(stream))
     }
 
+    /// A connection by such a socket that begins with a handshake, on its loop, and the client's
+    /// end.
+    fn begun(config: ServerConfig) -> (Arc<Service>, IoLoop, TcpStream) {
+        let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+            .server_config(config)
+            .implicit(true);
+        let service = service(handler);
+        let (wire, stream) = narrow();
+        let peer = wire.local_addr().unwrap();
+        let permit = service.limits.acquire(peer.ip()).unwrap();
+        let connection = Connection::new(&service, stream, peer, permit).unwrap();
+        let mut events = IoLoop::new().unwrap();
+        events.add(Box::new(connection)).unwrap();
+        (service, events, wire)
+    }
+
     #[test]
     fn a_server_waited_at_its_end_for_clients_within_a_handshake() {
         for end in [Sessions::drain, Sessions::end] {
-            let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
-                .server_config(configs().0)
-                .implicit(true);
-            let service = service(handler);
-            let (mut wire, stream) = narrow();
-            let peer = wire.local_addr().unwrap();
-            let permit = service.limits.acquire(peer.ip()).unwrap();
-            let connection = Connection::new(&service, stream, peer, permit).unwrap();
-            let mut events = IoLoop::new().unwrap();
-            events.add(Box::new(connection)).unwrap();
+            let (service, mut events, mut wire) = begun(configs().0);
             end(&service.sessions);
             for _ in 0..5 {
                 events.turn(Some(Duration::ZERO)).unwrap();
@@ -160,16 +167,7 @@ mod tests {
     #[test]
     fn a_handshake_whose_client_read_late_kept_the_loop_busy_and_never_ended() {
         let (server, client) = configs();
-        let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
-            .server_config(server)
-            .implicit(true);
-        let service = service(handler);
-        let (mut wire, stream) = narrow();
-        let peer = wire.local_addr().unwrap();
-        let permit = service.limits.acquire(peer.ip()).unwrap();
-        let connection = Connection::new(&service, stream, peer, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
+        let (_service, mut events, mut wire) = begun(server);
 
         let name = "localhost".try_into().unwrap();
         let mut tls = ClientConnection::new(Arc::new(client), name).unwrap();
