@@ -1,5 +1,6 @@
 //! A client between being accepted and being served.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use mio::net::TcpStream;
 use crate::shared::Shared;
 
 /// The text for a client for which the system has no thread, process or descriptor left.
-pub(crate) const UNAVAILABLE: &str = "Service temporarily unavailable.";
+const UNAVAILABLE: &str = "Service temporarily unavailable.";
 
 /// A client that was admitted and is about to be served, on some loop.
 pub(crate) struct Client {
@@ -60,12 +61,12 @@ fn accept_with(
     proxied: Option<ProxiedClient>,
     cx: &mut Context<'_>,
 ) {
-    let placed = match Client::admit(permit, shared, stream, peer, proxied) {
-        Ok(Some(client)) => shared.placement().place(client, cx),
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
+    let permit = match permit {
+        Ok(permit) => permit,
+        Err(limit) => return refuse_over(limit, &shared.service(), &stream, peer),
     };
-    if let Err(error) = placed {
+    let client = Client::admitted(shared, stream, peer, proxied, permit);
+    if let Err(error) = shared.placement().place(client, cx) {
         log_lost(peer, &error);
     }
 }
@@ -95,23 +96,6 @@ pub(crate) fn is_of_peer(error: &io::Error) -> bool {
 }
 
 impl Client {
-    /// Admits a client, unless a limit is reached; then the client is sent the reason.
-    fn admit(
-        permit: Result<Permit, LimitReached>,
-        shared: &Arc<Shared>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        proxied: Option<ProxiedClient>,
-    ) -> io::Result<Option<Self>> {
-        match permit {
-            Ok(permit) => Ok(Some(Self::admitted(shared, stream, peer, proxied, permit))),
-            Err(limit) => {
-                log::warn!("client {peer} refused: {}", limit.text());
-                send_421(&shared.service(), &stream, limit.text()).map(|()| None)
-            }
-        }
-    }
-
     /// A client that was admitted with `permit`.
     pub(crate) fn admitted(
         shared: &Arc<Shared>,
@@ -159,33 +143,53 @@ impl Client {
         Ok(())
     }
 
-    /// Sends the client a refusal and disconnects it, since it cannot be served.
+    /// Tells the client that it cannot be served, for a reason that only the log names, and
+    /// disconnects it.
     pub(crate) fn reject(self, reason: &io::Error) {
-        log::warn!("client {} refused: {reason}", self.peer);
-        if let Err(error) = send_421(&self.service, &self.stream, UNAVAILABLE) {
-            log::debug!("client {} left at once: {error}", self.peer);
-        }
+        refuse_unserved(reason, &self.service, &self.stream, self.peer);
     }
 }
 
-/// Refuses a client that was not admitted.
-pub(crate) fn refuse(service: &Service, mut stream: &TcpStream, peer: SocketAddr, text: &str) {
-    log::warn!("client {peer} refused: {text}");
-    // The header of a proxy, if it is there already. To close a connection with unread bytes resets
-    // it, and the proxy may drop the reply.
+/// Refuses a client that is one too many for `limit`.
+pub(crate) fn refuse_over(
+    limit: LimitReached,
+    service: &Service,
+    stream: &TcpStream,
+    peer: SocketAddr,
+) {
+    refuse(service, stream, peer, &limit.text(), limit.text());
+}
+
+/// Refuses a client that cannot be served, for a reason that only the log names.
+pub(crate) fn refuse_unserved(
+    reason: &dyn fmt::Display,
+    service: &Service,
+    stream: &TcpStream,
+    peer: SocketAddr,
+) {
+    refuse(service, stream, peer, reason, UNAVAILABLE);
+}
+
+/// Refuses a client: tells the log the reason, and the client `text`, unless it expects a TLS
+/// handshake first.
+fn refuse(
+    service: &Service,
+    mut stream: &TcpStream,
+    peer: SocketAddr,
+    reason: &dyn fmt::Display,
+    text: &str,
+) {
+    log::warn!("client {peer} refused: {reason}");
+    if service.is_implicit_tls() {
+        return;
+    }
+    // What it has sent already, such as the header of a proxy. To close a connection with unread
+    // bytes resets it, and the reply may be dropped.
     let _ = stream.read(&mut [0; 1024]);
-    if let Err(error) = send_421(service, stream, text) {
+    // Its socket buffer is empty, so this short a text fits.
+    if let Err(error) = stream.write_all(format!("421 {text}\r\n").as_bytes()) {
         log::debug!("client {peer} left at once: {error}");
     }
-}
-
-/// Sends a client the reason of its refusal, unless it expects a TLS handshake first.
-fn send_421(service: &Service, mut stream: &TcpStream, text: &str) -> io::Result<()> {
-    if service.is_implicit_tls() {
-        return Ok(());
-    }
-    // Its socket buffer is empty, so this short a text fits.
-    stream.write_all(format!("421 {text}\r\n").as_bytes())
 }
 
 /// Held for each client that is connected, or process that serves. While one exists, the server is
@@ -280,10 +284,15 @@ mod tests {
             .unwrap();
         assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
         stream.set_nonblocking(true).unwrap();
-        refuse(&service, &TcpStream::from_std(stream), peer, "Too many.");
+        refuse_over(
+            LimitReached::Total,
+            &service,
+            &TcpStream::from_std(stream),
+            peer,
+        );
         let mut told = String::new();
         proxy.read_to_string(&mut told).unwrap();
-        assert_eq!(told, "421 Too many.\r\n");
+        assert_eq!(told, format!("421 {}\r\n", LimitReached::Total.text()));
     }
 
     #[test]

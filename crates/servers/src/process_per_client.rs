@@ -118,8 +118,7 @@ impl SessionSupervisor {
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, cx: &mut Context<'_>) {
         let service = self.shared.service();
         let Some(table) = self.children.take_table() else {
-            client::refuse(&service, &stream, peer, LimitReached::Total.text());
-            return;
+            return client::refuse_over(LimitReached::Total, &service, &stream, peer);
         };
         // Counted in the table that is the child's from the fork on.
         let limits = service.limits();
@@ -131,8 +130,7 @@ impl SessionSupervisor {
             Ok(permit) => permit,
             Err(limit) => {
                 self.children.return_table(table);
-                client::refuse(&service, &stream, peer, limit.text());
-                return;
+                return client::refuse_over(limit, &service, &stream, peer);
             }
         };
         match self.children.fork(table, 0, cx) {
@@ -152,8 +150,8 @@ impl SessionSupervisor {
             }
             Err(error) => {
                 drop(permit);
-                log::warn!("no process for client {peer}: {error}");
-                client::refuse(&service, &stream, peer, client::UNAVAILABLE);
+                let reason = format_args!("no process for it: {error}");
+                client::refuse_unserved(&reason, &service, &stream, peer);
             }
         }
     }

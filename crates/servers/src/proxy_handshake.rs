@@ -25,7 +25,7 @@ pub(crate) fn accept(
     let service = shared.service();
     let permit = match service.limits().acquire_unnamed() {
         Ok(permit) => permit,
-        Err(limit) => return client::refuse(&service, &stream, proxy, limit.text()),
+        Err(limit) => return client::refuse_over(limit, &service, &stream, proxy),
     };
     if let Err(error) = cx.add(Box::new(ProxyHandshake::new(shared, stream, proxy, permit))) {
         log::warn!("connection of proxy {proxy}: {error}");
