@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use ftpdlib::servers::{
     self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, Upgrade, inherited_sockets,
-    interrupt_nobody, raise_descriptor_limit,
+    interrupt_nobody, keep_freed_memory, raise_descriptor_limit,
 };
 
 use crate::aside::Aside;
@@ -42,6 +42,7 @@ pub(crate) fn serve(
     let logs = TransferLogs::new(settings.run_as.clone());
     let mut opened = logs.open(&settings.log)?;
     provide_descriptors(&settings.server);
+    keep_freed_memory();
     if let Err(error) = interrupt_nobody() {
         log::debug!("this process may interrupt others when it wakes up: {error}");
     }

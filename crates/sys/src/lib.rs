@@ -16,6 +16,7 @@ mod entry;
 pub mod errno;
 #[cfg(not(target_os = "linux"))]
 mod fallback;
+mod freed_memory;
 mod inherited;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -42,6 +43,7 @@ pub use access::check_writable;
 pub use append::open_to_append;
 pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
+pub use freed_memory::keep_freed_memory;
 pub use imp::{
     ActingAs, Claim, Credentials, DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock,
     ProcessLockGuard, can_act_as_others, check_forkable, choose_port_late, crypt, crypt_setting,

@@ -65,8 +65,8 @@ enum Source {
 }
 
 impl Source {
-    /// Adds bytes to `buffer`, or works towards some; a listing ends that after about this `time`.
-    /// `false` at the end. May block.
+    /// Puts other bytes into `buffer`, or none and works towards some; a listing ends that after
+    /// about this `time`. `false` at the end. May block.
     fn fill(
         &mut self,
         account: &Account,
@@ -77,6 +77,7 @@ impl Source {
             Self::Listing(listing) => {
                 let until = Instant::now() + time;
                 let is_over = || Instant::now() >= until;
+                buffer.clear();
                 if listing.is_long() {
                     return listing.sort(&is_over).map(|()| true);
                 }
@@ -95,11 +96,10 @@ impl Source {
                 chunk,
                 ..
             } => {
-                let start = buffer.len();
                 let rest = rest_of(&**file).unwrap_or(usize::MAX);
-                buffer.resize(start + rest.min(*chunk), 0);
-                let read = read_on(account, &mut **file, &mut buffer[start..]);
-                buffer.truncate(start + *read.as_ref().unwrap_or(&0));
+                buffer.resize(rest.min(*chunk), 0);
+                let read = read_on(account, &mut **file, buffer);
+                buffer.truncate(*read.as_ref().unwrap_or(&0));
                 read.map(|bytes| bytes > 0 && bytes < rest)
             }
             Self::File {
@@ -108,6 +108,7 @@ impl Source {
                 chunk,
                 ..
             } => {
+                buffer.clear();
                 let mut raw = vec![0; *chunk];
                 let bytes = read_on(account, &mut **file, &mut raw)?;
                 ascii.translate(&raw[..bytes], buffer);
@@ -211,9 +212,9 @@ impl Produce {
     /// The same, as lines of a reply: each after a blank.
     pub(super) fn run_to_replies(&mut self, turn: &mut Turn<'_, '_, '_>) -> Step {
         loop {
-            Reply::encode_inner(&self.buffer, turn.pcx.replies);
-            turn.moved(self.buffer.len());
-            self.buffer.clear();
+            Reply::encode_inner(&self.buffer[self.sent..], turn.pcx.replies);
+            turn.moved(self.buffer.len() - self.sent);
+            self.sent = self.buffer.len();
             if turn.pcx.replies.len() > REPLIES_WAITING {
                 return Step::Wait(Interest::NONE);
             }
@@ -236,8 +237,6 @@ impl Produce {
             self.sent += bytes;
             turn.moved(bytes);
         }
-        self.buffer.clear();
-        self.sent = 0;
         Ok(())
     }
 
@@ -246,7 +245,7 @@ impl Produce {
         matches!(self.state, State::Working(_))
     }
 
-    /// Puts more into the empty buffer, here or on a thread.
+    /// Puts more into the buffer, of which all is sent, here or on a thread.
     ///
     /// That is progress, even where nothing is to be sent yet, as when names are collected; and a
     /// client cannot take what the disk has not given.
@@ -329,6 +328,7 @@ impl Produce {
         more: Result<bool, Refusal>,
         turn: &mut Turn<'_, '_, '_>,
     ) -> Result<(), Step> {
+        self.sent = 0;
         if more.map_err(failed)? {
             self.state = State::Source(source);
             turn.advanced();

@@ -17,7 +17,9 @@ use crate::error::reason;
 use crate::tickets::DataTickets;
 use crate::wire::{Outlet, Wire};
 
-/// Most bytes encrypted at once: sixteen full records, which leave in one system call.
+/// Most bytes encrypted at once: sixteen full records, which leave in one system call. On a
+/// connection that only writes, less waits for more or for the end: clients are woken less often,
+/// and small files leave in one segment with their end.
 const WRITE_PIECE: usize = 256 << 10;
 
 /// Bytes that are copied at once.
@@ -25,10 +27,6 @@ const SLICE: usize = 2 << 10;
 
 /// What encryption may add to that.
 const OVERHEAD: usize = 16 << 10;
-
-/// What is less waits, on a connection that only writes, for more or for the end: small files leave
-/// in one segment with their end.
-const HELD_BACK: usize = 16 << 10;
 
 /// At most what is around the bytes of one record, by which small pieces count.
 const RECORD: usize = 64;
@@ -278,13 +276,13 @@ impl Transport for TlsStream {
                 // The client reads no replies behind our end.
                 return Ok(bytes.len());
             }
-            if !stream.only_writes || stream.held >= HELD_BACK {
+            if !stream.only_writes || stream.held >= WRITE_PIECE {
                 stream.send_held(tls, cx)?;
             }
             let taken = stream.write_piece(tls, bytes)?;
             // However small the pieces are, their records come to an end of what is held.
             stream.held += taken + RECORD;
-            if stream.only_writes && stream.held < HELD_BACK {
+            if stream.only_writes && stream.held < WRITE_PIECE {
                 return Ok(taken);
             }
             match stream.send_held(tls, cx) {
