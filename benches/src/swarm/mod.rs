@@ -33,6 +33,9 @@ pub enum Act {
     Quit,
 }
 
+/// How many reasons are told: they may quote what is different for each client.
+const REASONS: usize = 3;
+
 /// How it went.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
@@ -125,15 +128,17 @@ impl<'a> Swarm<'a> {
         self.len() == 0
     }
 
-    /// Why clients failed, the most frequent reason first: an error of the system with its number,
+    /// Why clients failed, the most frequent reasons first: an error of the system with its number,
     /// or the reply that was another one; `None` if none did.
     pub(crate) fn reasons(&self) -> Option<String> {
         let mut reasons: Vec<_> = self.reasons.iter().collect();
         reasons.sort_by_key(|&(_, &count)| std::cmp::Reverse(count));
         let told = reasons
             .iter()
+            .take(REASONS)
             .map(|(reason, count)| format!("{count} × {reason}"));
-        (!reasons.is_empty()).then(|| told.collect::<Vec<_>>().join("; "))
+        let more = (reasons.len() > REASONS).then(|| "…".to_owned());
+        (!reasons.is_empty()).then(|| told.chain(more).collect::<Vec<_>>().join("; "))
     }
 
     /// The error for an outcome that will not do, with the reasons.

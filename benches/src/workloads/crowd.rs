@@ -56,20 +56,26 @@ fn beside(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
 }
 
 fn downloads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
-    transfers(target, site, Act::Download("RETR ten".into()))
+    transfers(target, site, |_| Act::Download("RETR ten".into()))
 }
 
 fn uploads(target: &Target, site: &Site) -> io::Result<Vec<Measure>> {
     let bytes = site.scale().crowd_bytes;
-    transfers(target, site, Act::Upload("STOR in/{}".into(), bytes))
+    // With other names in each lap: rclone would remove those that it has seen, and not find them.
+    transfers(target, site, |lap| {
+        Act::Upload(format!("STOR in/{lap}-{{}}"), bytes)
+    })
 }
 
-fn transfers(target: &Target, site: &Site, act: Act) -> io::Result<Vec<Measure>> {
+/// Has all clients do what `act` returns for the number of the lap.
+fn transfers(target: &Target, site: &Site, act: impl Fn(usize) -> Act) -> io::Result<Vec<Measure>> {
     let (mut swarm, _) = crowd(target, site)?;
-    let acts = [act];
+    let mut number = 0;
     let (wall, cpu) = laps(bulk::TIMES, |laps| {
         // What was uploaded before is not to be overwritten, nor its end to be measured.
         site.clear_uploads()?;
+        let acts = [act(number)];
+        number += 1;
         let watch = Stopwatch::start(target)?;
         let outcome = swarm.perform(&acts)?;
         laps.add(watch)?;
