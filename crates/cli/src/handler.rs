@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ftpdlib::filesystems::{Filesystem, UnixFilesystem};
 use ftpdlib::handlers::{
-    DtpHandler, FtpHandler, IpNet, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
+    DtpHandler, FtpHandler, ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,
 };
 
 use crate::config::{Control, DEFAULT_BUFFER, Data, FilesystemKind};
@@ -18,12 +18,9 @@ pub(crate) fn handler(settings: Settings) -> FtpHandler {
     };
     let strict_close = settings.tls.as_ref().is_none_or(|tls| tls.strict_close);
     let dtp = TlsDtpHandler::new(dtp_handler(&settings.data)).strict_close(strict_close);
-    let networks = settings.server.proxy_protocol_from.into_iter();
-    // Its prefixes were checked when it was read.
-    let networks = networks.filter_map(|(ip, prefix)| IpNet::new(ip, prefix).ok());
     let mut handler = controlled(handler, settings.control)
         .dtp_handler(dtp)
-        .proxy_protocol_from(networks);
+        .proxy_protocol_from(settings.server.proxy_protocol_from);
     if let FilesystemKind::Unix = settings.filesystem {
         handler = handler.abstracted_fs(|login| {
             Ok(Arc::new(UnixFilesystem::new(&login.home)?) as Arc<dyn Filesystem>)
@@ -47,8 +44,8 @@ fn dtp_handler(data: &Data) -> ThrottledDtpHandler {
         .passive_timeout(data.passive_timeout)
         .active_timeout(data.active_timeout);
     ThrottledDtpHandler::new(dtp)
-        .read_limit(data.read_limit.unwrap_or(0))
-        .write_limit(data.write_limit.unwrap_or(0))
+        .read_limit(data.read_limit)
+        .write_limit(data.write_limit)
 }
 
 /// With what `[control]` says.

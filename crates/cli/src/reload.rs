@@ -13,7 +13,6 @@ use crate::config::Server;
 use crate::error::ConfigError;
 use crate::handler::handler;
 use crate::notify;
-use crate::serve::limit;
 use crate::settings::{Access, Settings};
 use crate::text_file::Readable;
 use crate::transfer_log::TransferLogs;
@@ -134,7 +133,7 @@ impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
         }
         self.logs
             .replace(opened, |number, file| server.hand_over(number, file));
-        server.set_limits(limit(now.max_cons), limit(now.max_cons_per_ip));
+        server.set_limits(now.max_cons as usize, now.max_cons_per_ip as usize);
         warnings.tell();
         Ok(())
     }
@@ -172,7 +171,7 @@ mod tests {
     fn what_a_reload_cannot_change_is_told() {
         let started = Server::default();
         let same = Server {
-            max_cons: None,
+            max_cons: 0,
             ..Server::default()
         };
         assert_eq!(fixed_at_start(&started, &same).count(), 0);

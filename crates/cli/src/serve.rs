@@ -121,8 +121,8 @@ fn listen(
     let mut builder = FtpServerBuilder::new(logs.watch(handler(settings)))
         .concurrency(concurrency(&server))
         .backlog(server.backlog)
-        .max_cons(limit(server.max_cons))
-        .max_cons_per_ip(limit(server.max_cons_per_ip));
+        .max_cons(server.max_cons as usize)
+        .max_cons_per_ip(server.max_cons_per_ip as usize);
     if inherited.is_empty() {
         builder = server
             .listen
@@ -203,19 +203,14 @@ fn provide_descriptors(server: &Server) {
         Concurrency::MultiThread => 4,
         Concurrency::Async | Concurrency::PreFork | Concurrency::MultiProc => 2,
     };
-    let needed = u64::from(server.max_cons.unwrap_or(0)) * of_each + OWN_DESCRIPTORS;
-    if server.max_cons.is_some() && needed > available {
+    let needed = u64::from(server.max_cons) * of_each + OWN_DESCRIPTORS;
+    if server.max_cons > 0 && needed > available {
         log::warn!(
             "max_cons = {} cannot be reached: that needs {needed} descriptors, the limit is \
              {available}",
-            limit(server.max_cons)
+            server.max_cons
         );
     }
-}
-
-/// A limit as the library takes it: 0 for none.
-pub(crate) fn limit(setting: Option<u32>) -> usize {
-    setting.map_or(0, |connections| connections as usize)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ftpdlib::handlers::MasqueradeAddress;
+use ftpdlib::handlers::{IpNet, MasqueradeAddress};
 use ftpdlib::proto::{NameEncoding, Perms};
 use ftpdlib::servers::ServeOptions;
 
@@ -159,20 +159,10 @@ pub(crate) fn perms(text: &str) -> Result<Perms, String> {
 }
 
 /// A network: an address, or an address and the length of its prefix.
-pub(crate) fn network(text: &str) -> Result<(IpAddr, u8), String> {
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix)),
-        None => (text, None),
-    };
-    let network = address.parse().ok().and_then(|address: IpAddr| {
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            Some(prefix) => prefix.parse().ok().filter(|&prefix| prefix <= bits)?,
-            None => bits,
-        };
-        Some((address, prefix))
-    });
-    network.ok_or_else(|| expected(text, "a network such as 10.0.0.0/8 or fd00::/8"))
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse().map(|address: IpAddr| address.into()))
+        .map_err(|_| expected(text, "a network such as 10.0.0.0/8 or fd00::/8"))
 }
 
 /// The name or the address of a host.
@@ -270,9 +260,9 @@ mod tests {
 
     #[test]
     fn networks_have_a_prefix_that_fits() {
-        check(network, "10.0.0.0/8", Some("(10.0.0.0, 8)"));
-        check(network, "192.0.2.7", Some("(192.0.2.7, 32)"));
-        check(network, "fd00::/128", Some("(fd00::, 128)"));
+        check(network, "10.0.0.0/8", Some("10.0.0.0/8"));
+        check(network, "192.0.2.7", Some("192.0.2.7/32"));
+        check(network, "fd00::/128", Some("fd00::/128"));
         for wrong in ["", "10.0.0.0/33", "fd00::/129", "10.0.0.0/", "10/8", "/8"] {
             check(network, wrong, None);
         }

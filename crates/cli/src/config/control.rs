@@ -15,9 +15,9 @@ use crate::value::Ports;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Control {
-    /// Idle time; `None` = never.
-    #[serde(deserialize_with = "field::seconds_or_never")]
-    pub(crate) timeout: Option<Duration>,
+    /// Idle time; 0 = no limit.
+    #[serde(deserialize_with = "field::seconds")]
+    pub(crate) timeout: Duration,
     #[serde(deserialize_with = "field::banner")]
     pub(crate) banner: String,
     #[serde(deserialize_with = "field::count_from_one")]
@@ -63,7 +63,7 @@ pub(crate) struct Control {
 impl Default for Control {
     fn default() -> Self {
         Self {
-            timeout: Some(Duration::from_secs(300)),
+            timeout: Duration::from_secs(300),
             banner: format!("ftpdlib {} ready.", ftpdlib::VERSION),
             max_login_attempts: 3,
             auth_failed_timeout: Duration::from_secs(3),

@@ -10,27 +10,27 @@ use super::field;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Data {
-    /// How long a transfer may stall; `None` = for ever.
-    #[serde(deserialize_with = "field::seconds_or_never")]
-    pub(crate) timeout: Option<Duration>,
+    /// How long a transfer may stall; 0 = for ever.
+    #[serde(deserialize_with = "field::seconds")]
+    pub(crate) timeout: Duration,
     /// Bytes.
     #[serde(deserialize_with = "field::buffer_size")]
     pub(crate) ac_in_buffer_size: u32,
     /// Bytes.
     #[serde(deserialize_with = "field::buffer_size")]
     pub(crate) ac_out_buffer_size: u32,
-    /// Upload, bytes per second and connection; `None` = no limit.
-    #[serde(deserialize_with = "field::rate")]
-    pub(crate) read_limit: Option<u64>,
-    /// Download, bytes per second and connection; `None` = no limit.
-    #[serde(deserialize_with = "field::rate")]
-    pub(crate) write_limit: Option<u64>,
-    /// For the client to connect; `None` = no limit.
-    #[serde(deserialize_with = "field::seconds_or_never")]
-    pub(crate) passive_timeout: Option<Duration>,
-    /// For the server to connect; `None` = no limit.
-    #[serde(deserialize_with = "field::seconds_or_never")]
-    pub(crate) active_timeout: Option<Duration>,
+    /// Upload, bytes per second and connection; 0 = no limit.
+    #[serde(deserialize_with = "field::bytes")]
+    pub(crate) read_limit: u64,
+    /// Download, bytes per second and connection; 0 = no limit.
+    #[serde(deserialize_with = "field::bytes")]
+    pub(crate) write_limit: u64,
+    /// For the client to connect; 0 = no limit.
+    #[serde(deserialize_with = "field::seconds")]
+    pub(crate) passive_timeout: Duration,
+    /// For the server to connect; 0 = the system's limit.
+    #[serde(deserialize_with = "field::seconds")]
+    pub(crate) active_timeout: Duration,
 }
 
 /// Bytes of a buffer that is not set. Uploads to local disks are then read in larger pieces.
@@ -39,13 +39,13 @@ pub(crate) const DEFAULT_BUFFER: u32 = 64 * 1024;
 impl Default for Data {
     fn default() -> Self {
         Self {
-            timeout: Some(Duration::from_secs(300)),
+            timeout: Duration::from_secs(300),
             ac_in_buffer_size: DEFAULT_BUFFER,
             ac_out_buffer_size: DEFAULT_BUFFER,
-            read_limit: None,
-            write_limit: None,
-            passive_timeout: Some(Duration::from_secs(30)),
-            active_timeout: Some(Duration::from_secs(30)),
+            read_limit: 0,
+            write_limit: 0,
+            passive_timeout: Duration::from_secs(30),
+            active_timeout: Duration::from_secs(30),
         }
     }
 }

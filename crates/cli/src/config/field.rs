@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ftpdlib::authorizers::CertificateSubject;
-use ftpdlib::handlers::{FtpHandler, MasqueradeAddress};
+use ftpdlib::handlers::{FtpHandler, IpNet, MasqueradeAddress};
 use ftpdlib::proto::{NameEncoding, Perms};
 use serde::de::{Error, IntoDeserializer, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -23,18 +23,11 @@ pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D:
     from.deserialize_any(Seconds)
 }
 
-/// A time in seconds; 0 means never.
-pub(super) fn seconds_or_never<'de, D: Deserializer<'de>>(
+/// The same, if the key is there.
+pub(super) fn stated_seconds<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Duration>, D::Error> {
-    Ok(Some(seconds(from)?).filter(|time| !time.is_zero()))
-}
-
-/// The same, with a default elsewhere.
-pub(super) fn time_or_never<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Option<Duration>>, D::Error> {
-    seconds_or_never(from).map(Some)
+    seconds(from).map(Some)
 }
 
 /// A time in seconds that a processor may be kept busy.
@@ -65,12 +58,7 @@ pub(super) fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Erro
     whole(from, value::WORKERS)
 }
 
-/// A limit; 0 means no limit.
-pub(super) fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
-    Ok(Some(count(from)?).filter(|&most| most > 0))
-}
-
-/// Bytes per second, where 0 means no limit.
+/// Bytes per second, where 0 means none of its own.
 pub(super) fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Ok(Some(whole(from, 0..=MAX_INTEGER)?).filter(|&rate| rate > 0))
 }
@@ -149,7 +137,7 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<SocketAdd
 }
 
 /// Networks.
-pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(IpAddr, u8)>, D::Error> {
+pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     texts(from, value::network)
 }
 

@@ -1,9 +1,10 @@
 //! The section `[server]`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use ftpdlib::handlers::IpNet;
 use serde::Deserialize;
 
 use super::field;
@@ -29,17 +30,17 @@ pub(crate) struct Server {
     /// Taken on after binding.
     #[serde(deserialize_with = "field::text_or_none")]
     pub(crate) group: Option<String>,
-    /// Networks whose PROXY header is required and believed: address and prefix length.
+    /// Networks whose PROXY header is required and believed.
     #[serde(deserialize_with = "field::networks")]
-    pub(crate) proxy_protocol_from: Vec<(IpAddr, u8)>,
+    pub(crate) proxy_protocol_from: Vec<IpNet>,
     #[serde(deserialize_with = "field::count_from_one")]
     pub(crate) backlog: u32,
-    /// Control and data connections together; `None` = no limit.
-    #[serde(deserialize_with = "field::limit")]
-    pub(crate) max_cons: Option<u32>,
-    /// Of one address; `None` = no limit.
-    #[serde(deserialize_with = "field::limit")]
-    pub(crate) max_cons_per_ip: Option<u32>,
+    /// Control and data connections together; 0 = no limit.
+    #[serde(deserialize_with = "field::count")]
+    pub(crate) max_cons: u32,
+    /// Of one address; 0 = no limit.
+    #[serde(deserialize_with = "field::count")]
+    pub(crate) max_cons_per_ip: u32,
     /// How long transfers may go on after the first signal to stop.
     #[serde(deserialize_with = "field::seconds")]
     pub(crate) shutdown_grace: Duration,
@@ -56,8 +57,8 @@ impl Default for Server {
             group: None,
             proxy_protocol_from: Vec::new(),
             backlog: 100,
-            max_cons: Some(512),
-            max_cons_per_ip: None,
+            max_cons: 512,
+            max_cons_per_ip: 0,
             shutdown_grace: Duration::from_secs(10),
         }
     }

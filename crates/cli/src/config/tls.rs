@@ -29,12 +29,12 @@ pub(crate) struct Tls {
     pub(crate) client_ca: Option<PathBuf>,
     #[serde(deserialize_with = "field::stated_name")]
     pub(crate) client_certificate: Option<ClientCertificate>,
-    /// `None` = no limit; nothing said = the library's.
-    #[serde(deserialize_with = "field::time_or_never")]
-    pub(crate) handshake_timeout: Option<Option<Duration>>,
-    /// `None` = never.
-    #[serde(deserialize_with = "field::seconds_or_never")]
-    pub(crate) reload_interval: Option<Duration>,
+    /// 0 = no limit; nothing said = the library's.
+    #[serde(deserialize_with = "field::stated_seconds")]
+    pub(crate) handshake_timeout: Option<Duration>,
+    /// 0 = never.
+    #[serde(deserialize_with = "field::seconds")]
+    pub(crate) reload_interval: Duration,
 }
 
 impl Tls {

@@ -27,11 +27,10 @@ pub(super) fn apply(args: &Args, config: &mut Config) {
     put(&mut server.workers, args.workers);
     put(&mut server.user, args.user.clone().map(Some));
     put(&mut server.group, args.group.clone().map(Some));
-    put(&mut server.max_cons, args.max_cons.map(limit));
-    put(&mut server.max_cons_per_ip, args.max_cons_per_ip.map(limit));
+    put(&mut server.max_cons, args.max_cons);
+    put(&mut server.max_cons_per_ip, args.max_cons_per_ip);
 
     if let Some(timeout) = args.timeout {
-        let timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
         control.timeout = timeout;
         data.timeout = timeout;
     }
@@ -73,9 +72,4 @@ fn put<T>(key: &mut T, option: Option<T>) {
     if let Some(value) = option {
         *key = value;
     }
-}
-
-/// 0 means no limit.
-fn limit(most: u32) -> Option<u32> {
-    Some(most).filter(|&most| most > 0)
 }

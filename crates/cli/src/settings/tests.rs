@@ -93,14 +93,14 @@ fn without_options_anyone_reads_the_current_directory() {
     let settings = loaded("", "");
     assert_eq!(listen(&settings), ["0.0.0.0:2121"]);
     assert_eq!(settings.server.concurrency, Concurrency::Async);
-    assert_eq!(settings.server.max_cons, Some(512));
-    assert_eq!(settings.server.max_cons_per_ip, None);
+    assert_eq!(settings.server.max_cons, 512);
+    assert_eq!(settings.server.max_cons_per_ip, 0);
     assert_eq!(settings.server.shutdown_grace, Duration::from_secs(10));
-    assert_eq!(settings.control.timeout, Some(Duration::from_secs(300)));
+    assert_eq!(settings.control.timeout, Duration::from_secs(300));
     assert!(settings.control.banner.starts_with("ftpdlib "));
     assert!(settings.control.use_gmt_times && settings.control.use_sendfile);
     assert_eq!(settings.control.encoding.name(), "UTF-8");
-    assert_eq!(settings.data.timeout, Some(Duration::from_secs(300)));
+    assert_eq!(settings.data.timeout, Duration::from_secs(300));
     assert_eq!(settings.filesystem, FilesystemKind::Jailed);
     assert!(lets_in(&settings, "anonymous", ""));
     assert_eq!(perms(&settings, "anonymous"), "elr");
@@ -188,15 +188,15 @@ fn options_set_what_they_name() {
     assert_eq!(settings.server.workers, 3);
     assert_eq!(
         (settings.control.timeout, settings.data.timeout),
-        (None, None)
+        (Duration::ZERO, Duration::ZERO)
     );
     assert_eq!(settings.control.banner, "Hi");
     assert!(settings.control.permit_foreign_addresses);
     assert!(settings.control.permit_privileged_ports);
     assert_eq!(settings.control.encoding.name(), "windows-1252");
     assert!(!settings.control.use_gmt_times && !settings.control.use_sendfile);
-    assert_eq!(settings.server.max_cons, None);
-    assert_eq!(settings.server.max_cons_per_ip, Some(4));
+    assert_eq!(settings.server.max_cons, 0);
+    assert_eq!(settings.server.max_cons_per_ip, 4);
     assert_eq!(settings.control.max_login_attempts, 5);
 }
 
@@ -216,7 +216,7 @@ fn options_win_over_the_file() {
         "-c @/f.toml --timeout 5 --concurrency async",
         "[control]\ntimeout = 7\nauth_failed_timeout = 0.5\n[server]\nconcurrency = \"pre-fork\"",
     );
-    assert_eq!(settings.control.timeout, Some(Duration::from_secs(5)));
+    assert_eq!(settings.control.timeout, Duration::from_secs(5));
     assert_eq!(
         settings.control.auth_failed_timeout,
         Duration::from_millis(500)

@@ -22,8 +22,8 @@ pub(crate) struct TlsOffer {
     pub(crate) implicit: bool,
     pub(crate) strict_close: bool,
     /// `None` = the library's.
-    pub(crate) handshake_timeout: Option<Option<Duration>>,
-    pub(crate) reload_interval: Option<Duration>,
+    pub(crate) handshake_timeout: Option<Duration>,
+    pub(crate) reload_interval: Duration,
 }
 
 impl TlsOffer {

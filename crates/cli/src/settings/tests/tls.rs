@@ -93,15 +93,18 @@ fn a_file_named_twice_was_blamed_on_its_first_key() {
 fn tls_has_times() {
     let load = |toml| loaded("-c @/f.toml", toml).tls.unwrap();
     let tls = load("[tls]\n");
-    assert_eq!((tls.handshake_timeout, tls.reload_interval), (None, None));
+    assert_eq!(
+        (tls.handshake_timeout, tls.reload_interval),
+        (None, Duration::ZERO)
+    );
     let tls = load("[tls]\nhandshake_timeout = 2.5\nreload_interval = 60\n");
     let second = Duration::from_secs(1);
-    assert_eq!(tls.handshake_timeout, Some(Some(second * 5 / 2)));
-    assert_eq!(tls.reload_interval, Some(second * 60));
+    assert_eq!(tls.handshake_timeout, Some(second * 5 / 2));
+    assert_eq!(tls.reload_interval, second * 60);
     let tls = load("[tls]\nhandshake_timeout = 0\nreload_interval = 0\n");
     assert_eq!(
         (tls.handshake_timeout, tls.reload_interval),
-        (Some(None), None)
+        (Some(Duration::ZERO), Duration::ZERO)
     );
 }
 
