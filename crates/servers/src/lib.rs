@@ -20,10 +20,10 @@ mod handle;
 mod lifecycle;
 mod listeners;
 mod loops;
-mod multiprocess;
 mod options;
 mod parent_link;
 mod parent_mailbox;
+mod per_client;
 mod placement;
 mod prefork;
 mod process;
@@ -37,7 +37,6 @@ mod signals;
 mod spawned;
 mod supervisor;
 mod thread_per_client;
-mod threaded;
 mod upgrade;
 mod worker;
 
@@ -64,8 +63,8 @@ pub use ftpdlib_sys::keep_freed_memory;
 /// For a program that has log files.
 pub use ftpdlib_sys::open_to_append as open_log;
 pub use handle::ServerHandle;
-pub use multiprocess::MultiprocessFtpServer;
 pub use options::ServeOptions;
+pub use per_client::{MultiprocessFtpServer, ThreadedFtpServer};
 pub use process::{
     InheritedSocket, inherited_sockets, lowest_port, others_can_redirect, raise_descriptor_limit,
     with_log_rights,
@@ -73,5 +72,4 @@ pub use process::{
 pub use redirection::places_on_the_way;
 pub use server::FtpServer;
 pub use spawned::SpawnedServer;
-pub use threaded::ThreadedFtpServer;
 pub use upgrade::Upgrade;
