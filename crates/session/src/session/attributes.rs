@@ -1,29 +1,26 @@
 //! Times and modes that are set: MFMT, MFF, MDTM with a time, SITE UTIME, SITE CHMOD.
 
-use ftpdlib_proto::{CivilTime, FactChange, Perm, Reply, Verb, VirtualPath};
+use ftpdlib_proto::{CivilTime, FactChange, Reply, Verb, VirtualPath};
 
 use super::Session;
 use super::pending::Purpose;
-use crate::{Action, Change};
+use crate::{Action, Change, SessionEvent};
 
 impl<P> Session<P> {
     /// MFMT.
-    pub(super) fn mfmt(&mut self, perm: Option<Perm>, time: CivilTime, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    pub(super) fn mfmt(&mut self, time: CivilTime, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
         let value = time_value(time);
         let text = [b"Modify=", value.as_bytes(), b"; ", name].concat();
         let reply = Reply::bytes(213, text);
         let time = self.config.zone.unix(time);
-        self.set_time(perm, path, time, reply, Verb::Mfmt);
+        self.set_time(Verb::Mfmt, path, time, reply);
+        Ok(())
     }
 
     /// MFF.
-    pub(super) fn mff(&mut self, perm: Option<Perm>, change: FactChange, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    pub(super) fn mff(&mut self, change: FactChange, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
         let mut text = Vec::new();
         if let Some(time) = change.modify {
             text.extend_from_slice(format!("Modify={};", time_value(time)).as_bytes());
@@ -45,32 +42,31 @@ impl<P> Session<P> {
             modified,
             mode,
         };
-        self.change(perm, action, Reply::bytes(213, text), Verb::Mff, change);
+        self.change(Verb::Mff, action, Reply::bytes(213, text), change);
+        Ok(())
     }
 
     /// MDTM with a time before the name. What has the whole argument as its name is asked about
     /// instead, as MDTM is defined.
     pub(super) fn mdtm_set(
         &mut self,
-        perm: Option<Perm>,
         time: CivilTime,
         name: &[u8],
         whole: &[u8],
-    ) {
+    ) -> Result<(), Reply> {
         let time = self.config.zone.unix(time);
         if name.split(|&byte| byte == b'/').any(|part| part == b"..") {
             // Nothing is named like this: normalising would take the time away too.
-            let Some(path) = self.resolve(name) else {
-                return;
-            };
-            return self.set_time_instead(path, time);
+            let path = self.resolve(name)?;
+            self.set_time_instead(path, time);
+            return Ok(());
         }
-        if let Some(whole) = self.resolve(whole)
-            && let Some(path) = self.resolve(name)
-        {
-            let action = Action::Stat(whole.clone());
-            self.ask(perm, action, Purpose::ModifiedOrSet { whole, path, time });
-        }
+        let whole = self.resolve(whole)?;
+        let path = self.resolve(name)?;
+        let action = Action::Stat(whole.clone());
+        let purpose = Purpose::ModifiedOrSet { whole, path, time };
+        self.ask(Verb::Mdtm, action, purpose);
+        Ok(())
     }
 
     /// Nothing has the whole argument of MDTM as its name.
@@ -79,56 +75,49 @@ impl<P> Session<P> {
             return;
         }
         let reply = Reply::new(213, "File modification time set.");
-        self.set_time(Some(Perm::ChangeTime), path, time, reply, Verb::Mdtm);
+        self.set_time(Verb::Mdtm, path, time, reply);
     }
 
     /// SITE UTIME.
     pub(super) fn site_utime(
         &mut self,
-        perm: Option<Perm>,
         time: CivilTime,
         utc: bool,
         name: &[u8],
-    ) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    ) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
         let time = if utc {
             time.to_unix()
         } else {
             self.config.zone.unix(time)
         };
         let reply = Reply::new(200, "SITE UTIME successful.");
-        self.set_time(perm, path, time, reply, Verb::SiteUtime);
+        self.set_time(Verb::SiteUtime, path, time, reply);
+        Ok(())
     }
 
     /// SITE CHMOD.
-    pub(super) fn site_chmod(&mut self, perm: Option<Perm>, mode: u32, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    pub(super) fn site_chmod(&mut self, mode: u32, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
         let reply = Reply::new(200, "SITE CHMOD successful.");
         let action = Action::SetMode {
             path: path.clone(),
             mode,
         };
         let change = Change::ModeSet { path, mode };
-        self.change(perm, action, reply, Verb::SiteChmod, change);
+        self.change(Verb::SiteChmod, action, reply, change);
+        Ok(())
     }
 
-    fn set_time(
-        &mut self,
-        perm: Option<Perm>,
-        path: VirtualPath,
-        time: i64,
-        reply: Reply,
-        verb: Verb,
-    ) {
+    fn set_time(&mut self, verb: Verb, path: VirtualPath, time: i64, reply: Reply) {
         let action = Action::SetModified {
             path: path.clone(),
             time,
         };
-        self.change(perm, action, reply, verb, Change::TimeSet { path, time });
+        let change = Change::TimeSet { path, time };
+        let event = SessionEvent::Changed { verb, change };
+        // With MFMT's permission, as that of MDTM is to ask for the time.
+        self.ask(Verb::Mfmt, action, Purpose::Change { reply, event });
     }
 }
 

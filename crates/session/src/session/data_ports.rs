@@ -22,50 +22,47 @@ pub(super) enum PassiveReply {
 
 impl<P> Session<P> {
     /// PASV.
-    pub(super) fn pasv(&mut self) {
-        if self.refuses_data_port("PASV") {
-            return;
-        }
+    pub(super) fn pasv(&mut self) -> Result<(), Reply> {
+        self.check_data_port("PASV")?;
         let Some(address) = self.passive_address() else {
-            return self.reply(Reply::new(425, "You can't use PASV on IPv6, use EPSV."));
+            return Err(Reply::new(425, "You can't use PASV on IPv6, use EPSV."));
         };
         self.listen(PassiveReply::Address(address));
+        Ok(())
     }
 
     /// EPSV.
-    pub(super) fn epsv(&mut self, argument: EpsvArgument) {
+    pub(super) fn epsv(&mut self, argument: EpsvArgument) -> Result<(), Reply> {
         let ipv4 = self.local.is_ipv4();
         match argument {
             EpsvArgument::All => {
                 self.parameters.epsv_all = true;
                 self.reply(Reply::new(200, "EPSV ALL ok."));
             }
-            EpsvArgument::Ipv4 if !ipv4 => self.refuse_protocol(),
-            EpsvArgument::Ipv6 if ipv4 => self.refuse_protocol(),
+            EpsvArgument::Ipv4 if !ipv4 => return Err(self.foreign_protocol()),
+            EpsvArgument::Ipv6 if ipv4 => return Err(self.foreign_protocol()),
             EpsvArgument::Default | EpsvArgument::Ipv4 | EpsvArgument::Ipv6 => {
-                if !self.refuses_data_in_the_clear() && !self.refuses_while_transferring() {
-                    self.listen(PassiveReply::PortOnly);
-                }
+                self.check_data_security()?;
+                self.check_no_transfer()?;
+                self.listen(PassiveReply::PortOnly);
             }
         }
+        Ok(())
     }
 
     /// PORT.
-    pub(super) fn port(&mut self, target: SocketAddrV4) {
-        if !self.refuses_data_port("PORT") {
-            self.set_target(target.into(), "PORT");
-        }
+    pub(super) fn port(&mut self, target: SocketAddrV4) -> Result<(), Reply> {
+        self.check_data_port("PORT")?;
+        self.set_target(target.into(), "PORT")
     }
 
     /// EPRT.
-    pub(super) fn eprt(&mut self, target: SocketAddr) {
-        if self.refuses_data_port("EPRT") {
-            return;
-        }
+    pub(super) fn eprt(&mut self, target: SocketAddr) -> Result<(), Reply> {
+        self.check_data_port("EPRT")?;
         if target.is_ipv4() != self.local.is_ipv4() {
-            return self.refuse_protocol();
+            return Err(self.foreign_protocol());
         }
-        self.set_target(target, "EPRT");
+        self.set_target(target, "EPRT")
     }
 
     /// A passive port is open.
@@ -100,28 +97,27 @@ impl<P> Session<P> {
     }
 
     /// Refuses another transfer or data connection while one is in use.
-    pub(super) fn refuses_while_transferring(&mut self) -> bool {
-        let refuses = self.is_transferring();
-        if refuses {
-            self.reply(Reply::new(425, "A transfer is in progress."));
+    pub(super) fn check_no_transfer(&self) -> Result<(), Reply> {
+        if self.is_transferring() {
+            return Err(Reply::new(425, "A transfer is in progress."));
         }
-        refuses
+        Ok(())
     }
 
-    fn refuses_data_port(&mut self, verb: &str) -> bool {
-        if self.parameters.epsv_all {
-            let text = format!("{verb} not allowed after EPSV ALL.");
-            self.reply(Reply::new(501, text));
-            return true;
-        }
-        self.refuses_data_in_the_clear() || self.refuses_while_transferring()
-    }
-
-    /// Refuses a network protocol, and names the one that this session has.
-    pub(super) fn refuse_protocol(&mut self) {
+    /// What refuses a network protocol: it names the one that this session has.
+    pub(super) fn foreign_protocol(&self) -> Reply {
         let known = if self.local.is_ipv4() { 1 } else { 2 };
         let text = format!("Network protocol not supported, use ({known}).");
-        self.reply(Reply::new(522, text));
+        Reply::new(522, text)
+    }
+
+    fn check_data_port(&self, verb: &str) -> Result<(), Reply> {
+        if self.parameters.epsv_all {
+            let text = format!("{verb} not allowed after EPSV ALL.");
+            return Err(Reply::new(501, text));
+        }
+        self.check_data_security()?;
+        self.check_no_transfer()
     }
 
     fn listen(&mut self, form: PassiveReply) {
@@ -132,7 +128,7 @@ impl<P> Session<P> {
 
     /// Keeps the client's address for the next transfer, unless it may be somebody else's
     /// (RFC 2577 §3) or a system service's.
-    fn set_target(&mut self, mut target: SocketAddr, verb: &str) {
+    fn set_target(&mut self, mut target: SocketAddr, verb: &str) -> Result<(), Reply> {
         if target.ip().is_unspecified() {
             // lftp sends `EPRT |2|::|port|` over loopback. Taken literally it would be this host.
             target.set_ip(self.peer.ip());
@@ -140,15 +136,15 @@ impl<P> Session<P> {
         let port = target.port();
         if port == 0 {
             let text = format!("{verb} needs a port other than 0.");
-            return self.reply(Reply::new(501, text));
+            return Err(Reply::new(501, text));
         }
         if self.is_foreign(target) {
             let text = format!("Rejected data connection to foreign address {target}.");
-            return self.reply(Reply::new(501, text));
+            return Err(Reply::new(501, text));
         }
         if port < 1024 && !self.config.permit_privileged_ports {
             let text = format!("{verb} against the privileged port {port} refused.");
-            return self.reply(Reply::new(501, text));
+            return Err(Reply::new(501, text));
         }
         if let (SocketAddr::V6(target), SocketAddr::V6(peer)) = (&mut target, self.peer)
             && target.ip() == peer.ip()
@@ -160,6 +156,7 @@ impl<P> Session<P> {
         self.data = DataChannel::Target(target);
         let text = format!("{verb} command successful.");
         self.reply(Reply::new(200, text));
+        Ok(())
     }
 
     /// The address told in 227; none on IPv6.

@@ -1,7 +1,7 @@
 //! Names and files: CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, SIZE, MDTM, MLST, AVBL, SITE
 //! SYMLINK (RFC 959 §4.1.3, RFC 3659).
 
-use ftpdlib_proto::{FileKind, Metadata, Perm, Reply, TransferType, Verb, VirtualPath};
+use ftpdlib_proto::{FileKind, Metadata, Reply, TransferType, Verb, VirtualPath};
 
 use super::Session;
 use super::attributes::time_value;
@@ -26,16 +26,16 @@ impl<P> Session<P> {
     }
 
     /// CWD.
-    pub(super) fn cwd(&mut self, perm: Option<Perm>, name: &[u8]) {
-        if let Some(path) = self.resolve(name) {
-            self.change_directory(perm, path);
-        }
+    pub(super) fn cwd(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
+        self.change_directory(path);
+        Ok(())
     }
 
     /// CDUP: the root is its own parent.
-    pub(super) fn cdup(&mut self, perm: Option<Perm>) {
+    pub(super) fn cdup(&mut self) {
         let parent = self.working_directory.parent();
-        self.change_directory(perm, parent.unwrap_or_else(VirtualPath::root));
+        self.change_directory(parent.unwrap_or_else(VirtualPath::root));
     }
 
     /// What CWD or CDUP named is a directory, and the user may enter it.
@@ -46,57 +46,48 @@ impl<P> Session<P> {
     }
 
     /// MKD.
-    pub(super) fn mkd(&mut self, perm: Option<Perm>, name: &[u8]) {
-        if let Some(path) = self.resolve(name) {
-            let reply = Reply::quoted(257, path.as_bytes(), "directory created.");
-            self.make_directory(perm, path, reply);
-        }
+    pub(super) fn mkd(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
+        let reply = Reply::quoted(257, path.as_bytes(), "directory created.");
+        self.make_directory(path, reply)
     }
 
     /// SITE MKDIR: MKD in a server's own words.
-    pub(super) fn site_mkdir(&mut self, perm: Option<Perm>, name: &[u8]) {
-        if let Some(path) = self.resolve(name) {
-            let reply = Reply::new(200, "SITE MKDIR successful.");
-            self.make_directory(perm, path, reply);
-        }
+    pub(super) fn site_mkdir(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
+        self.make_directory(path, Reply::new(200, "SITE MKDIR successful."))
     }
 
     /// RMD.
-    pub(super) fn rmd(&mut self, perm: Option<Perm>, name: &[u8]) {
-        if let Some(path) = self.resolve(name) {
-            let reply = Reply::new(250, "Directory removed.");
-            self.remove_directory(perm, path, reply);
-        }
+    pub(super) fn rmd(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
+        self.remove_directory(path, Reply::new(250, "Directory removed."))
     }
 
     /// SITE RMDIR: RMD in a server's own words.
-    pub(super) fn site_rmdir(&mut self, perm: Option<Perm>, name: &[u8]) {
-        if let Some(path) = self.resolve(name) {
-            let reply = Reply::new(200, "SITE RMDIR successful.");
-            self.remove_directory(perm, path, reply);
-        }
+    pub(super) fn site_rmdir(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
+        self.remove_directory(path, Reply::new(200, "SITE RMDIR successful."))
     }
 
     /// DELE.
-    pub(super) fn dele(&mut self, perm: Option<Perm>, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    pub(super) fn dele(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
         let reply = Reply::new(250, "File removed.");
         let action = Action::Remove(path.clone());
-        self.change(perm, action, reply, Verb::Dele, Change::Removed(path));
+        self.change(Verb::Dele, action, reply, Change::Removed(path));
+        Ok(())
     }
 
     /// RNFR.
-    pub(super) fn rnfr(&mut self, perm: Option<Perm>, name: &[u8]) {
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    pub(super) fn rnfr(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
         if path.is_root() {
-            return self.reply(Reply::new(550, "Can't rename home directory."));
+            return Err(Reply::new(550, "Can't rename home directory."));
         }
         let action = Action::Exists(path.clone());
-        self.ask(perm, action, Purpose::RenameFrom(path));
+        self.ask(Verb::Rnfr, action, Purpose::RenameFrom(path));
+        Ok(())
     }
 
     /// What RNFR named is there.
@@ -106,43 +97,38 @@ impl<P> Session<P> {
     }
 
     /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3).
-    pub(super) fn rnto(&mut self, perm: Option<Perm>, selected: Option<Selected>, name: &[u8]) {
+    pub(super) fn rnto(&mut self, selected: Option<Selected>, name: &[u8]) -> Result<(), Reply> {
         let Some(Selected::Rename(from)) = selected else {
             let text = "Bad sequence of commands: use RNFR first.";
-            return self.reply(Reply::new(503, text));
+            return Err(Reply::new(503, text));
         };
-        let Some(to) = self.resolve(name) else {
-            return;
-        };
+        let to = self.resolve(name)?;
         let action = Action::Rename {
             from: from.clone(),
             to: to.clone(),
         };
         let reply = Reply::new(250, "Renaming ok.");
-        self.change(
-            perm,
-            action,
-            reply,
-            Verb::Rnto,
-            Change::Renamed { from, to },
-        );
+        self.change(Verb::Rnto, action, reply, Change::Renamed { from, to });
+        Ok(())
     }
 
     /// SIZE: bytes on the data connection, which translation makes unknowable (RFC 3659 §4).
-    pub(super) fn size(&mut self, perm: Option<Perm>, name: &[u8]) {
+    pub(super) fn size(&mut self, name: &[u8]) -> Result<(), Reply> {
         if self.parameters.transfer_type == TransferType::Ascii {
-            return self.reply(Reply::new(550, "SIZE not allowed in ASCII mode."));
+            return Err(Reply::new(550, "SIZE not allowed in ASCII mode."));
         }
-        if let Some(path) = self.resolve(name) {
-            self.ask(perm, Action::Stat(path.clone()), Purpose::Size(path));
-        }
+        let path = self.resolve(name)?;
+        let action = Action::Stat(path.clone());
+        self.ask(Verb::Size, action, Purpose::Size(path));
+        Ok(())
     }
 
     /// MDTM.
-    pub(super) fn mdtm(&mut self, perm: Option<Perm>, name: &[u8]) {
-        if let Some(path) = self.resolve(name) {
-            self.ask(perm, Action::Stat(path.clone()), Purpose::Modified(path));
-        }
+    pub(super) fn mdtm(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
+        let action = Action::Stat(path.clone());
+        self.ask(Verb::Mdtm, action, Purpose::Modified(path));
+        Ok(())
     }
 
     /// Answers MDTM.
@@ -169,87 +155,68 @@ impl<P> Session<P> {
     }
 
     /// MLST.
-    pub(super) fn mlst(&mut self, perm: Option<Perm>, name: Option<&[u8]>) {
-        if let Some(path) = self.resolve(name.unwrap_or_default()) {
-            let facts = self.parameters.facts;
-            let action = Action::FactLine { path, facts };
-            self.ask(perm, action, Purpose::FactLine);
-        }
+    pub(super) fn mlst(&mut self, name: Option<&[u8]>) -> Result<(), Reply> {
+        let path = self.resolve(name.unwrap_or_default())?;
+        let facts = self.parameters.facts;
+        let action = Action::FactLine { path, facts };
+        self.ask(Verb::Mlst, action, Purpose::FactLine);
+        Ok(())
     }
 
     /// AVBL.
-    pub(super) fn avbl(&mut self, perm: Option<Perm>, name: Option<&[u8]>) {
-        if let Some(path) = self.resolve(name.unwrap_or_default()) {
-            self.ask(perm, Action::AvailableSpace(path), Purpose::Space);
-        }
+    pub(super) fn avbl(&mut self, name: Option<&[u8]>) -> Result<(), Reply> {
+        let path = self.resolve(name.unwrap_or_default())?;
+        self.ask(Verb::Avbl, Action::AvailableSpace(path), Purpose::Space);
+        Ok(())
     }
 
     /// SITE SYMLINK.
-    pub(super) fn site_symlink(&mut self, perm: Option<Perm>, target: &[u8], link: &[u8]) {
-        let Some(target) = self.resolve(target) else {
-            return;
-        };
-        let Some(link) = self.resolve(link) else {
-            return;
-        };
+    pub(super) fn site_symlink(&mut self, target: &[u8], link: &[u8]) -> Result<(), Reply> {
+        let target = self.resolve(target)?;
+        let link = self.resolve(link)?;
         let action = Action::Symlink {
             target: target.clone(),
             link: link.clone(),
         };
         let reply = Reply::new(200, "SITE SYMLINK successful.");
         let change = Change::Linked { target, link };
-        self.change(perm, action, reply, Verb::SiteSymlink, change);
+        self.change(Verb::SiteSymlink, action, reply, change);
+        Ok(())
     }
 
-    /// A name as seen from the working directory; `None` if the client was told that it is none.
-    pub(super) fn resolve(&mut self, name: &[u8]) -> Option<VirtualPath> {
-        match self.working_directory.join(name) {
-            Ok(path) => Some(path),
-            Err(error) => {
-                self.reply(Reply::new(501, format!("Invalid name: {error}.")));
-                None
-            }
-        }
-    }
-
-    fn make_directory(&mut self, perm: Option<Perm>, path: VirtualPath, reply: Reply) {
+    fn make_directory(&mut self, path: VirtualPath, reply: Reply) -> Result<(), Reply> {
         if path.is_root() {
-            return self.reply(Reply::new(550, "Directory already exists."));
+            return Err(Reply::new(550, "Directory already exists."));
         }
         let action = Action::MakeDirectory(path.clone());
-        self.change(perm, action, reply, Verb::Mkd, Change::DirectoryMade(path));
+        self.change(Verb::Mkd, action, reply, Change::DirectoryMade(path));
+        Ok(())
     }
 
-    fn remove_directory(&mut self, perm: Option<Perm>, path: VirtualPath, reply: Reply) {
+    fn remove_directory(&mut self, path: VirtualPath, reply: Reply) -> Result<(), Reply> {
         if path.is_root() {
-            return self.reply(Reply::new(550, "Can't remove root directory."));
+            return Err(Reply::new(550, "Can't remove root directory."));
         }
         let action = Action::RemoveDirectory(path.clone());
-        self.change(
-            perm,
-            action,
-            reply,
-            Verb::Rmd,
-            Change::DirectoryRemoved(path),
-        );
+        self.change(Verb::Rmd, action, reply, Change::DirectoryRemoved(path));
+        Ok(())
     }
 
-    fn change_directory(&mut self, perm: Option<Perm>, path: VirtualPath) {
+    fn change_directory(&mut self, path: VirtualPath) {
         let action = Action::ChangeDirectory(path.clone());
-        self.ask(perm, action, Purpose::ChangeDirectory(path));
+        self.ask(Verb::Cwd, action, Purpose::ChangeDirectory(path));
     }
 
     /// Asks for a job that changes the filesystem, for `verb`; `reply` and `change` are what is
     /// told of its success.
-    pub(super) fn change(
-        &mut self,
-        perm: Option<Perm>,
-        action: Action,
-        reply: Reply,
-        verb: Verb,
-        change: Change,
-    ) {
+    pub(super) fn change(&mut self, verb: Verb, action: Action, reply: Reply, change: Change) {
         let event = SessionEvent::Changed { verb, change };
-        self.ask(perm, action, Purpose::Change { reply, event });
+        self.ask(verb, action, Purpose::Change { reply, event });
+    }
+
+    /// A name as seen from the working directory.
+    pub(super) fn resolve(&self, name: &[u8]) -> Result<VirtualPath, Reply> {
+        let path = self.working_directory.join(name);
+        path.map_err(|error| Reply::new(501, format!("Invalid name: {error}.")))
     }
 }

@@ -25,6 +25,8 @@ struct Prepared {
 impl<P> Session<P> {
     /// Takes one line. Every line is answered, now or when what it asks for is done.
     ///
+    /// A command that is refused returns the reply that says so; it is given here, once.
+    ///
     /// The order of refusals tells a stranger nothing: unknown verb, argument missing or too much,
     /// not logged in, and only then whatever is wrong with the argument.
     pub(super) fn answer_line(&mut self, line: &[u8], now: Instant) {
@@ -33,52 +35,57 @@ impl<P> Session<P> {
         }
         self.begin_answer();
         let line = CommandLine::split(line);
-        if is_http(&line) && find(&self.config.commands, &line).is_none() {
+        let registered = find(&self.config.commands, &line);
+        if registered.is_none() && is_http(&line) {
             return self.disconnect(Reply::new(421, "This is an FTP server."), now);
         }
         let resolved = line.resolve();
         let verb = verb_of(&resolved);
         let prepared = self.take_prepared(verb.is_some_and(ends_restart));
-        if self.answer_registered(&line) {
-            self.unknown_commands = 0;
-        } else {
-            self.answer_resolved(&line, resolved, prepared, now);
+        let answered = match registered {
+            Some((index, argument)) => {
+                self.unknown_commands = 0;
+                self.run_registered(index, argument)
+            }
+            None => self.run_resolved(&line, resolved, prepared, now),
+        };
+        if let Err(refusal) = answered {
+            self.reply(refusal);
         }
         self.settle_data(verb.and_then(transfer_direction));
     }
 
-    fn answer_resolved(
+    fn run_resolved(
         &mut self,
         line: &CommandLine<'_>,
         resolved: Result<(Verb, &[u8]), CommandError>,
         prepared: Prepared,
         now: Instant,
-    ) {
+    ) -> Result<(), Reply> {
         let (verb, argument) = match resolved {
             Ok(resolved) => resolved,
             Err(error @ CommandError::UnknownVerb { .. }) => {
                 // Some clients send empty lines to keep a connection in use during a transfer.
                 let counts = !line.verb.is_empty() || !self.is_transferring();
                 self.unknown_commands += u32::from(counts);
-                return self.refuse_unknown(error.reply());
+                self.refuse_unknown(error.reply());
+                return Ok(());
             }
             Err(error) => {
                 self.unknown_commands = 0;
-                return self.reply(error.reply());
+                return Err(error.reply());
             }
         };
         self.unknown_commands = 0;
         match Command::parse(verb, argument, self.parameters.encoding) {
             Err(error @ (CommandError::MissingArgument | CommandError::UnexpectedArgument)) => {
-                self.reply(error.reply());
+                Err(error.reply())
             }
-            _ if self.lacks_login(verb, argument) => {
-                self.reply(Reply::new(530, "Log in with USER and PASS first."));
-            }
+            _ if self.lacks_login(verb, argument) => Err(login_needed()),
             Err(CommandError::Eprt(EprtError::Protocol) | CommandError::EpsvProtocol) => {
-                self.refuse_protocol();
+                Err(self.foreign_protocol())
             }
-            Err(error) => self.reply(error.reply()),
+            Err(error) => Err(error.reply()),
             Ok(command) => self.dispatch(verb, command, prepared, now),
         }
     }
@@ -127,17 +134,23 @@ impl<P> Session<P> {
         self.refuse_further_commands(Reply::new(421, "Too many unknown commands."));
     }
 
-    fn dispatch(&mut self, verb: Verb, command: Command<'_>, prepared: Prepared, now: Instant) {
+    /// Does what a command says, or refuses it.
+    fn dispatch(
+        &mut self,
+        verb: Verb,
+        command: Command<'_>,
+        prepared: Prepared,
+        now: Instant,
+    ) -> Result<(), Reply> {
         let Prepared { selected, restart } = prepared;
-        let perm = verb.info().perm;
         match command {
-            Command::User(name) => self.user(&name, now),
-            Command::Pass(password) => self.pass(&password, now),
+            Command::User(name) => self.user(&name, now)?,
+            Command::Pass(password) => self.pass(&password, now)?,
             Command::Quit => self.quit(),
-            Command::Auth(mechanism) => self.auth(mechanism),
-            Command::Pbsz => self.pbsz(),
-            Command::Prot(level) => self.prot(level),
-            Command::Ccc => self.ccc(),
+            Command::Auth(mechanism) => self.auth(mechanism)?,
+            Command::Pbsz => self.pbsz()?,
+            Command::Prot(level) => self.prot(level)?,
+            Command::Ccc => self.ccc()?,
             Command::Rein => self.rein(),
             Command::Noop => self.noop(),
             Command::Syst => self.syst(),
@@ -145,63 +158,64 @@ impl<P> Session<P> {
             Command::OptsUtf8(on) => self.opts_utf8(on),
             Command::OptsMlst(facts) => self.opts_mlst(facts),
             Command::OptsHash(algorithm) => self.opts_hash(algorithm),
-            Command::Host(name) => self.host(&name),
+            Command::Host(name) => self.host(&name)?,
             Command::Lang => self.lang(),
             Command::Csid => self.csid(),
-            Command::Help(topic) => self.help(topic.as_deref()),
+            Command::Help(topic) => self.help(topic.as_deref())?,
             Command::Clnt => self.clnt(),
             Command::Pwd => self.pwd(),
-            Command::Cwd(name) => self.cwd(perm, &name),
-            Command::Cdup => self.cdup(perm),
+            Command::Cwd(name) => self.cwd(&name)?,
+            Command::Cdup => self.cdup(),
             Command::Type(transfer_type) => self.set_type(transfer_type),
             Command::Mode => self.mode(),
             Command::Stru => self.stru(),
             Command::Allo => self.allo(),
-            Command::Rest(offset) => self.rest(offset),
+            Command::Rest(offset) => self.rest(offset)?,
             Command::Rang(range) => self.rang(range),
-            Command::Pasv => self.pasv(),
-            Command::Epsv(argument) => self.epsv(argument),
-            Command::Port(target) => self.port(target),
-            Command::Eprt(target) => self.eprt(target),
-            Command::List(argument) => self.list(verb, argument, ListFormat::Long),
-            Command::Nlst(argument) => self.list(verb, argument, ListFormat::Names),
-            Command::Mlsd(name) => self.mlsd(name),
-            Command::Mlst(name) => self.mlst(perm, name.as_deref()),
+            Command::Pasv => self.pasv()?,
+            Command::Epsv(argument) => self.epsv(argument)?,
+            Command::Port(target) => self.port(target)?,
+            Command::Eprt(target) => self.eprt(target)?,
+            Command::List(argument) => self.list(verb, argument, ListFormat::Long)?,
+            Command::Nlst(argument) => self.list(verb, argument, ListFormat::Names)?,
+            Command::Mlsd(name) => self.mlsd(name)?,
+            Command::Mlst(name) => self.mlst(name.as_deref())?,
             Command::Stat(None) => self.stat(),
-            Command::Stat(Some(argument)) => self.stat_path(argument),
-            Command::Size(name) => self.size(perm, &name),
-            Command::Mdtm(name) => self.mdtm(perm, &name),
-            Command::MdtmSet { time, path, whole } => self.mdtm_set(perm, time, &path, &whole),
-            Command::Mff { change, path } => self.mff(perm, change, &path),
-            Command::Avbl(name) => self.avbl(perm, name.as_deref()),
-            Command::Hash(name) => self.hash(perm, restart, name.into_owned()),
+            Command::Stat(Some(argument)) => self.stat_path(argument)?,
+            Command::Size(name) => self.size(&name)?,
+            Command::Mdtm(name) => self.mdtm(&name)?,
+            Command::MdtmSet { time, path, whole } => self.mdtm_set(time, &path, &whole)?,
+            Command::Mff { change, path } => self.mff(change, &path)?,
+            Command::Avbl(name) => self.avbl(name.as_deref())?,
+            Command::Hash(name) => self.hash(restart, name.into_owned())?,
             Command::Digest {
                 algorithm,
                 argument,
-            } => self.digest(perm, algorithm, &argument),
-            Command::Comb { target, parts } => self.comb(perm, &target, &parts),
-            Command::Cpfr(name) => self.cpfr(perm, &name),
-            Command::Cpto(name) => self.cpto(perm, selected, &name),
-            Command::Mfmt { time, path } => self.mfmt(perm, time, &path),
-            Command::Retr(name) => self.retr(restart, &name),
-            Command::Stor(name) => self.stor(restart, &name),
-            Command::Appe(name) => self.appe(restart, &name),
-            Command::Stou(name) => self.stou(restart, name.as_deref()),
+            } => self.digest(verb, algorithm, &argument)?,
+            Command::Comb { target, parts } => self.comb(&target, &parts)?,
+            Command::Cpfr(name) => self.cpfr(&name)?,
+            Command::Cpto(name) => self.cpto(selected, &name)?,
+            Command::Mfmt { time, path } => self.mfmt(time, &path)?,
+            Command::Retr(name) => self.retr(restart, &name)?,
+            Command::Stor(name) => self.stor(restart, &name)?,
+            Command::Appe(name) => self.appe(restart, &name)?,
+            Command::Stou(name) => self.stou(restart, name.as_deref())?,
             Command::Abor => self.abor(),
-            Command::Dele(name) => self.dele(perm, &name),
-            Command::Mkd(name) => self.mkd(perm, &name),
-            Command::Rmd(name) => self.rmd(perm, &name),
-            Command::Rnfr(name) => self.rnfr(perm, &name),
-            Command::Rnto(name) => self.rnto(perm, selected, &name),
-            Command::SiteHelp(topic) => self.site_help(topic.as_deref()),
-            Command::SiteChmod { mode, path } => self.site_chmod(perm, mode, &path),
-            Command::SiteUtime { time, utc, path } => self.site_utime(perm, time, utc, &path),
-            Command::SiteSymlink { target, link } => self.site_symlink(perm, &target, &link),
-            Command::SiteCopy { from, to } => self.site_copy(perm, &from, &to),
-            Command::SiteMkdir(name) => self.site_mkdir(perm, &name),
-            Command::SiteRmdir(name) => self.site_rmdir(perm, &name),
-            _ => self.reply(Reply::new(502, "Command not implemented.")),
+            Command::Dele(name) => self.dele(&name)?,
+            Command::Mkd(name) => self.mkd(&name)?,
+            Command::Rmd(name) => self.rmd(&name)?,
+            Command::Rnfr(name) => self.rnfr(&name)?,
+            Command::Rnto(name) => self.rnto(selected, &name)?,
+            Command::SiteHelp(topic) => self.site_help(topic.as_deref())?,
+            Command::SiteChmod { mode, path } => self.site_chmod(mode, &path)?,
+            Command::SiteUtime { time, utc, path } => self.site_utime(time, utc, &path)?,
+            Command::SiteSymlink { target, link } => self.site_symlink(&target, &link)?,
+            Command::SiteCopy { from, to } => self.site_copy(&from, &to)?,
+            Command::SiteMkdir(name) => self.site_mkdir(&name)?,
+            Command::SiteRmdir(name) => self.site_rmdir(&name)?,
+            _ => return Err(Reply::new(502, "Command not implemented.")),
         }
+        Ok(())
     }
 
     /// Whether a command needs a login that is not there. STAT needs one only for a path, and ABOR
@@ -214,6 +228,11 @@ impl<P> Session<P> {
         };
         needs_login && self.username().is_none()
     }
+}
+
+/// What refuses a command that needs a login.
+pub(super) fn login_needed() -> Reply {
+    Reply::new(530, "Log in with USER and PASS first.")
 }
 
 fn verb_of(resolved: &Result<(Verb, &[u8]), CommandError>) -> Option<Verb> {

@@ -89,24 +89,26 @@ impl<P> Session<P> {
     }
 
     /// HELP. ncftp reads `HELP SITE` to learn of SITE CHMOD.
-    pub(super) fn help(&mut self, topic: Option<&str>) {
+    pub(super) fn help(&mut self, topic: Option<&str>) -> Result<(), Reply> {
         match topic {
             None => self.reply_with_names("The following commands are recognized:", |name| {
                 (!name.starts_with(SITE)).then_some(name)
             }),
-            Some(topic) if topic.eq_ignore_ascii_case("SITE") => self.site_help(None),
-            Some(topic) => self.reply_with_help(topic),
+            Some(topic) if topic.eq_ignore_ascii_case("SITE") => return self.site_help(None),
+            Some(topic) => self.reply_with_help(topic)?,
         }
+        Ok(())
     }
 
     /// SITE HELP.
-    pub(super) fn site_help(&mut self, topic: Option<&str>) {
+    pub(super) fn site_help(&mut self, topic: Option<&str>) -> Result<(), Reply> {
         match topic {
             None => self.reply_with_names("The following SITE commands are recognized:", |name| {
                 name.strip_prefix(SITE)
             }),
-            Some(topic) => self.reply_with_help(&format!("{SITE}{topic}")),
+            Some(topic) => self.reply_with_help(&format!("{SITE}{topic}"))?,
         }
+        Ok(())
     }
 
     /// STAT without a path. No real path, and no address the client does not know.
@@ -175,7 +177,7 @@ impl<P> Session<P> {
         }
     }
 
-    fn reply_with_help(&mut self, topic: &str) {
+    fn reply_with_help(&mut self, topic: &str) -> Result<(), Reply> {
         let (commands, verb) = (&self.config.commands, Verb::lookup(topic.as_bytes()));
         let added = commands
             .iter()
@@ -184,8 +186,9 @@ impl<P> Session<P> {
         self.reply(match (added, verb) {
             (Some(index), _) => Reply::new(214, commands[index].help.clone()),
             (None, Some(verb)) => Reply::new(214, verb.info().help),
-            (None, None) => Reply::new(501, "Unrecognized command."),
+            (None, None) => return Err(Reply::new(501, "Unrecognized command.")),
         });
+        Ok(())
     }
 }
 

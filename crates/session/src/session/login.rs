@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, VirtualPath};
+use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, Verb, VirtualPath};
 
 use super::Session;
 use super::parameters::Parameters;
@@ -100,14 +100,13 @@ impl Login {
 impl<P> Session<P> {
     /// USER: always 331, so that names cannot be probed; unless the client's certificate lets it
     /// in, which is 232 (RFC 2228 §4).
-    pub(super) fn user(&mut self, name: &str, now: Instant) {
-        if self.refuses_login_in_the_clear() {
-            return;
-        }
+    pub(super) fn user(&mut self, name: &str, now: Instant) -> Result<(), Reply> {
+        self.check_login_security()?;
         let flushed = self.flush_account();
         let username = name.to_owned();
         if !self.security.has_certificate() {
-            return self.ask_for_password(username, flushed);
+            self.ask_for_password(username, flushed);
+            return Ok(());
         }
         self.login = Login::Out;
         let action = Action::CertificateLogin {
@@ -118,7 +117,8 @@ impl<P> Session<P> {
             arrived: now,
             flushed,
         };
-        self.ask(None, action, purpose);
+        self.ask(Verb::User, action, purpose);
+        Ok(())
     }
 
     /// Answers USER; `flushed` if somebody was logged in before.
@@ -133,16 +133,16 @@ impl<P> Session<P> {
     }
 
     /// PASS.
-    pub(super) fn pass(&mut self, password: &str, now: Instant) {
+    pub(super) fn pass(&mut self, password: &str, now: Instant) -> Result<(), Reply> {
         match std::mem::take(&mut self.login) {
-            Login::Out => self.reply(Reply::new(503, "Login with USER first.")),
+            Login::Out => return Err(Reply::new(503, "Login with USER first.")),
             Login::In(user) => {
-                self.reply(if user.by_certificate {
-                    Reply::new(202, "Already logged in by certificate.")
-                } else {
-                    Reply::new(503, "User already authenticated.")
-                });
+                let by_certificate = user.by_certificate;
                 self.login = Login::In(user);
+                if !by_certificate {
+                    return Err(Reply::new(503, "User already authenticated."));
+                }
+                self.reply(Reply::new(202, "Already logged in by certificate."));
             }
             Login::Named(username) => {
                 let password = Secret(Arc::from(password));
@@ -155,23 +155,24 @@ impl<P> Session<P> {
                     password,
                     arrived: now,
                 };
-                self.ask(None, action, purpose);
+                self.ask(Verb::Pass, action, purpose);
             }
         }
+        Ok(())
     }
 
     /// HOST: which one makes no difference, but it has to come before USER (RFC 7151 §3.2).
-    pub(super) fn host(&mut self, name: &str) {
-        let known = &self.config.host_names;
-        self.reply(match self.login {
-            Login::Named(_) | Login::In(_) => {
-                Reply::new(503, "Bad sequence of commands: HOST comes before USER.")
-            }
-            Login::Out if known.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
-                Reply::new(220, "Host accepted.")
-            }
-            Login::Out => Reply::new(504, "Unknown host."),
-        });
+    pub(super) fn host(&mut self, name: &str) -> Result<(), Reply> {
+        if !matches!(self.login, Login::Out) {
+            let text = "Bad sequence of commands: HOST comes before USER.";
+            return Err(Reply::new(503, text));
+        }
+        let mut known = self.config.host_names.iter();
+        if !known.any(|known| known.eq_ignore_ascii_case(name)) {
+            return Err(Reply::new(504, "Unknown host."));
+        }
+        self.reply(Reply::new(220, "Host accepted."));
+        Ok(())
     }
 
     /// REIN: a transfer in progress goes on (RFC 959 §4.1.1).

@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{NameEncoding, Perm, Reply, TransferEnd, VirtualPath};
+use ftpdlib_proto::{NameEncoding, Perm, Reply, TransferEnd, Verb, VirtualPath};
 
 use crate::{
     Action, AdminEvent, ControlEvent, DataEvent, Effect, Job, JobOutcome, SessionConfig,
@@ -340,8 +340,14 @@ impl<P> Session<P> {
         self.effects.push_back(Effect::Event(event));
     }
 
-    /// Asks for a job; `purpose` says what to do with its answer.
-    fn ask(&mut self, perm: Option<Perm>, action: Action, purpose: Purpose) {
+    /// Asks for a job with the permission that `verb` takes; `purpose` says what to do with its
+    /// answer.
+    fn ask(&mut self, verb: Verb, action: Action, purpose: Purpose) {
+        self.ask_with(verb.info().perm, action, purpose);
+    }
+
+    /// The same with a permission that the table does not tell.
+    fn ask_with(&mut self, perm: Option<Perm>, action: Action, purpose: Purpose) {
         self.pending = Pending::Job(Box::new(purpose));
         self.effects.push_back(Effect::Job(Job { perm, action }));
     }

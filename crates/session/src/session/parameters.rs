@@ -77,17 +77,16 @@ impl<P> Session<P> {
     }
 
     /// REST.
-    pub(super) fn rest(&mut self, offset: u64) {
+    pub(super) fn rest(&mut self, offset: u64) -> Result<(), Reply> {
         let restart = Restart {
             range: ByteRange::starting_at(offset),
             by_rest: true,
         };
-        if self.refuses_ascii_restart(&restart) {
-            return;
-        }
+        self.check_ascii_restart(&restart)?;
         self.parameters.restart = restart;
         let text = format!("Restarting at position {offset}.");
         self.reply(Reply::new(350, text));
+        Ok(())
     }
 
     /// RANG; `1 0` undoes it. Taken in ASCII type, too: a digest is of what is stored.
@@ -105,14 +104,13 @@ impl<P> Session<P> {
     }
 
     /// Refuses an offset in ASCII type: it says nothing about translated lines.
-    pub(super) fn refuses_ascii_restart(&mut self, restart: &Restart) -> bool {
+    pub(super) fn check_ascii_restart(&self, restart: &Restart) -> Result<(), Reply> {
         let is_ascii = self.parameters.transfer_type == TransferType::Ascii;
-        let refuses = is_ascii && !restart.range.is_whole();
-        if refuses {
+        if is_ascii && !restart.range.is_whole() {
             let text = "Resuming transfers not allowed in ASCII mode.";
-            self.reply(Reply::new(501, text));
+            return Err(Reply::new(501, text));
         }
-        refuses
+        Ok(())
     }
 
     /// OPTS UTF8. Explorer needs exactly 200 to go on in UTF-8.

@@ -3,46 +3,35 @@
 use ftpdlib_proto::{ArgumentRule, CommandError, CommandLine, Reply, Verb};
 
 use super::Session;
+use super::gate::login_needed;
 use super::pending::Purpose;
 use crate::{Action, RegisteredCommand, Secret};
 
 impl<P> Session<P> {
-    /// Takes a line whose verb was registered; `false` if it was not.
-    pub(super) fn answer_registered(&mut self, line: &CommandLine<'_>) -> bool {
-        let Some((index, argument)) = find(&self.config.commands, line) else {
-            return false;
-        };
+    /// Runs the registered command at `index`, if it may be.
+    pub(super) fn run_registered(&mut self, index: usize, argument: &[u8]) -> Result<(), Reply> {
         let command = &self.config.commands[index];
         let given = !argument.trim_ascii().is_empty();
-        let refusal = match command.argument {
-            ArgumentRule::Required if !given => Some(CommandError::MissingArgument.reply()),
-            ArgumentRule::Refused if given => Some(CommandError::UnexpectedArgument.reply()),
-            ArgumentRule::Required | ArgumentRule::Optional | ArgumentRule::Refused => None,
-        };
-        if let Some(reply) = refusal {
-            self.reply(reply);
-        } else if command.login_required && self.username().is_none() {
-            self.reply(Reply::new(530, "Log in with USER and PASS first."));
-        } else {
-            let perm = command.perm;
-            match self.parameters.encoding.decode_name(argument) {
-                Ok(argument) => {
-                    let path = if given { &argument[..] } else { b"" };
-                    let Some(path) = self.resolve(path) else {
-                        return true;
-                    };
-                    let action = Action::Registered {
-                        index,
-                        argument: Secret(argument.into_owned()),
-                        path,
-                        working_directory: self.working_directory.clone(),
-                    };
-                    self.ask(perm, action, Purpose::Registered);
-                }
-                Err(error) => self.reply(CommandError::from(error).reply()),
-            }
+        match command.argument {
+            ArgumentRule::Required if !given => return Err(CommandError::MissingArgument.reply()),
+            ArgumentRule::Refused if given => return Err(CommandError::UnexpectedArgument.reply()),
+            ArgumentRule::Required | ArgumentRule::Optional | ArgumentRule::Refused => {}
         }
-        true
+        if command.login_required && self.username().is_none() {
+            return Err(login_needed());
+        }
+        let perm = command.perm;
+        let argument = self.parameters.encoding.decode_name(argument);
+        let argument = argument.map_err(|error| CommandError::from(error).reply())?;
+        let path = self.resolve(if given { &argument } else { b"" })?;
+        let action = Action::Registered {
+            index,
+            argument: Secret(argument.into_owned()),
+            path,
+            working_directory: self.working_directory.clone(),
+        };
+        self.ask_with(perm, action, Purpose::Registered);
+        Ok(())
     }
 }
 

@@ -89,15 +89,13 @@ impl<P> Session<P> {
     }
 
     /// AUTH. Whatever was said in the clear does not count any more (RFC 4217 §4.4).
-    pub(super) fn auth(&mut self, mechanism: AuthMechanism) {
-        if self.refuses_without_tls() {
-            return;
-        }
+    pub(super) fn auth(&mut self, mechanism: AuthMechanism) -> Result<(), Reply> {
+        self.check_tls_offered()?;
         if self.security.is_secure() {
-            return self.reply(Reply::new(503, "Already using TLS."));
+            return Err(Reply::new(503, "Already using TLS."));
         }
         if self.is_transferring() {
-            return self.reply(Reply::new(503, "A transfer is in progress."));
+            return Err(Reply::new(503, "A transfer is in progress."));
         }
         self.flush_account();
         self.close_data();
@@ -106,6 +104,7 @@ impl<P> Session<P> {
         let text = format!("AUTH {} successful.", mechanism.name());
         self.reply(Reply::new(234, text));
         self.begin_handshake(mechanism.implies_private_data(), None);
+        Ok(())
     }
 
     /// The control connection is under TLS.
@@ -127,38 +126,33 @@ impl<P> Session<P> {
     }
 
     /// PBSZ.
-    pub(super) fn pbsz(&mut self) {
-        if self.refuses_without_tls() {
-            return;
-        }
+    pub(super) fn pbsz(&mut self) -> Result<(), Reply> {
+        self.check_tls_offered()?;
         let Security::Secure { pbsz, .. } = &mut self.security else {
             let text = "PBSZ not allowed on insecure control connection.";
-            return self.reply(Reply::new(503, text));
+            return Err(Reply::new(503, text));
         };
         *pbsz = true;
         self.reply(Reply::new(200, "PBSZ=0 successful."));
+        Ok(())
     }
 
     /// PROT.
-    pub(super) fn prot(&mut self, level: ProtectionLevel) {
-        if self.refuses_without_tls() {
-            return;
-        }
-        if self.refuses_while_transferring() {
-            return;
-        }
+    pub(super) fn prot(&mut self, level: ProtectionLevel) -> Result<(), Reply> {
+        self.check_tls_offered()?;
+        self.check_no_transfer()?;
         let required = self.config.tls.is_some_and(|rules| rules.data_required);
         match &mut self.security {
             Security::Clear => {
                 let text = "PROT not allowed on insecure control connection.";
-                self.reply(Reply::new(503, text));
+                Err(Reply::new(503, text))
             }
             Security::Secure { pbsz: false, .. } => {
                 let text = "You must issue the PBSZ command prior to PROT.";
-                self.reply(Reply::new(503, text));
+                Err(Reply::new(503, text))
             }
             Security::Secure { .. } if required && level == ProtectionLevel::Clear => {
-                self.reply(Reply::new(534, "SSL/TLS required on the data channel."));
+                Err(Reply::new(534, "SSL/TLS required on the data channel."))
             }
             Security::Secure { data, .. } => {
                 let changed = *data != level;
@@ -172,21 +166,20 @@ impl<P> Session<P> {
                     ProtectionLevel::Private => "Protection set to Private.",
                 };
                 self.reply(Reply::new(200, text));
+                Ok(())
             }
         }
     }
 
     /// CCC: what is secured stays so.
-    pub(super) fn ccc(&mut self) {
-        if self.refuses_without_tls() {
-            return;
-        }
-        self.reply(if self.security.is_secure() {
+    pub(super) fn ccc(&self) -> Result<(), Reply> {
+        self.check_tls_offered()?;
+        Err(if self.security.is_secure() {
             Reply::new(534, "The control connection stays under TLS.")
         } else {
             // RFC 2228 §3.
             Reply::new(533, "The control connection is not under TLS.")
-        });
+        })
     }
 
     /// REIN: data connections are as at the start of the session.
@@ -199,25 +192,23 @@ impl<P> Session<P> {
     }
 
     /// Refuses a login in the clear, where it may not be.
-    pub(super) fn refuses_login_in_the_clear(&mut self) -> bool {
+    pub(super) fn check_login_security(&self) -> Result<(), Reply> {
         let required = self.config.tls.is_some_and(|rules| rules.control_required);
-        let refuses = required && !self.security.is_secure();
-        if refuses {
+        if required && !self.security.is_secure() {
             let text = "SSL/TLS required on the control channel.";
-            self.reply(Reply::new(550, text));
+            return Err(Reply::new(550, text));
         }
-        refuses
+        Ok(())
     }
 
     /// Refuses a data connection in the clear, where it may not be (RFC 4217 §9).
-    pub(super) fn refuses_data_in_the_clear(&mut self) -> bool {
+    pub(super) fn check_data_security(&self) -> Result<(), Reply> {
         let required = self.config.tls.is_some_and(|rules| rules.data_required);
-        let refuses = required && !self.security.protects_data();
-        if refuses {
+        if required && !self.security.protects_data() {
             let text = "SSL/TLS required on the data channel.";
-            self.reply(Reply::new(521, text));
+            return Err(Reply::new(521, text));
         }
-        refuses
+        Ok(())
     }
 
     fn begin_handshake(&mut self, private: bool, greeting: Option<Reply>) {
@@ -226,11 +217,10 @@ impl<P> Session<P> {
         self.effects.push_back(Effect::Secure);
     }
 
-    fn refuses_without_tls(&mut self) -> bool {
-        let refuses = self.config.tls.is_none();
-        if refuses {
-            self.reply(Reply::new(502, "TLS is not offered."));
+    fn check_tls_offered(&self) -> Result<(), Reply> {
+        if self.config.tls.is_none() {
+            return Err(Reply::new(502, "TLS is not offered."));
         }
-        refuses
+        Ok(())
     }
 }

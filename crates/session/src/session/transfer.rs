@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use ftpdlib_proto::{
-    ListArgument, Perm, Reply, TransferDirection, TransferEnd, TransferType, Verb, VirtualPath,
+    ListArgument, Reply, TransferDirection, TransferEnd, TransferType, Verb, VirtualPath,
 };
 
 use super::Session;
@@ -64,30 +64,22 @@ impl<P> Session<P> {
     /// Its answer comes back by [`handle_job`](Self::handle_job), and from there to
     /// [`transfer_opened`](Self::transfer_opened), or if it is a refusal to
     /// [`act_on_refusal`](Self::act_on_refusal): so it is with every transfer command.
-    pub(super) fn retr(&mut self, restart: Restart, name: &[u8]) {
-        if self.refuses_ascii_restart(&restart) {
-            return;
-        }
+    pub(super) fn retr(&mut self, restart: Restart, name: &[u8]) -> Result<(), Reply> {
+        self.check_ascii_restart(&restart)?;
         let Restart { range, by_rest } = restart;
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+        let path = self.resolve(name)?;
         let action = Action::OpenRead { path, range };
         let opening = Opening {
             after_rest: by_rest,
             ..self.opening(Verb::Retr, Direction::Send)
         };
-        self.open(opening, action);
+        self.open(opening, action)
     }
 
     /// STOR.
-    pub(super) fn stor(&mut self, restart: Restart, name: &[u8]) {
-        if self.refuses_ascii_restart(&restart) {
-            return;
-        }
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    pub(super) fn stor(&mut self, restart: Restart, name: &[u8]) -> Result<(), Reply> {
+        self.check_ascii_restart(&restart)?;
+        let path = self.resolve(name)?;
         let range = restart.range;
         let how = match (range.start(), range.end()) {
             (_, Some(_)) => WriteHow::Within(range),
@@ -95,74 +87,68 @@ impl<P> Session<P> {
             (offset, None) => WriteHow::At(offset),
         };
         let action = Action::OpenWrite { path, how };
-        self.open(self.opening(Verb::Stor, Direction::Receive), action);
+        self.open(self.opening(Verb::Stor, Direction::Receive), action)
     }
 
     /// APPE.
-    pub(super) fn appe(&mut self, restart: Restart, name: &[u8]) {
-        if self.refuses_restart(&restart, "APPE") {
-            return;
-        }
-        let Some(path) = self.resolve(name) else {
-            return;
-        };
+    pub(super) fn appe(&mut self, restart: Restart, name: &[u8]) -> Result<(), Reply> {
+        check_no_restart(&restart, "APPE")?;
+        let path = self.resolve(name)?;
         let how = WriteHow::Append;
         let action = Action::OpenWrite { path, how };
-        self.open(self.opening(Verb::Appe, Direction::Receive), action);
+        self.open(self.opening(Verb::Appe, Direction::Receive), action)
     }
 
     /// STOU: the name given, or `ftpd`, and a dot begin the name made.
-    pub(super) fn stou(&mut self, restart: Restart, name: Option<&[u8]>) {
-        if self.refuses_restart(&restart, "STOU") {
-            return;
-        }
+    pub(super) fn stou(&mut self, restart: Restart, name: Option<&[u8]>) -> Result<(), Reply> {
+        check_no_restart(&restart, "STOU")?;
         let given = name.unwrap_or(b"ftpd");
-        let Some(path) = self.resolve(given) else {
-            return;
-        };
+        let path = self.resolve(given)?;
         if path.is_root() || names_directory(given) {
-            return self.reply(Reply::new(553, "Not a file name."));
+            return Err(Reply::new(553, "Not a file name."));
         }
         let prefix = prefix_of(given, &path);
-        let Some(path) = self.resolve(&[path.as_bytes(), b"."].concat()) else {
-            return;
-        };
+        let path = self.resolve(&[path.as_bytes(), b"."].concat())?;
         let how = WriteHow::Unique;
         let action = Action::OpenWrite { path, how };
         let opening = Opening {
             prefix,
             ..self.opening(Verb::Stou, Direction::Receive)
         };
-        self.open(opening, action);
+        self.open(opening, action)
     }
 
     /// LIST, NLST; MLSD through [`mlsd`](Self::mlsd).
-    pub(super) fn list(&mut self, verb: Verb, argument: ListArgument<'_>, format: ListFormat) {
-        if let Some(action) = self.listing(argument, format) {
-            let opening = Opening {
-                transfer_type: TransferType::Image,
-                ..self.opening(verb, Direction::Send)
-            };
-            self.open(opening, action);
-        }
+    pub(super) fn list(
+        &mut self,
+        verb: Verb,
+        argument: ListArgument<'_>,
+        format: ListFormat,
+    ) -> Result<(), Reply> {
+        let action = self.listing(argument, format)?;
+        let opening = Opening {
+            transfer_type: TransferType::Image,
+            ..self.opening(verb, Direction::Send)
+        };
+        self.open(opening, action)
     }
 
     /// MLSD.
-    pub(super) fn mlsd(&mut self, path: Option<Cow<'_, [u8]>>) {
+    pub(super) fn mlsd(&mut self, path: Option<Cow<'_, [u8]>>) -> Result<(), Reply> {
         let format = ListFormat::Facts(self.parameters.facts);
         let argument = ListArgument { path, whole: None };
-        self.list(Verb::Mlsd, argument, format);
+        self.list(Verb::Mlsd, argument, format)
     }
 
     /// STAT with a path: a listing on the control connection. No other reply may come before its
     /// end.
-    pub(super) fn stat_path(&mut self, argument: ListArgument<'_>) {
+    pub(super) fn stat_path(&mut self, argument: ListArgument<'_>) -> Result<(), Reply> {
         if self.is_transferring() {
-            return self.reply(Reply::new(450, "A transfer is in progress."));
+            return Err(Reply::new(450, "A transfer is in progress."));
         }
-        if let Some(action) = self.listing(argument, ListFormat::Long) {
-            self.ask(Some(Perm::List), action, Purpose::StatListing);
-        }
+        let action = self.listing(argument, ListFormat::Long)?;
+        self.ask(Verb::Stat, action, Purpose::StatListing);
+        Ok(())
     }
 
     /// ABOR: 426 for the transfer, 226 for itself (RFC 959 §4.1.3); 225 where there was none.
@@ -394,19 +380,17 @@ impl<P> Session<P> {
 
     /// Asks for what a transfer command names to be opened, if a data connection is there or agreed
     /// on.
-    fn open(&mut self, opening: Opening, action: Action) {
-        if self.refuses_while_transferring() {
-            return;
-        }
+    fn open(&mut self, opening: Opening, action: Action) -> Result<(), Reply> {
+        self.check_no_transfer()?;
         if self.kept_for_download && opening.direction == Direction::Receive {
             // The client may have closed it since: the upload would be empty.
             self.close_data();
         }
         if matches!(self.data, DataChannel::Closed) {
-            return self.reply(Reply::new(425, "Use PASV or PORT first."));
+            return Err(Reply::new(425, "Use PASV or PORT first."));
         }
-        let perm = opening.verb.info().perm;
-        self.ask(perm, action, Purpose::Transfer(opening));
+        self.ask(opening.verb, action, Purpose::Transfer(opening));
+        Ok(())
     }
 
     fn opening(&self, verb: Verb, direction: Direction) -> Opening {
@@ -419,7 +403,7 @@ impl<P> Session<P> {
         }
     }
 
-    fn listing(&mut self, argument: ListArgument<'_>, format: ListFormat) -> Option<Action> {
+    fn listing(&self, argument: ListArgument<'_>, format: ListFormat) -> Result<Action, Reply> {
         let given = argument.path.as_deref().unwrap_or_default();
         let path = self.resolve(given)?;
         let whole = match &argument.whole {
@@ -430,23 +414,13 @@ impl<P> Session<P> {
             }
             None => None,
         };
-        Some(Action::OpenList {
+        Ok(Action::OpenList {
             prefix: prefix_of(given, &path),
             path,
             whole,
             format,
             encoding: self.parameters.encoding,
         })
-    }
-
-    /// Refuses APPE and STOU after REST or RANG: where they begin is not the client's to choose.
-    fn refuses_restart(&mut self, restart: &Restart, verb: &str) -> bool {
-        let refuses = !restart.range.is_whole();
-        if refuses {
-            let text = format!("Can't {verb} while REST request is pending.");
-            self.reply(Reply::new(450, text));
-        }
-        refuses
     }
 }
 
@@ -498,6 +472,15 @@ impl Running {
             duration: now.saturating_duration_since(self.since),
         }
     }
+}
+
+/// Refuses APPE and STOU after REST or RANG: where they begin is not the client's to choose.
+fn check_no_restart(restart: &Restart, verb: &str) -> Result<(), Reply> {
+    if !restart.range.is_whole() {
+        let text = format!("Can't {verb} while REST request is pending.");
+        return Err(Reply::new(450, text));
+    }
+    Ok(())
 }
 
 /// Whether a name ends in what stands for a directory.

@@ -5,9 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Instant;
 
-use ftpdlib_proto::{
-    DigestArgument, FileKind, HashAlgorithm, Metadata, Perm, Reply, Verb, VirtualPath,
-};
+use ftpdlib_proto::{DigestArgument, FileKind, HashAlgorithm, Metadata, Reply, Verb, VirtualPath};
 
 use super::Session;
 use super::files::Selected;
@@ -88,10 +86,8 @@ impl Work {
 
 impl<P> Session<P> {
     /// HASH: the file, or what RANG or REST chose of it.
-    pub(super) fn hash(&mut self, perm: Option<Perm>, restart: Restart, name: Vec<u8>) {
-        let Some(path) = self.resolve(&name) else {
-            return;
-        };
+    pub(super) fn hash(&mut self, restart: Restart, name: Vec<u8>) -> Result<(), Reply> {
+        let path = self.resolve(&name)?;
         let algorithm = self.parameters.hash;
         let action = Action::Digest {
             path,
@@ -99,7 +95,7 @@ impl<P> Session<P> {
             range: restart.range,
             algorithm,
         };
-        self.work(perm, action, Purpose::Hash(algorithm, name));
+        self.work(Verb::Hash, action, Purpose::Hash(algorithm, name))
     }
 
     /// Answers HASH: the algorithm, the first byte and the last, the digest, the name as given. A
@@ -124,27 +120,20 @@ impl<P> Session<P> {
     /// XCRC and its relatives.
     pub(super) fn digest(
         &mut self,
-        perm: Option<Perm>,
+        verb: Verb,
         algorithm: HashAlgorithm,
         argument: &DigestArgument<'_>,
-    ) {
-        let Some(path) = self.resolve(&argument.path) else {
-            return;
-        };
-        let whole = match &argument.whole {
-            Some(whole) => match self.resolve(whole) {
-                Some(whole) => Some(whole),
-                None => return,
-            },
-            None => None,
-        };
+    ) -> Result<(), Reply> {
+        let path = self.resolve(&argument.path)?;
+        let whole = argument.whole.as_deref();
+        let whole = whole.map(|whole| self.resolve(whole)).transpose()?;
         let action = Action::Digest {
             path,
             whole,
             range: argument.range,
             algorithm,
         };
-        self.work(perm, action, Purpose::Digest);
+        self.work(verb, action, Purpose::Digest)
     }
 
     /// Answers XCRC and its relatives.
@@ -153,23 +142,18 @@ impl<P> Session<P> {
     }
 
     /// COMB.
-    pub(super) fn comb(&mut self, perm: Option<Perm>, target: &[u8], parts: &[impl AsRef<[u8]>]) {
-        let Some(target) = self.resolve(target) else {
-            return;
-        };
+    pub(super) fn comb(&mut self, target: &[u8], parts: &[impl AsRef<[u8]>]) -> Result<(), Reply> {
+        let target = self.resolve(target)?;
         let mut paths = Vec::with_capacity(parts.len());
         for part in parts {
-            let Some(part) = self.resolve(part.as_ref()) else {
-                return;
-            };
-            paths.push(part);
+            paths.push(self.resolve(part.as_ref())?);
         }
         let purpose = Purpose::Combine {
             target: target.clone(),
             parts: paths.clone(),
         };
         let parts = paths;
-        self.work(perm, Action::Combine { target, parts }, purpose);
+        self.work(Verb::Comb, Action::Combine { target, parts }, purpose)
     }
 
     /// COMB is done. The target has changed, whatever became of the parts.
@@ -193,11 +177,11 @@ impl<P> Session<P> {
     }
 
     /// CPFR.
-    pub(super) fn cpfr(&mut self, perm: Option<Perm>, name: &[u8]) {
-        if let Some(path) = self.resolve(name) {
-            let action = Action::Stat(path.clone());
-            self.ask(perm, action, Purpose::CopyFrom(path));
-        }
+    pub(super) fn cpfr(&mut self, name: &[u8]) -> Result<(), Reply> {
+        let path = self.resolve(name)?;
+        let action = Action::Stat(path.clone());
+        self.ask(Verb::Cpfr, action, Purpose::CopyFrom(path));
+        Ok(())
     }
 
     /// What CPFR named is there.
@@ -215,23 +199,20 @@ impl<P> Session<P> {
     }
 
     /// CPTO: has to follow CPFR at once.
-    pub(super) fn cpto(&mut self, perm: Option<Perm>, selected: Option<Selected>, name: &[u8]) {
+    pub(super) fn cpto(&mut self, selected: Option<Selected>, name: &[u8]) -> Result<(), Reply> {
         let Some(Selected::Copy(from)) = selected else {
             let text = "Bad sequence of commands: use CPFR first.";
-            return self.reply(Reply::new(503, text));
+            return Err(Reply::new(503, text));
         };
-        if let Some(to) = self.resolve(name) {
-            self.copy(perm, from, to, Verb::Cpto);
-        }
+        let to = self.resolve(name)?;
+        self.copy(Verb::Cpto, from, to)
     }
 
     /// SITE COPY.
-    pub(super) fn site_copy(&mut self, perm: Option<Perm>, from: &[u8], to: &[u8]) {
-        if let Some(from) = self.resolve(from)
-            && let Some(to) = self.resolve(to)
-        {
-            self.copy(perm, from, to, Verb::SiteCopy);
-        }
+    pub(super) fn site_copy(&mut self, from: &[u8], to: &[u8]) -> Result<(), Reply> {
+        let from = self.resolve(from)?;
+        let to = self.resolve(to)?;
+        self.copy(Verb::SiteCopy, from, to)
     }
 
     /// ABOR during work.
@@ -271,7 +252,7 @@ impl<P> Session<P> {
         }
     }
 
-    fn copy(&mut self, perm: Option<Perm>, from: VirtualPath, to: VirtualPath, verb: Verb) {
+    fn copy(&mut self, verb: Verb, from: VirtualPath, to: VirtualPath) -> Result<(), Reply> {
         let purpose = Purpose::Change {
             reply: Reply::new(250, "Copy successful."),
             event: SessionEvent::Changed {
@@ -282,18 +263,21 @@ impl<P> Session<P> {
                 },
             },
         };
-        self.work(perm, Action::Copy { from, to }, purpose);
+        self.work(verb, Action::Copy { from, to }, purpose)
     }
 
-    /// Asks for work, if there is none and no transfer: ABOR must mean one thing.
-    fn work(&mut self, perm: Option<Perm>, action: Action, purpose: Purpose) {
+    /// Asks for work, with the permission that `verb` takes, if there is none and no transfer: ABOR
+    /// must mean one thing.
+    fn work(&mut self, verb: Verb, action: Action, purpose: Purpose) -> Result<(), Reply> {
         if self.is_transferring() {
-            return self.reply(Reply::new(450, "A transfer is in progress."));
+            return Err(Reply::new(450, "A transfer is in progress."));
         }
+        let perm = verb.info().perm;
         let state = State::Running;
         self.pending = Pending::Work(Box::new(Work { purpose, state }));
         self.effects
             .push_back(Effect::StartWork(Job { perm, action }));
+        Ok(())
     }
 }
 
