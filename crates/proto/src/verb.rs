@@ -38,6 +38,9 @@ pub struct VerbInfo {
     pub rfc: &'static str,
     /// The text of `HELP`, e.g. `Syntax: RETR <SP> file-name (retrieve a file).`
     pub help: &'static str,
+    /// Its line of `FEAT` (RFC 2389 §3.2), e.g. `REST STREAM`, as far as it is the same in every
+    /// session: what `HASH`, `MFF` and `MLST` tell besides follows it. `None` if it is not listed.
+    pub feature: Option<&'static str>,
 }
 
 impl Verb {
@@ -130,11 +133,11 @@ const fn pack(name: &[u8]) -> Option<u64> {
 /// Writes the enum, its rows and the search of a name from one list. A row is: variant, name, who
 /// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none; in brackets
 /// with those it may need besides), argument rule, whether blanks around the argument are `kept`,
-/// definition, help.
+/// definition, help, and if `FEAT` lists it, the line.
 macro_rules! verb_table {
     ($(
         $variant:ident $name:literal $login:ident $perm:tt $argument:ident $blanks:ident
-            $rfc:literal $help:literal;
+            $rfc:literal $help:literal $(feature $feature:literal)?;
     )*) => {
         /// A command verb, or a sub-command of `SITE`.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -158,6 +161,7 @@ macro_rules! verb_table {
                 keeps_blanks: verb_table!(@blanks $blanks),
                 rfc: $rfc,
                 help: $help,
+                feature: verb_table!(@feature $($feature)?),
             }),*] }
         }
 
@@ -179,6 +183,8 @@ macro_rules! verb_table {
     (@perm ($perm:ident $($more:ident)+)) => { Some(Perm::$perm) };
     (@more ($perm:ident $($more:ident)+)) => { Perms::of(&[$(Perm::$more),+]) };
     (@more $perm:tt) => { Perms::NONE };
+    (@feature) => { None };
+    (@feature $feature:literal) => { Some($feature) };
 }
 
 verb_table! {
@@ -199,11 +205,14 @@ verb_table! {
     Quit "QUIT" anyone _ Refused trimmed "RFC 959 §4.1.1"
         "Syntax: QUIT (end the session).";
     Auth "AUTH" anyone _ Required trimmed "RFC 2228 §3"
-        "Syntax: AUTH <SP> TLS (secure the control connection).";
+        "Syntax: AUTH <SP> TLS (secure the control connection)."
+        feature "AUTH TLS";
     Pbsz "PBSZ" anyone _ Required trimmed "RFC 4217 §8"
-        "Syntax: PBSZ <SP> 0 (comes before PROT; means nothing with TLS).";
+        "Syntax: PBSZ <SP> 0 (comes before PROT; means nothing with TLS)."
+        feature "PBSZ";
     Prot "PROT" anyone _ Required trimmed "RFC 4217 §9"
-        "Syntax: PROT <SP> C|P (data connections in the clear, or private).";
+        "Syntax: PROT <SP> C|P (data connections in the clear, or private)."
+        feature "PROT";
     Ccc "CCC" anyone _ Refused trimmed "RFC 4217 §6"
         "Syntax: CCC (go back to the clear; refused here).";
     Port "PORT" user _ Required trimmed "RFC 959 §4.1.2"
@@ -211,9 +220,11 @@ verb_table! {
     Pasv "PASV" user _ Refused trimmed "RFC 959 §4.1.2"
         "Syntax: PASV (ask where to connect to).";
     Eprt "EPRT" user _ Required trimmed "RFC 2428 §2"
-        "Syntax: EPRT <SP> |protocol|address|port| (PORT for IPv4 and IPv6).";
+        "Syntax: EPRT <SP> |protocol|address|port| (PORT for IPv4 and IPv6)."
+        feature "EPRT";
     Epsv "EPSV" user _ Optional trimmed "RFC 2428 §3"
-        "Syntax: EPSV [<SP> protocol|\"ALL\"] (PASV for IPv4 and IPv6).";
+        "Syntax: EPSV [<SP> protocol|\"ALL\"] (PASV for IPv4 and IPv6)."
+        feature "EPSV";
     Type "TYPE" user _ Required trimmed "RFC 959 §4.1.2"
         "Syntax: TYPE <SP> A|I (choose ASCII or binary transfers).";
     Stru "STRU" user _ Required trimmed "RFC 959 §4.1.2"
@@ -231,9 +242,11 @@ verb_table! {
     Allo "ALLO" user _ Required trimmed "RFC 959 §4.1.3"
         "Syntax: ALLO <SP> bytes [<SP> R <SP> bytes] (announce a size; needless here).";
     Rest "REST" user _ Required trimmed "RFC 3659 §5"
-        "Syntax: REST <SP> offset (begin the next transfer at an offset).";
+        "Syntax: REST <SP> offset (begin the next transfer at an offset)."
+        feature "REST STREAM";
     Rang "RANG" user _ Required trimmed "draft-bryan-ftp-range"
-        "Syntax: RANG <SP> first <SP> last (choose the bytes of the next transfer or HASH).";
+        "Syntax: RANG <SP> first <SP> last (choose the bytes of the next transfer or HASH)."
+        feature "RANG STREAM";
     Rnfr "RNFR" user Rename Required kept "RFC 959 §4.1.3"
         "Syntax: RNFR <SP> old-name (begin a rename).";
     Rnto "RNTO" user Rename Required kept "RFC 959 §4.1.3"
@@ -261,57 +274,81 @@ verb_table! {
     Mlsd "MLSD" user List Optional kept "RFC 3659 §7"
         "Syntax: MLSD [<SP> dir-name] (list a directory, form for programs).";
     Mlst "MLST" user List Optional kept "RFC 3659 §7"
-        "Syntax: MLST [<SP> path] (show the facts of one entry).";
+        "Syntax: MLST [<SP> path] (show the facts of one entry)."
+        feature "MLST";
     Size "SIZE" user List Required kept "RFC 3659 §4"
-        "Syntax: SIZE <SP> file-name (show a file's size).";
+        "Syntax: SIZE <SP> file-name (show a file's size)."
+        feature "SIZE";
     Mdtm "MDTM" user (List ChangeTime) Required kept "RFC 3659 §3"
-        "Syntax: MDTM <SP> [YYYYMMDDHHMMSS <SP>] path (show or set a file's modification time).";
+        "Syntax: MDTM <SP> [YYYYMMDDHHMMSS <SP>] path (show or set a file's modification time)."
+        feature "MDTM";
     Mfmt "MFMT" user ChangeTime Required kept "draft-somers-ftp-mfxx §3.1"
-        "Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> path (set a file's modification time).";
+        "Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> path (set a file's modification time)."
+        feature "MFMT";
     Mff "MFF" user (ChangeTime ChangeMode) Required kept "draft-somers-ftp-mfxx"
-        "Syntax: MFF <SP> fact=value; <SP> path (set facts: Modify, UNIX.mode).";
+        "Syntax: MFF <SP> fact=value; <SP> path (set facts: Modify, UNIX.mode)."
+        feature "MFF";
     Avbl "AVBL" user List Optional kept "draft-peterson-streamlined-ftp-command-extensions"
-        "Syntax: AVBL [<SP> path] (show the space that is free).";
+        "Syntax: AVBL [<SP> path] (show the space that is free)."
+        feature "AVBL";
     Hash "HASH" user Retrieve Required kept "draft-bryan-ftpext-hash"
-        "Syntax: HASH <SP> file-name (show a file's hash, by the algorithm of OPTS HASH).";
+        "Syntax: HASH <SP> file-name (show a file's hash, by the algorithm of OPTS HASH)."
+        feature "HASH";
     Xcrc "XCRC" user Retrieve Required kept "no standard"
-        "Syntax: XCRC <SP> file-name [<SP> start [<SP> end]] (show a file's CRC-32).";
+        "Syntax: XCRC <SP> file-name [<SP> start [<SP> end]] (show a file's CRC-32)."
+        feature "XCRC";
     Xmd5 "XMD5" user Retrieve Required kept "no standard"
-        "Syntax: XMD5 <SP> file-name [<SP> start [<SP> end]] (show a file's MD5).";
+        "Syntax: XMD5 <SP> file-name [<SP> start [<SP> end]] (show a file's MD5)."
+        feature "XMD5";
     Xsha "XSHA" user Retrieve Required kept "no standard"
-        "Syntax: XSHA <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1).";
+        "Syntax: XSHA <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1)."
+        feature "XSHA";
     Xsha1 "XSHA1" user Retrieve Required kept "no standard"
-        "Syntax: XSHA1 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1).";
+        "Syntax: XSHA1 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-1)."
+        feature "XSHA1";
     Xsha256 "XSHA256" user Retrieve Required kept "no standard"
-        "Syntax: XSHA256 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-256).";
+        "Syntax: XSHA256 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-256)."
+        feature "XSHA256";
     Xsha512 "XSHA512" user Retrieve Required kept "no standard"
-        "Syntax: XSHA512 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-512).";
+        "Syntax: XSHA512 <SP> file-name [<SP> start [<SP> end]] (show a file's SHA-512)."
+        feature "XSHA512";
     Comb "COMB" user (Store Retrieve Delete) Required kept "no standard"
-        "Syntax: COMB <SP> target <SP> part [<SP> part ...] (append files to one, delete them).";
+        "Syntax: COMB <SP> target <SP> part [<SP> part ...] (append files to one, delete them)."
+        feature "COMB";
     Cpfr "CPFR" user Retrieve Required kept "no standard"
-        "Syntax: CPFR <SP> file-name (begin a copy).";
+        "Syntax: CPFR <SP> file-name (begin a copy)."
+        feature "CPFR";
     Cpto "CPTO" user (Store Retrieve) Required kept "no standard"
-        "Syntax: CPTO <SP> file-name (finish a copy).";
+        "Syntax: CPTO <SP> file-name (finish a copy)."
+        feature "CPTO";
     Site "SITE" anyone _ Required kept "RFC 959 §4.1.3"
         "Syntax: SITE <SP> command (this server's own commands).";
     SiteHelp "SITE HELP" anyone _ Optional trimmed "no standard"
         "Syntax: SITE HELP [<SP> command] (explain SITE commands).";
     SiteChmod "SITE CHMOD" user ChangeMode Required kept "no standard"
-        "Syntax: SITE CHMOD <SP> mode <SP> path (change a file's mode).";
+        "Syntax: SITE CHMOD <SP> mode <SP> path (change a file's mode)."
+        feature "SITE CHMOD";
     SiteUtime "SITE UTIME" user ChangeTime Required kept "no standard"
-        "Syntax: SITE UTIME <SP> YYYYMMDDhhmm[ss] <SP> path (set a file's modification time).";
+        "Syntax: SITE UTIME <SP> YYYYMMDDhhmm[ss] <SP> path (set a file's modification time)."
+        feature "SITE UTIME";
     SiteSymlink "SITE SYMLINK" user Store Required kept "no standard"
-        "Syntax: SITE SYMLINK <SP> target <SP> link-name (make a symbolic link).";
+        "Syntax: SITE SYMLINK <SP> target <SP> link-name (make a symbolic link)."
+        feature "SITE SYMLINK";
     SiteCopy "SITE COPY" user (Store Retrieve) Required kept "no standard"
-        "Syntax: SITE COPY <SP> from <SP> to (copy a file).";
+        "Syntax: SITE COPY <SP> from <SP> to (copy a file)."
+        feature "SITE COPY";
     SiteCpfr "SITE CPFR" user Retrieve Required kept "no standard"
-        "Syntax: SITE CPFR <SP> file-name (begin a copy).";
+        "Syntax: SITE CPFR <SP> file-name (begin a copy)."
+        feature "SITE CPFR";
     SiteCpto "SITE CPTO" user (Store Retrieve) Required kept "no standard"
-        "Syntax: SITE CPTO <SP> file-name (finish a copy).";
+        "Syntax: SITE CPTO <SP> file-name (finish a copy)."
+        feature "SITE CPTO";
     SiteMkdir "SITE MKDIR" user MakeDir Required kept "no standard"
-        "Syntax: SITE MKDIR <SP> dir-name (create a directory).";
+        "Syntax: SITE MKDIR <SP> dir-name (create a directory)."
+        feature "SITE MKDIR";
     SiteRmdir "SITE RMDIR" user Delete Required kept "no standard"
-        "Syntax: SITE RMDIR <SP> dir-name (delete an empty directory).";
+        "Syntax: SITE RMDIR <SP> dir-name (delete an empty directory)."
+        feature "SITE RMDIR";
     Syst "SYST" anyone _ Refused trimmed "RFC 959 §4.1.3"
         "Syntax: SYST (show the system type).";
     Stat "STAT" anyone List Optional kept "RFC 959 §4.1.3"
@@ -321,13 +358,17 @@ verb_table! {
     Opts "OPTS" anyone _ Required trimmed "RFC 2389 §4"
         "Syntax: OPTS <SP> command [<SP> options] (set a command's options).";
     Host "HOST" anyone _ Required trimmed "RFC 7151 §3"
-        "Syntax: HOST <SP> name (choose a virtual host, before USER).";
+        "Syntax: HOST <SP> name (choose a virtual host, before USER)."
+        feature "HOST";
     Lang "LANG" anyone _ Optional trimmed "RFC 2640 §4"
-        "Syntax: LANG [<SP> tag] (choose the language of replies; there is EN).";
+        "Syntax: LANG [<SP> tag] (choose the language of replies; there is EN)."
+        feature "LANG EN*";
     Csid "CSID" anyone _ Optional trimmed "draft-peterson-streamlined-ftp-command-extensions"
-        "Syntax: CSID [<SP> fact=value; ...] (exchange what client and server are).";
+        "Syntax: CSID [<SP> fact=value; ...] (exchange what client and server are)."
+        feature "CSID";
     Clnt "CLNT" anyone _ Optional trimmed "no standard"
-        "Syntax: CLNT [<SP> name] (name the client program).";
+        "Syntax: CLNT [<SP> name] (name the client program)."
+        feature "CLNT";
     Help "HELP" anyone _ Optional trimmed "RFC 959 §4.1.3"
         "Syntax: HELP [<SP> command] (explain commands).";
     Noop "NOOP" anyone _ Refused trimmed "RFC 959 §4.1.3"
@@ -391,6 +432,15 @@ mod tests {
             };
             assert_eq!(rule, info.argument, "{}", info.help);
             assert!(rest.ends_with(")."), "{}", info.help);
+        }
+    }
+
+    #[test]
+    fn features_begin_with_the_name() {
+        for info in verbs() {
+            let rest = info.feature.and_then(|line| line.strip_prefix(info.name));
+            let is_right = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+            assert_eq!(is_right, info.feature.is_some(), "{:?}", info.feature);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT, CSID, LANG (RFC 959 §4.1.3,
 //! RFC 2389 §3, RFC 2640 §4).
 
-use ftpdlib_proto::{Perm, Perms, Reply, TransferType, Verb, verbs};
+use ftpdlib_proto::{Perm, Perms, Reply, TransferType, Verb, VerbInfo, verbs};
 
 use super::Session;
 use super::data_channel::DataChannel;
@@ -43,48 +43,17 @@ impl<P> Session<P> {
     /// FEAT: what works, and nothing else. Before the login it tells what works for somebody.
     pub(super) fn feat(&mut self) {
         let perms = self.login.perms();
-        let hash = format!("HASH {}", self.parameters.hash.format_feat());
-        let facts = format!("MLST {}", self.parameters.facts.format_feat());
-        let host = (!self.config.host_names.is_empty()).then_some("HOST");
-        let mff = match [Perm::ChangeTime, Perm::ChangeMode].map(|perm| perms.contains(perm)) {
-            [true, true] => Some("MFF Modify;UNIX.mode;"),
-            [true, false] => Some("MFF Modify;"),
-            [false, true] => Some("MFF UNIX.mode;"),
-            [false, false] => None,
-        };
-        let tls = self.config.tls.is_some();
+        let works = |info: &&VerbInfo| self.offers(info.verb) && may_work(info.verb, perms);
+        let own = verbs().iter().filter(works);
+        let own = own.filter_map(|info| self.feature(info, perms));
         let utf8 = self.offers_utf8().then_some("UTF8");
-        let features = tls
-            .then_some("AUTH TLS")
-            .into_iter()
-            .chain([
-                "AVBL", "CLNT", "COMB", "CPFR", "CPTO", "CSID", "EPRT", "EPSV",
-            ])
-            .chain([hash.as_str()])
-            .chain(host)
-            .chain(["LANG EN*", "MDTM"])
-            .chain(mff)
-            .chain(["MFMT", &facts])
-            .chain(tls.then_some(["PBSZ", "PROT"]).into_iter().flatten())
-            .chain(["RANG STREAM", "REST STREAM"])
-            .chain([
-                "SITE CHMOD",
-                "SITE COPY",
-                "SITE CPFR",
-                "SITE CPTO",
-                "SITE MKDIR",
-            ])
-            .chain(["SITE RMDIR", "SITE SYMLINK", "SITE UTIME", "SIZE", "TVFS"])
-            .chain(utf8)
-            .chain(["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"])
-            .filter(|feature| may_work(feature, perms));
+        let others = ["TVFS"].into_iter().chain(utf8).map(str::to_owned);
+        let mut lines: Vec<_> = own.chain(others).collect();
+        lines.sort_unstable();
         let added = self.config.commands.iter();
         let added = added.filter(|added| added.perm.is_none_or(|perm| perms.contains(perm)));
-        let added = added.filter_map(|command| command.feature.as_deref());
-        let lines: Vec<_> = features
-            .chain(added)
-            .map(|feature| feature.as_bytes().to_vec())
-            .collect();
+        lines.extend(added.filter_map(|added| added.feature.clone()));
+        let lines = lines.into_iter().map(String::into_bytes);
         self.reply(Reply::multi(211, "Features supported:", lines, "End FEAT."));
     }
 
@@ -177,6 +146,18 @@ impl<P> Session<P> {
         }
     }
 
+    /// The line of FEAT about a command, with what is this session's.
+    fn feature(&self, info: &VerbInfo, perms: Perms) -> Option<String> {
+        let line = info.feature?;
+        let values = match info.verb {
+            Verb::Hash => self.parameters.hash.format_feat(),
+            Verb::Mlst => self.parameters.facts.format_feat(),
+            Verb::Mff => settable_facts(perms),
+            _ => return Some(line.to_owned()),
+        };
+        Some(format!("{line} {values}"))
+    }
+
     fn reply_with_help(&mut self, topic: &str) -> Result<(), Reply> {
         let (commands, verb) = (&self.config.commands, Verb::lookup(topic.as_bytes()));
         let added = commands
@@ -192,26 +173,30 @@ impl<P> Session<P> {
     }
 }
 
-/// Whether the command that a line of FEAT is about does anything for somebody with `perms`.
-fn may_work(feature: &str, perms: Perms) -> bool {
-    let name = match feature.strip_prefix(SITE) {
-        Some(_) => feature,
-        None => feature.split(' ').next().unwrap_or_default(),
-    };
-    let Some(info) = Verb::lookup(name.as_bytes()).map(Verb::info) else {
-        return true;
-    };
-    let more = match info.verb {
+/// Whether a command does anything for somebody with `perms`.
+fn may_work(verb: Verb, perms: Perms) -> bool {
+    let info = verb.info();
+    let more = match verb {
         // One fact or the other, and the time of a file or setting it, do without the rest.
-        Verb::Mff => return true,
+        Verb::Mff => return !settable_facts(perms).is_empty(),
         // Nothing can follow the first half of a copy where the second may not be had.
-        Verb::Cpfr | Verb::SiteCpfr => return may_work(Verb::Cpto.info().name, perms),
+        Verb::Cpfr | Verb::SiteCpfr => return may_work(Verb::Cpto, perms),
         Verb::Mdtm => Perms::NONE,
         _ => info.more_perms,
     };
     let needed = Perm::ALL.into_iter();
     let mut needed = needed.filter(|&perm| info.perm == Some(perm) || more.contains(perm));
     needed.all(|perm| perms.contains(perm))
+}
+
+/// The facts that MFF sets for somebody with `perms`, as FEAT tells them.
+fn settable_facts(perms: Perms) -> String {
+    let facts = [
+        (Perm::ChangeTime, "Modify;"),
+        (Perm::ChangeMode, "UNIX.mode;"),
+    ];
+    let settable = facts.iter().filter(|(perm, _)| perms.contains(*perm));
+    settable.map(|&(_, fact)| fact).collect()
 }
 
 /// The transfer in progress, in a line.
