@@ -46,9 +46,12 @@ impl AuthMechanism {
         }
     }
 
-    /// Whether data connections are private from the start.
-    pub fn implies_private_data(self) -> bool {
-        matches!(self, Self::TlsP | Self::Ssl)
+    /// The protection of data connections until PROT changes it.
+    pub fn protection_level(self) -> ProtectionLevel {
+        match self {
+            Self::Tls | Self::TlsC => ProtectionLevel::Clear,
+            Self::TlsP | Self::Ssl => ProtectionLevel::Private,
+        }
     }
 }
 

@@ -35,8 +35,8 @@ pub(super) enum Security {
 /// What comes after a handshake.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// Whether data connections are then private without PROT.
-    private: bool,
+    /// The protection of data connections then, without PROT.
+    data: ProtectionLevel,
     /// The greeting, where nothing was said in the clear.
     greeting: Option<Reply>,
 }
@@ -64,14 +64,9 @@ impl Security {
     }
 
     /// The state right after a handshake.
-    fn after_handshake(private: bool, certificate: bool) -> Self {
-        let data = if private {
-            ProtectionLevel::Private
-        } else {
-            ProtectionLevel::Clear
-        };
+    fn after_handshake(data: ProtectionLevel, certificate: bool) -> Self {
         Self::Secure {
-            pbsz: private,
+            pbsz: data == ProtectionLevel::Private,
             data,
             certificate,
         }
@@ -81,8 +76,8 @@ impl Security {
 impl<P> Session<P> {
     /// Begins the session: with the greeting, or with TLS.
     pub(super) fn begin(&mut self, greeting: Reply) {
-        if self.config.tls.is_some_and(|rules| rules.implicit) {
-            self.begin_handshake(true, Some(greeting));
+        if self.is_tls_implicit() {
+            self.begin_handshake(ProtectionLevel::Private, Some(greeting));
         } else {
             self.reply(greeting);
         }
@@ -103,7 +98,7 @@ impl<P> Session<P> {
         self.parameters = Parameters::new(&self.config);
         let text = format!("AUTH {} successful.", mechanism.name());
         self.reply(Reply::new(234, text));
-        self.begin_handshake(mechanism.implies_private_data(), None);
+        self.begin_handshake(mechanism.protection_level(), None);
         Ok(())
     }
 
@@ -119,7 +114,7 @@ impl<P> Session<P> {
         self.active_at = now;
         // What came in the clear behind AUTH was thrown away.
         self.aborted_ahead = false;
-        self.security = Security::after_handshake(handshake.private, certificate);
+        self.security = Security::after_handshake(handshake.data, certificate);
         if let Some(greeting) = handshake.greeting {
             self.reply(greeting);
         }
@@ -185,9 +180,13 @@ impl<P> Session<P> {
     /// REIN: data connections are as at the start of the session.
     pub(super) fn reset_protection(&mut self) {
         if self.security.is_secure() {
-            let implicit = self.config.tls.is_some_and(|rules| rules.implicit);
+            let data = if self.is_tls_implicit() {
+                ProtectionLevel::Private
+            } else {
+                ProtectionLevel::Clear
+            };
             let certificate = self.security.has_certificate();
-            self.security = Security::after_handshake(implicit, certificate);
+            self.security = Security::after_handshake(data, certificate);
         }
     }
 
@@ -211,10 +210,14 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    fn begin_handshake(&mut self, private: bool, greeting: Option<Reply>) {
-        let handshake = Handshake { private, greeting };
+    fn begin_handshake(&mut self, data: ProtectionLevel, greeting: Option<Reply>) {
+        let handshake = Handshake { data, greeting };
         self.pending = Pending::Handshake(Box::new(handshake));
         self.effects.push_back(Effect::Secure);
+    }
+
+    fn is_tls_implicit(&self) -> bool {
+        self.config.tls.is_some_and(|rules| rules.implicit)
     }
 
     fn check_tls_offered(&self) -> Result<(), Reply> {
