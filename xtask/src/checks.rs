@@ -17,6 +17,7 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
             "clippy --quiet --workspace --all-targets -- -D warnings",
         ),
     )?;
+    lint_for_another_system(root)?;
     // The program, and with it the workspace, has both.
     for (provider, features) in [
         ("ring", "--package ftpdlib"),
@@ -62,6 +63,24 @@ pub(crate) fn clients(root: &Path) -> Result<(), Failure> {
             "test --release --package ftpdlib-tests --test clients",
         ),
     )
+}
+
+/// The lints of the crate with the system calls for a system without those of Linux, if its part of
+/// the toolchain is installed (`rustup target add`).
+fn lint_for_another_system(root: &Path) -> Result<(), Failure> {
+    const TARGET: &str = "x86_64-unknown-freebsd";
+    let mut ask = Command::new("rustc");
+    ask.args(["--print", "target-libdir", "--target", TARGET]);
+    let libraries = ask.current_dir(root).output();
+    let libraries = libraries.map_err(|error| format!("cannot start {ask:?}: {error}"))?;
+    if !Path::new(String::from_utf8_lossy(&libraries.stdout).trim()).exists() {
+        heading(&format!(
+            "lints for another system: skipped, since {TARGET} is not installed"
+        ));
+        return Ok(());
+    }
+    let lints = format!("clippy --quiet --package ftpdlib-sys --target {TARGET} -- -D warnings");
+    step("lints for another system", cargo(root, &lints))
 }
 
 /// The directories of the fuzz crates, which are outside the workspace.

@@ -24,11 +24,9 @@ use crate::open::{copy_above, open_directory};
 /// assert!(before <= now);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[expect(
-    clippy::useless_conversion,
-    reason = "limits have other types on other systems"
-)]
 pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
+    // Some systems have signed limits.
+    let count = |limit| u64::try_from(i128::from(limit)).unwrap_or(u64::MAX);
     let mut limit = descriptor_limit()?;
     let before = limit.rlim_cur;
     if before < limit.rlim_max {
@@ -36,7 +34,7 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
         // SAFETY: `limit` is live and the call only reads it.
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     }
-    Ok((u64::from(before), u64::from(limit.rlim_max)))
+    Ok((count(before), count(limit.rlim_max)))
 }
 
 /// Makes a write beyond the file size limit fail, like a write to a full disk. By default its

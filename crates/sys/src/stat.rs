@@ -84,7 +84,6 @@ pub fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<FileStat> {
 
 #[expect(
     clippy::unnecessary_cast,
-    clippy::useless_conversion,
     reason = "the fields have other widths on other systems"
 )]
 impl From<stat> for FileStat {
@@ -98,7 +97,7 @@ impl From<stat> for FileStat {
             },
             size: u64::try_from(raw.st_size).unwrap_or(0),
             modified: raw.st_mtime as i64,
-            mode: u32::from(raw.st_mode) & 0o7777,
+            mode: raw.st_mode as u32 & 0o7777,
             links: raw.st_nlink as u64,
             uid: raw.st_uid,
             gid: raw.st_gid,

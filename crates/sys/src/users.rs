@@ -106,6 +106,7 @@ impl UserRecord {
 }
 
 /// A user to become.
+#[cfg(target_os = "linux")]
 pub(crate) struct UserEntry {
     pub(crate) uid: u32,
     /// The group that is the user's own.
@@ -116,6 +117,7 @@ pub(crate) struct UserEntry {
 
 /// The user of this name or number. A number that the database does not have stands for itself,
 /// with the group of the same number.
+#[cfg(target_os = "linux")]
 pub(crate) fn find_user(name: &str) -> io::Result<Option<UserEntry>> {
     let number = name.parse().ok();
     let name = match number {
@@ -140,6 +142,7 @@ pub(crate) fn find_user(name: &str) -> io::Result<Option<UserEntry>> {
 }
 
 /// The group of this name or number; a number stands for itself.
+#[cfg(target_os = "linux")]
 pub(crate) fn find_group(name: &str) -> io::Result<Option<u32>> {
     if let Ok(gid) = name.parse() {
         return Ok(Some(gid));
