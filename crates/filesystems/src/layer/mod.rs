@@ -239,7 +239,7 @@ pub trait Layer: Send + Sync {
 ///
 /// The layer is over the twin as well that follows no links
 /// ([`without_links`](Filesystem::without_links)), so it cannot be got around.
-pub struct Layered<L> {
+pub struct Layered<L: ?Sized> {
     layer: Arc<L>,
     inner: Arc<dyn Filesystem>,
 }
@@ -247,14 +247,38 @@ pub struct Layered<L> {
 impl<L: Layer> Layered<L> {
     /// Puts `layer` over `inner`.
     pub fn new(layer: L, inner: Arc<dyn Filesystem>) -> Self {
-        Self {
-            layer: Arc::new(layer),
-            inner,
-        }
+        Self::shared(Arc::new(layer), inner)
     }
 }
 
-impl<L: Layer + 'static> Filesystem for Layered<L> {
+impl<L: Layer + ?Sized> Layered<L> {
+    /// Puts `layer` over `inner`: one that lies over other filesystems too, or whose type is known
+    /// only at run time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
+    ///
+    /// fn stacked(layers: &[Arc<dyn Layer>]) -> Arc<dyn Filesystem> {
+    ///     let mut files: Arc<dyn Filesystem> = Arc::new(MemoryFs::new());
+    ///     for layer in layers {
+    ///         files = Arc::new(Layered::shared(Arc::clone(layer), files));
+    ///     }
+    ///     files
+    /// }
+    /// # struct Nothing;
+    /// # impl Layer for Nothing {}
+    /// # assert!(!stacked(&[Arc::new(Nothing), Arc::new(Nothing)]).is_local());
+    /// ```
+    pub fn shared(layer: Arc<L>, inner: Arc<dyn Filesystem>) -> Self {
+        Self { layer, inner }
+    }
+}
+
+impl<L: Layer + ?Sized + 'static> Filesystem for Layered<L> {
     fn open_read(
         &self,
         path: &VirtualPath,
@@ -356,7 +380,7 @@ impl<L: Layer + 'static> Filesystem for Layered<L> {
     }
 }
 
-impl<L> fmt::Debug for Layered<L> {
+impl<L: ?Sized> fmt::Debug for Layered<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Layered")
             .field("layer", &std::any::type_name::<L>())
@@ -365,32 +389,4 @@ impl<L> fmt::Debug for Layered<L> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{AbstractedFs, ErrorKind};
-
-    /// Keeps what is there.
-    struct Keep;
-
-    impl Layer for Keep {
-        fn remove(&self, _: &dyn Filesystem, _: &VirtualPath) -> Result<(), FilesystemError> {
-            Err(ErrorKind::PermissionDenied.into())
-        }
-    }
-
-    #[test]
-    fn the_twin_that_follows_no_links_has_the_layer_too() {
-        let home = tempfile::tempdir().unwrap();
-        std::fs::write(home.path().join("f"), "x").unwrap();
-        let disk = Arc::new(AbstractedFs::new(home.path()).unwrap());
-        let layered: Arc<dyn Filesystem> = Arc::new(Layered::new(Keep, disk));
-        let twin = layered.without_links().unwrap().unwrap();
-        let path = VirtualPath::new("/f").unwrap();
-        for files in [&layered, &twin] {
-            assert_eq!(files.stat(&path).unwrap().size, 1);
-            let error = files.remove(&path).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        }
-        assert!(home.path().join("f").exists());
-    }
-}
+mod tests;
