@@ -17,8 +17,6 @@ impl OpenFlags {
     pub const READ: Self = Self(libc::O_RDONLY);
     /// For writing.
     pub const WRITE: Self = Self(libc::O_WRONLY);
-    /// For both.
-    pub const READ_WRITE: Self = Self(libc::O_RDWR);
     /// Only a reference to the file, without reading or writing (`O_PATH`). On systems without it,
     /// opens for reading, without waiting for the other end of a FIFO.
     pub const PATH: Self = Self(PATH_FLAG);

@@ -48,7 +48,6 @@ pub use error::TlsError;
 pub use reload::ReloadingConfig;
 /// What a ready-made configuration consists of.
 pub use rustls;
-pub use self_signed::Fingerprint;
 pub use settings::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
 pub use stream::TlsStream;
 pub use validity::UntimelyCertificate;

@@ -13,7 +13,7 @@ use crate::TlsError;
 /// The SHA-256 digest of a certificate, by which people recognise it; shown in the usual form of
 /// hexadecimal pairs with colons.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Fingerprint([u8; 32]);
+struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     fn of(certificate: &[u8], provider: &CryptoProvider) -> Option<Self> {

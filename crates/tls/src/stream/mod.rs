@@ -123,17 +123,6 @@ impl TlsStream {
         }
     }
 
-    /// Version and cipher suite, once they are agreed on.
-    pub fn describe(&self) -> Option<String> {
-        match &self.state {
-            State::Open(tls) | State::Handshake(tls) => {
-                let suite = tls.negotiated_cipher_suite()?.suite();
-                Some(format!("{:?}, {suite:?}", tls.protocol_version()?))
-            }
-            State::Hello(_) | State::Failed => None,
-        }
-    }
-
     /// Decrypts what was received.
     fn process(&self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<IoState> {
         match tls.process_new_packets() {
