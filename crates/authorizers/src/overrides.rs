@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use ftpdlib_proto::{Perm, Perms, VirtualPath};
+use ftpdlib_proto::{Perms, VirtualPath};
 
 use crate::AuthorizerError;
 use crate::directory::real_directory;
@@ -62,11 +62,8 @@ impl Overrides {
 
     /// All that is permitted by `perms` or by any override.
     pub(crate) fn union(&self, perms: Perms) -> Perms {
-        let may = |&perm: &Perm| {
-            let mut overrides = self.0.values();
-            perms.contains(perm) || overrides.any(|found| found.perms.contains(perm))
-        };
-        Perm::ALL.into_iter().filter(may).collect()
+        let overrides = self.0.values();
+        overrides.fold(perms, |all, found| all.union(found.perms))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

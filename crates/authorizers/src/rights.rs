@@ -30,8 +30,7 @@ impl Rights {
         // With another name, or in the place of another, a directory would shed its override, or
         // come under one. The root cannot be renamed in any case.
         if !path.is_root() && self.overrides.any_in_from(home, path) {
-            let kept = |&perm: &Perm| perm != Perm::Rename && perms.contains(perm);
-            return Perm::ALL.into_iter().filter(kept).collect();
+            return perms.without(Perms::of(&[Perm::Rename]));
         }
         perms
     }

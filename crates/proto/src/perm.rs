@@ -90,6 +90,10 @@ impl Perm {
 /// assert!(perms.contains(Perm::Store));
 /// assert_eq!(perms.to_string(), "elw");
 /// assert_eq!(perms.write_letters().to_string(), "w");
+/// assert_eq!(perms.union("rw".parse()?).to_string(), "elrw");
+/// assert_eq!(perms.intersection(Perms::READ_ONLY).to_string(), "el");
+/// assert_eq!(perms.without(Perms::of(&[Perm::List, Perm::Retrieve])).to_string(), "ew");
+/// assert!(perms.contains_all("ew".parse()?) && !perms.contains_all("er".parse()?));
 /// # Ok::<(), ftpdlib_proto::PermsError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -106,8 +110,8 @@ impl Perms {
     /// `elradfmwMT`
     pub const ALL: Self = Self((1 << Perm::ALL.len()) - 1);
 
-    /// Those of `perms`.
-    pub(crate) const fn of(perms: &[Perm]) -> Self {
+    /// The set of these.
+    pub const fn of(perms: &[Perm]) -> Self {
         let mut set = Self::NONE;
         let mut rest = perms;
         while let [perm, after @ ..] = rest {
@@ -122,9 +126,29 @@ impl Perms {
         self.0 & perm.bit() != 0
     }
 
+    /// Whether all of `others` are in the set.
+    pub const fn contains_all(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Those of either set.
+    pub const fn union(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Those that are in both sets.
+    pub const fn intersection(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// The set without `others`.
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
     /// Those of the set that let the user change something: `adfmwMT`.
     pub const fn write_letters(self) -> Self {
-        Self(self.0 & !Self::READ_ONLY.0)
+        self.without(Self::READ_ONLY)
     }
 
     /// Whether the set is empty.

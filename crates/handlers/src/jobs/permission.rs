@@ -68,18 +68,17 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
 /// (RFC 3659 §7.5.5). Both paths are resolved. A link is renamed and deleted where it stands;
 /// everything else happens where it leads. The root is never renamed or deleted.
 pub(super) fn of_entry(account: &Account, entry: &VirtualPath, target: &VirtualPath) -> EntryPerms {
+    const WHERE_IT_STANDS: Perms = Perms::of(&[Perm::Delete, Perm::Rename]);
     let at = |path: &VirtualPath| account.authorizer.perms(&account.login, path);
     let mut own = at(target);
     // An override of a single directory holds for what lies directly in the one above, too, so
     // what may be done in a directory is asked of something in it.
     let inside = target.join(b"*").map_or(Perms::NONE, |path| at(&path));
-    if entry != target || entry.is_root() {
-        let (there, here) = (own, at(entry));
-        let may = |perm: &Perm| match perm {
-            Perm::Delete | Perm::Rename => here.contains(*perm) && !entry.is_root(),
-            _ => there.contains(*perm),
-        };
-        own = Perm::ALL.into_iter().filter(may).collect();
+    if entry.is_root() {
+        own = own.without(WHERE_IT_STANDS);
+    } else if entry != target {
+        let here = at(entry).intersection(WHERE_IT_STANDS);
+        own = own.without(WHERE_IT_STANDS).union(here);
     }
     EntryPerms { own, inside }
 }

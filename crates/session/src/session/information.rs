@@ -184,9 +184,7 @@ fn may_work(verb: Verb, perms: Perms) -> bool {
         Verb::Mdtm => Perms::NONE,
         _ => info.more_perms,
     };
-    let needed = Perm::ALL.into_iter();
-    let mut needed = needed.filter(|&perm| info.perm == Some(perm) || more.contains(perm));
-    needed.all(|perm| perms.contains(perm))
+    perms.contains_all(more) && info.perm.is_none_or(|perm| perms.contains(perm))
 }
 
 /// The facts that MFF sets for somebody with `perms`, as FEAT tells them.
