@@ -7,6 +7,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 
 use crate::context::Context;
+use crate::errors::is_of_one_client;
 use crate::socket::Socket;
 
 /// Accepts clients one by one, for a handler that owns its listeners. Others use an
@@ -56,16 +57,4 @@ impl AcceptState {
             }
         }
     }
-}
-
-/// Whether an error of `accept` concerns that client only, which then has left the queue. Any other
-/// error might come again at once, for ever.
-fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-    )
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ftpdlib_handlers::{Connection, LimitReached, Permit, ProxiedClient, Service};
-use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
+use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId, is_of_peer};
 use mio::net::TcpStream;
 
 use crate::shared::Shared;
@@ -78,21 +78,6 @@ fn log_lost(peer: SocketAddr, error: &io::Error) {
     } else {
         log::warn!("client {peer} disconnected, since it cannot be served: {error}");
     }
-}
-
-/// Whether it says that the peer is gone. Any other error is the system's: it has too little
-/// memory, say, or watches no more descriptors for this user.
-pub(crate) fn is_of_peer(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::TimedOut
-    )
 }
 
 impl Client {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_handlers::{Permit, ProxyHeaderReader};
-use ftpdlib_ioloop::{Context, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId};
+use ftpdlib_ioloop::{
+    Context, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId, is_of_peer,
+};
 use mio::net::TcpStream;
 
 use crate::client::{self, ClientToken};
@@ -94,8 +96,7 @@ impl Handler for ProxyHandshake {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Flow::Continue),
             Err(error) => {
                 let proxy = self.proxy;
-                let has_left =
-                    error.kind() == io::ErrorKind::UnexpectedEof || client::is_of_peer(&error);
+                let has_left = error.kind() == io::ErrorKind::UnexpectedEof || is_of_peer(&error);
                 // Proxies look in this way whether the server is there.
                 if has_left && !self.header.has_begun() {
                     log::debug!("proxy {proxy} left at once: {error}");

@@ -1,0 +1,48 @@
+//! Whose errors of sockets are.
+
+use std::io;
+
+/// Whether an error of [`Context::accept`](crate::Context::accept) concerns one client only, which
+/// then has left the queue. `WouldBlock` says that the queue is empty; any other error might come
+/// again at once, for ever.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use ftpdlib_ioloop::is_of_one_client;
+///
+/// assert!(is_of_one_client(&io::ErrorKind::ConnectionAborted.into()));
+/// assert!(!is_of_one_client(&io::ErrorKind::OutOfMemory.into()));
+/// ```
+pub fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
+
+/// Whether an error of a connection says that the peer is gone. Any other error is the system's: it
+/// has too little memory, say, or watches no more descriptors for this user.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use ftpdlib_ioloop::is_of_peer;
+///
+/// assert!(is_of_peer(&io::ErrorKind::BrokenPipe.into()));
+/// assert!(!is_of_peer(&io::ErrorKind::OutOfMemory.into()));
+/// ```
+pub fn is_of_peer(error: &io::Error) -> bool {
+    is_of_one_client(error)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected | io::ErrorKind::TimedOut
+        )
+}
