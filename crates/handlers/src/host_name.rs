@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn names_are_looked_up() {
         let pool = ftpdlib_ioloop::Pool::new();
-        let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
+        let host = HostName::new("localhost".into(), pool.lane("test", 1)).unwrap();
         assert_eq!(host.address(), None);
         host.look_up();
         assert!(pool.shutdown(Duration::from_secs(60)));
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_name_that_is_known_or_was_just_asked_for() {
         let pool = ftpdlib_ioloop::Pool::new();
-        let host = |name: &str| HostName::new(name.into(), pool.lane(1)).unwrap();
+        let host = |name: &str| HostName::new(name.into(), pool.lane("test", 1)).unwrap();
         let (known, unknown) = (host("localhost"), host("a..b"));
         for host in [&known, &unknown] {
             host.find();
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_name_that_had_no_address_was_not_asked_for_again_for_a_minute() {
         let pool = ftpdlib_ioloop::Pool::new();
-        let host = |name: &str| HostName::new(name.into(), pool.lane(1)).unwrap();
+        let host = |name: &str| HostName::new(name.into(), pool.lane("test", 1)).unwrap();
         let (known, unknown) = (host("localhost"), host("a..b"));
         for (host, time) in [(&known, FRESH), (&unknown, LITTLE_PATIENCE)] {
             let before = host.now();
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn nobody_else_asked_for_a_minute_after_a_process_ended_that_had_begun_to() {
         let pool = ftpdlib_ioloop::Pool::new();
-        let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
+        let host = HostName::new("localhost".into(), pool.lane("test", 1)).unwrap();
         let next = || host.words[NEXT].load(Ordering::Acquire);
         // As another process does whose answer never comes.
         let before = host.now();
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn every_client_waited_for_a_name_server_that_did_not_answer() {
         let pool = ftpdlib_ioloop::Pool::new();
-        let host = HostName::new("localhost".into(), pool.lane(1)).unwrap();
+        let host = HostName::new("localhost".into(), pool.lane("test", 1)).unwrap();
         // As another process does whose answer has still to come.
         assert!(host.claim());
         host.find();

@@ -127,8 +127,7 @@ impl Service {
         let log_prefix = LogPrefix::parse(&handler.log_prefix)?;
         let tls = handler.tls_config()?;
         let interval = handler.tls_reload_interval;
-        let tls =
-            tls.map(|config| TlsSource::new(config, interval, pool.named_lane("certificate", 1)));
+        let tls = tls.map(|config| TlsSource::new(config, interval, pool.lane("certificate", 1)));
         let masquerade = masquerade_host(&handler.masquerade_address, known, &pool)?;
         let cpus = ftpdlib_sys::usable_cpus();
         Ok(Arc::new(Self {
@@ -162,10 +161,10 @@ impl Service {
             masquerade_address: handler.masquerade_address,
             masquerade,
             user_rates,
-            command_lane: pool.named_lane("command", CUSTOM_COMMANDS),
-            login_lane: pool.named_lane("login", LOGINS),
-            sorting_lane: pool.named_lane("listing", cpus),
-            large_lane: pool.named_lane("large file", LARGE_JOBS),
+            command_lane: pool.lane("command", CUSTOM_COMMANDS),
+            login_lane: pool.lane("login", LOGINS),
+            sorting_lane: pool.lane("listing", cpus),
+            large_lane: pool.lane("large file", LARGE_JOBS),
             work_lane: WorkLane::local(&pool, cpus),
             helpers: Helpers::beside_one_of(cpus),
             hash_limit: handler.hash_limit,
@@ -312,7 +311,7 @@ fn masquerade_host(
     if let Some(host) = known.filter(|host| host.name() == name) {
         return Ok(Some(Arc::clone(host)));
     }
-    HostName::new(name.clone(), pool.named_lane("host name", 1))
+    HostName::new(name.clone(), pool.lane("host name", 1))
         .map(Some)
         .map_err(|error| SettingsError::new("masquerade_address", error.to_string()))
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::Waker;
 
 use crate::context::Context;
-use crate::handler::{Handler, HandlerId};
+use crate::handler::HandlerId;
 
 /// A loop as seen from anywhere: stops it and gives it work, from any thread.
 ///
@@ -42,18 +42,6 @@ impl LoopHandle {
         self.remote.wake();
     }
 
-    /// Has the loop call `make`, on its own thread, and add the handler that it returns.
-    ///
-    /// A handler that does not start is dropped and its error logged. Returns `false`, and drops
-    /// `make`, if the loop is gone.
-    pub fn add(&self, make: Box<dyn FnOnce() -> Box<dyn Handler> + Send>) -> bool {
-        self.call_soon(move |cx| {
-            if let Err(error) = cx.add(make()) {
-                log::warn!("a handler did not start: {error}");
-            }
-        })
-    }
-
     /// Has the loop call `callback`, on its own thread, in its next turn.
     ///
     /// Returns `false`, and drops `callback`, if the loop is gone.
@@ -82,8 +70,8 @@ impl Notifier {
         Self { flag }
     }
 
-    /// Has the loop call the handler's [`notified`](Handler::notified), once for all notifications
-    /// since the last time. What this thread did before is visible there.
+    /// Has the loop call the handler's [`notified`](crate::Handler::notified), once for all
+    /// notifications since the last time. What this thread did before is visible there.
     pub fn notify(&self) {
         if !self.flag.pending.swap(true, Ordering::AcqRel) {
             let owner = self.flag.owner;

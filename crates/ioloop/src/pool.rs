@@ -25,7 +25,7 @@ use crate::dispatch::panic_message;
 ///
 /// use ftpdlib_ioloop::Pool;
 ///
-/// let lane = Pool::new().lane(2);
+/// let lane = Pool::new().lane("sum", 2);
 /// let (sender, receiver) = mpsc::channel();
 /// lane.submit(move || sender.send(6 * 7).unwrap())?;
 /// assert_eq!(receiver.recv(), Ok(42));
@@ -54,14 +54,9 @@ impl Pool {
         }
     }
 
-    /// Makes a lane that runs at most `cap` jobs at a time, but at least one.
-    pub fn lane(&self, cap: usize) -> Lane {
-        self.named_lane("blocking", cap)
-    }
-
-    /// Does the same, for jobs of this kind, as they are called in the log: `login` for `login job
-    /// panicked`.
-    pub fn named_lane(&self, name: &'static str, cap: usize) -> Lane {
+    /// Makes a lane that runs at most `cap` jobs at a time, but at least one. `name` is the kind of
+    /// jobs, as they are called in the log: `login` for `login job panicked`.
+    pub fn lane(&self, name: &'static str, cap: usize) -> Lane {
         Lane {
             shared: Arc::new(LaneShared {
                 name,
@@ -458,7 +453,7 @@ mod tests {
     #[test]
     fn a_lane_runs_as_many_jobs_as_it_may_in_order() {
         let pool = Pool::new();
-        let lane = pool.lane(2);
+        let lane = pool.lane("test", 2);
         let (running, started) = channel();
         let mut held: Vec<_> = (0..6).map(|name| hang(&lane, &running, name)).collect();
         let mut first = [started.recv().unwrap(), started.recv().unwrap()];
@@ -480,7 +475,7 @@ mod tests {
     #[test]
     fn the_jobs_of_one_client_kept_all_others_waiting() {
         let pool = Pool::new();
-        let lane = pool.lane(1);
+        let lane = pool.lane("test", 1);
         let (running, started) = channel();
         let held = hang(&lane, &running, 0);
         assert_eq!(started.recv(), Ok(0));
@@ -508,11 +503,11 @@ mod tests {
     fn a_hung_lane_delays_no_other() {
         let pool = Pool::new();
         let (running, started) = channel();
-        let hung = pool.lane(64);
+        let hung = pool.lane("test", 64);
         let held: Vec<_> = (0..64).map(|name| hang(&hung, &running, name)).collect();
         let waiting = run_one(&hung);
         assert_eq!(started.iter().take(64).count(), 64);
-        assert_eq!(run_one(&pool.lane(1)).recv(), Ok(()));
+        assert_eq!(run_one(&pool.lane("test", 1)).recv(), Ok(()));
         assert!(waiting.try_recv().is_err());
         drop(held);
         assert_eq!(waiting.recv(), Ok(()));
@@ -522,7 +517,7 @@ mod tests {
     #[test]
     fn a_job_that_panics_harms_no_other() {
         let pool = Pool::new();
-        let lane = pool.lane(1);
+        let lane = pool.lane("test", 1);
         lane.submit(|| panic!("as expected")).unwrap();
         assert_eq!(run_one(&lane).recv(), Ok(()));
         assert!(pool.shutdown(LONG));
@@ -532,7 +527,7 @@ mod tests {
     fn an_idle_thread_is_used_by_any_lane() {
         let pool = Pool::with_idle_timeout(LONG);
         for _ in 0..10 {
-            assert_eq!(run_one(&pool.lane(1)).recv(), Ok(()));
+            assert_eq!(run_one(&pool.lane("test", 1)).recv(), Ok(()));
             while lock(&pool.pool.workers.state).idle == 0 {
                 thread::yield_now();
             }
@@ -544,16 +539,16 @@ mod tests {
     #[test]
     fn an_idle_thread_ends_in_time() {
         let pool = Pool::with_idle_timeout(Duration::ZERO);
-        assert_eq!(run_one(&pool.lane(1)).recv(), Ok(()));
+        assert_eq!(run_one(&pool.lane("test", 1)).recv(), Ok(()));
         assert!(pool.pool.workers.join(LONG), "without being shut down");
-        assert_eq!(run_one(&pool.lane(1)).recv(), Ok(()));
+        assert_eq!(run_one(&pool.lane("test", 1)).recv(), Ok(()));
     }
 
     #[test]
     fn threads_end_with_the_last_lane() {
         let pool = Pool::with_idle_timeout(LONG);
         let (running, started) = channel();
-        let lane = pool.lane(1);
+        let lane = pool.lane("test", 1);
         let held = hang(&lane, &running, 0);
         let queued = run_one(&lane);
         let workers = Arc::clone(&pool.pool.workers);
@@ -572,14 +567,14 @@ mod tests {
     #[test]
     fn shutting_down_waits_no_longer_than_told() {
         let pool = Pool::new();
-        let lane = pool.lane(1);
+        let lane = pool.lane("test", 1);
         let (running, started) = channel();
         let held = hang(&lane, &running, 0);
         assert_eq!(started.recv(), Ok(0));
         let queued = run_one(&lane);
         assert!(!pool.shutdown(Duration::ZERO));
         assert!(lane.submit(|| ()).is_err());
-        assert!(pool.lane(1).submit(|| ()).is_err());
+        assert!(pool.lane("test", 1).submit(|| ()).is_err());
         drop(held);
         assert!(pool.shutdown(LONG));
         assert_eq!(queued.recv(), Ok(()));

@@ -46,7 +46,7 @@ use crate::pool::{Lane, Place};
 /// }
 ///
 /// let mut io_loop = IoLoop::new()?;
-/// io_loop.add(Box::new(Sum { lane: Pool::new().lane(1), task: None }))?;
+/// io_loop.add(Box::new(Sum { lane: Pool::new().lane("sum", 1), task: None }))?;
 /// io_loop.run()?;
 /// # Ok::<(), io::Error>(())
 /// ```

@@ -26,7 +26,7 @@ fn nothing_told_which_job_had_panicked() {
     log::set_logger(&ERRORS).unwrap();
     log::set_max_level(log::LevelFilter::Error);
     let pool = Pool::new();
-    let lane = pool.named_lane("login", 1);
+    let lane = pool.lane("login", 1);
     let mut io_loop = IoLoop::new().unwrap();
     io_loop.call_later(Duration::ZERO, move |cx| {
         lane.submit(|| panic!("first")).unwrap();

@@ -27,7 +27,7 @@ pub(crate) struct HomeLanes {
 impl HomeLanes {
     pub(crate) fn new(pool: &Pool) -> Self {
         Self {
-            jobs: pool.named_lane("filesystem", JOBS_PER_HOME),
+            jobs: pool.lane("filesystem", JOBS_PER_HOME),
             work: WorkLane::new(pool, WORK_PER_HOME),
         }
     }
@@ -44,7 +44,7 @@ pub(crate) struct WorkLane {
 impl WorkLane {
     fn new(pool: &Pool, most: usize) -> Self {
         Self {
-            lane: pool.named_lane("digest or copy", WORK),
+            lane: pool.lane("digest or copy", WORK),
             scheduler: Arc::new(Scheduler::new(most)),
         }
     }

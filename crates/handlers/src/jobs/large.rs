@@ -172,7 +172,7 @@ mod tests {
 
     #[track_caller]
     fn check(file: Option<File>, size: Option<u64>, here: bool) {
-        let lane = Pool::new().lane(1);
+        let lane = Pool::new().lane("test", 1);
         let (dropped, told) = mpsc::channel();
         drop(dropped_on_loop(
             &lane,

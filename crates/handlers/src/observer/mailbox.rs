@@ -215,7 +215,7 @@ mod tests {
 
     fn ask(pool: &Pool) -> Receiver<Option<Verdict>> {
         let (heard, verdict) = channel();
-        let mailbox = Mailbox::new(pool.lane(1), Arc::new([]));
+        let mailbox = Mailbox::new(pool.lane("test", 1), Arc::new([]));
         let mut io_loop = IoLoop::new().unwrap();
         io_loop.add(Box::new(Asking { mailbox, heard })).unwrap();
         io_loop.run().unwrap();
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn what_happened_while_there_was_no_thread_was_never_told() {
         let (release, held) = channel::<()>();
-        let lane = Pool::new().lane(1);
+        let lane = Pool::new().lane("test", 1);
         let wait = move || {
             // An error is a release, too.
             let _ = held.recv();
@@ -308,7 +308,7 @@ mod tests {
         for turns in 0..2 {
             let pool = Pool::new();
             pool.shutdown(Duration::ZERO);
-            let (mut io_loop, heard) = ending(pool.lane(1), None);
+            let (mut io_loop, heard) = ending(pool.lane("test", 1), None);
             for _ in 0..turns {
                 io_loop.turn(Some(Duration::ZERO)).unwrap();
             }

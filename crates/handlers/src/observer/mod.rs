@@ -182,7 +182,7 @@ impl Observers {
         Self {
             inline: inline.into(),
             blocking: blocking.into(),
-            lane: pool.named_lane("observer", THREADS),
+            lane: pool.lane("observer", THREADS),
         }
     }
 

@@ -218,7 +218,7 @@ fn notifications_are_gathered() {
 fn no_notification_is_lost_among_many() {
     const JOBS: usize = 200;
     let pool = Pool::new();
-    let lane = pool.lane(4);
+    let lane = pool.lane("test", 4);
     let (mut tasks, mut sum) = (Vec::new(), 0);
     let mut io_loop = IoLoop::new().unwrap();
     let probe = Probe::boxed(move |call, cx| {
@@ -251,7 +251,7 @@ fn no_notification_is_lost_among_many() {
 
 #[test]
 fn a_task_tells_of_a_panic() {
-    let lane = Pool::new().lane(1);
+    let lane = Pool::new().lane("test", 1);
     let mut task: Option<Task<()>> = None;
     let mut io_loop = IoLoop::new().unwrap();
     let probe = Probe::boxed(move |call, cx| {
@@ -278,7 +278,7 @@ fn a_task_tells_of_a_panic() {
 #[test]
 fn jobs_that_nobody_waited_for_any_more_had_their_turn() {
     let pool = Pool::new();
-    let lane = pool.lane(1);
+    let lane = pool.lane("test", 1);
     let (begun, order) = mpsc::channel();
     let mut io_loop = IoLoop::new().unwrap();
     let probe = Probe::boxed(move |call, cx| {
@@ -310,7 +310,7 @@ fn jobs_that_nobody_waited_for_any_more_had_their_turn() {
 #[test]
 fn jobs_that_nobody_waited_for_any_more_kept_what_they_held_until_their_turn() {
     let pool = Pool::new();
-    let lane = pool.lane(1);
+    let lane = pool.lane("test", 1);
     let (begun, order) = mpsc::channel();
     let mut io_loop = IoLoop::new().unwrap();
     let probe = Probe::boxed(move |call, cx| {
@@ -357,18 +357,20 @@ fn handlers_come_from_other_threads() {
     let mut io_loop = IoLoop::new().unwrap();
     let (handle, own) = (io_loop.handle(), thread::current().id());
     let thread = thread::spawn(move || {
-        handle.add(Box::new(|| {
-            Probe::boxed(|_, _| Err(io::ErrorKind::Other.into()))
-        }));
-        handle.add(Box::new(move || {
+        handle.call_soon(|cx| {
+            let failing = Probe::boxed(|_, _| Err(io::ErrorKind::Other.into()));
+            assert!(cx.add(failing).is_err());
+        });
+        handle.call_soon(move |cx| {
             assert_eq!(thread::current().id(), own);
-            Probe::boxed(|call, cx| {
+            let stopping = Probe::boxed(|call, cx| {
                 if let Call::Start = call {
                     cx.stop();
                 }
                 Ok(Flow::Continue)
-            })
-        }))
+            });
+            cx.add(stopping).unwrap();
+        })
     });
     io_loop.run_until_stopped().unwrap();
     assert!(thread.join().unwrap());
