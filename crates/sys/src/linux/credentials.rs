@@ -24,9 +24,9 @@ pub(super) const SAME: u32 = u32::MAX;
 /// The IDs of a user and of the groups that the user is a member of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials {
-    uid: u32,
-    gid: u32,
-    groups: Box<[u32]>,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: Box<[u32]>,
 }
 
 impl Credentials {

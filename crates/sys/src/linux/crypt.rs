@@ -128,11 +128,23 @@ impl Library {
     }
 }
 
+/// What may be overwritten with zeros.
+///
+/// # Safety
+///
+/// Bytes that are all zero are a value of the type.
+unsafe trait Wipe {}
+
+// SAFETY: any bytes are a value of an integer.
+unsafe impl Wipe for u8 {}
+// SAFETY: as above.
+unsafe impl Wipe for u128 {}
+
 /// Overwrites data about a password, even though it is never read again.
-fn wipe<T: Copy>(secret: &mut [T]) {
+fn wipe<T: Wipe>(secret: &mut [T]) {
     let bytes = size_of_val(secret);
-    // SAFETY: `secret` has as many bytes, is writable and borrowed for the call, and any bytes, all
-    // zero in particular, are a value of the integers that this file calls it with.
+    // SAFETY: `secret` has as many bytes, is writable and borrowed for the call, and holds values
+    // again afterwards, as the trait promises.
     unsafe { libc::explicit_bzero(secret.as_mut_ptr().cast(), bytes) }
 }
 

@@ -15,11 +15,7 @@ use crate::users::{self, UserEntry};
 
 /// A user and groups that a process can become.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Identity {
-    uid: u32,
-    gid: u32,
-    groups: Vec<u32>,
-}
+pub struct Identity(Credentials);
 
 impl Identity {
     /// Looks up the user of this name or number, and the group; without a group, the user's own.
@@ -68,21 +64,21 @@ impl Identity {
         // A member of root's group could read files that are for root only.
         let groups = groups.into_iter().filter(|&id| id != 0 || gid == 0);
         let groups = groups.collect();
-        Ok(Self { uid, gid, groups })
+        Ok(Self(Credentials::new(uid, gid, groups)))
     }
 
     /// The number of the user.
     pub fn uid(&self) -> u32 {
-        self.uid
+        self.0.uid
     }
 
     /// Whether the user may write to the file at `path`, or could permit itself to. `metadata` is
     /// the file's. An access control list that permits it to anybody counts: it may be this user.
     pub fn may_write_to(&self, path: &Path, metadata: &Metadata) -> bool {
         let may = |bit| metadata.mode() & bit != 0;
-        let is_member = || self.gid == metadata.gid() || self.groups.contains(&metadata.gid());
+        let is_member = || self.0.gid == metadata.gid() || self.0.groups.contains(&metadata.gid());
         // With such a list, the bit for the group is for all that it names.
-        self.uid == metadata.uid()
+        self.0.uid == metadata.uid()
             || may(libc::S_IWOTH)
             || (may(libc::S_IWGRP) && (is_member() || has_access_list(path)))
     }
@@ -97,13 +93,13 @@ impl Identity {
     /// Also `PermissionDenied` if all calls succeeded but the resulting IDs are wrong. The process
     /// must not continue after an error: some of the changes may have happened.
     pub fn assume(&self) -> io::Result<()> {
-        let count = self.groups.len();
-        // SAFETY: the list is live and readable for the call, and has `count` entries.
-        check(unsafe { libc::setgroups(count, self.groups.as_ptr()) })?;
+        let (uid, gid, groups) = (self.0.uid, self.0.gid, &*self.0.groups);
+        // SAFETY: the list is live and readable for the call, and has as many entries.
+        check(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
         // SAFETY: takes no pointer.
-        check(unsafe { libc::setresgid(self.gid, self.gid, self.gid) })?;
+        check(unsafe { libc::setresgid(gid, gid, gid) })?;
         // SAFETY: takes no pointer.
-        check(unsafe { libc::setresuid(self.uid, self.uid, self.uid) })?;
+        check(unsafe { libc::setresuid(uid, uid, uid) })?;
         drop_capabilities()?;
         // SAFETY: takes no pointer; the arguments are those that this option asks for.
         check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
@@ -120,7 +116,7 @@ impl Identity {
         if !can_act_as_others() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        Credentials::from(self).assume_in_thread()
+        self.0.assume_in_thread()
     }
 
     /// Checks whether this process may become any user: it must run as root and have the necessary
@@ -171,17 +167,11 @@ impl Identity {
         let groups = [real, effective, saved];
         // SAFETY: takes no pointer. It has to fail, and changes nothing then.
         let back = unsafe { libc::setuid(0) };
-        if users != [self.uid; 3] || groups != [self.gid; 3] || back == 0 {
+        if users != [self.0.uid; 3] || groups != [self.0.gid; 3] || back == 0 {
             let problem = "the system did not give up root";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, problem));
         }
         Ok(())
-    }
-}
-
-impl From<&Identity> for Credentials {
-    fn from(identity: &Identity) -> Self {
-        Self::new(identity.uid, identity.gid, identity.groups.clone())
     }
 }
 
@@ -265,11 +255,7 @@ mod tests {
         \x20\0\x05\0\xff\xff\xff\xff";
 
     fn someone(uid: u32, groups: &[u32]) -> Identity {
-        Identity {
-            uid,
-            gid: SAME - 1,
-            groups: groups.to_vec(),
-        }
+        Identity(Credentials::new(uid, SAME - 1, groups.to_vec()))
     }
 
     #[track_caller]
@@ -309,16 +295,12 @@ mod tests {
     #[test]
     fn names_and_numbers_are_understood() {
         let nobody = Identity::find("nobody", None).unwrap();
-        assert_ne!(nobody.uid, 0);
-        let number = nobody.uid.to_string();
+        assert_ne!(nobody.uid(), 0);
+        let number = nobody.uid().to_string();
         assert_eq!(Identity::find(&number, None).unwrap(), nobody);
         let unnamed = Identity::find("4000000123", Some("4000000124")).unwrap();
-        let expected = Identity {
-            uid: 4_000_000_123,
-            gid: 4_000_000_124,
-            groups: vec![4_000_000_124],
-        };
-        assert_eq!(unnamed, expected);
+        let expected = Credentials::new(4_000_000_123, 4_000_000_124, vec![4_000_000_124]);
+        assert_eq!(unnamed.0, expected);
     }
 
     #[test]
