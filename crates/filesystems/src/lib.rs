@@ -9,7 +9,6 @@
 #![forbid(unsafe_code)]
 
 mod abstracted;
-mod clock;
 mod disk_file;
 mod disk_listing;
 mod error;

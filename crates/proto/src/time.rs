@@ -1,5 +1,7 @@
 //! Civil time without a clock.
 
+use std::fmt::{self, Display};
+
 use thiserror::Error;
 
 use crate::digits::{parse_decimal, push_two_digits, push_year};
@@ -13,6 +15,8 @@ use crate::digits::{parse_decimal, push_two_digits, push_year};
 /// let time = CivilTime::parse_compact(b"20240229120000.5")?;
 /// assert_eq!(time.to_unix(), 1_709_208_000);
 /// assert_eq!(CivilTime::from_unix(1_709_208_000), time);
+/// assert_eq!(time.to_string(), "2024-02-29 12:00:00");
+/// assert_eq!(format!("{time:#}"), "2024-02-29T12:00:00");
 /// # Ok::<(), ftpdlib_proto::TimeError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -128,6 +132,23 @@ impl CivilTime {
         for field in [self.month, self.day, self.hour, self.minute, self.second] {
             push_two_digits(out, field);
         }
+    }
+}
+
+/// `YYYY-MM-DD hh:mm:ss`; with `{:#}` there is a `T` between date and time, as in RFC 3339.
+impl Display for CivilTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            year,
+            month,
+            day,
+            hour,
+            minute,
+            second,
+        } = self;
+        let between = if f.alternate() { 'T' } else { ' ' };
+        write!(f, "{year:04}-{month:02}-{day:02}{between}")?;
+        write!(f, "{hour:02}:{minute:02}:{second:02}")
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Now, in seconds since 1970 UTC.
-pub(crate) fn unix_now() -> i64 {
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        // A clock that is set before 1970 shows every date as one of the future.
-        Err(_) => 0,
-    }
+/// Returns the time of day, in seconds since 1970 UTC; 0 if the clock is set before that, which
+/// shows every date as one of the future.
+///
+/// # Examples
+///
+/// ```
+/// assert!(ftpdlib_sys::unix_now() > 1_700_000_000);
+/// ```
+pub fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().cast_signed())
 }

@@ -12,6 +12,7 @@ mod access;
 mod append;
 mod call;
 mod children;
+mod clock;
 mod entry;
 pub mod errno;
 #[cfg(not(target_os = "linux"))]
@@ -42,6 +43,7 @@ use linux as imp;
 pub use access::check_writable;
 pub use append::open_to_append;
 pub use children::{ChildEnd, ChildProcess, exit_at_once};
+pub use clock::unix_now;
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};
 pub use freed_memory::keep_freed_memory;
 pub use imp::{

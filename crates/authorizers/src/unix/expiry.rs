@@ -1,14 +1,11 @@
 //! Whether an account or its password has expired (shadow(5)). Times are days since 1970.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use ftpdlib_sys::unix_now;
 
 /// The current day, in UTC like the days of the shadow file.
 pub(super) fn today() -> i64 {
-    const DAY: u64 = 24 * 60 * 60;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs() / DAY).unwrap_or(i64::MAX)
-    })
+    const DAY: i64 = 24 * 60 * 60;
+    unix_now() / DAY
 }
 
 /// An account has expired from its day of expiry on.

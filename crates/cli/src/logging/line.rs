@@ -26,7 +26,7 @@ impl LogLine {
         message: &fmt::Arguments<'_>,
     ) -> io::Result<()> {
         if self.unix != Some(unix) {
-            (self.unix, self.time) = (Some(unix), civil_time(unix));
+            (self.unix, self.time) = (Some(unix), CivilTime::from_unix(unix).to_string());
         }
         self.message.clear();
         self.message.write_fmt(*message).map_err(io::Error::other)?;
@@ -44,18 +44,6 @@ fn letter(level: Level) -> char {
         Level::Debug => 'D',
         Level::Trace => 'T',
     }
-}
-
-fn civil_time(unix: i64) -> String {
-    let CivilTime {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = CivilTime::from_unix(unix);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 pub(super) fn unix_now() -> i64 {

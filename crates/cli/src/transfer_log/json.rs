@@ -69,15 +69,7 @@ fn end(end: &TransferEnd) -> &'static str {
 /// `2026-11-21T10:11:12.123Z`.
 fn rfc3339(time: SystemTime) -> String {
     let (seconds, millis) = unix(time);
-    let CivilTime {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-    } = CivilTime::from_unix(seconds);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    format!("{:#}.{millis:03}Z", CivilTime::from_unix(seconds))
 }
 
 /// A string of RFC 8259, with no control character raw, nor one that changes how a line is shown.

@@ -11,9 +11,9 @@ use ftpdlib_proto::{
     FactSet, FileKind, ListEntry, Metadata, Perms, VirtualPath, Zone, format_facts,
     format_list_line,
 };
+use ftpdlib_sys::unix_now;
 
 use super::AbstractedFs;
-use crate::clock::unix_now;
 use crate::disk_file::{DiskReadFile, DiskWriteFile};
 use crate::disk_listing::DiskListing;
 use crate::error::{ErrorKind, FilesystemError};

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
+use ftpdlib_sys::unix_now;
 
 use super::tree::{Content, Directory, Node, lock};
-use crate::clock::unix_now;
 use crate::error::{ErrorKind, FilesystemError};
 use crate::transfer_file::{Entry, Listing, ReadFile, WriteFile};
 

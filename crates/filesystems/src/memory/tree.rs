@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
+use ftpdlib_sys::unix_now;
 
-use crate::clock::unix_now;
 use crate::error::{ErrorKind, FilesystemError};
 
 #[derive(Debug)]

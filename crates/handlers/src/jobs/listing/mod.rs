@@ -6,7 +6,6 @@ mod upcoming;
 
 use std::mem;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, Listing};
 use ftpdlib_proto::{
@@ -14,6 +13,7 @@ use ftpdlib_proto::{
     format_facts, format_list_line,
 };
 use ftpdlib_session::{ListFormat, Refusal};
+use ftpdlib_sys::unix_now;
 
 use self::batch::{Batch, NextEntry};
 use self::upcoming::Upcoming;
@@ -130,16 +130,11 @@ impl ListingStream {
                 (source, is_large, prefix)
             }
         };
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| {
-                i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-            });
         Ok(Self {
             account: Arc::clone(account),
             format,
             encoding,
-            now,
+            now: unix_now(),
             prefix,
             source,
             is_large,
