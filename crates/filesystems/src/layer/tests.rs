@@ -1,5 +1,3 @@
-//! Tests of layers.
-
 use std::sync::Mutex;
 
 use super::*;

@@ -1,0 +1,256 @@
+//! Deadlines in order. Time is a parameter: nothing here reads a clock.
+
+use std::time::{Duration, Instant};
+
+use crate::slab::{Key, Slab};
+
+/// Names a timer of one loop. Never reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct TimerId(pub(crate) Key);
+
+/// A heap in which every timer knows its place, so that cancelling one is `O(log n)` and leaves
+/// nothing behind.
+///
+/// Putting one off is `O(1)`, however often it is done: it keeps the place of its former deadline
+/// in the heap, and sinks to its new place when it has come to the top.
+pub(crate) struct Timers<T> {
+    slots: Slab<Slot<T>>,
+    heap: Vec<Node>,
+    sequence: u64,
+    /// Deadlines are counted from here. Earlier ones count as this one.
+    origin: Instant,
+}
+
+impl<T> Timers<T> {
+    pub(crate) fn new(origin: Instant) -> Self {
+        Self {
+            slots: Slab::new(),
+            heap: Vec::new(),
+            sequence: 0,
+            origin,
+        }
+    }
+
+    /// Arms a timer for `at`; one of the past is due at once, behind all that are due already.
+    pub(crate) fn arm(&mut self, now: Instant, at: Instant, value: T) -> TimerId {
+        let rank = self.new_rank(self.nanos(at.max(now)));
+        let position = self.heap.len();
+        let key = self.slots.insert(Slot {
+            rank,
+            delay: nanos_between(now, at),
+            position: position as u32,
+            value,
+        });
+        self.heap.push(Node { rank, key });
+        self.sift_up(position);
+        TimerId(key)
+    }
+
+    /// Disarms a timer. Returns what it was armed with, unless it is gone already.
+    pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
+        let slot = self.slots.remove(id.0)?;
+        let position = slot.position as usize;
+        self.heap.swap_remove(position);
+        if position < self.heap.len() {
+            // The last node has come here from another branch.
+            let position = self.sift_up(position);
+            self.sift_down(position);
+        }
+        Some(slot.value)
+    }
+
+    /// Gives a pending timer another deadline; it counts as armed anew among its equals.
+    pub(crate) fn move_to(&mut self, id: TimerId, now: Instant, at: Instant) -> bool {
+        let at = self.nanos(at.max(now));
+        self.move_to_nanos(id, at)
+    }
+
+    /// Restarts the delay that a pending timer was armed with.
+    pub(crate) fn reset(&mut self, id: TimerId, now: Instant) -> bool {
+        let Some(delay) = self.slots.get(id.0).map(|slot| slot.delay) else {
+            return false;
+        };
+        self.move_to_nanos(id, self.nanos(now).saturating_add(delay))
+    }
+
+    /// Moves a timer that is due to the first future multiple of its delay after its deadline.
+    pub(crate) fn repeat(&mut self, id: TimerId, now: Instant) -> bool {
+        let Some(slot) = self.slots.get(id.0) else {
+            return false;
+        };
+        let now = self.nanos(now);
+        let behind = now.saturating_sub(slot.rank.at);
+        let left = match behind.checked_rem(slot.delay) {
+            Some(past) => slot.delay - past,
+            None => 0,
+        };
+        self.move_to_nanos(id, now.saturating_add(left))
+    }
+
+    /// Disarms all.
+    pub(crate) fn clear(&mut self) {
+        while let Some(node) = self.heap.pop() {
+            self.slots.remove(node.key);
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: TimerId) -> Option<&mut T> {
+        self.slots.get_mut(id.0).map(|slot| &mut slot.value)
+    }
+
+    /// The next timer to fire, still armed, if it is due and was armed before `fence`. Those armed
+    /// later come behind all of these, as long as `now` is not earlier than it was for them.
+    pub(crate) fn due(&mut self, now: Instant, fence: u64) -> Option<TimerId> {
+        while let Some(&first) = self.heap.first() {
+            if first.rank.at > self.nanos(now) {
+                return None;
+            }
+            if !self.sink_first() {
+                return (first.rank.sequence < fence).then_some(TimerId(first.key));
+            }
+        }
+        None
+    }
+
+    /// The earliest deadline, or an earlier time: if many timers were put off, it takes more than
+    /// one call to bring them all to their places.
+    pub(crate) fn next(&mut self) -> Option<Instant> {
+        for _ in 0..PUT_OFF_AT_ONCE {
+            if !self.sink_first() {
+                break;
+            }
+        }
+        let first = self.heap.first()?;
+        Some(later(self.origin, Duration::from_nanos(first.rank.at)))
+    }
+
+    /// Separates the timers armed until now from those armed later; see [`due`](Self::due).
+    pub(crate) const fn fence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    fn move_to_nanos(&mut self, id: TimerId, at: u64) -> bool {
+        let rank = self.new_rank(at);
+        let Some(slot) = self.slots.get_mut(id.0) else {
+            return false;
+        };
+        slot.rank = rank;
+        let position = slot.position as usize;
+        let node = &mut self.heap[position];
+        if rank < node.rank {
+            node.rank = rank;
+            self.sift_up(position);
+        }
+        true
+    }
+
+    /// Brings the first node to its place if its timer was put off. Returns `false` if it was not.
+    fn sink_first(&mut self) -> bool {
+        let Some(first) = self.heap.first_mut() else {
+            return false;
+        };
+        match self.slots.get(first.key) {
+            Some(slot) if slot.rank != first.rank => first.rank = slot.rank,
+            _ => return false,
+        }
+        self.sift_down(0);
+        true
+    }
+
+    fn sift_up(&mut self, mut position: usize) -> usize {
+        let node = self.heap[position];
+        while position > 0 {
+            let parent = (position - 1) / CHILDREN;
+            if self.heap[parent].rank < node.rank {
+                break;
+            }
+            self.place(self.heap[parent], position);
+            position = parent;
+        }
+        self.place(node, position);
+        position
+    }
+
+    fn sift_down(&mut self, mut position: usize) {
+        let node = self.heap[position];
+        loop {
+            let first = CHILDREN * position + 1;
+            let Some(smallest) = (first..self.heap.len().min(first + CHILDREN))
+                .min_by_key(|&child| self.heap[child].rank)
+                .filter(|&child| self.heap[child].rank < node.rank)
+            else {
+                break;
+            };
+            self.place(self.heap[smallest], position);
+            position = smallest;
+        }
+        self.place(node, position);
+    }
+
+    fn place(&mut self, node: Node, position: usize) {
+        self.heap[position] = node;
+        if let Some(slot) = self.slots.get_mut(node.key) {
+            slot.position = position as u32;
+        }
+    }
+
+    const fn new_rank(&mut self, at: u64) -> Rank {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        Rank { at, sequence }
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        nanos_between(self.origin, at)
+    }
+}
+
+/// `delay` after `now`, or as far in the future as makes no difference.
+pub(crate) fn later(now: Instant, delay: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    now.checked_add(delay).unwrap_or_else(|| now + FAR)
+}
+
+/// At least 0, at most 584 years.
+fn nanos_between(from: Instant, to: Instant) -> u64 {
+    let nanos = to.saturating_duration_since(from).as_nanos();
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
+/// Four to a node make the heap half as deep as two, for hardly more work at each step.
+const CHILDREN: usize = 4;
+
+/// The most timers that are brought to their places before one wait, so that this does not take
+/// long if all were put off. If some are left, that wait ends early, and the next call goes on.
+const PUT_OFF_AT_ONCE: usize = 64;
+
+struct Slot<T> {
+    /// The deadline.
+    rank: Rank,
+    delay: u64,
+    /// That of its node. There are no more nodes than slots, so it fits.
+    position: u32,
+    value: T,
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    /// The deadline of the timer, or an earlier one if the timer was put off.
+    rank: Rank,
+    key: Key,
+}
+
+/// Equal deadlines fire in the order of arming.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+struct Rank {
+    /// In nanoseconds since the origin.
+    at: u64,
+    sequence: u64,
+}
+
+#[cfg(test)]
+mod tests;
