@@ -21,11 +21,18 @@ pub(crate) fn call<T>(
         .ok()
 }
 
+const FILES: &str = "the authorizer or the filesystem";
+
+/// Asks an authorizer or a filesystem whether something is so. After a panic it is not.
+pub(crate) fn ask(prefix: impl fmt::Display, question: impl FnOnce() -> bool) -> bool {
+    call(prefix, FILES, question).unwrap_or(false)
+}
+
 /// Calls an authorizer or a filesystem. A panic is refused, as on a thread.
 pub(crate) fn call_files<T>(
     prefix: impl fmt::Display,
     code: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let outcome = call(prefix, "the authorizer or the filesystem", code);
+    let outcome = call(prefix, FILES, code);
     outcome.unwrap_or_else(|| Err(Refusal::local_error()))
 }

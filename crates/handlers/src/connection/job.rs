@@ -15,41 +15,33 @@ use crate::foreign;
 use crate::jobs::{self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
 
 /// A job on a thread.
-pub(super) enum RunningJob {
-    /// Whether the credentials are right.
-    Check(Task<Checked>),
-    /// The filesystem of who is let in.
-    OpenHome(Task<LoginEnd>),
-    /// Anything after the login.
-    Filesystem(Task<Untaken>),
-    /// A digest or a copy.
-    Work(Task<JobOutcome<Payload>>, Cancel),
+pub(super) struct RunningJob {
+    task: Task<Ended>,
+    /// Of a digest or a copy.
+    cancel: Option<Cancel>,
+}
+
+impl RunningJob {
+    /// A job that nothing stops.
+    fn short(task: Task<Ended>) -> Self {
+        Self { task, cancel: None }
+    }
 }
 
 /// What a job on a thread came to.
 enum Ended {
+    /// Whether the credentials are right.
     Checked(Checked),
+    /// The filesystem of who is let in.
     HomeOpened(LoginEnd),
-    Answered(JobOutcome<Payload>),
+    /// The answer to any other job.
+    Answered(Untaken),
 }
 
-impl RunningJob {
-    /// What it came to, once it has ended; one that panicked was refused.
-    fn take(&self) -> Option<Ended> {
-        Some(match self {
-            Self::Check(task) => Ended::Checked(outcome(task)?),
-            Self::OpenHome(task) => Ended::HomeOpened(outcome(task)?),
-            Self::Filesystem(task) => {
-                let refused = |_| Err(Refusal::local_error());
-                Ended::Answered(task.take()?.map_or_else(refused, Untaken::take))
-            }
-            Self::Work(task, _) => Ended::Answered(outcome(task)?),
-        })
+impl Ended {
+    fn answered(outcome: JobOutcome<Payload>) -> Self {
+        Self::Answered(Untaken(Some(outcome)))
     }
-}
-
-fn outcome<T>(task: &Task<Result<T, Refusal>>) -> Option<Result<T, Refusal>> {
-    Some(task.take()?.unwrap_or_else(|_| Err(Refusal::local_error())))
 }
 
 impl Connection {
@@ -73,8 +65,8 @@ impl Connection {
             self.session.handle_job(Err(Refusal::local_error()), now);
             return;
         };
-        let removes_much = || Ok(jobs::removes_much(account, &job.action));
-        let is_large = || foreign::call_files(self.log_prefix(), removes_much) == Ok(true);
+        let removes_much = || jobs::removes_much(account, &job.action);
+        let is_large = || foreign::ask(self.log_prefix(), removes_much);
         let lane = account
             .lane()
             .or_else(|| is_large().then(|| account.large_lane()));
@@ -85,9 +77,9 @@ impl Connection {
             }
             Some(lane) => {
                 let user = Arc::clone(account);
-                let job = move || Untaken::new(jobs::run(&user, job));
+                let job = move || Ended::answered(jobs::run(&user, job));
                 let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
-                self.await_job(task.map(RunningJob::Filesystem), cx);
+                self.await_job(task.map(RunningJob::short), cx);
             }
         }
     }
@@ -101,9 +93,9 @@ impl Connection {
             secure: self.session.is_secure(),
         };
         let lane = &self.service.command_lane;
-        let job = move || Untaken::new(call.run(&job));
+        let job = move || Ended::answered(call.run(&job));
         let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
-        self.await_job(task.map(RunningJob::Filesystem), cx);
+        self.await_job(task.map(RunningJob::short), cx);
     }
 
     fn log_in(&mut self, username: String, password: Option<Arc<str>>, cx: &mut Context<'_>) {
@@ -115,17 +107,17 @@ impl Connection {
             local: self.local,
             secure: self.session.is_secure(),
         };
-        let is_immediate = || Ok(credentials.are_checked_at_once(&self.service));
-        if foreign::call_files(self.log_prefix(), is_immediate) == Ok(true) {
+        let is_immediate = || credentials.are_checked_at_once(&self.service);
+        if foreign::ask(self.log_prefix(), is_immediate) {
             let check = || credentials.check(&self.service);
             let checked = foreign::call_files(self.log_prefix(), check);
             return self.open_home(checked, cx);
         }
         let service = Arc::clone(&self.service);
         let client = client_network(self.peer);
-        let check = move || credentials.check(&service);
+        let check = move || Ended::Checked(credentials.check(&service));
         let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
-        self.await_job(task.map(RunningJob::Check), cx);
+        self.await_job(task.map(RunningJob::short), cx);
     }
 
     /// Goes on with a login whose credentials were checked: a home directory that hangs holds up
@@ -139,17 +131,17 @@ impl Connection {
             }
             Ok(Some(login)) => login,
         };
-        let is_local = || Ok(self.service.enters_at_once(&login.home));
-        if foreign::call_files(self.log_prefix(), is_local) == Ok(true) {
+        let is_local = || self.service.enters_at_once(&login.home);
+        if foreign::ask(self.log_prefix(), is_local) {
             let enter = || jobs::enter(&self.service, login);
             let end = foreign::call_files(self.log_prefix(), enter);
             return self.finish_login(end, cx.now());
         }
         let lanes = self.service.home_lanes(&login.home);
         let service = Arc::clone(&self.service);
-        let enter = move || jobs::enter(&service, login);
+        let enter = move || Ended::HomeOpened(jobs::enter(&service, login));
         let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
-        self.await_job(task.map(RunningJob::OpenHome), cx);
+        self.await_job(task.map(RunningJob::short), cx);
     }
 
     fn await_job(&mut self, job: io::Result<RunningJob>, cx: &Context<'_>) {
@@ -182,42 +174,43 @@ impl Connection {
         let lane = account.work_lane().unwrap_or(&self.service.work_lane);
         let (user, limit) = (Arc::clone(account), self.service.hash_limit);
         let started = lane.start(&cx.notifier(), move |time| {
-            jobs::run_work(&user, job, limit, time)
+            Ended::answered(jobs::run_work(&user, job, limit, time))
         });
-        let work = started.map(|(task, cancel)| RunningJob::Work(task, cancel));
+        let work = started.map(|(task, cancel)| RunningJob {
+            task,
+            cancel: Some(cancel),
+        });
         self.await_job(work, cx);
     }
 
     /// Lets a digest or a copy end at its next piece.
     pub(super) fn cancel_work(&self) {
-        if let Some(RunningJob::Work(_, cancel)) = &self.job {
+        if let Some(cancel) = self.job.as_ref().and_then(|job| job.cancel.as_ref()) {
             cancel.cancel();
         }
     }
 
-    /// Takes the result of a job that ended.
+    /// Takes the result of a job that ended; one that panicked was refused.
     pub(super) fn job_ended(&mut self, cx: &mut Context<'_>) {
-        let Some(ended) = self.job.as_ref().and_then(RunningJob::take) else {
+        let Some(ended) = self.job.as_ref().and_then(|job| job.task.take()) else {
             return;
         };
         self.job = None;
-        match ended {
-            Ended::Checked(checked) => self.open_home(checked, cx),
-            Ended::HomeOpened(end) => self.finish_login(end, cx.now()),
-            Ended::Answered(outcome) => self.session.handle_job(outcome, cx.now()),
-        }
+        let outcome = match ended {
+            Ok(Ended::Checked(checked)) => return self.open_home(checked, cx),
+            Ok(Ended::HomeOpened(end)) => return self.finish_login(end, cx.now()),
+            Ok(Ended::Answered(untaken)) => untaken.take(),
+            Err(_) => Err(Refusal::local_error()),
+        };
+        self.session.handle_job(outcome, cx.now());
     }
 }
 
 /// What a job came to, until somebody takes it. Dropped before that, whose client did not wait for
 /// a disk that hung, it discards what was opened.
-pub(super) struct Untaken(Option<JobOutcome<Payload>>);
+struct Untaken(Option<JobOutcome<Payload>>);
 
 impl Untaken {
-    fn new(outcome: JobOutcome<Payload>) -> Self {
-        Self(Some(outcome))
-    }
-
     fn take(mut self) -> JobOutcome<Payload> {
         // It is there: only this and the end take it.
         self.0.take().unwrap_or_else(|| Err(Refusal::local_error()))
