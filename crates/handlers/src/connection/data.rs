@@ -9,7 +9,7 @@ use ftpdlib_session::{DataEvent, Refusal};
 
 use super::{Connection, ControlSocket, canonical, log_lines};
 use crate::Permit;
-use crate::data::{DataSide, listen};
+use crate::data::{DataSide, PassivePort, listen};
 
 /// Connections to a passive port that are looked at in one turn.
 const ARRIVALS: usize = 16;
@@ -40,7 +40,7 @@ impl Connection {
                 Ok(listener)
             })
             .map_err(no_port)?;
-        self.data = DataSide::await_client(listener, cx.now());
+        self.data = DataSide::Listening(PassivePort::new(listener, cx.now()));
         self.data_permit = Some(permit);
         Ok(DataEvent::Listening { port })
     }
@@ -83,11 +83,12 @@ impl Connection {
     pub(super) fn data_ready(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
         match &mut self.data {
-            DataSide::Listening { .. } => {
+            DataSide::Listening(_) => {
                 // After an error the client waits in the listener's queue, until the time for it is
                 // over.
                 if let Err(error) = self.meet_arrivals(cx)
-                    && self.data.pause(cx)
+                    && let Some(port) = self.data.passive_port_mut()
+                    && port.pause(cx)
                 {
                     let prefix = self.log_prefix();
                     log::warn!("{prefix} no data connection for now: {error}");
@@ -135,14 +136,19 @@ impl Connection {
         for _ in 0..ARRIVALS {
             let service = &self.service;
             let prefix = service.log_prefix.of(self.peer, self.session.username());
-            let Some(peer) = self.data.next_candidate(service, client, &prefix, cx)? else {
+            let Some(port) = self.data.passive_port_mut() else {
+                return Ok(());
+            };
+            let Some(peer) = port.next_candidate(service, client, &prefix, cx)? else {
                 return Ok(());
             };
             let event = DataEvent::Accepted { peer };
             self.session.handle_data_event(event, cx.now());
             self.carry_out_effects(cx);
         }
-        self.data.watch(cx)
+        self.data
+            .passive_port_mut()
+            .map_or(Ok(()), |port| port.watch(cx))
     }
 
     /// Goes on with the handshake of a data connection without a transfer.

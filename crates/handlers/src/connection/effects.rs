@@ -7,6 +7,7 @@ use ftpdlib_session::{DataEvent, Effect, SessionEvent};
 use super::job::discard;
 use super::secure::Securing;
 use super::{CLOSING_TIME, Connection, ControlSocket, log_lines};
+use crate::data::PassivePort;
 use crate::jobs::Payload;
 
 impl Connection {
@@ -50,7 +51,11 @@ impl Connection {
             }
             Effect::Secure => self.securing = Securing::Announced,
             Effect::AcceptData => self.accept_data(cx),
-            Effect::RejectData => self.data.reject_candidate(),
+            Effect::RejectData => {
+                if let Some(port) = self.data.passive_port_mut() {
+                    port.reject_candidate();
+                }
+            }
             Effect::Connect(peer) => {
                 self.close_data(cx);
                 if let Err(error) = self.connect(peer, cx) {
@@ -63,8 +68,11 @@ impl Connection {
             Effect::CloseData => self.close_data(cx),
             Effect::ForgetLogin => self.account = None,
             // Strangers come by the thousand, and are logged once for each port.
-            Effect::Event(SessionEvent::ForeignData { .. }) if self.data.has_rejected_several() => {
-            }
+            Effect::Event(SessionEvent::ForeignData { .. })
+                if self
+                    .data
+                    .passive_port()
+                    .is_some_and(PassivePort::has_rejected_several) => {}
             Effect::Event(event) => {
                 let (prefix, username) = (&self.service.log_prefix, self.session.username());
                 let account = self.transfer_account.as_deref();

@@ -28,7 +28,7 @@ use ftpdlib_session::{AdminEvent, ControlEvent, Session};
 use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
-use crate::data::{DataSide, Linger};
+use crate::data::{DataSide, Linger, PassivePort};
 use crate::jobs::{Account, Payload};
 use crate::log_prefix::Prefix;
 use crate::pump::Pump;
@@ -222,7 +222,8 @@ impl Connection {
         let (has_input, has_ended) = (control.has_input(), control.has_ended());
         // A client that connected before it sent a line is to find that so: in the order in which
         // the system tells, the line may come first.
-        if has_input && self.data.awaits_client() {
+        let port = self.data.passive_port();
+        if has_input && port.is_some_and(PassivePort::awaits_client) {
             self.data_ready(cx);
         }
         has_input || has_ended
@@ -355,7 +356,7 @@ impl Connection {
             .as_deref()
             .and_then(|linger| linger.holds_replies_until(now));
         let securing = self.data_handshake_deadline();
-        let data = self.data.look_at();
+        let data = self.data.passive_port().and_then(PassivePort::look_at);
         [
             self.session.poll_timeout(),
             pump,
@@ -495,7 +496,9 @@ impl Handler for Connection {
         if let Some(watch) = &mut self.watch {
             watch.retry(now);
         }
-        if self.data.look_at().is_some_and(|at| at <= now) {
+        let port = self.data.passive_port();
+        let look_at = port.and_then(PassivePort::look_at);
+        if look_at.is_some_and(|at| at <= now) {
             self.data_ready(cx);
         }
         if self.session.poll_timeout().is_some_and(|at| at <= now) {

@@ -1,0 +1,159 @@
+//! A passive port: who connects to it, until that is the client.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId};
+use mio::net::{TcpListener, TcpStream};
+
+use super::arriving::Arrivals;
+use crate::Service;
+use crate::log_prefix::Prefix;
+
+/// How long a passive port goes without being looked at.
+const LOOK_AFTER: Duration = Duration::from_millis(50);
+
+/// A port that the client was told.
+///
+/// The loop does not watch its listener at first: most clients have connected by the time they send
+/// the next line, when it is looked at anyway.
+pub(crate) struct PassivePort {
+    listener: Socket<TcpListener>,
+    /// Has connected, and is not accepted yet.
+    candidate: Option<TcpStream>,
+    /// Come from a proxy, and their header has not come.
+    arrivals: Option<Box<Arrivals>>,
+    /// When to look for whoever has connected, if the loop does not watch the listener.
+    look_at: Instant,
+    /// The system gave no descriptor for who has connected.
+    exhausted: bool,
+    /// How many were turned away.
+    rejected: u8,
+}
+
+impl PassivePort {
+    pub(crate) fn new(listener: Socket<TcpListener>, now: Instant) -> Self {
+        Self {
+            listener,
+            candidate: None,
+            arrivals: None,
+            look_at: now + LOOK_AFTER,
+            exhausted: false,
+            rejected: 0,
+        }
+    }
+
+    /// Takes the next one who has connected as a candidate; `None` if there is none. Where a proxy
+    /// connects, it is the client that the header names. A connection from `client` itself has no
+    /// header, though `client` may be a proxy that only checks whether the server is up. The log of
+    /// others has `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// None can be taken, or waited for: there is no descriptor left, for instance.
+    pub(crate) fn next_candidate(
+        &mut self,
+        service: &Service,
+        client: IpAddr,
+        prefix: &Prefix<'_>,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Option<SocketAddr>> {
+        cx.set_interest(self.listener.id(), Interest::READ);
+        loop {
+            let arrivals = self.arrivals.as_mut();
+            if let Some((stream, peer)) = arrivals.and_then(|it| it.take(prefix, cx)) {
+                self.candidate = Some(stream);
+                return Ok(Some(peer));
+            }
+            if self.arrivals.as_ref().is_some_and(|it| it.is_full()) {
+                self.watch(cx)?;
+                cx.set_interest(self.listener.id(), Interest::NONE);
+                return Ok(None);
+            }
+            match cx.accept(&self.listener) {
+                Ok((stream, peer))
+                    if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
+                {
+                    let arrivals = self.arrivals.get_or_insert_default();
+                    if let Err(error) = arrivals.push(stream, cx) {
+                        log::warn!("{prefix} data connection of a proxy lost: {error}");
+                    }
+                }
+                Ok((stream, peer)) => {
+                    self.exhausted = false;
+                    self.candidate = Some(stream);
+                    return Ok(Some(peer));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.watch(cx)?;
+                    self.exhausted = false;
+                    return Ok(None);
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the candidate, who is to be the client.
+    pub(crate) fn take_candidate(&mut self) -> Option<TcpStream> {
+        self.candidate.take()
+    }
+
+    /// Drops the candidate.
+    pub(crate) fn reject_candidate(&mut self) {
+        self.candidate = None;
+        self.rejected = self.rejected.saturating_add(1);
+    }
+
+    /// Leaves the listener alone for a while, after an error of
+    /// [`next_candidate`](Self::next_candidate); whether it is the first since one was taken, or
+    /// there was none.
+    pub(crate) fn pause(&mut self, cx: &mut Context<'_>) -> bool {
+        cx.set_interest(self.listener.id(), Interest::NONE);
+        self.look_at = cx.now() + AcceptState::RETRY_DELAY;
+        !std::mem::replace(&mut self.exhausted, true)
+    }
+
+    /// Has the loop tell of who else waits for the listener.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses that.
+    pub(crate) fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        cx.finish_registration(&mut self.listener)
+    }
+
+    pub(crate) fn close(self, cx: &mut Context<'_>) {
+        cx.close(self.listener);
+        if let Some(arrivals) = self.arrivals {
+            arrivals.close(cx);
+        }
+    }
+
+    /// When to look for whoever has connected, if the client sends no line before, or at proxies
+    /// that have sent no header.
+    pub(crate) fn look_at(&self) -> Option<Instant> {
+        if self.exhausted || !self.listener.is_registered() {
+            return Some(self.look_at);
+        }
+        self.arrivals.as_ref()?.until()
+    }
+
+    /// Whether nobody has connected who may be the client.
+    pub(crate) fn awaits_client(&self) -> bool {
+        self.candidate.is_none()
+    }
+
+    /// Whether more than one was turned away.
+    pub(crate) fn has_rejected_several(&self) -> bool {
+        self.rejected > 1
+    }
+
+    /// Whether `source` belongs to this port.
+    pub(crate) fn owns(&self, source: SourceId) -> bool {
+        let arrivals = self.arrivals.as_deref();
+        self.listener.id() == source || arrivals.is_some_and(|it| it.owns(source))
+    }
+}
