@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId};
+use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId, is_of_one_client};
 use mio::net::{TcpListener, TcpStream};
 
 use super::arriving::Arrivals;
@@ -90,7 +90,7 @@ impl PassivePort {
                     self.exhausted = false;
                     return Ok(None);
                 }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if is_of_one_client(&error) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ftpdlib_ioloop::{
     Acceptor, AsyncChat, Channel, ChatHandler, Connector, Context, IoLoop, Producer,
+    is_of_one_client,
 };
 
 use crate::support::{Counter, LONG, any_port, count, pair};
@@ -81,6 +82,21 @@ fn clients_that_were_left_to_others_are_accepted_if_nobody_takes_them() {
         while accepted.get() < times * CLIENTS {
             io_loop.turn(Some(LONG)).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_client_that_was_reset_kept_others_waiting() {
+    for (kind, of_one_client) in [
+        (ErrorKind::ConnectionAborted, true),
+        (ErrorKind::ConnectionReset, true),
+        (ErrorKind::HostUnreachable, true),
+        (ErrorKind::NetworkUnreachable, true),
+        (ErrorKind::OutOfMemory, false),
+        (ErrorKind::PermissionDenied, false),
+        (ErrorKind::WouldBlock, false),
+    ] {
+        assert_eq!(is_of_one_client(&kind.into()), of_one_client, "{kind}");
     }
 }
 
