@@ -22,9 +22,6 @@ pub(crate) struct Rates {
 #[derive(Default)]
 pub(crate) struct UserRates {
     shared: Mutex<HashMap<(String, TransferDirection, u64), Arc<SharedRate>>>,
-    /// Until when sessions owe something of their own rates. That is the case right after a
-    /// transfer only, so it is not theirs to keep.
-    owing: Mutex<HashMap<(u64, TransferDirection), Instant>>,
 }
 
 impl UserRates {
@@ -49,27 +46,6 @@ impl UserRates {
         })));
         shared.insert(key, Arc::clone(&new));
         RateShare::new(new, now)
-    }
-
-    /// Notes, `now`, until when a session owes something of its own rate after a transfer.
-    pub(crate) fn note_owed(
-        &self,
-        session: u64,
-        direction: TransferDirection,
-        until: Instant,
-        now: Instant,
-    ) {
-        let mut owing = self.owing.lock().unwrap_or_else(PoisonError::into_inner);
-        owing.retain(|_, until| *until > now);
-        if until > now {
-            owing.insert((session, direction), until);
-        }
-    }
-
-    /// Until when a session owes something, if it did after its last transfer.
-    pub(crate) fn owed(&self, session: u64, direction: TransferDirection) -> Option<Instant> {
-        let owing = self.owing.lock().unwrap_or_else(PoisonError::into_inner);
-        owing.get(&(session, direction)).copied()
     }
 }
 
@@ -318,18 +294,5 @@ mod tests {
         }
         assert!(moved.abs_diff(100_000) <= 1000, "{moved}");
         assert!(rates.shared.lock().unwrap().len() <= 2);
-    }
-
-    #[test]
-    fn a_session_owes_until_that_has_come_in() {
-        let (rates, now) = (UserRates::default(), Instant::now());
-        let until = now + Duration::from_millis(50);
-        let direction = TransferDirection::Download;
-        rates.note_owed(1, direction, until, now);
-        assert_eq!(rates.owed(1, direction), Some(until));
-        assert_eq!(rates.owed(1, TransferDirection::Upload), None);
-        assert_eq!(rates.owed(2, direction), None);
-        rates.note_owed(2, direction, until, until);
-        assert!(rates.owing.lock().unwrap().is_empty());
     }
 }

@@ -31,7 +31,7 @@ use mio::net::TcpStream;
 use crate::data::{DataSide, Linger, PassivePort};
 use crate::jobs::{Account, Payload};
 use crate::log_prefix::Prefix;
-use crate::pump::Pump;
+use crate::pump::{Debts, Pump};
 use crate::sessions::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
@@ -59,6 +59,8 @@ pub struct Connection {
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
+    /// What the last transfers have moved too early for their rates.
+    debts: Debts,
     /// The last download's data connection, until the client has closed it.
     linger: Option<Box<Linger>>,
     /// TLS on the control connection, and its progress.
@@ -164,6 +166,7 @@ impl Connection {
             socket: ControlSocket::Accepted(stream),
             data: DataSide::Idle,
             pump: None,
+            debts: Debts::default(),
             linger: None,
             tls: None,
             securing: Securing::No,

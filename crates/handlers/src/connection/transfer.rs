@@ -45,7 +45,7 @@ impl Connection {
                 pump.set_rates(rates);
             }
         }
-        pump.take_over_debt(self.id, &self.service, cx.now());
+        pump.take_over_debt(&self.debts, cx.now());
         self.transfer_account = Some(account);
         if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
             // That it fails is found when the turn ends.
@@ -101,7 +101,7 @@ impl Connection {
                 }
                 let (bytes, sends) = (pump.bytes(), pump.sends());
                 let separates_replies = pump.separates_replies;
-                pump.leave_debt(self.id, &self.service, cx.now());
+                pump.leave_debt(&mut self.debts, cx.now());
                 let pump = self.pump.take();
                 if let Some(stream) = pump.and_then(|pump| pump.into_stream()) {
                     self.data_permit = None;

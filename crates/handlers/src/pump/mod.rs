@@ -1,5 +1,6 @@
 //! The data transfer process: moves the bytes of one transfer, a bounded piece per turn.
 
+mod debts;
 mod meter;
 mod produce;
 mod receive;
@@ -20,6 +21,7 @@ use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
 use crate::rates::Rates;
 use crate::throttle::Throttle;
+pub(crate) use debts::Debts;
 use meter::{Meter, TURN_BYTES};
 use produce::Produce;
 use receive::Receive;
@@ -198,22 +200,21 @@ impl Pump {
         self.meter.set_rate(rate);
     }
 
-    /// Has what the last transfer of the `session` has moved too early count for this one.
-    pub(crate) fn take_over_debt(&mut self, session: u64, service: &Service, now: Instant) {
+    /// Has what the session's last transfer has moved too early count for this one.
+    pub(crate) fn take_over_debt(&mut self, debts: &Debts, now: Instant) {
         let direction = self.direction();
         if let Some(own) = self.meter.own_rate()
-            && let Some(until) = service.user_rates.owed(session, direction)
+            && let Some(until) = debts.owed(direction)
         {
             own.go_on(until, now);
         }
     }
 
-    /// Leaves what this one has moved too early to the next transfer of the `session`.
-    pub(crate) fn leave_debt(&mut self, session: u64, service: &Service, now: Instant) {
+    /// Leaves what this one has moved too early to the session's next transfer.
+    pub(crate) fn leave_debt(&mut self, debts: &mut Debts, now: Instant) {
         let direction = self.direction();
         if let Some(own) = self.meter.own_rate() {
-            let until = own.owes_until();
-            service.user_rates.note_owed(session, direction, until, now);
+            debts.note(direction, own.owes_until(), now);
         }
     }
 

@@ -1,0 +1,62 @@
+//! What a session owes of its own rates.
+
+use std::time::Instant;
+
+use ftpdlib_proto::TransferDirection;
+
+/// Until when a session owes something of its own rates.
+///
+/// A transfer begins with bytes that have yet to come in, so that a small file does not wait. What
+/// it has moved too early counts for the session's next one in that direction. The session owes
+/// something right after a transfer with a rate only; this is a pointer meanwhile.
+#[derive(Default)]
+pub(crate) struct Debts(Option<Box<Owing>>);
+
+struct Owing {
+    upload: Instant,
+    download: Instant,
+}
+
+impl Debts {
+    /// Notes, `now`, until when something is owed after a transfer.
+    pub(super) fn note(&mut self, direction: TransferDirection, until: Instant, now: Instant) {
+        let (upload, download) = (now, now);
+        let mut owing = self
+            .0
+            .take()
+            .unwrap_or_else(|| Box::new(Owing { upload, download }));
+        match direction {
+            TransferDirection::Upload => owing.upload = until,
+            TransferDirection::Download => owing.download = until,
+        }
+        self.0 = Some(owing).filter(|owing| owing.upload.max(owing.download) > now);
+    }
+
+    /// Until when something is owed in this direction, if there was after the last transfer.
+    pub(super) fn owed(&self, direction: TransferDirection) -> Option<Instant> {
+        let owing = self.0.as_ref()?;
+        Some(match direction {
+            TransferDirection::Upload => owing.upload,
+            TransferDirection::Download => owing.download,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_session_owes_until_that_has_come_in() {
+        let (mut debts, now) = (Debts::default(), Instant::now());
+        let until = now + Duration::from_millis(50);
+        debts.note(TransferDirection::Download, until, now);
+        assert_eq!(debts.owed(TransferDirection::Download), Some(until));
+        let uploads = debts.owed(TransferDirection::Upload);
+        assert!(uploads.is_none_or(|until| until <= now));
+        debts.note(TransferDirection::Upload, now, until);
+        assert!(debts.0.is_none());
+    }
+}
