@@ -51,7 +51,7 @@ impl TlsStream {
                     self.broken = true;
                 }
                 self.note_resumption(&tls);
-                let sent = if self.only_writes && !tls.is_handshaking() {
+                let sent = if self.only == Some(Direction::Write) && !tls.is_handshaking() {
                     // Tickets, or in TLS 1.2 the end of the handshake, leave with the first bytes.
                     Ok(())
                 } else {
@@ -119,7 +119,8 @@ impl TlsStream {
         match self.purpose {
             Purpose::Control => self.session.control(hello),
             Purpose::Data => {
-                let (config, tickets) = self.session.data(hello, self.only_reads);
+                let only_reads = self.only == Some(Direction::Read);
+                let (config, tickets) = self.session.data(hello, only_reads);
                 self.tickets = Some(tickets);
                 config
             }
@@ -169,7 +170,7 @@ impl TlsStream {
     /// client may wait for the end of its handshake to be confirmed (Nagle), to which nothing is
     /// answered.
     pub(super) fn acknowledge_uploads(&self) {
-        if self.only_reads
+        if self.only == Some(Direction::Read)
             && self.is_established()
             && let Err(error) = self.wire.acknowledge_at_once()
         {

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Interest, SourceId, Transport};
+use ftpdlib_ioloop::{Context, Direction, Interest, SourceId, Transport};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, IoState, ServerConnection, SupportedCipherSuite};
 
@@ -57,10 +57,8 @@ pub struct TlsStream {
     /// Bytes that records had more than they held, as far as that was not told yet, and those that
     /// are [pending](PENDING), which are not to be told.
     overhead: usize,
-    /// The client has nothing to read but what TLS itself says.
-    only_reads: bool,
-    /// The client has nothing to say but what TLS itself needs.
-    only_writes: bool,
+    /// The only direction in which there is anything but what TLS itself says, if that is known.
+    only: Option<Direction>,
     /// Bytes that were encrypted since the system took everything, about.
     held: usize,
     /// Records of data that were written.
@@ -105,8 +103,7 @@ impl TlsStream {
             tickets: None,
             unfed: Vec::new(),
             overhead: 0,
-            only_reads: false,
-            only_writes: false,
+            only: None,
             held: 0,
             written: 0,
             broken: false,
@@ -233,12 +230,12 @@ impl Transport for TlsStream {
     }
 
     fn note_only_reads(&mut self) {
-        self.only_reads = true;
+        self.only = Some(Direction::Read);
         self.acknowledge_uploads();
     }
 
     fn note_only_writes(&mut self) {
-        self.only_writes = true;
+        self.only = Some(Direction::Write);
     }
 
     fn fill_segments(&self) -> io::Result<()> {
@@ -265,13 +262,14 @@ impl Transport for TlsStream {
                 // The client reads no replies behind our end.
                 return Ok(bytes.len());
             }
-            if !stream.only_writes || stream.held >= WRITE_PIECE {
+            let only_writes = stream.only == Some(Direction::Write);
+            if !only_writes || stream.held >= WRITE_PIECE {
                 stream.send_held(tls, cx)?;
             }
             let taken = stream.write_piece(tls, bytes)?;
             // However small the pieces are, their records come to an end of what is held.
             stream.held += taken + RECORD;
-            if stream.only_writes && stream.held < WRITE_PIECE {
+            if only_writes && stream.held < WRITE_PIECE {
                 return Ok(taken);
             }
             match stream.send_held(tls, cx) {
