@@ -22,10 +22,17 @@ pub(super) struct Control {
     input: Input,
     /// To be sent.
     replies: Vec<u8>,
+    client: ClientSide,
+}
+
+/// What the client's side of the connection has come to.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum ClientSide {
+    Open,
     /// The client will send no more.
-    ended: bool,
+    Ended,
     /// The connection failed, so replies will not arrive either.
-    broken: bool,
+    Broken,
 }
 
 impl Control {
@@ -34,8 +41,7 @@ impl Control {
             stream: Box::new(socket),
             input: Input::default(),
             replies: Vec::new(),
-            ended: false,
-            broken: false,
+            client: ClientSide::Open,
         }
     }
 
@@ -47,8 +53,7 @@ impl Control {
             stream: Box::new(TlsStream::control(self.stream.into_socket(), session)),
             input: Input::default(),
             replies: self.replies,
-            ended: self.ended,
-            broken: self.broken,
+            client: self.client,
         }
     }
 
@@ -58,7 +63,7 @@ impl Control {
     ///
     /// What failed, where it is more than that the client has gone.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.ended || !self.wants_more() {
+        if !self.wants_more() {
             return Ok(());
         }
         let mut scratch = cx.take_scratch();
@@ -66,7 +71,7 @@ impl Control {
         let outcome = self.stream.read(cx, &mut scratch[..size]);
         let outcome = match outcome {
             Ok(0) => {
-                self.ended = true;
+                self.client = ClientSide::Ended;
                 Ok(())
             }
             Ok(bytes) => {
@@ -164,9 +169,9 @@ impl Control {
     /// something else than room, they are not to be `sent`.
     pub(super) fn set_interest(&self, working: bool, sent: bool, cx: &mut Context<'_>) {
         let mut interest = Interest::NONE;
-        if !self.ended && self.wants_more() {
+        if self.wants_more() {
             interest |= Interest::READ;
-        } else if !self.ended && working {
+        } else if working && !self.has_ended_its_side() {
             interest |= Interest::HANGUP;
         }
         if sent && !self.is_flushed() {
@@ -197,7 +202,7 @@ impl Control {
     }
 
     pub(super) fn end_input(&mut self) {
-        (self.ended, self.broken) = (true, true);
+        self.client = ClientSide::Broken;
         self.discard_input();
     }
 
@@ -254,26 +259,26 @@ impl Control {
 
     /// Whether the client ended its side, whatever it has sent before.
     pub(super) fn has_ended_its_side(&self) -> bool {
-        self.ended
+        self.client != ClientSide::Open
     }
 
     /// Whether the client ended its side and everything it sent was taken.
     pub(super) fn has_ended(&self) -> bool {
-        self.ended && self.input.is_empty()
+        self.has_ended_its_side() && self.input.is_empty()
     }
 
     /// Whether the client ended its side without QUIT, whatever else it has sent before.
     pub(super) fn has_left(&self) -> bool {
-        self.ended && !self.input.has_quit()
+        self.has_ended_its_side() && !self.input.has_quit()
     }
 
     /// Whether that end was a failure.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken
+        self.client == ClientSide::Broken
     }
 
     fn wants_more(&self) -> bool {
-        self.input.len() < AHEAD && self.has_room()
+        self.client == ClientSide::Open && self.input.len() < AHEAD && self.has_room()
     }
 
     fn has_room(&self) -> bool {

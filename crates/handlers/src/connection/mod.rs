@@ -270,11 +270,7 @@ impl Connection {
     /// Sends the replies; `Close` once the last one is out and the client has closed.
     fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
         let ControlSocket::Open(control) = &mut self.socket else {
-            return if self.closing.is_some() {
-                Flow::Close
-            } else {
-                Flow::Continue
-            };
+            return self.end_if_closing();
         };
         let was_full = !control.is_flushed();
         let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
@@ -283,11 +279,7 @@ impl Connection {
             control.end_input();
             self.lose_control(cx);
             self.carry_out_effects(cx);
-            return if self.closing.is_some() {
-                Flow::Close
-            } else {
-                Flow::Continue
-            };
+            return self.end_if_closing();
         }
         if self.closing.is_some() {
             control.discard_input();
@@ -319,6 +311,14 @@ impl Connection {
             notifier.notify();
         }
         Flow::Continue
+    }
+
+    /// What becomes of a connection whose control connection is lost.
+    fn end_if_closing(&self) -> Flow {
+        match self.closing {
+            Some(_) => Flow::Close,
+            None => Flow::Continue,
+        }
     }
 
     /// Tells the session, once, that the server drains or ends.
