@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::Lane;
 use ftpdlib_sys::SharedWords;
+
+use crate::one_at_a_time::OneAtATime;
 
 /// A host name and its address, looked up from time to time.
 ///
@@ -17,7 +19,7 @@ pub(crate) struct HostName {
     name: String,
     words: SharedWords,
     made: Instant,
-    looking: AtomicBool,
+    looking: OneAtATime,
     lane: Lane,
 }
 
@@ -56,7 +58,7 @@ impl HostName {
             name,
             words: SharedWords::new(2)?,
             made: Instant::now(),
-            looking: AtomicBool::new(false),
+            looking: OneAtATime::default(),
             lane,
         }))
     }
@@ -86,17 +88,19 @@ impl HostName {
 
     /// Has a thread look the name up, unless one does already or has just done so.
     pub(crate) fn look_up(self: &Arc<Self>) {
-        if self.looking.swap(true, Ordering::AcqRel) {
+        let Some(turn) = self.looking.begin() else {
             return;
-        }
+        };
         if !self.claim() {
-            self.looking.store(false, Ordering::Release);
             return;
         }
         let host = Arc::clone(self);
-        if let Err(error) = self.lane.submit(move || host.resolve()) {
+        let resolve = move || {
+            let _turn = turn;
+            host.resolve();
+        };
+        if let Err(error) = self.lane.submit(resolve) {
             log::error!("no thread to look up {}: {error}", self.name);
-            self.looking.store(false, Ordering::Release);
         }
     }
 
@@ -108,7 +112,6 @@ impl HostName {
         // Sooner than the next one of this process, whose time counts from the beginning of this.
         let next = self.now() + millis(found.map_or(LITTLE_PATIENCE, |_| FRESH));
         self.words[NEXT].store(next, Ordering::Release);
-        self.looking.store(false, Ordering::Release);
     }
 
     fn ask(&self) -> Option<Ipv4Addr> {

@@ -17,6 +17,7 @@ mod limits;
 mod log_prefix;
 mod masquerade;
 mod observer;
+mod one_at_a_time;
 mod passive_ports;
 mod proxy;
 mod pump;

@@ -7,19 +7,20 @@ use std::time::Duration;
 use ftpdlib_ioloop::Lane;
 use ftpdlib_tls::{ReloadingConfig, TlsError, TlsSession};
 
+use crate::one_at_a_time::OneAtATime;
+
 /// Certificates, looked at again from time to time if that is wanted.
 pub(crate) struct TlsSource {
     files: Arc<Files>,
     interval: Option<Duration>,
     lane: Lane,
+    looking: OneAtATime,
     /// The parent process looks at them.
     left_to_parent: AtomicBool,
 }
 
 struct Files {
     config: ReloadingConfig,
-    /// A thread is looking at them.
-    looking: AtomicBool,
     /// The error of the last look, if it failed: it is logged once.
     told: Mutex<Option<String>>,
 }
@@ -29,11 +30,11 @@ impl TlsSource {
         Self {
             files: Arc::new(Files {
                 config,
-                looking: AtomicBool::new(false),
                 told: Mutex::default(),
             }),
             interval,
             lane,
+            looking: OneAtATime::default(),
             left_to_parent: AtomicBool::new(false),
         }
     }
@@ -48,15 +49,14 @@ impl TlsSource {
     pub(crate) fn refresh(&self) -> Option<Duration> {
         let left = self.left_to_parent.load(Ordering::Relaxed);
         let interval = self.interval.filter(|_| !left)?;
-        if !self.files.looking.swap(true, Ordering::AcqRel) {
+        if let Some(turn) = self.looking.begin() {
             let files = Arc::clone(&self.files);
             let look = move || {
+                let _turn = turn;
                 files.look();
-                files.looking.store(false, Ordering::Release);
             };
             if let Err(error) = self.lane.submit(look) {
                 log::error!("no thread to look at certificates: {error}");
-                self.files.looking.store(false, Ordering::Release);
             }
         }
         Some(interval)
