@@ -100,10 +100,10 @@ pub struct Login {
     /// Text of `221`; may hold several lines.
     pub msg_quit: String,
     /// Upload limit, bytes per second, shared by all of the user's sessions that have the same;
-    /// `None` = the server's limit of each data connection.
+    /// 0 = no limit, not even the server's; `None` = the server's limit of each data connection.
     pub read_limit: Option<u64>,
     /// Download limit, bytes per second, shared by all of the user's sessions that have the same;
-    /// `None` = the server's limit of each data connection.
+    /// 0 = no limit, not even the server's; `None` = the server's limit of each data connection.
     pub write_limit: Option<u64>,
     /// Encoding of this user's path names on the wire; `None` = the server's.
     pub encoding: Option<NameEncoding>,

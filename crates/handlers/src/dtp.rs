@@ -119,13 +119,14 @@ impl ThrottledDtpHandler {
     }
 
     /// Sets the most bytes received in a second by one data connection; 0, the default, for no
-    /// limit.
+    /// limit. A user's [own limit](ftpdlib_authorizers::Login::read_limit), be it 0, replaces it.
     pub fn read_limit(mut self, bytes: u64) -> Self {
         self.0.read_limit = bytes;
         self
     }
 
     /// Sets the most bytes sent in a second by one data connection; 0, the default, for no limit.
+    /// A user's [own limit](ftpdlib_authorizers::Login::write_limit), be it 0, replaces it.
     pub fn write_limit(mut self, bytes: u64) -> Self {
         self.0.write_limit = bytes;
         self

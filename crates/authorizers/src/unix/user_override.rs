@@ -97,14 +97,14 @@ impl UserOverride {
     }
 
     /// Upload limit, in bytes per second, shared by all of the user's sessions that have the
-    /// same: a session keeps the one of its login.
+    /// same: a session keeps the one of its login. 0 for no limit, not even the server's.
     pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.read_limit = Some(bytes_per_second);
         self
     }
 
     /// Download limit, in bytes per second, shared by all of the user's sessions that have the
-    /// same: a session keeps the one of its login.
+    /// same: a session keeps the one of its login. 0 for no limit, not even the server's.
     pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.write_limit = Some(bytes_per_second);
         self
