@@ -7,21 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
-use crate::custom_command::CustomCommand;
 use crate::host_name::HostName;
 use crate::jobs::{Helpers, HomeLanes, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::observer::Observers;
-use crate::passive_ports::PassivePorts;
-use crate::proxy::Proxies;
 use crate::rates::UserRates;
-use crate::settings::{FilesystemFactory, Greeting};
 use crate::tls_source::TlsSource;
-use crate::{DtpHandler, FtpHandler, Limits, MasqueradeAddress, Sessions, SettingsError};
+use crate::{FtpHandler, Limits, MasqueradeAddress, Sessions, SettingsError};
 
 /// Most logins whose credentials are checked at once. Most of that time may be spent waiting for
 /// somebody else's server; an authorizer that computes limits itself.
@@ -37,25 +32,16 @@ const LARGE_JOBS: usize = 32;
 /// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
 /// the list of sessions.
 pub struct Service {
-    pub(crate) authorizer: Arc<dyn Authorizer>,
-    pub(crate) filesystem: Option<FilesystemFactory>,
+    /// As they were given. What is made of some of them stands below, and is what counts.
+    pub(crate) settings: FtpHandler,
     pub(crate) session: Arc<SessionConfig>,
-    pub(crate) passive_ports: PassivePorts,
-    pub(crate) tcp_no_delay: bool,
-    pub(crate) use_sendfile: bool,
-    pub(crate) mlsd_shows_links: bool,
     /// How long a loop may look for a client's next command; zero where it may not.
     pub(crate) busy_poll: Duration,
     pub(crate) log_prefix: LogPrefix,
-    pub(crate) dtp: DtpHandler,
     pub(crate) tls: Option<TlsSource>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) greeting: Option<Greeting>,
-    pub(crate) commands: Vec<CustomCommand>,
     pub(crate) observers: Observers,
-    pub(crate) proxies: Proxies,
-    masquerade_address: MasqueradeAddress,
     /// The name of the masquerade address, if it has one.
     pub(crate) masquerade: Option<Arc<HostName>>,
     pub(crate) user_rates: Arc<UserRates>,
@@ -68,8 +54,6 @@ pub struct Service {
     pub(crate) work_lane: WorkLane,
     /// For long listings on local disks.
     pub(crate) helpers: Helpers,
-    /// Most bytes that a digest reads; 0 for no limit.
-    pub(crate) hash_limit: u64,
     pool: Pool,
     homes: Mutex<HashMap<PathBuf, Arc<HomeLanes>>>,
     /// Home directories on local disks, where the filesystem is the built-in one.
@@ -131,18 +115,7 @@ impl Service {
         let masquerade = masquerade_host(&handler.masquerade_address, known, &pool)?;
         let cpus = ftpdlib_sys::usable_cpus();
         Ok(Arc::new(Self {
-            authorizer: handler.authorizer,
-            filesystem: handler.filesystem,
-            session: Arc::new(session_config(
-                handler.session,
-                &handler.dtp,
-                &handler.masquerade_address,
-                &handler.commands,
-            )),
-            passive_ports: handler.passive_ports,
-            tcp_no_delay: handler.tcp_no_delay,
-            use_sendfile: handler.use_sendfile,
-            mlsd_shows_links: handler.mlsd_shows_links,
+            session: Arc::new(session_config(&handler)),
             busy_poll: if cpus > 1 {
                 handler.busy_poll
             } else {
@@ -150,15 +123,10 @@ impl Service {
                 Duration::ZERO
             },
             log_prefix,
-            dtp: handler.dtp,
             tls,
             limits,
             sessions,
-            greeting: handler.greeting,
-            commands: handler.commands,
-            observers: Observers::new(handler.observers, &pool),
-            proxies: handler.proxies,
-            masquerade_address: handler.masquerade_address,
+            observers: Observers::new(handler.observers.clone(), &pool),
             masquerade,
             user_rates,
             command_lane: pool.lane("command", CUSTOM_COMMANDS),
@@ -167,7 +135,7 @@ impl Service {
             large_lane: pool.lane("large file", LARGE_JOBS),
             work_lane: WorkLane::local(&pool, cpus),
             helpers: Helpers::beside_one_of(cpus),
-            hash_limit: handler.hash_limit,
+            settings: handler,
             pool,
             homes: Mutex::default(),
             local_homes: Mutex::default(),
@@ -181,7 +149,7 @@ impl Service {
 
     /// Whether a connection from `ip` is a proxy's, and begins with a PROXY header.
     pub fn is_proxy(&self, ip: IpAddr) -> bool {
-        self.proxies.contain(ip)
+        self.settings.proxies.contain(ip)
     }
 
     /// The limits on connections.
@@ -197,12 +165,12 @@ impl Service {
     /// Logs the settings that whoever reads the log has to know (pyftpdlib: the lines of
     /// `_log_start`).
     pub fn log_settings(&self) {
-        log::info!("masquerade (NAT) address: {}", self.masquerade_address);
-        log::info!("passive ports: {}", self.passive_ports);
-        let session = &self.session;
+        let (settings, session) = (&self.settings, &self.session);
+        log::info!("masquerade (NAT) address: {}", settings.masquerade_address);
+        log::info!("passive ports: {}", settings.passive_ports);
         log::debug!("timeout: {:?}", session.timeout);
         log::debug!("max login attempts: {}", session.max_login_attempts);
-        log::debug!("use sendfile(2): {}", self.use_sendfile);
+        log::debug!("use sendfile(2): {}", settings.use_sendfile);
         log::debug!("encoding: {}", session.encoding.name());
     }
 
@@ -257,7 +225,7 @@ impl Service {
     /// Whether somebody who lives in `home` can be let in without waiting: the directory was on a
     /// local disk last time, and no code of others is asked that may block.
     pub(crate) fn enters_at_once(&self, home: &Path) -> bool {
-        self.authorizer.is_local()
+        self.settings.authorizer.is_local()
             && self
                 .local_homes
                 .lock()
@@ -283,7 +251,7 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service")
             .field("session", &self.session)
-            .field("dtp", &self.dtp)
+            .field("dtp", &self.settings.dtp)
             .field("limits", &self.limits)
             .field("sessions", &self.sessions)
             .finish_non_exhaustive()
@@ -317,22 +285,15 @@ fn masquerade_host(
 }
 
 /// The settings of a session, with those that it takes from elsewhere.
-fn session_config(
-    session: SessionConfig,
-    dtp: &DtpHandler,
-    masquerade: &MasqueradeAddress,
-    commands: &[CustomCommand],
-) -> SessionConfig {
+fn session_config(handler: &FtpHandler) -> SessionConfig {
+    let (dtp, commands) = (&handler.dtp, handler.commands.iter());
     SessionConfig {
         passive_timeout: dtp.passive_timeout,
         active_timeout: dtp.active_timeout,
         data_timeout: dtp.timeout,
-        masquerade_address: masquerade.address(),
-        commands: commands
-            .iter()
-            .map(|command| command.registered.clone())
-            .collect(),
-        ..session
+        masquerade_address: handler.masquerade_address.address(),
+        commands: commands.map(|command| command.registered.clone()).collect(),
+        ..handler.session.clone()
     }
 }
 

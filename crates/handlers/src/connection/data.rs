@@ -23,7 +23,7 @@ impl Connection {
             Refusal::new(425, "Can't open a passive port.")
         };
         let (listener, port) =
-            listen(self.bound(), &self.service.passive_ports).map_err(no_port)?;
+            listen(self.bound(), &self.service.settings.passive_ports).map_err(no_port)?;
         // Most clients connect before they send the next line, which is when they are looked for.
         // The system has to tell of others: who has sent that line already, or begins with a
         // handshake.

@@ -172,7 +172,7 @@ impl Connection {
                 .handle_job(Err(Refusal::local_error()), cx.now());
         };
         let lane = account.work_lane().unwrap_or(&self.service.work_lane);
-        let (user, limit) = (Arc::clone(account), self.service.hash_limit);
+        let (user, limit) = (Arc::clone(account), self.service.settings.hash_limit);
         let started = lane.start(&cx.notifier(), move |time| {
             Ended::answered(jobs::run_work(&user, job, limit, time))
         });

@@ -132,9 +132,9 @@ impl Connection {
         let taken = control.next_line(session.encoding(), |line| match line {
             Line::Complete(line) => {
                 let prefix = service.log_prefix.of(peer, session.username());
-                log_lines::command(&prefix, line, &service.commands);
+                log_lines::command(&prefix, line, &service.settings.commands);
                 *received = LoggedCommand::of(service, session, account, line);
-                match watch.map(|watch| watch.judge(line, &service.commands)) {
+                match watch.map(|watch| watch.judge(line, &service.settings.commands)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
                     Some(Judgement::Passed(verdict)) => hand_over(session, line, &verdict, now),
                     Some(Judgement::Pending) => {}

@@ -76,7 +76,7 @@ impl LoggedCommand {
         if !VERBS.into_iter().any(is_it) || !log::log_enabled!(Level::Info) {
             return None;
         }
-        let line = secrets::cut(line, &service.commands);
+        let line = secrets::cut(line, &service.settings.commands);
         let ObservedCommand { verb, argument } = ObservedCommand::new(line);
         if verb.starts_with("SITE") && verb != "SITE CHMOD" {
             return None;

@@ -31,7 +31,7 @@ impl CommandCall {
         else {
             return Err(Refusal::local_error());
         };
-        let Some(command) = self.service.commands.get(*index) else {
+        let Some(command) = self.service.settings.commands.get(*index) else {
             return Err(Refusal::local_error());
         };
         let account = self.account.as_deref();

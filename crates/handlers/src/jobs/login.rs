@@ -34,13 +34,13 @@ pub(crate) type LoginEnd = Result<(Arc<Account>, LoginFacts), Refusal>;
 impl Credentials {
     /// Whether [`check`](Self::check) answers at once: a plain comparison of passwords.
     pub(crate) fn are_checked_at_once(&self, service: &Service) -> bool {
-        service.authorizer.is_immediate(&self.username)
+        service.settings.authorizer.is_immediate(&self.username)
     }
 
     /// Finds out who this is. May block.
     pub(crate) fn check(&self, service: &Service) -> Checked {
         let request = self.request();
-        let authorizer = &service.authorizer;
+        let authorizer = &service.settings.authorizer;
         if self.password.is_none() {
             return Ok(authorizer.authenticate_by_certificate(&request).ok());
         }
@@ -74,13 +74,14 @@ impl Credentials {
 pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
+    let settings = &service.settings;
     let filesystem = make_filesystem(service, &mut login)?;
     login.home_path = home_path(&*filesystem, &login.home);
     let is_local = filesystem.is_local();
-    if service.filesystem.is_none() {
+    if settings.filesystem.is_none() {
         service.note_home(&named, is_local);
     }
-    let in_place = is_local && service.authorizer.is_local();
+    let in_place = is_local && settings.authorizer.is_local();
     let workplace = if in_place {
         Workplace::Loop {
             helpers: service.helpers.clone(),
@@ -95,14 +96,14 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         msg_quit: login.msg_quit.clone(),
         start_dir: filesystem.start_dir(),
         encoding: login.encoding,
-        perms: service.authorizer.perms_anywhere(&login),
+        perms: settings.authorizer.perms_anywhere(&login),
     };
     let account = Account::new(
-        Arc::clone(&service.authorizer),
+        Arc::clone(&settings.authorizer),
         login,
         filesystem,
         service.session.zone,
-        service.mlsd_shows_links,
+        settings.mlsd_shows_links,
         workplace,
     );
     Ok((Arc::new(account), facts))
@@ -121,11 +122,12 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 /// Makes it, and leaves no links in the path of the home.
 fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
     let unusable = || Refusal::new(530, "Home directory cannot be used.");
-    let _guard = service.authorizer.impersonate(login).map_err(|error| {
+    let settings = &service.settings;
+    let _guard = settings.authorizer.impersonate(login).map_err(|error| {
         log::error!("{error}");
         unusable()
     })?;
-    let made = match &service.filesystem {
+    let made = match &settings.filesystem {
         Some(factory) => {
             // It stays as it is where there is none: a filesystem that wants one says so.
             if let Ok(home) = login.home.canonicalize() {

@@ -110,7 +110,7 @@ impl Route {
             transfer_type,
             after_rest: _,
         } = transfer;
-        let dtp = &service.dtp;
+        let dtp = &service.settings.dtp;
         let Some(mut stream) = stream else {
             return match opened {
                 Opened::List(listing) if direction == Direction::Control => {
@@ -120,7 +120,7 @@ impl Route {
             };
         };
         let in_kernel =
-            service.use_sendfile && account.lane().is_none() && stream.plain().is_some();
+            service.settings.use_sendfile && account.lane().is_none() && stream.plain().is_some();
         let produce = match opened {
             Opened::Write(file) => {
                 stream.note_only_reads();
@@ -176,7 +176,7 @@ impl Pump {
             account,
             route,
             meter,
-            timeout: service.dtp.timeout,
+            timeout: service.settings.dtp.timeout,
             handshake_timeout: service
                 .session
                 .tls
@@ -545,7 +545,7 @@ impl Pump {
 /// The meter of a transfer that begins `now`: for the server's rate, or for the user's own, which
 /// stands in for it and is shared by all transfers of that user's sessions that have the same.
 fn new_meter(account: &Account, direction: Direction, service: &Service, now: Instant) -> Meter {
-    let (dtp, login) = (&service.dtp, account.login());
+    let (dtp, login) = (&service.settings.dtp, account.login());
     let (rate, of_user, direction) = match direction {
         Direction::Receive => (dtp.read_limit, login.read_limit, TransferDirection::Upload),
         Direction::Send => (
