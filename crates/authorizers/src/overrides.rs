@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::{Component, Path};
 
 use ftpdlib_proto::{Perms, VirtualPath};
@@ -29,18 +30,12 @@ impl Overrides {
         if self.is_empty() {
             return None;
         }
-        let mut directory = Some(path.clone());
-        let mut depth = 0;
-        while let Some(current) = directory {
-            if let Some(found) = self.0.get(&current)
-                && (found.recursive || depth <= 1)
-            {
-                return Some(found.perms);
-            }
-            directory = current.parent();
-            depth += 1;
-        }
-        None
+        ancestors(path)
+            .enumerate()
+            .find_map(|(depth, directory)| match self.0.get(directory) {
+                Some(found) if found.recursive || depth <= 1 => Some(found.perms),
+                Some(_) | None => None,
+            })
     }
 
     /// The permissions of an override at `path` for a user whose home directory is at `home`.
@@ -74,6 +69,18 @@ impl Overrides {
     fn any_in(&self, path: &VirtualPath) -> bool {
         self.0.keys().any(|directory| directory.starts_with(path))
     }
+}
+
+/// `path` and what is above it, up to the root. A client may name a path of two thousand
+/// directories, so nothing is copied.
+fn ancestors(path: &VirtualPath) -> impl Iterator<Item = &[u8]> {
+    iter::successors(Some(path.as_bytes()), |below| match below {
+        [b'/'] => None,
+        _ => {
+            let slash = below.iter().rposition(|&byte| byte == b'/')?;
+            Some(&below[..slash.max(1)])
+        }
+    })
 }
 
 /// `path` as seen from `home`, if it is there or below.
@@ -180,6 +187,15 @@ mod tests {
         assert!(any_in("/srv") && any_in("/srv/home") && any_in("/srv/home/incoming"));
         assert!(!any_in("/srv/home/incoming/file") && !any_in("/srv/home/incoming2"));
         assert!(!any_in("/srv/hom") && !any_in("/incoming"));
+    }
+
+    #[test]
+    fn a_deep_path_was_copied_once_for_each_directory_above_it() {
+        assert!(ancestors(&path("/")).eq([b"/"]));
+        assert!(ancestors(&path("/a/bc")).eq([&b"/a/bc"[..], b"/a", b"/"]));
+        let deep = path(&"/a".repeat(2_000));
+        assert_eq!(ancestors(&deep).count(), 2_001);
+        assert!(ancestors(&deep).all(|above| above.as_ptr() == deep.as_bytes().as_ptr()));
     }
 
     #[test]

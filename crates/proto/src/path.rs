@@ -1,5 +1,6 @@
 //! Virtual paths: what the client sees.
 
+use std::borrow::Borrow;
 use std::fmt::{self, Debug, Display};
 
 use thiserror::Error;
@@ -157,6 +158,13 @@ impl VirtualPath {
 
 impl AsRef<[u8]> for VirtualPath {
     fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// For look-ups by parts of a path, without a copy of them.
+impl Borrow<[u8]> for VirtualPath {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }
