@@ -1,5 +1,7 @@
 //! The translation of the ASCII type (RFC 959 §3.1.1.1), streaming, right across chunk borders.
 
+use std::{iter, mem};
+
 use memchr::{memchr, memchr_iter};
 
 /// Translates file bytes to the `TYPE A` form of the wire: a LF becomes CRLF unless a CR is already
@@ -74,27 +76,38 @@ impl AsciiReceiver {
         if self.pending_cr && first != b'\n' {
             out.push(b'\r');
         }
-        self.pending_cr = false;
-        let mut rest = input;
-        while let Some(cr) = memchr(b'\r', rest) {
-            let (before, from_cr) = rest.split_at(cr);
-            out.extend_from_slice(before);
-            match from_cr.get(1) {
-                Some(b'\n') => {}
-                Some(_) => out.push(b'\r'),
-                None => self.pending_cr = true,
-            }
-            rest = &from_cr[1..];
+        let whole = input.strip_suffix(b"\r");
+        self.pending_cr = whole.is_some();
+        for piece in pieces(whole.unwrap_or(input)) {
+            out.extend_from_slice(piece);
         }
-        out.extend_from_slice(rest);
     }
 
     /// Appends a CR still held back; call once at the end of the stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        if std::mem::take(&mut self.pending_cr) {
+        if mem::take(&mut self.pending_cr) {
             out.push(b'\r');
         }
     }
+}
+
+/// What is left of `input` without the CRs that are directly before a LF. CRs in a row are looked
+/// at together, and those that stay end no piece: one by one they would take long.
+fn pieces(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(input);
+    iter::from_fn(move || {
+        let input = rest.take()?;
+        let mut end = 0;
+        while let Some(before) = memchr(b'\r', &input[end..]) {
+            let run = input[end + before..].iter();
+            end += before + run.take_while(|&&byte| byte == b'\r').count();
+            if input.get(end) == Some(&b'\n') {
+                rest = Some(&input[end..]);
+                return Some(&input[..end - 1]);
+            }
+        }
+        Some(input)
+    })
 }
 
 #[cfg(test)]
@@ -138,6 +151,14 @@ mod tests {
         check("a\r\nb", "a\r\nb", "a\nb");
         check("a\rb\r", "a\rb\r", "a\rb\r");
         check("a\r\r\n", "a\r\r\n", "a\r\n");
+    }
+
+    #[test]
+    fn crs_that_stay_were_copied_one_by_one() {
+        for input in ["\r\r\r\r", "a\ra\ra", "\n\n\n"] {
+            assert!(pieces(input.as_bytes()).eq([input.as_bytes()]), "{input:?}");
+        }
+        assert!(pieces(b"a\r\r\nb").eq([&b"a\r"[..], b"\nb"]));
     }
 
     proptest! {
