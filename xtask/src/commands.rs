@@ -64,6 +64,7 @@ The fiftieth unknown verb or overlong line in a row ends the session with 421.
 During a transfer the session continues, and empty lines do not count.
 RETR refuses an offset past the end of the file with 550, and STOR with 554; pyftpdlib answers 554 to both.
 COMB answers 553 if a file comes twice among the target and the parts, also by another name, such as a hard link.
+It answers 501 if the paths of the parts, each from the root, have more than 256 KiB together.
 It answers 450, and changes nothing, if the target or a part was changed meanwhile, as far as sizes and times in seconds tell.
 
 ## During a transfer

@@ -104,3 +104,18 @@ fn abor_with_a_blank_behind_it_did_not_stop_the_work_at_once() {
     session.handle_control(ControlEvent::Ahead(b"ABOR "), now);
     assert_eq!(effects(&mut session), ["cancel"]);
 }
+
+#[test]
+fn one_short_line_was_megabytes_of_paths() {
+    let now = Instant::now();
+    let mut session = logged_in(SessionConfig::default(), now);
+    let directory = format!("CWD {}", "/d".repeat(1_000));
+    session.handle_control(ControlEvent::Line(directory.as_bytes()), now);
+    session.handle_job(Ok(Answer::Done), now);
+    assert_eq!(effects(&mut session), ["turn", "job", "250"]);
+    for (parts, expected) in [(1_000, "501"), (100, "work")] {
+        let line = format!("COMB target{}", " a".repeat(parts));
+        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+        assert_eq!(effects(&mut session), ["turn", expected], "{parts}");
+    }
+}

@@ -14,6 +14,11 @@ use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
 use crate::{Action, Change, Effect, Job, JobOutcome, Refusal, SessionEvent};
 
+/// The most that the paths of the parts of one COMB may have together, in bytes. The names of a
+/// line are joined with the working directory, each for itself: without a limit a line of 2 KB in a
+/// deep directory would be megabytes, for as long as the work waits.
+const MOST_PARTS: usize = 256 << 10;
+
 /// Work in progress.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -145,8 +150,14 @@ impl<P> Session<P> {
     pub(super) fn comb(&mut self, target: &[u8], parts: &[impl AsRef<[u8]>]) -> Result<(), Reply> {
         let target = self.resolve(target)?;
         let mut paths = Vec::with_capacity(parts.len());
+        let mut bytes = 0;
         for part in parts {
-            paths.push(self.resolve(part.as_ref())?);
+            let part = self.resolve(part.as_ref())?;
+            bytes += part.as_bytes().len();
+            if bytes > MOST_PARTS {
+                return Err(Reply::new(501, "The paths of the parts are too long."));
+            }
+            paths.push(part);
         }
         let purpose = Purpose::Combine {
             target: target.clone(),
