@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use ftpdlib_ioloop::{Context, Direction};
 use rustls::{ProtocolVersion, ServerConnection};
 
-use super::TlsStream;
+use super::{PENDING, TlsStream};
 use crate::config::Purpose;
 
 /// Where received bytes are put in a reader's buffer: behind all that what came before, a record
@@ -81,6 +81,9 @@ impl TlsStream {
         }
         let (mut next, end) = (start, start + received);
         let mut decrypted = 0;
+        // Beyond this, records give too little for the time that they take: the rest is for later.
+        // A byte is among them soon: rustls takes some dozens only that give nothing.
+        let most = self.overhead.saturating_add(PENDING);
         // Bytes that do not fit, or the client's end: the next read finds them here.
         let mut kept = false;
         while next < end {
@@ -111,7 +114,8 @@ impl TlsStream {
             }
             let full = copied < state.plaintext_bytes_to_read();
             kept = full || state.peer_has_closed();
-            if full && next < end {
+            if next < end && (full || self.overhead > most) {
+                kept = true;
                 self.unfed.extend_from_slice(&buffer[next..end]);
                 break;
             }

@@ -217,6 +217,32 @@ fn records_of_a_byte_counted_for_no_more_than_the_byte() {
     assert!(is_all);
 }
 
+/// Each takes longer than a full record. A byte is due after every 31.
+#[test]
+fn new_keys_for_a_whole_buffer_were_one_read() {
+    const PIECES: usize = 120;
+    let (most, is_all) = in_one_turn(|stream, mut client, cx| {
+        let mut records = Vec::new();
+        for _ in 0..PIECES {
+            for _ in 0..31 {
+                client.conn.refresh_traffic_keys().unwrap();
+            }
+            records.extend(encrypted(&mut client, b"x"));
+        }
+        client.sock.write_all(&records).unwrap();
+        let mut buffer = vec![0; 256 << 10];
+        let (mut most, mut bytes) = (0, 0);
+        while bytes < PIECES {
+            let more = read(stream, cx, &mut buffer);
+            (most, bytes) = (most.max(more), bytes + more);
+        }
+        (most, bytes == PIECES)
+    });
+    // Those of 24 KiB, and of the 4 KiB that are decrypted at once.
+    assert!(most <= (28 << 10) / (32 * 22), "{most}");
+    assert!(is_all);
+}
+
 #[test]
 fn a_broken_record_took_those_before_it_along() {
     let (bytes, is_told) = in_one_turn(|stream, mut client, cx| {
