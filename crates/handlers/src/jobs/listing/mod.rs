@@ -32,6 +32,10 @@ const SORTED_IN_PLACE: usize = 4096;
 /// have the server hold all names of its largest directory, in each of its sessions.
 const MOST_NAMES: usize = 16 << 20;
 
+/// So many names are shown before the time of the turn is looked at: they take little each, unless
+/// they are long and beyond ASCII.
+const NAMES_AT_ONCE: usize = 16;
+
 /// A listing that gives its lines in pieces, so that no turn of the loop is long.
 ///
 /// LIST and NLST are sorted by name with only the names in memory, as long as they take no more
@@ -41,7 +45,7 @@ pub(crate) struct ListingStream {
     format: ListFormat,
     encoding: NameEncoding,
     now: i64,
-    /// What NLST shows before each name.
+    /// What NLST shows before each name, encoded.
     prefix: Vec<u8>,
     source: Source,
     /// The directory is too large to be listed on the loop.
@@ -130,12 +134,14 @@ impl ListingStream {
                 (source, is_large, prefix)
             }
         };
+        let mut wire = Vec::with_capacity(prefix.len());
+        encoding.encode_name(&prefix, &mut wire);
         Ok(Self {
             account: Arc::clone(account),
             format,
             encoding,
             now: unix_now(),
-            prefix,
+            prefix: wire,
             source,
             is_large,
         })
@@ -236,9 +242,12 @@ impl ListingStream {
         out: &mut Vec<u8>,
     ) -> Result<Source, Refusal> {
         let Sorted { names, next, .. } = &mut sorted;
-        for _ in 0..turn.most.min(names.len() - *next) {
+        for shown in 1..=turn.most.min(names.len() - *next) {
             self.show_with_prefix(names.name(*next), out);
             *next += 1;
+            if shown % NAMES_AT_ONCE == 0 && (turn.is_over)() {
+                break;
+            }
         }
         match *next < names.len() {
             true => Ok(Source::Sorted(sorted)),
@@ -329,7 +338,7 @@ impl ListingStream {
     }
 
     fn show_with_prefix(&self, name: &[u8], out: &mut Vec<u8>) {
-        self.encoding.encode_name(&self.prefix, out);
+        out.extend_from_slice(&self.prefix);
         self.show_name(name, out);
     }
 

@@ -53,6 +53,30 @@ fn a_hundred_entries_that_each_took_long_were_one_turn() {
     }
 }
 
+/// With a prefix and names that each have to be encoded.
+#[test]
+fn names_that_took_long_were_shown_in_one_turn_however_many() {
+    let home = tempfile::tempdir().unwrap();
+    let account = account(home.path());
+    for number in 0..100 {
+        fs::write(home.path().join(format!("é{number}")), "").unwrap();
+    }
+    let path = VirtualPath::new("/*").unwrap();
+    let encoding = NameEncoding::for_label("latin1").unwrap();
+    let prefix = "é/../".as_bytes().to_vec();
+    let mut listing =
+        ListingStream::open(&account, &path, prefix, ListFormat::Names, encoding).unwrap();
+    assert_eq!(listing.prefix, b"\xe9/../", "encoded once");
+    let (mut shown, mut out) = (0, Vec::new());
+    while listing.fill(128, &|| true, &mut out).unwrap() {
+        let lines = out.split(|&byte| byte == b'\n').count() - 1;
+        assert!(lines - shown <= NAMES_AT_ONCE, "{lines} after {shown}");
+        shown = lines;
+    }
+    assert!(out.starts_with(b"\xe9/../\xe90\r\n"));
+    assert_eq!(out.split(|&byte| byte == b'\n').count() - 1, 100);
+}
+
 #[test]
 fn entries_that_were_judged_one_by_one_were_one_turn() {
     let home = tempfile::tempdir().unwrap();
