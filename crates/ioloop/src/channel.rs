@@ -91,12 +91,16 @@ impl Channel {
         self.high_water = bytes;
     }
 
-    /// Takes in what was read, and hands over the pieces that are complete.
+    /// Takes in what was read, or nothing where the terminator may have changed, and hands over the
+    /// pieces that are complete.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
         mut deliver: impl FnMut(&[u8], &mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
+        if self.input.is_empty() && bytes.is_empty() {
+            return Ok(());
+        }
         if self.input.is_empty() && self.terminator.is_empty() && !self.closing {
             return deliver(bytes, self);
         }
@@ -278,6 +282,22 @@ mod tests {
         });
         assert!(outcome.is_ok());
         assert_eq!(pieces, [&b"head"[..], b"body", b"tail"]);
+    }
+
+    #[test]
+    fn input_that_had_arrived_waited_for_more_at_another_terminator() {
+        let mut channel = Channel::new();
+        channel.set_terminator(b"\n");
+        let mut pieces = Vec::new();
+        for (read, terminator) in [("head;bo", ";"), ("", "\n"), ("", ""), ("", "")] {
+            let outcome = channel.feed(read.as_bytes(), |piece, _| {
+                pieces.push(piece.to_vec());
+                Ok(())
+            });
+            assert!(outcome.is_ok());
+            channel.set_terminator(terminator.as_bytes());
+        }
+        assert_eq!(pieces, [&b"head"[..], b"bo"]);
     }
 
     #[test]

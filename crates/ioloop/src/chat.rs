@@ -38,7 +38,8 @@ pub trait ChatHandler: 'static {
         cx: &mut Context<'_>,
     ) -> io::Result<()>;
 
-    /// Follows [`Notifier::notify`](crate::Notifier::notify); see [`Handler::notified`].
+    /// Follows [`Notifier::notify`](crate::Notifier::notify); see [`Handler::notified`]. If it sets
+    /// another terminator, the input that waits for one is cut at that.
     ///
     /// # Errors
     ///
@@ -164,14 +165,19 @@ impl<H: ChatHandler> AsyncChat<H> {
                 self.channel.close_when_done();
                 Ok(())
             }
-            Ok(count) => self.channel.feed(&scratch[..count], |piece, channel| {
-                self.handler.received(piece, channel, cx)
-            }),
+            Ok(count) => self.hand_over(&scratch[..count], cx),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
         };
         cx.return_scratch(scratch);
         outcome
+    }
+
+    /// Hands over the pieces that are complete with what was read.
+    fn hand_over(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> io::Result<()> {
+        self.channel.feed(bytes, |piece, channel| {
+            self.handler.received(piece, channel, cx)
+        })
     }
 
     /// Sends what it can, and sets the interest for the rest.
@@ -220,6 +226,8 @@ impl<H: ChatHandler> Handler for AsyncChat<H> {
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         self.handler.notified(&mut self.channel, cx)?;
+        // With another terminator, what is kept may hold pieces.
+        self.hand_over(&[], cx)?;
         self.flush(cx)
     }
 

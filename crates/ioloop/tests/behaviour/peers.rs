@@ -1,6 +1,6 @@
 //! Acceptor, connector and chat over real connections.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -331,6 +331,42 @@ fn all_output_is_sent_before_a_chat_ends() {
     let lines = |chat: AsyncChat<Echo>| chat.terminator(b"\n");
     let (answer, ending) = chat(lines, |stream| say(stream, b"a\nbc\ncount\nend\nquit\n"));
     assert_eq!((answer.as_slice(), ending), (&b"abc123end"[..], None));
+}
+
+/// Learns only after the head of a message, from elsewhere, how its body is cut.
+#[derive(Default)]
+struct Message {
+    is_known: Rc<Cell<bool>>,
+    pieces: Rc<RefCell<Vec<Vec<u8>>>>,
+}
+
+impl ChatHandler for Message {
+    fn received(&mut self, piece: &[u8], _: &mut Channel, cx: &mut Context<'_>) -> io::Result<()> {
+        self.pieces.borrow_mut().push(piece.to_vec());
+        cx.notifier().notify();
+        Ok(())
+    }
+
+    fn notified(&mut self, peer: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
+        peer.set_terminator(b"");
+        self.is_known.set(true);
+        Ok(())
+    }
+}
+
+#[test]
+fn input_that_had_arrived_was_not_cut_at_the_terminator_of_a_notified_handler() {
+    let (ours, mut peer) = pair();
+    let message = Message::default();
+    let (is_known, pieces) = (Rc::clone(&message.is_known), Rc::clone(&message.pieces));
+    let mut io_loop = IoLoop::new().unwrap();
+    let chat = AsyncChat::new(ours, message).terminator(b"\n");
+    io_loop.add(Box::new(chat)).unwrap();
+    peer.write_all(b"head\nbody").unwrap();
+    while !is_known.get() {
+        io_loop.turn(Some(LONG)).unwrap();
+    }
+    assert_eq!(*pieces.borrow(), [b"head", b"body"]);
 }
 
 #[test]
