@@ -290,7 +290,11 @@ impl Connection {
             let ended = control.has_ended() || self.phase == Phase::Ending;
             // A client that has said QUIT, and nothing that was not read, waits for nothing but
             // this end; unless the tail of a download is still on its way.
-            let may_leave = self.session.said_goodbye() && self.linger.is_none();
+            let said_goodbye = self.session.said_goodbye();
+            if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
+                over.end(cx);
+            }
+            let may_leave = said_goodbye && self.linger.is_none();
             if control.is_flushed()
                 && ((may_leave && control.is_read_out()) || !control.finish(cx) || ended)
             {
@@ -551,3 +555,6 @@ fn canonical(mut address: SocketAddr) -> SocketAddr {
     address.set_ip(address.ip().to_canonical());
     address
 }
+
+#[cfg(test)]
+mod tests;

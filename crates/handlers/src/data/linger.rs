@@ -21,7 +21,8 @@ const BYTES: u32 = 1 << 20;
 /// the end of the download would be lost on its way.
 ///
 /// One that is not registered with the loop, since its download never had to wait, is not
-/// registered for this either: it is closed at the next download, or when the time is over.
+/// registered for this either, unless somebody [waits](Self::wait) for it: it is closed at the next
+/// download, or when the time is over.
 pub(crate) struct Linger {
     stream: Socket<TcpStream>,
     until: Instant,
@@ -66,6 +67,20 @@ impl Linger {
             self.drain(cx);
         }
         cx.close(self.stream);
+    }
+
+    /// Looks for the client's end, and has the loop tell of it if it is yet to come; whether the
+    /// connection is still to be held.
+    pub(crate) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.stream.is_registered() {
+            return true;
+        }
+        let is_held = self.drain(cx);
+        if is_held {
+            // Where that fails, the time is waited for.
+            let _ = cx.finish_registration(&mut self.stream);
+        }
+        is_held
     }
 
     /// Throws away what came; whether the connection is still to be held.
