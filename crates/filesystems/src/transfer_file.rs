@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, FilesystemError};
 
 /// A file open for reading, positioned. Dropping it closes it.
 pub trait ReadFile: Send {
-    /// Reads on into `buffer` and answers how many bytes; `Ok(0)` is the end.
+    /// Reads on into `buffer` and answers how many bytes, at most its length; `Ok(0)` is the end.
     ///
     /// # Errors
     ///

@@ -94,7 +94,10 @@ pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<us
     loop {
         match file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read.map_err(|error| broken_off(error.into())),
+            read => {
+                let read = read.and_then(|bytes| within(bytes, buffer.len()));
+                return read.map_err(|error| broken_off(error.into()));
+            }
         }
     }
 }
@@ -102,7 +105,10 @@ pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<us
 /// Writes all of `bytes`, for somebody who acts as the user already.
 pub(super) fn write_everything(file: &mut dyn WriteFile, mut bytes: &[u8]) -> Result<(), Refusal> {
     while !bytes.is_empty() {
-        match file.write(bytes) {
+        match file
+            .write(bytes)
+            .and_then(|count| within(count, bytes.len()))
+        {
             Ok(0) => return Err(broken_off(io::Error::from(io::ErrorKind::WriteZero).into())),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -110,6 +116,19 @@ pub(super) fn write_everything(file: &mut dyn WriteFile, mut bytes: &[u8]) -> Re
         }
     }
     Ok(())
+}
+
+/// How many bytes a file says it has read or written, which are no more than there was `room` for.
+///
+/// # Errors
+///
+/// They are more: nobody knows what was read or written.
+pub(super) fn within(bytes: usize, room: usize) -> io::Result<usize> {
+    if bytes > room {
+        log::error!("a file of the filesystem claims {bytes} bytes of at most {room}");
+        return Err(io::Error::other("more bytes than there was room for"));
+    }
+    Ok(bytes)
 }
 
 /// Ends an upload: closes its file, told how the transfer ended. May block.
@@ -125,4 +144,56 @@ pub(crate) fn finish(
         ErrorKind::Other => broken_off(error),
         _ => reply_of(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ftpdlib_filesystems::FilesystemError;
+    use ftpdlib_proto::VirtualPath;
+
+    use super::*;
+
+    /// Claims one byte more than it was given room for.
+    struct Boaster(VirtualPath);
+
+    impl ReadFile for Boaster {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(buffer.len() + 1)
+        }
+
+        fn size(&self) -> Option<u64> {
+            None
+        }
+
+        fn offset(&self) -> u64 {
+            0
+        }
+    }
+
+    impl WriteFile for Boaster {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len() + 1)
+        }
+
+        fn finish(self: Box<Self>, _: &TransferEnd) -> Result<(), FilesystemError> {
+            Ok(())
+        }
+
+        fn size(&self) -> Option<u64> {
+            None
+        }
+
+        fn path(&self) -> &VirtualPath {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_file_that_claimed_too_much_was_read_to_its_end() {
+        let mut file = Boaster(VirtualPath::root());
+        let code = |refusal: Refusal| refusal.code.value();
+        assert_eq!(read_some(&mut file, &mut [0; 3]).map_err(code), Err(451));
+        let written = write_everything(&mut file, &[0; 3]);
+        assert_eq!(written.map_err(code), Err(451));
+    }
 }

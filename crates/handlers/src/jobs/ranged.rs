@@ -6,6 +6,8 @@ use std::os::fd::BorrowedFd;
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
 use ftpdlib_proto::{ByteRange, TransferEnd, VirtualPath};
 
+use super::file_io::within;
+
 /// Opens a file for reading in a range, which may end behind it. Also answers the file's own size.
 pub(super) fn open_read(
     fs: &dyn Filesystem,
@@ -54,7 +56,7 @@ impl ReadFile for RangedRead {
         if room == 0 {
             return Ok(0);
         }
-        self.file.read(&mut buffer[..room])
+        within(self.file.read(&mut buffer[..room])?, room)
     }
 
     /// Where reading ends.
@@ -86,7 +88,7 @@ impl WriteFile for RangedWrite {
             self.is_over |= !bytes.is_empty();
             return Ok(bytes.len());
         }
-        let written = self.file.write(&bytes[..room])?;
+        let written = within(self.file.write(&bytes[..room])?, room)?;
         self.left -= written as u64;
         Ok(written)
     }
