@@ -49,6 +49,13 @@ pub enum ServerError {
     /// The system does not let a worker process become another user.
     #[error("cannot become another user: {0}")]
     Identity(#[source] io::Error),
+    /// Another server of this process catches signals, which only one can do; see
+    /// [`ServeOptions::handle_exit`](crate::ServeOptions::handle_exit).
+    #[error(
+        "another server of this process catches signals; this one can serve without \
+         (handle_exit(false))"
+    )]
+    SignalsCaught,
     /// The system refuses what the server needs beside its sockets: a loop, threads, processes,
     /// signals; or the loop failed.
     #[error("cannot serve: {0}")]

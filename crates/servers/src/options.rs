@@ -85,7 +85,8 @@ impl ServeOptions {
 
     /// With `true`, the default, SIGTERM and SIGINT stop the server, and its start and stop are
     /// logged; SIGHUP is caught where there is [`on_reload`](Self::on_reload), and SIGUSR2 where
-    /// there is [`upgrade`](Self::upgrade). With `false` signals are left alone.
+    /// there is [`upgrade`](Self::upgrade). With `false` signals are left alone. Of several servers
+    /// in a process only one can catch them.
     ///
     /// The first signal lets transfers in progress end within the [grace
     /// period](Self::shutdown_grace); a second one stops at once. If the loop hangs, and has not

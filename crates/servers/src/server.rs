@@ -17,7 +17,7 @@ use crate::listeners::BoundListener;
 use crate::placement::Placement;
 use crate::refresh::Refresh;
 use crate::shared::Shared;
-use crate::signals::SignalWatcher;
+use crate::signals::{self, SignalWatcher};
 use crate::{
     AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
 };
@@ -287,10 +287,7 @@ impl FtpServer {
         upgrade::find_predecessor();
         // May take long. Before signals are caught, so that one can end it.
         placement.prepare_children(&shared.service());
-        let signals = match options.signals().as_slice() {
-            [] => None,
-            caught => Some(Arc::new(Signals::new(caught)?)),
-        };
+        let signals = signals::catch(&options.signals())?;
         let pool = self.pool.clone();
         prepare_loop(&shared, placement, &pool, self.io_loop()?)?;
         // From here on these options hold, and no others.

@@ -15,7 +15,7 @@ use mio::{Registry, Token};
 
 use crate::lifecycle::Lifecycle;
 use crate::upgrade::UpgradeLauncher;
-use crate::{ServeOptions, ServerHandle};
+use crate::{ServeOptions, ServerError, ServerHandle};
 
 /// Stops the server on the first SIGTERM or SIGINT, at once on the second.
 pub(crate) struct SignalWatcher {
@@ -166,6 +166,20 @@ impl Source for SignalSource {
     }
 }
 
+/// Catches these signals, if there are any.
+pub(crate) fn catch(caught: &[Signal]) -> Result<Option<Arc<Signals>>, ServerError> {
+    if caught.is_empty() {
+        return Ok(None);
+    }
+    match Signals::new(caught) {
+        Ok(signals) => Ok(Some(Arc::new(signals))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(ServerError::SignalsCaught)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -181,7 +195,7 @@ mod tests {
 
     use crate::client::Client;
     use crate::placement::Placement;
-    use crate::{FtpServer, FtpServerBuilder, ServerError};
+    use crate::{FtpServer, FtpServerBuilder};
 
     use super::*;
 
@@ -261,10 +275,28 @@ mod tests {
                 .timeout(Duration::ZERO)
         };
         let error = server.serve_forever(turn()).unwrap_err();
-        assert!(matches!(error, ServerError::Io(_)), "{error}");
+        assert!(matches!(error, ServerError::SignalsCaught), "{error}");
         assert!(!error.to_string().contains("loop"), "{error}");
         drop(caught);
         server.serve_forever(turn()).unwrap();
         assert!(TcpStream::connect(address).is_ok() && !server.is_over());
+    }
+
+    #[test]
+    fn a_second_server_of_a_process_was_refused_for_an_entity_that_exists() {
+        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = || {
+            ServeOptions::default()
+                .blocking(false)
+                .timeout(Duration::ZERO)
+        };
+        let [mut first, mut second] = [(); 2].map(|()| builder().build().unwrap());
+        first.serve_forever(turn()).unwrap();
+        let error = second.serve_forever(turn()).unwrap_err().to_string();
+        assert!(
+            error.contains("signals") && error.contains("handle_exit(false)"),
+            "{error}"
+        );
+        second.serve_forever(turn().handle_exit(false)).unwrap();
     }
 }
