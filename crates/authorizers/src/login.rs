@@ -84,6 +84,26 @@ impl fmt::Debug for LoginRequest<'_> {
 }
 
 /// A user who logged in. Built by the authorizer.
+///
+/// # Examples
+///
+/// ```
+/// use ftpdlib_authorizers::{AuthenticationFailed, Login, LoginRequest};
+///
+/// fn authenticate(request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+///     if (request.username, request.password) != ("alice", "12345") {
+///         return Err(AuthenticationFailed);
+///     }
+///     let mut login = Login::new("alice", "/srv/ftp/alice");
+///     login.msg_login = "Good morning.".into();
+///     Ok(login)
+/// }
+///
+/// let (peer, local) = ("192.0.2.7:50000".parse()?, "192.0.2.1:21".parse()?);
+/// let login = authenticate(&LoginRequest::new("alice", "12345", peer, local));
+/// assert_eq!(login.unwrap().msg_login, "Good morning.");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Login {

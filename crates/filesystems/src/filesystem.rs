@@ -42,6 +42,117 @@ pub enum WriteMode {
 /// that was started earlier and does not act as the user.
 ///
 /// An `Arc` or a `Box` of a filesystem is one, too.
+///
+/// # Examples
+///
+/// A directory with one file:
+///
+/// ```
+/// use std::io::{self, Read};
+///
+/// use ftpdlib_filesystems::{
+///     Entry, ErrorKind, Filesystem, FilesystemError, Listing, ReadFile, WriteFile, WriteMode,
+/// };
+/// use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
+///
+/// const TEXT: &str = "All is well.\n";
+///
+/// struct Report;
+///
+/// fn facts(path: &[u8]) -> Result<Metadata, FilesystemError> {
+///     let (kind, size, mode) = match path {
+///         b"/" => (FileKind::Directory, 0, 0o555),
+///         b"/report" => (FileKind::File, TEXT.len() as u64, 0o444),
+///         _ => return Err(ErrorKind::NotFound.into()),
+///     };
+///     let (modified, links, uid, gid, device, inode) = (0, 1, 0, 0, 0, 0);
+///     Ok(Metadata { kind, size, modified, mode, links, uid, gid, device, inode })
+/// }
+///
+/// impl Filesystem for Report {
+///     fn open_read(
+///         &self,
+///         path: &VirtualPath,
+///         offset: u64,
+///     ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+///         match facts(path.as_bytes())? {
+///             facts if facts.kind == FileKind::Directory => Err(ErrorKind::IsADirectory.into()),
+///             facts if facts.size < offset => Err(ErrorKind::OffsetPastEnd.into()),
+///             _ => {
+///                 let mut text = io::Cursor::new(TEXT);
+///                 text.set_position(offset);
+///                 Ok(Box::new(Text(text)))
+///             }
+///         }
+///     }
+///
+///     fn open_write(
+///         &self,
+///         _: &VirtualPath,
+///         _: WriteMode,
+///     ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+///         Err(ErrorKind::ReadOnly.into())
+///     }
+///
+///     fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
+///         self.change_dir(path)?;
+///         Ok(Box::new(Names))
+///     }
+///
+///     fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+///         facts(path.as_bytes())
+///     }
+///
+///     fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+///         facts(path.as_bytes())
+///     }
+/// }
+///
+/// struct Text(io::Cursor<&'static str>);
+///
+/// impl ReadFile for Text {
+///     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+///         self.0.read(buffer)
+///     }
+///
+///     fn size(&self) -> Option<u64> {
+///         Some(TEXT.len() as u64)
+///     }
+///
+///     fn offset(&self) -> u64 {
+///         self.0.position()
+///     }
+/// }
+///
+/// struct Names;
+///
+/// impl Listing for Names {
+///     fn next_batch(&mut self, _: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
+///         out.push(Entry { name: b"report".to_vec(), metadata: None });
+///         Ok(false)
+///     }
+///
+///     fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+///         facts(&[b"/", name].concat())
+///     }
+///
+///     fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
+///         self.lstat(name)
+///     }
+///
+///     fn readlink(&self, _: &[u8]) -> Result<Vec<u8>, FilesystemError> {
+///         Err(ErrorKind::NotSupported.into())
+///     }
+/// }
+///
+/// let mut names = Vec::new();
+/// Report.list(&VirtualPath::root())?.next_batch(10, &mut names)?;
+/// let path = VirtualPath::root().join(&names[0].name)?;
+/// let mut bytes = [0; 20];
+/// let count = Report.open_read(&path, 7)?.read(&mut bytes)?;
+/// assert_eq!(&bytes[..count], b"well.\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Filesystem: Send + Sync {
     /// Opens a regular file for reading, positioned at `offset` (RETR).
     ///

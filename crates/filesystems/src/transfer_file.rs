@@ -8,6 +8,10 @@ use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
 use crate::error::{ErrorKind, FilesystemError};
 
 /// A file open for reading, positioned. Dropping it closes it.
+///
+/// # Examples
+///
+/// See [`Filesystem`](crate::Filesystem).
 pub trait ReadFile: Send {
     /// Reads on into `buffer` and answers how many bytes, at most its length; `Ok(0)` is the end.
     ///
@@ -44,6 +48,55 @@ pub trait ReadFile: Send {
 /// after [`TransferEnd::Unsecured`], if it is still empty and nobody else can have it open: whoever
 /// could not be told from a stranger has created nothing. It ends with [`finish`](Self::finish);
 /// one that is only dropped was abandoned.
+///
+/// # Examples
+///
+/// An upload that goes to whoever listens, if it came as a whole:
+///
+/// ```
+/// use std::io;
+/// use std::sync::mpsc::{self, Sender};
+///
+/// use ftpdlib_filesystems::{ErrorKind, FilesystemError, WriteFile};
+/// use ftpdlib_proto::{TransferEnd, VirtualPath};
+///
+/// struct Letter {
+///     path: VirtualPath,
+///     text: Vec<u8>,
+///     to: Sender<Vec<u8>>,
+/// }
+///
+/// impl WriteFile for Letter {
+///     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+///         self.text.extend_from_slice(bytes);
+///         Ok(bytes.len())
+///     }
+///
+///     fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
+///         if *end != TransferEnd::Complete {
+///             return Ok(());
+///         }
+///         let gone = |_| FilesystemError::new(ErrorKind::Other, "Nobody takes letters.");
+///         self.to.send(self.text).map_err(gone)
+///     }
+///
+///     fn size(&self) -> Option<u64> {
+///         None
+///     }
+///
+///     fn path(&self) -> &VirtualPath {
+///         &self.path
+///     }
+/// }
+///
+/// let (to, letters) = mpsc::channel();
+/// let path = VirtualPath::new("/letter")?;
+/// let mut letter = Box::new(Letter { path, text: Vec::new(), to });
+/// letter.write(b"Dear all")?;
+/// letter.finish(&TransferEnd::Complete)?;
+/// assert_eq!(letters.recv()?, b"Dear all");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait WriteFile: Send {
     /// Writes on and answers how many of `bytes` were taken, which may be fewer than all.
     ///
@@ -115,6 +168,10 @@ pub struct Entry {
 pub type Recall = Box<dyn Fn(&[u8]) -> Option<Metadata> + Send>;
 
 /// An open directory.
+///
+/// # Examples
+///
+/// See [`Filesystem`](crate::Filesystem).
 pub trait Listing: Send {
     /// Appends up to `max` entries to `out`, in directory order; `false` when none are left.
     ///

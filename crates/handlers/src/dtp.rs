@@ -9,6 +9,20 @@ use crate::settings::unless_zero;
 const MAX_BUFFER: usize = 64 << 20;
 
 /// How data connections are driven (pyftpdlib: `DTPHandler`).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::{DtpHandler, FtpHandler};
+///
+/// let dtp = DtpHandler::default()
+///     .timeout(Duration::from_secs(60))
+///     .passive_timeout(Duration::from_secs(10));
+/// let handler = FtpHandler::new(DummyAuthorizer::new()).dtp_handler(dtp);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "it has to be given to a handler"]
 pub struct DtpHandler {

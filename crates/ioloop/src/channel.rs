@@ -11,6 +11,32 @@ use crate::interest::Interest;
 use crate::socket::Socket;
 
 /// Gives bytes to send when there is room for them.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+///
+/// use ftpdlib_ioloop::Producer;
+///
+/// /// Counts down, a line at a time.
+/// struct Countdown(u32);
+///
+/// impl Producer for Countdown {
+///     fn more(&mut self, chunk: &mut Vec<u8>) -> io::Result<()> {
+///         if self.0 > 0 {
+///             chunk.extend_from_slice(format!("{}\n", self.0).as_bytes());
+///             self.0 -= 1;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut chunk = Vec::new();
+/// Countdown(3).more(&mut chunk)?;
+/// assert_eq!(chunk, b"3\n");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Producer: 'static {
     /// Appends the next chunk to `chunk`, which is empty; leaves it so at the end.
     ///

@@ -14,6 +14,46 @@ use crate::sources::SourceId;
 
 /// The application's side of a chat: sends to the peer and handles its input, within an
 /// [`AsyncChat`].
+///
+/// # Examples
+///
+/// Takes lines up to an empty one, then everything as it comes:
+///
+/// ```
+/// use std::io;
+///
+/// use ftpdlib_ioloop::{Channel, ChatHandler, Context};
+///
+/// #[derive(Default)]
+/// struct Message {
+///     head: Vec<String>,
+///     is_body: bool,
+///     body: Vec<u8>,
+/// }
+///
+/// impl ChatHandler for Message {
+///     fn received(
+///         &mut self,
+///         piece: &[u8],
+///         peer: &mut Channel,
+///         _: &mut Context<'_>,
+///     ) -> io::Result<()> {
+///         if self.is_body {
+///             self.body.extend_from_slice(piece);
+///         } else if piece.is_empty() {
+///             self.is_body = true;
+///             peer.set_terminator(b"");
+///         } else {
+///             self.head.push(String::from_utf8_lossy(piece).into_owned());
+///         }
+///         Ok(())
+///     }
+///
+///     fn closed(&mut self, _: Option<io::Error>, _: &mut Context<'_>) {
+///         println!("{} bytes after {} lines", self.body.len(), self.head.len());
+///     }
+/// }
+/// ```
 pub trait ChatHandler: 'static {
     /// The first call, when the peer's handler is started. Whatever comes of it,
     /// [`closed`](Self::closed) follows in the end.

@@ -19,6 +19,26 @@ use crate::shared::Shared;
 /// A handle does not keep its server, so observers and others that the server calls may have one.
 /// Once the server is gone there is nothing to control: only
 /// [`local_addrs`](Self::local_addrs) still does something.
+///
+/// # Examples
+///
+/// Stops a server from another thread:
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use ftpdlib_authorizers::DummyAuthorizer;
+/// use ftpdlib_handlers::FtpHandler;
+/// use ftpdlib_servers::{FtpServer, ServeOptions};
+///
+/// let handler = FtpHandler::new(DummyAuthorizer::new());
+/// let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler)?;
+/// let handle = server.handle()?;
+/// let other = std::thread::spawn(move || handle.close_all());
+/// server.serve_forever(ServeOptions::default())?;
+/// other.join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ServerHandle {
     shared: Weak<Shared>,

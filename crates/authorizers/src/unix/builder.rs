@@ -17,6 +17,21 @@ use crate::rights::Rights;
 /// Settings of a [`UnixAuthorizer`], checked by [`build`](Self::build).
 ///
 /// Each method is one of the arguments of pyftpdlib's class, with its default.
+///
+/// # Examples
+///
+/// Two users of the system, who may do everything but delete:
+///
+/// ```no_run
+/// use ftpdlib_authorizers::UnixAuthorizer;
+///
+/// let authorizer = UnixAuthorizer::builder()
+///     .allowed_users(["alice", "bob"])
+///     .global_perm("elrafmwMT")
+///     .require_valid_shell(false)
+///     .build()?;
+/// # Ok::<(), ftpdlib_authorizers::AuthorizerError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until the authorizer is built"]
 pub struct UnixAuthorizerBuilder {

@@ -39,6 +39,10 @@ use security::Security;
 /// One client's protocol state. `P` is an opened file or listing, opaque here.
 ///
 /// See the [crate's documentation](crate) for what the driver of a session owes it.
+///
+/// # Examples
+///
+/// See the [crate's documentation](crate#examples).
 #[derive(Debug)]
 pub struct Session<P> {
     config: Arc<SessionConfig>,
