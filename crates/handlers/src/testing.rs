@@ -36,7 +36,7 @@ pub(crate) fn enter_as_user(service: &Service) -> Arc<Account> {
         secure: false,
     };
     let login = credentials.check(service).unwrap().unwrap();
-    enter(service, login).unwrap().0
+    enter(service, peer(), login).unwrap().0
 }
 
 /// A session that has just begun, by its number.

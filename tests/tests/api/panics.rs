@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::Shutdown;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use ftpdlib::authorizers::{
@@ -92,6 +92,24 @@ impl Observer for FragileObserver {
 struct Errors(Mutex<Vec<String>>);
 
 static ERRORS: Errors = Errors(Mutex::new(Vec::new()));
+
+impl Errors {
+    /// Has them collected, whichever test asks first.
+    fn collect() {
+        static COLLECTING: Once = Once::new();
+        COLLECTING.call_once(|| log::set_logger(&ERRORS).unwrap());
+        log::set_max_level(log::LevelFilter::Error);
+    }
+
+    /// Checks that one of them begins with `start` and has `told` in it.
+    #[track_caller]
+    fn check_one(start: &str, told: &str) {
+        let errors = ERRORS.0.lock().unwrap();
+        let found = errors.iter().filter(|error| error.starts_with(start));
+        let found = found.filter(|error| error.contains(told)).count();
+        assert_eq!(found, 1, "{start} {told}: {errors:?}");
+    }
+}
 
 impl log::Log for Errors {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
@@ -263,8 +281,7 @@ impl Observer for Choosy {
 
 #[test]
 fn nobody_knew_whose_code_had_failed_in_which_session() {
-    log::set_logger(&ERRORS).unwrap();
-    log::set_max_level(log::LevelFilter::Error);
+    Errors::collect();
     for inline in [false, true] {
         let server = TestServer::with(|handler| {
             handler
@@ -286,12 +303,77 @@ fn nobody_knew_whose_code_had_failed_in_which_session() {
             ("PWD", "an observer's on_command (PWD) gave a reply "),
         ] {
             client.expect(line, 451);
-            let start = format!("{prefix}{told}");
-            let errors = ERRORS.0.lock().unwrap();
-            let found = errors.iter().filter(|error| error.starts_with(&start));
-            assert_eq!(found.count(), 1, "{start}: {errors:?}");
+            Errors::check_one(&format!("{prefix}{told}"), "");
         }
     }
+}
+
+#[test]
+fn nobody_knew_in_which_session_an_authorizer_or_a_filesystem_had_failed() {
+    Errors::collect();
+    for on_the_loop in [false, true] {
+        let home = TempDir::new().unwrap();
+        let users = DummyAuthorizer::new();
+        for name in ["user", "homeless"] {
+            users
+                .add_user(User::new(name, "12345", home.path()))
+                .unwrap();
+        }
+        let authorizer = Fragile {
+            users,
+            immediate: on_the_loop,
+        };
+        let handler = FtpHandler::new(authorizer)
+            .auth_failed_timeout(Duration::ZERO)
+            .log_prefix("[{remote_port}]")
+            .abstracted_fs(move |login| {
+                assert_ne!(login.username, "homeless", "as the test wants it");
+                let files = Hooked::new(MemoryFs::new(), |call| {
+                    assert_ne!(call, "list", "as the test wants it");
+                    Ok(())
+                });
+                Ok(Arc::new(if on_the_loop { files.local() } else { files }))
+            });
+        let builder = FtpServerBuilder::new(handler).listen(([127, 0, 0, 1], 0));
+        let server = TestServer::run(builder, home);
+        for (name, command) in [
+            ("panic", "NOOP"),
+            ("homeless", "NOOP"),
+            ("user", "SIZE panic"),
+            ("user", "LIST"),
+        ] {
+            let mut client = Client::connect(server.address());
+            client.expect(&format!("USER {name}"), 331);
+            answer(&mut client, "PASS 12345");
+            if name == "user" {
+                client.expect("TYPE I", 200);
+                client.epsv();
+            }
+            answer(&mut client, command);
+            let start = format!("[{}] the authorizer or the", client.local_addr().port());
+            Errors::check_one(&start, "filesystem panicked: ");
+        }
+    }
+}
+
+#[test]
+fn nobody_knew_which_home_could_not_be_used() {
+    Errors::collect();
+    let gone = TempDir::new().unwrap();
+    let users = DummyAuthorizer::new();
+    let user = User::new("user", "12345", gone.path());
+    users.add_user(user).unwrap();
+    let path = gone.path().to_str().unwrap().to_owned();
+    gone.close().unwrap();
+    let handler = FtpHandler::new(users).log_prefix("[{remote_port} {username}]");
+    let builder = FtpServerBuilder::new(handler).listen(([127, 0, 0, 1], 0));
+    let server = TestServer::run(builder, TempDir::new().unwrap());
+    let mut client = Client::connect(server.address());
+    client.expect("USER user", 331);
+    let refused = client.expect("PASS 12345", 530).text();
+    assert!(!refused.contains(&path), "{refused}");
+    let start = format!("[{} user] ", client.local_addr().port());
+    Errors::check_one(&start, &path);
 }
 
 #[test]

@@ -77,7 +77,8 @@ impl Connection {
             }
             Some(lane) => {
                 let user = Arc::clone(account);
-                let job = move || Ended::answered(jobs::run(&user, job));
+                let job =
+                    move || Ended::answered(foreign::call_files(&user, || jobs::run(&user, job)));
                 let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
                 self.await_job(task.map(RunningJob::short), cx);
             }
@@ -115,7 +116,11 @@ impl Connection {
         }
         let service = Arc::clone(&self.service);
         let client = client_network(self.peer);
-        let check = move || Ended::Checked(credentials.check(&service));
+        let check = move || {
+            let prefix = service.log_prefix.of(credentials.peer, None);
+            let check = || credentials.check(&service);
+            Ended::Checked(foreign::call_files(prefix, check))
+        };
         let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
         self.await_job(task.map(RunningJob::short), cx);
     }
@@ -133,13 +138,17 @@ impl Connection {
         };
         let is_local = || self.service.enters_at_once(&login.home);
         if foreign::ask(self.log_prefix(), is_local) {
-            let enter = || jobs::enter(&self.service, login);
+            let enter = || jobs::enter(&self.service, self.peer, login);
             let end = foreign::call_files(self.log_prefix(), enter);
             return self.finish_login(end, cx.now());
         }
         let lanes = self.service.home_lanes(&login.home);
-        let service = Arc::clone(&self.service);
-        let enter = move || Ended::HomeOpened(jobs::enter(&service, login));
+        let (service, peer) = (Arc::clone(&self.service), self.peer);
+        let enter = move || {
+            let prefix = service.log_prefix.of(peer, None);
+            let enter = || jobs::enter(&service, peer, login);
+            Ended::HomeOpened(foreign::call_files(prefix, enter))
+        };
         let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
         self.await_job(task.map(RunningJob::short), cx);
     }
@@ -174,7 +183,8 @@ impl Connection {
         let lane = account.work_lane().unwrap_or(&self.service.work_lane);
         let (user, limit) = (Arc::clone(account), self.service.settings.hash_limit);
         let started = lane.start(&cx.notifier(), move |time| {
-            Ended::answered(jobs::run_work(&user, job, limit, time))
+            let work = || jobs::run_work(&user, job, limit, time);
+            Ended::answered(foreign::call_files(&user, work))
         });
         let work = started.map(|(task, cancel)| RunningJob {
             task,
@@ -243,7 +253,7 @@ pub(super) fn discard(payload: Payload) {
         return close();
     };
     if let Err(error) = lane.submit(close) {
-        log::error!("no thread to close a file of {user}: {error}");
+        log::error!("{user} no thread to close a file: {error}");
     }
 }
 

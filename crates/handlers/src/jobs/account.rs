@@ -1,15 +1,18 @@
 //! A user who logged in, as jobs see it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Authorizer, Guard, Login};
 use ftpdlib_filesystems::Filesystem;
 use ftpdlib_ioloop::Lane;
-use ftpdlib_proto::{Escaped, Zone};
+use ftpdlib_proto::Zone;
 use ftpdlib_session::Refusal;
 
 use super::{Helpers, HomeLanes, WorkLane, reply_of};
+use crate::Service;
+use crate::log_prefix::LogPrefix;
 
 /// The login, its filesystem, and where its jobs run.
 pub(crate) struct Account {
@@ -20,6 +23,9 @@ pub(crate) struct Account {
     /// Whether MLST and MLSD show links as such.
     pub(super) shows_links: bool,
     workplace: Workplace,
+    /// What stands before the session's log lines, also in those of threads.
+    log_prefix: LogPrefix,
+    peer: SocketAddr,
 }
 
 /// Where a user's jobs run.
@@ -34,20 +40,21 @@ pub(super) enum Workplace {
 
 impl Account {
     pub(super) fn new(
-        authorizer: Arc<dyn Authorizer>,
+        service: &Service,
+        peer: SocketAddr,
         login: Login,
         filesystem: Arc<dyn Filesystem>,
-        zone: Zone,
-        shows_links: bool,
         workplace: Workplace,
     ) -> Self {
         Self {
-            authorizer,
+            authorizer: Arc::clone(&service.settings.authorizer),
             login,
             filesystem,
-            zone,
-            shows_links,
+            zone: service.session.zone,
+            shows_links: service.settings.mlsd_shows_links,
             workplace,
+            log_prefix: service.log_prefix.clone(),
+            peer,
         }
     }
 
@@ -71,6 +78,8 @@ impl Account {
                 zone: self.zone,
                 shows_links: self.shows_links,
                 workplace: self.workplace.clone(),
+                log_prefix: self.log_prefix.clone(),
+                peer: self.peer,
             })
         }))
     }
@@ -123,9 +132,10 @@ impl Account {
     }
 }
 
-/// Whose it is, for log lines without a session.
+/// What stands before the session's log lines.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user '{}'", Escaped(self.login.username.as_bytes()))
+        let prefix = self.log_prefix.of(self.peer, Some(&self.login.username));
+        prefix.fmt(f)
     }
 }

@@ -37,7 +37,9 @@ impl CommandCall {
         let account = self.account.as_deref();
         let _guard = account.map(Account::impersonate).transpose()?;
         match (account, job.perm) {
-            (Some(account), Some(perm)) => permission::target(account, perm, path)?,
+            (Some(account), Some(perm)) => {
+                foreign::call_files(account, || permission::target(account, perm, path))?;
+            }
             (None, Some(_)) => return Err(permission::denied()),
             (_, None) => {}
         }

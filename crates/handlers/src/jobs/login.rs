@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
 use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem, FilesystemError};
-use ftpdlib_proto::VirtualPath;
+use ftpdlib_proto::{Escaped, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
 use super::account::Workplace;
@@ -71,11 +71,11 @@ impl Credentials {
 
 /// Makes the filesystem of a user who is let in. May block, unless
 /// [`enters_at_once`](Service::enters_at_once) says otherwise.
-pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
+pub(crate) fn enter(service: &Service, peer: SocketAddr, mut login: Login) -> LoginEnd {
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
     let settings = &service.settings;
-    let filesystem = make_filesystem(service, &mut login)?;
+    let filesystem = make_filesystem(service, peer, &mut login)?;
     login.home_path = home_path(&*filesystem, &login.home);
     let is_local = filesystem.is_local();
     if settings.filesystem.is_none() {
@@ -98,14 +98,7 @@ pub(crate) fn enter(service: &Service, mut login: Login) -> LoginEnd {
         encoding: login.encoding,
         perms: settings.authorizer.perms_anywhere(&login),
     };
-    let account = Account::new(
-        Arc::clone(&settings.authorizer),
-        login,
-        filesystem,
-        service.session.zone,
-        settings.mlsd_shows_links,
-        workplace,
-    );
+    let account = Account::new(service, peer, login, filesystem, workplace);
     Ok((Arc::new(account), facts))
 }
 
@@ -120,11 +113,16 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 }
 
 /// Makes it, and leaves no links in the path of the home.
-fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
+fn make_filesystem(
+    service: &Service,
+    peer: SocketAddr,
+    login: &mut Login,
+) -> Result<Arc<dyn Filesystem>, Refusal> {
     let unusable = || Refusal::new(530, "Home directory cannot be used.");
     let settings = &service.settings;
     let _guard = settings.authorizer.impersonate(login).map_err(|error| {
-        log::error!("{error}");
+        let prefix = service.log_prefix.of(peer, Some(&login.username));
+        log::error!("{prefix} {error}");
         unusable()
     })?;
     let made = match &settings.filesystem {
@@ -143,7 +141,9 @@ fn make_filesystem(service: &Service, login: &mut Login) -> Result<Arc<dyn Files
         }),
     };
     made.map_err(|error| {
-        log::error!("filesystem of user {:?}: {error}", login.username);
+        let prefix = service.log_prefix.of(peer, Some(&login.username));
+        let home = Escaped(login.home.as_os_str().as_encoded_bytes());
+        log::error!("{prefix} no filesystem at the home {home}: {error}");
         // Either code is one that PASS has (RFC 959 §5.4). By 530 clients take the password for
         // wrong.
         let code = match error.kind() {

@@ -15,8 +15,8 @@ use ftpdlib_session::Refusal;
 
 use super::send_file::{Outcome, SendFile};
 use super::{REPLIES_WAITING, Step, TURN_BYTES, Turn, became_shorter};
-use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, read_chunk};
+use crate::{DtpHandler, foreign};
 
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
@@ -302,7 +302,8 @@ impl Produce {
     ) -> Step {
         let (account, mut buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
         let fill = move || {
-            let more = source.fill(&account, THREAD_TIME, &mut buffer);
+            let fill = || source.fill(&account, THREAD_TIME, &mut buffer);
+            let more = foreign::call_files(&account, fill);
             (source, buffer, more)
         };
         let task = match client {

@@ -11,8 +11,8 @@ use ftpdlib_session::Refusal;
 
 use super::splice::Splice;
 use super::{Step, Turn};
-use crate::DtpHandler;
 use crate::jobs::{Account, finish, is_large_upload, write_all};
+use crate::{DtpHandler, foreign};
 
 /// Writes what the client sends.
 pub(super) struct Receive {
@@ -365,7 +365,7 @@ impl Receive {
         };
         let account = Arc::clone(turn.account);
         match Task::spawn(lane, turn.pcx.notifier, move || {
-            finish(&account, file, &told)
+            foreign::call_files(&account, || finish(&account, file, &told))
         }) {
             Ok(task) => {
                 self.state = State::Finishing(task, end, refusal);
