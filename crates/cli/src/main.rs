@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use args::{Args, Stop};
 use error::ConfigError;
-use ftpdlib::servers::Staggered;
+use ftpdlib::servers::{Staggered, catch_early_signals};
 use password::Environment;
 use settings::Settings;
 use transfer_log::TransferLogs;
@@ -48,6 +48,10 @@ fn main() -> ExitCode {
         }
         Err(Stop::Wrong(error)) => return fail(WRONG, error),
     };
+    if !args.check_config {
+        // A check that was interrupted must not end as one that found nothing wrong.
+        catch_early_signals();
+    }
     logging::init(args.debug);
     let environment = Environment::of_process();
     let settings = match Settings::load(&args, &environment) {

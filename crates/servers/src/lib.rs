@@ -51,6 +51,9 @@ pub use ftpdlib_sys::LogStream;
 /// The allocator for a program that is to take uploads over TLS; it matters where the C library is
 /// glibc and the processor AMD's.
 pub use ftpdlib_sys::Staggered;
+/// For a program that reads its settings, or does anything else that takes time, before its server
+/// catches signals. Such a server has [`ServeOptions::on_reload`] and [`ServeOptions::upgrade`].
+pub use ftpdlib_sys::catch_early_signals;
 /// For a program that checks its configuration, and leaves its logs as they are.
 pub use ftpdlib_sys::check_writable;
 /// To be called before the server has threads. A client on the same machine can then finish what it

@@ -1,6 +1,6 @@
 //! Signals that an event loop can wait for.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -81,7 +81,6 @@ impl Signal {
 pub struct Signals {
     receiver: UnixStream,
     /// Kept open for the handler, which knows its number only.
-    #[expect(dead_code, reason = "owned, not read")]
     sender: UnixStream,
     /// Whose it is: a forked child inherits a copy.
     process: u32,
@@ -116,8 +115,12 @@ impl Signals {
         };
         for &signal in caught {
             // An error drops `signals`, which restores what was set so far.
-            let before = Action::catch(signal)?;
+            let before = Action::set(signal, notify)?;
             signals.actions_before.push((signal, before));
+        }
+        if UNREAD.load(Ordering::SeqCst) != 0 {
+            // One of `catch_early_signals`, which had nobody to tell.
+            (&signals.sender).write_all(&[0])?;
         }
         Ok(signals)
     }
@@ -170,6 +173,22 @@ impl Drop for Signals {
         RECEIVER.store(-1, Ordering::SeqCst);
         UNREAD.store(0, Ordering::SeqCst);
         OWNER.store(0, Ordering::SeqCst);
+    }
+}
+
+/// Keeps signals from killing a process that is about to make its [`Signals`]. From now on until it
+/// does, `SIGTERM` and `SIGINT` end the process with code 0, without any cleanup; `SIGHUP` and
+/// `SIGUSR2` are kept, and reported by the [`Signals`] as soon as it is there.
+///
+/// # Examples
+///
+/// ```
+/// ftpdlib_sys::catch_early_signals();
+/// ```
+pub fn catch_early_signals() {
+    for signal in Signal::ALL {
+        // There is no such error: the signals can be caught, and the memory is there.
+        let _ = Action::set(signal, note_early);
     }
 }
 
@@ -297,16 +316,29 @@ extern "C" fn notify(number: libc::c_int) {
     RUNNING.fetch_sub(1, Ordering::SeqCst);
 }
 
+/// Runs in a signal of a process that has no [`Signals`] yet: touches nothing but an atomic, and
+/// calls `_exit` only.
+extern "C" fn note_early(number: libc::c_int) {
+    match Signal::of_number(number) {
+        // SAFETY: may be called in a signal handler, and does not return.
+        Some(Signal::Terminate | Signal::Interrupt) => unsafe { libc::_exit(0) },
+        Some(signal @ (Signal::HangUp | Signal::Upgrade)) => {
+            UNREAD.fetch_or(signal.bit(), Ordering::SeqCst);
+        }
+        None => {}
+    }
+}
+
 /// What is done on a signal.
 struct Action(libc::sigaction);
 
 impl Action {
-    /// Sets the handler and answers what was set before.
-    fn catch(signal: Signal) -> io::Result<Self> {
+    /// Sets a handler, one of the two above, and answers what was set before.
+    fn set(signal: Signal, handler: extern "C" fn(libc::c_int)) -> io::Result<Self> {
         // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid
         // in all of them.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
-        action.sa_sigaction = notify as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        action.sa_sigaction = handler as libc::sighandler_t;
         action.sa_flags = libc::SA_RESTART;
         // SAFETY: the set is live, writable and owned by this frame.
         check(unsafe { libc::sigemptyset(&raw mut action.sa_mask) })?;
@@ -365,8 +397,14 @@ mod tests {
     /// One test, since signals belong to the process.
     #[test]
     fn signals_come_to_the_only_one_and_none_is_lost() {
+        catch_early_signals();
+        raise(Signal::HangUp);
+        raise(Signal::Upgrade);
         let signals = Signals::new(&Signal::ALL).unwrap();
+        // Whoever waits for the descriptor is woken.
+        assert_eq!((&signals.receiver).read(&mut [0; 64]).unwrap(), 1);
         let unread = || std::iter::from_fn(|| signals.next().unwrap()).collect::<Vec<_>>();
+        assert_eq!(unread(), [Signal::HangUp, Signal::Upgrade]);
         raise(Signal::HangUp);
         raise(Signal::Terminate);
         assert_eq!(unread(), [Signal::Terminate, Signal::HangUp]);

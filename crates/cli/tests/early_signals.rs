@@ -1,0 +1,123 @@
+//! Signals that come before the program has started.
+#![cfg(target_os = "linux")]
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use tempfile::TempDir;
+
+/// The program in the middle of its start; killed at the end of the test.
+struct Start {
+    child: Child,
+    path: PathBuf,
+    /// What it reads, and waits for more of.
+    configuration: Option<File>,
+    #[expect(dead_code, reason = "owned, not read")]
+    directory: TempDir,
+}
+
+impl Start {
+    #[track_caller]
+    fn new(options: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.toml");
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let child = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+            .args(["-c", "f.toml"])
+            .args(options)
+            .current_dir(directory.path())
+            .stderr(Stdio::piped())
+            .env_remove("RUST_LOG")
+            .spawn();
+        let child = child.unwrap();
+        // This waits for the reader.
+        let configuration = File::options().write(true).open(&path).unwrap();
+        Self {
+            child,
+            path,
+            configuration: Some(configuration),
+            directory,
+        }
+    }
+
+    #[track_caller]
+    fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Lets it read `text`, also when it reads its file again.
+    #[track_caller]
+    fn configure(&mut self, text: &str) {
+        let file = self.path.with_extension("new");
+        fs::write(&file, text).unwrap();
+        fs::rename(file, &self.path).unwrap();
+        let mut configuration = self.configuration.take().unwrap();
+        configuration.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads the log up to a line with `text`.
+    #[track_caller]
+    fn wait_for(&mut self, text: &str) {
+        let log = BufReader::new(self.child.stderr.as_mut().unwrap());
+        let found = log.lines().any(|line| line.unwrap().contains(text));
+        assert!(found, "the log ends without {text:?}");
+    }
+
+    fn end(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        // It has ended where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn logs_that_were_moved_during_the_start_ended_the_server() {
+    for model in [
+        "threads = 1",
+        "threads = 3",
+        "concurrency = \"multi-thread\"",
+        "concurrency = \"multi-proc\"",
+        "concurrency = \"pre-fork\"\nworkers = 2",
+    ] {
+        let mut start = Start::new(&[]);
+        start.signal("HUP");
+        start.configure(&format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n{model}\n[anonymous]\nhome = \".\"\n"
+        ));
+        start.wait_for("configuration read again");
+        start.signal("TERM");
+        assert_eq!(start.end().code(), Some(0), "{model}");
+    }
+}
+
+#[test]
+fn an_upgrade_asked_for_during_the_start_ended_the_server() {
+    let mut start = Start::new(&[]);
+    start.signal("USR2");
+    start.configure("wrong");
+    assert_eq!(start.end().code(), Some(2));
+}
+
+#[test]
+fn a_stop_during_the_start_looked_like_a_death() {
+    for signal in ["TERM", "INT"] {
+        let start = Start::new(&[]);
+        start.signal(signal);
+        assert_eq!(start.end().code(), Some(0), "{signal}");
+        // Nothing was found out about the configuration.
+        let check = Start::new(&["--check-config"]);
+        check.signal(signal);
+        assert_eq!(check.end().code(), None, "{signal}");
+    }
+}
