@@ -15,6 +15,11 @@ impl Place {
         Self(format!("option {name}"))
     }
 
+    /// An environment variable.
+    pub(crate) fn variable(name: &str) -> Self {
+        Self(format!("variable {name}"))
+    }
+
     /// A line of a file; `key` is empty where the line has none.
     pub(crate) fn line(path: &Path, line: usize, key: &str) -> Self {
         let colon = if key.is_empty() { "" } else { ": " };
@@ -49,11 +54,6 @@ impl ConfigError {
     /// About one option, named with its dashes.
     pub(crate) fn option(name: &str, problem: impl Into<String>) -> Self {
         Place::option(name).error(problem)
-    }
-
-    /// About an environment variable.
-    pub(crate) fn variable(name: &str, problem: impl Into<String>) -> Self {
-        Place(format!("variable {name}")).error(problem)
     }
 
     /// About a line of a file; `key` is empty where the line has none.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::args::Args;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Place};
 use crate::text_file::{self, Readable};
 
 const VARIABLE: &str = "FTPDLIB_PASSWORD";
@@ -37,26 +37,28 @@ impl Environment {
     }
 }
 
-/// The password given by the options, or else by the environment.
-pub(crate) fn find(args: &Args, environment: &Environment) -> Result<String, ConfigError> {
-    if let Some(password) = &args.password {
-        return not_empty(password).map_err(|problem| ConfigError::option("--password", problem));
-    }
-    if let Some(path) = &args.password_file {
-        return from_file(path, environment.readable)
-            .map_err(|problem| ConfigError::option("--password-file", problem));
-    }
-    if let Some(password) = &environment.password {
-        return password
+/// The password given by the options, or else by the environment, and where it was found.
+pub(crate) fn find(args: &Args, environment: &Environment) -> Result<(String, Place), ConfigError> {
+    let (place, found) = if let Some(password) = &args.password {
+        (Place::option("--password"), not_empty(password))
+    } else if let Some(path) = &args.password_file {
+        let found = from_file(path, environment.readable);
+        (Place::option("--password-file"), found)
+    } else if let Some(password) = &environment.password {
+        let text = password
             .to_str()
-            .ok_or_else(|| "found bytes that are not UTF-8, expected a password".to_owned())
-            .and_then(not_empty)
-            .map_err(|problem| ConfigError::variable(VARIABLE, problem));
+            .ok_or_else(|| "found bytes that are not UTF-8, expected a password".to_owned());
+        (Place::variable(VARIABLE), text.and_then(not_empty))
+    } else {
+        let problem = format!(
+            "found no password, expected --password, --password-file or the variable {VARIABLE}"
+        );
+        return Err(ConfigError::option("--username", problem));
+    };
+    match found {
+        Ok(password) => Ok((password, place)),
+        Err(problem) => Err(place.error(problem)),
     }
-    let problem = format!(
-        "found no password, expected --password, --password-file or the variable {VARIABLE}"
-    );
-    Err(ConfigError::option("--username", problem))
 }
 
 fn from_file(path: &Path, readable: Readable) -> Result<String, String> {

@@ -1,3 +1,4 @@
+mod passwords;
 mod system_users;
 mod tls;
 mod warnings;

@@ -9,7 +9,7 @@ use super::given;
 use super::system_users::OTHER_TO_ACT_AS;
 use crate::args::Args;
 use crate::config::{self, ConfigFile};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Place};
 use crate::password::{self, Environment};
 
 pub(super) const ANONYMOUS: &str = "anonymous";
@@ -27,8 +27,7 @@ pub(super) fn authorizer(
     }
     match (&args.username, file) {
         (Some(username), _) => {
-            let user = named_user(args, environment, username, file)?;
-            add_by_options(&authorizer, user)?;
+            add_named_user(&authorizer, args, environment, username, file)?;
         }
         (None, Some(file)) => {
             refuse_stray_password(args)?;
@@ -37,19 +36,20 @@ pub(super) fn authorizer(
         (None, None) => {
             refuse_stray_password(args)?;
             let user = User::anonymous(directory(args)).perm(perms(args).to_string());
-            add_by_options(&authorizer, user)?;
+            add_at_directory(&authorizer, user)?;
         }
     }
     Ok(authorizer)
 }
 
-/// The user of `--username`; the file's anonymous is then off.
-fn named_user(
+/// Adds the user of `--username`; the file's anonymous is then off.
+fn add_named_user(
+    authorizer: &DummyAuthorizer,
     args: &Args,
     environment: &Environment,
     username: &str,
     file: Option<&ConfigFile>,
-) -> Result<User, ConfigError> {
+) -> Result<(), ConfigError> {
     if let Some(file) = file
         && !file.config().users.is_empty()
     {
@@ -64,8 +64,16 @@ fn named_user(
                        anonymous access is what there is without this option";
         return Err(ConfigError::option("--username", problem));
     }
-    let password = password::find(args, environment)?;
-    Ok(User::new(username, password, directory(args)).perm(perms(args).to_string()))
+    let (password, place) = password::find(args, environment)?;
+    let user = User::new(username, password, directory(args)).perm(perms(args).to_string());
+    authorizer.add_user(user).map_err(|error| {
+        let place = match subject(&error) {
+            Subject::Name => Place::option("--username"),
+            Subject::Password => place,
+            Subject::Home => Place::option("--directory"),
+        };
+        place.error(problem(&error))
+    })
 }
 
 fn refuse_stray_password(args: &Args) -> Result<(), ConfigError> {
@@ -82,15 +90,11 @@ fn refuse_stray_password(args: &Args) -> Result<(), ConfigError> {
     }
 }
 
-fn add_by_options(authorizer: &DummyAuthorizer, user: User) -> Result<(), ConfigError> {
-    authorizer.add_user(user).map_err(|error| {
-        let option = match subject(&error) {
-            Subject::Name => "--username",
-            Subject::Password => "--password",
-            Subject::Home => "--directory",
-        };
-        ConfigError::option(option, problem(&error))
-    })
+/// Adds a user who has nothing but the home that the options name.
+fn add_at_directory(authorizer: &DummyAuthorizer, user: User) -> Result<(), ConfigError> {
+    authorizer
+        .add_user(user)
+        .map_err(|error| ConfigError::option("--directory", problem(&error)))
 }
 
 fn add_users(authorizer: &DummyAuthorizer, file: &ConfigFile) -> Result<(), ConfigError> {
@@ -244,7 +248,7 @@ fn add_anonymous(
     let user = given(user, anonymous.msg_login.as_deref(), User::msg_login);
     let user = given(user, anonymous.msg_quit.as_deref(), User::msg_quit);
     if args.directory.is_some() {
-        return add_by_options(authorizer, user);
+        return add_at_directory(authorizer, user);
     }
     authorizer
         .add_user(user)
