@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ftpdlib::handlers::{IpNet, MasqueradeAddress};
-use ftpdlib::proto::{NameEncoding, Perms};
+use ftpdlib::proto::{EncodingError, NameEncoding, Perms};
 use ftpdlib::servers::ServeOptions;
 
 /// Longest time that can be set, in seconds: about 31 years, far from where clocks overflow.
@@ -148,7 +148,11 @@ pub(crate) fn banner(text: &str) -> Result<String, String> {
 /// An encoding of path names.
 pub(crate) fn encoding(text: &str) -> Result<NameEncoding, String> {
     NameEncoding::for_label(text).map_err(|error| {
-        format!("{error}, expected a label of the WHATWG Encoding Standard such as utf-8 or latin1")
+        let expected = match error {
+            EncodingError::Unsuitable(_) => "another",
+            _ => "a label of the WHATWG Encoding Standard",
+        };
+        format!("{error}, expected {expected} such as utf-8 or latin1")
     })
 }
 

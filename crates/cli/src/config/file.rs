@@ -140,7 +140,7 @@ fn words(message: &str) -> String {
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("missing key {key}, expected it in this table");
     }
-    const WORDS: [(&str, &str); 12] = [
+    const WORDS: [(&str, &str); 13] = [
         ("unknown field ", "unknown key "),
         ("invalid type: ", "found "),
         ("invalid value: ", "found "),
@@ -148,6 +148,7 @@ fn words(message: &str) -> String {
         ("found sequence", "found a list"),
         ("found map", "found a table"),
         ("expected a sequence", "expected a list"),
+        ("expected a map", "expected a table"),
         ("expected a boolean", "expected true or false"),
         ("expected path string", "expected a string"),
         ("expected i64", "expected a whole number"),

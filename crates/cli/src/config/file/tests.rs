@@ -130,7 +130,7 @@ fn wrong_files_are_told_by_line_and_key() {
     check(
         "[control]\nencoding = \"utf-16\"",
         "f.toml:2: control.encoding: encoding \"utf-16\" cannot be used for path names, \
-         expected a label of the WHATWG Encoding Standard such as utf-8 or latin1",
+         expected another such as utf-8 or latin1",
     );
     check(
         "[control]\nencoding = \"klingon\"",
@@ -146,6 +146,10 @@ fn wrong_files_are_told_by_line_and_key() {
         "[control]\nmasquerade_address = \"0.0.0.0\"",
         "f.toml:2: control.masquerade_address: found \"0.0.0.0\", expected an IPv4 address such \
          as 203.0.113.5, or a host name",
+    );
+    check(
+        "[control]\nmasquerade_address_map = [\"203.0.113.5\"]",
+        "f.toml:2: control.masquerade_address_map: found a list, expected a table",
     );
     check(
         "[control]\nmasquerade_address_map = { \"a\" = \"b\" }",
