@@ -4,6 +4,7 @@
 mod args;
 mod aside;
 mod config;
+mod environment;
 mod error;
 mod handler;
 mod last_line;
@@ -23,9 +24,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use args::{Args, Stop};
+use environment::Environment;
 use error::ConfigError;
 use ftpdlib::servers::{Staggered, catch_early_signals};
-use password::Environment;
 use settings::Settings;
 use transfer_log::TransferLogs;
 
@@ -68,15 +69,7 @@ fn main() -> ExitCode {
             Err(error) => fail(WRONG, error),
         };
     }
-    let reload = move |is_configured, readable| {
-        let environment = Environment {
-            readable,
-            is_configured,
-            ..environment.clone()
-        };
-        Settings::load(&args, &environment)
-    };
-    match serve::serve(settings, reload) {
+    match serve::serve(settings, args, environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<ConfigError>() => fail(WRONG, error),
         Err(error) => fail(FAILED, error),

@@ -9,33 +9,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ftpdlib::servers::ServerHandle;
 
+use crate::args::Args;
 use crate::config::Server;
-use crate::error::ConfigError;
+use crate::environment::Environment;
 use crate::handler::handler;
 use crate::notify;
 use crate::settings::{Access, Settings};
-use crate::text_file::Readable;
 use crate::transfer_log::TransferLogs;
 
 /// Applies the configuration to a running server.
-pub(crate) struct Reload<L> {
-    /// Returns the settings from the file as it is then; its arguments are
-    /// `is_configured` and `readable`.
-    pub(crate) load: L,
+pub(crate) struct Reload {
+    pub(crate) args: Args,
+    /// That of the start, but for the files that may be read now.
+    pub(crate) environment: Environment,
     pub(crate) handle: ServerHandle,
     pub(crate) logs: TransferLogs,
     /// What the server was started with.
     pub(crate) started: Server,
     /// The addresses come from the file.
     pub(crate) binds: bool,
-    /// Which files may be read.
-    pub(crate) readable: Readable,
     /// The current settings come from a file that was not empty.
     pub(crate) is_configured: Arc<AtomicBool>,
     pub(crate) is_stopping: Mutex<bool>,
 }
 
-impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
+impl Reload {
     /// Applies the current file to new clients. A broken file or an unavailable address changes
     /// nothing, and the logs in use are all that is opened again; so they are once no new clients
     /// come.
@@ -94,7 +92,11 @@ impl<L: Fn(bool, Readable) -> Result<Settings, ConfigError>> Reload<L> {
     }
 
     fn load_and_apply(&self) -> Result<(), Box<dyn Error>> {
-        let settings = (self.load)(self.is_configured.load(Ordering::Relaxed), self.readable)?;
+        let environment = Environment {
+            is_configured: self.is_configured.load(Ordering::Relaxed),
+            ..self.environment.clone()
+        };
+        let settings = Settings::load(&self.args, &environment)?;
         let is_empty = settings.by_empty_file;
         self.apply(settings)?;
         self.is_configured.store(!is_empty, Ordering::Relaxed);

@@ -13,39 +13,35 @@ use ftpdlib::servers::{
     interrupt_nobody, keep_freed_memory, raise_descriptor_limit,
 };
 
+use crate::args::Args;
 use crate::aside::Aside;
 use crate::config::{Concurrency, Server};
-use crate::error::ConfigError;
+use crate::environment::{CONFIGURED, Environment};
 use crate::handler::handler;
 use crate::notify;
-use crate::password::CONFIGURED;
 use crate::reload::{Reload, differ};
 use crate::settings::Settings;
-use crate::text_file::Readable;
 use crate::transfer_log::{OpenedLogs, TransferLogs};
 
 /// Descriptors that the program needs beside its connections.
 const OWN_DESCRIPTORS: u64 = 32;
 
-/// Serves until a signal ends it. `load` returns the settings from the file as it is then; its
-/// arguments tell whether the current settings come from a file that was not empty, and which files
-/// it may read.
+/// Serves until a signal ends it. `args` and `environment` are what the settings were loaded from,
+/// and are loaded from on SIGHUP.
 ///
 /// # Errors
 ///
-/// Why it could not bind, or why it ended; a [`ConfigError`] if the settings prove wrong.
+/// Why it could not bind, or why it ended; a [`ConfigError`](crate::error::ConfigError) if the
+/// settings prove wrong.
 pub(crate) fn serve(
     settings: Settings,
-    load: impl Fn(bool, Readable) -> Result<Settings, ConfigError> + Send + Sync + 'static,
+    args: Args,
+    environment: Environment,
 ) -> Result<(), Box<dyn Error>> {
     // Before anything is bound or changed.
     let logs = TransferLogs::new(settings.run_as.clone());
     let mut opened = logs.open(&settings.log)?;
-    provide_descriptors(&settings.server);
-    keep_freed_memory();
-    if let Err(error) = interrupt_nobody() {
-        log::debug!("this process may interrupt others when it wakes up: {error}");
-    }
+    prepare_process(&settings.server);
     let started = settings.server.clone();
     let forks = serves_by_others(&settings);
     let is_configured = Arc::new(AtomicBool::new(!settings.by_empty_file));
@@ -62,52 +58,64 @@ pub(crate) fn serve(
     }
     // Before any process is forked. None was open before, so none is handed over.
     logs.take_over(&mut opened, |_, _| {});
-    let written = logs.clone();
-    let reload = Arc::new(Reload {
-        load,
+    let reload = Reload {
+        args,
+        environment: match forks {
+            true => environment.of_supervisor(),
+            false => environment,
+        },
         handle,
-        logs,
+        logs: logs.clone(),
         started,
         binds,
-        // The loop that supervises processes reads files itself, and must not wait for a writer.
-        readable: match forks {
-            true => Readable::Regular,
-            false => Readable::Anything,
-        },
         is_configured,
         is_stopping: Mutex::new(false),
-    });
-    let stopping = Arc::clone(&reload);
-    let options = match forks {
-        true => options.on_reload(move || reload.run()),
-        false => {
-            let again = Arc::clone(&reload);
-            let mut aside = Aside::new(move || again.run());
-            options.on_reload(move || {
-                if let Err(error) = aside.ask() {
-                    reload.fail(error);
-                }
-            })
-        }
     };
     let opened = Rc::new(Cell::new(Some(opened)));
     let kept = Rc::clone(&opened);
-    let mut options = options
+    let options = reload_on_signal(options, reload, forks)
         .keep_signals(true)
-        .on_file(move |number, file| written.go_on_in(number, file))
-        .on_stopping(move || stopping.stop())
+        .on_file(move |number, file| logs.go_on_in(number, file))
         .on_started(move || {
             // Until now the start could fail.
             kept.take().into_iter().for_each(OpenedLogs::keep);
             notify::ready();
         });
-    if let Some(interval) = notify::watchdog_interval() {
-        options = options.watchdog(interval, notify::alive);
-    }
+    let options = match notify::watchdog_interval() {
+        Some(interval) => options.watchdog(interval, notify::alive),
+        None => options,
+    };
     server.serve_forever(options)?;
     // Also if it was stopped before its start was known: then a worker may write to them.
     opened.take().into_iter().for_each(OpenedLogs::keep);
     Ok(())
+}
+
+/// Makes this process ready to serve, as far as the system allows.
+fn prepare_process(server: &Server) {
+    provide_descriptors(server);
+    keep_freed_memory();
+    if let Err(error) = interrupt_nobody() {
+        log::debug!("this process may interrupt others when it wakes up: {error}");
+    }
+}
+
+/// Has signals run `reload` and stop it: on the loop where that supervises other processes, on a
+/// thread where it serves clients.
+fn reload_on_signal(options: ServeOptions, reload: Reload, forks: bool) -> ServeOptions {
+    let reload = Arc::new(reload);
+    let stopping = Arc::clone(&reload);
+    let options = options.on_stopping(move || stopping.stop());
+    if forks {
+        return options.on_reload(move || reload.run());
+    }
+    let again = Arc::clone(&reload);
+    let mut aside = Aside::new(move || again.run());
+    options.on_reload(move || {
+        if let Err(error) = aside.ask() {
+            reload.fail(error);
+        }
+    })
 }
 
 /// Binds the addresses of the settings, or takes the sockets of the service manager or of the

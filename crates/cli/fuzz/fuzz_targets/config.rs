@@ -16,6 +16,8 @@ use libfuzzer_sys::fuzz_target;
 mod args;
 #[path = "../../src/config/mod.rs"]
 mod config;
+#[path = "../../src/environment.rs"]
+mod environment;
 #[path = "../../src/error.rs"]
 mod error;
 #[path = "../../src/password.rs"]
@@ -31,7 +33,7 @@ mod value;
 
 use args::Args;
 use config::ConfigFile;
-use password::Environment;
+use environment::Environment;
 use settings::Settings;
 
 static ARGS: LazyLock<Args> =

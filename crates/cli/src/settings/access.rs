@@ -5,8 +5,8 @@ use ftpdlib::authorizers::{DummyAuthorizer, UnixAuthorizer};
 use super::{system_users, virtual_users};
 use crate::args::Args;
 use crate::config::{AuthorizerKind, ConfigFile};
+use crate::environment::Environment;
 use crate::error::ConfigError;
-use crate::password::Environment;
 
 /// Those who may.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use ftpdlib::servers::{Identity, Upgrade, is_root};
 
 use crate::args::Args;
 use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Server};
+use crate::environment::Environment;
 use crate::error::ConfigError;
-use crate::password::Environment;
 use crate::unavailable;
 pub(crate) use access::Access;
 pub(crate) use listening::Listening;

@@ -9,8 +9,9 @@ use super::given;
 use super::system_users::OTHER_TO_ACT_AS;
 use crate::args::Args;
 use crate::config::{self, ConfigFile};
+use crate::environment::Environment;
 use crate::error::{ConfigError, Place};
-use crate::password::{self, Environment};
+use crate::password;
 
 pub(super) const ANONYMOUS: &str = "anonymous";
 
