@@ -19,29 +19,19 @@ pub(super) enum Held {
 }
 
 impl<P> Session<P> {
-    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. ABOR and
-    /// QUIT do not wait; nor do NOOP and STAT, for the end of work. They do with an argument, which
-    /// is refused or needs a job, or where they were replaced by commands that need one.
+    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. Only ABOR
+    /// and QUIT do not wait.
     pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
-        let works = matches!(self.pending, Pending::Work(_));
-        if !works && self.data.holder().is_none() {
-            return false;
-        }
-        let command = CommandLine::split(line);
-        let waits = match command.resolve() {
-            _ if find(&self.config.commands, &command).is_some() => true,
-            Ok((_, argument)) if !argument.trim_ascii().is_empty() => true,
-            Ok((Verb::Abor | Verb::Quit, _)) => false,
-            Ok((Verb::Noop | Verb::Stat, _)) => !works,
-            _ => true,
-        };
-        waits && self.hold(Held::Line(line.to_vec())).is_none()
+        let is_waited_for = self.is_working() || self.data.holder().is_some();
+        is_waited_for
+            && !self.is_bare(line, &[Verb::Abor, Verb::Quit])
+            && self.hold(Held::Line(line.to_vec())).is_none()
     }
 
     /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;
     /// it is answered in its turn.
     pub(super) fn look_ahead(&mut self, line: &[u8], now: Instant) {
-        if !self.holds_line() || !self.is_abort(line) {
+        if !self.holds_line() || !self.is_bare(line, &[Verb::Abor]) {
             return;
         }
         let Pending::Work(work) = &mut self.pending else {
@@ -91,10 +81,11 @@ impl<P> Session<P> {
         }
     }
 
-    fn is_abort(&self, line: &[u8]) -> bool {
+    /// Whether a line is one of these commands, and takes no argument.
+    fn is_bare(&self, line: &[u8], verbs: &[Verb]) -> bool {
         let command = CommandLine::split(line);
         let is_named = match command.resolve() {
-            Ok((verb, argument)) => verb == Verb::Abor && argument.trim_ascii().is_empty(),
+            Ok((verb, argument)) => verbs.contains(&verb) && argument.trim_ascii().is_empty(),
             Err(_) => false,
         };
         is_named && find(&self.config.commands, &command).is_none()
