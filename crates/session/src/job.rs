@@ -171,8 +171,9 @@ pub enum Action {
         /// Used instead, and as a whole, if this is there: numbers after the name were taken for a
         /// range.
         whole: Option<VirtualPath>,
-        /// Which bytes; an end past that of the file means the file's.
-        range: ByteRange,
+        /// Which bytes; an end past that of the file means the file's. `None` if the numbers are no
+        /// range: 501, unless `whole` is there.
+        range: Option<ByteRange>,
         /// How.
         algorithm: HashAlgorithm,
     },

@@ -112,6 +112,7 @@ pub(crate) fn run_work(
             algorithm,
             ..
         } => {
+            let range = range.ok_or_else(|| Refusal::new(501, "Invalid range."))?;
             let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, time)?;
             Ok(Answer::Digest { digest, range })
         }
@@ -257,7 +258,7 @@ fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Acti
         } if may_be_meant(&whole) => Action::Digest {
             path: whole,
             whole: None,
-            range: ByteRange::default(),
+            range: Some(ByteRange::default()),
             algorithm,
         },
         Action::Digest {

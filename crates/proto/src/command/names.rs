@@ -13,8 +13,9 @@ use crate::{ByteRange, HashAlgorithm, NameEncoding};
 pub struct DigestArgument<'a> {
     /// The file, without what was taken for a range.
     pub path: Cow<'a, [u8]>,
-    /// The bytes, counted from 0; the second number is the offset after the last one.
-    pub range: ByteRange,
+    /// The bytes, counted from 0; the second number is the offset after the last one. `None` if
+    /// that comes first: then only `whole` can be meant.
+    pub range: Option<ByteRange>,
     /// The whole argument where numbers after an unquoted name were taken for a range: meant, and
     /// all of it, if a file has that name.
     pub whole: Option<Cow<'a, [u8]>>,
@@ -35,9 +36,10 @@ pub(super) fn parse_digest<'a>(
             b"" => Ok(None),
             text => parse_number(text).map(Some),
         };
+        let range = range(number_if_any(start)?, number_if_any(end)?);
         DigestArgument {
             path,
-            range: range(number_if_any(start)?, number_if_any(end)?)?,
+            range: Some(range.ok_or(CommandError::Range)?),
             whole: None,
         }
     } else {
@@ -53,7 +55,7 @@ pub(super) fn parse_digest<'a>(
         let whole = last.map(|_| encoding.decode_name(argument)).transpose()?;
         DigestArgument {
             path: encoding.decode_name(path)?,
-            range: range(start, end)?,
+            range: range(start, end),
             whole,
         }
     };
@@ -171,6 +173,6 @@ fn split_number(text: &[u8]) -> (&[u8], Option<u64>) {
     }
 }
 
-fn range(start: Option<u64>, end: Option<u64>) -> Result<ByteRange, CommandError> {
-    ByteRange::new(start.unwrap_or(0), end).ok_or(CommandError::Range)
+fn range(start: Option<u64>, end: Option<u64>) -> Option<ByteRange> {
+    ByteRange::new(start.unwrap_or(0), end)
 }

@@ -356,6 +356,11 @@ fn range(start: u64, end: Option<u64>) -> ByteRange {
 
 #[track_caller]
 fn check_digest(argument: &str, path: &str, range: ByteRange, whole: Option<&str>) {
+    check_digest_range(argument, path, Some(range), whole);
+}
+
+#[track_caller]
+fn check_digest_range(argument: &str, path: &str, range: Option<ByteRange>, whole: Option<&str>) {
     let expected = Command::Digest {
         algorithm: HashAlgorithm::Crc32,
         argument: DigestArgument {
@@ -383,7 +388,8 @@ fn digests_take_a_name_and_a_range() {
         range(0, Some(9)),
         None,
     );
-    check_reply("XCRC a 9 5", "501 Invalid range.");
+    check_reply("XCRC \"a\" 9 5", "501 Invalid range.");
+    check_digest_range("a 9 5", "a", None, Some("a 9 5"));
     check_reply("XCRC \"a\" 5 x", "501 Invalid number.");
     check_reply("XCRC \"a\" 5 6 7", "501 Invalid number.");
     for argument in ["\"a", "\"", "\"\"", "\"a\"b"] {
@@ -398,7 +404,7 @@ fn digests_take_a_name_and_a_range() {
     ] {
         let argument = DigestArgument {
             path: name("a"),
-            range: all,
+            range: Some(all),
             whole: None,
         };
         let expected = Command::Digest {

@@ -97,7 +97,7 @@ impl<P> Session<P> {
         let action = Action::Digest {
             path,
             whole: None,
-            range: restart.range,
+            range: Some(restart.range),
             algorithm,
         };
         self.work(Verb::Hash, action, Purpose::Hash(algorithm, name))

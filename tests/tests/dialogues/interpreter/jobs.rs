@@ -138,7 +138,10 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
         } => {
             return match whole.filter(|whole| tree.get(whole).is_some()) {
                 Some(whole) => digest(tree, &whole, ByteRange::default()),
-                None => digest(tree, &path, range),
+                None => match range {
+                    Some(range) => digest(tree, &path, range),
+                    None => refuse(501, "Invalid range."),
+                },
             };
         }
         Action::Copy { from, to } => {
