@@ -180,18 +180,23 @@ fn a_line_that_was_held_made_abor_wait_for_the_digest() {
     }
 }
 
+/// It has stopped the digest; and nothing of it is left for the next user.
 #[test]
-fn an_abor_that_was_refused_was_remembered_for_the_next_user() {
+fn an_abor_that_took_effect_ahead_was_refused_behind_a_logout() {
     let server = TestServer::new();
     let big = File::create(server.path("big")).unwrap();
     big.set_len(1 << 40).unwrap();
+    let (user, pass) = (format!("USER {}", USER.0), format!("PASS {}", USER.1));
     let mut client = server.client();
     client.send_raw(b"HASH big\r\nREIN\r\nABOR\r\n");
-    for code in [426, 220, 530] {
+    for code in [426, 220, 226] {
         client.expect_reply(code);
     }
-    client.expect(&format!("USER {}", USER.0), 331);
-    client.expect(&format!("PASS {}", USER.1), 230);
+    client.play(&[("ABOR", 530), (&user, 331), (&pass, 230), ("ABOR", 225)]);
+    client.send_raw(format!("HASH big\r\n{user}\r\nABOR\r\n{pass}\r\n").as_bytes());
+    for code in [426, 331, 226, 230] {
+        client.expect_reply(code);
+    }
     client.expect("ABOR", 225);
 }
 

@@ -219,11 +219,11 @@ impl<P> Session<P> {
     }
 
     /// Whether a command needs a login that is not there. STAT needs one only for a path, and ABOR
-    /// none for a transfer that outlives its login.
+    /// none for a transfer that outlives its login, or when it has taken effect ahead of its turn.
     fn lacks_login(&self, verb: Verb, argument: &[u8]) -> bool {
         let needs_login = match verb {
             Verb::Stat => !argument.trim_ascii().is_empty(),
-            Verb::Abor => !self.is_transferring(),
+            Verb::Abor => !self.is_transferring() && !self.aborted_ahead,
             verb => verb.info().login_required,
         };
         needs_login && self.username().is_none()

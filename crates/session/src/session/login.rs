@@ -180,7 +180,6 @@ impl<P> Session<P> {
         self.flush_account();
         self.reset_protection();
         self.login = Login::Out;
-        self.aborted_ahead = false;
         self.parameters = Parameters::new(&self.config);
         self.reply(Reply::new(220, "Ready for new user."));
     }
