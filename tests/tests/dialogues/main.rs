@@ -133,6 +133,7 @@ dialogues! {
         unknown_during_transfer
         unknown_for_ever
         unknown_long_lines
+        user_again
         wget
         winscp;
     interpreter_only:

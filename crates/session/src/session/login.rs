@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, Verb, VirtualPath};
+use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, TransferType, Verb, VirtualPath};
 
 use super::Session;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, Restart};
 use super::pending::{Pending, Purpose};
 use super::timers::after;
 use crate::{Action, Effect, LoginFacts, Refusal, Secret, SessionEvent};
@@ -250,7 +250,8 @@ impl<P> Session<P> {
         }
     }
 
-    /// Forgets the user and what they chose. Says whether there was one.
+    /// Forgets the user and, as pyftpdlib does, type and offset. Says whether there was one. What
+    /// else the client chose is about itself, and stays (RFC 959 §4.1.1).
     pub(super) fn flush_account(&mut self) -> bool {
         self.has_broken_off = false;
         let Some(user) = self.login.take_user() else {
@@ -260,7 +261,9 @@ impl<P> Session<P> {
             self.close_data();
         }
         self.working_directory = VirtualPath::root();
-        self.parameters = Parameters::new(&self.config);
+        self.parameters.transfer_type = TransferType::Ascii;
+        self.parameters.restart = Restart::default();
+        self.choose_encoding();
         self.effects.push_back(Effect::ForgetLogin);
         self.tell(SessionEvent::LoggedOut {
             username: user.username,
