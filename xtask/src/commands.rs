@@ -62,6 +62,7 @@ It lists UTF8 if the configured encoding of names is UTF-8, or else after `OPTS 
 A verb that is neither in the table nor registered by the server's owner gets 500; the first line of an HTTP request gets 421.
 The fiftieth unknown verb or overlong line in a row ends the session with 421.
 During a transfer the session continues, and empty lines do not count.
+REIN keeps TLS and the level of PROT, although RFC 4217 §13 ends both: no data is sent in the clear unasked.
 RETR refuses an offset past the end of the file with 550, and STOR with 554; pyftpdlib answers 554 to both.
 COMB answers 553 if a file comes twice among the target and the parts, also by another name, such as a hard link.
 It answers 501 if the paths of the parts, each from the root, have more than 256 KiB together.

@@ -193,9 +193,20 @@ fn protection_is_what_was_said_last() {
     assert!(client.session.protects_data());
     client.say("PROT C");
     assert!(!client.session.protects_data());
-    client.say("PROT P");
-    client.say("REIN");
-    assert!(client.session.is_secure() && !client.session.protects_data());
+}
+
+#[test]
+fn rein_made_data_connections_clear_under_tls() {
+    for again in ["REIN", "USER u"] {
+        let mut client = Client::new(offered());
+        client.say_all(&["AUTH TLS", "PBSZ 0", "PROT P", "USER u", "PASS p"]);
+        client.say(again);
+        assert!(client.session.is_secure() && client.session.protects_data());
+        client.say_all(&["USER u", "PASS p", "PROT C"]);
+        assert_eq!(client.codes.last(), Some(&200), "PBSZ");
+        client.say(again);
+        assert!(!client.session.protects_data());
+    }
 }
 
 #[test]
@@ -237,7 +248,7 @@ fn rein_does_not_take_tls_from_a_transfer_that_waits_for_its_connection() {
     };
     client.session.handle_data_event(ended, client.now);
     client.follow();
-    assert!(!client.session.protects_data(), "what comes next");
+    assert!(client.session.protects_data(), "what comes next");
     assert_eq!(client.codes[6..], [227, 150, 220, 226]);
 }
 

@@ -175,10 +175,10 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// REIN: a transfer in progress goes on (RFC 959 §4.1.1).
+    /// REIN: a transfer in progress goes on (RFC 959 §4.1.1). TLS stays, and so does PROT, though
+    /// RFC 4217 §13 ends both: a client under TLS must not get its data in the clear unasked.
     pub(super) fn rein(&mut self) {
         self.flush_account();
-        self.reset_protection();
         self.login = Login::Out;
         self.parameters = Parameters::new(&self.config);
         self.reply(Reply::new(220, "Ready for new user."));

@@ -76,7 +76,7 @@ impl Security {
 impl<P> Session<P> {
     /// Begins the session: with the greeting, or with TLS.
     pub(super) fn begin(&mut self, greeting: Reply) {
-        if self.is_tls_implicit() {
+        if self.config.tls.is_some_and(|rules| rules.implicit) {
             self.begin_handshake(ProtectionLevel::Private, Some(greeting));
         } else {
             self.reply(greeting);
@@ -177,19 +177,6 @@ impl<P> Session<P> {
         })
     }
 
-    /// REIN: data connections are as at the start of the session.
-    pub(super) fn reset_protection(&mut self) {
-        if self.security.is_secure() {
-            let data = if self.is_tls_implicit() {
-                ProtectionLevel::Private
-            } else {
-                ProtectionLevel::Clear
-            };
-            let certificate = self.security.has_certificate();
-            self.security = Security::after_handshake(data, certificate);
-        }
-    }
-
     /// Refuses a login in the clear, where it may not be.
     pub(super) fn check_login_security(&self) -> Result<(), Reply> {
         let required = self.config.tls.is_some_and(|rules| rules.control_required);
@@ -214,10 +201,6 @@ impl<P> Session<P> {
         let handshake = Handshake { data, greeting };
         self.pending = Pending::Handshake(Box::new(handshake));
         self.effects.push_back(Effect::Secure);
-    }
-
-    fn is_tls_implicit(&self) -> bool {
-        self.config.tls.is_some_and(|rules| rules.implicit)
     }
 
     fn check_tls_offered(&self) -> Result<(), Reply> {
