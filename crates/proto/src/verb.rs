@@ -200,7 +200,7 @@ verb_table! {
         "Syntax: CDUP (go to the parent directory).";
     Xcup "XCUP" user ChangeDir Refused trimmed "RFC 775"
         "Syntax: XCUP (older name of CDUP).";
-    Rein "REIN" user _ Refused trimmed "RFC 959 §4.1.1"
+    Rein "REIN" anyone _ Refused trimmed "RFC 959 §4.1.1"
         "Syntax: REIN (log out, keep the connection).";
     Quit "QUIT" anyone _ Refused trimmed "RFC 959 §4.1.1"
         "Syntax: QUIT (end the session).";
@@ -483,7 +483,7 @@ mod tests {
             .collect();
         assert_eq!(
             open.join(" "),
-            "USER PASS QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT \
+            "USER PASS REIN QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT \
              HELP NOOP"
         );
     }
