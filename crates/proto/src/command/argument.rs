@@ -176,7 +176,8 @@ pub(super) fn parse_opts<'a>(argument: &[u8]) -> Result<Command<'a>, CommandErro
     }
     let is_on = options.is_empty() || options.eq_ignore_ascii_case(b"ON");
     let is_off = options.eq_ignore_ascii_case(b"OFF");
-    if name.eq_ignore_ascii_case(b"UTF8") && (is_on || is_off) {
+    let is_utf8 = name.eq_ignore_ascii_case(b"UTF8") || name.eq_ignore_ascii_case(b"UTF-8");
+    if is_utf8 && (is_on || is_off) {
         return Ok(Command::OptsUtf8(is_on));
     }
     Err(CommandError::UnknownOption)

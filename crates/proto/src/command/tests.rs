@@ -279,6 +279,8 @@ fn options() {
     check("opts utf8 on", Command::OptsUtf8(true));
     check("OPTS UTF8", Command::OptsUtf8(true));
     check("OPTS UTF8 OFF", Command::OptsUtf8(false));
+    check("OPTS UTF-8", Command::OptsUtf8(true));
+    check("OPTS utf-8 off", Command::OptsUtf8(false));
     check("OPTS HASH", Command::OptsHash(None));
     let md5 = Command::OptsHash(Some(HashAlgorithm::Md5));
     check("OPTS hash  md5 ", md5);
