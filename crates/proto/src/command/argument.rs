@@ -91,12 +91,13 @@ pub(super) fn parse_number(argument: &[u8]) -> Result<u64, CommandError> {
 pub(super) fn parse_rang(argument: &[u8]) -> Result<ByteRange, CommandError> {
     let (first, last) = split_at_blank(argument);
     let (first, last) = (parse_number(first)?, parse_number(last.trim_ascii_start())?);
-    match (first, last) {
-        (1, 0) => Ok(ByteRange::default()),
-        _ => ByteRange::new(first, Some(last.saturating_add(1)))
-            .filter(|_| first <= last)
-            .ok_or(CommandError::Range),
+    if (first, last) == (1, 0) {
+        return Ok(ByteRange::default());
     }
+    let end = last.checked_add(1).ok_or(CommandError::Number)?;
+    ByteRange::new(first, Some(end))
+        .filter(|_| first <= last)
+        .ok_or(CommandError::Range)
 }
 
 /// `HOST`'s argument: a name or an address, of IPv6 in brackets (RFC 7151 §3.1).

@@ -350,6 +350,12 @@ fn ranges_are_inclusive_in_rang() {
     for argument in ["5", "a b", "1 2 3", "-1 5"] {
         check_reply(&format!("RANG {argument}"), "501 Invalid number.");
     }
+    // One more is no number: the reply told another range.
+    check(
+        "RANG 0 18446744073709551614",
+        Command::Rang(range(0, Some(u64::MAX))),
+    );
+    check_reply("RANG 0 18446744073709551615", "501 Invalid number.");
 }
 
 fn range(start: u64, end: Option<u64>) -> ByteRange {
