@@ -207,13 +207,13 @@ verb_table! {
     Auth "AUTH" anyone _ Required trimmed "RFC 2228 §3"
         "Syntax: AUTH <SP> TLS (secure the control connection)."
         feature "AUTH TLS";
-    Pbsz "PBSZ" anyone _ Required trimmed "RFC 4217 §8"
+    Pbsz "PBSZ" anyone _ Required trimmed "RFC 4217 §9"
         "Syntax: PBSZ <SP> 0 (comes before PROT; means nothing with TLS)."
         feature "PBSZ";
     Prot "PROT" anyone _ Required trimmed "RFC 4217 §9"
         "Syntax: PROT <SP> C|P (data connections in the clear, or private)."
         feature "PROT";
-    Ccc "CCC" anyone _ Refused trimmed "RFC 4217 §6"
+    Ccc "CCC" anyone _ Refused trimmed "RFC 4217 §5"
         "Syntax: CCC (go back to the clear; refused here).";
     Port "PORT" user _ Required trimmed "RFC 959 §4.1.2"
         "Syntax: PORT <SP> h1,h2,h3,h4,p1,p2 (tell where the server may connect to).";
