@@ -192,6 +192,8 @@ verb_table! {
         "Syntax: USER <SP> user-name (begin a login).";
     Pass "PASS" anyone _ Optional kept "RFC 959 §4.1.1"
         "Syntax: PASS [<SP> password] (finish a login).";
+    Acct "ACCT" anyone _ Required trimmed "RFC 959 §4.1.1"
+        "Syntax: ACCT <SP> account (needless here).";
     Cwd "CWD" user ChangeDir Optional kept "RFC 959 §4.1.1"
         "Syntax: CWD [<SP> dir-name] (change the working directory).";
     Xcwd "XCWD" user ChangeDir Optional kept "RFC 775"
@@ -411,7 +413,7 @@ mod tests {
     #[test]
     fn names_that_only_look_like_verbs_are_unknown() {
         for name in [
-            "", "\0", "PWD\0", "PW", "PWDX", "RETRX", "SITE ", "SITE X", "CHMOD", "ACCT",
+            "", "\0", "PWD\0", "PW", "PWDX", "RETRX", "SITE ", "SITE X", "CHMOD", "SMNT",
         ] {
             assert_eq!(Verb::lookup(name.as_bytes()), None, "{name:?}");
         }
@@ -483,7 +485,7 @@ mod tests {
             .collect();
         assert_eq!(
             open.join(" "),
-            "USER PASS REIN QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT \
+            "USER PASS ACCT REIN QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT \
              HELP NOOP"
         );
     }

@@ -45,6 +45,8 @@ pub enum Command<'a> {
     User(Cow<'a, str>),
     /// `PASS`: the password, every blank kept; empty if there is none.
     Pass(Cow<'a, str>),
+    /// `ACCT`, its argument dropped: it may be a secret, and no login needs it.
+    Acct,
     /// `CWD`, `XCWD`: a directory, the root if the client named none (as in pyftpdlib).
     Cwd(Cow<'a, [u8]>),
     /// `CDUP`, `XCUP`
@@ -268,6 +270,7 @@ impl<'a> Command<'a> {
         Ok(match verb {
             Verb::User => Self::User(text()?),
             Verb::Pass => Self::Pass(text()?),
+            Verb::Acct => Self::Acct,
             Verb::Cwd | Verb::Xcwd if given => Self::Cwd(name()?),
             Verb::Cwd | Verb::Xcwd => Self::Cwd(Cow::Borrowed(b"/")),
             Verb::Cdup | Verb::Xcup => Self::Cdup,

@@ -146,6 +146,7 @@ impl<P> Session<P> {
         match command {
             Command::User(name) => self.user(&name, now)?,
             Command::Pass(password) => self.pass(&password, now)?,
+            Command::Acct => self.acct(),
             Command::Quit => self.quit(),
             Command::Auth(mechanism) => self.auth(mechanism)?,
             Command::Pbsz => self.pbsz()?,

@@ -1,4 +1,4 @@
-//! Access control: USER, PASS, REIN (RFC 959 §4.1.1), HOST (RFC 7151).
+//! Access control: USER, PASS, ACCT, REIN (RFC 959 §4.1.1), HOST (RFC 7151).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -159,6 +159,11 @@ impl<P> Session<P> {
             }
         }
         Ok(())
+    }
+
+    /// ACCT: no login needs one, but every server has it (RFC 1123 §4.1.2.13).
+    pub(super) fn acct(&mut self) {
+        self.reply(Reply::new(202, "No account needed."));
     }
 
     /// HOST: which one makes no difference, but it has to come before USER (RFC 7151 §3.2).
