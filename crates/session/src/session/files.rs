@@ -96,7 +96,7 @@ impl<P> Session<P> {
         self.reply(Reply::new(350, "Ready for destination name."));
     }
 
-    /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3).
+    /// RNTO: has to follow RNFR at once (RFC 959 §4.1.3), NOOP aside.
     pub(super) fn rnto(&mut self, selected: Option<Selected>, name: &[u8]) -> Result<(), Reply> {
         let Some(Selected::Rename(from)) = selected else {
             let text = "Bad sequence of commands: use RNFR first.";

@@ -16,7 +16,7 @@ const MOST_UNKNOWN: u32 = 50;
 
 /// What commands before have said for one that may need it.
 struct Prepared {
-    /// By RNFR or CPFR, if that was the command just before.
+    /// By RNFR or CPFR, if that was the command just before, NOOP aside.
     selected: Option<Selected>,
     /// By REST or RANG, for the next transfer or HASH.
     restart: Restart,
@@ -41,7 +41,7 @@ impl<P> Session<P> {
         }
         let resolved = line.resolve();
         let verb = verb_of(&resolved);
-        let prepared = self.take_prepared(verb.is_some_and(ends_restart));
+        let prepared = self.take_prepared(verb);
         let answered = match registered {
             Some((index, argument)) => {
                 self.unknown_commands = 0;
@@ -93,7 +93,8 @@ impl<P> Session<P> {
     /// Answers a line that was too long to be kept, which counts as an unknown command.
     pub(super) fn answer_long_line(&mut self) {
         // It may have been any command.
-        self.take_prepared(true);
+        self.selected = None;
+        self.parameters.restart = Restart::default();
         self.settle_data(Some(Direction::Send));
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
@@ -106,17 +107,17 @@ impl<P> Session<P> {
     /// Answers a line that is not to be taken, as `reply` says.
     pub(super) fn answer_vetoed(&mut self, line: &[u8], reply: Reply, now: Instant) {
         let verb = verb_of(&CommandLine::split(line).resolve());
-        self.take_prepared(verb.is_some_and(ends_restart));
+        self.take_prepared(verb);
         self.settle_data(verb.and_then(transfer_direction));
         self.reply_in_turn(reply, now);
     }
 
     /// Takes what was prepared for the command that has just come. It is that command's whatever
     /// becomes of it: a file that is transferred after a refusal must not begin where another was
-    /// to go on.
-    fn take_prepared(&mut self, ends_restart: bool) -> Prepared {
-        let selected = self.selected.take();
-        let restart = if ends_restart {
+    /// to go on. Only NOOP is between all commands: it keeps the connection in use.
+    fn take_prepared(&mut self, verb: Option<Verb>) -> Prepared {
+        let selected = self.selected.take_if(|_| verb != Some(Verb::Noop));
+        let restart = if verb.is_some_and(ends_restart) {
             std::mem::take(&mut self.parameters.restart)
         } else {
             Restart::default()

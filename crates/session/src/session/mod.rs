@@ -71,7 +71,7 @@ pub struct Session<P> {
     working_directory: VirtualPath,
     parameters: Parameters,
     security: Security,
-    /// What RNFR or CPFR named, if that was the command just before.
+    /// What RNFR or CPFR named, if that was the command just before, NOOP aside.
     selected: Option<Selected>,
     /// When the idle time began.
     active_at: Instant,

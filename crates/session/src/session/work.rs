@@ -209,7 +209,7 @@ impl<P> Session<P> {
         self.reply(reply);
     }
 
-    /// CPTO: has to follow CPFR at once.
+    /// CPTO: has to follow CPFR at once, NOOP aside.
     pub(super) fn cpto(&mut self, selected: Option<Selected>, name: &[u8]) -> Result<(), Reply> {
         let Some(Selected::Copy(from)) = selected else {
             let text = "Bad sequence of commands: use CPFR first.";
