@@ -22,6 +22,7 @@ pub fn is_of_one_client(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkDown
             | io::ErrorKind::NetworkUnreachable
     )
 }

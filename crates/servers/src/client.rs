@@ -279,16 +279,4 @@ mod tests {
         proxy.read_to_string(&mut told).unwrap();
         assert_eq!(told, format!("421 {}\r\n", LimitReached::Total.text()));
     }
-
-    #[test]
-    fn clients_that_the_system_refused_to_watch_had_left_by_themselves() {
-        for (kind, of_peer) in [
-            (io::ErrorKind::ConnectionReset, true),
-            (io::ErrorKind::NotConnected, true),
-            (io::ErrorKind::StorageFull, false),
-            (io::ErrorKind::OutOfMemory, false),
-        ] {
-            assert_eq!(is_of_peer(&kind.into()), of_peer, "{kind:?}");
-        }
-    }
 }

@@ -61,7 +61,8 @@ pub use ftpdlib_sys::check_writable;
 pub use ftpdlib_sys::interrupt_nobody;
 /// For a program that has settings for root alone.
 pub use ftpdlib_sys::is_root;
-/// For a program that is to send downloads over TLS; it matters where the C library is glibc.
+/// For a program that is to send downloads over TLS, to be called before it has threads; it matters
+/// where the C library is glibc.
 pub use ftpdlib_sys::keep_freed_memory;
 /// For a program that has log files.
 pub use ftpdlib_sys::open_to_append as open_log;

@@ -150,12 +150,12 @@ pub fn interrupt_nobody() -> io::Result<bool> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Bytes written to a socket that its peer has not acknowledged.
+/// Bytes that the peer of a TCP socket has acknowledged.
 ///
 /// # Errors
 ///
 /// Always `Unsupported` on this system.
-pub fn unacknowledged(_socket: BorrowedFd<'_>) -> io::Result<usize> {
+pub fn acknowledged(_socket: BorrowedFd<'_>) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -6,6 +6,8 @@
 /// By default it keeps 128 KiB. So a download over TLS, which allocates and frees twice as much for
 /// each of its pieces, would have the system take pages away and clear new ones for all of them.
 ///
+/// To be called before there are threads: they read what it sets.
+///
 /// # Examples
 ///
 /// ```
@@ -18,7 +20,8 @@ pub fn keep_freed_memory() {
         // With either set, glibc no longer raises this one by itself where larger memory is freed.
         (libc::M_MMAP_THRESHOLD, 1 << 19),
     ] {
-        // SAFETY: the call has no preconditions; it locks what it changes.
+        // SAFETY: it sets a word that other threads may read meanwhile, and that no pointer depends
+        // on: they take the old value or the new one.
         unsafe { libc::mallopt(parameter, bytes) };
     }
 }

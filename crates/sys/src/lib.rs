@@ -1,4 +1,5 @@
-//! The system calls that ftpdlib needs and the standard library lacks, behind a safe API.
+//! The system calls that ftpdlib needs and the standard library lacks, behind a safe API; and the
+//! time of day.
 //!
 //! This is the only crate of the workspace with `unsafe` code. Most functions wrap one call, take
 //! descriptors as [`BorrowedFd`](std::os::fd::BorrowedFd) or [`OwnedFd`](std::os::fd::OwnedFd) and
@@ -48,11 +49,11 @@ pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at,
 pub use freed_memory::keep_freed_memory;
 pub use imp::{
     ActingAs, Claim, Credentials, DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock,
-    ProcessLockGuard, can_act_as_others, check_forkable, choose_port_late, crypt, crypt_setting,
-    device_of, discard, fork, give_way, has_access_list, has_remote_mount_below, interrupt_nobody,
-    is_local_filesystem, is_process_filesystem, is_root, lowest_port, open_beneath,
-    open_real_directory, read_with_file, recall_at, send_file, send_last, set_mode, set_modified,
-    touch, unacknowledged, waiting_clients, write_with_file,
+    ProcessLockGuard, acknowledged, can_act_as_others, check_forkable, choose_port_late, crypt,
+    crypt_setting, device_of, discard, fork, give_way, has_access_list, has_remote_mount_below,
+    interrupt_nobody, is_local_filesystem, is_process_filesystem, is_root, lowest_port,
+    open_beneath, open_real_directory, read_with_file, recall_at, send_file, send_last, set_mode,
+    set_modified, touch, waiting_clients, write_with_file,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use log_stream::LogStream;

@@ -403,6 +403,23 @@ fn stat_shows_a_large_directory_to_a_slow_reader() {
 }
 
 #[test]
+fn stat_of_a_directory_that_a_thread_reads_panicked_after_its_first_piece() {
+    struct OnThreads;
+
+    impl Layer for OnThreads {}
+
+    const ENTRIES: usize = 3000;
+    let files = MemoryFs::new();
+    for number in 0..ENTRIES {
+        files.insert(format!("/{number}"), Vec::new()).unwrap();
+    }
+    let server = TestServer::showing(Layered::new(OnThreads, Arc::new(files)));
+    let reply = server.client().expect("STAT /", 213);
+    assert_eq!(reply.lines.len(), 1 + ENTRIES + 1);
+    assert_eq!(reply.lines.last().unwrap(), b"213 End of status.");
+}
+
+#[test]
 fn stat_can_be_left_in_the_middle() {
     let server = TestServer::new();
     for number in 0..5000 {

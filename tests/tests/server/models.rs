@@ -5,7 +5,7 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 26] = [
+const NEEDS_THE_SERVER_HERE: [&str; 27] = [
     "blocking_uploads::",
     "early_ends::",
     "hung_disks::",
@@ -23,6 +23,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 26] = [
     "commands::what_a_filesystem_lacks",
     "commands::what_was_stored_to_a_file_while",
     "control::a_layer_that_waited",
+    "control::stat_of_a_directory_that_a_thread",
     "control::what_came_behind_quit",
     "listings::links_are_shown_as_such",
     "logins::a_failed_login_is_not_answered_before",

@@ -7,8 +7,8 @@ use ftpdlib_proto::TransferDirection;
 /// Until when a session owes something of its own rates.
 ///
 /// A transfer begins with bytes that have yet to come in, so that a small file does not wait. What
-/// it has moved too early counts for the session's next one in that direction. The session owes
-/// something right after a transfer with a rate only; this is a pointer meanwhile.
+/// it has moved too early counts for the session's next one in that direction. Only sessions that
+/// had a transfer with a rate keep more than a pointer.
 #[derive(Default)]
 pub(crate) struct Debts(Option<Box<Owing>>);
 

@@ -64,8 +64,7 @@ pub(crate) struct Pump {
     resume_at: Option<Instant>,
     /// The system was asked to send full segments only.
     asked_to_fill: bool,
-    /// What the client of a download that seems to stand still had not acknowledged at the last
-    /// look.
+    /// What the client of a download that seems to stand still had acknowledged at the last look.
     last_look: Option<Look>,
     /// The system has taken every byte of a download; only the end of the stream is left to send.
     all_sent: bool,
@@ -78,13 +77,13 @@ pub(crate) struct Pump {
     pub(crate) separates_replies: bool,
 }
 
-/// A look at what a download's client has not acknowledged.
+/// A look at what a download's client has acknowledged.
 #[derive(Clone, Copy)]
 struct Look {
     /// When there was progress last, as far as was known then.
     progress: Instant,
-    /// Bytes that the system has taken and the client not acknowledged, where the system tells.
-    left: Option<usize>,
+    /// Bytes since the data connection was made, where the system tells.
+    acknowledged: Option<u64>,
 }
 
 /// Where the bytes come from, and where they go.
@@ -471,28 +470,32 @@ impl Pump {
         false
     }
 
-    /// Looks at what is unacknowledged; whether that has become less since the last look, with
-    /// which there is progress. It can only become more with progress of another kind.
+    /// Looks at what is acknowledged; whether that is more than at the last look since there was
+    /// progress, which is progress, too.
     fn look(&mut self, now: Instant) -> bool {
-        let left = self.left();
+        let acknowledged = self.acknowledged();
         let progress = self.meter.progress();
         let last = self.last_look.filter(|look| look.progress == progress);
-        let before = last.and_then(|look| look.left);
-        let is_less = before.is_some_and(|before| left.is_some_and(|left| left < before));
-        if is_less {
+        let before = last.and_then(|look| look.acknowledged);
+        let is_more = before.is_some() && acknowledged > before;
+        if is_more {
             self.meter.advanced(now);
         }
         let progress = self.meter.progress();
-        self.last_look = Some(Look { progress, left });
-        is_less
+        self.last_look = Some(Look {
+            progress,
+            acknowledged,
+        });
+        is_more
     }
 
-    /// What the client of a download has not acknowledged, where the system tells.
-    fn left(&self) -> Option<usize> {
+    /// What the client of a download has acknowledged, where the system tells. What it has not
+    /// would not do: what TLS held back takes the place of what was acknowledged.
+    fn acknowledged(&self) -> Option<u64> {
         let Route::Send(stream, _) = &self.route else {
             return None;
         };
-        ftpdlib_sys::unacknowledged(stream.socket().get_ref().as_fd()).ok()
+        ftpdlib_sys::acknowledged(stream.socket().get_ref().as_fd()).ok()
     }
 
     /// Ends a transfer that has made no progress for too long: its client is gone, unless it is the

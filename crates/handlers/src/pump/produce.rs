@@ -200,8 +200,9 @@ impl Produce {
                 break step;
             }
         };
-        // Nothing that was made waits for a thread, or for the rate.
-        if !matches!(step, Step::Ended(..))
+        // Nothing that was made waits for a thread or for the rate, or is lost where the source
+        // fails. The end of all takes it along.
+        if !matches!(step, Step::Ended(_, None))
             && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx), turn)
         {
             return lost;
@@ -301,6 +302,7 @@ impl Produce {
         turn: &Turn<'_, '_, '_>,
     ) -> Step {
         let (account, mut buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
+        self.sent = 0;
         let fill = move || {
             let fill = || source.fill(&account, THREAD_TIME, &mut buffer);
             let more = foreign::call_files(&account, fill);

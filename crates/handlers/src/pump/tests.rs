@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::iter;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -416,8 +416,9 @@ fn listings_that_were_broken_off_kept_their_directories_open_and_were_sorted_for
     IoLoop::new().unwrap().add(Box::new(broken_off)).unwrap();
 }
 
-/// A download whose client takes nothing any more; or, if it `reads`, after the first look so much
-/// that less is left. Then it is looked at so many seconds after it began, and is stalled or not.
+/// A download whose client takes nothing any more; or, if it `reads`, something after the first
+/// look, whose place in the socket is taken by other bytes, as those that TLS held back would. Then
+/// it is looked at so many seconds after it began, and is stalled or not.
 struct Slow {
     service: Arc<Service>,
     download: Option<Transfer<Payload>>,
@@ -445,23 +446,25 @@ impl Handler for Slow {
         ours.set_nonblocking(true)?;
         // A turn fills both buffers.
         socket2::SockRef::from(&ours).set_send_buffer_size(64 << 10)?;
+        let mut held_back = ours.try_clone()?;
         let ours = cx.register(mio::net::TcpStream::from_std(ours), Interest::NONE)?;
         let (began, mut pump) = (cx.now(), self.pump(ours, cx));
         // Longer than an acknowledgement may be on its way.
         loop {
-            let left = pump.left();
+            let acknowledged = pump.acknowledged();
             thread::sleep(Duration::from_millis(250));
-            if pump.left() == left {
+            if pump.acknowledged() == acknowledged {
                 break;
             }
         }
         let look_at = pump.deadline().unwrap();
         assert!(look_at < began + Duration::from_secs(30));
         assert!(!pump.is_stalled(look_at));
-        let before = pump.left();
-        while self.reads && pump.left() >= before {
+        let before = pump.acknowledged();
+        while self.reads && pump.acknowledged() == before {
             theirs.read_exact(&mut [0])?;
         }
+        while self.reads && held_back.write(&[0; 4096]).is_ok() {}
         for (seconds, is_stalled) in &self.told {
             let at = began + Duration::from_secs(*seconds);
             assert_eq!(pump.deadline(), Some(at), "{seconds} s");

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Notifier};
+use ftpdlib_ioloop::{Context, Notifier, is_of_peer};
 use ftpdlib_proto::TransferEnd;
 use log::Level;
 
@@ -66,21 +66,14 @@ impl PumpContext<'_, '_> {
 /// whoever is in between. With any other it is our side that cannot go on, and whose log is to say
 /// so.
 pub(super) fn is_lost(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkDown
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::TimedOut
-            // No TLS, or broken.
-            | io::ErrorKind::InvalidData
-            | io::ErrorKind::UnexpectedEof
-    )
+    is_of_peer(error)
+        || matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused
+                // No TLS, or broken.
+                | io::ErrorKind::InvalidData
+                | io::ErrorKind::UnexpectedEof
+        )
 }
 
 /// A turn of a transfer: who it is for, what it may move, and what it needs of its connection.

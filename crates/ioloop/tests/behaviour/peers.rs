@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ftpdlib_ioloop::{
     Acceptor, AsyncChat, Channel, ChatHandler, Connector, Context, IoLoop, Producer,
-    is_of_one_client,
+    is_of_one_client, is_of_peer,
 };
 
 use crate::support::{Counter, LONG, any_port, count, pair};
@@ -86,17 +86,30 @@ fn clients_that_were_left_to_others_are_accepted_if_nobody_takes_them() {
 }
 
 #[test]
-fn a_client_that_was_reset_kept_others_waiting() {
+fn errors_of_one_client_are_told_from_the_systems() {
     for (kind, of_one_client) in [
         (ErrorKind::ConnectionAborted, true),
         (ErrorKind::ConnectionReset, true),
         (ErrorKind::HostUnreachable, true),
+        (ErrorKind::NetworkDown, true),
         (ErrorKind::NetworkUnreachable, true),
         (ErrorKind::OutOfMemory, false),
         (ErrorKind::PermissionDenied, false),
         (ErrorKind::WouldBlock, false),
     ] {
         assert_eq!(is_of_one_client(&kind.into()), of_one_client, "{kind}");
+    }
+}
+
+#[test]
+fn clients_that_the_system_refused_to_watch_had_left_by_themselves() {
+    for (kind, of_peer) in [
+        (ErrorKind::ConnectionReset, true),
+        (ErrorKind::NotConnected, true),
+        (ErrorKind::StorageFull, false),
+        (ErrorKind::OutOfMemory, false),
+    ] {
+        assert_eq!(is_of_peer(&kind.into()), of_peer, "{kind}");
     }
 }
 

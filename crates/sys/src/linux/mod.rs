@@ -20,8 +20,7 @@ mod sandbox;
 mod scheduling;
 mod send_file;
 mod shadow;
-mod unacknowledged;
-mod waiting_clients;
+mod tcp_info;
 
 pub use attributes::{set_mode, set_modified, touch};
 pub use beneath::{open_beneath, open_real_directory, recall_at};
@@ -40,5 +39,4 @@ pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use scheduling::{give_way, interrupt_nobody};
 pub use send_file::{send_file, send_last};
-pub use unacknowledged::unacknowledged;
-pub use waiting_clients::waiting_clients;
+pub use tcp_info::{acknowledged, waiting_clients};

@@ -1,4 +1,4 @@
-//! Clients that wait in the queue of a listener.
+//! What the system tells of TCP sockets.
 
 use std::io;
 use std::mem::size_of;
@@ -12,6 +12,20 @@ use crate::call::check;
 ///
 /// The error of `getsockopt`: `Unsupported` for other sockets than those of TCP.
 pub fn waiting_clients(listener: BorrowedFd<'_>) -> io::Result<usize> {
+    // Of a listener, this is how many wait.
+    Ok(tcp_info(listener)?.tcpi_unacked as usize)
+}
+
+/// Bytes that the peer of a TCP socket has acknowledged since it was connected, about.
+///
+/// # Errors
+///
+/// As of [`waiting_clients`].
+pub fn acknowledged(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(tcp_info(socket)?.tcpi_bytes_acked)
+}
+
+fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
     // SAFETY: it has integers only, for which zero is a value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -19,19 +33,19 @@ pub fn waiting_clients(listener: BorrowedFd<'_>) -> io::Result<usize> {
     // `info` and then their number to `length`; both are live, writable and owned by this frame.
     check(unsafe {
         libc::getsockopt(
-            listener.as_raw_fd(),
+            socket.as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             (&raw mut info).cast(),
             &raw mut length,
         )
     })?;
-    // Of a listener, this is how many wait.
-    Ok(info.tcpi_unacked as usize)
+    Ok(info)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsFd;
     use std::thread;
@@ -55,5 +69,22 @@ mod tests {
         listener.accept().unwrap();
         assert_eq!(waiting(), 2);
         drop(clients);
+    }
+
+    #[test]
+    fn the_peer_acknowledges_what_it_takes() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut theirs = listener.accept().unwrap().0;
+        ours.set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        while let Ok(bytes) = ours.write(&[0; 65_536]) {
+            sent += bytes as u64;
+        }
+        assert!(acknowledged(ours.as_fd()).unwrap() < sent);
+        io::copy(&mut Read::by_ref(&mut theirs).take(sent), &mut io::sink()).unwrap();
+        while acknowledged(ours.as_fd()).unwrap() < sent {
+            thread::yield_now();
+        }
     }
 }
