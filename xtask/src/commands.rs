@@ -74,10 +74,10 @@ It answers 450, and changes nothing, if the target or a part was changed meanwhi
 - QUIT waits for the transfer: its 221 follows the transfer's 226 or 426.
   Commands after QUIT are not answered.
 - STAT without a path shows how many bytes have been moved.
+- Digests and copies have no preliminary reply: NOOP, and STAT without a path, are answered before them, other commands behind them.
 - ABOR ends a digest, a copy or an attempt to connect at once, even if other lines came before it and have to wait.
   Those are answered before the ABOR.
   With an `Observer` that wants commands, as observers do by default, such an ABOR comes too late: it waits for those lines, and they for the end of what it was to stop.
-- Digests and copies have no preliminary reply, so whatever else comes behind them is answered after them.
 - STAT with a path, digests and copies are refused with 450.
   RFC 959 §4.1.3 allows STAT with a path only between transfers, and ABOR must be unambiguous.
 - A second transfer command, PASV, PORT and their variants are refused with 425; the transfer continues.

@@ -19,13 +19,17 @@ pub(super) enum Held {
 }
 
 impl<P> Session<P> {
-    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. Only ABOR
-    /// and QUIT do not wait.
+    /// Keeps a line that has to wait, so that replies stay in order; says whether it did. ABOR and
+    /// QUIT do not wait; nor do NOOP and STAT, for the end of work, which may take long.
     pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
-        let is_waited_for = self.is_working() || self.data.holder().is_some();
-        is_waited_for
-            && !self.is_bare(line, &[Verb::Abor, Verb::Quit])
-            && self.hold(Held::Line(line.to_vec())).is_none()
+        let at_once: &[Verb] = if self.is_working() {
+            &[Verb::Abor, Verb::Quit, Verb::Noop, Verb::Stat]
+        } else if self.data.holder().is_some() {
+            &[Verb::Abor, Verb::Quit]
+        } else {
+            return false;
+        };
+        !self.is_bare(line, at_once) && self.hold(Held::Line(line.to_vec())).is_none()
     }
 
     /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;

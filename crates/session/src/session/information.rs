@@ -99,6 +99,7 @@ impl<P> Session<P> {
                 None => "Idle timeout: none".to_owned(),
             },
             match &self.data {
+                _ if self.is_working() => "A digest or a copy is in progress.".to_owned(),
                 DataChannel::Closed => "Data connection closed.".to_owned(),
                 DataChannel::Listening { .. } => {
                     "Passive data channel waiting for connection.".to_owned()
