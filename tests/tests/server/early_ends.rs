@@ -1,6 +1,6 @@
 //! Clients that close their data connection early, and what becomes of their downloads.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,6 +71,29 @@ fn a_whole_download_was_incomplete_to_a_client_that_closed_at_the_last_byte() {
         close(data.sock);
         keeper.open();
         client.expect_reply(226);
+    }
+}
+
+/// A client that resumes goes on behind them.
+#[test]
+fn what_came_before_an_error_of_the_disk_was_held_back_under_tls() {
+    for version in VERSIONS {
+        let files = MemoryFs::new();
+        files.insert("/file", vec![7; MUCH]).unwrap();
+        let reads = AtomicUsize::new(0);
+        let failing = Hooked::new(files, move |call| match call {
+            "read" if reads.fetch_add(1, Ordering::SeqCst) == 2 => {
+                Err(io::Error::other("the disk is broken").into())
+            }
+            _ => Ok(()),
+        });
+        let server = serving(failing.local());
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let mut data = client.begin("RETR file");
+        let mut bytes = Vec::new();
+        data.read_to_end(&mut bytes).unwrap_err();
+        assert_eq!(bytes.len(), 2 * 65_536, "{version:?}");
+        client.expect_reply(451);
     }
 }
 

@@ -289,8 +289,9 @@ impl Connection {
             }
             let ended = control.has_ended() || self.phase == Phase::Ending;
             // A client that has said QUIT, and nothing that was not read, waits for nothing but
-            // this end; unless the tail of a download is still on its way.
-            let said_goodbye = self.session.said_goodbye();
+            // this end; unless the tail of a download is still on its way. Under TLS, what was read
+            // is not known.
+            let said_goodbye = self.session.said_goodbye() && self.tls.is_none();
             if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
                 over.end(cx);
             }

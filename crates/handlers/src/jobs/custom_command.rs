@@ -35,7 +35,8 @@ impl CommandCall {
             return Err(Refusal::local_error());
         };
         let account = self.account.as_deref();
-        let _guard = account.map(Account::impersonate).transpose()?;
+        let impersonate = |account| foreign::call_files(account, || Account::impersonate(account));
+        let _guard = account.map(impersonate).transpose()?;
         match (account, job.perm) {
             (Some(account), Some(perm)) => {
                 foreign::call_files(account, || permission::target(account, perm, path))?;
