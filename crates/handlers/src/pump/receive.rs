@@ -392,12 +392,14 @@ fn ended(end: TransferEnd, refusal: Option<Refusal>, outcome: Result<(), Refusal
 }
 
 fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_, '_>) -> Received {
-    match stream.read(turn.pcx.cx, buffer) {
+    let outcome = stream.read(turn.pcx.cx, buffer);
+    // There may be much of it though nothing came.
+    let overhead = stream.take_overhead();
+    turn.meter.charge(overhead.saturating_mul(OVERHEAD_COST));
+    match outcome {
         Ok(0) => Received::End(TransferEnd::Complete),
         Ok(bytes) => {
             turn.moved(bytes);
-            let overhead = stream.take_overhead();
-            turn.meter.charge(overhead.saturating_mul(OVERHEAD_COST));
             Received::Bytes(bytes)
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,

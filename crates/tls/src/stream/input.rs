@@ -19,6 +19,10 @@ impl TlsStream {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
+        // Beyond this, records give too little for the time that they take, and the read ends. They
+        // may go on like that without a byte: rustls refuses empty records and changes of keys only
+        // where many follow each other, not where they alternate.
+        let most = self.overhead.saturating_add(PENDING);
         let mut tried = false;
         loop {
             match tls.reader().read(buffer) {
@@ -38,6 +42,11 @@ impl TlsStream {
             if self.broken {
                 self.process(tls, cx)?;
             }
+            if self.overhead > most {
+                // No event need follow for what is left.
+                cx.note_unread(self.wire.id());
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             if !self.unfed.is_empty() {
                 self.feed_rest(tls, cx)?;
                 continue;
@@ -46,7 +55,7 @@ impl TlsStream {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             tried = true;
-            let received = self.receive(tls, cx, buffer);
+            let received = self.receive(tls, cx, buffer, most);
             // Answers of the protocol itself; what does not fit now goes with the next bytes, or
             // once there is room for it, though nothing comes.
             let _ = self.send(tls, cx);
@@ -64,13 +73,15 @@ impl TlsStream {
         self.purpose == Purpose::Data || tls.protocol_version() != Some(ProtocolVersion::TLSv1_3)
     }
 
-    /// Reads from the socket into the back of `buffer`, decrypts to its front, and tells how much
-    /// that was: 0 if it was no whole record.
+    /// Reads from the socket into the back of `buffer`, and decrypts to its front, up to `most`
+    /// bytes of overhead. Tells how much that was: 0 if it was no whole record, or none that held
+    /// anything.
     fn receive(
         &mut self,
         tls: &mut ServerConnection,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
+        most: usize,
     ) -> io::Result<usize> {
         let start = LEAD.min(buffer.len() / 2);
         let room = buffer.len() - start;
@@ -81,9 +92,6 @@ impl TlsStream {
         }
         let (mut next, end) = (start, start + received);
         let mut decrypted = 0;
-        // Beyond this, records give too little for the time that they take: the rest is for later.
-        // A byte is among them soon: rustls takes some dozens only that give nothing.
-        let most = self.overhead.saturating_add(PENDING);
         // Bytes that do not fit, or the client's end: the next read finds them here.
         let mut kept = false;
         while next < end {

@@ -11,10 +11,18 @@ use std::time::{Duration, Instant};
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, Interest, IoLoop, Ready, SourceId, Transport, mio,
 };
+use ftpdlib_tls::rustls::crypto::cipher::{
+    AeadKey, Iv, MessageDecrypter, MessageEncrypter, OutboundChunks, OutboundOpaqueMessage,
+    OutboundPlainMessage, Tls13AeadAlgorithm, UnsupportedOperationError,
+};
 use ftpdlib_tls::rustls::version::TLS13;
+use ftpdlib_tls::rustls::{
+    self, CipherSuiteCommon, ClientConfig, ConnectionTrafficSecrets, ContentType,
+    SupportedCipherSuite, Tls13CipherSuite,
+};
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsStream};
 
-use super::support::{Client, client, tls};
+use super::support::{Client, client, client_of, provider, tls};
 use super::{CHANGED, content, session};
 
 /// Does something in one turn with an established stream and its client, and tells what that came
@@ -52,9 +60,13 @@ impl Handler for InOneTurn {
 }
 
 fn in_one_turn(act: Act) -> (usize, bool) {
+    in_one_turn_with(client(&TLS13), act)
+}
+
+fn in_one_turn_with(config: ClientConfig, act: Act) -> (usize, bool) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = tls(
-        &Arc::new(client(&TLS13)),
+        &Arc::new(config),
         TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
     );
     let accepted = listener.accept().unwrap().0;
@@ -241,6 +253,105 @@ fn new_keys_for_a_whole_buffer_were_one_read() {
     // Those of 24 KiB, and of the 4 KiB that are decrypted at once.
     assert!(most <= (28 << 10) / (32 * 22), "{most}");
     assert!(is_all);
+}
+
+/// Encrypts a single byte as if it were none, since rustls writes no empty records of its own.
+struct Emptying<T: ?Sized>(T);
+
+impl Tls13AeadAlgorithm for Emptying<&'static dyn Tls13AeadAlgorithm> {
+    fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
+        Box::new(Emptying(self.0.encrypter(key, iv)))
+    }
+
+    fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
+        self.0.decrypter(key, iv)
+    }
+
+    fn key_len(&self) -> usize {
+        self.0.key_len()
+    }
+
+    fn extract_keys(
+        &self,
+        key: AeadKey,
+        iv: Iv,
+    ) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
+        self.0.extract_keys(key, iv)
+    }
+}
+
+impl MessageEncrypter for Emptying<Box<dyn MessageEncrypter>> {
+    fn encrypt(
+        &mut self,
+        mut message: OutboundPlainMessage<'_>,
+        seq: u64,
+    ) -> Result<OutboundOpaqueMessage, rustls::Error> {
+        if message.typ == ContentType::ApplicationData && message.payload.len() == 1 {
+            message.payload = OutboundChunks::new_empty();
+        }
+        self.0.encrypt(message, seq)
+    }
+
+    fn encrypted_payload_len(&self, length: usize) -> usize {
+        self.0.encrypted_payload_len(length)
+    }
+}
+
+/// A client whose records of a byte are empty.
+fn emptying() -> ClientConfig {
+    let mut provider = provider::default_provider();
+    for suite in &mut provider.cipher_suites {
+        if let SupportedCipherSuite::Tls13(own) = *suite {
+            let common = CipherSuiteCommon {
+                suite: own.common.suite,
+                hash_provider: own.common.hash_provider,
+                confidentiality_limit: own.common.confidentiality_limit,
+            };
+            let emptying = Tls13CipherSuite {
+                common,
+                aead_alg: Box::leak(Box::new(Emptying(own.aead_alg))),
+                ..*own
+            };
+            *suite = SupportedCipherSuite::Tls13(Box::leak(Box::new(emptying)));
+        }
+    }
+    client_of(provider, &TLS13)
+}
+
+/// Nothing ever refuses them: the one resets the count of the other.
+#[test]
+fn new_keys_and_empty_records_were_one_read_for_as_long_as_they_came() {
+    let (most, is_ready) = in_one_turn_with(emptying(), |stream, mut client, cx| {
+        let mut records = Vec::new();
+        for _ in 0..120 {
+            for _ in 0..31 {
+                client.conn.refresh_traffic_keys().unwrap();
+            }
+            records.extend(encrypted(&mut client, b"x"));
+        }
+        records.extend(encrypted(&mut client, b"end"));
+        client.sock.write_all(&records).unwrap();
+        let mut buffer = vec![0; 256 << 10];
+        let (mut most, mut is_ready) = (0, true);
+        loop {
+            let outcome = stream.read(cx, &mut buffer);
+            let told = stream.take_overhead();
+            most = most.max(told);
+            match outcome {
+                Ok(bytes) => {
+                    assert_eq!(&buffer[..bytes], b"end");
+                    return (most, is_ready);
+                }
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+            // More is there, of which no event tells.
+            is_ready &= told < 24 << 10 || cx.is_ready(stream.id(), Direction::Read);
+            thread::yield_now();
+        }
+    });
+    // As above.
+    assert!(most <= 28 << 10, "{most}");
+    assert!(is_ready);
 }
 
 #[test]
