@@ -1,6 +1,7 @@
 //! From the client's records to bytes for the reader.
 
 use std::io::{self, Read};
+use std::mem;
 
 use ftpdlib_ioloop::{Context, Direction};
 use rustls::{ProtocolVersion, ServerConnection};
@@ -42,19 +43,17 @@ impl TlsStream {
             if self.broken {
                 self.process(tls, cx)?;
             }
+            if self.unfed.is_empty() {
+                if tried && !cx.is_ready(self.wire.id(), Direction::Read) {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                tried = true;
+            }
             if self.overhead > most {
                 // No event need follow for what is left.
                 cx.note_unread(self.wire.id());
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            if !self.unfed.is_empty() {
-                self.feed_rest(tls, cx)?;
-                continue;
-            }
-            if tried && !cx.is_ready(self.wire.id(), Direction::Read) {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            tried = true;
             let received = self.receive(tls, cx, buffer, most);
             // Answers of the protocol itself; what does not fit now goes with the next bytes, or
             // once there is room for it, though nothing comes.
@@ -73,9 +72,9 @@ impl TlsStream {
         self.purpose == Purpose::Data || tls.protocol_version() != Some(ProtocolVersion::TLSv1_3)
     }
 
-    /// Reads from the socket into the back of `buffer`, and decrypts to its front, up to `most`
-    /// bytes of overhead. Tells how much that was: 0 if it was no whole record, or none that held
-    /// anything.
+    /// Decrypts to the front of `buffer` what an earlier read has left, or else what it reads from
+    /// the socket into the back of `buffer`; up to `most` bytes of overhead. Tells how much that
+    /// was: 0 if it was no whole record, or none that held anything.
     fn receive(
         &mut self,
         tls: &mut ServerConnection,
@@ -83,26 +82,39 @@ impl TlsStream {
         buffer: &mut [u8],
         most: usize,
     ) -> io::Result<usize> {
-        let start = LEAD.min(buffer.len() / 2);
-        let room = buffer.len() - start;
-        let received = cx.read(&self.wire, &mut buffer[start..])?;
-        if received == 0 {
-            tls.read_tls(&mut io::empty())?;
-            return Ok(0);
-        }
-        let (mut next, end) = (start, start + received);
+        let mut unfed = mem::take(&mut self.unfed);
+        let goes_on = !unfed.is_empty();
+        let mut short = false;
+        let (mut next, end) = if goes_on {
+            (0, unfed.len())
+        } else {
+            let start = LEAD.min(buffer.len() / 2);
+            let room = buffer.len() - start;
+            let received = cx.read(&self.wire, &mut buffer[start..])?;
+            if received == 0 {
+                tls.read_tls(&mut io::empty())?;
+                return Ok(0);
+            }
+            short = received < room;
+            (start, start + received)
+        };
         let mut decrypted = 0;
         // Bytes that do not fit, or the client's end: the next read finds them here.
         let mut kept = false;
         while next < end {
-            let mut rest = &buffer[next..end];
+            let mut rest = if goes_on {
+                &unfed[next..end]
+            } else {
+                &buffer[next..end]
+            };
             let taken = tls.read_tls(&mut rest)?;
             next += taken;
             let processed = self.process(tls, cx);
+            let room = if goes_on { buffer.len() } else { next };
             // Nothing to read is no error here.
             let copied = tls
                 .reader()
-                .read(&mut buffer[decrypted..next])
+                .read(&mut buffer[decrypted..room])
                 .unwrap_or_default();
             self.note_taken(taken, copied);
             decrypted += copied;
@@ -124,34 +136,22 @@ impl TlsStream {
             kept = full || state.peer_has_closed();
             if next < end && (full || self.overhead > most) {
                 kept = true;
-                self.unfed.extend_from_slice(&buffer[next..end]);
+                if goes_on {
+                    unfed.drain(..next);
+                } else {
+                    unfed.extend_from_slice(&buffer[next..end]);
+                }
+                self.unfed = unfed;
                 break;
             }
         }
         if kept {
             // It may have come after a read that left nothing, and be the last that comes.
             cx.note_unread(self.wire.id());
-        } else if received < room {
+        } else if short {
             cx.note_short_read(self.wire.id());
         }
         Ok(decrypted)
-    }
-
-    /// Goes on with what could not be decrypted for want of room.
-    fn feed_rest(&mut self, tls: &mut ServerConnection, cx: &mut Context<'_>) -> io::Result<()> {
-        let mut rest = self.unfed.as_slice();
-        let taken = tls.read_tls(&mut rest)?;
-        self.note_taken(taken, 0);
-        self.unfed.drain(..taken);
-        if taken == 0 {
-            self.unfed.clear();
-        }
-        if self.unfed.is_empty() {
-            self.unfed = Vec::new();
-        }
-        // What came before it is good, as in `receive`.
-        self.broken |= self.process(tls, cx).is_err();
-        Ok(())
     }
 
     /// Notes that so many bytes of records were taken, and so many that some held were given.

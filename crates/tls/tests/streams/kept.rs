@@ -354,6 +354,58 @@ fn new_keys_and_empty_records_were_one_read_for_as_long_as_they_came() {
     assert!(is_ready);
 }
 
+/// Reads up to an error, and tells how much that was, and whether the error is the client's doing.
+fn until_error(stream: &mut TlsStream, cx: &mut Context<'_>, buffer: &mut [u8]) -> (usize, bool) {
+    let mut bytes = 0;
+    loop {
+        match stream.read(cx, buffer) {
+            Ok(more) => bytes += more,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
+            Err(error) => return (bytes, error.kind() == io::ErrorKind::InvalidData),
+        }
+    }
+}
+
+/// What a read left of them was given to the next ones in pieces of 4 KiB.
+#[test]
+fn what_small_records_left_over_came_in_many_small_reads() {
+    const RECORDS: usize = 3_000;
+    let (reads, is_same) = in_one_turn(|stream, mut client, cx| {
+        let bytes = content(10 * RECORDS);
+        let records: Vec<u8> = bytes
+            .chunks(10)
+            .flat_map(|piece| encrypted(&mut client, piece))
+            .collect();
+        client.sock.write_all(&records).unwrap();
+        let mut buffer = vec![0; 256 << 10];
+        let (mut reads, mut all) = (0, Vec::new());
+        while all.len() < bytes.len() {
+            let count = read(stream, cx, &mut buffer);
+            all.extend_from_slice(&buffer[..count]);
+            reads += 1;
+        }
+        (reads, all == bytes)
+    });
+    // One for each 24 KiB around their bytes, and for what came too late for the first.
+    assert!(reads <= 8, "{reads}");
+    assert!(is_same);
+}
+
+/// It comes from what an earlier read left, and not from the socket.
+#[test]
+fn a_broken_record_behind_small_ones_took_those_before_it_along() {
+    let (bytes, is_told) = in_one_turn(|stream, mut client, cx| {
+        let mut records = Vec::new();
+        for _ in 0..2_000 {
+            records.extend(encrypted(&mut client, &content(10)));
+        }
+        records.extend(CHANGED);
+        client.sock.write_all(&records).unwrap();
+        until_error(stream, cx, &mut [0; 256 << 10])
+    });
+    assert_eq!((bytes, is_told), (20_000, true));
+}
+
 #[test]
 fn a_broken_record_took_those_before_it_along() {
     let (bytes, is_told) = in_one_turn(|stream, mut client, cx| {
@@ -361,16 +413,7 @@ fn a_broken_record_took_those_before_it_along() {
         records.extend(encrypted(&mut client, &content(4000)));
         records.extend(CHANGED);
         client.sock.write_all(&records).unwrap();
-        let mut buffer = vec![0; 64 << 10];
-        let mut bytes = 0;
-        let error = loop {
-            match stream.read(cx, &mut buffer) {
-                Ok(more) => bytes += more,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::yield_now(),
-                Err(error) => break error,
-            }
-        };
-        (bytes, error.kind() == io::ErrorKind::InvalidData)
+        until_error(stream, cx, &mut [0; 64 << 10])
     });
     assert_eq!((bytes, is_told), (7000, true));
 }
