@@ -244,7 +244,9 @@ fn check_reads(set: Option<usize>, local: bool, size: usize) {
         Box::new(Endless::new(socket, asked))
     });
     let what = format!("{set:?} set, local: {local}");
-    assert_eq!(matches!(step, Step::Yield), local, "{what}");
+    // Threads may be fast enough for all of a turn, too.
+    let is_due = matches!(step, Step::Yield) || !local && matches!(step, Step::Working);
+    assert!(is_due, "{what}");
     let in_a_turn = if local {
         TURN_BYTES / size.max(PIECE_COST)
     } else {
