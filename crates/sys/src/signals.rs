@@ -292,40 +292,61 @@ fn end_by(number: libc::c_int) {
 /// Runs in a signal: touches nothing but atomics and `errno`, and calls what may be called there:
 /// `getpid`, `write`, `clock_gettime`, `sigaction`, `raise` and `_exit`.
 extern "C" fn notify(number: libc::c_int) {
-    RUNNING.fetch_add(1, Ordering::SeqCst);
-    let sender = SENDER.load(Ordering::SeqCst);
-    // SAFETY: takes nothing and cannot fail.
-    let own = unsafe { libc::getpid() };
-    // A child that was just forked has its parent's descriptor, and must not speak in its name.
-    let ours = sender >= 0 && own.unsigned_abs() == OWNER.load(Ordering::SeqCst);
-    if let Some(signal) = Signal::of_number(number).filter(|_| ours) {
-        let errno = errno_place();
-        // SAFETY: `errno` points to this thread's own value, which lives as long as the thread.
-        let kept = unsafe { errno.read() };
-        if note(signal) {
-            end_by(number);
+    handle(|| {
+        // A child that was just forked must not speak in its parent's name.
+        if let Some(signal) = Signal::of_number(number).filter(|_| is_owner()) {
+            if note(signal) {
+                end_by(number);
+            }
+            wake();
         }
-        let byte = 0_u8;
-        // SAFETY: `byte` is one live, readable byte. The descriptor is open: who takes it out of
-        // SENDER closes it only after RUNNING was seen at 0.
-        unsafe { libc::write(sender, (&raw const byte).cast(), 1) };
-        // SAFETY: as above; the code that was interrupted gets back the value it may be about to
-        // read.
-        unsafe { errno.write(kept) };
-    }
-    RUNNING.fetch_sub(1, Ordering::SeqCst);
+    });
 }
 
-/// Runs in a signal of a process that has no [`Signals`] yet: touches nothing but an atomic, and
-/// calls `_exit` only.
+/// Runs in a signal of a process that has no [`Signals`] yet, as [`notify`] does. It may have one
+/// by the time that this gets on, on another thread.
 extern "C" fn note_early(number: libc::c_int) {
     match Signal::of_number(number) {
         // SAFETY: may be called in a signal handler, and does not return.
         Some(Signal::Terminate | Signal::Interrupt) => unsafe { libc::_exit(0) },
-        Some(signal @ (Signal::HangUp | Signal::Upgrade)) => {
+        Some(signal @ (Signal::HangUp | Signal::Upgrade)) => handle(|| {
             UNREAD.fetch_or(signal.bit(), Ordering::SeqCst);
-        }
+            // `Signals::new` says where to write, then looks for the bit: one of the two wakes the
+            // reader.
+            wake();
+        }),
         None => {}
+    }
+}
+
+/// Does what is to be done in a signal. The code that was interrupted gets back the `errno` it may
+/// be about to read.
+fn handle(act: impl FnOnce()) {
+    RUNNING.fetch_add(1, Ordering::SeqCst);
+    let errno = errno_place();
+    // SAFETY: `errno` points to this thread's own value, which lives as long as the thread.
+    let kept = unsafe { errno.read() };
+    act();
+    // SAFETY: as above.
+    unsafe { errno.write(kept) };
+    RUNNING.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Whether this process has a [`Signals`]; a child that was just forked has not.
+fn is_owner() -> bool {
+    // SAFETY: takes nothing and cannot fail.
+    let own = unsafe { libc::getpid() };
+    own.unsigned_abs() == OWNER.load(Ordering::SeqCst)
+}
+
+/// Wakes the reader, if there is one. To be called inside of [`handle`].
+fn wake() {
+    let sender = SENDER.load(Ordering::SeqCst);
+    if sender >= 0 && is_owner() {
+        let byte = 0_u8;
+        // SAFETY: `byte` is one live, readable byte. The descriptor is open: who takes it out of
+        // SENDER closes it only after RUNNING was seen at 0.
+        unsafe { libc::write(sender, (&raw const byte).cast(), 1) };
     }
 }
 
@@ -333,7 +354,7 @@ extern "C" fn note_early(number: libc::c_int) {
 struct Action(libc::sigaction);
 
 impl Action {
-    /// Sets a handler, one of the two above, and answers what was set before.
+    /// Sets a handler, `notify` or `note_early`, and answers what was set before.
     fn set(signal: Signal, handler: extern "C" fn(libc::c_int)) -> io::Result<Self> {
         // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid
         // in all of them.
@@ -387,16 +408,32 @@ fn errno_place() -> *mut libc::c_int {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
+
+    /// Signals belong to the process: one test at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
 
     fn raise(signal: Signal) {
         // SAFETY: a caught signal runs the handler on this thread and returns.
         assert_eq!(unsafe { libc::raise(signal.number()) }, 0);
     }
 
-    /// One test, since signals belong to the process.
+    #[test]
+    fn an_early_signal_that_another_thread_noted_late_woke_nobody() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let signals = Signals::new(&[Signal::HangUp]).unwrap();
+        // As if the handler had been entered before.
+        note_early(libc::SIGHUP);
+        assert_eq!((&signals.receiver).read(&mut [0; 64]).unwrap(), 1);
+        assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
+        assert_eq!(signals.next().unwrap(), None);
+    }
+
     #[test]
     fn signals_come_to_the_only_one_and_none_is_lost() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         catch_early_signals();
         raise(Signal::HangUp);
         raise(Signal::Upgrade);
