@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use args::{Args, Stop};
 use environment::Environment;
 use error::ConfigError;
-use ftpdlib::servers::{Staggered, catch_early_signals};
+use ftpdlib::servers::{Staggered, catch_early_signals, set_early_exit_code};
 use settings::Settings;
 use transfer_log::TransferLogs;
 
@@ -77,6 +77,8 @@ fn main() -> ExitCode {
 }
 
 fn fail(code: u8, error: impl Display) -> ExitCode {
+    // The next line may take long. A stop in that time must not look as if all had gone well.
+    set_early_exit_code(code);
     // Where standard error takes nothing, the code alone must tell; `eprintln!` would panic.
     let _ = writeln!(io::stderr(), "ftpdlib: {error}");
     ExitCode::from(code)

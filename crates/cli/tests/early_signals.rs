@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -106,6 +106,20 @@ fn an_upgrade_asked_for_during_the_start_ended_the_server() {
     let mut start = Start::new(&[]);
     start.signal("USR2");
     start.configure("wrong");
+    assert_eq!(start.end().code(), Some(2));
+}
+
+#[test]
+fn a_stop_of_a_start_that_had_failed_looked_as_if_nothing_had_gone_wrong() {
+    let mut start = Start::new(&[]);
+    // The problem is told with the name of the option, which is more than a pipe holds.
+    let text = format!("{} = 1\n", "x".repeat(1 << 20));
+    start.configure(&text);
+    let log = start.child.stderr.as_mut().unwrap();
+    let mut beginning = [0; 10];
+    log.read_exact(&mut beginning).unwrap();
+    assert_eq!(&beginning, b"ftpdlib: f");
+    start.signal("TERM");
     assert_eq!(start.end().code(), Some(2));
 }
 

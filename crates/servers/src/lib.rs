@@ -66,6 +66,8 @@ pub use ftpdlib_sys::is_root;
 pub use ftpdlib_sys::keep_freed_memory;
 /// For a program that has log files.
 pub use ftpdlib_sys::open_to_append as open_log;
+/// For a program that catches early signals, and whose start has failed.
+pub use ftpdlib_sys::set_early_exit_code;
 pub use handle::ServerHandle;
 pub use options::ServeOptions;
 pub use per_client::{MultiprocessFtpServer, ThreadedFtpServer};

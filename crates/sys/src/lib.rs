@@ -65,7 +65,7 @@ pub use process::{
 pub use random::random_number;
 pub use shadow::ShadowEntry;
 pub use shared_words::SharedWords;
-pub use signals::{Signal, Signals, catch_early_signals};
+pub use signals::{Signal, Signals, catch_early_signals, set_early_exit_code};
 pub use space::available_space;
 pub use staggered::Staggered;
 pub use stat::{EntryKind, FileStat, stat_at, stat_descriptor};

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::call::check;
@@ -192,6 +192,19 @@ pub fn catch_early_signals() {
     }
 }
 
+/// Sets the code with which `SIGTERM` and `SIGINT` end the process in the time of
+/// [`catch_early_signals`]: for a start that has failed, and has only to say why. Otherwise it does
+/// nothing.
+///
+/// # Examples
+///
+/// ```
+/// ftpdlib_sys::set_early_exit_code(1);
+/// ```
+pub fn set_early_exit_code(code: u8) {
+    EARLY_EXIT_CODE.store(code, Ordering::SeqCst);
+}
+
 /// In a child that was just forked: gives up its parent's signals. Their descriptors are replaced
 /// by copies of `instead`, since the child could stop its parent with them.
 #[cfg(target_os = "linux")]
@@ -227,6 +240,9 @@ const READING_TIME: u64 = 250;
 
 /// The process whose [`Signals`] stands in [`SENDER`]; 0 for none.
 static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// With what a process ends by a signal before it has a [`Signals`].
+static EARLY_EXIT_CODE: AtomicU8 = AtomicU8::new(0);
 
 /// How many threads are inside the handler.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -307,8 +323,11 @@ extern "C" fn notify(number: libc::c_int) {
 /// by the time that this gets on, on another thread.
 extern "C" fn note_early(number: libc::c_int) {
     match Signal::of_number(number) {
-        // SAFETY: may be called in a signal handler, and does not return.
-        Some(Signal::Terminate | Signal::Interrupt) => unsafe { libc::_exit(0) },
+        Some(Signal::Terminate | Signal::Interrupt) => {
+            let code = EARLY_EXIT_CODE.load(Ordering::SeqCst);
+            // SAFETY: may be called in a signal handler, and does not return.
+            unsafe { libc::_exit(code.into()) }
+        }
         Some(signal @ (Signal::HangUp | Signal::Upgrade)) => handle(|| {
             UNREAD.fetch_or(signal.bit(), Ordering::SeqCst);
             // `Signals::new` says where to write, then looks for the bit: one of the two wakes the
