@@ -178,7 +178,8 @@ impl Drop for Signals {
 
 /// Keeps signals from killing a process that is about to make its [`Signals`]. From now on until it
 /// does, `SIGTERM` and `SIGINT` end the process with code 0, without any cleanup; `SIGHUP` and
-/// `SIGUSR2` are kept, and reported by the [`Signals`] as soon as it is there.
+/// `SIGUSR2` are kept, and reported by the [`Signals`] as soon as it is there. Does nothing in a
+/// process that has one.
 ///
 /// # Examples
 ///
@@ -186,6 +187,9 @@ impl Drop for Signals {
 /// ftpdlib_sys::catch_early_signals();
 /// ```
 pub fn catch_early_signals() {
+    if is_owner() {
+        return;
+    }
     for signal in Signal::ALL {
         // There is no such error: the signals can be caught, and the memory is there.
         let _ = Action::set(signal, note_early);
@@ -448,6 +452,15 @@ mod tests {
         assert_eq!((&signals.receiver).read(&mut [0; 64]).unwrap(), 1);
         assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
         assert_eq!(signals.next().unwrap(), None);
+    }
+
+    #[test]
+    fn catching_early_signals_too_late_took_them_from_the_reader() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let signals = Signals::new(&[Signal::Terminate]).unwrap();
+        catch_early_signals();
+        raise(Signal::Terminate);
+        assert_eq!(signals.next().unwrap(), Some(Signal::Terminate));
     }
 
     #[test]
