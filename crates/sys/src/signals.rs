@@ -84,6 +84,8 @@ pub struct Signals {
     sender: UnixStream,
     /// Whose it is: a forked child inherits a copy.
     process: u32,
+    /// The bits of those it tells of.
+    told: u32,
     /// What the handler replaced.
     actions_before: Vec<(Signal, Action)>,
 }
@@ -111,6 +113,10 @@ impl Signals {
             receiver,
             sender,
             process,
+            // A second signal that is to end the process may be noted as the other one.
+            told: caught
+                .iter()
+                .fold(TERMINATION, |bits, signal| bits | signal.bit()),
             actions_before: Vec::new(),
         };
         for &signal in caught {
@@ -118,7 +124,7 @@ impl Signals {
             let before = Action::set(signal, notify)?;
             signals.actions_before.push((signal, before));
         }
-        if UNREAD.load(Ordering::SeqCst) != 0 {
+        if UNREAD.load(Ordering::SeqCst) & signals.told != 0 {
             // One of `catch_early_signals`, which had nobody to tell.
             (&signals.sender).write_all(&[0])?;
         }
@@ -133,7 +139,7 @@ impl Signals {
     pub fn next(&self) -> io::Result<Option<Signal>> {
         let mut wakings = [0; 64];
         loop {
-            if let Some(signal) = take_unread() {
+            if let Some(signal) = take_unread(self.told) {
                 return Ok(Some(signal));
             }
             // A signal is noted before the byte that tells of it: what comes from here on leaves
@@ -251,9 +257,10 @@ static EARLY_EXIT_CODE: AtomicU8 = AtomicU8::new(0);
 /// How many threads are inside the handler.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Takes one of the unread signals.
-fn take_unread() -> Option<Signal> {
-    let unread = UNREAD.load(Ordering::SeqCst);
+/// Takes one of the unread signals of these bits. Others are those of `catch_early_signals` that
+/// nobody has asked for.
+fn take_unread(told: u32) -> Option<Signal> {
+    let unread = UNREAD.load(Ordering::SeqCst) & told;
     let signal = Signal::ALL
         .into_iter()
         .find(|signal| unread & signal.bit() != 0)?;
@@ -461,6 +468,23 @@ mod tests {
         catch_early_signals();
         raise(Signal::Terminate);
         assert_eq!(signals.next().unwrap(), Some(Signal::Terminate));
+    }
+
+    #[test]
+    fn early_signals_were_told_to_a_reader_that_does_not_catch_them() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        catch_early_signals();
+        raise(Signal::Upgrade);
+        let signals = Signals::new(&[Signal::Terminate, Signal::HangUp]).unwrap();
+        raise(Signal::Upgrade);
+        assert_eq!(signals.next().unwrap(), None);
+        raise(Signal::Terminate);
+        raise(Signal::Terminate);
+        raise(Signal::HangUp);
+        for signal in [Signal::Terminate, Signal::Interrupt, Signal::HangUp] {
+            assert_eq!(signals.next().unwrap(), Some(signal));
+        }
+        assert_eq!(signals.next().unwrap(), None);
     }
 
     #[test]
