@@ -167,8 +167,12 @@ impl Drop for Signals {
             // A forked child's copy.
             return;
         }
+        let mut ended = TERMINATION;
         for (signal, action) in &self.actions_before {
             action.restore(*signal);
+            if !action.is_early() {
+                ended |= signal.bit();
+            }
         }
         SENDER.store(-1, Ordering::SeqCst);
         // A handler on another thread may have read the number before; once none runs, the
@@ -177,7 +181,9 @@ impl Drop for Signals {
             thread::yield_now();
         }
         RECEIVER.store(-1, Ordering::SeqCst);
-        UNREAD.store(0, Ordering::SeqCst);
+        // Nothing notes these any more. The others are for the next one: a start that has failed
+        // may be repeated.
+        UNREAD.fetch_and(!ended, Ordering::SeqCst);
         OWNER.store(0, Ordering::SeqCst);
     }
 }
@@ -185,7 +191,8 @@ impl Drop for Signals {
 /// Keeps signals from killing a process that is about to make its [`Signals`]. From now on until it
 /// does, `SIGTERM` and `SIGINT` end the process with code 0, without any cleanup; `SIGHUP` and
 /// `SIGUSR2` are kept, and reported by the [`Signals`] as soon as it is there. Does nothing in a
-/// process that has one.
+/// process that has one. Once that is dropped, all is as before it was made, and what it has not
+/// told of these two is kept for the next one.
 ///
 /// # Examples
 ///
@@ -401,6 +408,11 @@ impl Action {
         Ok(Self(unsafe { before.assume_init() }))
     }
 
+    /// Whether it is that of `catch_early_signals`.
+    fn is_early(&self) -> bool {
+        self.0.sa_sigaction == note_early as *const () as libc::sighandler_t
+    }
+
     fn restore(&self, signal: Signal) {
         // SAFETY: the structure is the one that the system gave for this signal; null asks for no
         // answer. It cannot fail with a signal that could be caught before.
@@ -484,6 +496,19 @@ mod tests {
         for signal in [Signal::Terminate, Signal::Interrupt, Signal::HangUp] {
             assert_eq!(signals.next().unwrap(), Some(signal));
         }
+        assert_eq!(signals.next().unwrap(), None);
+    }
+
+    #[test]
+    fn early_signals_ended_with_a_reader_that_had_not_read_them() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        catch_early_signals();
+        raise(Signal::HangUp);
+        let signals = Signals::new(&[Signal::Terminate, Signal::HangUp]).unwrap();
+        raise(Signal::Terminate);
+        drop(signals);
+        let signals = Signals::new(&[Signal::Terminate, Signal::HangUp]).unwrap();
+        assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
         assert_eq!(signals.next().unwrap(), None);
     }
 
