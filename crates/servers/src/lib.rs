@@ -53,6 +53,8 @@ pub use ftpdlib_sys::LogStream;
 pub use ftpdlib_sys::Staggered;
 /// For a program that reads its settings, or does anything else that takes time, before its server
 /// catches signals. Such a server has [`ServeOptions::on_reload`] and [`ServeOptions::upgrade`].
+/// A pre-fork server refuses a `SIGUSR2` that comes before its first worker accepts, also one that
+/// was kept.
 pub use ftpdlib_sys::catch_early_signals;
 /// For a program that checks its configuration, and leaves its logs as they are.
 pub use ftpdlib_sys::check_writable;
