@@ -49,10 +49,11 @@ pub enum ServerError {
     /// The system does not let a worker process become another user.
     #[error("cannot become another user: {0}")]
     Identity(#[source] io::Error),
-    /// Another server of this process catches signals, which only one can do; see
-    /// [`ServeOptions::handle_exit`](crate::ServeOptions::handle_exit).
+    /// Another server of this process catches signals, which only one can do, or has ended and
+    /// keeps them caught; see [`ServeOptions::handle_exit`](crate::ServeOptions::handle_exit) and
+    /// [`ServeOptions::keep_signals`](crate::ServeOptions::keep_signals).
     #[error(
-        "another server of this process catches signals; this one can serve without \
+        "signals of this process are caught already; this server can serve without \
          (handle_exit(false))"
     )]
     SignalsCaught,
