@@ -189,10 +189,10 @@ impl Drop for Signals {
 }
 
 /// Keeps signals from killing a process that is about to make its [`Signals`]. From now on until it
-/// does, `SIGTERM` and `SIGINT` end the process with code 0, without any cleanup; `SIGHUP` and
-/// `SIGUSR2` are kept, and reported by the [`Signals`] as soon as it is there. Does nothing in a
-/// process that has one. Once that is dropped, all is as before it was made, and what it has not
-/// told of these two is kept for the next one.
+/// does, `SIGTERM` and `SIGINT` end the process without any cleanup, with code 0 or that of
+/// [`set_early_exit_code`]; `SIGHUP` and `SIGUSR2` are kept, and reported by the [`Signals`] as
+/// soon as it is there. Does nothing in a process that has one. Once that is dropped, all is as
+/// before it was made, and what it has not told of these two is kept for the next one.
 ///
 /// # Examples
 ///
