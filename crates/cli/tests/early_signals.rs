@@ -129,9 +129,10 @@ fn a_stop_during_the_start_looked_like_a_death() {
         let start = Start::new(&[]);
         start.signal(signal);
         assert_eq!(start.end().code(), Some(0), "{signal}");
-        // Nothing was found out about the configuration.
-        let check = Start::new(&["--check-config"]);
-        check.signal(signal);
-        assert_eq!(check.end().code(), None, "{signal}");
     }
+    // Nothing was found out about the configuration. SIGINT may be ignored where tests run in the
+    // background.
+    let check = Start::new(&["--check-config"]);
+    check.signal("TERM");
+    assert_eq!(check.end().code(), None);
 }
