@@ -26,7 +26,7 @@ pub(crate) fn service(handler: impl Into<FtpHandler>) -> Arc<Service> {
 }
 
 /// Logs in as `user` with the password `12345`.
-pub(crate) fn enter_as_user(service: &Service) -> Arc<Account> {
+pub(crate) fn enter_as_user(service: &Arc<Service>) -> Arc<Account> {
     let credentials = Credentials {
         username: "user".into(),
         password: Some("12345".into()),

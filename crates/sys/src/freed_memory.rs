@@ -15,13 +15,9 @@
 /// ```
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    for (parameter, bytes) in [
-        (libc::M_TRIM_THRESHOLD, 1 << 20),
-        // With either set, glibc no longer raises this one by itself where larger memory is freed.
-        (libc::M_MMAP_THRESHOLD, 1 << 19),
-    ] {
-        // SAFETY: it sets a word that other threads may read meanwhile, and that no pointer depends
-        // on: they take the old value or the new one.
-        unsafe { libc::mallopt(parameter, bytes) };
+    // SAFETY: it sets a word that other threads may read meanwhile, and that no pointer depends on:
+    // they take the old value or the new one.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20);
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn fact_line(
     let view = View::new(account, path)?;
     let (metadata, perms) = view.shown(account).map_err(reply_of)?;
     let mut line = Vec::new();
-    format_facts(&mut line, facts, &metadata, perms, account.zone);
+    format_facts(&mut line, facts, &metadata, perms, account.zone());
     line.extend_from_slice(path.as_bytes());
     Ok(line)
 }
@@ -30,7 +30,7 @@ pub(super) fn followed(
     own: Metadata,
 ) -> Metadata {
     match own.kind {
-        FileKind::Symlink if !account.shows_links => listing.stat(name).unwrap_or(own),
+        FileKind::Symlink if !account.shows_links() => listing.stat(name).unwrap_or(own),
         FileKind::Symlink | FileKind::File | FileKind::Directory | FileKind::Other => own,
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn judged(
         return (own, EntryPerms::default());
     };
     if own.kind == FileKind::Symlink
-        && !account.shows_links
+        && !account.shows_links()
         && let Some(seen) = seen_elsewhere(account, &path)
     {
         return seen;

@@ -32,7 +32,7 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
         _ => return false,
     };
     // What goes wrong here goes wrong in the job as well, which tells it.
-    let Ok(_guard) = account.authorizer.impersonate(&account.login) else {
+    let Ok(_guard) = account.authorizer().impersonate(&account.login) else {
         return false;
     };
     let fs = &*account.filesystem;

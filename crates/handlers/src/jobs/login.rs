@@ -9,7 +9,6 @@ use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem, FilesystemError};
 use ftpdlib_proto::{Escaped, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
-use super::account::Workplace;
 use super::{Account, reply_of};
 use crate::Service;
 
@@ -71,7 +70,7 @@ impl Credentials {
 
 /// Makes the filesystem of a user who is let in. May block, unless
 /// [`enters_at_once`](Service::enters_at_once) says otherwise.
-pub(crate) fn enter(service: &Service, peer: SocketAddr, mut login: Login) -> LoginEnd {
+pub(crate) fn enter(service: &Arc<Service>, peer: SocketAddr, mut login: Login) -> LoginEnd {
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
     let settings = &service.settings;
@@ -82,14 +81,7 @@ pub(crate) fn enter(service: &Service, peer: SocketAddr, mut login: Login) -> Lo
         service.note_home(&named, is_local);
     }
     let in_place = is_local && settings.authorizer.is_local();
-    let workplace = if in_place {
-        Workplace::Loop {
-            helpers: service.helpers.clone(),
-            large: service.large_lane.clone(),
-        }
-    } else {
-        Workplace::Threads(service.home_lanes(&named))
-    };
+    let lanes = (!in_place).then(|| service.home_lanes(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -98,7 +90,7 @@ pub(crate) fn enter(service: &Service, peer: SocketAddr, mut login: Login) -> Lo
         encoding: login.encoding,
         perms: settings.authorizer.perms_anywhere(&login),
     };
-    let account = Account::new(service, peer, login, filesystem, workplace);
+    let account = Account::new(service, peer, login, filesystem, lanes);
     Ok((Arc::new(account), facts))
 }
 

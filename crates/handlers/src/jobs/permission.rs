@@ -69,7 +69,7 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
 /// everything else happens where it leads. The root is never renamed or deleted.
 pub(super) fn of_entry(account: &Account, entry: &VirtualPath, target: &VirtualPath) -> EntryPerms {
     const WHERE_IT_STANDS: Perms = Perms::of(&[Perm::Delete, Perm::Rename]);
-    let at = |path: &VirtualPath| account.authorizer.perms(&account.login, path);
+    let at = |path: &VirtualPath| account.authorizer().perms(&account.login, path);
     let mut own = at(target);
     // An override of a single directory holds for what lies directly in the one above, too, so
     // what may be done in a directory is asked of something in it.
@@ -125,7 +125,7 @@ pub(super) fn may_know(account: &Account, perm: Perm, error: &FilesystemError) -
 }
 
 fn has_perm(account: &Account, perm: Perm, path: &VirtualPath) -> bool {
-    account.authorizer.has_perm(&account.login, perm, path)
+    account.authorizer().has_perm(&account.login, perm, path)
 }
 
 pub(super) fn denied() -> Refusal {

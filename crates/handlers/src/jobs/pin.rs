@@ -126,7 +126,7 @@ impl View {
         &self,
         account: &Account,
     ) -> Result<(Metadata, EntryPerms), FilesystemError> {
-        if account.shows_links {
+        if account.shows_links() {
             let own = self.single()?.metadata;
             if own.kind == FileKind::Symlink {
                 return Ok((own, permission::of_entry(account, &self.entry, &self.entry)));

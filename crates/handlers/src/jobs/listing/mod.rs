@@ -357,7 +357,7 @@ impl ListingStream {
         target: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) {
-        let zone = self.account.zone;
+        let zone = self.account.zone();
         match self.format {
             ListFormat::Names => self.show_with_prefix(name, out),
             ListFormat::Facts(facts) => {
@@ -454,7 +454,7 @@ impl Source {
                 upcoming: Upcoming::default(),
                 perms: (!account.has_overrides()).then(|| {
                     account
-                        .authorizer
+                        .authorizer()
                         .perms(&account.login, &view.target)
                         .into()
                 }),
