@@ -37,6 +37,14 @@ impl Program {
         Self::start_by(Command::new(executable()), options, server)
     }
 
+    /// Starts it with the log that it has where nobody says otherwise.
+    #[track_caller]
+    pub fn start_with_default_log(options: &[&str]) -> Self {
+        let mut command = Command::new("env");
+        command.args(["-u", "RUST_LOG"]).arg(executable());
+        Self::start_by(command, options, "")
+    }
+
     /// Starts it as a service manager does that listens at `socket` and watches it.
     #[track_caller]
     pub fn start_managed(socket: &Path, options: &[&str]) -> Self {

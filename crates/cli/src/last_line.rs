@@ -12,12 +12,12 @@ pub(crate) struct LastLine {
 }
 
 impl LastLine {
-    /// Writes the next line, in one call if the system accepts all of it, so that lines of several
-    /// threads and processes do not mix.
+    /// Writes the next line, or several, in one call if the system accepts all of it, so that lines
+    /// of several threads and processes do not mix.
     ///
     /// # Errors
     ///
-    /// The system's error. A part of the line (which includes its line end) may have been written.
+    /// The system's error. A part of it (which includes its line end) may have been written.
     pub(crate) fn add_next(&self, mut out: impl Write, line: &[u8]) -> io::Result<()> {
         let after_cut = self.is_cut.swap(false, Ordering::Relaxed);
         let line = match after_cut {

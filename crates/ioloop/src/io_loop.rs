@@ -15,6 +15,7 @@ use crate::notify::{Inbox, LoopHandle, Remote};
 use crate::slab::Slab;
 use crate::sources::Sources;
 use crate::timers::{TimerId, Timers, later};
+use crate::turn::Turn;
 
 /// A reactor: handlers, the sources they wait for, and timers, on one thread.
 ///
@@ -112,6 +113,7 @@ impl IoLoop {
         let poll = Poll::new()?;
         self.remote.set_waker(Waker::new(poll.registry(), WAKER)?);
         self.poll = poll;
+        Turn::leave_to_parent();
         Ok(())
     }
 
@@ -240,6 +242,7 @@ impl IoLoop {
             (next, timeout) => next.or(timeout),
         };
         self.wait(wait)?;
+        let _turn = Turn::begin();
         self.read_inbox();
         self.serve_sources();
         self.fire_timers();

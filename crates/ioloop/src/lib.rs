@@ -125,6 +125,7 @@ mod sources;
 mod task;
 mod timers;
 mod transport;
+mod turn;
 
 pub use accept::{AcceptState, Accepted};
 pub use acceptor::Acceptor;
@@ -147,3 +148,4 @@ pub use sources::SourceId;
 pub use task::{Panicked, Task};
 pub use timers::TimerId;
 pub use transport::Transport;
+pub use turn::{at_turn_end, is_in_turn};

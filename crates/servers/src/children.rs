@@ -122,6 +122,8 @@ impl Children {
         generation: u64,
         cx: &mut Context<'_>,
     ) -> io::Result<ForkSide> {
+        // Lines that still wait to be written would be written by both.
+        log::logger().flush();
         let forked = UnixStream::pair().and_then(|links| Ok((links, ftpdlib_sys::fork()?)));
         let ((ours, theirs), fork) = forked.inspect_err(|_| self.return_table(table))?;
         let mut process = match fork {

@@ -80,6 +80,28 @@ fn sessions_of_several_processes_had_the_same_number() {
 }
 
 #[test]
+fn each_line_is_there_once_when_the_processes_have_ended() {
+    const IN_PROCESS: &[&str] = &[];
+    let _alone = alone();
+    for model in MODELS.into_iter().chain([IN_PROCESS]) {
+        let mut program = Program::start_with_default_log(model);
+        let mut clients: Vec<_> = (0..6).map(|_| program.client()).collect();
+        for client in &mut clients {
+            client.put("STOR a", b"hello");
+            client.expect("QUIT", 221);
+        }
+        drop(clients);
+        program.signal("TERM");
+        program.check_ends_well();
+        let log = program.rest_of_log();
+        for text in ["session opened", "logged in", "STOR ", "session closed"] {
+            let lines = log.iter().filter(|line| line.contains(text)).count();
+            assert_eq!(lines, 6, "{model:?}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_link_in_the_place_of_a_log_gave_a_file_of_roots_to_the_user_that_serves() {
     let _alone = alone();
     if !is_root() {

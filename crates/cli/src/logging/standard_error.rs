@@ -21,8 +21,9 @@ const LOOK: Duration = Duration::from_millis(2);
 /// After a wait without success, how long no line waits.
 const AFTER_VAIN: Duration = Duration::from_secs(10);
 
-/// Writes lines to standard error. If that stays full, like a pipe that nobody reads, it drops and
-/// counts lines after a short wait: the server must not block on its log.
+/// Writes lines to standard error, one or more at a time. If that stays full, like a pipe that
+/// nobody reads, it drops and counts lines after a short wait: the server must not block on its
+/// log.
 pub(super) struct StandardError {
     out: LogStream,
     last: LastLine,
@@ -49,24 +50,32 @@ impl StandardError {
     }
 }
 
-/// Each call writes one line, with its end, or drops it.
+/// Each call writes whole lines, with their ends, or drops what there is no room for.
 impl Write for StandardError {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         let text = match self.lost {
-            0 => Cow::Borrowed(line),
-            lost => Cow::Owned([&notice(lost)?, line].concat()),
+            0 => Cow::Borrowed(lines),
+            lost => Cow::Owned([&notice(lost)?, lines].concat()),
         };
-        let out = Patient {
+        let mut out = Patient {
             out: &mut self.out,
             hurried_until: &mut self.hurried_until,
             deadline: None,
+            refused: 0,
         };
-        match self.last.add_next(out, &text) {
+        match self.last.add_next(&mut out, &text) {
             Ok(()) => self.lost = 0,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.lost += 1,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let (refused, all) = (out.refused, line_ends(lines));
+                // More than all: the notice, too.
+                self.lost = match refused > all {
+                    true => self.lost + all,
+                    false => refused,
+                };
+            }
             Err(error) => return Err(error),
         }
-        Ok(line.len())
+        Ok(lines.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -82,11 +91,17 @@ fn notice(lost: u64) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The stream with some patience, one for all of a line.
+fn line_ends(text: &[u8]) -> u64 {
+    text.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
+
+/// The stream with some patience, one for all that is written at a time.
 struct Patient<'a> {
     out: &'a mut LogStream,
     hurried_until: &'a mut Option<Instant>,
     deadline: Option<Instant>,
+    /// How many lines there was no room for the end of.
+    refused: u64,
 }
 
 impl Patient<'_> {
@@ -109,7 +124,12 @@ impl Write for Patient<'_> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.may_wait() => {
                     thread::sleep(LOOK);
                 }
-                result => return result,
+                result => {
+                    if result.is_err() {
+                        self.refused = line_ends(bytes);
+                    }
+                    return result;
+                }
             }
         }
     }
