@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::mem;
+use std::ops::Range;
 
 use ftpdlib_ioloop::{Context, Direction};
 use rustls::{ProtocolVersion, ServerConnection};
@@ -82,12 +83,8 @@ impl TlsStream {
         buffer: &mut [u8],
         most: usize,
     ) -> io::Result<usize> {
-        let mut unfed = mem::take(&mut self.unfed);
-        let goes_on = !unfed.is_empty();
         let mut short = false;
-        let (mut next, end) = if goes_on {
-            (0, unfed.len())
-        } else {
+        let mut records = if self.unfed.is_empty() {
             let start = LEAD.min(buffer.len() / 2);
             let room = buffer.len() - start;
             let received = cx.read(&self.wire, &mut buffer[start..])?;
@@ -96,21 +93,18 @@ impl TlsStream {
                 return Ok(0);
             }
             short = received < room;
-            (start, start + received)
+            Records::at(start..start + received)
+        } else {
+            Records::left(mem::take(&mut self.unfed))
         };
         let mut decrypted = 0;
         // Bytes that do not fit, or the client's end: the next read finds them here.
         let mut kept = false;
-        while next < end {
-            let mut rest = if goes_on {
-                &unfed[next..end]
-            } else {
-                &buffer[next..end]
-            };
-            let taken = tls.read_tls(&mut rest)?;
-            next += taken;
+        while !records.are_taken() {
+            let taken = tls.read_tls(&mut records.bytes(buffer))?;
+            records.advance(taken);
             let processed = self.process(tls, cx);
-            let room = if goes_on { buffer.len() } else { next };
+            let room = records.room_before(buffer);
             // Nothing to read is no error here.
             let copied = tls
                 .reader()
@@ -134,14 +128,9 @@ impl TlsStream {
             }
             let full = copied < state.plaintext_bytes_to_read();
             kept = full || state.peer_has_closed();
-            if next < end && (full || self.overhead > most) {
+            if !records.are_taken() && (full || self.overhead > most) {
                 kept = true;
-                if goes_on {
-                    unfed.drain(..next);
-                } else {
-                    unfed.extend_from_slice(&buffer[next..end]);
-                }
-                self.unfed = unfed;
+                self.unfed = records.into_rest(buffer);
                 break;
             }
         }
@@ -157,5 +146,60 @@ impl TlsStream {
     /// Notes that so many bytes of records were taken, and so many that some held were given.
     fn note_taken(&mut self, records: usize, given: usize) {
         self.overhead = self.overhead.saturating_add(records).saturating_sub(given);
+    }
+}
+
+/// Records that wait to be decrypted to the front of a reader's buffer.
+struct Records {
+    /// What an earlier read has left; `None` if they are in the buffer themselves.
+    left: Option<Vec<u8>>,
+    /// Where they are.
+    range: Range<usize>,
+}
+
+impl Records {
+    /// Those at `range` in the buffer.
+    fn at(range: Range<usize>) -> Self {
+        Self { left: None, range }
+    }
+
+    /// Those that an earlier read has left.
+    fn left(left: Vec<u8>) -> Self {
+        let range = 0..left.len();
+        Self {
+            left: Some(left),
+            range,
+        }
+    }
+
+    fn bytes<'a>(&'a self, buffer: &'a [u8]) -> &'a [u8] {
+        &self.left.as_deref().unwrap_or(buffer)[self.range.clone()]
+    }
+
+    /// Passes over so many bytes.
+    fn advance(&mut self, bytes: usize) {
+        self.range.start += bytes;
+    }
+
+    fn are_taken(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// How much of the buffer is free before those that are left.
+    fn room_before(&self, buffer: &[u8]) -> usize {
+        match self.left {
+            Some(_) => buffer.len(),
+            None => self.range.start,
+        }
+    }
+
+    fn into_rest(self, buffer: &[u8]) -> Vec<u8> {
+        match self.left {
+            Some(mut left) => {
+                left.drain(..self.range.start);
+                left
+            }
+            None => buffer[self.range].to_vec(),
+        }
     }
 }
