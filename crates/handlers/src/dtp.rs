@@ -128,8 +128,8 @@ pub struct ThrottledDtpHandler(DtpHandler);
 
 impl ThrottledDtpHandler {
     /// Throttles data connections with the other settings of `dtp`.
-    pub fn new(dtp: DtpHandler) -> Self {
-        Self(dtp)
+    pub fn new(dtp: impl Into<DtpHandler>) -> Self {
+        Self(dtp.into())
     }
 
     /// Sets the most bytes received in a second by one data connection; 0, the default, for no

@@ -232,7 +232,7 @@ impl IoLoop {
     }
 
     /// How many handlers there are.
-    pub fn handlers(&self) -> usize {
+    pub fn handler_count(&self) -> usize {
         self.handlers.len()
     }
 

@@ -18,46 +18,43 @@ pub(crate) const PER_CLIENT_BACKLOG: u32 = 5;
 ///
 /// Made of a bound socket, of a [`SocketAddr`], or of a host and a port: as a pair, where the host
 /// is an address or a text, or as one text, such as `"127.0.0.1:2121"`, `"[::1]:2121"` or
-/// `"localhost:2121"`.
+/// `"localhost:2121"`. Port 0 lets the system choose.
+///
+/// A host may be an address as text, a name, or `""` for `0.0.0.0`, which is every interface. A
+/// name is looked up once, when the server is made, which may take a while. Of several addresses
+/// the first is bound that this machine has, as in pyftpdlib.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum AddressOrSocket {
-    /// An address to bind; port 0 lets the system choose.
+pub struct AddressOrSocket(Place);
+
+#[derive(Debug)]
+enum Place {
     Address(SocketAddr),
-    /// A host to bind an address of: an address as text, a name, or `""` for `0.0.0.0`, which is
-    /// every interface.
-    ///
-    /// A name is looked up once, when the server is made, which may take a while. Of several
-    /// addresses the first is bound that this machine has, as in pyftpdlib.
     Host {
-        /// The host.
         host: String,
-        /// The port; 0 lets the system choose.
         port: u16,
     },
     /// A text that is no host with a port behind it: an error when the server is made.
     Malformed(String),
-    /// A socket that is bound already, and is made to listen.
-    Socket(TcpListener),
-    /// A socket that this process was started with.
-    Inherited(InheritedSocket),
+    /// Bound already.
+    Socket(InheritedSocket),
 }
 
 impl From<InheritedSocket> for AddressOrSocket {
     fn from(socket: InheritedSocket) -> Self {
-        Self::Inherited(socket)
+        Self(Place::Socket(socket))
     }
 }
 
 impl From<TcpListener> for AddressOrSocket {
     fn from(socket: TcpListener) -> Self {
-        Self::Socket(socket)
+        let bound_for = None;
+        InheritedSocket { socket, bound_for }.into()
     }
 }
 
 impl From<SocketAddr> for AddressOrSocket {
     fn from(address: SocketAddr) -> Self {
-        Self::Address(address)
+        Self(Place::Address(address))
     }
 }
 
@@ -68,7 +65,7 @@ macro_rules! from_address_and_port {
         $(
             impl From<($ip, u16)> for AddressOrSocket {
                 fn from(address: ($ip, u16)) -> Self {
-                    Self::Address(address.into())
+                    Self(Place::Address(address.into()))
                 }
             }
         )*
@@ -79,7 +76,7 @@ from_address_and_port!(IpAddr, Ipv4Addr, Ipv6Addr, [u8; 4], [u8; 16], [u16; 8]);
 
 impl From<(String, u16)> for AddressOrSocket {
     fn from((host, port): (String, u16)) -> Self {
-        Self::Host { host, port }
+        Self(Place::Host { host, port })
     }
 }
 
@@ -93,12 +90,12 @@ impl From<(&str, u16)> for AddressOrSocket {
 impl From<&str> for AddressOrSocket {
     fn from(text: &str) -> Self {
         if let Ok(address) = text.parse() {
-            return Self::Address(address);
+            return Self(Place::Address(address));
         }
         let parts = text.rsplit_once(':');
         match parts.map(|(host, port)| (host, port.parse())) {
             Some((host, Ok(port))) if !host.contains(':') => (host, port).into(),
-            _ => Self::Malformed(text.to_owned()),
+            _ => Self(Place::Malformed(text.to_owned())),
         }
     }
 }
@@ -156,12 +153,6 @@ impl FtpServerBuilder {
     /// `[::]` is for IPv4 clients too, unless `0.0.0.0` is given with the same port.
     pub fn listen(mut self, address: impl Into<AddressOrSocket>) -> Self {
         self.addresses.push(address.into());
-        self
-    }
-
-    /// Adds a bound socket to listen on.
-    pub fn listen_on(mut self, socket: TcpListener) -> Self {
-        self.addresses.push(AddressOrSocket::Socket(socket));
         self
     }
 
@@ -255,23 +246,19 @@ enum ListenTarget {
 }
 
 impl ListenTarget {
-    fn of(address: AddressOrSocket) -> Result<Self, ServerError> {
-        Ok(match address {
-            AddressOrSocket::Address(address) => Self::AnyOf(vec![address]),
-            AddressOrSocket::Host { host, port } => match look_up(&host, port) {
+    fn of(AddressOrSocket(place): AddressOrSocket) -> Result<Self, ServerError> {
+        Ok(match place {
+            Place::Address(address) => Self::AnyOf(vec![address]),
+            Place::Host { host, port } => match look_up(&host, port) {
                 Ok(addresses) => Self::AnyOf(addresses),
                 Err(source) => return Err(ServerError::UnknownHost { host, source }),
             },
-            AddressOrSocket::Malformed(host) => {
+            Place::Malformed(host) => {
                 let problem = "no host with a colon and a port behind it";
                 let source = io::Error::new(io::ErrorKind::InvalidInput, problem);
                 return Err(ServerError::UnknownHost { host, source });
             }
-            AddressOrSocket::Socket(socket) => Self::Socket(InheritedSocket {
-                socket,
-                bound_for: None,
-            }),
-            AddressOrSocket::Inherited(inherited) => Self::Socket(inherited),
+            Place::Socket(socket) => Self::Socket(socket),
         })
     }
 

@@ -166,7 +166,7 @@ fn a_server_listens_on_several_addresses_and_given_sockets() {
     let builder = FtpServerBuilder::new(handler(home.path()))
         .listen(ANY_PORT)
         .listen((Ipv4Addr::new(127, 0, 0, 2), 0))
-        .listen_on(given);
+        .listen(given);
     let server = TestServer::run(builder, home);
     let addresses = server.handle().local_addrs();
     assert_eq!(addresses.len(), 3);
@@ -400,7 +400,7 @@ fn two_servers_and_a_timer_share_a_loop() {
         });
         tell_loop.send(io_loop.handle()).unwrap();
         io_loop.run_until_stopped().unwrap();
-        io_loop.handlers()
+        io_loop.handler_count()
     });
     let servers = [told.recv().unwrap(), told.recv().unwrap()];
     for (server, home) in servers.iter().zip(&homes) {

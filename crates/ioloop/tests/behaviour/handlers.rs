@@ -113,7 +113,7 @@ fn a_removed_handler_takes_its_sources_and_timers_along() {
         Ok(Flow::Continue)
     });
     let id = io_loop.add(probe).unwrap();
-    assert_eq!(io_loop.handlers(), 1);
+    assert_eq!(io_loop.handler_count(), 1);
     assert!(io_loop.remove(id));
     assert!(!io_loop.remove(id));
     io_loop.run().unwrap();
@@ -374,7 +374,7 @@ fn handlers_come_from_other_threads() {
     });
     io_loop.run_until_stopped().unwrap();
     assert!(thread.join().unwrap());
-    assert_eq!(io_loop.handlers(), 1);
+    assert_eq!(io_loop.handler_count(), 1);
 }
 
 #[test]
