@@ -260,16 +260,15 @@ pub(super) fn discard(payload: Payload) {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+    use std::net::SocketAddr;
     use std::sync::mpsc;
     use std::time::Duration;
 
     use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
-    use ftpdlib_ioloop::IoLoop;
     use ftpdlib_proto::{Perm, VirtualPath};
 
     use super::*;
-    use crate::testing::service;
+    use crate::testing::{alone, service, sockets};
     use crate::{FtpHandler, ProxiedClient};
 
     /// Tells from where to where each login comes, and refuses it.
@@ -290,20 +289,15 @@ mod tests {
     fn an_authorizer_was_told_addresses_of_ipv4_in_the_form_of_ipv6() {
         let (told, heard) = mpsc::channel();
         let service = service(FtpHandler::new(Addresses(told)));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let stream = mio::net::TcpStream::from_std(stream);
+        let (mut client, stream) = sockets();
         // As a socket of both families has them.
         let mapped = ProxiedClient {
             peer: "[::ffff:192.0.2.1]:1".parse().unwrap(),
             local: "[::ffff:192.0.2.2]:2".parse().unwrap(),
         };
-        let permit = service.limits.acquire(peer.ip()).unwrap();
+        let permit = service.limits.acquire(mapped.peer.ip()).unwrap();
         let connection = Connection::proxied(&service, stream, mapped, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
+        let mut events = alone(connection);
         client.write_all(b"USER user\r\nPASS 12345\r\n").unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         let addresses = loop {

@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::sessions::Sessions;
-    use crate::testing::service;
+    use crate::testing::{alone, connection, service};
     use crate::{FtpHandler, Service, TlsFtpHandler};
 
     /// What sockets are asked to hold, so that a chain of certificates is many times as long.
@@ -143,11 +143,7 @@ mod tests {
             .implicit(true);
         let service = service(handler);
         let (wire, stream) = narrow();
-        let peer = wire.local_addr().unwrap();
-        let permit = service.limits.acquire(peer.ip()).unwrap();
-        let connection = Connection::new(&service, stream, peer, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
+        let events = alone(connection(&service, stream));
         (service, events, wire)
     }
 

@@ -1,7 +1,7 @@
 //! A connection on a loop that the test turns itself.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 
 use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::{Filesystem, MemoryFs};
@@ -9,7 +9,7 @@ use ftpdlib_ioloop::IoLoop;
 
 use super::*;
 use crate::FtpHandler;
-use crate::testing::service;
+use crate::testing::{alone, connection, service, sockets};
 
 /// The loop of one connection, and its client.
 struct Dialogue {
@@ -29,18 +29,10 @@ impl Dialogue {
             Ok(Arc::new(files) as Arc<dyn Filesystem>)
         });
         let service = service(handler);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (client, stream) = sockets();
         client.set_nonblocking(true).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let stream = mio::net::TcpStream::from_std(stream);
-        let permit = service.limits.acquire(peer.ip()).unwrap();
-        let connection = Connection::new(&service, stream, peer, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
         let mut dialogue = Self {
-            events,
+            events: alone(connection(&service, stream)),
             client,
             replies: String::new(),
         };
