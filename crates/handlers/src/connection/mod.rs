@@ -191,7 +191,7 @@ impl Connection {
 
     /// Goes on until nothing more can be done in this turn, then says what is waited for.
     fn finish_turn(&mut self, cx: &mut Context<'_>) -> Flow {
-        self.follow_phase();
+        self.follow_phase(cx.now());
         self.hear_observers(cx.now());
         self.note_secured(cx);
         self.hand_over_lines(cx);
@@ -327,7 +327,7 @@ impl Connection {
     }
 
     /// Tells the session, once, that the server drains or ends.
-    fn follow_phase(&mut self) {
+    fn follow_phase(&mut self, now: Instant) {
         let phase = self.service.sessions.phase();
         if phase <= self.phase {
             return;
@@ -338,7 +338,7 @@ impl Connection {
             Phase::Draining => AdminEvent::Drain,
             Phase::Ending => AdminEvent::Kick("Server is shutting down."),
         };
-        self.session.handle_admin(event, Instant::now());
+        self.session.handle_admin(event, now);
     }
 
     /// What our sockets are bound to, without a port.

@@ -116,3 +116,21 @@ fn the_end_of_a_download_that_came_after_quit_was_not_seen() {
     dialogue.events.turn(Some(Duration::ZERO)).unwrap();
     assert!(dialogue.events.is_empty());
 }
+
+#[test]
+fn the_end_of_the_server_was_told_with_a_later_time_than_what_came_after_it() {
+    let service = service(FtpHandler::new(DummyAuthorizer::new()));
+    let (_client, stream) = sockets();
+    let mut connection = connection(&service, stream);
+    let now = Instant::now();
+    for line in [&b"USER user"[..], b"PASS 12345"] {
+        let event = ControlEvent::Line(line);
+        connection.session.handle_control(event, now);
+    }
+    service.sessions.end();
+    let turn = now + Duration::from_secs(60);
+    connection.follow_phase(turn);
+    // From then on the job of the login is waited for.
+    let until = connection.session.poll_timeout();
+    assert_eq!(until, Some(turn + Duration::from_secs(5)));
+}
