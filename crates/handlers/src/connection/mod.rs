@@ -20,9 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::VerifiedCertificate;
-use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, TimerId,
-};
+use ftpdlib_ioloop::{Context, Direction, Flow, Handler, Interest, Ready, SourceId, TimerId};
 use ftpdlib_proto::{Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, Session};
 use ftpdlib_tls::TlsSession;
@@ -75,7 +73,6 @@ pub struct Connection {
     timer: Option<(TimerId, Instant)>,
     /// After the last reply: when to stop waiting for the client to close.
     closing: Option<Instant>,
-    notifier: Option<Notifier>,
     /// The session's number.
     id: u64,
     /// The observers; none where the server has none.
@@ -176,7 +173,6 @@ impl Connection {
             job: None,
             timer: None,
             closing: None,
-            notifier: None,
             id: 0,
             watch: None,
             received: None,
@@ -309,11 +305,9 @@ impl Connection {
         let room_for_lines = was_full
             && control.is_flushed()
             && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        if (self.may_hand_over_line() || room_for_lines)
-            && let Some(notifier) = &self.notifier
-        {
+        if self.may_hand_over_line() || room_for_lines {
             // The rest of this turn belongs to others.
-            notifier.notify();
+            cx.notifier().notify();
         }
         Flow::Continue
     }
@@ -415,10 +409,9 @@ impl Handler for Connection {
             let socket = cx.register(stream, Interest::READ)?;
             self.socket = ControlSocket::Open(Box::new(Control::new(socket)));
         }
-        let notifier = cx.notifier();
-        self.id = self.service.sessions.join(notifier.clone());
-        self.notifier = Some(notifier.clone());
+        self.id = self.service.sessions.join(cx.notifier());
         log_lines::opened(&self.log_prefix());
+        let notifier = cx.notifier();
         self.watch = Watch::begin(&self.service, self.id, self.peer, self.local, notifier);
         if self
             .watch
@@ -427,11 +420,9 @@ impl Handler for Connection {
         {
             self.turn_away(cx);
         }
-        if self.finish_turn(cx) == Flow::Close
-            && let Some(notifier) = &self.notifier
-        {
+        if self.finish_turn(cx) == Flow::Close {
             // The server is stopping; the end comes with the first callback.
-            notifier.notify();
+            cx.notifier().notify();
         }
         Ok(())
     }

@@ -299,7 +299,7 @@ impl Produce {
         lane: &Lane,
         client: Option<IpAddr>,
         mut source: Source,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         let (account, mut buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
         self.sent = 0;
@@ -309,8 +309,8 @@ impl Produce {
             (source, buffer, more)
         };
         let task = match client {
-            Some(client) => Task::spawn_for(lane, client, turn.pcx.notifier, fill),
-            None => Task::spawn_while_wanted(lane, turn.pcx.notifier, fill),
+            Some(client) => Task::spawn_for(lane, client, &turn.pcx.cx.notifier(), fill),
+            None => Task::spawn_while_wanted(lane, &turn.pcx.cx.notifier(), fill),
         };
         match task {
             Ok(task) => {

@@ -321,12 +321,12 @@ impl Receive {
         lane: &Lane,
         mut file: Box<dyn WriteFile>,
         stop: Option<TransferEnd>,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) {
         let (account, buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
         // Of a first piece that was translated, all may have been kept back.
         self.begins_large &= buffer.is_empty();
-        let task = Task::spawn(lane, turn.pcx.notifier, move || {
+        let task = Task::spawn(lane, &turn.pcx.cx.notifier(), move || {
             let outcome = write_all(&account, &mut *file, &buffer);
             (file, buffer, outcome)
         });
@@ -343,7 +343,7 @@ impl Receive {
         file: Box<dyn WriteFile>,
         end: TransferEnd,
         refusal: Option<Refusal>,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         self.finish_told(file, end.clone(), end, refusal, turn)
     }
@@ -355,7 +355,7 @@ impl Receive {
         told: TransferEnd,
         end: TransferEnd,
         refusal: Option<Refusal>,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         let large = is_large_upload(&*file, turn.meter.bytes());
         let large = large.then(|| turn.account.large_lane());
@@ -364,7 +364,7 @@ impl Receive {
             return ended(end, refusal, outcome);
         };
         let account = Arc::clone(turn.account);
-        match Task::spawn(lane, turn.pcx.notifier, move || {
+        match Task::spawn(lane, &turn.pcx.cx.notifier(), move || {
             foreign::call_files(&account, || finish(&account, file, &told))
         }) {
             Ok(task) => {
