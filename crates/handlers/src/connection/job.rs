@@ -11,7 +11,6 @@ use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::Connection;
-use crate::foreign;
 use crate::jobs::{self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
 
 /// A job on a thread.
@@ -65,20 +64,18 @@ impl Connection {
             self.session.handle_job(Err(Refusal::local_error()), now);
             return;
         };
-        let removes_much = || jobs::removes_much(account, &job.action);
-        let is_large = || foreign::ask(self.log_prefix(), removes_much);
+        let is_large = || jobs::removes_much(account, &job.action);
         let lane = account
             .lane()
             .or_else(|| is_large().then(|| account.large_lane()));
         match lane {
             None => {
-                let outcome = foreign::call_files(self.log_prefix(), || jobs::run(account, job));
+                let outcome = jobs::run(account, job);
                 self.session.handle_job(outcome, now);
             }
             Some(lane) => {
                 let user = Arc::clone(account);
-                let job =
-                    move || Ended::answered(foreign::call_files(&user, || jobs::run(&user, job)));
+                let job = move || Ended::answered(jobs::run(&user, job));
                 let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
                 self.await_job(task.map(RunningJob::short), cx);
             }
@@ -108,19 +105,12 @@ impl Connection {
             local: self.local,
             secure: self.session.is_secure(),
         };
-        let is_immediate = || credentials.are_checked_at_once(&self.service);
-        if foreign::ask(self.log_prefix(), is_immediate) {
-            let check = || credentials.check(&self.service);
-            let checked = foreign::call_files(self.log_prefix(), check);
-            return self.open_home(checked, cx);
+        if credentials.are_checked_at_once(&self.service) {
+            return self.open_home(credentials.check(&self.service), cx);
         }
         let service = Arc::clone(&self.service);
         let client = client_network(self.peer);
-        let check = move || {
-            let prefix = service.log_prefix.of(credentials.peer, None);
-            let check = || credentials.check(&service);
-            Ended::Checked(foreign::call_files(prefix, check))
-        };
+        let check = move || Ended::Checked(credentials.check(&service));
         let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
         self.await_job(task.map(RunningJob::short), cx);
     }
@@ -136,19 +126,13 @@ impl Connection {
             }
             Ok(Some(login)) => login,
         };
-        let is_local = || self.service.enters_at_once(&login.home);
-        if foreign::ask(self.log_prefix(), is_local) {
-            let enter = || jobs::enter(&self.service, self.peer, login);
-            let end = foreign::call_files(self.log_prefix(), enter);
+        if jobs::enters_at_once(&self.service, self.peer, &login) {
+            let end = jobs::enter(&self.service, self.peer, login);
             return self.finish_login(end, cx.now());
         }
         let lanes = self.service.home_lanes(&login.home);
         let (service, peer) = (Arc::clone(&self.service), self.peer);
-        let enter = move || {
-            let prefix = service.log_prefix.of(peer, None);
-            let enter = || jobs::enter(&service, peer, login);
-            Ended::HomeOpened(foreign::call_files(prefix, enter))
-        };
+        let enter = move || Ended::HomeOpened(jobs::enter(&service, peer, login));
         let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
         self.await_job(task.map(RunningJob::short), cx);
     }
@@ -183,8 +167,7 @@ impl Connection {
         let lane = account.work_lane().unwrap_or(&self.service.work_lane);
         let (user, limit) = (Arc::clone(account), self.service.settings.hash_limit);
         let started = lane.start(&cx.notifier(), move |time| {
-            let work = || jobs::run_work(&user, job, limit, time);
-            Ended::answered(foreign::call_files(&user, work))
+            Ended::answered(jobs::run_work(&user, job, limit, time))
         });
         let work = started.map(|(task, cancel)| RunningJob {
             task,
@@ -242,12 +225,11 @@ pub(super) fn discard(payload: Payload) {
     let Opened::Write(file) = opened else {
         return;
     };
-    let large = jobs::is_large_upload(&*file, 0).then(|| account.large_lane());
+    let large = jobs::is_large_upload(&account, &*file, 0).then(|| account.large_lane());
     let lane = account.lane().or(large).cloned();
     let user = Arc::clone(&account);
     let close = move || {
-        let finish = || jobs::finish(&account, file, &TransferEnd::Unsecured);
-        drop(foreign::call_files(&account, finish));
+        drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
     };
     let Some(lane) = lane else {
         return close();

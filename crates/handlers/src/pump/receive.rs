@@ -11,8 +11,8 @@ use ftpdlib_session::Refusal;
 
 use super::splice::Splice;
 use super::{Step, Turn};
+use crate::DtpHandler;
 use crate::jobs::{Account, finish, is_large_upload, write_all};
-use crate::{DtpHandler, foreign};
 
 /// Writes what the client sends.
 pub(super) struct Receive {
@@ -58,6 +58,7 @@ pub(super) enum Received {
 impl Receive {
     /// An upload into `file`, inside the kernel if `in_kernel` and where that can be done.
     pub(super) fn new(
+        account: &Account,
         file: Box<dyn WriteFile>,
         transfer_type: TransferType,
         in_kernel: bool,
@@ -66,7 +67,7 @@ impl Receive {
         let ascii = (transfer_type == TransferType::Ascii).then(AsciiReceiver::default);
         let as_it_is = ascii.is_none() && file.descriptor().is_some();
         Self {
-            begins_large: is_large_upload(&*file, 0),
+            begins_large: is_large_upload(account, &*file, 0),
             state: State::Open(file),
             ascii,
             splice: Splice::new(in_kernel && as_it_is),
@@ -357,7 +358,7 @@ impl Receive {
         refusal: Option<Refusal>,
         turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
-        let large = is_large_upload(&*file, turn.meter.bytes());
+        let large = is_large_upload(turn.account, &*file, turn.meter.bytes());
         let large = large.then(|| turn.account.large_lane());
         let Some(lane) = turn.account.lane().or(large) else {
             let outcome = finish(turn.account, file, &told);
@@ -365,7 +366,7 @@ impl Receive {
         };
         let account = Arc::clone(turn.account);
         match Task::spawn(lane, &turn.pcx.cx.notifier(), move || {
-            foreign::call_files(&account, || finish(&account, file, &told))
+            finish(&account, file, &told)
         }) {
             Ok(task) => {
                 self.state = State::Finishing(task, end, refusal);
