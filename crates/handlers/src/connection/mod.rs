@@ -263,12 +263,12 @@ impl Connection {
         true
     }
 
-    /// Sends the replies; `Close` once the last one is out and the client has closed.
+    /// Sends the replies, and goes on from there; `Close` once the connection is over.
     fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
         let ControlSocket::Open(control) = &mut self.socket else {
             return self.end_if_closing();
         };
-        let was_full = !control.is_flushed();
+        let had_replies = !control.is_flushed();
         let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
         let holds = linger.is_some_and(|linger| linger.holds_replies_until(cx.now()).is_some());
         if control.flush_unless(holds, cx).is_err() {
@@ -277,39 +277,59 @@ impl Connection {
             self.carry_out_effects(cx);
             return self.end_if_closing();
         }
-        if self.closing.is_some() {
-            control.discard_input();
-            if self.securing == Securing::Handshake {
-                // Nothing can be said that the client would understand.
-                return Flow::Close;
-            }
-            let ended = control.has_ended() || self.phase == Phase::Ending;
-            // A client that has said QUIT, and nothing that was not read, waits for nothing but
-            // this end; unless the tail of a download is still on its way. Under TLS, what was read
-            // is not known.
-            let said_goodbye = self.session.said_goodbye() && self.tls.is_none();
-            if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
-                over.end(cx);
-            }
-            let may_leave = said_goodbye && self.linger.is_none();
-            if control.is_flushed()
-                && ((may_leave && control.is_read_out()) || !control.finish(cx) || ended)
-            {
-                return Flow::Close;
-            }
+        let all_sent = had_replies && control.is_flushed();
+        if self.closing.is_some() && self.may_close(cx) {
+            return Flow::Close;
         }
+        self.await_input(all_sent, holds, cx);
+        Flow::Continue
+    }
+
+    /// Whether nothing is waited for any more by a connection that is closing.
+    ///
+    /// What it waits for, up to the time of `closing`, is the client's end: closing a socket with
+    /// unread bytes resets it, and the last replies may be lost. That is not waited for where
+    ///
+    /// - the client is within a handshake, and would understand nothing,
+    /// - it has ended its side or is gone, or the server ends,
+    /// - it has said QUIT, and nothing that was not read, so that it waits for nothing but this
+    ///   end; unless the tail of a download is still on its way. Under TLS, what was read is not
+    ///   known.
+    fn may_close(&mut self, cx: &mut Context<'_>) -> bool {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return true;
+        };
+        control.discard_input();
+        if self.securing == Securing::Handshake {
+            return true;
+        }
+        let said_goodbye = self.session.said_goodbye() && self.tls.is_none();
+        if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
+            over.end(cx);
+        }
+        if !control.is_flushed() {
+            return false;
+        }
+        let expects_end = said_goodbye && self.linger.is_none() && control.is_read_out();
+        let is_over = control.has_ended() || self.phase == Phase::Ending;
+        expects_end || !control.finish(cx) || is_over
+    }
+
+    /// Tells the loop what is waited for now: the client, if there were replies and they are
+    /// `all_sent`; room for those that are left, unless the last download `holds` them.
+    fn await_input(&self, all_sent: bool, holds: bool, cx: &mut Context<'_>) {
+        let ControlSocket::Open(control) = &self.socket else {
+            return;
+        };
         control.set_interest(self.session.is_working(), !holds, cx);
-        if was_full && control.is_flushed() {
+        if all_sent {
             cx.expect_answer(self.service.busy_poll);
         }
-        let room_for_lines = was_full
-            && control.is_flushed()
-            && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        if self.may_hand_over_line() || room_for_lines {
+        let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
+        if self.may_hand_over_line() || (all_sent && to_replies) {
             // The rest of this turn belongs to others.
             cx.notifier().notify();
         }
-        Flow::Continue
     }
 
     /// What becomes of a connection whose control connection is lost.
@@ -349,24 +369,25 @@ impl Connection {
             .of(self.peer, self.session.username())
     }
 
-    /// The first moment at which something is to be looked at.
-    fn deadline(&self, now: Instant) -> Option<Instant> {
+    /// The first moment at which something is to be looked at: by [`timeout`](Self::timeout), which
+    /// has to look at each of these, or, for replies that are held, by [`flush`](Self::flush).
+    fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
-        let linger = self.linger.as_deref().map(Linger::until);
-        let replies = self
-            .linger
-            .as_deref()
-            .and_then(|linger| linger.holds_replies_until(now));
+        let linger = self.linger.as_deref();
+        let replies = linger.and_then(|linger| linger.holds_replies_until(now));
         let securing = self.data_handshake_deadline();
         let data = self.data.passive_port().and_then(PassivePort::look_at);
+        let watch = self.watch.as_mut();
+        let observers = watch.and_then(|watch| watch.retry_at(now));
         [
-            self.session.poll_timeout(),
-            pump,
-            linger,
-            replies,
-            securing,
-            data,
             self.closing,
+            linger.map(Linger::until),
+            replies,
+            pump,
+            securing,
+            observers,
+            data,
+            self.session.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -376,9 +397,7 @@ impl Connection {
     /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
     /// before they come, and an early timer just looks again.
     fn arm_timer(&mut self, cx: &mut Context<'_>) {
-        let watch = self.watch.as_mut();
-        let observers = watch.and_then(|watch| watch.retry_at(cx.now()));
-        let Some(deadline) = self.deadline(cx.now()).into_iter().chain(observers).min() else {
+        let Some(deadline) = self.deadline(cx.now()) else {
             return;
         };
         match self.timer {
@@ -472,6 +491,7 @@ impl Handler for Connection {
     }
 
     fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        // What is looked at here is what `deadline` asks.
         let now = cx.now();
         self.timer = None;
         if self.closing.is_some_and(|at| at <= now) {
