@@ -100,7 +100,7 @@ impl Connection {
         let credentials = Credentials {
             username,
             password,
-            certificate: self.certificate.clone(),
+            certificate: self.security.certificate().cloned(),
             peer: self.peer,
             local: self.local,
             secure: self.session.is_secure(),

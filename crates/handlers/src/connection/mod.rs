@@ -19,11 +19,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::{Context, Direction, Flow, Handler, Interest, Ready, SourceId, TimerId};
 use ftpdlib_proto::{Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, Session};
-use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger, PassivePort};
@@ -36,7 +34,7 @@ use control::Control;
 use job::RunningJob;
 use lines::{Share, hand_over};
 use log_lines::LoggedCommand;
-use secure::Securing;
+use secure::Security;
 use watch::Watch;
 
 /// How long a client may take to close its side after the last reply.
@@ -61,11 +59,8 @@ pub struct Connection {
     debts: Debts,
     /// The last download's data connection, until the client has closed it.
     linger: Option<Box<Linger>>,
-    /// TLS on the control connection, and its progress.
-    tls: Option<TlsSession>,
-    securing: Securing,
-    /// Who the client is, if it has proved that with the handshake.
-    certificate: Option<Arc<VerifiedCertificate>>,
+    /// TLS on the control connection.
+    security: Security,
     account: Option<Arc<Account>>,
     /// Whose transfer began last.
     transfer_account: Option<Arc<Account>>,
@@ -165,9 +160,7 @@ impl Connection {
             pump: None,
             debts: Debts::default(),
             linger: None,
-            tls: None,
-            securing: Securing::No,
-            certificate: None,
+            security: Security::Clear,
             account: None,
             transfer_account: None,
             job: None,
@@ -211,8 +204,7 @@ impl Connection {
         if let Err(error) = control.receive(cx) {
             log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
         }
-        let is_clear = self.tls.is_none() && self.securing == Securing::No;
-        if control.begins_tls() && is_clear && self.closing.is_none() {
+        if control.begins_tls() && self.security.is_clear() && self.closing.is_none() {
             // There may be no end of line in it, so nothing else would end the waiting.
             let error = io::Error::new(io::ErrorKind::InvalidData, "begun without AUTH");
             log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
@@ -253,7 +245,7 @@ impl Connection {
         // The last replies may still be wanted: the client may have ended its own side only.
         if let ControlSocket::Open(control) = &mut self.socket {
             let is_sent = control.flush(cx).is_ok() && control.is_flushed();
-            if is_sent && self.tls.is_some() {
+            if is_sent && self.security.session().is_some() {
                 // Some clients wait for the answer to their close_notify.
                 control.finish(cx);
             }
@@ -300,10 +292,10 @@ impl Connection {
             return true;
         };
         control.discard_input();
-        if self.securing == Securing::Handshake {
+        if self.security.is_handshake() {
             return true;
         }
-        let said_goodbye = self.session.said_goodbye() && self.tls.is_none();
+        let said_goodbye = self.session.said_goodbye() && self.security.session().is_none();
         if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
             over.end(cx);
         }
@@ -453,7 +445,7 @@ impl Handler for Connection {
                     control.note_hangup();
                 }
                 // Where the rest of our part of a handshake waited for room, it goes on with that.
-                if ready.readable() || self.securing == Securing::Handshake {
+                if ready.readable() || self.security.is_handshake() {
                     self.receive(cx);
                     let flow = self.finish_turn(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
@@ -461,7 +453,7 @@ impl Handler for Connection {
                     // Under TLS, reading may end the handshake or owe an answer, which is for the
                     // next turn to see.
                     if flow == Flow::Close
-                        || self.tls.is_some()
+                        || self.security.session().is_some()
                         || !cx.is_ready(source, Direction::Read)
                         || !self.receive(cx)
                     {
@@ -525,7 +517,7 @@ impl Handler for Connection {
                 self.session.stay_active(now);
             }
             self.session.handle_timeout(now);
-            if self.securing == Securing::Handshake && self.session.is_ending() {
+            if self.security.is_handshake() && self.session.is_ending() {
                 let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
                 log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
             }
