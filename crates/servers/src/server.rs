@@ -432,8 +432,7 @@ fn accept_on(
     shared
         .listeners()
         .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
-    let refresh = Refresh::all(shared).map(|refresh| io_loop.add(Box::new(refresh)));
-    shared.set_refresh(refresh.collect::<io::Result<_>>()?);
+    io_loop.add(Box::new(Refresh::new(shared)))?;
     Ok(())
 }
 
