@@ -166,21 +166,21 @@ impl<P> Session<P> {
             self.pending = Pending::Abort;
             return self.abort_transfer(TransferEnd::Aborted);
         }
-        let text = match self.data {
-            DataChannel::Closed if has_broken_off => {
-                return self.reply(Reply::new(226, "The transfer had broken off."));
-            }
-            DataChannel::Closed => "No transfer to abort.",
-            _ => "ABOR command successful; data channel closed.",
-        };
-        if self.close_data() {
+        let was_closed = matches!(self.data, DataChannel::Closed);
+        let has_aborted = self.close_data();
+        if has_aborted {
             self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
-            self.reply(Reply::new(226, "ABOR command successful."));
-        } else if aborted_ahead {
-            self.reply(Reply::new(226, "ABOR command successful."));
-        } else {
-            self.reply(Reply::new(225, text));
         }
+        let (code, text) = if was_closed && has_broken_off {
+            (226, "The transfer had broken off.")
+        } else if has_aborted || aborted_ahead {
+            (226, "ABOR command successful.")
+        } else if was_closed {
+            (225, "No transfer to abort.")
+        } else {
+            (225, "ABOR command successful; data channel closed.")
+        };
+        self.reply(Reply::new(code, text));
     }
 
     /// The file or listing is open: now for the data connection.
