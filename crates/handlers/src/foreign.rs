@@ -28,7 +28,7 @@ pub(crate) fn ask(prefix: impl fmt::Display, question: impl FnOnce() -> bool) ->
     call(prefix, FILES, question).unwrap_or(false)
 }
 
-/// Calls an authorizer or a filesystem. A panic is refused, as on a thread.
+/// Calls an authorizer or a filesystem. A panic is refused.
 pub(crate) fn call_files<T>(
     prefix: impl fmt::Display,
     code: impl FnOnce() -> Result<T, Refusal>,

@@ -222,15 +222,12 @@ impl Service {
         lanes
     }
 
-    /// Whether somebody who lives in `home` can be let in without waiting: the directory was on a
-    /// local disk last time, and no code of others is asked that may block.
-    pub(crate) fn enters_at_once(&self, home: &Path) -> bool {
-        self.settings.authorizer.is_local()
-            && self
-                .local_homes
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .contains(home)
+    /// Whether a home directory on the disk was local last time.
+    pub(crate) fn is_local_home(&self, home: &Path) -> bool {
+        self.local_homes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(home)
     }
 
     /// Notes what a home directory on the disk turned out to be.

@@ -1,14 +1,14 @@
 //! What unit tests of several modules begin with.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Pool};
+use ftpdlib_ioloop::{Context, IoLoop, Pool};
 
 use crate::jobs::{Account, Credentials, enter};
 use crate::log_prefix::LogPrefix;
 use crate::observer::SessionControl;
-use crate::{FtpHandler, Limits, ObservedSession, Service};
+use crate::{Connection, FtpHandler, Limits, ObservedSession, Service};
 
 /// The client's end of sessions without a connection.
 pub(crate) fn peer() -> SocketAddr {
@@ -23,6 +23,29 @@ pub(crate) fn local() -> SocketAddr {
 /// What the connections of `handler` share; there is room for any number.
 pub(crate) fn service(handler: impl Into<FtpHandler>) -> Arc<Service> {
     Service::new(handler.into(), Arc::new(Limits::new(0, 0)), Pool::new()).unwrap()
+}
+
+/// The client's end of a control connection, and the server's.
+pub(crate) fn sockets() -> (TcpStream, mio::net::TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    (client, mio::net::TcpStream::from_std(stream))
+}
+
+/// A connection of `service` that no loop has yet, by the server's end of it.
+pub(crate) fn connection(service: &Arc<Service>, stream: mio::net::TcpStream) -> Connection {
+    let peer = stream.peer_addr().unwrap();
+    let permit = service.limits.acquire(peer.ip()).unwrap();
+    Connection::new(service, stream, peer, permit).unwrap()
+}
+
+/// A loop with nothing but this connection.
+pub(crate) fn alone(connection: Connection) -> IoLoop {
+    let mut events = IoLoop::new().unwrap();
+    events.add(Box::new(connection)).unwrap();
+    events
 }
 
 /// Logs in as `user` with the password `12345`.

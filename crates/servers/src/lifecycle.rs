@@ -11,17 +11,16 @@ use crate::shared::Shared;
 use crate::upgrade;
 
 /// Whether a running server goes on, and the log lines of its start and stop.
-#[derive(Clone)]
 pub(crate) struct Lifecycle {
     shared: Arc<Shared>,
     /// Whether the start and the stop are logged.
     is_logged: bool,
     /// The start was announced.
-    has_started: Arc<AtomicBool>,
+    has_started: AtomicBool,
     /// Notified once the start was announced.
-    waiting: Arc<OnceLock<Notifier>>,
+    waiting: OnceLock<Notifier>,
     /// A second signal came: do not wait for clients.
-    at_once: Arc<AtomicBool>,
+    at_once: AtomicBool,
 }
 
 impl Lifecycle {
@@ -29,9 +28,9 @@ impl Lifecycle {
         Self {
             shared,
             is_logged,
-            has_started: Arc::default(),
-            waiting: Arc::default(),
-            at_once: Arc::default(),
+            has_started: AtomicBool::new(false),
+            waiting: OnceLock::new(),
+            at_once: AtomicBool::new(false),
         }
     }
 

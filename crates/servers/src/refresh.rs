@@ -28,41 +28,55 @@ const PARENT: &[RefreshFn] = &[|shared| {
     Some(interval)
 }];
 
-/// Refreshes one thing of a server, as long as it listens.
+/// Refreshes what a server looks up, as long as it listens.
 pub(crate) struct Refresh {
     shared: Arc<Shared>,
+    lookups: Vec<Lookup>,
+}
+
+struct Lookup {
     refresh_fn: RefreshFn,
     timer: Option<TimerId>,
 }
 
+impl Lookup {
+    fn refresh(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+        if let Some(timer) = self.timer.take() {
+            cx.cancel_timer(timer);
+        }
+        if let Some(interval) = (self.refresh_fn)(shared) {
+            self.timer = Some(cx.start_timer_after(interval));
+        }
+    }
+}
+
 impl Refresh {
-    /// One handler for each thing to refresh.
-    pub(crate) fn all(shared: &Arc<Shared>) -> impl Iterator<Item = Self> {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         let functions = match shared.placement().lends_listeners() {
             true => PARENT,
             false => SERVING,
         };
-        functions.iter().map(|&refresh_fn| Self {
-            shared: Arc::clone(shared),
+        let lookups = functions.iter().map(|&refresh_fn| Lookup {
             refresh_fn,
             timer: None,
-        })
+        });
+        Self {
+            shared: Arc::clone(shared),
+            lookups: lookups.collect(),
+        }
     }
 
-    fn refresh(&mut self, cx: &mut Context<'_>) {
-        if let Some(timer) = self.timer.take() {
-            cx.cancel_timer(timer);
-        }
-        if let Some(interval) = (self.refresh_fn)(&self.shared) {
-            self.timer = Some(cx.start_timer_after(interval));
+    fn refresh_all(&mut self, cx: &mut Context<'_>) {
+        for lookup in &mut self.lookups {
+            lookup.refresh(&self.shared, cx);
         }
     }
 }
 
 impl Handler for Refresh {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.shared.add_refresher(cx.notifier());
-        self.refresh(cx);
+        self.shared.set_refresh(cx.notifier());
+        self.refresh_all(cx);
         Ok(())
     }
 
@@ -70,14 +84,20 @@ impl Handler for Refresh {
         Ok(Flow::Continue)
     }
 
-    fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.refresh(cx);
+    fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let mut lookups = self.lookups.iter_mut();
+        if let Some(lookup) = lookups.find(|lookup| lookup.timer == Some(timer)) {
+            lookup.refresh(&self.shared, cx);
+        }
         Ok(Flow::Continue)
     }
 
-    /// The service was replaced.
+    /// The service was replaced, or the server does not listen any more.
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.refresh(cx);
+        if !self.shared.listeners().are_open() {
+            return Ok(Flow::Close);
+        }
+        self.refresh_all(cx);
         Ok(Flow::Continue)
     }
 }

@@ -58,7 +58,7 @@ pub struct FtpServer {
     /// Not yet given to the loop.
     listeners: Vec<BoundListener>,
     io_loop: Option<IoLoop>,
-    lifecycle: Option<Lifecycle>,
+    lifecycle: Option<Arc<Lifecycle>>,
     pool: Pool,
     /// Caught until the server has ended: before that, a signal must not kill the process, which
     /// would leave its children behind.
@@ -324,9 +324,9 @@ impl FtpServer {
                 }
             });
         }
-        let lifecycle = Lifecycle::new(Arc::clone(&shared), options.handle_exit);
+        let lifecycle = Arc::new(Lifecycle::new(Arc::clone(&shared), options.handle_exit));
         if let Some(signals) = signals {
-            let watcher = SignalWatcher::new(handle, lifecycle.clone(), signals, options);
+            let watcher = SignalWatcher::new(handle, Arc::clone(&lifecycle), signals, options);
             io_loop.add(Box::new(watcher))?;
         }
         // After the signals are caught: a reader of the start line may send one.
@@ -364,12 +364,10 @@ impl FtpServer {
     }
 
     pub(crate) fn io_loop(&mut self) -> io::Result<&mut IoLoop> {
-        if self.io_loop.is_none() {
-            self.io_loop = Some(IoLoop::new()?);
+        match &mut self.io_loop {
+            Some(io_loop) => Ok(io_loop),
+            none => Ok(none.insert(IoLoop::new()?)),
         }
-        self.io_loop
-            .as_mut()
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -434,8 +432,7 @@ fn accept_on(
     shared
         .listeners()
         .open(listeners, shared, |acceptor| io_loop.add(acceptor))?;
-    let refresh = Refresh::all(shared).map(|refresh| io_loop.add(Box::new(refresh)));
-    shared.set_refresh(refresh.collect::<io::Result<_>>()?);
+    io_loop.add(Box::new(Refresh::new(shared)))?;
     Ok(())
 }
 

@@ -18,10 +18,8 @@ pub(crate) struct Shared {
     service: Mutex<Arc<Service>>,
     /// The handles have them, too, also when the server is gone.
     listeners: Arc<Listeners>,
-    /// Notify the handlers that look up names and certificates again.
-    refreshers: Mutex<Vec<Notifier>>,
-    /// These handlers.
-    refresh: OnceLock<Vec<HandlerId>>,
+    /// Notifies the handler that looks up names and certificates again.
+    refresh: OnceLock<Notifier>,
     /// The only connection of this server, as long as its PROXY header has not been read.
     proxy_handshake: OnceLock<HandlerId>,
     placement: Arc<dyn Placement>,
@@ -46,7 +44,6 @@ impl Shared {
         Self {
             service: Mutex::new(service),
             listeners: Arc::new(Listeners::new(addresses)),
-            refreshers: Mutex::default(),
             refresh: OnceLock::new(),
             proxy_handshake: OnceLock::new(),
             placement,
@@ -70,10 +67,10 @@ impl Shared {
     /// Stops accepting clients; `remove` removes handlers from the accepting loop.
     pub(crate) fn close(&self, mut remove: impl FnMut(HandlerId) -> bool) {
         self.listeners.close(&mut remove);
-        let refresh = self.refresh.get().into_iter().flatten();
-        for handler in refresh.chain(self.proxy_handshake.get()) {
+        if let Some(handler) = self.proxy_handshake.get() {
             remove(*handler);
         }
+        self.wake_refresh();
     }
 
     /// Has a connection that is no client yet closed together with the listeners.
@@ -82,9 +79,9 @@ impl Shared {
         let _ = self.proxy_handshake.set(handler);
     }
 
-    pub(crate) fn set_refresh(&self, handlers: Vec<HandlerId>) {
+    pub(crate) fn set_refresh(&self, notifier: Notifier) {
         // A server is given to one loop, once.
-        let _ = self.refresh.set(handlers);
+        let _ = self.refresh.set(notifier);
     }
 
     pub(crate) fn set_attachment(&self, notifier: Notifier) {
@@ -148,10 +145,7 @@ impl Shared {
             &mut *self.service.lock().unwrap_or_else(PoisonError::into_inner),
             new,
         );
-        let refreshers = self.refreshers.lock();
-        for refresher in refreshers.unwrap_or_else(PoisonError::into_inner).iter() {
-            refresher.notify();
-        }
+        self.wake_refresh();
         self.placement().service_replaced();
         replaced
     }
@@ -180,15 +174,16 @@ impl Shared {
         &self.listeners
     }
 
-    pub(crate) fn add_refresher(&self, refresher: Notifier) {
-        self.refreshers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(refresher);
-    }
-
     /// Whether the server has ended: no listener, no client.
     pub(crate) fn is_over(&self) -> bool {
         !self.listeners.are_open() && self.clients() == 0
+    }
+
+    /// Has what is looked up again take in that the service was replaced, or that the server does
+    /// not listen any more.
+    fn wake_refresh(&self) {
+        if let Some(refresh) = self.refresh.get() {
+            refresh.notify();
+        }
     }
 }

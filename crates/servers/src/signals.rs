@@ -21,7 +21,7 @@ use crate::{ServeOptions, ServerError, ServerHandle};
 pub(crate) struct SignalWatcher {
     signals: Registration<SignalSource>,
     server: ServerHandle,
-    lifecycle: Lifecycle,
+    lifecycle: Arc<Lifecycle>,
     grace: Duration,
     on_reload: Option<Box<dyn FnMut()>>,
     on_stopping: Option<Box<dyn FnOnce()>>,
@@ -32,7 +32,7 @@ pub(crate) struct SignalWatcher {
 impl SignalWatcher {
     pub(crate) fn new(
         server: ServerHandle,
-        lifecycle: Lifecycle,
+        lifecycle: Arc<Lifecycle>,
         signals: Arc<Signals>,
         options: ServeOptions,
     ) -> Self {
@@ -233,13 +233,13 @@ mod tests {
         let placement = Arc::clone(&slow) as Arc<dyn Placement>;
         let mut server = FtpServer::new_listening(service, Vec::new(), Pool::new(), placement);
 
-        let lifecycle = Lifecycle::new(Arc::clone(server.shared()), false);
+        let lifecycle = Arc::new(Lifecycle::new(Arc::clone(server.shared()), false));
         let signals = Arc::new(Signals::new(&[Signal::HangUp]).unwrap());
         let reloads = Rc::new(Cell::new(0));
         let counted = Rc::clone(&reloads);
         let options = ServeOptions::default().on_reload(move || counted.set(counted.get() + 1));
         let handle = server.handle().unwrap();
-        let watcher = SignalWatcher::new(handle, lifecycle.clone(), signals, options);
+        let watcher = SignalWatcher::new(handle, Arc::clone(&lifecycle), signals, options);
         let io_loop = server.io_loop().unwrap();
         io_loop.add(Box::new(watcher)).unwrap();
         let hang_up = || {

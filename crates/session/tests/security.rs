@@ -230,6 +230,16 @@ fn a_port_of_the_client_was_forgotten_with_another_protection() {
 }
 
 #[test]
+fn prot_and_auth_do_not_take_tls_from_a_transfer_that_waits_for_its_connection() {
+    let mut client = Client::new(offered());
+    client.say_all(&["AUTH TLS", "PBSZ 0", "PROT P", "USER u", "PASS p", "PASV"]);
+    client.say_all(&["RETR a", "PROT C", "AUTH TLS"]);
+    let refused = &client.codes[client.codes.len() - 3..];
+    assert_eq!(refused, [150, 425, 503]);
+    assert!(client.session.protects_data());
+}
+
+#[test]
 fn rein_does_not_take_tls_from_a_transfer_that_waits_for_its_connection() {
     let mut client = Client::new(offered());
     let lines = ["AUTH TLS", "PBSZ 0", "PROT P", "USER u", "PASS p", "PASV"];

@@ -357,6 +357,22 @@ fn nobody_knew_in_which_session_an_authorizer_or_a_filesystem_had_failed() {
 }
 
 #[test]
+fn nobody_knew_whose_filesystem_had_panicked_when_it_was_made() {
+    Errors::collect();
+    let server = TestServer::with(|handler| {
+        handler
+            .log_prefix("[{remote_port} {username}]")
+            .auth_failed_timeout(Duration::ZERO)
+            .abstracted_fs(|_| panic!("as the test wants it"))
+    });
+    let mut client = Client::connect(server.address());
+    client.expect("USER user", 331);
+    client.expect("PASS 12345", 451);
+    let start = format!("[{} user] the authorizer or", client.local_addr().port());
+    Errors::check_one(&start, "the filesystem panicked: ");
+}
+
+#[test]
 fn nobody_knew_which_home_could_not_be_used() {
     Errors::collect();
     let gone = TempDir::new().unwrap();

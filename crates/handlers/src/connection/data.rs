@@ -63,7 +63,8 @@ impl Connection {
     /// want it done before they send the transfer command, or before a file on a slow disk is open.
     /// Once the transfer begins, the handshake is the pump's.
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
-        let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
+        let tls = self.security.session();
+        let tls = tls.filter(|_| self.session.protects_data());
         let rules = self.service.session.tls.filter(|_| tls.is_some());
         let timeout = rules.and_then(|rules| rules.handshake_timeout);
         // Never, if it is longer than there are moments for.
@@ -96,7 +97,8 @@ impl Connection {
             }
             DataSide::Connecting(stream) => match cx.finish_connect(stream) {
                 Ok(()) => {
-                    let tls = self.tls.as_ref().filter(|_| self.session.protects_data());
+                    let tls = self.security.session();
+                    let tls = tls.filter(|_| self.session.protects_data());
                     self.data.connected(tls, cx);
                     self.session.handle_data_event(DataEvent::Connected, now);
                 }

@@ -5,7 +5,7 @@ use ftpdlib_proto::Reply;
 use ftpdlib_session::{DataEvent, Effect, SessionEvent};
 
 use super::job::discard;
-use super::secure::Securing;
+use super::secure::Security;
 use super::{CLOSING_TIME, Connection, ControlSocket, log_lines};
 use crate::data::PassivePort;
 use crate::jobs::Payload;
@@ -49,7 +49,7 @@ impl Connection {
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
                 self.session.handle_data_event(event, now);
             }
-            Effect::Secure => self.securing = Securing::Announced,
+            Effect::Secure => self.security = Security::Announced,
             Effect::AcceptData => self.accept_data(cx),
             Effect::RejectData => {
                 if let Some(port) = self.data.passive_port_mut() {

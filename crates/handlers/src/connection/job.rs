@@ -11,7 +11,6 @@ use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::Connection;
-use crate::foreign;
 use crate::jobs::{self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
 
 /// A job on a thread.
@@ -65,20 +64,18 @@ impl Connection {
             self.session.handle_job(Err(Refusal::local_error()), now);
             return;
         };
-        let removes_much = || jobs::removes_much(account, &job.action);
-        let is_large = || foreign::ask(self.log_prefix(), removes_much);
+        let is_large = || jobs::removes_much(account, &job.action);
         let lane = account
             .lane()
             .or_else(|| is_large().then(|| account.large_lane()));
         match lane {
             None => {
-                let outcome = foreign::call_files(self.log_prefix(), || jobs::run(account, job));
+                let outcome = jobs::run(account, job);
                 self.session.handle_job(outcome, now);
             }
             Some(lane) => {
                 let user = Arc::clone(account);
-                let job =
-                    move || Ended::answered(foreign::call_files(&user, || jobs::run(&user, job)));
+                let job = move || Ended::answered(jobs::run(&user, job));
                 let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
                 self.await_job(task.map(RunningJob::short), cx);
             }
@@ -103,24 +100,17 @@ impl Connection {
         let credentials = Credentials {
             username,
             password,
-            certificate: self.certificate.clone(),
+            certificate: self.security.certificate().cloned(),
             peer: self.peer,
             local: self.local,
             secure: self.session.is_secure(),
         };
-        let is_immediate = || credentials.are_checked_at_once(&self.service);
-        if foreign::ask(self.log_prefix(), is_immediate) {
-            let check = || credentials.check(&self.service);
-            let checked = foreign::call_files(self.log_prefix(), check);
-            return self.open_home(checked, cx);
+        if credentials.are_checked_at_once(&self.service) {
+            return self.open_home(credentials.check(&self.service), cx);
         }
         let service = Arc::clone(&self.service);
         let client = client_network(self.peer);
-        let check = move || {
-            let prefix = service.log_prefix.of(credentials.peer, None);
-            let check = || credentials.check(&service);
-            Ended::Checked(foreign::call_files(prefix, check))
-        };
+        let check = move || Ended::Checked(credentials.check(&service));
         let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
         self.await_job(task.map(RunningJob::short), cx);
     }
@@ -136,19 +126,13 @@ impl Connection {
             }
             Ok(Some(login)) => login,
         };
-        let is_local = || self.service.enters_at_once(&login.home);
-        if foreign::ask(self.log_prefix(), is_local) {
-            let enter = || jobs::enter(&self.service, self.peer, login);
-            let end = foreign::call_files(self.log_prefix(), enter);
+        if jobs::enters_at_once(&self.service, self.peer, &login) {
+            let end = jobs::enter(&self.service, self.peer, login);
             return self.finish_login(end, cx.now());
         }
         let lanes = self.service.home_lanes(&login.home);
         let (service, peer) = (Arc::clone(&self.service), self.peer);
-        let enter = move || {
-            let prefix = service.log_prefix.of(peer, None);
-            let enter = || jobs::enter(&service, peer, login);
-            Ended::HomeOpened(foreign::call_files(prefix, enter))
-        };
+        let enter = move || Ended::HomeOpened(jobs::enter(&service, peer, login));
         let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
         self.await_job(task.map(RunningJob::short), cx);
     }
@@ -183,8 +167,7 @@ impl Connection {
         let lane = account.work_lane().unwrap_or(&self.service.work_lane);
         let (user, limit) = (Arc::clone(account), self.service.settings.hash_limit);
         let started = lane.start(&cx.notifier(), move |time| {
-            let work = || jobs::run_work(&user, job, limit, time);
-            Ended::answered(foreign::call_files(&user, work))
+            Ended::answered(jobs::run_work(&user, job, limit, time))
         });
         let work = started.map(|(task, cancel)| RunningJob {
             task,
@@ -242,12 +225,11 @@ pub(super) fn discard(payload: Payload) {
     let Opened::Write(file) = opened else {
         return;
     };
-    let large = jobs::is_large_upload(&*file, 0).then(|| account.large_lane());
+    let large = jobs::is_large_upload(&account, &*file, 0).then(|| account.large_lane());
     let lane = account.lane().or(large).cloned();
     let user = Arc::clone(&account);
     let close = move || {
-        let finish = || jobs::finish(&account, file, &TransferEnd::Unsecured);
-        drop(foreign::call_files(&account, finish));
+        drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
     };
     let Some(lane) = lane else {
         return close();
@@ -260,16 +242,15 @@ pub(super) fn discard(payload: Payload) {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+    use std::net::SocketAddr;
     use std::sync::mpsc;
     use std::time::Duration;
 
     use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
-    use ftpdlib_ioloop::IoLoop;
     use ftpdlib_proto::{Perm, VirtualPath};
 
     use super::*;
-    use crate::testing::service;
+    use crate::testing::{alone, service, sockets};
     use crate::{FtpHandler, ProxiedClient};
 
     /// Tells from where to where each login comes, and refuses it.
@@ -290,20 +271,15 @@ mod tests {
     fn an_authorizer_was_told_addresses_of_ipv4_in_the_form_of_ipv6() {
         let (told, heard) = mpsc::channel();
         let service = service(FtpHandler::new(Addresses(told)));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let stream = mio::net::TcpStream::from_std(stream);
+        let (mut client, stream) = sockets();
         // As a socket of both families has them.
         let mapped = ProxiedClient {
             peer: "[::ffff:192.0.2.1]:1".parse().unwrap(),
             local: "[::ffff:192.0.2.2]:2".parse().unwrap(),
         };
-        let permit = service.limits.acquire(peer.ip()).unwrap();
+        let permit = service.limits.acquire(mapped.peer.ip()).unwrap();
         let connection = Connection::proxied(&service, stream, mapped, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
+        let mut events = alone(connection);
         client.write_all(b"USER user\r\nPASS 12345\r\n").unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         let addresses = loop {

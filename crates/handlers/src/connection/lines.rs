@@ -183,15 +183,13 @@ fn is_held_up(watch: &Option<Box<Watch>>) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use ftpdlib_authorizers::DummyAuthorizer;
-    use ftpdlib_ioloop::IoLoop;
 
     use super::*;
-    use crate::testing::service;
+    use crate::testing::{alone, connection, service, sockets};
     use crate::{FtpHandler, ObservedCommand, ObservedSession, Observer};
 
     /// Counts commands.
@@ -214,15 +212,8 @@ mod tests {
         let counter = Counter(Arc::clone(&taken));
         let handler = FtpHandler::new(DummyAuthorizer::new()).observer(counter);
         let service = service(handler);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let stream = mio::net::TcpStream::from_std(stream);
-        let permit = service.limits.acquire(peer.ip()).unwrap();
-        let connection = Connection::new(&service, stream, peer, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
+        let (mut client, stream) = sockets();
+        let mut events = alone(connection(&service, stream));
         let (mut sent, mut done) = (0, 0);
         while done < 10 * LINES {
             // Some are left of each turn, and more come in the next.

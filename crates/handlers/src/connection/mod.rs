@@ -19,13 +19,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_authorizers::VerifiedCertificate;
-use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Notifier, Ready, SourceId, TimerId,
-};
+use ftpdlib_ioloop::{Context, Direction, Flow, Handler, Interest, Ready, SourceId, TimerId};
 use ftpdlib_proto::{Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, Session};
-use ftpdlib_tls::TlsSession;
 use mio::net::TcpStream;
 
 use crate::data::{DataSide, Linger, PassivePort};
@@ -38,7 +34,7 @@ use control::Control;
 use job::RunningJob;
 use lines::{Share, hand_over};
 use log_lines::LoggedCommand;
-use secure::Securing;
+use secure::Security;
 use watch::Watch;
 
 /// How long a client may take to close its side after the last reply.
@@ -63,11 +59,8 @@ pub struct Connection {
     debts: Debts,
     /// The last download's data connection, until the client has closed it.
     linger: Option<Box<Linger>>,
-    /// TLS on the control connection, and its progress.
-    tls: Option<TlsSession>,
-    securing: Securing,
-    /// Who the client is, if it has proved that with the handshake.
-    certificate: Option<Arc<VerifiedCertificate>>,
+    /// TLS on the control connection.
+    security: Security,
     account: Option<Arc<Account>>,
     /// Whose transfer began last.
     transfer_account: Option<Arc<Account>>,
@@ -75,7 +68,6 @@ pub struct Connection {
     timer: Option<(TimerId, Instant)>,
     /// After the last reply: when to stop waiting for the client to close.
     closing: Option<Instant>,
-    notifier: Option<Notifier>,
     /// The session's number.
     id: u64,
     /// The observers; none where the server has none.
@@ -168,15 +160,12 @@ impl Connection {
             pump: None,
             debts: Debts::default(),
             linger: None,
-            tls: None,
-            securing: Securing::No,
-            certificate: None,
+            security: Security::Clear,
             account: None,
             transfer_account: None,
             job: None,
             timer: None,
             closing: None,
-            notifier: None,
             id: 0,
             watch: None,
             received: None,
@@ -191,7 +180,7 @@ impl Connection {
 
     /// Goes on until nothing more can be done in this turn, then says what is waited for.
     fn finish_turn(&mut self, cx: &mut Context<'_>) -> Flow {
-        self.follow_phase();
+        self.follow_phase(cx.now());
         self.hear_observers(cx.now());
         self.note_secured(cx);
         self.hand_over_lines(cx);
@@ -215,8 +204,7 @@ impl Connection {
         if let Err(error) = control.receive(cx) {
             log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
         }
-        let is_clear = self.tls.is_none() && self.securing == Securing::No;
-        if control.begins_tls() && is_clear && self.closing.is_none() {
+        if control.begins_tls() && self.security.is_clear() && self.closing.is_none() {
             // There may be no end of line in it, so nothing else would end the waiting.
             let error = io::Error::new(io::ErrorKind::InvalidData, "begun without AUTH");
             log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
@@ -257,7 +245,7 @@ impl Connection {
         // The last replies may still be wanted: the client may have ended its own side only.
         if let ControlSocket::Open(control) = &mut self.socket {
             let is_sent = control.flush(cx).is_ok() && control.is_flushed();
-            if is_sent && self.tls.is_some() {
+            if is_sent && self.security.session().is_some() {
                 // Some clients wait for the answer to their close_notify.
                 control.finish(cx);
             }
@@ -267,12 +255,12 @@ impl Connection {
         true
     }
 
-    /// Sends the replies; `Close` once the last one is out and the client has closed.
+    /// Sends the replies, and goes on from there; `Close` once the connection is over.
     fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
         let ControlSocket::Open(control) = &mut self.socket else {
             return self.end_if_closing();
         };
-        let was_full = !control.is_flushed();
+        let had_replies = !control.is_flushed();
         let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
         let holds = linger.is_some_and(|linger| linger.holds_replies_until(cx.now()).is_some());
         if control.flush_unless(holds, cx).is_err() {
@@ -281,41 +269,59 @@ impl Connection {
             self.carry_out_effects(cx);
             return self.end_if_closing();
         }
-        if self.closing.is_some() {
-            control.discard_input();
-            if self.securing == Securing::Handshake {
-                // Nothing can be said that the client would understand.
-                return Flow::Close;
-            }
-            let ended = control.has_ended() || self.phase == Phase::Ending;
-            // A client that has said QUIT, and nothing that was not read, waits for nothing but
-            // this end; unless the tail of a download is still on its way. Under TLS, what was read
-            // is not known.
-            let said_goodbye = self.session.said_goodbye() && self.tls.is_none();
-            if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
-                over.end(cx);
-            }
-            let may_leave = said_goodbye && self.linger.is_none();
-            if control.is_flushed()
-                && ((may_leave && control.is_read_out()) || !control.finish(cx) || ended)
-            {
-                return Flow::Close;
-            }
+        let all_sent = had_replies && control.is_flushed();
+        if self.closing.is_some() && self.may_close(cx) {
+            return Flow::Close;
         }
+        self.await_input(all_sent, holds, cx);
+        Flow::Continue
+    }
+
+    /// Whether nothing is waited for any more by a connection that is closing.
+    ///
+    /// What it waits for, up to the time of `closing`, is the client's end: closing a socket with
+    /// unread bytes resets it, and the last replies may be lost. That is not waited for where
+    ///
+    /// - the client is within a handshake, and would understand nothing,
+    /// - it has ended its side or is gone, or the server ends,
+    /// - it has said QUIT, and nothing that was not read, so that it waits for nothing but this
+    ///   end; unless the tail of a download is still on its way. Under TLS, what was read is not
+    ///   known.
+    fn may_close(&mut self, cx: &mut Context<'_>) -> bool {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return true;
+        };
+        control.discard_input();
+        if self.security.is_handshake() {
+            return true;
+        }
+        let said_goodbye = self.session.said_goodbye() && self.security.session().is_none();
+        if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
+            over.end(cx);
+        }
+        if !control.is_flushed() {
+            return false;
+        }
+        let expects_end = said_goodbye && self.linger.is_none() && control.is_read_out();
+        let is_over = control.has_ended() || self.phase == Phase::Ending;
+        expects_end || !control.finish(cx) || is_over
+    }
+
+    /// Tells the loop what is waited for now: the client, if there were replies and they are
+    /// `all_sent`; room for those that are left, unless the last download `holds` them.
+    fn await_input(&self, all_sent: bool, holds: bool, cx: &mut Context<'_>) {
+        let ControlSocket::Open(control) = &self.socket else {
+            return;
+        };
         control.set_interest(self.session.is_working(), !holds, cx);
-        if was_full && control.is_flushed() {
+        if all_sent {
             cx.expect_answer(self.service.busy_poll);
         }
-        let room_for_lines = was_full
-            && control.is_flushed()
-            && self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        if (self.may_hand_over_line() || room_for_lines)
-            && let Some(notifier) = &self.notifier
-        {
+        let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
+        if self.may_hand_over_line() || (all_sent && to_replies) {
             // The rest of this turn belongs to others.
-            notifier.notify();
+            cx.notifier().notify();
         }
-        Flow::Continue
     }
 
     /// What becomes of a connection whose control connection is lost.
@@ -327,7 +333,7 @@ impl Connection {
     }
 
     /// Tells the session, once, that the server drains or ends.
-    fn follow_phase(&mut self) {
+    fn follow_phase(&mut self, now: Instant) {
         let phase = self.service.sessions.phase();
         if phase <= self.phase {
             return;
@@ -338,7 +344,7 @@ impl Connection {
             Phase::Draining => AdminEvent::Drain,
             Phase::Ending => AdminEvent::Kick("Server is shutting down."),
         };
-        self.session.handle_admin(event, Instant::now());
+        self.session.handle_admin(event, now);
     }
 
     /// What our sockets are bound to, without a port.
@@ -355,24 +361,25 @@ impl Connection {
             .of(self.peer, self.session.username())
     }
 
-    /// The first moment at which something is to be looked at.
-    fn deadline(&self, now: Instant) -> Option<Instant> {
+    /// The first moment at which something is to be looked at: by [`timeout`](Self::timeout), which
+    /// has to look at each of these, or, for replies that are held, by [`flush`](Self::flush).
+    fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
-        let linger = self.linger.as_deref().map(Linger::until);
-        let replies = self
-            .linger
-            .as_deref()
-            .and_then(|linger| linger.holds_replies_until(now));
+        let linger = self.linger.as_deref();
+        let replies = linger.and_then(|linger| linger.holds_replies_until(now));
         let securing = self.data_handshake_deadline();
         let data = self.data.passive_port().and_then(PassivePort::look_at);
+        let watch = self.watch.as_mut();
+        let observers = watch.and_then(|watch| watch.retry_at(now));
         [
-            self.session.poll_timeout(),
-            pump,
-            linger,
-            replies,
-            securing,
-            data,
             self.closing,
+            linger.map(Linger::until),
+            replies,
+            pump,
+            securing,
+            observers,
+            data,
+            self.session.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -382,9 +389,7 @@ impl Connection {
     /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
     /// before they come, and an early timer just looks again.
     fn arm_timer(&mut self, cx: &mut Context<'_>) {
-        let watch = self.watch.as_mut();
-        let observers = watch.and_then(|watch| watch.retry_at(cx.now()));
-        let Some(deadline) = self.deadline(cx.now()).into_iter().chain(observers).min() else {
+        let Some(deadline) = self.deadline(cx.now()) else {
             return;
         };
         match self.timer {
@@ -415,10 +420,9 @@ impl Handler for Connection {
             let socket = cx.register(stream, Interest::READ)?;
             self.socket = ControlSocket::Open(Box::new(Control::new(socket)));
         }
-        let notifier = cx.notifier();
-        self.id = self.service.sessions.join(notifier.clone());
-        self.notifier = Some(notifier.clone());
+        self.id = self.service.sessions.join(cx.notifier());
         log_lines::opened(&self.log_prefix());
+        let notifier = cx.notifier();
         self.watch = Watch::begin(&self.service, self.id, self.peer, self.local, notifier);
         if self
             .watch
@@ -427,11 +431,9 @@ impl Handler for Connection {
         {
             self.turn_away(cx);
         }
-        if self.finish_turn(cx) == Flow::Close
-            && let Some(notifier) = &self.notifier
-        {
+        if self.finish_turn(cx) == Flow::Close {
             // The server is stopping; the end comes with the first callback.
-            notifier.notify();
+            cx.notifier().notify();
         }
         Ok(())
     }
@@ -443,7 +445,7 @@ impl Handler for Connection {
                     control.note_hangup();
                 }
                 // Where the rest of our part of a handshake waited for room, it goes on with that.
-                if ready.readable() || self.securing == Securing::Handshake {
+                if ready.readable() || self.security.is_handshake() {
                     self.receive(cx);
                     let flow = self.finish_turn(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
@@ -451,7 +453,7 @@ impl Handler for Connection {
                     // Under TLS, reading may end the handshake or owe an answer, which is for the
                     // next turn to see.
                     if flow == Flow::Close
-                        || self.tls.is_some()
+                        || self.security.session().is_some()
                         || !cx.is_ready(source, Direction::Read)
                         || !self.receive(cx)
                     {
@@ -481,6 +483,7 @@ impl Handler for Connection {
     }
 
     fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        // What is looked at here is what `deadline` asks.
         let now = cx.now();
         self.timer = None;
         if self.closing.is_some_and(|at| at <= now) {
@@ -514,7 +517,7 @@ impl Handler for Connection {
                 self.session.stay_active(now);
             }
             self.session.handle_timeout(now);
-            if self.securing == Securing::Handshake && self.session.is_ending() {
+            if self.security.is_handshake() && self.session.is_ending() {
                 let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
                 log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
             }

@@ -5,33 +5,75 @@ use std::sync::Arc;
 use ftpdlib_authorizers::VerifiedCertificate;
 use ftpdlib_ioloop::Context;
 use ftpdlib_session::ControlEvent;
+use ftpdlib_tls::TlsSession;
 
 use super::{Connection, ControlSocket, log_lines};
 
 /// How far TLS on the control connection is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Securing {
-    /// Nothing to be done: there is none, or it stands.
-    No,
+///
+/// ```text
+///   Clear ──► Announced ──► Handshake ──► Secured
+/// ```
+#[derive(Default)]
+pub(super) enum Security {
+    /// There is none.
+    #[default]
+    Clear,
     /// The client is being told that it begins.
     Announced,
     /// The handshake goes on.
-    Handshake,
+    Handshake(TlsSession),
+    /// It stands; and who the client is, if it has proved that with the handshake.
+    Secured(TlsSession, Option<Arc<VerifiedCertificate>>),
+}
+
+impl Security {
+    /// Whether there is no TLS, and none is to begin.
+    pub(super) fn is_clear(&self) -> bool {
+        matches!(self, Self::Clear)
+    }
+
+    /// Whether the handshake goes on.
+    pub(super) fn is_handshake(&self) -> bool {
+        matches!(self, Self::Handshake(_))
+    }
+
+    /// What data connections use, too, from the handshake on.
+    pub(super) fn session(&self) -> Option<&TlsSession> {
+        match self {
+            Self::Clear | Self::Announced => None,
+            Self::Handshake(session) | Self::Secured(session, _) => Some(session),
+        }
+    }
+
+    pub(super) fn certificate(&self) -> Option<&Arc<VerifiedCertificate>> {
+        match self {
+            Self::Clear | Self::Announced | Self::Handshake(_) => None,
+            Self::Secured(_, certificate) => certificate.as_ref(),
+        }
+    }
 }
 
 impl Connection {
     /// Begins TLS on the control connection once everything in the clear is out; whether it did.
     pub(super) fn begin_tls(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.securing != Securing::Announced {
+        if !matches!(self.security, Security::Announced) {
             return false;
         }
         match &self.socket {
             ControlSocket::Open(control) if control.is_flushed() => {}
             _ => return false,
         }
-        let Some(Ok(session)) = self.service.tls.as_ref().map(|tls| tls.session()) else {
-            log::error!("{} no random numbers for TLS", self.log_prefix());
-            return self.lose_control(cx);
+        let session = match self.service.tls.as_ref().map(|tls| tls.session()) {
+            Some(Ok(session)) => session,
+            Some(Err(error)) => {
+                log::error!("{} TLS cannot begin: {error}", self.log_prefix());
+                return self.lose_control(cx);
+            }
+            None => {
+                log::error!("{} TLS cannot begin without settings", self.log_prefix());
+                return self.lose_control(cx);
+            }
         };
         if let ControlSocket::Open(control) =
             std::mem::replace(&mut self.socket, ControlSocket::Lost)
@@ -39,34 +81,37 @@ impl Connection {
             let control = control.secured_with(&session);
             self.socket = ControlSocket::Open(Box::new(control));
         }
-        self.tls = Some(session);
-        self.securing = Securing::Handshake;
+        self.security = Security::Handshake(session);
         true
     }
 
     /// Tells the session once TLS stands.
     pub(super) fn note_secured(&mut self, cx: &mut Context<'_>) {
-        let ControlSocket::Open(control) = &self.socket else {
+        let (ControlSocket::Open(control), Security::Handshake(session)) =
+            (&self.socket, &self.security)
+        else {
             return;
         };
-        if self.securing == Securing::Handshake && control.is_established() {
-            self.securing = Securing::No;
-            if let Some(watch) = &mut self.watch {
-                watch.note_secured();
-            }
-            self.certificate = control.peer_certificate().and_then(|der| {
-                VerifiedCertificate::from_der(der)
-                    .map(Arc::new)
-                    .inspect_err(|error| {
-                        let prefix = self.service.log_prefix.of(self.peer, None);
-                        log_lines::certificate_unread(&prefix, error);
-                    })
-                    .ok()
-            });
-            let certificate = self.certificate.is_some();
-            let event = ControlEvent::Secured { certificate };
-            self.session.handle_control(event, cx.now());
+        if !control.is_established() {
+            return;
         }
+        let certificate = control.peer_certificate().and_then(|der| {
+            VerifiedCertificate::from_der(der)
+                .map(Arc::new)
+                .inspect_err(|error| {
+                    let prefix = self.service.log_prefix.of(self.peer, None);
+                    log_lines::certificate_unread(&prefix, error);
+                })
+                .ok()
+        });
+        let event = ControlEvent::Secured {
+            certificate: certificate.is_some(),
+        };
+        self.security = Security::Secured(session.clone(), certificate);
+        if let Some(watch) = &mut self.watch {
+            watch.note_secured();
+        }
+        self.session.handle_control(event, cx.now());
     }
 }
 
@@ -90,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::sessions::Sessions;
-    use crate::testing::service;
+    use crate::testing::{alone, connection, service};
     use crate::{FtpHandler, Service, TlsFtpHandler};
 
     /// What sockets are asked to hold, so that a chain of certificates is many times as long.
@@ -143,11 +188,7 @@ mod tests {
             .implicit(true);
         let service = service(handler);
         let (wire, stream) = narrow();
-        let peer = wire.local_addr().unwrap();
-        let permit = service.limits.acquire(peer.ip()).unwrap();
-        let connection = Connection::new(&service, stream, peer, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
+        let events = alone(connection(&service, stream));
         (service, events, wire)
     }
 

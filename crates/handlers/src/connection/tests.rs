@@ -1,7 +1,7 @@
 //! A connection on a loop that the test turns itself.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 
 use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::{Filesystem, MemoryFs};
@@ -9,7 +9,7 @@ use ftpdlib_ioloop::IoLoop;
 
 use super::*;
 use crate::FtpHandler;
-use crate::testing::service;
+use crate::testing::{alone, connection, service, sockets};
 
 /// The loop of one connection, and its client.
 struct Dialogue {
@@ -29,18 +29,10 @@ impl Dialogue {
             Ok(Arc::new(files) as Arc<dyn Filesystem>)
         });
         let service = service(handler);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (client, stream) = sockets();
         client.set_nonblocking(true).unwrap();
-        let (stream, peer) = listener.accept().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let stream = mio::net::TcpStream::from_std(stream);
-        let permit = service.limits.acquire(peer.ip()).unwrap();
-        let connection = Connection::new(&service, stream, peer, permit).unwrap();
-        let mut events = IoLoop::new().unwrap();
-        events.add(Box::new(connection)).unwrap();
         let mut dialogue = Self {
-            events,
+            events: alone(connection(&service, stream)),
             client,
             replies: String::new(),
         };
@@ -123,4 +115,22 @@ fn the_end_of_a_download_that_came_after_quit_was_not_seen() {
     data.shutdown(Shutdown::Write).unwrap();
     dialogue.events.turn(Some(Duration::ZERO)).unwrap();
     assert!(dialogue.events.is_empty());
+}
+
+#[test]
+fn the_end_of_the_server_was_told_with_a_later_time_than_what_came_after_it() {
+    let service = service(FtpHandler::new(DummyAuthorizer::new()));
+    let (_client, stream) = sockets();
+    let mut connection = connection(&service, stream);
+    let now = Instant::now();
+    for line in [&b"USER user"[..], b"PASS 12345"] {
+        let event = ControlEvent::Line(line);
+        connection.session.handle_control(event, now);
+    }
+    service.sessions.end();
+    let turn = now + Duration::from_secs(60);
+    connection.follow_phase(turn);
+    // From then on the job of the login is waited for.
+    let until = connection.session.poll_timeout();
+    assert_eq!(until, Some(turn + Duration::from_secs(5)));
 }

@@ -69,9 +69,6 @@ impl Connection {
         let Some(pump) = &mut self.pump else {
             return;
         };
-        let Some(notifier) = self.notifier.as_ref() else {
-            return;
-        };
         let account = self.transfer_account.as_deref();
         let username = account.map(|account| account.login().username.as_str());
         let prefix = self.service.log_prefix.of(self.peer, username);
@@ -83,7 +80,6 @@ impl Connection {
         let mut pcx = PumpContext {
             cx,
             service: &self.service,
-            notifier,
             replies,
             peer: self.peer,
         };
@@ -93,7 +89,7 @@ impl Connection {
             .unwrap_or_else(|| Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error())));
         match step {
             Step::Wait(_) | Step::Working | Step::Pause(_) => {}
-            Step::Yield if pump.is_to_replies() => notifier.notify(),
+            Step::Yield if pump.is_to_replies() => cx.notifier().notify(),
             Step::Yield => {}
             Step::Ended(end, refusal) => {
                 if let Some(refusal) = &refusal {

@@ -16,12 +16,13 @@ pub(crate) fn read_chunk(
     file: &mut dyn ReadFile,
     buffer: &mut [u8],
 ) -> Result<usize, Refusal> {
-    let _guard = account.impersonate()?;
-    read_some(file, buffer)
+    foreign::call_files(account, || {
+        let _guard = account.impersonate()?;
+        read_some(file, buffer)
+    })
 }
 
-/// Writes all of `bytes` to an upload. May block. A panic is refused here, so that the file is
-/// finished as after any other error.
+/// Writes all of `bytes` to an upload. May block.
 pub(crate) fn write_all(
     account: &Account,
     file: &mut dyn WriteFile,
@@ -34,8 +35,7 @@ pub(crate) fn write_all(
 }
 
 /// Writes the `count` bytes that are in `pipe`, all there are, to an upload with a descriptor;
-/// `false` if they had to be copied, as they would have to be next time. May block. A panic is
-/// refused as in [`write_all`].
+/// `false` if they had to be copied, as they would have to be next time. May block.
 ///
 /// After an error some are still in the pipe.
 pub(crate) fn write_piped(
@@ -137,12 +137,14 @@ pub(crate) fn finish(
     file: Box<dyn WriteFile>,
     end: &TransferEnd,
 ) -> Result<(), Refusal> {
-    let _guard = account.impersonate()?;
-    file.finish(end).map_err(|error| match error.kind() {
-        // What a disk says on closing is about the transfer; what a filesystem says about what it
-        // was given is its own verdict.
-        ErrorKind::Other => broken_off(error),
-        _ => reply_of(error),
+    foreign::call_files(account, || {
+        let _guard = account.impersonate()?;
+        file.finish(end).map_err(|error| match error.kind() {
+            // What a disk says on closing is about the transfer; what a filesystem says about what
+            // it was given is its own verdict.
+            ErrorKind::Other => broken_off(error),
+            _ => reply_of(error),
+        })
     })
 }
 

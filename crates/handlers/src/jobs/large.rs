@@ -12,6 +12,7 @@ use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_session::Action;
 
 use super::Account;
+use crate::foreign;
 
 /// A file of so many bytes takes a few milliseconds to free or to be given its place on the disk.
 const LARGE_FILE: u64 = 16 << 20;
@@ -31,22 +32,26 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
         Action::Rename { from, to } => (to, Some(from)),
         _ => return false,
     };
-    // What goes wrong here goes wrong in the job as well, which tells it.
-    let Ok(_guard) = account.authorizer().impersonate(&account.login) else {
-        return false;
-    };
-    let fs = &*account.filesystem;
-    match fs.lstat(removed) {
-        Ok(removed) => is_large(&removed) || moved.is_some_and(|path| is_large_at(fs, path)),
-        Err(_) => false,
-    }
+    foreign::ask(account, || {
+        // What goes wrong here goes wrong in the job as well, which tells it.
+        let Ok(_guard) = account.authorizer().impersonate(&account.login) else {
+            return false;
+        };
+        let fs = &*account.filesystem;
+        match fs.lstat(removed) {
+            Ok(removed) => is_large(&removed) || moved.is_some_and(|path| is_large_at(fs, path)),
+            Err(_) => false,
+        }
+    })
 }
 
 /// Whether the file of an upload may be large with `written` bytes of it. What was there before may
 /// go with the first of them or at the end; then the rest, if it replaced something, is given its
 /// place on the disk, or is freed, if the file was removed meanwhile.
-pub(crate) fn is_large_upload(file: &dyn WriteFile, written: u64) -> bool {
-    file.size().unwrap_or(0).saturating_add(written) >= LARGE_FILE
+pub(crate) fn is_large_upload(account: &Account, file: &dyn WriteFile, written: u64) -> bool {
+    foreign::ask(account, || {
+        file.size().unwrap_or(0).saturating_add(written) >= LARGE_FILE
+    })
 }
 
 /// Whether the directory of which these are the facts is too large to be listed on the loop.

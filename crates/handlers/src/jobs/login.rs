@@ -10,7 +10,7 @@ use ftpdlib_proto::{Escaped, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
 use super::{Account, reply_of};
-use crate::Service;
+use crate::{Service, foreign};
 
 /// What a client gave to log in.
 pub(crate) struct Credentials {
@@ -33,20 +33,25 @@ pub(crate) type LoginEnd = Result<(Arc<Account>, LoginFacts), Refusal>;
 impl Credentials {
     /// Whether [`check`](Self::check) answers at once: a plain comparison of passwords.
     pub(crate) fn are_checked_at_once(&self, service: &Service) -> bool {
-        service.settings.authorizer.is_immediate(&self.username)
+        let prefix = service.log_prefix.of(self.peer, None);
+        let authorizer = &service.settings.authorizer;
+        foreign::ask(prefix, || authorizer.is_immediate(&self.username))
     }
 
     /// Finds out who this is. May block.
     pub(crate) fn check(&self, service: &Service) -> Checked {
         let request = self.request();
+        let prefix = service.log_prefix.of(self.peer, None);
         let authorizer = &service.settings.authorizer;
-        if self.password.is_none() {
-            return Ok(authorizer.authenticate_by_certificate(&request).ok());
-        }
-        authorizer
-            .authenticate(&request)
-            .map(Some)
-            .map_err(|_| Refusal::new(530, self.failure()))
+        foreign::call_files(prefix, || {
+            if self.password.is_none() {
+                return Ok(authorizer.authenticate_by_certificate(&request).ok());
+            }
+            authorizer
+                .authenticate(&request)
+                .map(Some)
+                .map_err(|_| Refusal::new(530, self.failure()))
+        })
     }
 
     fn request(&self) -> LoginRequest<'_> {
@@ -68,9 +73,23 @@ impl Credentials {
     }
 }
 
-/// Makes the filesystem of a user who is let in. May block, unless
-/// [`enters_at_once`](Service::enters_at_once) says otherwise.
-pub(crate) fn enter(service: &Arc<Service>, peer: SocketAddr, mut login: Login) -> LoginEnd {
+/// Whether [`enter`] lets this user in without waiting: the home directory was on a local disk last
+/// time, and no code of others is asked that may block.
+pub(crate) fn enters_at_once(service: &Service, peer: SocketAddr, login: &Login) -> bool {
+    let prefix = service.log_prefix.of(peer, Some(&login.username));
+    let authorizer = &service.settings.authorizer;
+    foreign::ask(prefix, || authorizer.is_local()) && service.is_local_home(&login.home)
+}
+
+/// Makes the filesystem of a user who is let in. May block, unless [`enters_at_once`] says
+/// otherwise.
+pub(crate) fn enter(service: &Arc<Service>, peer: SocketAddr, login: Login) -> LoginEnd {
+    let username = login.username.clone();
+    let prefix = service.log_prefix.of(peer, Some(&username));
+    foreign::call_files(prefix, || open_account(service, peer, login))
+}
+
+fn open_account(service: &Arc<Service>, peer: SocketAddr, mut login: Login) -> LoginEnd {
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
     let settings = &service.settings;

@@ -2,6 +2,9 @@
 //!
 //! Nothing else in this crate calls them, so there is one permission check, one place where
 //! impersonation is held, and one place that decides whether a call may run on the loop.
+//!
+//! What others call here contains a panic of theirs: it is logged, with whose session it was, and
+//! refused.
 
 mod access;
 mod account;
@@ -38,7 +41,7 @@ pub(crate) use helpers::Helpers;
 pub(crate) use lanes::{HomeLanes, WorkLane};
 pub(crate) use large::{is_large_upload, removes_much};
 pub(crate) use listing::ListingStream;
-pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
+pub(crate) use login::{Checked, Credentials, LoginEnd, enter, enters_at_once};
 pub(crate) use time_slice::{Cancel, TimeSlice};
 
 /// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
@@ -60,6 +63,10 @@ pub(crate) enum Opened {
 
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
+    foreign::call_files(account, || run_as_user(account, job))
+}
+
+fn run_as_user(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
     let mut action = choose_reading(account, job.action, job.perm);
     let Some(perm) = job.perm else {
@@ -88,7 +95,18 @@ pub(crate) fn run_work(
     hash_limit: u64,
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
-    time.go_on()?;
+    foreign::call_files(account, || {
+        time.go_on()?;
+        run_work_as_user(account, job, hash_limit, time)
+    })
+}
+
+fn run_work_as_user(
+    account: &Arc<Account>,
+    job: Job,
+    hash_limit: u64,
+    time: &mut TimeSlice,
+) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
     let mut action = choose_reading(account, job.action, job.perm);
     let pinned;

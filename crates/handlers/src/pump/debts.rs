@@ -20,16 +20,20 @@ struct Owing {
 impl Debts {
     /// Notes, `now`, until when something is owed after a transfer.
     pub(super) fn note(&mut self, direction: TransferDirection, until: Instant, now: Instant) {
+        if self.0.is_none() && until <= now {
+            return;
+        }
         let (upload, download) = (now, now);
-        let mut owing = self
+        let owing = self
             .0
-            .take()
-            .unwrap_or_else(|| Box::new(Owing { upload, download }));
+            .get_or_insert_with(|| Box::new(Owing { upload, download }));
         match direction {
             TransferDirection::Upload => owing.upload = until,
             TransferDirection::Download => owing.download = until,
         }
-        self.0 = Some(owing).filter(|owing| owing.upload.max(owing.download) > now);
+        if owing.upload.max(owing.download) <= now {
+            self.0 = None;
+        }
     }
 
     /// Until when something is owed in this direction, if there was after the last transfer.

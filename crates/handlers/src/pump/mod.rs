@@ -123,7 +123,7 @@ impl Route {
         let produce = match opened {
             Opened::Write(file) => {
                 stream.note_only_reads();
-                let receive = Receive::new(file, transfer_type, in_kernel, dtp);
+                let receive = Receive::new(&account, file, transfer_type, in_kernel, dtp);
                 return Ok(Self::Receive(stream, receive));
             }
             Opened::Read(file) => Produce::file(file, transfer_type, in_kernel, dtp),

@@ -15,8 +15,8 @@ use ftpdlib_session::Refusal;
 
 use super::send_file::{Outcome, SendFile};
 use super::{REPLIES_WAITING, Step, TURN_BYTES, Turn, became_shorter};
+use crate::DtpHandler;
 use crate::jobs::{Account, ListingStream, read_chunk};
-use crate::{DtpHandler, foreign};
 
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
@@ -299,18 +299,17 @@ impl Produce {
         lane: &Lane,
         client: Option<IpAddr>,
         mut source: Source,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         let (account, mut buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
         self.sent = 0;
         let fill = move || {
-            let fill = || source.fill(&account, THREAD_TIME, &mut buffer);
-            let more = foreign::call_files(&account, fill);
+            let more = source.fill(&account, THREAD_TIME, &mut buffer);
             (source, buffer, more)
         };
         let task = match client {
-            Some(client) => Task::spawn_for(lane, client, turn.pcx.notifier, fill),
-            None => Task::spawn_while_wanted(lane, turn.pcx.notifier, fill),
+            Some(client) => Task::spawn_for(lane, client, &turn.pcx.cx.notifier(), fill),
+            None => Task::spawn_while_wanted(lane, &turn.pcx.cx.notifier(), fill),
         };
         match task {
             Ok(task) => {

@@ -11,8 +11,8 @@ use ftpdlib_session::Refusal;
 
 use super::splice::Splice;
 use super::{Step, Turn};
+use crate::DtpHandler;
 use crate::jobs::{Account, finish, is_large_upload, write_all};
-use crate::{DtpHandler, foreign};
 
 /// Writes what the client sends.
 pub(super) struct Receive {
@@ -58,6 +58,7 @@ pub(super) enum Received {
 impl Receive {
     /// An upload into `file`, inside the kernel if `in_kernel` and where that can be done.
     pub(super) fn new(
+        account: &Account,
         file: Box<dyn WriteFile>,
         transfer_type: TransferType,
         in_kernel: bool,
@@ -66,7 +67,7 @@ impl Receive {
         let ascii = (transfer_type == TransferType::Ascii).then(AsciiReceiver::default);
         let as_it_is = ascii.is_none() && file.descriptor().is_some();
         Self {
-            begins_large: is_large_upload(&*file, 0),
+            begins_large: is_large_upload(account, &*file, 0),
             state: State::Open(file),
             ascii,
             splice: Splice::new(in_kernel && as_it_is),
@@ -321,12 +322,12 @@ impl Receive {
         lane: &Lane,
         mut file: Box<dyn WriteFile>,
         stop: Option<TransferEnd>,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) {
         let (account, buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
         // Of a first piece that was translated, all may have been kept back.
         self.begins_large &= buffer.is_empty();
-        let task = Task::spawn(lane, turn.pcx.notifier, move || {
+        let task = Task::spawn(lane, &turn.pcx.cx.notifier(), move || {
             let outcome = write_all(&account, &mut *file, &buffer);
             (file, buffer, outcome)
         });
@@ -343,7 +344,7 @@ impl Receive {
         file: Box<dyn WriteFile>,
         end: TransferEnd,
         refusal: Option<Refusal>,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         self.finish_told(file, end.clone(), end, refusal, turn)
     }
@@ -355,17 +356,17 @@ impl Receive {
         told: TransferEnd,
         end: TransferEnd,
         refusal: Option<Refusal>,
-        turn: &Turn<'_, '_, '_>,
+        turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
-        let large = is_large_upload(&*file, turn.meter.bytes());
+        let large = is_large_upload(turn.account, &*file, turn.meter.bytes());
         let large = large.then(|| turn.account.large_lane());
         let Some(lane) = turn.account.lane().or(large) else {
             let outcome = finish(turn.account, file, &told);
             return ended(end, refusal, outcome);
         };
         let account = Arc::clone(turn.account);
-        match Task::spawn(lane, turn.pcx.notifier, move || {
-            foreign::call_files(&account, || finish(&account, file, &told))
+        match Task::spawn(lane, &turn.pcx.cx.notifier(), move || {
+            finish(&account, file, &told)
         }) {
             Ok(task) => {
                 self.state = State::Finishing(task, end, refusal);

@@ -97,11 +97,9 @@ impl Handler for Unwatched {
         let now = cx.now();
         let upload = self.upload.take().unwrap();
         let mut pump = pump(upload, stream, &self.service, now);
-        let notifier = cx.notifier();
         let mut pcx = PumpContext {
             cx,
             service: &self.service,
-            notifier: &notifier,
             replies: &mut Vec::new(),
             peer: testing::peer(),
         };
@@ -307,11 +305,9 @@ struct Listed {
 
 /// A turn of `pump`, whose replies nobody reads.
 fn run(pump: &mut Pump, service: &Service, cx: &mut Context<'_>) -> Step {
-    let notifier = cx.notifier();
     pump.run(&mut PumpContext {
         cx,
         service,
-        notifier: &notifier,
         replies: &mut Vec::new(),
         peer: testing::peer(),
     })

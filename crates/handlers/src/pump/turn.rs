@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, Notifier, is_of_peer};
+use ftpdlib_ioloop::{Context, is_of_peer};
 use ftpdlib_proto::TransferEnd;
 use log::Level;
 
@@ -23,7 +23,6 @@ pub(crate) const REPLIES_WAITING: usize = 64 << 10;
 pub(crate) struct PumpContext<'a, 'l> {
     pub(crate) cx: &'a mut Context<'l>,
     pub(crate) service: &'a Service,
-    pub(crate) notifier: &'a Notifier,
     /// Replies waiting to be sent: where a listing goes that has no data connection.
     pub(crate) replies: &'a mut Vec<u8>,
     /// Whose transfer it is, as the log says it.

@@ -75,17 +75,6 @@ impl<P> DataChannel<P> {
         }
     }
 
-    /// Whether the data connection of the transfer in progress or queued, if there is one, is to be
-    /// under TLS.
-    pub(super) fn is_private(&self) -> Option<bool> {
-        match self {
-            Self::Listening { queued, .. } => queued.as_ref().map(|queued| queued.private),
-            Self::Connecting { queued, .. } => Some(queued.private),
-            Self::Transferring(running) => Some(running.private),
-            Self::Closed | Self::Target(_) | Self::Open { .. } => None,
-        }
-    }
-
     /// Whether the client may have connected, and no transfer uses that yet.
     pub(super) fn may_be_connected(&self) -> bool {
         match self {

@@ -269,11 +269,10 @@ impl<P> Session<P> {
         self.security.is_secure()
     }
 
-    /// Whether a data connection that is made now is to be under TLS (PROT P): as was agreed when
-    /// its transfer was asked for, if it was.
+    /// Whether a data connection that is made now is to be under TLS (PROT P). That does not change
+    /// between a transfer command and the end of its transfer.
     pub fn protects_data(&self) -> bool {
-        let agreed = self.data.is_private();
-        agreed.unwrap_or_else(|| self.security.protects_data())
+        self.security.protects_data()
     }
 
     /// Who is logged in.

@@ -27,6 +27,14 @@ pub(super) struct Opening {
     prefix: Vec<u8>,
 }
 
+/// The command that began a transfer, as events tell it.
+#[derive(Debug)]
+struct TransferCommand {
+    username: String,
+    verb: Verb,
+    path: VirtualPath,
+}
+
 /// A transfer that waits for its data connection.
 #[derive(Debug)]
 pub(super) struct Queued<P> {
@@ -34,11 +42,7 @@ pub(super) struct Queued<P> {
     pub(super) transfer: Transfer<P>,
     /// Its 150.
     pub(super) preliminary: Reply,
-    /// Whether its data connection is to be under TLS, whatever PROT or REIN says meanwhile.
-    pub(super) private: bool,
-    username: String,
-    verb: Verb,
-    path: VirtualPath,
+    command: TransferCommand,
 }
 
 /// A transfer in progress.
@@ -50,11 +54,7 @@ pub(super) struct Running {
     pub(super) bytes: u64,
     /// Which way they move.
     pub(super) direction: Direction,
-    /// Whether its data connection is under TLS.
-    pub(super) private: bool,
-    username: String,
-    verb: Verb,
-    path: VirtualPath,
+    command: TransferCommand,
     since: Instant,
 }
 
@@ -166,21 +166,21 @@ impl<P> Session<P> {
             self.pending = Pending::Abort;
             return self.abort_transfer(TransferEnd::Aborted);
         }
-        let text = match self.data {
-            DataChannel::Closed if has_broken_off => {
-                return self.reply(Reply::new(226, "The transfer had broken off."));
-            }
-            DataChannel::Closed => "No transfer to abort.",
-            _ => "ABOR command successful; data channel closed.",
-        };
-        if self.close_data() {
+        let was_closed = matches!(self.data, DataChannel::Closed);
+        let has_aborted = self.close_data();
+        if has_aborted {
             self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
-            self.reply(Reply::new(226, "ABOR command successful."));
-        } else if aborted_ahead {
-            self.reply(Reply::new(226, "ABOR command successful."));
-        } else {
-            self.reply(Reply::new(225, text));
         }
+        let (code, text) = if was_closed && has_broken_off {
+            (226, "The transfer had broken off.")
+        } else if has_aborted || aborted_ahead {
+            (226, "ABOR command successful.")
+        } else if was_closed {
+            (225, "No transfer to abort.")
+        } else {
+            (225, "ABOR command successful; data channel closed.")
+        };
+        self.reply(Reply::new(code, text));
     }
 
     /// The file or listing is open: now for the data connection.
@@ -197,16 +197,13 @@ impl<P> Session<P> {
         }
         let queued = Box::new(Queued {
             preliminary: opening.reply(size, &path),
-            private: self.security.protects_data(),
             transfer: Transfer {
                 payload,
                 direction: opening.direction,
                 transfer_type: opening.transfer_type,
                 after_rest: opening.after_rest,
             },
-            username: self.username().unwrap_or_default().to_owned(),
-            verb: opening.verb,
-            path,
+            command: self.transfer_command(opening.verb, path),
         });
         self.data = match std::mem::take(&mut self.data) {
             DataChannel::Open { .. } => {
@@ -254,10 +251,7 @@ impl<P> Session<P> {
             stopping: false,
             bytes: 0,
             direction,
-            private: false,
-            username: self.username().unwrap_or_default().to_owned(),
-            verb: Verb::Stat,
-            path,
+            command: self.transfer_command(Verb::Stat, path),
             since: now,
         }));
         self.effects.push_back(Effect::StartTransfer(Transfer {
@@ -278,10 +272,7 @@ impl<P> Session<P> {
             stopping: false,
             bytes: 0,
             direction,
-            private: queued.private,
-            username: queued.username,
-            verb: queued.verb,
-            path: queued.path,
+            command: queued.command,
             since: now,
         }))
     }
@@ -393,6 +384,14 @@ impl<P> Session<P> {
         Ok(())
     }
 
+    fn transfer_command(&self, verb: Verb, path: VirtualPath) -> TransferCommand {
+        TransferCommand {
+            username: self.username().unwrap_or_default().to_owned(),
+            verb,
+            path,
+        }
+    }
+
     fn opening(&self, verb: Verb, direction: Direction) -> Opening {
         Opening {
             verb,
@@ -458,15 +457,20 @@ impl Opening {
 
 impl Running {
     fn into_event(self, end: TransferEnd, bytes: u64, now: Instant) -> SessionEvent {
+        let TransferCommand {
+            username,
+            verb,
+            path,
+        } = self.command;
         SessionEvent::TransferEnded {
-            username: self.username,
-            verb: self.verb,
-            content: match (self.direction, self.verb) {
+            username,
+            verb,
+            content: match (self.direction, verb) {
                 (Direction::Receive, _) => Transferred::File(TransferDirection::Upload),
                 (Direction::Send, Verb::Retr) => Transferred::File(TransferDirection::Download),
                 (Direction::Send | Direction::Control, _) => Transferred::Listing,
             },
-            path: self.path,
+            path,
             end,
             bytes,
             duration: now.saturating_duration_since(self.since),

@@ -23,6 +23,7 @@ use super::large::{drop_on, is_large_listing};
 use super::names::Names;
 use super::pin::{Single, View};
 use super::{Account, Helpers, broken_off, permission, reply_of};
+use crate::foreign;
 
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
@@ -159,6 +160,16 @@ impl ListingStream {
         out: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
         let account = Arc::clone(&self.account);
+        foreign::call_files(&account, || self.fill_as_user(&account, most, is_over, out))
+    }
+
+    fn fill_as_user(
+        &mut self,
+        account: &Account,
+        most: usize,
+        is_over: &dyn Fn() -> bool,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Refusal> {
         let guard = account.impersonate()?;
         let turn = Turn {
             most,
