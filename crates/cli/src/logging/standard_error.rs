@@ -12,14 +12,14 @@ use log::Level;
 use super::line::{LogLine, unix_now};
 use crate::last_line::LastLine;
 
-/// How long a line waits for room. Clients wait with it.
+/// How long lines wait for room in a [`SPAN`], all together. Clients wait with them.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The time in which no more than that is waited, from the first wait on.
+const SPAN: Duration = Duration::from_secs(10);
 
 /// How often it checks for room.
 const LOOK: Duration = Duration::from_millis(2);
-
-/// After a wait without success, how long no line waits.
-const AFTER_VAIN: Duration = Duration::from_secs(10);
 
 /// Writes lines to standard error, one or more at a time. If that stays full, like a pipe that
 /// nobody reads, it drops and counts lines after a short wait: the server must not block on its
@@ -28,8 +28,7 @@ pub(super) struct StandardError {
     out: LogStream,
     last: LastLine,
     lost: u64,
-    /// Until then nothing waits for room.
-    hurried_until: Option<Instant>,
+    patience: Patience,
 }
 
 impl StandardError {
@@ -45,7 +44,7 @@ impl StandardError {
             out: LogStream::new(stream)?,
             last: LastLine::default(),
             lost: 0,
-            hurried_until: None,
+            patience: Patience::default(),
         })
     }
 }
@@ -59,8 +58,7 @@ impl Write for StandardError {
         };
         let mut out = Patient {
             out: &mut self.out,
-            hurried_until: &mut self.hurried_until,
-            deadline: None,
+            patience: &mut self.patience,
             refused: 0,
         };
         match self.last.add_next(&mut out, &text) {
@@ -95,33 +93,43 @@ fn line_ends(text: &[u8]) -> u64 {
     text.iter().map(|&byte| u64::from(byte == b'\n')).sum()
 }
 
-/// The stream with some patience, one for all that is written at a time.
-struct Patient<'a> {
-    out: &'a mut LogStream,
-    hurried_until: &'a mut Option<Instant>,
-    deadline: Option<Instant>,
-    /// How many lines there was no room for the end of.
-    refused: u64,
+/// How much longer lines may wait. What one waited is missing for the next: a reader that is slow,
+/// but reads, would have each of them wait.
+#[derive(Default)]
+struct Patience {
+    left: Duration,
+    /// When it is as long again.
+    renewed: Option<Instant>,
 }
 
-impl Patient<'_> {
-    /// Whether to look for room once more.
-    fn may_wait(&mut self) -> bool {
-        let now = Instant::now();
-        if self.hurried_until.is_some_and(|until| now < until) {
-            return false;
+impl Patience {
+    /// Whether to wait once more for a [`LOOK`].
+    fn may_wait(&mut self, now: Instant) -> bool {
+        if self.renewed.is_none_or(|at| at <= now) {
+            (self.left, self.renewed) = (PATIENCE, Some(now + SPAN));
         }
-        let may = now < *self.deadline.get_or_insert(now + PATIENCE);
-        *self.hurried_until = (!may).then(|| now + AFTER_VAIN);
-        may
+        let left = self.left.checked_sub(LOOK);
+        self.left = left.unwrap_or_default();
+        left.is_some()
     }
+}
+
+/// The stream, as long as there is patience.
+struct Patient<'a> {
+    out: &'a mut LogStream,
+    patience: &'a mut Patience,
+    /// How many lines there was no room for the end of.
+    refused: u64,
 }
 
 impl Write for Patient<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.out.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.may_wait() => {
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock
+                        && self.patience.may_wait(Instant::now()) =>
+                {
                     thread::sleep(LOOK);
                 }
                 result => {
@@ -156,6 +164,20 @@ mod tests {
             (pipe.into(), File::from(OwnedFd::from(pipe_reader))),
             (socket.into(), File::from(OwnedFd::from(socket_reader))),
         ]
+    }
+
+    #[test]
+    fn each_line_waited_for_a_reader_that_made_some_room_each_time() {
+        let (mut patience, start) = (Patience::default(), Instant::now());
+        let mut waits = |from: Duration| {
+            // A line every ten milliseconds that has room after its first wait.
+            let lines = (0..500).map(|number| start + from + LOOK * 5 * number);
+            lines.filter(|&now| patience.may_wait(now)).count()
+        };
+        let most = usize::try_from(PATIENCE.as_millis() / LOOK.as_millis()).unwrap();
+        assert_eq!(waits(Duration::ZERO), most);
+        assert_eq!(waits(SPAN / 2), 0);
+        assert_eq!(waits(SPAN), most);
     }
 
     #[test]
