@@ -11,6 +11,7 @@
 mod attachment;
 mod bind_plan;
 mod builder;
+mod callback;
 mod children;
 mod client;
 mod client_churn;

@@ -15,7 +15,7 @@ use mio::{Registry, Token};
 
 use crate::lifecycle::Lifecycle;
 use crate::upgrade::UpgradeLauncher;
-use crate::{ServeOptions, ServerError, ServerHandle};
+use crate::{ServeOptions, ServerError, ServerHandle, callback};
 
 /// Stops the server on the first SIGTERM or SIGINT, at once on the second.
 pub(crate) struct SignalWatcher {
@@ -56,7 +56,7 @@ impl SignalWatcher {
         }
         self.stopping = true;
         if let Some(on_stopping) = self.on_stopping.take() {
-            on_stopping();
+            callback::call("on_stopping", on_stopping);
         }
         self.server.drain();
         cx.start_timer_after(self.grace);
@@ -67,7 +67,7 @@ impl SignalWatcher {
 
     fn reload(&mut self) {
         if let Some(reload) = &mut self.on_reload {
-            reload();
+            callback::call("on_reload", reload);
         }
     }
 
@@ -225,6 +225,37 @@ mod tests {
         }
     }
 
+    fn send(signal: &str) {
+        let mut kill = Command::new("kill");
+        let sent = kill.args(["-s", signal, &process::id().to_string()]);
+        assert!(sent.status().unwrap().success());
+    }
+
+    #[test]
+    fn a_callback_that_panicked_took_the_signals_with_it() {
+        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut server = builder().build().unwrap();
+        let options = || {
+            ServeOptions::default()
+                .on_reload(|| panic!("as the test wants it"))
+                .on_stopping(|| panic!("as the test wants it"))
+                .blocking(false)
+        };
+        let turn = |server: &mut FtpServer| {
+            let turn = ServeOptions::default().blocking(false);
+            server.serve_forever(turn).unwrap();
+        };
+        server
+            .serve_forever(options().timeout(Duration::ZERO))
+            .unwrap();
+        send("HUP");
+        turn(&mut server);
+        send("TERM");
+        while !server.is_over() {
+            turn(&mut server);
+        }
+    }
+
     #[test]
     fn a_reload_did_not_wait_for_the_start() {
         let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,11 +273,7 @@ mod tests {
         let watcher = SignalWatcher::new(handle, Arc::clone(&lifecycle), signals, options);
         let io_loop = server.io_loop().unwrap();
         io_loop.add(Box::new(watcher)).unwrap();
-        let hang_up = || {
-            let mut kill = Command::new("kill");
-            let sent = kill.args(["-s", "HUP", &process::id().to_string()]);
-            assert!(sent.status().unwrap().success());
-        };
+        let hang_up = || send("HUP");
 
         for _ in 0..2 {
             hang_up();
