@@ -16,9 +16,15 @@ pub struct HostPortError;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum EprtError {
-    /// Not `<d>protocol<d>address<d>port<d>`, or the address is not of the protocol.
+    /// Not `<d>protocol<d>address<d>port<d>`.
     #[error("invalid extended host-port")]
     Syntax,
+    /// The address is not of the protocol; so only a session that has this one need look at it.
+    #[error("not an address of the network protocol")]
+    Address {
+        /// Whether the protocol is 2 (IPv6); else 1 (IPv4).
+        is_ipv6: bool,
+    },
     /// A network protocol other than 1 (IPv4) and 2 (IPv6).
     #[error("network protocol not supported")]
     Protocol,
@@ -79,6 +85,7 @@ pub fn format_host_port(addr: SocketAddrV4) -> String {
 /// # Errors
 ///
 /// [`EprtError::Protocol`] where the protocol is a number other than 1 and 2,
+/// [`EprtError::Address`] where only the address is wrong,
 /// [`EprtError::Syntax`] for anything else that is wrong.
 ///
 /// # Examples
@@ -102,8 +109,14 @@ pub fn parse_eprt(arg: &[u8]) -> Result<SocketAddr, EprtError> {
     let port = parse_decimal(port).and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or(EprtError::Syntax)?;
     match parse_decimal(protocol) {
-        Some(1) => Ok((parse_address::<Ipv4Addr>(address)?, port).into()),
-        Some(2) => Ok((parse_address::<Ipv6Addr>(address)?, port).into()),
+        Some(1) => match parse_address::<Ipv4Addr>(address) {
+            Some(address) => Ok((address, port).into()),
+            None => Err(EprtError::Address { is_ipv6: false }),
+        },
+        Some(2) => match parse_address::<Ipv6Addr>(address) {
+            Some(address) => Ok((address, port).into()),
+            None => Err(EprtError::Address { is_ipv6: true }),
+        },
         Some(_) => Err(EprtError::Protocol),
         None => Err(EprtError::Syntax),
     }
@@ -114,11 +127,8 @@ pub fn format_epsv(port: u16) -> String {
     format!("(|||{port}|)")
 }
 
-fn parse_address<A: FromStr>(text: &[u8]) -> Result<A, EprtError> {
-    str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(EprtError::Syntax)
+fn parse_address<A: FromStr>(text: &[u8]) -> Option<A> {
+    str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -168,9 +178,18 @@ mod tests {
         check_eprt("|3|whatever|1025|", Err(EprtError::Protocol));
         check_eprt("|0|192.0.2.7|1025|", Err(EprtError::Protocol));
         check_eprt("||192.0.2.7|1025|", Err(EprtError::Syntax));
-        check_eprt("|1|2001:db8::7|1025|", Err(EprtError::Syntax));
-        check_eprt("|2|192.0.2.7|1025|", Err(EprtError::Syntax));
-        check_eprt("|2|fe80::1%eth0|1025|", Err(EprtError::Syntax));
+        check_eprt(
+            "|1|2001:db8::7|1025|",
+            Err(EprtError::Address { is_ipv6: false }),
+        );
+        check_eprt(
+            "|2|192.0.2.7|1025|",
+            Err(EprtError::Address { is_ipv6: true }),
+        );
+        check_eprt(
+            "|2|fe80::1%eth0|1025|",
+            Err(EprtError::Address { is_ipv6: true }),
+        );
         check_eprt("|1|192.0.2.7|65536|", Err(EprtError::Syntax));
         check_eprt("|1|192.0.2.7|1025", Err(EprtError::Syntax));
         check_eprt("|1|192.0.2.7|1025|x", Err(EprtError::Syntax));

@@ -16,6 +16,8 @@ pub(crate) const MOST_WORKERS: usize = 256;
 /// The parameters of [`FtpServer::serve_forever`](crate::FtpServer::serve_forever), under
 /// pyftpdlib's names.
 ///
+/// If what is called on the loop panics, that is logged, and the server goes on.
+///
 /// # Examples
 ///
 /// ```

@@ -295,7 +295,7 @@ fn what_has_to_be_secure_is_refused_in_the_clear() {
         ..TlsRules::default()
     };
     let lines = ["USER u", "PASS p", "FEAT", "AUTH TLS", "USER u", "PASS p"];
-    check(Some(control), &lines, &[220, 550, 503, 211, 234, 331, 230]);
+    check(Some(control), &lines, &[220, 550, 550, 211, 234, 331, 230]);
     let data = TlsRules {
         data_required: true,
         ..TlsRules::default()

@@ -121,7 +121,9 @@ impl CommandError {
                 Reply::new(501, "Argument is not valid in this connection's encoding.")
             }
             Self::HostPort(HostPortError) => Reply::new(501, "Invalid PORT format."),
-            Self::Eprt(EprtError::Syntax) => Reply::new(501, "Invalid EPRT format."),
+            Self::Eprt(EprtError::Syntax | EprtError::Address { .. }) => {
+                Reply::new(501, "Invalid EPRT format.")
+            }
             Self::Epsv => Reply::new(501, "Invalid EPSV argument."),
             Self::Eprt(EprtError::Protocol) | Self::EpsvProtocol => {
                 Reply::new(522, "Network protocol not supported, use (1,2).")

@@ -85,6 +85,11 @@ impl<P> Session<P> {
             Err(CommandError::Eprt(EprtError::Protocol) | CommandError::EpsvProtocol) => {
                 Err(self.foreign_protocol())
             }
+            Err(CommandError::Eprt(EprtError::Address { is_ipv6 }))
+                if is_ipv6 == self.local.is_ipv4() =>
+            {
+                Err(self.foreign_protocol())
+            }
             Err(error) => Err(error.reply()),
             Ok(command) => self.dispatch(verb, command, prepared, now),
         }

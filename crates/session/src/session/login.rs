@@ -134,6 +134,7 @@ impl<P> Session<P> {
 
     /// PASS.
     pub(super) fn pass(&mut self, password: &str, now: Instant) -> Result<(), Reply> {
+        self.check_login_security()?;
         match std::mem::take(&mut self.login) {
             Login::Out => return Err(Reply::new(503, "Login with USER first.")),
             Login::In(user) => {
