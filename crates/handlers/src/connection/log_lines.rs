@@ -153,7 +153,11 @@ pub(super) fn event(
         SessionEvent::LoggedOut { username } | SessionEvent::TransferEnded { username, .. } => {
             Some(username.as_str())
         }
-        _ => username,
+        SessionEvent::LoggedIn { .. }
+        | SessionEvent::LoginFailed { .. }
+        | SessionEvent::ForeignData { .. }
+        | SessionEvent::DataUnused
+        | SessionEvent::Changed { .. } => username,
     };
     let prefix = prefix.of(peer, username);
     match event {
@@ -193,7 +197,8 @@ pub(super) fn event(
                 Escaped(path)
             );
         }
-        _ => {}
+        // Its command is logged with its reply.
+        SessionEvent::Changed { .. } => {}
     }
 }
 
