@@ -227,6 +227,10 @@ impl CommandContext<'_> {
     }
 
     /// What the argument names, seen from the working directory; that one if there is no argument.
+    ///
+    /// If the command has a [permission](CustomCommand::perm) and the user's depend on the
+    /// directory, this is canonical, without links, and so is
+    /// [`working_directory`](Self::working_directory).
     pub fn path(&self) -> &VirtualPath {
         self.path
     }
@@ -242,6 +246,9 @@ impl CommandContext<'_> {
     }
 
     /// The user's filesystem; none without a login. It asks for no permission.
+    ///
+    /// Where [`path`](Self::path) is canonical, it follows no links: what is opened is what the
+    /// permission was checked for, although another session may swap a link in meanwhile.
     pub fn filesystem(&self) -> Option<&dyn Filesystem> {
         self.account.map(Account::filesystem)
     }

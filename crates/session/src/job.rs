@@ -196,7 +196,8 @@ pub enum Action {
         /// File to be made.
         to: VirtualPath,
     },
-    /// A registered command (`Reply`). The permission is checked at `path`.
+    /// A registered command (`Reply`). The permission is checked at `path`, which a driver may hand
+    /// to the command as it was resolved.
     Registered {
         /// Place in [`SessionConfig::commands`](crate::SessionConfig::commands).
         index: usize,
