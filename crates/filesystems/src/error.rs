@@ -78,10 +78,18 @@ impl ErrorKind {
     }
 
     fn of(error: &io::Error) -> Self {
-        if let Some(number) = error.raw_os_error() {
-            return Self::of_errno(number);
+        match error.raw_os_error() {
+            // What the standard library has no stable kind for, or not on each system.
+            Some(errno::ENXIO | errno::ENODEV) => Self::NotARegularFile,
+            Some(errno::ELOOP) => Self::TooManyLinks,
+            Some(errno::EMFILE | errno::ENFILE) => Self::TooManyOpenFiles,
+            Some(errno::EOPNOTSUPP) => Self::NotSupported,
+            _ => Self::of_kind(error.kind()),
         }
-        match error.kind() {
+    }
+
+    fn of_kind(kind: io::ErrorKind) -> Self {
+        match kind {
             io::ErrorKind::NotFound => Self::NotFound,
             io::ErrorKind::PermissionDenied => Self::PermissionDenied,
             io::ErrorKind::AlreadyExists => Self::AlreadyExists,
@@ -93,33 +101,11 @@ impl ErrorKind {
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             io::ErrorKind::InvalidFilename => Self::NameTooLong,
             io::ErrorKind::CrossesDevices => Self::CrossDevice,
+            // The last is said of a file with a lease: as busy as one that runs.
             io::ErrorKind::ResourceBusy
             | io::ErrorKind::ExecutableFileBusy
             | io::ErrorKind::WouldBlock => Self::Busy,
             io::ErrorKind::Unsupported => Self::NotSupported,
-            _ => Self::Other,
-        }
-    }
-
-    fn of_errno(number: i32) -> Self {
-        match number {
-            errno::ENOENT => Self::NotFound,
-            errno::EACCES | errno::EPERM => Self::PermissionDenied,
-            errno::EEXIST => Self::AlreadyExists,
-            errno::ENOTDIR => Self::NotADirectory,
-            errno::EISDIR => Self::IsADirectory,
-            errno::ENOTEMPTY => Self::DirectoryNotEmpty,
-            errno::ENXIO | errno::ENODEV => Self::NotARegularFile,
-            errno::ENOSPC => Self::StorageFull,
-            errno::EDQUOT | errno::EFBIG => Self::QuotaExceeded,
-            errno::EROFS => Self::ReadOnly,
-            errno::ENAMETOOLONG => Self::NameTooLong,
-            errno::ELOOP => Self::TooManyLinks,
-            errno::EXDEV => Self::CrossDevice,
-            // Of a file on which another process has a lease: as busy as one that runs.
-            errno::EBUSY | errno::ETXTBSY | errno::EAGAIN => Self::Busy,
-            errno::EMFILE | errno::ENFILE => Self::TooManyOpenFiles,
-            errno::ENOSYS | errno::EOPNOTSUPP => Self::NotSupported,
             _ => Self::Other,
         }
     }
@@ -280,51 +266,77 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn error_numbers_have_a_kind_a_code_and_a_text() {
-        let os = io::Error::from_raw_os_error;
-        check(
-            os(errno::ENOENT),
-            ErrorKind::NotFound,
-            550,
-            "No such file or directory.",
-        );
-        check(
-            os(errno::EEXIST),
-            ErrorKind::AlreadyExists,
-            550,
-            "File exists.",
-        );
-        check(
-            os(errno::ENOSPC),
-            ErrorKind::StorageFull,
-            452,
-            "No space left on device.",
-        );
-        for number in [errno::EDQUOT, errno::EFBIG] {
-            let text = "Storage allocation exceeded.";
-            check(os(number), ErrorKind::QuotaExceeded, 552, text);
+        for (number, kind, code, text) in [
+            // EPERM, ENOENT, EIO, ENXIO, EAGAIN, EACCES
+            (1, ErrorKind::PermissionDenied, 550, "Permission denied."),
+            (2, ErrorKind::NotFound, 550, "No such file or directory."),
+            (5, ErrorKind::Other, 550, "Input/output error."),
+            (6, ErrorKind::NotARegularFile, 550, "Not a regular file."),
+            (11, ErrorKind::Busy, 450, "Device or resource busy."),
+            (13, ErrorKind::PermissionDenied, 550, "Permission denied."),
+            // EBUSY, EEXIST, EXDEV, ENODEV, ENOTDIR, EISDIR
+            (16, ErrorKind::Busy, 450, "Device or resource busy."),
+            (17, ErrorKind::AlreadyExists, 550, "File exists."),
+            (
+                18,
+                ErrorKind::CrossDevice,
+                550,
+                "Cannot move to another device.",
+            ),
+            (19, ErrorKind::NotARegularFile, 550, "Not a regular file."),
+            (20, ErrorKind::NotADirectory, 550, "Not a directory."),
+            (21, ErrorKind::IsADirectory, 550, "Is a directory."),
+            // EINVAL, ENFILE, EMFILE, ETXTBSY, EFBIG
+            (22, ErrorKind::Other, 550, "Invalid argument."),
+            (
+                23,
+                ErrorKind::TooManyOpenFiles,
+                450,
+                "Too many open files; try again later.",
+            ),
+            (
+                24,
+                ErrorKind::TooManyOpenFiles,
+                450,
+                "Too many open files; try again later.",
+            ),
+            (26, ErrorKind::Busy, 450, "Device or resource busy."),
+            (
+                27,
+                ErrorKind::QuotaExceeded,
+                552,
+                "Storage allocation exceeded.",
+            ),
+            // ENOSPC, EROFS, ENAMETOOLONG, ENOSYS, ENOTEMPTY
+            (28, ErrorKind::StorageFull, 452, "No space left on device."),
+            (30, ErrorKind::ReadOnly, 550, "Read-only file system."),
+            (36, ErrorKind::NameTooLong, 553, "File name too long."),
+            (38, ErrorKind::NotSupported, 550, "Operation not supported."),
+            (
+                39,
+                ErrorKind::DirectoryNotEmpty,
+                550,
+                "Directory not empty.",
+            ),
+            // ELOOP, EOPNOTSUPP, EDQUOT
+            (
+                40,
+                ErrorKind::TooManyLinks,
+                550,
+                "Too many levels of symbolic links.",
+            ),
+            (95, ErrorKind::NotSupported, 550, "Operation not supported."),
+            (
+                122,
+                ErrorKind::QuotaExceeded,
+                552,
+                "Storage allocation exceeded.",
+            ),
+        ] {
+            check(io::Error::from_raw_os_error(number), kind, code, text);
         }
-        check(
-            os(errno::ENAMETOOLONG),
-            ErrorKind::NameTooLong,
-            553,
-            "File name too long.",
-        );
-        check(
-            os(errno::EINVAL),
-            ErrorKind::Other,
-            550,
-            "Invalid argument.",
-        );
-        for number in [errno::EMFILE, errno::ENFILE] {
-            let text = "Too many open files; try again later.";
-            check(os(number), ErrorKind::TooManyOpenFiles, 450, text);
-        }
-        for number in [errno::EBUSY, errno::ETXTBSY, errno::EAGAIN] {
-            let text = "Device or resource busy.";
-            check(os(number), ErrorKind::Busy, 450, text);
-        }
-        check(os(5), ErrorKind::Other, 550, "Input/output error.");
     }
 
     #[test]

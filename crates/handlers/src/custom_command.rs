@@ -6,18 +6,12 @@ use std::sync::Arc;
 
 use ftpdlib_authorizers::Login;
 use ftpdlib_filesystems::Filesystem;
-use ftpdlib_proto::{ArgumentRule, Perm, Reply, VirtualPath};
+use ftpdlib_proto::{ArgumentRule, Perm, Reply, Verb, VirtualPath};
 use ftpdlib_session::{Refusal, RegisteredCommand};
 
 use crate::SettingsError;
 use crate::jobs::Account;
 use crate::log_prefix::Prefix;
-
-/// Commands that nothing replaces, not even to refuse them: who is logged in, TLS, the end of a
-/// transfer or of the session, and all `SITE` commands depend on them.
-const RESERVED: [&str; 11] = [
-    "SITE", "USER", "PASS", "REIN", "QUIT", "ABOR", "AUTH", "PBSZ", "PROT", "CCC", "ADAT",
-];
 
 /// Longest name of a command or sub-command.
 const MAX_NAME: usize = 16;
@@ -163,7 +157,9 @@ impl CustomCommand {
                 "{name:?} is no verb, nor SITE and a verb: 1 to {MAX_NAME} letters and digits"
             ));
         }
-        if RESERVED.contains(&name.as_str()) {
+        let verb = Verb::lookup(name.as_bytes());
+        // Security data would follow AUTH; the table does not have it.
+        if name == "ADAT" || verb.is_some_and(|verb| verb.info().reserved) {
             return wrong(format!("{name} cannot be replaced: it changes the session"));
         }
         if perm.is_some() && !login_required {
@@ -227,6 +223,10 @@ impl CommandContext<'_> {
     }
 
     /// What the argument names, seen from the working directory; that one if there is no argument.
+    ///
+    /// If the command has a [permission](CustomCommand::perm) and the user's depend on the
+    /// directory, this is canonical, without links, and so is
+    /// [`working_directory`](Self::working_directory).
     pub fn path(&self) -> &VirtualPath {
         self.path
     }
@@ -242,6 +242,9 @@ impl CommandContext<'_> {
     }
 
     /// The user's filesystem; none without a login. It asks for no permission.
+    ///
+    /// Where [`path`](Self::path) is canonical, it follows no links: what is opened is what the
+    /// permission was checked for, although another session may swap a link in meanwhile.
     pub fn filesystem(&self) -> Option<&dyn Filesystem> {
         self.account.map(Account::filesystem)
     }
@@ -306,7 +309,9 @@ mod tests {
 
     #[test]
     fn the_session_cannot_be_changed_from_outside() {
-        for name in RESERVED {
+        for name in [
+            "SITE", "USER", "PASS", "REIN", "QUIT", "ABOR", "AUTH", "PBSZ", "PROT", "CCC", "ADAT",
+        ] {
             check(name, false);
         }
     }

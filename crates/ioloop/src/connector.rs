@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 use std::{io, mem};
 
+use ftpdlib_sys::errno;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, SockAddr, Type};
 
@@ -216,20 +217,13 @@ enum Attempt {
 
 /// Whether an attempt goes on without waiting; one that a signal interrupted does so too.
 fn is_in_progress(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted
+    match error.kind() {
+        io::ErrorKind::Interrupted => true,
+        // What Windows says; elsewhere it is a want of ports.
+        io::ErrorKind::WouldBlock => cfg!(windows),
+        _ => error.raw_os_error() == Some(errno::EINPROGRESS),
+    }
 }
-
-/// `EINPROGRESS`, which the standard library does not name yet.
-const IN_PROGRESS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
-    115
-} else if cfg!(windows) {
-    // There it is `WSAEWOULDBLOCK` that says so.
-    10_035
-} else if cfg!(any(target_os = "illumos", target_os = "solaris")) {
-    150
-} else {
-    36
-};
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -2,6 +2,8 @@
 
 /// How a file's hash is computed.
 ///
+/// The enum is complete: a digest must not be by another algorithm than its name says.
+///
 /// # Examples
 ///
 /// ```
@@ -10,7 +12,6 @@
 /// assert_eq!(HashAlgorithm::default().name(), "SHA-256");
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[non_exhaustive]
 pub enum HashAlgorithm {
     /// `SHA-256`, chosen until `OPTS HASH` chooses another.
     #[default]

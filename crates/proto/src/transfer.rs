@@ -24,8 +24,9 @@ pub enum TransferDirection {
 }
 
 /// How a transfer ended.
+///
+/// The enum is complete: whoever is told of an end has to have a word for each.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub enum TransferEnd {
     /// Every byte was moved and the end was seen.
     Complete,

@@ -31,6 +31,12 @@ pub struct VerbInfo {
     pub more_perms: Perms,
     /// Its argument rule.
     pub argument: ArgumentRule,
+    /// Whether a log tells what became of it, as pyftpdlib's does of some commands.
+    pub logged: bool,
+    /// Whether the server's owner cannot put another command in its place, not even one that
+    /// refuses it: who is logged in, TLS, the end of a transfer or of the session, and all `SITE`
+    /// commands depend on it.
+    pub reserved: bool,
     /// Whether blanks around the argument are part of it: it is a name, ends with one, or is a
     /// secret.
     pub(crate) keeps_blanks: bool,
@@ -133,11 +139,11 @@ const fn pack(name: &[u8]) -> Option<u64> {
 /// Writes the enum, its rows and the search of a name from one list. A row is: variant, name, who
 /// may use it (`anyone` or a logged-in `user`), the permission it takes (`_` for none; in brackets
 /// with those it may need besides), argument rule, whether blanks around the argument are `kept`,
-/// definition, help, and if `FEAT` lists it, the line.
+/// whether it is `reserved` or `logged`, definition, help, and if `FEAT` lists it, the line.
 macro_rules! verb_table {
     ($(
         $variant:ident $name:literal $login:ident $perm:tt $argument:ident $blanks:ident
-            $rfc:literal $help:literal $(feature $feature:literal)?;
+            $($flag:ident)* $rfc:literal $help:literal $(feature $feature:literal)?;
     )*) => {
         /// A command verb, or a sub-command of `SITE`.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -158,6 +164,8 @@ macro_rules! verb_table {
                 perm: verb_table!(@perm $perm),
                 more_perms: verb_table!(@more $perm),
                 argument: ArgumentRule::$argument,
+                logged: false $(|| verb_table!(@logged $flag))*,
+                reserved: false $(|| verb_table!(@reserved $flag))*,
                 keeps_blanks: verb_table!(@blanks $blanks),
                 rfc: $rfc,
                 help: $help,
@@ -178,6 +186,10 @@ macro_rules! verb_table {
     (@login user) => { true };
     (@blanks kept) => { true };
     (@blanks trimmed) => { false };
+    (@logged logged) => { true };
+    (@logged reserved) => { false };
+    (@reserved reserved) => { true };
+    (@reserved logged) => { false };
     (@perm _) => { None };
     (@perm $perm:ident) => { Some(Perm::$perm) };
     (@perm ($perm:ident $($more:ident)+)) => { Some(Perm::$perm) };
@@ -188,34 +200,34 @@ macro_rules! verb_table {
 }
 
 verb_table! {
-    User "USER" anyone _ Required trimmed "RFC 959 §4.1.1"
+    User "USER" anyone _ Required trimmed reserved "RFC 959 §4.1.1"
         "Syntax: USER <SP> user-name (begin a login).";
-    Pass "PASS" anyone _ Optional kept "RFC 959 §4.1.1"
+    Pass "PASS" anyone _ Optional kept reserved "RFC 959 §4.1.1"
         "Syntax: PASS [<SP> password] (finish a login).";
     Acct "ACCT" anyone _ Required trimmed "RFC 959 §4.1.1"
         "Syntax: ACCT <SP> account (needless here).";
-    Cwd "CWD" user ChangeDir Optional kept "RFC 959 §4.1.1"
+    Cwd "CWD" user ChangeDir Optional kept logged "RFC 959 §4.1.1"
         "Syntax: CWD [<SP> dir-name] (change the working directory).";
-    Xcwd "XCWD" user ChangeDir Optional kept "RFC 775"
+    Xcwd "XCWD" user ChangeDir Optional kept logged "RFC 775"
         "Syntax: XCWD [<SP> dir-name] (older name of CWD).";
     Cdup "CDUP" user ChangeDir Refused trimmed "RFC 959 §4.1.1"
         "Syntax: CDUP (go to the parent directory).";
     Xcup "XCUP" user ChangeDir Refused trimmed "RFC 775"
         "Syntax: XCUP (older name of CDUP).";
-    Rein "REIN" anyone _ Refused trimmed "RFC 959 §4.1.1"
+    Rein "REIN" anyone _ Refused trimmed reserved logged "RFC 959 §4.1.1"
         "Syntax: REIN (log out, keep the connection).";
-    Quit "QUIT" anyone _ Refused trimmed "RFC 959 §4.1.1"
+    Quit "QUIT" anyone _ Refused trimmed reserved "RFC 959 §4.1.1"
         "Syntax: QUIT (end the session).";
-    Auth "AUTH" anyone _ Required trimmed "RFC 2228 §3"
+    Auth "AUTH" anyone _ Required trimmed reserved "RFC 2228 §3"
         "Syntax: AUTH <SP> TLS (secure the control connection)."
         feature "AUTH TLS";
-    Pbsz "PBSZ" anyone _ Required trimmed "RFC 4217 §9"
+    Pbsz "PBSZ" anyone _ Required trimmed reserved "RFC 4217 §9"
         "Syntax: PBSZ <SP> 0 (comes before PROT; means nothing with TLS)."
         feature "PBSZ";
-    Prot "PROT" anyone _ Required trimmed "RFC 4217 §9"
+    Prot "PROT" anyone _ Required trimmed reserved "RFC 4217 §9"
         "Syntax: PROT <SP> C|P (data connections in the clear, or private)."
         feature "PROT";
-    Ccc "CCC" anyone _ Refused trimmed "RFC 4217 §5"
+    Ccc "CCC" anyone _ Refused trimmed reserved "RFC 4217 §5"
         "Syntax: CCC (go back to the clear; refused here).";
     Port "PORT" user _ Required trimmed "RFC 959 §4.1.2"
         "Syntax: PORT <SP> h1,h2,h3,h4,p1,p2 (tell where the server may connect to).";
@@ -249,21 +261,21 @@ verb_table! {
     Rang "RANG" user _ Required trimmed "draft-bryan-ftp-range"
         "Syntax: RANG <SP> first <SP> last (choose the bytes of the next transfer or HASH)."
         feature "RANG STREAM";
-    Rnfr "RNFR" user Rename Required kept "RFC 959 §4.1.3"
+    Rnfr "RNFR" user Rename Required kept logged "RFC 959 §4.1.3"
         "Syntax: RNFR <SP> old-name (begin a rename).";
-    Rnto "RNTO" user Rename Required kept "RFC 959 §4.1.3"
+    Rnto "RNTO" user Rename Required kept logged "RFC 959 §4.1.3"
         "Syntax: RNTO <SP> new-name (finish a rename).";
-    Abor "ABOR" user _ Refused trimmed "RFC 959 §4.1.3"
+    Abor "ABOR" user _ Refused trimmed reserved "RFC 959 §4.1.3"
         "Syntax: ABOR (break off the transfer).";
-    Dele "DELE" user Delete Required kept "RFC 959 §4.1.3"
+    Dele "DELE" user Delete Required kept logged "RFC 959 §4.1.3"
         "Syntax: DELE <SP> file-name (delete a file).";
-    Rmd "RMD" user Delete Required kept "RFC 959 §4.1.3"
+    Rmd "RMD" user Delete Required kept logged "RFC 959 §4.1.3"
         "Syntax: RMD <SP> dir-name (delete an empty directory).";
-    Xrmd "XRMD" user Delete Required kept "RFC 775"
+    Xrmd "XRMD" user Delete Required kept logged "RFC 775"
         "Syntax: XRMD <SP> dir-name (older name of RMD).";
-    Mkd "MKD" user MakeDir Required kept "RFC 959 §4.1.3"
+    Mkd "MKD" user MakeDir Required kept logged "RFC 959 §4.1.3"
         "Syntax: MKD <SP> dir-name (create a directory).";
-    Xmkd "XMKD" user MakeDir Required kept "RFC 775"
+    Xmkd "XMKD" user MakeDir Required kept logged "RFC 775"
         "Syntax: XMKD <SP> dir-name (older name of MKD).";
     Pwd "PWD" user _ Refused trimmed "RFC 959 §4.1.3"
         "Syntax: PWD (show the working directory).";
@@ -284,7 +296,7 @@ verb_table! {
     Mdtm "MDTM" user (List ChangeTime) Required kept "RFC 3659 §3"
         "Syntax: MDTM <SP> [YYYYMMDDHHMMSS <SP>] path (show or set a file's modification time)."
         feature "MDTM";
-    Mfmt "MFMT" user ChangeTime Required kept "draft-somers-ftp-mfxx §3.1"
+    Mfmt "MFMT" user ChangeTime Required kept logged "draft-somers-ftp-mfxx §3.1"
         "Syntax: MFMT <SP> YYYYMMDDHHMMSS <SP> path (set a file's modification time)."
         feature "MFMT";
     Mff "MFF" user (ChangeTime ChangeMode) Required kept "draft-somers-ftp-mfxx"
@@ -323,11 +335,11 @@ verb_table! {
     Cpto "CPTO" user (Store Retrieve) Required kept "no standard"
         "Syntax: CPTO <SP> file-name (finish a copy)."
         feature "CPTO";
-    Site "SITE" anyone _ Required kept "RFC 959 §4.1.3"
+    Site "SITE" anyone _ Required kept reserved "RFC 959 §4.1.3"
         "Syntax: SITE <SP> command (this server's own commands).";
     SiteHelp "SITE HELP" anyone _ Optional trimmed "no standard"
         "Syntax: SITE HELP [<SP> command] (explain SITE commands).";
-    SiteChmod "SITE CHMOD" user ChangeMode Required kept "no standard"
+    SiteChmod "SITE CHMOD" user ChangeMode Required kept logged "no standard"
         "Syntax: SITE CHMOD <SP> mode <SP> path (change a file's mode)."
         feature "SITE CHMOD";
     SiteUtime "SITE UTIME" user ChangeTime Required kept "no standard"
@@ -487,6 +499,16 @@ mod tests {
             open.join(" "),
             "USER PASS ACCT REIN QUIT AUTH PBSZ PROT CCC SITE SITE HELP SYST STAT FEAT OPTS HOST LANG CSID CLNT \
              HELP NOOP"
+        );
+    }
+
+    #[test]
+    fn logs_tell_what_those_of_pyftpdlib_do() {
+        let logged = verbs().iter().filter(|info| info.logged);
+        let names: Vec<_> = logged.map(|info| info.name).collect();
+        assert_eq!(
+            names.join(" "),
+            "CWD XCWD REIN RNFR RNTO DELE RMD XRMD MKD XMKD MFMT SITE CHMOD"
         );
     }
 

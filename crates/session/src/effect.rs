@@ -34,8 +34,9 @@ pub struct Transfer<P> {
 }
 
 /// One thing for the driver to do, in order.
+///
+/// The enum is complete: each driver has to see to all of them.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Effect<P> {
     /// Take what follows for the answer to the line handed over last: each `Reply` up to the next
     /// `BeginAnswer`. Two of them come later: the reply to work when the work has ended, and the

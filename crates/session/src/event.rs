@@ -9,8 +9,9 @@ use ftpdlib_proto::{Reply, TransferDirection, TransferEnd, Verb, VirtualPath};
 use crate::{Refusal, Secret};
 
 /// From the control connection.
+///
+/// The enum is complete: a driver has to know all that it is to hand over.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub enum ControlEvent<'a> {
     /// A command line, without its ending.
     Line(&'a [u8]),
@@ -42,8 +43,9 @@ pub enum ControlEvent<'a> {
 }
 
 /// From the data side.
+///
+/// The enum is complete: a driver has to know all that it is to hand over.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum DataEvent {
     /// Answer to [`Effect::Listen`](crate::Effect::Listen): the port to tell the client.
     Listening {
@@ -82,8 +84,9 @@ pub enum DataEvent {
 }
 
 /// From the operator or a limit.
+///
+/// The enum is complete: a driver has to know all that it may hand over.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum AdminEvent {
     /// The server is stopping: a session with nothing in progress gets `421` and ends; else that
     /// comes after the reply to the command, or to the transfer, in progress.
@@ -96,8 +99,9 @@ pub enum AdminEvent {
 }
 
 /// For logs and observers; never needed for the protocol.
+///
+/// The enum is complete: what a log or an observer does not tell is left out by name.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum SessionEvent {
     /// USER and PASS were accepted.
     LoggedIn {
@@ -163,8 +167,9 @@ pub enum Transferred {
 }
 
 /// What a command changed in the filesystem.
+///
+/// The enum is complete: an observer is to miss no change.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Change {
     /// A file or directory was renamed: RNTO.
     Renamed {

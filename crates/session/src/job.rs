@@ -62,8 +62,9 @@ pub struct Job {
 }
 
 /// How an upload treats what is there.
+///
+/// The enum is complete: each driver has to do all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub enum WriteHow {
     /// STOR.
     Replace,
@@ -90,8 +91,9 @@ pub enum ListFormat {
 }
 
 /// What a job does; in brackets the [`Answer`] it is to give.
+///
+/// The enum is complete: each driver has to do all of them, and to check permissions for them.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Action {
     /// Authenticate and make the user's filesystem (`Answer::Login`).
     Login {
@@ -194,7 +196,8 @@ pub enum Action {
         /// File to be made.
         to: VirtualPath,
     },
-    /// A registered command (`Reply`). The permission is checked at `path`.
+    /// A registered command (`Reply`). The permission is checked at `path`, which a driver may hand
+    /// to the command as it was resolved.
     Registered {
         /// Place in [`SessionConfig::commands`](crate::SessionConfig::commands).
         index: usize,
@@ -239,8 +242,9 @@ pub enum Action {
 }
 
 /// What a successful job found.
+///
+/// The enum is complete: the session acts on all of them.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Answer<P> {
     /// Nothing to tell.
     Done,

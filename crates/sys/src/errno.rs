@@ -1,8 +1,8 @@
-//! Error numbers without a distinct, stable [`io::ErrorKind`](std::io::ErrorKind); compare with
+//! Error numbers that callers compare as such, most of them for want of a distinct, stable
+//! [`io::ErrorKind`](std::io::ErrorKind); see
 //! [`io::Error::raw_os_error`](std::io::Error::raw_os_error).
 
 pub use libc::{
-    EACCES, EAGAIN, EBUSY, EDQUOT, EEXIST, EFBIG, EINVAL, EISDIR, ELOOP, EMFILE, ENAMETOOLONG,
-    ENFILE, ENODEV, ENOENT, ENOSPC, ENOSYS, ENOTDIR, ENOTEMPTY, ENXIO, EOPNOTSUPP, EPERM, EROFS,
-    ETXTBSY, EXDEV,
+    EACCES, EAGAIN, EINPROGRESS, ELOOP, EMFILE, ENFILE, ENODEV, ENOSYS, ENOTDIR, ENXIO, EOPNOTSUPP,
+    EPERM, EXDEV,
 };

@@ -239,3 +239,39 @@ fn each_stranger_at_a_passive_port_was_a_line_of_the_log() {
     let told = log.iter().filter(|line| line.contains("foreign address"));
     assert_eq!(told.count(), 1, "{log:#?}");
 }
+
+#[test]
+fn the_log_tells_what_became_of_some_commands() {
+    let _alone = alone();
+    let mut program = Program::start(&[], "");
+    let mut client = program.client();
+    client.play(&[
+        ("mkd d", 257),
+        ("site  chmod 700 d", 200),
+        ("CWD missing", 550),
+        ("MFMT 20200101000000 d", 213),
+        ("NOOP", 200),
+        ("SITE MKDIR e", 200),
+        ("XRMD d", 250),
+        ("CDUP", 250),
+        ("SITE", 501),
+    ]);
+    drop(client);
+    let home = program.path("").display().to_string();
+    program.end_at_once();
+    let log = program.rest_of_log();
+    let told = log.iter().filter_map(|line| line.split_once("[user] "));
+    // Without what is sent and received, and who comes and goes.
+    let told = told.filter(|(_, text)| !text.starts_with(['-', '<', 'U', 'F']));
+    let told: Vec<_> = told.map(|(_, text)| text.replace(&home, "~/")).collect();
+    assert_eq!(
+        told,
+        [
+            "MKD ~/d 257",
+            "SITE CHMOD ~/d 200",
+            "CWD ~/missing 550 'No such file or directory.'",
+            "MFMT ~/d 213",
+            "XRMD ~/d 250",
+        ]
+    );
+}

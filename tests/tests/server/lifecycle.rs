@@ -1,6 +1,6 @@
 //! How a server begins and ends.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ftpdlib::ioloop::IoLoop;
 use ftpdlib::servers::{
-    AddressOrSocket, FtpServer, FtpServerBuilder, MultiprocessFtpServer, ServeOptions,
+    AddressOrSocket, FtpServer, FtpServerBuilder, MultiprocessFtpServer, ServeOptions, ServerError,
     ThreadedFtpServer,
 };
 use ftpdlib_tests::client::{Client, read_all};
@@ -153,7 +153,8 @@ fn new_settings_are_for_new_clients() {
     assert_eq!(new.expect_reply(220).argument(), "Renewed.");
     old.expect("NOOP", 200);
     let unusable = handler(server.home()).banner("");
-    assert!(server.handle().set_handler(unusable).is_err());
+    let refused = server.handle().set_handler(unusable).unwrap_err();
+    assert_eq!(refused.setting(), "banner");
     let mut newer = Client::open(server.address());
     assert_eq!(newer.expect_reply(220).argument(), "Renewed.");
 }
@@ -226,9 +227,10 @@ fn listeners_come_and_go_without_their_sessions() {
 fn an_address_that_cannot_be_had_changes_no_listener() {
     let (server, other) = (TestServer::new(), TestServer::new());
     let addresses = server.handle().local_addrs();
-    for wanted in [&[ANY_PORT.into(), other.address()][..], &[]] {
-        assert!(server.handle().set_addresses(wanted, 100).is_err());
-    }
+    let set = |wanted: &[SocketAddr]| server.handle().set_addresses(wanted, 100);
+    let taken = other.address();
+    check_unbound(set(&[ANY_PORT.into(), taken]), taken, ErrorKind::AddrInUse);
+    assert!(matches!(set(&[]), Err(ServerError::NoAddress)));
     server.check_serves();
     assert_eq!(server.handle().local_addrs(), addresses);
 }
@@ -314,12 +316,9 @@ fn a_spawned_server_ends_with_its_owner() {
     drop(server);
     client.expect_reply(421);
     check_closed(address);
-    assert!(
-        builder()
-            .listen((Ipv4Addr::new(192, 0, 2, 1), 0))
-            .spawn()
-            .is_err()
-    );
+    let elsewhere = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 0));
+    let refused = builder().listen(elsewhere).spawn();
+    check_unbound(refused, elsewhere, ErrorKind::AddrNotAvailable);
     let server = builder().spawn().unwrap();
     server.drain();
     server.join().unwrap();
@@ -330,7 +329,17 @@ fn an_address_in_use_is_refused() {
     let server = TestServer::new();
     let home = TempDir::new().unwrap();
     let other = FtpServer::new(server.address(), handler(home.path()));
-    assert!(other.is_err());
+    check_unbound(other, server.address(), ErrorKind::AddrInUse);
+}
+
+#[track_caller]
+fn check_unbound<T>(outcome: Result<T, ServerError>, wanted: SocketAddr, reason: ErrorKind) {
+    match outcome.err() {
+        Some(ServerError::Bind { address, source }) => {
+            assert_eq!((address, source.kind()), (wanted, reason));
+        }
+        other => panic!("{wanted}: {other:?}"),
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
 use ftpdlib::filesystems::{AbstractedFs, Filesystem, FilesystemError, Layer, Layered};
-use ftpdlib::handlers::FtpHandler;
-use ftpdlib::proto::VirtualPath;
+use ftpdlib::handlers::{CustomCommand, FtpHandler};
+use ftpdlib::proto::{Perm, Reply, VirtualPath};
 use ftpdlib::servers::FtpServerBuilder;
 use ftpdlib_tests::server::TestServer;
 use tempfile::TempDir;
@@ -54,8 +54,8 @@ impl Layer for Swapping {
     }
 }
 
-#[test]
-fn a_link_swapped_in_after_the_check_leads_nowhere() {
+/// With a user who may do anything but in `guarded`.
+fn server() -> TestServer {
     let home = TempDir::new().unwrap();
     for name in ["open", "guarded"] {
         let directory = home.path().join(name);
@@ -74,8 +74,24 @@ fn a_link_swapped_in_after_the_check_leads_nowhere() {
         let disk = Arc::new(AbstractedFs::new(&login.home)?);
         Ok(Arc::new(Layered::new(Swapping(login.home.clone()), disk)) as Arc<dyn Filesystem>)
     });
+    let look = CustomCommand::new("SITE LOOK", |cx| {
+        let Some(files) = cx.filesystem() else {
+            return Reply::new(530, "Log in first.");
+        };
+        let directory = files.list(cx.working_directory());
+        match (directory, files.open_read(cx.path(), 0)) {
+            (Ok(_), Ok(_)) => Reply::bytes(200, cx.path().as_bytes().to_vec()),
+            (Err(error), _) | (_, Err(error)) => Reply::new(550, error.to_string()),
+        }
+    });
+    let handler = handler.command(look.perm(Perm::Retrieve));
     let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
-    let server = TestServer::run(builder, home);
+    TestServer::run(builder, home)
+}
+
+#[test]
+fn a_link_swapped_in_after_the_check_leads_nowhere() {
+    let server = server();
     let before = state(&server.path("guarded"));
     let mut client = server.client();
     client.expect("TYPE I", 200);
@@ -109,6 +125,7 @@ fn a_link_swapped_in_after_the_check_leads_nowhere() {
         "SITE CHMOD 600 open/f",
         "MFMT 20200101000000 open/f",
         "MFF UNIX.mode=600; open/f",
+        "SITE LOOK open/f",
     ] {
         Swapping::swap_back(server.home());
         client.epsv();
@@ -117,5 +134,21 @@ fn a_link_swapped_in_after_the_check_leads_nowhere() {
         assert_eq!(reply.code, 550, "{command}: {}", reply.text());
         assert!(server.path("open").is_symlink(), "{command}");
         assert_eq!(state(&server.path("guarded")), before, "{command}");
+    }
+}
+
+#[test]
+fn a_custom_command_was_given_a_path_with_the_links_that_were_checked() {
+    let server = server();
+    fs::create_dir(server.path("other")).unwrap();
+    fs::write(server.path("other/f"), "").unwrap();
+    symlink("other", server.path("way")).unwrap();
+    let mut client = server.client();
+    client.expect("CWD way", 250);
+    assert_eq!(client.expect("SITE LOOK f", 200).argument(), "/other/f");
+    // The user is not told what is wrong with what is guarded.
+    for name in ["/guarded/f", "/guarded/missing"] {
+        let reply = client.expect(&format!("SITE LOOK {name}"), 550);
+        assert_eq!(reply.argument(), "Not enough privileges.", "{name}");
     }
 }

@@ -397,7 +397,11 @@ fn what_is_done_as_a_user_is_the_users() {
     };
     let login = |name: &str| login_of(&authorizer, name);
     if !can_act_as_nobody() {
-        assert!(authorizer.impersonate(&login(NOBODY)).is_err());
+        let refused = authorizer.impersonate(&login(NOBODY)).unwrap_err();
+        assert!(
+            matches!(refused, AuthorizerError::Impersonation { .. }),
+            "{refused}"
+        );
         return;
     }
     let place = tempfile::tempdir().unwrap();

@@ -74,6 +74,12 @@ impl UnixFilesystem {
     pub fn as_abstracted(&self) -> &AbstractedFs {
         &self.disk
     }
+
+    /// The disk by the methods of the trait: pyftpdlib's of the same names take a path as seen from
+    /// the working directory, and join it once more.
+    fn files(&self) -> &dyn Filesystem {
+        &self.disk
+    }
 }
 
 impl Filesystem for UnixFilesystem {
@@ -82,7 +88,7 @@ impl Filesystem for UnixFilesystem {
         path: &VirtualPath,
         offset: u64,
     ) -> Result<Box<dyn ReadFile>, FilesystemError> {
-        self.disk.open_read(path, offset)
+        self.files().open_read(path, offset)
     }
 
     fn open_write(
@@ -90,71 +96,71 @@ impl Filesystem for UnixFilesystem {
         path: &VirtualPath,
         mode: WriteMode,
     ) -> Result<Box<dyn WriteFile>, FilesystemError> {
-        self.disk.open_write(path, mode)
+        self.files().open_write(path, mode)
     }
 
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError> {
-        self.disk.list(path)
+        self.files().list(path)
     }
 
     fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        self.disk.stat(path)
+        self.files().stat(path)
     }
 
     fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        self.disk.lstat(path)
+        self.files().lstat(path)
     }
 
     fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        self.disk.change_dir(path)
+        self.files().change_dir(path)
     }
 
     fn mkdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        self.disk.mkdir(path)
+        self.files().mkdir(path)
     }
 
     fn rmdir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        self.disk.rmdir(path)
+        self.files().rmdir(path)
     }
 
     fn remove(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        self.disk.remove(path)
+        self.files().remove(path)
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
-        self.disk.rename(from, to)
+        self.files().rename(from, to)
     }
 
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {
-        self.disk.set_mode(path, mode)
+        self.files().set_mode(path, mode)
     }
 
     fn set_modified(&self, path: &VirtualPath, modified: i64) -> Result<(), FilesystemError> {
-        self.disk.set_modified(path, modified)
+        self.files().set_modified(path, modified)
     }
 
     fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
-        Filesystem::symlink(&self.disk, target, link)
+        self.files().symlink(target, link)
     }
 
     fn available_space(&self, path: &VirtualPath) -> Result<u64, FilesystemError> {
-        self.disk.available_space(path)
+        self.files().available_space(path)
     }
 
     fn readlink(&self, path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
-        self.disk.readlink(path)
+        self.files().readlink(path)
     }
 
     fn canonical(&self, path: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
-        self.disk.canonical(path)
+        self.files().canonical(path)
     }
 
     fn without_links(&self) -> Result<Option<Arc<dyn Filesystem>>, FilesystemError> {
-        self.disk.without_links()
+        self.files().without_links()
     }
 
     fn real_path(&self, path: &VirtualPath) -> Option<PathBuf> {
-        self.disk.real_path(path)
+        self.files().real_path(path)
     }
 
     /// The home directory, by its canonical path.

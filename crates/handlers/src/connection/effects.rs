@@ -91,8 +91,6 @@ impl Connection {
                 self.job = None;
                 self.closing = Some(now + CLOSING_TIME);
             }
-            // The enum grows with the protocol; what this driver does not know it cannot do.
-            _ => log::error!("an effect of the session is not supported"),
         }
     }
 

@@ -91,7 +91,7 @@ impl Connection {
             secure: self.session.is_secure(),
         };
         let lane = &self.service.command_lane;
-        let job = move || Ended::answered(call.run(&job));
+        let job = move || Ended::answered(call.run(job));
         let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
         self.await_job(task.map(RunningJob::short), cx);
     }

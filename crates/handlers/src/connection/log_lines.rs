@@ -5,14 +5,16 @@ use std::io;
 use std::net::SocketAddr;
 
 use ftpdlib_authorizers::CertificateError;
-use ftpdlib_proto::{Command, CommandLine, Escaped, NameEncoding, Reply, TransferEnd, VirtualPath};
+use ftpdlib_proto::{
+    Command, CommandLine, Escaped, NameEncoding, Reply, TransferEnd, Verb, VirtualPath,
+};
 use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
 use log::Level;
 
 use super::secrets;
 use crate::jobs::{Account, Payload, real_path};
 use crate::log_prefix::{LogPrefix, Prefix};
-use crate::{CustomCommand, ObservedCommand, Service};
+use crate::{CustomCommand, Service};
 
 pub(super) fn opened(prefix: &Prefix<'_>) {
     log::info!("{prefix} FTP session opened (connect)");
@@ -67,30 +69,24 @@ impl LoggedCommand {
         account: Option<&Account>,
         line: &[u8],
     ) -> Option<Self> {
-        const VERBS: [&str; 12] = [
-            "CWD", "XCWD", "DELE", "MKD", "XMKD", "RMD", "XRMD", "RNFR", "RNTO", "REIN", "MFMT",
-            "SITE",
-        ];
-        let verb = CommandLine::split(line).verb;
-        let is_it = |name: &str| name.as_bytes().eq_ignore_ascii_case(verb);
-        if !VERBS.into_iter().any(is_it) || !log::log_enabled!(Level::Info) {
+        let (verb, _) = CommandLine::split(line).resolve().ok()?;
+        let info = verb.info();
+        if !info.logged || !log::log_enabled!(Level::Info) {
             return None;
         }
-        let line = secrets::cut(line, &service.settings.commands);
-        let ObservedCommand { verb, argument } = ObservedCommand::new(line);
-        if verb.starts_with("SITE") && verb != "SITE CHMOD" {
-            return None;
-        }
+        // A command in its place may have a secret argument.
+        let shown = secrets::cut(line, &service.settings.commands);
+        let (_, argument) = CommandLine::split(shown).resolve().ok()?;
         let path = account.and_then(|account| {
-            let path = path_in(line, session)?;
+            let path = path_in(verb, argument, session)?;
             let real_path = real_path(account, &path);
             Some(real_path.map_or_else(
                 || path.as_bytes().to_vec(),
                 |path| path.into_os_string().into_encoded_bytes(),
             ))
         });
-        let argument = path.unwrap_or(argument);
-        Some(Self(format!("{verb} {}", Escaped(&argument)).into()))
+        let argument = path.as_deref().unwrap_or(argument);
+        Some(Self(format!("{} {}", info.name, Escaped(argument)).into()))
     }
 
     /// Logs it with its reply; gives it back if that is not the last one.
@@ -112,9 +108,8 @@ impl LoggedCommand {
     }
 }
 
-/// The path in the line of a logged command.
-fn path_in(line: &[u8], session: &Session<Payload>) -> Option<VirtualPath> {
-    let (verb, argument) = CommandLine::split(line).resolve().ok()?;
+/// The path in the argument of a logged command, if that is or has one.
+fn path_in(verb: Verb, argument: &[u8], session: &Session<Payload>) -> Option<VirtualPath> {
     let (Command::Cwd(name)
     | Command::Dele(name)
     | Command::Mkd(name)
@@ -153,7 +148,11 @@ pub(super) fn event(
         SessionEvent::LoggedOut { username } | SessionEvent::TransferEnded { username, .. } => {
             Some(username.as_str())
         }
-        _ => username,
+        SessionEvent::LoggedIn { .. }
+        | SessionEvent::LoginFailed { .. }
+        | SessionEvent::ForeignData { .. }
+        | SessionEvent::DataUnused
+        | SessionEvent::Changed { .. } => username,
     };
     let prefix = prefix.of(peer, username);
     match event {
@@ -193,7 +192,8 @@ pub(super) fn event(
                 Escaped(path)
             );
         }
-        _ => {}
+        // Its command is logged with its reply.
+        SessionEvent::Changed { .. } => {}
     }
 }
 

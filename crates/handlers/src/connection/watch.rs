@@ -206,7 +206,7 @@ impl Watch {
                 ..
             } => self.transfer = None,
             SessionEvent::Changed { verb, change } => self.post_change(verb, change, account),
-            _ => {}
+            SessionEvent::ForeignData { .. } | SessionEvent::DataUnused => {}
         }
     }
 
@@ -256,7 +256,6 @@ impl Watch {
             Change::TimeSet { path, .. } | Change::Combined(path) => other(observed(path), None),
             Change::Copied { from, to } => other(observed(from), Some(observed(to))),
             Change::Linked { target, link } => other(observed(target), Some(observed(link))),
-            _ => return,
         };
         self.post(notice);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftpdlib_proto::{Perm, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
-use super::{Account, Payload, permission};
+use super::{Account, Payload, permission, permitted};
 use crate::custom_command::last_reply;
 use crate::{CommandContext, Service, foreign};
 
@@ -21,29 +21,30 @@ pub(crate) struct CommandCall {
 
 impl CommandCall {
     /// Does what `job` asks for. May block.
-    pub(crate) fn run(self, job: &Job) -> JobOutcome<Payload> {
+    pub(crate) fn run(self, job: Job) -> JobOutcome<Payload> {
+        let Job { perm, mut action } = job;
+        let impersonate = |account| foreign::call_files(account, || Account::impersonate(account));
+        let _guard = self.account.as_deref().map(impersonate).transpose()?;
+        let account = match (self.account, perm) {
+            (Some(account), Some(perm)) => Some(foreign::call_files(&account, || {
+                pinned(&account, perm, &mut action)
+            })?),
+            (None, Some(_)) => return Err(permission::denied()),
+            (account, None) => account,
+        };
+        let account = account.as_deref();
         let Action::Registered {
             index,
             argument: Secret(argument),
             path,
             working_directory,
-        } = &job.action
+        } = &action
         else {
             return Err(Refusal::local_error());
         };
         let Some(command) = self.service.settings.commands.get(*index) else {
             return Err(Refusal::local_error());
         };
-        let account = self.account.as_deref();
-        let impersonate = |account| foreign::call_files(account, || Account::impersonate(account));
-        let _guard = account.map(impersonate).transpose()?;
-        match (account, job.perm) {
-            (Some(account), Some(perm)) => {
-                foreign::call_files(account, || permission::target(account, perm, path))?;
-            }
-            (None, Some(_)) => return Err(permission::denied()),
-            (_, None) => {}
-        }
         let mut context = CommandContext {
             account,
             argument,
@@ -60,6 +61,25 @@ impl CommandCall {
         let reply = reply.ok_or_else(Refusal::local_error)?;
         last_reply(reply, &prefix, who).map(Answer::Reply)
     }
+}
+
+/// Checks that the user may use the command, and pins it to what was checked.
+fn pinned(
+    account: &Arc<Account>,
+    perm: Perm,
+    action: &mut Action,
+) -> Result<Arc<Account>, Refusal> {
+    let pinned = permitted(account, perm, action, || Ok(()))?;
+    if let Action::Registered {
+        working_directory, ..
+    } = action
+        && !Arc::ptr_eq(account, &pinned)
+        // Where it is not there any more, nothing is in it.
+        && let Ok(canonical) = account.filesystem.canonical(working_directory)
+    {
+        *working_directory = canonical;
+    }
+    Ok(pinned)
 }
 
 impl Account {

@@ -81,9 +81,8 @@ impl Hasher {
             HashAlgorithm::Crc32 => Self::Crc32(crc32fast::Hasher::new()),
             HashAlgorithm::Md5 => Self::Md5(Md5::new()),
             HashAlgorithm::Sha1 => Self::Sha1(Sha1::new()),
+            HashAlgorithm::Sha256 => Self::Sha256(Sha256::new()),
             HashAlgorithm::Sha512 => Self::Sha512(Sha512::new()),
-            // The enum grows with the protocol, which asks by name for what this knows.
-            HashAlgorithm::Sha256 | _ => Self::Sha256(Sha256::new()),
         }
     }
 

@@ -166,9 +166,14 @@ pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into `Credentials`; nobody is logged in before. And it has what
-        // a registered command does.
-        Action::Login { .. } | Action::CertificateLogin { .. } | Action::Registered { .. } => {
+        // The driver turns a login into `Credentials`; nobody is logged in before. It has what a
+        // registered command does, and `run_work` what is work.
+        Action::Login { .. }
+        | Action::CertificateLogin { .. }
+        | Action::Registered { .. }
+        | Action::Digest { .. }
+        | Action::Combine { .. }
+        | Action::Copy { .. } => {
             return Err(Refusal::new(503, "Bad sequence of commands."));
         }
         Action::ChangeDirectory(path) => fs.change_dir(&path),
@@ -202,24 +207,15 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             let bytes = fs.available_space(&path).map_err(reply_of)?;
             return Ok(Answer::Space(bytes));
         }
-        action => return open(account, action),
-    };
-    done.map(|()| Answer::Done).map_err(reply_of)
-}
-
-/// Opens what a transfer is to carry.
-fn open(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
-    let fs = &*account.filesystem;
-    let (opened, size, path) = match action {
         Action::OpenRead { path, range } => {
             let (file, size) = ranged::open_read(fs, &path, range).map_err(cannot_be_sent)?;
             let file = large::dropped_on_loop(account.large_lane(), file, size);
-            (Opened::Read(file), size, path)
+            return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
             let file = open_write(fs, &path, how).map_err(reply_of)?;
             let path = file.path().clone();
-            (Opened::Write(file), None, path)
+            return Ok(opened(account, Opened::Write(file), None, path));
         }
         Action::OpenList {
             path,
@@ -229,17 +225,25 @@ fn open(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             ..
         } => {
             let stream = ListingStream::open(account, &path, prefix, format, encoding)?;
-            (Opened::List(Box::new(stream)), None, path)
+            return Ok(opened(account, Opened::List(Box::new(stream)), None, path));
         }
-        // The enum grows with the protocol; a job this version does not know changes nothing.
-        _ => return Err(Refusal::new(502, "Command not implemented.")),
     };
+    done.map(|()| Answer::Done).map_err(reply_of)
+}
+
+/// What a transfer is to carry.
+fn opened(
+    account: &Arc<Account>,
+    opened: Opened,
+    size: Option<u64>,
+    path: VirtualPath,
+) -> Answer<Payload> {
     let account = Arc::clone(account);
-    Ok(Answer::Opened {
+    Answer::Opened {
         payload: Payload { account, opened },
         size,
         path,
-    })
+    }
 }
 
 /// Chooses between the two readings of an argument, where it has two. Permissions are checked after
@@ -305,8 +309,6 @@ fn open_write(
         WriteHow::At(offset) => WriteMode::At(offset),
         WriteHow::Unique => WriteMode::Unique,
         WriteHow::Within(range) => return ranged::open_write(fs, path, range),
-        // As with a job that this version does not know.
-        _ => return Err(ErrorKind::NotSupported.into()),
     };
     fs.open_write(path, mode)
 }

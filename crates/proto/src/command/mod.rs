@@ -38,8 +38,9 @@ pub use times::FactChange;
 /// assert_eq!(command, Command::Retr(b"my file.txt".into()));
 /// # Ok::<(), ftpdlib_proto::CommandError>(())
 /// ```
+///
+/// The enum is complete: whoever answers commands has an answer for each.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
 pub enum Command<'a> {
     /// `USER`: the user's name.
     User(Cow<'a, str>),

@@ -220,7 +220,6 @@ impl<P> Session<P> {
             Command::SiteCopy { from, to } => self.site_copy(&from, &to)?,
             Command::SiteMkdir(name) => self.site_mkdir(&name)?,
             Command::SiteRmdir(name) => self.site_rmdir(&name)?,
-            _ => return Err(Reply::new(502, "Command not implemented.")),
         }
         Ok(())
     }

@@ -523,6 +523,12 @@ fn end_reply(end: &TransferEnd, refusal: Option<Refusal>) -> Reply {
             "Data connection ended without TLS close_notify; file may be incomplete.",
         ),
         (TransferEnd::Shutdown, _) => Reply::new(426, "Server is shutting down; transfer aborted."),
-        _ => Reply::new(426, "Connection closed; transfer aborted."),
+        (
+            TransferEnd::Reset
+            | TransferEnd::Aborted
+            | TransferEnd::Stalled
+            | TransferEnd::ControlLost,
+            _,
+        ) => Reply::new(426, "Connection closed; transfer aborted."),
     }
 }

@@ -458,7 +458,6 @@ impl<'a> Model<'a> {
                 self.ledger.gone |= outstanding.secure;
                 self.ledger.close();
             }
-            other => panic!("the model does not know {other:?}"),
         }
     }
 }
