@@ -1,8 +1,15 @@
 //! The translation of the ASCII type (RFC 959 §3.1.1.1), streaming, right across chunk borders.
 
-use std::{iter, mem};
+use std::mem;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
+
+/// So many line ends within [`BLOCK`] bytes are too dense to be searched for one by one: to go
+/// through all bytes is quicker then.
+const DENSE: usize = 32;
+
+/// Bytes that are gone through at once, where line ends are dense.
+const BLOCK: usize = 256;
 
 /// Translates file bytes to the `TYPE A` form of the wire: a LF becomes CRLF unless a CR is already
 /// before it.
@@ -27,22 +34,40 @@ pub struct AsciiSender {
 impl AsciiSender {
     /// Appends the wire form of `input` to `out`: at most twice its length.
     pub fn translate(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let Some(&last) = input.last() else { return };
         out.reserve(input.len());
-        let mut copied = 0;
+        let mut rest = input;
+        while !rest.is_empty() {
+            rest = self.search(rest, out);
+            rest = translate_dense(b'\n', rest, out, |byte| {
+                let after_cr = mem::replace(&mut self.after_cr, byte == b'\r');
+                (byte == b'\n' && !after_cr, true)
+            });
+        }
+    }
+
+    /// Translates line by line up to where they are dense; gives back the rest.
+    fn search<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        if input.starts_with(b"\n") && !self.after_cr {
+            out.push(b'\r');
+        }
+        let (mut copied, mut density) = (0, Density::default());
         for lf in memchr_iter(b'\n', input) {
-            let has_cr = match lf.checked_sub(1) {
-                Some(before) => input[before] == b'\r',
-                None => self.after_cr,
-            };
-            if !has_cr {
+            // The first byte has had its CR above.
+            if lf > 0 && input[lf - 1] != b'\r' {
                 out.extend_from_slice(&input[copied..lf]);
                 out.push(b'\r');
                 copied = lf;
             }
+            if density.is_high(lf) {
+                let (head, rest) = input.split_at(lf + 1);
+                out.extend_from_slice(&head[copied..]);
+                self.after_cr = false;
+                return rest;
+            }
         }
         out.extend_from_slice(&input[copied..]);
-        self.after_cr = last == b'\r';
+        self.after_cr = input.ends_with(b"\r");
+        &[]
     }
 }
 
@@ -71,16 +96,37 @@ impl AsciiReceiver {
     /// Appends the file form of `input` to `out`; a CR at the end waits for what follows. Adds at
     /// most the length of `input` and the one CR held back before.
     pub fn translate(&mut self, input: &[u8], out: &mut Vec<u8>) {
-        let Some(&first) = input.first() else { return };
         out.reserve(input.len() + 1);
-        if self.pending_cr && first != b'\n' {
+        let mut rest = input;
+        while !rest.is_empty() {
+            rest = self.search(rest, out);
+            rest = translate_dense(b'\r', rest, out, |byte| {
+                let pending_cr = mem::replace(&mut self.pending_cr, byte == b'\r');
+                (pending_cr && byte != b'\n', byte != b'\r')
+            });
+        }
+    }
+
+    /// Translates CR by CR up to where they are dense; gives back the rest.
+    fn search<'a>(&mut self, input: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        if mem::take(&mut self.pending_cr) && !input.starts_with(b"\n") {
             out.push(b'\r');
         }
-        let whole = input.strip_suffix(b"\r");
-        self.pending_cr = whole.is_some();
-        for piece in pieces(whole.unwrap_or(input)) {
-            out.extend_from_slice(piece);
+        let (mut copied, mut density) = (0, Density::default());
+        for cr in memchr_iter(b'\r', input) {
+            if density.is_high(cr) {
+                out.extend_from_slice(&input[copied..cr]);
+                return &input[cr..];
+            }
+            let next = input.get(cr + 1);
+            if next.is_none_or(|&byte| byte == b'\n') {
+                out.extend_from_slice(&input[copied..cr]);
+                copied = cr + 1;
+                self.pending_cr = next.is_none();
+            }
         }
+        out.extend_from_slice(&input[copied..]);
+        &[]
     }
 
     /// Appends a CR still held back; call once at the end of the stream.
@@ -91,23 +137,56 @@ impl AsciiReceiver {
     }
 }
 
-/// What is left of `input` without the CRs that are directly before a LF. CRs in a row are looked
-/// at together, and those that stay end no piece: one by one they would take long.
-fn pieces(input: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(input);
-    iter::from_fn(move || {
-        let input = rest.take()?;
-        let mut end = 0;
-        while let Some(before) = memchr(b'\r', &input[end..]) {
-            let run = input[end + before..].iter();
-            end += before + run.take_while(|&&byte| byte == b'\r').count();
-            if input.get(end) == Some(&b'\n') {
-                rest = Some(&input[end..]);
-                return Some(&input[..end - 1]);
-            }
+/// How many line ends there were lately.
+#[derive(Default)]
+struct Density {
+    count: usize,
+    /// Where counting began.
+    since: usize,
+}
+
+impl Density {
+    /// Whether many were close together, with the one that was found `at`.
+    fn is_high(&mut self, at: usize) -> bool {
+        self.count += 1;
+        if self.count < DENSE {
+            return false;
         }
-        Some(input)
-    })
+        let since = mem::replace(&mut self.since, at);
+        self.count = 0;
+        at - since < BLOCK
+    }
+}
+
+/// Translates `input` byte by byte as long as `mark` is dense in it; gives back the rest. `step`
+/// says of each byte whether a CR goes before it, and whether it stays itself. Nothing depends on
+/// a branch: where line ends are dense, it would often be predicted wrongly.
+fn translate_dense<'a>(
+    mark: u8,
+    input: &'a [u8],
+    out: &mut Vec<u8>,
+    mut step: impl FnMut(u8) -> (bool, bool),
+) -> &'a [u8] {
+    let mut rest = input;
+    while !rest.is_empty() {
+        let (block, after) = rest.split_at(rest.len().min(BLOCK));
+        let mut translated = [0; 2 * BLOCK];
+        let (mut len, mut marks) = (0, 0);
+        for &byte in block {
+            let (gets_cr, stays) = step(byte);
+            translated[len] = b'\r';
+            len += usize::from(gets_cr);
+            translated[len] = byte;
+            len += usize::from(stays);
+            marks += usize::from(byte == mark);
+        }
+        out.extend_from_slice(&translated[..len]);
+        rest = after;
+        if marks < DENSE {
+            break;
+        }
+    }
+    rest
 }
 
 #[cfg(test)]
@@ -153,12 +232,83 @@ mod tests {
         check("a\r\r\n", "a\r\r\n", "a\r\n");
     }
 
+    /// How many bytes of `input` are translated line end by line end, as sent and as received.
+    fn searched(input: &[u8]) -> (usize, usize) {
+        let mut out = Vec::new();
+        let (mut sender, mut receiver) = (AsciiSender::default(), AsciiReceiver::default());
+        let rest = sender.search(input, &mut out).len();
+        let received = receiver.search(input, &mut out).len();
+        (input.len() - rest, input.len() - received)
+    }
+
+    #[test]
+    fn dense_line_ends_were_searched_one_by_one() {
+        for dense in ["\r\n", "x\r\n", "\n\r\r", "xx\rxx\n"] {
+            let (sent, received) = searched(dense.repeat(1000).as_bytes());
+            assert!(
+                sent < BLOCK && received < BLOCK,
+                "{dense:?}: {sent}, {received}"
+            );
+        }
+        for text in ["x".repeat(30) + "\r\n", "\n".repeat(10) + &"x".repeat(300)] {
+            let text = text.repeat(1000);
+            let all = text.len();
+            assert_eq!(searched(text.as_bytes()), (all, all), "{text:?}");
+        }
+    }
+
     #[test]
     fn crs_that_stay_were_copied_one_by_one() {
-        for input in ["\r\r\r\r", "a\ra\ra", "\n\n\n"] {
-            assert!(pieces(input.as_bytes()).eq([input.as_bytes()]), "{input:?}");
+        let crs = b"\r".repeat(1000);
+        let (_, received) = searched(&crs);
+        assert!(received < DENSE, "{received}");
+        assert_eq!(receive(&[&crs]), crs);
+        assert_eq!(receive(&[b"a\r\r\nb"]), b"a\r\nb");
+    }
+
+    /// What a sender makes of all of `file`.
+    fn sent_naively(file: &[u8]) -> Vec<u8> {
+        let before = [0].iter().chain(file);
+        let pairs = before.zip(file).flat_map(|pair| match pair {
+            (b'\r', b'\n') => vec![b'\n'],
+            (_, b'\n') => b"\r\n".to_vec(),
+            (_, &byte) => vec![byte],
+        });
+        pairs.collect()
+    }
+
+    /// What a receiver makes of all of `wire`.
+    fn received_naively(wire: &[u8]) -> Vec<u8> {
+        let after = wire.iter().skip(1).chain(&[0]);
+        let pairs = wire.iter().zip(after);
+        let stays = pairs.filter(|&pair| pair != (&b'\r', &b'\n'));
+        stays.map(|(&byte, _)| byte).collect()
+    }
+
+    /// Text in which line ends are now dense, now rare.
+    fn uneven_text() -> impl Strategy<Value = Vec<u8>> {
+        let dense = prop::collection::vec(prop::sample::select(b"\r\n\r\nx".to_vec()), 0..700);
+        let rare =
+            prop::collection::vec(prop::sample::select(b"abcdefghijklmn\r\n".to_vec()), 0..700);
+        let none = (0..400usize).prop_map(|len| vec![b'x'; len]);
+        let parts = prop::collection::vec(prop_oneof![dense, rare, none], 0..5);
+        parts.prop_map(|parts| parts.concat())
+    }
+
+    #[test]
+    fn dense_line_ends_may_be_cut_anywhere() {
+        for pattern in ["\r\n", "\n", "\r", "x\r\n", "\r\r\n"] {
+            let text = pattern.repeat(2 * BLOCK / pattern.len());
+            let (sent, received) = (
+                sent_naively(text.as_bytes()),
+                received_naively(text.as_bytes()),
+            );
+            for cut in 0..=text.len() {
+                let (head, tail) = text.as_bytes().split_at(cut);
+                assert_eq!(send(&[head, tail]), sent, "{pattern:?} cut at {cut}");
+                assert_eq!(receive(&[head, tail]), received, "{pattern:?} cut at {cut}");
+            }
         }
-        assert!(pieces(b"a\r\r\nb").eq([&b"a\r"[..], b"\nb"]));
     }
 
     proptest! {
@@ -170,6 +320,24 @@ mod tests {
             let (head, tail) = input.as_bytes().split_at(cut);
             prop_assert_eq!(send(&[head, b"", tail]), send(&[input.as_bytes()]));
             prop_assert_eq!(receive(&[head, b"", tail]), receive(&[input.as_bytes()]));
+        }
+
+        #[test]
+        fn dense_line_ends_are_those_of_a_naive_translation(
+            text in uneven_text(),
+            sizes in prop::collection::vec(1..600usize, 1..6),
+        ) {
+            let mut rest = text.as_slice();
+            let mut sizes = sizes.iter().cycle();
+            let mut chunks = Vec::new();
+            while !rest.is_empty() {
+                let size = sizes.next().map_or(1, |&size| size);
+                let (chunk, after) = rest.split_at(rest.len().min(size));
+                chunks.push(chunk);
+                rest = after;
+            }
+            prop_assert_eq!(send(&chunks), sent_naively(&text));
+            prop_assert_eq!(receive(&chunks), received_naively(&text));
         }
 
         #[test]

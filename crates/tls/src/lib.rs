@@ -30,6 +30,7 @@
 compile_error!("no cryptography: turn on the feature aws-lc-rs or ring");
 
 mod certificates;
+mod client_chain;
 mod config;
 mod error;
 mod pem;

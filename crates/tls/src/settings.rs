@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 use crate::certificates::Certificates;
+use crate::client_chain::ShortChains;
 use crate::config::SuiteOrder;
 use crate::error::reason;
 use crate::{TlsConfig, TlsError, pem, provider, self_signed};
@@ -120,7 +121,8 @@ impl TlsSettings {
     }
 
     /// Sets the PEM file with the authorities whose certificates clients show; by default clients
-    /// are not asked for any.
+    /// are not asked for any. A client may send up to four certificates of authorities with its
+    /// own, all together of 32 KiB at the most, and those of one name only with one key.
     pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.client_ca = Some(path.into());
         self
@@ -255,7 +257,7 @@ impl TlsSettings {
         let verifier = builder
             .build()
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Some(verifier))
+        Ok(Some(Arc::new(ShortChains(verifier))))
     }
 }
 

@@ -33,8 +33,8 @@ const SORTED_IN_PLACE: usize = 4096;
 /// have the server hold all names of its largest directory, in each of its sessions.
 const MOST_NAMES: usize = 16 << 20;
 
-/// So many names are shown before the time of the turn is looked at: they take little each, unless
-/// they are long and beyond ASCII.
+/// So many names in UTF-8 are shown before the time of the turn is looked at: they take little
+/// each. In other encodings one name may take more than a hundred microseconds.
 const NAMES_AT_ONCE: usize = 16;
 
 /// A listing that gives its lines in pieces, so that no turn of the loop is long.
@@ -219,7 +219,7 @@ impl ListingStream {
             upcoming.add(batch, entries.listing(), turn.helpers);
         }
         let listing = entries.listing();
-        for _ in 0..turn.most {
+        for shown in 1..=turn.most {
             let Some(entry) = upcoming.next() else {
                 break;
             };
@@ -235,7 +235,7 @@ impl ListingStream {
                 None => judged(&self.account, place, name, own),
             };
             self.show(name, &metadata, perms, None, out);
-            if is_slow && (turn.is_over)() {
+            if (is_slow || self.may_be_late(shown)) && (turn.is_over)() {
                 break;
             }
         }
@@ -256,7 +256,7 @@ impl ListingStream {
         for shown in 1..=turn.most.min(names.len() - *next) {
             self.show_with_prefix(names.name(*next), out);
             *next += 1;
-            if shown % NAMES_AT_ONCE == 0 && (turn.is_over)() {
+            if self.may_be_late(shown) && (turn.is_over)() {
                 break;
             }
         }
@@ -288,12 +288,12 @@ impl ListingStream {
             }
             upcoming.add(batch, listing, turn.helpers);
         }
-        for _ in 0..turn.most {
+        for shown in 1..=turn.most {
             let Some(entry) = upcoming.next() else {
                 break;
             };
             let is_link = self.show_long(listing, &entry, out)?;
-            if is_link && (turn.is_over)() {
+            if (is_link || self.may_be_late(shown)) && (turn.is_over)() {
                 break;
             }
         }
@@ -301,6 +301,11 @@ impl ListingStream {
             true => sorted.shown(),
             false => Ok(Source::Sorted(sorted)),
         }
+    }
+
+    /// Whether the time of the turn is to be looked at, after so many names of it.
+    fn may_be_late(&self, shown: usize) -> bool {
+        self.encoding != NameEncoding::UTF_8 || shown.is_multiple_of(NAMES_AT_ONCE)
     }
 
     /// Whether the directory is so large that this should be filled and sorted on a thread.

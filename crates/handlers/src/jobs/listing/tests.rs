@@ -20,14 +20,24 @@ fn account(home: &Path) -> Arc<Account> {
 
 /// Lists `path` in turns whose time is over whenever that is asked, and counts the turns.
 fn turns(account: &Arc<Account>, path: &str, format: ListFormat) -> (usize, String) {
+    let (turns, out) = turns_in(NameEncoding::UTF_8, account, path, format);
+    (turns, String::from_utf8(out).unwrap())
+}
+
+/// The same with names in `encoding`.
+fn turns_in(
+    encoding: NameEncoding,
+    account: &Arc<Account>,
+    path: &str,
+    format: ListFormat,
+) -> (usize, Vec<u8>) {
     let path = VirtualPath::new(path).unwrap();
-    let encoding = NameEncoding::UTF_8;
     let mut listing = ListingStream::open(account, &path, Vec::new(), format, encoding).unwrap();
     let (mut turns, mut out) = (1, Vec::new());
     while listing.fill(128, &|| true, &mut out).unwrap() {
         turns += 1;
     }
-    (turns, String::from_utf8(out).unwrap())
+    (turns, out)
 }
 
 #[test]
@@ -75,6 +85,29 @@ fn names_that_took_long_were_shown_in_one_turn_however_many() {
     }
     assert!(out.starts_with(b"\xe9/../\xe90\r\n"));
     assert_eq!(out.split(|&byte| byte == b'\n').count() - 1, 100);
+}
+
+#[test]
+fn names_that_took_long_to_encode_were_listed_in_one_turn() {
+    let home = tempfile::tempdir().unwrap();
+    let account = account(home.path());
+    for number in 0..100 {
+        fs::write(home.path().join(format!("表{number}")), "").unwrap();
+    }
+    let formats = [
+        ListFormat::Facts(FactSet::default()),
+        ListFormat::Long,
+        ListFormat::Names,
+    ];
+    // How many are shown before the time is looked at.
+    for (label, at_once) in [("utf-8", NAMES_AT_ONCE), ("big5", 1)] {
+        let encoding = NameEncoding::for_label(label).unwrap();
+        for format in formats {
+            let (turns, out) = turns_in(encoding, &account, "/", format);
+            assert_eq!(out.split(|&byte| byte == b'\n').count() - 1, 100);
+            assert!(turns >= 100 / at_once, "{label}, {format:?}: {turns}");
+        }
+    }
 }
 
 #[test]
