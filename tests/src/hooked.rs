@@ -1,5 +1,6 @@
 //! A filesystem that asks a test before each of its calls.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -147,8 +148,13 @@ impl WriteFile for HookedFile<Box<dyn WriteFile>> {
         self.file.finish(end)
     }
 
+    /// The size now: a test need not wait until the disk's file asks for it.
     fn size(&self) -> Option<u64> {
-        self.file.size()
+        let file = self.file.descriptor().map(|file| file.try_clone_to_owned());
+        match file {
+            Some(file) => Some(File::from(file.ok()?).metadata().ok()?.len()),
+            None => self.file.size(),
+        }
     }
 
     fn path(&self) -> &VirtualPath {

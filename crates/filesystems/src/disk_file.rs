@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
@@ -24,6 +24,9 @@ const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 
 /// What a new file may be used for, less the umask.
 const NEW_FILE_MODE: u32 = 0o666;
+
+/// How long the size of a file that was opened for writing may be told as it was then.
+const SIZE_HOLDS: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct DiskReadFile {
@@ -103,7 +106,9 @@ impl ReadFile for DiskReadFile {
 pub(crate) struct DiskWriteFile {
     file: File,
     path: VirtualPath,
+    /// What it was when it was opened, and when that was.
     size: u64,
+    opened: Instant,
     local: bool,
     pending: Pending,
     /// Of a file that was not there before: nor is it to be there after such an upload.
@@ -222,6 +227,7 @@ impl DiskWriteFile {
             file: file.into(),
             path,
             size: facts.size,
+            opened: Instant::now(),
             pending: Pending::Nothing,
             created: None,
         };
@@ -286,8 +292,13 @@ impl WriteFile for DiskWriteFile {
         self.local.then(|| self.file.as_fd())
     }
 
+    /// Most uploads are over before the system is to be asked again.
     fn size(&self) -> Option<u64> {
-        Some(self.size)
+        if !self.local || self.opened.elapsed() < SIZE_HOLDS {
+            return Some(self.size);
+        }
+        let facts = stat_descriptor(self.file.as_fd());
+        Some(facts.map_or(self.size, |facts| facts.size))
     }
 
     fn path(&self) -> &VirtualPath {
@@ -375,4 +386,28 @@ fn random_name() -> [u8; 6] {
         random /= 36;
         letter
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_others_had_written_to_had_the_size_of_long_ago() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(9).unwrap();
+        let mut written = DiskWriteFile {
+            file,
+            path: VirtualPath::root(),
+            size: 1,
+            opened: Instant::now() - SIZE_HOLDS,
+            local: true,
+            pending: Pending::Nothing,
+            created: None,
+        };
+        assert_eq!(written.size(), Some(9));
+        // One that may block is not asked.
+        written.local = false;
+        assert_eq!(written.size(), Some(1));
+    }
 }

@@ -23,9 +23,9 @@ pub(crate) fn call<T>(
 
 const FILES: &str = "the authorizer or the filesystem";
 
-/// Asks an authorizer or a filesystem whether something is so. After a panic it is not.
-pub(crate) fn ask(prefix: impl fmt::Display, question: impl FnOnce() -> bool) -> bool {
-    call(prefix, FILES, question).unwrap_or(false)
+/// Asks an authorizer or a filesystem for something. After a panic that is `false`, or nothing.
+pub(crate) fn ask<T: Default>(prefix: impl fmt::Display, question: impl FnOnce() -> T) -> T {
+    call(prefix, FILES, question).unwrap_or_default()
 }
 
 /// Calls an authorizer or a filesystem. A panic is refused.

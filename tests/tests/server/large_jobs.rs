@@ -200,6 +200,36 @@ fn others_waited_for_a_large_file_to_be_stored_over() {
     watched.check_upload("STOR a", b"\r", &[false, false]);
 }
 
+#[test]
+fn others_waited_for_a_file_that_became_large_while_it_was_stored() {
+    let mut watched = Watched::new();
+    let path = watched.home().join("a");
+    // What was there, what comes before the file has grown, and what comes then.
+    for (before, command, early, late, expected) in [
+        // It is cut off by the first byte, or at the end.
+        ("x", "STOR a", "", "y", &[false, true][..]),
+        ("x", "STOR a", "", "", &[false]),
+        // It may have been removed by the end.
+        ("", "STOR a", "y", "", &[true, false]),
+        ("x", "APPE a", "y", "", &[true, false]),
+    ] {
+        fs::write(&path, before).unwrap();
+        let on_loop = watched.on_loop(&["write", "finish"], |client| {
+            let mut stream = client.begin(command);
+            stream.write_all(early.as_bytes()).unwrap();
+            wait_until("the early byte is written", || {
+                fs::read(&path).unwrap().ends_with(early.as_bytes())
+            });
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_len(LARGE).unwrap();
+            stream.write_all(late.as_bytes()).unwrap();
+            drop(stream);
+            client.expect_reply(226);
+        });
+        assert_eq!(on_loop, expected, "{command} {early:?} {late:?}");
+    }
+}
+
 /// ext4 gives a file that was emptied its place on the disk when it is closed.
 #[test]
 fn others_waited_for_a_large_upload_to_be_closed() {
@@ -215,12 +245,20 @@ fn others_waited_for_a_large_upload_to_be_closed() {
 #[test]
 fn others_waited_for_a_large_file_to_be_kept_from_an_upload_that_never_came() {
     let mut watched = Watched::new();
-    for (size, expected) in [(LARGE - 1, true), (LARGE, false)] {
-        watched.file("a", size);
+    // What is there when it is opened, and when it is closed.
+    for (before, size, expected) in [
+        (LARGE - 1, LARGE - 1, true),
+        (LARGE, LARGE, false),
+        (1, LARGE, false),
+    ] {
+        watched.file("a", before);
+        let path = watched.home().join("a");
         let calls = Arc::clone(&watched.calls);
         let on_loop = watched.on_loop(&["finish"], |client| {
             client.expect("PASV", 227);
             client.expect("STOR a", 150);
+            let file = File::options().write(true).open(path).unwrap();
+            file.set_len(size).unwrap();
             client.expect("ABOR", 426);
             client.expect_reply(226);
             wait_until("the file was closed", || {
@@ -231,7 +269,7 @@ fn others_waited_for_a_large_file_to_be_kept_from_an_upload_that_never_came() {
                     .any(|(call, _)| call == "finish")
             });
         });
-        assert_eq!(on_loop, [expected], "{size}");
+        assert_eq!(on_loop, [expected], "{before} {size}");
     }
 }
 

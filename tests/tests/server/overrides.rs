@@ -1,6 +1,7 @@
 //! Overrides guard what they name by every way to name it, and nothing else.
 
 mod failing_links;
+mod unique_names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -225,8 +225,7 @@ pub(super) fn discard(payload: Payload) {
     let Opened::Write(file) = opened else {
         return;
     };
-    let large = jobs::is_large_upload(&account, &*file, 0).then(|| account.large_lane());
-    let lane = account.lane().or(large).cloned();
+    let lane = jobs::upload_lane(&account, &*file, 0).cloned();
     let user = Arc::clone(&account);
     let close = move || {
         drop(jobs::finish(&account, file, &TransferEnd::Unsecured));

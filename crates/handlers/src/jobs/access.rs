@@ -22,6 +22,8 @@ pub(super) enum Subject {
     Target,
     /// The path's own entry: a link is judged by where it stands, not by where it leads.
     Entry,
+    /// The start of a new name: whatever has that for its name has no part in this.
+    NameStart,
     /// A part of COMB, which is read and then removed: checked as a target, but pinned as an entry,
     /// so that a part that is a link is an error.
     Part,
@@ -42,7 +44,7 @@ pub(super) fn each_access(
     perm: Perm,
     mut visit: impl FnMut(Access<'_>) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    use Subject::{Entry, LinkTarget, Part, Shown, Target};
+    use Subject::{Entry, LinkTarget, NameStart, Part, Shown, Target};
 
     let mut touch = |path: &mut VirtualPath, subject, perm| {
         visit(Access {
@@ -56,12 +58,11 @@ pub(super) fn each_access(
         Action::OpenList { whole: Some(_), .. } | Action::Digest { whole: Some(_), .. } => {
             Err(denied())
         }
-        // The path is only the start of a new name: whatever is there has no part in this.
         Action::OpenWrite {
             path,
             how: WriteHow::Unique,
-        }
-        | Action::Exists(path)
+        } => touch(path, NameStart, perm),
+        Action::Exists(path)
         | Action::Remove(path)
         | Action::MakeDirectory(path)
         | Action::RemoveDirectory(path) => touch(path, Entry, perm),

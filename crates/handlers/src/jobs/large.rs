@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 use ftpdlib_filesystems::{Filesystem, ReadFile, WriteFile};
 use ftpdlib_ioloop::Lane;
@@ -23,6 +24,10 @@ const LARGE_DIRECTORY: u64 = 1 << 20;
 /// Of a directory of so many bytes, which on ext4 has or had some hundred thousand entries, most of
 /// which may be gone, reading on may take longer than a listing's turn.
 const LARGE_LISTING: u64 = 32 << 20;
+
+/// A file that has been open for longer may have become large by the doing of others, so the system
+/// is asked then. In less, nobody writes more than a loop can free in about that time.
+const MAY_HAVE_GROWN: Duration = Duration::from_millis(50);
 
 /// Whether `action` removes or replaces something large, or puts something large in the place of
 /// another, for which ext4 gives it its place on the disk at once.
@@ -45,13 +50,24 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
     })
 }
 
-/// Whether the file of an upload may be large with `written` bytes of it. What was there before may
-/// go with the first of them or at the end; then the rest, if it replaced something, is given its
-/// place on the disk, or is freed, if the file was removed meanwhile.
-pub(crate) fn is_large_upload(account: &Account, file: &dyn WriteFile, written: u64) -> bool {
-    foreign::ask(account, || {
-        file.size().unwrap_or(0).saturating_add(written) >= LARGE_FILE
-    })
+/// Where something is done with the file of an upload, which has at `least` so many bytes, that may
+/// take long if it is large; `None` for here, on the loop. What was there before may go with the
+/// first bytes or at the end; then the rest, if it replaced something, is given its place on the
+/// disk, or is freed, if the file was removed meanwhile.
+pub(crate) fn upload_lane<'a>(
+    account: &'a Account,
+    file: &dyn WriteFile,
+    least: u64,
+) -> Option<&'a Lane> {
+    let is_large = || upload_size(account, file).max(least) >= LARGE_FILE;
+    account
+        .lane()
+        .or_else(|| is_large().then(|| account.large_lane()))
+}
+
+/// How large the file of an upload is, as far as that matters.
+pub(crate) fn upload_size(account: &Account, file: &dyn WriteFile) -> u64 {
+    foreign::ask(account, || file.size().unwrap_or(0))
 }
 
 /// Whether the directory of which these are the facts is too large to be listed on the loop.
@@ -59,29 +75,31 @@ pub(super) fn is_large_listing(facts: &Metadata) -> bool {
     facts.kind == FileKind::Directory && facts.size >= LARGE_LISTING
 }
 
-/// A file that may be dropped on the loop, as downloads are: if it has so many bytes, and was
-/// removed meanwhile, it is freed on `lane`.
-pub(super) fn dropped_on_loop(
-    lane: &Lane,
-    file: Box<dyn ReadFile>,
-    size: Option<u64>,
-) -> Box<dyn ReadFile> {
-    match size {
-        Some(LARGE_FILE..) => Box::new(LargeRead {
-            file: Some(file),
-            lane: lane.clone(),
-        }),
-        Some(_) | None => file,
-    }
-}
-
-/// A large download; it has its file until it is dropped.
-struct LargeRead {
+/// The file of a download, which may be dropped on the loop: if it is large by then, and was
+/// removed meanwhile, it is freed on a thread.
+pub(crate) struct OpenedRead {
+    /// There until it is dropped.
     file: Option<Box<dyn ReadFile>>,
+    /// Whether it was large when it was opened, which was then.
+    was_large: bool,
+    opened: Instant,
     lane: Lane,
 }
 
-impl ReadFile for LargeRead {
+impl OpenedRead {
+    /// Holds a `file` that was opened just now and has this `size`, if that is known, for freeing
+    /// it on `lane`.
+    pub(super) fn new(lane: &Lane, file: Box<dyn ReadFile>, size: Option<u64>) -> Self {
+        Self {
+            file: Some(file),
+            was_large: size.is_some_and(|size| size >= LARGE_FILE),
+            opened: Instant::now(),
+            lane: lane.clone(),
+        }
+    }
+}
+
+impl ReadFile for OpenedRead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.file.as_mut().map_or(Ok(0), |file| file.read(buffer))
     }
@@ -103,12 +121,17 @@ impl ReadFile for LargeRead {
     }
 }
 
-impl Drop for LargeRead {
+impl Drop for OpenedRead {
     fn drop(&mut self) {
-        let facts = self.descriptor().map(ftpdlib_sys::stat_descriptor);
-        let is_there = facts.is_some_and(|facts| facts.is_ok_and(|facts| facts.links > 0));
+        if !self.was_large && self.opened.elapsed() < MAY_HAVE_GROWN {
+            return;
+        }
+        let takes_long = match self.descriptor().map(ftpdlib_sys::stat_descriptor) {
+            Some(Ok(facts)) => facts.links == 0 && (self.was_large || facts.size >= LARGE_FILE),
+            Some(Err(_)) | None => self.was_large,
+        };
         match self.file.take() {
-            Some(file) if !is_there => drop_on(&self.lane, file),
+            Some(file) if takes_long => drop_on(&self.lane, file),
             _ => {}
         }
     }
@@ -175,27 +198,41 @@ mod tests {
         }
     }
 
+    /// Whether a file is dropped here that had this size when it was opened, so long ago.
     #[track_caller]
-    fn check(file: Option<File>, size: Option<u64>, here: bool) {
+    fn check(file: Option<File>, size: Option<u64>, ago: Duration, here: bool) {
         let lane = Pool::new().lane("test", 1);
         let (dropped, told) = mpsc::channel();
-        drop(dropped_on_loop(
-            &lane,
-            Box::new(Told { file, dropped }),
-            size,
-        ));
+        let mut opened = OpenedRead::new(&lane, Box::new(Told { file, dropped }), size);
+        opened.opened -= ago;
+        drop(opened);
         assert_eq!(told.recv().unwrap() == thread::current().id(), here);
     }
 
     #[test]
     fn others_waited_for_a_large_file_that_was_removed_while_it_was_fetched() {
+        let now = Duration::ZERO;
         let removed = || Some(tempfile::tempfile().unwrap());
-        check(removed(), Some(LARGE_FILE), false);
-        check(removed(), Some(LARGE_FILE - 1), true);
-        check(removed(), None, true);
+        check(removed(), Some(LARGE_FILE), now, false);
+        check(removed(), Some(LARGE_FILE - 1), now, true);
+        check(removed(), None, now, true);
         let there = tempfile::NamedTempFile::new().unwrap();
-        check(Some(there.reopen().unwrap()), Some(LARGE_FILE), true);
+        check(Some(there.reopen().unwrap()), Some(LARGE_FILE), now, true);
         // One of a filesystem that may block.
-        check(None, Some(LARGE_FILE), false);
+        check(None, Some(LARGE_FILE), now, false);
+    }
+
+    #[test]
+    fn others_waited_for_a_file_that_became_large_and_was_removed_while_it_was_fetched() {
+        let ago = MAY_HAVE_GROWN;
+        for (size, here) in [(LARGE_FILE, false), (LARGE_FILE - 1, true)] {
+            let removed = tempfile::tempfile().unwrap();
+            removed.set_len(size).unwrap();
+            check(Some(removed), Some(1), ago, here);
+        }
+        let there = tempfile::NamedTempFile::new().unwrap();
+        there.as_file().set_len(LARGE_FILE).unwrap();
+        check(Some(there.reopen().unwrap()), Some(1), ago, true);
+        check(None, Some(1), ago, true);
     }
 }

@@ -28,7 +28,7 @@ mod time_slice;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, ReadFile, WriteFile, WriteMode};
+use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
 use ftpdlib_proto::{ByteRange, Perm, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
 
@@ -39,7 +39,7 @@ pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
 pub(crate) use helpers::Helpers;
 pub(crate) use lanes::{HomeLanes, WorkLane};
-pub(crate) use large::{is_large_upload, removes_much};
+pub(crate) use large::{OpenedRead, removes_much, upload_lane, upload_size};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter, enters_at_once};
 pub(crate) use time_slice::{Cancel, TimeSlice};
@@ -54,7 +54,7 @@ pub(crate) struct Payload {
 /// Something opened by a job.
 pub(crate) enum Opened {
     /// A download.
-    Read(Box<dyn ReadFile>),
+    Read(OpenedRead),
     /// An upload.
     Write(Box<dyn WriteFile>),
     /// A listing.
@@ -209,7 +209,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         }
         Action::OpenRead { path, range } => {
             let (file, size) = ranged::open_read(fs, &path, range).map_err(cannot_be_sent)?;
-            let file = large::dropped_on_loop(account.large_lane(), file, size);
+            let file = OpenedRead::new(account.large_lane(), file, size);
             return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {

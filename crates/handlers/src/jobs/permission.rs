@@ -26,6 +26,7 @@ pub(super) fn check(
         match access.subject {
             Subject::Target | Subject::Part => target(account, perm, path),
             Subject::Entry => entry(account, perm, path),
+            Subject::NameStart => new_name(account, perm, path),
             Subject::Shown => shown(account, perm, path),
             Subject::LinkTarget if account.has_overrides() => target(account, perm, path),
             Subject::LinkTarget => Ok(()),
@@ -62,6 +63,17 @@ fn entry(account: &Account, perm: Perm, path: &VirtualPath) -> Result<(), Refusa
         false => Ok(Cow::Borrowed(path)),
     };
     allow(account, perm, place)
+}
+
+/// Checks a new name that begins as `start` does. A directory with that very name may have an
+/// override, so a longer one is asked for, as the name that is made will be.
+fn new_name(account: &Account, perm: Perm, start: &VirtualPath) -> Result<(), Refusal> {
+    let (Some(parent), Some(name)) = (start.parent(), start.file_name()) else {
+        return entry(account, perm, start);
+    };
+    let name = [name, b"******"].concat();
+    let made = parent.join(&name).map_err(FilesystemError::from);
+    entry(account, perm, &made.map_err(reply_of)?)
 }
 
 /// What the user may do with an entry that leads to `target`, or is it, for the `perm` fact

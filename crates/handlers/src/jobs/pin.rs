@@ -32,7 +32,9 @@ pub(super) fn pin(
         go_on()?;
         let path = match access.subject {
             Subject::Target | Subject::LinkTarget => account.filesystem.canonical(access.path),
-            Subject::Entry | Subject::Part => canonical_entry(&*account.filesystem, access.path),
+            Subject::Entry | Subject::NameStart | Subject::Part => {
+                canonical_entry(&*account.filesystem, access.path)
+            }
             Subject::Shown => return Ok(()),
         };
         *access.path = path.map_err(|error| permission::failed(account, access.perm, error))?;

@@ -16,7 +16,7 @@ use ftpdlib_session::Refusal;
 use super::send_file::{Outcome, SendFile};
 use super::{REPLIES_WAITING, Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
-use crate::jobs::{Account, ListingStream, read_chunk};
+use crate::jobs::{Account, ListingStream, OpenedRead, read_chunk};
 
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
@@ -55,7 +55,7 @@ enum State {
 /// Where the bytes come from.
 enum Source {
     File {
-        file: Box<dyn ReadFile>,
+        file: OpenedRead,
         ascii: Option<AsciiSender>,
         chunk: usize,
         /// How it is sent inside the kernel, as long as that can be done.
@@ -96,9 +96,9 @@ impl Source {
                 chunk,
                 ..
             } => {
-                let rest = rest_of(&**file).unwrap_or(usize::MAX);
+                let rest = rest_of(file).unwrap_or(usize::MAX);
                 buffer.resize(rest.min(*chunk), 0);
-                let read = read_on(account, &mut **file, buffer);
+                let read = read_on(account, file, buffer);
                 buffer.truncate(*read.as_ref().unwrap_or(&0));
                 read.map(|bytes| bytes > 0 && bytes < rest)
             }
@@ -110,7 +110,7 @@ impl Source {
             } => {
                 buffer.clear();
                 let mut raw = vec![0; *chunk];
-                let bytes = read_on(account, &mut **file, &mut raw)?;
+                let bytes = read_on(account, file, &mut raw)?;
                 ascii.translate(&raw[..bytes], buffer);
                 Ok(bytes > 0)
             }
@@ -152,13 +152,13 @@ fn rest_of(file: &dyn ReadFile) -> Option<usize> {
 impl Produce {
     /// The download of `file`, inside the kernel if `in_kernel` and where that can be done.
     pub(super) fn file(
-        file: Box<dyn ReadFile>,
+        file: OpenedRead,
         transfer_type: TransferType,
         in_kernel: bool,
         dtp: &DtpHandler,
     ) -> Self {
         let send_file = (in_kernel && transfer_type == TransferType::Image)
-            .then(|| SendFile::new(&*file))
+            .then(|| SendFile::new(&file))
             .flatten();
         Self::new(Source::File {
             file,
@@ -186,7 +186,7 @@ impl Produce {
         }) = &mut self.state
             && let Some(in_kernel) = send_file
         {
-            match in_kernel.run(&**file, stream, turn) {
+            match in_kernel.run(file, stream, turn) {
                 Outcome::Step(step) => return step,
                 // All of it is copied then.
                 Outcome::Unsupported => *send_file = None,

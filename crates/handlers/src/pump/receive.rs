@@ -12,15 +12,17 @@ use ftpdlib_session::Refusal;
 use super::splice::Splice;
 use super::{Step, Turn};
 use crate::DtpHandler;
-use crate::jobs::{Account, finish, is_large_upload, write_all};
+use crate::jobs::{Account, finish, upload_lane, upload_size, write_all};
 
 /// Writes what the client sends.
 pub(super) struct Receive {
     state: State,
     ascii: Option<AsciiReceiver>,
     splice: Splice,
-    /// The first bytes may remove much from the file, so a thread writes them.
-    begins_large: bool,
+    /// How large the file was when it was opened.
+    before: u64,
+    /// The first bytes, which may remove much from the file, have not come yet.
+    may_remove: bool,
     /// Received and not written yet; only used where writing may block, or bytes are translated.
     buffer: Vec<u8>,
     /// The most that is read at once, if it is set.
@@ -66,8 +68,13 @@ impl Receive {
     ) -> Self {
         let ascii = (transfer_type == TransferType::Ascii).then(AsciiReceiver::default);
         let as_it_is = ascii.is_none() && file.descriptor().is_some();
+        let before = match account.lane() {
+            Some(_) => 0,
+            None => upload_size(account, &*file),
+        };
         Self {
-            begins_large: is_large_upload(account, &*file, 0),
+            before,
+            may_remove: before > 0,
             state: State::Open(file),
             ascii,
             splice: Splice::new(in_kernel && as_it_is),
@@ -106,7 +113,7 @@ impl Receive {
                 return Err(step);
             }
         };
-        let lane = self.lane(turn.account);
+        let lane = self.lane(turn.account, &*file);
         let received = match lane {
             None => self.move_piece(&mut *file, stream, allowed, turn),
             Some(_) => self.collect(stream, allowed, turn),
@@ -145,7 +152,7 @@ impl Receive {
         if self.buffer.is_empty() {
             return Err(self.finish(file, end, None, turn));
         }
-        if let Some(lane) = self.lane(turn.account) {
+        if let Some(lane) = self.lane(turn.account, &*file) {
             self.write_on(lane, file, Some(end), turn);
             return Ok(());
         }
@@ -260,6 +267,7 @@ impl Receive {
         let most = self.size.map_or(allowed, |size| size.min(allowed));
         self.read(stream, most, turn, |receive, account, bytes| {
             if receive.ascii.is_none() {
+                receive.may_remove = false;
                 return write_all(account, file, bytes);
             }
             receive.keep(bytes);
@@ -303,9 +311,11 @@ impl Receive {
     }
 
     /// Where the next piece is written; `None` for here.
-    fn lane<'a>(&self, account: &'a Account) -> Option<&'a Lane> {
-        let large = self.begins_large.then(|| account.large_lane());
-        account.lane().or(large)
+    fn lane<'a>(&self, account: &'a Account, file: &dyn WriteFile) -> Option<&'a Lane> {
+        match self.may_remove {
+            true => upload_lane(account, file, 0),
+            false => account.lane(),
+        }
     }
 
     /// Adds what was received to the buffer, translated where it is to be.
@@ -314,6 +324,8 @@ impl Receive {
             Some(ascii) => ascii.translate(bytes, &mut self.buffer),
             None => self.buffer.extend_from_slice(bytes),
         }
+        // Of a first piece that was translated, all may have been kept back.
+        self.may_remove &= self.buffer.is_empty();
     }
 
     /// Writes the buffer on a thread.
@@ -325,8 +337,6 @@ impl Receive {
         turn: &mut Turn<'_, '_, '_>,
     ) {
         let (account, buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
-        // Of a first piece that was translated, all may have been kept back.
-        self.begins_large &= buffer.is_empty();
         let task = Task::spawn(lane, &turn.pcx.cx.notifier(), move || {
             let outcome = write_all(&account, &mut *file, &buffer);
             (file, buffer, outcome)
@@ -358,9 +368,8 @@ impl Receive {
         refusal: Option<Refusal>,
         turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
-        let large = is_large_upload(turn.account, &*file, turn.meter.bytes());
-        let large = large.then(|| turn.account.large_lane());
-        let Some(lane) = turn.account.lane().or(large) else {
+        let least = self.before.saturating_add(turn.meter.bytes());
+        let Some(lane) = upload_lane(turn.account, &*file, least) else {
             let outcome = finish(turn.account, file, &told);
             return ended(end, refusal, outcome);
         };
