@@ -1,7 +1,7 @@
 //! Writing whole lines to a file, pipe or socket that may be full.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The state of the last line in a file, a pipe or a socket.
@@ -12,13 +12,17 @@ pub(crate) struct LastLine {
 }
 
 impl LastLine {
-    /// Writes the next line, or several, in one call if the system accepts all of it, so that lines
-    /// of several threads and processes do not mix.
+    /// Writes the next line, or several, in one call of `write` if that accepts all of it, so that
+    /// lines of several threads and processes do not mix. `write` gives how much it has written.
     ///
     /// # Errors
     ///
-    /// The system's error. A part of it (which includes its line end) may have been written.
-    pub(crate) fn add_next(&self, mut out: impl Write, line: &[u8]) -> io::Result<()> {
+    /// The error of `write`. A part of it (which includes its line end) may have been written.
+    pub(crate) fn add_next(
+        &self,
+        line: &[u8],
+        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         let after_cut = self.is_cut.swap(false, Ordering::Relaxed);
         let line = match after_cut {
             true => Cow::Owned([b"\n", line].concat()),
@@ -26,7 +30,7 @@ impl LastLine {
         };
         let mut left = &line[..];
         while !left.is_empty() {
-            let error = match out.write(left) {
+            let error = match write(left) {
                 Ok(0) => io::ErrorKind::WriteZero.into(),
                 Ok(count) => {
                     left = &left[count..];
@@ -45,7 +49,7 @@ impl LastLine {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -56,7 +60,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         reader.set_nonblocking(true).unwrap();
         let last = LastLine::default();
-        let add = |line: &str| last.add_next(&ours, line.as_bytes());
+        let add = |line: &str| last.add_next(line.as_bytes(), |bytes| (&ours).write(bytes));
         let mut read = || {
             let mut text = String::new();
             assert!(reader.read_to_string(&mut text).is_err());

@@ -3,18 +3,19 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::mem;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer, Observer};
 use ftpdlib::servers::check_writable;
 
 use crate::last_line::LastLine;
+use crate::patience::Patience;
 
 /// A line of a log, ended, from a transfer and the time at which it ended.
 pub(super) type Format = fn(&ObservedSession, &ObservedTransfer, SystemTime) -> String;
@@ -76,22 +77,31 @@ impl TransferLog {
     }
 }
 
+/// How long lines wait for room in ten seconds, all together. A session's next reply waits for its
+/// line.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// An open file of lines.
 #[derive(Debug)]
 pub(super) struct Lines {
     /// Its device and its inode, where the system tells.
     identity: Option<(u64, u64)>,
     file: File,
+    /// Where there may be no room for a moment, as in a pipe. One line is written at a time then:
+    /// another one could get between two parts of it.
+    patience: Option<Mutex<Patience>>,
     /// Shared by all that is opened of one file, of which an old one may be written to still.
     last: Arc<LastLine>,
 }
 
 impl Lines {
     fn new(file: File) -> Self {
-        let identity = file.metadata().map(|found| (found.dev(), found.ino()));
+        let found = file.metadata().ok();
+        let may_be_full = found.as_ref().is_some_and(|found| !found.is_file());
         Self {
-            identity: identity.ok(),
+            identity: found.map(|found| (found.dev(), found.ino())),
             file,
+            patience: may_be_full.then(|| Mutex::new(Patience::new(PATIENCE))),
             last: Arc::default(),
         }
     }
@@ -105,7 +115,13 @@ impl Lines {
 
     /// Adds a line, which holds its end.
     pub(super) fn add(&self, line: &str) -> io::Result<()> {
-        self.last.add_next(&self.file, line.as_bytes())
+        let (line, mut file) = (line.as_bytes(), &self.file);
+        let Some(patience) = &self.patience else {
+            return self.last.add_next(line, |bytes| file.write(bytes));
+        };
+        let mut patience = patience.lock().unwrap_or_else(PoisonError::into_inner);
+        self.last
+            .add_next(line, |bytes| patience.write(file, bytes))
     }
 }
 
@@ -181,6 +197,8 @@ mod tests {
     use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::thread;
 
     use super::super::json;
     use super::*;
@@ -206,6 +224,29 @@ mod tests {
         let mut text = String::new();
         assert!(reader.read_to_string(&mut text).is_err());
         text
+    }
+
+    #[test]
+    fn lines_were_lost_though_the_reader_of_their_pipe_was_only_late() {
+        let (ours, mut reader) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let line = "y".repeat(999) + "\n";
+        while (&ours).write(line.as_bytes()).is_ok() {}
+        let lines = Lines::new(File::from(OwnedFd::from(ours)));
+        let (begin, begun) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            begun.recv().unwrap();
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        begin.send(()).unwrap();
+        for _ in 0..500 {
+            lines.add(&line).unwrap();
+        }
+        lines.add("last\n").unwrap();
+        drop(lines);
+        assert!(reader.join().unwrap().ends_with("y\nlast\n"));
     }
 
     #[test]
