@@ -15,6 +15,9 @@ use crate::patience::Patience;
 /// How long lines wait for room in ten seconds, all together. Clients wait with them.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// It stays the same file.
+const FILE: u64 = 1;
+
 /// Writes lines to standard error, one or more at a time. If that stays full, like a pipe that
 /// nobody reads, it drops and counts lines after a short wait: the server must not block on its
 /// log.
@@ -28,7 +31,7 @@ pub(super) struct StandardError {
 impl StandardError {
     /// # Errors
     ///
-    /// The system gives no descriptor for it.
+    /// The system gives no descriptor or no memory for it.
     pub(super) fn open() -> io::Result<Self> {
         Self::over(io::stderr())
     }
@@ -36,7 +39,7 @@ impl StandardError {
     fn over(stream: impl AsFd) -> io::Result<Self> {
         Ok(Self {
             out: LogStream::new(stream)?,
-            last: LastLine::default(),
+            last: LastLine::new()?,
             lost: 0,
             patience: Patience::new(PATIENCE),
         })
@@ -56,7 +59,7 @@ impl Write for StandardError {
             let written = self.patience.write(&mut self.out, bytes);
             written.inspect_err(|_| refused = line_ends(bytes))
         };
-        match self.last.add_next(&text, write) {
+        match self.last.add_next(FILE, &text, write) {
             Ok(()) => self.lost = 0,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let all = line_ends(lines);
