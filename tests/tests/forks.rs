@@ -7,6 +7,7 @@ fn main() {
     a_session_kept_a_listener_that_the_parent_was_about_to_open();
     a_worker_kept_a_listener_that_the_parent_was_about_to_open();
     a_worker_kept_a_listener_that_was_meant_for_the_next_ones();
+    a_worker_that_was_stopped_for_long_missed_the_newest_file();
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -14,6 +15,8 @@ fn main() {}
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::fs::File;
+    use std::io::Write;
     use std::net::{Ipv4Addr, SocketAddr, TcpListener};
     use std::process;
     use std::time::Duration;
@@ -26,7 +29,7 @@ mod linux {
     use ftpdlib_tests::wait::wait_until;
 
     /// A server in other processes, whose parent is this one. SIGHUP has it listen on another
-    /// address, too.
+    /// address, too. The others write a byte to each file that they are handed.
     struct Server {
         server: FtpServer,
         handle: ServerHandle,
@@ -50,6 +53,7 @@ mod linux {
             let reloaded = handle.clone();
             let options = options()
                 .supervised(true)
+                .on_file(|_, mut file| file.write_all(b"x").unwrap())
                 .on_reload(move || reloaded.set_addresses(&[address, other], 5).unwrap());
             server.serve_forever(options).unwrap();
             Self {
@@ -136,5 +140,28 @@ mod linux {
         server.turn();
         let client = Client::open(server.address);
         server.check_closes(client);
+    }
+
+    pub(super) fn a_worker_that_was_stopped_for_long_missed_the_newest_file() {
+        let mut server = Server::start_worker();
+        let directory = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| {
+            let file = File::create(directory.path().join(name));
+            file.unwrap()
+        });
+        let workers = children_of(process::id());
+        signal(workers[0], "STOP");
+        // Its link has room for some 280.
+        for _ in 0..1000 {
+            server.handle.hand_over(5, old.try_clone().unwrap());
+            server.turn();
+        }
+        server.handle.hand_over(5, new.try_clone().unwrap());
+        server.turn();
+        signal(workers[0], "CONT");
+        wait_until("the worker has the new file", || {
+            server.turn();
+            new.metadata().unwrap().len() > 0
+        });
     }
 }

@@ -1,32 +1,58 @@
 //! Writing whole lines to a file, pipe or socket that may be full.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::atomic::Ordering;
 
-/// The state of the last line in a file, a pipe or a socket.
-#[derive(Debug, Default)]
+use ftpdlib::servers::SharedWords;
+
+/// The state of the last line in a file, a pipe or a socket, which processes share that are forked
+/// later.
+#[derive(Debug)]
 pub(crate) struct LastLine {
-    /// It has no end: the disk or the pipe was full.
-    is_cut: AtomicBool,
+    /// One word: which file it has no end in, since the disk or the pipe was full; 0 for none.
+    cut_in: SharedWords,
 }
 
 impl LastLine {
-    /// Writes the next line, or several, in one call if the system accepts all of it, so that lines
-    /// of several threads and processes do not mix.
+    /// The last line has its end.
     ///
     /// # Errors
     ///
-    /// The system's error. A part of it (which includes its line end) may have been written.
-    pub(crate) fn add_next(&self, mut out: impl Write, line: &[u8]) -> io::Result<()> {
-        let after_cut = self.is_cut.swap(false, Ordering::Relaxed);
+    /// The system gives no memory.
+    pub(crate) fn new() -> io::Result<Self> {
+        let cut_in = SharedWords::new(1)?;
+        Ok(Self { cut_in })
+    }
+
+    /// The last line in `file` has no end.
+    pub(crate) fn note_cut(&self, file: u64) {
+        self.cut_in[0].store(file, Ordering::Relaxed);
+    }
+
+    /// Writes the next line, or several, in one call of `write` if that accepts all of it, so that
+    /// lines of several threads and processes do not mix. `write` gives how much it has written
+    /// to `file`, which is any number but 0: another one is another file.
+    ///
+    /// # Errors
+    ///
+    /// The error of `write`. A part of it (which includes its line end) may have been written.
+    pub(crate) fn add_next(
+        &self,
+        file: u64,
+        line: &[u8],
+        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        let (cut_in, order) = (&self.cut_in[0], Ordering::Relaxed);
+        let after_cut =
+            cut_in.load(order) == file && cut_in.compare_exchange(file, 0, order, order).is_ok();
         let line = match after_cut {
             true => Cow::Owned([b"\n", line].concat()),
             false => Cow::Borrowed(line),
         };
         let mut left = &line[..];
         while !left.is_empty() {
-            let error = match out.write(left) {
+            let error = match write(left) {
                 Ok(0) => io::ErrorKind::WriteZero.into(),
                 Ok(count) => {
                     left = &left[count..];
@@ -35,8 +61,9 @@ impl LastLine {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
-            let is_cut = after_cut || left.len() < line.len();
-            self.is_cut.fetch_or(is_cut, Ordering::Relaxed);
+            if after_cut || left.len() < line.len() {
+                self.note_cut(file);
+            }
             return Err(error);
         }
         Ok(())
@@ -45,7 +72,7 @@ impl LastLine {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -55,8 +82,8 @@ mod tests {
         let (ours, mut reader) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         reader.set_nonblocking(true).unwrap();
-        let last = LastLine::default();
-        let add = |line: &str| last.add_next(&ours, line.as_bytes());
+        let last = LastLine::new().unwrap();
+        let add = |line: &str| last.add_next(1, line.as_bytes(), |bytes| (&ours).write(bytes));
         let mut read = || {
             let mut text = String::new();
             assert!(reader.read_to_string(&mut text).is_err());

@@ -11,6 +11,7 @@ mod last_line;
 mod logging;
 mod notify;
 mod password;
+mod patience;
 mod reload;
 mod serve;
 mod settings;

@@ -24,6 +24,9 @@ pub(crate) const PORTS: &str = "FROM-TO with ports from 1 to 65535, such as 6000
 /// How many worker processes there may be.
 pub(crate) const WORKERS: RangeInclusive<u32> = 0..=ServeOptions::MOST_WORKER_PROCESSES as u32;
 
+/// How many event loops there may be in a process: more cannot be meant.
+pub(crate) const THREADS: RangeInclusive<u32> = 0..=1024;
+
 /// Ports for passive data connections.
 pub(crate) type Ports = Vec<u16>;
 

@@ -1,6 +1,6 @@
 //! The child processes of a server, in their parent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -53,6 +53,8 @@ struct Child {
     retired: bool,
     /// How many pings in a row it has not answered.
     unanswered_pings: u32,
+    /// Files that its link has no room for yet, the newest of each number.
+    unsent: BTreeMap<u8, File>,
     #[expect(
         dead_code,
         reason = "held, not read: the server is not over while a child lives"
@@ -151,6 +153,7 @@ impl Children {
                     ready: false,
                     retired: false,
                     unanswered_pings: 0,
+                    unsent: BTreeMap::new(),
                     token: ClientToken::new(&self.shared),
                 });
                 Ok(ForkSide::Parent(id))
@@ -201,9 +204,9 @@ impl Children {
     }
 
     /// Hands files over to all children.
-    pub(crate) fn hand_over(&self, files: Vec<(u8, File)>, cx: &mut Context<'_>) {
+    pub(crate) fn hand_over(&mut self, files: Vec<(u8, File)>, cx: &mut Context<'_>) {
         for (number, file) in files {
-            for child in &self.list {
+            for child in &mut self.list {
                 child.hand_over(number, &file, cx);
             }
         }
@@ -264,6 +267,9 @@ impl Children {
             .iter()
             .position(|child| child.link.id() == source)?;
         let child = &mut self.list[place];
+        if !child.unsent.is_empty() {
+            child.send_files(cx);
+        }
         let mut bytes = [0; 16];
         match cx.try_io(&child.link, Direction::Read, |mut link| {
             link.read(&mut bytes)
@@ -336,21 +342,46 @@ impl Child {
         }
     }
 
-    fn hand_over(&self, number: u8, file: &File, cx: &mut Context<'_>) {
-        let Some(byte) = file_byte(number) else {
-            return;
-        };
-        let write =
-            |link: &UnixStream| ftpdlib_sys::write_with_file(link.as_fd(), byte, file.as_fd());
-        if let Err(error) = cx.try_io(&self.link, Direction::Write, write) {
-            let is_ending = error.kind() == io::ErrorKind::BrokenPipe;
-            let level = if is_ending { Level::Debug } else { Level::Warn };
-            log::log!(
-                level,
-                "process {} is handed no file: {error}",
-                self.process.id()
-            );
+    fn hand_over(&mut self, number: u8, file: &File, cx: &mut Context<'_>) {
+        match file.try_clone() {
+            Ok(file) => {
+                self.unsent.insert(number, file);
+                self.send_files(cx);
+            }
+            Err(error) => self.hands_over_none(&error),
         }
+    }
+
+    /// Sends files as long as the link has room. The rest follows once the child, which may be
+    /// stopped, has read some.
+    fn send_files(&mut self, cx: &mut Context<'_>) {
+        while let Some((number, file)) = self.unsent.pop_first() {
+            let Some(byte) = file_byte(number) else {
+                continue;
+            };
+            let write =
+                |link: &UnixStream| ftpdlib_sys::write_with_file(link.as_fd(), byte, file.as_fd());
+            match cx.try_io(&self.link, Direction::Write, write) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.unsent.insert(number, file);
+                    cx.set_interest(self.link.id(), Interest::READ | Interest::WRITE);
+                    return;
+                }
+                Err(error) => self.hands_over_none(&error),
+            }
+        }
+        cx.set_interest(self.link.id(), Interest::READ);
+    }
+
+    fn hands_over_none(&self, error: &io::Error) {
+        let is_ending = error.kind() == io::ErrorKind::BrokenPipe;
+        let level = if is_ending { Level::Debug } else { Level::Warn };
+        log::log!(
+            level,
+            "process {} is handed no file: {error}",
+            self.process.id()
+        );
     }
 
     fn is_accepting(&self) -> bool {

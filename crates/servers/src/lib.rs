@@ -49,6 +49,8 @@ pub use ftpdlib_sys::Identity;
 /// Standard error, or another stream that other processes have open too, for a log that never
 /// blocks.
 pub use ftpdlib_sys::LogStream;
+/// For a program whose log files are written to by several processes.
+pub use ftpdlib_sys::SharedWords;
 /// The allocator for a program that is to take uploads over TLS; it matters where the C library is
 /// glibc and the processor AMD's.
 pub use ftpdlib_sys::Staggered;

@@ -58,6 +58,11 @@ pub(super) fn workers<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Erro
     whole(from, value::WORKERS)
 }
 
+/// A number of event loops, where 0 is one per usable CPU.
+pub(super) fn threads<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    whole(from, value::THREADS)
+}
+
 /// Bytes per second, where 0 means none of its own.
 pub(super) fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Ok(Some(whole(from, 0..=MAX_INTEGER)?).filter(|&rate| rate > 0))

@@ -22,7 +22,7 @@ pub(crate) struct Server {
     #[serde(deserialize_with = "field::workers")]
     pub(crate) workers: u32,
     /// Loops in the one process of `async`; 0 = one per usable CPU.
-    #[serde(deserialize_with = "field::count")]
+    #[serde(deserialize_with = "field::threads")]
     pub(crate) threads: u32,
     /// Taken on after binding.
     #[serde(deserialize_with = "field::text_or_none")]

@@ -22,7 +22,7 @@ pub(crate) fn init(debug: bool) {
     } else {
         LevelFilter::Info
     };
-    // Without one the process has no descriptor left, which whatever comes next tells.
+    // Without one the process has no descriptor or no memory left, which whatever comes next tells.
     let lines = StandardError::open().ok().map(Gathered::new);
     let target = match &lines {
         Some(lines) => Target::Pipe(Box::new(lines.clone())),

@@ -3,23 +3,20 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ftpdlib::servers::LogStream;
 use log::Level;
 
 use super::line::{LogLine, unix_now};
 use crate::last_line::LastLine;
+use crate::patience::Patience;
 
-/// How long lines wait for room in a [`SPAN`], all together. Clients wait with them.
+/// How long lines wait for room in ten seconds, all together. Clients wait with them.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The time in which no more than that is waited, from the first wait on.
-const SPAN: Duration = Duration::from_secs(10);
-
-/// How often it checks for room.
-const LOOK: Duration = Duration::from_millis(2);
+/// It stays the same file.
+const FILE: u64 = 1;
 
 /// Writes lines to standard error, one or more at a time. If that stays full, like a pipe that
 /// nobody reads, it drops and counts lines after a short wait: the server must not block on its
@@ -34,7 +31,7 @@ pub(super) struct StandardError {
 impl StandardError {
     /// # Errors
     ///
-    /// The system gives no descriptor for it.
+    /// The system gives no descriptor or no memory for it.
     pub(super) fn open() -> io::Result<Self> {
         Self::over(io::stderr())
     }
@@ -42,9 +39,9 @@ impl StandardError {
     fn over(stream: impl AsFd) -> io::Result<Self> {
         Ok(Self {
             out: LogStream::new(stream)?,
-            last: LastLine::default(),
+            last: LastLine::new()?,
             lost: 0,
-            patience: Patience::default(),
+            patience: Patience::new(PATIENCE),
         })
     }
 }
@@ -56,15 +53,16 @@ impl Write for StandardError {
             0 => Cow::Borrowed(lines),
             lost => Cow::Owned([&notice(lost)?, lines].concat()),
         };
-        let mut out = Patient {
-            out: &mut self.out,
-            patience: &mut self.patience,
-            refused: 0,
+        // How many lines there was no room for the end of.
+        let mut refused = 0;
+        let write = |bytes: &[u8]| {
+            let written = self.patience.write(&mut self.out, bytes);
+            written.inspect_err(|_| refused = line_ends(bytes))
         };
-        match self.last.add_next(&mut out, &text) {
+        match self.last.add_next(FILE, &text, write) {
             Ok(()) => self.lost = 0,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let (refused, all) = (out.refused, line_ends(lines));
+                let all = line_ends(lines);
                 // More than all: the notice, too.
                 self.lost = match refused > all {
                     true => self.lost + all,
@@ -93,60 +91,6 @@ fn line_ends(text: &[u8]) -> u64 {
     text.iter().map(|&byte| u64::from(byte == b'\n')).sum()
 }
 
-/// How much longer lines may wait. What one waited is missing for the next: a reader that is slow,
-/// but reads, would have each of them wait.
-#[derive(Default)]
-struct Patience {
-    left: Duration,
-    /// When it is as long again.
-    renewed: Option<Instant>,
-}
-
-impl Patience {
-    /// Whether to wait once more for a [`LOOK`].
-    fn may_wait(&mut self, now: Instant) -> bool {
-        if self.renewed.is_none_or(|at| at <= now) {
-            (self.left, self.renewed) = (PATIENCE, Some(now + SPAN));
-        }
-        let left = self.left.checked_sub(LOOK);
-        self.left = left.unwrap_or_default();
-        left.is_some()
-    }
-}
-
-/// The stream, as long as there is patience.
-struct Patient<'a> {
-    out: &'a mut LogStream,
-    patience: &'a mut Patience,
-    /// How many lines there was no room for the end of.
-    refused: u64,
-}
-
-impl Write for Patient<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        loop {
-            match self.out.write(bytes) {
-                Err(error)
-                    if error.kind() == io::ErrorKind::WouldBlock
-                        && self.patience.may_wait(Instant::now()) =>
-                {
-                    thread::sleep(LOOK);
-                }
-                result => {
-                    if result.is_err() {
-                        self.refused = line_ends(bytes);
-                    }
-                    return result;
-                }
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
@@ -164,20 +108,6 @@ mod tests {
             (pipe.into(), File::from(OwnedFd::from(pipe_reader))),
             (socket.into(), File::from(OwnedFd::from(socket_reader))),
         ]
-    }
-
-    #[test]
-    fn each_line_waited_for_a_reader_that_made_some_room_each_time() {
-        let (mut patience, start) = (Patience::default(), Instant::now());
-        let mut waits = |from: Duration| {
-            // A line every ten milliseconds that has room after its first wait.
-            let lines = (0..500).map(|number| start + from + LOOK * 5 * number);
-            lines.filter(|&now| patience.may_wait(now)).count()
-        };
-        let most = usize::try_from(PATIENCE.as_millis() / LOOK.as_millis()).unwrap();
-        assert_eq!(waits(Duration::ZERO), most);
-        assert_eq!(waits(SPAN / 2), 0);
-        assert_eq!(waits(SPAN), most);
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Settings {
         let mut config = file.map_or_else(Config::default, |file| file.config().clone());
         overlay::apply(args, &mut config);
         if let Some(file) = file
-            && let Some(problem) = threads_problem(file.config().server.threads, &config.server)
+            && let Some(problem) = threads_problem(&config.server)
         {
             return Err(file.error("server.threads", problem));
         }
@@ -217,17 +217,10 @@ fn given<B, T>(built: B, setting: Option<T>, set: impl FnOnce(B, T) -> B) -> B {
     }
 }
 
-/// The most loops that can be meant.
-const MOST_THREADS: u32 = 1024;
-
-/// What is wrong with the number of loops that the file says, if anything.
-fn threads_problem(threads: u32, server: &Server) -> Option<String> {
-    if threads > MOST_THREADS {
-        return Some(format!(
-            "found {threads}, expected a number from 0 to {MOST_THREADS}"
-        ));
-    }
-    (server.threads != 0 && server.concurrency != Concurrency::Async).then(|| {
+/// What is wrong with a number of loops that cannot be had, if there is one.
+fn threads_problem(server: &Server) -> Option<String> {
+    let threads = server.threads;
+    (threads != 0 && server.concurrency != Concurrency::Async).then(|| {
         format!("found {threads} beside another model, expected with concurrency \"async\" only")
     })
 }

@@ -523,7 +523,8 @@ fn loops_are_of_the_async_model_and_not_too_many() {
         refused(
             options,
             "[server]\nthreads = 5000",
-            "@/f.toml:2: server.threads: found 5000, expected a number from 0 to 1024",
+            "@/f.toml:2: server.threads: found integer `5000`, expected a whole number from 0 to \
+             1024",
         );
     }
 }

@@ -3,18 +3,20 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::mem;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer, Observer};
 use ftpdlib::servers::check_writable;
 
 use crate::last_line::LastLine;
+use crate::patience::Patience;
 
 /// A line of a log, ended, from a transfer and the time at which it ended.
 pub(super) type Format = fn(&ObservedSession, &ObservedTransfer, SystemTime) -> String;
@@ -30,13 +32,23 @@ pub(super) struct TransferLog {
 }
 
 impl TransferLog {
-    pub(super) fn new(number: u8, path: &Path, format: Format, file: File) -> Arc<Self> {
-        Arc::new(Self {
+    /// # Errors
+    ///
+    /// The system gives no memory.
+    pub(super) fn new(
+        number: u8,
+        path: &Path,
+        format: Format,
+        file: File,
+    ) -> io::Result<Arc<Self>> {
+        let lines = Lines::new(file, Arc::new(LastLine::new()?));
+        lines.see_end();
+        Ok(Arc::new(Self {
             number,
             path: path.to_owned(),
             format,
-            file: Mutex::new(Arc::new(Lines::new(file))),
-        })
+            file: Mutex::new(Arc::new(lines)),
+        }))
     }
 
     fn write(&self, session: &ObservedSession, transfer: &ObservedTransfer) {
@@ -61,11 +73,9 @@ impl TransferLog {
     }
 
     pub(super) fn go_on_in(&self, file: File) {
-        let mut renewed = Lines::new(file);
-        let mut lines = self.lock();
-        renewed.go_on_after(&lines);
-        let replaced = mem::replace(&mut *lines, Arc::new(renewed));
-        drop(lines);
+        let last = Arc::clone(&self.lock().last);
+        let renewed = Arc::new(Lines::new(file, last));
+        let replaced = mem::replace(&mut *self.lock(), renewed);
         // Without the lock, which whoever writes wants: to close a file may take as long as its
         // disk does.
         drop(replaced);
@@ -76,36 +86,67 @@ impl TransferLog {
     }
 }
 
+/// How long lines wait for room in ten seconds, all together. A session's next reply waits for its
+/// line.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// An open file of lines.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// Its device and its inode, where the system tells.
-    identity: Option<(u64, u64)>,
+    /// Made of its device and its inode.
+    identity: u64,
     file: File,
-    /// Shared by all that is opened of one file, of which an old one may be written to still.
+    /// Where there may be no room for a moment, as in a pipe. One line is written at a time then:
+    /// another one could get between two parts of it.
+    patience: Option<Mutex<Patience>>,
+    /// Shared by all files of one log, of which an old one may be written to still.
     last: Arc<LastLine>,
 }
 
 impl Lines {
-    fn new(file: File) -> Self {
-        let identity = file.metadata().map(|found| (found.dev(), found.ino()));
+    fn new(file: File, last: Arc<LastLine>) -> Self {
+        let found = file.metadata().ok();
+        let may_be_full = found.as_ref().is_some_and(|found| !found.is_file());
         Self {
-            identity: identity.ok(),
+            identity: found.map_or(1, |found| {
+                (found.dev().rotate_left(32) ^ found.ino()).max(1)
+            }),
             file,
-            last: Arc::default(),
+            patience: may_be_full.then(|| Mutex::new(Patience::new(PATIENCE))),
+            last,
         }
     }
 
-    /// Takes over how the last line ends, where `before` is the same file.
-    fn go_on_after(&mut self, before: &Self) {
-        if self.identity.is_some() && self.identity == before.identity {
-            self.last = Arc::clone(&before.last);
+    /// Sees whether a process that is gone has left a last line without its end.
+    fn see_end(&self) {
+        let last_byte = || {
+            let found = self.file.metadata()?;
+            let mut byte = *b"\n";
+            if found.is_file() && found.len() > 0 {
+                // The same file, for reading, whatever its name leads to by now.
+                let same = File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))?;
+                same.read_exact_at(&mut byte, found.len() - 1)?;
+            }
+            Ok::<_, io::Error>(byte)
+        };
+        // Where that cannot be seen, it has most likely ended well.
+        if last_byte().is_ok_and(|byte| byte != *b"\n") {
+            self.last.note_cut(self.identity);
         }
     }
 
     /// Adds a line, which holds its end.
     pub(super) fn add(&self, line: &str) -> io::Result<()> {
-        self.last.add_next(&self.file, line.as_bytes())
+        let (line, mut file) = (line.as_bytes(), &self.file);
+        let mut patience = self
+            .patience
+            .as_ref()
+            .map(|patience| patience.lock().unwrap_or_else(PoisonError::into_inner));
+        let write = |bytes: &[u8]| match &mut patience {
+            None => file.write(bytes),
+            Some(patience) => patience.write(file, bytes),
+        };
+        self.last.add_next(self.identity, line, write)
     }
 }
 
@@ -181,9 +222,15 @@ mod tests {
     use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::thread;
 
     use super::super::json;
     use super::*;
+
+    fn new_lines(file: File) -> Lines {
+        Lines::new(file, Arc::new(LastLine::new().unwrap()))
+    }
 
     /// A stream that a line was written to until it was full, and its reader.
     fn cut_stream() -> (File, Lines, UnixStream) {
@@ -191,7 +238,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         reader.set_nonblocking(true).unwrap();
         let file = File::from(OwnedFd::from(ours));
-        let lines = Lines::new(file.try_clone().unwrap());
+        let lines = new_lines(file.try_clone().unwrap());
         assert!(lines.add(&too_long()).is_err());
         (file, lines, reader)
     }
@@ -206,6 +253,29 @@ mod tests {
         let mut text = String::new();
         assert!(reader.read_to_string(&mut text).is_err());
         text
+    }
+
+    #[test]
+    fn lines_were_lost_though_the_reader_of_their_pipe_was_only_late() {
+        let (ours, mut reader) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let line = "y".repeat(999) + "\n";
+        while (&ours).write(line.as_bytes()).is_ok() {}
+        let lines = new_lines(File::from(OwnedFd::from(ours)));
+        let (begin, begun) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            begun.recv().unwrap();
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        begin.send(()).unwrap();
+        for _ in 0..500 {
+            lines.add(&line).unwrap();
+        }
+        lines.add("last\n").unwrap();
+        drop(lines);
+        assert!(reader.join().unwrap().ends_with("y\nlast\n"));
     }
 
     #[test]

@@ -87,12 +87,15 @@ impl TransferLogs {
                 Known::Log(log) => (log, Some(file)),
                 Known::Number(number) => {
                     let copy = file.try_clone();
-                    let copy = copy.map_err(|error| cannot_append(named, &error))?;
-                    (TransferLog::new(number, path, format, copy), Some(file))
+                    let log = copy.and_then(|copy| TransferLog::new(number, path, format, copy));
+                    (
+                        log.map_err(|error| cannot_append(named, &error))?,
+                        Some(file),
+                    )
                 }
                 Known::Nothing => {
                     let log = TransferLog::new(open.next_number(), path, format, file);
-                    (log, None)
+                    (log.map_err(|error| cannot_append(named, &error))?, None)
                 }
             });
         }

@@ -7,6 +7,7 @@ mod program;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::iter;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -481,6 +482,62 @@ fn a_log_that_is_a_pipe_nobody_reads_hung_its_sessions() {
     program.signal("HUP");
     program.wait_for("configuration read again");
     client.expect("QUIT", "221");
+}
+
+#[test]
+fn a_line_that_another_process_cut_had_the_next_glued_to_it() {
+    let (_directory, path) = pipe();
+    let mut both = File::options().read(true).write(true).open(&path).unwrap();
+    let home = home();
+    // Whose line is longer than what a pipe takes as a whole.
+    let long = "d".repeat(250);
+    let deep: PathBuf = iter::repeat_n(&long, 9).collect();
+    fs::create_dir_all(home.path().join(&deep)).unwrap();
+    fs::write(home.path().join(&deep).join("f"), "hello").unwrap();
+    let (home, path) = (home.path().to_str().unwrap(), path.to_str().unwrap());
+    let options = [
+        "-d",
+        home,
+        "--json-log",
+        path,
+        "--concurrency",
+        "multi-proc",
+    ];
+    let mut program = Program::start(&options);
+    let mut other = Client::login(program.address);
+    let mut client = Client::login(program.address);
+    for _ in 0..9 {
+        client.expect(&format!("CWD {long}"), "250");
+    }
+    let mut read = vec![b'x'; 65_536];
+    both.write_all(&read[4096..]).unwrap();
+    fetch(&mut client, "f");
+    program.wait_for("cannot write to");
+    both.read_exact(&mut read).unwrap();
+    fetch(&mut other, "a b");
+    // The next reply waits for the observers.
+    other.expect("NOOP", "200");
+    let count = both.read(&mut read).unwrap();
+    let text = String::from_utf8_lossy(&read[..count]);
+    assert!(text.starts_with("\n{") && text.ends_with("}\n"), "{text}");
+}
+
+#[test]
+fn the_first_line_was_glued_to_one_that_was_cut_before_the_start() {
+    let home = home();
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    for (before, between) in [("{\"time", "\n"), ("{}\n", ""), ("", "")] {
+        fs::write(&log, before).unwrap();
+        let (home, path) = (home.path().to_str().unwrap(), log.to_str().unwrap());
+        let program = Program::start(&["-d", home, "--json-log", path]);
+        let mut client = Client::login(program.address);
+        fetch(&mut client, "a b");
+        client.expect("NOOP", "200");
+        let text = fs::read_to_string(&log).unwrap();
+        let added = text.strip_prefix(before).unwrap();
+        assert!(added.starts_with(&format!("{between}{{")), "{text}");
+    }
 }
 
 #[test]

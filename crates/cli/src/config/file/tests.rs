@@ -463,6 +463,19 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn a_wrong_number_of_loops_was_told_a_range_that_the_next_start_refused() {
+    for threads in ["-1", "1025"] {
+        check(
+            &format!("[server]\nthreads = {threads}"),
+            &format!(
+                "f.toml:2: server.threads: found integer `{threads}`, expected a whole number \
+                 from 0 to 1024"
+            ),
+        );
+    }
+}
+
+#[test]
 fn every_key_is_known() {
     let file = ConfigFile::parse(Path::new("f.toml"), OTHERS.to_owned()).unwrap();
     assert_eq!(file.config().users[0].override_perm.len(), 1);
