@@ -478,3 +478,36 @@ fn more_than_a_range_holds_is_refused() {
     client.expect_reply(552);
     assert_eq!(server.content("f"), b"01abc56789");
 }
+
+#[test]
+fn names_that_are_too_long_were_refused_with_a_code_that_most_commands_do_not_have() {
+    let server = TestServer::new();
+    server.file("f", "x");
+    let long = "n".repeat(256);
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    for command in [
+        "CWD",
+        "SIZE",
+        "MDTM",
+        "MFMT 20200101000000",
+        "MLST",
+        "STAT",
+        "MKD",
+        "RMD",
+        "DELE",
+        "RNFR",
+        "SITE CHMOD 644",
+        "HASH",
+    ] {
+        client.expect(&format!("{command} {long}"), 550);
+    }
+    client.expect("PASV", 227);
+    for command in ["RETR", "LIST", "NLST", "MLSD"] {
+        client.expect(&format!("{command} {long}"), 550);
+    }
+    client.expect("PASV", 227);
+    client.expect(&format!("STOR {long}"), 553);
+    client.expect("RNFR f", 350);
+    client.expect(&format!("RNTO {long}"), 553);
+}

@@ -63,7 +63,8 @@ pub(crate) enum Opened {
 
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
-    foreign::call_files(account, || run_as_user(account, job))
+    let told = how_refusals_are_told(&job.action);
+    foreign::call_files(account, || run_as_user(account, job)).map_err(told)
 }
 
 fn run_as_user(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
@@ -95,10 +96,32 @@ pub(crate) fn run_work(
     hash_limit: u64,
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
-    foreign::call_files(account, || {
+    let told = how_refusals_are_told(&job.action);
+    let outcome = foreign::call_files(account, || {
         time.go_on()?;
         run_work_as_user(account, job, hash_limit, time)
-    })
+    });
+    outcome.map_err(told)
+}
+
+/// How a client is told that `action` is refused.
+fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
+    match action {
+        Action::OpenWrite { .. }
+        | Action::Rename { .. }
+        | Action::Copy { .. }
+        | Action::Combine { .. } => |refusal| refusal,
+        _ => without_553,
+    }
+}
+
+/// That a name is not allowed is 553 where something is to be stored or to get that name; other
+/// commands do not have the code (RFC 959 §5.4).
+fn without_553(refusal: Refusal) -> Refusal {
+    match refusal.code.value() {
+        553 => refusal.with_code(550),
+        _ => refusal,
+    }
 }
 
 fn run_work_as_user(
