@@ -111,6 +111,7 @@ fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
         | Action::Rename { .. }
         | Action::Copy { .. }
         | Action::Combine { .. } => |refusal| refusal,
+        Action::Stat(_) => |refusal| not_retrievable(without_553(refusal)),
         _ => without_553,
     }
 }
@@ -122,6 +123,15 @@ fn without_553(refusal: Refusal) -> Refusal {
         553 => refusal.with_code(550),
         _ => refusal,
     }
+}
+
+/// Some clients look for pyftpdlib's words about a missing file, others for the reason.
+fn not_retrievable(refusal: Refusal) -> Refusal {
+    if refusal == reply_of(ErrorKind::NotFound.into()) {
+        let text = format!("File is not retrievable: {}", refusal.text);
+        return Refusal::new(550, text);
+    }
+    refusal
 }
 
 fn run_work_as_user(
@@ -235,12 +245,18 @@ fn open(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let (opened, size, path) = match action {
         Action::OpenRead { path, range } => {
-            let (file, size) = ranged::open_read(fs, &path, range).map_err(cannot_be_sent)?;
+            let opened = ranged::open_read(fs, &path, range);
+            let (file, size) = opened.map_err(|error| cannot_be_sent(error, range.start()))?;
             let file = large::dropped_on_loop(account.large_lane(), file, size);
             (Opened::Read(file), size, path)
         }
         Action::OpenWrite { path, how } => {
-            let file = open_write(fs, &path, how).map_err(reply_of)?;
+            let start = match how {
+                WriteHow::At(start) => start,
+                WriteHow::Within(range) => range.start(),
+                _ => 0,
+            };
+            let file = open_write(fs, &path, how).map_err(|error| cannot_begin(error, start))?;
             let path = file.path().clone();
             (Opened::Write(file), None, path)
         }
@@ -342,11 +358,21 @@ pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
     }
 }
 
-/// What a client is told of a file that cannot be sent. What lies past its end is not there, which
-/// clients understand by 550; 554 is for an upload, which they may begin anew.
-fn cannot_be_sent(error: FilesystemError) -> Refusal {
+/// What a client is told of a file that cannot be opened for a transfer from the offset `start` on.
+fn cannot_begin(error: FilesystemError, start: u64) -> Refusal {
+    let is_past_end = error.kind() == ErrorKind::OffsetPastEnd && !error.has_own_words();
+    let mut refusal = reply_of(error);
+    if is_past_end {
+        refusal.text = format!("Restart position ({start}) > file size.").into();
+    }
+    refusal
+}
+
+/// The same of a file that cannot be sent. What lies past its end is not there, which clients
+/// understand by 550; 554 is for an upload, which they may begin anew.
+fn cannot_be_sent(error: FilesystemError, start: u64) -> Refusal {
     let kind = error.kind();
-    let refusal = reply_of(error);
+    let refusal = cannot_begin(error, start);
     match kind {
         ErrorKind::OffsetPastEnd => refusal.with_code(550),
         _ => refusal,
