@@ -179,9 +179,12 @@ impl FilesystemError {
 
     /// The reply code that reports it (RFC 959 §4.2.2): 452 for a full disk, where room may be
     /// made, 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the
-    /// end (RFC 3659 §5.4), for which RETR says 550 all the same, 450 for what is busy and for want
-    /// of descriptors, which pass, 550 for the rest, an operation that this filesystem lacks
-    /// included: the command is there, it is this file that cannot have it.
+    /// end (RFC 3659 §5.4), 450 for what is busy and for want of descriptors, which pass, 550 for
+    /// the rest, an operation that this filesystem lacks included: the command is there, it is this
+    /// file that cannot have it.
+    ///
+    /// Commands that do not have 553 or 554 say 550 instead: 553 is for what is to be stored or
+    /// renamed, 554 not for RETR.
     ///
     /// What breaks a transfer off in its middle, after 150, is 451 instead of 550; but what
     /// [`WriteFile::finish`](crate::WriteFile::finish) has against an upload that came as a whole

@@ -114,6 +114,7 @@ dialogues! {
         patterns
         pipelining
         proxies
+        pyftpdlib
         quit
         quit_before_data
         ranges

@@ -478,3 +478,61 @@ fn more_than_a_range_holds_is_refused() {
     client.expect_reply(552);
     assert_eq!(server.content("f"), b"01abc56789");
 }
+
+#[test]
+fn names_that_are_too_long_were_refused_with_a_code_that_most_commands_do_not_have() {
+    let server = TestServer::new();
+    server.file("f", "x");
+    let long = "n".repeat(256);
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    for command in [
+        "CWD",
+        "SIZE",
+        "MDTM",
+        "MFMT 20200101000000",
+        "MLST",
+        "STAT",
+        "MKD",
+        "RMD",
+        "DELE",
+        "RNFR",
+        "SITE CHMOD 644",
+        "HASH",
+    ] {
+        client.expect(&format!("{command} {long}"), 550);
+    }
+    client.expect("PASV", 227);
+    for command in ["RETR", "LIST", "NLST", "MLSD"] {
+        client.expect(&format!("{command} {long}"), 550);
+    }
+    client.expect("PASV", 227);
+    client.expect(&format!("STOR {long}"), 553);
+    client.expect("RNFR f", 350);
+    client.expect(&format!("RNTO {long}"), 553);
+}
+
+#[test]
+fn what_lies_past_the_end_was_refused_in_words_unlike_pyftpdlibs() {
+    let server = TestServer::new();
+    server.file("f", "x");
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    for (command, code) in [("RETR f", 550), ("STOR f", 554)] {
+        client.play(&[("PASV", 227), ("REST 11", 350)]);
+        let reply = client.expect(command, code);
+        assert_eq!(reply.argument(), "Restart position (11) > file size.");
+    }
+}
+
+#[test]
+fn a_missing_file_was_told_in_words_unlike_pyftpdlibs() {
+    let server = TestServer::new();
+    let mut client = server.client();
+    client.expect("TYPE I", 200);
+    for command in ["SIZE none", "MDTM none", "MDTM none/f"] {
+        let reply = client.expect(command, 550);
+        let text = "File is not retrievable: No such file or directory.";
+        assert_eq!(reply.argument(), text, "{command}");
+    }
+}

@@ -63,7 +63,8 @@ pub(crate) enum Opened {
 
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
-    foreign::call_files(account, || run_as_user(account, job))
+    let told = how_refusals_are_told(&job.action);
+    foreign::call_files(account, || run_as_user(account, job)).map_err(told)
 }
 
 fn run_as_user(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
@@ -95,10 +96,42 @@ pub(crate) fn run_work(
     hash_limit: u64,
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
-    foreign::call_files(account, || {
+    let told = how_refusals_are_told(&job.action);
+    let outcome = foreign::call_files(account, || {
         time.go_on()?;
         run_work_as_user(account, job, hash_limit, time)
-    })
+    });
+    outcome.map_err(told)
+}
+
+/// How a client is told that `action` is refused.
+fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
+    match action {
+        Action::OpenWrite { .. }
+        | Action::Rename { .. }
+        | Action::Copy { .. }
+        | Action::Combine { .. } => |refusal| refusal,
+        Action::Stat(_) => |refusal| not_retrievable(without_553(refusal)),
+        _ => without_553,
+    }
+}
+
+/// That a name is not allowed is 553 where something is to be stored or to get that name; other
+/// commands do not have the code (RFC 959 §5.4).
+fn without_553(refusal: Refusal) -> Refusal {
+    match refusal.code.value() {
+        553 => refusal.with_code(550),
+        _ => refusal,
+    }
+}
+
+/// Some clients look for pyftpdlib's words about a missing file, others for the reason.
+fn not_retrievable(refusal: Refusal) -> Refusal {
+    if refusal == reply_of(ErrorKind::NotFound.into()) {
+        let text = format!("File is not retrievable: {}", refusal.text);
+        return Refusal::new(550, text);
+    }
+    refusal
 }
 
 fn run_work_as_user(
@@ -208,12 +241,18 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             return Ok(Answer::Space(bytes));
         }
         Action::OpenRead { path, range } => {
-            let (file, size) = ranged::open_read(fs, &path, range).map_err(cannot_be_sent)?;
+            let read = ranged::open_read(fs, &path, range);
+            let (file, size) = read.map_err(|error| cannot_be_sent(error, range.start()))?;
             let file = OpenedRead::new(account.large_lane(), file, size);
             return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
-            let file = open_write(fs, &path, how).map_err(reply_of)?;
+            let start = match how {
+                WriteHow::At(start) => start,
+                WriteHow::Within(range) => range.start(),
+                _ => 0,
+            };
+            let file = open_write(fs, &path, how).map_err(|error| cannot_begin(error, start))?;
             let path = file.path().clone();
             return Ok(opened(account, Opened::Write(file), None, path));
         }
@@ -321,11 +360,21 @@ pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
     }
 }
 
-/// What a client is told of a file that cannot be sent. What lies past its end is not there, which
-/// clients understand by 550; 554 is for an upload, which they may begin anew.
-fn cannot_be_sent(error: FilesystemError) -> Refusal {
+/// What a client is told of a file that cannot be opened for a transfer from the offset `start` on.
+fn cannot_begin(error: FilesystemError, start: u64) -> Refusal {
+    let is_past_end = error.kind() == ErrorKind::OffsetPastEnd && !error.has_own_words();
+    let mut refusal = reply_of(error);
+    if is_past_end {
+        refusal.text = format!("Restart position ({start}) > file size.").into();
+    }
+    refusal
+}
+
+/// The same of a file that cannot be sent. What lies past its end is not there, which clients
+/// understand by 550; 554 is for an upload, which they may begin anew.
+fn cannot_be_sent(error: FilesystemError, start: u64) -> Refusal {
     let kind = error.kind();
-    let refusal = reply_of(error);
+    let refusal = cannot_begin(error, start);
     match kind {
         ErrorKind::OffsetPastEnd => refusal.with_code(550),
         _ => refusal,

@@ -128,7 +128,7 @@ pub(super) fn is_english(argument: &[u8]) -> bool {
 pub(super) fn split_name(argument: &[u8]) -> Result<(&[u8], &[u8]), CommandError> {
     let (word, name) = split_at_blank(argument);
     if name.is_empty() {
-        Err(CommandError::MissingArgument)
+        Err(CommandError::MissingSecondArgument)
     } else {
         Ok((word, name))
     }

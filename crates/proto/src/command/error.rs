@@ -20,9 +20,12 @@ pub enum CommandError {
         /// As received, treated like an unknown verb.
         name: String,
     },
-    /// The command needs an argument, or one more.
+    /// The command needs an argument.
     #[error("argument missing")]
     MissingArgument,
+    /// The command needs one more argument.
+    #[error("second argument missing")]
+    MissingSecondArgument,
     /// The command takes no argument.
     #[error("argument not expected")]
     UnexpectedArgument,
@@ -47,12 +50,18 @@ pub enum CommandError {
         /// As received, treated like an unknown verb.
         given: String,
     },
-    /// `STRU` asks for anything but files.
+    /// `STRU` asks for a structure of RFC 959 that is not offered.
     #[error("unsupported file structure")]
     Structure,
-    /// `MODE` asks for anything but streams.
+    /// `STRU` asks for what is no structure.
+    #[error("unknown file structure")]
+    UnknownStructure,
+    /// `MODE` asks for a mode of RFC 959 that is not offered.
     #[error("unsupported transfer mode")]
     Mode,
+    /// `MODE` asks for what is no mode.
+    #[error("unknown transfer mode")]
+    UnknownMode,
     /// `AUTH` names a mechanism that is not offered.
     #[error("unsupported security mechanism {given:?}")]
     Mechanism {
@@ -74,9 +83,12 @@ pub enum CommandError {
     /// Not a time value.
     #[error(transparent)]
     Time(#[from] TimeError),
-    /// Not the octal mode of a file.
+    /// `SITE CHMOD` without the octal mode of a file.
     #[error("invalid file mode")]
     FileMode,
+    /// `MFF` with a `UNIX.mode` that is no octal mode.
+    #[error("invalid fact UNIX.mode")]
+    UnixMode,
     /// A fact that `MFF` cannot set.
     #[error("fact cannot be set")]
     Fact,
@@ -104,7 +116,8 @@ impl CommandError {
     /// The reply that reports it (RFC 959 §4.2.2): 500 for an unknown command, 501 for an argument,
     /// 504 for a parameter that is not offered, 522 for a foreign network protocol (RFC 2428 §2;
     /// which ones there are depends on the connection, so a session has its own reply), 536 for a
-    /// protection level that the mechanism does not have (RFC 4217 §9).
+    /// protection level that the mechanism does not have (RFC 4217 §9). The key words are
+    /// pyftpdlib's where it has such a reply, as clients and their tests look for them.
     pub fn reply(&self) -> Reply {
         match self {
             Self::UnknownVerb { verb } => {
@@ -114,6 +127,9 @@ impl CommandError {
                 Reply::new(500, format!("Command \"SITE {name}\" not understood."))
             }
             Self::MissingArgument => Reply::new(501, "Syntax error: command needs an argument."),
+            Self::MissingSecondArgument => {
+                Reply::new(501, "Syntax error: command needs two arguments.")
+            }
             Self::UnexpectedArgument => {
                 Reply::new(501, "Syntax error: command does not accept arguments.")
             }
@@ -129,8 +145,10 @@ impl CommandError {
                 Reply::new(522, "Network protocol not supported, use (1,2).")
             }
             Self::Type { given } => Reply::new(504, format!("Unsupported type \"{given}\".")),
-            Self::Structure => Reply::new(504, "Unsupported structure, use F."),
-            Self::Mode => Reply::new(504, "Unsupported mode, use S."),
+            Self::Structure => Reply::new(504, "Unimplemented STRU type (use F)."),
+            Self::UnknownStructure => Reply::new(504, "Unrecognized STRU type (use F)."),
+            Self::Mode => Reply::new(504, "Unimplemented MODE type (use S)."),
+            Self::UnknownMode => Reply::new(504, "Unrecognized MODE type (use S)."),
             Self::Mechanism { given } => Reply::new(
                 504,
                 format!("Unrecognized encryption type \"{given}\", use TLS."),
@@ -139,9 +157,12 @@ impl CommandError {
                 Reply::new(536, format!("PROT {level} unsupported (use C or P)."))
             }
             Self::UnknownProtectionLevel => Reply::new(504, "Unrecognized PROT type (use C or P)."),
-            Self::Number => Reply::new(501, "Invalid number."),
-            Self::Time(TimeError) => Reply::new(501, "Invalid time, expected YYYYMMDDHHMMSS."),
-            Self::FileMode => Reply::new(501, "Invalid mode, expected octal digits."),
+            Self::Number => Reply::new(501, "Invalid parameter, expected a number."),
+            Self::Time(TimeError) => {
+                Reply::new(501, "Invalid time format; expected: YYYYMMDDHHMMSS.")
+            }
+            Self::FileMode => Reply::new(501, "Invalid SITE CHMOD format, expected octal digits."),
+            Self::UnixMode => Reply::new(501, "Invalid UNIX.mode, expected octal digits."),
             Self::Fact => Reply::new(504, "Unsupported fact, use Modify and UNIX.mode."),
             Self::Names => Reply::new(501, "Invalid list of names."),
             Self::Range => Reply::new(501, "Invalid range."),
@@ -151,7 +172,7 @@ impl CommandError {
             ),
             Self::Language => Reply::new(504, "Language not supported, use EN."),
             Self::HostName => Reply::new(501, "Invalid host name."),
-            Self::UnknownOption => Reply::new(501, "Option not understood."),
+            Self::UnknownOption => Reply::new(501, "Unsupported command or options."),
         }
     }
 }

@@ -267,6 +267,7 @@ impl<'a> Command<'a> {
         let name_if_any = || given.then(name).transpose();
         let text = || encoding.decode_text(argument);
         let text_if_any = || given.then(text).transpose();
+        let is = |letter: &[u8]| argument.eq_ignore_ascii_case(letter);
         let digest = |algorithm| names::parse_digest(algorithm, argument, encoding);
         Ok(match verb {
             Verb::User => Self::User(text()?),
@@ -286,10 +287,12 @@ impl<'a> Command<'a> {
             Verb::Eprt => Self::Eprt(parse_eprt(argument)?),
             Verb::Epsv => Self::Epsv(EpsvArgument::parse(argument)?),
             Verb::Type => Self::Type(argument::parse_type(argument)?),
-            Verb::Stru if argument.eq_ignore_ascii_case(b"F") => Self::Stru,
-            Verb::Stru => return Err(CommandError::Structure),
-            Verb::Mode if argument.eq_ignore_ascii_case(b"S") => Self::Mode,
-            Verb::Mode => return Err(CommandError::Mode),
+            Verb::Stru if is(b"F") => Self::Stru,
+            Verb::Stru if is(b"P") || is(b"R") => return Err(CommandError::Structure),
+            Verb::Stru => return Err(CommandError::UnknownStructure),
+            Verb::Mode if is(b"S") => Self::Mode,
+            Verb::Mode if is(b"B") || is(b"C") => return Err(CommandError::Mode),
+            Verb::Mode => return Err(CommandError::UnknownMode),
             Verb::Retr => Self::Retr(name()?),
             Verb::Stor => Self::Stor(name()?),
             Verb::Stou => Self::Stou(name_if_any()?),

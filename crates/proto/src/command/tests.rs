@@ -24,6 +24,9 @@ fn check_reply(line: &str, expected: &str) {
 }
 
 const MISSING: &str = "501 Syntax error: command needs an argument.";
+const MISSING_SECOND: &str = "501 Syntax error: command needs two arguments.";
+const NUMBER: &str = "501 Invalid parameter, expected a number.";
+const TIME: &str = "501 Invalid time format; expected: YYYYMMDDHHMMSS.";
 const UNEXPECTED: &str = "501 Syntax error: command does not accept arguments.";
 
 fn name(text: &str) -> Cow<'_, [u8]> {
@@ -177,8 +180,12 @@ fn types_are_ascii_or_image() {
 fn one_structure_and_one_mode_are_offered() {
     check("STRU F", Command::Stru);
     check("MODE s", Command::Mode);
-    check_reply("STRU R", "504 Unsupported structure, use F.");
-    check_reply("MODE Z", "504 Unsupported mode, use S.");
+    check_reply("STRU R", "504 Unimplemented STRU type (use F).");
+    check_reply("STRU p", "504 Unimplemented STRU type (use F).");
+    check_reply("MODE B", "504 Unimplemented MODE type (use S).");
+    check_reply("MODE c", "504 Unimplemented MODE type (use S).");
+    check_reply("STRU ?!?", "504 Unrecognized STRU type (use F).");
+    check_reply("MODE Z", "504 Unrecognized MODE type (use S).");
 }
 
 #[test]
@@ -187,7 +194,7 @@ fn numbers_are_digits() {
     check("REST  12 ", Command::Rest(12));
     check("REST 18446744073709551615", Command::Rest(u64::MAX));
     for argument in ["18446744073709551616", "-1", "+1", "1.0", "x"] {
-        check_reply(&format!("REST {argument}"), "501 Invalid number.");
+        check_reply(&format!("REST {argument}"), NUMBER);
     }
     for argument in ["5", "5 R 6", "5 6", "x"] {
         check(&format!("ALLO {argument}"), Command::Allo);
@@ -236,12 +243,9 @@ fn times_and_modes_come_before_a_name() {
             path: name("a b "),
         },
     );
-    check_reply("MFMT 20240229120001", MISSING);
-    check_reply("MFMT 20240229120001 ", MISSING);
-    check_reply(
-        "MFMT 20240230120001 a",
-        "501 Invalid time, expected YYYYMMDDHHMMSS.",
-    );
+    check_reply("MFMT 20240229120001", MISSING_SECOND);
+    check_reply("MFMT 20240229120001 ", MISSING_SECOND);
+    check_reply("MFMT 20240230120001 a", TIME);
     for (digits, mode) in [
         ("644", 0o644),
         ("0644", 0o644),
@@ -257,7 +261,7 @@ fn times_and_modes_come_before_a_name() {
             },
         );
     }
-    check_reply("SITE CHMOD 644", MISSING);
+    check_reply("SITE CHMOD 644", MISSING_SECOND);
     for mode in [
         "64",
         "648",
@@ -269,7 +273,8 @@ fn times_and_modes_come_before_a_name() {
         "",
     ] {
         let line = format!("SITE CHMOD {mode} a");
-        check_reply(&line, "501 Invalid mode, expected octal digits.");
+        let text = "501 Invalid SITE CHMOD format, expected octal digits.";
+        check_reply(&line, text);
     }
 }
 
@@ -294,7 +299,8 @@ fn options() {
         Command::OptsMlst(FactSet::parse(b"type;size;")),
     );
     for argument in ["UTF8 MAYBE", "UTF8 ON OFF", "MLSD size;", "HASHES"] {
-        check_reply(&format!("OPTS {argument}"), "501 Option not understood.");
+        let text = "501 Unsupported command or options.";
+        check_reply(&format!("OPTS {argument}"), text);
     }
 }
 
@@ -348,14 +354,14 @@ fn ranges_are_inclusive_in_rang() {
         check_reply(&format!("RANG {argument}"), "501 Invalid range.");
     }
     for argument in ["5", "a b", "1 2 3", "-1 5"] {
-        check_reply(&format!("RANG {argument}"), "501 Invalid number.");
+        check_reply(&format!("RANG {argument}"), NUMBER);
     }
     // One more is no number: the reply told another range.
     check(
         "RANG 0 18446744073709551614",
         Command::Rang(range(0, Some(u64::MAX))),
     );
-    check_reply("RANG 0 18446744073709551615", "501 Invalid number.");
+    check_reply("RANG 0 18446744073709551615", NUMBER);
 }
 
 fn range(start: u64, end: Option<u64>) -> ByteRange {
@@ -398,8 +404,8 @@ fn digests_take_a_name_and_a_range() {
     );
     check_reply("XCRC \"a\" 9 5", "501 Invalid range.");
     check_digest_range("a 9 5", "a", None, Some("a 9 5"));
-    check_reply("XCRC \"a\" 5 x", "501 Invalid number.");
-    check_reply("XCRC \"a\" 5 6 7", "501 Invalid number.");
+    check_reply("XCRC \"a\" 5 x", NUMBER);
+    check_reply("XCRC \"a\" 5 6 7", NUMBER);
     for argument in ["\"a", "\"", "\"\"", "\"a\"b"] {
         check_reply(&format!("XCRC {argument}"), "501 Invalid list of names.");
     }
@@ -482,9 +488,9 @@ fn times_are_set_in_many_ways() {
     );
     check_reply(
         "SITE UTIME a 20230101000000 20240230123007 20250101000000 UTC",
-        "501 Invalid time, expected YYYYMMDDHHMMSS.",
+        TIME,
     );
-    check_reply("SITE UTIME 202402291230", MISSING);
+    check_reply("SITE UTIME 202402291230", MISSING_SECOND);
     let set = Command::MdtmSet {
         time: noon(7),
         path: name("a b"),
@@ -519,14 +525,11 @@ fn facts_are_set_by_mff() {
             "504 Unsupported fact, use Modify and UNIX.mode.",
         );
     }
-    check_reply("MFF Modify=20240229123007;", MISSING);
-    check_reply(
-        "MFF Modify=2024; a",
-        "501 Invalid time, expected YYYYMMDDHHMMSS.",
-    );
+    check_reply("MFF Modify=20240229123007;", MISSING_SECOND);
+    check_reply("MFF Modify=2024; a", TIME);
     check_reply(
         "MFF UNIX.mode=u+x; a",
-        "501 Invalid mode, expected octal digits.",
+        "501 Invalid UNIX.mode, expected octal digits.",
     );
 }
 

@@ -26,7 +26,7 @@ impl FactChange {
             if name.eq_ignore_ascii_case(b"Modify") {
                 change.modify = Some(CivilTime::parse_compact(value)?);
             } else if name.eq_ignore_ascii_case(b"UNIX.mode") {
-                change.unix_mode = Some(parse_mode(value)?);
+                change.unix_mode = Some(parse_mode(value).map_err(|_| CommandError::UnixMode)?);
             } else {
                 return Err(CommandError::Fact);
             }

@@ -167,6 +167,9 @@ impl<P> Session<P> {
         self.reply(match (added, verb) {
             (Some(index), _) => Reply::new(214, commands[index].help.clone()),
             (None, Some(verb)) => Reply::new(214, verb.info().help),
+            (None, None) if topic.starts_with(SITE) => {
+                return Err(Reply::new(501, "Unrecognized SITE command."));
+            }
             (None, None) => return Err(Reply::new(501, "Unrecognized command.")),
         });
         Ok(())
