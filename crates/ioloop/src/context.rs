@@ -311,11 +311,7 @@ impl<'a> Context<'a> {
 
     /// Starts a timer of this handler: [`Handler::timeout`] is called once it is `at`.
     pub fn start_timer(&mut self, at: Instant) -> TimerId {
-        let timer = self.io_loop.arm(at, TimerTarget::Handler(self.owner));
-        if let Some(slot) = self.io_loop.handlers.get_mut(self.owner.0) {
-            slot.timers.push(timer);
-        }
-        timer
+        self.io_loop.arm_for(self.owner, at)
     }
 
     /// Starts a timer of this handler: [`Handler::timeout`] is called `delay` from

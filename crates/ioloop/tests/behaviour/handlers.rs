@@ -451,6 +451,43 @@ fn a_handler_has_timers_of_its_own() {
 }
 
 #[test]
+fn each_of_many_timers_looked_for_itself_among_the_others() {
+    // With that, this takes minutes.
+    const TIMERS: usize = 300_000;
+    let (fired, mut timers) = (Counter::default(), Vec::new());
+    let counter = fired.clone();
+    let probe = Probe::boxed(move |call, cx| {
+        match call {
+            Call::Start => {
+                timers.extend((0..TIMERS).map(|_| cx.start_timer_after(Duration::ZERO)));
+                assert!(
+                    timers
+                        .drain(..TIMERS / 2)
+                        .all(|timer| cx.cancel_timer(timer))
+                );
+                // Goes with its handler.
+                cx.start_timer_after(LONG);
+            }
+            Call::Timeout(timer) => {
+                assert_eq!(timer, timers[counter.get()]);
+                count(&counter);
+            }
+            _ => {}
+        }
+        Ok(if counter.get() == TIMERS / 2 {
+            Flow::Close
+        } else {
+            Flow::Continue
+        })
+    });
+    let mut io_loop = IoLoop::new().unwrap();
+    io_loop.add(probe).unwrap();
+    io_loop.run().unwrap();
+    assert!(io_loop.is_empty());
+    assert_eq!(fired.get(), TIMERS / 2);
+}
+
+#[test]
 fn the_scratch_buffer_is_shared() {
     let mut io_loop = IoLoop::with_scratch_size(1000).unwrap();
     io_loop.call_later(Duration::ZERO, |cx| {
