@@ -147,7 +147,8 @@ impl IoLoop {
     ///
     /// Waits at most `timeout` for something to happen; without one, as long as it takes. Returns
     /// how long the next turn may be put off: until the next deadline if there is one, not at all
-    /// while a source is ready. Where very many timers were put off, it may be less.
+    /// while a source is ready or work was sent. Where very many timers were put off, it may be
+    /// less.
     ///
     /// # Errors
     ///
@@ -290,7 +291,7 @@ impl IoLoop {
     }
 
     fn next_wait(&mut self) -> Option<Duration> {
-        if self.sources.anyone_ready() {
+        if self.remote.has_messages() || self.sources.anyone_ready() {
             return Some(Duration::ZERO);
         }
         self.timers

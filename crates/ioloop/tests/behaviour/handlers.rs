@@ -37,6 +37,41 @@ fn a_stop_is_not_lost_before_the_loop_runs() {
 }
 
 #[test]
+fn a_stop_was_work() {
+    let mut io_loop = IoLoop::new().unwrap();
+    io_loop.handle().stop();
+    assert!(io_loop.is_empty());
+    io_loop.call_later(LONG, |_| ());
+    // All the same, it wakes the loop.
+    let wait = io_loop.turn(None).unwrap();
+    assert!(wait.is_some_and(|wait| wait > Duration::ZERO));
+    io_loop.run().unwrap();
+}
+
+#[test]
+fn work_that_was_sent_in_a_turn_was_put_off() {
+    let ran = Counter::default();
+    let mut io_loop = IoLoop::new().unwrap();
+    let given = Rc::new(RefCell::new(None));
+    let (give, counter) = (given.clone(), ran.clone());
+    let probe = Probe::boxed(move |call, cx| {
+        match call {
+            Call::Start => *give.borrow_mut() = Some(cx.notifier()),
+            Call::Notified => count(&counter),
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    });
+    io_loop.add(probe).unwrap();
+    let notifier = given.take().unwrap();
+    io_loop.call_later(Duration::ZERO, move |_| notifier.notify());
+    io_loop.call_later(Duration::ZERO, |cx| assert!(cx.handle().call_soon(|_| ())));
+    assert_eq!(io_loop.turn(Some(LONG)).unwrap(), Some(Duration::ZERO));
+    assert_eq!(io_loop.turn(Some(LONG)).unwrap(), None);
+    assert_eq!(ran.get(), 1);
+}
+
+#[test]
 fn a_panic_ends_its_handler_only() {
     let endings = Rc::new(RefCell::new(Vec::new()));
     let mut io_loop = IoLoop::new().unwrap();
