@@ -151,8 +151,11 @@ impl IoLoop {
         self.sources.reap();
         if outcome.is_err() {
             self.timers.cancel(id);
-        } else if let Some(TimerTarget::Every(place)) = self.timers.get_mut(id) {
+        }
+        if let Some(TimerTarget::Every(place)) = self.timers.get_mut(id) {
             *place = Some(callback);
+        } else {
+            drop_safely(callback);
         }
     }
 
@@ -250,8 +253,19 @@ impl IoLoop {
         catch_unwind(AssertUnwindSafe(|| call(&mut cx))).map_err(|panic| {
             let message = panic_message(&*panic);
             log::error!("a handler of the loop panicked: {message}");
-            io::Error::other(format!("panicked: {message}"))
+            let error = io::Error::other(format!("panicked: {message}"));
+            drop_safely(panic);
+            error
         })
+    }
+}
+
+/// Drops what belongs to others, such as a callback or the payload of a panic, even if that panics.
+pub(crate) fn drop_safely<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        log::error!("a destructor panicked: {}", panic_message(&*panic));
+        // Dropping this one may panic, too, and so on.
+        mem::forget(panic);
     }
 }
 

@@ -9,7 +9,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::busy_poll::BusyPoll;
 use crate::context::Context;
-use crate::dispatch::TimerTarget;
+use crate::dispatch::{TimerTarget, drop_safely};
 use crate::handler::{Handler, HandlerId, HandlerSlot};
 use crate::notify::{Inbox, LoopHandle, Remote};
 use crate::slab::Slab;
@@ -217,7 +217,9 @@ impl IoLoop {
         for id in ids {
             self.remove_handler(id);
         }
-        self.timers.clear();
+        while let Some(target) = self.timers.pop() {
+            drop_safely(target);
+        }
         self.closing = false;
     }
 

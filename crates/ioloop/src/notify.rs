@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::Waker;
 
 use crate::context::Context;
+use crate::dispatch::drop_safely;
 use crate::handler::HandlerId;
 
 /// A loop as seen from anywhere: stops it and gives it work, from any thread.
@@ -148,7 +149,7 @@ impl Remote {
         inbox.closed = true;
         let unread = mem::take(&mut inbox.calls);
         drop(inbox);
-        drop(unread);
+        unread.into_iter().for_each(drop_safely);
     }
 
     pub(crate) fn request_stop(&self) {
