@@ -10,7 +10,7 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 
 use crate::dispatch::TimerTarget;
-use crate::handler::{Handler, HandlerId};
+use crate::handler::{Handler, HandlerId, SlotState};
 use crate::interest::{Direction, Interest};
 use crate::io_loop::IoLoop;
 use crate::notify::{LoopHandle, Notifier, NotifyFlag};
@@ -422,6 +422,14 @@ impl<'a> Context<'a> {
     /// The time, as of the beginning of this turn.
     pub const fn now(&self) -> Instant {
         self.io_loop.now
+    }
+
+    /// Whether this handler is to be closed after its callback, or there is none.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.io_loop
+            .handlers
+            .get(self.owner.0)
+            .is_none_or(|slot| matches!(slot.state, SlotState::Removed))
     }
 
     /// Makes a call whose panic does not close this handler.
