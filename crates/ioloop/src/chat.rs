@@ -180,8 +180,8 @@ impl<H: ChatHandler> AsyncChat<H> {
         self
     }
 
-    /// Stops reading while more than this many bytes are queued for the peer. The default is
-    /// 256 KiB.
+    /// Stops reading, and handing over what was read, while more than this many bytes are queued
+    /// for the peer. The default is 256 KiB.
     #[must_use]
     pub const fn high_water(mut self, bytes: usize) -> Self {
         self.channel.set_high_water(bytes);
@@ -260,6 +260,9 @@ impl<H: ChatHandler> Handler for AsyncChat<H> {
     fn ready(&mut self, _: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
         if ready.readable() {
             self.read(cx)?;
+        } else {
+            // What was read may wait until the peer takes output.
+            self.hand_over(&[], cx)?;
         }
         self.flush(cx)
     }
