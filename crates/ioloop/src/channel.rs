@@ -83,7 +83,8 @@ impl Channel {
         self.output.push_back(Output::Producer(Box::new(producer)));
     }
 
-    /// Accepts no more input, and closes when all output is sent.
+    /// Accepts no more input, and closes when all output is sent and the peer has ended its side,
+    /// too; see [`AsyncChat`](crate::AsyncChat) for how long that is waited for.
     pub const fn close_when_done(&mut self) {
         self.closing = true;
     }
