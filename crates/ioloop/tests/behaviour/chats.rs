@@ -14,6 +14,10 @@ use ftpdlib_ioloop::{
 
 use crate::support::{Counter, LONG, count, pair};
 
+#[expect(dead_code, reason = "nobody calls its `main` here")]
+#[path = "../../examples/chat.rs"]
+mod example;
+
 /// A chat's calls of `closed`, and with which errors.
 type Endings = Rc<RefCell<Vec<Option<ErrorKind>>>>;
 
@@ -315,4 +319,30 @@ fn a_source_that_a_chat_did_not_serve_was_reported_in_every_turn() {
         .add(Box::new(AsyncChat::new(ours, careless)))
         .unwrap();
     assert_eq!(io_loop.turn(None).unwrap(), None);
+}
+
+#[test]
+fn a_room_kept_all_that_a_guest_did_not_read() {
+    let room = example::Room::default();
+    let mut io_loop = IoLoop::new().unwrap();
+    let [mut talking, mut silent] = [(); 2].map(|()| {
+        let (ours, guest) = pair();
+        io_loop.add(Box::new(room.admit(ours))).unwrap();
+        guest
+    });
+    silent.write_all(b"silent\n").unwrap();
+    talking.write_all(b"talking\n").unwrap();
+    let talking = thread::spawn(move || {
+        let line = [&[b'x'; 900][..], b"\n"].concat();
+        // More than the system buffers for the other.
+        for _ in 0..40_000 {
+            talking.write_all(&line).unwrap();
+        }
+        talking
+    });
+    while !talking.is_finished() {
+        io_loop.turn(Some(Duration::from_millis(10))).unwrap();
+    }
+    talking.join().unwrap();
+    assert_eq!(io_loop.handler_count(), 1);
 }
