@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ftpdlib_ioloop::{
     Acceptor, AsyncChat, Channel, ChatHandler, Context, HandlerId, IoLoop, Notifier,
 };
+use mio::net::TcpStream;
 
 struct Mailbox {
     owner: HandlerId,
@@ -23,11 +24,22 @@ struct Mailbox {
 }
 
 #[derive(Clone, Default)]
-struct Room {
+pub(crate) struct Room {
     mailboxes: Arc<Mutex<Vec<Mailbox>>>,
 }
 
 impl Room {
+    pub(crate) fn admit(&self, stream: TcpStream) -> AsyncChat<Guest> {
+        let guest = Guest {
+            room: self.clone(),
+            name: None,
+            mail: None,
+        };
+        AsyncChat::new(stream, guest)
+            .terminator(b"\n")
+            .max_piece(1000)
+    }
+
     fn enter(&self, cx: &mut Context<'_>) -> Receiver<Arc<str>> {
         let (sender, mail) = channel();
         let mailbox = Mailbox {
@@ -64,8 +76,11 @@ impl Room {
     }
 }
 
+/// How much may wait for a guest: the others do not wait for one who does not read.
+const MOST_UNSENT: usize = 1 << 20;
+
 /// One peer, who gives a name first.
-struct Guest {
+pub(crate) struct Guest {
     room: Room,
     name: Option<String>,
     mail: Option<Receiver<Arc<str>>>,
@@ -99,6 +114,9 @@ impl ChatHandler for Guest {
 
     fn notified(&mut self, peer: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
         for text in self.mail.iter().flat_map(Receiver::try_iter) {
+            if peer.unsent() > MOST_UNSENT {
+                return Err(io::Error::other("does not read what the others write"));
+            }
             peer.push(text.as_bytes());
         }
         Ok(())
@@ -125,15 +143,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     io_loop.add(Box::new(Acceptor::new(
         listener,
         move |stream, peer, cx| {
-            let guest = Guest {
-                room: room.clone(),
-                name: None,
-                mail: None,
-            };
-            let chat = AsyncChat::new(stream, guest)
-                .terminator(b"\n")
-                .max_piece(1000);
-            if let Err(error) = cx.add(Box::new(chat)) {
+            if let Err(error) = cx.add(Box::new(room.admit(stream))) {
                 eprintln!("{peer}: {error}");
             }
         },

@@ -22,7 +22,8 @@ use crate::timers::TimerId;
 /// once, pauses, and tries again until there are; clients wait in the listener's queue meanwhile. A
 /// panic of the callback closes that client only.
 ///
-/// To end it, [remove](Context::remove) it; the listener closes then.
+/// To end it, [remove](Context::remove) it; the listener closes then. The callback may do that, and
+/// is not called again.
 ///
 /// # Examples
 ///
@@ -165,6 +166,9 @@ impl Acceptor {
                 Accepted::Client(stream, peer) => {
                     // A panic is logged; the other clients are accepted all the same.
                     let _ = cx.catch_panic(|cx| (self.on_accept)(stream, peer, cx));
+                    if cx.is_removed() {
+                        return Flow::Close;
+                    }
                 }
                 Accepted::Aborted => {}
                 Accepted::NoneWaiting => return Flow::Continue,

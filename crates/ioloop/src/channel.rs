@@ -53,9 +53,14 @@ pub struct Channel {
     sent: usize,
     /// How much of the buffers in `output` is not.
     unsent: usize,
+    /// What was read, behind the pieces that were handed over.
     input: Vec<u8>,
-    /// How much of `input` is known to hold no terminator, nor the beginning of one.
+    /// How much of the beginning of `input` was handed over all the same.
+    taken: usize,
+    /// How much of what follows that is known to hold no terminator, nor the beginning of one.
     searched: usize,
+    /// Whether `input` may hold a piece, which waits until the peer takes output.
+    held: bool,
     /// Empty: the input is not cut.
     terminator: Vec<u8>,
     max_piece: usize,
@@ -78,7 +83,8 @@ impl Channel {
         self.output.push_back(Output::Producer(Box::new(producer)));
     }
 
-    /// Accepts no more input, and closes when all output is sent.
+    /// Accepts no more input, and closes when all output is sent and the peer has ended its side,
+    /// too; see [`AsyncChat`](crate::AsyncChat) for how long that is waited for.
     pub const fn close_when_done(&mut self) {
         self.closing = true;
     }
@@ -101,7 +107,9 @@ impl Channel {
             sent: 0,
             unsent: 0,
             input: Vec::new(),
+            taken: 0,
             searched: 0,
+            held: false,
             terminator: Vec::new(),
             max_piece: 64 * 1024,
             high_water: 256 * 1024,
@@ -117,33 +125,28 @@ impl Channel {
         self.high_water = bytes;
     }
 
-    /// Takes in what was read, or nothing where the terminator may have changed, and hands over the
-    /// pieces that are complete.
+    /// Takes in what was read, or nothing where the terminator may have changed or the peer has
+    /// taken output, and hands over the pieces that are complete, until too much is queued.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
-        mut deliver: impl FnMut(&[u8], &mut Self) -> io::Result<()>,
+        deliver: impl FnMut(&[u8], &mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
-        if self.input.is_empty() && bytes.is_empty() {
-            return Ok(());
-        }
-        if self.input.is_empty() && self.terminator.is_empty() && !self.closing {
-            return deliver(bytes, self);
-        }
-        let mut input = mem::take(&mut self.input);
-        input.extend_from_slice(bytes);
-        let mut start = 0;
-        while !self.closing
-            && let Some((length, after)) = self.next_piece(&input[start..])?
-        {
-            let piece = &input[start..start + length];
-            start += after;
-            self.searched = 0;
-            deliver(piece, self)?;
-        }
-        if start < input.len() && !self.closing {
-            input.drain(..start);
-            self.input = input;
+        let (mut kept, taken) = (mem::take(&mut self.input), mem::take(&mut self.taken));
+        let input = if kept.is_empty() {
+            bytes
+        } else {
+            kept.extend_from_slice(bytes);
+            &kept
+        };
+        let taken = taken + self.cut(&input[taken..], deliver)?;
+        if self.closing || taken == input.len() {
+            self.held = false;
+        } else if kept.is_empty() || taken > input.len() / 2 {
+            // Only what is left: a peer may keep it waiting for long.
+            self.input = input[taken..].to_vec();
+        } else {
+            (self.input, self.taken) = (kept, taken);
         }
         Ok(())
     }
@@ -191,16 +194,40 @@ impl Channel {
         self.closing && self.output.is_empty()
     }
 
-    /// What to wait for. No input is read from a peer that does not take its output.
+    /// What to wait for. No input is read from a peer that does not take its output. Pieces that
+    /// wait for that are to be [fed](Self::feed) again when it can be written to.
     pub(crate) fn interest(&self) -> Interest {
         let mut interest = Interest::NONE;
-        if !self.closing && self.unsent <= self.high_water {
+        if !self.closing && !self.held && self.unsent <= self.high_water {
             interest |= Interest::READ;
         }
-        if !self.output.is_empty() {
+        if self.held || !self.output.is_empty() {
             interest |= Interest::WRITE;
         }
         interest
+    }
+
+    /// Hands over the pieces of `input`; returns how much of it these are.
+    fn cut(
+        &mut self,
+        input: &[u8],
+        mut deliver: impl FnMut(&[u8], &mut Self) -> io::Result<()>,
+    ) -> io::Result<usize> {
+        let mut start = 0;
+        while !self.closing {
+            self.held = self.unsent > self.high_water;
+            if self.held {
+                break;
+            }
+            let Some((length, after)) = self.next_piece(&input[start..])? else {
+                break;
+            };
+            let piece = &input[start..start + length];
+            start += after;
+            self.searched = 0;
+            deliver(piece, self)?;
+        }
+        Ok(start)
     }
 
     /// The length of the first piece, and where the next one begins.
@@ -341,6 +368,47 @@ mod tests {
         }
         assert_eq!(count, 1);
         assert!(channel.is_done());
+    }
+
+    #[test]
+    fn the_beginning_of_a_piece_kept_the_buffer_of_the_whole_read() {
+        let mut lines = b"0123456789\n".repeat(20_000);
+        lines.push(b'p');
+        let mut channel = Channel::new();
+        channel.set_terminator(b"\n");
+        for read in [&b"0"[..], &lines] {
+            assert!(channel.feed(read, |_, _| Ok(())).is_ok());
+        }
+        assert_eq!(channel.input, b"p");
+        assert!(channel.input.capacity() < 100);
+    }
+
+    #[test]
+    fn pieces_wait_while_much_is_queued() {
+        let mut channel = Channel::new();
+        channel.set_terminator(b"\n");
+        channel.set_high_water(1);
+        let mut pieces = Vec::new();
+        for (read, count) in [("1\n22\n333\n4", 2), ("", 2), ("44\n", 2)] {
+            let outcome = channel.feed(read.as_bytes(), |piece, channel| {
+                pieces.push(piece.to_vec());
+                channel.push(b"1");
+                Ok(())
+            });
+            assert!(outcome.is_ok());
+            assert_eq!(pieces.len(), count);
+            assert_eq!(channel.interest(), Interest::WRITE);
+        }
+        channel.unsent = 0;
+        channel.output.clear();
+        let outcome = channel.feed(b"", |piece, _| {
+            pieces.push(piece.to_vec());
+            Ok(())
+        });
+        assert!(outcome.is_ok());
+        assert_eq!(pieces, [&b"1"[..], b"22", b"333", b"444"]);
+        assert_eq!(channel.interest(), Interest::READ);
+        assert_eq!(channel.input.capacity(), 0);
     }
 
     proptest! {

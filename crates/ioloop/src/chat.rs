@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io;
+use std::net::Shutdown;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 
@@ -9,8 +11,9 @@ use crate::channel::Channel;
 use crate::context::Context;
 use crate::handler::{Flow, Handler};
 use crate::interest::{Interest, Ready};
-use crate::socket::Registration;
+use crate::socket::{Registration, Socket};
 use crate::sources::SourceId;
+use crate::timers::TimerId;
 
 /// The application's side of a chat: sends to the peer and handles its input, within an
 /// [`AsyncChat`].
@@ -89,7 +92,41 @@ pub trait ChatHandler: 'static {
         Ok(())
     }
 
-    /// The last call; see [`Handler::closed`].
+    /// Serves a timer that this handler has started; see [`Handler::timeout`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the chat.
+    fn timeout(
+        &mut self,
+        timer: TimerId,
+        channel: &mut Channel,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        let _ = (timer, channel, cx);
+        Ok(())
+    }
+
+    /// Serves a source that this handler has registered beside the peer's; see [`Handler::ready`].
+    /// By default its interest is cleared.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the chat.
+    fn ready(
+        &mut self,
+        source: SourceId,
+        ready: Ready,
+        channel: &mut Channel,
+        cx: &mut Context<'_>,
+    ) -> io::Result<()> {
+        let _ = (ready, channel);
+        cx.set_interest(source, Interest::NONE);
+        Ok(())
+    }
+
+    /// The last call: without `error` after [`Channel::close_when_done`], the peer's end or a
+    /// removal, else with what ended the chat.
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         let _ = (error, cx);
     }
@@ -100,6 +137,11 @@ pub trait ChatHandler: 'static {
 ///
 /// When the peer ends its side, the rest of the output is sent and the chat closed; an incomplete
 /// last piece is dropped.
+///
+/// When the handler [closes](Channel::close_when_done) the chat, the peer is told of the end behind
+/// the output. What it still sends is thrown away until it ends its side, too, or after five
+/// seconds or 1 MiB: closing a connection with unread bytes resets it, and the end of the output
+/// would be lost. The handler is not called meanwhile.
 ///
 /// # Examples
 ///
@@ -150,8 +192,22 @@ pub struct AsyncChat<H> {
     stream: Registration<TcpStream>,
     channel: Channel,
     handler: H,
+    peer: PeerSide,
     /// What ended the chat when it had just begun.
     failed: Option<io::Error>,
+}
+
+/// What is known of the peer's side of the stream.
+enum PeerSide {
+    Open,
+    Ended,
+    /// All output is sent, and this side has ended: what comes is thrown away.
+    Unwanted {
+        /// Ends the chat.
+        timer: TimerId,
+        /// How many bytes more are taken.
+        left: usize,
+    },
 }
 
 impl<H: ChatHandler> AsyncChat<H> {
@@ -161,6 +217,7 @@ impl<H: ChatHandler> AsyncChat<H> {
             stream: Registration::new(stream),
             channel: Channel::new(),
             handler,
+            peer: PeerSide::Open,
             failed: None,
         }
     }
@@ -180,8 +237,8 @@ impl<H: ChatHandler> AsyncChat<H> {
         self
     }
 
-    /// Stops reading while more than this many bytes are queued for the peer. The default is
-    /// 256 KiB.
+    /// Stops reading, and handing over what was read, while more than this many bytes are queued
+    /// for the peer. The default is 256 KiB.
     #[must_use]
     pub const fn high_water(mut self, bytes: usize) -> Self {
         self.channel.set_high_water(bytes);
@@ -202,6 +259,7 @@ impl<H: ChatHandler> AsyncChat<H> {
         let mut scratch = cx.take_scratch();
         let outcome = match cx.read_out(socket, &mut scratch) {
             Ok(0) => {
+                self.peer = PeerSide::Ended;
                 self.channel.close_when_done();
                 Ok(())
             }
@@ -215,9 +273,28 @@ impl<H: ChatHandler> AsyncChat<H> {
 
     /// Hands over the pieces that are complete with what was read.
     fn hand_over(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> io::Result<()> {
+        if cx.is_removed() {
+            return Ok(());
+        }
         self.channel.feed(bytes, |piece, channel| {
-            self.handler.received(piece, channel, cx)
+            let outcome = self.handler.received(piece, channel, cx);
+            if cx.is_removed() {
+                channel.close_when_done();
+            }
+            outcome
         })
+    }
+
+    /// Makes a call of the handler that is not about the peer, and does what it leads to.
+    fn call(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(&mut H, &mut Channel, &mut Context<'_>) -> io::Result<()>,
+    ) -> io::Result<Flow> {
+        call(&mut self.handler, &mut self.channel, cx)?;
+        // With another terminator, what is kept may hold pieces.
+        self.hand_over(&[], cx)?;
+        self.flush(cx)
     }
 
     /// Sends what it can, and sets the interest for the rest.
@@ -226,14 +303,55 @@ impl<H: ChatHandler> AsyncChat<H> {
             return Ok(Flow::Close);
         };
         self.channel.flush(socket, cx)?;
+        if self.channel.is_done() {
+            return Ok(self.end(cx));
+        }
         cx.set_interest(socket.id(), self.channel.interest());
-        Ok(if self.channel.is_done() {
-            Flow::Close
-        } else {
-            Flow::Continue
-        })
+        Ok(Flow::Continue)
+    }
+
+    /// Ends this side, whose output is all sent, and waits for the peer to end the other.
+    fn end(&mut self, cx: &mut Context<'_>) -> Flow {
+        match (self.stream.socket(), &self.peer) {
+            (Some(socket), PeerSide::Open)
+                if !cx.is_removed() && socket.get_ref().shutdown(Shutdown::Write).is_ok() =>
+            {
+                cx.set_interest(socket.id(), Interest::READ);
+                self.peer = PeerSide::Unwanted {
+                    timer: cx.start_timer_after(CLOSING_TIME),
+                    left: CLOSING_BYTES,
+                };
+                Flow::Continue
+            }
+            _ => Flow::Close,
+        }
+    }
+
+    /// Throws away what the peer still sends.
+    fn discard(&mut self, cx: &mut Context<'_>) -> Flow {
+        let (Some(socket), PeerSide::Unwanted { left, .. }) =
+            (self.stream.socket(), &mut self.peer)
+        else {
+            return Flow::Close;
+        };
+        let mut scratch = cx.take_scratch();
+        let outcome = cx.read_out(socket, &mut scratch);
+        cx.return_scratch(scratch);
+        match outcome {
+            Ok(count @ 1..) if count < *left => *left -= count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The output was sent: how the peer ends its side says nothing of the chat.
+            Ok(_) | Err(_) => return Flow::Close,
+        }
+        Flow::Continue
     }
 }
+
+/// How long a peer may take to end its side after the chat.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
+
+/// How much it may send until then.
+const CLOSING_BYTES: usize = 1 << 20;
 
 impl<H: fmt::Debug> fmt::Debug for AsyncChat<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,7 +365,8 @@ impl<H: fmt::Debug> fmt::Debug for AsyncChat<H> {
 impl<H: ChatHandler> Handler for AsyncChat<H> {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.stream.register(cx, Interest::NONE)?;
-        match self.begin(cx) {
+        // Also after a panic: the handler may have told others of itself.
+        match cx.catch_panic(|cx| self.begin(cx)).unwrap_or_else(Err) {
             Ok(Flow::Continue) => return Ok(()),
             Ok(Flow::Close) => {}
             // The handler is told: an error of this call would go to whoever adds the chat.
@@ -257,22 +376,103 @@ impl<H: ChatHandler> Handler for AsyncChat<H> {
         Ok(())
     }
 
-    fn ready(&mut self, _: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+    fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let is_peer = self.stream.socket().map(Socket::id) == Some(source);
+        match self.peer {
+            PeerSide::Unwanted { .. } if is_peer => return Ok(self.discard(cx)),
+            PeerSide::Unwanted { .. } => {
+                cx.set_interest(source, Interest::NONE);
+                return Ok(Flow::Continue);
+            }
+            PeerSide::Open | PeerSide::Ended if !is_peer => {
+                return self.call(cx, |handler, channel, cx| {
+                    handler.ready(source, ready, channel, cx)
+                });
+            }
+            PeerSide::Open | PeerSide::Ended => {}
+        }
         if ready.readable() {
             self.read(cx)?;
+        } else {
+            // What was read may wait until the peer takes output.
+            self.hand_over(&[], cx)?;
         }
         self.flush(cx)
     }
 
+    fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        match self.peer {
+            PeerSide::Unwanted { timer: end, .. } if end == timer => Ok(Flow::Close),
+            PeerSide::Unwanted { .. } => Ok(Flow::Continue),
+            PeerSide::Open | PeerSide::Ended => self.call(cx, |handler, channel, cx| {
+                handler.timeout(timer, channel, cx)
+            }),
+        }
+    }
+
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.handler.notified(&mut self.channel, cx)?;
-        // With another terminator, what is kept may hold pieces.
-        self.hand_over(&[], cx)?;
-        self.flush(cx)
+        match self.peer {
+            PeerSide::Unwanted { .. } => Ok(Flow::Continue),
+            PeerSide::Open | PeerSide::Ended => self.call(cx, H::notified),
+        }
     }
 
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         self.handler
             .closed(error.or_else(|| self.failed.take()), cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::IoLoop;
+
+    use super::*;
+
+    struct Brief;
+
+    impl ChatHandler for Brief {
+        fn connected(&mut self, peer: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
+            peer.close_when_done();
+            Ok(())
+        }
+
+        fn received(&mut self, _: &[u8], _: &mut Channel, _: &mut Context<'_>) -> io::Result<()> {
+            unreachable!("the chat is over")
+        }
+    }
+
+    /// Its peer's time is over at once.
+    struct Hurried(AsyncChat<Brief>);
+
+    impl Handler for Hurried {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            self.0.start(cx)?;
+            match self.0.peer {
+                PeerSide::Unwanted { timer, .. } => assert!(cx.move_timer(timer, cx.now())),
+                PeerSide::Open | PeerSide::Ended => panic!("the peer is not waited for"),
+            }
+            Ok(())
+        }
+
+        fn ready(&mut self, id: SourceId, to: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+            self.0.ready(id, to, cx)
+        }
+
+        fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+            self.0.timeout(timer, cx)
+        }
+    }
+
+    #[test]
+    fn a_peer_that_does_not_end_its_side_is_not_waited_for_for_good() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let chat = AsyncChat::new(TcpStream::from_std(stream), Brief);
+        let mut io_loop = IoLoop::new().unwrap();
+        io_loop.add(Box::new(Hurried(chat))).unwrap();
+        io_loop.run().unwrap();
     }
 }

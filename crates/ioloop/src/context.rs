@@ -10,7 +10,7 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 
 use crate::dispatch::TimerTarget;
-use crate::handler::{Handler, HandlerId};
+use crate::handler::{Handler, HandlerId, SlotState};
 use crate::interest::{Direction, Interest};
 use crate::io_loop::IoLoop;
 use crate::notify::{LoopHandle, Notifier, NotifyFlag};
@@ -311,11 +311,7 @@ impl<'a> Context<'a> {
 
     /// Starts a timer of this handler: [`Handler::timeout`] is called once it is `at`.
     pub fn start_timer(&mut self, at: Instant) -> TimerId {
-        let timer = self.io_loop.arm(at, TimerTarget::Handler(self.owner));
-        if let Some(slot) = self.io_loop.handlers.get_mut(self.owner.0) {
-            slot.timers.push(timer);
-        }
-        timer
+        self.io_loop.arm_for(self.owner, at)
     }
 
     /// Starts a timer of this handler: [`Handler::timeout`] is called `delay` from
@@ -426,6 +422,14 @@ impl<'a> Context<'a> {
     /// The time, as of the beginning of this turn.
     pub const fn now(&self) -> Instant {
         self.io_loop.now
+    }
+
+    /// Whether this handler is to be closed after its callback, or there is none.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.io_loop
+            .handlers
+            .get(self.owner.0)
+            .is_none_or(|slot| matches!(slot.state, SlotState::Removed))
     }
 
     /// Makes a call whose panic does not close this handler.

@@ -14,7 +14,11 @@ use crate::timers::TimerId;
 
 /// What a timer calls.
 pub(crate) enum TimerTarget {
-    Handler(HandlerId),
+    Handler {
+        owner: HandlerId,
+        /// Where it is among the timers of that handler.
+        place: u32,
+    },
     Once(Box<dyn FnOnce(&mut Context<'_>)>),
     /// `None` while the callback runs.
     Every(Option<RepeatedCallback>),
@@ -99,9 +103,24 @@ impl IoLoop {
         self.timers.arm(self.now, at, target)
     }
 
+    /// Arms a timer of a handler.
+    pub(crate) fn arm_for(&mut self, owner: HandlerId, at: Instant) -> TimerId {
+        let place = self
+            .handlers
+            .get(owner.0)
+            .map_or(0, |slot| slot.timers.len());
+        // There are no more of them than keys, so it fits.
+        let place = place as u32;
+        let timer = self.arm(at, TimerTarget::Handler { owner, place });
+        if let Some(slot) = self.handlers.get_mut(owner.0) {
+            slot.timers.push(timer);
+        }
+        timer
+    }
+
     pub(crate) fn disarm(&mut self, id: TimerId) -> bool {
         match self.timers.cancel(id) {
-            Some(TimerTarget::Handler(owner)) => self.forget_timer(owner, id),
+            Some(TimerTarget::Handler { owner, place }) => self.forget_timer(owner, place),
             Some(TimerTarget::Once(_) | TimerTarget::Every(_)) => {}
             None => return false,
         }
@@ -118,8 +137,8 @@ impl IoLoop {
             return;
         }
         match self.timers.cancel(id) {
-            Some(TimerTarget::Handler(owner)) => {
-                self.forget_timer(owner, id);
+            Some(TimerTarget::Handler { owner, place }) => {
+                self.forget_timer(owner, place);
                 self.call_handler(owner, |handler, cx| handler.timeout(id, cx));
             }
             Some(TimerTarget::Once(callback)) => self.run_callback(callback),
@@ -132,8 +151,11 @@ impl IoLoop {
         self.sources.reap();
         if outcome.is_err() {
             self.timers.cancel(id);
-        } else if let Some(TimerTarget::Every(place)) = self.timers.get_mut(id) {
+        }
+        if let Some(TimerTarget::Every(place)) = self.timers.get_mut(id) {
             *place = Some(callback);
+        } else {
+            drop_safely(callback);
         }
     }
 
@@ -205,11 +227,17 @@ impl IoLoop {
         self.sources.reap();
     }
 
-    fn forget_timer(&mut self, owner: HandlerId, id: TimerId) {
-        if let Some(slot) = self.handlers.get_mut(owner.0)
-            && let Some(position) = slot.timers.iter().position(|&timer| timer == id)
+    /// Takes a timer that is gone off the list of its handler.
+    fn forget_timer(&mut self, owner: HandlerId, place: u32) {
+        let Some(slot) = self.handlers.get_mut(owner.0) else {
+            return;
+        };
+        slot.timers.swap_remove(place as usize);
+        // The last one has come to its place.
+        if let Some(&moved) = slot.timers.get(place as usize)
+            && let Some(TimerTarget::Handler { place: former, .. }) = self.timers.get_mut(moved)
         {
-            slot.timers.swap_remove(position);
+            *former = place;
         }
     }
 
@@ -225,8 +253,19 @@ impl IoLoop {
         catch_unwind(AssertUnwindSafe(|| call(&mut cx))).map_err(|panic| {
             let message = panic_message(&*panic);
             log::error!("a handler of the loop panicked: {message}");
-            io::Error::other(format!("panicked: {message}"))
+            let error = io::Error::other(format!("panicked: {message}"));
+            drop_safely(panic);
+            error
         })
+    }
+}
+
+/// Drops what belongs to others, such as a callback or the payload of a panic, even if that panics.
+pub(crate) fn drop_safely<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        log::error!("a destructor panicked: {}", panic_message(&*panic));
+        // Dropping this one may panic, too, and so on.
+        mem::forget(panic);
     }
 }
 

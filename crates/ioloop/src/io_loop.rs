@@ -9,7 +9,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::busy_poll::BusyPoll;
 use crate::context::Context;
-use crate::dispatch::TimerTarget;
+use crate::dispatch::{TimerTarget, drop_safely};
 use crate::handler::{Handler, HandlerId, HandlerSlot};
 use crate::notify::{Inbox, LoopHandle, Remote};
 use crate::slab::Slab;
@@ -147,7 +147,8 @@ impl IoLoop {
     ///
     /// Waits at most `timeout` for something to happen; without one, as long as it takes. Returns
     /// how long the next turn may be put off: until the next deadline if there is one, not at all
-    /// while a source is ready. Where very many timers were put off, it may be less.
+    /// while a source is ready or work was sent. Where very many timers were put off, it may be
+    /// less.
     ///
     /// # Errors
     ///
@@ -216,7 +217,9 @@ impl IoLoop {
         for id in ids {
             self.remove_handler(id);
         }
-        self.timers.clear();
+        while let Some(target) = self.timers.pop() {
+            drop_safely(target);
+        }
         self.closing = false;
     }
 
@@ -290,7 +293,7 @@ impl IoLoop {
     }
 
     fn next_wait(&mut self) -> Option<Duration> {
-        if self.sources.anyone_ready() {
+        if self.remote.has_messages() || self.sources.anyone_ready() {
             return Some(Duration::ZERO);
         }
         self.timers

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::Waker;
 
 use crate::context::Context;
+use crate::dispatch::drop_safely;
 use crate::handler::HandlerId;
 
 /// A loop as seen from anywhere: stops it and gives it work, from any thread.
@@ -39,7 +40,7 @@ impl LoopHandle {
     /// Lets the loop's `run` return after its current turn, or at once if it is not running yet.
     pub fn stop(&self) {
         self.remote.request_stop();
-        self.remote.wake();
+        self.remote.call_waker();
     }
 
     /// Has the loop call `callback`, on its own thread, in its next turn.
@@ -113,8 +114,8 @@ impl NotifyFlag {
 /// The part of a loop that other threads can use.
 pub(crate) struct Remote {
     waker: Mutex<Waker>,
-    /// There are messages, or the loop is to stop, and the waker was called. Without either, a turn
-    /// need not take the lock; with either, a second sender need not make the system call.
+    /// There are messages, and the waker was called. Without any, a turn need not take the lock;
+    /// with some, a second sender need not make the system call.
     pending: AtomicBool,
     stop: AtomicBool,
     inbox: Mutex<Inbox>,
@@ -148,7 +149,7 @@ impl Remote {
         inbox.closed = true;
         let unread = mem::take(&mut inbox.calls);
         drop(inbox);
-        drop(unread);
+        unread.into_iter().for_each(drop_safely);
     }
 
     pub(crate) fn request_stop(&self) {
@@ -176,9 +177,12 @@ impl Remote {
     }
 
     fn wake(&self) {
-        if self.pending.swap(true, Ordering::AcqRel) {
-            return;
+        if !self.pending.swap(true, Ordering::AcqRel) {
+            self.call_waker();
         }
+    }
+
+    fn call_waker(&self) {
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = waker.wake() {
             log::error!("cannot wake the loop: {error}");

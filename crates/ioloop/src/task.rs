@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dispatch::panic_message;
+use crate::dispatch::{drop_safely, panic_message};
 use crate::notify::Notifier;
 use crate::pool::{Lane, Place};
 
@@ -115,6 +115,7 @@ impl<T: Send + 'static> Task<T> {
                     message: panic_message(&*panic).into(),
                 };
                 log::error!("{name} {panicked}");
+                drop_safely(panic);
                 panicked
             });
             *lock(&done) = Progress::Ended(result);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::dispatch::panic_message;
+use crate::dispatch::{drop_safely, panic_message};
 
 /// Threads that run blocking jobs, made on demand and shared by the lanes of the pool.
 ///
@@ -412,6 +412,7 @@ impl LaneJob {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
                 let message = panic_message(&*panic);
                 log::error!("{} job panicked: {message}", shared.name);
+                drop_safely(panic);
             }
             next = shared.next_job();
         }

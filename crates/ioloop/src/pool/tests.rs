@@ -153,3 +153,20 @@ fn shutting_down_waits_no_longer_than_told() {
     assert_eq!(queued.recv(), Ok(()));
     assert!(lock(&pool.pool.workers.state).threads.is_empty());
 }
+
+#[test]
+fn a_payload_that_panicked_as_it_was_dropped_blocked_its_lane() {
+    struct Payload;
+
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("as expected");
+        }
+    }
+
+    let pool = Pool::new();
+    let lane = pool.lane("test", 1);
+    lane.submit(|| std::panic::panic_any(Payload)).unwrap();
+    assert_eq!(run_one(&lane).recv_timeout(LONG), Ok(()));
+    assert!(pool.shutdown(LONG));
+}

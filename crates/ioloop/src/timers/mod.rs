@@ -87,11 +87,11 @@ impl<T> Timers<T> {
         self.move_to_nanos(id, now.saturating_add(left))
     }
 
-    /// Disarms all.
-    pub(crate) fn clear(&mut self) {
-        while let Some(node) = self.heap.pop() {
-            self.slots.remove(node.key);
-        }
+    /// Disarms any of the timers, and returns what it was armed with; `None` if there is none.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        // The last node has no others below it.
+        let node = self.heap.pop()?;
+        self.slots.remove(node.key).map(|slot| slot.value)
     }
 
     pub(crate) fn get_mut(&mut self, id: TimerId) -> Option<&mut T> {

@@ -37,6 +37,41 @@ fn a_stop_is_not_lost_before_the_loop_runs() {
 }
 
 #[test]
+fn a_stop_was_work() {
+    let mut io_loop = IoLoop::new().unwrap();
+    io_loop.handle().stop();
+    assert!(io_loop.is_empty());
+    io_loop.call_later(LONG, |_| ());
+    // All the same, it wakes the loop.
+    let wait = io_loop.turn(None).unwrap();
+    assert!(wait.is_some_and(|wait| wait > Duration::ZERO));
+    io_loop.run().unwrap();
+}
+
+#[test]
+fn work_that_was_sent_in_a_turn_was_put_off() {
+    let ran = Counter::default();
+    let mut io_loop = IoLoop::new().unwrap();
+    let given = Rc::new(RefCell::new(None));
+    let (give, counter) = (given.clone(), ran.clone());
+    let probe = Probe::boxed(move |call, cx| {
+        match call {
+            Call::Start => *give.borrow_mut() = Some(cx.notifier()),
+            Call::Notified => count(&counter),
+            _ => {}
+        }
+        Ok(Flow::Continue)
+    });
+    io_loop.add(probe).unwrap();
+    let notifier = given.take().unwrap();
+    io_loop.call_later(Duration::ZERO, move |_| notifier.notify());
+    io_loop.call_later(Duration::ZERO, |cx| assert!(cx.handle().call_soon(|_| ())));
+    assert_eq!(io_loop.turn(Some(LONG)).unwrap(), Some(Duration::ZERO));
+    assert_eq!(io_loop.turn(Some(LONG)).unwrap(), None);
+    assert_eq!(ran.get(), 1);
+}
+
+#[test]
 fn a_panic_ends_its_handler_only() {
     let endings = Rc::new(RefCell::new(Vec::new()));
     let mut io_loop = IoLoop::new().unwrap();
@@ -448,6 +483,43 @@ fn a_handler_has_timers_of_its_own() {
     });
     io_loop.add(probe).unwrap();
     io_loop.run().unwrap();
+}
+
+#[test]
+fn each_of_many_timers_looked_for_itself_among_the_others() {
+    // With that, this takes minutes.
+    const TIMERS: usize = 300_000;
+    let (fired, mut timers) = (Counter::default(), Vec::new());
+    let counter = fired.clone();
+    let probe = Probe::boxed(move |call, cx| {
+        match call {
+            Call::Start => {
+                timers.extend((0..TIMERS).map(|_| cx.start_timer_after(Duration::ZERO)));
+                assert!(
+                    timers
+                        .drain(..TIMERS / 2)
+                        .all(|timer| cx.cancel_timer(timer))
+                );
+                // Goes with its handler.
+                cx.start_timer_after(LONG);
+            }
+            Call::Timeout(timer) => {
+                assert_eq!(timer, timers[counter.get()]);
+                count(&counter);
+            }
+            _ => {}
+        }
+        Ok(if counter.get() == TIMERS / 2 {
+            Flow::Close
+        } else {
+            Flow::Continue
+        })
+    });
+    let mut io_loop = IoLoop::new().unwrap();
+    io_loop.add(probe).unwrap();
+    io_loop.run().unwrap();
+    assert!(io_loop.is_empty());
+    assert_eq!(fired.get(), TIMERS / 2);
 }
 
 #[test]

@@ -43,6 +43,23 @@ fn a_flood_of_clients_is_accepted_in_turns() {
     assert!(io_loop.is_empty());
 }
 
+#[test]
+fn a_removed_acceptor_accepted_the_clients_that_waited() {
+    let listener = Acceptor::bind(any_port(), 5).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let _clients = [(); 5].map(|()| TcpStream::connect(addr).unwrap());
+    let accepted = Counter::default();
+    let counter = accepted.clone();
+    let mut io_loop = IoLoop::new().unwrap();
+    let acceptor = Acceptor::new(listener, move |_, _, cx| {
+        count(&counter);
+        assert!(cx.remove(cx.id()));
+    });
+    io_loop.add(Box::new(acceptor)).unwrap();
+    io_loop.run().unwrap();
+    assert_eq!(accepted.get(), 1);
+}
+
 /// Adds an acceptor that takes at most so many clients whenever there are some; counts them.
 fn share(io_loop: &mut IoLoop, listener: mio::net::TcpListener, quota: usize) -> Counter {
     let accepted = Counter::default();
