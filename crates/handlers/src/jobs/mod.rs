@@ -250,7 +250,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             let start = match how {
                 WriteHow::At(start) => start,
                 WriteHow::Within(range) => range.start(),
-                _ => 0,
+                WriteHow::Replace | WriteHow::Append | WriteHow::Unique => 0,
             };
             let file = open_write(fs, &path, how).map_err(|error| cannot_begin(error, start))?;
             let path = file.path().clone();
