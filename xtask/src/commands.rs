@@ -99,6 +99,17 @@ It does the same if the argument is a file.
 If the argument is a directory, the names come without it, as in pyftpdlib.
 
 If nothing matches, the listing is empty and ends with 226, as for an empty directory: a client that fetches every match has nothing to do, and no error to report.
+
+## Switches
+
+Many clients send switches of `ls` before the path, as in `LIST -la dir`.
+LIST, NLST and STAT ignore them; what follows is the path, or nothing for the working directory.
+A word is taken for switches only if it is `--`, after which no more follow, or if a hyphen is followed by nothing but these letters, none of them twice: `1 A C F L R S T a d l n r t u`.
+Any other word that begins with a hyphen is a name or a pattern, such as `-draft.txt` or `-l*`.
+
+If a file has the name of the whole argument, switches included, NLST lists that file: a client that asks which files it is to delete gets no others.
+LIST and STAT list such a file only if nothing has the name without the switches, so that a file called `-a` does not hide the directory from all clients that send `LIST -a`.
+`./-a` is always a name.
 ";
 
 /// `text` for a cell: Markdown would take `<SP>` for HTML and `|` for the cell's end.

@@ -228,8 +228,8 @@ pub enum Action {
     OpenList {
         /// What to list.
         path: VirtualPath,
-        /// Used instead, with the prefix beside it, if this is there and `path` is not: the whole
-        /// argument, when switches were eaten.
+        /// The whole argument, with the prefix beside it, when switches were eaten. Used instead
+        /// if this is there: for NLST always, for the others if `path` is not there.
         whole: Option<(VirtualPath, Vec<u8>)>,
         /// What stands before the last part of `path` in the argument, as given: NLST gives names
         /// back with it, where they are not those of a directory.

@@ -2,10 +2,18 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 
+use ftpdlib::filesystems::{Filesystem, MemoryFs};
+use ftpdlib::handlers::{ObservedSession, ObservedTransfer, Observer, TlsFtpHandler};
+use ftpdlib::proto::TransferEnd;
 use ftpdlib_tests::client::{Client, reset};
+use ftpdlib_tests::gate::{Gate, GateKeeper};
+use ftpdlib_tests::hooked::Hooked;
 use ftpdlib_tests::server::TestServer;
-use ftpdlib_tests::wait::wait_until;
+use ftpdlib_tests::tls::{TlsClient, VERSIONS, config};
+use ftpdlib_tests::wait::{PATIENCE, wait_until};
 
 /// Breaks an upload off. What it gives back is to be kept open until the upload is over.
 type BreakOff = fn(Client, TcpStream) -> Option<TcpStream>;
@@ -74,5 +82,84 @@ fn half_of_a_lines_end_was_kept_of_a_text_that_broke_off() {
         second.put("APPE file", b"\r\ntwo\r\n");
         assert_eq!(server.content("file"), b"one\ntwo\n", "{way}");
         drop(data);
+    }
+}
+
+/// Tells how uploads ended.
+struct Ends(Sender<TransferEnd>);
+
+impl Observer for Ends {
+    fn wants_commands(&self) -> bool {
+        false
+    }
+
+    fn on_file_received(&self, _: &ObservedSession, transfer: &ObservedTransfer) {
+        let _ = self.0.send(transfer.end.clone());
+    }
+
+    fn on_incomplete_file_received(&self, _: &ObservedSession, transfer: &ObservedTransfer) {
+        let _ = self.0.send(transfer.end.clone());
+    }
+}
+
+/// A server that writes nothing before it is let, on its loop if that is `local`; and what its
+/// uploads came to.
+fn held_up(local: bool) -> (TestServer, GateKeeper, Receiver<TransferEnd>) {
+    let (gate, keeper) = Gate::closed();
+    let (calls, told) = mpsc::channel();
+    let files = Hooked::new(MemoryFs::new(), move |call| {
+        if call == "write" {
+            gate.pass();
+        }
+        Ok(())
+    });
+    let files: Arc<dyn Filesystem> = Arc::new(if local { files.local() } else { files });
+    let server = TestServer::with(|handler| {
+        let handler = handler.abstracted_fs(move |_| Ok(Arc::clone(&files)));
+        TlsFtpHandler::new(handler.observer(Ends(calls))).into()
+    });
+    (server, keeper, told)
+}
+
+/// The end of the data was found before the line, and the part of a file was a complete one.
+#[test]
+fn an_aborted_upload_was_complete_if_its_data_connection_was_closed_too() {
+    for local in [true, false] {
+        let (server, keeper, told) = held_up(local);
+        let mut client = server.client();
+        let mut data = client.begin("STOR part");
+        data.write_all(b"the beginning").unwrap();
+        keeper.wait_for(1);
+        client.send("ABOR");
+        drop(data);
+        keeper.open();
+        client.expect_reply(426);
+        client.expect_reply(226);
+        let end = told.recv_timeout(PATIENCE);
+        assert_eq!(end, Ok(TransferEnd::Aborted), "local: {local}");
+        client.put("STOR whole", b"all");
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(TransferEnd::Complete));
+        client.expect("ABOR", 225);
+    }
+}
+
+#[test]
+fn an_aborted_upload_was_complete_if_its_end_was_announced_under_tls() {
+    for version in VERSIONS {
+        let (server, keeper, told) = held_up(true);
+        let mut client = TlsClient::login(server.address(), &config(version));
+        let mut data = client.begin("STOR part");
+        data.conn.complete_io(&mut data.sock).unwrap();
+        data.write_all(b"the beginning").unwrap();
+        data.flush().unwrap();
+        keeper.wait_for(1);
+        client.send("ABOR");
+        data.conn.send_close_notify();
+        data.flush().unwrap();
+        drop(data);
+        keeper.open();
+        client.expect_reply(426);
+        client.expect_reply(226);
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(TransferEnd::Aborted));
     }
 }

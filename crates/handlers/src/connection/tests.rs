@@ -22,7 +22,8 @@ impl Dialogue {
     /// With a user who has the file `a`.
     fn logged_in() -> Self {
         let users = DummyAuthorizer::new();
-        users.add_user(User::new("user", "12345", "/")).unwrap();
+        let user = User::new("user", "12345", "/").perm("elrw");
+        users.add_user(user).unwrap();
         let handler = FtpHandler::new(users).abstracted_fs(|_| {
             let files = MemoryFs::new();
             files.insert("/a", "hello")?;
@@ -115,6 +116,20 @@ fn the_end_of_a_download_that_came_after_quit_was_not_seen() {
     data.shutdown(Shutdown::Write).unwrap();
     dialogue.events.turn(Some(Duration::ZERO)).unwrap();
     assert!(dialogue.events.is_empty());
+}
+
+#[test]
+fn an_upload_was_complete_if_its_end_came_in_the_same_turn_as_abor() {
+    let mut dialogue = Dialogue::logged_in();
+    let reply = dialogue.say("EPSV", "229 ");
+    let port = reply.split('|').nth(3).unwrap().parse().unwrap();
+    let mut data = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    dialogue.say("STOR part", "150 ");
+    data.write_all(b"the beginning").unwrap();
+    dialogue.client.write_all(b"ABOR\r\n").unwrap();
+    drop(data);
+    dialogue.expect("426 ");
+    dialogue.expect("226 ");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ftpdlib_ioloop::Context;
+use ftpdlib_ioloop::{self as ioloop, Context};
 use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{DataEvent, Direction, Refusal, Transfer};
 
@@ -91,6 +91,7 @@ impl Connection {
             Step::Wait(_) | Step::Working | Step::Pause(_) => {}
             Step::Yield if pump.is_to_replies() => cx.notifier().notify(),
             Step::Yield => {}
+            Step::AllReceived => self.finish_upload(cx),
             Step::Ended(end, refusal) => {
                 if let Some(refusal) = &refusal {
                     log_lines::transfer_failed(&prefix, refusal);
@@ -119,6 +120,39 @@ impl Connection {
                 };
                 self.session.handle_data_event(event, cx.now());
             }
+        }
+    }
+
+    /// Goes on with an upload of which all has come.
+    fn finish_upload(&mut self, cx: &mut Context<'_>) {
+        let aborts = self.has_abor(cx);
+        self.with_pump(cx, |pump, pcx| pump.finish_upload(aborts, pcx));
+    }
+
+    /// Whether ABOR has come before the end of an upload, and waits for its turn.
+    ///
+    /// A client that sends ABOR and closes the data connection is to find it so, though the end may
+    /// be found first. The loop knows of both if it was told of the end; otherwise the end is newer
+    /// than what it knows. Where observers have a say in ABOR, it may still be refused.
+    fn has_abor(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.watch.as_ref().is_some_and(|watch| watch.judges()) {
+            return false;
+        }
+        let data = self.pump.as_ref().and_then(|pump| pump.stream_id());
+        let mut is_known = data.is_some_and(|data| cx.may_stop_short(data));
+        // The mark of a Synch stops the first read.
+        for _ in 0..2 {
+            if let ControlSocket::Open(control) = &self.socket
+                && (!is_known || cx.is_ready(control.id(), ioloop::Direction::Read))
+            {
+                self.receive(cx);
+            }
+            is_known = true;
+        }
+        let session = &self.session;
+        match &mut self.socket {
+            ControlSocket::Open(control) => control.look_ahead(|line| session.is_abor(line)),
+            ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         }
     }
 

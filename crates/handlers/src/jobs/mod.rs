@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
 use ftpdlib_proto::{ByteRange, Perm, VirtualPath};
-use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, WriteHow};
+use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, Refusal, WriteHow};
 
 use crate::foreign;
 
@@ -293,7 +293,8 @@ fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Acti
         |path: &VirtualPath| perm.is_some_and(|perm| permission::is_denied(account, perm, path));
     let may_be_meant = |path: &VirtualPath| is_there(path) && !is_denied(path);
     match action {
-        // A file may be named like a switch.
+        // A file may be named like a switch. A client that is to delete what NLST answers must get
+        // that one; elsewhere, whoever may upload it must not hide the directory.
         Action::OpenList {
             path,
             whole: Some(whole),
@@ -301,7 +302,9 @@ fn choose_reading(account: &Account, action: Action, perm: Option<Perm>) -> Acti
             format,
             encoding,
         } => {
-            let use_whole = !is_there(&path) && !is_denied(&path) && may_be_meant(&whole.0);
+            let comes_first = matches!(format, ListFormat::Names);
+            let use_whole =
+                (comes_first || (!is_there(&path) && !is_denied(&path))) && may_be_meant(&whole.0);
             let (path, prefix) = if use_whole { whole } else { (path, prefix) };
             Action::OpenList {
                 path,

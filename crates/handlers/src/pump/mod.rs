@@ -47,6 +47,8 @@ pub(crate) enum Step {
     Pause(Instant),
     /// A job is running; the pump is to run again when it has ended.
     Working,
+    /// The client of an upload has sent all; [`Pump::finish_upload`] goes on.
+    AllReceived,
     /// It is over.
     Ended(TransferEnd, Option<Refusal>),
 }
@@ -266,6 +268,14 @@ impl Pump {
         self.after(step, pcx)
     }
 
+    /// Finishes an upload of which all has come; it is not complete if the client `aborts` it.
+    pub(crate) fn finish_upload(&mut self, aborts: bool, pcx: &mut PumpContext<'_, '_>) -> Step {
+        if let (true, Route::Receive(_, receive)) = (aborts, &mut self.route) {
+            receive.note_abor();
+        }
+        self.run(pcx)
+    }
+
     /// Lets nothing move before the data connection is as secure as it is to be; `Some` while it is
     /// not.
     fn establish(&mut self, pcx: &mut PumpContext<'_, '_>) -> Option<Step> {
@@ -383,7 +393,7 @@ impl Pump {
             // Where writing may block, there is a job after every piece, and no other end of a
             // turn.
             Step::Yield | Step::Working => self.meter.bytes() >= last,
-            Step::Ended(..) => false,
+            Step::AllReceived | Step::Ended(..) => false,
         }
     }
 
@@ -400,7 +410,7 @@ impl Pump {
                 self.resume_at = Some(*at);
                 Interest::NONE
             }
-            Step::Working | Step::Ended(..) => Interest::NONE,
+            Step::Working | Step::AllReceived | Step::Ended(..) => Interest::NONE,
         };
         let finishing = self.is_finishing();
         if let Some(stream) = self.route.stream_mut() {
@@ -410,7 +420,7 @@ impl Pump {
                 stream.interest(interest)
             };
             if !finishing
-                && !matches!(step, Step::Ended(..))
+                && !matches!(step, Step::AllReceived | Step::Ended(..))
                 && let Err(error) = stream.finish_registration(pcx.cx)
             {
                 pcx.warn(&self.account, error);

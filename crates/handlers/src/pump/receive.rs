@@ -39,6 +39,8 @@ const OVERHEAD_COST: usize = 12;
 enum State {
     /// The file is here.
     Open(Box<dyn WriteFile>),
+    /// All has come, and the file is to be finished with this end.
+    AllReceived(Box<dyn WriteFile>, TransferEnd),
     /// A piece is being written on a thread; then the upload may have to end.
     Writing(Task<Written>, Option<TransferEnd>),
     /// The file is being finished on a thread.
@@ -87,6 +89,7 @@ impl Receive {
         loop {
             let went_on = match mem::replace(&mut self.state, State::Over) {
                 State::Open(file) => self.take(file, stream, turn),
+                State::AllReceived(file, end) => self.take_end(file, end, turn),
                 State::Writing(task, stop) => self.await_written(task, stop, turn),
                 State::Finishing(task, end, refusal) => {
                     return self.await_finished(task, end, refusal);
@@ -126,6 +129,10 @@ impl Receive {
             Ok(Received::Nothing) => {
                 self.state = State::Open(file);
                 return Err(Step::Wait(Interest::READ));
+            }
+            Ok(Received::End(TransferEnd::Complete)) => {
+                self.state = State::AllReceived(file, TransferEnd::Complete);
+                return Err(Step::AllReceived);
             }
             Ok(Received::End(end)) => return self.take_end(file, end, turn),
             Ok(Received::Bytes(_)) => match lane {
@@ -216,6 +223,13 @@ impl Receive {
         }
     }
 
+    /// Notes that the client had given the upload up before its end came.
+    pub(super) fn note_abor(&mut self) {
+        if let State::AllReceived(_, end) = &mut self.state {
+            *end = TransferEnd::Aborted;
+        }
+    }
+
     /// Stops as `end` says, once what is being written is written. A connection that never became
     /// secure leaves no new file behind, whatever ended it: so the file is told.
     pub(super) fn abort(
@@ -225,8 +239,12 @@ impl Receive {
         turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         match mem::replace(&mut self.state, State::Over) {
-            State::Open(file) if is_secure => self.finish(file, end, None, turn),
-            State::Open(file) => self.finish_told(file, TransferEnd::Unsecured, end, None, turn),
+            State::Open(file) | State::AllReceived(file, _) if is_secure => {
+                self.finish(file, end, None, turn)
+            }
+            State::Open(file) | State::AllReceived(file, _) => {
+                self.finish_told(file, TransferEnd::Unsecured, end, None, turn)
+            }
             State::Writing(task, stop) => {
                 self.state = State::Writing(task, Some(stop.unwrap_or(end)));
                 Step::Working
@@ -249,7 +267,7 @@ impl Receive {
         match &self.state {
             State::Writing(_, stop) => stop.is_some(),
             State::Finishing(..) => true,
-            State::Open(_) | State::Over => false,
+            State::Open(_) | State::AllReceived(..) | State::Over => false,
         }
     }
 

@@ -13,24 +13,28 @@ use crate::{ByteRange, FactSet, HashAlgorithm, NameEncoding, TransferType, Undec
 pub struct ListArgument<'a> {
     /// The path after the switches; `None` for the working directory.
     pub path: Option<Cow<'a, [u8]>>,
-    /// The whole argument where switches were eaten: meant if that exists and `path` does not.
+    /// The whole argument where switches were eaten, in case a file has that name.
     pub whole: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> ListArgument<'a> {
-    /// Eats the switches: words at the beginning that begin with a hyphen, up to and including
-    /// `--`. A hyphen alone is a name. One blank follows a switch; more belong to the path.
+    /// Eats the words of switches at the beginning, up to and including `--`. Any other word that
+    /// begins with a hyphen is a name. One blank follows a switch; more belong to the path.
     pub(super) fn parse(
         argument: &'a [u8],
         encoding: NameEncoding,
     ) -> Result<Self, UndecodableName> {
         let mut path = argument;
-        while path.starts_with(b"-") && split_at_blank(path).0 != b"-" {
-            let (switch, rest) = split_at_blank(path);
-            path = rest;
-            if switch == b"--" {
+        loop {
+            let (word, rest) = split_at_blank(path);
+            if word == b"--" {
+                path = rest;
                 break;
             }
+            if !is_switches(word) {
+                break;
+            }
+            path = rest;
         }
         let any_switch = path.len() < argument.len();
         let decode_if = |wanted: bool, name| wanted.then(|| encoding.decode_name(name)).transpose();
@@ -39,6 +43,20 @@ impl<'a> ListArgument<'a> {
             whole: decode_if(any_switch, argument)?,
         })
     }
+}
+
+/// The switches of `ls` that clients send.
+const SWITCHES: &[u8] = b"1ACFLRSTadlnrtu";
+
+/// Whether a word can be nothing but switches: each of them a known one, and none twice. Where a
+/// name is taken for switches, the whole directory is listed, and a client that asks for the names
+/// it is to delete deletes them all.
+fn is_switches(word: &[u8]) -> bool {
+    let Some(letters) = word.strip_prefix(b"-").filter(|rest| !rest.is_empty()) else {
+        return false;
+    };
+    let is_new = |(at, letter)| SWITCHES.contains(letter) && !letters[..at].contains(letter);
+    letters.iter().enumerate().all(is_new)
 }
 
 /// The argument of `EPSV` (RFC 2428 §3).
@@ -182,4 +200,33 @@ pub(super) fn parse_opts<'a>(argument: &[u8]) -> Result<Command<'a>, CommandErro
         return Ok(Command::OptsUtf8(is_on));
     }
     Err(CommandError::UnknownOption)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(argument: &str, path: Option<&str>) {
+        let given = argument.as_bytes();
+        let parsed = ListArgument::parse(given, NameEncoding::UTF_8).unwrap();
+        let path = path.map(str::as_bytes);
+        assert_eq!(parsed.path.as_deref(), path, "{argument}");
+        let whole = (path != Some(given)).then_some(given);
+        assert_eq!(parsed.whole.as_deref(), whole, "{argument}");
+    }
+
+    #[test]
+    fn names_that_begin_with_a_hyphen_were_taken_for_switches() {
+        for name in ["-draft.txt", "-x*", "-l*", "-a?", "-dir/x", "-a_b", "---"] {
+            check(name, Some(name));
+        }
+        for name in ["-notes", "-all", "--all", "-\u{e9}", "-x -a", "-a.txt -l"] {
+            check(name, Some(name));
+        }
+        check("-a -l.txt", Some("-l.txt"));
+        check("-la -- -a", Some("-a"));
+        check("--", None);
+        check("-1", None);
+    }
 }

@@ -35,7 +35,7 @@ impl<P> Session<P> {
     /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;
     /// it is answered in its turn.
     pub(super) fn look_ahead(&mut self, line: &[u8], now: Instant) {
-        if !self.holds_line() || !self.is_bare(line, &[Verb::Abor]) {
+        if !self.holds_line() || !self.is_abor(line) {
             return;
         }
         let Pending::Work(work) = &mut self.pending else {
@@ -83,6 +83,11 @@ impl<P> Session<P> {
             }
             None => Some(held),
         }
+    }
+
+    /// Whether a line is ABOR, and will be taken when its turn comes.
+    pub fn is_abor(&self, line: &[u8]) -> bool {
+        self.ending.takes_commands() && self.is_bare(line, &[Verb::Abor])
     }
 
     /// Whether a line is one of these commands, and takes no argument.

@@ -169,8 +169,8 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
             format,
             encoding,
         } => {
-            let whole =
-                whole.filter(|(whole, _)| tree.get(&path).is_none() && tree.get(whole).is_some());
+            let may_be_whole = matches!(format, ListFormat::Names) || tree.get(&path).is_none();
+            let whole = whole.filter(|(whole, _)| may_be_whole && tree.get(whole).is_some());
             let (path, prefix) = whole.unwrap_or((path, prefix));
             return open_list(tree, perms, path, &prefix, format, encoding);
         }
