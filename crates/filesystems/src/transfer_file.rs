@@ -21,7 +21,7 @@ pub trait ReadFile: Send {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Size of the whole file when it was opened, in bytes; `None` if that is not known. A download
-    /// whose file ends before that has failed.
+    /// whose file ends before that has failed, and bytes beyond it are not sent, unless it is 0.
     fn size(&self) -> Option<u64>;
 
     /// The open file, if it is local and regular: then its bytes from [`offset`](Self::offset) on

@@ -94,7 +94,7 @@ fn digests_of_sixty_four_sessions_kept_those_of_all_others_from_beginning() {
 #[test]
 fn a_refusal_at_the_end_of_an_upload_is_told() {
     let rows = [
-        (ErrorKind::StorageFull, 452),
+        (ErrorKind::StorageFull, 552),
         (ErrorKind::QuotaExceeded, 552),
         (ErrorKind::PermissionDenied, 550),
     ];
@@ -128,7 +128,7 @@ fn an_error_after_150_is_no_refusal_of_the_file() {
         ("read", ErrorKind::Other, 451),
         ("read", ErrorKind::PermissionDenied, 451),
         ("write", ErrorKind::Other, 451),
-        ("write", ErrorKind::StorageFull, 452),
+        ("write", ErrorKind::StorageFull, 552),
         ("next_batch", ErrorKind::Other, 451),
         ("next_batch", ErrorKind::NotFound, 451),
         ("finish", ErrorKind::Other, 451),

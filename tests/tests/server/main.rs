@@ -7,6 +7,8 @@ mod control;
 mod crowd;
 mod data_connections;
 mod early_ends;
+mod failed_uploads;
+mod growing_files;
 mod hung_disks;
 mod isolation;
 mod large_jobs;

@@ -392,7 +392,7 @@ fn a_full_disk_is_told_and_the_session_goes_on() {
     let mut client = server.client();
     let mut stream = client.begin("STOR a");
     stream.write_all(b"hello").unwrap();
-    client.expect_reply(452);
+    client.expect_reply(552);
     drop(stream);
     full.store(false, Ordering::SeqCst);
     client.put("STOR a", b"hello");
@@ -415,7 +415,7 @@ fn a_really_full_disk_is_told() {
         let mut stream = client.begin("STOR disk/a");
         // The server may close before all of it is sent.
         let _ = stream.write_all(&pattern(4 << 20));
-        client.expect_reply(452);
+        client.expect_reply(552);
         drop(stream);
         client.expect("DELE disk/a", 250);
         client.put("STOR disk/a", b"hello");
@@ -446,7 +446,7 @@ fn a_full_disk_left_the_last_piece_of_an_upload_uncounted() {
     client.expect("TYPE I", 200);
     let mut stream = client.begin("STOR disk/a");
     let _ = stream.write_all(&pattern(4 << 20));
-    client.expect_reply(452);
+    client.expect_reply(552);
     let stored = server.content("disk/a").len() as u64;
     let bytes = told.recv_timeout(PATIENCE).unwrap();
     assert!(

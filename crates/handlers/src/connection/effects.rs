@@ -45,6 +45,7 @@ impl Connection {
             Effect::StartWork(job) => self.start_work(job, cx),
             Effect::CancelWork => self.cancel_work(),
             Effect::Listen => {
+                self.end_failed_upload(cx);
                 self.close_data(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
                 self.session.handle_data_event(event, now);
@@ -57,6 +58,7 @@ impl Connection {
                 }
             }
             Effect::Connect(peer) => {
+                self.end_failed_upload(cx);
                 self.close_data(cx);
                 if let Err(error) = self.connect(peer, cx) {
                     self.connect_failed(&error, cx);
@@ -66,7 +68,10 @@ impl Connection {
             Effect::AbortTransfer(end) => self.with_pump(cx, |pump, pcx| pump.abort(end, pcx)),
             Effect::Discard(payload) => discard(payload),
             Effect::CloseData => self.close_data(cx),
-            Effect::ForgetLogin => self.account = None,
+            Effect::ForgetLogin => {
+                self.end_failed_upload(cx);
+                self.account = None;
+            }
             // Strangers come by the thousand, and are logged once for each port.
             Effect::Event(SessionEvent::ForeignData { .. })
                 if self

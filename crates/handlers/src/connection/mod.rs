@@ -57,7 +57,8 @@ pub struct Connection {
     pump: Option<Box<Pump>>,
     /// What the last transfers have moved too early for their rates.
     debts: Debts,
-    /// The last download's data connection, until the client has closed it.
+    /// The data connection of the last download, or of an upload that failed, until the client has
+    /// closed it.
     linger: Option<Box<Linger>>,
     /// TLS on the control connection.
     security: Security,
@@ -297,7 +298,7 @@ impl Connection {
         }
         let said_goodbye = self.session.said_goodbye() && self.security.session().is_none();
         if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
-            over.end(cx);
+            over.end(&mut self.debts, cx);
         }
         if !control.is_flushed() {
             return false;
@@ -373,7 +374,7 @@ impl Connection {
         let observers = watch.and_then(|watch| watch.retry_at(now));
         [
             self.closing,
-            linger.map(Linger::until),
+            linger.map(Linger::look_at),
             replies,
             pump,
             securing,
@@ -469,15 +470,14 @@ impl Handler for Connection {
                 self.run_pump(cx);
             }
             _ if self.data.owns(source) => self.data_ready(cx),
-            _ => {
-                if let Some(linger) = self.linger.as_mut().filter(|linger| linger.id() == source)
-                    && !linger.drain(cx)
-                {
-                    self.end_linger(cx);
-                } else {
-                    return Ok(Flow::Continue);
-                }
+            _ if self
+                .linger
+                .as_ref()
+                .is_some_and(|linger| linger.id() == source) =>
+            {
+                self.drain_linger(cx);
             }
+            _ => return Ok(Flow::Continue),
         }
         Ok(self.finish_turn(cx))
     }
@@ -492,9 +492,9 @@ impl Handler for Connection {
         if self
             .linger
             .as_ref()
-            .is_some_and(|linger| linger.until() <= now)
+            .is_some_and(|linger| linger.look_at() <= now)
         {
-            self.end_linger(cx);
+            self.drain_linger(cx);
         }
         if let Some(pump) = &mut self.pump {
             if pump.may_resume(now) {

@@ -100,17 +100,27 @@ impl Connection {
                 let separates_replies = pump.separates_replies;
                 pump.leave_debt(&mut self.debts, cx.now());
                 let pump = self.pump.take();
-                if let Some(stream) = pump.and_then(|pump| pump.into_stream()) {
-                    self.data_permit = None;
-                    let socket = stream.into_socket();
-                    if sends && end == TransferEnd::Complete {
-                        let mut linger = Linger::start(socket, cx);
-                        if separates_replies {
-                            linger.hold_replies(cx);
+                if let Some((mut stream, meter)) = pump.and_then(|pump| pump.into_stream()) {
+                    let permit = self.data_permit.take();
+                    match end {
+                        TransferEnd::Complete if sends => {
+                            let mut linger = Linger::after_download(stream.into_socket(), cx);
+                            if separates_replies {
+                                linger.hold_replies(cx);
+                            }
+                            self.linger_on(linger, cx);
                         }
-                        self.linger_on(linger, cx);
-                    } else {
-                        cx.close(socket);
+                        TransferEnd::LocalError if !sends => {
+                            if stream.plain().is_none() {
+                                // Some clients wait for close_notify before they read the reply.
+                                let _ = stream.finish(cx);
+                            }
+                            let socket = stream.into_socket();
+                            self.linger_on(Linger::after_upload(socket, meter, permit, cx), cx);
+                            // If the client has ended its side, this is all.
+                            self.drain_linger(cx);
+                        }
+                        _ => cx.close(stream.into_socket()),
                     }
                 }
                 let event = DataEvent::Ended {
@@ -175,16 +185,34 @@ impl Connection {
         self.carry_out_effects(cx);
     }
 
-    /// Keeps a download's data connection until the client has closed it.
+    /// Keeps the data connection of a transfer until the client has closed it.
     fn linger_on(&mut self, linger: Linger, cx: &mut Context<'_>) {
         self.end_linger(cx);
         self.linger = Some(Box::new(linger));
     }
 
-    /// Closes the last download's data connection, if it is still there.
-    pub(super) fn end_linger(&mut self, cx: &mut Context<'_>) {
+    /// Throws away what came on the last transfer's data connection, and closes it once that is
+    /// all, or the time is over.
+    pub(super) fn drain_linger(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        let is_over = |linger: &mut Box<Linger>| linger.until() <= now || !linger.drain(cx);
+        if let Some(over) = self.linger.take_if(is_over) {
+            over.end(&mut self.debts, cx);
+        }
+    }
+
+    /// Closes the data connection of an upload that has failed, if it is still there: its client
+    /// goes on, so it has read the reply.
+    pub(super) fn end_failed_upload(&mut self, cx: &mut Context<'_>) {
+        if self.linger.as_ref().is_some_and(|it| it.is_after_upload()) {
+            self.end_linger(cx);
+        }
+    }
+
+    /// Closes the last transfer's data connection, if it is still there.
+    fn end_linger(&mut self, cx: &mut Context<'_>) {
         if let Some(linger) = self.linger.take() {
-            linger.end(cx);
+            linger.end(&mut self.debts, cx);
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn write_all(
 ) -> Result<(), Refusal> {
     foreign::call_files(account, || {
         let _guard = account.impersonate()?;
-        write_everything(file, bytes)
+        write_everything(file, bytes).map_err(cut_off)
     })
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn write_piped(
 ) -> Result<bool, Refusal> {
     foreign::call_files(account, || {
         let _guard = account.impersonate()?;
-        drain(pipe, file, count)
+        drain(pipe, file, count).map_err(cut_off)
     })
 }
 
@@ -143,9 +143,18 @@ pub(crate) fn finish(
             // What a disk says on closing is about the transfer; what a filesystem says about what
             // it was given is its own verdict.
             ErrorKind::Other => broken_off(error),
-            _ => reply_of(error),
+            _ => cut_off(reply_of(error)),
         })
     })
+}
+
+/// What a client is told of an upload that has begun, and ends with `refusal`: for a full disk 552,
+/// since by 452 nothing was done, and clients begin again (RFC 959 §4.2, §5.4).
+fn cut_off(refusal: Refusal) -> Refusal {
+    match refusal.code.value() {
+        452 => refusal.with_code(552),
+        _ => refusal,
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::Step;
+use ftpdlib_proto::TransferDirection;
+
+use super::{Debts, Step};
 use crate::rates::RateShare;
 use crate::throttle::Throttle;
 
@@ -14,7 +16,7 @@ pub(super) const TURN_BYTES: usize = 1 << 20;
 pub(super) const PIECE_COST: usize = 4 << 10;
 
 /// Counts what was moved, and allows what may be.
-pub(super) struct Meter {
+pub(crate) struct Meter {
     bytes: u64,
     progress: Instant,
     throttle: Throttle,
@@ -58,16 +60,29 @@ impl Meter {
         Some(&mut self.throttle).filter(|throttle| throttle.is_limited())
     }
 
+    /// Leaves what was moved too early for that rate to the session's next transfer in this
+    /// direction.
+    pub(crate) fn leave_debt(
+        &mut self,
+        direction: TransferDirection,
+        debts: &mut Debts,
+        now: Instant,
+    ) {
+        if let Some(own) = self.own_rate() {
+            debts.note(direction, own.owes_until(), now);
+        }
+    }
+
     /// Begins the share of the turn that began at `turn`. Some of it may be used up already: the
     /// end of a job and the data connection may each run the pump in the same turn.
-    pub(super) fn begin(&mut self, turn: Instant) {
+    pub(crate) fn begin(&mut self, turn: Instant) {
         if self.turn != Some(turn) {
             (self.turn, self.budget) = (Some(turn), TURN_BYTES);
         }
     }
 
     /// Most bytes that may be moved now; `Err` with what to do if none may.
-    pub(super) fn allowance(&mut self, now: Instant) -> Result<usize, Step> {
+    pub(crate) fn allowance(&mut self, now: Instant) -> Result<usize, Step> {
         if self.budget == 0 {
             return Err(Step::Yield);
         }
@@ -109,7 +124,7 @@ impl Meter {
         self.progress = now;
     }
 
-    pub(super) fn moved(&mut self, bytes: usize, now: Instant) {
+    pub(crate) fn moved(&mut self, bytes: usize, now: Instant) {
         self.bytes += bytes as u64;
         self.charge(bytes.max(PIECE_COST));
         self.advanced(now);

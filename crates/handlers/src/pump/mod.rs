@@ -22,7 +22,8 @@ use crate::jobs::{Account, Opened, Payload};
 use crate::rates::Rates;
 use crate::throttle::Throttle;
 pub(crate) use debts::Debts;
-use meter::{Meter, TURN_BYTES};
+pub(crate) use meter::Meter;
+use meter::TURN_BYTES;
 use produce::Produce;
 use receive::Receive;
 pub(crate) use turn::{PumpContext, REPLIES_WAITING};
@@ -213,10 +214,7 @@ impl Pump {
 
     /// Leaves what this one has moved too early to the session's next transfer.
     pub(crate) fn leave_debt(&mut self, debts: &mut Debts, now: Instant) {
-        let direction = self.direction();
-        if let Some(own) = self.meter.own_rate() {
-            debts.note(direction, own.owes_until(), now);
-        }
+        self.meter.leave_debt(self.direction(), debts, now);
     }
 
     fn direction(&self) -> TransferDirection {
@@ -431,10 +429,10 @@ impl Pump {
         step
     }
 
-    /// The data connection, to close it.
-    pub(crate) fn into_stream(self) -> Option<Box<dyn Transport>> {
+    /// The data connection, to close it, and what was moved on it.
+    pub(crate) fn into_stream(self) -> Option<(Box<dyn Transport>, Meter)> {
         match self.route {
-            Route::Send(stream, _) | Route::Receive(stream, _) => Some(stream),
+            Route::Send(stream, _) | Route::Receive(stream, _) => Some((stream, self.meter)),
             Route::Reply(_) => None,
         }
     }

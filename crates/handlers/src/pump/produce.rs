@@ -95,13 +95,7 @@ impl Source {
                 ascii: None,
                 chunk,
                 ..
-            } => {
-                let rest = rest_of(file).unwrap_or(usize::MAX);
-                buffer.resize(rest.min(*chunk), 0);
-                let read = read_on(account, file, buffer);
-                buffer.truncate(*read.as_ref().unwrap_or(&0));
-                read.map(|bytes| bytes > 0 && bytes < rest)
-            }
+            } => read_on(account, file, *chunk, buffer),
             Self::File {
                 file,
                 ascii: Some(ascii),
@@ -109,10 +103,10 @@ impl Source {
                 ..
             } => {
                 buffer.clear();
-                let mut raw = vec![0; *chunk];
-                let bytes = read_on(account, file, &mut raw)?;
-                ascii.translate(&raw[..bytes], buffer);
-                Ok(bytes > 0)
+                let mut raw = Vec::new();
+                let more = read_on(account, file, *chunk, &mut raw)?;
+                ascii.translate(&raw, buffer);
+                Ok(more)
             }
         }
     }
@@ -126,24 +120,31 @@ fn sent<T>(outcome: io::Result<T>, turn: &Turn<'_, '_, '_>) -> Result<T, Step> {
     })
 }
 
-/// Reads on; 0 at the end, which is not to come before the size that the file had when it was
-/// opened, where that is known.
+/// Puts the next bytes of a file, at most a `chunk`, into `buffer`; whether there may be more.
+///
+/// Where the size that the file had when it was opened is known, its end is not to come before; and
+/// what is added meanwhile is not sent, as it is not by sendfile. At that size the read that would
+/// find nothing is saved for a local file. Any other is asked for its end, and may still fail.
 fn read_on(
     account: &Account,
     file: &mut dyn ReadFile,
-    buffer: &mut [u8],
-) -> Result<usize, Refusal> {
-    match read_chunk(account, file, buffer)? {
-        0 if file.size().is_some_and(|size| file.offset() < size) => Err(became_shorter()),
-        bytes => Ok(bytes),
+    chunk: usize,
+    buffer: &mut Vec<u8>,
+) -> Result<bool, Refusal> {
+    let rest = rest_of(file).unwrap_or(usize::MAX);
+    buffer.resize(rest.min(chunk).max(1), 0);
+    let read = read_chunk(account, file, buffer);
+    buffer.truncate(read.as_ref().map_or(0, |&bytes| bytes.min(rest)));
+    if read? == 0 && file.size().is_some_and(|size| file.offset() < size) {
+        return Err(became_shorter());
     }
+    let is_asked = file.descriptor().is_none();
+    Ok(!buffer.is_empty() && (buffer.len() < rest || is_asked))
 }
 
-/// What is left of a local file up to the size that it had when it was opened: what is added
-/// meanwhile is not sent, as it is not by sendfile, and the read that would find nothing is saved.
-/// `None` also for a size of 0, which files that the kernel makes up tell (procfs).
+/// What is left of a file up to the size that it had when it was opened. `None` also for a size of
+/// 0, which files that the kernel makes up tell (procfs).
 fn rest_of(file: &dyn ReadFile) -> Option<usize> {
-    file.descriptor()?;
     let size = file.size().filter(|&size| size > 0)?;
     let rest = size.saturating_sub(file.offset());
     Some(usize::try_from(rest).unwrap_or(usize::MAX))
