@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use ftpdlib_tests::client::{Client, NEIGHBOUR, connect, connect_from, read_all};
 use ftpdlib_tests::program::Program;
+use ftpdlib_tests::tls::{self, TlsClient, VERSIONS};
 use ftpdlib_tests::wait::wait_until;
 use socket2::{Domain, Socket, Type};
 
@@ -77,6 +78,33 @@ fn sessions_of_several_processes_had_the_same_number() {
         drop(clients);
         program.end_at_once();
     }
+}
+
+#[test]
+fn a_file_that_was_sent_in_the_clear_after_auth_tls_was_called_secure() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cert.pem");
+    tls::renew_certificate(&path);
+    let settings = format!("[tls]\ncertfile = {path:?}");
+    let mut program = Program::start(&["--json-log", "j.log"], &settings);
+    let mut client = TlsClient::login(program.address(), &tls::config(VERSIONS[1]));
+    client.upload("private", b"hello");
+    client.expect("PROT C", 200);
+    let mut data = client.passive();
+    client.expect("STOR public", 150);
+    data.write_all(b"hello").unwrap();
+    drop(data);
+    client.expect_reply(226);
+    // Its reply waits for the observers.
+    client.expect("NOOP", 200);
+    let log = fs::read_to_string(program.path("../j.log")).unwrap();
+    for (line, secure) in log.lines().zip([true, false]) {
+        assert!(line.contains(&format!("\"secure\":{secure},")), "{line}");
+    }
+    assert_eq!(log.lines().count(), 2, "{log}");
+    drop(client);
+    program.end_at_once();
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod noise;
 mod overrides;
 mod permissions;
 mod proxied;
+mod separate_replies;
 mod swapped_links;
 mod tls;
 mod tls_certificates;

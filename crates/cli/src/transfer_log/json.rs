@@ -30,7 +30,7 @@ pub(super) fn line(
         ("peer", Some(quoted(&session.peer().to_string()))),
         ("local", Some(quoted(&session.local().to_string()))),
         ("user", session.username().map(quoted)),
-        ("secure", Some(session.is_secure().to_string())),
+        ("secure", Some(transfer.secure.to_string())),
         ("command", Some(quoted(transfer.verb))),
         ("path", Some(quoted(&path))),
         ("real_path", real_path.as_deref().map(quoted)),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Interest, SourceId, Transport};
-use ftpdlib_proto::{TransferDirection, TransferEnd};
+use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
 use ftpdlib_session::{Direction, Refusal, Transfer};
 
 use crate::Service;
@@ -171,7 +171,10 @@ impl Pump {
         now: Instant,
     ) -> Result<Self, Payload> {
         let (account, direction) = (Arc::clone(&transfer.payload.account), transfer.direction);
-        let separates_replies = transfer.after_rest && direction == Direction::Send;
+        // Clients that read 226 together with 150 and then wait for it: some resume, others (lynx)
+        // fetch text. Listings are images.
+        let is_text = transfer.transfer_type == TransferType::Ascii;
+        let separates_replies = direction == Direction::Send && (transfer.after_rest || is_text);
         let route = Route::new(transfer, stream, service)?;
         let meter = new_meter(&account, direction, service, now);
         Ok(Self {

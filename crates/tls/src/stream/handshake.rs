@@ -167,13 +167,17 @@ impl TlsStream {
     }
 
     /// Has the system confirm at once what an upload's client sends: before its first bytes a
-    /// client may wait for the end of its handshake to be confirmed (Nagle), to which nothing is
-    /// answered.
+    /// client may wait for the end of its handshake to be confirmed (Nagle).
     pub(super) fn acknowledge_uploads(&self) {
-        if self.only == Some(Direction::Read)
-            && self.is_established()
-            && let Err(error) = self.wire.acknowledge_at_once()
-        {
+        if self.only == Some(Direction::Read) && self.is_established() {
+            self.acknowledge_at_once();
+        }
+    }
+
+    /// Has the system confirm at once what the client sends, to which nothing is answered, while
+    /// it may wait for that to send more (Nagle).
+    pub(super) fn acknowledge_at_once(&self) {
+        if let Err(error) = self.wire.acknowledge_at_once() {
             // It is slower then, and no less right.
             log::debug!("TCP_QUICKACK: {error}");
         }

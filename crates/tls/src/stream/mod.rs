@@ -223,7 +223,13 @@ impl TlsStream {
 
 impl Transport for TlsStream {
     fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut began_to_end = false;
         while !self.advance(cx)? {
+            if began_to_end {
+                // GnuTLS sends the end of its handshake in parts.
+                self.acknowledge_at_once();
+            }
+            began_to_end = matches!(self.state, State::Handshake(_));
             self.receive_handshake(cx)?;
         }
         Ok(())

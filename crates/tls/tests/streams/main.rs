@@ -7,6 +7,8 @@ mod support;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 
 use ftpdlib_tls::rustls::client::{Resumption, Tls12Resumption};
 use ftpdlib_tls::rustls::crypto::CryptoProvider;
@@ -120,6 +122,29 @@ fn bytes_arrive_in_pieces_of_any_size() {
             assert_eq!(seen.error, None);
             assert!(seen.bytes == bytes, "{version:?}, pieces of {size}");
         }
+    }
+}
+
+/// Each record in a write of its own, as GnuTLS does: the last one of the handshake (Nagle) leaves
+/// when the one before it is confirmed, which the system delays by 40 ms.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_handshake_that_ends_in_two_writes_waited_for_a_delayed_acknowledgement() {
+    let (server, session) = (Server::start(), session(SessionReuse::Free));
+    for version in VERSIONS {
+        let config = Arc::new(client(version));
+        // A machine under load may take as long.
+        let at_once = (0..100).any(|_| {
+            let begun = Instant::now();
+            let stream = server.connect(&session, true, Plan::Download(vec![b'x'], 1));
+            let mut client = pieces(&config, stream, 16 << 10);
+            client.read_exact(&mut [0]).unwrap();
+            let took = begun.elapsed();
+            drop(client);
+            server.seen();
+            took < Duration::from_millis(30)
+        });
+        assert!(at_once, "{version:?}");
     }
 }
 
