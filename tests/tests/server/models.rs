@@ -5,9 +5,10 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 27] = [
+const NEEDS_THE_SERVER_HERE: [&str; 30] = [
     "blocking_uploads::",
     "early_ends::",
+    "failed_uploads::",
     "hung_disks::",
     "isolation::",
     "large_jobs::",
@@ -17,6 +18,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 27] = [
     "swapped_links::",
     "tls_certificates::",
     "broken_uploads::a_server_that_stopped",
+    "broken_uploads::an_aborted_upload",
     "commands::digests_of_a_range",
     "commands::every_path_of_a_command",
     "commands::overrides_hold",
@@ -25,6 +27,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 27] = [
     "control::a_layer_that_waited",
     "control::stat_of_a_directory_that_a_thread",
     "control::what_came_behind_quit",
+    "growing_files::a_file_that_is_read",
     "listings::links_are_shown_as_such",
     "logins::a_failed_login_is_not_answered_before",
     "logins::a_thousand_clients_come_and_go",
