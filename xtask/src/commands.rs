@@ -104,7 +104,7 @@ If nothing matches, the listing is empty and ends with 226, as for an empty dire
 
 Many clients send switches of `ls` before the path, as in `LIST -la dir`.
 LIST, NLST and STAT ignore them; what follows is the path, or nothing for the working directory.
-A word is taken for switches only if it is `--`, after which no more follow, or if a hyphen is followed by nothing but these letters, none of them twice: `1 A C F L R S T a d l n r t u`.
+A word is taken for switches only if it is `--`, after which no more follow, or if a hyphen is followed by nothing but these letters, none of them twice: `1 A C F L R S T a d g h i l n o r s t u`.
 Any other word that begins with a hyphen is a name or a pattern, such as `-draft.txt` or `-l*`.
 
 If a file has the name of the whole argument, switches included, NLST lists that file: a client that asks which files it is to delete gets no others.

@@ -128,11 +128,12 @@ pub trait WriteFile: Send {
         None
     }
 
-    /// Size of the file in bytes, now or a few hundredths of a second ago; `None` if that is not
-    /// known. Others may write to the file, too. Where it is large, a server that calls this
-    /// filesystem on its event loop has a thread make the first [`write`](Self::write), which may
-    /// remove all of that, and call [`finish`](Self::finish); it asks before both. No default,
-    /// since a wrapper that forgot it would have the loop do that.
+    /// Size of the file in bytes, now or a few hundredths of a second ago, or, in a filesystem that
+    /// may block, when it was opened; `None` if that is not known. Others may write to the file,
+    /// too. Where it is large, a server that calls this filesystem on its event loop has a thread
+    /// make the first [`write`](Self::write), which may remove all of that, and call
+    /// [`finish`](Self::finish); it asks before both. No default, since a wrapper that forgot it
+    /// would have the loop do that.
     fn size(&self) -> Option<u64>;
 
     /// The path of the file: the one it was opened by, or the one that

@@ -261,7 +261,7 @@ impl IoLoop {
 }
 
 /// Drops what belongs to others, such as a callback or the payload of a panic, even if that panics.
-pub(crate) fn drop_safely<T>(value: T) {
+pub fn drop_safely<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         log::error!("a destructor panicked: {}", panic_message(&*panic));
         // Dropping this one may panic, too, and so on.

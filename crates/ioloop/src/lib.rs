@@ -134,7 +134,7 @@ pub use channel::{Channel, Producer};
 pub use chat::{AsyncChat, ChatHandler};
 pub use connector::Connector;
 pub use context::Context;
-pub use dispatch::panic_message;
+pub use dispatch::{drop_safely, panic_message};
 pub use errors::{is_of_one_client, is_of_peer};
 pub use handler::{Flow, Handler, HandlerId};
 pub use interest::{Direction, Interest, Ready};

@@ -19,7 +19,8 @@ use crate::refresh::Refresh;
 use crate::shared::Shared;
 use crate::signals::{self, SignalWatcher};
 use crate::{
-    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, supervisor, upgrade,
+    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, callback,
+    supervisor, upgrade,
 };
 
 /// How long a server that is dropped waits until its clients have been disconnected, and as long
@@ -320,7 +321,7 @@ impl FtpServer {
             let shared = Arc::clone(&shared);
             io_loop.call_every(interval, move |_| {
                 if shared.placement().is_alive() {
-                    alive();
+                    callback::call("watchdog", &mut alive);
                 }
             });
         }

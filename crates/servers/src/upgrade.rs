@@ -19,7 +19,7 @@ use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
 
 use crate::redirection::is_roots;
-use crate::{ServerHandle, is_root};
+use crate::{ServerHandle, callback, is_root};
 
 /// The program that takes over on SIGUSR2, and how it is started.
 ///
@@ -246,7 +246,7 @@ impl UpgradeWatcher {
                  leave"
             );
             if let Some(on_upgraded) = self.on_upgraded.take() {
-                on_upgraded(process);
+                callback::call("on_upgraded", || on_upgraded(process));
             }
         }
         self.server.close();

@@ -22,8 +22,8 @@ const MOST_BYTES: usize = 32 << 10;
 ///
 /// rustls tries every path from the client's certificate to an authority, and reads all
 /// certificates again at each step: nine of one name lead to hundreds of thousands of steps, and
-/// any stranger can make such. Where each name stands for one key there are a handful, since no
-/// path has the same name and key twice.
+/// any stranger can make such. Where a name stands for one key, or two, there are a handful, since
+/// no path has the same name and key twice.
 #[derive(Debug)]
 pub(crate) struct ShortChains(pub(crate) Arc<dyn ClientCertVerifier>);
 
@@ -34,7 +34,7 @@ enum Refused {
     Many,
     #[error("it and those that came with it have more than {MOST_BYTES} bytes")]
     Large,
-    #[error("certificates of one name and with different keys came with it")]
+    #[error("certificates of one name and with more than two keys came with it")]
     Ambiguous,
     #[error("a certificate that came with it is damaged")]
     Damaged,
@@ -106,10 +106,12 @@ fn check(own: &CertificateDer<'_>, authorities: &[CertificateDer<'_>]) -> Result
         .iter()
         .map(|certificate| owner(certificate).map_err(|_| Refused::Damaged))
         .collect::<Result<_, _>>()?;
+    // One that has a new key may vouch for it with the old one, which comes along then.
     let is_ambiguous = |(name, key): &(AnyRef<'_>, AnyRef<'_>)| {
-        owners
-            .iter()
-            .any(|(other, others)| other == name && others != key)
+        let others = owners.iter().filter(|other| other.0 == *name);
+        let mut keys = others.map(|other| other.1).filter(|other| other != key);
+        keys.next()
+            .is_some_and(|old| keys.any(|other| other != old))
     };
     match owners.iter().any(is_ambiguous) {
         true => Err(Refused::Ambiguous),
@@ -227,7 +229,9 @@ mod tests {
         looked_at(&[], None);
         looked_at(&distinct[..4], None);
         looked_at(&distinct, Some(Refused::Many));
-        let same = ["x", "x"].map(|name| authority(name, 0));
+        let same = ["x", "x", "x"].map(|name| authority(name, 0));
+        // An authority with a new key, which the old one vouches for.
+        looked_at(&same[..2], None);
         looked_at(&same, Some(Refused::Ambiguous));
         // One that is sent twice leads nowhere else the second time.
         looked_at(&[same[0].clone(), same[0].clone()], None);

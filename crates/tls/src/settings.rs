@@ -122,7 +122,7 @@ impl TlsSettings {
 
     /// Sets the PEM file with the authorities whose certificates clients show; by default clients
     /// are not asked for any. A client may send up to four certificates of authorities with its
-    /// own, all together of 32 KiB at the most, and those of one name only with one key.
+    /// own, all together of 32 KiB at the most, and those of one name with two keys at the most.
     pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.client_ca = Some(path.into());
         self

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is written at a time at most, in bytes, but for longer lines: a pipe takes so much as a
-/// whole, without lines of other processes in between.
-const MOST: usize = 4096;
+/// What is written at a time at most, in bytes, but for longer lines: a pipe takes 4096 as a whole,
+/// without lines of other processes in between. Some are for a notice in front.
+const MOST: usize = 4096 - 256;
 
 /// Keeps lines until they are asked for. Copies are the same one.
 pub(super) struct Gathered<W>(Arc<Mutex<Lines<W>>>);

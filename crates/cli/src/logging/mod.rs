@@ -68,6 +68,8 @@ impl Log for GatheringLogger {
         }
     }
 
+    /// Writes what this thread has logged, and all that came before: nobody else's lines wait where
+    /// a process forks, since it has one thread then.
     fn flush(&self) {
         if WAITS.replace(false)
             && let Some(lines) = &self.lines

@@ -286,8 +286,8 @@ impl Connection {
     /// - the client is within a handshake, and would understand nothing,
     /// - it has ended its side or is gone, or the server ends,
     /// - it has said QUIT, and nothing that was not read, so that it waits for nothing but this
-    ///   end; unless the tail of a download is still on its way. Under TLS, what was read is not
-    ///   known.
+    ///   end; unless the tail of a download is still on its way, or that of an upload that failed:
+    ///   it may have said QUIT before it was told. Under TLS, what was read is not known.
     fn may_close(&mut self, cx: &mut Context<'_>) -> bool {
         let ControlSocket::Open(control) = &mut self.socket else {
             return true;

@@ -161,7 +161,15 @@ impl Connection {
         }
         let session = &self.session;
         match &mut self.socket {
-            ControlSocket::Open(control) => control.look_ahead(|line| session.is_abor(line)),
+            ControlSocket::Open(control) => {
+                // One behind another command is not for this transfer.
+                let mut is_next = true;
+                control.look_ahead(|line| {
+                    let aborts = is_next && session.is_abor(line);
+                    is_next &= session.is_served_meanwhile(line);
+                    aborts
+                })
+            }
             ControlSocket::Accepted(_) | ControlSocket::Lost => false,
         }
     }

@@ -125,7 +125,8 @@ fn without_553(refusal: Refusal) -> Refusal {
     }
 }
 
-/// Some clients look for pyftpdlib's words about a missing file, others for the reason.
+/// Some clients look for pyftpdlib's words about a missing file, others for the reason: of SIZE and
+/// MDTM, and so of CPFR.
 fn not_retrievable(refusal: Refusal) -> Refusal {
     if refusal == reply_of(ErrorKind::NotFound.into()) {
         let text = format!("File is not retrievable: {}", refusal.text);

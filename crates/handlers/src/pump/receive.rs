@@ -19,7 +19,7 @@ pub(super) struct Receive {
     state: State,
     ascii: Option<AsciiReceiver>,
     splice: Splice,
-    /// How large the file was when it was opened.
+    /// How large the file was when the transfer began.
     before: u64,
     /// The first bytes, which may remove much from the file, have not come yet.
     may_remove: bool,
@@ -70,13 +70,13 @@ impl Receive {
     ) -> Self {
         let ascii = (transfer_type == TransferType::Ascii).then(AsciiReceiver::default);
         let as_it_is = ascii.is_none() && file.descriptor().is_some();
-        let before = match account.lane() {
-            Some(_) => 0,
-            None => upload_size(account, &*file),
-        };
+        let in_place = account.lane().is_none();
         Self {
-            before,
-            may_remove: before > 0,
+            before: match in_place {
+                true => upload_size(account, &*file),
+                false => 0,
+            },
+            may_remove: in_place,
             state: State::Open(file),
             ascii,
             splice: Splice::new(in_kernel && as_it_is),
@@ -280,6 +280,7 @@ impl Receive {
         turn: &mut Turn<'_, '_, '_>,
     ) -> Result<Received, Refusal> {
         if let Some(received) = self.splice.run(file, stream, allowed, turn)? {
+            self.may_remove &= !matches!(received, Received::Bytes(_));
             return Ok(received);
         }
         let most = self.size.map_or(allowed, |size| size.min(allowed));

@@ -46,7 +46,7 @@ impl<'a> ListArgument<'a> {
 }
 
 /// The switches of `ls` that clients send.
-const SWITCHES: &[u8] = b"1ACFLRSTadlnrtu";
+const SWITCHES: &[u8] = b"1ACFLRSTadghilnorstu";
 
 /// Whether a word can be nothing but switches: each of them a known one, and none twice. Where a
 /// name is taken for switches, the whole directory is listed, and a client that asks for the names

@@ -90,6 +90,12 @@ impl<P> Session<P> {
         self.ending.takes_commands() && self.is_bare(line, &[Verb::Abor])
     }
 
+    /// Whether a line is one that is served during a transfer, as what comes behind it may be.
+    pub fn is_served_meanwhile(&self, line: &[u8]) -> bool {
+        let served = [Verb::Abor, Verb::Noop, Verb::Stat, Verb::Quit];
+        self.is_bare(line, &served)
+    }
+
     /// Whether a line is one of these commands, and takes no argument.
     fn is_bare(&self, line: &[u8], verbs: &[Verb]) -> bool {
         let command = CommandLine::split(line);
