@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ struct Child {
     /// How many pings in a row it has not answered.
     unanswered_pings: u32,
     /// Files that its link has no room for yet, the newest of each number.
-    unsent: BTreeMap<u8, File>,
+    unsent: BTreeMap<u8, Rc<File>>,
     #[expect(
         dead_code,
         reason = "held, not read: the server is not over while a child lives"
@@ -206,8 +207,10 @@ impl Children {
     /// Hands files over to all children.
     pub(crate) fn hand_over(&mut self, files: Vec<(u8, File)>, cx: &mut Context<'_>) {
         for (number, file) in files {
+            let file = Rc::new(file);
             for child in &mut self.list {
-                child.hand_over(number, &file, cx);
+                child.unsent.insert(number, Rc::clone(&file));
+                child.send_files(cx);
             }
         }
     }
@@ -342,16 +345,6 @@ impl Child {
         }
     }
 
-    fn hand_over(&mut self, number: u8, file: &File, cx: &mut Context<'_>) {
-        match file.try_clone() {
-            Ok(file) => {
-                self.unsent.insert(number, file);
-                self.send_files(cx);
-            }
-            Err(error) => self.hands_over_none(&error),
-        }
-    }
-
     /// Sends files as long as the link has room. The rest follows once the child, which may be
     /// stopped, has read some.
     fn send_files(&mut self, cx: &mut Context<'_>) {
@@ -368,20 +361,15 @@ impl Child {
                     cx.set_interest(self.link.id(), Interest::READ | Interest::WRITE);
                     return;
                 }
-                Err(error) => self.hands_over_none(&error),
+                Err(error) => {
+                    let is_ending = error.kind() == io::ErrorKind::BrokenPipe;
+                    let level = if is_ending { Level::Debug } else { Level::Warn };
+                    let process = self.process.id();
+                    log::log!(level, "process {process} is handed no file: {error}");
+                }
             }
         }
         cx.set_interest(self.link.id(), Interest::READ);
-    }
-
-    fn hands_over_none(&self, error: &io::Error) {
-        let is_ending = error.kind() == io::ErrorKind::BrokenPipe;
-        let level = if is_ending { Level::Debug } else { Level::Warn };
-        log::log!(
-            level,
-            "process {} is handed no file: {error}",
-            self.process.id()
-        );
     }
 
     fn is_accepting(&self) -> bool {
