@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How long clients are counted before anything is concluded from it.
-const PERIOD: Duration = Duration::from_millis(100);
+/// How long clients are counted before anything is concluded from it: five times the unit in which
+/// the system tells how long processors were idle.
+const PERIOD: Duration = Duration::from_millis(50);
 
 /// Idle time of all processors together, in percent of one, from which one counts as idle.
 const IDLE: u128 = 75;
-
-/// Fewer clients than this in a period are not worth a look at the processors.
-const FEW: usize = 10;
 
 /// The share of clients that stay, where all are taken to.
 const ALL: (usize, usize) = (1, 1);
@@ -55,7 +53,7 @@ impl ClientChurn {
         if elapsed >= PERIOD {
             let seen = self.clients + self.accepted;
             let left = seen.saturating_sub(clients);
-            let idle = if left < FEW { None } else { idle() };
+            let idle = idle();
             self.stay = if elapsed > 2 * PERIOD || has_idle_processor(self.idle, idle, elapsed) {
                 ALL
             } else {
@@ -104,9 +102,7 @@ mod tests {
     ) -> usize {
         let start = Instant::now();
         let mut churn = ClientChurn::new(start);
-        churn.accepted = clients + 1000;
-        let known = Some(ms(7));
-        churn.staying(clients, start + PERIOD, || known);
+        churn.staying(clients, start + PERIOD, || Some(ms(7)));
         for _ in 0..accepted {
             churn.note_accepted();
         }
@@ -119,18 +115,18 @@ mod tests {
         // Clients at first, those accepted and those that left, the period, the idle time of the
         // processors in it, and how many clients count.
         let rows = [
-            (16, 400, 400, ms(100), ms(20), 0),
-            (0, 400, 384, ms(100), ms(20), 0),
-            (16, 400, 400, ms(200), ms(20), 0),
-            (516, 400, 400, ms(100), ms(20), 290),
-            (516, 10, 10, ms(100), ms(20), 506),
-            (516, 10, 9, ms(100), ms(20), 517),
-            (16, 400, 0, ms(100), ms(20), 416),
-            (16, 400, 400, ms(100), ms(74), 0),
-            (16, 400, 400, ms(100), ms(75), 16),
-            (16, 400, 400, ms(100), ms(190), 16),
+            (16, 400, 400, ms(50), ms(10), 0),
+            (0, 400, 384, ms(50), ms(10), 0),
+            (16, 400, 400, ms(100), ms(10), 0),
+            (516, 400, 400, ms(50), ms(10), 290),
+            (516, 10, 10, ms(50), ms(10), 506),
+            (516, 10, 9, ms(50), ms(10), 508),
+            (16, 400, 0, ms(50), ms(10), 416),
+            (16, 400, 400, ms(50), ms(37), 0),
+            (16, 400, 400, ms(50), ms(38), 16),
+            (16, 400, 400, ms(50), ms(90), 16),
             // The period is too long: no client came for a while.
-            (16, 400, 400, ms(201), ms(20), 16),
+            (16, 400, 400, ms(101), ms(10), 16),
         ];
         for (clients, accepted, left, period, idle, expected) in rows {
             let staying = staying(clients, accepted, left, period, idle);
