@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use ftpdlib::servers::SharedWords;
+use ftpdlib::servers::process::SharedWords;
 
 /// The state of the last line in a file, a pipe or a socket, which processes share that are forked
 /// later.

@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use args::{Args, Stop};
 use environment::Environment;
 use error::ConfigError;
-use ftpdlib::servers::{Staggered, catch_early_signals, set_early_exit_code};
+use ftpdlib::servers::process::{Staggered, catch_early_signals, set_early_exit_code};
 use settings::Settings;
 use transfer_log::TransferLogs;
 

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ftpdlib::servers::{
-    self, FtpServer, FtpServerBuilder, InheritedSocket, ServeOptions, Upgrade, inherited_sockets,
-    interrupt_nobody, keep_freed_memory, raise_descriptor_limit,
+use ftpdlib::servers::process::{
+    InheritedSocket, inherited_sockets, interrupt_nobody, keep_freed_memory, raise_descriptor_limit,
 };
+use ftpdlib::servers::{self, FtpServer, FtpServerBuilder, ServeOptions, Upgrade};
 
 use crate::args::Args;
 use crate::aside::Aside;

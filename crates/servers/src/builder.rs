@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use ftpdlib_handlers::{FtpHandler, Limits, Service};
 use ftpdlib_ioloop::Pool;
 
-use crate::bind_plan::{BindAddress, is_only_v6};
-use crate::listeners::BoundListener;
-use crate::{Concurrency, FtpServer, InheritedSocket, ServerError, SpawnedServer};
+use crate::accepting::{BindAddress, BoundListener, is_only_v6};
+use crate::process::InheritedSocket;
+use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
 
 /// The default backlog of servers with a thread or a process for each client, as in pyftpdlib.
 pub(crate) const PER_CLIENT_BACKLOG: u32 = 5;

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::loops::Loops;
+use crate::loops::{Loops, ThreadPerClient};
 use crate::placement::Placement;
-use crate::process_per_client::ProcessPerClient;
-use crate::thread_per_client::ThreadPerClient;
+use crate::processes::ProcessPerClient;
 
 /// How the sessions of a server run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

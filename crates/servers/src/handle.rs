@@ -10,7 +10,7 @@ use ftpdlib_handlers::{FtpHandler, Service, SettingsError};
 use ftpdlib_ioloop::{Context, LoopHandle};
 
 use crate::ServerError;
-use crate::listeners::{Listeners, PlannedChange};
+use crate::accepting::{Listeners, PlannedChange};
 use crate::shared::Shared;
 
 /// Controls a server from any thread: stops it, changes how new clients are served, and gives its

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ftpdlib_sys::{Identity, Signal};
 
 use crate::Upgrade;
-use crate::worker::OnFile;
+use crate::processes::OnFile;
 
 /// The most workers of a server.
 pub(crate) const MOST_WORKERS: usize = 256;

@@ -8,11 +8,9 @@ use ftpdlib_handlers::Service;
 use ftpdlib_ioloop::{Context, Handler, Pool};
 use mio::net::TcpListener;
 
-use crate::client::Client;
-use crate::parent_link::StopRequest;
-use crate::parent_mailbox::ParentMailbox;
+use crate::accepting::Client;
+use crate::processes::{ChildOptions, ParentMailbox, StopRequest};
 use crate::shared::Shared;
-use crate::worker::ChildOptions;
 
 /// How many descriptors to reserve before there are threads: enough for thousands of clients.
 const DESCRIPTORS: usize = 16 << 10;

@@ -11,16 +11,16 @@ use ftpdlib_handlers::{FtpHandler, Service};
 use ftpdlib_ioloop::{HandlerId, IoLoop, Pool};
 use ftpdlib_sys::Signals;
 
+use crate::accepting::BoundListener;
 use crate::attachment::Attachment;
 use crate::lifecycle::Lifecycle;
-use crate::listeners::BoundListener;
 use crate::placement::Placement;
 use crate::refresh::Refresh;
 use crate::shared::Shared;
 use crate::signals::{self, SignalWatcher};
 use crate::{
     AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, callback,
-    supervisor, upgrade,
+    processes, upgrade,
 };
 
 /// How long a server that is dropped waits until its clients have been disconnected, and as long
@@ -283,7 +283,7 @@ impl FtpServer {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        let supervisor = supervisor::supervisor(&shared, &options)?;
+        let supervisor = processes::supervisor(&shared, &options)?;
         let placement = supervisor.as_ref().unwrap_or_else(|| shared.placement());
         upgrade::find_predecessor();
         // May take long. Before signals are caught, so that one can end it.
@@ -446,8 +446,8 @@ mod tests {
     use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId};
     use mio::net::TcpListener;
 
-    use crate::client::Client;
-    use crate::parent_mailbox::ParentMailbox;
+    use crate::accepting::Client;
+    use crate::processes::ParentMailbox;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::thread;
 use ftpdlib_handlers::Service;
 use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
 
-use crate::listeners::Listeners;
+use crate::accepting::Listeners;
 use crate::placement::Placement;
 
 /// What the parts of a server share. Its handles do not keep it.

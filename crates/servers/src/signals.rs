@@ -193,7 +193,7 @@ mod tests {
     use ftpdlib_handlers::FtpHandler;
     use ftpdlib_ioloop::Pool;
 
-    use crate::client::Client;
+    use crate::accepting::Client;
     use crate::placement::Placement;
     use crate::{FtpServer, FtpServerBuilder};
 

@@ -18,13 +18,13 @@ use ftpdlib_ioloop::{
 use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
 
-use crate::redirection::is_roots;
-use crate::{ServerHandle, callback, is_root};
+use crate::process::{is_root, is_roots};
+use crate::{ServerHandle, callback};
 
 /// The program that takes over on SIGUSR2, and how it is started.
 ///
 /// It is given the listening sockets by `LISTEN_FDS`
-/// ([`inherited_sockets`](crate::inherited_sockets)), and the environment of this process. Once its
+/// ([`inherited_sockets`](crate::process::inherited_sockets)), and the environment of this process. Once its
 /// server is started, this one accepts no more clients, serves those it has until they leave, and
 /// ends with the last. If the program ends before that, nothing changes; if this server is stopped
 /// before that, the program is killed.

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use ftpdlib::servers::{Concurrency, raise_descriptor_limit};
+use ftpdlib::servers::Concurrency;
+use ftpdlib::servers::process::raise_descriptor_limit;
 use ftpdlib_tests::client::{Client, read_all};
 use ftpdlib_tests::models;
 use ftpdlib_tests::server::TestServer;

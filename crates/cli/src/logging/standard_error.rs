@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use ftpdlib::servers::LogStream;
+use ftpdlib::servers::process::LogStream;
 use log::Level;
 
 use super::line::{LogLine, unix_now};

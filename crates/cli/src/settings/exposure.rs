@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
 use ftpdlib::proto::{Perm, Perms, VirtualPath};
-use ftpdlib::servers::places_on_the_way;
+use ftpdlib::servers::process::places_on_the_way;
 
 use super::named::NamedFile;
 use crate::error::Place;

@@ -1,6 +1,6 @@
 //! Where transfers are written down.
 
-use ftpdlib::servers::others_can_redirect;
+use ftpdlib::servers::process::others_can_redirect;
 
 use super::named::NamedFile;
 use crate::args::Args;

@@ -14,7 +14,8 @@ mod virtual_users;
 #[cfg(test)]
 mod tests;
 
-use ftpdlib::servers::{Identity, Upgrade, is_root};
+use ftpdlib::servers::Upgrade;
+use ftpdlib::servers::process::{Identity, is_root};
 
 use crate::args::Args;
 use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Server};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ftpdlib::servers::{Identity, lowest_port};
+use ftpdlib::servers::process::{Identity, lowest_port};
 
 use super::exposure::Share;
 use super::named::place;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UnixAuthorizerBuilder, UserOverride};
-use ftpdlib::servers::is_root;
+use ftpdlib::servers::process::is_root;
 
 use super::given;
 use super::virtual_users::{ANONYMOUS, add_directories, check_certificate_key};

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ftpdlib::handlers::{ObservedSession, ObservedTransfer, Observer};
-use ftpdlib::servers::check_writable;
+use ftpdlib::servers::process::check_writable;
 
 use crate::last_line::LastLine;
 use crate::patience::Patience;

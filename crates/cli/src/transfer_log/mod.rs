@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use ftpdlib::handlers::FtpHandler;
-use ftpdlib::servers::{Identity, open_log, with_log_rights};
+use ftpdlib::servers::process::{Identity, open_log, with_log_rights};
 
 use crate::error::ConfigError;
 use crate::settings::{LogFiles, NamedFile};

@@ -28,7 +28,7 @@ use crate::data::{DataSide, Linger, PassivePort};
 use crate::jobs::{Account, Payload};
 use crate::log_prefix::Prefix;
 use crate::pump::{Debts, Pump};
-use crate::sessions::Phase;
+use crate::service::Phase;
 use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use job::RunningJob;

@@ -134,7 +134,7 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
-    use crate::sessions::Sessions;
+    use crate::service::Sessions;
     use crate::testing::{alone, connection, service};
     use crate::{FtpHandler, Service, TlsFtpHandler};
 

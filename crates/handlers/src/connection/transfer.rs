@@ -9,8 +9,8 @@ use ftpdlib_session::{DataEvent, Direction, Refusal, Transfer};
 use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
 use crate::data::Linger;
-use crate::foreign;
 use crate::jobs::Payload;
+use crate::owners_code;
 use crate::pump::{Pump, PumpContext, Step};
 
 impl Connection {
@@ -85,7 +85,7 @@ impl Connection {
         };
         // After a panic nothing of the pump is used any more but its data connection.
         let who = "the transfer, or its filesystem";
-        let step = foreign::call(&prefix, who, || act(pump, &mut pcx))
+        let step = owners_code::call(&prefix, who, || act(pump, &mut pcx))
             .unwrap_or_else(|| Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error())));
         match step {
             Step::Wait(_) | Step::Working | Step::Pause(_) => {}

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::passive_ports::PassivePorts;
+use crate::settings::PassivePorts;
 
 /// One client is expected; the rest of the queue is for those that are turned away.
 const BACKLOG: i32 = 8;

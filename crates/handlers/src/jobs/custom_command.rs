@@ -7,8 +7,8 @@ use ftpdlib_proto::{Perm, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::{Account, Payload, permission, permitted};
-use crate::custom_command::last_reply;
-use crate::{CommandContext, Service, foreign};
+use crate::settings::last_reply;
+use crate::{CommandContext, Service, owners_code};
 
 /// A custom command on its way to a thread.
 pub(crate) struct CommandCall {
@@ -23,10 +23,11 @@ impl CommandCall {
     /// Does what `job` asks for. May block.
     pub(crate) fn run(self, job: Job) -> JobOutcome<Payload> {
         let Job { perm, mut action } = job;
-        let impersonate = |account| foreign::call_files(account, || Account::impersonate(account));
+        let impersonate =
+            |account| owners_code::call_files(account, || Account::impersonate(account));
         let _guard = self.account.as_deref().map(impersonate).transpose()?;
         let account = match (self.account, perm) {
-            (Some(account), Some(perm)) => Some(foreign::call_files(&account, || {
+            (Some(account), Some(perm)) => Some(owners_code::call_files(&account, || {
                 pinned(&account, perm, &mut action)
             })?),
             (None, Some(_)) => return Err(permission::denied()),
@@ -57,7 +58,7 @@ impl CommandCall {
         let username = account.map(|account| account.login().username.as_str());
         let prefix = self.service.log_prefix.of(self.peer, username);
         let who = format_args!("the custom command {}", command.registered.name);
-        let reply = foreign::call(&prefix, who, || (command.function)(&mut context));
+        let reply = owners_code::call(&prefix, who, || (command.function)(&mut context));
         let reply = reply.ok_or_else(Refusal::local_error)?;
         last_reply(reply, &prefix, who).map(Answer::Reply)
     }

@@ -4,7 +4,7 @@ use ftpdlib_filesystems::Listing;
 use ftpdlib_proto::{EntryPerms, FactSet, FileKind, Metadata, Perm, VirtualPath, format_facts};
 use ftpdlib_session::Refusal;
 
-use super::pin::View;
+use super::permission::View;
 use super::{Account, permission, reply_of};
 
 /// The line of MLST: facts, a blank, and the whole path, in disk bytes.

@@ -8,7 +8,7 @@ use ftpdlib_session::Refusal;
 use ftpdlib_sys::Pipe;
 
 use super::{Account, broken_off, reply_of};
-use crate::foreign;
+use crate::owners_code;
 
 /// Reads the next bytes of a download; 0 at its end. May block.
 pub(crate) fn read_chunk(
@@ -16,7 +16,7 @@ pub(crate) fn read_chunk(
     file: &mut dyn ReadFile,
     buffer: &mut [u8],
 ) -> Result<usize, Refusal> {
-    foreign::call_files(account, || {
+    owners_code::call_files(account, || {
         let _guard = account.impersonate()?;
         read_some(file, buffer)
     })
@@ -28,7 +28,7 @@ pub(crate) fn write_all(
     file: &mut dyn WriteFile,
     bytes: &[u8],
 ) -> Result<(), Refusal> {
-    foreign::call_files(account, || {
+    owners_code::call_files(account, || {
         let _guard = account.impersonate()?;
         write_everything(file, bytes).map_err(cut_off)
     })
@@ -44,7 +44,7 @@ pub(crate) fn write_piped(
     pipe: &Pipe,
     count: usize,
 ) -> Result<bool, Refusal> {
-    foreign::call_files(account, || {
+    owners_code::call_files(account, || {
         let _guard = account.impersonate()?;
         drain(pipe, file, count).map_err(cut_off)
     })
@@ -137,7 +137,7 @@ pub(crate) fn finish(
     file: Box<dyn WriteFile>,
     end: &TransferEnd,
 ) -> Result<(), Refusal> {
-    foreign::call_files(account, || {
+    owners_code::call_files(account, || {
         let _guard = account.impersonate()?;
         file.finish(end).map_err(|error| match error.kind() {
             // What a disk says on closing is about the transfer; what a filesystem says about what

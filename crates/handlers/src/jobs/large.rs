@@ -13,7 +13,7 @@ use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_session::Action;
 
 use super::Account;
-use crate::foreign;
+use crate::owners_code;
 
 /// A file of so many bytes takes a few milliseconds to free or to be given its place on the disk.
 const LARGE_FILE: u64 = 16 << 20;
@@ -37,7 +37,7 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
         Action::Rename { from, to } => (to, Some(from)),
         _ => return false,
     };
-    foreign::ask(account, || {
+    owners_code::ask(account, || {
         // What goes wrong here goes wrong in the job as well, which tells it.
         let Ok(_guard) = account.authorizer().impersonate(&account.login) else {
             return false;
@@ -67,7 +67,7 @@ pub(crate) fn upload_lane<'a>(
 
 /// How large the file of an upload is, as far as that matters.
 pub(crate) fn upload_size(account: &Account, file: &dyn WriteFile) -> u64 {
-    foreign::ask(account, || file.size().unwrap_or(0))
+    owners_code::ask(account, || file.size().unwrap_or(0))
 }
 
 /// Whether the directory of which these are the facts is too large to be listed on the loop.

@@ -10,7 +10,7 @@ use ftpdlib_proto::{Escaped, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
 use super::{Account, reply_of};
-use crate::{Service, foreign};
+use crate::{Service, owners_code};
 
 /// What a client gave to log in.
 pub(crate) struct Credentials {
@@ -35,7 +35,7 @@ impl Credentials {
     pub(crate) fn are_checked_at_once(&self, service: &Service) -> bool {
         let prefix = service.log_prefix.of(self.peer, None);
         let authorizer = &service.settings.authorizer;
-        foreign::ask(prefix, || authorizer.is_immediate(&self.username))
+        owners_code::ask(prefix, || authorizer.is_immediate(&self.username))
     }
 
     /// Finds out who this is. May block.
@@ -43,7 +43,7 @@ impl Credentials {
         let request = self.request();
         let prefix = service.log_prefix.of(self.peer, None);
         let authorizer = &service.settings.authorizer;
-        foreign::call_files(prefix, || {
+        owners_code::call_files(prefix, || {
             if self.password.is_none() {
                 return Ok(authorizer.authenticate_by_certificate(&request).ok());
             }
@@ -78,7 +78,7 @@ impl Credentials {
 pub(crate) fn enters_at_once(service: &Service, peer: SocketAddr, login: &Login) -> bool {
     let prefix = service.log_prefix.of(peer, Some(&login.username));
     let authorizer = &service.settings.authorizer;
-    foreign::ask(prefix, || authorizer.is_local()) && service.is_local_home(&login.home)
+    owners_code::ask(prefix, || authorizer.is_local()) && service.is_local_home(&login.home)
 }
 
 /// Makes the filesystem of a user who is let in. May block, unless [`enters_at_once`] says
@@ -86,7 +86,7 @@ pub(crate) fn enters_at_once(service: &Service, peer: SocketAddr, login: &Login)
 pub(crate) fn enter(service: &Arc<Service>, peer: SocketAddr, login: Login) -> LoginEnd {
     let username = login.username.clone();
     let prefix = service.log_prefix.of(peer, Some(&username));
-    foreign::call_files(prefix, || open_account(service, peer, login))
+    owners_code::call_files(prefix, || open_account(service, peer, login))
 }
 
 fn open_account(service: &Arc<Service>, peer: SocketAddr, mut login: Login) -> LoginEnd {

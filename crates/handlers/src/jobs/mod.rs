@@ -6,12 +6,10 @@
 //! What others call here contains a panic of theirs: it is logged, with whose session it was, and
 //! refused.
 
-mod access;
 mod account;
 mod copy;
 mod custom_command;
 mod digest;
-mod entries;
 mod facts;
 mod file_io;
 mod helpers;
@@ -19,9 +17,7 @@ mod lanes;
 mod large;
 mod listing;
 mod login;
-mod names;
 mod permission;
-mod pin;
 mod ranged;
 mod time_slice;
 
@@ -32,7 +28,7 @@ use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, Wri
 use ftpdlib_proto::{ByteRange, Perm, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, Refusal, WriteHow};
 
-use crate::foreign;
+use crate::owners_code;
 
 pub(crate) use account::Account;
 pub(crate) use custom_command::CommandCall;
@@ -64,7 +60,7 @@ pub(crate) enum Opened {
 /// Runs a filesystem job. May block.
 pub(crate) fn run(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
     let told = how_refusals_are_told(&job.action);
-    foreign::call_files(account, || run_as_user(account, job)).map_err(told)
+    owners_code::call_files(account, || run_as_user(account, job)).map_err(told)
 }
 
 fn run_as_user(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
@@ -97,7 +93,7 @@ pub(crate) fn run_work(
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
     let told = how_refusals_are_told(&job.action);
-    let outcome = foreign::call_files(account, || {
+    let outcome = owners_code::call_files(account, || {
         time.go_on()?;
         run_work_as_user(account, job, hash_limit, time)
     });
@@ -182,7 +178,7 @@ fn permitted(
     action: &mut Action,
     mut go_on: impl FnMut() -> Result<(), Refusal>,
 ) -> Result<Arc<Account>, Refusal> {
-    match pin::pin(account, perm, action, &mut go_on) {
+    match permission::pin(account, perm, action, &mut go_on) {
         Ok(pinned) => permission::check(&pinned, perm, action, go_on).map(|()| pinned),
         // Who may not do it is not told what else is wrong.
         Err(refusal) => {
@@ -194,7 +190,7 @@ fn permitted(
 
 /// The real path of `path`, for logs and observers; never for a client.
 pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf> {
-    foreign::call_files(account, || Ok(account.filesystem.real_path(path))).unwrap_or_default()
+    owners_code::call_files(account, || Ok(account.filesystem.real_path(path))).unwrap_or_default()
 }
 
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {

@@ -7,8 +7,8 @@ use ftpdlib_proto::{Escaped, TransferDirection, TransferEnd};
 use ftpdlib_session::Refusal;
 
 use super::{ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict};
-use crate::custom_command::last_reply;
-use crate::foreign;
+use crate::owners_code;
+use crate::settings::last_reply;
 
 /// What happened.
 pub(crate) enum Notice {
@@ -52,7 +52,7 @@ impl Notice {
                 continue;
             }
             let who = format_args!("an observer's {self}");
-            let told = foreign::call(session.log_prefix(), who, || {
+            let told = owners_code::call(session.log_prefix(), who, || {
                 self.call(session, &**observer)
             });
             let verdict =

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ftpdlib_ioloop::Notifier;
 
 use crate::log_prefix::{LogPrefix, Prefix};
-use crate::rates::Rates;
+use crate::service::Rates;
 
 /// The facts of a session at the time of an event, and a hold on the session as it is now.
 ///

@@ -5,7 +5,7 @@ use std::time::Instant;
 use ftpdlib_proto::TransferDirection;
 
 use super::{Debts, Step};
-use crate::rates::RateShare;
+use crate::service::RateShare;
 use crate::throttle::Throttle;
 
 /// Most bytes that one transfer moves in one turn of the loop.

@@ -19,7 +19,7 @@ use ftpdlib_session::{Direction, Refusal, Transfer};
 
 use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
-use crate::rates::Rates;
+use crate::service::Rates;
 use crate::throttle::Throttle;
 pub(crate) use debts::Debts;
 pub(crate) use meter::Meter;

@@ -151,7 +151,7 @@ fn what_the_system_says_of_its_users_names_the_key() {
     ];
     for (lines, expected) in cases {
         let expected = match not_root {
-            true if ftpdlib::servers::is_root() => {
+            true if ftpdlib::servers::process::is_root() => {
                 "2: authorizer.kind: root privileges are required, expected a root who may become \
                  others (CAP_SETUID and CAP_SETGID), as not in every container"
             }

@@ -1,4 +1,4 @@
-use ftpdlib::servers::lowest_port;
+use ftpdlib::servers::process::lowest_port;
 
 use super::*;
 
@@ -234,7 +234,7 @@ fn a_link_to_the_program_was_in_a_home_without_a_word() {
 
 #[test]
 fn the_whole_disk_was_shared_without_a_word() {
-    let whose = match ftpdlib::servers::is_root() {
+    let whose = match ftpdlib::servers::process::is_root() {
         true => "with the rights of root: /etc/shadow, too",
         false => "with the rights of the server, whatever they may log in as",
     };

@@ -10,7 +10,7 @@ use ftpdlib_proto::{Metadata, VirtualPath};
 use ftpdlib_session::{Answer, JobOutcome, Refusal};
 
 use self::draft::{Draft, existing, replace};
-use super::pin::canonical_entry;
+use super::permission::canonical_entry;
 use super::{Payload, TimeSlice, reply_of};
 
 /// Makes `to` a copy of `from`. What was there before is there until the copy is complete.

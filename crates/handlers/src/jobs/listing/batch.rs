@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ftpdlib_filesystems::{ErrorKind, FilesystemError, Listing, Recall};
 use ftpdlib_proto::Metadata;
 
-use super::super::names::Names;
+use super::names::Names;
 
 /// Entries that are about to be shown. One thread takes them from the front, another may recall
 /// their facts from the end.

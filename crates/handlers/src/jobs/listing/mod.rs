@@ -1,7 +1,9 @@
 //! Directory listings as a stream of lines.
 
 mod batch;
+mod entries;
 mod helper_queue;
+mod names;
 mod upcoming;
 
 use std::mem;
@@ -17,13 +19,13 @@ use ftpdlib_sys::unix_now;
 
 use self::batch::{Batch, NextEntry};
 use self::upcoming::Upcoming;
-use super::entries::Entries;
 use super::facts::{followed, judged};
 use super::large::{drop_on, is_large_listing};
-use super::names::Names;
-use super::pin::{Single, View};
+use super::permission::{Single, View};
 use super::{Account, Helpers, broken_off, permission, reply_of};
-use crate::foreign;
+use crate::owners_code;
+use entries::Entries;
+use names::Names;
 
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
@@ -160,7 +162,7 @@ impl ListingStream {
         out: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
         let account = Arc::clone(&self.account);
-        foreign::call_files(&account, || self.fill_as_user(&account, most, is_over, out))
+        owners_code::call_files(&account, || self.fill_as_user(&account, most, is_over, out))
     }
 
     fn fill_as_user(

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use ftpdlib_ioloop::{Context, Flow, Handler, Notifier, Ready, SourceId};
 use mio::net::TcpListener;
 
-use crate::parent_link::StopRequest;
+use super::parent_link::StopRequest;
 
 /// A listener that was lent or taken back, with its number.
 enum ListenerChange {

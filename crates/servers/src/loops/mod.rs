@@ -1,5 +1,8 @@
 //! Several loops, each in a thread, that share the clients.
 
+mod client_churn;
+mod thread_per_client;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -8,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
-use crate::client::Client;
-use crate::client_churn::ClientChurn;
+use crate::accepting::Client;
 use crate::placement::{Placement, reserve_descriptors};
+
+use client_churn::ClientChurn;
+pub(crate) use thread_per_client::ThreadPerClient;
 
 /// The loop that accepts, and as many others as are wanted.
 ///

@@ -8,14 +8,14 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
 use mio::net::TcpListener;
 
-use crate::children::{ChildMessage, Children, ExitedChild, ForkSide};
-use crate::client::Client;
-use crate::parent_link::StopRequest;
-use crate::parent_mailbox::{LentListeners, ParentMailbox};
+use super::child::{ChildOptions, NewChild};
+use super::children::{ChildMessage, Children, ExitedChild, ForkSide};
+use super::parent_link::StopRequest;
+use super::parent_mailbox::{LentListeners, ParentMailbox};
+use crate::accepting::Client;
 use crate::placement::Placement;
 use crate::shared::Shared;
 use crate::upgrade;
-use crate::worker::{ChildOptions, NewChild};
 
 /// Different client addresses that a worker can count at a time.
 const ADDRESSES: usize = 16_384;

@@ -163,7 +163,7 @@ mod tests {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 
     use super::*;
-    use crate::is_root;
+    use crate::process::is_root;
 
     #[test]
     fn a_link_that_any_user_can_change_was_trusted_by_root() {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::child::ChildOptions;
+use super::prefork::PreforkWorkers;
 use crate::options::MOST_WORKERS;
 use crate::placement::Placement;
-use crate::prefork::PreforkWorkers;
 use crate::shared::Shared;
-use crate::worker::ChildOptions;
 use crate::{ServeOptions, ServerError};
 
 /// The placement that has other processes serve, if the options ask for that.

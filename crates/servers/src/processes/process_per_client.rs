@@ -10,13 +10,13 @@ use ftpdlib_ioloop::{
 };
 use mio::net::{TcpListener, TcpStream};
 
-use crate::children::{ChildMessage, Children, ForkSide};
-use crate::client::{self, Client};
+use super::child::{ChildOptions, NewChild};
+use super::children::{ChildMessage, Children, ForkSide};
+use super::parent_mailbox::{LentListeners, ParentMailbox};
+use crate::accepting::{self, Client};
 use crate::loops::Loops;
-use crate::parent_mailbox::{LentListeners, ParentMailbox};
 use crate::placement::Placement;
 use crate::shared::Shared;
-use crate::worker::{ChildOptions, NewChild};
 
 /// The most processes of a server, whatever its limits are: each takes about a megabyte, and on
 /// some machines more of them would leave no process to other programs.
@@ -118,7 +118,7 @@ impl SessionSupervisor {
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, cx: &mut Context<'_>) {
         let service = self.shared.service();
         let Some(table) = self.children.take_table() else {
-            return client::refuse_over(LimitReached::Total, &service, &stream, peer);
+            return accepting::refuse_over(LimitReached::Total, &service, &stream, peer);
         };
         // Counted in the table that is the child's from the fork on.
         let limits = service.limits();
@@ -130,7 +130,7 @@ impl SessionSupervisor {
             Ok(permit) => permit,
             Err(limit) => {
                 self.children.return_table(table);
-                return client::refuse_over(limit, &service, &stream, peer);
+                return accepting::refuse_over(limit, &service, &stream, peer);
             }
         };
         match self.children.fork(table, 0, cx) {
@@ -151,7 +151,7 @@ impl SessionSupervisor {
             Err(error) => {
                 drop(permit);
                 let reason = format_args!("no process for it: {error}");
-                client::refuse_unserved(&reason, &service, &stream, peer);
+                accepting::refuse_unserved(&reason, &service, &stream, peer);
             }
         }
     }

@@ -6,8 +6,8 @@ use ftpdlib_filesystems::{Filesystem, FilesystemError};
 use ftpdlib_proto::{EntryPerms, FileKind, Metadata, Perm, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
+use super::super::{Account, permission};
 use super::access::{Subject, each_access};
-use super::{Account, permission};
 
 /// For a user with overrides: the account and the action by canonical paths, on which no link is
 /// followed any more. Permissions are checked, and files opened, by the very same names then, so
@@ -15,7 +15,7 @@ use super::{Account, permission};
 /// `go_on` is asked before each path.
 ///
 /// Listings show links as such, so they look through a [`View`] instead.
-pub(super) fn pin(
+pub(crate) fn pin(
     account: &Arc<Account>,
     perm: Perm,
     action: &mut Action,
@@ -55,10 +55,10 @@ fn is_shown(action: &mut Action, perm: Perm) -> Result<bool, Refusal> {
 
 /// What is listed: for a user with overrides by canonical paths, as [`pin`] has it, and checked by
 /// them.
-pub(super) struct View {
-    pub(super) filesystem: Arc<dyn Filesystem>,
+pub(crate) struct View {
+    pub(crate) filesystem: Arc<dyn Filesystem>,
     /// What the path leads to; `entry`, where that is nothing.
-    pub(super) target: VirtualPath,
+    pub(crate) target: VirtualPath,
     /// What has the path's name, which may be a link.
     entry: VirtualPath,
     /// Whether the user may look at `entry` itself, too.
@@ -66,7 +66,7 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn new(account: &Account, path: &VirtualPath) -> Result<Self, Refusal> {
+    pub(crate) fn new(account: &Account, path: &VirtualPath) -> Result<Self, Refusal> {
         let pinned = match account.has_overrides() {
             true => account.without_links()?,
             false => None,
@@ -95,7 +95,7 @@ impl View {
     }
 
     /// Facts of what the path leads to, or of what has its name.
-    pub(super) fn facts(&self) -> Result<Metadata, FilesystemError> {
+    pub(crate) fn facts(&self) -> Result<Metadata, FilesystemError> {
         let target = self.filesystem.stat(&self.target);
         match self.shows_entry {
             true => target.or_else(|_| self.filesystem.lstat(&self.entry)),
@@ -105,7 +105,7 @@ impl View {
 
     /// What has the path's name, a link as such: its name, its facts and, of a link, where it
     /// leads. Instead of a link at which the user may not look, what it leads to.
-    pub(super) fn single(&self) -> Result<Single, FilesystemError> {
+    pub(crate) fn single(&self) -> Result<Single, FilesystemError> {
         let fs = &*self.filesystem;
         let shown = match self.shows_entry {
             true => &self.entry,
@@ -124,7 +124,7 @@ impl View {
     }
 
     /// Facts of what MLST tells of, and what the user may do with that.
-    pub(super) fn shown(
+    pub(crate) fn shown(
         &self,
         account: &Account,
     ) -> Result<(Metadata, EntryPerms), FilesystemError> {
@@ -140,15 +140,15 @@ impl View {
 }
 
 /// The one entry that is shown of what is no directory.
-pub(super) struct Single {
-    pub(super) name: Vec<u8>,
-    pub(super) metadata: Metadata,
+pub(crate) struct Single {
+    pub(crate) name: Vec<u8>,
+    pub(crate) metadata: Metadata,
     /// Of a link.
-    pub(super) target: Option<Vec<u8>>,
+    pub(crate) target: Option<Vec<u8>>,
 }
 
 /// `path` with the links on its way resolved; its last component is kept, link or not.
-pub(super) fn canonical_entry(
+pub(crate) fn canonical_entry(
     fs: &dyn Filesystem,
     path: &VirtualPath,
 ) -> Result<VirtualPath, FilesystemError> {

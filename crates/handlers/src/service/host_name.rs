@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_ioloop::Lane;
 use ftpdlib_sys::SharedWords;
 
-use crate::one_at_a_time::OneAtATime;
+use super::one_at_a_time::OneAtATime;
 
 /// A host name and its address, looked up from time to time.
 ///

@@ -9,9 +9,10 @@ use ftpdlib_ioloop::{Acceptor, Context, Handler, HandlerId};
 use mio::net::TcpListener;
 use socket2::SockRef;
 
-use crate::bind_plan::{self, BindAddress};
+use super::bind_plan::{self, BindAddress};
+use super::{client, proxy_handshake};
+use crate::ServerError;
 use crate::shared::Shared;
-use crate::{ServerError, client, proxy_handshake};
 
 /// A bound listener that is not on a loop yet.
 pub(crate) struct BoundListener {

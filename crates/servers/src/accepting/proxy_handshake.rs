@@ -11,7 +11,7 @@ use ftpdlib_ioloop::{
 };
 use mio::net::TcpStream;
 
-use crate::client::{self, ClientToken};
+use super::client::{self, ClientToken};
 use crate::shared::Shared;
 
 /// How long a proxy may take to send its header, which it knows before it connects.

@@ -14,11 +14,9 @@ use ftpdlib_ioloop::Pool;
 use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
-use crate::client::Client;
-use crate::listeners::BoundListener;
-use crate::parent_link::{ParentLink, READY};
+use super::parent_link::{ParentLink, READY};
+use crate::accepting::{BoundListener, Client, ProxyHandshake};
 use crate::placement::Placement;
-use crate::proxy_handshake::ProxyHandshake;
 use crate::shared::Shared;
 use crate::upgrade;
 use crate::{FtpServer, ServeOptions, ServerError};

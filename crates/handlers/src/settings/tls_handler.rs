@@ -8,7 +8,7 @@ use ftpdlib_session::TlsRules;
 use ftpdlib_tls::rustls::ServerConfig;
 use ftpdlib_tls::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
 
-use crate::settings::unless_zero;
+use super::ftp_handler::unless_zero;
 use crate::{DtpHandler, FtpHandler};
 
 /// An [`FtpHandler`] that offers TLS (pyftpdlib: `TLS_FTPHandler`; RFC 4217).

@@ -4,7 +4,7 @@
 use ftpdlib_proto::{Perm, VirtualPath};
 use ftpdlib_session::{Action, Refusal, WriteHow};
 
-use super::permission::denied;
+use super::denied;
 
 /// A path that an action touches.
 pub(super) struct Access<'a> {
@@ -31,7 +31,7 @@ pub(super) enum Subject {
     /// for users with overrides only.
     LinkTarget,
     /// What is shown of a path: what it leads to, or a link itself, where that leads nowhere or
-    /// out. It is not pinned: who shows it looks through a [`View`](super::pin::View).
+    /// out. It is not pinned: who shows it looks through a [`View`](super::View).
     Shown,
 }
 

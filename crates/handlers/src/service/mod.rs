@@ -1,5 +1,12 @@
 //! What all connections of a server share.
 
+mod host_name;
+mod limits;
+mod one_at_a_time;
+mod rates;
+mod sessions;
+mod tls_source;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -10,13 +17,18 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
-use crate::host_name::HostName;
 use crate::jobs::{Helpers, HomeLanes, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::observer::Observers;
-use crate::rates::UserRates;
-use crate::tls_source::TlsSource;
-use crate::{FtpHandler, Limits, MasqueradeAddress, Sessions, SettingsError};
+use crate::{FtpHandler, MasqueradeAddress, SettingsError};
+
+use host_name::HostName;
+pub use limits::{LimitReached, Limits, ListenerShare, Permit};
+use rates::UserRates;
+pub(crate) use rates::{RateShare, Rates};
+pub(crate) use sessions::Phase;
+pub use sessions::Sessions;
+use tls_source::TlsSource;
 
 /// Most logins whose credentials are checked at once. Most of that time may be spent waiting for
 /// somebody else's server; an authorizer that computes limits itself.

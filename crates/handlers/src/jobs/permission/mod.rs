@@ -1,4 +1,7 @@
-//! The one permission check.
+//! The one permission check, and the path that is used after it.
+
+mod access;
+mod pin;
 
 use std::borrow::Cow;
 
@@ -6,9 +9,9 @@ use ftpdlib_filesystems::FilesystemError;
 use ftpdlib_proto::{EntryPerms, Perm, Perms, VirtualPath};
 use ftpdlib_session::{Action, Refusal};
 
-use super::access::{Subject, each_access};
-use super::pin::canonical_entry;
 use super::{Account, reply_of};
+use access::{Subject, each_access};
+pub(super) use pin::{Single, View, canonical_entry, pin};
 
 /// Refuses `action` unless the user may do what it does on every path it touches. `perm` is what
 /// that takes, where it is the same for all of them. `go_on` is asked before each.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::ftp_handler::unless_zero;
 use crate::SettingsError;
-use crate::settings::unless_zero;
 
 /// Largest transfer buffer accepted, in bytes.
 const MAX_BUFFER: usize = 64 << 20;

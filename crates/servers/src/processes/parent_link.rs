@@ -10,8 +10,8 @@ use ftpdlib_ioloop::{
 use ftpdlib_sys::{Signal, Signals};
 use mio::net::UnixStream;
 
+use super::child::ChildOptions;
 use crate::signals::SignalSource;
-use crate::worker::ChildOptions;
 use crate::{ServerHandle, callback};
 
 /// How a child is to stop, as its parent asks it to. Each goes further than the one before, like

@@ -13,8 +13,8 @@ use ftpdlib_session::SessionConfig;
 use ftpdlib_tls::{ReloadingConfig, TlsError, TlsSettings};
 use ipnet::IpNet;
 
+use super::passive_ports::PassivePorts;
 use crate::log_prefix::LogPrefix;
-use crate::passive_ports::PassivePorts;
 use crate::proxy::Proxies;
 use crate::{CustomCommand, DtpHandler, MasqueradeAddress, Observer, SettingsError};
 

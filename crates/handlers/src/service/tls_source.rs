@@ -7,7 +7,7 @@ use std::time::Duration;
 use ftpdlib_ioloop::Lane;
 use ftpdlib_tls::{ReloadingConfig, TlsError, TlsSession};
 
-use crate::one_at_a_time::OneAtATime;
+use super::one_at_a_time::OneAtATime;
 
 /// Certificates, looked at again from time to time if that is wanted.
 pub(crate) struct TlsSource {

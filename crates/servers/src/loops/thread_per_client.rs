@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
-use crate::client::Client;
+use crate::accepting::Client;
 use crate::placement::{Placement, reserve_descriptors};
 
 /// Makes a thread for each client, which ends with the client.

@@ -15,8 +15,8 @@ use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, exit_at_once};
 use log::Level;
 use mio::net::UnixStream;
 
-use crate::client::ClientToken;
-use crate::parent_link::{PING, READY, StopRequest, file_byte};
+use super::parent_link::{PING, READY, StopRequest, file_byte};
+use crate::accepting::ClientToken;
 use crate::shared::Shared;
 
 /// How long children that are told to end may take before they are killed, when the server is
