@@ -1,5 +1,6 @@
 //! The trait every authorizer implements.
 
+use auto_impl::auto_impl;
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
@@ -80,6 +81,7 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 ///     }
 /// }
 /// ```
+#[auto_impl(Arc, Box)]
 pub trait Authorizer: Send + Sync {
     /// Checks the credentials (pyftpdlib: `validate_authentication`).
     ///
@@ -183,5 +185,80 @@ pub trait Authorizer: Send + Sync {
     /// A wrapper should forward this as well, or all commands of its users run on threads.
     fn is_local(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Answers otherwise than the defaults do.
+    struct Other;
+
+    impl Authorizer for Other {
+        fn authenticate(&self, _: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            Ok(Login::new("word", "/"))
+        }
+
+        fn authenticate_by_certificate(
+            &self,
+            _: &LoginRequest<'_>,
+        ) -> Result<Login, AuthenticationFailed> {
+            Ok(Login::new("certificate", "/"))
+        }
+
+        fn has_perm(&self, _: &Login, perm: Perm, _: &VirtualPath) -> bool {
+            perm == Perm::List
+        }
+
+        fn perms(&self, _: &Login, _: &VirtualPath) -> Perms {
+            Perms::READ_ONLY
+        }
+
+        fn perms_anywhere(&self, _: &Login) -> Perms {
+            Perms::NONE
+        }
+
+        fn has_overrides(&self, _: &Login) -> bool {
+            false
+        }
+
+        fn impersonate(&self, _: &Login) -> Result<Guard, AuthorizerError> {
+            Err(AuthorizerError::NoSuchUser("other".into()))
+        }
+
+        fn is_immediate(&self, _: &str) -> bool {
+            true
+        }
+
+        fn is_local(&self) -> bool {
+            true
+        }
+    }
+
+    fn check(pointer: impl Authorizer) {
+        let peer = (Ipv4Addr::LOCALHOST, 1).into();
+        let request = LoginRequest::new("user", "12345", peer, peer);
+        let login = pointer.authenticate(&request).unwrap();
+        let by_certificate = pointer.authenticate_by_certificate(&request).unwrap();
+        let root = VirtualPath::root();
+        assert_eq!(login.username, "word");
+        assert_eq!(by_certificate.username, "certificate");
+        assert!(pointer.has_perm(&login, Perm::List, &root));
+        assert_eq!(pointer.perms(&login, &root), Perms::READ_ONLY);
+        assert_eq!(pointer.perms_anywhere(&login), Perms::NONE);
+        assert!(!pointer.has_overrides(&login));
+        assert!(pointer.impersonate(&login).is_err());
+        assert!(pointer.is_immediate("user"));
+        assert!(pointer.is_local());
+    }
+
+    #[test]
+    fn a_pointer_answers_what_its_authorizer_does() {
+        check(Arc::new(Other));
+        check(Box::new(Other) as Box<dyn Authorizer>);
     }
 }

@@ -19,7 +19,6 @@ mod login;
 mod origin;
 mod overrides;
 mod password;
-mod pointers;
 mod rights;
 mod unix;
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use auto_impl::auto_impl;
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -153,6 +154,7 @@ pub enum WriteMode {
 /// assert_eq!(&bytes[..count], b"well.\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[auto_impl(Arc, Box)]
 pub trait Filesystem: Send + Sync {
     /// Opens a regular file for reading, positioned at `offset` (RETR).
     ///

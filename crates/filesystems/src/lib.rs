@@ -17,7 +17,6 @@ mod home;
 mod jail;
 mod layer;
 mod memory;
-mod pointers;
 mod root;
 mod trail;
 mod transfer_file;

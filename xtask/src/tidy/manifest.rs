@@ -35,12 +35,12 @@ const ARROWS: &[Arrows] = &[
     Arrows {
         name: "authorizers",
         ours: &["proto", "sys"],
-        others: &["argon2", "log", "thiserror", "x509-cert"],
+        others: &["argon2", "auto_impl", "log", "thiserror", "x509-cert"],
     },
     Arrows {
         name: "filesystems",
         ours: &["proto", "sys"],
-        others: &["thiserror"],
+        others: &["auto_impl", "thiserror"],
     },
     Arrows {
         name: "ioloop",
@@ -64,6 +64,7 @@ const ARROWS: &[Arrows] = &[
             "tls",
         ],
         others: &[
+            "auto_impl",
             "crc32fast",
             "ipnet",
             "log",

@@ -4,10 +4,10 @@ mod events;
 mod mailbox;
 mod notice;
 mod observed_session;
-mod pointers;
 
 use std::sync::Arc;
 
+use auto_impl::auto_impl;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_proto::Reply;
 
@@ -65,6 +65,7 @@ pub(crate) use observed_session::SessionControl;
 ///     }
 /// }
 /// ```
+#[auto_impl(Arc, Box)]
 #[expect(
     unused_variables,
     reason = "the names of parameters are their documentation"
@@ -196,3 +197,6 @@ impl Observers {
         all.any(|observer| observer.wants_commands())
     }
 }
+
+#[cfg(test)]
+mod tests;
