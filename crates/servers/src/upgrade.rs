@@ -26,8 +26,8 @@ use crate::{ServerHandle, callback};
 /// It is given the listening sockets by `LISTEN_FDS`
 /// ([`inherited_sockets`](crate::process::inherited_sockets)), and the environment of this process.
 /// Once its server is started, this one accepts no more clients, serves those it has until they
-/// leave, and ends with the last. If the program ends before that, nothing changes; if this server is stopped
-/// before that, the program is killed.
+/// leave, and ends with the last. If the program ends before that, nothing changes; if this server
+/// is stopped before that, the program is killed.
 ///
 /// # Examples
 ///
