@@ -90,3 +90,21 @@ fn secured(handler: FtpHandler, tls: TlsOffer) -> FtpHandler {
         None => handler.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use ftpdlib::authorizers::DummyAuthorizer;
+
+    use super::*;
+    use crate::args::Args;
+    use crate::environment::Environment;
+
+    #[test]
+    fn the_defaults_of_the_program_are_those_of_the_library() {
+        let args = Args::parse_from(["ftpdlib"]);
+        let settings = Settings::load(&args, &Environment::default()).unwrap();
+        let library = FtpHandler::new(DummyAuthorizer::new());
+        assert_eq!(format!("{:#?}", handler(settings)), format!("{library:#?}"));
+    }
+}
