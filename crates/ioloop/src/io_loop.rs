@@ -253,27 +253,56 @@ impl IoLoop {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let mut waited = None;
-        match self
+        let wait = self
             .busy_poll
-            .wait(&mut self.poll, &mut self.events, timeout)
-        {
-            Ok(time) => {
-                waited = time;
-                for event in self.events.iter().filter(|event| event.token() != WAKER) {
-                    self.sources.mark(event);
-                }
+            .wait(&mut self.poll, &mut self.events, timeout);
+        let waited = match wait {
+            // A process that was stopped goes on like this. What has come meanwhile counts before
+            // the timers that are late.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.poll_at_once()?;
+                None
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+            waited => waited?,
+        };
+        let mut events = self.mark_ready();
         self.now = Instant::now();
+        // The same where more has come than fits.
+        for _ in 0..MOST_POLLS {
+            if events < EVENTS || self.timers.next().is_none_or(|at| at > self.now) {
+                break;
+            }
+            self.poll_at_once()?;
+            events = self.mark_ready();
+        }
         if let Some(waited) = waited
             && self.sources.queued() > 0
         {
             self.busy_poll.learn(self.sources.sole_owner(), waited);
         }
         Ok(())
+    }
+
+    /// Fetches the events that are there.
+    fn poll_at_once(&mut self) -> io::Result<()> {
+        loop {
+            match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Notes which sources the events are of, and returns how many events there are.
+    fn mark_ready(&mut self) -> usize {
+        let mut count = 0;
+        for event in &self.events {
+            count += 1;
+            if event.token() != WAKER {
+                self.sources.mark(event);
+            }
+        }
+        count
     }
 
     fn read_inbox(&mut self) {
@@ -320,5 +349,8 @@ impl Drop for IoLoop {
 /// The token of the waker. No source has it: it is that of `Key::NONE`.
 const WAKER: Token = Token(usize::MAX);
 
-/// The most events taken in one turn.
+/// The most events taken at once.
 const EVENTS: usize = 1024;
+
+/// How often a turn takes more events while they come in such numbers and a timer is due.
+const MOST_POLLS: usize = 64;

@@ -2,7 +2,7 @@
 //! has named, a loop that hangs.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -289,6 +289,24 @@ fn a_server_that_was_stopping_read_its_configuration_again() {
             "{log:#?}"
         );
     }
+}
+
+#[test]
+fn a_server_that_was_frozen_cut_off_clients_that_had_gone_on() {
+    let _alone = alone();
+    let program = Program::start(&["--timeout", "3"], "[data]\ntimeout = 3.0");
+    let (mut idle, mut busy) = (program.client(), program.client());
+    let mut data = busy.begin("STOR a");
+    program.signal("STOP");
+    idle.send("NOOP");
+    data.write_all(b"came meanwhile").unwrap();
+    // All that was to happen within that time is late now.
+    thread::sleep(Duration::from_secs(3));
+    program.signal("CONT");
+    idle.expect_reply(200);
+    drop(data);
+    busy.expect_reply(226);
+    assert_eq!(fs::read(program.path("a")).unwrap(), b"came meanwhile");
 }
 
 /// Whether two processes have the same unix socket open.
