@@ -125,7 +125,7 @@ impl DiskWriteFile {
             WriteMode::Replace => {
                 let (mut written, facts) = Self::open_or_create(jail, path, WRITE)?;
                 if facts.size > 0 {
-                    written.pending = Pending::Clear;
+                    written.pending = Pending::Clear(content_of(&facts));
                 }
                 Ok(written)
             }
@@ -253,7 +253,11 @@ impl DiskWriteFile {
                     .set_modified(SystemTime::now())
                     .or_else(|_| touch(self.file.as_fd()));
             }
-            Pending::Clear => self.file.set_len(0)?,
+            Pending::Clear(found) => {
+                if content_of(&stat_descriptor(self.file.as_fd())?) == found {
+                    self.file.set_len(0)?;
+                }
+            }
         }
         self.pending = Pending::Nothing;
         Ok(())
@@ -269,7 +273,7 @@ impl DiskWriteFile {
 impl WriteFile for DiskWriteFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.pending {
-            Pending::Clear => self.settle()?,
+            Pending::Clear(_) => self.settle()?,
             // Writing does it.
             Pending::Touch if !bytes.is_empty() => self.pending = Pending::Nothing,
             Pending::Touch | Pending::Nothing => {}
@@ -322,8 +326,16 @@ enum Pending {
     /// Of an empty file only the time changes. Whoever has created it sees by that that it is no
     /// longer theirs alone.
     Touch,
-    /// The content goes.
-    Clear,
+    /// The content goes, if it is still this. Otherwise another upload has replaced it since: a
+    /// client whose connection has died tries again, and what is left of the first try comes late.
+    Clear(ContentId),
+}
+
+/// Tells the contents that a file has had apart: its size, and the time of the last change.
+type ContentId = (u64, [i64; 2]);
+
+const fn content_of(facts: &FileStat) -> ContentId {
+    (facts.size, [facts.changed[0], facts.changed[1]])
 }
 
 /// A file that was created, empty as it is.

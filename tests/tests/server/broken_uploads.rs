@@ -51,6 +51,22 @@ fn an_upload_without_a_byte_emptied_what_another_session_had_uploaded_since() {
     }
 }
 
+/// What the system of a killed client had still to send comes when the network is back.
+#[test]
+fn an_upload_came_late_and_emptied_what_its_client_had_uploaded_since() {
+    let server = TestServer::new();
+    for late in [&b""[..], b"n"] {
+        server.file("file", "old");
+        let mut first = server.client();
+        let mut data = first.begin("STOR file");
+        server.client().put("STOR file", b"newer");
+        data.write_all(late).unwrap();
+        drop(data);
+        first.expect_reply(226);
+        assert_eq!(server.content("file"), b"newer", "{late:?}");
+    }
+}
+
 #[test]
 fn a_server_that_stopped_emptied_the_files_of_uploads_without_a_byte() {
     let mut server = TestServer::new();

@@ -137,13 +137,14 @@ impl Filesystem for MemoryFs {
                 Some(inside.ok_or(ErrorKind::OffsetPastEnd)?)
             }
         };
+        let replaces = (mode == WriteMode::Replace).then_some(data.changes);
         drop(data);
         Ok(Box::new(MemoryWriteFile {
             root: Arc::clone(&self.root),
             content,
             path,
             offset,
-            replaces: mode == WriteMode::Replace,
+            replaces,
             created,
         }))
     }

@@ -49,16 +49,19 @@ pub(super) struct MemoryWriteFile {
     pub(super) path: VirtualPath,
     /// `None` is the end, wherever that is by then.
     pub(super) offset: Option<usize>,
-    /// What was there before is to go with the first byte, or when the upload is complete.
-    pub(super) replaces: bool,
+    /// What was there before is to go with the first byte, or when the upload is complete; unless
+    /// the content has changed since it had changed so often. See `Pending::Clear` of the disk.
+    pub(super) replaces: Option<u64>,
     /// Nothing was there before.
     pub(super) created: bool,
 }
 
 impl MemoryWriteFile {
     fn clear(&mut self) {
-        if std::mem::take(&mut self.replaces) {
-            lock(&self.content).bytes.clear();
+        let mut content = lock(&self.content);
+        if self.replaces.take() == Some(content.changes) {
+            content.bytes.clear();
+            content.changes += 1;
         }
     }
 
@@ -88,6 +91,7 @@ impl WriteFile for MemoryWriteFile {
             content.bytes.resize(end, 0);
         }
         content.bytes[start..end].copy_from_slice(bytes);
+        content.changes += 1;
         content.attributes.modified = unix_now();
         self.offset = self.offset.map(|_| end);
         Ok(bytes.len())

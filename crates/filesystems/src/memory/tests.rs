@@ -86,11 +86,11 @@ fn two_that_appended_at_once_overwrote_each_other() {
 
 #[test]
 fn an_upload_that_brought_nothing_emptied_what_another_had_uploaded_since() {
-    for (end, expected) in [
-        (TransferEnd::Aborted, "new"),
-        (TransferEnd::ControlLost, "new"),
-        (TransferEnd::Unsecured, "new"),
-        (TransferEnd::Complete, ""),
+    for end in [
+        TransferEnd::Aborted,
+        TransferEnd::ControlLost,
+        TransferEnd::Unsecured,
+        TransferEnd::Complete,
     ] {
         let fs = scene();
         let idle = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
@@ -98,8 +98,20 @@ fn an_upload_that_brought_nothing_emptied_what_another_had_uploaded_since() {
         file.write(b"new").unwrap();
         file.finish(&TransferEnd::Complete).unwrap();
         idle.finish(&end).unwrap();
-        assert_eq!(fs.contents("/f").unwrap(), expected.as_bytes(), "{end:?}");
+        assert_eq!(fs.contents("/f").unwrap(), b"new", "{end:?}");
     }
+}
+
+#[test]
+fn late_bytes_of_a_dead_client_emptied_what_its_next_try_had_uploaded() {
+    let fs = scene();
+    let mut late = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+    let mut file = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+    file.write(b"new").unwrap();
+    file.finish(&TransferEnd::Complete).unwrap();
+    late.write(b"n").unwrap();
+    late.finish(&TransferEnd::Complete).unwrap();
+    assert_eq!(fs.contents("/f").unwrap(), b"new");
 }
 
 #[test]

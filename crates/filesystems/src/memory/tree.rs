@@ -34,6 +34,8 @@ pub(super) struct File {
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
     pub(super) attributes: Attributes,
+    /// How often it was written to or emptied.
+    pub(super) changes: u64,
     /// Opened to be written by nobody but whoever created it.
     pub(super) is_creators: bool,
 }
@@ -43,6 +45,7 @@ impl Default for Content {
         Self {
             bytes: Vec::new(),
             attributes: Attributes::new(0o644),
+            changes: 0,
             is_creators: false,
         }
     }

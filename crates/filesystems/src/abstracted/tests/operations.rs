@@ -235,6 +235,29 @@ fn an_upload_that_brought_nothing_changed_what_another_had_uploaded_since() {
     }
 }
 
+/// Where the control connection is closed later, that is how they look: complete.
+#[test]
+fn late_bytes_of_a_dead_client_emptied_what_its_next_try_had_uploaded() {
+    for resolver in RESOLVERS {
+        for (late, end) in [
+            ("", TransferEnd::Complete),
+            ("n", TransferEnd::Complete),
+            ("n", TransferEnd::Reset),
+        ] {
+            let scene = Scene::new();
+            fs::write(scene.home("f"), "old").unwrap();
+            let fs = scene.open(resolver);
+            let mut first = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+            write_all(&fs, "/f", WriteMode::Replace, b"new!").unwrap();
+            if !late.is_empty() {
+                assert_eq!(first.write(late.as_bytes()).unwrap(), late.len());
+            }
+            first.finish(&end).unwrap();
+            assert_eq!(read_all(&fs, "/f").unwrap(), "new!", "{late:?} {end:?}");
+        }
+    }
+}
+
 #[test]
 fn a_dangling_link_that_stays_is_written_through() {
     for resolver in RESOLVERS {
