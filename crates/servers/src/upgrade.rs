@@ -24,10 +24,10 @@ use crate::{ServerHandle, callback};
 /// The program that takes over on SIGUSR2, and how it is started.
 ///
 /// It is given the listening sockets by `LISTEN_FDS`
-/// ([`inherited_sockets`](crate::process::inherited_sockets)), and the environment of this process. Once its
-/// server is started, this one accepts no more clients, serves those it has until they leave, and
-/// ends with the last. If the program ends before that, nothing changes; if this server is stopped
-/// before that, the program is killed.
+/// ([`inherited_sockets`](crate::process::inherited_sockets)), and the environment of this process.
+/// Once its server is started, this one accepts no more clients, serves those it has until they
+/// leave, and ends with the last. If the program ends before that, nothing changes; if this server
+/// is stopped before that, the program is killed.
 ///
 /// # Examples
 ///
