@@ -117,7 +117,7 @@ impl Handler for SignalWatcher {
     fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
         let count = self.server.clients();
         let shared = self.server.shared();
-        match shared.is_some_and(|shared| shared.placement().lends_listeners()) {
+        match shared.is_some_and(|shared| shared.supervisor().is_some()) {
             true => log::info!("grace period over, ending {count} process(es)"),
             false => log::info!("grace period over, disconnecting {count} client(s)"),
         }
@@ -193,9 +193,9 @@ mod tests {
     use ftpdlib_handlers::FtpHandler;
     use ftpdlib_ioloop::Pool;
 
-    use crate::accepting::Client;
-    use crate::placement::Placement;
-    use crate::{FtpServer, FtpServerBuilder};
+    use crate::processes::{ChildOptions, ParentMailbox, Supervisor};
+    use crate::shared::Shared;
+    use crate::{Concurrency, FtpServer, FtpServerBuilder};
 
     use super::*;
 
@@ -207,21 +207,33 @@ mod tests {
             .listen((Ipv4Addr::LOCALHOST, 0))
     }
 
-    /// Accepts clients as soon as the test says so.
+    /// Has clients accepted as soon as the test says so.
     #[derive(Default)]
-    struct Slow(AtomicBool);
+    struct Slow {
+        accepts: AtomicBool,
+        mailbox: Arc<ParentMailbox>,
+    }
 
-    impl Placement for Slow {
+    impl Supervisor for Slow {
         fn model(&self) -> &'static str {
             "slow"
         }
 
-        fn has_started(&self) -> io::Result<bool> {
-            Ok(self.0.load(Ordering::Relaxed))
+        fn mailbox(&self) -> &Arc<ParentMailbox> {
+            &self.mailbox
         }
 
-        fn place(&self, _: Client, _: &mut Context<'_>) -> io::Result<()> {
-            unreachable!("nobody connects")
+        fn has_started(&self) -> io::Result<bool> {
+            Ok(self.accepts.load(Ordering::Relaxed))
+        }
+
+        fn handler(
+            self: Arc<Self>,
+            _: &Arc<Shared>,
+            _: &Pool,
+            _: ChildOptions,
+        ) -> io::Result<Box<dyn Handler>> {
+            unreachable!("the server is not run")
         }
     }
 
@@ -256,8 +268,9 @@ mod tests {
         let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
         let service = builder().build().unwrap().shared().service();
         let slow = Arc::new(Slow::default());
-        let placement = Arc::clone(&slow) as Arc<dyn Placement>;
+        let placement = Concurrency::default().placement();
         let mut server = FtpServer::new_listening(service, Vec::new(), Pool::new(), placement);
+        server.shared().set_supervisor(Arc::clone(&slow) as _);
 
         let lifecycle = Arc::new(Lifecycle::new(Arc::clone(server.shared()), false));
         let signals = Arc::new(Signals::new(&[Signal::HangUp]).unwrap());
@@ -276,7 +289,7 @@ mod tests {
             lifecycle.announce_start(&mut None).unwrap();
             assert_eq!(reloads.get(), 0);
         }
-        slow.0.store(true, Ordering::Relaxed);
+        slow.accepts.store(true, Ordering::Relaxed);
         lifecycle.announce_start(&mut None).unwrap();
         io_loop.turn(None).unwrap();
         assert_eq!(reloads.get(), 1);
