@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mio::Waker;
 
 use crate::context::Context;
-use crate::dispatch::drop_safely;
 use crate::handler::HandlerId;
+use crate::panics::drop_safely;
 
 /// A loop as seen from anywhere: stops it and gives it work, from any thread.
 ///

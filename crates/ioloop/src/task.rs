@@ -5,11 +5,10 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dispatch::{drop_safely, panic_message};
 use crate::notify::Notifier;
+use crate::panics::caught;
 use crate::pool::{Lane, Place};
 
 /// A job on a [`Lane`] whose result comes back to the handler that started it.
@@ -110,12 +109,9 @@ impl<T: Send + 'static> Task<T> {
             if while_wanted && Arc::strong_count(&done) == 1 {
                 return;
             }
-            let result = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
-                let panicked = Panicked {
-                    message: panic_message(&*panic).into(),
-                };
+            let result = caught(job).map_err(|message| {
+                let panicked = Panicked { message };
                 log::error!("{name} {panicked}");
-                drop_safely(panic);
                 panicked
             });
             *lock(&done) = Progress::Ended(result);

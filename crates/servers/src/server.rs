@@ -8,7 +8,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::{FtpHandler, Service};
-use ftpdlib_ioloop::{HandlerId, IoLoop, Pool};
+use ftpdlib_ioloop::{HandlerId, IoLoop, Pool, contain};
 use ftpdlib_sys::Signals;
 
 use crate::accepting::BoundListener;
@@ -19,9 +19,7 @@ use crate::processes::{self, ChildOptions, Supervisor};
 use crate::refresh::Refresh;
 use crate::shared::Shared;
 use crate::signals::{self, SignalWatcher};
-use crate::{
-    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, callback, upgrade,
-};
+use crate::{AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, upgrade};
 
 /// How long a server that is dropped waits until its clients have been disconnected, and as long
 /// again for what has served them.
@@ -328,7 +326,7 @@ impl FtpServer {
             let shared = Arc::clone(&shared);
             io_loop.call_every(interval, move |_| {
                 if shared.placement().is_alive() {
-                    callback::call("watchdog", &mut alive);
+                    contain("watchdog", &mut alive);
                 }
             });
         }

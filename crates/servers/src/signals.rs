@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId,
+    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId, contain,
 };
 use ftpdlib_sys::{Signal, Signals};
 use mio::event::Source;
@@ -15,7 +15,7 @@ use mio::{Registry, Token};
 
 use crate::lifecycle::Lifecycle;
 use crate::upgrade::UpgradeLauncher;
-use crate::{ServeOptions, ServerError, ServerHandle, callback};
+use crate::{ServeOptions, ServerError, ServerHandle};
 
 /// Stops the server on the first SIGTERM or SIGINT, at once on the second.
 pub(crate) struct SignalWatcher {
@@ -56,7 +56,7 @@ impl SignalWatcher {
         }
         self.stopping = true;
         if let Some(on_stopping) = self.on_stopping.take() {
-            callback::call("on_stopping", on_stopping);
+            contain("on_stopping", on_stopping);
         }
         self.server.drain();
         cx.start_timer_after(self.grace);
@@ -67,7 +67,7 @@ impl SignalWatcher {
 
     fn reload(&mut self) {
         if let Some(reload) = &mut self.on_reload {
-            callback::call("on_reload", reload);
+            contain("on_reload", reload);
         }
     }
 
@@ -184,6 +184,7 @@ pub(crate) fn catch(caught: &[Signal]) -> Result<Option<Arc<Signals>>, ServerErr
 mod tests {
     use std::cell::Cell;
     use std::net::{Ipv4Addr, TcpStream};
+    use std::panic::panic_any;
     use std::process::{self, Command};
     use std::rc::Rc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -243,6 +244,15 @@ mod tests {
         assert!(sent.status().unwrap().success());
     }
 
+    /// The payload of a panic that panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as the test wants it");
+        }
+    }
+
     #[test]
     fn a_callback_that_panicked_took_the_signals_with_it() {
         let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -255,7 +265,7 @@ mod tests {
         };
         let options = ServeOptions::default()
             .on_reload(|| panic!("as the test wants it"))
-            .on_stopping(|| panic!("as the test wants it"));
+            .on_stopping(|| panic_any(Bomb));
         turn(options, 0);
         send("HUP");
         turn(ServeOptions::default(), 30);

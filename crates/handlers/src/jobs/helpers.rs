@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder, Thread};
+
+use ftpdlib_ioloop::contain;
 
 /// Threads that are started when they are first wanted, and stay. Copies are the same ones.
 ///
@@ -159,8 +160,7 @@ impl HelperSlot {
                 thread::park();
                 continue;
             };
-            // A panic has been reported.
-            let _ = catch_unwind(AssertUnwindSafe(work));
+            contain("a helper", work);
             self.is_taken.store(false, Ordering::Release);
         }
     }
