@@ -188,7 +188,7 @@ mod tests {
     use std::process::{self, Command};
     use std::rc::Rc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::FtpHandler;
@@ -201,7 +201,10 @@ mod tests {
     use super::*;
 
     /// A process has one `Signals` at a time.
-    static CATCHING: Mutex<()> = Mutex::new(());
+    fn alone() -> MutexGuard<'static, ()> {
+        static CATCHING: Mutex<()> = Mutex::new(());
+        CATCHING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn builder() -> FtpServerBuilder {
         FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_callback_that_panicked_took_the_signals_with_it() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let mut server = builder().build().unwrap();
         let mut turn = |options: ServeOptions, seconds| {
             let timeout = Duration::from_secs(seconds);
@@ -275,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_reload_did_not_wait_for_the_start() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let service = builder().build().unwrap().shared().service();
         let slow = Arc::new(Slow::default());
         let placement = Concurrency::default().placement();
@@ -310,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_server_that_was_started_again_only_said_that_it_listened() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let mut server = builder().build().unwrap();
         let address = server.local_addrs()[0];
         // As a server that has ended, and keeps its signals, has left them.
@@ -334,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_second_server_of_a_process_was_refused_for_an_entity_that_exists() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let turn = || {
             ServeOptions::default()
                 .blocking(false)
