@@ -67,7 +67,8 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, false)
     }
 
-    /// Does the same, but skips the job if the task was dropped before the job's turn came.
+    /// Runs `job` as [`spawn`](Self::spawn) does, but skips it if the task was dropped before the
+    /// job's turn came.
     ///
     /// # Errors
     ///
@@ -80,9 +81,9 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, true)
     }
 
-    /// Does the same for `client`, who takes turns with others as in [`Lane::submit_for`]. A job
-    /// that waits for its turn is dropped with the task, there and then: it takes no turn from the
-    /// client's other jobs, and keeps nothing.
+    /// Runs `job` as [`spawn`](Self::spawn) does, but for `client`, who takes turns with others as
+    /// in [`Lane::submit_for`]. A job that waits for its turn is dropped with the task, there and
+    /// then: it takes no turn from the client's other jobs, and keeps nothing.
     ///
     /// # Errors
     ///

@@ -215,8 +215,8 @@ impl FtpServerBuilder {
         Ok(server)
     }
 
-    /// The same, and runs it in a thread until the value is dropped. Returns once clients are
-    /// accepted. Signals are left alone.
+    /// Builds the server, and runs it in a thread until the value is dropped. Returns once clients
+    /// are accepted. Signals are left alone.
     ///
     /// # Errors
     ///

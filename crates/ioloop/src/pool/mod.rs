@@ -116,9 +116,9 @@ impl Lane {
         self.submit_as(None, Box::new(job)).map(drop)
     }
 
-    /// Does the same for `client`: the clients whose jobs wait take turns, so that one with
-    /// hundreds of them delays each of the others by one. Jobs of [`submit`](Self::submit) are
-    /// those of one more client.
+    /// Runs `job` as [`submit`](Self::submit) does, but for `client`: the clients whose jobs wait
+    /// take turns, so that one with hundreds of them delays each of the others by one. Jobs of
+    /// `submit` are those of one more client.
     ///
     /// # Errors
     ///
