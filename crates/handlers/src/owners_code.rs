@@ -32,13 +32,13 @@ pub(crate) fn call_files<T>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::panic::panic_any;
 
     use super::*;
 
     /// The payload of a panic that panics when it is dropped.
-    struct Bomb;
+    pub(crate) struct Bomb;
 
     impl Drop for Bomb {
         fn drop(&mut self) {

@@ -168,8 +168,11 @@ impl HelperSlot {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::panic::panic_any;
     use std::sync::mpsc::{self, Sender};
     use std::time::Duration;
+
+    use crate::owners_code::tests::Bomb;
 
     use super::*;
 
@@ -218,11 +221,11 @@ mod tests {
 
     #[test]
     fn a_helper_that_panicked_helps_again() {
-        let helpers = Helpers::beside_one_of(2);
-        helpers
-            .start(Arc::new(()), || panic!("by the test"))
-            .unwrap();
-        until(|| helpers.have_time());
-        assert!(occupy(&helpers, Arc::new(())).is_some());
+        for panic in [|| panic!("by the test"), || panic_any(Bomb)] {
+            let helpers = Helpers::beside_one_of(2);
+            helpers.start(Arc::new(()), panic).unwrap();
+            until(|| helpers.have_time());
+            assert!(occupy(&helpers, Arc::new(())).is_some());
+        }
     }
 }

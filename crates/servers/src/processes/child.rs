@@ -5,12 +5,11 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_handlers::Permit;
-use ftpdlib_ioloop::Pool;
+use ftpdlib_ioloop::{Pool, contain};
 use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
@@ -106,15 +105,14 @@ impl NewChild<'_> {
         // When the link ends, the parent takes the process for dead and kills it. So this copy
         // keeps the link open until the process ends, even after the server has been dropped.
         let _link = self.link.as_fd().try_clone_to_owned();
-        let served = catch_unwind(AssertUnwindSafe(|| self.try_run(prepare, listeners)));
-        exit_at_once(match served {
-            Ok(Ok(())) => 0,
-            Ok(Err(error)) => {
-                log::error!("process {} failed: {error}", std::process::id());
+        let who = format!("process {}", std::process::id());
+        exit_at_once(match contain(&who, || self.try_run(prepare, listeners)) {
+            Some(Ok(())) => 0,
+            Some(Err(error)) => {
+                log::error!("{who} failed: {error}");
                 1
             }
-            // The panic hook has reported it.
-            Err(_panic) => 101,
+            None => 101,
         })
     }
 
