@@ -150,9 +150,9 @@ impl FilesystemError {
         }
     }
 
-    /// The same failure, of [`Filesystem::canonical`](crate::Filesystem::canonical), with the
-    /// places that it tells something about: where resolving the path ended, and where the links
-    /// stand that led there. These are canonical paths themselves.
+    /// Adds the places that a failure of [`Filesystem::canonical`](crate::Filesystem::canonical)
+    /// tells something about: where resolving the path ended, and where the links stand that led
+    /// there. These are canonical paths themselves.
     ///
     /// A user with overrides is told why only with the permission at each of these places, and
     /// never of a failure without any. Whoever passes on another filesystem's failure under other

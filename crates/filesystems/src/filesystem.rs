@@ -334,9 +334,9 @@ pub trait Filesystem: Send + Sync {
         Ok(path.clone())
     }
 
-    /// The same files for paths that are [`canonical`](Self::canonical) already: a link on the way,
-    /// put there since, is an error instead of being followed. With it, permissions hold for what
-    /// is opened, whoever swaps links meanwhile.
+    /// Makes a variant of this filesystem for paths that are [`canonical`](Self::canonical)
+    /// already: a link on the way, put there since, is an error instead of being followed. With it,
+    /// permissions hold for what is opened, whoever swaps links meanwhile.
     ///
     /// By default `None`, which is right where there are no links. A wrapper that hands on
     /// [`canonical`](Self::canonical) hands on this one, too, and wraps what it is given: what it

@@ -1,9 +1,8 @@
 //! Calling code of the server's owner, which may panic.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ftpdlib_ioloop::panic_message;
+use ftpdlib_ioloop::contain;
 use ftpdlib_session::Refusal;
 
 /// Calls `code`; `None` after a panic, which is logged: whose code it was, and for whom. What it
@@ -13,12 +12,7 @@ pub(crate) fn call<T>(
     who: impl fmt::Display,
     code: impl FnOnce() -> T,
 ) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(code))
-        .inspect_err(|panic| {
-            let message = panic_message(&**panic);
-            log::error!("{prefix} {who} panicked: {message}");
-        })
-        .ok()
+    contain(format_args!("{prefix} {who}"), code)
 }
 
 const FILES: &str = "the authorizer or the filesystem";
@@ -35,4 +29,25 @@ pub(crate) fn call_files<T>(
 ) -> Result<T, Refusal> {
     let outcome = call(prefix, FILES, code);
     outcome.unwrap_or_else(|| Err(Refusal::local_error()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::panic::panic_any;
+
+    use super::*;
+
+    /// The payload of a panic that panics when it is dropped.
+    pub(crate) struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as the test wants it");
+        }
+    }
+
+    #[test]
+    fn a_panic_whose_payload_panicked_was_not_contained() {
+        assert_eq!(call("client", "a command", || panic_any(Bomb)), None::<()>);
+    }
 }

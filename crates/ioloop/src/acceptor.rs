@@ -94,8 +94,9 @@ impl Acceptor {
         Self::bind_for(addr, !addr.ip().is_unspecified(), backlog)
     }
 
-    /// Does the same, but any IPv6 address, the unspecified one included, accepts IPv6 clients
-    /// only: so there may be another listener for the port with IPv4.
+    /// Makes a listener as [`bind`](Self::bind) does, but one that accepts clients of its own
+    /// address family only, even with the unspecified IPv6 address: so there may be another
+    /// listener for the port with IPv4.
     ///
     /// # Errors
     ///

@@ -1,15 +1,14 @@
 //! How the loop calls its handlers and callbacks, and survives their panics.
 
-use std::any::Any;
 use std::io;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::context::Context;
 use crate::handler::{Flow, Handler, HandlerId, HandlerSlot, SlotState};
 use crate::interest::Interest;
 use crate::io_loop::IoLoop;
+use crate::panics::{caught, drop_safely};
 use crate::timers::TimerId;
 
 /// What a timer calls.
@@ -250,32 +249,9 @@ impl IoLoop {
         let mut cx = Context::new(self, owner);
         // The loop's own state is consistent whenever it calls out. What the callee left broken is
         // used by the callee alone, if it is called again at all.
-        catch_unwind(AssertUnwindSafe(|| call(&mut cx))).map_err(|panic| {
-            let message = panic_message(&*panic);
+        caught(|| call(&mut cx)).map_err(|message| {
             log::error!("a handler of the loop panicked: {message}");
-            let error = io::Error::other(format!("panicked: {message}"));
-            drop_safely(panic);
-            error
+            io::Error::other(format!("panicked: {message}"))
         })
-    }
-}
-
-/// Drops what belongs to others, such as a callback or the payload of a panic, even if that panics.
-pub fn drop_safely<T>(value: T) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        log::error!("a destructor panicked: {}", panic_message(&*panic));
-        // Dropping this one may panic, too, and so on.
-        mem::forget(panic);
-    }
-}
-
-/// The text a panic came with, as `catch_unwind` gives it.
-pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "no message"
     }
 }

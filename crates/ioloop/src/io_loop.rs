@@ -9,9 +9,10 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::busy_poll::BusyPoll;
 use crate::context::Context;
-use crate::dispatch::{TimerTarget, drop_safely};
+use crate::dispatch::TimerTarget;
 use crate::handler::{Handler, HandlerId, HandlerSlot};
 use crate::notify::{Inbox, LoopHandle, Remote};
+use crate::panics::drop_safely;
 use crate::slab::Slab;
 use crate::sources::Sources;
 use crate::timers::{TimerId, Timers, later};

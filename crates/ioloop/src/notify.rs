@@ -3,13 +3,13 @@
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
 
 use crate::context::Context;
-use crate::dispatch::drop_safely;
 use crate::handler::HandlerId;
+use crate::panics::drop_safely;
 
 /// A loop as seen from anywhere: stops it and gives it work, from any thread.
 ///
@@ -137,7 +137,7 @@ impl Remote {
         if !self.pending.swap(false, Ordering::AcqRel) {
             return false;
         }
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inbox = self.inbox();
         mem::swap(&mut inbox.notified, &mut empty.notified);
         mem::swap(&mut inbox.calls, &mut empty.calls);
         true
@@ -145,7 +145,7 @@ impl Remote {
 
     /// Refuses messages from now on, and drops those that are there.
     pub(crate) fn close(&self) {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inbox = self.inbox();
         inbox.closed = true;
         let unread = mem::take(&mut inbox.calls);
         drop(inbox);
@@ -165,8 +165,12 @@ impl Remote {
         self.pending.load(Ordering::Acquire)
     }
 
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn send(&self, put: impl FnOnce(&mut Inbox)) -> bool {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inbox = self.inbox();
         if inbox.closed {
             return false;
         }

@@ -5,11 +5,10 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dispatch::{drop_safely, panic_message};
 use crate::notify::Notifier;
+use crate::panics::caught;
 use crate::pool::{Lane, Place};
 
 /// A job on a [`Lane`] whose result comes back to the handler that started it.
@@ -68,7 +67,8 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, false)
     }
 
-    /// Does the same, but skips the job if the task was dropped before the job's turn came.
+    /// Runs `job` as [`spawn`](Self::spawn) does, but skips it if the task was dropped before the
+    /// job's turn came.
     ///
     /// # Errors
     ///
@@ -81,9 +81,9 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, true)
     }
 
-    /// Does the same for `client`, who takes turns with others as in [`Lane::submit_for`]. A job
-    /// that waits for its turn is dropped with the task, there and then: it takes no turn from the
-    /// client's other jobs, and keeps nothing.
+    /// Runs `job` as [`spawn`](Self::spawn) does, but for `client`, who takes turns with others as
+    /// in [`Lane::submit_for`]. A job that waits for its turn is dropped with the task, there and
+    /// then: it takes no turn from the client's other jobs, and keeps nothing.
     ///
     /// # Errors
     ///
@@ -110,12 +110,9 @@ impl<T: Send + 'static> Task<T> {
             if while_wanted && Arc::strong_count(&done) == 1 {
                 return;
             }
-            let result = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| {
-                let panicked = Panicked {
-                    message: panic_message(&*panic).into(),
-                };
+            let result = caught(job).map_err(|message| {
+                let panicked = Panicked { message };
                 log::error!("{name} {panicked}");
-                drop_safely(panic);
                 panicked
             });
             *lock(&done) = Progress::Ended(result);

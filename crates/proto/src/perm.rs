@@ -131,12 +131,12 @@ impl Perms {
         self.0 & others.0 == others.0
     }
 
-    /// Those of either set.
+    /// The permissions of either set.
     pub const fn union(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// Those that are in both sets.
+    /// The permissions that are in both sets.
     pub const fn intersection(self, others: Self) -> Self {
         Self(self.0 & others.0)
     }
@@ -146,7 +146,7 @@ impl Perms {
         Self(self.0 & !others.0)
     }
 
-    /// Those of the set that let the user change something: `adfmwMT`.
+    /// The permissions of the set that let the user change something: `adfmwMT`.
     pub const fn write_letters(self) -> Self {
         self.without(Self::READ_ONLY)
     }

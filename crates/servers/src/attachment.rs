@@ -75,7 +75,7 @@ impl Handler for Attachment {
         if let Some(parent) = self.parent {
             cx.remove(parent);
         }
-        if let Some(mailbox) = self.shared.placement().parent_mailbox() {
+        if let Some(mailbox) = self.shared.mailbox() {
             mailbox.clear();
         }
     }

@@ -208,13 +208,15 @@ impl FtpServerBuilder {
         let backlog = self.backlog;
         let listeners = open_all(self.addresses, backlog)?;
         let placement = self.concurrency.placement();
-        Ok(FtpServer::new_listening(
-            service, listeners, pool, placement,
-        ))
+        let server = FtpServer::new_listening(service, listeners, pool, placement);
+        if let Some(supervisor) = self.concurrency.supervisor() {
+            server.shared().set_supervisor(supervisor);
+        }
+        Ok(server)
     }
 
-    /// The same, and runs it in a thread until the value is dropped. Returns once clients are
-    /// accepted. Signals are left alone.
+    /// Builds the server, and runs it in a thread until the value is dropped. Returns once clients
+    /// are accepted. Signals are left alone.
     ///
     /// # Errors
     ///

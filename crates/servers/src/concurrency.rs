@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::loops::{Loops, ThreadPerClient};
 use crate::placement::Placement;
-use crate::processes::ProcessPerClient;
+use crate::processes::{ProcessPerClient, Supervisor};
 
 /// How the sessions of a server run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,12 +29,21 @@ impl Default for Concurrency {
 }
 
 impl Concurrency {
+    /// Where a process that serves has its clients.
     pub(crate) fn placement(self) -> Arc<dyn Placement> {
         match self {
             Self::Async { threads: 0 } => Arc::new(Loops::new(ftpdlib_sys::usable_cpus())),
             Self::Async { threads } => Arc::new(Loops::new(threads)),
             Self::MultiThread => Arc::new(ThreadPerClient::default()),
-            Self::MultiProcess => Arc::new(ProcessPerClient::default()),
+            Self::MultiProcess => Arc::new(Loops::new(1)),
+        }
+    }
+
+    /// What has other processes serve.
+    pub(crate) fn supervisor(self) -> Option<Arc<dyn Supervisor>> {
+        match self {
+            Self::Async { .. } | Self::MultiThread => None,
+            Self::MultiProcess => Some(Arc::new(ProcessPerClient::default())),
         }
     }
 }

@@ -11,6 +11,7 @@ use ftpdlib_ioloop::{Context, LoopHandle};
 
 use crate::ServerError;
 use crate::accepting::{Listeners, PlannedChange};
+use crate::processes::StopRequest;
 use crate::shared::Shared;
 
 /// Controls a server from any thread: stops it, changes how new clients are served, and gives its
@@ -84,7 +85,9 @@ impl ServerHandle {
         self.close();
         if let Some(shared) = self.shared() {
             shared.service().sessions().drain();
-            shared.placement().drain();
+            if let Some(mailbox) = shared.mailbox() {
+                mailbox.request_stop(StopRequest::Drain);
+            }
         }
     }
 
@@ -93,7 +96,9 @@ impl ServerHandle {
         self.close();
         if let Some(shared) = self.shared() {
             shared.service().sessions().end();
-            shared.placement().end();
+            if let Some(mailbox) = shared.mailbox() {
+                mailbox.request_stop(StopRequest::CloseAll);
+            }
         }
     }
 
@@ -145,7 +150,7 @@ impl ServerHandle {
     /// nothing where this process serves itself.
     pub fn hand_over(&self, number: u8, file: File) {
         if let Some(shared) = self.shared()
-            && let Some(mailbox) = shared.placement().parent_mailbox()
+            && let Some(mailbox) = shared.mailbox()
         {
             mailbox.hand_over(number, file);
         }
@@ -217,7 +222,10 @@ impl ServerHandle {
 /// meanwhile.
 fn new_service(shared: &Shared, handler: FtpHandler) -> Result<Arc<Service>, SettingsError> {
     let renewed = shared.service().renewed(handler)?;
-    shared.placement().prepare_children(&renewed);
+    if shared.supervisor().is_some() {
+        // The processes that serve inherit what is found.
+        renewed.find_masquerade_address();
+    }
     Ok(renewed)
 }
 
@@ -230,7 +238,7 @@ fn plan(
     if addresses.is_empty() {
         return Err(ServerError::NoAddress);
     }
-    let frees = !shared.placement().lends_listeners();
+    let frees = shared.supervisor().is_none();
     shared.listeners().plan(addresses, backlog, frees)
 }
 

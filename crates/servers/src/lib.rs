@@ -11,7 +11,6 @@
 mod accepting;
 mod attachment;
 mod builder;
-mod callback;
 mod concurrency;
 mod error;
 mod handle;

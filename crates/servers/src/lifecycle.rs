@@ -66,7 +66,12 @@ impl Lifecycle {
         &self,
         on_started: &mut Option<Box<dyn FnOnce()>>,
     ) -> io::Result<()> {
-        if self.has_started() || !self.shared.placement().has_started()? {
+        if self.has_started() {
+            return Ok(());
+        }
+        if let Some(supervisor) = self.shared.supervisor()
+            && !supervisor.has_started()?
+        {
             return Ok(());
         }
         self.has_started.store(true, Ordering::Release);
@@ -91,7 +96,7 @@ impl Lifecycle {
                 process::id()
             );
         }
-        log::info!("concurrency model: {}", self.shared.placement().model());
+        log::info!("concurrency model: {}", self.shared.model());
         self.shared.service().log_settings();
     }
 

@@ -22,8 +22,8 @@ const SERVING: &[RefreshFn] = &[
 /// share the result with all processes.
 const PARENT: &[RefreshFn] = &[|shared| {
     let (changed, interval) = shared.service().refresh_certificates_here()?;
-    if changed {
-        shared.placement().service_replaced();
+    if changed && let Some(mailbox) = shared.mailbox() {
+        mailbox.notify_service_replaced();
     }
     Some(interval)
 }];
@@ -52,7 +52,7 @@ impl Lookup {
 
 impl Refresh {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        let functions = match shared.placement().lends_listeners() {
+        let functions = match shared.supervisor().is_some() {
             true => PARENT,
             false => SERVING,
         };

@@ -8,20 +8,18 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::{FtpHandler, Service};
-use ftpdlib_ioloop::{HandlerId, IoLoop, Pool};
+use ftpdlib_ioloop::{HandlerId, IoLoop, Pool, contain};
 use ftpdlib_sys::Signals;
 
 use crate::accepting::BoundListener;
 use crate::attachment::Attachment;
 use crate::lifecycle::Lifecycle;
 use crate::placement::Placement;
+use crate::processes::{self, ChildOptions, Supervisor};
 use crate::refresh::Refresh;
 use crate::shared::Shared;
 use crate::signals::{self, SignalWatcher};
-use crate::{
-    AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, callback,
-    processes, upgrade,
-};
+use crate::{AddressOrSocket, FtpServerBuilder, ServeOptions, ServerError, ServerHandle, upgrade};
 
 /// How long a server that is dropped waits until its clients have been disconnected, and as long
 /// again for what has served them.
@@ -184,9 +182,12 @@ impl FtpServer {
         // Dropped with a loop of its own, the server would disconnect the sessions on the other
         // one.
         self.io_loop = None;
-        let placement = self.shared.placement();
-        placement.prepare_children(&self.shared.service());
-        let parent = prepare_loop(&self.shared, placement, &self.pool, io_loop)?;
+        let supervisor = self.shared.supervisor();
+        let parent = supervisor.map(|supervisor| {
+            self.shared.service().find_masquerade_address();
+            (supervisor, ChildOptions::default())
+        });
+        let parent = prepare_loop(&self.shared, parent, &self.pool, io_loop)?;
         let attachment = Attachment::new(&self.shared, &self.pool, parent);
         let attachment = io_loop.add(Box::new(attachment))?;
         // A handle that closes the server from here on reaches this loop.
@@ -284,13 +285,16 @@ impl FtpServer {
         }
         let shared = Arc::clone(&self.shared);
         let supervisor = processes::supervisor(&shared, &options)?;
-        let placement = supervisor.as_ref().unwrap_or_else(|| shared.placement());
         upgrade::find_predecessor();
-        // May take long. Before signals are caught, so that one can end it.
-        placement.prepare_children(&shared.service());
+        if supervisor.is_some() {
+            // The processes that serve inherit what is found. May take long: before signals are
+            // caught, so that one can end it.
+            shared.service().find_masquerade_address();
+        }
         let signals = signals::catch(&options.signals())?;
         let pool = self.pool.clone();
-        prepare_loop(&shared, placement, &pool, self.io_loop()?)?;
+        let parent = supervisor.as_ref().map(|it| (it, (&options).into()));
+        prepare_loop(&shared, parent, &pool, self.io_loop()?)?;
         // From here on these options hold, and no others.
         self.signals = signals;
         self.keep_signals = options.keep_signals;
@@ -314,14 +318,15 @@ impl FtpServer {
         self.on_started = options.on_started.take();
         let io_loop = self.io_loop()?;
         accept_on(&shared, listeners, io_loop)?;
-        if options.blocking && options.timeout.is_none() {
+        let is_run = options.blocking && options.timeout.is_none();
+        if is_run && shared.supervisor().is_none() {
             shared.placement().start()?;
         }
         if let Some((interval, mut alive)) = options.watchdog.take() {
             let shared = Arc::clone(&shared);
             io_loop.call_every(interval, move |_| {
                 if shared.placement().is_alive() {
-                    callback::call("watchdog", &mut alive);
+                    contain("watchdog", &mut alive);
                 }
             });
         }
@@ -376,7 +381,7 @@ impl fmt::Debug for FtpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FtpServer")
             .field("local_addrs", &self.local_addrs())
-            .field("model", &self.shared.placement().model())
+            .field("model", &self.shared.model())
             .field("over", &self.over)
             .finish_non_exhaustive()
     }
@@ -410,18 +415,21 @@ fn turn_until_over(io_loop: &mut IoLoop, shared: &Shared, most: Duration) -> io:
     Ok(())
 }
 
-/// Makes `io_loop` the accepting loop, and adds the handler that supervises the processes, if
-/// `placement` has any serve.
+/// Makes `io_loop` the accepting loop, and adds the handler of the supervisor, if other processes
+/// are to serve.
 fn prepare_loop(
     shared: &Arc<Shared>,
-    placement: &Arc<dyn Placement>,
+    supervisor: Option<(&Arc<dyn Supervisor>, ChildOptions)>,
     pool: &Pool,
     io_loop: &mut IoLoop,
 ) -> io::Result<Option<HandlerId>> {
     ftpdlib_sys::survive_file_size_limit();
     shared.set_accepting(io_loop.handle());
-    let parent = Arc::clone(placement).parent(shared, pool)?;
-    parent.map(|parent| io_loop.add(parent)).transpose()
+    let Some((supervisor, options)) = supervisor else {
+        return Ok(None);
+    };
+    let parent = Arc::clone(supervisor).handler(shared, pool, options)?;
+    io_loop.add(parent).map(Some)
 }
 
 /// Has `io_loop` accept the clients of `listeners`.
@@ -443,10 +451,9 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use ftpdlib_authorizers::DummyAuthorizer;
-    use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId};
+    use ftpdlib_ioloop::{Acceptor, Context, Flow, Handler, Ready, SourceId};
     use mio::net::TcpListener;
 
-    use crate::accepting::Client;
     use crate::processes::ParentMailbox;
 
     use super::*;
@@ -499,42 +506,41 @@ mod tests {
         assert!(is_over(&handle));
     }
 
-    /// A placement whose second listener cannot be put on the loop.
+    /// A supervisor whose second listener cannot be put on the loop.
+    #[derive(Default)]
     struct OneListener {
-        /// Where the first one is lent, if it is.
-        mailbox: Option<Arc<ParentMailbox>>,
-        lent: AtomicBool,
+        mailbox: Arc<ParentMailbox>,
+        /// Whether the first one is lent, or accepts on the loop.
+        lends: bool,
+        has_first: AtomicBool,
     }
 
-    impl Placement for OneListener {
+    impl Supervisor for OneListener {
         fn model(&self) -> &'static str {
             "one listener"
         }
 
-        fn parent(
+        fn mailbox(&self) -> &Arc<ParentMailbox> {
+            &self.mailbox
+        }
+
+        fn handler(
             self: Arc<Self>,
             _: &Arc<Shared>,
             _: &Pool,
-        ) -> io::Result<Option<Box<dyn Handler>>> {
-            Ok(Some(Box::new(Starting(Ok(())))))
+            _: ChildOptions,
+        ) -> io::Result<Box<dyn Handler>> {
+            Ok(Box::new(Starting(Ok(()))))
         }
 
-        fn parent_mailbox(&self) -> Option<&Arc<ParentMailbox>> {
-            self.mailbox.as_ref()
-        }
-
-        fn lend(&self, socket: TcpListener) -> Result<Box<dyn Handler>, TcpListener> {
-            if self.lent.swap(true, Ordering::Relaxed) {
-                return Ok(Box::new(Starting(Err(io::ErrorKind::StorageFull))));
+        fn lend(&self, socket: TcpListener) -> Box<dyn Handler> {
+            match (self.has_first.swap(true, Ordering::Relaxed), self.lends) {
+                (true, _) => Box::new(Starting(Err(io::ErrorKind::StorageFull))),
+                (false, true) => self.mailbox.lend(socket),
+                (false, false) => Box::new(Acceptor::new(socket, |_, _, _| {
+                    unreachable!("nobody connects")
+                })),
             }
-            match &self.mailbox {
-                Some(mailbox) => Ok(mailbox.lend(socket)),
-                None => Err(socket),
-            }
-        }
-
-        fn place(&self, _: Client, _: &mut Context<'_>) -> io::Result<()> {
-            unreachable!("nobody connects")
         }
     }
 
@@ -552,14 +558,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_attaches_nothing(mailbox: Option<Arc<ParentMailbox>>) {
+    fn check_attaches_nothing(lends: bool) {
         let mut server = builder().listen((Ipv4Addr::LOCALHOST, 0)).build().unwrap();
-        let service = server.shared.service();
-        let listeners = std::mem::take(&mut server.listeners);
-        let lent = AtomicBool::new(false);
-        let placement = Arc::new(OneListener { mailbox, lent });
-        let pool = server.pool.clone();
-        let mut server = FtpServer::new_listening(service, listeners, pool, placement);
+        server.shared.set_supervisor(Arc::new(OneListener {
+            lends,
+            ..OneListener::default()
+        }));
         let (addresses, before) = (server.local_addrs(), server.handle().unwrap());
         let mut io_loop = IoLoop::new().unwrap();
         server.attach(&mut io_loop).unwrap_err();
@@ -570,8 +574,8 @@ mod tests {
 
     #[test]
     fn a_server_that_could_not_be_attached_went_on_with_its_first_listener() {
-        check_attaches_nothing(None);
-        check_attaches_nothing(Some(Arc::default()));
+        check_attaches_nothing(false);
+        check_attaches_nothing(true);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
 
 use crate::accepting::Listeners;
 use crate::placement::Placement;
+use crate::processes::{ParentMailbox, Supervisor};
 
 /// What the parts of a server share. Its handles do not keep it.
 pub(crate) struct Shared {
@@ -23,8 +24,8 @@ pub(crate) struct Shared {
     /// The only connection of this server, as long as its PROXY header has not been read.
     proxy_handshake: OnceLock<HandlerId>,
     placement: Arc<dyn Placement>,
-    /// Takes the place of `placement` where other processes serve.
-    supervisor: OnceLock<Arc<dyn Placement>>,
+    /// Has other processes serve, each with the `placement`.
+    supervisor: OnceLock<Arc<dyn Supervisor>>,
     /// The loop that accepts, once there is one. It waits for the last client to leave.
     accepting: OnceLock<LoopHandle>,
     /// Notifies the handler that waits for the server's end on the loop of a program.
@@ -56,12 +57,30 @@ impl Shared {
     }
 
     pub(crate) fn placement(&self) -> &Arc<dyn Placement> {
-        self.supervisor.get().unwrap_or(&self.placement)
+        &self.placement
     }
 
-    pub(crate) fn set_supervisor(&self, supervisor: Arc<dyn Placement>) {
-        // A server is started once.
+    /// What has other processes serve; `None` if this one does.
+    pub(crate) fn supervisor(&self) -> Option<&Arc<dyn Supervisor>> {
+        self.supervisor.get()
+    }
+
+    pub(crate) fn set_supervisor(&self, supervisor: Arc<dyn Supervisor>) {
+        // A server is started once. It may have this one since it was built.
         let _ = self.supervisor.set(supervisor);
+    }
+
+    /// Where to send requests for the processes that serve; `None` if this one does.
+    pub(crate) fn mailbox(&self) -> Option<&Arc<ParentMailbox>> {
+        self.supervisor().map(|supervisor| supervisor.mailbox())
+    }
+
+    /// The name of the concurrency model in the log and in the configuration.
+    pub(crate) fn model(&self) -> &'static str {
+        match self.supervisor() {
+            Some(supervisor) => supervisor.model(),
+            None => self.placement.model(),
+        }
     }
 
     /// Stops accepting clients; `remove` removes handlers from the accepting loop.
@@ -146,14 +165,16 @@ impl Shared {
             new,
         );
         self.wake_refresh();
-        self.placement().service_replaced();
+        if let Some(mailbox) = self.mailbox() {
+            mailbox.notify_service_replaced();
+        }
         replaced
     }
 
     /// Drops a service that was replaced, on a thread if this process may have any: a log that is
     /// closed with it may take as long as its disk does.
     pub(crate) fn drop_service(&self, replaced: Arc<Service>) {
-        if !self.placement().lends_listeners() {
+        if self.supervisor().is_none() {
             // Without a thread it is dropped here.
             let _ = thread::Builder::new()
                 .name("retired".into())
@@ -165,7 +186,7 @@ impl Shared {
     /// for its children.
     pub(crate) fn leave_to_parent(&self) {
         self.listeners.leave_to_parent();
-        if let Some(mailbox) = self.placement().parent_mailbox() {
+        if let Some(mailbox) = self.mailbox() {
             mailbox.clear();
         }
     }

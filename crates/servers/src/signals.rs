@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId,
+    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId, contain,
 };
 use ftpdlib_sys::{Signal, Signals};
 use mio::event::Source;
@@ -15,7 +15,7 @@ use mio::{Registry, Token};
 
 use crate::lifecycle::Lifecycle;
 use crate::upgrade::UpgradeLauncher;
-use crate::{ServeOptions, ServerError, ServerHandle, callback};
+use crate::{ServeOptions, ServerError, ServerHandle};
 
 /// Stops the server on the first SIGTERM or SIGINT, at once on the second.
 pub(crate) struct SignalWatcher {
@@ -56,7 +56,7 @@ impl SignalWatcher {
         }
         self.stopping = true;
         if let Some(on_stopping) = self.on_stopping.take() {
-            callback::call("on_stopping", on_stopping);
+            contain("on_stopping", on_stopping);
         }
         self.server.drain();
         cx.start_timer_after(self.grace);
@@ -67,7 +67,7 @@ impl SignalWatcher {
 
     fn reload(&mut self) {
         if let Some(reload) = &mut self.on_reload {
-            callback::call("on_reload", reload);
+            contain("on_reload", reload);
         }
     }
 
@@ -117,7 +117,7 @@ impl Handler for SignalWatcher {
     fn timeout(&mut self, _: TimerId, _: &mut Context<'_>) -> io::Result<Flow> {
         let count = self.server.clients();
         let shared = self.server.shared();
-        match shared.is_some_and(|shared| shared.placement().lends_listeners()) {
+        match shared.is_some_and(|shared| shared.supervisor().is_some()) {
             true => log::info!("grace period over, ending {count} process(es)"),
             false => log::info!("grace period over, disconnecting {count} client(s)"),
         }
@@ -184,44 +184,60 @@ pub(crate) fn catch(caught: &[Signal]) -> Result<Option<Arc<Signals>>, ServerErr
 mod tests {
     use std::cell::Cell;
     use std::net::{Ipv4Addr, TcpStream};
+    use std::panic::panic_any;
     use std::process::{self, Command};
     use std::rc::Rc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::FtpHandler;
     use ftpdlib_ioloop::Pool;
 
-    use crate::accepting::Client;
-    use crate::placement::Placement;
-    use crate::{FtpServer, FtpServerBuilder};
+    use crate::processes::{ChildOptions, ParentMailbox, Supervisor};
+    use crate::shared::Shared;
+    use crate::{Concurrency, FtpServer, FtpServerBuilder};
 
     use super::*;
 
     /// A process has one `Signals` at a time.
-    static CATCHING: Mutex<()> = Mutex::new(());
+    fn alone() -> MutexGuard<'static, ()> {
+        static CATCHING: Mutex<()> = Mutex::new(());
+        CATCHING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn builder() -> FtpServerBuilder {
         FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
             .listen((Ipv4Addr::LOCALHOST, 0))
     }
 
-    /// Accepts clients as soon as the test says so.
+    /// Has clients accepted as soon as the test says so.
     #[derive(Default)]
-    struct Slow(AtomicBool);
+    struct Slow {
+        accepts: AtomicBool,
+        mailbox: Arc<ParentMailbox>,
+    }
 
-    impl Placement for Slow {
+    impl Supervisor for Slow {
         fn model(&self) -> &'static str {
             "slow"
         }
 
-        fn has_started(&self) -> io::Result<bool> {
-            Ok(self.0.load(Ordering::Relaxed))
+        fn mailbox(&self) -> &Arc<ParentMailbox> {
+            &self.mailbox
         }
 
-        fn place(&self, _: Client, _: &mut Context<'_>) -> io::Result<()> {
-            unreachable!("nobody connects")
+        fn has_started(&self) -> io::Result<bool> {
+            Ok(self.accepts.load(Ordering::Relaxed))
+        }
+
+        fn handler(
+            self: Arc<Self>,
+            _: &Arc<Shared>,
+            _: &Pool,
+            _: ChildOptions,
+        ) -> io::Result<Box<dyn Handler>> {
+            unreachable!("the server is not run")
         }
     }
 
@@ -231,9 +247,18 @@ mod tests {
         assert!(sent.status().unwrap().success());
     }
 
+    /// The payload of a panic that panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as the test wants it");
+        }
+    }
+
     #[test]
     fn a_callback_that_panicked_took_the_signals_with_it() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let mut server = builder().build().unwrap();
         let mut turn = |options: ServeOptions, seconds| {
             let timeout = Duration::from_secs(seconds);
@@ -243,7 +268,7 @@ mod tests {
         };
         let options = ServeOptions::default()
             .on_reload(|| panic!("as the test wants it"))
-            .on_stopping(|| panic!("as the test wants it"));
+            .on_stopping(|| panic_any(Bomb));
         turn(options, 0);
         send("HUP");
         turn(ServeOptions::default(), 30);
@@ -253,11 +278,12 @@ mod tests {
 
     #[test]
     fn a_reload_did_not_wait_for_the_start() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let service = builder().build().unwrap().shared().service();
         let slow = Arc::new(Slow::default());
-        let placement = Arc::clone(&slow) as Arc<dyn Placement>;
+        let placement = Concurrency::default().placement();
         let mut server = FtpServer::new_listening(service, Vec::new(), Pool::new(), placement);
+        server.shared().set_supervisor(Arc::clone(&slow) as _);
 
         let lifecycle = Arc::new(Lifecycle::new(Arc::clone(server.shared()), false));
         let signals = Arc::new(Signals::new(&[Signal::HangUp]).unwrap());
@@ -276,7 +302,7 @@ mod tests {
             lifecycle.announce_start(&mut None).unwrap();
             assert_eq!(reloads.get(), 0);
         }
-        slow.0.store(true, Ordering::Relaxed);
+        slow.accepts.store(true, Ordering::Relaxed);
         lifecycle.announce_start(&mut None).unwrap();
         io_loop.turn(None).unwrap();
         assert_eq!(reloads.get(), 1);
@@ -287,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_server_that_was_started_again_only_said_that_it_listened() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let mut server = builder().build().unwrap();
         let address = server.local_addrs()[0];
         // As a server that has ended, and keeps its signals, has left them.
@@ -311,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_second_server_of_a_process_was_refused_for_an_entity_that_exists() {
-        let _catching = CATCHING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _catching = alone();
         let turn = || {
             ServeOptions::default()
                 .blocking(false)

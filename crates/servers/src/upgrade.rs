@@ -14,12 +14,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Registration, Socket, SourceId,
+    contain,
 };
 use ftpdlib_sys::{ChildProcess, start_successor};
 use mio::unix::pipe::Receiver;
 
+use crate::ServerHandle;
 use crate::process::{is_root, is_roots};
-use crate::{ServerHandle, callback};
 
 /// The program that takes over on SIGUSR2, and how it is started.
 ///
@@ -246,7 +247,7 @@ impl UpgradeWatcher {
                  leave"
             );
             if let Some(on_upgraded) = self.on_upgraded.take() {
-                callback::call("on_upgraded", || on_upgraded(process));
+                contain("on_upgraded", || on_upgraded(process));
             }
         }
         self.server.close();

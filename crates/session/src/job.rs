@@ -29,7 +29,7 @@ impl Refusal {
         }
     }
 
-    /// The same text with another code.
+    /// Replaces the code, and keeps the text.
     #[must_use]
     pub fn with_code(self, code: u16) -> Self {
         Self {

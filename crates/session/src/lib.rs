@@ -28,6 +28,23 @@
 //!
 //! An event that answers nothing is ignored, so a driver need not filter late ones.
 //!
+//! What else a driver has to heed:
+//!
+//! - [`Session::encoding`] is that of the lines that it reads, and of the replies that it sends.
+//! - [`Session::protects_data`] says whether a data connection that it makes is to be under TLS.
+//! - [`DataEvent::Progress`] goes before each line of a client with a transfer, for STAT.
+//! - While [`Session::holds_line`], lines that have come go in as [`ControlEvent::Ahead`], too,
+//!   until one was ABOR.
+//! - Before an upload ends well, the lines that have come are searched for
+//!   [ABOR](Session::is_abor), up to the first that is not
+//!   [served meanwhile](Session::is_served_meanwhile).
+//! - [`Session::stay_active`] is called when a deadline comes while the driver itself keeps the
+//!   client waiting.
+//! - Once [`Session::is_ending`], what the client sends is thrown away. While
+//!   [`Session::waits_after_quit`], an end of its side in order is no [`ControlEvent::Closed`].
+//! - After [`Effect::Close`], replies are still sent, and the client's end is waited for, so that
+//!   it can read them; unless [`Session::said_goodbye`]: it expects nothing more.
+//!
 //! # Examples
 //!
 //! ```

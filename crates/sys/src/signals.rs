@@ -450,12 +450,15 @@ fn errno_place() -> *mut libc::c_int {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::*;
 
     /// Signals belong to the process: one test at a time.
-    static ALONE: Mutex<()> = Mutex::new(());
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn raise(signal: Signal) {
         // SAFETY: a caught signal runs the handler on this thread and returns.
@@ -464,7 +467,7 @@ mod tests {
 
     #[test]
     fn an_early_signal_that_another_thread_noted_late_woke_nobody() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = alone();
         let signals = Signals::new(&[Signal::HangUp]).unwrap();
         // As if the handler had been entered before.
         note_early(libc::SIGHUP);
@@ -475,7 +478,7 @@ mod tests {
 
     #[test]
     fn catching_early_signals_too_late_took_them_from_the_reader() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = alone();
         let signals = Signals::new(&[Signal::Terminate]).unwrap();
         catch_early_signals();
         raise(Signal::Terminate);
@@ -484,7 +487,7 @@ mod tests {
 
     #[test]
     fn early_signals_were_told_to_a_reader_that_does_not_catch_them() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = alone();
         catch_early_signals();
         raise(Signal::Upgrade);
         let signals = Signals::new(&[Signal::Terminate, Signal::HangUp]).unwrap();
@@ -501,7 +504,7 @@ mod tests {
 
     #[test]
     fn early_signals_ended_with_a_reader_that_had_not_read_them() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = alone();
         catch_early_signals();
         raise(Signal::HangUp);
         let signals = Signals::new(&[Signal::Terminate, Signal::HangUp]).unwrap();
@@ -514,7 +517,7 @@ mod tests {
 
     #[test]
     fn signals_come_to_the_only_one_and_none_is_lost() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = alone();
         catch_early_signals();
         raise(Signal::HangUp);
         raise(Signal::Upgrade);

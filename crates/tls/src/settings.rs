@@ -148,8 +148,9 @@ impl TlsSettings {
         Ok(TlsConfig::new(base, suites, self.session_reuse))
     }
 
-    /// Does so for whoever wants to know only: makes no self-signed certificate, where there is no
-    /// other, and so logs none.
+    /// Reads all files and checks that they fit together, as [`build`](Self::build) does, for
+    /// whoever wants to know only: makes no self-signed certificate, where there is no other, and
+    /// so logs none.
     ///
     /// # Errors
     ///

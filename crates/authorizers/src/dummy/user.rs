@@ -78,9 +78,9 @@ impl User {
         self
     }
 
-    /// The same for certificates with this common name (CN), or with this mail address, DNS name or
-    /// URI as an alternative name; see
-    /// [`VerifiedCertificate::has_name`](crate::VerifiedCertificate::has_name).
+    /// Logs the user in without a password if the client has shown a certificate with this common
+    /// name (CN), or with this mail address, DNS name or URI as an alternative name; may be called
+    /// for several. See [`VerifiedCertificate::has_name`](crate::VerifiedCertificate::has_name).
     pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
         self.certificates.add_name(name.into());
         self

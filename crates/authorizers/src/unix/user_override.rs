@@ -123,8 +123,8 @@ impl UserOverride {
         self
     }
 
-    /// The same for certificates with this name; see
-    /// [`User::certificate_name`](crate::User::certificate_name).
+    /// Logs the user in without a password if the client has shown a certificate with this name, as
+    /// [`User::certificate_name`](crate::User::certificate_name) does; may be called for several.
     pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
         self.certificates.add_name(name.into());
         self

@@ -71,8 +71,8 @@ impl AbstractedFs {
         Self::with_resolver(home, Resolver::default())
     }
 
-    /// As [`new`](Self::new), and says how paths are resolved; for tests, and for systems whose
-    /// `openat2` is not to be trusted.
+    /// Opens the directory at the real path `home` as [`new`](Self::new) does, and resolves paths
+    /// by `resolver`; for tests, and for systems whose `openat2` is not to be trusted.
     ///
     /// # Errors
     ///
@@ -88,8 +88,8 @@ impl AbstractedFs {
         })
     }
 
-    /// The same home, in which nothing can be opened that lies on a filesystem of processes
-    /// (`/proc`), wherever one is mounted: permission is denied.
+    /// Keeps everything from being opened that lies on a filesystem of processes (`/proc`),
+    /// wherever in the home one is mounted: permission is denied.
     ///
     /// For threads that act as a user of the system. They stay threads of root's process, and what
     /// `/proc` shows of that, such as its memory map and its open files, it shows to all of them.

@@ -113,7 +113,8 @@ impl Connection {
         Self::at(service, stream, client, None, permit)
     }
 
-    /// The same for a client behind a proxy, as the proxy's header tells.
+    /// Makes a connection as [`new`](Self::new) does, for a client behind a proxy, as the proxy's
+    /// header tells.
     ///
     /// # Errors
     ///

@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder, Thread};
+
+use ftpdlib_ioloop::contain;
 
 /// Threads that are started when they are first wanted, and stay. Copies are the same ones.
 ///
@@ -159,8 +160,7 @@ impl HelperSlot {
                 thread::park();
                 continue;
             };
-            // A panic has been reported.
-            let _ = catch_unwind(AssertUnwindSafe(work));
+            contain("a helper", work);
             self.is_taken.store(false, Ordering::Release);
         }
     }
@@ -168,8 +168,11 @@ impl HelperSlot {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::panic::panic_any;
     use std::sync::mpsc::{self, Sender};
     use std::time::Duration;
+
+    use crate::owners_code::tests::Bomb;
 
     use super::*;
 
@@ -218,11 +221,11 @@ mod tests {
 
     #[test]
     fn a_helper_that_panicked_helps_again() {
-        let helpers = Helpers::beside_one_of(2);
-        helpers
-            .start(Arc::new(()), || panic!("by the test"))
-            .unwrap();
-        until(|| helpers.have_time());
-        assert!(occupy(&helpers, Arc::new(())).is_some());
+        for panic in [|| panic!("by the test"), || panic_any(Bomb)] {
+            let helpers = Helpers::beside_one_of(2);
+            helpers.start(Arc::new(()), panic).unwrap();
+            until(|| helpers.have_time());
+            assert!(occupy(&helpers, Arc::new(())).is_some());
+        }
     }
 }

@@ -92,8 +92,8 @@ impl Service {
         Self::assemble(handler, shared, None)
     }
 
-    /// The same server with other settings, for the clients to come; limits, threads and the list
-    /// of sessions stay.
+    /// Makes the service of the same server with other settings, for the clients to come; limits,
+    /// threads and the list of sessions stay.
     ///
     /// # Errors
     ///
@@ -208,9 +208,9 @@ impl Service {
         self.tls.as_ref()?.refresh()
     }
 
-    /// Does so here and now, for a process that has no thread and serves nobody. The answer is
-    /// whether certificates were read again, for the clients to come, and after what time it is to
-    /// be called again.
+    /// Looks here and now whether the files of certificates have changed, if that is wanted, for a
+    /// process that has no thread and serves nobody. The answer is whether certificates were read
+    /// again, for the clients to come, and after what time it is to be called again.
     pub fn refresh_certificates_here(&self) -> Option<(bool, Duration)> {
         self.tls.as_ref()?.refresh_here()
     }

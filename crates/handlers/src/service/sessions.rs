@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ftpdlib_ioloop::Notifier;
 use ftpdlib_sys::SharedWords;
@@ -58,10 +58,7 @@ impl Sessions {
 
     /// Connections open now.
     pub fn count(&self) -> usize {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.open().len()
     }
 
     pub(crate) fn join(&self, notifier: Notifier) -> u64 {
@@ -70,18 +67,12 @@ impl Sessions {
             None => &self.next,
         };
         let id = next.fetch_add(1, Ordering::Relaxed);
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, notifier);
+        self.open().insert(id, notifier);
         id
     }
 
     pub(crate) fn leave(&self, id: u64) {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        self.open().remove(&id);
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -92,14 +83,13 @@ impl Sessions {
         }
     }
 
+    fn open(&self) -> MutexGuard<'_, HashMap<u64, Notifier>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn enter(&self, phase: Phase) {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
-        for notifier in self
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-        {
+        for notifier in self.open().values() {
             notifier.notify();
         }
     }

@@ -5,12 +5,11 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::dispatch::{drop_safely, panic_message};
+use crate::panics::contain;
 
 /// Threads that run blocking jobs, made on demand and shared by the lanes of the pool.
 ///
@@ -117,9 +116,9 @@ impl Lane {
         self.submit_as(None, Box::new(job)).map(drop)
     }
 
-    /// Does the same for `client`: the clients whose jobs wait take turns, so that one with
-    /// hundreds of them delays each of the others by one. Jobs of [`submit`](Self::submit) are
-    /// those of one more client.
+    /// Runs `job` as [`submit`](Self::submit) does, but for `client`: the clients whose jobs wait
+    /// take turns, so that one with hundreds of them delays each of the others by one. Jobs of
+    /// `submit` are those of one more client.
     ///
     /// # Errors
     ///
@@ -409,11 +408,7 @@ impl LaneJob {
         let mut next = Some(job);
         while let Some(job) = next {
             // A job owns all it uses; what its panic left broken is dropped with it.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
-                let message = panic_message(&*panic);
-                log::error!("{} job panicked: {message}", shared.name);
-                drop_safely(panic);
-            }
+            contain(format_args!("{} job", shared.name), job);
             next = shared.next_job();
         }
     }

@@ -77,12 +77,11 @@ impl BoundListener {
             acceptor,
             copy: Some(copy),
         };
-        let socket = match shared.placement().lend(self.socket) {
-            Ok(lent) => return add(lent).map(opened),
-            Err(socket) => socket,
-        };
+        if let Some(supervisor) = shared.supervisor() {
+            return add(supervisor.lend(self.socket)).map(opened);
+        }
         let server = Arc::clone(shared);
-        let acceptor = Acceptor::new(socket, move |stream, peer, cx| {
+        let acceptor = Acceptor::new(self.socket, move |stream, peer, cx| {
             match server.service().is_proxy(peer.ip()) {
                 true => proxy_handshake::accept(&server, stream, peer, cx),
                 false => client::accept(&server, stream, peer, cx),

@@ -5,7 +5,7 @@ mod thread_per_client;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,10 @@ impl Loops {
             }),
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, OtherLoops> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Placement for Loops {
@@ -65,7 +69,7 @@ impl Placement for Loops {
     }
 
     fn start(&self) -> io::Result<()> {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.lock();
         others.started = true;
         if self.count > 1 {
             reserve_descriptors();
@@ -74,7 +78,7 @@ impl Placement for Loops {
     }
 
     fn place(&self, mut client: Client, cx: &mut Context<'_>) -> io::Result<()> {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.lock();
         others.replace_dead(self.count);
         let here = self.accepting_load.load(Ordering::Relaxed);
         if let Some(other) = others.choose(here, cx.now()) {
@@ -90,7 +94,7 @@ impl Placement for Loops {
     }
 
     fn is_alive(&self) -> bool {
-        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = self.lock();
         others.loops.iter().fold(true, |alive, other| {
             let answered = other.answered.swap(false, Ordering::AcqRel);
             if answered {
@@ -104,7 +108,7 @@ impl Placement for Loops {
     }
 
     fn finish(&self, wait: Duration) {
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.lock();
         others.started = false;
         let loops = std::mem::take(&mut others.loops);
         drop(others);
@@ -204,16 +208,21 @@ mod tests {
     fn a_loop_that_failed_is_replaced() {
         let loops = Loops::new(3);
         loops.start().unwrap();
-        let lock = || loops.others.lock().unwrap();
-        lock().loops[0].handle.stop();
-        while !lock().loops[0].thread.is_finished() {
+        loops.lock().loops[0].handle.stop();
+        while !loops.lock().loops[0].thread.is_finished() {
             thread::yield_now();
         }
-        lock().replace_dead(3);
-        assert_eq!(lock().loops.len(), 2);
-        assert!(lock().loops.iter().all(|other| !other.thread.is_finished()));
+        loops.lock().replace_dead(3);
+        assert_eq!(loops.lock().loops.len(), 2);
+        assert!(
+            loops
+                .lock()
+                .loops
+                .iter()
+                .all(|other| !other.thread.is_finished())
+        );
         loops.finish(Duration::from_secs(20));
-        assert!(lock().loops.is_empty());
+        assert!(loops.lock().loops.is_empty());
     }
 
     #[test]
@@ -221,7 +230,7 @@ mod tests {
         let loops = Loops::new(2);
         loops.start().unwrap();
         let (release, held) = mpsc::channel::<()>();
-        let handle = loops.others.lock().unwrap().loops[0].handle.clone();
+        let handle = loops.lock().loops[0].handle.clone();
         handle.call_soon(move |_| {
             // An error is a release, too.
             let _ = held.recv();

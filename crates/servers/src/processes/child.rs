@@ -5,18 +5,16 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_handlers::Permit;
-use ftpdlib_ioloop::Pool;
+use ftpdlib_ioloop::{Pool, contain};
 use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::parent_link::{ParentLink, READY};
 use crate::accepting::{BoundListener, Client, ProxyHandshake};
-use crate::placement::Placement;
 use crate::shared::Shared;
 use crate::upgrade;
 use crate::{FtpServer, ServeOptions, ServerError};
@@ -36,6 +34,18 @@ pub(crate) struct ChildOptions {
     pub(crate) on_file: Option<OnFile>,
 }
 
+impl From<&ServeOptions> for ChildOptions {
+    fn from(options: &ServeOptions) -> Self {
+        Self {
+            run_as: options.run_as.clone(),
+            grace: options.shutdown_grace,
+            watchdog: options.watchdog.as_ref().map(|(interval, _)| *interval),
+            signals: options.signals(),
+            on_file: options.on_file.clone(),
+        }
+    }
+}
+
 /// Takes a file, with the number that was given to it.
 pub(crate) type OnFile = Arc<dyn Fn(u8, File) + Send + Sync>;
 
@@ -49,11 +59,7 @@ pub(crate) struct NewChild<'a> {
 
 impl NewChild<'_> {
     /// Accepts and serves clients of `listeners`, until the parent asks it to stop.
-    pub(crate) fn run_worker(
-        self,
-        listeners: Vec<TcpListener>,
-        placement: Arc<dyn Placement>,
-    ) -> ! {
+    pub(crate) fn run_worker(self, listeners: Vec<TcpListener>) -> ! {
         let link = self.link.as_fd().try_clone_to_owned();
         let prepare = |mut server: FtpServer| {
             let mut link = net::UnixStream::from(link?);
@@ -65,17 +71,11 @@ impl NewChild<'_> {
             });
             Ok(server)
         };
-        self.run(prepare, listeners, placement)
+        self.run(prepare, listeners)
     }
 
     /// Serves one client, whose proxy may have to send its header first.
-    pub(crate) fn run_session(
-        self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        permit: Permit,
-        placement: Arc<dyn Placement>,
-    ) -> ! {
+    pub(crate) fn run_session(self, stream: TcpStream, peer: SocketAddr, permit: Permit) -> ! {
         let prepare = |mut server: FtpServer| {
             let shared = Arc::clone(server.shared());
             let io_loop = server.io_loop()?;
@@ -93,7 +93,7 @@ impl NewChild<'_> {
             });
             Ok(server)
         };
-        self.run(prepare, Vec::new(), placement)
+        self.run(prepare, Vec::new())
     }
 
     /// Serves, and ends the process: it must never return to where the parent was when it forked.
@@ -101,22 +101,18 @@ impl NewChild<'_> {
         self,
         prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
         listeners: Vec<TcpListener>,
-        placement: Arc<dyn Placement>,
     ) -> ! {
         // When the link ends, the parent takes the process for dead and kills it. So this copy
         // keeps the link open until the process ends, even after the server has been dropped.
         let _link = self.link.as_fd().try_clone_to_owned();
-        let served = catch_unwind(AssertUnwindSafe(|| {
-            self.try_run(prepare, listeners, placement)
-        }));
-        exit_at_once(match served {
-            Ok(Ok(())) => 0,
-            Ok(Err(error)) => {
-                log::error!("process {} failed: {error}", std::process::id());
+        let who = format!("process {}", std::process::id());
+        exit_at_once(match contain(&who, || self.try_run(prepare, listeners)) {
+            Some(Ok(())) => 0,
+            Some(Err(error)) => {
+                log::error!("{who} failed: {error}");
                 1
             }
-            // The panic hook has reported it.
-            Err(_panic) => 101,
+            None => 101,
         })
     }
 
@@ -124,7 +120,6 @@ impl NewChild<'_> {
         self,
         prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
         listeners: Vec<TcpListener>,
-        placement: Arc<dyn Placement>,
     ) -> Result<(), ServerError> {
         if let Some(identity) = &self.options.run_as {
             identity.assume().map_err(ServerError::Identity)?;
@@ -135,7 +130,7 @@ impl NewChild<'_> {
             [] => None,
             caught => Some(Signals::new(caught)?),
         };
-        let service = self.shared.service();
+        let (service, placement) = (self.shared.service(), Arc::clone(self.shared.placement()));
         service.leave_certificates_to_parent();
         let listeners = listeners.into_iter();
         let listeners = listeners.map(|listener| BoundListener::from_socket(listener, None));

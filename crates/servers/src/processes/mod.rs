@@ -12,4 +12,4 @@ pub(crate) use child::{ChildOptions, OnFile};
 pub(crate) use parent_link::StopRequest;
 pub(crate) use parent_mailbox::ParentMailbox;
 pub(crate) use process_per_client::ProcessPerClient;
-pub(crate) use supervisor::supervisor;
+pub(crate) use supervisor::{Supervisor, supervisor};

@@ -5,14 +5,14 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use ftpdlib_ioloop::{
-    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId,
+    Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId, contain,
 };
 use ftpdlib_sys::{Signal, Signals};
 use mio::net::UnixStream;
 
 use super::child::ChildOptions;
+use crate::ServerHandle;
 use crate::signals::SignalSource;
-use crate::{ServerHandle, callback};
 
 /// How a child is to stop, as its parent asks it to. Each goes further than the one before, like
 /// the methods of [`ServerHandle`] with these names.
@@ -96,7 +96,7 @@ impl ParentLink {
                 let number = bytes[..count].iter().find(|&&byte| byte >= FILE_FLAG);
                 match (number, file, &self.options.on_file) {
                     (Some(number), Some(file), Some(take)) => {
-                        callback::call("on_file", || take(number & !FILE_FLAG, file.into()));
+                        contain("on_file", || take(number & !FILE_FLAG, file.into()));
                     }
                     (Some(number), None, _) => log::error!(
                         "file {} was not received from the parent process, mostly because too many \

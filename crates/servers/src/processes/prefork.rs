@@ -12,8 +12,7 @@ use super::child::{ChildOptions, NewChild};
 use super::children::{ChildMessage, Children, ExitedChild, ForkSide};
 use super::parent_link::StopRequest;
 use super::parent_mailbox::{LentListeners, ParentMailbox};
-use crate::accepting::Client;
-use crate::placement::Placement;
+use super::supervisor::Supervisor;
 use crate::shared::Shared;
 use crate::upgrade;
 
@@ -46,32 +45,24 @@ fn pings_of_a_hang(interval: Duration) -> u32 {
     u32::try_from(intervals).unwrap_or(u32::MAX).max(2)
 }
 
-/// Has clients served by worker processes, in each of them as the `inner` placement does it.
-///
-/// The parent binds, catches signals and supervises the workers. It accepts no client.
+/// Has clients served by worker processes, which share the listeners. The parent accepts no client.
 pub(crate) struct PreforkWorkers {
     count: usize,
     /// Workers were asked for. Otherwise there is one, so that this process keeps the privileges.
     is_wanted: bool,
-    inner: Arc<dyn Placement>,
-    options: ChildOptions,
+    /// The model of each worker.
+    inner: &'static str,
     mailbox: Arc<ParentMailbox>,
     /// Whether the start has succeeded: the first worker accepts clients, or none will. Set once.
     start: OnceLock<Result<(), String>>,
 }
 
 impl PreforkWorkers {
-    pub(crate) fn new(
-        count: usize,
-        is_wanted: bool,
-        inner: Arc<dyn Placement>,
-        options: ChildOptions,
-    ) -> Self {
+    pub(crate) fn new(count: usize, is_wanted: bool, inner: &'static str) -> Self {
         Self {
             count,
             is_wanted,
             inner,
-            options,
             mailbox: Arc::default(),
             start: OnceLock::new(),
         }
@@ -84,13 +75,17 @@ impl PreforkWorkers {
     }
 }
 
-impl Placement for PreforkWorkers {
+impl Supervisor for PreforkWorkers {
     fn model(&self) -> &'static str {
-        match self.inner.model() {
+        match self.inner {
             "async" if self.is_wanted => "pre-fork + async",
             "multi-thread" if self.is_wanted => "pre-fork + multi-thread",
             model => model,
         }
+    }
+
+    fn mailbox(&self) -> &Arc<ParentMailbox> {
+        &self.mailbox
     }
 
     fn has_started(&self) -> io::Result<bool> {
@@ -102,40 +97,29 @@ impl Placement for PreforkWorkers {
         }
     }
 
-    fn parent(
+    fn handler(
         self: Arc<Self>,
         shared: &Arc<Shared>,
         pool: &Pool,
-    ) -> io::Result<Option<Box<dyn Handler>>> {
+        options: ChildOptions,
+    ) -> io::Result<Box<dyn Handler>> {
         ftpdlib_sys::check_forkable()?;
         let limits = Arc::clone(shared.service().limits());
         limits.share(self.tables(), ADDRESSES)?;
         shared.service().sessions().share()?;
-        Ok(Some(Box::new(WorkerSupervisor {
+        Ok(Box::new(WorkerSupervisor {
             children: Children::new(shared, self.tables()),
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),
+            options,
             generation: 0,
             failures: 0,
             refusals: 0,
             retry_timer: None,
             ping_timer: None,
             workers: self,
-        })))
-    }
-
-    fn parent_mailbox(&self) -> Option<&Arc<ParentMailbox>> {
-        Some(&self.mailbox)
-    }
-
-    fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
-        client.reject(&io::Error::other("the parent of the workers serves nobody"));
-        Ok(())
-    }
-
-    fn service_replaced(&self) {
-        self.mailbox.notify_service_replaced();
+        }))
     }
 }
 
@@ -146,6 +130,7 @@ struct WorkerSupervisor {
     /// The workers accept from these, this process does not.
     listeners: LentListeners<TcpListener>,
     pool: Pool,
+    options: ChildOptions,
     children: Children,
     /// Workers of an earlier generation have an earlier configuration.
     generation: u64,
@@ -179,11 +164,11 @@ impl WorkerSupervisor {
                         link,
                         shared: &self.shared,
                         pool: self.pool.clone(),
-                        options: &self.workers.options,
+                        options: &self.options,
                     };
                     let listeners = std::mem::take(&mut self.listeners);
                     let listeners = listeners.into_iter().map(|(_, socket)| socket);
-                    child.run_worker(listeners.collect(), Arc::clone(&self.workers.inner));
+                    child.run_worker(listeners.collect());
                 }
             }
         }
@@ -206,7 +191,7 @@ impl WorkerSupervisor {
     /// Asks the workers whether their loops turn, now and after each interval, if the server has a
     /// watchdog.
     fn ping(&mut self, cx: &mut Context<'_>) {
-        if let Some(interval) = self.workers.options.watchdog {
+        if let Some(interval) = self.options.watchdog {
             self.children.ping(pings_of_a_hang(interval), cx);
             self.ping_timer = Some(cx.start_timer_after(interval));
         }

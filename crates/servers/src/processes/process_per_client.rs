@@ -13,9 +13,8 @@ use mio::net::{TcpListener, TcpStream};
 use super::child::{ChildOptions, NewChild};
 use super::children::{ChildMessage, Children, ForkSide};
 use super::parent_mailbox::{LentListeners, ParentMailbox};
-use crate::accepting::{self, Client};
-use crate::loops::Loops;
-use crate::placement::Placement;
+use super::supervisor::Supervisor;
+use crate::accepting;
 use crate::shared::Shared;
 
 /// The most processes of a server, whatever its limits are: each takes about a megabyte, and on
@@ -33,65 +32,47 @@ const CLIENTS_PER_TURN: usize = 16;
 /// reads nothing from them.
 #[derive(Default)]
 pub(crate) struct ProcessPerClient {
-    options: ChildOptions,
     mailbox: Arc<ParentMailbox>,
 }
 
-impl ProcessPerClient {
-    pub(crate) fn new(options: ChildOptions) -> Self {
-        Self {
-            options,
-            mailbox: Arc::default(),
-        }
-    }
-}
-
-impl Placement for ProcessPerClient {
+impl Supervisor for ProcessPerClient {
     fn model(&self) -> &'static str {
         "multi-proc"
     }
 
-    fn with_child_options(&self, options: &ChildOptions) -> Option<Arc<dyn Placement>> {
-        Some(Arc::new(Self::new(options.clone())))
+    fn mailbox(&self) -> &Arc<ParentMailbox> {
+        &self.mailbox
     }
 
-    fn parent(
+    fn handler(
         self: Arc<Self>,
         shared: &Arc<Shared>,
         pool: &Pool,
-    ) -> io::Result<Option<Box<dyn Handler>>> {
+        options: ChildOptions,
+    ) -> io::Result<Box<dyn Handler>> {
         ftpdlib_sys::check_forkable()?;
         let limits = Arc::clone(shared.service().limits());
         limits.share(MOST_PROCESSES, ADDRESSES)?;
         shared.service().sessions().share()?;
-        Ok(Some(Box::new(SessionSupervisor {
+        Ok(Box::new(SessionSupervisor {
             children: Children::new(shared, MOST_PROCESSES),
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),
+            options,
             accept_state: AcceptState::default(),
-            placement: self,
-        })))
-    }
-
-    fn parent_mailbox(&self) -> Option<&Arc<ParentMailbox>> {
-        Some(&self.mailbox)
-    }
-
-    fn place(&self, client: Client, _: &mut Context<'_>) -> io::Result<()> {
-        client.reject(&io::Error::other(
-            "the parent of the processes serves nobody",
-        ));
-        Ok(())
+            mailbox: Arc::clone(&self.mailbox),
+        }))
     }
 }
 
 /// Accepts clients, and forks a process for each.
 struct SessionSupervisor {
-    placement: Arc<ProcessPerClient>,
+    mailbox: Arc<ParentMailbox>,
     shared: Arc<Shared>,
     listeners: LentListeners<Socket<TcpListener>>,
     pool: Pool,
+    options: ChildOptions,
     children: Children,
     accept_state: AcceptState,
 }
@@ -144,9 +125,9 @@ impl SessionSupervisor {
                     link,
                     shared: &self.shared,
                     pool: self.pool.clone(),
-                    options: &self.placement.options,
+                    options: &self.options,
                 };
-                child.run_session(stream, peer, permit, Arc::new(Loops::new(1)));
+                child.run_session(stream, peer, permit);
             }
             Err(error) => {
                 drop(permit);
@@ -157,8 +138,7 @@ impl SessionSupervisor {
     }
 
     fn update_listeners(&mut self, cx: &mut Context<'_>) {
-        let mailbox = &self.placement.mailbox;
-        mailbox.update(&mut self.listeners, |listener| {
+        self.mailbox.update(&mut self.listeners, |listener| {
             cx.register(listener, Interest::READ)
         });
     }
@@ -178,7 +158,7 @@ impl SessionSupervisor {
 impl Handler for SessionSupervisor {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         // The listeners come now.
-        self.placement.mailbox.set_notifier(cx.notifier());
+        self.mailbox.set_notifier(cx.notifier());
         Ok(())
     }
 
@@ -209,10 +189,9 @@ impl Handler for SessionSupervisor {
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
-        self.children
-            .hand_over(self.placement.mailbox.take_files(), cx);
+        self.children.hand_over(self.mailbox.take_files(), cx);
         self.update_listeners(cx);
-        if let Some(request) = self.placement.mailbox.stop_requested() {
+        if let Some(request) = self.mailbox.stop_requested() {
             self.listeners.clear();
             self.children.request_stop(request, cx);
         }

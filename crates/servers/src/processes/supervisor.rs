@@ -1,15 +1,59 @@
 //! Decides whether this process serves, or supervises others that do.
 
+use std::io;
 use std::sync::Arc;
 
+use ftpdlib_ioloop::{Handler, Pool};
+use mio::net::TcpListener;
+
 use super::child::ChildOptions;
+use super::parent_mailbox::ParentMailbox;
 use super::prefork::PreforkWorkers;
 use crate::options::MOST_WORKERS;
-use crate::placement::Placement;
 use crate::shared::Shared;
 use crate::{ServeOptions, ServerError};
 
-/// The placement that has other processes serve, if the options ask for that.
+/// Has other processes serve the clients of a server, each as the server's
+/// [`Placement`](crate::placement::Placement) does it.
+///
+/// This process binds, catches signals, and ends the server. It serves nobody.
+pub(crate) trait Supervisor: Send + Sync {
+    /// The name of the model in the log and in the configuration.
+    fn model(&self) -> &'static str;
+
+    /// Where to send requests for the processes that serve.
+    fn mailbox(&self) -> &Arc<ParentMailbox>;
+
+    /// Whether clients are accepted, once the listeners are on the loop. Other processes may take a
+    /// moment to begin.
+    ///
+    /// # Errors
+    ///
+    /// The start has failed: no client will be accepted.
+    fn has_started(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    /// Makes the handler that owns the processes that serve.
+    ///
+    /// # Errors
+    ///
+    /// The system's: mostly that this process cannot be forked.
+    fn handler(
+        self: Arc<Self>,
+        shared: &Arc<Shared>,
+        pool: &Pool,
+        options: ChildOptions,
+    ) -> io::Result<Box<dyn Handler>>;
+
+    /// Lends a listener to the processes that serve, for as long as the handler that this returns
+    /// is on the loop.
+    fn lend(&self, socket: TcpListener) -> Box<dyn Handler> {
+        self.mailbox().lend(socket)
+    }
+}
+
+/// What has other processes serve, if the options or the server's model ask for that.
 ///
 /// # Errors
 ///
@@ -17,7 +61,7 @@ use crate::{ServeOptions, ServerError};
 pub(crate) fn supervisor(
     shared: &Shared,
     options: &ServeOptions,
-) -> Result<Option<Arc<dyn Placement>>, ServerError> {
+) -> Result<Option<Arc<dyn Supervisor>>, ServerError> {
     let count = match options.worker_processes {
         0 => ftpdlib_sys::usable_cpus().min(MOST_WORKERS),
         count if count > MOST_WORKERS => return Err(ServerError::Workers(count)),
@@ -30,17 +74,9 @@ pub(crate) fn supervisor(
         // Otherwise children that fail at it would be replaced for ever.
         identity.try_out().map_err(ServerError::Identity)?;
     }
-    let child = ChildOptions {
-        run_as: options.run_as.clone(),
-        grace: options.shutdown_grace,
-        watchdog: options.watchdog.as_ref().map(|(interval, _)| *interval),
-        signals: options.signals(),
-        on_file: options.on_file.clone(),
-    };
-    let placement = shared.placement();
-    if let Some(each) = placement.with_child_options(&child) {
+    if let Some(each) = shared.supervisor() {
         return if options.worker_processes == 1 {
-            Ok(Some(each))
+            Ok(Some(Arc::clone(each)))
         } else {
             Err(ServerError::WorkersBesideProcesses)
         };
@@ -49,8 +85,8 @@ pub(crate) fn supervisor(
     if !is_wanted && options.run_as.is_none() {
         return Ok(None);
     }
-    let inner = Arc::clone(placement);
-    let workers = PreforkWorkers::new(count, is_wanted, inner, child);
+    let inner = shared.placement().model();
+    let workers = PreforkWorkers::new(count, is_wanted, inner);
     Ok(Some(Arc::new(workers)))
 }
 
@@ -82,8 +118,9 @@ mod tests {
             (2, false, Some("pre-fork + async")),
         ] {
             let options = ServeOptions::default().worker_processes(processes);
-            let placement = supervisor(server.shared(), &options.supervised(supervised)).unwrap();
-            assert_eq!(placement.map(|placement| placement.model()), expected);
+            let options = options.supervised(supervised);
+            let supervisor = supervisor(server.shared(), &options).unwrap();
+            assert_eq!(supervisor.map(|supervisor| supervisor.model()), expected);
         }
     }
 
@@ -126,6 +163,6 @@ mod tests {
         let refused = server.serve_forever(options().worker_processes(2));
         assert!(refused.is_err());
         server.serve_forever(options()).unwrap();
-        assert_eq!(server.shared().placement().model(), "async");
+        assert_eq!(server.shared().model(), "async");
     }
 }

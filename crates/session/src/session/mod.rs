@@ -92,7 +92,8 @@ impl<P> Session<P> {
         Self::with_greeting(config, peer, local, now, greeting)
     }
 
-    /// The same with another greeting than the configuration's: one made for this client.
+    /// Makes a session as [`new`](Self::new) does, with a `greeting` made for this client instead
+    /// of the configuration's.
     pub fn with_greeting(
         config: Arc<SessionConfig>,
         peer: SocketAddr,

@@ -43,7 +43,7 @@ impl ProcessLock {
         Ok(self.guard(0, 0))
     }
 
-    /// The same for the lock with this number.
+    /// Waits for the lock with this number and takes it, until the guard is dropped.
     ///
     /// # Errors
     ///
@@ -54,7 +54,8 @@ impl ProcessLock {
         Ok(self.guard(start, 1))
     }
 
-    /// The same without waiting: `None` if another process holds it.
+    /// Takes the lock with this number, until the guard is dropped; `None` if another process holds
+    /// it.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use listener_share::ListenerShare;
 use shared_counts::SharedCounts;
@@ -224,9 +224,13 @@ impl LocalCounts {
         )
     }
 
+    fn per_ip(&self) -> MutexGuard<'_, HashMap<Option<IpAddr>, usize>> {
+        self.per_ip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn acquire(&self, ip: Option<IpAddr>) -> Result<(), LimitReached> {
         let (max_cons, max_cons_per_ip) = self.limits();
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut per_ip = self.per_ip();
         if max_cons != 0 && self.count() >= max_cons {
             return Err(LimitReached::Total);
         }
@@ -238,14 +242,14 @@ impl LocalCounts {
     /// Counts a connection of `from` as one of `to`.
     fn rename(&self, from: Option<IpAddr>, to: IpAddr) -> Result<(), LimitReached> {
         let (_, max_cons_per_ip) = self.limits();
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut per_ip = self.per_ip();
         add(&mut per_ip, Some(to), max_cons_per_ip)?;
         subtract(&mut per_ip, from);
         Ok(())
     }
 
     fn release(&self, ip: Option<IpAddr>) {
-        let mut per_ip = self.per_ip.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut per_ip = self.per_ip();
         subtract(&mut per_ip, ip);
         self.total.fetch_sub(1, Ordering::Relaxed);
     }

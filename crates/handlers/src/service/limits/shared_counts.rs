@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ftpdlib_sys::{ProcessLock, ProcessLockGuard, SharedWords};
 
@@ -140,7 +140,7 @@ impl SharedCounts {
     }
 
     pub(super) fn acquire(&self, ip: Option<IpAddr>) -> Result<(), LimitReached> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.start_writing();
         let (max_cons, _) = self.limits();
         let _taking = self.take_turn();
         if max_cons != 0 && self.count() >= max_cons {
@@ -151,12 +151,17 @@ impl SharedCounts {
 
     /// Counts a connection of `from` as one of `to`.
     pub(super) fn rename(&self, from: Option<IpAddr>, to: IpAddr) -> Result<(), LimitReached> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.start_writing();
         // For a moment it counts twice, which nobody sees who waits for a turn.
         let _taking = self.take_turn();
         self.add(Some(to))?;
         self.own().subtract(self.key(from));
         Ok(())
+    }
+
+    /// Keeps other threads from writing this process's table.
+    fn start_writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until no other process counts one more, if there is a limit.
@@ -179,7 +184,7 @@ impl SharedCounts {
 
     pub(super) fn release(&self, ip: Option<IpAddr>) {
         let key = self.key(ip);
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _writing = self.start_writing();
         self.own().subtract(key);
     }
 
