@@ -25,7 +25,7 @@ impl Connection {
             .is_some_and(|stream| stream.plain().is_none());
         let account = Arc::clone(&transfer.payload.account);
         let transfer_type = transfer.transfer_type;
-        let mut pump = match Pump::new(transfer, stream, &self.service, cx.now()) {
+        let mut pump = match Pump::new(transfer, stream, cx.now()) {
             Ok(pump) => pump,
             Err(payload) => {
                 // The system did not let the loop have the data connection.
@@ -71,18 +71,13 @@ impl Connection {
         };
         let account = self.transfer_account.as_deref();
         let username = account.map(|account| account.login().username.as_str());
-        let prefix = self.service.log_prefix.of(self.peer, username);
+        let prefix = self.client.prefix(username);
         let mut nowhere = Vec::new();
         let replies = match &mut self.socket {
             ControlSocket::Open(control) => control.replies(),
             ControlSocket::Accepted(_) | ControlSocket::Lost => &mut nowhere,
         };
-        let mut pcx = PumpContext {
-            cx,
-            service: &self.service,
-            replies,
-            peer: self.peer,
-        };
+        let mut pcx = PumpContext { cx, replies };
         // After a panic nothing of the pump is used any more but its data connection.
         let who = "the transfer, or its filesystem";
         let step = owners_code::call(&prefix, who, || act(pump, &mut pcx))

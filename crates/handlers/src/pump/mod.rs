@@ -17,7 +17,6 @@ use ftpdlib_ioloop::{Interest, SourceId, Transport};
 use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
 use ftpdlib_session::{Direction, Refusal, Transfer};
 
-use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
 use crate::service::Rates;
 use crate::throttle::Throttle;
@@ -104,7 +103,6 @@ impl Route {
     fn new(
         transfer: Transfer<Payload>,
         stream: Option<Box<dyn Transport>>,
-        service: &Service,
     ) -> Result<Self, Payload> {
         let Transfer {
             payload: Payload { account, opened },
@@ -112,7 +110,7 @@ impl Route {
             transfer_type,
             after_rest: _,
         } = transfer;
-        let dtp = &service.settings.dtp;
+        let settings = &account.service().settings;
         let Some(mut stream) = stream else {
             return match opened {
                 Opened::List(listing) if direction == Direction::Control => {
@@ -121,8 +119,9 @@ impl Route {
                 opened => Err(Payload { account, opened }),
             };
         };
+        let dtp = &settings.dtp;
         let in_kernel =
-            service.settings.use_sendfile && account.lane().is_none() && stream.plain().is_some();
+            settings.use_sendfile && account.lane().is_none() && stream.plain().is_some();
         let produce = match opened {
             Opened::Write(file) => {
                 stream.note_only_reads();
@@ -167,7 +166,6 @@ impl Pump {
     pub(crate) fn new(
         transfer: Transfer<Payload>,
         stream: Option<Box<dyn Transport>>,
-        service: &Service,
         now: Instant,
     ) -> Result<Self, Payload> {
         let (account, direction) = (Arc::clone(&transfer.payload.account), transfer.direction);
@@ -175,17 +173,18 @@ impl Pump {
         // fetch text. Listings are images.
         let is_text = transfer.transfer_type == TransferType::Ascii;
         let separates_replies = direction == Direction::Send && (transfer.after_rest || is_text);
-        let route = Route::new(transfer, stream, service)?;
-        let meter = new_meter(&account, direction, service, now);
+        let route = Route::new(transfer, stream)?;
+        let meter = new_meter(&account, direction, now);
+        let service = account.service();
         Ok(Self {
-            account,
-            route,
-            meter,
             timeout: service.settings.dtp.timeout,
             handshake_timeout: service
                 .session
                 .tls
                 .and_then(|rules| rules.handshake_timeout),
+            account,
+            route,
+            meter,
             resume_at: None,
             asked_to_fill: false,
             last_look: None,
@@ -288,7 +287,7 @@ impl Pump {
                     self.meter.advanced(pcx.cx.now());
                 }
                 if let Some(notice) = stream.take_notice() {
-                    pcx.info(&self.account, notice);
+                    turn::info(&self.account, notice);
                 }
                 None
             }
@@ -296,7 +295,7 @@ impl Pump {
                 Some(self.after(Step::Wait(Interest::NONE), pcx))
             }
             Err(error) => {
-                pcx.warn(&self.account, error);
+                turn::warn(&self.account, error);
                 Some(self.abort(TransferEnd::Unsecured, pcx))
             }
         }
@@ -334,7 +333,7 @@ impl Pump {
         self.all_sent |= stream.is_flushed();
         match finished {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-            Err(error) if !self.all_sent => Step::Ended(pcx.end_by(&error, &self.account), None),
+            Err(error) if !self.all_sent => Step::Ended(turn::end_by(&error, &self.account), None),
             // The system has taken every byte. It may still deliver them, or has: a client that
             // knows the size may close at the last one, without waiting for the end.
             Ok(()) | Err(_) => step,
@@ -364,7 +363,7 @@ impl Pump {
         let is_secure = self.route.is_established();
         let end = match end {
             TransferEnd::Stalled if !is_secure => {
-                pcx.warn(&self.account, "the TLS handshake took too long");
+                turn::warn(&self.account, "the TLS handshake took too long");
                 TransferEnd::Unsecured
             }
             end => end,
@@ -424,7 +423,7 @@ impl Pump {
                 && !matches!(step, Step::AllReceived | Step::Ended(..))
                 && let Err(error) = stream.finish_registration(pcx.cx)
             {
-                pcx.warn(&self.account, error);
+                turn::warn(&self.account, error);
                 return self.stop(TransferEnd::LocalError, pcx);
             }
             pcx.cx.set_interest(stream.id(), interest);
@@ -523,7 +522,7 @@ impl Pump {
         if !by_disk {
             return self.stop(TransferEnd::Stalled, pcx);
         }
-        pcx.warn(&self.account, "the filesystem did not answer in time");
+        turn::warn(&self.account, "the filesystem did not answer in time");
         Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
     }
 
@@ -558,8 +557,9 @@ impl Pump {
 
 /// The meter of a transfer that begins `now`: for the server's rate, or for the user's own, which
 /// stands in for it and is shared by all transfers of that user's sessions that have the same.
-fn new_meter(account: &Account, direction: Direction, service: &Service, now: Instant) -> Meter {
-    let (dtp, login) = (&service.settings.dtp, account.login());
+fn new_meter(account: &Account, direction: Direction, now: Instant) -> Meter {
+    let (service, login) = (account.service(), account.login());
+    let dtp = &service.settings.dtp;
     let (rate, of_user, direction) = match direction {
         Direction::Receive => (dtp.read_limit, login.read_limit, TransferDirection::Upload),
         Direction::Send => (
