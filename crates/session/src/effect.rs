@@ -1,10 +1,11 @@
 //! What a session wants done.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ftpdlib_proto::{Reply, TransferEnd, TransferType};
 
-use crate::{Job, SessionEvent};
+use crate::{Job, Secret, SessionEvent};
 
 /// Which way the bytes of a transfer go. Complete: each driver has to see to all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,6 +54,14 @@ pub enum Effect<P> {
     /// connection; answered by `Secured`, or by `Closed` where the handshake fails. Input is not
     /// wanted meanwhile.
     Secure,
+    /// Authenticate and make the user's filesystem; answered by `handle_job` with `Login`, or
+    /// `PasswordNeeded` if the certificate does not do. It counts as a job.
+    LogIn {
+        /// USER.
+        username: String,
+        /// PASS; `None` where the certificate that the client has shown is to do.
+        password: Option<Secret<Arc<str>>>,
+    },
     /// Run a job; answered by `handle_job`. At most one at a time; input is not wanted meanwhile.
     Job(Job),
     /// Run a job that may take long, a digest or a copy, off the loop; answered by `handle_job`,

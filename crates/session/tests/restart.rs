@@ -87,6 +87,10 @@ impl Client {
                 Effect::Reply(reply) | Effect::TransferReply(reply) => {
                     self.replies.push(reply.code().value());
                 }
+                Effect::LogIn { .. } => {
+                    let answer = Ok(Answer::Login(facts()));
+                    self.session.handle_job(answer, self.now);
+                }
                 Effect::Job(job) | Effect::StartWork(job) => {
                     self.asked.push(job.action.clone());
                     self.waiting = Some(job.action);
@@ -118,7 +122,6 @@ impl Client {
         };
         let refusal = Err(Refusal::local_error());
         let outcome = match action {
-            Action::Login { .. } => Ok(Answer::Login(facts())),
             _ if !self.found => refusal,
             Action::OpenRead { path, .. }
             | Action::OpenWrite { path, .. }

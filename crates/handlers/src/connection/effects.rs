@@ -41,6 +41,7 @@ impl Connection {
                 self.send_reply(&reply);
             }
             Effect::TransferReply(reply) => self.send_reply(&reply),
+            Effect::LogIn { username, password } => self.log_in(username, password, cx),
             Effect::Job(job) => self.run_job(job, cx),
             Effect::StartWork(job) => self.start_work(job, cx),
             Effect::CancelWork => self.cancel_work(),

@@ -50,16 +50,6 @@ impl Connection {
         if let Action::Registered { .. } = job.action {
             return self.run_command(job, cx);
         }
-        if let Action::Login {
-            username,
-            password: Secret(password),
-        } = job.action
-        {
-            return self.log_in(username, Some(password), cx);
-        }
-        if let Action::CertificateLogin { username } = job.action {
-            return self.log_in(username, None, cx);
-        }
         let Some(account) = &self.account else {
             self.session.handle_job(Err(Refusal::local_error()), now);
             return;
@@ -94,11 +84,17 @@ impl Connection {
         self.await_job(task.map(RunningJob::short), cx);
     }
 
-    fn log_in(&mut self, username: String, password: Option<Arc<str>>, cx: &mut Context<'_>) {
+    /// Lets a user in, or has threads do it.
+    pub(super) fn log_in(
+        &mut self,
+        username: String,
+        password: Option<Secret<Arc<str>>>,
+        cx: &mut Context<'_>,
+    ) {
         let credentials = Credentials {
             client: Arc::clone(&self.client),
             username,
-            password,
+            password: password.map(|Secret(password)| password),
             certificate: self.security.certificate().cloned(),
             secure: self.session.is_secure(),
         };

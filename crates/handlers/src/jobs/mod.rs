@@ -189,11 +189,8 @@ pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into `Credentials`; nobody is logged in before. It has what a
-        // registered command does, and `run_work` what is work.
-        Action::Login { .. }
-        | Action::CertificateLogin { .. }
-        | Action::Registered { .. }
+        // `CommandCall` has what a registered command does, and `run_work` what is work.
+        Action::Registered { .. }
         | Action::Digest { .. }
         | Action::Combine { .. }
         | Action::Copy { .. } => {

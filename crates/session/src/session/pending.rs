@@ -77,22 +77,15 @@ impl Pending {
 /// What a job is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// PASS.
+    /// PASS, or USER of a client that has shown a certificate.
     Login {
         /// As given with USER.
         username: String,
-        /// As given; for observers of a failure.
-        password: Secret<Arc<str>>,
-        /// When PASS came.
+        /// As given, for observers of a failure; none where the certificate has to do.
+        password: Option<Secret<Arc<str>>>,
+        /// When the command came.
         arrived: Instant,
-    },
-    /// USER of a client that has shown a certificate.
-    CertificateLogin {
-        /// As given.
-        username: String,
-        /// When it came.
-        arrived: Instant,
-        /// Whether somebody was logged in before.
+        /// Whether USER has ended another login.
         flushed: bool,
     },
     /// CWD, CDUP: the new working directory.
@@ -169,11 +162,15 @@ impl<P> Session<P> {
     /// Does what a job was asked for, with what it found.
     pub(super) fn act_on_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
         match (purpose, answer) {
-            (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts, false),
-            (Purpose::CertificateLogin { .. }, Answer::Login(facts)) => self.logged_in(facts, true),
+            (Purpose::Login { password, .. }, Answer::Login(facts)) => {
+                self.logged_in(facts, password.is_none());
+            }
             (
-                Purpose::CertificateLogin {
-                    username, flushed, ..
+                Purpose::Login {
+                    username,
+                    password: None,
+                    flushed,
+                    ..
                 },
                 Answer::PasswordNeeded,
             ) => self.ask_for_password(username, flushed),
@@ -236,10 +233,8 @@ impl<P> Session<P> {
                 username,
                 password,
                 arrived,
-            } => self.login_failed(username, Some(password), arrived, refusal, now),
-            Purpose::CertificateLogin {
-                username, arrived, ..
-            } => self.login_failed(username, None, arrived, refusal, now),
+                flushed: _,
+            } => self.login_failed(username, password, arrived, refusal, now),
             Purpose::Transfer(opening) => {
                 self.settle_data(Some(opening.direction));
                 self.reply(refusal.into_reply());
