@@ -78,7 +78,7 @@ mod secret;
 mod session;
 
 pub use config::{SessionConfig, TlsRules, VERSION};
-pub use effect::{Direction, Effect, Transfer};
+pub use effect::{Effect, Over, Transfer};
 pub use event::{AdminEvent, Change, ControlEvent, DataEvent, SessionEvent, Transferred};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 pub use registered::RegisteredCommand;

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use ftpdlib_proto::{ArgumentRule, Perm, Reply, TransferEnd, Verb, verbs};
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, DataEvent, Direction, Effect, Refusal, RegisteredCommand,
-    Session, SessionConfig, WriteHow,
+    Action, Answer, ControlEvent, DataEvent, Effect, Over, Refusal, RegisteredCommand, Session,
+    SessionConfig, WriteHow,
 };
 
 use support::facts;
@@ -103,7 +103,7 @@ impl Client {
                     self.session.handle_data_event(event, self.now);
                 }
                 // STAT with a path.
-                Effect::StartTransfer(transfer) if transfer.direction == Direction::Control => {
+                Effect::StartTransfer(transfer) if transfer.over == Over::Control => {
                     let event = DataEvent::Ended {
                         end: TransferEnd::Complete,
                         bytes: 0,

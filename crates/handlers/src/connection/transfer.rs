@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ftpdlib_ioloop::{self as ioloop, Context};
 use ftpdlib_proto::TransferEnd;
-use ftpdlib_session::{DataEvent, Direction, Refusal, Transfer};
+use ftpdlib_session::{DataEvent, Over, Refusal, Transfer};
 
 use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
@@ -16,9 +16,9 @@ use crate::pump::{Pump, PumpContext, Step};
 impl Connection {
     /// Begins a transfer over the data connection, or to the replies.
     pub(super) fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
-        let stream = match transfer.direction {
-            Direction::Control => None,
-            Direction::Send | Direction::Receive => self.data.take_open(),
+        let stream = match transfer.over {
+            Over::Control => None,
+            Over::Data => self.data.take_open(),
         };
         let secure = stream
             .as_ref()

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Interest, SourceId, Transport};
 use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
-use ftpdlib_session::{Direction, Refusal, Transfer};
+use ftpdlib_session::{Over, Refusal, Transfer};
 
 use crate::jobs::{Account, Opened, Payload};
 use crate::service::Rates;
@@ -106,14 +106,15 @@ impl Route {
     ) -> Result<Self, Payload> {
         let Transfer {
             payload: Payload { account, opened },
-            direction,
+            direction: _,
+            over,
             transfer_type,
             after_rest: _,
         } = transfer;
         let settings = &account.service().settings;
         let Some(mut stream) = stream else {
             return match opened {
-                Opened::List(listing) if direction == Direction::Control => {
+                Opened::List(listing) if over == Over::Control => {
                     Ok(Self::Reply(Produce::listing(listing)))
                 }
                 opened => Err(Payload { account, opened }),
@@ -168,13 +169,15 @@ impl Pump {
         stream: Option<Box<dyn Transport>>,
         now: Instant,
     ) -> Result<Self, Payload> {
-        let (account, direction) = (Arc::clone(&transfer.payload.account), transfer.direction);
+        let account = Arc::clone(&transfer.payload.account);
+        let (direction, over) = (transfer.direction, transfer.over);
         // Clients that read 226 together with 150 and then wait for it: some resume, others (lynx)
         // fetch text. Listings are images.
         let is_text = transfer.transfer_type == TransferType::Ascii;
-        let separates_replies = direction == Direction::Send && (transfer.after_rest || is_text);
+        let sends = direction == TransferDirection::Download;
+        let separates_replies = sends && (transfer.after_rest || is_text);
         let route = Route::new(transfer, stream)?;
-        let meter = new_meter(&account, direction, now);
+        let meter = new_meter(&account, direction, over, now);
         let service = account.service();
         Ok(Self {
             timeout: service.settings.dtp.timeout,
@@ -557,17 +560,13 @@ impl Pump {
 
 /// The meter of a transfer that begins `now`: for the server's rate, or for the user's own, which
 /// stands in for it and is shared by all transfers of that user's sessions that have the same.
-fn new_meter(account: &Account, direction: Direction, now: Instant) -> Meter {
+fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: Instant) -> Meter {
     let (service, login) = (account.service(), account.login());
     let dtp = &service.settings.dtp;
-    let (rate, of_user, direction) = match direction {
-        Direction::Receive => (dtp.read_limit, login.read_limit, TransferDirection::Upload),
-        Direction::Send => (
-            dtp.write_limit,
-            login.write_limit,
-            TransferDirection::Download,
-        ),
-        Direction::Control => (0, None, TransferDirection::Download),
+    let (rate, of_user) = match (over, direction) {
+        (Over::Control, _) => (0, None),
+        (Over::Data, TransferDirection::Upload) => (dtp.read_limit, login.read_limit),
+        (Over::Data, TransferDirection::Download) => (dtp.write_limit, login.write_limit),
     };
     let rate = if of_user.is_some() { 0 } else { rate };
     let shared = of_user.filter(|&rate| rate != 0).map(|rate| {

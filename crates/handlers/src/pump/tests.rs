@@ -22,7 +22,7 @@ fn open(
     local: bool,
     files: MemoryFs,
     action: Action,
-    direction: Direction,
+    direction: TransferDirection,
 ) -> Transfer<Payload> {
     let authorizer = DummyAuthorizer::new();
     let user = User::new("user", "12345", std::env::temp_dir()).perm("lrw");
@@ -38,6 +38,7 @@ fn open(
     Transfer {
         payload,
         direction,
+        over: Over::Data,
         transfer_type: TransferType::Image,
         after_rest: false,
     }
@@ -56,7 +57,13 @@ fn upload(dtp: DtpHandler, local: bool) -> Transfer<Payload> {
         path: VirtualPath::new(b"/file").unwrap(),
         how: WriteHow::Replace,
     };
-    open(dtp, local, MemoryFs::new(), action, Direction::Receive)
+    open(
+        dtp,
+        local,
+        MemoryFs::new(),
+        action,
+        TransferDirection::Upload,
+    )
 }
 
 /// Whether a filesystem answers at once.
@@ -348,7 +355,7 @@ fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
         format: ListFormat::Names,
         encoding: NameEncoding::UTF_8,
     };
-    open(dtp, local, files, action, Direction::Send)
+    open(dtp, local, files, action, TransferDirection::Download)
 }
 
 #[test]
@@ -496,7 +503,7 @@ fn a_download_that_its_client_read_slowly_was_stalled() {
             range: ByteRange::default(),
         };
         let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
-        let download = open(dtp, true, files, action, Direction::Send);
+        let download = open(dtp, true, files, action, TransferDirection::Download);
         IoLoop::new()
             .unwrap()
             .add(Box::new(Slow {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{HashAlgorithm, Reply, VirtualPath};
+use ftpdlib_proto::{HashAlgorithm, Reply, TransferDirection, VirtualPath};
 
 use super::Session;
 use super::data_ports::PassiveReply;
@@ -11,7 +11,7 @@ use super::login::LoginDelay;
 use super::security::Handshake;
 use super::transfer::{Opening, Running};
 use super::work::Work;
-use crate::{Answer, Direction, Effect, JobOutcome, Refusal, Secret, SessionEvent};
+use crate::{Answer, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 
 /// What the session waits for. At most one thing, and replies stay in order because of it.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl Pending {
         let Self::Job(purpose) = self else {
             return false;
         };
-        matches!(&**purpose, Purpose::Transfer(opening) if opening.direction == Direction::Receive)
+        matches!(&**purpose, Purpose::Transfer(opening) if opening.direction == TransferDirection::Upload)
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_proto::{ArgumentRule, TransferEnd};
 use ftpdlib_session::{
-    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, RegisteredCommand, Session,
+    AdminEvent, ControlEvent, DataEvent, Effect, Job, Over, RegisteredCommand, Session,
     SessionConfig, TlsRules,
 };
 use ledger::{Ledger, Payload};
@@ -60,7 +60,7 @@ struct Outstanding {
     listen: bool,
     connect: bool,
     secure: bool,
-    transfer: Option<(Direction, Option<TransferEnd>)>,
+    transfer: Option<(Over, Option<TransferEnd>)>,
 }
 
 impl Outstanding {
@@ -310,14 +310,14 @@ impl<'a> Model<'a> {
     }
 
     fn end_transfer(&mut self) {
-        let Some((direction, abort)) = self.outstanding.transfer.take() else {
+        let Some((over, abort)) = self.outstanding.transfer.take() else {
             return;
         };
         let end = match self.tape.choose(4) {
             0 => TransferEnd::Complete,
             _ => abort.unwrap_or_else(|| self.tape.end()),
         };
-        if direction != Direction::Control {
+        if over == Over::Data {
             self.connected = false;
         }
         let refusal = (self.tape.choose(4) == 1).then(answers::refusal);
@@ -446,8 +446,8 @@ impl<'a> Model<'a> {
             Effect::StartTransfer(transfer) => {
                 self.ledger.give_back(&transfer.payload);
                 assert!(outstanding.transfer.is_none(), "two transfers at a time");
-                assert!(self.connected || transfer.direction == Direction::Control);
-                outstanding.transfer = Some((transfer.direction, None));
+                assert!(self.connected || transfer.over == Over::Control);
+                outstanding.transfer = Some((transfer.over, None));
             }
             Effect::AbortTransfer(end) => {
                 let (_, abort) = outstanding.transfer.as_mut().expect("a transfer to abort");
@@ -455,7 +455,7 @@ impl<'a> Model<'a> {
             }
             Effect::Discard(payload) => self.ledger.give_back(&payload),
             Effect::CloseData => {
-                let over_data = |(direction, _): &(_, _)| *direction != Direction::Control;
+                let over_data = |(over, _): &(_, _)| *over == Over::Data;
                 assert!(!outstanding.transfer.as_ref().is_some_and(over_data));
                 (self.listening, self.connected) = (false, false);
                 (outstanding.listen, outstanding.connect) = (false, false);

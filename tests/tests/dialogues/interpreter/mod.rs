@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use client::{DataConnection, lossy};
 use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{
-    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, Session, SessionConfig,
+    AdminEvent, ControlEvent, DataEvent, Effect, Job, Over, Session, SessionConfig,
 };
 use ftpdlib_tests::dialogue::{Dialogue, Setting, Step};
 use jobs::{Payload, User};
@@ -241,7 +241,7 @@ impl Runner {
                     self.session.handle_job(jobs::cancelled(), self.now);
                 }
             }
-            Effect::StartTransfer(transfer) if transfer.direction == Direction::Control => {
+            Effect::StartTransfer(transfer) if transfer.over == Over::Control => {
                 let content = transfer.payload.into_content();
                 for line in content.split_inclusive(|&byte| byte == b'\n') {
                     let line = line.strip_suffix(b"\r\n").unwrap_or(line);
