@@ -22,7 +22,7 @@ impl Connection {
             log_lines::no_passive_port(&self.log_prefix(), &error);
             Refusal::new(425, "Can't open a passive port.")
         };
-        let ports = &self.client.service.settings.passive_ports;
+        let ports = &self.client.service.passive_ports;
         let (listener, port) = listen(self.client.bound(), ports).map_err(no_port)?;
         // Most clients connect before they send the next line, which is when they are looked for.
         // The system has to tell of others: who has sent that line already, or begins with a

@@ -127,7 +127,7 @@ impl Connection {
             );
         }
         let (session, client) = (&mut self.session, &*self.client);
-        let commands = &*client.service.settings.commands;
+        let commands = &*client.service.commands;
         let (received, account) = (&mut self.received, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(session.encoding(), |line| match line {

@@ -138,13 +138,13 @@ impl Connection {
             own,
         };
         let (peer, local) = (client.peer, client.local);
-        if service.settings.tcp_no_delay {
+        if service.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
         // A Synch's data mark arrives as urgent data; inline, the decoder sees and drops it.
         socket2::SockRef::from(&stream).set_out_of_band_inline(true)?;
         let (config, now) = (Arc::clone(&service.session), Instant::now());
-        let session = match &service.settings.greeting {
+        let session = match &service.greeting {
             Some(greeting) => {
                 let text = greeting(peer, local);
                 Session::with_greeting(config, peer, local, now, Reply::paragraph(220, &text))

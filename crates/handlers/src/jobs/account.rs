@@ -65,7 +65,7 @@ impl Account {
     }
 
     pub(super) fn authorizer(&self) -> &dyn Authorizer {
-        &*self.client.service.settings.authorizer
+        &*self.client.service.authorizer
     }
 
     pub(super) fn zone(&self) -> Zone {
@@ -74,12 +74,12 @@ impl Account {
 
     /// Whether MLST and MLSD show links as such.
     pub(super) fn shows_links(&self) -> bool {
-        self.client.service.settings.mlsd_shows_links
+        self.client.service.mlsd_shows_links
     }
 
     /// Most bytes that a digest reads; 0 for no limit.
     pub(super) fn hash_limit(&self) -> u64 {
-        self.client.service.settings.hash_limit
+        self.client.service.hash_limit
     }
 
     /// Where this user's jobs run; `None` for in place, on the loop.

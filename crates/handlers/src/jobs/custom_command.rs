@@ -41,7 +41,7 @@ impl CommandCall {
         else {
             return Err(Refusal::local_error());
         };
-        let Some(command) = self.client.service.settings.commands.get(*index) else {
+        let Some(command) = self.client.service.commands.get(*index) else {
             return Err(Refusal::local_error());
         };
         let mut context = CommandContext {

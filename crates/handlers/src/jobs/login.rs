@@ -33,7 +33,7 @@ impl Credentials {
     /// Whether [`check`](Self::check) answers at once: a plain comparison of passwords.
     pub(crate) fn are_checked_at_once(&self) -> bool {
         let prefix = self.client.prefix(None);
-        let authorizer = &self.client.service.settings.authorizer;
+        let authorizer = &self.client.service.authorizer;
         owners_code::ask(prefix, || authorizer.is_immediate(&self.username))
     }
 
@@ -41,7 +41,7 @@ impl Credentials {
     pub(crate) fn check(&self) -> Checked {
         let request = self.request();
         let prefix = self.client.prefix(None);
-        let authorizer = &self.client.service.settings.authorizer;
+        let authorizer = &self.client.service.authorizer;
         owners_code::call_files(prefix, || {
             if self.password.is_none() {
                 return Ok(authorizer.authenticate_by_certificate(&request).ok());
@@ -77,7 +77,7 @@ impl Credentials {
 /// time, and no code of others is asked that may block.
 pub(crate) fn enters_at_once(client: &Client, login: &Login) -> bool {
     let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
-    let authorizer = &service.settings.authorizer;
+    let authorizer = &service.authorizer;
     owners_code::ask(prefix, || authorizer.is_local()) && service.is_local_home(&login.home)
 }
 
@@ -92,14 +92,14 @@ pub(crate) fn enter(client: &Arc<Client>, login: Login) -> LoginEnd {
 fn open_account(client: &Arc<Client>, mut login: Login) -> LoginEnd {
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
-    let (service, settings) = (&client.service, &client.service.settings);
+    let service = &client.service;
     let filesystem = make_filesystem(client, &mut login)?;
     login.home_path = home_path(&*filesystem, &login.home);
     let is_local = filesystem.is_local();
-    if settings.filesystem.is_none() {
+    if service.filesystem.is_none() {
         service.note_home(&named, is_local);
     }
-    let in_place = is_local && settings.authorizer.is_local();
+    let in_place = is_local && service.authorizer.is_local();
     let lanes = (!in_place).then(|| service.home_lanes(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
@@ -107,7 +107,7 @@ fn open_account(client: &Arc<Client>, mut login: Login) -> LoginEnd {
         msg_quit: login.msg_quit.clone(),
         start_dir: filesystem.start_dir(),
         encoding: login.encoding,
-        perms: settings.authorizer.perms_anywhere(&login),
+        perms: service.authorizer.perms_anywhere(&login),
     };
     let account = Account::new(client, login, filesystem, lanes);
     Ok((Arc::new(account), facts))
@@ -126,13 +126,13 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 /// Makes it, and leaves no links in the path of the home.
 fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
     let unusable = || Refusal::new(530, "Home directory cannot be used.");
-    let settings = &client.service.settings;
-    let _guard = settings.authorizer.impersonate(login).map_err(|error| {
+    let service = &client.service;
+    let _guard = service.authorizer.impersonate(login).map_err(|error| {
         let prefix = client.prefix(Some(&login.username));
         log::error!("{prefix} {error}");
         unusable()
     })?;
-    let made = match &settings.filesystem {
+    let made = match &service.filesystem {
         Some(factory) => {
             // It stays as it is where there is none: a filesystem that wants one says so.
             if let Ok(home) = login.home.canonicalize() {

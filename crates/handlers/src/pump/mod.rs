@@ -111,7 +111,7 @@ impl Route {
             transfer_type,
             after_rest: _,
         } = transfer;
-        let settings = &account.service().settings;
+        let service = account.service();
         let Some(mut stream) = stream else {
             return match opened {
                 Opened::List(listing) if over == Over::Control => {
@@ -120,9 +120,9 @@ impl Route {
                 opened => Err(Payload { account, opened }),
             };
         };
-        let dtp = &settings.dtp;
+        let dtp = &service.dtp;
         let in_kernel =
-            settings.use_sendfile && account.lane().is_none() && stream.plain().is_some();
+            service.use_sendfile && account.lane().is_none() && stream.plain().is_some();
         let produce = match opened {
             Opened::Write(file) => {
                 stream.note_only_reads();
@@ -180,7 +180,7 @@ impl Pump {
         let meter = new_meter(&account, direction, over, now);
         let service = account.service();
         Ok(Self {
-            timeout: service.settings.dtp.timeout,
+            timeout: service.dtp.timeout,
             handshake_timeout: service
                 .session
                 .tls
@@ -562,7 +562,7 @@ impl Pump {
 /// stands in for it and is shared by all transfers of that user's sessions that have the same.
 fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: Instant) -> Meter {
     let (service, login) = (account.service(), account.login());
-    let dtp = &service.settings.dtp;
+    let dtp = &service.dtp;
     let (rate, of_user) = match (over, direction) {
         (Over::Control, _) => (0, None),
         (Over::Data, TransferDirection::Upload) => (dtp.read_limit, login.read_limit),
