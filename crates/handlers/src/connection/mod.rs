@@ -209,14 +209,20 @@ impl Connection {
             log_lines::tls_failed(&self.client.prefix(None), &error);
             control.end_input();
         }
-        let (has_input, has_ended) = (control.has_input(), control.has_ended());
-        // A client that connected before it sent a line is to find that so: in the order in which
-        // the system tells, the line may come first.
+        control.has_input() || control.has_ended()
+    }
+
+    /// Looks at the passive port before a line is handed over. A client that connected before it
+    /// sent the line is to find that so: in the order in which the system tells, the line may come
+    /// first.
+    fn look_at_port(&mut self, cx: &mut Context<'_>) {
         let port = self.data.passive_port();
-        if has_input && port.is_some_and(PassivePort::awaits_client) {
+        if port.is_some_and(PassivePort::awaits_client)
+            && let ControlSocket::Open(control) = &self.socket
+            && control.has_input()
+        {
             self.data_ready(cx);
         }
-        has_input || has_ended
     }
 
     /// Does what observers want, and what they let the client do.
@@ -436,6 +442,7 @@ impl Handler for Connection {
                 // Where the rest of our part of a handshake waited for room, it goes on with that.
                 if ready.readable() || self.security.is_handshake() {
                     self.receive(cx);
+                    self.look_at_port(cx);
                     let flow = self.finish_turn(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
                     // here, unless it is known, saves a turn that would find out nothing else.
@@ -448,6 +455,7 @@ impl Handler for Connection {
                     {
                         return Ok(flow);
                     }
+                    self.look_at_port(cx);
                 }
             }
             _ if self
