@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
+mod client;
 mod connection;
 mod data;
 mod jobs;

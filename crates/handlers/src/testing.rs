@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ftpdlib_ioloop::{Context, IoLoop, Pool};
 
+use crate::client::Client;
 use crate::jobs::{Account, Credentials, enter};
 use crate::log_prefix::LogPrefix;
 use crate::observer::SessionControl;
@@ -50,16 +51,21 @@ pub(crate) fn alone(connection: Connection) -> IoLoop {
 
 /// Logs in as `user` with the password `12345`.
 pub(crate) fn enter_as_user(service: &Arc<Service>) -> Arc<Account> {
+    let client = Arc::new(Client {
+        service: Arc::clone(service),
+        peer: peer(),
+        local: local(),
+        own: None,
+    });
     let credentials = Credentials {
+        client: Arc::clone(&client),
         username: "user".into(),
         password: Some("12345".into()),
         certificate: None,
-        peer: peer(),
-        local: local(),
         secure: false,
     };
-    let login = credentials.check(service).unwrap().unwrap();
-    enter(service, peer(), login).unwrap().0
+    let login = credentials.check().unwrap().unwrap();
+    enter(&client, login).unwrap().0
 }
 
 /// A session that has just begun, by its number.

@@ -1,18 +1,17 @@
 //! What a session wants done.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use ftpdlib_proto::{Reply, TransferEnd, TransferType};
+use ftpdlib_proto::{Reply, TransferDirection, TransferEnd, TransferType};
 
-use crate::{Job, SessionEvent};
+use crate::{Job, Secret, SessionEvent};
 
-/// Which way the bytes of a transfer go. Complete: each driver has to see to all of them.
+/// Where the bytes of a transfer go. Complete: each driver has to see to all of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Direction {
-    /// To the client: RETR, listings.
-    Send,
-    /// From the client: STOR, APPE, STOU.
-    Receive,
+pub enum Over {
+    /// Over the data connection.
+    Data,
     /// A listing as the lines of a multi-line reply on the control connection (STAT path); needs no
     /// data connection. The session queues the first line before and the last line after, the
     /// driver the lines between, each after one blank; nothing once it is told to abort.
@@ -24,8 +23,10 @@ pub enum Direction {
 pub struct Transfer<P> {
     /// The opened file or listing, from the job's answer.
     pub payload: P,
-    /// Which way.
-    pub direction: Direction,
+    /// Which way the bytes go: those of a listing are a download.
+    pub direction: TransferDirection,
+    /// Where they go.
+    pub over: Over,
     /// Representation; listings are always sent as they are.
     pub transfer_type: TransferType,
     /// Whether the client has sent REST for it, if only REST 0. aria2 always does, and waits for a
@@ -53,6 +54,14 @@ pub enum Effect<P> {
     /// connection; answered by `Secured`, or by `Closed` where the handshake fails. Input is not
     /// wanted meanwhile.
     Secure,
+    /// Authenticate and make the user's filesystem; answered by `handle_job` with `Login`, or
+    /// `PasswordNeeded` if the certificate does not do. It counts as a job.
+    LogIn {
+        /// USER.
+        username: String,
+        /// PASS; `None` where the certificate that the client has shown is to do.
+        password: Option<Secret<Arc<str>>>,
+    },
     /// Run a job; answered by `handle_job`. At most one at a time; input is not wanted meanwhile.
     Job(Job),
     /// Run a job that may take long, a digest or a copy, off the loop; answered by `handle_job`,
@@ -72,8 +81,8 @@ pub enum Effect<P> {
     /// Connect to the client; answered by `Connected` or `ConnectFailed`, unless `CloseData` comes
     /// first.
     Connect(SocketAddr),
-    /// The data connection stands: move the bytes (`Control`: no data connection needed). Answered
-    /// by exactly one `Ended`, also after `ForgetLogin`.
+    /// The data connection stands, if one is needed: move the bytes. Answered by exactly one
+    /// `Ended`, also after `ForgetLogin`.
     StartTransfer(Transfer<P>),
     /// Stop the transfer; `Ended` still comes, with this end unless it was complete already. At
     /// most once for a transfer.

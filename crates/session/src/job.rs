@@ -1,8 +1,7 @@
-//! Blocking work that a session asks for: authorizer and filesystem calls, with the permission each
-//! needs.
+//! Blocking work that a session asks for: calls of the user's filesystem, with the permission each
+//! needs; and how it ended, as logins also do.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use ftpdlib_proto::{
     ByteRange, FactSet, HashAlgorithm, Metadata, NameEncoding, Perm, Perms, Reply, ReplyCode,
@@ -95,19 +94,6 @@ pub enum ListFormat {
 /// The enum is complete: each driver has to do all of them, and to check permissions for them.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// Authenticate and make the user's filesystem (`Answer::Login`).
-    Login {
-        /// USER.
-        username: String,
-        /// PASS.
-        password: Secret<Arc<str>>,
-    },
-    /// The same by the certificate that the client has shown, without a password (`Answer::Login`,
-    /// or `PasswordNeeded`).
-    CertificateLogin {
-        /// USER.
-        username: String,
-    },
     /// CWD (`Done`).
     ChangeDirectory(VirtualPath),
     /// SIZE, MDTM, CPFR (`Metadata`; links followed).

@@ -12,10 +12,10 @@
 //!
 //! - A line is handed over only while [`Session::wants_input`] says so; what came early waits in
 //!   the driver. [`ControlEvent::Closed`] may come at any time.
-//! - [`Effect::Job`] is answered by one [`Session::handle_job`], also after the client is gone,
-//!   which is then waited for some seconds; what is opened by one that ends after [`Effect::Close`]
-//!   is the driver's to discard. [`Effect::StartWork`] likewise, also after [`Effect::CancelWork`];
-//!   lines are wanted meanwhile.
+//! - [`Effect::Job`] and [`Effect::LogIn`] are answered by one [`Session::handle_job`] each, also
+//!   after the client is gone, which is then waited for some seconds; what is opened by one that
+//!   ends after [`Effect::Close`] is the driver's to discard. [`Effect::StartWork`] likewise, also
+//!   after [`Effect::CancelWork`]; lines are wanted meanwhile.
 //! - [`Effect::StartTransfer`] is answered by one [`DataEvent::Ended`], also after
 //!   [`Effect::AbortTransfer`].
 //! - [`Effect::Listen`] is answered by [`DataEvent::Listening`] or [`DataEvent::ListenFailed`],
@@ -95,7 +95,7 @@ mod secret;
 mod session;
 
 pub use config::{SessionConfig, TlsRules, VERSION};
-pub use effect::{Direction, Effect, Transfer};
+pub use effect::{Effect, Over, Transfer};
 pub use event::{AdminEvent, Change, ControlEvent, DataEvent, SessionEvent, Transferred};
 pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 pub use registered::RegisteredCommand;

@@ -15,15 +15,15 @@ impl<T> fmt::Debug for Secret<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Action;
+    use crate::Effect;
 
     #[test]
     fn a_password_is_not_shown() {
-        let action = Action::Login {
+        let effect: Effect<()> = Effect::LogIn {
             username: "alice".to_owned(),
-            password: Secret("rose".into()),
+            password: Some(Secret("rose".into())),
         };
-        let shown = format!("{action:?}");
+        let shown = format!("{effect:?}");
         assert!(
             shown.contains("alice") && !shown.contains("rose"),
             "{shown}"

@@ -65,7 +65,7 @@ impl Connecting {
                 Effect::Reply(reply) | Effect::TransferReply(reply) => {
                     self.codes.push(reply.code().value())
                 }
-                Effect::Job(_) if self.session.username().is_none() => {
+                Effect::LogIn { .. } => {
                     let answer = Answer::Login(facts());
                     self.session.handle_job(Ok(answer), self.now);
                 }

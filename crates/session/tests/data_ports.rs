@@ -25,8 +25,8 @@ fn check(client: &str, line: &str, code: u16, target: Option<&str>) {
         session.handle_control(ControlEvent::Line(line.as_bytes()), now);
         while let Some(effect) = session.poll_effect() {
             match effect {
-                Effect::Job(_) if line == "LIST" => session.handle_job(Ok(opened()), now),
-                Effect::Job(_) => session.handle_job(Ok(Answer::Login(facts())), now),
+                Effect::LogIn { .. } => session.handle_job(Ok(Answer::Login(facts())), now),
+                Effect::Job(_) => session.handle_job(Ok(opened()), now),
                 Effect::Connect(address) => {
                     assert_eq!(Some(address.to_string().as_str()), target, "{line}");
                     return;

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use ftpdlib_proto::{ArgumentRule, Perm, Reply, TransferEnd, Verb, verbs};
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, DataEvent, Direction, Effect, Refusal, RegisteredCommand,
-    Session, SessionConfig, WriteHow,
+    Action, Answer, ControlEvent, DataEvent, Effect, Over, Refusal, RegisteredCommand, Session,
+    SessionConfig, WriteHow,
 };
 
 use support::facts;
@@ -87,6 +87,10 @@ impl Client {
                 Effect::Reply(reply) | Effect::TransferReply(reply) => {
                     self.replies.push(reply.code().value());
                 }
+                Effect::LogIn { .. } => {
+                    let answer = Ok(Answer::Login(facts()));
+                    self.session.handle_job(answer, self.now);
+                }
                 Effect::Job(job) | Effect::StartWork(job) => {
                     self.asked.push(job.action.clone());
                     self.waiting = Some(job.action);
@@ -99,7 +103,7 @@ impl Client {
                     self.session.handle_data_event(event, self.now);
                 }
                 // STAT with a path.
-                Effect::StartTransfer(transfer) if transfer.direction == Direction::Control => {
+                Effect::StartTransfer(transfer) if transfer.over == Over::Control => {
                     let event = DataEvent::Ended {
                         end: TransferEnd::Complete,
                         bytes: 0,
@@ -118,7 +122,6 @@ impl Client {
         };
         let refusal = Err(Refusal::local_error());
         let outcome = match action {
-            Action::Login { .. } => Ok(Answer::Login(facts())),
             _ if !self.found => refusal,
             Action::OpenRead { path, .. }
             | Action::OpenWrite { path, .. }

@@ -97,19 +97,21 @@ impl Client {
                     let port = DataEvent::Listening { port: 50_001 };
                     self.session.handle_data_event(port, self.now);
                 }
-                Effect::Job(job) => {
-                    let answer = match (job.action, self.certificate) {
-                        (Action::CertificateLogin { username }, Some(owner))
-                            if username != owner =>
-                        {
-                            Answer::PasswordNeeded
-                        }
-                        (Action::OpenRead { path, .. }, _) => Answer::Opened {
-                            payload: (),
-                            size: None,
-                            path,
-                        },
+                Effect::LogIn { username, password } => {
+                    let answer = match (password, self.certificate) {
+                        (None, Some(owner)) if username != owner => Answer::PasswordNeeded,
                         _ => Answer::Login(facts()),
+                    };
+                    self.session.handle_job(Ok(answer), self.now);
+                }
+                Effect::Job(job) => {
+                    let Action::OpenRead { path, .. } = job.action else {
+                        panic!("{:?} was not expected", job.action);
+                    };
+                    let answer = Answer::Opened {
+                        payload: (),
+                        size: None,
+                        path,
                     };
                     self.session.handle_job(Ok(answer), self.now);
                 }

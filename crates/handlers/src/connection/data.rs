@@ -22,8 +22,8 @@ impl Connection {
             log_lines::no_passive_port(&self.log_prefix(), &error);
             Refusal::new(425, "Can't open a passive port.")
         };
-        let (listener, port) =
-            listen(self.bound(), &self.service.settings.passive_ports).map_err(no_port)?;
+        let ports = &self.client.service.passive_ports;
+        let (listener, port) = listen(self.client.bound(), ports).map_err(no_port)?;
         // Most clients connect before they send the next line, which is when they are looked for.
         // The system has to tell of others: who has sent that line already, or begins with a
         // handshake.
@@ -49,7 +49,7 @@ impl Connection {
     pub(super) fn connect(&mut self, peer: SocketAddr, cx: &mut Context<'_>) -> io::Result<()> {
         let permit = self.permit_data();
         let permit = permit.map_err(|refusal| io::Error::other(refusal.text))?;
-        let (local, peer) = (self.bound(), canonical(peer));
+        let (local, peer) = (self.client.bound(), canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
         let stream = Connector::open(peer, from.then_some(local))
@@ -65,7 +65,7 @@ impl Connection {
     pub(super) fn accept_data(&mut self, cx: &mut Context<'_>) {
         let tls = self.security.session();
         let tls = tls.filter(|_| self.session.protects_data());
-        let rules = self.service.session.tls.filter(|_| tls.is_some());
+        let rules = self.client.service.session.tls.filter(|_| tls.is_some());
         let timeout = rules.and_then(|rules| rules.handshake_timeout);
         // Never, if it is longer than there are moments for.
         let until = timeout.and_then(|timeout| cx.now().checked_add(timeout));
@@ -134,14 +134,13 @@ impl Connection {
     /// Takes who has connected to the passive port until it is the client; others are turned away,
     /// so many in one turn.
     fn meet_arrivals(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let client = self.peer.ip();
         for _ in 0..ARRIVALS {
-            let service = &self.service;
-            let prefix = service.log_prefix.of(self.peer, self.session.username());
+            let client = &self.client;
+            let prefix = client.prefix(self.session.username());
             let Some(port) = self.data.passive_port_mut() else {
                 return Ok(());
             };
-            let Some(peer) = port.next_candidate(service, client, &prefix, cx)? else {
+            let Some(peer) = port.next_candidate(client, &prefix, cx)? else {
                 return Ok(());
             };
             let event = DataEvent::Accepted { peer };
@@ -183,7 +182,8 @@ impl Connection {
 
     /// A place for a data connection among those that are counted.
     fn permit_data(&self) -> Result<Permit, Refusal> {
-        let acquired = self.service.limits.acquire(self.peer.ip());
+        let client = &self.client;
+        let acquired = client.service.limits.acquire(client.peer.ip());
         acquired.map_err(|limit| Refusal::new(425, limit.text()))
     }
 }

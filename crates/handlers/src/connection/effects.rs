@@ -25,7 +25,7 @@ impl Connection {
         self.hear_observers(cx.now());
         while let Some(effect) = self.session.poll_effect() {
             let is_text = matches!(effect, Effect::Reply(_));
-            if !is_text || !self.service.is_implicit_tls() {
+            if !is_text || !self.client.service.is_implicit_tls() {
                 self.carry_out(effect, cx);
             }
         }
@@ -41,6 +41,7 @@ impl Connection {
                 self.send_reply(&reply);
             }
             Effect::TransferReply(reply) => self.send_reply(&reply),
+            Effect::LogIn { username, password } => self.log_in(username, password, cx),
             Effect::Job(job) => self.run_job(job, cx),
             Effect::StartWork(job) => self.start_work(job, cx),
             Effect::CancelWork => self.cancel_work(),
@@ -79,9 +80,9 @@ impl Connection {
                     .passive_port()
                     .is_some_and(PassivePort::has_rejected_several) => {}
             Effect::Event(event) => {
-                let (prefix, username) = (&self.service.log_prefix, self.session.username());
+                let username = self.session.username();
                 let account = self.transfer_account.as_deref();
-                log_lines::event(prefix, self.peer, username, &event, account);
+                log_lines::event(&self.client, username, &event, account);
                 if let SessionEvent::TransferEnded { .. } = event {
                     self.transfer_account = None;
                 }
@@ -102,8 +103,7 @@ impl Connection {
     fn send_reply(&mut self, reply: &Reply) {
         let encoding = self.session.encoding();
         if let ControlSocket::Open(control) = &mut self.socket {
-            let username = self.session.username();
-            let prefix = self.service.log_prefix.of(self.peer, username);
+            let prefix = self.client.prefix(self.session.username());
             log_lines::reply(&prefix, reply, encoding);
             control.reply(reply, encoding);
         }

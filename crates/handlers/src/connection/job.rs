@@ -50,16 +50,6 @@ impl Connection {
         if let Action::Registered { .. } = job.action {
             return self.run_command(job, cx);
         }
-        if let Action::Login {
-            username,
-            password: Secret(password),
-        } = job.action
-        {
-            return self.log_in(username, Some(password), cx);
-        }
-        if let Action::CertificateLogin { username } = job.action {
-            return self.log_in(username, None, cx);
-        }
         let Some(account) = &self.account else {
             self.session.handle_job(Err(Refusal::local_error()), now);
             return;
@@ -84,34 +74,41 @@ impl Connection {
 
     fn run_command(&mut self, job: Job, cx: &mut Context<'_>) {
         let call = CommandCall {
-            service: Arc::clone(&self.service),
+            client: Arc::clone(&self.client),
             account: self.account.clone(),
-            peer: self.peer,
-            local: self.local,
             secure: self.session.is_secure(),
         };
-        let lane = &self.service.command_lane;
+        let lane = &self.client.service.command_lane;
         let job = move || Ended::answered(call.run(job));
         let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
         self.await_job(task.map(RunningJob::short), cx);
     }
 
-    fn log_in(&mut self, username: String, password: Option<Arc<str>>, cx: &mut Context<'_>) {
+    /// Lets a user in, or has threads do it.
+    pub(super) fn log_in(
+        &mut self,
+        username: String,
+        password: Option<Secret<Arc<str>>>,
+        cx: &mut Context<'_>,
+    ) {
         let credentials = Credentials {
+            client: Arc::clone(&self.client),
             username,
-            password,
+            password: password.map(|Secret(password)| password),
             certificate: self.security.certificate().cloned(),
-            peer: self.peer,
-            local: self.local,
             secure: self.session.is_secure(),
         };
-        if credentials.are_checked_at_once(&self.service) {
-            return self.open_home(credentials.check(&self.service), cx);
+        if credentials.are_checked_at_once() {
+            return self.open_home(credentials.check(), cx);
         }
-        let service = Arc::clone(&self.service);
-        let client = client_network(self.peer);
-        let check = move || Ended::Checked(credentials.check(&service));
-        let task = Task::spawn_for(&self.service.login_lane, client, &cx.notifier(), check);
+        let network = client_network(self.client.peer);
+        let check = move || Ended::Checked(credentials.check());
+        let task = Task::spawn_for(
+            &self.client.service.login_lane,
+            network,
+            &cx.notifier(),
+            check,
+        );
         self.await_job(task.map(RunningJob::short), cx);
     }
 
@@ -126,13 +123,13 @@ impl Connection {
             }
             Ok(Some(login)) => login,
         };
-        if jobs::enters_at_once(&self.service, self.peer, &login) {
-            let end = jobs::enter(&self.service, self.peer, login);
+        if jobs::enters_at_once(&self.client, &login) {
+            let end = jobs::enter(&self.client, login);
             return self.finish_login(end, cx.now());
         }
-        let lanes = self.service.home_lanes(&login.home);
-        let (service, peer) = (Arc::clone(&self.service), self.peer);
-        let enter = move || Ended::HomeOpened(jobs::enter(&service, peer, login));
+        let lanes = self.client.service.home_lanes(&login.home);
+        let client = Arc::clone(&self.client);
+        let enter = move || Ended::HomeOpened(jobs::enter(&client, login));
         let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
         self.await_job(task.map(RunningJob::short), cx);
     }
@@ -164,10 +161,12 @@ impl Connection {
                 .session
                 .handle_job(Err(Refusal::local_error()), cx.now());
         };
-        let lane = account.work_lane().unwrap_or(&self.service.work_lane);
-        let (user, limit) = (Arc::clone(account), self.service.settings.hash_limit);
+        let lane = account
+            .work_lane()
+            .unwrap_or(&self.client.service.work_lane);
+        let user = Arc::clone(account);
         let started = lane.start(&cx.notifier(), move |time| {
-            Ended::answered(jobs::run_work(&user, job, limit, time))
+            Ended::answered(jobs::run_work(&user, job, time))
         });
         let work = started.map(|(task, cancel)| RunningJob {
             task,

@@ -111,7 +111,7 @@ impl Connection {
         if !control.has_input() || !self.session.wants_input() || is_held_up(&self.watch) {
             return false;
         }
-        if let Some(host) = &self.service.masquerade
+        if let Some(host) = &self.client.service.masquerade
             && host.address() != self.masquerade
         {
             self.masquerade = host.address();
@@ -126,15 +126,15 @@ impl Connection {
                 now,
             );
         }
-        let (session, peer, service) = (&mut self.session, self.peer, &self.service);
+        let (session, client) = (&mut self.session, &*self.client);
+        let commands = &*client.service.commands;
         let (received, account) = (&mut self.received, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(session.encoding(), |line| match line {
             Line::Complete(line) => {
-                let prefix = service.log_prefix.of(peer, session.username());
-                log_lines::command(&prefix, line, &service.settings.commands);
-                *received = LoggedCommand::of(service, session, account, line);
-                match watch.map(|watch| watch.judge(line, &service.settings.commands)) {
+                log_lines::command(&client.prefix(session.username()), line, commands);
+                *received = LoggedCommand::of(session, account, line, commands);
+                match watch.map(|watch| watch.judge(line, commands)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
                     Some(Judgement::Passed(verdict)) => hand_over(session, line, &verdict, now),
                     Some(Judgement::Pending) => {}

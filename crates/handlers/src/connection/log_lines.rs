@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 
 use ftpdlib_authorizers::CertificateError;
 use ftpdlib_proto::{
@@ -12,9 +11,10 @@ use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
 use log::Level;
 
 use super::secrets;
+use crate::CustomCommand;
+use crate::client::Client;
 use crate::jobs::{Account, Payload, real_path};
-use crate::log_prefix::{LogPrefix, Prefix};
-use crate::{CustomCommand, Service};
+use crate::log_prefix::Prefix;
 
 pub(super) fn opened(prefix: &Prefix<'_>) {
     log::info!("{prefix} FTP session opened (connect)");
@@ -59,15 +59,15 @@ pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], commands: &[CustomComman
 pub(super) struct LoggedCommand(Box<str>);
 
 impl LoggedCommand {
-    /// The command of a line, if it is one of them and the log is on.
+    /// The command of a line, if it is one of them and the log is on; it may be one of `commands`.
     ///
     /// A path is made absolute and real, as pyftpdlib does: what was sent does not tell which file
     /// it was.
     pub(super) fn of(
-        service: &Service,
         session: &Session<Payload>,
         account: Option<&Account>,
         line: &[u8],
+        commands: &[CustomCommand],
     ) -> Option<Self> {
         let (verb, _) = CommandLine::split(line).resolve().ok()?;
         let info = verb.info();
@@ -75,7 +75,7 @@ impl LoggedCommand {
             return None;
         }
         // A command in its place may have a secret argument.
-        let shown = secrets::cut(line, &service.settings.commands);
+        let shown = secrets::cut(line, commands);
         let (_, argument) = CommandLine::split(shown).resolve().ok()?;
         let path = account.and_then(|account| {
             let path = path_in(verb, argument, session)?;
@@ -137,8 +137,7 @@ pub(super) fn reply(prefix: &Prefix<'_>, reply: &Reply, encoding: NameEncoding) 
 
 /// What happened; a transfer that has ended was that of `account`.
 pub(super) fn event(
-    prefix: &LogPrefix,
-    peer: SocketAddr,
+    client: &Client,
     username: Option<&str>,
     event: &SessionEvent,
     account: Option<&Account>,
@@ -154,7 +153,7 @@ pub(super) fn event(
         | SessionEvent::DataUnused
         | SessionEvent::Changed { .. } => username,
     };
-    let prefix = prefix.of(peer, username);
+    let prefix = client.prefix(username);
     match event {
         SessionEvent::LoggedIn { username } => user(&prefix, username, "logged in"),
         SessionEvent::LoginFailed { username, .. } => user(&prefix, username, "failed login"),

@@ -24,6 +24,7 @@ use ftpdlib_proto::{Reply, TransferEnd};
 use ftpdlib_session::{AdminEvent, ControlEvent, Session};
 use mio::net::TcpStream;
 
+use crate::client::Client;
 use crate::data::{DataSide, Linger, PassivePort};
 use crate::jobs::{Account, Payload};
 use crate::log_prefix::Prefix;
@@ -44,14 +45,8 @@ const CLOSING_TIME: Duration = Duration::from_secs(2);
 ///
 /// Made by a server for every client it accepts, and added to a loop.
 pub struct Connection {
-    service: Arc<Service>,
+    client: Arc<Client>,
     session: Session<Payload>,
-    /// Addresses of IPv4 are always in its own form, also where the sockets are of IPv6.
-    peer: SocketAddr,
-    /// The address that the client connected to: ours, or that of a proxy in front of us.
-    local: SocketAddr,
-    /// Our own address, where there is a proxy in front of us.
-    own: Option<Box<SocketAddr>>,
     socket: ControlSocket,
     data: DataSide,
     pump: Option<Box<Pump>>,
@@ -137,14 +132,20 @@ impl Connection {
         own: Option<Box<SocketAddr>>,
         permit: Permit,
     ) -> io::Result<Self> {
-        let (peer, local) = (canonical(client.peer), canonical(client.local));
-        if service.settings.tcp_no_delay {
+        let client = Client {
+            service: Arc::clone(service),
+            peer: canonical(client.peer),
+            local: canonical(client.local),
+            own,
+        };
+        let (peer, local) = (client.peer, client.local);
+        if service.tcp_no_delay {
             stream.set_nodelay(true)?;
         }
         // A Synch's data mark arrives as urgent data; inline, the decoder sees and drops it.
         socket2::SockRef::from(&stream).set_out_of_band_inline(true)?;
         let (config, now) = (Arc::clone(&service.session), Instant::now());
-        let session = match &service.settings.greeting {
+        let session = match &service.greeting {
             Some(greeting) => {
                 let text = greeting(peer, local);
                 Session::with_greeting(config, peer, local, now, Reply::paragraph(220, &text))
@@ -152,11 +153,8 @@ impl Connection {
             None => Session::new(config, peer, local, now),
         };
         Ok(Self {
-            service: Arc::clone(service),
+            client: Arc::new(client),
             session,
-            peer,
-            local,
-            own,
             socket: ControlSocket::Accepted(stream),
             data: DataSide::Idle,
             pump: None,
@@ -204,22 +202,28 @@ impl Connection {
             return false;
         };
         if let Err(error) = control.receive(cx) {
-            log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
+            log_lines::tls_failed(&self.client.prefix(None), &error);
         }
         if control.begins_tls() && self.security.is_clear() && self.closing.is_none() {
             // There may be no end of line in it, so nothing else would end the waiting.
             let error = io::Error::new(io::ErrorKind::InvalidData, "begun without AUTH");
-            log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
+            log_lines::tls_failed(&self.client.prefix(None), &error);
             control.end_input();
         }
-        let (has_input, has_ended) = (control.has_input(), control.has_ended());
-        // A client that connected before it sent a line is to find that so: in the order in which
-        // the system tells, the line may come first.
+        control.has_input() || control.has_ended()
+    }
+
+    /// Looks at the passive port before a line is handed over. A client that connected before it
+    /// sent the line is to find that so: in the order in which the system tells, the line may come
+    /// first.
+    fn look_at_port(&mut self, cx: &mut Context<'_>) {
         let port = self.data.passive_port();
-        if has_input && port.is_some_and(PassivePort::awaits_client) {
+        if port.is_some_and(PassivePort::awaits_client)
+            && let ControlSocket::Open(control) = &self.socket
+            && control.has_input()
+        {
             self.data_ready(cx);
         }
-        has_input || has_ended
     }
 
     /// Does what observers want, and what they let the client do.
@@ -317,7 +321,7 @@ impl Connection {
         };
         control.set_interest(self.session.is_working(), !holds, cx);
         if all_sent {
-            cx.expect_answer(self.service.busy_poll);
+            cx.expect_answer(self.client.service.busy_poll);
         }
         let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
         if self.may_hand_over_line() || (all_sent && to_replies) {
@@ -336,7 +340,7 @@ impl Connection {
 
     /// Tells the session, once, that the server drains or ends.
     fn follow_phase(&mut self, now: Instant) {
-        let phase = self.service.sessions.phase();
+        let phase = self.client.service.sessions.phase();
         if phase <= self.phase {
             return;
         }
@@ -349,18 +353,9 @@ impl Connection {
         self.session.handle_admin(event, now);
     }
 
-    /// What our sockets are bound to, without a port.
-    fn bound(&self) -> SocketAddr {
-        let mut bound = self.own.as_deref().copied().unwrap_or(self.local);
-        bound.set_port(0);
-        bound
-    }
-
     /// What stands before the session's log lines.
     fn log_prefix(&self) -> Prefix<'_> {
-        self.service
-            .log_prefix
-            .of(self.peer, self.session.username())
+        self.client.prefix(self.session.username())
     }
 
     /// The first moment at which something is to be looked at: by [`timeout`](Self::timeout), which
@@ -408,8 +403,8 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("id", &self.id)
-            .field("peer", &self.peer)
-            .field("local", &self.local)
+            .field("peer", &self.client.peer)
+            .field("local", &self.client.local)
             .field("username", &self.session.username())
             .finish_non_exhaustive()
     }
@@ -422,10 +417,9 @@ impl Handler for Connection {
             let socket = cx.register(stream, Interest::READ)?;
             self.socket = ControlSocket::Open(Box::new(Control::new(socket)));
         }
-        self.id = self.service.sessions.join(cx.notifier());
+        self.id = self.client.service.sessions.join(cx.notifier());
         log_lines::opened(&self.log_prefix());
-        let notifier = cx.notifier();
-        self.watch = Watch::begin(&self.service, self.id, self.peer, self.local, notifier);
+        self.watch = Watch::begin(&self.client, self.id, cx.notifier());
         if self
             .watch
             .as_ref()
@@ -449,6 +443,7 @@ impl Handler for Connection {
                 // Where the rest of our part of a handshake waited for room, it goes on with that.
                 if ready.readable() || self.security.is_handshake() {
                     self.receive(cx);
+                    self.look_at_port(cx);
                     let flow = self.finish_turn(cx);
                     // A client that waits for each reply has sent no more by now. To learn that
                     // here, unless it is known, saves a turn that would find out nothing else.
@@ -461,6 +456,7 @@ impl Handler for Connection {
                     {
                         return Ok(flow);
                     }
+                    self.look_at_port(cx);
                 }
             }
             _ if self
@@ -520,7 +516,7 @@ impl Handler for Connection {
             self.session.handle_timeout(now);
             if self.security.is_handshake() && self.session.is_ending() {
                 let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
-                log_lines::tls_failed(&self.service.log_prefix.of(self.peer, None), &error);
+                log_lines::tls_failed(&self.client.prefix(None), &error);
             }
         }
         Ok(self.finish_turn(cx))
@@ -535,7 +531,7 @@ impl Handler for Connection {
 
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         self.cancel_work();
-        self.service.sessions.leave(self.id);
+        self.client.service.sessions.leave(self.id);
         let end = match error {
             Some(_) => TransferEnd::LocalError,
             None => TransferEnd::Shutdown,
@@ -548,7 +544,7 @@ impl Handler for Connection {
         let account = self.account.as_ref();
         let left = account.map(|account| account.login().username.as_str());
         let username = self.session.username().or(left);
-        log_lines::closed(&self.service.log_prefix.of(self.peer, username));
+        log_lines::closed(&self.client.prefix(username));
         if let Some(watch) = &mut self.watch {
             watch.end(account.map(|account| &**account), cx);
         }

@@ -64,7 +64,7 @@ impl Connection {
             ControlSocket::Open(control) if control.is_flushed() => {}
             _ => return false,
         }
-        let session = match self.service.tls.as_ref().map(|tls| tls.session()) {
+        let session = match self.client.service.tls.as_ref().map(|tls| tls.session()) {
             Some(Ok(session)) => session,
             Some(Err(error)) => {
                 log::error!("{} TLS cannot begin: {error}", self.log_prefix());
@@ -99,8 +99,7 @@ impl Connection {
             VerifiedCertificate::from_der(der)
                 .map(Arc::new)
                 .inspect_err(|error| {
-                    let prefix = self.service.log_prefix.of(self.peer, None);
-                    log_lines::certificate_unread(&prefix, error);
+                    log_lines::certificate_unread(&self.client.prefix(None), error);
                 })
                 .ok()
         });

@@ -4,28 +4,30 @@ use std::sync::Arc;
 
 use ftpdlib_ioloop::{self as ioloop, Context};
 use ftpdlib_proto::TransferEnd;
-use ftpdlib_session::{DataEvent, Direction, Refusal, Transfer};
+use ftpdlib_session::{DataEvent, Over, Refusal, Transfer};
 
 use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
+use crate::client::Client;
 use crate::data::Linger;
-use crate::jobs::Payload;
+use crate::jobs::{Account, Payload};
+use crate::log_prefix::Prefix;
 use crate::owners_code;
 use crate::pump::{Pump, PumpContext, Step};
 
 impl Connection {
     /// Begins a transfer over the data connection, or to the replies.
     pub(super) fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
-        let stream = match transfer.direction {
-            Direction::Control => None,
-            Direction::Send | Direction::Receive => self.data.take_open(),
+        let stream = match transfer.over {
+            Over::Control => None,
+            Over::Data => self.data.take_open(),
         };
         let secure = stream
             .as_ref()
             .is_some_and(|stream| stream.plain().is_none());
         let account = Arc::clone(&transfer.payload.account);
         let transfer_type = transfer.transfer_type;
-        let mut pump = match Pump::new(transfer, stream, &self.service, cx.now()) {
+        let mut pump = match Pump::new(transfer, stream, cx.now()) {
             Ok(pump) => pump,
             Err(payload) => {
                 // The system did not let the loop have the data connection.
@@ -66,70 +68,86 @@ impl Connection {
         cx: &mut Context<'_>,
         act: impl FnOnce(&mut Pump, &mut PumpContext<'_, '_>) -> Step,
     ) {
-        let Some(pump) = &mut self.pump else {
-            return;
-        };
-        let account = self.transfer_account.as_deref();
-        let username = account.map(|account| account.login().username.as_str());
-        let prefix = self.service.log_prefix.of(self.peer, username);
+        match self.call_pump(cx, act) {
+            None | Some(Step::Wait(_) | Step::Working | Step::Pause(_)) => {}
+            Some(Step::Yield) => {
+                if self.pump.as_ref().is_some_and(|pump| pump.is_to_replies()) {
+                    cx.notifier().notify();
+                }
+            }
+            Some(Step::AllReceived) => self.finish_upload(cx),
+            Some(Step::Ended(end, refusal)) => self.end_transfer(end, refusal, cx),
+        }
+    }
+
+    /// Lets the pump, if there is one, do something that may call code of the server's owner.
+    fn call_pump(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut Pump, &mut PumpContext<'_, '_>) -> Step,
+    ) -> Option<Step> {
+        let pump = self.pump.as_deref_mut()?;
         let mut nowhere = Vec::new();
         let replies = match &mut self.socket {
             ControlSocket::Open(control) => control.replies(),
             ControlSocket::Accepted(_) | ControlSocket::Lost => &mut nowhere,
         };
-        let mut pcx = PumpContext {
-            cx,
-            service: &self.service,
-            replies,
-            peer: self.peer,
-        };
+        let mut pcx = PumpContext { cx, replies };
+        let prefix = transfer_prefix(&self.client, self.transfer_account.as_deref());
         // After a panic nothing of the pump is used any more but its data connection.
         let who = "the transfer, or its filesystem";
-        let step = owners_code::call(&prefix, who, || act(pump, &mut pcx))
-            .unwrap_or_else(|| Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error())));
-        match step {
-            Step::Wait(_) | Step::Working | Step::Pause(_) => {}
-            Step::Yield if pump.is_to_replies() => cx.notifier().notify(),
-            Step::Yield => {}
-            Step::AllReceived => self.finish_upload(cx),
-            Step::Ended(end, refusal) => {
-                if let Some(refusal) = &refusal {
-                    log_lines::transfer_failed(&prefix, refusal);
+        let step = owners_code::call(prefix, who, || act(pump, &mut pcx));
+        let panicked = || Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()));
+        Some(step.unwrap_or_else(panicked))
+    }
+
+    /// Ends a transfer as its pump has found.
+    fn end_transfer(&mut self, end: TransferEnd, refusal: Option<Refusal>, cx: &mut Context<'_>) {
+        let Some(mut pump) = self.pump.take() else {
+            return;
+        };
+        if let Some(refusal) = &refusal {
+            let prefix = transfer_prefix(&self.client, self.transfer_account.as_deref());
+            log_lines::transfer_failed(&prefix, refusal);
+        }
+        pump.leave_debt(&mut self.debts, cx.now());
+        let bytes = pump.bytes();
+        self.leave_stream(*pump, &end, cx);
+        let event = DataEvent::Ended {
+            end,
+            bytes,
+            refusal,
+        };
+        self.session.handle_data_event(event, cx.now());
+    }
+
+    /// Closes the data connection of a transfer, if it had one, or keeps it until the client has
+    /// closed it.
+    fn leave_stream(&mut self, pump: Pump, end: &TransferEnd, cx: &mut Context<'_>) {
+        let (sends, separates_replies) = (pump.sends(), pump.separates_replies);
+        let Some((mut stream, meter)) = pump.into_stream() else {
+            return;
+        };
+        let permit = self.data_permit.take();
+        match end {
+            TransferEnd::Complete if sends => {
+                let mut linger = Linger::after_download(stream.into_socket(), cx);
+                if separates_replies {
+                    linger.hold_replies(cx);
                 }
-                let (bytes, sends) = (pump.bytes(), pump.sends());
-                let separates_replies = pump.separates_replies;
-                pump.leave_debt(&mut self.debts, cx.now());
-                let pump = self.pump.take();
-                if let Some((mut stream, meter)) = pump.and_then(|pump| pump.into_stream()) {
-                    let permit = self.data_permit.take();
-                    match end {
-                        TransferEnd::Complete if sends => {
-                            let mut linger = Linger::after_download(stream.into_socket(), cx);
-                            if separates_replies {
-                                linger.hold_replies(cx);
-                            }
-                            self.linger_on(linger, cx);
-                        }
-                        TransferEnd::LocalError if !sends => {
-                            if stream.plain().is_none() {
-                                // Some clients wait for close_notify before they read the reply.
-                                let _ = stream.finish(cx);
-                            }
-                            let socket = stream.into_socket();
-                            self.linger_on(Linger::after_upload(socket, meter, permit, cx), cx);
-                            // If the client has ended its side, this is all.
-                            self.drain_linger(cx);
-                        }
-                        _ => cx.close(stream.into_socket()),
-                    }
-                }
-                let event = DataEvent::Ended {
-                    end,
-                    bytes,
-                    refusal,
-                };
-                self.session.handle_data_event(event, cx.now());
+                self.linger_on(linger, cx);
             }
+            TransferEnd::LocalError if !sends => {
+                if stream.plain().is_none() {
+                    // Some clients wait for close_notify before they read the reply.
+                    let _ = stream.finish(cx);
+                }
+                let socket = stream.into_socket();
+                self.linger_on(Linger::after_upload(socket, meter, permit, cx), cx);
+                // If the client has ended its side, this is all.
+                self.drain_linger(cx);
+            }
+            _ => cx.close(stream.into_socket()),
         }
     }
 
@@ -223,4 +241,9 @@ impl Connection {
             linger.end(&mut self.debts, cx);
         }
     }
+}
+
+/// What stands before the log lines about the transfer of `account`.
+fn transfer_prefix<'a>(client: &'a Client, account: Option<&'a Account>) -> Prefix<'a> {
+    client.prefix(account.map(|account| account.login().username.as_str()))
 }

@@ -1,6 +1,5 @@
 //! The observers of one session: what happened is told to them, what they want is done.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,12 +8,13 @@ use ftpdlib_proto::{TransferType, Verb, VirtualPath};
 use ftpdlib_session::{Change, SessionEvent, Transferred};
 
 use super::secrets;
+use crate::CustomCommand;
+use crate::client::Client;
 use crate::jobs::{Account, real_path};
 use crate::observer::{
     Mailbox, Notice, ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer,
     RETRY_DELAY, SessionControl, Verdict,
 };
-use crate::{CustomCommand, Service};
 
 /// The observers of a session; a connection has this only where the server has observers.
 pub(super) struct Watch {
@@ -57,23 +57,18 @@ pub(super) enum Judgement {
 }
 
 impl Watch {
-    /// Tells the observers of `service`, if there are any, that a client connected.
-    pub(super) fn begin(
-        service: &Service,
-        id: u64,
-        peer: SocketAddr,
-        local: SocketAddr,
-        notifier: Notifier,
-    ) -> Option<Box<Self>> {
-        let observers = &service.observers;
+    /// Tells the observers of its server, if there are any, that `client` connected.
+    pub(super) fn begin(client: &Client, id: u64, notifier: Notifier) -> Option<Box<Self>> {
+        let observers = &client.service.observers;
         if observers.is_empty() {
             return None;
         }
-        let control = Arc::new(SessionControl::new(notifier, service.log_prefix.clone()));
+        let log_prefix = client.service.log_prefix.clone();
+        let control = Arc::new(SessionControl::new(notifier, log_prefix));
         let session = ObservedSession {
             id,
-            peer,
-            local,
+            peer: client.peer,
+            local: client.local,
             username: None,
             secure: false,
             control,

@@ -1,14 +1,14 @@
 //! A passive port: who connects to it, until that is the client.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId, is_of_one_client};
 use mio::net::{TcpListener, TcpStream};
 
 use super::arriving::Arrivals;
-use crate::Service;
+use crate::client::Client;
 use crate::log_prefix::Prefix;
 
 /// How long a passive port goes without being looked at.
@@ -54,8 +54,7 @@ impl PassivePort {
     /// None can be taken, or waited for: there is no descriptor left, for instance.
     pub(crate) fn next_candidate(
         &mut self,
-        service: &Service,
-        client: IpAddr,
+        client: &Client,
         prefix: &Prefix<'_>,
         cx: &mut Context<'_>,
     ) -> io::Result<Option<SocketAddr>> {
@@ -73,7 +72,8 @@ impl PassivePort {
             }
             match cx.accept(&self.listener) {
                 Ok((stream, peer))
-                    if service.is_proxy(peer.ip()) && peer.ip().to_canonical() != client =>
+                    if client.service.is_proxy(peer.ip())
+                        && peer.ip().to_canonical() != client.peer.ip() =>
                 {
                     let arrivals = self.arrivals.get_or_insert_default();
                     if let Err(error) = arrivals.push(stream, cx) {

@@ -1,10 +1,10 @@
 //! A user who logged in, as jobs see it.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use ftpdlib_authorizers::{Authorizer, Guard, Login};
+use ftpdlib_authorizers::{Authorizer, Guard, Login, client_network};
 use ftpdlib_filesystems::Filesystem;
 use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::Zone;
@@ -12,34 +12,31 @@ use ftpdlib_session::Refusal;
 
 use super::{Helpers, HomeLanes, WorkLane, reply_of};
 use crate::Service;
+use crate::client::Client;
 
 /// The login, its filesystem, and where its jobs run.
 ///
 /// Each session that idles keeps one: what is the same for all of a server is in the service.
 pub(crate) struct Account {
-    service: Arc<Service>,
+    client: Arc<Client>,
     pub(super) login: Login,
     pub(super) filesystem: Arc<dyn Filesystem>,
     /// For jobs that may block; `None` where none does, so that they run in place, on the loop.
     lanes: Option<Arc<HomeLanes>>,
-    /// For the log lines of threads.
-    peer: SocketAddr,
 }
 
 impl Account {
     pub(super) fn new(
-        service: &Arc<Service>,
-        peer: SocketAddr,
+        client: &Arc<Client>,
         login: Login,
         filesystem: Arc<dyn Filesystem>,
         lanes: Option<Arc<HomeLanes>>,
     ) -> Self {
         Self {
-            service: Arc::clone(service),
+            client: Arc::clone(client),
             login,
             filesystem,
             lanes,
-            peer,
         }
     }
 
@@ -57,13 +54,7 @@ impl Account {
         let filesystem = self.filesystem.without_links().map_err(reply_of)?;
         Ok(filesystem.map(|filesystem| {
             let (login, lanes) = (self.login.clone(), self.lanes.clone());
-            Arc::new(Self::new(
-                &self.service,
-                self.peer,
-                login,
-                filesystem,
-                lanes,
-            ))
+            Arc::new(Self::new(&self.client, login, filesystem, lanes))
         }))
     }
 
@@ -74,16 +65,21 @@ impl Account {
     }
 
     pub(super) fn authorizer(&self) -> &dyn Authorizer {
-        &*self.service.settings.authorizer
+        &*self.client.service.authorizer
     }
 
     pub(super) fn zone(&self) -> Zone {
-        self.service.session.zone
+        self.client.service.session.zone
     }
 
     /// Whether MLST and MLSD show links as such.
     pub(super) fn shows_links(&self) -> bool {
-        self.service.settings.mlsd_shows_links
+        self.client.service.mlsd_shows_links
+    }
+
+    /// Most bytes that a digest reads; 0 for no limit.
+    pub(super) fn hash_limit(&self) -> u64 {
+        self.client.service.hash_limit
     }
 
     /// Where this user's jobs run; `None` for in place, on the loop.
@@ -93,7 +89,7 @@ impl Account {
 
     /// Where those run that are too large for the loop.
     pub(crate) fn large_lane(&self) -> &Lane {
-        self.lane().unwrap_or(&self.service.large_lane)
+        self.lane().unwrap_or(&self.client.service.large_lane)
     }
 
     /// The same of digests and copies; `None` for where those on local disks run.
@@ -103,7 +99,17 @@ impl Account {
 
     /// Who may help with long jobs on the loop; `None` where none runs there.
     pub(super) fn helpers(&self) -> Option<&Helpers> {
-        self.lanes.is_none().then_some(&self.service.helpers)
+        self.lanes.is_none().then_some(&self.client.service.helpers)
+    }
+
+    /// What clients from there have in common, who take turns.
+    pub(crate) fn network(&self) -> IpAddr {
+        client_network(self.client.peer)
+    }
+
+    /// What all sessions of the server share.
+    pub(crate) fn service(&self) -> &Service {
+        &self.client.service
     }
 
     pub(crate) fn login(&self) -> &Login {
@@ -118,7 +124,6 @@ impl Account {
 /// What stands before the session's log lines.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = &self.service.log_prefix;
-        prefix.of(self.peer, Some(&self.login.username)).fmt(f)
+        self.client.prefix(Some(&self.login.username)).fmt(f)
     }
 }

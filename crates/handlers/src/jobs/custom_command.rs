@@ -1,21 +1,19 @@
 //! Running the commands of the server's owner.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ftpdlib_proto::{Perm, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::{Account, Payload, permission, permitted};
+use crate::client::Client;
 use crate::settings::last_reply;
-use crate::{CommandContext, Service, owners_code};
+use crate::{CommandContext, owners_code};
 
 /// A custom command on its way to a thread.
 pub(crate) struct CommandCall {
-    pub(crate) service: Arc<Service>,
+    pub(crate) client: Arc<Client>,
     pub(crate) account: Option<Arc<Account>>,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
     pub(crate) secure: bool,
 }
 
@@ -43,20 +41,19 @@ impl CommandCall {
         else {
             return Err(Refusal::local_error());
         };
-        let Some(command) = self.service.settings.commands.get(*index) else {
+        let Some(command) = self.client.service.commands.get(*index) else {
             return Err(Refusal::local_error());
         };
         let mut context = CommandContext {
+            client: &self.client,
             account,
             argument,
             path,
             working_directory,
-            peer: self.peer,
-            local: self.local,
             secure: self.secure,
         };
         let username = account.map(|account| account.login().username.as_str());
-        let prefix = self.service.log_prefix.of(self.peer, username);
+        let prefix = self.client.prefix(username);
         let who = format_args!("the custom command {}", command.registered.name);
         let reply = owners_code::call(&prefix, who, || (command.function)(&mut context));
         let reply = reply.ok_or_else(Refusal::local_error)?;

@@ -1,6 +1,5 @@
 //! Logging in: credentials first, then the user's filesystem.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,16 +9,16 @@ use ftpdlib_proto::{Escaped, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
 
 use super::{Account, reply_of};
-use crate::{Service, owners_code};
+use crate::client::Client;
+use crate::owners_code;
 
 /// What a client gave to log in.
 pub(crate) struct Credentials {
+    pub(crate) client: Arc<Client>,
     pub(crate) username: String,
     /// `None` where the certificate has to do.
     pub(crate) password: Option<Arc<str>>,
     pub(crate) certificate: Option<Arc<VerifiedCertificate>>,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
     /// Whether they came under TLS.
     pub(crate) secure: bool,
 }
@@ -32,17 +31,17 @@ pub(crate) type LoginEnd = Result<(Arc<Account>, LoginFacts), Refusal>;
 
 impl Credentials {
     /// Whether [`check`](Self::check) answers at once: a plain comparison of passwords.
-    pub(crate) fn are_checked_at_once(&self, service: &Service) -> bool {
-        let prefix = service.log_prefix.of(self.peer, None);
-        let authorizer = &service.settings.authorizer;
+    pub(crate) fn are_checked_at_once(&self) -> bool {
+        let prefix = self.client.prefix(None);
+        let authorizer = &self.client.service.authorizer;
         owners_code::ask(prefix, || authorizer.is_immediate(&self.username))
     }
 
     /// Finds out who this is. May block.
-    pub(crate) fn check(&self, service: &Service) -> Checked {
+    pub(crate) fn check(&self) -> Checked {
         let request = self.request();
-        let prefix = service.log_prefix.of(self.peer, None);
-        let authorizer = &service.settings.authorizer;
+        let prefix = self.client.prefix(None);
+        let authorizer = &self.client.service.authorizer;
         owners_code::call_files(prefix, || {
             if self.password.is_none() {
                 return Ok(authorizer.authenticate_by_certificate(&request).ok());
@@ -56,7 +55,8 @@ impl Credentials {
 
     fn request(&self) -> LoginRequest<'_> {
         let password = self.password.as_deref().unwrap_or_default();
-        let mut request = LoginRequest::new(&self.username, password, self.peer, self.local);
+        let (peer, local) = (self.client.peer, self.client.local);
+        let mut request = LoginRequest::new(&self.username, password, peer, local);
         request.secure = self.secure;
         request.certificate = self.certificate.as_deref();
         request
@@ -75,31 +75,31 @@ impl Credentials {
 
 /// Whether [`enter`] lets this user in without waiting: the home directory was on a local disk last
 /// time, and no code of others is asked that may block.
-pub(crate) fn enters_at_once(service: &Service, peer: SocketAddr, login: &Login) -> bool {
-    let prefix = service.log_prefix.of(peer, Some(&login.username));
-    let authorizer = &service.settings.authorizer;
+pub(crate) fn enters_at_once(client: &Client, login: &Login) -> bool {
+    let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
+    let authorizer = &service.authorizer;
     owners_code::ask(prefix, || authorizer.is_local()) && service.is_local_home(&login.home)
 }
 
 /// Makes the filesystem of a user who is let in. May block, unless [`enters_at_once`] says
 /// otherwise.
-pub(crate) fn enter(service: &Arc<Service>, peer: SocketAddr, login: Login) -> LoginEnd {
+pub(crate) fn enter(client: &Arc<Client>, login: Login) -> LoginEnd {
     let username = login.username.clone();
-    let prefix = service.log_prefix.of(peer, Some(&username));
-    owners_code::call_files(prefix, || open_account(service, peer, login))
+    let prefix = client.prefix(Some(&username));
+    owners_code::call_files(prefix, || open_account(client, login))
 }
 
-fn open_account(service: &Arc<Service>, peer: SocketAddr, mut login: Login) -> LoginEnd {
+fn open_account(client: &Arc<Client>, mut login: Login) -> LoginEnd {
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
-    let settings = &service.settings;
-    let filesystem = make_filesystem(service, peer, &mut login)?;
+    let service = &client.service;
+    let filesystem = make_filesystem(client, &mut login)?;
     login.home_path = home_path(&*filesystem, &login.home);
     let is_local = filesystem.is_local();
-    if settings.filesystem.is_none() {
+    if service.filesystem.is_none() {
         service.note_home(&named, is_local);
     }
-    let in_place = is_local && settings.authorizer.is_local();
+    let in_place = is_local && service.authorizer.is_local();
     let lanes = (!in_place).then(|| service.home_lanes(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
@@ -107,9 +107,9 @@ fn open_account(service: &Arc<Service>, peer: SocketAddr, mut login: Login) -> L
         msg_quit: login.msg_quit.clone(),
         start_dir: filesystem.start_dir(),
         encoding: login.encoding,
-        perms: settings.authorizer.perms_anywhere(&login),
+        perms: service.authorizer.perms_anywhere(&login),
     };
-    let account = Account::new(service, peer, login, filesystem, lanes);
+    let account = Account::new(client, login, filesystem, lanes);
     Ok((Arc::new(account), facts))
 }
 
@@ -124,19 +124,15 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 }
 
 /// Makes it, and leaves no links in the path of the home.
-fn make_filesystem(
-    service: &Service,
-    peer: SocketAddr,
-    login: &mut Login,
-) -> Result<Arc<dyn Filesystem>, Refusal> {
+fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
     let unusable = || Refusal::new(530, "Home directory cannot be used.");
-    let settings = &service.settings;
-    let _guard = settings.authorizer.impersonate(login).map_err(|error| {
-        let prefix = service.log_prefix.of(peer, Some(&login.username));
+    let service = &client.service;
+    let _guard = service.authorizer.impersonate(login).map_err(|error| {
+        let prefix = client.prefix(Some(&login.username));
         log::error!("{prefix} {error}");
         unusable()
     })?;
-    let made = match &settings.filesystem {
+    let made = match &service.filesystem {
         Some(factory) => {
             // It stays as it is where there is none: a filesystem that wants one says so.
             if let Ok(home) = login.home.canonicalize() {
@@ -152,7 +148,7 @@ fn make_filesystem(
         }),
     };
     made.map_err(|error| {
-        let prefix = service.log_prefix.of(peer, Some(&login.username));
+        let prefix = client.prefix(Some(&login.username));
         let home = Escaped(login.home.as_os_str().as_encoded_bytes());
         log::error!("{prefix} no filesystem at the home {home}: {error}");
         // Either code is one that PASS has (RFC 959 §5.4). By 530 clients take the password for

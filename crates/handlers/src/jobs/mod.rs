@@ -84,18 +84,15 @@ fn run_as_user(account: &Arc<Account>, job: Job) -> JobOutcome<Payload> {
 }
 
 /// Runs work: a job that takes as long as its files are large. Blocks; `time` may end it early.
-///
-/// A digest reads at most `hash_limit` bytes, if that is not 0.
 pub(crate) fn run_work(
     account: &Arc<Account>,
     job: Job,
-    hash_limit: u64,
     time: &mut TimeSlice,
 ) -> JobOutcome<Payload> {
     let told = how_refusals_are_told(&job.action);
     let outcome = owners_code::call_files(account, || {
         time.go_on()?;
-        run_work_as_user(account, job, hash_limit, time)
+        run_work_as_user(account, job, time)
     });
     outcome.map_err(told)
 }
@@ -131,12 +128,7 @@ fn not_retrievable(refusal: Refusal) -> Refusal {
     refusal
 }
 
-fn run_work_as_user(
-    account: &Arc<Account>,
-    job: Job,
-    hash_limit: u64,
-    time: &mut TimeSlice,
-) -> JobOutcome<Payload> {
+fn run_work_as_user(account: &Arc<Account>, job: Job, time: &mut TimeSlice) -> JobOutcome<Payload> {
     let _guard = account.impersonate()?;
     let mut action = choose_reading(account, job.action, job.perm);
     let pinned;
@@ -161,7 +153,8 @@ fn run_work_as_user(
             ..
         } => {
             let range = range.ok_or_else(|| Refusal::new(501, "Invalid range."))?;
-            let (digest, range) = digest::digest(fs, &path, range, algorithm, hash_limit, time)?;
+            let limit = account.hash_limit();
+            let (digest, range) = digest::digest(fs, &path, range, algorithm, limit, time)?;
             Ok(Answer::Digest { digest, range })
         }
         Action::Combine { target, parts } => copy::combine(fs, &target, &parts, time),
@@ -196,11 +189,8 @@ pub(crate) fn real_path(account: &Account, path: &VirtualPath) -> Option<PathBuf
 fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
     let fs = &*account.filesystem;
     let done = match action {
-        // The driver turns a login into `Credentials`; nobody is logged in before. It has what a
-        // registered command does, and `run_work` what is work.
-        Action::Login { .. }
-        | Action::CertificateLogin { .. }
-        | Action::Registered { .. }
+        // `CommandCall` has what a registered command does, and `run_work` what is work.
+        Action::Registered { .. }
         | Action::Digest { .. }
         | Action::Combine { .. }
         | Action::Copy { .. } => {

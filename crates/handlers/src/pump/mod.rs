@@ -15,9 +15,8 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::{Interest, SourceId, Transport};
 use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
-use ftpdlib_session::{Direction, Refusal, Transfer};
+use ftpdlib_session::{Over, Refusal, Transfer};
 
-use crate::Service;
 use crate::jobs::{Account, Opened, Payload};
 use crate::service::Rates;
 use crate::throttle::Throttle;
@@ -104,25 +103,26 @@ impl Route {
     fn new(
         transfer: Transfer<Payload>,
         stream: Option<Box<dyn Transport>>,
-        service: &Service,
     ) -> Result<Self, Payload> {
         let Transfer {
             payload: Payload { account, opened },
-            direction,
+            direction: _,
+            over,
             transfer_type,
             after_rest: _,
         } = transfer;
-        let dtp = &service.settings.dtp;
+        let service = account.service();
         let Some(mut stream) = stream else {
             return match opened {
-                Opened::List(listing) if direction == Direction::Control => {
+                Opened::List(listing) if over == Over::Control => {
                     Ok(Self::Reply(Produce::listing(listing)))
                 }
                 opened => Err(Payload { account, opened }),
             };
         };
+        let dtp = &service.dtp;
         let in_kernel =
-            service.settings.use_sendfile && account.lane().is_none() && stream.plain().is_some();
+            service.use_sendfile && account.lane().is_none() && stream.plain().is_some();
         let produce = match opened {
             Opened::Write(file) => {
                 stream.note_only_reads();
@@ -167,25 +167,27 @@ impl Pump {
     pub(crate) fn new(
         transfer: Transfer<Payload>,
         stream: Option<Box<dyn Transport>>,
-        service: &Service,
         now: Instant,
     ) -> Result<Self, Payload> {
-        let (account, direction) = (Arc::clone(&transfer.payload.account), transfer.direction);
+        let account = Arc::clone(&transfer.payload.account);
+        let (direction, over) = (transfer.direction, transfer.over);
         // Clients that read 226 together with 150 and then wait for it: some resume, others (lynx)
         // fetch text. Listings are images.
         let is_text = transfer.transfer_type == TransferType::Ascii;
-        let separates_replies = direction == Direction::Send && (transfer.after_rest || is_text);
-        let route = Route::new(transfer, stream, service)?;
-        let meter = new_meter(&account, direction, service, now);
+        let sends = direction == TransferDirection::Download;
+        let separates_replies = sends && (transfer.after_rest || is_text);
+        let route = Route::new(transfer, stream)?;
+        let meter = new_meter(&account, direction, over, now);
+        let service = account.service();
         Ok(Self {
-            account,
-            route,
-            meter,
-            timeout: service.settings.dtp.timeout,
+            timeout: service.dtp.timeout,
             handshake_timeout: service
                 .session
                 .tls
                 .and_then(|rules| rules.handshake_timeout),
+            account,
+            route,
+            meter,
             resume_at: None,
             asked_to_fill: false,
             last_look: None,
@@ -288,7 +290,7 @@ impl Pump {
                     self.meter.advanced(pcx.cx.now());
                 }
                 if let Some(notice) = stream.take_notice() {
-                    pcx.info(&self.account, notice);
+                    turn::info(&self.account, notice);
                 }
                 None
             }
@@ -296,7 +298,7 @@ impl Pump {
                 Some(self.after(Step::Wait(Interest::NONE), pcx))
             }
             Err(error) => {
-                pcx.warn(&self.account, error);
+                turn::warn(&self.account, error);
                 Some(self.abort(TransferEnd::Unsecured, pcx))
             }
         }
@@ -334,7 +336,7 @@ impl Pump {
         self.all_sent |= stream.is_flushed();
         match finished {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-            Err(error) if !self.all_sent => Step::Ended(pcx.end_by(&error, &self.account), None),
+            Err(error) if !self.all_sent => Step::Ended(turn::end_by(&error, &self.account), None),
             // The system has taken every byte. It may still deliver them, or has: a client that
             // knows the size may close at the last one, without waiting for the end.
             Ok(()) | Err(_) => step,
@@ -364,7 +366,7 @@ impl Pump {
         let is_secure = self.route.is_established();
         let end = match end {
             TransferEnd::Stalled if !is_secure => {
-                pcx.warn(&self.account, "the TLS handshake took too long");
+                turn::warn(&self.account, "the TLS handshake took too long");
                 TransferEnd::Unsecured
             }
             end => end,
@@ -424,7 +426,7 @@ impl Pump {
                 && !matches!(step, Step::AllReceived | Step::Ended(..))
                 && let Err(error) = stream.finish_registration(pcx.cx)
             {
-                pcx.warn(&self.account, error);
+                turn::warn(&self.account, error);
                 return self.stop(TransferEnd::LocalError, pcx);
             }
             pcx.cx.set_interest(stream.id(), interest);
@@ -523,7 +525,7 @@ impl Pump {
         if !by_disk {
             return self.stop(TransferEnd::Stalled, pcx);
         }
-        pcx.warn(&self.account, "the filesystem did not answer in time");
+        turn::warn(&self.account, "the filesystem did not answer in time");
         Step::Ended(TransferEnd::LocalError, Some(Refusal::local_error()))
     }
 
@@ -558,16 +560,13 @@ impl Pump {
 
 /// The meter of a transfer that begins `now`: for the server's rate, or for the user's own, which
 /// stands in for it and is shared by all transfers of that user's sessions that have the same.
-fn new_meter(account: &Account, direction: Direction, service: &Service, now: Instant) -> Meter {
-    let (dtp, login) = (&service.settings.dtp, account.login());
-    let (rate, of_user, direction) = match direction {
-        Direction::Receive => (dtp.read_limit, login.read_limit, TransferDirection::Upload),
-        Direction::Send => (
-            dtp.write_limit,
-            login.write_limit,
-            TransferDirection::Download,
-        ),
-        Direction::Control => (0, None, TransferDirection::Download),
+fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: Instant) -> Meter {
+    let (service, login) = (account.service(), account.login());
+    let dtp = &service.dtp;
+    let (rate, of_user) = match (over, direction) {
+        (Over::Control, _) => (0, None),
+        (Over::Data, TransferDirection::Upload) => (dtp.read_limit, login.read_limit),
+        (Over::Data, TransferDirection::Download) => (dtp.write_limit, login.write_limit),
     };
     let rate = if of_user.is_some() { 0 } else { rate };
     let shared = of_user.filter(|&rate| rate != 0).map(|rate| {

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_authorizers::client_network;
 use ftpdlib_filesystems::ReadFile;
 use ftpdlib_ioloop::{Interest, Lane, Task, Transport};
 use ftpdlib_proto::{AsciiSender, Reply, TransferEnd, TransferType};
@@ -272,8 +271,8 @@ impl Produce {
                         Some((turn.account.large_lane(), None))
                     }
                     (None, Source::Listing(listing)) if listing.is_long() => {
-                        let client = client_network(turn.pcx.peer);
-                        Some((&turn.pcx.service.sorting_lane, Some(client)))
+                        let lane = &turn.account.service().sorting_lane;
+                        Some((lane, Some(turn.account.network())))
                     }
                     (None, Source::Listing(_) | Source::File { .. }) => None,
                 };

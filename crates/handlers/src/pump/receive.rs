@@ -433,7 +433,7 @@ fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            if !turn.pcx.service.settings.dtp.strict_close {
+            if !turn.account.service().dtp.strict_close {
                 return Received::End(TransferEnd::Complete);
             }
             turn.warn(

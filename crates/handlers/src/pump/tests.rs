@@ -16,14 +16,14 @@ use super::meter::PIECE_COST;
 use super::*;
 use crate::{DtpHandler, FtpHandler, jobs, testing};
 
-/// An account's service, and what is opened by `action`, on threads if it is not `local`.
+/// The transfer of what is opened by `action`, on threads if it is not `local`.
 fn open(
     dtp: DtpHandler,
     local: bool,
     files: MemoryFs,
     action: Action,
-    direction: Direction,
-) -> (Arc<Service>, Transfer<Payload>) {
+    direction: TransferDirection,
+) -> Transfer<Payload> {
     let authorizer = DummyAuthorizer::new();
     let user = User::new("user", "12345", std::env::temp_dir()).perm("lrw");
     authorizer.add_user(user).unwrap();
@@ -31,39 +31,39 @@ fn open(
     let handler = FtpHandler::new(authorizer)
         .dtp_handler(dtp)
         .abstracted_fs(move |_| Ok(Arc::new(Layered::new(Local(local), Arc::clone(&files)))));
-    let service = testing::service(handler);
-    let account = testing::enter_as_user(&service);
+    let account = testing::enter_as_user(&testing::service(handler));
     let Ok(Answer::Opened { payload, .. }) = jobs::run(&account, Job { perm: None, action }) else {
         panic!("nothing was opened");
     };
-    let transfer = Transfer {
+    Transfer {
         payload,
         direction,
+        over: Over::Data,
         transfer_type: TransferType::Image,
         after_rest: false,
-    };
-    (service, transfer)
+    }
 }
 
-fn pump(
-    transfer: Transfer<Payload>,
-    stream: Box<dyn Transport>,
-    service: &Service,
-    now: Instant,
-) -> Pump {
-    let Ok(pump) = Pump::new(transfer, Some(stream), service, now) else {
+fn pump(transfer: Transfer<Payload>, stream: Box<dyn Transport>, now: Instant) -> Pump {
+    let Ok(pump) = Pump::new(transfer, Some(stream), now) else {
         panic!("it has a data connection");
     };
     pump
 }
 
 /// An upload into a file.
-fn upload(dtp: DtpHandler, local: bool) -> (Arc<Service>, Transfer<Payload>) {
+fn upload(dtp: DtpHandler, local: bool) -> Transfer<Payload> {
     let action = Action::OpenWrite {
         path: VirtualPath::new(b"/file").unwrap(),
         how: WriteHow::Replace,
     };
-    open(dtp, local, MemoryFs::new(), action, Direction::Receive)
+    open(
+        dtp,
+        local,
+        MemoryFs::new(),
+        action,
+        TransferDirection::Upload,
+    )
 }
 
 /// Whether a filesystem answers at once.
@@ -77,7 +77,6 @@ impl Layer for Local {
 
 /// Begins an upload over something of which no loop tells, and hands on what it comes to.
 struct Unwatched {
-    service: Arc<Service>,
     upload: Option<Transfer<Payload>>,
     /// What stands before the device.
     over: fn(Socket<mio::net::TcpStream>, &Asked) -> Box<dyn Transport>,
@@ -96,12 +95,10 @@ impl Handler for Unwatched {
         let stream = (self.over)(cx.register_deferred(stream, Interest::NONE)?, &self.asked);
         let now = cx.now();
         let upload = self.upload.take().unwrap();
-        let mut pump = pump(upload, stream, &self.service, now);
+        let mut pump = pump(upload, stream, now);
         let mut pcx = PumpContext {
             cx,
-            service: &self.service,
             replies: &mut Vec::new(),
-            peer: testing::peer(),
         };
         let mut step = pump.begin(&mut pcx);
         if matches!(step, Step::Wait(_)) {
@@ -119,7 +116,7 @@ impl Handler for Unwatched {
 
 /// Begins an upload; what it comes to, and in reads of which sizes.
 fn begin(
-    (service, upload): (Arc<Service>, Transfer<Payload>),
+    upload: Transfer<Payload>,
     over: fn(Socket<mio::net::TcpStream>, &Asked) -> Box<dyn Transport>,
 ) -> (Step, Vec<usize>) {
     let (came_to, step) = mpsc::channel();
@@ -127,7 +124,6 @@ fn begin(
     IoLoop::new()
         .unwrap()
         .add(Box::new(Unwatched {
-            service,
             upload: Some(upload),
             over,
             asked: Arc::clone(&asked),
@@ -297,26 +293,23 @@ fn records_that_gave_nothing_counted_for_nothing() {
 /// A listing that seems to have begun two minutes ago, and tells after each of its pieces of work
 /// whether it is stalled.
 struct Listed {
-    service: Arc<Service>,
     listing: Option<Transfer<Payload>>,
     pump: Option<Pump>,
     stalled: mpsc::Sender<bool>,
 }
 
 /// A turn of `pump`, whose replies nobody reads.
-fn run(pump: &mut Pump, service: &Service, cx: &mut Context<'_>) -> Step {
+fn run(pump: &mut Pump, cx: &mut Context<'_>) -> Step {
     pump.run(&mut PumpContext {
         cx,
-        service,
         replies: &mut Vec::new(),
-        peer: testing::peer(),
     })
 }
 
 impl Listed {
     fn go_on(&mut self, cx: &mut Context<'_>) -> Step {
         let (now, pump) = (cx.now(), self.pump.as_mut().unwrap());
-        let step = run(pump, &self.service, cx);
+        let step = run(pump, cx);
         self.stalled.send(pump.is_stalled(now)).unwrap();
         step
     }
@@ -331,7 +324,7 @@ impl Handler for Listed {
         let stream = Box::new(Endless::new(socket, &asked));
         let began = cx.now() - Duration::from_secs(120);
         let listing = self.listing.take().unwrap();
-        self.pump = Some(pump(listing, stream, &self.service, began));
+        self.pump = Some(pump(listing, stream, began));
         assert!(matches!(self.go_on(cx), Step::Working));
         Ok(())
     }
@@ -349,7 +342,7 @@ impl Handler for Listed {
 }
 
 /// The names of so many directories.
-fn names(count: usize, local: bool, dtp: DtpHandler) -> (Arc<Service>, Transfer<Payload>) {
+fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
     let files = MemoryFs::new();
     for number in 0..count {
         let path = VirtualPath::new(number.to_string()).unwrap();
@@ -362,17 +355,16 @@ fn names(count: usize, local: bool, dtp: DtpHandler) -> (Arc<Service>, Transfer<
         format: ListFormat::Names,
         encoding: NameEncoding::UTF_8,
     };
-    open(dtp, local, files, action, Direction::Send)
+    open(dtp, local, files, action, TransferDirection::Download)
 }
 
 #[test]
 fn a_listing_was_stalled_while_its_names_were_collected() {
     let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
-    let (service, listing) = names(1_000, false, dtp);
+    let listing = names(1_000, false, dtp);
     let (stalled, told) = mpsc::channel();
     let mut events = IoLoop::new().unwrap();
     let listed = Listed {
-        service,
         listing: Some(listing),
         pump: None,
         stalled,
@@ -387,13 +379,14 @@ fn a_listing_was_stalled_while_its_names_were_collected() {
 
 /// A listing that is broken off while it waits for a thread to sort its names.
 struct BrokenOff {
-    service: Arc<Service>,
     listing: Option<Transfer<Payload>>,
 }
 
 impl Handler for BrokenOff {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let lane = &self.service.sorting_lane;
+        let listing = self.listing.take().unwrap();
+        let account = Arc::clone(&listing.payload.account);
+        let lane = &account.service().sorting_lane;
         let gates: Vec<_> = iter::repeat_with(|| {
             let (open, gate) = mpsc::channel::<()>();
             lane.submit(move || gate.recv().unwrap_or_default())
@@ -405,14 +398,12 @@ impl Handler for BrokenOff {
         let stream = mio::net::TcpStream::from_std(TcpStream::from(device));
         let socket = cx.register_deferred(stream, Interest::NONE)?;
         let asked = Asked::default();
-        let listing = self.listing.take().unwrap();
-        let account = Arc::clone(&listing.payload.account);
         let stream = Box::new(Endless::new(socket, &asked));
-        let mut pump = pump(listing, stream, &self.service, cx.now());
+        let mut pump = pump(listing, stream, cx.now());
         loop {
             // As in the turns to come.
             pump.meter.begin(Instant::now());
-            match run(&mut pump, &self.service, cx) {
+            match run(&mut pump, cx) {
                 Step::Yield => {}
                 Step::Working => break,
                 _ => panic!("the listing is over"),
@@ -432,9 +423,9 @@ impl Handler for BrokenOff {
 
 #[test]
 fn listings_that_were_broken_off_kept_their_directories_open_and_were_sorted_for_nobody() {
-    let (service, listing) = names(5_000, true, DtpHandler::default());
+    let listing = names(5_000, true, DtpHandler::default());
     let listing = Some(listing);
-    let broken_off = BrokenOff { service, listing };
+    let broken_off = BrokenOff { listing };
     IoLoop::new().unwrap().add(Box::new(broken_off)).unwrap();
 }
 
@@ -442,7 +433,6 @@ fn listings_that_were_broken_off_kept_their_directories_open_and_were_sorted_for
 /// look, whose place in the socket is taken by other bytes, as those that TLS held back would. Then
 /// it is looked at so many seconds after it began, and is stalled or not.
 struct Slow {
-    service: Arc<Service>,
     download: Option<Transfer<Payload>>,
     reads: bool,
     told: Vec<(u64, bool)>,
@@ -452,8 +442,8 @@ impl Slow {
     fn pump(&mut self, ours: Socket<mio::net::TcpStream>, cx: &mut Context<'_>) -> Pump {
         let download = self.download.take().unwrap();
         let stream: Box<dyn Transport> = Box::new(ours);
-        let mut pump = pump(download, stream, &self.service, cx.now());
-        let step = run(&mut pump, &self.service, cx);
+        let mut pump = pump(download, stream, cx.now());
+        let step = run(&mut pump, cx);
         assert!(matches!(step, Step::Wait(Interest::WRITE)));
         pump
     }
@@ -513,11 +503,10 @@ fn a_download_that_its_client_read_slowly_was_stalled() {
             range: ByteRange::default(),
         };
         let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
-        let (service, download) = open(dtp, true, files, action, Direction::Send);
+        let download = open(dtp, true, files, action, TransferDirection::Download);
         IoLoop::new()
             .unwrap()
             .add(Box::new(Slow {
-                service,
                 download: Some(download),
                 reads,
                 told,

@@ -2,18 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ftpdlib_ioloop::{Context, is_of_peer};
 use ftpdlib_proto::TransferEnd;
-use log::Level;
 
 use super::Step;
 use super::meter::Meter;
-use crate::Service;
 use crate::jobs::Account;
-use crate::log_prefix::Prefix;
 
 /// Replies held for a client that does not read them; beyond that it is not listened to, and a
 /// listing that goes there waits.
@@ -22,43 +18,27 @@ pub(crate) const REPLIES_WAITING: usize = 64 << 10;
 /// What the pumps need of their connection.
 pub(crate) struct PumpContext<'a, 'l> {
     pub(crate) cx: &'a mut Context<'l>,
-    pub(crate) service: &'a Service,
     /// Replies waiting to be sent: where a listing goes that has no data connection.
     pub(crate) replies: &'a mut Vec<u8>,
-    /// Whose transfer it is, as the log says it.
-    pub(crate) peer: SocketAddr,
 }
 
-impl PumpContext<'_, '_> {
-    /// Logs what went wrong on the data connection.
-    pub(super) fn warn(&self, account: &Account, what: impl fmt::Display) {
-        self.log(Level::Warn, account, what);
-    }
+/// Logs what went wrong on a data connection of `account`.
+pub(super) fn warn(account: &Account, what: impl fmt::Display) {
+    log::warn!("{account} data connection: {what}");
+}
 
-    /// Logs what is remarkable about it.
-    pub(super) fn info(&self, account: &Account, what: impl fmt::Display) {
-        self.log(Level::Info, account, what);
-    }
+/// Logs what is remarkable about it.
+pub(super) fn info(account: &Account, what: impl fmt::Display) {
+    log::info!("{account} data connection: {what}");
+}
 
-    fn log(&self, level: Level, account: &Account, what: impl fmt::Display) {
-        let prefix = self.prefix(account);
-        log::log!(level, "{prefix} data connection: {what}");
+/// How a transfer of `account` ends whose data connection had this `error`.
+pub(super) fn end_by(error: &io::Error, account: &Account) -> TransferEnd {
+    if is_lost(error) {
+        return TransferEnd::Reset;
     }
-
-    /// What stands before its log lines.
-    pub(super) fn prefix<'p>(&'p self, account: &'p Account) -> Prefix<'p> {
-        let username = Some(account.login().username.as_str());
-        self.service.log_prefix.of(self.peer, username)
-    }
-
-    /// How a transfer ends whose data connection had this `error`.
-    pub(super) fn end_by(&self, error: &io::Error, account: &Account) -> TransferEnd {
-        if is_lost(error) {
-            return TransferEnd::Reset;
-        }
-        self.warn(account, error);
-        TransferEnd::LocalError
-    }
+    warn(account, error);
+    TransferEnd::LocalError
 }
 
 /// Whether an error of the data connection is its client's doing, or the network's, or that of
@@ -100,17 +80,16 @@ impl Turn<'_, '_, '_> {
 
     /// Logs what went wrong on the data connection.
     pub(super) fn warn(&self, what: impl fmt::Display) {
-        self.pcx.warn(self.account, what);
+        warn(self.account, what);
     }
 
     /// How the transfer ends after this `error` of the data connection.
     pub(super) fn failed(&self, error: &io::Error) -> TransferEnd {
-        self.pcx.end_by(error, self.account)
+        end_by(error, self.account)
     }
 
     /// Logs that the system gave no thread.
     pub(super) fn no_thread(&self, error: &io::Error) {
-        let prefix = self.pcx.prefix(self.account);
-        log::error!("{prefix} no thread for a job: {error}");
+        log::error!("{} no thread for a job: {error}", self.account);
     }
 }

@@ -14,13 +14,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
 use crate::jobs::{Helpers, HomeLanes, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::observer::Observers;
-use crate::{FtpHandler, MasqueradeAddress, SettingsError};
+use crate::proxy::Proxies;
+use crate::settings::{FilesystemFactory, Greeting, PassivePorts};
+use crate::{CustomCommand, DtpHandler, FtpHandler, MasqueradeAddress, SettingsError};
 
 use host_name::HostName;
 pub use limits::{LimitReached, Limits, ListenerShare, Permit};
@@ -44,12 +47,25 @@ const LARGE_JOBS: usize = 32;
 /// The checked settings of an [`FtpHandler`] with what its connections share: limits, threads and
 /// the list of sessions.
 pub struct Service {
-    /// As they were given. What is made of some of them stands below, and is what counts.
-    pub(crate) settings: FtpHandler,
+    pub(crate) authorizer: Arc<dyn Authorizer>,
+    /// `None` for an `AbstractedFs` on the home directory.
+    pub(crate) filesystem: Option<FilesystemFactory>,
     pub(crate) session: Arc<SessionConfig>,
+    pub(crate) passive_ports: PassivePorts,
+    pub(crate) tcp_no_delay: bool,
+    pub(crate) use_sendfile: bool,
+    pub(crate) mlsd_shows_links: bool,
     /// How long a loop may look for a client's next command; zero where it may not.
     pub(crate) busy_poll: Duration,
     pub(crate) log_prefix: LogPrefix,
+    /// Most bytes that a digest reads; 0 for no limit.
+    pub(crate) hash_limit: u64,
+    pub(crate) dtp: DtpHandler,
+    pub(crate) greeting: Option<Greeting>,
+    /// As it was given.
+    masquerade_address: MasqueradeAddress,
+    pub(crate) commands: Vec<CustomCommand>,
+    proxies: Proxies,
     pub(crate) tls: Option<TlsSource>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sessions: Arc<Sessions>,
@@ -120,25 +136,64 @@ impl Service {
             pool,
         } = shared;
         handler.check_values()?;
-        let log_prefix = LogPrefix::parse(&handler.log_prefix)?;
-        let tls = handler.tls_config()?;
-        let interval = handler.tls_reload_interval;
-        let tls = tls.map(|config| TlsSource::new(config, interval, pool.lane("certificate", 1)));
-        let masquerade = masquerade_host(&handler.masquerade_address, known, &pool)?;
+        let FtpHandler {
+            authorizer,
+            filesystem,
+            session,
+            passive_ports,
+            tcp_no_delay,
+            use_sendfile,
+            mlsd_shows_links,
+            busy_poll,
+            log_prefix,
+            hash_limit,
+            dtp,
+            greeting,
+            masquerade_address,
+            commands,
+            observers,
+            tls,
+            proxies,
+        } = handler;
+        let log_prefix = LogPrefix::parse(&log_prefix)?;
+        let session = SessionConfig {
+            passive_timeout: dtp.passive_timeout,
+            active_timeout: dtp.active_timeout,
+            data_timeout: dtp.timeout,
+            masquerade_address: masquerade_address.address(),
+            commands: commands.iter().map(|it| it.registered.clone()).collect(),
+            tls: tls.as_ref().map(|tls| tls.rules),
+            ..session
+        };
+        let tls = tls.map(|tls| TlsSource::new(tls, pool.lane("certificate", 1)));
+        let tls = tls.transpose()?;
+        let masquerade = masquerade_host(&masquerade_address, known, &pool)?;
         let cpus = ftpdlib_sys::usable_cpus();
         Ok(Arc::new(Self {
-            session: Arc::new(session_config(&handler)),
+            authorizer,
+            filesystem,
+            session: Arc::new(session),
+            passive_ports,
+            tcp_no_delay,
+            use_sendfile,
+            mlsd_shows_links,
             busy_poll: if cpus > 1 {
-                handler.busy_poll
+                busy_poll
             } else {
                 // The client may need the only processor to send its next command.
                 Duration::ZERO
             },
             log_prefix,
+            hash_limit,
+            dtp,
+            greeting,
+            masquerade_address,
+            commands,
+            proxies,
             tls,
             limits,
             sessions,
-            observers: Observers::new(handler.observers.clone(), &pool),
+            observers: Observers::new(observers, &pool),
             masquerade,
             user_rates,
             command_lane: pool.lane("command", CUSTOM_COMMANDS),
@@ -147,7 +202,6 @@ impl Service {
             large_lane: pool.lane("large file", LARGE_JOBS),
             work_lane: WorkLane::local(&pool, cpus),
             helpers: Helpers::beside_one_of(cpus),
-            settings: handler,
             pool,
             homes: Mutex::default(),
             local_homes: Mutex::default(),
@@ -161,7 +215,7 @@ impl Service {
 
     /// Whether a connection from `ip` is a proxy's, and begins with a PROXY header.
     pub fn is_proxy(&self, ip: IpAddr) -> bool {
-        self.settings.proxies.contain(ip)
+        self.proxies.contain(ip)
     }
 
     /// The limits on connections.
@@ -177,12 +231,12 @@ impl Service {
     /// Logs the settings that whoever reads the log has to know (pyftpdlib: the lines of
     /// `_log_start`).
     pub fn log_settings(&self) {
-        let (settings, session) = (&self.settings, &self.session);
-        log::info!("masquerade (NAT) address: {}", settings.masquerade_address);
-        log::info!("passive ports: {}", settings.passive_ports);
+        let session = &self.session;
+        log::info!("masquerade (NAT) address: {}", self.masquerade_address);
+        log::info!("passive ports: {}", self.passive_ports);
         log::debug!("timeout: {:?}", session.timeout);
         log::debug!("max login attempts: {}", session.max_login_attempts);
-        log::debug!("use sendfile(2): {}", settings.use_sendfile);
+        log::debug!("use sendfile(2): {}", self.use_sendfile);
         log::debug!("encoding: {}", session.encoding.name());
     }
 
@@ -260,7 +314,7 @@ impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service")
             .field("session", &self.session)
-            .field("dtp", &self.settings.dtp)
+            .field("dtp", &self.dtp)
             .field("limits", &self.limits)
             .field("sessions", &self.sessions)
             .finish_non_exhaustive()
@@ -291,19 +345,6 @@ fn masquerade_host(
     HostName::new(name.clone(), pool.lane("host name", 1))
         .map(Some)
         .map_err(|error| SettingsError::new("masquerade_address", error.to_string()))
-}
-
-/// The settings of a session, with those that it takes from elsewhere.
-fn session_config(handler: &FtpHandler) -> SessionConfig {
-    let (dtp, commands) = (&handler.dtp, handler.commands.iter());
-    SessionConfig {
-        passive_timeout: dtp.passive_timeout,
-        active_timeout: dtp.active_timeout,
-        data_timeout: dtp.timeout,
-        masquerade_address: handler.masquerade_address.address(),
-        commands: commands.map(|command| command.registered.clone()).collect(),
-        ..handler.session.clone()
-    }
 }
 
 #[cfg(test)]

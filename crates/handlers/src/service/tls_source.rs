@@ -8,6 +8,8 @@ use ftpdlib_ioloop::Lane;
 use ftpdlib_tls::{ReloadingConfig, TlsError, TlsSession};
 
 use super::one_at_a_time::OneAtATime;
+use crate::SettingsError;
+use crate::settings::OfferedTls;
 
 /// Certificates, looked at again from time to time if that is wanted.
 pub(crate) struct TlsSource {
@@ -26,17 +28,18 @@ struct Files {
 }
 
 impl TlsSource {
-    pub(crate) fn new(config: ReloadingConfig, interval: Option<Duration>, lane: Lane) -> Self {
-        Self {
+    pub(crate) fn new(offered: OfferedTls, lane: Lane) -> Result<Self, SettingsError> {
+        let interval = offered.reload_interval;
+        Ok(Self {
             files: Arc::new(Files {
-                config,
+                config: offered.into_config()?,
                 told: Mutex::default(),
             }),
             interval,
             lane,
             looking: OneAtATime::default(),
             left_to_parent: AtomicBool::new(false),
-        }
+        })
     }
 
     /// For a new control connection.

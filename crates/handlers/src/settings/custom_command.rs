@@ -10,6 +10,7 @@ use ftpdlib_proto::{ArgumentRule, Perm, Reply, Verb, VirtualPath};
 use ftpdlib_session::{Refusal, RegisteredCommand};
 
 use crate::SettingsError;
+use crate::client::Client;
 use crate::jobs::Account;
 use crate::log_prefix::Prefix;
 
@@ -207,12 +208,11 @@ fn has_control(text: &str) -> bool {
 
 /// What the function of a [`CustomCommand`] is given.
 pub struct CommandContext<'a> {
+    pub(crate) client: &'a Client,
     pub(crate) account: Option<&'a Account>,
     pub(crate) argument: &'a [u8],
     pub(crate) path: &'a VirtualPath,
     pub(crate) working_directory: &'a VirtualPath,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
     pub(crate) secure: bool,
 }
 
@@ -257,12 +257,12 @@ impl CommandContext<'_> {
 
     /// The client's end of the control connection.
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.client.peer
     }
 
     /// The server's end of the control connection.
     pub fn local(&self) -> SocketAddr {
-        self.local
+        self.client.local
     }
 
     /// Whether the control connection is under TLS: nobody else has read the command then.
@@ -278,8 +278,8 @@ impl fmt::Debug for CommandContext<'_> {
         f.debug_struct("CommandContext")
             .field("username", &username)
             .field("working_directory", &self.working_directory)
-            .field("peer", &self.peer)
-            .field("local", &self.local)
+            .field("peer", &self.client.peer)
+            .field("local", &self.client.local)
             .field("secure", &self.secure)
             .finish_non_exhaustive()
     }

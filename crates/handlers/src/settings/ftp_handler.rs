@@ -10,10 +10,10 @@ use ftpdlib_authorizers::{Authorizer, Login};
 use ftpdlib_filesystems::{Filesystem, FilesystemError};
 use ftpdlib_proto::{NameEncoding, Zone};
 use ftpdlib_session::SessionConfig;
-use ftpdlib_tls::{ReloadingConfig, TlsError, TlsSettings};
 use ipnet::IpNet;
 
 use super::passive_ports::PassivePorts;
+use super::tls_handler::OfferedTls;
 use crate::log_prefix::LogPrefix;
 use crate::proxy::Proxies;
 use crate::{CustomCommand, DtpHandler, MasqueradeAddress, Observer, SettingsError};
@@ -60,9 +60,8 @@ pub struct FtpHandler {
     pub(crate) masquerade_address: MasqueradeAddress,
     pub(crate) commands: Vec<CustomCommand>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
-    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) tls: Option<OfferedTls>,
     pub(crate) proxies: Proxies,
-    pub(crate) tls_reload_interval: Option<Duration>,
 }
 
 impl FtpHandler {
@@ -90,7 +89,6 @@ impl FtpHandler {
             observers: Vec::new(),
             tls: None,
             proxies: Proxies::default(),
-            tls_reload_interval: None,
         }
     }
 
@@ -344,10 +342,7 @@ impl FtpHandler {
     pub fn check(&self) -> Result<(), SettingsError> {
         self.check_values()?;
         LogPrefix::parse(&self.log_prefix)?;
-        self.tls
-            .as_ref()
-            .map_or(Ok(()), TlsSettings::check)
-            .map_err(unusable_tls)
+        self.tls.as_ref().map_or(Ok(()), OfferedTls::check)
     }
 
     /// The same without what is made of settings when they are used, and found wrong by that.
@@ -392,12 +387,6 @@ impl FtpHandler {
         }
         self.dtp.check()
     }
-
-    /// Reads the certificates, where TLS is offered.
-    pub(crate) fn tls_config(&self) -> Result<Option<ReloadingConfig>, SettingsError> {
-        let config = self.tls.clone().map(ReloadingConfig::new).transpose();
-        config.map_err(unusable_tls)
-    }
 }
 
 impl fmt::Debug for FtpHandler {
@@ -419,10 +408,6 @@ impl fmt::Debug for FtpHandler {
             .field("proxies", &self.proxies)
             .finish_non_exhaustive()
     }
-}
-
-fn unusable_tls(error: TlsError) -> SettingsError {
-    SettingsError::new("tls", format!("cannot be offered: {error}"))
 }
 
 /// A time after which something ends or is done, where zero is never, as in pyftpdlib.

@@ -13,6 +13,8 @@ pub use custom_command::{CommandContext, CustomCommand};
 pub use dtp_handler::{DtpHandler, ThrottledDtpHandler};
 pub use error::SettingsError;
 pub use ftp_handler::FtpHandler;
+pub(crate) use ftp_handler::{FilesystemFactory, Greeting};
 pub use masquerade::MasqueradeAddress;
 pub(crate) use passive_ports::PassivePorts;
+pub(crate) use tls_handler::OfferedTls;
 pub use tls_handler::{TlsDtpHandler, TlsFtpHandler};

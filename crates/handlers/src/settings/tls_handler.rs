@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use ftpdlib_session::TlsRules;
 use ftpdlib_tls::rustls::ServerConfig;
-use ftpdlib_tls::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
+use ftpdlib_tls::{
+    ClientCertificate, ReloadingConfig, SessionReuse, TlsError, TlsSettings, TlsVersion,
+};
 
 use super::ftp_handler::unless_zero;
-use crate::{DtpHandler, FtpHandler};
+use crate::{DtpHandler, FtpHandler, SettingsError};
 
 /// An [`FtpHandler`] that offers TLS (pyftpdlib: `TLS_FTPHandler`; RFC 4217).
 ///
@@ -31,9 +33,31 @@ use crate::{DtpHandler, FtpHandler};
 #[must_use = "it has to be given to a server"]
 pub struct TlsFtpHandler {
     handler: FtpHandler,
-    rules: TlsRules,
-    tls: TlsSettings,
-    reload_interval: Option<Duration>,
+    tls: OfferedTls,
+}
+
+/// What an [`FtpHandler`] holds of TLS.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OfferedTls {
+    pub(crate) rules: TlsRules,
+    pub(crate) settings: TlsSettings,
+    pub(crate) reload_interval: Option<Duration>,
+}
+
+impl OfferedTls {
+    /// Reads the files of certificates; none is made where there is none.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        self.settings.check().map_err(unusable)
+    }
+
+    /// Reads them, or makes one, for use.
+    pub(crate) fn into_config(self) -> Result<ReloadingConfig, SettingsError> {
+        ReloadingConfig::new(self.settings).map_err(unusable)
+    }
+}
+
+fn unusable(error: TlsError) -> SettingsError {
+    SettingsError::new("tls", format!("cannot be offered: {error}"))
 }
 
 impl TlsFtpHandler {
@@ -41,28 +65,49 @@ impl TlsFtpHandler {
     pub fn new(handler: FtpHandler) -> Self {
         Self {
             handler,
-            rules: TlsRules::default(),
-            tls: TlsSettings::default(),
-            reload_interval: None,
+            tls: OfferedTls::default(),
         }
     }
 
     /// Sets everything about certificates and versions at once.
     pub fn settings(mut self, settings: TlsSettings) -> Self {
-        self.tls = settings;
+        self.tls.settings = settings;
         self
     }
 
     /// Sets the PEM file with the certificate chain, which may hold the private key too; by default
     /// a self-signed certificate is made in memory.
     pub fn certfile(mut self, path: impl Into<PathBuf>) -> Self {
-        self.tls = self.tls.certfile(path);
+        self.tls.settings = self.tls.settings.certfile(path);
         self
     }
 
     /// Sets the PEM file with the private key, where it is not in the file of the certificate.
     pub fn keyfile(mut self, path: impl Into<PathBuf>) -> Self {
-        self.tls = self.tls.keyfile(path);
+        self.tls.settings = self.tls.settings.keyfile(path);
+        self
+    }
+
+    /// Adds a certificate for clients that ask for one of its names (SNI); those that ask for no
+    /// name, or another, are mostly shown that of [`certfile`](Self::certfile). `keyfile` as in
+    /// [`keyfile`](Self::keyfile).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ftpdlib_authorizers::DummyAuthorizer;
+    /// use ftpdlib_handlers::{FtpHandler, TlsFtpHandler};
+    ///
+    /// let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+    ///     .certfile("/etc/ssl/ftp.example.com.pem")
+    ///     .add_certificate("/etc/ssl/ftp.example.org.pem", None);
+    /// ```
+    pub fn add_certificate(
+        mut self,
+        certfile: impl Into<PathBuf>,
+        keyfile: Option<PathBuf>,
+    ) -> Self {
+        self.tls.settings = self.tls.settings.add_certificate(certfile, keyfile);
         self
     }
 
@@ -70,39 +115,39 @@ impl TlsFtpHandler {
     /// default. There is nothing older, no compression, and no newest version to be set but by
     /// [`server_config`](Self::server_config).
     pub fn min_version(mut self, version: TlsVersion) -> Self {
-        self.tls = self.tls.min_version(version);
+        self.tls.settings = self.tls.settings.min_version(version);
         self
     }
 
     /// Sets a ready configuration in place of certificates and versions (pyftpdlib: `ssl_context`).
     pub fn server_config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
-        self.tls = self.tls.server_config(config);
+        self.tls.settings = self.tls.settings.server_config(config);
         self
     }
 
     /// Refuses logins in the clear; off by default.
     pub fn tls_control_required(mut self, required: bool) -> Self {
-        self.rules.control_required = required;
+        self.tls.rules.control_required = required;
         self
     }
 
     /// Refuses data connections in the clear; off by default.
     pub fn tls_data_required(mut self, required: bool) -> Self {
-        self.rules.data_required = required;
+        self.tls.rules.data_required = required;
         self
     }
 
     /// Speaks TLS from the first byte, with private data connections from the start (port 990
     /// style); off by default.
     pub fn implicit(mut self, implicit: bool) -> Self {
-        self.rules.implicit = implicit;
+        self.tls.rules.implicit = implicit;
         self
     }
 
     /// Sets the time for a handshake, on control and on data connections; `None` or zero for no
     /// limit, 30 seconds by default.
     pub fn handshake_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.rules.handshake_timeout = unless_zero(timeout);
+        self.tls.rules.handshake_timeout = unless_zero(timeout);
         self
     }
 
@@ -112,27 +157,27 @@ impl TlsFtpHandler {
     /// whoever renews certificates may give the server a new handler then, or SIGHUP to the
     /// program.
     pub fn reload_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.reload_interval = unless_zero(interval);
+        self.tls.reload_interval = unless_zero(interval);
         self
     }
 
     /// Sets whether data connections have to resume the TLS session of their control connection,
     /// which keeps others from taking them; they need not by default.
     pub fn require_session_reuse(mut self, reuse: SessionReuse) -> Self {
-        self.tls = self.tls.require_session_reuse(reuse);
+        self.tls.settings = self.tls.settings.require_session_reuse(reuse);
         self
     }
 
     /// Sets the PEM file with the authorities whose certificates clients have to show; none by
     /// default.
     pub fn client_ca(mut self, path: impl Into<PathBuf>) -> Self {
-        self.tls = self.tls.client_ca(path);
+        self.tls.settings = self.tls.settings.client_ca(path);
         self
     }
 
     /// Sets whether they have to, or may; they have to by default.
     pub fn client_certificate(mut self, certificate: ClientCertificate) -> Self {
-        self.tls = self.tls.client_certificate(certificate);
+        self.tls.settings = self.tls.settings.client_certificate(certificate);
         self
     }
 }
@@ -140,9 +185,7 @@ impl TlsFtpHandler {
 impl From<TlsFtpHandler> for FtpHandler {
     fn from(tls: TlsFtpHandler) -> Self {
         let mut handler = tls.handler;
-        handler.session.tls = Some(tls.rules);
         handler.tls = Some(tls.tls);
-        handler.tls_reload_interval = tls.reload_interval;
         handler
     }
 }
@@ -178,5 +221,20 @@ impl TlsDtpHandler {
 impl From<TlsDtpHandler> for DtpHandler {
     fn from(tls: TlsDtpHandler) -> Self {
         tls.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ftpdlib_authorizers::DummyAuthorizer;
+
+    use super::*;
+
+    #[test]
+    fn a_further_certificate_is_read() {
+        let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+            .add_certificate("/nowhere/second.pem", None);
+        let error = FtpHandler::from(handler).check().unwrap_err().to_string();
+        assert!(error.contains("/nowhere/second.pem"), "{error}");
     }
 }

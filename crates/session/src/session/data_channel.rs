@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use ftpdlib_proto::Reply;
+use ftpdlib_proto::{Reply, TransferDirection};
 
 use super::Session;
 use super::held::Held;
 use super::timers::after;
 use super::transfer::{Queued, Running};
-use crate::{Direction, Effect, SessionEvent};
+use crate::{Effect, SessionEvent};
 
 /// The data connection as the protocol interpreter sees it.
 ///
@@ -203,16 +203,18 @@ impl<P> Session<P> {
 
     /// Decides what becomes of the data connection after a command that was to use it in this
     /// direction, unless a transfer has come of it or another one uses it.
-    pub(super) fn settle_data(&mut self, direction: Option<Direction>) {
+    pub(super) fn settle_data(&mut self, direction: Option<TransferDirection>) {
         match direction {
             _ if self.is_transferring() => {}
             // lynx tries RETR, and after its refusal LIST, over the same connection.
-            Some(Direction::Send) => self.kept_for_download = self.data.may_be_connected(),
+            Some(TransferDirection::Download) => {
+                self.kept_for_download = self.data.may_be_connected()
+            }
             // Something of the upload may be on its way already.
-            Some(Direction::Receive) => {
+            Some(TransferDirection::Upload) => {
                 self.close_data();
             }
-            Some(Direction::Control) | None => {}
+            None => {}
         }
     }
 

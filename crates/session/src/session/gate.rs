@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{Command, CommandError, CommandLine, EprtError, Reply, Verb};
+use ftpdlib_proto::{
+    Command, CommandError, CommandLine, EprtError, Reply, TransferDirection, Verb,
+};
 
 use super::Session;
 use super::files::Selected;
 use super::held::Held;
 use super::parameters::Restart;
 use super::registered::find;
-use crate::{Direction, ListFormat};
+use crate::ListFormat;
 
 /// The unknown command in a row that ends the session.
 const MOST_UNKNOWN: u32 = 50;
@@ -100,7 +102,7 @@ impl<P> Session<P> {
         // It may have been any command.
         self.selected = None;
         self.parameters.restart = Restart::default();
-        self.settle_data(Some(Direction::Send));
+        self.settle_data(Some(TransferDirection::Download));
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
         if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
@@ -246,10 +248,10 @@ fn verb_of(resolved: &Result<(Verb, &[u8]), CommandError>) -> Option<Verb> {
 }
 
 /// Which way a data connection is used by a command.
-fn transfer_direction(verb: Verb) -> Option<Direction> {
+fn transfer_direction(verb: Verb) -> Option<TransferDirection> {
     match verb {
-        Verb::Stor | Verb::Appe | Verb::Stou => Some(Direction::Receive),
-        Verb::Retr | Verb::List | Verb::Nlst | Verb::Mlsd => Some(Direction::Send),
+        Verb::Stor | Verb::Appe | Verb::Stou => Some(TransferDirection::Upload),
+        Verb::Retr | Verb::List | Verb::Nlst | Verb::Mlsd => Some(TransferDirection::Download),
         _ => None,
     }
 }

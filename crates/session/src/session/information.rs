@@ -1,14 +1,14 @@
 //! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT, CSID, LANG (RFC 959 §4.1.3,
 //! RFC 2389 §3, RFC 2640 §4).
 
-use ftpdlib_proto::{Perm, Perms, Reply, TransferType, Verb, VerbInfo, verbs};
+use ftpdlib_proto::{Perm, Perms, Reply, TransferDirection, TransferType, Verb, VerbInfo, verbs};
 
 use super::Session;
 use super::data_channel::DataChannel;
 use super::login::Login;
 use super::registered::in_place_of;
 use super::transfer::Running;
-use crate::{Direction, VERSION};
+use crate::VERSION;
 
 /// Prefix of the rows of SITE's sub-commands in the table.
 const SITE: &str = "SITE ";
@@ -203,8 +203,8 @@ fn settable_facts(perms: Perms) -> String {
 /// The transfer in progress, in a line.
 fn progress(running: &Running) -> String {
     let way = match running.direction {
-        Direction::Send | Direction::Control => "sent",
-        Direction::Receive => "received",
+        TransferDirection::Download => "sent",
+        TransferDirection::Upload => "received",
     };
     format!("Data connection open: {} bytes {way}.", running.bytes)
 }

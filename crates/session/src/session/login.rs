@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, TransferType, Verb, VirtualPath};
+use ftpdlib_proto::{NameEncoding, Perms, Reply, ReplyCode, TransferType, VirtualPath};
 
 use super::Session;
 use super::parameters::{Parameters, Restart};
 use super::pending::{Pending, Purpose};
 use super::timers::after;
-use crate::{Action, Effect, LoginFacts, Refusal, Secret, SessionEvent};
+use crate::{Effect, LoginFacts, Refusal, Secret, SessionEvent};
 
 /// How far the login has come.
 ///
@@ -109,16 +109,28 @@ impl<P> Session<P> {
             return Ok(());
         }
         self.login = Login::Out;
-        let action = Action::CertificateLogin {
+        self.log_in(username, None, flushed, now);
+        Ok(())
+    }
+
+    /// Has the driver let the user in; `flushed` if somebody was logged in before USER.
+    fn log_in(
+        &mut self,
+        username: String,
+        password: Option<Secret<Arc<str>>>,
+        flushed: bool,
+        now: Instant,
+    ) {
+        self.effects.push_back(Effect::LogIn {
             username: username.clone(),
-        };
-        let purpose = Purpose::CertificateLogin {
+            password: password.clone(),
+        });
+        self.pending = Pending::Job(Box::new(Purpose::Login {
             username,
+            password,
             arrived: now,
             flushed,
-        };
-        self.ask(Verb::User, action, purpose);
-        Ok(())
+        }));
     }
 
     /// Answers USER; `flushed` if somebody was logged in before.
@@ -147,16 +159,7 @@ impl<P> Session<P> {
             }
             Login::Named(username) => {
                 let password = Secret(Arc::from(password));
-                let action = Action::Login {
-                    username: username.clone(),
-                    password: password.clone(),
-                };
-                let purpose = Purpose::Login {
-                    username,
-                    password,
-                    arrived: now,
-                };
-                self.ask(Verb::Pass, action, purpose);
+                self.log_in(username, Some(password), false, now);
             }
         }
         Ok(())

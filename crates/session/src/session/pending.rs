@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{HashAlgorithm, Reply, VirtualPath};
+use ftpdlib_proto::{HashAlgorithm, Reply, TransferDirection, VirtualPath};
 
 use super::Session;
 use super::data_ports::PassiveReply;
@@ -11,7 +11,7 @@ use super::login::LoginDelay;
 use super::security::Handshake;
 use super::transfer::{Opening, Running};
 use super::work::Work;
-use crate::{Answer, Direction, Effect, JobOutcome, Refusal, Secret, SessionEvent};
+use crate::{Answer, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 
 /// What the session waits for. At most one thing, and replies stay in order because of it.
 #[derive(Debug, Default)]
@@ -70,29 +70,22 @@ impl Pending {
         let Self::Job(purpose) = self else {
             return false;
         };
-        matches!(&**purpose, Purpose::Transfer(opening) if opening.direction == Direction::Receive)
+        matches!(&**purpose, Purpose::Transfer(opening) if opening.direction == TransferDirection::Upload)
     }
 }
 
 /// What a job is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// PASS.
+    /// PASS, or USER of a client that has shown a certificate.
     Login {
         /// As given with USER.
         username: String,
-        /// As given; for observers of a failure.
-        password: Secret<Arc<str>>,
-        /// When PASS came.
+        /// As given, for observers of a failure; none where the certificate has to do.
+        password: Option<Secret<Arc<str>>>,
+        /// When the command came.
         arrived: Instant,
-    },
-    /// USER of a client that has shown a certificate.
-    CertificateLogin {
-        /// As given.
-        username: String,
-        /// When it came.
-        arrived: Instant,
-        /// Whether somebody was logged in before.
+        /// Whether USER has ended another login.
         flushed: bool,
     },
     /// CWD, CDUP: the new working directory.
@@ -169,11 +162,15 @@ impl<P> Session<P> {
     /// Does what a job was asked for, with what it found.
     pub(super) fn act_on_answer(&mut self, purpose: Purpose, answer: Answer<P>, now: Instant) {
         match (purpose, answer) {
-            (Purpose::Login { .. }, Answer::Login(facts)) => self.logged_in(facts, false),
-            (Purpose::CertificateLogin { .. }, Answer::Login(facts)) => self.logged_in(facts, true),
+            (Purpose::Login { password, .. }, Answer::Login(facts)) => {
+                self.logged_in(facts, password.is_none());
+            }
             (
-                Purpose::CertificateLogin {
-                    username, flushed, ..
+                Purpose::Login {
+                    username,
+                    password: None,
+                    flushed,
+                    ..
                 },
                 Answer::PasswordNeeded,
             ) => self.ask_for_password(username, flushed),
@@ -236,10 +233,8 @@ impl<P> Session<P> {
                 username,
                 password,
                 arrived,
-            } => self.login_failed(username, Some(password), arrived, refusal, now),
-            Purpose::CertificateLogin {
-                username, arrived, ..
-            } => self.login_failed(username, None, arrived, refusal, now),
+                flushed: _,
+            } => self.login_failed(username, password, arrived, refusal, now),
             Purpose::Transfer(opening) => {
                 self.settle_data(Some(opening.direction));
                 self.reply(refusal.into_reply());

@@ -13,14 +13,14 @@ use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
 use super::timers::after;
 use crate::{
-    Action, Direction, Effect, ListFormat, Refusal, SessionEvent, Transfer, Transferred, WriteHow,
+    Action, Effect, ListFormat, Over, Refusal, SessionEvent, Transfer, Transferred, WriteHow,
 };
 
 /// A transfer command whose file or listing is being opened.
 #[derive(Debug)]
 pub(super) struct Opening {
     verb: Verb,
-    pub(super) direction: Direction,
+    pub(super) direction: TransferDirection,
     transfer_type: TransferType,
     after_rest: bool,
     /// STOU: what leads from the working directory to the name made, as given.
@@ -53,7 +53,8 @@ pub(super) struct Running {
     /// Bytes moved, as far as told.
     pub(super) bytes: u64,
     /// Which way they move.
-    pub(super) direction: Direction,
+    pub(super) direction: TransferDirection,
+    over: Over,
     command: TransferCommand,
     since: Instant,
 }
@@ -71,7 +72,7 @@ impl<P> Session<P> {
         let action = Action::OpenRead { path, range };
         let opening = Opening {
             after_rest: by_rest,
-            ..self.opening(Verb::Retr, Direction::Send)
+            ..self.opening(Verb::Retr, TransferDirection::Download)
         };
         self.open(opening, action)
     }
@@ -87,7 +88,7 @@ impl<P> Session<P> {
             (offset, None) => WriteHow::At(offset),
         };
         let action = Action::OpenWrite { path, how };
-        self.open(self.opening(Verb::Stor, Direction::Receive), action)
+        self.open(self.opening(Verb::Stor, TransferDirection::Upload), action)
     }
 
     /// APPE.
@@ -96,7 +97,7 @@ impl<P> Session<P> {
         let path = self.resolve(name)?;
         let how = WriteHow::Append;
         let action = Action::OpenWrite { path, how };
-        self.open(self.opening(Verb::Appe, Direction::Receive), action)
+        self.open(self.opening(Verb::Appe, TransferDirection::Upload), action)
     }
 
     /// STOU: the name given, or `ftpd`, and a dot begin the name made.
@@ -113,7 +114,7 @@ impl<P> Session<P> {
         let action = Action::OpenWrite { path, how };
         let opening = Opening {
             prefix,
-            ..self.opening(Verb::Stou, Direction::Receive)
+            ..self.opening(Verb::Stou, TransferDirection::Upload)
         };
         self.open(opening, action)
     }
@@ -128,7 +129,7 @@ impl<P> Session<P> {
         let action = self.listing(argument, format)?;
         let opening = Opening {
             transfer_type: TransferType::Image,
-            ..self.opening(verb, Direction::Send)
+            ..self.opening(verb, TransferDirection::Download)
         };
         self.open(opening, action)
     }
@@ -200,6 +201,7 @@ impl<P> Session<P> {
             transfer: Transfer {
                 payload,
                 direction: opening.direction,
+                over: Over::Data,
                 transfer_type: opening.transfer_type,
                 after_rest: opening.after_rest,
             },
@@ -246,17 +248,19 @@ impl<P> Session<P> {
         }
         let text = [b"Status of ", path.as_bytes(), b":"].concat();
         self.reply(Reply::opening(213, text));
-        let direction = Direction::Control;
+        let (direction, over) = (TransferDirection::Download, Over::Control);
         self.pending = Pending::StatListing(Box::new(Running {
             stopping: false,
             bytes: 0,
             direction,
+            over,
             command: self.transfer_command(Verb::Stat, path),
             since: now,
         }));
         self.effects.push_back(Effect::StartTransfer(Transfer {
             payload,
             direction,
+            over,
             transfer_type: TransferType::Image,
             after_rest: false,
         }));
@@ -272,6 +276,7 @@ impl<P> Session<P> {
             stopping: false,
             bytes: 0,
             direction,
+            over: Over::Data,
             command: queued.command,
             since: now,
         }))
@@ -295,13 +300,13 @@ impl<P> Session<P> {
         let Some(running) = self.take_running() else {
             return;
         };
-        match (running.direction, &end) {
-            (direction, TransferEnd::Stalled) => self.stalled(direction, now),
-            (Direction::Send | Direction::Receive, _) => self.reply_to_transfer(&end, refusal),
-            (Direction::Control, TransferEnd::Complete) if refusal.is_none() => {
+        match (running.over, &end) {
+            (over, TransferEnd::Stalled) => self.stalled(over, now),
+            (Over::Data, _) => self.reply_to_transfer(&end, refusal),
+            (Over::Control, TransferEnd::Complete) if refusal.is_none() => {
                 self.reply(Reply::new(213, "End of status."));
             }
-            (Direction::Control, _) => self.end_incomplete_status(),
+            (Over::Control, _) => self.end_incomplete_status(),
         }
         self.active_at = now;
         self.tell(running.into_event(end, bytes, now));
@@ -330,12 +335,10 @@ impl<P> Session<P> {
 
     /// Ends the session along with a transfer that made no progress: its client is not heard of
     /// any more.
-    fn stalled(&mut self, direction: Direction, now: Instant) {
-        let text = match direction {
-            Direction::Send | Direction::Receive => {
-                "Data connection timed out; closing control connection."
-            }
-            Direction::Control => {
+    fn stalled(&mut self, over: Over, now: Instant) {
+        let text = match over {
+            Over::Data => "Data connection timed out; closing control connection.",
+            Over::Control => {
                 self.end_incomplete_status();
                 "Control connection timed out."
             }
@@ -373,7 +376,7 @@ impl<P> Session<P> {
     /// on.
     fn open(&mut self, opening: Opening, action: Action) -> Result<(), Reply> {
         self.check_no_transfer()?;
-        if self.kept_for_download && opening.direction == Direction::Receive {
+        if self.kept_for_download && opening.direction == TransferDirection::Upload {
             // The client may have closed it since: the upload would be empty.
             self.close_data();
         }
@@ -392,7 +395,7 @@ impl<P> Session<P> {
         }
     }
 
-    fn opening(&self, verb: Verb, direction: Direction) -> Opening {
+    fn opening(&self, verb: Verb, direction: TransferDirection) -> Opening {
         Opening {
             verb,
             direction,
@@ -466,9 +469,10 @@ impl Running {
             username,
             verb,
             content: match (self.direction, verb) {
-                (Direction::Receive, _) => Transferred::File(TransferDirection::Upload),
-                (Direction::Send, Verb::Retr) => Transferred::File(TransferDirection::Download),
-                (Direction::Send | Direction::Control, _) => Transferred::Listing,
+                (TransferDirection::Upload, _) | (TransferDirection::Download, Verb::Retr) => {
+                    Transferred::File(self.direction)
+                }
+                (TransferDirection::Download, _) => Transferred::Listing,
             },
             path,
             end,

@@ -3,13 +3,21 @@
 use ftpdlib_proto::{FileKind, Metadata, Perms, Reply, VirtualPath};
 use ftpdlib_session::{Action, Answer, LoginFacts, Refusal};
 
+use super::Asked;
 use super::ledger::{Ledger, Payload};
 use super::tape::Tape;
 
 /// The answer the session hopes for.
-pub(crate) fn right(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
+pub(crate) fn right(asked: &Asked, ledger: &mut Ledger) -> Answer<Payload> {
+    match asked {
+        Asked::LogIn(username) => login(username),
+        Asked::Job(job) => of_action(&job.action, ledger),
+    }
+}
+
+/// The same of a job.
+pub(crate) fn of_action(action: &Action, ledger: &mut Ledger) -> Answer<Payload> {
     match action {
-        Action::Login { username, .. } | Action::CertificateLogin { username } => login(username),
         Action::Stat(_) => Answer::Metadata(metadata(FileKind::File)),
         Action::AvailableSpace(_) => Answer::Space(5),
         Action::Digest { .. } => digest(),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_proto::{ArgumentRule, TransferEnd};
 use ftpdlib_session::{
-    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, RegisteredCommand, Session,
+    AdminEvent, ControlEvent, DataEvent, Effect, Job, Over, RegisteredCommand, Session,
     SessionConfig, TlsRules,
 };
 use ledger::{Ledger, Payload};
@@ -45,15 +45,30 @@ pub(crate) fn read(text: &[u8]) {
     model.hang_up();
 }
 
+/// What a driver does for a session, one at a time.
+enum Asked {
+    /// Of a user by this name.
+    LogIn(String),
+    Job(Job),
+}
+
 /// What the session has asked for and not been answered.
 #[derive(Default)]
 struct Outstanding {
-    job: Option<Job>,
+    job: Option<Asked>,
     work: Option<Work>,
     listen: bool,
     connect: bool,
     secure: bool,
-    transfer: Option<(Direction, Option<TransferEnd>)>,
+    transfer: Option<(Over, Option<TransferEnd>)>,
+}
+
+impl Outstanding {
+    fn ask(&mut self, job: Asked) {
+        assert!(self.job.is_none(), "two jobs at a time");
+        assert!(self.work.is_none(), "a job beside work");
+        self.job = Some(job);
+    }
 }
 
 /// A digest or a copy.
@@ -213,7 +228,7 @@ impl<'a> Model<'a> {
     /// Gives the outstanding answer that lets things go on.
     fn oblige(&mut self) {
         if let Some(job) = self.outstanding.job.take() {
-            let answer = answers::right(&job.action, &mut self.ledger);
+            let answer = answers::right(&job, &mut self.ledger);
             self.job(Ok(answer));
         } else if self.outstanding.secure {
             self.outstanding.secure = false;
@@ -251,7 +266,7 @@ impl<'a> Model<'a> {
         let outcome = match self.tape.choose(4) {
             0 => Err(answers::refusal()),
             1 => Ok(answers::any(&mut self.tape, &mut self.ledger)),
-            _ => Ok(answers::right(&job.action, &mut self.ledger)),
+            _ => Ok(answers::right(&job, &mut self.ledger)),
         };
         self.job(outcome);
     }
@@ -261,7 +276,7 @@ impl<'a> Model<'a> {
             1 => Err(answers::refusal()),
             2 => Ok(answers::any(&mut self.tape, &mut self.ledger)),
             _ if work.cancelled => Err(answers::refusal()),
-            _ => Ok(answers::right(&work.job.action, &mut self.ledger)),
+            _ => Ok(answers::of_action(&work.job.action, &mut self.ledger)),
         };
         self.job(outcome);
     }
@@ -295,14 +310,14 @@ impl<'a> Model<'a> {
     }
 
     fn end_transfer(&mut self) {
-        let Some((direction, abort)) = self.outstanding.transfer.take() else {
+        let Some((over, abort)) = self.outstanding.transfer.take() else {
             return;
         };
         let end = match self.tape.choose(4) {
             0 => TransferEnd::Complete,
             _ => abort.unwrap_or_else(|| self.tape.end()),
         };
-        if direction != Direction::Control {
+        if over == Over::Data {
             self.connected = false;
         }
         let refusal = (self.tape.choose(4) == 1).then(answers::refusal);
@@ -391,11 +406,8 @@ impl<'a> Model<'a> {
         let outstanding = &mut self.outstanding;
         match effect {
             Effect::Reply(reply) | Effect::TransferReply(reply) => self.ledger.reply(&reply),
-            Effect::Job(job) => {
-                assert!(outstanding.job.is_none(), "two jobs at a time");
-                assert!(outstanding.work.is_none(), "a job beside work");
-                outstanding.job = Some(job);
-            }
+            Effect::LogIn { username, .. } => outstanding.ask(Asked::LogIn(username)),
+            Effect::Job(job) => outstanding.ask(Asked::Job(job)),
             Effect::Secure => {
                 assert!(
                     !outstanding.secure && !self.session.is_secure(),
@@ -434,8 +446,8 @@ impl<'a> Model<'a> {
             Effect::StartTransfer(transfer) => {
                 self.ledger.give_back(&transfer.payload);
                 assert!(outstanding.transfer.is_none(), "two transfers at a time");
-                assert!(self.connected || transfer.direction == Direction::Control);
-                outstanding.transfer = Some((transfer.direction, None));
+                assert!(self.connected || transfer.over == Over::Control);
+                outstanding.transfer = Some((transfer.over, None));
             }
             Effect::AbortTransfer(end) => {
                 let (_, abort) = outstanding.transfer.as_mut().expect("a transfer to abort");
@@ -443,7 +455,7 @@ impl<'a> Model<'a> {
             }
             Effect::Discard(payload) => self.ledger.give_back(&payload),
             Effect::CloseData => {
-                let over_data = |(direction, _): &(_, _)| *direction != Direction::Control;
+                let over_data = |(over, _): &(_, _)| *over == Over::Data;
                 assert!(!outstanding.transfer.as_ref().is_some_and(over_data));
                 (self.listening, self.connected) = (false, false);
                 (outstanding.listen, outstanding.connect) = (false, false);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use client::{DataConnection, lossy};
 use ftpdlib_proto::{Line, LineDecoder, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{
-    AdminEvent, ControlEvent, DataEvent, Direction, Effect, Job, Session, SessionConfig,
+    AdminEvent, ControlEvent, DataEvent, Effect, Job, Over, Session, SessionConfig,
 };
 use ftpdlib_tests::dialogue::{Dialogue, Setting, Step};
 use jobs::{Payload, User};
@@ -49,7 +49,7 @@ struct Runner {
     tree: Tree,
     user: Option<User>,
     /// A job that waits to be done, while jobs take long.
-    held: Option<Job>,
+    held: Option<Effect<Payload>>,
     jobs_are_held: bool,
     data: DataConnection,
 }
@@ -108,8 +108,8 @@ impl Runner {
             Step::HoldJobs => self.jobs_are_held = true,
             Step::ReleaseJobs => {
                 self.jobs_are_held = false;
-                if let Some(job) = self.held.take() {
-                    self.work(job);
+                if let Some(effect) = self.held.take() {
+                    self.carry_out(effect);
                 }
             }
             Step::Stall => self.data.abort(TransferEnd::Stalled),
@@ -227,8 +227,13 @@ impl Runner {
     fn carry_out(&mut self, effect: Effect<Payload>) {
         match effect {
             Effect::Reply(reply) | Effect::TransferReply(reply) => self.send(&reply),
-            Effect::Job(job) | Effect::StartWork(job) if self.jobs_are_held => {
-                self.held = Some(job);
+            Effect::LogIn { .. } | Effect::Job(_) | Effect::StartWork(_) if self.jobs_are_held => {
+                self.held = Some(effect);
+            }
+            Effect::LogIn { username, password } => {
+                let password = password.as_ref().map_or("", |password| &password.0);
+                let outcome = jobs::log_in(&mut self.user, username, password);
+                self.session.handle_job(outcome, self.now);
             }
             Effect::Job(job) | Effect::StartWork(job) => self.work(job),
             Effect::CancelWork => {
@@ -236,7 +241,7 @@ impl Runner {
                     self.session.handle_job(jobs::cancelled(), self.now);
                 }
             }
-            Effect::StartTransfer(transfer) if transfer.direction == Direction::Control => {
+            Effect::StartTransfer(transfer) if transfer.over == Over::Control => {
                 let content = transfer.payload.into_content();
                 for line in content.split_inclusive(|&byte| byte == b'\n') {
                     let line = line.strip_suffix(b"\r\n").unwrap_or(line);

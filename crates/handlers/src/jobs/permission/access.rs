@@ -54,7 +54,6 @@ pub(super) fn each_access(
         })
     };
     match action {
-        Action::Login { .. } | Action::CertificateLogin { .. } => Ok(()),
         Action::OpenList { whole: Some(_), .. } | Action::Digest { whole: Some(_), .. } => {
             Err(denied())
         }

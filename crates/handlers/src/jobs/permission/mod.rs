@@ -260,7 +260,7 @@ mod tests {
                 },
                 perm: Some(Perm::Store),
             };
-            let done = run_work(&account, job, 0, &mut TimeSlice::begin(cancel));
+            let done = run_work(&account, job, &mut TimeSlice::begin(cancel));
             assert_eq!(done.err().unwrap().code.value(), 426);
         }
     }
