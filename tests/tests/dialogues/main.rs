@@ -128,6 +128,7 @@ dialogues! {
         switches
         telnet
         times
+        tls_not_offered
         tnftp
         total_commander
         unknown

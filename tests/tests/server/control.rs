@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread;
 
 use ftpdlib::filesystems::{Filesystem, FilesystemError, Layer, Layered, MemoryFs};
 use ftpdlib::proto::VirtualPath;
-use ftpdlib_tests::client::{Client, read_all, read_to_any_end};
+use ftpdlib_tests::client::{Client, USER, connect, read_all, read_to_any_end};
 use ftpdlib_tests::gate::Gate;
 use ftpdlib_tests::server::TestServer;
 
@@ -400,6 +401,21 @@ fn stat_shows_a_large_directory_to_a_slow_reader() {
         assert!(line.ends_with(format!("{number:05}").as_bytes()));
     }
     client.expect_reply(200);
+}
+
+#[test]
+fn stat_as_the_last_line_of_a_client_got_a_reply_without_an_end() {
+    let server = TestServer::new();
+    server.file("x", "");
+    let mut stream = connect(server.address());
+    let script = format!("USER {}\r\nPASS {}\r\nSTAT /\r\n", USER.0, USER.1);
+    stream.write_all(script.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let replies = String::from_utf8(read_all(stream)).unwrap();
+    assert!(
+        replies.ends_with(" x\r\n213 End of status.\r\n"),
+        "{replies}"
+    );
 }
 
 #[test]

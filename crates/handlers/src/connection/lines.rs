@@ -94,10 +94,12 @@ impl Connection {
             control.discard_input();
         }
         if control.has_ended() {
-            // A client may end its side after QUIT, and still gets the replies it waits for. What
-            // its last line is, and that it takes effect, shows only when observers have let it
-            // pass.
-            let waits = self.session.waits_after_quit() || holds_line(&self.watch);
+            // A client may end its side after QUIT, and still gets the replies it waits for; after
+            // STAT the whole of its reply. What its last line is, and that it takes effect, shows
+            // only when observers have let it pass.
+            let waits = self.session.waits_after_quit()
+                || self.session.is_listing_status()
+                || holds_line(&self.watch);
             return (!waits || control.is_broken()) && self.lose_control(cx);
         }
         // Where observers have a say in ABOR, it waits for its turn.

@@ -315,6 +315,12 @@ impl<P> Session<P> {
         self.ending == Ending::Closed { said_goodbye: true }
     }
 
+    /// Whether the reply to STAT with a path is being given, which a client may wait for that has
+    /// ended its side, as after QUIT.
+    pub fn is_listing_status(&self) -> bool {
+        matches!(self.pending, Pending::StatListing(_))
+    }
+
     /// Whether a digest or a copy is in progress.
     pub fn is_working(&self) -> bool {
         matches!(self.pending, Pending::Work(_))

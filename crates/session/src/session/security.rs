@@ -85,7 +85,6 @@ impl<P> Session<P> {
 
     /// AUTH. Whatever was said in the clear does not count any more (RFC 4217 §4.4).
     pub(super) fn auth(&mut self, mechanism: AuthMechanism) -> Result<(), Reply> {
-        self.check_tls_offered()?;
         if self.security.is_secure() {
             return Err(Reply::new(503, "Already using TLS."));
         }
@@ -122,7 +121,6 @@ impl<P> Session<P> {
 
     /// PBSZ.
     pub(super) fn pbsz(&mut self) -> Result<(), Reply> {
-        self.check_tls_offered()?;
         let Security::Secure { pbsz, .. } = &mut self.security else {
             let text = "PBSZ not allowed on insecure control connection.";
             return Err(Reply::new(503, text));
@@ -134,7 +132,6 @@ impl<P> Session<P> {
 
     /// PROT.
     pub(super) fn prot(&mut self, level: ProtectionLevel) -> Result<(), Reply> {
-        self.check_tls_offered()?;
         self.check_no_transfer()?;
         let required = self.config.tls.is_some_and(|rules| rules.data_required);
         match &mut self.security {
@@ -168,7 +165,6 @@ impl<P> Session<P> {
 
     /// CCC: what is secured stays so.
     pub(super) fn ccc(&self) -> Result<(), Reply> {
-        self.check_tls_offered()?;
         Err(if self.security.is_secure() {
             Reply::new(534, "The control connection stays under TLS.")
         } else {
@@ -201,12 +197,5 @@ impl<P> Session<P> {
         let handshake = Handshake { data, greeting };
         self.pending = Pending::Handshake(Box::new(handshake));
         self.effects.push_back(Effect::Secure);
-    }
-
-    fn check_tls_offered(&self) -> Result<(), Reply> {
-        if self.config.tls.is_none() {
-            return Err(Reply::new(502, "TLS is not offered."));
-        }
-        Ok(())
     }
 }
