@@ -73,12 +73,26 @@ pub enum AuthorizerError {
     /// Anonymous clients would act as root.
     #[error("anonymous clients cannot act as user {0:?}, who is root")]
     AnonymousIsRoot(String),
-    /// Anonymous clients give no password that could be compared.
+    /// Anonymous clients give no password that could be compared: see
+    /// [`User::anonymous`](crate::User::anonymous).
     #[error("can't assign password to anonymous user")]
     AnonymousPassword,
     /// The user may not log in, so there is nothing to override.
     #[error("user {0:?} is not an allowed user")]
     UserNotAllowed(String),
+    /// The user has a shell that is not in `/etc/shells`, and so could never log in. Change the
+    /// shell, list it there, or turn
+    /// [`require_valid_shell`](crate::UnixAuthorizerBuilder::require_valid_shell) off.
+    #[error(
+        "user {user:?} has the shell {shell:?}, which is not in /etc/shells, as require_valid_shell \
+         wants"
+    )]
+    InvalidShell {
+        /// The user of the system.
+        user: String,
+        /// As the user database has it.
+        shell: PathBuf,
+    },
     /// An override without any setting.
     #[error("nothing is overridden for user {0:?}")]
     NothingOverridden(String),

@@ -186,15 +186,16 @@ pub(crate) fn host_name(text: &str) -> Result<String, String> {
 
 /// The prefix of log lines: text and placeholders.
 pub(crate) fn log_prefix(text: &str) -> Result<String, String> {
+    let known = "text with {remote_ip}, {remote_port} and {username}";
+    if text.contains("%(") {
+        return Err(expected(text, known));
+    }
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('{') {
         let placeholder = after.split_once('}');
         rest = match placeholder {
             Some(("remote_ip" | "remote_port" | "username", rest)) => rest,
-            Some(_) | None => {
-                let known = "text with {remote_ip}, {remote_port} and {username}";
-                return Err(expected(text, known));
-            }
+            Some(_) | None => return Err(expected(text, known)),
         };
     }
     Ok(text.to_owned())
@@ -280,7 +281,14 @@ mod tests {
         for right in ["", "ftp", "{remote_ip}:{remote_port}-[{username}]", "}"] {
             check(log_prefix, right, Some(&format!("{right:?}")));
         }
-        for wrong in ["{", "{}", "{user}", "{remote_ip", "{{remote_ip}}"] {
+        for wrong in [
+            "{",
+            "{}",
+            "{user}",
+            "{remote_ip",
+            "{{remote_ip}}",
+            "%(username)s",
+        ] {
             check(log_prefix, wrong, None);
         }
     }

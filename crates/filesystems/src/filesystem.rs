@@ -24,7 +24,8 @@ pub enum WriteMode {
     /// REST then STOR: an existing file written from this byte on (not truncated first); refused
     /// past its end.
     At(u64),
-    /// STOU: a new file, its name made from the last component of the path given.
+    /// STOU: a new file, its name made from the last component of the path given. So is the draft
+    /// that SITE COPY, CPTO and COMB write, and [rename](Filesystem::rename) when it is complete.
     Unique,
 }
 
@@ -242,7 +243,8 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Removes a file (DELE); of a link, the link.
+    /// Removes a file (DELE); of a link, the link. COMB removes the parts so, and it, SITE COPY and
+    /// CPTO a draft that was given up, which otherwise stays.
     ///
     /// # Errors
     ///
@@ -254,6 +256,10 @@ pub trait Filesystem: Send + Sync {
 
     /// Renames `from` to `to` (RNFR, RNTO), neither of them followed if it is a link. A file takes
     /// the place of a file, a directory that of an empty directory.
+    ///
+    /// SITE COPY, CPTO and COMB give the file they have written its name so. Before they write,
+    /// they ask by a name at which nothing can be, for `from` and `to`: a filesystem that answers
+    /// [`NotSupported`](ErrorKind::NotSupported) is not written to.
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@
 //!
 //! [`VirtualPath`]: ftpdlib_proto::VirtualPath
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod abstracted;
 mod disk_file;

@@ -24,6 +24,11 @@ impl LogPrefix {
     pub(crate) const DEFAULT: &str = "{remote_ip}:{remote_port}-[{username}]";
 
     pub(crate) fn parse(prefix: &str) -> Result<Self, SettingsError> {
+        if prefix.contains("%(") {
+            let problem = "has a placeholder of Python, %(…)s; known are {remote_ip}, {remote_port} \
+                           and {username}";
+            return Err(SettingsError::new("log_prefix", problem));
+        }
         let mut parts = Vec::new();
         let mut rest = prefix;
         while let Some(open) = rest.find('{') {
@@ -111,5 +116,12 @@ mod tests {
     fn unknown_placeholders_are_refused() {
         assert!(LogPrefix::parse("{nobody}").is_err());
         assert!(LogPrefix::parse("{username").is_err());
+    }
+
+    #[test]
+    fn placeholders_of_pyftpdlib_were_taken_for_text() {
+        let error = LogPrefix::parse("XXX [%(username)s]@%(remote_ip)s").unwrap_err();
+        assert!(error.to_string().contains("{username}"), "{error}");
+        check("100% [{username}]", "100% [al\\nice]");
     }
 }

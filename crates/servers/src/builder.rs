@@ -8,6 +8,7 @@ use ftpdlib_handlers::{FtpHandler, Limits, Service};
 use ftpdlib_ioloop::Pool;
 
 use crate::accepting::{BindAddress, BoundListener, is_only_v6};
+use crate::own_threads;
 use crate::process::InheritedSocket;
 use crate::{Concurrency, FtpServer, ServerError, SpawnedServer};
 
@@ -202,7 +203,8 @@ impl FtpServerBuilder {
         if self.addresses.is_empty() {
             return Err(ServerError::NoAddress);
         }
-        let pool = Pool::new();
+        let server = own_threads::server();
+        let pool = Pool::with_thread_start(move || own_threads::work_for(server));
         let limits = Limits::new(self.max_cons, self.max_cons_per_ip).into();
         let service = Service::new(self.handler, limits, pool.clone())?;
         let backlog = self.backlog;

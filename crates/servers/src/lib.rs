@@ -17,6 +17,7 @@ mod handle;
 mod lifecycle;
 mod loops;
 mod options;
+mod own_threads;
 mod per_client;
 mod placement;
 pub mod process;

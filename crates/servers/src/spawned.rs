@@ -6,11 +6,12 @@ use std::ops::Deref;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use crate::own_threads;
 use crate::{FtpServerBuilder, ServeOptions, ServerError, ServerHandle};
 
 /// A server that runs beside its owner, and ends with this value: dropping it disconnects all
 /// clients and waits for the end (pyftpdlib: a `with` block around a server in a thread). Dropped
-/// on that thread, by an inline observer for example, it waits for nothing.
+/// on a thread of the server, by an observer or a custom command for example, it waits for nothing.
 ///
 /// Made by [`FtpServerBuilder::spawn`]; used like the [`ServerHandle`] that it holds.
 ///
@@ -43,6 +44,7 @@ impl SpawnedServer {
         let thread = thread::Builder::new()
             .name("ftp server".into())
             .spawn(move || {
+                own_threads::work_for(Some(thread::current().id()));
                 let mut server = builder.build()?;
                 let handle = server.handle()?;
                 let options = ServeOptions::default().handle_exit(false);
@@ -63,20 +65,20 @@ impl SpawnedServer {
     ///
     /// # Errors
     ///
-    /// What ended it. On the server's own thread, which cannot wait for itself, an error at once;
-    /// as when it is dropped there, all clients are disconnected.
+    /// What ended it. On a thread of the server, as observers and custom commands run on, an error
+    /// at once: it cannot wait for itself. As when it is dropped there, all clients are
+    /// disconnected.
     pub fn join(mut self) -> Result<(), ServerError> {
         if self.is_own_thread() {
-            return Err(io::Error::other("a server cannot wait on its own thread").into());
+            return Err(io::Error::other("a server cannot wait on a thread of its own").into());
         }
         self.thread.take().map_or(Ok(()), end)
     }
 
-    /// Whether the thread of the server is the one that calls.
+    /// Whether the thread that calls works for the server, which waits for it to end.
     fn is_own_thread(&self) -> bool {
-        let own = thread::current().id();
-        let thread = self.thread.as_ref().map(JoinHandle::thread);
-        thread.is_some_and(|thread| thread.id() == own)
+        let thread = self.thread.as_ref().map(|thread| thread.thread().id());
+        thread.is_some() && thread == own_threads::server()
     }
 }
 
@@ -118,13 +120,15 @@ fn panicked() -> ServerError {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::io::Write;
     use std::net::{Ipv4Addr, TcpStream};
-    use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, Sender};
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use ftpdlib_authorizers::DummyAuthorizer;
-    use ftpdlib_handlers::{FtpHandler, ObservedSession, Observer};
+    use ftpdlib_handlers::{CustomCommand, FtpHandler, ObservedSession, Observer};
+    use ftpdlib_proto::Reply;
 
     use super::*;
     use crate::Concurrency;
@@ -140,45 +144,100 @@ mod tests {
         assert!(error.to_string().contains("thread"), "{error}");
     }
 
-    /// Ends the server on its own thread, when a client connects.
+    /// Where the server is ended, once a client has connected.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Place {
+        InlineObserver,
+        Observer,
+        Command,
+    }
+
+    /// Ends the server on one of its own threads.
     struct Ending<F> {
+        place: Place,
         server: Mutex<Receiver<SpawnedServer>>,
         end: F,
-        ended: Sender<()>,
+        ended: Sender<bool>,
+    }
+
+    impl<F: Fn(SpawnedServer)> Ending<F> {
+        /// Tells whether the server is still there afterwards: it waits for what ends it.
+        fn end(&self) {
+            let server = self.server.lock().unwrap().recv().unwrap();
+            let handle = server.handle.clone();
+            (self.end)(server);
+            self.ended.send(handle.shared().is_some()).unwrap();
+        }
     }
 
     impl<F: Fn(SpawnedServer) + Send + Sync + 'static> Observer for Ending<F> {
         fn is_inline(&self) -> bool {
-            true
+            self.place == Place::InlineObserver
         }
 
         fn on_connect(&self, _: &ObservedSession) {
-            (self.end)(self.server.lock().unwrap().recv().unwrap());
-            self.ended.send(()).unwrap();
+            if self.place != Place::Command {
+                self.end();
+            }
         }
     }
 
     #[track_caller]
-    fn check_ends(end: impl Fn(SpawnedServer) + Send + Sync + 'static) {
+    fn check_ends(
+        place: Place,
+        concurrency: Concurrency,
+        end: impl Fn(SpawnedServer) + Send + Sync + 'static,
+    ) {
         let (give, server) = mpsc::channel();
         let (ended, told) = mpsc::channel();
-        let server = Mutex::new(server);
-        let handler = FtpHandler::new(DummyAuthorizer::new());
-        let server = FtpServerBuilder::new(handler.observer(Ending { server, end, ended }))
+        let ending = Arc::new(Ending {
+            place,
+            server: Mutex::new(server),
+            end,
+            ended,
+        });
+        let by_command = Arc::clone(&ending);
+        let command = CustomCommand::new("SITE END", move |_| {
+            by_command.end();
+            Reply::new(200, "Ended.")
+        });
+        let handler = FtpHandler::new(DummyAuthorizer::new())
+            .observer(ending)
+            .command(command.login_required(false));
+        let server = FtpServerBuilder::new(handler)
             .listen((Ipv4Addr::LOCALHOST, 0))
+            .concurrency(concurrency)
             .spawn()
             .unwrap();
         let address = server.local_addrs()[0];
         give.send(server).unwrap();
         let mut client = TcpStream::connect(address).unwrap();
-        told.recv_timeout(Duration::from_secs(10)).unwrap();
-        // The client is disconnected nevertheless.
-        io::copy(&mut client, &mut io::sink()).unwrap();
+        client.write_all(b"SITE END\r\n").unwrap();
+        let waits = told.recv_timeout(Duration::from_secs(20));
+        assert_eq!(waits, Ok(true), "{place:?} {concurrency:?}");
+        // The client is disconnected nevertheless; by a reset if its line was not read.
+        let _ = io::copy(&mut client, &mut io::sink());
+    }
+
+    #[track_caller]
+    fn check_ends_at_once(place: Place, concurrency: Concurrency) {
+        check_ends(place, concurrency, drop);
+        check_ends(place, concurrency, |server| {
+            assert!(server.join().is_err());
+        });
     }
 
     #[test]
     fn a_server_dropped_on_its_own_thread_panicked() {
-        check_ends(drop);
-        check_ends(|server| assert!(server.join().is_err()));
+        check_ends_at_once(Place::InlineObserver, Concurrency::default());
+    }
+
+    #[test]
+    fn a_server_dropped_by_a_thread_that_it_waits_for_waited_for_it() {
+        for concurrency in [Concurrency::default(), Concurrency::MultiThread] {
+            check_ends_at_once(Place::Observer, concurrency);
+            check_ends_at_once(Place::Command, concurrency);
+        }
+        check_ends_at_once(Place::InlineObserver, Concurrency::MultiThread);
     }
 }

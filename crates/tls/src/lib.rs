@@ -25,6 +25,7 @@
 //! # Ok::<(), ftpdlib_tls::TlsError>(())
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!("no cryptography: turn on the feature aws-lc-rs or ring");

@@ -91,7 +91,9 @@ impl DummyAuthorizer {
     ///   [`Directory`](AuthorizerError::Directory) for the home;
     /// - [`Permission`](AuthorizerError::Permission) for the permissions;
     /// - [`PasswordHash`](AuthorizerError::PasswordHash),
-    ///   [`HashAsPassword`](AuthorizerError::HashAsPassword) for the password.
+    ///   [`HashAsPassword`](AuthorizerError::HashAsPassword) for the password;
+    ///   [`AnonymousPassword`](AuthorizerError::AnonymousPassword) for one of `anonymous`, which
+    ///   pyftpdlib ignores.
     pub fn add_user(&self, user: User) -> Result<(), AuthorizerError> {
         let entry = Entry::new(user, &self.origin)?;
         let without_password = entry.without_password();

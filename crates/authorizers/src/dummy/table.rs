@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::user::User;
 use crate::accepted_certificates::AcceptedCertificates;
 use crate::directory::real_directory;
+use crate::login::ANONYMOUS;
 use crate::origin::Origin;
-use crate::password::{Cost, Password};
+use crate::password::{Cost, Password, Secret};
 use crate::rights::Rights;
 use crate::{AuthorizerError, Login};
 
@@ -28,13 +29,23 @@ impl Entry {
         if login.username.is_empty() {
             return Err(AuthorizerError::EmptyUsername);
         }
+        let secret = match user.secret {
+            // So in pyftpdlib, which takes any password for this name.
+            Secret::Plain(password) if login.username == ANONYMOUS && password.is_empty() => {
+                Secret::Any
+            }
+            Secret::Plain(_) | Secret::Hash(_) if login.username == ANONYMOUS => {
+                return Err(AuthorizerError::AnonymousPassword);
+            }
+            secret => secret,
+        };
         login.home = real_directory(&login.home)?;
         let origin = origin.with_home(&login.username, &login.home);
         login.origin = Some(Arc::clone(&origin));
         Ok(Self {
             login,
             origin,
-            password: Password::new(user.secret)?,
+            password: Password::new(secret)?,
             rights: Rights::new(user.perm.parse()?),
             certificates: user.certificates,
         })

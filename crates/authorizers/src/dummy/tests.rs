@@ -36,6 +36,25 @@ fn path(text: &str) -> VirtualPath {
 }
 
 #[test]
+fn every_client_of_a_user_named_anonymous_was_refused() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    for user in [
+        User::new("anonymous", "sesame", home.path()),
+        User::with_password_hash("anonymous", hash("", 1), home.path()),
+    ] {
+        let error = authorizer.add_user(user).unwrap_err();
+        assert!(matches!(error, AuthorizerError::AnonymousPassword));
+    }
+    authorizer
+        .add_user(User::new("anonymous", "", home.path()))
+        .unwrap();
+    for password in ["", "mozilla@example.com"] {
+        log_in(&authorizer, "anonymous", password).unwrap();
+    }
+}
+
+#[test]
 fn passwords_let_in() {
     let home = home();
     let authorizer = DummyAuthorizer::new();

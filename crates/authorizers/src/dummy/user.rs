@@ -38,6 +38,9 @@ pub struct User {
 impl User {
     /// A user with a plain password. `home` is a real path; a relative one starts from the
     /// process's working directory at the time the user is added.
+    ///
+    /// The name `anonymous` with an empty password is [`anonymous`](Self::anonymous), as in
+    /// pyftpdlib.
     pub fn new(
         username: impl Into<String>,
         password: impl Into<String>,

@@ -81,7 +81,8 @@ impl UnixAuthorizerBuilder {
     }
 
     /// Whether the user's shell has to be one of `/etc/shells`. Default: `true`. If that file is
-    /// missing, every shell is accepted.
+    /// missing, every shell is accepted. An allowed user or one with overrides who has another
+    /// shell is an error; one who gets such a shell later is refused at login.
     pub fn require_valid_shell(mut self, required: bool) -> Self {
         self.require_valid_shell = required;
         self
@@ -119,6 +120,8 @@ impl UnixAuthorizerBuilder {
     /// - [`PasswordLibrary`](AuthorizerError::PasswordLibrary) if libcrypt is missing;
     /// - [`NoSuchUser`](AuthorizerError::NoSuchUser) for a name that the system does not have;
     /// - [`UserDatabase`](AuthorizerError::UserDatabase) for one that it could not look up;
+    /// - [`InvalidShell`](AuthorizerError::InvalidShell) for an allowed user whose shell lets
+    ///   nobody log in;
     /// - for the anonymous user, [`AnonymousIsRoot`](AuthorizerError::AnonymousIsRoot),
     ///   [`Impersonation`](AuthorizerError::Impersonation), and where the home directory cannot be
     ///   used by that user [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
@@ -142,6 +145,9 @@ impl UnixAuthorizerBuilder {
         for name in listed() {
             let user = SystemUser::known(name)?;
             rejects_root |= user.is_root() && self.rejected_users.contains(name);
+            if self.require_valid_shell && self.allowed_users.contains(name) {
+                user.check_shell()?;
+            }
         }
         if let Some(name) = &self.anonymous_user {
             check_anonymous(name)?;

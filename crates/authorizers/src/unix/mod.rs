@@ -133,6 +133,7 @@ impl UnixAuthorizer {
     /// - [`UserNotAllowed`](AuthorizerError::UserNotAllowed),
     ///   [`NoSuchUser`](AuthorizerError::NoSuchUser),
     ///   [`UserDatabase`](AuthorizerError::UserDatabase) for the name;
+    /// - [`InvalidShell`](AuthorizerError::InvalidShell) for the user's shell;
     /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
     ///   [`NotADirectory`](AuthorizerError::NotADirectory),
     ///   [`Directory`](AuthorizerError::Directory) for a home that this user cannot use;
@@ -149,6 +150,9 @@ impl UnixAuthorizer {
         let system_user = self.known(name)?;
         if name == ANONYMOUS && user.password.is_some() {
             return Err(AuthorizerError::AnonymousPassword);
+        }
+        if name != ANONYMOUS && self.global.require_valid_shell {
+            system_user.check_shell()?;
         }
         let mut entry = Entry::new(
             Arc::clone(&self.origin),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ftpdlib_sys::{Credentials, UserRecord};
 
+use super::shells;
 use crate::AuthorizerError;
 
 /// A user of the system.
@@ -45,6 +46,17 @@ impl SystemUser {
 
     pub(super) fn shell(&self) -> &Path {
         &self.record.shell
+    }
+
+    /// Refuses a user in the settings who could not log in for want of a valid shell.
+    pub(super) fn check_shell(&self) -> Result<(), AuthorizerError> {
+        if shells::is_valid(self.shell()) {
+            return Ok(());
+        }
+        Err(AuthorizerError::InvalidShell {
+            user: self.record.name.clone(),
+            shell: self.shell().to_owned(),
+        })
     }
 
     pub(super) fn is_root(&self) -> bool {

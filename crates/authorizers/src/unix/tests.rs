@@ -1,3 +1,5 @@
+mod shells;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::{fs, io};
@@ -24,7 +26,7 @@ fn settings_for_all() -> GlobalSettings {
         allowed_users: Default::default(),
         rejected_users: Default::default(),
         rejects_root: false,
-        require_valid_shell: true,
+        require_valid_shell: false,
         anonymous_user: None,
         msg_login: "Hello.".into(),
         msg_quit: "Bye.".into(),
@@ -232,11 +234,7 @@ fn a_password_of_ones_own_takes_the_place_of_the_systems() {
         eprintln!("skipped: the shadow file cannot be read");
         return;
     }
-    let settings = GlobalSettings {
-        require_valid_shell: false,
-        ..settings_for_all()
-    };
-    let Some(authorizer) = authorizer(settings) else {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
         return;
     };
     let user = UserOverride::new(NOBODY)
@@ -263,7 +261,6 @@ fn a_certificate_lets_in_whom_the_account_lets_in() {
     }
     let rejecting = |name: &str| GlobalSettings {
         rejected_users: [name.to_owned()].into(),
-        require_valid_shell: false,
         ..settings_for_all()
     };
     let Some(authorizer) = authorizer(rejecting(ROOT)) else {
@@ -502,11 +499,7 @@ fn the_home_is_not_looked_at_before_the_login() {
 /// An error of the shadow database was no entry there, and nothing was looked at.
 #[test]
 fn logins_are_refused_while_the_shadow_database_cannot_be_read() {
-    let settings = GlobalSettings {
-        require_valid_shell: false,
-        ..settings_for_all()
-    };
-    let Some(authorizer) = authorizer(settings) else {
+    let Some(authorizer) = authorizer(settings_for_all()) else {
         return;
     };
     let user = SystemUser::known(NOBODY).unwrap();
@@ -515,14 +508,10 @@ fn logins_are_refused_while_the_shadow_database_cannot_be_read() {
     assert!(admit(Ok(None)).is_some());
 }
 
-/// An authorizer that accepts every shell, and the shadow entry of [`NOBODY`]; `None` where that
+/// An authorizer, and the shadow entry of [`NOBODY`]; `None` where that
 /// cannot be read.
 fn with_shadow() -> Option<(UnixAuthorizer, ShadowEntry)> {
-    let settings = GlobalSettings {
-        require_valid_shell: false,
-        ..settings_for_all()
-    };
-    let found = authorizer(settings).zip(ShadowEntry::find(NOBODY).ok().flatten());
+    let found = authorizer(settings_for_all()).zip(ShadowEntry::find(NOBODY).ok().flatten());
     if found.is_none() {
         eprintln!("skipped: the shadow file cannot be read");
     }
@@ -575,7 +564,6 @@ fn an_account_that_expired_with_its_password_is_refused() {
 fn a_second_account_of_root_is_rejected_along_with_root() {
     let settings = |rejects_root| GlobalSettings {
         rejects_root,
-        require_valid_shell: false,
         ..settings_for_all()
     };
     let Some(authorizer) = authorizer(settings(true)) else {

@@ -97,6 +97,9 @@ fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
             | AuthorizerError::UserDatabase { user: name, .. } => {
                 (listing(name), "a user of the system")
             }
+            AuthorizerError::InvalidShell { user, .. } => {
+                (listing(user), "another shell, or require_valid_shell = false")
+            }
             AuthorizerError::AnonymousIsRoot(_) => ("anonymous_user", "another user"),
             AuthorizerError::Impersonation { .. } => ("anonymous_user", OTHER_TO_ACT_AS),
             AuthorizerError::NoSuchDirectory(_)
@@ -167,6 +170,10 @@ pub(super) fn blamed(error: &AuthorizerError) -> (&'static str, &'static str) {
             ("name", "a user of the system")
         }
         AuthorizerError::UserNotAllowed(_) => ("name", "a user who may log in"),
+        AuthorizerError::InvalidShell { .. } => (
+            "name",
+            "another shell, or authorizer.require_valid_shell = false",
+        ),
         AuthorizerError::Impersonation { .. } => ("name", OTHER_TO_ACT_AS),
         AuthorizerError::NoSuchDirectory(_)
         | AuthorizerError::NotADirectory(_)

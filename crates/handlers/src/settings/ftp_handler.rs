@@ -302,7 +302,7 @@ impl FtpHandler {
     }
 
     /// Sets what stands before a session's log lines: text with `{remote_ip}`, `{remote_port}` and
-    /// `{username}`.
+    /// `{username}`. Those of Python, `%(username)s`, are an error.
     pub fn log_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.log_prefix = prefix.into();
         self

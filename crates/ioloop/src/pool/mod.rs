@@ -38,15 +38,22 @@ pub struct Pool {
 impl Pool {
     /// Makes a pool; no thread yet.
     pub fn new() -> Self {
-        Self::with_idle_timeout(Duration::from_secs(10))
+        Self::with_thread_start(|| ())
     }
 
-    fn with_idle_timeout(idle_timeout: Duration) -> Self {
+    /// Makes a pool whose threads call `start` first, to set what belongs to a thread. It must not
+    /// panic.
+    pub fn with_thread_start(start: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::assemble(Box::new(start), Duration::from_secs(10))
+    }
+
+    fn assemble(thread_start: Box<dyn Fn() + Send + Sync>, idle_timeout: Duration) -> Self {
         let workers = Arc::new(Workers {
             state: Mutex::default(),
             job_added: Condvar::new(),
             thread_ended: Condvar::new(),
             idle_timeout,
+            thread_start,
         });
         Self {
             pool: Arc::new(PoolGuard { workers }),
@@ -304,6 +311,7 @@ struct Workers {
     job_added: Condvar,
     thread_ended: Condvar,
     idle_timeout: Duration,
+    thread_start: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -346,6 +354,7 @@ impl Workers {
 
     /// What a thread runs. It was counted as idle when it was made.
     fn run_thread(&self) {
+        (self.thread_start)();
         let mut state = lock(&self.state);
         loop {
             if let Some(work) = state.jobs.pop_front() {

@@ -1,8 +1,13 @@
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
+
+fn with_idle_timeout(idle_timeout: Duration) -> Pool {
+    Pool::assemble(Box::new(|| ()), idle_timeout)
+}
 
 /// A job that reports that it runs, and goes on until it is released.
 fn hang(lane: &Lane, running: &Sender<usize>, name: usize) -> Sender<()> {
@@ -98,7 +103,7 @@ fn a_job_that_panics_harms_no_other() {
 
 #[test]
 fn an_idle_thread_is_used_by_any_lane() {
-    let pool = Pool::with_idle_timeout(LONG);
+    let pool = with_idle_timeout(LONG);
     for _ in 0..10 {
         assert_eq!(run_one(&pool.lane("test", 1)).recv(), Ok(()));
         while lock(&pool.pool.workers.state).idle == 0 {
@@ -111,15 +116,29 @@ fn an_idle_thread_is_used_by_any_lane() {
 
 #[test]
 fn an_idle_thread_ends_in_time() {
-    let pool = Pool::with_idle_timeout(Duration::ZERO);
+    let pool = with_idle_timeout(Duration::ZERO);
     assert_eq!(run_one(&pool.lane("test", 1)).recv(), Ok(()));
     assert!(pool.pool.workers.join(LONG), "without being shut down");
     assert_eq!(run_one(&pool.lane("test", 1)).recv(), Ok(()));
 }
 
 #[test]
+fn each_thread_is_prepared_before_its_first_job() {
+    thread_local!(static PREPARED: Cell<u32> = const { Cell::new(0) });
+    let pool = Pool::with_thread_start(|| PREPARED.set(PREPARED.get() + 1));
+    let (times, told) = channel();
+    for _ in 0..4 {
+        let times = times.clone();
+        let job = move || times.send(PREPARED.get()).unwrap();
+        pool.lane("test", 1).submit(job).unwrap();
+    }
+    drop(times);
+    assert_eq!(told.iter().collect::<Vec<_>>(), [1; 4]);
+}
+
+#[test]
 fn threads_end_with_the_last_lane() {
-    let pool = Pool::with_idle_timeout(LONG);
+    let pool = with_idle_timeout(LONG);
     let (running, started) = channel();
     let lane = pool.lane("test", 1);
     let held = hang(&lane, &running, 0);

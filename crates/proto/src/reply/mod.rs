@@ -124,13 +124,18 @@ impl Reply {
     ///
     /// The blank keeps clients from taking an inner line that begins with digits for the last one;
     /// `FEAT` and `MLST` need it anyway (RFC 2389 §3.2, RFC 3659 §7.2).
-    pub fn multi<I>(code: u16, first: &'static str, inner: I, last: &'static str) -> Self
+    pub fn multi<I>(
+        code: u16,
+        first: impl Into<Cow<'static, str>>,
+        inner: I,
+        last: impl Into<Cow<'static, str>>,
+    ) -> Self
     where
         I: IntoIterator,
         I::Item: Into<Cow<'static, [u8]>>,
     {
         let inner = inner.into_iter().map(Into::into).collect();
-        let last = Some(Cow::Borrowed(last.as_bytes()));
+        let last = Some(into_bytes(last.into()));
         Self {
             more: Some(Box::new(More { inner, last })),
             ..Self::new(code, first)

@@ -26,7 +26,7 @@ fn single_lines() {
 fn inner_lines_follow_one_blank() {
     let facts = [b"type=file; 226 End".to_vec(), b"a\r\n250 b".to_vec()];
     check(
-        Reply::multi(250, "Listing", facts, "End"),
+        Reply::multi(250, String::from("Listing"), facts, String::from("End")),
         "250-Listing\r\n type=file; 226 End\r\n a=x0D=x0A250 b\r\n250 End\r\n",
     );
 }

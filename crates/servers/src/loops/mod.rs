@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
 use crate::accepting::Client;
+use crate::own_threads;
 use crate::placement::{Placement, reserve_descriptors};
 
 use client_churn::ClientChurn;
@@ -157,21 +158,18 @@ impl OtherLoops {
 impl OtherLoop {
     fn start() -> io::Result<Self> {
         let (tell, told) = mpsc::sync_channel(1);
-        let thread =
-            thread::Builder::new()
-                .name("loop".into())
-                .spawn(move || match IoLoop::new() {
-                    Ok(mut io_loop) => {
-                        // The receiver waits for it.
-                        let _ = tell.send(Ok(io_loop.handle()));
-                        if let Err(error) = io_loop.run_until_stopped() {
-                            log::error!("a loop failed, with its clients: {error}");
-                        }
-                    }
-                    Err(error) => {
-                        let _ = tell.send(Err(error));
-                    }
-                })?;
+        let thread = own_threads::spawn("loop".into(), move || match IoLoop::new() {
+            Ok(mut io_loop) => {
+                // The receiver waits for it.
+                let _ = tell.send(Ok(io_loop.handle()));
+                if let Err(error) = io_loop.run_until_stopped() {
+                    log::error!("a loop failed, with its clients: {error}");
+                }
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
+        })?;
         let handle = told.recv().map_err(io::Error::other)??;
         Ok(Self {
             handle,

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
 use crate::accepting::Client;
+use crate::own_threads;
 use crate::placement::{Placement, reserve_descriptors};
 
 /// Makes a thread for each client, which ends with the client.
@@ -52,18 +53,16 @@ impl Placement for ThreadPerClient {
         let number = table.next;
         let threads = Arc::clone(&self.threads);
         let accepting = cx.handle();
-        let spawned = thread::Builder::new()
-            .name(format!("session {number}"))
-            .spawn(move || {
-                let guard = SessionGuard {
-                    threads,
-                    number,
-                    accepting,
-                };
-                if let Some(client) = take_client(&for_thread) {
-                    guard.serve(client);
-                }
-            });
+        let spawned = own_threads::spawn(format!("session {number}"), move || {
+            let guard = SessionGuard {
+                threads,
+                number,
+                accepting,
+            };
+            if let Some(client) = take_client(&for_thread) {
+                guard.serve(client);
+            }
+        });
         match spawned {
             Ok(thread) => {
                 table.next += 1;

@@ -1,4 +1,4 @@
-use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer};
+use ftpdlib::authorizers::{AuthorizerError, UnixAuthorizer, UserOverride};
 
 use super::*;
 
@@ -94,6 +94,33 @@ fn a_home_was_blamed_for_groups_that_could_not_be_looked_up() {
     assert_eq!(key, "name");
     let (key, _) = super::super::system_users::blamed(&AuthorizerError::NotADirectory("/x".into()));
     assert_eq!(key, "home");
+}
+
+#[test]
+fn a_shell_that_lets_nobody_log_in_names_the_key() {
+    let Ok(users) = UnixAuthorizer::new() else {
+        return eprintln!("not tested: this process may not become others");
+    };
+    let refusal = users.override_user(UserOverride::new("nobody").perm("elr"));
+    let Err(problem @ AuthorizerError::InvalidShell { .. }) = refusal else {
+        return eprintln!("not tested: nobody has a valid shell");
+    };
+    let cases = [
+        (
+            "allowed_users = [\"root\", \"nobody\"]",
+            "3: authorizer.allowed_users",
+            "another shell, or require_valid_shell = false",
+        ),
+        (
+            "[[users]]\nname = \"nobody\"\nperm = \"elr\"",
+            "4: users[0].name",
+            "another shell, or authorizer.require_valid_shell = false",
+        ),
+    ];
+    for (lines, key, remedy) in cases {
+        let expected = format!("@/f.toml:{key}: {problem}, expected {remedy}");
+        refused("-c @/f.toml", &unix(lines), &expected);
+    }
 }
 
 #[test]

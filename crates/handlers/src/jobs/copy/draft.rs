@@ -24,6 +24,7 @@ pub(super) fn replace(
     check: impl FnOnce(&mut TimeSlice) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     let replaced = existing(fs, to)?;
+    check_renames(fs, to)?;
     if replaced.is_some() {
         check_writable(fs, to)?;
     }
@@ -71,6 +72,18 @@ pub(super) fn existing(
         Err(error) => return Err(reply_of(error)),
     };
     Err(reply_of(kind.into()))
+}
+
+/// Refuses what could only end with a draft that cannot take its final name, before there is one.
+fn check_renames(fs: &dyn Filesystem, to: &VirtualPath) -> Result<(), Refusal> {
+    // Nothing is there, below a file or below nothing, so a filesystem that renames finds nothing.
+    let Ok(nowhere) = to.join(DRAFT) else {
+        return Ok(());
+    };
+    match fs.rename(&nowhere, &nowhere) {
+        Err(error) if error.kind() == ErrorKind::NotSupported => Err(reply_of(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses to replace what could not be stored to: to rename over a file only the directory's

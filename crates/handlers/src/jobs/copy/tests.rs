@@ -355,3 +355,43 @@ fn a_part_that_stayed_kept_the_others_from_being_removed() {
     held.sort();
     assert_eq!(held, ["/dir/c: in c", "/new: in cin ain b"]);
 }
+
+/// Renames nothing and removes nothing, and is not written to.
+struct Rigid;
+
+impl Layer for Rigid {
+    fn open_write(
+        &self,
+        _: &dyn Filesystem,
+        path: &VirtualPath,
+        _: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        panic!("{path} was opened to be written")
+    }
+
+    fn remove(&self, _: &dyn Filesystem, _: &VirtualPath) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+
+    fn rename(
+        &self,
+        _: &dyn Filesystem,
+        _: &VirtualPath,
+        _: &VirtualPath,
+    ) -> Result<(), FilesystemError> {
+        Err(ErrorKind::NotSupported.into())
+    }
+}
+
+#[test]
+fn a_copy_was_written_whole_where_no_file_can_be_renamed() {
+    let files = Arc::new(files());
+    let fs = Layered::new(Rigid, Arc::clone(&files) as Arc<dyn Filesystem>);
+    for to in ["/b", "/new"] {
+        let done = copy(&fs, &path("/a"), &path(to), &mut TimeSlice::alone());
+        assert_eq!(done.unwrap_err().code.value(), 550, "{to}");
+        let done = combine(&fs, &path(to), &[path("/a")], &mut TimeSlice::alone());
+        assert_eq!(done.err().unwrap().code.value(), 550, "{to}");
+    }
+    assert_eq!(contents(&files), ["/a: in a", "/b: in b", "/dir/c: in c"]);
+}
