@@ -128,6 +128,11 @@ impl Client {
         Ok(())
     }
 
+    /// Refuses the client, which is one too many for `limit`.
+    pub(crate) fn refuse_over(self, limit: LimitReached) {
+        refuse_over(limit, &self.service, &self.stream, self.peer);
+    }
+
     /// Tells the client that it cannot be served, for a reason that only the log names, and
     /// disconnects it.
     pub(crate) fn reject(self, reason: &io::Error) {
