@@ -11,7 +11,8 @@ use crate::{AddressOrSocket, Concurrency, FtpServer, FtpServerBuilder, ServerErr
 /// `ThreadedFTPServer`).
 ///
 /// A slow observer or greeting, even an inline one, keeps only its own client waiting. A client
-/// costs a thread and two more descriptors.
+/// costs a thread and two more descriptors. There are 4,096 threads at most, whatever the limits
+/// are; clients beyond that are refused.
 ///
 /// For other than the default limits there is
 /// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiThread`], whose

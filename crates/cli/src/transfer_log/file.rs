@@ -96,23 +96,21 @@ pub(super) struct Lines {
     /// Made of its device and its inode.
     identity: u64,
     file: File,
-    /// Where there may be no room for a moment, as in a pipe. One line is written at a time then:
-    /// another one could get between two parts of it.
-    patience: Option<Mutex<Patience>>,
+    /// For where there may be no room for a moment, as in a pipe. Held while a line is written:
+    /// another one could get between two parts of it, in a file too whose disk is nearly full.
+    patience: Mutex<Patience>,
     /// Shared by all files of one log, of which an old one may be written to still.
     last: Arc<LastLine>,
 }
 
 impl Lines {
     fn new(file: File, last: Arc<LastLine>) -> Self {
-        let found = file.metadata().ok();
-        let may_be_full = found.as_ref().is_some_and(|found| !found.is_file());
         Self {
-            identity: found.map_or(1, |found| {
+            identity: file.metadata().map_or(1, |found| {
                 (found.dev().rotate_left(32) ^ found.ino()).max(1)
             }),
             file,
-            patience: may_be_full.then(|| Mutex::new(Patience::new(PATIENCE))),
+            patience: Mutex::new(Patience::new(PATIENCE)),
             last,
         }
     }
@@ -137,16 +135,14 @@ impl Lines {
 
     /// Adds a line, which holds its end.
     pub(super) fn add(&self, line: &str) -> io::Result<()> {
-        let (line, mut file) = (line.as_bytes(), &self.file);
-        let mut patience = self
-            .patience
-            .as_ref()
-            .map(|patience| patience.lock().unwrap_or_else(PoisonError::into_inner));
-        let write = |bytes: &[u8]| match &mut patience {
-            None => file.write(bytes),
-            Some(patience) => patience.write(file, bytes),
-        };
-        self.last.add_next(self.identity, line, write)
+        self.add_to(&self.file, line)
+    }
+
+    /// Adds a line to the file, through `out`.
+    fn add_to(&self, mut out: impl Write, line: &str) -> io::Result<()> {
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let write = |bytes: &[u8]| patience.write(&mut out, bytes);
+        self.last.add_next(self.identity, line.as_bytes(), write)
     }
 }
 
@@ -219,7 +215,7 @@ pub(super) fn check(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{Read, Seek};
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc;
@@ -276,6 +272,32 @@ mod tests {
         lines.add("last\n").unwrap();
         drop(lines);
         assert!(reader.join().unwrap().ends_with("y\nlast\n"));
+    }
+
+    /// Takes a byte at a time, as a disk that is nearly full, while nobody else may write.
+    struct NearlyFull<'a>(&'a Lines);
+
+    impl Write for NearlyFull<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(self.0.patience.try_lock().is_err(), "another line may come");
+            (&self.0.file).write(&bytes[..1])
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn another_line_got_into_one_for_which_a_disk_had_just_some_room() {
+        let mut file = tempfile::tempfile().unwrap();
+        let lines = new_lines(file.try_clone().unwrap());
+        lines.add_to(NearlyFull(&lines), "one\n").unwrap();
+        lines.add("two\n").unwrap();
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one\ntwo\n");
     }
 
     #[test]

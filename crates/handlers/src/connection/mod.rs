@@ -124,6 +124,17 @@ impl Connection {
         Self::at(service, stream, client, Some(own), permit)
     }
 
+    /// The socket, as long as no loop has taken it: nothing was sent yet. With it the service, and
+    /// whose it is.
+    pub fn unserved(&self) -> Option<(&Service, &TcpStream, SocketAddr)> {
+        match &self.socket {
+            ControlSocket::Accepted(stream) => {
+                Some((&self.client.service, stream, self.client.peer))
+            }
+            ControlSocket::Open(_) | ControlSocket::Lost => None,
+        }
+    }
+
     /// With our `own` address, where the client has connected to another.
     fn at(
         service: &Arc<Service>,
@@ -414,7 +425,11 @@ impl Handler for Connection {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let accepted = std::mem::replace(&mut self.socket, ControlSocket::Lost);
         if let ControlSocket::Accepted(stream) = accepted {
-            let socket = cx.register(stream, Interest::READ)?;
+            let mut socket = cx.register_deferred(stream, Interest::READ)?;
+            if let Err(error) = cx.finish_registration(&mut socket) {
+                self.socket = ControlSocket::Accepted(cx.detach(socket)?);
+                return Err(error);
+            }
             self.socket = ControlSocket::Open(Box::new(Control::new(socket)));
         }
         self.id = self.client.service.sessions.join(cx.notifier());

@@ -128,6 +128,11 @@ impl Client {
         Ok(())
     }
 
+    /// Refuses the client, which is one too many for `limit`.
+    pub(crate) fn refuse_over(self, limit: LimitReached) {
+        refuse_over(limit, &self.service, &self.stream, self.peer);
+    }
+
     /// Tells the client that it cannot be served, for a reason that only the log names, and
     /// disconnects it.
     pub(crate) fn reject(self, reason: &io::Error) {
@@ -155,16 +160,25 @@ pub(crate) fn refuse_unserved(
     refuse(service, stream, peer, reason, UNAVAILABLE);
 }
 
-/// Refuses a client: tells the log the reason, and the client `text`, unless it expects a TLS
-/// handshake first.
+/// Refuses a client: tells the log the reason, and the client `text`.
 fn refuse(
     service: &Service,
-    mut stream: &TcpStream,
+    stream: &TcpStream,
     peer: SocketAddr,
     reason: &dyn fmt::Display,
     text: &str,
 ) {
     log::warn!("client {peer} refused: {reason}");
+    tell(service, stream, peer, text);
+}
+
+/// Tells a client that it cannot be served; the log has the reason, or will.
+pub(crate) fn tell_unserved(service: &Service, stream: &TcpStream, peer: SocketAddr) {
+    tell(service, stream, peer, UNAVAILABLE);
+}
+
+/// Tells a client why it is disconnected, unless it expects a TLS handshake first.
+fn tell(service: &Service, mut stream: &TcpStream, peer: SocketAddr, text: &str) {
     if service.is_implicit_tls() {
         return;
     }
@@ -225,7 +239,13 @@ struct CountedConnection {
 
 impl Handler for CountedConnection {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.connection.start(cx)
+        let started = self.connection.start(cx);
+        if started.is_err()
+            && let Some((service, stream, peer)) = self.connection.unserved()
+        {
+            tell_unserved(service, stream, peer);
+        }
+        started
     }
 
     fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
@@ -249,12 +269,57 @@ impl Handler for CountedConnection {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
 
+    use std::os::fd::{AsRawFd, RawFd};
+    use std::time::Duration;
+
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::FtpHandler;
+    use ftpdlib_ioloop::{Interest, IoLoop, Registration};
+    use mio::unix::SourceFd;
 
     use crate::FtpServerBuilder;
 
     use super::*;
+
+    /// Has a descriptor registered with the loop, which takes each one only once.
+    struct Taken(Registration<SourceFd<'static>>);
+
+    impl Handler for Taken {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            self.0.register(cx, Interest::NONE)
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Close)
+        }
+    }
+
+    #[test]
+    fn a_client_that_the_loop_could_not_take_was_disconnected_without_a_reply() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+        let server = builder.build().unwrap();
+        let shared = server.shared();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, peer) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let descriptor: &RawFd = Box::leak(Box::new(stream.as_raw_fd()));
+        let mut io_loop = IoLoop::new().unwrap();
+        let taken = Taken(Registration::new(SourceFd(descriptor)));
+        let taken = io_loop.add(Box::new(taken)).unwrap();
+        let permit = shared.service().limits().acquire(peer.ip()).unwrap();
+        let stream = TcpStream::from_std(stream);
+        let accepted = Client::admitted(shared, stream, peer, None, permit);
+        io_loop.call_later(Duration::ZERO, move |cx| {
+            accepted.serve(cx);
+            cx.remove(taken);
+        });
+        io_loop.run().unwrap();
+        let mut told = String::new();
+        client.read_to_string(&mut told).unwrap();
+        assert_eq!(told, format!("421 {UNAVAILABLE}\r\n"));
+    }
 
     #[test]
     fn the_refusal_of_a_proxy_was_cut_by_its_unread_header() {

@@ -6,6 +6,6 @@ mod listeners;
 mod proxy_handshake;
 
 pub(crate) use bind_plan::{BindAddress, is_only_v6};
-pub(crate) use client::{Client, ClientToken, refuse_over, refuse_unserved};
+pub(crate) use client::{Client, ClientToken, refuse_over, refuse_unserved, tell_unserved};
 pub(crate) use listeners::{BoundListener, Listeners, PlannedChange};
 pub(crate) use proxy_handshake::ProxyHandshake;

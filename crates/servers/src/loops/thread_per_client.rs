@@ -6,16 +6,31 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ftpdlib_handlers::LimitReached;
 use ftpdlib_ioloop::{Context, IoLoop, LoopHandle};
 
 use crate::accepting::Client;
 use crate::own_threads;
 use crate::placement::{Placement, reserve_descriptors};
 
+/// The most threads of sessions, whatever the limits are: each takes four memory maps, of which
+/// Linux usually gives a process 65,530, and the whole process ends if a new thread gets no map for
+/// the stack of its signal handlers.
+const MOST_THREADS: usize = 4096;
+
 /// Makes a thread for each client, which ends with the client.
-#[derive(Default)]
 pub(crate) struct ThreadPerClient {
+    most: usize,
     threads: Arc<SessionThreads>,
+}
+
+impl Default for ThreadPerClient {
+    fn default() -> Self {
+        Self {
+            most: MOST_THREADS,
+            threads: Arc::default(),
+        }
+    }
 }
 
 /// The threads of all sessions.
@@ -46,10 +61,15 @@ impl Placement for ThreadPerClient {
     }
 
     fn place(&self, client: Client, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut table = self.threads.lock();
+        if table.running.len() >= self.most {
+            drop(table);
+            client.refuse_over(LimitReached::Total);
+            return Ok(());
+        }
         // Shared, so that the client can be refused if there is no thread.
         let client = Arc::new(Mutex::new(Some(client)));
         let for_thread = Arc::clone(&client);
-        let mut table = self.threads.lock();
         let number = table.next;
         let threads = Arc::clone(&self.threads);
         let accepting = cx.handle();
@@ -166,4 +186,57 @@ impl Drop for SessionGuard {
 
 fn take_client(client: &Mutex<Option<Client>>) -> Option<Client> {
     client.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use crate::FtpServerBuilder;
+
+    use super::*;
+
+    #[test]
+    fn so_many_clients_that_no_memory_map_was_left_ended_the_process() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+        let server = builder.build().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let threads = Arc::new(ThreadPerClient {
+            most: 1,
+            ..ThreadPerClient::default()
+        });
+        let connect = || {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (accepted, peer) = listener.accept().unwrap();
+            accepted.set_nonblocking(true).unwrap();
+            let accepted = mio::net::TcpStream::from_std(accepted);
+            let shared = server.shared();
+            let permit = shared.service().limits().acquire(peer.ip()).unwrap();
+            let client = Client::admitted(shared, accepted, peer, None, permit);
+            let (mut io_loop, placement) = (IoLoop::new().unwrap(), Arc::clone(&threads));
+            io_loop.call_later(Duration::ZERO, move |cx| {
+                placement.place(client, cx).unwrap();
+            });
+            io_loop.run().unwrap();
+            let (mut stream, mut line) = (BufReader::new(stream), String::new());
+            stream.read_line(&mut line).unwrap();
+            (stream, line)
+        };
+        let (first, greeting) = connect();
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        let refused = format!("421 {}\r\n", LimitReached::Total.text());
+        assert_eq!(connect().1, refused);
+        drop(first);
+        while !threads.threads.lock().running.is_empty() {
+            thread::yield_now();
+        }
+        let (_stream, greeting) = connect();
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        threads.finish(Duration::from_secs(20));
+    }
 }

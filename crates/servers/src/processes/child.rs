@@ -8,13 +8,13 @@ use std::os::unix::net;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib_handlers::Permit;
+use ftpdlib_handlers::{Permit, Service};
 use ftpdlib_ioloop::{Pool, contain};
 use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
 use super::parent_link::{ParentLink, READY};
-use crate::accepting::{BoundListener, Client, ProxyHandshake};
+use crate::accepting::{self, BoundListener, Client, ProxyHandshake};
 use crate::shared::Shared;
 use crate::upgrade;
 use crate::{FtpServer, ServeOptions, ServerError};
@@ -76,9 +76,15 @@ impl NewChild<'_> {
 
     /// Serves one client, whose proxy may have to send its header first.
     pub(crate) fn run_session(self, stream: TcpStream, peer: SocketAddr, permit: Permit) -> ! {
-        let prepare = |mut server: FtpServer| {
+        let mut unserved = Unserved {
+            service: self.shared.service(),
+            stream: Some(stream),
+            peer,
+        };
+        let prepare = move |mut server: FtpServer| {
             let shared = Arc::clone(server.shared());
             let io_loop = server.io_loop()?;
+            let stream = unserved.stream.take().expect("it is taken only here");
             if shared.service().is_proxy(peer.ip()) {
                 let proxy_handshake = ProxyHandshake::new(&shared, stream, peer, permit);
                 let handler = io_loop.add(Box::new(proxy_handshake.with_token()))?;
@@ -142,5 +148,61 @@ impl NewChild<'_> {
         let mut server = prepare(server)?;
         server.serve_forever(ServeOptions::default().handle_exit(false))?;
         Ok(())
+    }
+}
+
+/// A client that is told so if it is dropped: there is no loop that could serve it.
+struct Unserved {
+    service: Arc<Service>,
+    stream: Option<TcpStream>,
+    peer: SocketAddr,
+}
+
+impl Drop for Unserved {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.stream {
+            accepting::tell_unserved(&self.service, stream, self.peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{Ipv4Addr, TcpListener, TcpStream as StdStream};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use crate::FtpServerBuilder;
+
+    use super::*;
+
+    #[test]
+    fn a_client_whose_process_could_make_no_loop_got_no_reply() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let builder = FtpServerBuilder::new(handler).listen((Ipv4Addr::LOCALHOST, 0));
+        let service = builder.build().unwrap().shared().service();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for (is_served, expected) in [(false, "421 "), (true, "")] {
+            let mut client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, peer) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let mut unserved = Unserved {
+                service: Arc::clone(&service),
+                stream: Some(TcpStream::from_std(stream)),
+                peer,
+            };
+            if is_served {
+                drop(unserved.stream.take());
+            }
+            drop(unserved);
+            let mut told = String::new();
+            client.read_to_string(&mut told).unwrap();
+            assert!(
+                told.starts_with(expected) && told.is_empty() == is_served,
+                "{told}"
+            );
+        }
     }
 }

@@ -114,7 +114,8 @@ impl Children {
         self.free_tables.insert(table);
     }
 
-    /// Forks. The child forgets the parent's other children.
+    /// Forks. The child forgets the parent's other children. One that the system gives no loop ends
+    /// at once, and calls `before_end`.
     ///
     /// # Errors
     ///
@@ -124,6 +125,7 @@ impl Children {
         table: usize,
         generation: u64,
         cx: &mut Context<'_>,
+        before_end: impl FnOnce(),
     ) -> io::Result<ForkSide> {
         // Lines that still wait to be written would be written by both.
         log::logger().flush();
@@ -134,6 +136,7 @@ impl Children {
                 // First, since dropping the other children may wake the loop.
                 if let Err(error) = cx.leave_to_parent() {
                     log::error!("a process that was just started ends: {error}");
+                    before_end();
                     exit_at_once(1);
                 }
                 self.list.clear();

@@ -157,7 +157,7 @@ impl WorkerSupervisor {
                     self.workers.tables()
                 )));
             };
-            match self.children.fork(table, self.generation, cx)? {
+            match self.children.fork(table, self.generation, cx, || {})? {
                 ForkSide::Parent(process) => log::info!("worker process {process} has started"),
                 ForkSide::Child(link) => {
                     let child = NewChild {

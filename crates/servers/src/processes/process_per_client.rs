@@ -114,7 +114,8 @@ impl SessionSupervisor {
                 return accepting::refuse_over(limit, &service, &stream, peer);
             }
         };
-        match self.children.fork(table, 0, cx) {
+        let tell_unserved = || accepting::tell_unserved(&service, &stream, peer);
+        match self.children.fork(table, 0, cx, tell_unserved) {
             Ok(ForkSide::Parent(process)) => {
                 log::debug!("client {peer} is served by process {process}");
                 permit.hand_over();

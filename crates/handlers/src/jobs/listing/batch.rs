@@ -1,5 +1,6 @@
 //! Some entries of a directory in a row.
 
+use std::error::Error;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -68,13 +69,18 @@ pub(super) struct NextEntry<'a> {
 
 impl NextEntry<'_> {
     /// Its own facts; `None` if it cannot be shown: it is gone since its name was read, or a
-    /// filesystem mounted there does not answer, for which the others must not be hidden.
+    /// filesystem mounted there does not answer, for which the others must not be hidden. What is
+    /// there, and not closed to us, is noted as `missing`.
     ///
     /// # Errors
     ///
     /// None of the directory can be shown: it may be read, but not searched. Without an error a
     /// client would take it for empty.
-    pub(super) fn facts(&self, listing: &dyn Listing) -> Result<Option<Metadata>, FilesystemError> {
+    pub(super) fn facts(
+        &self,
+        listing: &dyn Listing,
+        missing: &mut Missing,
+    ) -> Result<Option<Metadata>, FilesystemError> {
         if let Some(known) = self.facts.get() {
             return Ok(Some(known.clone()));
         }
@@ -85,7 +91,8 @@ impl NextEntry<'_> {
         match error.kind() {
             ErrorKind::NotFound => return Ok(None),
             ErrorKind::PermissionDenied if is_denied(listing.lstat(b".")) => return Err(error),
-            _ => {}
+            ErrorKind::PermissionDenied => {}
+            _ => missing.note(self.name, &error),
         }
         log::debug!("{} is not listed: {error}", self.name.escape_ascii());
         Ok(None)
@@ -94,4 +101,28 @@ impl NextEntry<'_> {
 
 fn is_denied(facts: Result<Metadata, FilesystemError>) -> bool {
     facts.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// Entries that are there, but not in a listing.
+#[derive(Default)]
+pub(super) struct Missing {
+    count: usize,
+    /// The first one, and what the system said of it.
+    first: String,
+}
+
+impl Missing {
+    fn note(&mut self, name: &[u8], error: &FilesystemError) {
+        if self.count == 0 {
+            let said = error.source().map_or(error as &dyn Error, |source| source);
+            self.first = format!("{}: {said}", name.escape_ascii());
+        }
+        self.count += 1;
+    }
+
+    /// What the log is to say about them; `None` if there are none.
+    pub(super) fn report(&self) -> Option<String> {
+        let Self { count, first } = self;
+        (*count > 0).then(|| format!("missing in a listing: {count}, first {first}"))
+    }
 }

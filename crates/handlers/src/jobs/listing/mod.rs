@@ -17,7 +17,7 @@ use ftpdlib_proto::{
 use ftpdlib_session::{ListFormat, Refusal};
 use ftpdlib_sys::unix_now;
 
-use self::batch::{Batch, NextEntry};
+use self::batch::{Batch, Missing, NextEntry};
 use self::upcoming::Upcoming;
 use super::facts::{followed, judged};
 use super::large::{drop_on, is_large_listing};
@@ -51,6 +51,8 @@ pub(crate) struct ListingStream {
     /// What NLST shows before each name, encoded.
     prefix: Vec<u8>,
     source: Source,
+    /// What could not be shown.
+    missing: Missing,
     /// The directory is too large to be listed on the loop.
     is_large: bool,
 }
@@ -146,6 +148,7 @@ impl ListingStream {
             now: unix_now(),
             prefix: wire,
             source,
+            missing: Missing::default(),
             is_large,
         })
     }
@@ -201,7 +204,7 @@ impl ListingStream {
     }
 
     fn show_unsorted(
-        &self,
+        &mut self,
         mut unsorted: Unsorted,
         turn: &Turn<'_>,
         out: &mut Vec<u8>,
@@ -225,7 +228,8 @@ impl ListingStream {
             let Some(entry) = upcoming.next() else {
                 break;
             };
-            let Some(own) = entry.facts(listing).map_err(broken_off)? else {
+            let own = entry.facts(listing, &mut self.missing);
+            let Some(own) = own.map_err(broken_off)? else {
                 continue;
             };
             let name = entry.name;
@@ -269,7 +273,7 @@ impl ListingStream {
     }
 
     fn show_sorted(
-        &self,
+        &mut self,
         mut sorted: Sorted,
         turn: &Turn<'_>,
         out: &mut Vec<u8>,
@@ -337,12 +341,13 @@ impl ListingStream {
     /// Appends the line of an entry as `ls -l` shows it; whether it is a link, at which there was
     /// more to look.
     fn show_long(
-        &self,
+        &mut self,
         listing: &dyn Listing,
         entry: &NextEntry<'_>,
         out: &mut Vec<u8>,
     ) -> Result<bool, Refusal> {
-        let Some(metadata) = entry.facts(listing).map_err(broken_off)? else {
+        let own = entry.facts(listing, &mut self.missing);
+        let Some(metadata) = own.map_err(broken_off)? else {
             return Ok(false);
         };
         let name = entry.name;
@@ -408,6 +413,9 @@ impl ListingStream {
 /// broken off ends.
 impl Drop for ListingStream {
     fn drop(&mut self) {
+        if let Some(report) = self.missing.report() {
+            log::warn!("{} {report}", self.account);
+        }
         match mem::replace(&mut self.source, Source::Ended) {
             Source::Ended => {}
             source if self.is_large => drop_on(self.account.large_lane(), source),

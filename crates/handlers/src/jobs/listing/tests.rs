@@ -198,10 +198,10 @@ impl Listing for Endless {
     }
 }
 
-/// The files `a` and `b`. Those named here the system does not show.
-struct Denied(&'static [&'static str]);
+/// The files `a` and `b`. Those named here the system does not show, for this reason.
+struct Unshown(&'static [&'static str], ErrorKind);
 
-impl Listing for Denied {
+impl Listing for Unshown {
     fn next_batch(&mut self, _: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
         out.extend([b"a", b"b"].map(|name| Entry {
             name: name.to_vec(),
@@ -211,8 +211,8 @@ impl Listing for Denied {
     }
 
     fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
-        match self.0.iter().any(|denied| denied.as_bytes() == name) {
-            true => Err(ErrorKind::PermissionDenied.into()),
+        match self.0.iter().any(|unshown| unshown.as_bytes() == name) {
+            true => Err(self.1.into()),
             false => MemoryFs::new().stat(&VirtualPath::root()),
         }
     }
@@ -226,38 +226,77 @@ impl Listing for Denied {
     }
 }
 
+/// Lists a directory: the code of a refusal or how many lines there are, and what the log is told.
+fn list(
+    account: &Arc<Account>,
+    format: ListFormat,
+    directory: Unshown,
+) -> (Result<usize, u16>, Option<String>) {
+    let entries = Entries::new(Box::new(directory));
+    let source = match format {
+        ListFormat::Facts(_) => Source::Unsorted(Unsorted {
+            entries,
+            place: VirtualPath::root(),
+            perms: Some(EntryPerms::default()),
+            upcoming: Upcoming::default(),
+        }),
+        ListFormat::Long | ListFormat::Names => Source::Gathering(Gathering {
+            entries,
+            names: Names::default(),
+            pattern: None,
+        }),
+    };
+    let mut listing = listing_of(Arc::clone(account), format, source);
+    let mut out = Vec::new();
+    let end = loop {
+        match listing.fill(128, &|| false, &mut out) {
+            Ok(true) => {}
+            Ok(false) => break Ok(out.split(|&byte| byte == b'\n').count() - 1),
+            Err(refusal) => break Err(refusal.code.value()),
+        }
+    };
+    (end, listing.missing.report())
+}
+
 #[test]
 fn a_directory_that_could_not_be_searched_was_listed_as_empty() {
     let home = tempfile::tempdir().unwrap();
     let account = account(home.path());
     for format in [ListFormat::Long, ListFormat::Facts(FactSet::default())] {
         let list = |denied| {
-            let entries = Entries::new(Box::new(Denied(denied)));
-            let source = match format {
-                ListFormat::Facts(_) => Source::Unsorted(Unsorted {
-                    entries,
-                    place: VirtualPath::root(),
-                    perms: Some(EntryPerms::default()),
-                    upcoming: Upcoming::default(),
-                }),
-                ListFormat::Long | ListFormat::Names => Source::Gathering(Gathering {
-                    entries,
-                    names: Names::default(),
-                    pattern: None,
-                }),
-            };
-            let mut listing = listing_of(Arc::clone(&account), format, source);
-            let mut out = Vec::new();
-            while listing
-                .fill(128, &|| false, &mut out)
-                .map_err(|refusal| refusal.code.value())?
-            {}
-            Ok(out.split(|&byte| byte == b'\n').count() - 1)
+            let directory = Unshown(denied, ErrorKind::PermissionDenied);
+            let (end, report) = list(&account, format, directory);
+            assert_eq!(report, None, "{format:?}");
+            end
         };
         assert_eq!(list(&[]), Ok(2), "{format:?}");
         assert_eq!(list(&["a", "b", "."]), Err(451), "{format:?}");
         // A mount that nobody else may look at hides nothing but itself.
         assert_eq!(list(&["a"]), Ok(1), "{format:?}");
+    }
+}
+
+#[test]
+fn files_of_a_failing_disk_were_missing_without_a_word() {
+    let home = tempfile::tempdir().unwrap();
+    let account = account(home.path());
+    for format in [ListFormat::Long, ListFormat::Facts(FactSet::default())] {
+        let list = |unshown, error| list(&account, format, Unshown(unshown, error));
+        let report =
+            |text: &str| Some(format!("missing in a listing: {text}: Input/output error."));
+        let (one, both) = (report("1, first b"), report("2, first a"));
+        assert_eq!(list(&["b"], ErrorKind::Other), (Ok(1), one), "{format:?}");
+        assert_eq!(
+            list(&["a", "b"], ErrorKind::Other),
+            (Ok(0), both),
+            "{format:?}"
+        );
+        // It was removed meanwhile.
+        assert_eq!(
+            list(&["a"], ErrorKind::NotFound),
+            (Ok(1), None),
+            "{format:?}"
+        );
     }
 }
 
@@ -269,6 +308,7 @@ fn listing_of(account: Arc<Account>, format: ListFormat, source: Source) -> List
         now: 0,
         prefix: Vec::new(),
         source,
+        missing: Missing::default(),
         is_large: false,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ftpdlib_filesystems::{Entry, ErrorKind, FilesystemError, Recall};
 use ftpdlib_proto::{FileKind, Metadata};
 
+use super::super::batch::Missing;
 use super::*;
 
 /// How many entries a batch has here.
@@ -142,7 +143,7 @@ impl<'a> Scene<'a> {
     fn show(&mut self) -> Option<u32> {
         let entry = self.upcoming.next().expect("an entry that was added");
         assert_eq!(entry.name, name_of(self.shown).as_bytes());
-        let facts = entry.facts(&self.listing).unwrap();
+        let facts = entry.facts(&self.listing, &mut Missing::default()).unwrap();
         let expected = (!self.shown.is_multiple_of(3)).then_some(self.shown as u64);
         assert_eq!(facts.as_ref().map(|facts| facts.size), expected);
         self.shown += 1;
@@ -265,6 +266,6 @@ fn known_facts_are_not_looked_up() {
     batch.push(b"1", Some(facts_of(b"2", HELPER).unwrap()));
     upcoming.add(batch, &listing, None);
     let entry = upcoming.next().unwrap();
-    let facts = entry.facts(&listing).unwrap();
+    let facts = entry.facts(&listing, &mut Missing::default()).unwrap();
     assert_eq!(facts.map(|facts| facts.size), Some(2));
 }
