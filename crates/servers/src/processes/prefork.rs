@@ -111,6 +111,7 @@ impl Placement for PreforkWorkers {
         let limits = Arc::clone(shared.service().limits());
         limits.share(self.tables(), ADDRESSES)?;
         shared.service().sessions().share()?;
+        shared.service().share_processors()?;
         Ok(Some(Box::new(WorkerSupervisor {
             children: Children::new(shared, self.tables()),
             shared: Arc::clone(shared),

@@ -64,6 +64,7 @@ impl Placement for ProcessPerClient {
         let limits = Arc::clone(shared.service().limits());
         limits.share(MOST_PROCESSES, ADDRESSES)?;
         shared.service().sessions().share()?;
+        shared.service().share_processors()?;
         Ok(Some(Box::new(SessionSupervisor {
             children: Children::new(shared, MOST_PROCESSES),
             shared: Arc::clone(shared),
