@@ -1,43 +1,41 @@
 //! Permits to compute a password hash, which takes all of a CPU and much memory.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::io;
 use std::net::IpAddr;
-use std::process;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 
-use ftpdlib_sys::{ProcessLock, ProcessLockGuard};
+use ftpdlib_sys::{ProcessLock, ProcessPlace, ProcessPlaces};
 
-/// The permits that this process holds, and who waits for one.
+/// How many permits this process has, and who waits for one.
 static PERMITS: Mutex<Permits> = Mutex::new(Permits {
-    taken: Vec::new(),
+    taken: 0,
     queue: Queue::new(),
 });
 
 struct Permits {
-    /// Their numbers.
-    taken: Vec<u16>,
+    taken: usize,
     queue: Queue,
 }
 
-/// A lock for each number between this process and those it forks, once
-/// [`share`](HashPermit::share) was called.
-static PROCESS_LOCKS: OnceLock<Option<ProcessLock>> = OnceLock::new();
+/// The permits of this process and those it forks, once [`share`](HashPermit::share) was called.
+static SHARED: OnceLock<Option<SharedPermits>> = OnceLock::new();
 
 /// A permit to compute a hash, released when dropped. There are as many as usable CPUs: more hashes
 /// at once would only slow each other down, and take more memory.
 pub(crate) struct HashPermit {
-    number: u16,
     /// `None` where processes do not share the permits, and after the release.
-    process_lock: Option<ProcessLockGuard<'static>>,
+    place: Option<ProcessPlace<'static>>,
 }
 
 impl HashPermit {
     /// Has this process share its permits with those that it forks from here on.
     pub(crate) fn share() {
-        PROCESS_LOCKS.get_or_init(|| {
-            let made = ProcessLock::new();
-            let made = made.inspect_err(|error| {
+        SHARED.get_or_init(|| {
+            let made = SharedPermits::new().inspect_err(|error| {
                 log::debug!("each process checks as many passwords at once as others: {error}");
             });
             made.ok()
@@ -47,32 +45,67 @@ impl HashPermit {
     /// Waits for a permit to check what `client` has sent, if that is known. Clients take turns:
     /// one that guesses on hundreds of connections delays each of the others by one hash.
     pub(crate) fn acquire(client: Option<IpAddr>) -> Self {
-        let most = u16::try_from(ftpdlib_sys::usable_cpus()).unwrap_or(u16::MAX);
-        let process_locks = PROCESS_LOCKS.get().and_then(Option::as_ref);
-        let try_lock = |number| process_locks?.try_lock_one(number).ok()?;
+        let most = ftpdlib_sys::usable_cpus();
         let mut permits = lock();
         let own = permits.queue.join(client, thread::current());
-        let (number, held) = loop {
-            if permits.queue.is_first(own)
-                && let Some(chosen) = choose(&permits.taken, most, try_lock)
-            {
-                break chosen;
-            }
+        while permits.taken >= most || !permits.queue.is_first(own) {
             drop(permits);
             // Whoever wakes it has changed what it looks at before, so no call is missed.
             thread::park();
             permits = lock();
-        };
+        }
+        permits.taken += 1;
+        drop(permits);
+        let shared = SHARED.get().and_then(Option::as_ref);
+        let place = shared.map(|shared| shared.take(client));
+        // Only now, so that one thread of a process at a time waits for other processes.
+        let mut permits = lock();
         permits.queue.leave();
-        permits.taken.push(number);
         // There may be another permit.
         permits.queue.wake_first();
         drop(permits);
-        Self {
-            number,
-            // If the system has no more locks, one hash too many is better than none.
-            process_lock: held.or_else(|| process_locks?.lock_one(number).ok()),
-        }
+        Self { place }
+    }
+}
+
+impl Drop for HashPermit {
+    fn drop(&mut self) {
+        // First, so that the next thread finds it.
+        self.place = None;
+        let mut permits = lock();
+        permits.taken -= 1;
+        permits.queue.wake_first();
+    }
+}
+
+fn lock() -> MutexGuard<'static, Permits> {
+    PERMITS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The permits of several processes.
+struct SharedPermits {
+    places: ProcessPlaces,
+    /// A lock for each client, held by the process that waits for a permit: the others that do so
+    /// for the same client are behind whoever waits for another.
+    clients: ProcessLock,
+    /// Turns clients into numbers of locks. Two may have the same, but nobody outside can find one
+    /// with that of another.
+    keys: RandomState,
+}
+
+impl SharedPermits {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            places: ProcessPlaces::new(ftpdlib_sys::usable_cpus())?,
+            clients: ProcessLock::new()?,
+            keys: RandomState::new(),
+        })
+    }
+
+    fn take(&self, client: Option<IpAddr>) -> ProcessPlace<'_> {
+        // Where the system has no more locks, this client may get more turns than others.
+        let _turn = self.clients.lock_one(self.keys.hash_one(client) as u32);
+        self.places.queue_up().take()
     }
 }
 
@@ -145,36 +178,6 @@ impl Queue {
     }
 }
 
-/// The number of a permit, below `most`, that this process has not `taken` yet: the first that can
-/// be locked, or else one to wait for. Each process starts at another number, so that processes
-/// with one client each do not all wait for the same permit.
-fn choose<L>(
-    taken: &[u16],
-    most: u16,
-    try_lock: impl Fn(u16) -> Option<L>,
-) -> Option<(u16, Option<L>)> {
-    let first = process::id() % u32::from(most);
-    let numbers = (0..most).cycle().skip(first as usize).take(most.into());
-    let mut free = numbers.filter(|number| !taken.contains(number));
-    let at_once = |number| Some((number, Some(try_lock(number)?)));
-    let chosen = free.clone().find_map(at_once);
-    chosen.or_else(|| Some((free.next()?, None)))
-}
-
-impl Drop for HashPermit {
-    fn drop(&mut self) {
-        // First, since the lock is the whole process's: the next thread needs the number alone.
-        self.process_lock = None;
-        let mut permits = lock();
-        permits.taken.retain(|number| *number != self.number);
-        permits.queue.wake_first();
-    }
-}
-
-fn lock() -> MutexGuard<'static, Permits> {
-    PERMITS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -184,25 +187,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_process_waited_for_the_permit_of_another_while_one_was_free() {
-        let most = 4;
-        let first = (process::id() % u32::from(most)) as u16;
-        let [second, third, last] = [1, 2, 3].map(|step| (first + step) % most);
-        // What others have cannot be locked.
-        let choose = |taken: &[u16], others: &[u16]| {
-            choose(taken, most, |number| {
-                (!others.contains(&number)).then_some(())
-            })
-        };
-        assert_eq!(choose(&[], &[]), Some((first, Some(()))));
-        assert_eq!(choose(&[], &[first, second]), Some((third, Some(()))));
-        assert_eq!(choose(&[second], &[first, third]), Some((last, Some(()))));
-        let others = [second, third, last];
-        assert_eq!(choose(&[first], &others), Some((second, None)));
-        assert_eq!(choose(&[first, second, third, last], &[]), None);
-    }
 
     #[test]
     fn the_guesses_of_one_client_kept_all_others_waiting() {

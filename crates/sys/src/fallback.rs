@@ -449,7 +449,7 @@ impl ProcessLock {
     /// # Errors
     ///
     /// None: there is no lock.
-    pub fn lock_one(&self, _number: u16) -> io::Result<ProcessLockGuard<'_>> {
+    pub fn lock_one(&self, _number: u32) -> io::Result<ProcessLockGuard<'_>> {
         match self.never {}
     }
 
@@ -458,7 +458,7 @@ impl ProcessLock {
     /// # Errors
     ///
     /// None: there is no lock.
-    pub fn try_lock_one(&self, _number: u16) -> io::Result<Option<ProcessLockGuard<'_>>> {
+    pub fn try_lock_one(&self, _number: u32) -> io::Result<Option<ProcessLockGuard<'_>>> {
         match self.never {}
     }
 }

@@ -25,6 +25,7 @@ mod linux;
 mod log_stream;
 mod open;
 mod process;
+mod process_places;
 mod random;
 mod shadow;
 mod shared_words;
@@ -62,6 +63,7 @@ pub use process::{
     ephemeral_ports, idle_time, raise_descriptor_limit, reserve_descriptors,
     survive_file_size_limit, usable_cpus,
 };
+pub use process_places::{ProcessPlace, ProcessPlaces, ProcessTicket};
 pub use random::random_number;
 pub use shadow::ShadowEntry;
 pub use shared_words::SharedWords;

@@ -16,6 +16,9 @@ fn main() {
     the_lock_of_a_killed_process_is_free();
     locks_with_numbers_are_held_beside_each_other();
     a_lock_that_another_process_holds_is_not_waited_for();
+    processes_have_no_more_places_than_there_are();
+    processes_overtook_each_other_on_the_way_to_a_place();
+    a_killed_process_leaves_its_place_and_the_queue();
     a_signal_for_a_new_child_is_not_its_parents();
     a_child_could_stop_its_parent();
     a_process_that_hangs_is_ended_by_the_second_signal();
@@ -28,15 +31,17 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
-    use std::io::{self, Read, Write, pipe};
+    use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::PathBuf;
+    use std::sync::Mutex;
     use std::sync::atomic::Ordering;
+    use std::thread;
     use std::time::Duration;
 
     use ftpdlib_sys::{
-        ChildEnd, ChildProcess, Fork, Identity, ProcessLock, SharedWords, Signal, Signals,
-        check_forkable, exit_at_once, fork, is_root, random_number,
+        ChildEnd, ChildProcess, Fork, Identity, ProcessLock, ProcessPlaces, SharedWords, Signal,
+        Signals, check_forkable, exit_at_once, fork, is_root, random_number,
     };
 
     /// Runs `body` in a child, which ends with code 0 unless it panics.
@@ -163,13 +168,13 @@ mod linux {
         let mut other = child(|| {
             let _own = lock.lock_one(1).unwrap();
             (&writer).write_all(b"a").unwrap();
-            std::thread::scope(|scope| {
+            thread::scope(|scope| {
                 scope.spawn(|| drop(lock.lock_one(0).unwrap()));
             });
         });
         reader.read_exact(&mut [0]).unwrap();
         // Each waits for what the other has: the system says that they would do so for ever.
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let waiting = scope.spawn(|| drop(lock.lock_one(1).unwrap()));
             drop(lock.lock_one(2).unwrap());
             drop(mine);
@@ -177,7 +182,7 @@ mod linux {
         });
         // A joined thread may be one of the process's still, which cannot be forked then.
         while check_forkable().is_err() {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         assert!(other.wait().unwrap().is_success());
     }
@@ -195,6 +200,107 @@ mod linux {
         assert!(other.wait().unwrap().is_success());
     }
 
+    pub(super) fn processes_have_no_more_places_than_there_are() {
+        for most in [1, 2, 3] {
+            let (words, places) = (
+                SharedWords::new(2).unwrap(),
+                ProcessPlaces::new(most).unwrap(),
+            );
+            // Two threads of each process have places at once, one of them queues up at a time.
+            let work = |queue: &Mutex<()>| {
+                for _ in 0..200 {
+                    let turn = queue.lock().unwrap();
+                    let place = places.queue_up().take();
+                    drop(turn);
+                    let now = words[0].fetch_add(1, Ordering::SeqCst) + 1;
+                    words[1].fetch_max(now, Ordering::SeqCst);
+                    thread::yield_now();
+                    words[0].fetch_sub(1, Ordering::SeqCst);
+                    drop(place);
+                }
+            };
+            let children: Vec<_> = (0..4)
+                .map(|_| {
+                    child(|| {
+                        let queue = Mutex::new(());
+                        thread::scope(|scope| {
+                            scope.spawn(|| work(&queue));
+                            work(&queue);
+                        });
+                    })
+                })
+                .collect();
+            for mut child in children {
+                assert!(child.wait().unwrap().is_success());
+            }
+            assert_eq!(words[1].load(Ordering::SeqCst), most as u64);
+        }
+    }
+
+    /// Starts a process that takes a ticket, and a place as soon as it can, which it tells by
+    /// `name` and keeps until one byte comes.
+    fn in_queue(
+        places: &ProcessPlaces,
+        name: u8,
+        mut tell: &PipeWriter,
+        mut give_back: &PipeReader,
+    ) -> ChildProcess {
+        let (mut ready, queued) = pipe().unwrap();
+        let child = child(|| {
+            let ticket = places.queue_up();
+            (&queued).write_all(b"q").unwrap();
+            let _place = ticket.take();
+            tell.write_all(&[name]).unwrap();
+            give_back.read_exact(&mut [0]).unwrap();
+        });
+        ready.read_exact(&mut [0]).unwrap();
+        child
+    }
+
+    pub(super) fn processes_overtook_each_other_on_the_way_to_a_place() {
+        let places = ProcessPlaces::new(1).unwrap();
+        let (mut told, tell) = pipe().unwrap();
+        let (wait, mut give_back) = pipe().unwrap();
+        let mut children: Vec<_> = (0..4)
+            .map(|name| in_queue(&places, name, &tell, &wait))
+            .collect();
+        let mut ticket = places.queue_up();
+        for name in 0..4 {
+            let mut next = [4];
+            told.read_exact(&mut next).unwrap();
+            assert_eq!(next, [name]);
+            // Who came last is behind the others, though the place is free for a moment.
+            ticket = ticket.try_take().unwrap_err();
+            give_back.write_all(b"g").unwrap();
+            if name < 3 {
+                ticket = ticket.try_take().unwrap_err();
+            }
+        }
+        drop(ticket.take());
+        for child in &mut children {
+            assert!(child.wait().unwrap().is_success());
+        }
+    }
+
+    pub(super) fn a_killed_process_leaves_its_place_and_the_queue() {
+        let places = ProcessPlaces::new(1).unwrap();
+        let (mut told, tell) = pipe().unwrap();
+        let (wait, mut give_back) = pipe().unwrap();
+        let [mut holder, mut waiting, mut last] =
+            [b'h', b'w', b'l'].map(|name| in_queue(&places, name, &tell, &wait));
+        let mut name = [0];
+        told.read_exact(&mut name).unwrap();
+        assert_eq!(&name, b"h");
+        for child in [&mut waiting, &mut holder] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        told.read_exact(&mut name).unwrap();
+        assert_eq!(&name, b"l");
+        give_back.write_all(b"g").unwrap();
+        assert!(last.wait().unwrap().is_success());
+    }
+
     pub(super) fn a_signal_for_a_new_child_is_not_its_parents() {
         let signals = Signals::new(&[Signal::Terminate]).unwrap();
         let mut child = child(|| {
@@ -206,7 +312,7 @@ mod linux {
                 if let Some(signal) = signals.next().unwrap() {
                     break signal;
                 }
-                std::thread::yield_now();
+                thread::yield_now();
             };
             assert_eq!(came, Signal::HangUp);
         });
@@ -243,9 +349,9 @@ mod linux {
         let mut child = child(|| {
             let _signals = Signals::new(&[Signal::Terminate, Signal::Interrupt]).unwrap();
             send("-TERM");
-            std::thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(300));
             send("-INT");
-            std::thread::sleep(Duration::from_secs(20));
+            thread::sleep(Duration::from_secs(20));
         });
         assert_eq!(child.wait().unwrap(), ChildEnd::Signal(2));
     }

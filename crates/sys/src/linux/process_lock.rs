@@ -48,7 +48,7 @@ impl ProcessLock {
     /// # Errors
     ///
     /// As for [`lock`](Self::lock).
-    pub fn lock_one(&self, number: u16) -> io::Result<ProcessLockGuard<'_>> {
+    pub fn lock_one(&self, number: u32) -> io::Result<ProcessLockGuard<'_>> {
         let start = start_of(number);
         self.set(libc::F_SETLKW, libc::F_WRLCK, start, 1)?;
         Ok(self.guard(start, 1))
@@ -60,7 +60,7 @@ impl ProcessLock {
     /// # Errors
     ///
     /// As for [`lock`](Self::lock).
-    pub fn try_lock_one(&self, number: u16) -> io::Result<Option<ProcessLockGuard<'_>>> {
+    pub fn try_lock_one(&self, number: u32) -> io::Result<Option<ProcessLockGuard<'_>>> {
         let start = start_of(number);
         match self.set(libc::F_SETLK, libc::F_WRLCK, start, 1) {
             Ok(()) => Ok(Some(self.guard(start, 1))),
@@ -112,7 +112,7 @@ impl ProcessLock {
 
 /// Where the lock with this number is. Between two there is a gap: the system makes one of those
 /// that a process holds side by side, and needs another to give a part of it back.
-fn start_of(number: u16) -> libc::off_t {
+fn start_of(number: u32) -> libc::off_t {
     2 * libc::off_t::from(number)
 }
 
