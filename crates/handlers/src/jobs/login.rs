@@ -1,5 +1,6 @@
 //! Logging in: credentials first, then the user's filesystem.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -171,8 +172,12 @@ fn make_filesystem(
 fn disk_of(login: &Login) -> Result<AbstractedFs, FilesystemError> {
     let disk = AbstractedFs::new(&login.home)?;
     match login.acts_as_user() {
-        // It may be the whole disk.
-        true => disk.without_processes(),
+        true => {
+            // To find the dot in it takes the right to enter it.
+            fs::metadata(login.home.join("."))?;
+            // It may be the whole disk.
+            disk.without_processes()
+        }
         false => Ok(disk),
     }
 }
