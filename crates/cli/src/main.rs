@@ -64,6 +64,9 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(WRONG, error),
     };
+    if let Err(error) = settings.try_user() {
+        return fail(WRONG, error);
+    }
     if args.check_config {
         return match TransferLogs::check(&settings.log, settings.run_as.as_ref()) {
             Ok(()) => {
