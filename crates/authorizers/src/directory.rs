@@ -20,3 +20,16 @@ pub(crate) fn real_directory(path: &Path) -> Result<PathBuf, AuthorizerError> {
     }
     Ok(real)
 }
+
+/// The same of a home, if whoever looks at it, which is its user, may enter it.
+pub(crate) fn real_home(path: &Path) -> Result<PathBuf, AuthorizerError> {
+    let real = real_directory(path)?;
+    // To find the dot in it takes the right to enter it.
+    match real.join(".").metadata() {
+        Ok(_) => Ok(real),
+        Err(source) => Err(AuthorizerError::Directory {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}

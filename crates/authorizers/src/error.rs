@@ -26,7 +26,7 @@ pub enum AuthorizerError {
     /// The path exists and is no directory.
     #[error("not a directory: {0:?}")]
     NotADirectory(PathBuf),
-    /// The directory could not be looked at.
+    /// The directory could not be looked at, or is a home that its system user may not enter.
     #[error("cannot use directory {path:?}: {source}")]
     Directory {
         /// As given.

@@ -131,10 +131,13 @@ fn compute(
 ) -> argon2::Result<()> {
     let _permit = HashPermit::acquire(given.client);
     let count = argon2.params().block_count();
+    let kib = count.max(MIN_MEMORY_KIB);
     let mut memory = Vec::new();
-    memory
-        .try_reserve_exact(count.max(MIN_MEMORY_KIB))
-        .map_err(|_| argon2::Error::OutOfMemory)?;
+    memory.try_reserve_exact(kib).map_err(|_| {
+        // Of every user's hash, and of every unknown user's.
+        log::error!("no memory to hash a password with, which takes {kib} KiB");
+        argon2::Error::OutOfMemory
+    })?;
     memory.resize(count, Block::default());
     argon2.hash_password_into_with_memory(given.password.as_bytes(), salt, output, memory)
 }

@@ -89,7 +89,14 @@ pub(crate) struct Args {
     pub(crate) username: Option<String>,
 
     /// That user's password; others can see it in the process list
-    #[arg(short = 'P', long, value_name = "WORD", help_heading = "Access")]
+    // Taken for an option, a password that begins with a hyphen would be shown as an unknown one.
+    #[arg(
+        short = 'P',
+        long,
+        value_name = "WORD",
+        allow_hyphen_values = true,
+        help_heading = "Access"
+    )]
     pub(crate) password: Option<String>,
 
     /// File whose first line is the password; or set FTPDLIB_PASSWORD
@@ -245,18 +252,25 @@ fn no_text(line: &[OsString]) -> ConfigError {
             .is_err_and(|error| error.kind() == ErrorKind::InvalidUtf8)
     };
     let index = (1..line.len()).find(|&index| is_culprit(index));
-    let argument = |index: usize| line.get(index).map(|text| text.to_string_lossy());
-    let found = index.and_then(argument).unwrap_or_default();
-    let option = match found.split_once('=') {
-        Some((option, _)) if option.starts_with("--") => option.to_owned(),
+    let lossy = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let before: Vec<_> = line[..index.unwrap_or(1)].iter().map(lossy).collect();
+    let found = index.map(|index| lossy(&line[index])).unwrap_or_default();
+    // The option before it has no value yet, so that this is one, whatever it begins with.
+    let is_value = Args::try_parse_from(&before).is_err_and(|error| lacks_value(&error));
+    let option = match (found.split_once('='), before.last()) {
+        (_, Some(option)) if is_value => option,
+        (Some((option, _)), _) if option.starts_with("--") => option,
         // Its value begins right behind it.
-        _ if found.starts_with('-') => found.chars().take(2).collect(),
-        _ => index
-            .and_then(|index| argument(index - 1))
-            .unwrap_or_default()
-            .into_owned(),
+        _ => &found.chars().take(2).collect::<String>(),
     };
-    ConfigError::option(&option, "found bytes that are not UTF-8, expected text")
+    ConfigError::option(option, "found bytes that are not UTF-8, expected text")
+}
+
+/// Whether the line ends with an option whose value is missing.
+fn lacks_value(error: &clap::Error) -> bool {
+    let found = error.get(ContextKind::InvalidValue);
+    error.kind() == ErrorKind::InvalidValue
+        && matches!(found, Some(ContextValue::String(found)) if found.is_empty())
 }
 
 /// Turns clap's error, which has several lines, into one line that says what was found and what is
@@ -408,6 +422,52 @@ mod tests {
         check_bytes(&[b"--password", b"geh\xfcim"], "--password");
         check_bytes(&[b"--password=geh\xfcim"], "--password");
         check_bytes(&[b"-wP", b"geh\xfcim"], "-wP");
+        check_bytes(&[b"-P", b"-\xfcgeheim"], "-P");
+        check_bytes(&[b"-P", b"--geh=\xfcim"], "-P");
+        check_bytes(&[b"--password", b"-geh\xfcim"], "--password");
+    }
+
+    #[test]
+    fn a_password_that_begins_with_hyphens_was_shown_as_an_unknown_option() {
+        for password in [
+            "--geheim",
+            "-geheim",
+            "--",
+            "-",
+            "-w",
+            "--write",
+            "--geh=eim",
+        ] {
+            for line in [
+                format!("ftpdlib -u alice -P {password} -w"),
+                format!("ftpdlib -P{password} -w -u alice"),
+                format!("ftpdlib -w -u alice --password {password}"),
+                format!("ftpdlib --password={password} -wu alice"),
+            ] {
+                let args = Args::read(line.split(' ')).unwrap();
+                assert_eq!(args.password.as_deref(), Some(password), "{line}");
+                assert_eq!(args.username.as_deref(), Some("alice"), "{line}");
+                assert!(args.write, "{line}");
+            }
+        }
+        let found_none = "found no value, expected one";
+        check(
+            "ftpdlib -u alice -P",
+            &format!("option --password: {found_none}"),
+        );
+        // Taken for the name, the option would leave the password to be shown.
+        check(
+            "ftpdlib -u -P geheim",
+            &format!("option --username: {found_none}"),
+        );
+        check(
+            "ftpdlib -u --password geheim",
+            &format!("option --username: {found_none}"),
+        );
+        check(
+            "ftpdlib -P -geheim -P --geheim",
+            "the argument '--password <WORD>' cannot be used multiple times",
+        );
     }
 
     #[test]

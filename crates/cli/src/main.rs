@@ -27,7 +27,9 @@ use std::process::ExitCode;
 use args::{Args, Stop};
 use environment::Environment;
 use error::ConfigError;
-use ftpdlib::servers::process::{Staggered, catch_early_signals, set_early_exit_code};
+use ftpdlib::servers::process::{
+    Staggered, catch_early_signals, set_early_exit_code, survive_file_size_limit,
+};
 use settings::Settings;
 use transfer_log::TransferLogs;
 
@@ -41,6 +43,8 @@ const FAILED: u8 = 1;
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
+    // Standard error may be a file, and what is wrong is told there.
+    survive_file_size_limit();
     let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(Stop::Answer(answer)) => {
@@ -60,6 +64,9 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(WRONG, error),
     };
+    if let Err(error) = settings.try_user() {
+        return fail(WRONG, error);
+    }
     if args.check_config {
         return match TransferLogs::check(&settings.log, settings.run_as.as_ref()) {
             Ok(()) => {

@@ -21,11 +21,17 @@ struct Start {
 impl Start {
     #[track_caller]
     fn new(options: &[&str]) -> Self {
+        Self::by(&mut Command::new(env!("CARGO_BIN_EXE_ftpdlib")), options)
+    }
+
+    /// By this command, which options can be added to.
+    #[track_caller]
+    fn by(program: &mut Command, options: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f.toml");
         let made = Command::new("mkfifo").arg(&path).status();
         assert!(made.unwrap().success());
-        let child = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        let child = program
             .args(["-c", "f.toml"])
             .args(options)
             .current_dir(directory.path())
@@ -135,4 +141,26 @@ fn a_stop_during_the_start_looked_like_a_death() {
     let check = Start::new(&["--check-config"]);
     check.signal("TERM");
     assert_eq!(check.end().code(), None);
+}
+
+#[test]
+fn signals_that_the_parent_had_blocked_neither_reloaded_nor_stopped_the_server() {
+    for model in [
+        "threads = 1",
+        "threads = 3",
+        "concurrency = \"multi-proc\"",
+        "concurrency = \"pre-fork\"\nworkers = 2",
+    ] {
+        let mut env = Command::new("env");
+        env.args(["--block-signal", env!("CARGO_BIN_EXE_ftpdlib")]);
+        let mut start = Start::by(&mut env, &[]);
+        start.configure(&format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n{model}\n[anonymous]\nhome = \".\"\n"
+        ));
+        start.wait_for("starting FTP server");
+        start.signal("HUP");
+        start.wait_for("configuration read again");
+        start.signal("TERM");
+        assert_eq!(start.end().code(), Some(0), "{model}");
+    }
 }

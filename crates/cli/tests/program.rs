@@ -72,6 +72,26 @@ fn a_full_standard_error_does_not_change_the_code() {
     assert_eq!(status.code(), Some(2));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_error_at_the_file_size_limit_ended_the_program_by_a_signal() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |options: &[&str], code: i32| {
+        // No byte is within the limit, whatever unit this shell counts it in.
+        let status = Command::new("sh")
+            .args(["-c", "ulimit -f 0; exec \"$0\" \"$@\""])
+            .arg(env!("CARGO_BIN_EXE_ftpdlib"))
+            .args(options)
+            .stderr(fs::File::create(directory.path().join("log")).unwrap())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{options:?}: {status}");
+    };
+    check(&["--port", "x"], 2);
+    // It warns that workers without pre-fork have no effect.
+    check(&["--check-config", "--workers", "3"], 0);
+}
+
 #[test]
 fn an_empty_banner_is_found_before_the_start() {
     check(

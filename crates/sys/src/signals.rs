@@ -91,7 +91,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts to catch these signals; others are not affected.
+    /// Starts to catch these signals; others are not affected. If the calling thread blocks some of
+    /// them, as a process may inherit it from its parent, it does so no longer.
     ///
     /// # Errors
     ///
@@ -391,7 +392,8 @@ fn wake() {
 struct Action(libc::sigaction);
 
 impl Action {
-    /// Sets a handler, `notify` or `note_early`, and answers what was set before.
+    /// Sets a handler, `notify` or `note_early`, lets the signal through to this thread, and
+    /// answers what was set before.
     fn set(signal: Signal, handler: extern "C" fn(libc::c_int)) -> io::Result<Self> {
         // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid
         // in all of them.
@@ -405,7 +407,9 @@ impl Action {
         // fills in, and the handler does only what a handler may.
         check(unsafe { libc::sigaction(signal.number(), &raw const action, before.as_mut_ptr()) })?;
         // SAFETY: the call succeeded, so it has filled in all of `before`.
-        Ok(Self(unsafe { before.assume_init() }))
+        let before = Self(unsafe { before.assume_init() });
+        unblock(signal);
+        Ok(before)
     }
 
     /// Whether it is that of `catch_early_signals`.
@@ -423,6 +427,20 @@ impl Action {
 impl std::fmt::Debug for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Action").finish_non_exhaustive()
+    }
+}
+
+/// Lets a signal through to this thread: a mask that blocks it is inherited across `exec`, and no
+/// handler would ever run.
+fn unblock(signal: Signal) {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `set` is writable memory of the right type, emptied before anything is added; the
+    // last call only reads it, and null asks for no answer. None can fail with a signal that could
+    // be caught.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal.number());
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
     }
 }
 
@@ -483,6 +501,23 @@ mod tests {
         catch_early_signals();
         raise(Signal::Terminate);
         assert_eq!(signals.next().unwrap(), Some(Signal::Terminate));
+    }
+
+    #[test]
+    fn signals_that_the_parent_had_blocked_were_never_told() {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `all` is writable memory that the first call fills in; null asks for no answer.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), ptr::null_mut());
+        }
+        catch_early_signals();
+        raise(Signal::HangUp);
+        let signals = Signals::new(&Signal::ALL).unwrap();
+        raise(Signal::Terminate);
+        assert_eq!(signals.next().unwrap(), Some(Signal::Terminate));
+        assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
     }
 
     #[test]

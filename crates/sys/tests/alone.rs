@@ -7,6 +7,10 @@ fn main() {
     if std::env::var_os(SIGCHLD_IGNORED).is_some() {
         return a_killed_child_is_told_by_its_signal();
     }
+    if std::env::var_os(LITTLE_MEMORY).is_some() {
+        return a_hash_is_not_made_without_memory();
+    }
+    a_hash_without_memory_looked_like_that_of_an_unknown_method();
     children_of_a_process_that_ignores_sigchld_were_killed_under_numbers_of_others();
     a_child_is_told_by_its_end();
     a_killed_child_is_told_by_its_signal();
@@ -41,7 +45,7 @@ mod linux {
 
     use ftpdlib_sys::{
         ChildEnd, ChildProcess, Fork, Identity, ProcessLock, ProcessPlaces, SharedWords, Signal,
-        Signals, check_forkable, exit_at_once, fork, is_root, random_number,
+        Signals, check_forkable, crypt, exit_at_once, fork, is_root, random_number,
     };
 
     /// Runs `body` in a child, which ends with code 0 unless it panics.
@@ -88,6 +92,34 @@ mod linux {
             .env(SIGCHLD_IGNORED, "1")
             .status();
         assert!(run.unwrap().success());
+    }
+
+    /// Says in a process that it was started with little memory.
+    pub(super) const LITTLE_MEMORY: &str = "FTPDLIB_TEST_LITTLE_MEMORY";
+
+    pub(super) fn a_hash_without_memory_looked_like_that_of_an_unknown_method() {
+        let run = std::process::Command::new("sh")
+            .args(["-c", "ulimit -v 500000 && exec \"$0\""])
+            .arg(std::env::current_exe().unwrap())
+            .env(LITTLE_MEMORY, "1")
+            .status();
+        assert!(run.unwrap().success());
+    }
+
+    pub(super) fn a_hash_is_not_made_without_memory() {
+        // It takes 1 GiB.
+        match crypt("sesame", "$y$jFT$saltoftests.") {
+            // A system without the library, or with one that does not know the method.
+            Ok(None) => {}
+            Ok(Some(hash)) => panic!("{hash}"),
+            Err(error) => assert!(
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::OutOfMemory | io::ErrorKind::NotFound
+                ),
+                "{error}"
+            ),
+        }
     }
 
     pub(super) fn words_are_shared_with_children() {

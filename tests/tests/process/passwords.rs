@@ -64,6 +64,25 @@ fn processes_check_no_more_passwords_at_once_than_there_are_cpus() {
 }
 
 #[test]
+fn a_right_password_without_memory_for_its_hash_was_refused_without_a_word() {
+    let _alone = alone();
+    let configuration = "[server]\nlisten = [\"127.0.0.1:0\"]\n[[users]]\nname = \"alice\"\n\
+                         home = \".\"\npassword_hash = \"$argon2id$v=19$m=1048576,t=1,p=1\
+                         $c2FsdHNhbHQ$nq0XIeHvnbPLyyrKGbdwvrSjeRVkJEWfNsqb4AoM9kI\"\n";
+    let program = Program::configured(&[], configuration);
+    let limited = Command::new("prlimit")
+        .args(["--pid", &program.id().to_string(), "--as=1000000000:"])
+        .status();
+    assert!(limited.unwrap().success());
+    for name in ["alice", "nobody"] {
+        let mut client = Client::connect(program.address());
+        client.expect(&format!("USER {name}"), 331);
+        client.expect("PASS x", 530);
+        program.wait_for("no memory to hash a password with, which takes 1048576 KiB");
+    }
+}
+
+#[test]
 fn a_reload_waited_for_the_writer_of_a_password() {
     let _alone = alone();
     let directory = tempfile::tempdir().unwrap();

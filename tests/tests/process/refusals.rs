@@ -110,8 +110,14 @@ fn root_that_may_not_change_its_user_ends_with_an_error() {
         (
             &["unshare", "--user", "--map-root-user"],
             &[],
-            1,
-            "ftpdlib: cannot become another user: ",
+            2,
+            "ftpdlib: option --user: cannot become another user: ",
+        ),
+        (
+            &["unshare", "--user", "--map-root-user"],
+            &["--check-config"],
+            2,
+            "ftpdlib: option --user: cannot become another user: ",
         ),
     ] {
         let mut possible = Command::new(before[0]);

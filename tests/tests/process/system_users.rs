@@ -418,9 +418,14 @@ fn everything_is_done_with_the_users_own_rights() {
         let reply = carol.expect(&format!("PASS {PASSWORD}"), 530);
         assert_eq!(reply.argument(), "Home directory cannot be used.");
 
-        // Others work beside her, in a home of their own or in hers.
+        // Others work beside her, in a home of their own or in hers, which she closes again.
         let mut bob = Client::login_as("bob", PASSWORD, program.address());
+        let close = |mode: u32| {
+            fs::set_permissions(homes.join("alice"), Permissions::from_mode(mode)).unwrap();
+        };
+        close(0o711);
         let mut mallory = Client::login_as("mallory", PASSWORD, program.address());
+        close(0o700);
         let mut streams = Vec::new();
         for _ in 0..3 {
             streams = vec![alice.begin("STOR both"), bob.begin("STOR both")];
@@ -456,6 +461,38 @@ fn everything_is_done_with_the_users_own_rights() {
             client.expect("QUIT", 221);
         }
         check_is_roots(&program);
+    }
+}
+
+#[test]
+fn users_who_may_not_enter_their_home_were_let_in() {
+    let _alone = alone();
+    if !is_possible() {
+        return;
+    }
+    let system = System::new("[[users]]\nname = \"mallory\"\nhome = \"HOMES/alice\"");
+    let home = system.home("alice");
+    for options in [&["-c", "f.toml"][..], &["-c", "f.toml", "--check-config"]] {
+        let mut command = system.command(executable());
+        let output = command.args(options).current_dir(system.0.path()).output();
+        let output = output.unwrap();
+        let expected = format!(
+            "ftpdlib: f.toml:12: users[0].home: cannot use directory {home:?}: Permission denied \
+             (os error 13), expected an existing directory that the user can enter\n"
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        // Before it, the log tells of users whose passwords take too long to check.
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.ends_with(&expected), "{said}");
+    }
+    // That of a home of the system's is seen at the login.
+    for model in MODELS {
+        let program = System::new("").start(model);
+        let mut mallory = Client::connect(program.address());
+        mallory.expect("USER mallory", 331);
+        let reply = mallory.expect(&format!("PASS {PASSWORD}"), 530);
+        assert_eq!(reply.argument(), "Home directory cannot be used.");
+        program.wait_for("no filesystem at the home");
     }
 }
 

@@ -10,7 +10,7 @@ use super::global_settings::GlobalSettings;
 use super::hash_checker::HashChecker;
 use super::system_user::SystemUser;
 use crate::AuthorizerError;
-use crate::directory::real_directory;
+use crate::directory::real_home;
 use crate::login::{ANONYMOUS, DEFAULT_MSG_LOGIN, DEFAULT_MSG_QUIT};
 use crate::rights::Rights;
 
@@ -172,6 +172,6 @@ fn check_anonymous(name: &str) -> Result<(), AuthorizerError> {
     if user.is_root() {
         return Err(AuthorizerError::AnonymousIsRoot(name.to_owned()));
     }
-    user.run_as(|| real_directory(user.home()))?;
+    user.run_as(|| real_home(user.home()))?;
     Ok(())
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
-use crate::directory::real_directory;
+use crate::directory::{real_directory, real_home};
 use crate::locked::Locked;
 use crate::login::ANONYMOUS;
 use crate::origin::Origin;
@@ -162,7 +162,7 @@ impl UnixAuthorizer {
             entry.rights.perms = letters.parse()?;
         }
         if let Some(home) = &user.home {
-            let home = system_user.run_as(|| real_directory(home))?;
+            let home = system_user.run_as(|| real_home(home))?;
             let of_system = system_user.run_as(|| real_directory(system_user.home()));
             if of_system.ok().as_ref() != Some(&home) {
                 entry.origin = self.origin.with_home(name, &home);

@@ -324,9 +324,11 @@ fn an_override_for_a_directory_is_looked_up_below_the_home() {
     // Root could see it.
     let unseen = authorizer.override_perm(NOBODY, hidden.join("below"), "elw", true);
     assert!(matches!(unseen, Err(AuthorizerError::Directory { .. })));
-    let unseen = UserOverride::new(NOBODY).home(hidden.join("below"));
-    let unseen = authorizer.override_user(unseen);
-    assert!(matches!(unseen, Err(AuthorizerError::Directory { .. })));
+    // Nobody could see that the first is there, but not enter it.
+    for home in [hidden.clone(), hidden.join("below")] {
+        let refused = authorizer.override_user(UserOverride::new(NOBODY).home(home));
+        assert!(matches!(refused, Err(AuthorizerError::Directory { .. })));
+    }
 }
 
 #[test]

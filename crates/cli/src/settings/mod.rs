@@ -20,7 +20,7 @@ use ftpdlib::servers::process::{Identity, is_root};
 use crate::args::Args;
 use crate::config::{Concurrency, Config, ConfigFile, Control, Data, FilesystemKind, Server};
 use crate::environment::Environment;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Place};
 use crate::unavailable;
 pub(crate) use access::Access;
 pub(crate) use listening::Listening;
@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) listening: Listening,
     /// The user that serving processes become.
     pub(crate) run_as: Option<Identity>,
+    /// What names that user.
+    named_by: Place,
     pub(crate) control: Control,
     pub(crate) data: Data,
     pub(crate) filesystem: FilesystemKind,
@@ -124,6 +126,7 @@ impl Settings {
         Ok(Self {
             warnings,
             run_as,
+            named_by: processes::place_of_user(args, file),
             server: config.server,
             listening,
             control: config.control,
@@ -133,6 +136,22 @@ impl Settings {
             access,
             tls,
             by_empty_file: file.is_some_and(ConfigFile::is_empty),
+        })
+    }
+
+    /// Tries in a child process whether the system lets serving processes become their user. This
+    /// process must have one thread.
+    ///
+    /// # Errors
+    ///
+    /// What the system answered, by the option or key that names the user.
+    pub(crate) fn try_user(&self) -> Result<(), ConfigError> {
+        let tried = self.run_as.as_ref().map_or(Ok(()), Identity::try_out);
+        tried.map_err(|error| {
+            let problem = format!(
+                "cannot become another user: {error}, expected one that the system lets root become"
+            );
+            self.named_by.error(problem)
         })
     }
 

@@ -104,6 +104,6 @@ pub(super) fn closed_homes(
     Some(place_of_user(args, file).error(problem).to_string())
 }
 
-fn place_of_user(args: &Args, file: Option<&ConfigFile>) -> Place {
+pub(super) fn place_of_user(args: &Args, file: Option<&ConfigFile>) -> Place {
     place(args.user.is_some(), "--user", file, "server.user")
 }

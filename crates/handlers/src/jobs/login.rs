@@ -1,5 +1,6 @@
 //! Logging in: credentials first, then the user's filesystem.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -167,8 +168,12 @@ fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesys
 fn disk_of(login: &Login) -> Result<AbstractedFs, FilesystemError> {
     let disk = AbstractedFs::new(&login.home)?;
     match login.acts_as_user() {
-        // It may be the whole disk.
-        true => disk.without_processes(),
+        true => {
+            // To find the dot in it takes the right to enter it.
+            fs::metadata(login.home.join("."))?;
+            // It may be the whole disk.
+            disk.without_processes()
+        }
         false => Ok(disk),
     }
 }

@@ -21,6 +21,7 @@ mod permission;
 mod ranged;
 mod time_slice;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -344,6 +345,10 @@ fn open_write(
 
 /// What a client is told of a filesystem's refusal.
 pub(crate) fn reply_of(error: FilesystemError) -> Refusal {
+    if let (ErrorKind::NotSupported, Some(source)) = (error.kind(), error.source()) {
+        // It may be something to be mounted, which is not said to the client.
+        log::debug!("{source}");
+    }
     Refusal {
         code: error.reply_code(),
         text: error.to_string().into(),

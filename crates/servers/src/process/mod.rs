@@ -36,6 +36,9 @@ pub use ftpdlib_sys::keep_freed_memory;
 pub use ftpdlib_sys::open_to_append as open_log;
 /// For a program that catches early signals, and whose start has failed.
 pub use ftpdlib_sys::set_early_exit_code;
+/// For a program that writes anything before its server does so, such as log lines to a file: a
+/// server calls it only when it begins to serve.
+pub use ftpdlib_sys::survive_file_size_limit;
 pub(crate) use redirection::is_roots;
 pub use redirection::places_on_the_way;
 

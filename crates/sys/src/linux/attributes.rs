@@ -14,7 +14,8 @@ use crate::call::{check, with_c_str};
 ///
 /// # Errors
 ///
-/// The error of `fchmodat2` or `chmod`.
+/// The error of `fchmodat2` or `chmod`; `Unsupported` where the kernel is older and there is no
+/// `/proc`.
 pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     let (mode, flags) = (mode as libc::mode_t, libc::AT_EMPTY_PATH);
     let empty = c"".as_ptr();
@@ -33,7 +34,8 @@ pub fn set_mode(file: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// The error of `utimensat`.
+/// The error of `utimensat`; `Unsupported` where the kernel is older than Linux 5.8 and there is no
+/// `/proc`.
 pub fn set_modified(file: BorrowedFd<'_>, modified: i64) -> io::Result<()> {
     let times = times(modified);
     let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
@@ -64,7 +66,8 @@ fn set_mode_by_proc(file: BorrowedFd<'_>, mode: libc::mode_t) -> io::Result<()> 
     with_c_str(&proc_path(file), |path| {
         // SAFETY: `path` ends with a NUL; the descriptor it names is borrowed for the call.
         check(unsafe { libc::chmod(path.as_ptr(), mode) })
-    })?;
+    })
+    .map_err(proc_error)?;
     Ok(())
 }
 
@@ -74,7 +77,8 @@ fn set_modified_by_proc(file: BorrowedFd<'_>, modified: i64) -> io::Result<()> {
         // SAFETY: `path` ends with a NUL, the descriptor it names is borrowed for the call, and
         // `times` is a live array of the two values the call reads.
         check(unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) })
-    })?;
+    })
+    .map_err(proc_error)?;
     Ok(())
 }
 
@@ -96,6 +100,17 @@ fn proc_path(file: BorrowedFd<'_>) -> Vec<u8> {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into_bytes()
 }
 
+/// What an error by such a path means. The file is open: if anything is missing, it is `/proc`.
+fn proc_error(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            let problem = "this kernel can do it only where /proc is mounted";
+            io::Error::new(io::ErrorKind::Unsupported, problem)
+        }
+        _ => error,
+    }
+}
+
 /// Whether the kernel lacks the call or the flag, or a container blocks it.
 fn is_missing(error: &io::Error) -> bool {
     matches!(
@@ -108,7 +123,7 @@ fn is_missing(error: &io::Error) -> bool {
 mod tests {
     use std::fs;
     use std::os::fd::AsFd;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chroot};
 
     use super::*;
     use crate::{OpenFlags, open_at, open_directory};
@@ -138,5 +153,30 @@ mod tests {
         set_modified_by_proc(place.as_fd(), -5).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mtime(), -5);
         assert_eq!(fs::metadata(&path).unwrap().atime(), accessed);
+    }
+
+    #[test]
+    fn a_file_looked_missing_where_proc_is_not_mounted() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("a"), b"").unwrap();
+        let dir = open_directory(scratch.path()).unwrap();
+        let place = open_at(dir.as_fd(), b"a", OpenFlags::PATH, 0).unwrap();
+        let refused = |result: io::Result<()>| {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+            assert!(error.to_string().contains("/proc"), "{error}");
+        };
+        let in_bare_root = || {
+            // SAFETY: takes no pointer; the directories of this thread become its own.
+            if let Err(error) = crate::call::check(unsafe { libc::unshare(libc::CLONE_FS) }) {
+                return eprintln!("skipped: {error}");
+            }
+            if let Err(error) = chroot(scratch.path()) {
+                return eprintln!("skipped: {error}");
+            }
+            refused(set_mode_by_proc(place.as_fd(), 0o600));
+            refused(set_modified_by_proc(place.as_fd(), 0));
+        };
+        std::thread::scope(|scope| scope.spawn(in_bare_root).join().unwrap());
     }
 }

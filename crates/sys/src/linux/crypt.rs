@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 ///
 /// # Errors
 ///
-/// `NotFound` if there is no such library. The first call loads it.
+/// `NotFound` if there is no such library. The first call loads it. `OutOfMemory` if there is too
+/// little for the method.
 pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
     let library = Library::get()?;
     let Ok(setting) = CString::new(setting) else {
@@ -32,6 +33,8 @@ pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
     // any library wants it, more strictly aligned than any type of C, zeroed, as it has to be at
     // first use, and nobody else's.
     let hashed = unsafe { (library.crypt_r)(word, how, room.cast()) };
+    // Means something only if there is no hash.
+    let error = io::Error::last_os_error();
     let hashed = (!hashed.is_null()).then(|| {
         // SAFETY: what it gives is NUL-terminated and inside `scratch`, which is still there.
         unsafe { CStr::from_ptr(hashed) }
@@ -41,7 +44,12 @@ pub fn crypt(password: &str, setting: &str) -> io::Result<Option<String>> {
     wipe(&mut scratch);
     wipe(&mut password.into_bytes());
     // A word that begins so tells of an error.
-    Ok(hashed.filter(|hashed| !hashed.is_empty() && !hashed.starts_with('*')))
+    let hashed = hashed.filter(|hashed| !hashed.is_empty() && !hashed.starts_with('*'));
+    if hashed.is_none() && error.kind() == io::ErrorKind::OutOfMemory {
+        let problem = "libcrypt has no memory to hash a password with";
+        return Err(io::Error::new(error.kind(), problem));
+    }
+    Ok(hashed)
 }
 
 /// Returns a setting with the library's default method and cost for new passwords, and a new salt;
