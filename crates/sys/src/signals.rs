@@ -505,7 +505,7 @@ mod tests {
 
     #[test]
     fn signals_that_the_parent_had_blocked_were_never_told() {
-        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = alone();
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: `all` is writable memory that the first call fills in; null asks for no answer.
         unsafe {
