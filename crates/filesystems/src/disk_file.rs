@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    Claim, EntryKind, FileStat, OpenFlags, close, open_at, random_number, set_mode, stat_at,
-    stat_descriptor, touch, unlink_at,
+    Claim, EntryKind, FileStat, OpenFlags, close, is_made_up, open_at, random_number, set_mode,
+    stat_at, stat_descriptor, touch, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -73,12 +73,12 @@ impl ReadFile for DiskReadFile {
             return Ok(0);
         }
         self.offset += count as u64;
-        // Where the system still says what it said, nobody has made the file shorter: it never had
-        // that size, as those that the kernel makes up (sysfs) have not.
+        // Nobody has made it shorter: it never had that size. Of any other, asking for its size now
+        // tells nothing, as it may have been emptied for the read, and written again since.
         if count == 0
             && self.offset < self.size
             && !buffer.is_empty()
-            && self.file.metadata()?.len() == self.size
+            && is_made_up(self.file.as_fd())
         {
             self.size = self.offset;
         }

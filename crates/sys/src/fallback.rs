@@ -225,6 +225,12 @@ pub fn is_process_filesystem(_file: BorrowedFd<'_>) -> bool {
     false
 }
 
+/// Whether the kernel makes up the files of the filesystem that holds `file`: never told on this
+/// system.
+pub fn is_made_up(_file: BorrowedFd<'_>) -> bool {
+    false
+}
+
 /// The device that `file` lies on.
 ///
 /// # Errors

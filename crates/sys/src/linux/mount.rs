@@ -35,6 +35,22 @@ pub fn is_process_filesystem(file: BorrowedFd<'_>) -> bool {
     kind(file).is_ok_and(|found| found == PROC)
 }
 
+/// Whether the kernel makes up the files of the filesystem that holds `file` (procfs, sysfs,
+/// configfs): such a file may end before the size that it tells, as no other does.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use ftpdlib_sys::{is_made_up, open_directory};
+///
+/// assert!(!is_made_up(open_directory("/")?.as_fd()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn is_made_up(file: BorrowedFd<'_>) -> bool {
+    kind(file).is_ok_and(|found| MADE_UP.contains(&found))
+}
+
 /// Returns the device of `file`, as in [`FileStat`](crate::FileStat), from cached data: it does not
 /// access a network.
 ///
@@ -141,6 +157,10 @@ impl Place {
 /// The number of `proc`.
 const PROC: u32 = 0x0000_9fa0;
 
+/// The numbers of filesystems that tell a size their files need not have: besides `proc`, `sysfs`
+/// and `configfs`. Others of the kind tell 0.
+const MADE_UP: [u32; 3] = [PROC, 0x6265_6572, 0x6265_6570];
+
 /// Filesystems that wait for another machine or another process: their numbers, from
 /// `linux/magic.h` and the sources of those that are not in it, and the types they are mounted as.
 const REMOTE: &[(u32, &[&str])] = &[
@@ -193,6 +213,17 @@ mod tests {
         }
         let proc = open_directory("/proc").unwrap();
         assert!(is_local_filesystem(proc.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn the_kernel_makes_up_no_files_of_a_disk() {
+        for (path, expected) in [("/proc", true), ("/sys", true), ("/", false)] {
+            let Ok(directory) = open_directory(path) else {
+                // A container that hides it.
+                continue;
+            };
+            assert_eq!(is_made_up(directory.as_fd()), expected, "{path}");
+        }
     }
 
     #[test]
