@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::children::ChildProcess;
 use crate::open::{OpenFlags, Scope};
 use crate::shadow::ShadowEntry;
-use crate::stat::FileStat;
+use crate::stat::{FileStat, Storage};
 use crate::users::UserRecord;
 
 /// Opens `path` as seen from `dir` without leaving it.
@@ -210,12 +210,12 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Whether the filesystem that holds `file` answers from this machine.
+/// Where the filesystem that holds `file` stores files.
 ///
 /// # Errors
 ///
-/// Always `Unsupported` on this system: callers take it as "no".
-pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
+/// Always `Unsupported` on this system: callers take it as remote.
+pub fn storage(_file: BorrowedFd<'_>) -> io::Result<Storage> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

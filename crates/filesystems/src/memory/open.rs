@@ -107,6 +107,10 @@ impl WriteFile for MemoryWriteFile {
         None
     }
 
+    fn may_wait(&self) -> bool {
+        false
+    }
+
     fn path(&self) -> &VirtualPath {
         &self.path
     }

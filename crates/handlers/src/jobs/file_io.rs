@@ -199,6 +199,10 @@ mod tests {
             None
         }
 
+        fn may_wait(&self) -> bool {
+            false
+        }
+
         fn path(&self) -> &VirtualPath {
             &self.0
         }

@@ -1,8 +1,9 @@
 //! What each operation does.
 
 use std::ffi::OsStr;
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -10,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use ftpdlib_proto::{FactSet, FileKind, Perms, Zone};
+use ftpdlib_sys::Storage;
 
 use super::*;
 
@@ -51,6 +53,23 @@ fn special_files_are_refused_at_once() {
             Some(ErrorKind::IsADirectory)
         );
     }
+}
+
+#[test]
+fn a_file_that_was_stored_a_moment_ago_may_be_on_its_way_to_a_disk() {
+    let scene = Scene::new();
+    let fs = scene.open(Resolver::Kernel);
+    let is_unwritten = |path: VirtualPath| fs.lstat(&path).unwrap().unwritten;
+    let disk = File::open(scene.home("f")).unwrap();
+    let is_on_disk = ftpdlib_sys::storage(disk.as_fd()).unwrap() == Storage::Disk;
+    std::fs::write(scene.home("f"), "in").unwrap();
+    assert_eq!(is_unwritten(path("/f")), is_on_disk);
+    let file = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+    assert_eq!(file.may_wait(), is_on_disk);
+    std::fs::write(scene.home("f"), "").unwrap();
+    assert!(!is_unwritten(path("/f")) && !is_unwritten(path("/")));
+    let file = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+    assert!(!file.may_wait());
 }
 
 #[test]
