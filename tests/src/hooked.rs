@@ -157,6 +157,11 @@ impl WriteFile for HookedFile<Box<dyn WriteFile>> {
         }
     }
 
+    /// Whether the hook refuses it, whatever the disk is: most tests are not about that.
+    fn may_wait(&self) -> bool {
+        (self.hook)("may_wait").is_err()
+    }
+
     fn path(&self) -> &VirtualPath {
         self.file.path()
     }

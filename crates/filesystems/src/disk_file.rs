@@ -1,5 +1,6 @@
 //! Files of the disk, read and written.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    Claim, EntryKind, FileStat, OpenFlags, close, open_at, random_number, set_mode, stat_at,
-    stat_descriptor, touch, unlink_at,
+    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, open_at, random_number,
+    set_mode, stat_at, stat_descriptor, touch, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -25,8 +26,8 @@ const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 /// What a new file may be used for, less the umask.
 const NEW_FILE_MODE: u32 = 0o666;
 
-/// How long the size of a file that was opened for writing may be told as it was then.
-const SIZE_HOLDS: Duration = Duration::from_millis(50);
+/// How long what was looked up of a file that is open for writing may be told as it was then.
+const FACTS_HOLD: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct DiskReadFile {
@@ -49,7 +50,7 @@ impl DiskReadFile {
             return Err(ErrorKind::OffsetPastEnd.into());
         }
         Ok(Self {
-            local: jail.is_local_file(file.as_fd(), &facts),
+            local: jail.storage(file.as_fd(), &facts) != Storage::Remote,
             file: file.into(),
             size: facts.size,
             offset,
@@ -73,12 +74,12 @@ impl ReadFile for DiskReadFile {
             return Ok(0);
         }
         self.offset += count as u64;
-        // Where the system still says what it said, nobody has made the file shorter: it never had
-        // that size, as those that the kernel makes up (sysfs) have not.
+        // Nobody has made it shorter: it never had that size. Of any other, asking for its size now
+        // tells nothing, as it may have been emptied for the read, and written again since.
         if count == 0
             && self.offset < self.size
             && !buffer.is_empty()
-            && self.file.metadata()?.len() == self.size
+            && is_made_up(self.file.as_fd())
         {
             self.size = self.offset;
         }
@@ -106,10 +107,8 @@ impl ReadFile for DiskReadFile {
 pub(crate) struct DiskWriteFile {
     file: File,
     path: VirtualPath,
-    /// What it was when it was opened, and when that was.
-    size: u64,
-    opened: Instant,
-    local: bool,
+    storage: Storage,
+    looked_up: Cell<LookedUp>,
     pending: Pending,
     /// Of a file that was not there before: nor is it to be there after such an upload.
     created: Option<Created>,
@@ -222,16 +221,29 @@ impl DiskWriteFile {
         path: VirtualPath,
     ) -> Result<(Self, FileStat), FilesystemError> {
         let facts = regular(&file)?;
+        let storage = jail.storage(file.as_fd(), &facts);
         let written = Self {
-            local: jail.is_local_file(file.as_fd(), &facts),
+            storage,
+            looked_up: Cell::new(LookedUp::new(&facts, storage)),
             file: file.into(),
             path,
-            size: facts.size,
-            opened: Instant::now(),
             pending: Pending::Nothing,
             created: None,
         };
         Ok((written, facts))
+    }
+
+    /// What is known of the file: most uploads are over before the system is to be asked again. A
+    /// file that may block is not asked.
+    fn looked_up(&self) -> LookedUp {
+        let known = self.looked_up.get();
+        if self.storage != Storage::Remote
+            && known.at.elapsed() >= FACTS_HOLD
+            && let Ok(facts) = stat_descriptor(self.file.as_fd())
+        {
+            self.looked_up.set(LookedUp::new(&facts, self.storage));
+        }
+        self.looked_up.get()
     }
 
     fn seek_to(&mut self, offset: u64) -> io::Result<()> {
@@ -293,16 +305,19 @@ impl WriteFile for DiskWriteFile {
     }
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.local.then(|| self.file.as_fd())
+        (self.storage != Storage::Remote).then(|| self.file.as_fd())
     }
 
-    /// Most uploads are over before the system is to be asked again.
     fn size(&self) -> Option<u64> {
-        if !self.local || self.opened.elapsed() < SIZE_HOLDS {
-            return Some(self.size);
+        Some(self.looked_up().size)
+    }
+
+    fn may_wait(&self) -> bool {
+        if self.storage != Storage::Disk {
+            return false;
         }
-        let facts = stat_descriptor(self.file.as_fd());
-        Some(facts.map_or(self.size, |facts| facts.size))
+        let known = self.looked_up();
+        known.unwritten && (known.removed || matches!(self.pending, Pending::Clear(_)))
     }
 
     fn path(&self) -> &VirtualPath {
@@ -315,6 +330,27 @@ impl WriteFile for DiskWriteFile {
 
     fn set_mode(&mut self, mode: u32) -> Result<(), FilesystemError> {
         Ok(set_mode(self.file.as_fd(), mode & 0o7777)?)
+    }
+}
+
+/// What was known of a file at some time.
+#[derive(Clone, Copy, Debug)]
+struct LookedUp {
+    at: Instant,
+    size: u64,
+    removed: bool,
+    /// Freeing its content may wait for the disk.
+    unwritten: bool,
+}
+
+impl LookedUp {
+    fn new(facts: &FileStat, storage: Storage) -> Self {
+        Self {
+            at: Instant::now(),
+            size: facts.size,
+            removed: facts.links == 0,
+            unwritten: facts.is_unwritten(storage),
+        }
     }
 }
 
@@ -404,22 +440,52 @@ fn random_name() -> [u8; 6] {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_file_that_others_had_written_to_had_the_size_of_long_ago() {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(9).unwrap();
-        let mut written = DiskWriteFile {
+    const CLEAR: Pending = Pending::Clear((1, [0; 2]));
+
+    /// A file of nine bytes, which some time `ago` was one of a single byte, at rest.
+    fn written(ago: Duration, storage: Storage, pending: Pending) -> DiskWriteFile {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"nine byte").unwrap();
+        let at_rest = LookedUp {
+            at: Instant::now() - ago,
+            size: 1,
+            removed: false,
+            unwritten: false,
+        };
+        DiskWriteFile {
             file,
             path: VirtualPath::root(),
-            size: 1,
-            opened: Instant::now() - SIZE_HOLDS,
-            local: true,
-            pending: Pending::Nothing,
+            storage,
+            looked_up: Cell::new(at_rest),
+            pending,
             created: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_had_written_to_had_the_size_of_long_ago() {
+        let mut written = written(FACTS_HOLD, Storage::Disk, Pending::Nothing);
         assert_eq!(written.size(), Some(9));
         // One that may block is not asked.
-        written.local = false;
+        written = self::written(FACTS_HOLD, Storage::Remote, Pending::Nothing);
         assert_eq!(written.size(), Some(1));
+    }
+
+    #[test]
+    fn only_what_was_stored_lately_is_waited_for_to_be_emptied() {
+        let long_ago = |storage, pending| written(FACTS_HOLD, storage, pending).may_wait();
+        assert!(long_ago(Storage::Disk, CLEAR));
+        assert!(!long_ago(Storage::Memory, CLEAR));
+        // Nothing is emptied; but it was removed, and closing it frees it.
+        assert!(long_ago(Storage::Disk, Pending::Nothing));
+        let mut upload = written(FACTS_HOLD, Storage::Disk, CLEAR);
+        let mut known = upload.looked_up();
+        // For as long as this test takes.
+        known.at += Duration::from_secs(3600);
+        known.removed = false;
+        upload.looked_up.set(known);
+        assert!(upload.may_wait());
+        upload.write(b"x").unwrap();
+        assert!(!upload.may_wait());
     }
 }

@@ -68,7 +68,8 @@ pub enum WriteMode {
 ///         _ => return Err(ErrorKind::NotFound.into()),
 ///     };
 ///     let (modified, links, uid, gid, device, inode) = (0, 1, 0, 0, 0, 0);
-///     Ok(Metadata { kind, size, modified, mode, links, uid, gid, device, inode })
+///     let unwritten = false;
+///     Ok(Metadata { kind, size, modified, mode, links, uid, gid, device, inode, unwritten })
 /// }
 ///
 /// impl Filesystem for Report {

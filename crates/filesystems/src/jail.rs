@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_sys::{
-    EntryKind, FileStat, OpenFlags, device_of, errno, has_remote_mount_below, is_local_filesystem,
-    is_process_filesystem, open_at, open_beneath, stat_at, stat_descriptor,
+    EntryKind, FileStat, OpenFlags, Storage, device_of, errno, has_remote_mount_below,
+    is_process_filesystem, open_at, open_beneath, stat_at, stat_descriptor, storage,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -166,6 +166,20 @@ impl Jail {
         Ok(stat_at(parent.as_fd(), name)?)
     }
 
+    /// The same in the form of a filesystem. What is mounted below the home counts as a disk, which
+    /// it is unless asked.
+    pub(crate) fn lstat_whole(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
+        let facts = self.lstat(path)?;
+        let storage = match facts.device == self.root.device {
+            true => self.root.storage,
+            false => Storage::Disk,
+        };
+        Ok(Metadata {
+            unwritten: facts.is_unwritten(storage),
+            ..metadata(facts)
+        })
+    }
+
     /// `path`, as seen from the home, with all links resolved.
     pub(crate) fn canonical(&self, path: &[u8]) -> Result<VirtualPath, FilesystemError> {
         self.walk(path).canonical()
@@ -204,21 +218,22 @@ impl Jail {
         }
     }
 
-    /// Whether `file`, of which `facts` are known, answers without waiting for a network. Another
-    /// disk may be mounted below the home.
-    pub(crate) fn is_local_file(&self, file: BorrowedFd<'_>, facts: &FileStat) -> bool {
+    /// Where `file` is stored, of which `facts` are known. Another disk may be mounted below the
+    /// home.
+    pub(crate) fn storage(&self, file: BorrowedFd<'_>, facts: &FileStat) -> Storage {
         if facts.device == self.root.device {
-            self.root.local
+            self.root.storage
         } else {
-            is_local_filesystem(file).unwrap_or(false)
+            storage(file).unwrap_or(Storage::Remote)
         }
     }
 
-    /// Whether the home itself does, and all that is mounted below it by now: a look at a directory
-    /// is enough to wait for what is mounted in it.
+    /// Whether the home itself answers without waiting for a network, and all that is mounted below
+    /// it by now: a look at a directory is enough to wait for what is mounted in it.
     pub(crate) fn is_local(&self) -> bool {
         // Where nothing can be told, anything may be mounted.
-        self.root.local && !has_remote_mount_below(self.root.home.real()).unwrap_or(true)
+        self.root.storage != Storage::Remote
+            && !has_remote_mount_below(self.root.home.real()).unwrap_or(true)
     }
 
     pub(crate) fn home(&self) -> &Home {
@@ -324,6 +339,7 @@ pub(crate) fn metadata(facts: FileStat) -> Metadata {
         gid: facts.gid,
         device: facts.device,
         inode: facts.inode,
+        unwritten: false,
     }
 }
 

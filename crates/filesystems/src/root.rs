@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use ftpdlib_sys::{
-    OpenFlags, Place, Scope, errno, is_local_filesystem, open_beneath, open_directory,
-    open_real_directory, stat_descriptor,
+    OpenFlags, Place, Scope, Storage, errno, open_beneath, open_directory, open_real_directory,
+    stat_descriptor, storage,
 };
 
 use crate::error::FilesystemError;
@@ -26,8 +26,8 @@ pub(crate) struct Root {
     /// Where it can be told, and told again, on a filesystem of this machine.
     place: Option<Place>,
     pub(crate) device: u64,
-    /// Whether its own filesystem answers without waiting for a network.
-    pub(crate) local: bool,
+    /// Where its own filesystem stores files.
+    pub(crate) storage: Storage,
     pub(crate) home: Home,
     pub(crate) scope: Scope,
     /// Whether the kernel resolves paths beneath it.
@@ -65,13 +65,16 @@ impl Root {
             // Asked, and answered for this user.
             Err(error) => error.raw_os_error() == Some(errno::EACCES),
         };
-        let local = is_local_filesystem(dir.as_fd()).unwrap_or(false);
+        let storage = storage(dir.as_fd()).unwrap_or(Storage::Remote);
+        let is_local = storage != Storage::Remote;
         Ok(Self {
             // On another machine the number of an inode that is open here may be given to another;
             // and only the kernel sees links on the way in time.
-            place: Place::of(dir.as_fd()).ok().filter(|_| local && in_kernel),
+            place: Place::of(dir.as_fd())
+                .ok()
+                .filter(|_| is_local && in_kernel),
             device: stat_descriptor(dir.as_fd())?.device,
-            local,
+            storage,
             home: Home::new(given, real),
             scope,
             in_kernel,

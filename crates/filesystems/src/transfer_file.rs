@@ -84,6 +84,10 @@ pub trait ReadFile: Send {
 ///         None
 ///     }
 ///
+///     fn may_wait(&self) -> bool {
+///         false
+///     }
+///
 ///     fn path(&self) -> &VirtualPath {
 ///         &self.path
 ///     }
@@ -135,6 +139,12 @@ pub trait WriteFile: Send {
     /// [`finish`](Self::finish); it asks before both. No default, since a wrapper that forgot it
     /// would have the loop do that.
     fn size(&self) -> Option<u64>;
+
+    /// Whether the next [`write`](Self::write), or [`finish`](Self::finish), may wait for a disk to
+    /// which content that it removes is on its way, as of a file that was stored a moment ago, now
+    /// or a few hundredths of a second ago. A server that calls this filesystem on its event loop
+    /// has a thread make that call. No default, for the same reason.
+    fn may_wait(&self) -> bool;
 
     /// The path of the file: the one it was opened by, or the one that
     /// [`WriteMode::Unique`](crate::WriteMode::Unique) chose.

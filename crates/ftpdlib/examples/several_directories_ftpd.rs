@@ -329,6 +329,10 @@ impl WriteFile for Upload {
         self.file.size()
     }
 
+    fn may_wait(&self) -> bool {
+        self.file.may_wait()
+    }
+
     fn path(&self) -> &VirtualPath {
         &self.path
     }

@@ -96,6 +96,10 @@ impl WriteFile for Upload {
         self.file.size()
     }
 
+    fn may_wait(&self) -> bool {
+        self.file.may_wait()
+    }
+
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.file.descriptor()
     }

@@ -255,6 +255,7 @@ mod tests {
             gid: 100,
             device: 0x801,
             inode: 0xbeef,
+            unwritten: false,
         }
     }
 

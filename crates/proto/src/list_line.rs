@@ -135,6 +135,7 @@ mod tests {
             gid: 100,
             device: 0,
             inode: 0,
+            unwritten: false,
         }
     }
 

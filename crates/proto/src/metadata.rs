@@ -36,4 +36,7 @@ pub struct Metadata {
     pub device: u64,
     /// Inode number, the same for all names of one file; 0 on systems without.
     pub inode: u64,
+    /// Whether content of a file may be on its way to a disk, so that removing the file may wait
+    /// until it is there: it was changed lately. Only `Filesystem::lstat` need tell that.
+    pub unwritten: bool,
 }

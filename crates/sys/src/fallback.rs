@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::children::ChildProcess;
 use crate::open::{OpenFlags, Scope};
 use crate::shadow::ShadowEntry;
-use crate::stat::FileStat;
+use crate::stat::{FileStat, Storage};
 use crate::users::UserRecord;
 
 /// Opens `path` as seen from `dir` without leaving it.
@@ -210,18 +210,24 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// Whether the filesystem that holds `file` answers from this machine.
+/// Where the filesystem that holds `file` stores files.
 ///
 /// # Errors
 ///
-/// Always `Unsupported` on this system: callers take it as "no".
-pub fn is_local_filesystem(_file: BorrowedFd<'_>) -> io::Result<bool> {
+/// Always `Unsupported` on this system: callers take it as remote.
+pub fn storage(_file: BorrowedFd<'_>) -> io::Result<Storage> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Whether `file` is on a filesystem that shows processes. It does not matter on this system, where
 /// threads cannot impersonate users.
 pub fn is_process_filesystem(_file: BorrowedFd<'_>) -> bool {
+    false
+}
+
+/// Whether the kernel makes up the files of the filesystem that holds `file`: never told on this
+/// system.
+pub fn is_made_up(_file: BorrowedFd<'_>) -> bool {
     false
 }
 

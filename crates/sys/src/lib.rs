@@ -52,9 +52,9 @@ pub use imp::{
     ActingAs, Claim, Credentials, DirectoryReader, Fork, Identity, Pipe, Place, ProcessLock,
     ProcessLockGuard, acknowledged, can_act_as_others, check_forkable, choose_port_late, crypt,
     crypt_setting, device_of, discard, fork, give_way, has_access_list, has_remote_mount_below,
-    interrupt_nobody, is_local_filesystem, is_process_filesystem, is_root, lowest_port,
-    open_beneath, open_real_directory, read_with_file, recall_at, send_file, send_last, set_mode,
-    set_modified, touch, waiting_clients, write_with_file,
+    interrupt_nobody, is_made_up, is_process_filesystem, is_root, lowest_port, open_beneath,
+    open_real_directory, read_with_file, recall_at, send_file, send_last, set_mode, set_modified,
+    storage, touch, waiting_clients, write_with_file,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use log_stream::LogStream;
@@ -70,7 +70,7 @@ pub use shared_words::SharedWords;
 pub use signals::{Signal, Signals, catch_early_signals, set_early_exit_code};
 pub use space::available_space;
 pub use staggered::Staggered;
-pub use stat::{EntryKind, FileStat, stat_at, stat_descriptor};
+pub use stat::{EntryKind, FileStat, Storage, stat_at, stat_descriptor};
 pub use successor::{Successor, start_successor};
 pub use users::{UserRecord, group_name, user_name};
 pub use zone::local_offset;

@@ -10,6 +10,7 @@ use libc::{fstat, fstatat, stat};
 use libc::{fstat64 as fstat, fstatat64 as fstatat, stat64 as stat};
 
 use crate::call::{check, with_c_str};
+use crate::clock::unix_now;
 
 /// The kind of an entry. Exhaustive: [`Other`](Self::Other) is all the rest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,9 +46,39 @@ pub struct FileStat {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
+    /// What its content takes, in units of 512 bytes, on its way to the disk or there.
+    pub blocks: u64,
     /// When the content (mtime), and when anything about the file (ctime), changed last: seconds
     /// and nanoseconds of both. Equal values mean that the file has not changed.
     pub changed: [i64; 4],
+}
+
+/// Where the content of a file is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Storage {
+    /// In memory only.
+    Memory,
+    /// On a disk of this machine; what was changed lately may be in memory only.
+    Disk,
+    /// Behind a network, or a process that may hang (FUSE).
+    Remote,
+}
+
+/// What was changed so many seconds ago is mostly on the disk: Linux begins to write it after at
+/// most 35, unless told otherwise.
+const WRITTEN_AFTER: i64 = 60;
+
+impl FileStat {
+    /// Whether content of the file, which is in `storage`, may be on its way to a disk. To remove
+    /// that content, or to free the file, may wait until it is there.
+    pub fn is_unwritten(&self, storage: Storage) -> bool {
+        // The time of any change: others set that of the content.
+        let changed = self.changed[2];
+        storage == Storage::Disk
+            && self.kind == EntryKind::File
+            && self.blocks > 0
+            && unix_now().saturating_sub(changed) < WRITTEN_AFTER
+    }
 }
 
 /// Returns the facts of an open file, which may be opened with
@@ -103,6 +134,7 @@ impl From<stat> for FileStat {
             gid: raw.st_gid,
             device: raw.st_dev as u64,
             inode: raw.st_ino as u64,
+            blocks: u64::try_from(raw.st_blocks).unwrap_or(0),
             changed: [
                 raw.st_mtime as i64,
                 raw.st_mtime_nsec as i64,
@@ -110,5 +142,53 @@ impl From<stat> for FileStat {
                 raw.st_ctime_nsec as i64,
             ],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn only_what_was_changed_lately_is_on_its_way_to_a_disk() {
+        let file = tempfile::tempfile().unwrap();
+        let facts = FileStat {
+            blocks: 8,
+            ..stat_descriptor(file.as_fd()).unwrap()
+        };
+        let ago = |seconds| {
+            // Its client has set the time of the content.
+            let changed = [0, 0, unix_now() - seconds, 0];
+            FileStat { changed, ..facts }
+        };
+        for (facts, storage, expected) in [
+            (facts, Storage::Disk, true),
+            (facts, Storage::Memory, false),
+            (facts, Storage::Remote, false),
+            (ago(WRITTEN_AFTER), Storage::Disk, false),
+            (ago(0), Storage::Disk, true),
+            // The clock was set back.
+            (ago(-9), Storage::Disk, true),
+            (FileStat { blocks: 0, ..facts }, Storage::Disk, false),
+        ] {
+            assert_eq!(
+                facts.is_unwritten(storage),
+                expected,
+                "{facts:?} {storage:?}"
+            );
+        }
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join("a"), "x").unwrap();
+        let directory = crate::open_directory(scratch.path()).unwrap();
+        let found = stat_at(directory.as_fd(), b"a").unwrap();
+        assert!(found.is_unwritten(Storage::Disk));
+        assert!(
+            !stat_descriptor(directory.as_fd())
+                .unwrap()
+                .is_unwritten(Storage::Disk)
+        );
     }
 }

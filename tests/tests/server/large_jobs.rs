@@ -1,12 +1,14 @@
-//! Jobs on a local disk that are too large for the loop, and small ones, which are not.
+//! Jobs on a local disk that take too long for the loop, since they are large or wait for what was
+//! stored a moment ago; and small ones, which do not.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use ftpdlib::filesystems::{AbstractedFs, Filesystem, FilesystemError, Layer, Layered};
+use ftpdlib::filesystems::{AbstractedFs, ErrorKind, Filesystem, FilesystemError, Layer, Layered};
 use ftpdlib::proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_tests::client::Client;
 use ftpdlib_tests::hooked::Hooked;
@@ -16,7 +18,8 @@ use ftpdlib_tests::wait::wait_until;
 /// What a file holds that is large.
 const LARGE: u64 = 16 << 20;
 
-/// Directories whose name ends like that tell that they are so large.
+/// Directories whose name ends like that tell that they are so large; files whose name does, that
+/// they were stored a moment ago, and others that they were not.
 struct Sizes;
 
 impl Sizes {
@@ -28,6 +31,7 @@ impl Sizes {
                 _ => (1 << 20) - 1,
             };
         }
+        facts.unwritten = path.as_bytes().ends_with(b"new");
         facts
     }
 }
@@ -55,17 +59,29 @@ struct Watched {
     server: TestServer,
     client: Client,
     calls: Arc<Mutex<Vec<(String, ThreadId)>>>,
+    /// Whether what is stored over was stored a moment ago.
+    stores_over_new: Arc<AtomicBool>,
 }
 
 impl Watched {
     fn new() -> Self {
         let calls = Arc::<Mutex<Vec<_>>>::default();
         let noted = Arc::clone(&calls);
+        let stores_over_new = Arc::<AtomicBool>::default();
+        let over_new = Arc::clone(&stores_over_new);
         let server = TestServer::with(|handler| {
             handler.abstracted_fs(move |login| {
                 let disk: Arc<dyn Filesystem> = Arc::new(AbstractedFs::new(&login.home)?);
-                let noted = Arc::clone(&noted);
+                let (noted, over_new) = (Arc::clone(&noted), Arc::clone(&over_new));
                 let note = move |call: &str| {
+                    match call {
+                        "may_wait" if over_new.load(Ordering::Relaxed) => {
+                            return Err(ErrorKind::Other.into());
+                        }
+                        // What was there is gone.
+                        "write" => over_new.store(false, Ordering::Relaxed),
+                        _ => {}
+                    }
                     let mut noted = noted.lock().unwrap();
                     noted.push((call.to_owned(), thread::current().id()));
                     Ok(())
@@ -81,6 +97,7 @@ impl Watched {
             server,
             client,
             calls,
+            stores_over_new,
         }
     }
 
@@ -169,6 +186,49 @@ fn others_waited_for_a_large_file_to_be_replaced_or_to_replace_another() {
         }
         watched.check("rename", &[("RNFR a", 350), ("RNTO b", 250)], expected);
         fs::remove_file(watched.home().join("b")).unwrap();
+    }
+}
+
+#[test]
+fn others_waited_for_the_disk_when_a_file_was_removed_that_was_stored_a_moment_ago() {
+    let mut watched = Watched::new();
+    for (name, expected) in [("old", true), ("new", false)] {
+        watched.file(name, 1);
+        watched.check("remove", &[(&format!("DELE {name}"), 250)], expected);
+    }
+}
+
+#[test]
+fn others_waited_for_the_disk_when_a_file_was_renamed_that_was_stored_a_moment_ago() {
+    let mut watched = Watched::new();
+    // What is renamed, and what was there.
+    for (from, to, is_there, expected) in [
+        ("old", "other", true, true),
+        ("old", "new", true, false),
+        ("new", "old", true, false),
+        ("new", "old", false, true),
+    ] {
+        watched.file(from, 1);
+        if is_there {
+            watched.file(to, 1);
+        }
+        let (from, onto) = (format!("RNFR {from}"), format!("RNTO {to}"));
+        watched.check("rename", &[(&from, 350), (&onto, 250)], expected);
+        fs::remove_file(watched.home().join(to)).unwrap();
+    }
+}
+
+#[test]
+fn others_waited_for_the_disk_when_a_file_was_stored_over_that_was_stored_a_moment_ago() {
+    let mut watched = Watched::new();
+    for (bytes, expected) in [
+        (&b"ab"[..], &[false, true, true][..]),
+        // What was there goes at the end.
+        (b"", &[false]),
+    ] {
+        watched.stores_over_new.store(true, Ordering::Relaxed);
+        watched.check_upload("STOR a", bytes, expected);
+        assert_eq!(fs::read(watched.home().join("a")).unwrap(), bytes);
     }
 }
 

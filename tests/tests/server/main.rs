@@ -22,6 +22,7 @@ mod noise;
 mod overrides;
 mod permissions;
 mod proxied;
+mod rewritten_files;
 mod separate_replies;
 mod swapped_links;
 mod tls;

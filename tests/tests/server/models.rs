@@ -5,7 +5,7 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 30] = [
+const NEEDS_THE_SERVER_HERE: [&str; 31] = [
     "blocking_uploads::",
     "early_ends::",
     "failed_uploads::",
@@ -15,6 +15,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 30] = [
     "lifecycle::",
     "overrides::",
     "permissions::",
+    "rewritten_files::",
     "swapped_links::",
     "tls_certificates::",
     "broken_uploads::a_server_that_stopped",

@@ -132,7 +132,7 @@ impl Filesystem for AbstractedFs {
     }
 
     fn lstat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
-        self.jail.lstat(path).map(metadata)
+        self.jail.lstat_whole(path)
     }
 
     fn change_dir(&self, path: &VirtualPath) -> Result<(), FilesystemError> {

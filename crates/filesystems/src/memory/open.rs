@@ -111,6 +111,10 @@ impl WriteFile for MemoryWriteFile {
         None
     }
 
+    fn may_wait(&self) -> bool {
+        false
+    }
+
     fn path(&self) -> &VirtualPath {
         &self.path
     }

@@ -170,6 +170,7 @@ impl Attributes {
             gid: 0,
             device: 0,
             inode: self.inode,
+            unwritten: false,
         }
     }
 }

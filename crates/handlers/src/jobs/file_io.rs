@@ -102,6 +102,11 @@ pub(super) fn read_some(file: &mut dyn ReadFile, buffer: &mut [u8]) -> Result<us
     }
 }
 
+/// Whether `file`, of which all was read, ended before the size that it had when it was opened.
+pub(crate) fn ended_early(file: &dyn ReadFile) -> bool {
+    file.size().is_some_and(|size| file.offset() < size)
+}
+
 /// Writes all of `bytes`, for somebody who acts as the user already.
 pub(super) fn write_everything(file: &mut dyn WriteFile, mut bytes: &[u8]) -> Result<(), Refusal> {
     while !bytes.is_empty() {
@@ -192,6 +197,10 @@ mod tests {
 
         fn size(&self) -> Option<u64> {
             None
+        }
+
+        fn may_wait(&self) -> bool {
+            false
         }
 
         fn path(&self) -> &VirtualPath {

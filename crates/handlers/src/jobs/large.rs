@@ -1,7 +1,9 @@
-//! What is so large that a local disk takes long over it, too.
+//! What a local disk takes long over, too, since it is large or on its way to the disk.
 //!
-//! Freeing a file takes ext4 a quarter of a second for each gibibyte. Such jobs of users whose
-//! others run on the loop go to a thread; most are small, and must not pay for that.
+//! Freeing a file takes ext4 a quarter of a second for each gibibyte. However small it is, it waits
+//! for the disk while content of the file is on its way there: ext4 begins to write a file that
+//! took another's place as soon as it is closed or renamed. Such jobs of users whose others run on
+//! the loop go to a thread; most are of small files at rest, and must not pay for that.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,6 +13,7 @@ use ftpdlib_filesystems::{Filesystem, ReadFile, WriteFile};
 use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use ftpdlib_session::Action;
+use ftpdlib_sys::{stat_descriptor, storage};
 
 use super::Account;
 use crate::owners_code;
@@ -29,8 +32,8 @@ const LARGE_LISTING: u64 = 32 << 20;
 /// is asked then. In less, nobody writes more than a loop can free in about that time.
 const MAY_HAVE_GROWN: Duration = Duration::from_millis(50);
 
-/// Whether `action` removes or replaces something large, or puts something large in the place of
-/// another, for which ext4 gives it its place on the disk at once.
+/// Whether `action` removes or replaces something that takes long to free, or puts something large
+/// or new in the place of another, for which ext4 gives it its place on the disk at once.
 pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
     let (removed, moved) = match action {
         Action::Remove(path) | Action::RemoveDirectory(path) => (path, None),
@@ -44,25 +47,28 @@ pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
         };
         let fs = &*account.filesystem;
         match fs.lstat(removed) {
-            Ok(removed) => is_large(&removed) || moved.is_some_and(|path| is_large_at(fs, path)),
+            Ok(removed) => {
+                takes_long(&removed) || moved.is_some_and(|path| takes_long_at(fs, path))
+            }
             Err(_) => false,
         }
     })
 }
 
 /// Where something is done with the file of an upload, which has at `least` so many bytes, that may
-/// take long if it is large; `None` for here, on the loop. What was there before may go with the
-/// first bytes or at the end; then the rest, if it replaced something, is given its place on the
-/// disk, or is freed, if the file was removed meanwhile.
+/// take long; `None` for here, on the loop. What was there before may go with the first bytes or at
+/// the end; then the rest, if it replaced something, is given its place on the disk, or is freed,
+/// if the file was removed meanwhile.
 pub(crate) fn upload_lane<'a>(
     account: &'a Account,
     file: &dyn WriteFile,
     least: u64,
 ) -> Option<&'a Lane> {
     let is_large = || upload_size(account, file).max(least) >= LARGE_FILE;
+    let may_wait = || owners_code::ask(account, || file.may_wait());
     account
         .lane()
-        .or_else(|| is_large().then(|| account.large_lane()))
+        .or_else(|| (is_large() || may_wait()).then(|| account.large_lane()))
 }
 
 /// How large the file of an upload is, as far as that matters.
@@ -126,9 +132,14 @@ impl Drop for OpenedRead {
         if !self.was_large && self.opened.elapsed() < MAY_HAVE_GROWN {
             return;
         }
-        let takes_long = match self.descriptor().map(ftpdlib_sys::stat_descriptor) {
-            Some(Ok(facts)) => facts.links == 0 && (self.was_large || facts.size >= LARGE_FILE),
-            Some(Err(_)) | None => self.was_large,
+        let looked_up = self.descriptor().map(|file| (file, stat_descriptor(file)));
+        let takes_long = match looked_up {
+            Some((file, Ok(facts))) => {
+                let is_large = self.was_large || facts.size >= LARGE_FILE;
+                let is_unwritten = || storage(file).is_ok_and(|held| facts.is_unwritten(held));
+                facts.links == 0 && (is_large || is_unwritten())
+            }
+            Some((_, Err(_))) | None => self.was_large,
         };
         match self.file.take() {
             Some(file) if takes_long => drop_on(&self.lane, file),
@@ -145,13 +156,13 @@ pub(super) fn drop_on(lane: &Lane, held: impl Send + 'static) {
     }
 }
 
-fn is_large_at(fs: &dyn Filesystem, path: &VirtualPath) -> bool {
-    fs.lstat(path).is_ok_and(|facts| is_large(&facts))
+fn takes_long_at(fs: &dyn Filesystem, path: &VirtualPath) -> bool {
+    fs.lstat(path).is_ok_and(|facts| takes_long(&facts))
 }
 
-fn is_large(facts: &Metadata) -> bool {
+fn takes_long(facts: &Metadata) -> bool {
     match facts.kind {
-        FileKind::File => facts.size >= LARGE_FILE,
+        FileKind::File => facts.size >= LARGE_FILE || facts.unwritten,
         FileKind::Directory => facts.size >= LARGE_DIRECTORY,
         FileKind::Symlink | FileKind::Other => false,
     }
@@ -160,11 +171,13 @@ fn is_large(facts: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::io::Write;
     use std::os::fd::AsFd;
     use std::sync::mpsc::{self, Sender};
     use std::thread::{self, ThreadId};
 
     use ftpdlib_ioloop::Pool;
+    use ftpdlib_sys::Storage;
 
     use super::*;
 
@@ -220,6 +233,14 @@ mod tests {
         check(Some(there.reopen().unwrap()), Some(LARGE_FILE), now, true);
         // One of a filesystem that may block.
         check(None, Some(LARGE_FILE), now, false);
+    }
+
+    #[test]
+    fn others_waited_for_the_disk_when_a_file_was_closed_that_was_stored_and_removed() {
+        let mut removed = tempfile::tempfile().unwrap();
+        removed.write_all(b"x").unwrap();
+        let is_on_disk = storage(removed.as_fd()).unwrap() == Storage::Disk;
+        check(Some(removed), Some(1), MAY_HAVE_GROWN, !is_on_disk);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::owners_code;
 
 pub(crate) use account::Account;
 pub(crate) use custom_command::CommandCall;
-pub(crate) use file_io::{finish, read_chunk, write_all, write_piped};
+pub(crate) use file_io::{ended_early, finish, read_chunk, write_all, write_piped};
 pub(crate) use helpers::Helpers;
 pub(crate) use lanes::{HomeLanes, WorkLane};
 pub(crate) use large::{OpenedRead, removes_much, upload_lane, upload_size};

@@ -106,6 +106,10 @@ impl WriteFile for RangedWrite {
         self.file.size()
     }
 
+    fn may_wait(&self) -> bool {
+        self.file.may_wait()
+    }
+
     fn path(&self) -> &VirtualPath {
         self.file.path()
     }

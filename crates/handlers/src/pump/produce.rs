@@ -15,7 +15,7 @@ use ftpdlib_session::Refusal;
 use super::send_file::{Outcome, SendFile};
 use super::{REPLIES_WAITING, Step, TURN_BYTES, Turn, became_shorter};
 use crate::DtpHandler;
-use crate::jobs::{Account, ListingStream, OpenedRead, read_chunk};
+use crate::jobs::{Account, ListingStream, OpenedRead, ended_early, read_chunk};
 
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
@@ -134,7 +134,7 @@ fn read_on(
     buffer.resize(rest.min(chunk).max(1), 0);
     let read = read_chunk(account, file, buffer);
     buffer.truncate(read.as_ref().map_or(0, |&bytes| bytes.min(rest)));
-    if read? == 0 && file.size().is_some_and(|size| file.offset() < size) {
+    if read? == 0 && ended_early(file) {
         return Err(became_shorter());
     }
     let is_asked = file.descriptor().is_none();

@@ -54,8 +54,9 @@ impl SendFile {
                 Err(step) => return Outcome::Step(step),
             };
             match self.send(file, stream, allowed, turn.pcx) {
-                // Files that the kernel makes up (sysfs) never had the size they tell.
-                Ok(0) if has_size(file, self.size) => break,
+                // It never had the size it tells. Of any other, its size now tells nothing: it may
+                // have been emptied for the read, and written again since.
+                Ok(0) if file.descriptor().is_some_and(ftpdlib_sys::is_made_up) => break,
                 Ok(0) => {
                     let end = Step::Ended(TransferEnd::LocalError, Some(became_shorter()));
                     return Outcome::Step(end);
@@ -100,11 +101,6 @@ fn failed(error: io::Error, sent: u64) -> Outcome {
         _ if is_lost(&error) => Step::Ended(TransferEnd::Reset, None),
         _ => Step::Ended(TransferEnd::LocalError, Some(broken_off(error.into()))),
     })
-}
-
-fn has_size(file: &dyn ReadFile, size: u64) -> bool {
-    let facts = file.descriptor().map(ftpdlib_sys::stat_descriptor);
-    facts.is_some_and(|facts| facts.is_ok_and(|facts| facts.size == size))
 }
 
 /// Sends the last `rest` bytes of `file`, with the end of the stream, which has to follow.

@@ -192,6 +192,7 @@ fn take_client(client: &Mutex<Option<Client>>) -> Option<Client> {
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::thread;
 
     use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_handlers::FtpHandler;

@@ -102,5 +102,6 @@ fn metadata(kind: FileKind) -> Metadata {
         gid: 0,
         device: 0,
         inode: 0,
+        unwritten: false,
     }
 }

@@ -33,7 +33,7 @@ pub use fork::{Fork, check_forkable, fork};
 pub use handed::{read_with_file, write_with_file};
 pub use identity::{Identity, has_access_list, is_root, lowest_port};
 pub use late_port::choose_port_late;
-pub use mount::{Place, device_of, is_local_filesystem, is_process_filesystem};
+pub use mount::{Place, device_of, is_made_up, is_process_filesystem, storage};
 pub use mounts::has_remote_mount_below;
 pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};

@@ -5,16 +5,32 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::call::check;
+use crate::stat::Storage;
 
-/// Whether the filesystem that holds `file` is local: it depends neither on a network nor on a
-/// process that may hang (FUSE).
+/// Where the filesystem that holds `file` stores files.
 ///
 /// # Errors
 ///
 /// The error of `fstatfs`.
-pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use ftpdlib_sys::{Storage, open_directory, storage};
+///
+/// assert_eq!(storage(open_directory("/dev")?.as_fd())?, Storage::Memory);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn storage(file: BorrowedFd<'_>) -> io::Result<Storage> {
     let found = kind(file)?;
-    Ok(!REMOTE.iter().any(|&(number, _)| number == found))
+    Ok(if IN_MEMORY.contains(&found) {
+        Storage::Memory
+    } else if REMOTE.iter().any(|&(number, _)| number == found) {
+        Storage::Remote
+    } else {
+        Storage::Disk
+    })
 }
 
 /// Whether `file` is on a filesystem of type `proc(5)`, wherever that is mounted. A filesystem that
@@ -33,6 +49,22 @@ pub fn is_local_filesystem(file: BorrowedFd<'_>) -> io::Result<bool> {
 /// ```
 pub fn is_process_filesystem(file: BorrowedFd<'_>) -> bool {
     kind(file).is_ok_and(|found| found == PROC)
+}
+
+/// Whether the kernel makes up the files of the filesystem that holds `file` (procfs, sysfs,
+/// configfs): such a file may end before the size that it tells, as no other does.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+/// use ftpdlib_sys::{is_made_up, open_directory};
+///
+/// assert!(!is_made_up(open_directory("/")?.as_fd()));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn is_made_up(file: BorrowedFd<'_>) -> bool {
+    kind(file).is_ok_and(|found| MADE_UP.contains(&found))
 }
 
 /// Returns the device of `file`, as in [`FileStat`](crate::FileStat), from cached data: it does not
@@ -98,7 +130,7 @@ pub(super) fn is_remote_type(kind: &[u8]) -> bool {
 
 /// The file and the mount that a descriptor belongs to. If two are equal while both descriptors are
 /// open, they are the same file reached through the same mount, provided that its filesystem is
-/// [local](is_local_filesystem). Other filesystems may reuse the inode number of a file that is
+/// not [remote](Storage::Remote). Other filesystems may reuse the inode number of a file that is
 /// open here.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Place {
@@ -141,6 +173,13 @@ impl Place {
 /// The number of `proc`.
 const PROC: u32 = 0x0000_9fa0;
 
+/// The numbers of filesystems that tell a size their files need not have: besides `proc`, `sysfs`
+/// and `configfs`. Others of the kind tell 0.
+const MADE_UP: [u32; 3] = [PROC, 0x6265_6572, 0x6265_6570];
+
+/// The numbers of `tmpfs` and `ramfs`, which may also be a `devtmpfs`.
+const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+
 /// Filesystems that wait for another machine or another process: their numbers, from
 /// `linux/magic.h` and the sources of those that are not in it, and the types they are mounted as.
 const REMOTE: &[(u32, &[&str])] = &[
@@ -180,7 +219,7 @@ mod tests {
     use crate::{open_directory, stat_descriptor};
 
     #[test]
-    fn proc_is_local_and_shows_processes() {
+    fn proc_is_not_remote_and_shows_processes() {
         for (path, expected) in [
             ("/proc", true),
             ("/proc/self/fd", true),
@@ -192,7 +231,18 @@ mod tests {
             assert_eq!(shows, expected, "{path}");
         }
         let proc = open_directory("/proc").unwrap();
-        assert!(is_local_filesystem(proc.as_fd()).unwrap());
+        assert_ne!(storage(proc.as_fd()).unwrap(), Storage::Remote);
+    }
+
+    #[test]
+    fn the_kernel_makes_up_no_files_of_a_disk() {
+        for (path, expected) in [("/proc", true), ("/sys", true), ("/", false)] {
+            let Ok(directory) = open_directory(path) else {
+                // A container that hides it.
+                continue;
+            };
+            assert_eq!(is_made_up(directory.as_fd()), expected, "{path}");
+        }
     }
 
     #[test]

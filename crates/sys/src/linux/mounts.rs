@@ -15,7 +15,7 @@ use crate::call::check;
 use crate::open::{OpenFlags, Scope, open_directory};
 use crate::stat::stat_descriptor;
 
-/// Whether a filesystem that is not [local](crate::is_local_filesystem) is mounted anywhere below
+/// Whether a filesystem that is [remote](crate::Storage::Remote) is mounted anywhere below
 /// the directory `dir`, an absolute path without links.
 ///
 /// It does not access these mounts, so it cannot hang. It reads the system's list again only if

@@ -118,6 +118,7 @@ impl Node {
             gid: 1000,
             device: 1,
             inode: 7,
+            unwritten: false,
         }
     }
 }

@@ -5,6 +5,7 @@ mod made_links;
 mod operations;
 mod races;
 mod resolvers;
+mod uploads;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

@@ -4,7 +4,7 @@ use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, Wri
 use ftpdlib_proto::{FileKind, Metadata, TransferEnd, VirtualPath};
 use ftpdlib_session::Refusal;
 
-use crate::jobs::file_io::{read_some, write_everything};
+use crate::jobs::file_io::{ended_early, read_some, write_everything};
 use crate::jobs::{TimeSlice, reply_of};
 
 /// Bytes copied at a time, between two looks at whether to go on.
@@ -138,6 +138,10 @@ impl Draft {
         loop {
             time.go_on()?;
             match read_some(&mut *file, &mut buffer)? {
+                0 if ended_early(&*file) => {
+                    let text = "File became shorter while it was copied.";
+                    return Err(Refusal::new(451, text));
+                }
                 0 => return Ok(()),
                 bytes => write_everything(&mut *self.file, &buffer[..bytes])?,
             }

@@ -6,6 +6,8 @@ use ftpdlib_filesystems::{
     WriteMode,
 };
 
+use ftpdlib_proto::TransferEnd;
+
 use super::*;
 
 fn files() -> MemoryFs {
@@ -204,6 +206,32 @@ fn a_copy_replaced_a_file_that_could_not_be_stored_to() {
     let done = copy(&fs, &path("/a"), &path("/dir/c"), &mut TimeSlice::alone());
     assert_eq!(done.unwrap_err().code.value(), 550);
     assert_eq!(files.contents("/dir/c").unwrap(), b"in c");
+}
+
+/// Empties each file that was opened to be read.
+struct Emptying;
+
+impl Layer for Emptying {
+    fn open_read(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        let opened = inner.open_read(path, offset)?;
+        let emptied = inner.open_write(path, WriteMode::Replace)?;
+        emptied.finish(&TransferEnd::Complete)?;
+        Ok(opened)
+    }
+}
+
+#[test]
+fn a_copy_was_complete_though_its_source_was_emptied_meanwhile() {
+    let files = Arc::new(files());
+    let fs = Layered::new(Emptying, Arc::clone(&files) as Arc<dyn Filesystem>);
+    let done = copy(&fs, &path("/a"), &path("/b"), &mut TimeSlice::alone());
+    assert_eq!(done.unwrap_err().code.value(), 451);
+    assert_eq!(contents(&files), ["/a: ", "/b: in b", "/dir/c: in c"]);
 }
 
 /// What may be gone on with, and not be replaced.

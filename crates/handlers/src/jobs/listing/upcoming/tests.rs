@@ -57,6 +57,7 @@ fn facts_of(name: &[u8], who: u32) -> Result<Metadata, FilesystemError> {
         gid: 0,
         device: 0,
         inode: 0,
+        unwritten: false,
     })
 }
 

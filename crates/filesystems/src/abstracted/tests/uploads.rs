@@ -1,0 +1,164 @@
+//! What uploads do to what is there, and when.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+
+#[track_caller]
+fn check_write(before: Option<&str>, mode: WriteMode, expected: Result<&str, ErrorKind>) {
+    for resolver in RESOLVERS {
+        let scene = Scene::new();
+        let fs = scene.open(resolver);
+        if let Some(before) = before {
+            fs::write(scene.home("d/new"), before).unwrap();
+        }
+        let got = write_all(&fs, "/d/new", mode, b"NEW").map(|written| {
+            assert_eq!(written, path("/d/new"));
+            fs::read_to_string(scene.home("d/new")).unwrap()
+        });
+        let got = got.as_deref().map_err(FilesystemError::kind);
+        assert_eq!(got, expected, "{before:?} {mode:?} {resolver:?}");
+    }
+}
+
+#[test]
+fn uploads_start_where_the_mode_says() {
+    check_write(None, WriteMode::Replace, Ok("NEW"));
+    check_write(Some("older"), WriteMode::Replace, Ok("NEW"));
+    check_write(None, WriteMode::Append, Ok("NEW"));
+    check_write(Some("old"), WriteMode::Append, Ok("oldNEW"));
+    check_write(Some("01234567"), WriteMode::At(2), Ok("01NEW567"));
+    check_write(Some("012"), WriteMode::At(3), Ok("012NEW"));
+    check_write(Some("012"), WriteMode::At(4), Err(ErrorKind::OffsetPastEnd));
+    check_write(None, WriteMode::At(0), Err(ErrorKind::NotFound));
+}
+
+#[test]
+fn unique_uploads_never_replace() {
+    let scene = Scene::new();
+    scene.link("../outside/canary", "ftpd.");
+    for resolver in RESOLVERS {
+        let fs = scene.open(resolver);
+        for (prefix, start) in [("/", "/ftpd."), ("/d/up", "/d/up."), ("/d/up.", "/d/up.")] {
+            let one = write_all(&fs, prefix, WriteMode::Unique, b"1").unwrap();
+            let two = write_all(&fs, prefix, WriteMode::Unique, b"2").unwrap();
+            assert_ne!(one, two);
+            assert!(one.as_bytes().starts_with(start.as_bytes()), "{one}");
+            assert_eq!(fs.getsize(one).unwrap(), 1);
+        }
+        let (mut file, temporary) = fs.mkstemp(".tmp", "up-", "/d").unwrap();
+        file.write_all(b"x").unwrap();
+        assert!(temporary.as_bytes().ends_with(b".tmp"));
+        assert!(fs.isfile(temporary));
+        assert!(fs.mkstemp("", "../", "/d").is_err());
+    }
+    scene.check_outside();
+}
+
+/// How an upload breaks off.
+const BREAKS: [TransferEnd; 8] = [
+    TransferEnd::Truncated,
+    TransferEnd::Unsecured,
+    TransferEnd::Reset,
+    TransferEnd::Aborted,
+    TransferEnd::LocalError,
+    TransferEnd::Stalled,
+    TransferEnd::ControlLost,
+    TransferEnd::Shutdown,
+];
+
+/// An upload ends before anybody has come for it.
+fn give_up(file: Box<dyn WriteFile>) {
+    file.finish(&TransferEnd::Unsecured).unwrap();
+}
+
+#[test]
+fn a_new_file_was_removed_from_under_somebody_who_could_not_tell_that_it_is_open() {
+    for resolver in RESOLVERS {
+        let scene = Scene::new();
+        let fs = scene.open(resolver);
+        let first = fs.open_write(&path("/new"), WriteMode::Replace).unwrap();
+        // Nor can another user, who may write to the file, and not set its time.
+        let mut second = fs::OpenOptions::new()
+            .write(true)
+            .open(scene.home("new"))
+            .unwrap();
+        give_up(first);
+        second.write_all(b"second").unwrap();
+        assert_eq!(fs::read(scene.home("new")).unwrap(), b"second");
+    }
+}
+
+#[test]
+fn an_empty_upload_stays_beside_another_that_nobody_came_for() {
+    for resolver in RESOLVERS {
+        for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::At(0)] {
+            let scene = Scene::new();
+            let fs = scene.open(resolver);
+            let first = fs.open_write(&path("/new"), WriteMode::Replace).unwrap();
+            write_all(&fs, "/new", mode, b"").unwrap();
+            give_up(first);
+            assert!(scene.home("new").exists(), "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_nobody_came_for_changed_the_time_of_an_empty_file() {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for resolver in RESOLVERS {
+        for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::At(0)] {
+            let scene = Scene::new();
+            let fs = scene.open(resolver);
+            let empty = fs::File::create(scene.home("empty")).unwrap();
+            empty.set_modified(long_ago).unwrap();
+            let modified = || empty.metadata().unwrap().modified().unwrap();
+            give_up(fs.open_write(&path("/empty"), mode).unwrap());
+            assert_eq!(modified(), long_ago, "{mode:?}");
+            // One that is empty as well, but came, has put a file there.
+            write_all(&fs, "/empty", mode, b"").unwrap();
+            assert!(modified() > long_ago, "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_brought_nothing_changed_what_another_had_uploaded_since() {
+    for resolver in RESOLVERS {
+        for (end, before) in BREAKS.iter().flat_map(|end| [(end, "old"), (end, "")]) {
+            let scene = Scene::new();
+            fs::write(scene.home("f"), before).unwrap();
+            let fs = scene.open(resolver);
+            let idle = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+            write_all(&fs, "/f", WriteMode::Replace, b"new").unwrap();
+            fs.utime("/f", 1_000_000_007).unwrap();
+            idle.finish(end).unwrap();
+            assert_eq!(read_all(&fs, "/f").unwrap(), "new", "{end:?}");
+            assert_eq!(fs.getmtime("/f").unwrap(), 1_000_000_007, "{end:?}");
+        }
+    }
+}
+
+/// Where the control connection is closed later, that is how they look: complete.
+#[test]
+fn late_bytes_of_a_dead_client_emptied_what_its_next_try_had_uploaded() {
+    for resolver in RESOLVERS {
+        for (late, end) in [
+            ("", TransferEnd::Complete),
+            ("n", TransferEnd::Complete),
+            ("n", TransferEnd::Reset),
+        ] {
+            let scene = Scene::new();
+            fs::write(scene.home("f"), "old").unwrap();
+            let fs = scene.open(resolver);
+            let mut first = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+            write_all(&fs, "/f", WriteMode::Replace, b"new!").unwrap();
+            if !late.is_empty() {
+                assert_eq!(first.write(late.as_bytes()).unwrap(), late.len());
+            }
+            first.finish(&end).unwrap();
+            assert_eq!(read_all(&fs, "/f").unwrap(), "new!", "{late:?} {end:?}");
+        }
+    }
+}
