@@ -97,29 +97,15 @@ impl Purpose {
         }
     }
 
-    /// What rustls is to choose from for a client that says `hello`: the best protocol that the
-    /// client names too.
+    /// The best protocol that the client names too.
     ///
-    /// A client that names unknown ones only is served without any: ending the handshake for that,
-    /// as rustls does where there is something to choose from, would help nobody. A browser is an
-    /// exception (RFC 7301 §3.2): somebody has led it here to have its request, with its secrets,
-    /// taken for commands or for a file.
-    fn protocols_for(self, hello: &ClientHello<'_>) -> &'static [&'static [u8]] {
-        let Some(offered) = hello.alpn() else {
-            return &[];
-        };
-        let (known, offered) = (self.protocols(), offered.collect::<Vec<_>>());
-        match known.iter().position(|protocol| offered.contains(protocol)) {
-            Some(best) => &known[best..=best],
-            None if offered.into_iter().any(is_of_web) => known,
-            None => &[],
-        }
+    /// A client that names unknown ones only is served without: ending the handshake for that, as
+    /// rustls does where it knows any, would help nobody.
+    fn protocol(self, hello: &ClientHello<'_>) -> Option<&'static [u8]> {
+        let offered: Vec<_> = hello.alpn()?.collect();
+        let known = self.protocols().iter();
+        known.copied().find(|protocol| offered.contains(protocol))
     }
-}
-
-/// Whether a protocol (ALPN) is one that browsers speak.
-fn is_of_web(protocol: &[u8]) -> bool {
-    protocol.starts_with(b"http/") || matches!(protocol, b"h2" | b"h3")
 }
 
 impl TlsSession {
@@ -136,11 +122,11 @@ impl TlsSession {
 
     /// The configuration for a client of the control connection that says `hello`.
     pub(crate) fn control(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        let protocols = Purpose::Control.protocols_for(hello);
-        if protocols.is_empty() && !self.yields_to(hello) {
+        let protocol = Purpose::Control.protocol(hello);
+        if protocol.is_none() && !self.yields_to(hello) {
             return Arc::clone(&self.config);
         }
-        Arc::new(self.fitted(protocols, hello))
+        Arc::new(self.fitted(protocol, hello))
     }
 
     /// The configuration for a client of a data connection, and what gives it new tickets; none to
@@ -150,7 +136,7 @@ impl TlsSession {
         hello: &ClientHello<'_>,
         only_sends: bool,
     ) -> (Arc<ServerConfig>, Arc<DataTickets>) {
-        let mut config = self.fitted(Purpose::Data.protocols_for(hello), hello);
+        let mut config = self.fitted(Purpose::Data.protocol(hello), hello);
         if only_sends {
             // They would come after the handshake, to a client that may close without reading them;
             // that is a reset, which takes the end of the upload along.
@@ -162,10 +148,10 @@ impl TlsSession {
         (Arc::new(config), tickets)
     }
 
-    /// The configuration for a client that says `hello`, with `protocols` to choose from.
-    fn fitted(&self, protocols: &[&[u8]], hello: &ClientHello<'_>) -> ServerConfig {
+    /// The configuration for a client that says `hello`, with whom `protocol` is spoken.
+    fn fitted(&self, protocol: Option<&[u8]>, hello: &ClientHello<'_>) -> ServerConfig {
         let mut config = ServerConfig::clone(&self.config);
-        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        config.alpn_protocols = protocol.into_iter().map(<[u8]>::to_vec).collect();
         if self.yields_to(hello) {
             config.ignore_client_order = false;
         }

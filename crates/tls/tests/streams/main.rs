@@ -16,8 +16,8 @@ use ftpdlib_tls::rustls::pki_types::PrivatePkcs8KeyDer;
 use ftpdlib_tls::rustls::server::ServerSessionMemoryCache;
 use ftpdlib_tls::rustls::version::{TLS12, TLS13};
 use ftpdlib_tls::rustls::{
-    self, AlertDescription, CipherSuite, CipherSuiteCommon, ClientConfig, ServerConfig,
-    SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite,
+    CipherSuite, CipherSuiteCommon, ClientConfig, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion, Tls12CipherSuite,
 };
 use ftpdlib_tls::{SessionReuse, TlsSession, TlsSettings};
 use support::{FastClock, Plan, Seen, Server, client, client_of, pieces, read_to_end, tls};
@@ -341,42 +341,10 @@ fn known_protocols_are_named_and_unknown_ones_ignored() {
     check(false, &["ftp"], Some("ftp"));
     check(false, &["x-filezilla-ftp", "ftp"], Some("ftp"));
     check(false, &["x-filezilla-ftp"], None);
+    check(false, &["h2", "http/1.1"], None);
     check(true, &["ftp", "ftp-data"], Some("ftp-data"));
     check(true, &["ftp"], Some("ftp"));
-    check(true, &["x-filezilla-ftp"], None);
-    check(true, &["http/1.1", "ftp"], Some("ftp"));
-}
-
-/// ALPACA: a page had led it there.
-#[test]
-fn the_request_of_a_browser_was_taken_for_an_upload() {
-    let (server, session) = (Server::start(), session(SessionReuse::Free));
-    let refused = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
-    for version in VERSIONS {
-        for offered in [
-            &["h2", "http/1.1"][..],
-            &["http/1.1"],
-            &["h2"],
-            &["http/1.0"],
-        ] {
-            for data in [false, true] {
-                let mut config = client(version);
-                config.alpn_protocols = offered
-                    .iter()
-                    .map(|name| name.as_bytes().to_vec())
-                    .collect();
-                let stream = server.connect(&session, data, Plan::Read(4096));
-                let mut client = tls(&Arc::new(config), stream);
-                let _ = client.write_all(b"POST / HTTP/1.1\r\nCookie: secret\r\n\r\n");
-                let _ = client.flush();
-                let error = client.read(&mut [0]).unwrap_err();
-                let error = error.into_inner().unwrap().downcast::<rustls::Error>();
-                assert_eq!(*error.unwrap(), refused, "{offered:?}");
-                let seen = server.seen();
-                assert!(seen.error.is_some() && seen.bytes.is_empty(), "{seen:?}");
-            }
-        }
-    }
+    check(true, &["h2"], None);
 }
 
 #[test]
