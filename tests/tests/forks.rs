@@ -4,8 +4,6 @@
 fn main() {
     use linux::*;
 
-    // First: the servers after it would share the processors for this one.
-    each_session_computed_a_digest_as_if_it_were_the_only_one();
     a_session_kept_a_listener_that_the_parent_was_about_to_open();
     a_worker_kept_a_listener_that_the_parent_was_about_to_open();
     a_worker_kept_a_listener_that_was_meant_for_the_next_ones();
@@ -17,19 +15,16 @@ fn main() {}
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::fs::{self, File};
+    use std::fs::File;
     use std::io::Write;
     use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-    use std::sync::Arc;
+    use std::process;
     use std::time::Duration;
-    use std::{process, thread};
 
-    use ftpdlib::authorizers::{DummyAuthorizer, User};
-    use ftpdlib::filesystems::{Filesystem, MemoryFs};
+    use ftpdlib::authorizers::DummyAuthorizer;
     use ftpdlib::handlers::FtpHandler;
     use ftpdlib::servers::{Concurrency, FtpServer, FtpServerBuilder, ServeOptions, ServerHandle};
-    use ftpdlib_tests::client::{Client, USER};
-    use ftpdlib_tests::hooked::Hooked;
+    use ftpdlib_tests::client::Client;
     use ftpdlib_tests::program::{children_of, is_gone, signal};
     use ftpdlib_tests::wait::wait_until;
 
@@ -44,16 +39,12 @@ mod linux {
 
     impl Server {
         fn start(concurrency: Concurrency) -> Self {
-            Self::of(FtpHandler::new(DummyAuthorizer::new()), concurrency)
-        }
-
-        fn of(handler: FtpHandler, concurrency: Concurrency) -> Self {
             let any = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
             let port = any.local_addr().unwrap().port();
             drop(any);
             let [address, other] =
                 [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| SocketAddr::from((ip, port)));
-            let mut server = FtpServerBuilder::new(handler)
+            let mut server = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
                 .listen(address)
                 .concurrency(concurrency)
                 .build()
@@ -172,53 +163,5 @@ mod linux {
             server.turn();
             new.metadata().unwrap().len() > 0
         });
-    }
-
-    pub(super) fn each_session_computed_a_digest_as_if_it_were_the_only_one() {
-        let most = thread::available_parallelism().map_or(1, usize::from);
-        let [directory, found] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        // Each process that reads has a file here meanwhile.
-        let reading = directory.path().to_owned();
-        let too_many = found.path().join("too many");
-        let noted = too_many.clone();
-        let files = MemoryFs::new();
-        files.insert("/f", vec![0; 4 << 20]).unwrap();
-        let files = Hooked::new(files, move |call| {
-            if call == "read" {
-                let own = reading.join(process::id().to_string());
-                File::create_new(&own)?;
-                // Others that may read do so meanwhile.
-                thread::sleep(Duration::from_millis(1));
-                if fs::read_dir(&reading)?.count() > most {
-                    fs::write(&noted, "")?;
-                }
-                fs::remove_file(&own)?;
-            }
-            Ok(())
-        });
-        let files: Arc<dyn Filesystem> = Arc::new(files.local());
-        let authorizer = DummyAuthorizer::new();
-        authorizer
-            .add_user(User::new(USER.0, USER.1, directory.path()))
-            .unwrap();
-        let handler = FtpHandler::new(authorizer).abstracted_fs(move |_| Ok(Arc::clone(&files)));
-        let mut server = Server::of(handler, Concurrency::MultiProcess);
-        server.turn();
-        let mut clients: Vec<_> = (0..most + 4)
-            .map(|_| Client::open(server.address))
-            .collect();
-        server.turn();
-        for client in &mut clients {
-            client.expect_reply(220);
-            client.expect(&format!("USER {}", USER.0), 331);
-            client.expect(&format!("PASS {}", USER.1), 230);
-        }
-        clients
-            .iter_mut()
-            .for_each(|client| client.send("XSHA512 f"));
-        for client in &mut clients {
-            client.expect_reply(250);
-        }
-        assert!(!too_many.exists());
     }
 }

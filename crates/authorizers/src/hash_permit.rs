@@ -104,7 +104,9 @@ impl SharedPermits {
 
     fn take(&self, client: Option<IpAddr>) -> ProcessPlace<'_> {
         // Where the system has no more locks, this client may get more turns than others.
-        let _turn = self.clients.lock_one(self.keys.hash_one(client) as u32);
+        let _turn = self
+            .clients
+            .lock_one(self.keys.hash_one(client) as u32 >> 3);
         self.places.queue_up().take()
     }
 }

@@ -3,15 +3,17 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::{ProcessLock, ProcessLockGuard, SharedWords};
 
 /// Places for so many at a time in this process and the children that it forks later, while it has
 /// no place itself.
 ///
-/// Processes get them in the order in which they queue up: whoever gives one back and wants another
-/// is behind those that wait. A process that ends, even if it is killed, leaves its place and the
-/// queue. One that is killed while it waits may have one of those behind it come early.
+/// Processes get them about in the order in which they queue up: whoever gives one back and wants
+/// another is behind those that wait. A process that ends, even if it is killed, leaves its place
+/// and the queue. One that is killed while it waits may have one of those behind it come early; one
+/// that is stopped while it waits holds up some of those behind it.
 ///
 /// The order of the threads of a process is theirs to keep: one of them at a time is to queue up.
 ///
@@ -36,14 +38,17 @@ pub struct ProcessPlaces {
     /// One word: the number of the next ticket.
     next: SharedWords,
     most: u32,
-    /// The numbers of the places that this process has, or waits for.
+    /// The numbers of the places that this process has.
     own: Mutex<Vec<u32>>,
     /// One of them was given back.
     given_back: Condvar,
 }
 
 /// The first number of a ticket's lock. As many tickets later the numbers are used again.
-const TICKETS: u32 = 1 << 31;
+const TICKETS: u32 = 1 << 28;
+
+/// How long to wait where other processes have all places: a fraction of what one is held for.
+const LOOK_DELAY: Duration = Duration::from_millis(5);
 
 impl ProcessPlaces {
     /// Makes `most` free places, at least one.
@@ -98,22 +103,10 @@ impl<'a> ProcessTicket<'a> {
             if let Some(place) = self.choose(&mut own) {
                 return place;
             }
-            if own.is_empty() {
-                break;
-            }
-            // Threads of this process do not wait for the place that they might get first.
-            let given_back = places.given_back.wait(own);
-            own = given_back.unwrap_or_else(PoisonError::into_inner);
-        }
-        let number = self.first_choice();
-        own.push(number);
-        drop(own);
-        // Where the system has no more locks, one too many is better than none.
-        let lock = places.locks.lock_one(number).ok();
-        ProcessPlace {
-            places,
-            number,
-            lock,
+            // The system would wait for one of them, whose process may be stopped. Those whose turn
+            // it is are no more than there are places.
+            let given_back = places.given_back.wait_timeout(own, LOOK_DELAY);
+            own = given_back.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -134,17 +127,23 @@ impl<'a> ProcessTicket<'a> {
     /// The first place that is free.
     fn choose(&self, own: &mut Vec<u32>) -> Option<ProcessPlace<'a>> {
         let places = self.places;
-        let try_lock = |number| places.locks.try_lock_one(number).ok()?;
+        // Where the system has no more locks, one place too many is better than none.
+        let try_lock = |number| {
+            places
+                .locks
+                .try_lock_one(number)
+                .map_or(Some(None), |it| it.map(Some))
+        };
         let (number, lock) = choose(own, places.most, self.first_choice(), try_lock)?;
         own.push(number);
         Some(ProcessPlace {
             places,
             number,
-            lock: Some(lock),
+            lock,
         })
     }
 
-    /// The place to wait for: another one for each of those whose turn it is.
+    /// The place to look at first: another one for each of those whose turn it is.
     fn first_choice(&self) -> u32 {
         (self.number % u64::from(self.places.most)) as u32
     }

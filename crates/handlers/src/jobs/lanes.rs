@@ -28,7 +28,7 @@ impl HomeLanes {
     pub(crate) fn new(pool: &Pool) -> Self {
         Self {
             jobs: pool.lane("filesystem", JOBS_PER_HOME),
-            work: WorkLane::new(pool, Scheduler::new(WORK_PER_HOME)),
+            work: WorkLane::new(pool, WORK_PER_HOME),
         }
     }
 }
@@ -42,16 +42,16 @@ pub(crate) struct WorkLane {
 }
 
 impl WorkLane {
-    fn new(pool: &Pool, scheduler: Scheduler) -> Self {
+    fn new(pool: &Pool, most: usize) -> Self {
         Self {
             lane: pool.lane("digest or copy", WORK),
-            scheduler: Arc::new(scheduler),
+            scheduler: Arc::new(Scheduler::new(most)),
         }
     }
 
     /// One for local disks, whose work takes all of a processor, where so many may be used.
     pub(crate) fn local(pool: &Pool, cpus: usize) -> Self {
-        Self::new(pool, Scheduler::of_processors(cpus))
+        Self::new(pool, cpus)
     }
 
     /// Starts `work`, which is to ask its [`TimeSlice`] before each of its pieces whether to go on.

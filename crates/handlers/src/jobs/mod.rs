@@ -39,7 +39,7 @@ pub(crate) use lanes::{HomeLanes, WorkLane};
 pub(crate) use large::{OpenedRead, removes_much, upload_lane, upload_size};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter, enters_at_once};
-pub(crate) use time_slice::{Cancel, TimeSlice, share_processors};
+pub(crate) use time_slice::{Cancel, TimeSlice};
 
 /// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
 /// the user has logged out meanwhile.

@@ -1,14 +1,12 @@
 //! Long work in time slices, so that other work goes on beside it; and how it is stopped.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use ftpdlib_session::Refusal;
-use ftpdlib_sys::{ProcessPlace, ProcessPlaces};
 
 /// How long a piece of work goes on while others wait.
 const TIME_SLICE: Duration = Duration::from_millis(50);
@@ -42,15 +40,8 @@ impl Cancel {
 /// A time slice of long work, and the next ones.
 pub(crate) struct TimeSlice {
     cancel: Cancel,
-    /// `None` for work that was stopped before it had one.
-    running: Option<Running>,
-}
-
-struct Running {
-    /// The end of the time slice, should others wait then.
-    until: Instant,
-    /// Where several processes share the processors.
-    place: Option<ProcessPlace<'static>>,
+    /// Its end, should others wait then; `None` for work that was stopped before it had one.
+    until: Option<Instant>,
 }
 
 impl TimeSlice {
@@ -58,7 +49,7 @@ impl TimeSlice {
     pub(super) fn begin(cancel: Cancel) -> Self {
         let mut slice = Self {
             cancel,
-            running: None,
+            until: None,
         };
         slice.take();
         slice
@@ -81,9 +72,8 @@ impl TimeSlice {
     /// Lets others go on at the end of the time slice, and waits for the next one. Refuses to go on
     /// where nobody waits for the outcome any more.
     pub(super) fn go_on(&mut self) -> Result<(), Refusal> {
-        let is_over = |running: &Running| Instant::now() >= running.until;
-        if self.running.as_ref().is_some_and(is_over) {
-            if self.others_may_wait() {
+        if self.until.is_some_and(|until| Instant::now() >= until) {
+            if self.cancel.scheduler.has_waiting() {
                 self.give_up();
             }
             self.take();
@@ -94,28 +84,13 @@ impl TimeSlice {
         Ok(())
     }
 
-    /// Whether somebody waits, as far as this process can tell.
-    fn others_may_wait(&self) -> bool {
-        let shares = |running: &Running| running.place.is_some();
-        self.running.as_ref().is_some_and(shares) || self.cancel.scheduler.has_waiting()
-    }
-
     fn take(&mut self) {
-        let running = self.running.take();
-        let place = match running {
-            Some(running) => Some(running.place),
-            None => self.cancel.scheduler.take(&self.cancel),
-        };
-        self.running = place.map(|place| Running {
-            until: Instant::now() + TIME_SLICE,
-            place,
-        });
+        let has_slice = self.until.is_some() || self.cancel.scheduler.take(&self.cancel);
+        self.until = has_slice.then(|| Instant::now() + TIME_SLICE);
     }
 
     fn give_up(&mut self) {
-        if let Some(Running { place, .. }) = self.running.take() {
-            // First, so that the next thread finds it.
-            drop(place);
+        if self.until.take().is_some() {
             self.cancel.scheduler.give_up();
         }
     }
@@ -127,30 +102,11 @@ impl Drop for TimeSlice {
     }
 }
 
-/// The processors that this process shares with those that it forks, if it does.
-static PROCESSORS: OnceLock<ProcessPlaces> = OnceLock::new();
-
-/// Has this process and the children that it forks later do as much work that takes all of a
-/// processor as there are `processors`, all together.
-///
-/// # Errors
-///
-/// The system has no more descriptors, or gives no memory to share.
-pub(crate) fn share_processors(processors: usize) -> io::Result<()> {
-    if PROCESSORS.get().is_none() {
-        // Another thread may have set the same first.
-        let _ = PROCESSORS.set(ProcessPlaces::new(processors)?);
-    }
-    Ok(())
-}
-
 /// Lets some of many go on at a time, in the order in which they ask.
 ///
 /// Only who comes next is woken: there may be as many that wait as there are sessions.
 pub(super) struct Scheduler {
     most: usize,
-    /// Places that several processes share, if they do: a time slice needs one of them, too.
-    places: Option<&'static OnceLock<ProcessPlaces>>,
     queue: Mutex<RunQueue>,
 }
 
@@ -173,22 +129,12 @@ impl Scheduler {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
-            places: None,
             queue: Mutex::default(),
         }
     }
 
-    /// One for work that takes all of a processor.
-    pub(super) fn of_processors(most: usize) -> Self {
-        Self {
-            places: Some(&PROCESSORS),
-            ..Self::new(most)
-        }
-    }
-
-    /// Waits for a time slice, and its place if it needs one; `None` where it is not wanted any
-    /// more.
-    fn take(&self, cancel: &Cancel) -> Option<Option<ProcessPlace<'static>>> {
+    /// Waits for a time slice; `false` without one, where that is not wanted any more.
+    fn take(&self, cancel: &Cancel) -> bool {
         let mut queue = self.lock();
         let own = queue.next;
         queue.next += 1;
@@ -203,20 +149,11 @@ impl Scheduler {
             thread::park();
             queue = self.lock();
         }
-        let mut taken = None;
-        if !cancel.is_asked() {
-            queue.running += 1;
-            taken = Some(None);
-            if let Some(places) = self.places.and_then(OnceLock::get) {
-                drop(queue);
-                // Still first, so that one thread of a process at a time waits for other processes.
-                taken = Some(Some(places.queue_up().take()));
-                queue = self.lock();
-            }
-        }
         queue.waiting.retain(|waiting| waiting.number != own);
+        let has_slice = !cancel.is_asked();
+        queue.running += usize::from(has_slice);
         self.wake_first(&queue);
-        taken
+        has_slice
     }
 
     fn give_up(&self) {
@@ -328,37 +265,6 @@ mod tests {
         assert_eq!(scheduler.lock().running, 2);
         drop((second, third));
         assert_eq!(scheduler.lock().running, 0);
-    }
-
-    #[test]
-    fn processes_ran_as_much_work_as_if_each_had_all_processors() {
-        static PLACES: OnceLock<ProcessPlaces> = OnceLock::new();
-        // None on some systems.
-        let Ok(places) = ProcessPlaces::new(1) else {
-            return;
-        };
-        PLACES.set(places).unwrap();
-        // As in two processes, that is, without a queue in common.
-        let [own, other] = [(); 2].map(|()| {
-            Arc::new(Scheduler {
-                places: Some(&PLACES),
-                ..Scheduler::new(2)
-            })
-        });
-        let has_place = || PLACES.get().unwrap().queue_up().try_take().is_err();
-        let mut long = slice(&own);
-        assert!(has_place());
-        let (ended, outcome) = mpsc::channel();
-        let short = thread::spawn(move || {
-            drop(slice(&other));
-            ended.send(()).unwrap();
-        });
-        while outcome.try_recv().is_err() {
-            long.go_on().unwrap();
-        }
-        short.join().unwrap();
-        drop(long);
-        assert!(!has_place());
     }
 
     #[test]

@@ -9,7 +9,6 @@ mod tls_source;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +18,7 @@ use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
-use crate::jobs::{self, Helpers, HomeLanes, WorkLane};
+use crate::jobs::{Helpers, HomeLanes, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::observer::Observers;
 use crate::proxy::Proxies;
@@ -227,17 +226,6 @@ impl Service {
     /// The list of connections, to end them.
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
-    }
-
-    /// Has this process and the children that it forks later share the processors for digests and
-    /// copies on local disks: as many run at once as there are, all together. Later calls do
-    /// nothing.
-    ///
-    /// # Errors
-    ///
-    /// The system has no more descriptors, or gives no memory to share.
-    pub fn share_processors(&self) -> io::Result<()> {
-        jobs::share_processors(ftpdlib_sys::usable_cpus())
     }
 
     /// Logs the settings that whoever reads the log has to know (pyftpdlib: the lines of

@@ -107,7 +107,6 @@ impl Supervisor for PreforkWorkers {
         let limits = Arc::clone(shared.service().limits());
         limits.share(self.tables(), ADDRESSES)?;
         shared.service().sessions().share()?;
-        shared.service().share_processors()?;
         Ok(Box::new(WorkerSupervisor {
             children: Children::new(shared, self.tables()),
             shared: Arc::clone(shared),

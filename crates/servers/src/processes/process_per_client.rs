@@ -54,7 +54,6 @@ impl Supervisor for ProcessPerClient {
         let limits = Arc::clone(shared.service().limits());
         limits.share(MOST_PROCESSES, ADDRESSES)?;
         shared.service().sessions().share()?;
-        shared.service().share_processors()?;
         Ok(Box::new(SessionSupervisor {
             children: Children::new(shared, MOST_PROCESSES),
             shared: Arc::clone(shared),

@@ -113,7 +113,8 @@ impl ProcessLock {
 /// Where the lock with this number is. Between two there is a gap: the system makes one of those
 /// that a process holds side by side, and needs another to give a part of it back.
 fn start_of(number: u32) -> libc::off_t {
-    2 * libc::off_t::from(number)
+    // Some systems have offsets of 32 bits.
+    2 * libc::off_t::from(i32::try_from(number).unwrap_or(i32::MAX / 2))
 }
 
 /// How long to wait where the system does not.
