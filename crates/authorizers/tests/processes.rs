@@ -12,6 +12,8 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use std::net::{IpAddr, SocketAddr};
+    use std::os::unix::process::parent_id;
+    use std::process;
     use std::sync::atomic::Ordering;
     use std::thread;
 
@@ -30,12 +32,16 @@ mod linux {
     }
 
     fn guesser(authorizer: &DummyAuthorizer, guesses: &SharedWords) -> ChildProcess {
+        let test = process::id();
         match fork().unwrap() {
             Fork::Parent(child) => child,
-            Fork::Child => loop {
-                guess(authorizer, [192, 0, 2, 1]);
-                guesses[0].fetch_add(1, Ordering::SeqCst);
-            },
+            Fork::Child => {
+                while parent_id() == test {
+                    guess(authorizer, [192, 0, 2, 1]);
+                    guesses[0].fetch_add(1, Ordering::SeqCst);
+                }
+                process::exit(0)
+            }
         }
     }
 

@@ -124,7 +124,7 @@ impl DiskWriteFile {
             WriteMode::Replace => {
                 let (mut written, facts) = Self::open_or_create(jail, path, WRITE)?;
                 if facts.size > 0 {
-                    written.pending = Pending::Clear(content_of(&facts));
+                    written.pending = Pending::Clear(ContentId::of(&facts));
                 }
                 Ok(written)
             }
@@ -266,7 +266,7 @@ impl DiskWriteFile {
                     .or_else(|_| touch(self.file.as_fd()));
             }
             Pending::Clear(found) => {
-                if content_of(&stat_descriptor(self.file.as_fd())?) == found {
+                if found.is_of(&stat_descriptor(self.file.as_fd())?) {
                     self.file.set_len(0)?;
                 }
             }
@@ -362,16 +362,35 @@ enum Pending {
     /// Of an empty file only the time changes. Whoever has created it sees by that that it is no
     /// longer theirs alone.
     Touch,
-    /// The content goes, if it is still this. Otherwise another upload has replaced it since: a
+    /// The content goes, if it is still this. Otherwise somebody has written to the file since: a
     /// client whose connection has died tries again, and what is left of the first try comes late.
+    /// It is written over what is there then, as on servers that empty a file at STOR.
     Clear(ContentId),
 }
 
 /// Tells the contents that a file has had apart: its size, and the time of the last change.
-type ContentId = (u64, [i64; 2]);
+#[derive(Clone, Copy, Debug)]
+struct ContentId {
+    size: u64,
+    modified: [i64; 2],
+}
 
-const fn content_of(facts: &FileStat) -> ContentId {
-    (facts.size, [facts.changed[0], facts.changed[1]])
+impl ContentId {
+    const fn of(facts: &FileStat) -> Self {
+        let [seconds, nanoseconds, ..] = facts.changed;
+        Self {
+            size: facts.size,
+            modified: [seconds, nanoseconds],
+        }
+    }
+
+    /// Whether these are facts of the same content. Writing sets both times of a file to the same;
+    /// where they differ, a client or a program has chosen the time of the last change.
+    fn is_of(self, facts: &FileStat) -> bool {
+        let [seconds, nanoseconds, status @ ..] = facts.changed;
+        let modified = [seconds, nanoseconds];
+        self.size == facts.size && (self.modified == modified || modified != status)
+    }
 }
 
 /// A file that was created, empty as it is.
@@ -440,7 +459,10 @@ fn random_name() -> [u8; 6] {
 mod tests {
     use super::*;
 
-    const CLEAR: Pending = Pending::Clear((1, [0; 2]));
+    const CLEAR: Pending = Pending::Clear(ContentId {
+        size: 1,
+        modified: [0; 2],
+    });
 
     /// A file of nine bytes, which some time `ago` was one of a single byte, at rest.
     fn written(ago: Duration, storage: Storage, pending: Pending) -> DiskWriteFile {

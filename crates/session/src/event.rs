@@ -37,9 +37,9 @@ pub enum ControlEvent<'a> {
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     ///
     /// Not for a client that has ended only its own side, in order, after
-    /// [QUIT](crate::Session::waits_after_quit) or
-    /// [STAT](crate::Session::is_listing_status): it waits for its transfer or its reply, and this
-    /// would abort that.
+    /// [QUIT](crate::Session::waits_after_quit), nor
+    /// while a [reply is owed](crate::Session::owes_reply): it waits for its transfer or its reply,
+    /// and this would abort that.
     Closed,
 }
 

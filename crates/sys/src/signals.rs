@@ -518,6 +518,8 @@ mod tests {
         raise(Signal::Terminate);
         assert_eq!(signals.next().unwrap(), Some(Signal::Terminate));
         assert_eq!(signals.next().unwrap(), Some(Signal::HangUp));
+        // SAFETY: `all` is filled in; null asks for no answer.
+        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, all.as_ptr(), ptr::null_mut()) };
     }
 
     #[test]

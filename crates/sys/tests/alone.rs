@@ -265,7 +265,7 @@ mod linux {
             for mut child in children {
                 assert!(child.wait().unwrap().is_success());
             }
-            assert_eq!(words[1].load(Ordering::SeqCst), most as u64);
+            assert!(words[1].load(Ordering::SeqCst) <= most as u64);
         }
     }
 

@@ -72,8 +72,7 @@ fn a_client_that_had_left_was_kept_while_observers_judged_its_last_command() {
 #[test]
 fn the_last_command_before_the_end_was_forgotten_while_observers_judged_it() {
     let (server, keeper) = slow_at(&["DELE"], PATIENCE);
-    // Empty, so that it is removed on the loop: the end would count while a thread does it.
-    let path = server.file("a", "");
+    let path = server.file("a", "content");
     let mut client = server.client();
     client.send("DELE a");
     keeper.wait_for(1);

@@ -1,5 +1,6 @@
 //! The lines of a client, and how many of them are taken in a turn.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::Context;
@@ -10,7 +11,7 @@ use super::log_lines::{self, LoggedCommand};
 use super::watch::{Judgement, Watch};
 use super::{Connection, ControlSocket};
 use crate::Verdict;
-use crate::jobs::Payload;
+use crate::jobs::{Account, Payload};
 
 /// Lines taken from one client in one turn of the loop.
 const LINES: usize = 32;
@@ -95,10 +96,12 @@ impl Connection {
         }
         if control.has_ended() {
             // A client may end its side after QUIT, and still gets the replies it waits for; after
-            // STAT the whole of its reply. What its last line is, and that it takes effect, shows
-            // only when observers have let it pass.
+            // another line the whole of its reply, unless files may hang. What its last line is,
+            // and that it takes effect, shows only when observers have let it pass.
+            let is_local = |account: &Arc<Account>| account.lane().is_none();
             let waits = self.session.waits_after_quit()
-                || self.session.is_listing_status()
+                || (self.session.owes_reply() && self.account.as_ref().is_some_and(is_local))
+                || !control.is_flushed()
                 || holds_line(&self.watch);
             return (!waits || control.is_broken()) && self.lose_control(cx);
         }

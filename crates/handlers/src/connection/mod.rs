@@ -335,7 +335,8 @@ impl Connection {
             cx.expect_answer(self.client.service.busy_poll);
         }
         let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        if self.may_hand_over_line() || (all_sent && to_replies) {
+        let goes_on = all_sent && (to_replies || control.has_ended());
+        if goes_on || self.may_hand_over_line() {
             // The rest of this turn belongs to others.
             cx.notifier().notify();
         }

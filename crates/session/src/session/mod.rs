@@ -315,10 +315,10 @@ impl<P> Session<P> {
         self.ending == Ending::Closed { said_goodbye: true }
     }
 
-    /// Whether the reply to STAT with a path is being given, which a client may wait for that has
-    /// ended its side, as after QUIT.
-    pub fn is_listing_status(&self) -> bool {
-        matches!(self.pending, Pending::StatListing(_))
+    /// Whether the reply to a command that looks at files or changes them is still to come, or, to
+    /// STAT with a path, to end. A client that has ended its side may wait for it, as after QUIT.
+    pub fn owes_reply(&self) -> bool {
+        self.pending.is_of_files()
     }
 
     /// Whether a digest or a copy is in progress.

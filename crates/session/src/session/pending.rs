@@ -50,6 +50,23 @@ impl Pending {
         }
     }
 
+    /// Whether it is for a command that looks at files or changes them, and is no transfer.
+    pub(super) fn is_of_files(&self) -> bool {
+        match self {
+            Self::Job(purpose) => !matches!(
+                **purpose,
+                Purpose::Login { .. } | Purpose::Transfer(_) | Purpose::Registered
+            ),
+            Self::StatListing(_) => true,
+            Self::Nothing
+            | Self::Handshake(_)
+            | Self::Work(_)
+            | Self::PassivePort(_)
+            | Self::LoginDelay(_)
+            | Self::Abort => false,
+        }
+    }
+
     /// Whether it is for a transfer command.
     pub(super) fn is_transfer(&self) -> bool {
         match self {

@@ -162,3 +162,17 @@ fn late_bytes_of_a_dead_client_emptied_what_its_next_try_had_uploaded() {
         }
     }
 }
+
+#[test]
+fn an_upload_left_the_end_of_a_file_whose_time_was_set_meanwhile() {
+    for resolver in RESOLVERS {
+        let scene = Scene::new();
+        fs::write(scene.home("f"), "old content").unwrap();
+        let fs = scene.open(resolver);
+        let mut upload = fs.open_write(&path("/f"), WriteMode::Replace).unwrap();
+        fs.utime("/f", 1_000_000_007).unwrap();
+        assert_eq!(upload.write(b"new").unwrap(), 3);
+        upload.finish(&TransferEnd::Complete).unwrap();
+        assert_eq!(read_all(&fs, "/f").unwrap(), "new");
+    }
+}
