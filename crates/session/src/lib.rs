@@ -41,8 +41,8 @@
 //! - [`Session::stay_active`] is called when a deadline comes while the driver itself keeps the
 //!   client waiting.
 //! - Once [`Session::is_ending`], what the client sends is thrown away. While
-//!   [`Session::waits_after_quit`], or while [`Session::owes_reply`], an end of its side in order is
-//!   no [`ControlEvent::Closed`].
+//!   [`Session::waits_after_quit`], or while [`Session::owes_reply`], an end of its side in order
+//!   is no [`ControlEvent::Closed`].
 //! - After [`Effect::Close`], replies are still sent, and the client's end is waited for, so that
 //!   it can read them; unless [`Session::said_goodbye`]: it expects nothing more.
 //!

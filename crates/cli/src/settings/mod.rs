@@ -14,6 +14,8 @@ mod virtual_users;
 #[cfg(test)]
 mod tests;
 
+use std::io;
+
 use ftpdlib::servers::Upgrade;
 use ftpdlib::servers::process::{Identity, is_root};
 
@@ -146,13 +148,18 @@ impl Settings {
     ///
     /// What the system answered, by the option or key that names the user.
     pub(crate) fn try_user(&self) -> Result<(), ConfigError> {
-        let tried = self.run_as.as_ref().map_or(Ok(()), Identity::try_out);
-        tried.map_err(|error| {
-            let problem = format!(
-                "cannot become another user: {error}, expected one that the system lets root become"
-            );
-            self.named_by.error(problem)
-        })
+        let Some(Err(error)) = self.run_as.as_ref().map(Identity::try_out) else {
+            return Ok(());
+        };
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => {
+                let expected = "expected one that the system lets root become";
+                let problem = format!("cannot become another user: {error}, {expected}");
+                Err(self.named_by.error(problem))
+            }
+            // The system may lack a process for it at the moment; the start finds out.
+            _ => Ok(()),
+        }
     }
 
     /// Certificates that are not valid now. A server logs them by itself, also when it reads their
