@@ -165,6 +165,18 @@ impl Program {
         signal(self.id(), name);
     }
 
+    /// Stops the process that was started, and waits until none of its threads runs.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        wait_until("all threads have stopped", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+            threads
+                .map(|thread| state(thread.unwrap().path()))
+                .all(|state| state.is_none_or(|state| state == 'T'))
+        });
+    }
+
     /// Waits for the end of the process that was started, and of all its children.
     #[track_caller]
     pub fn check_ends_well(&mut self) {
@@ -279,12 +291,14 @@ pub fn children_of(process: u32) -> Vec<u32> {
 
 /// Whether a process has ended. Somebody may still have to ask how.
 pub fn is_gone(process: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else {
-        return true;
-    };
+    state(format!("/proc/{process}")).is_none_or(|state| state == 'Z')
+}
+
+/// What a process or a thread does, as the letter of its `stat` says; `None` if it is gone.
+fn state(entry: impl AsRef<Path>) -> Option<char> {
+    let stat = fs::read_to_string(entry.as_ref().join("stat")).ok()?;
     // The name before it may hold anything.
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| rest.starts_with('Z'))
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// How many workers these options ask for.

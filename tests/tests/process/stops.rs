@@ -251,7 +251,7 @@ fn workers_that_had_heard_of_the_stop_first_were_replaced() {
         now.len() == 3 && now.iter().all(|worker| !first.contains(worker))
     });
     // As where a service manager sends the signal to each process.
-    program.signal("STOP");
+    program.freeze();
     for worker in program.children() {
         signal(worker, "TERM");
         wait_until("a worker has ended", || is_gone(worker));
@@ -297,7 +297,7 @@ fn a_server_that_was_frozen_cut_off_clients_that_had_gone_on() {
     let program = Program::start(&["--timeout", "3"], "[data]\ntimeout = 3.0");
     let (mut idle, mut busy) = (program.client(), program.client());
     let mut data = busy.begin("STOR a");
-    program.signal("STOP");
+    program.freeze();
     idle.send("NOOP");
     data.write_all(b"came meanwhile").unwrap();
     // All that was to happen within that time is late now.
