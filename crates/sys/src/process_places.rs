@@ -24,10 +24,10 @@ use crate::{ProcessLock, ProcessLockGuard, SharedWords};
 /// use ftpdlib_sys::ProcessPlaces;
 ///
 /// let places = ProcessPlaces::new(1)?;
-/// let place = places.queue_up().take();
-/// assert!(places.queue_up().try_take().is_err());
-/// drop(place);
-/// assert!(places.queue_up().try_take().is_ok());
+/// for _ in 0..2 {
+///     // Given back at the end of each turn.
+///     let place = places.queue_up().take();
+/// }
 /// # }
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -108,20 +108,6 @@ impl<'a> ProcessTicket<'a> {
             let given_back = places.given_back.wait_timeout(own, LOOK_DELAY);
             own = given_back.unwrap_or_else(PoisonError::into_inner).0;
         }
-    }
-
-    /// Takes a place, if that need not be waited for.
-    ///
-    /// # Errors
-    ///
-    /// The ticket, if there is none yet, or others come first.
-    pub fn try_take(self) -> Result<ProcessPlace<'a>, Self> {
-        let places = self.places;
-        if let Ok(None) = places.locks.try_lock_one(self.before()) {
-            return Err(self);
-        }
-        let chosen = self.choose(&mut places.own());
-        chosen.ok_or(self)
     }
 
     /// The first place that is free.

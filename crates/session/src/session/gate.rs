@@ -81,11 +81,7 @@ impl<P> Session<P> {
         self.unknown_commands = 0;
         match Command::parse(verb, argument, self.parameters.encoding) {
             // Whatever is wrong with the argument, another one would not help.
-            _ if matches!(verb, Verb::Auth | Verb::Pbsz | Verb::Prot | Verb::Ccc)
-                && self.config.tls.is_none() =>
-            {
-                Err(Reply::new(502, "TLS is not offered."))
-            }
+            _ if self.lacks_tls(verb) => Err(Reply::new(502, "TLS is not offered.")),
             Err(error @ (CommandError::MissingArgument | CommandError::UnexpectedArgument)) => {
                 Err(error.reply())
             }

@@ -140,9 +140,8 @@ impl<P> Session<P> {
     /// Whether a command of the table does anything here.
     fn offers(&self, verb: Verb) -> bool {
         match verb {
-            Verb::Auth | Verb::Ccc | Verb::Pbsz | Verb::Prot => self.config.tls.is_some(),
             Verb::Host => !self.config.host_names.is_empty(),
-            _ => true,
+            verb => !self.lacks_tls(verb),
         }
     }
 
