@@ -13,211 +13,93 @@ use crate::shadow::ShadowEntry;
 use crate::stat::{FileStat, Storage};
 use crate::users::UserRecord;
 
-/// Opens `path` as seen from `dir` without leaving it.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system: callers walk by descriptors.
-pub fn open_beneath(
-    _dir: BorrowedFd<'_>,
-    _path: &[u8],
-    _flags: OpenFlags,
-    _mode: u32,
-    _scope: Scope,
-) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Writes functions that no caller gets anything from.
+macro_rules! unsupported {
+    ($($(#[$doc:meta])* fn $name:ident($($type:ty),*) -> $out:ty;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        ///
+        /// Always `Unsupported` on this system.
+        pub fn $name($(_: $type),*) -> io::Result<$out> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    )*};
 }
 
-/// Opens a directory, unless there is a link on the way.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn open_real_directory(_path: &Path) -> io::Result<OwnedFd> {
-    Err(io::ErrorKind::Unsupported.into())
+unsupported! {
+    /// Opens `path` as seen from `dir` without leaving it. Callers walk by descriptors.
+    fn open_beneath(BorrowedFd<'_>, &[u8], OpenFlags, u32, Scope) -> OwnedFd;
+
+    /// Opens a directory, unless there is a link on the way.
+    fn open_real_directory(&Path) -> OwnedFd;
+
+    /// Sends a piece of a file to a socket. Callers read and write.
+    fn send_file(BorrowedFd<'_>, BorrowedFd<'_>, &mut u64, usize) -> usize;
+
+    /// Sends the last piece of a file to a socket. Callers read and write.
+    fn send_last(BorrowedFd<'_>, BorrowedFd<'_>, u64, &mut [u8]) -> usize;
+
+    /// Writes a byte, and an open file with it. There are no processes to write to.
+    fn write_with_file(BorrowedFd<'_>, u8, BorrowedFd<'_>) -> ();
+
+    /// Reads bytes, and the file that comes with them. There are none to read from.
+    fn read_with_file(BorrowedFd<'_>, &mut [u8]) -> (usize, Option<OwnedFd>);
+
+    /// Has the system choose the port when the socket connects.
+    fn choose_port_late(BorrowedFd<'_>) -> ();
+
+    /// Discards bytes that a socket received. Callers read.
+    fn discard(BorrowedFd<'_>, usize) -> usize;
+
+    /// Facts of an entry, if the system has them cached.
+    fn recall_at(BorrowedFd<'_>, &[u8]) -> FileStat;
+
+    /// Makes the calling thread run only on idle processors.
+    fn give_way() -> ();
+
+    /// Has the calling thread, and those that come from it, interrupt nobody when they wake up.
+    fn interrupt_nobody() -> bool;
+
+    /// Bytes that the peer of a TCP socket has acknowledged.
+    fn acknowledged(BorrowedFd<'_>) -> u64;
+
+    /// Clients that are connected to a listening TCP socket, and not accepted yet.
+    fn waiting_clients(BorrowedFd<'_>) -> usize;
+
+    /// Sets the permission bits of a file opened as a place.
+    fn set_mode(BorrowedFd<'_>, u32) -> ();
+
+    /// Sets the modification time of a file opened as a place.
+    fn set_modified(BorrowedFd<'_>, i64) -> ();
+
+    /// Sets both times of an open file to now.
+    fn touch(BorrowedFd<'_>) -> ();
+
+    /// Where the filesystem that holds `file` stores files. Callers take it as remote.
+    fn storage(BorrowedFd<'_>) -> Storage;
+
+    /// The device that `file` lies on.
+    fn device_of(BorrowedFd<'_>) -> u64;
+
+    /// Whether a filesystem that is not local is mounted below a directory. Callers take it as
+    /// "yes".
+    fn has_remote_mount_below(&Path) -> bool;
+
+    /// Forks this process. It cannot be told how many threads that has.
+    fn fork() -> Fork;
+
+    /// Checks whether this process can be forked.
+    fn check_forkable() -> ();
+
+    /// Hashes a password with the system's library.
+    fn crypt(&str, &str) -> Option<String>;
+
+    /// A `crypt` setting for a new password.
+    fn crypt_setting() -> Option<String>;
 }
 
-/// Sends a piece of a file to a socket.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system: callers read and write.
-pub fn send_file(
-    _socket: BorrowedFd<'_>,
-    _file: BorrowedFd<'_>,
-    _offset: &mut u64,
-    _count: usize,
-) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Sends the last piece of a file to a socket.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system: callers read and write.
-pub fn send_last(
-    _socket: BorrowedFd<'_>,
-    _file: BorrowedFd<'_>,
-    _offset: u64,
-    _buffer: &mut [u8],
-) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Writes a byte, and an open file with it.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system, where there are no processes to write to.
-pub fn write_with_file(
-    _stream: BorrowedFd<'_>,
-    _byte: u8,
-    _file: BorrowedFd<'_>,
-) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Reads bytes, and the file that comes with them.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system, where there are no processes to read from.
-pub fn read_with_file(
-    _stream: BorrowedFd<'_>,
-    _buffer: &mut [u8],
-) -> io::Result<(usize, Option<OwnedFd>)> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// The file and the mount that a descriptor belongs to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Place(Infallible);
-
-impl Place {
-    /// The place of `file`.
-    ///
-    /// # Errors
-    ///
-    /// Always `Unsupported` on this system: callers share no descriptors.
-    pub fn of(_file: BorrowedFd<'_>) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// Has the system choose the port when the socket connects.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn choose_port_late(_socket: BorrowedFd<'_>) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Discards bytes that a socket received.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system: callers read.
-pub fn discard(_socket: BorrowedFd<'_>, _count: usize) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Facts of an entry, if the system has them cached.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn recall_at(_dir: BorrowedFd<'_>, _name: &[u8]) -> io::Result<FileStat> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Makes the calling thread run only on idle processors.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn give_way() -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Has the calling thread, and those that come from it, interrupt nobody when they wake up.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn interrupt_nobody() -> io::Result<bool> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Bytes that the peer of a TCP socket has acknowledged.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn acknowledged(_socket: BorrowedFd<'_>) -> io::Result<u64> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Clients that are connected to a listening TCP socket, and not accepted yet.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn waiting_clients(_listener: BorrowedFd<'_>) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Sets the permission bits of a file opened as a place.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn set_mode(_file: BorrowedFd<'_>, _mode: u32) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Sets the modification time of a file opened as a place.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn set_modified(_file: BorrowedFd<'_>, _modified: i64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Sets both times of an open file to now.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn touch(_file: BorrowedFd<'_>) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// A file that nobody else has open.
-#[derive(Debug)]
-pub struct Claim<'a>(Infallible, PhantomData<BorrowedFd<'a>>);
-
-impl<'a> Claim<'a> {
-    /// Claims an open file.
-    ///
-    /// # Errors
-    ///
-    /// Always `Unsupported` on this system.
-    pub fn new(_file: BorrowedFd<'a>) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// Where the filesystem that holds `file` stores files.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system: callers take it as remote.
-pub fn storage(_file: BorrowedFd<'_>) -> io::Result<Storage> {
-    Err(io::ErrorKind::Unsupported.into())
-}
+// What is known here all the same.
 
 /// Whether `file` is on a filesystem that shows processes. It does not matter on this system, where
 /// threads cannot impersonate users.
@@ -231,22 +113,59 @@ pub fn is_made_up(_file: BorrowedFd<'_>) -> bool {
     false
 }
 
-/// The device that `file` lies on.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn device_of(_file: BorrowedFd<'_>) -> io::Result<u64> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Whether this process runs as root; always false on this system.
+pub fn is_root() -> bool {
+    false
 }
 
-/// Whether a filesystem that is not local is mounted below a directory.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system: callers take it as "yes".
-pub fn has_remote_mount_below(_dir: &Path) -> io::Result<bool> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Whether the file has an access control list, or may have one; never known on this system.
+pub fn has_access_list(_path: &Path) -> bool {
+    true
+}
+
+/// The lowest port that this process may bind, as far as is known on this system.
+pub fn lowest_port(_without_root: bool) -> u16 {
+    1
+}
+
+/// Whether threads of this process can act as other users: not on this system.
+pub fn can_act_as_others() -> bool {
+    false
+}
+
+impl ShadowEntry {
+    /// There is none on this system.
+    ///
+    /// # Errors
+    ///
+    /// None on this system.
+    pub fn find(_name: &str) -> io::Result<Option<Self>> {
+        Ok(None)
+    }
+}
+
+// Types without a value.
+
+/// The file and the mount that a descriptor belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place(Infallible);
+
+impl Place {
+    unsupported! {
+        /// The place of `file`. Callers share no descriptors.
+        fn of(BorrowedFd<'_>) -> Self;
+    }
+}
+
+/// A file that nobody else has open.
+#[derive(Debug)]
+pub struct Claim<'a>(Infallible, PhantomData<BorrowedFd<'a>>);
+
+impl<'a> Claim<'a> {
+    unsupported! {
+        /// Claims an open file.
+        fn new(BorrowedFd<'a>) -> Self;
+    }
 }
 
 /// Which of the two processes this is. Exhaustive.
@@ -258,24 +177,6 @@ pub enum Fork {
     Child,
 }
 
-/// Forks this process.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system, where the number of threads cannot be determined.
-pub fn fork() -> io::Result<Fork> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Checks whether this process can be forked.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn check_forkable() -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 /// A user and groups that a process can become.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
@@ -284,13 +185,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Looks up a user and a group.
-    ///
-    /// # Errors
-    ///
-    /// Always `Unsupported` on this system.
-    pub fn find(_user: &str, _group: Option<&str>) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+    unsupported! {
+        /// Looks up a user and a group.
+        fn find(&str, Option<&str>) -> Self;
     }
 
     /// Whether this process may become any user.
@@ -340,33 +237,14 @@ impl Identity {
     }
 }
 
-/// Whether this process runs as root; always false on this system.
-pub fn is_root() -> bool {
-    false
-}
-
-/// Whether the file has an access control list, or may have one; never known on this system.
-pub fn has_access_list(_path: &Path) -> bool {
-    true
-}
-
-/// The lowest port that this process may bind, as far as is known on this system.
-pub fn lowest_port(_without_root: bool) -> u16 {
-    1
-}
-
 /// The IDs of a user and of the groups that the user is a member of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Credentials(Infallible);
 
 impl Credentials {
-    /// Those of a system user.
-    ///
-    /// # Errors
-    ///
-    /// Always `Unsupported` on this system.
-    pub fn of(_user: &UserRecord) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+    unsupported! {
+        /// Those of a system user.
+        fn of(&UserRecord) -> Self;
     }
 
     /// Makes this thread act as the user until the result is dropped.
@@ -390,40 +268,6 @@ impl Drop for ActingAs {
     }
 }
 
-/// Whether threads of this process can act as other users: not on this system.
-pub fn can_act_as_others() -> bool {
-    false
-}
-
-impl ShadowEntry {
-    /// There is none on this system.
-    ///
-    /// # Errors
-    ///
-    /// None on this system.
-    pub fn find(_name: &str) -> io::Result<Option<Self>> {
-        Ok(None)
-    }
-}
-
-/// Hashes a password with the system's library.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn crypt(_password: &str, _setting: &str) -> io::Result<Option<String>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// A `crypt` setting for a new password.
-///
-/// # Errors
-///
-/// Always `Unsupported` on this system.
-pub fn crypt_setting() -> io::Result<Option<String>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 /// A lock between processes.
 #[derive(Debug)]
 pub struct ProcessLock {
@@ -432,13 +276,9 @@ pub struct ProcessLock {
 }
 
 impl ProcessLock {
-    /// Makes a lock.
-    ///
-    /// # Errors
-    ///
-    /// Always `Unsupported` on this system.
-    pub fn new() -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+    unsupported! {
+        /// Makes a lock.
+        fn new() -> Self;
     }
 
     /// Takes the lock.
@@ -484,13 +324,9 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Makes a pipe.
-    ///
-    /// # Errors
-    ///
-    /// Always `Unsupported` on this system: callers read and write.
-    pub fn new() -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+    unsupported! {
+        /// Makes a pipe. Callers read and write.
+        fn new() -> Self;
     }
 
     /// Moves bytes that `socket` received into the pipe.
