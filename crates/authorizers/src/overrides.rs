@@ -11,7 +11,7 @@ use crate::AuthorizerError;
 use crate::directory::real_directory;
 
 /// One user's overrides, by virtual directory.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Overrides(BTreeMap<VirtualPath, Override>);
 
 #[derive(Clone, Copy)]
@@ -21,6 +21,8 @@ struct Override {
 }
 
 impl Overrides {
+    pub(crate) const NONE: Self = Self(BTreeMap::new());
+
     pub(crate) fn insert(&mut self, directory: VirtualPath, perms: Perms, recursive: bool) {
         self.0.insert(directory, Override { perms, recursive });
     }
@@ -129,7 +131,7 @@ mod tests {
 
     #[track_caller]
     fn check(overrides: &[(&str, &str, bool)], at: &str, expected: Option<&str>) {
-        let mut table = Overrides::default();
+        let mut table = Overrides::NONE;
         for &(directory, perms, recursive) in overrides {
             table.insert(path(directory), perms.parse().unwrap(), recursive);
         }
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn overrides_are_found_below_a_home_that_is_not_the_root() {
-        let mut table = Overrides::default();
+        let mut table = Overrides::NONE;
         table.insert(path("/incoming"), Perms::NONE, false);
         let home = path("/srv/home");
         let found = |at: &str| table.find_from(&home, &path(at)).is_some();
@@ -232,7 +234,7 @@ mod tests {
             ),
             at in "(/[ab]){1,5}",
         ) {
-            let mut table = Overrides::default();
+            let mut table = Overrides::NONE;
             for (directory, &(perms, recursive)) in &overrides {
                 table.insert(path(directory), perms, recursive);
             }

@@ -15,12 +15,15 @@ pub(crate) struct Rights {
     pub(crate) overrides: Overrides,
 }
 
+/// Those of a login for which no others hold.
+pub(crate) static NOTHING: Rights = Rights::new(Perms::NONE);
+
 impl Rights {
     /// The same everywhere.
-    pub(crate) fn new(perms: Perms) -> Self {
+    pub(crate) const fn new(perms: Perms) -> Self {
         Self {
             perms,
-            overrides: Overrides::default(),
+            overrides: Overrides::NONE,
         }
     }
 

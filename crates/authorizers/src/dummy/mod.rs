@@ -16,7 +16,7 @@ use crate::locked::Locked;
 use crate::origin::Origin;
 use crate::overrides::virtual_directory;
 use crate::password::{Given, Password, simulate_check};
-use crate::rights::{Rights, warn_of_writes};
+use crate::rights::warn_of_writes;
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
 
 use table::{Entry, Table};
@@ -277,19 +277,15 @@ impl Authorizer for DummyAuthorizer {
     }
 
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
-        let table = self.table.read();
-        let rights = table.rights(login);
-        rights.map_or(Perms::NONE, |rights| rights.at(&login.home_path, path))
+        self.table.read().rights(login).at(&login.home_path, path)
     }
 
     fn perms_anywhere(&self, login: &Login) -> Perms {
-        let table = self.table.read();
-        table.rights(login).map_or(Perms::NONE, Rights::anywhere)
+        self.table.read().rights(login).anywhere()
     }
 
     fn has_overrides(&self, login: &Login) -> bool {
-        let table = self.table.read();
-        table.rights(login).is_some_and(Rights::depend_on_path)
+        self.table.read().rights(login).depend_on_path()
     }
 
     /// Whether no user has a password hash. This does not depend on the name, or the time of a

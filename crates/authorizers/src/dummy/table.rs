@@ -9,7 +9,7 @@ use crate::directory::real_directory;
 use crate::login::ANONYMOUS;
 use crate::origin::Origin;
 use crate::password::{Cost, Password, Secret};
-use crate::rights::Rights;
+use crate::rights::{NOTHING, Rights};
 use crate::{AuthorizerError, Login};
 
 /// A user whose settings were checked.
@@ -111,9 +111,11 @@ impl Table {
     }
 
     /// The permissions that hold for a login.
-    pub(super) fn rights(&self, login: &Login) -> Option<&Rights> {
-        let entry = self.users.get(&login.username)?;
-        login.is_covered_by(&entry.origin).then_some(&entry.rights)
+    pub(super) fn rights(&self, login: &Login) -> &Rights {
+        match self.users.get(&login.username) {
+            Some(entry) if login.is_covered_by(&entry.origin) => &entry.rights,
+            Some(_) | None => &NOTHING,
+        }
     }
 
     /// Each set of hash parameters in use, once.

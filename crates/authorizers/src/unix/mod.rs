@@ -25,7 +25,7 @@ use crate::login::ANONYMOUS;
 use crate::origin::Origin;
 use crate::overrides::virtual_directory;
 use crate::password::Password;
-use crate::rights::{Rights, warn_of_writes};
+use crate::rights::{NOTHING, Rights, warn_of_writes};
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
 
 pub use builder::UnixAuthorizerBuilder;
@@ -242,14 +242,17 @@ impl UnixAuthorizer {
         Ok(user)
     }
 
-    /// Calls `use_rights` with the user's permissions, if they hold for this login.
-    fn rights<T>(&self, login: &Login, use_rights: impl FnOnce(&Rights) -> T) -> Option<T> {
+    /// Calls `use_rights` with the permissions that hold for this login.
+    fn rights<T>(&self, login: &Login, use_rights: impl FnOnce(&Rights) -> T) -> T {
         let table = self.table.read();
         let (origin, rights) = match table.get(&login.username) {
             Some(own) => (&own.origin, &own.rights),
             None => (&self.origin, self.global.rights_of(&login.username)),
         };
-        login.is_covered_by(origin).then(|| use_rights(rights))
+        use_rights(match login.is_covered_by(origin) {
+            true => rights,
+            false => &NOTHING,
+        })
     }
 }
 
@@ -273,18 +276,15 @@ impl Authorizer for UnixAuthorizer {
     }
 
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
-        let perms = self.rights(login, |rights| rights.at(&login.home_path, path));
-        perms.unwrap_or(Perms::NONE)
+        self.rights(login, |rights| rights.at(&login.home_path, path))
     }
 
     fn perms_anywhere(&self, login: &Login) -> Perms {
-        let perms = self.rights(login, Rights::anywhere);
-        perms.unwrap_or(Perms::NONE)
+        self.rights(login, Rights::anywhere)
     }
 
     fn has_overrides(&self, login: &Login) -> bool {
-        let depends = self.rights(login, Rights::depend_on_path);
-        depends.unwrap_or(false)
+        self.rights(login, Rights::depend_on_path)
     }
 
     /// A login carries all that is needed, so the user database is not asked any more.
