@@ -14,6 +14,7 @@ mod dummy;
 mod error;
 mod guard;
 mod hash_permit;
+mod into_perms;
 mod locked;
 mod login;
 mod origin;
@@ -27,5 +28,6 @@ pub use certificate::{CertificateError, CertificateSubject, VerifiedCertificate}
 pub use dummy::{DummyAuthorizer, User};
 pub use error::AuthorizerError;
 pub use guard::Guard;
+pub use into_perms::IntoPerms;
 pub use login::{AuthenticationFailed, Login, LoginRequest, client_network};
 pub use unix::{UnixAuthorizer, UnixAuthorizerBuilder, UserOverride};

@@ -96,7 +96,7 @@ impl Perm {
 /// assert!(perms.contains_all("ew".parse()?) && !perms.contains_all("er".parse()?));
 /// # Ok::<(), ftpdlib_proto::PermsError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
 pub struct Perms(u16);
 
 impl Perms {
@@ -174,6 +174,12 @@ impl FromStr for Perms {
 impl FromIterator<Perm> for Perms {
     fn from_iter<I: IntoIterator<Item = Perm>>(perms: I) -> Self {
         Self(perms.into_iter().fold(0, |bits, perm| bits | perm.bit()))
+    }
+}
+
+impl fmt::Debug for Perms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Perms({self})")
     }
 }
 

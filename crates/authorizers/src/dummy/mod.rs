@@ -17,7 +17,7 @@ use crate::origin::Origin;
 use crate::overrides::virtual_directory;
 use crate::password::{Given, Password, simulate_check};
 use crate::rights::warn_of_writes;
-use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Login, LoginRequest};
+use crate::{AuthenticationFailed, Authorizer, AuthorizerError, IntoPerms, Login, LoginRequest};
 
 use table::{Entry, Table};
 pub use user::User;
@@ -158,10 +158,10 @@ impl DummyAuthorizer {
         &self,
         username: &str,
         directory: impl AsRef<Path>,
-        perm: &str,
+        perm: impl IntoPerms,
         recursive: bool,
     ) -> Result<(), AuthorizerError> {
-        let perms: Perms = perm.parse()?;
+        let perms = perm.into_perms()?;
         let home = self.home_dir(username)?;
         let path = virtual_directory(directory.as_ref(), &home)?;
         let mut table = self.table.write();

@@ -46,7 +46,7 @@ impl Entry {
             login,
             origin,
             password: Password::new(secret)?,
-            rights: Rights::new(user.perm.parse()?),
+            rights: Rights::new(user.perm?),
             certificates: user.certificates,
         })
     }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use ftpdlib_proto::NameEncoding;
+use ftpdlib_proto::{NameEncoding, Perms, PermsError};
 
 use crate::accepted_certificates::AcceptedCertificates;
 use crate::login::ANONYMOUS;
 use crate::password::Secret;
-use crate::{CertificateSubject, Login};
+use crate::{CertificateSubject, IntoPerms, Login};
 
 /// A user for [`DummyAuthorizer::add_user`](crate::DummyAuthorizer::add_user), which checks it.
 ///
@@ -31,7 +31,7 @@ use crate::{CertificateSubject, Login};
 pub struct User {
     pub(super) login: Login,
     pub(super) secret: Secret,
-    pub(super) perm: String,
+    pub(super) perm: Result<Perms, PermsError>,
     pub(super) certificates: AcceptedCertificates,
 }
 
@@ -89,7 +89,7 @@ impl User {
         self
     }
 
-    /// The permissions, by pyftpdlib's letters. Default: `elr`.
+    /// The permissions, as they are or by pyftpdlib's letters. Default: `elr`.
     ///
     /// | letter | permits |
     /// | --- | --- |
@@ -105,8 +105,8 @@ impl User {
     /// | `T` | change the modification time of files (MFMT, which is `SITE MFMT` in pyftpdlib's reference, MFF, SITE UTIME, MDTM with a time) |
     ///
     /// `docs/commands.md` has the letters of each command.
-    pub fn perm(mut self, letters: impl Into<String>) -> Self {
-        self.perm = letters.into();
+    pub fn perm(mut self, perms: impl IntoPerms) -> Self {
+        self.perm = perms.into_perms();
         self
     }
 
@@ -148,7 +148,7 @@ impl User {
         Self {
             login: Login::new(username, home),
             secret,
-            perm: "elr".to_owned(),
+            perm: Ok(Perms::READ_ONLY),
             certificates: AcceptedCertificates::default(),
         }
     }

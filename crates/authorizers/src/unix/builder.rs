@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use ftpdlib_proto::Perms;
+use ftpdlib_proto::{Perms, PermsError};
 use ftpdlib_sys::can_act_as_others;
 
 use super::UnixAuthorizer;
 use super::global_settings::GlobalSettings;
 use super::hash_checker::HashChecker;
 use super::system_user::SystemUser;
-use crate::AuthorizerError;
 use crate::directory::real_home;
 use crate::login::{ANONYMOUS, DEFAULT_MSG_LOGIN, DEFAULT_MSG_QUIT};
 use crate::rights::Rights;
+use crate::{AuthorizerError, IntoPerms};
 
 /// Settings of a [`UnixAuthorizer`], checked by [`build`](Self::build).
 ///
@@ -35,7 +35,7 @@ use crate::rights::Rights;
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until the authorizer is built"]
 pub struct UnixAuthorizerBuilder {
-    global_perm: String,
+    global_perm: Result<Perms, PermsError>,
     allowed_users: BTreeSet<String>,
     rejected_users: BTreeSet<String>,
     require_valid_shell: bool,
@@ -47,7 +47,7 @@ pub struct UnixAuthorizerBuilder {
 impl Default for UnixAuthorizerBuilder {
     fn default() -> Self {
         Self {
-            global_perm: Perms::ALL.to_string(),
+            global_perm: Ok(Perms::ALL),
             allowed_users: BTreeSet::new(),
             rejected_users: BTreeSet::new(),
             require_valid_shell: true,
@@ -59,11 +59,11 @@ impl Default for UnixAuthorizerBuilder {
 }
 
 impl UnixAuthorizerBuilder {
-    /// The permissions of all users except anonymous clients, by the letters of
+    /// The permissions of all users except anonymous clients, as those of
     /// [`User::perm`](crate::User::perm). Default: `elradfmwMT`, since the system has its own
     /// permissions.
-    pub fn global_perm(mut self, letters: impl Into<String>) -> Self {
-        self.global_perm = letters.into();
+    pub fn global_perm(mut self, perms: impl IntoPerms) -> Self {
+        self.global_perm = perms.into_perms();
         self
     }
 
@@ -128,7 +128,7 @@ impl UnixAuthorizerBuilder {
     ///   [`NotADirectory`](AuthorizerError::NotADirectory),
     ///   [`Directory`](AuthorizerError::Directory).
     pub fn build(self) -> Result<UnixAuthorizer, AuthorizerError> {
-        let perms = self.global_perm.parse()?;
+        let perms = self.global_perm?;
         if !self.allowed_users.is_empty() && !self.rejected_users.is_empty() {
             return Err(AuthorizerError::AllowedAndRejected);
         }

@@ -26,7 +26,9 @@ use crate::origin::Origin;
 use crate::overrides::virtual_directory;
 use crate::password::Password;
 use crate::rights::{NOTHING, Rights, warn_of_writes};
-use crate::{AuthenticationFailed, Authorizer, AuthorizerError, Guard, Login, LoginRequest};
+use crate::{
+    AuthenticationFailed, Authorizer, AuthorizerError, Guard, IntoPerms, Login, LoginRequest,
+};
 
 pub use builder::UnixAuthorizerBuilder;
 use global_settings::GlobalSettings;
@@ -158,8 +160,8 @@ impl UnixAuthorizer {
             Arc::clone(&self.origin),
             self.global.rights_of(name).clone(),
         );
-        if let Some(letters) = &user.perm {
-            entry.rights.perms = letters.parse()?;
+        if let Some(perms) = user.perm {
+            entry.rights.perms = perms?;
         }
         if let Some(home) = &user.home {
             let home = system_user.run_as(|| real_home(home))?;
@@ -201,10 +203,10 @@ impl UnixAuthorizer {
         &self,
         username: &str,
         directory: impl AsRef<Path>,
-        perm: &str,
+        perm: impl IntoPerms,
         recursive: bool,
     ) -> Result<(), AuthorizerError> {
-        let perms: Perms = perm.parse()?;
+        let perms = perm.into_perms()?;
         let user = self.known(username)?;
         let own = self
             .table

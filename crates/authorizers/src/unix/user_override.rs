@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use ftpdlib_proto::NameEncoding;
+use ftpdlib_proto::{NameEncoding, Perms, PermsError};
 
-use crate::CertificateSubject;
 use crate::accepted_certificates::AcceptedCertificates;
 use crate::password::Secret;
+use crate::{CertificateSubject, IntoPerms};
 
 /// Settings of one user, for
 /// [`UnixAuthorizer::override_user`](crate::UnixAuthorizer::override_user), which checks them.
@@ -30,7 +30,7 @@ pub struct UserOverride {
     pub(super) username: String,
     pub(super) password: Option<Secret>,
     pub(super) home: Option<PathBuf>,
-    pub(super) perm: Option<String>,
+    pub(super) perm: Option<Result<Perms, PermsError>>,
     pub(super) certificates: AcceptedCertificates,
     pub(super) login: LoginSettings,
 }
@@ -78,9 +78,9 @@ impl UserOverride {
         self
     }
 
-    /// The permissions, by the letters of [`User::perm`](crate::User::perm).
-    pub fn perm(mut self, letters: impl Into<String>) -> Self {
-        self.perm = Some(letters.into());
+    /// The permissions, as those of [`User::perm`](crate::User::perm).
+    pub fn perm(mut self, perms: impl IntoPerms) -> Self {
+        self.perm = Some(perms.into_perms());
         self
     }
 

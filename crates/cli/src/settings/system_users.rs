@@ -64,7 +64,7 @@ fn build(file: &ConfigFile) -> Result<UnixAuthorizer, ConfigError> {
     let section = &file.config().authorizer;
     let (allowed, rejected) = (&section.allowed_users, &section.rejected_users);
     let builder = UnixAuthorizer::builder()
-        .global_perm(section.global_perm.to_string())
+        .global_perm(section.global_perm)
         .allowed_users(allowed)
         .rejected_users(rejected)
         .require_valid_shell(section.require_valid_shell)
@@ -186,11 +186,10 @@ pub(super) fn blamed(error: &AuthorizerError) -> (&'static str, &'static str) {
 
 fn overridden(user: &config::User, file: &ConfigFile) -> UserOverride {
     let home = user.home.as_deref().map(|home| file.resolve(home));
-    let perm = user.perm.map(|perm| perm.to_string());
     let subject = user.certificate_subject.clone();
     let own = UserOverride::new(&user.name);
     let own = given(own, home, UserOverride::home);
-    let own = given(own, perm, UserOverride::perm);
+    let own = given(own, user.perm, UserOverride::perm);
     let own = given(own, subject, UserOverride::certificate_subject);
     let own = given(
         own,

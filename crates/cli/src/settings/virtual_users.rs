@@ -36,7 +36,7 @@ pub(super) fn authorizer(
         }
         (None, None) => {
             refuse_stray_password(args)?;
-            let user = User::anonymous(directory(args)).perm(perms(args).to_string());
+            let user = User::anonymous(directory(args)).perm(perms(args));
             add_at_directory(&authorizer, user)?;
         }
     }
@@ -66,7 +66,7 @@ fn add_named_user(
         return Err(ConfigError::option("--username", problem));
     }
     let (password, place) = password::find(args, environment)?;
-    let user = User::new(username, password, directory(args)).perm(perms(args).to_string());
+    let user = User::new(username, password, directory(args)).perm(perms(args));
     authorizer.add_user(user).map_err(|error| {
         let place = match subject(&error) {
             Subject::Name => Place::option("--username"),
@@ -124,11 +124,11 @@ pub(super) fn add_directories(
     user: &config::User,
     file: &ConfigFile,
     key: &str,
-    add: impl Fn(PathBuf, &str, bool) -> Result<(), AuthorizerError>,
+    add: impl Fn(PathBuf, Perms, bool) -> Result<(), AuthorizerError>,
 ) -> Result<(), ConfigError> {
     for (index, over) in user.override_perm.iter().enumerate() {
         let directory = file.resolve(&over.directory);
-        add(directory, &over.perm.to_string(), over.recursive).map_err(|error| {
+        add(directory, over.perm, over.recursive).map_err(|error| {
             let (name, expected) = match &error {
                 AuthorizerError::Impersonation { .. } => ("name".to_owned(), OTHER_TO_ACT_AS),
                 _ => (
@@ -187,7 +187,7 @@ fn file_user(user: &config::User, file: &ConfigFile, key: &str) -> Result<User, 
     let added = given(added, user.read_limit, User::read_limit);
     let added = given(added, user.write_limit, User::write_limit);
     let added = given(added, user.encoding, User::encoding);
-    Ok(added.perm(user.perm.unwrap_or(Perms::READ_ONLY).to_string()))
+    Ok(added.perm(user.perm.unwrap_or(Perms::READ_ONLY)))
 }
 
 /// A certificate is useless if clients are not asked for one.
@@ -245,7 +245,7 @@ fn add_anonymous(
     } else {
         anonymous.perm
     };
-    let user = User::anonymous(home).perm(perm.to_string());
+    let user = User::anonymous(home).perm(perm);
     let user = given(user, anonymous.msg_login.as_deref(), User::msg_login);
     let user = given(user, anonymous.msg_quit.as_deref(), User::msg_quit);
     if args.directory.is_some() {
