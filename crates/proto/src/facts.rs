@@ -1,9 +1,9 @@
 //! The facts of `MLST` and `MLSD` (RFC 3659 §7.5).
 
-use crate::digits::{push_decimal, push_hex, push_octal};
+use crate::digits::{push_decimal, push_hex, push_mode};
 use crate::{FileKind, Metadata, Perm, Perms, Zone};
 
-/// A fact this server knows. The order here, pyftpdlib's, is the order on the wire.
+/// A fact this server knows. The order here is the order on the wire.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -149,13 +149,13 @@ impl From<Perms> for EntryPerms {
 /// - `type`: `file`, `dir`; `OS.unix=slink:` for a link given as such, which
 ///   FileZilla understands; `OS.unix=other` for a FIFO, socket or device, where pyftpdlib says
 ///   `file`, so that a client that mirrors a tree leaves it alone.
-/// - `perm`: as in pyftpdlib, the user's letters and not the mode bits. Of a file `adfrw`; of a
-///   directory `cdeflmp`, where `c` is the right to store, and `p` the right to delete; of any
+/// - `perm`: by the user's permissions, as in pyftpdlib, and not the mode bits. Of a file `adfrw`;
+///   of a directory `cdeflmp`, where `c` is the right to store, and `p` the right to delete; of any
 ///   other entry `df`.
 /// - `size`: not of directories, to which RFC 3659 §7.5.7 does not apply it; pyftpdlib gives it.
 /// - `modify`: in `zone`. RFC 3659 §2.3 wants GMT; `use_gmt_times` may be off.
 /// - `unique`: device and inode in hexadecimal with a `g` between them.
-/// - `unix.mode`: with a leading zero, as in `0644`.
+/// - `unix.mode`: four octal digits, as in `0644`.
 pub fn format_facts(
     out: &mut Vec<u8>,
     facts: FactSet,
@@ -179,10 +179,7 @@ pub fn format_facts(
                 out.push(b'g');
                 push_hex(out, metadata.inode);
             }
-            Fact::UnixMode => {
-                out.push(b'0');
-                push_octal(out, (metadata.mode & 0o7777).into());
-            }
+            Fact::UnixMode => push_mode(out, metadata.mode),
             Fact::UnixUid => push_decimal(out, metadata.uid.into()),
             Fact::UnixGid => push_decimal(out, metadata.gid.into()),
         }
@@ -283,6 +280,25 @@ mod tests {
     #[track_caller]
     fn check(kind: FileKind, perms: &str, expected: &str) {
         assert_eq!(facts("type;perm;size", kind, perms), expected, "{kind:?}");
+    }
+
+    #[test]
+    fn modes_had_as_many_digits_as_they_needed() {
+        for (mode, expected) in [
+            (0, "0000"),
+            (0o7, "0007"),
+            (0o644, "0644"),
+            (0o1777, "1777"),
+            (0o104_755, "4755"),
+        ] {
+            let metadata = Metadata {
+                mode,
+                ..metadata(FileKind::File)
+            };
+            let (set, mut out) = (FactSet::parse(b"unix.mode;"), Vec::new());
+            format_facts(&mut out, set, &metadata, Perms::ALL.into(), Zone::Gmt);
+            assert_eq!(out, format!("unix.mode={expected}; ").as_bytes());
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl<P> Session<P> {
             text.extend_from_slice(format!("Modify={};", time_value(time)).as_bytes());
         }
         if let Some(mode) = change.unix_mode {
-            text.extend_from_slice(format!("UNIX.mode=0{mode:o};").as_bytes());
+            text.extend_from_slice(format!("UNIX.mode={mode:04o};").as_bytes());
         }
         text.push(b' ');
         text.extend_from_slice(name);
