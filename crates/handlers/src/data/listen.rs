@@ -8,8 +8,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::settings::PassivePorts;
 
-/// One client is expected; the rest of the queue is for those that are turned away.
-const BACKLOG: i32 = 8;
+/// One client is expected; the rest of the queue is for those that are turned away, and lie there
+/// for as long as the port is not looked at.
+const BACKLOG: i32 = 128;
 
 /// Listens on one of `ports` at the address `local`, which the client connected to.
 ///
