@@ -52,7 +52,7 @@ pub(crate) fn table(verbs: &[VerbInfo]) -> String {
 const PATTERNS: &str = "
 Every command of the table works as its help says.
 HELP lists the commands that the server offers, and HELP SITE those of SITE.
-AUTH, CCC, PBSZ and PROT need TLS; HOST needs `host_names`.
+AUTH, CCC, PBSZ and PROT need TLS; HOST needs `host_names`; without it, they are answered 502.
 
 FEAT lists extensions only, and omits those that the user may not use in any directory.
 It does not know which operations a custom filesystem lacks, nor overrides that are added after the login.

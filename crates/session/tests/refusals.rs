@@ -45,6 +45,32 @@ fn mdtm_set_a_time_where_it_could_not_look_at_the_file_it_may_have_been_about() 
 }
 
 #[test]
+fn the_names_of_long_commands_ran_into_the_next_one_in_help() {
+    let now = Instant::now();
+    let config = SessionConfig {
+        commands: ["XPASSWORD", "SITE DISKUSAGE"].map(registered).into(),
+        ..SessionConfig::default()
+    };
+    let mut session = logged_in(config, now);
+    for (line, names) in [
+        ("HELP", &["XPASSWORD", "XPWD"][..]),
+        ("HELP SITE", &["COPY", "DISKUSAGE", "HELP"]),
+    ] {
+        session.handle_control(ControlEvent::Line(line.as_bytes()), now);
+        let mut effects = std::iter::from_fn(|| session.poll_effect());
+        let told = effects.find_map(|effect| match effect {
+            Effect::Reply(reply) => Some(wire(&reply)),
+            _ => None,
+        });
+        let told: Vec<_> = told
+            .iter()
+            .flat_map(|told| told.split_whitespace())
+            .collect();
+        assert!(names.iter().all(|name| told.contains(name)), "{told:?}");
+    }
+}
+
+#[test]
 fn a_listing_that_broke_off_was_told_as_complete_by_stat() {
     let whole = "213 End of status.\r\n";
     let broken = "213 End of status; the listing is incomplete.\r\n";

@@ -79,9 +79,11 @@ impl<P> Session<P> {
             }
         };
         self.unknown_commands = 0;
+        // Whatever is wrong with the argument, another one would not help.
+        if let Some(text) = self.not_offered(verb) {
+            return Err(Reply::new(502, text));
+        }
         match Command::parse(verb, argument, self.parameters.encoding) {
-            // Whatever is wrong with the argument, another one would not help.
-            _ if self.lacks_tls(verb) => Err(Reply::new(502, "TLS is not offered.")),
             Err(error @ (CommandError::MissingArgument | CommandError::UnexpectedArgument)) => {
                 Err(error.reply())
             }
@@ -226,6 +228,17 @@ impl<P> Session<P> {
             Command::SiteRmdir(name) => self.site_rmdir(&name)?,
         }
         Ok(())
+    }
+
+    /// What tells that a command of the table does nothing here, if it does not.
+    pub(super) fn not_offered(&self, verb: Verb) -> Option<&'static str> {
+        match verb {
+            Verb::Auth | Verb::Ccc | Verb::Pbsz | Verb::Prot if self.config.tls.is_none() => {
+                Some("TLS is not offered.")
+            }
+            Verb::Host if self.config.host_names.is_empty() => Some("HOST is not offered."),
+            _ => None,
+        }
     }
 
     /// Whether a command needs a login that is not there. STAT needs one only for a path, and ABOR

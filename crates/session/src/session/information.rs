@@ -130,19 +130,15 @@ impl<P> Session<P> {
         let lines: Vec<_> = names
             .chunks(8)
             .map(|row| {
-                let line: String = row.iter().map(|name| format!("{name:<8}")).collect();
+                let line: String = row.iter().map(|name| format!("{name:<7} ")).collect();
                 line.trim_end().as_bytes().to_vec()
             })
             .collect();
         self.reply(Reply::multi(214, first, lines, "Help command successful."));
     }
 
-    /// Whether a command of the table does anything here.
     fn offers(&self, verb: Verb) -> bool {
-        match verb {
-            Verb::Host => !self.config.host_names.is_empty(),
-            verb => !self.lacks_tls(verb),
-        }
+        self.not_offered(verb).is_none()
     }
 
     /// The line of FEAT about a command, with what is this session's.

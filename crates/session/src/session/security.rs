@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ftpdlib_proto::{AuthMechanism, ProtectionLevel, Reply, Verb};
+use ftpdlib_proto::{AuthMechanism, ProtectionLevel, Reply};
 
 use super::Session;
 use super::login::Login;
@@ -74,12 +74,6 @@ impl Security {
 }
 
 impl<P> Session<P> {
-    /// Whether a command is about TLS, which is not offered.
-    pub(super) fn lacks_tls(&self, verb: Verb) -> bool {
-        let about_tls = matches!(verb, Verb::Auth | Verb::Ccc | Verb::Pbsz | Verb::Prot);
-        about_tls && self.config.tls.is_none()
-    }
-
     /// Begins the session: with the greeting, or with TLS.
     pub(super) fn begin(&mut self, greeting: Reply) {
         if self.config.tls.is_some_and(|rules| rules.implicit) {
