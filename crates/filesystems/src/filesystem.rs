@@ -290,7 +290,7 @@ pub trait Filesystem: Send + Sync {
     }
 
     /// Makes `link` a symbolic link that leads to `target` (SITE SYMLINK). `target` need not exist,
-    /// but the directory it is in.
+    /// nor the directory it is in, if that is below the link's; any other directory has to.
     ///
     /// # Errors
     ///

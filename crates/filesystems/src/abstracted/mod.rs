@@ -176,15 +176,24 @@ impl Filesystem for AbstractedFs {
         Ok(set_modified(found.as_fd(), modified)?)
     }
 
-    /// The link is written with the real path of the home, where it leads outside of by no
-    /// renaming; a relative one would, moved up.
+    /// The link is relative if its target is below its directory, and moves with it. Any other is
+    /// written with the real path of the home, where it leads outside of by no renaming; one with
+    /// `..` would, moved up.
     fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
-        self.canonical(target)?;
+        let below = below(target, link);
+        match self.canonical(target) {
+            // The directory may be uploaded after the link to what is in it.
+            Err(error) if below.is_some() && error.kind() == ErrorKind::NotFound => {}
+            found => drop(found?),
+        }
+        let (parent, name) = self.jail.parent(link)?;
+        if let Some(text) = below {
+            return Ok(symlink_at(text, parent.as_fd(), name)?);
+        }
         let target = match self.jail.is_linkless() {
             true => self.real(target),
             false => self.real(&self.jail.canonical_entry(target)?),
         };
-        let (parent, name) = self.jail.parent(link)?;
         let text = target.as_os_str().as_encoded_bytes();
         Ok(symlink_at(text, parent.as_fd(), name)?)
     }
@@ -226,4 +235,14 @@ impl Filesystem for AbstractedFs {
     fn is_local(&self) -> bool {
         self.jail.is_local()
     }
+}
+
+/// `target` as seen from the directory of `link`, if it is below that.
+fn below<'a>(target: &'a VirtualPath, link: &VirtualPath) -> Option<&'a [u8]> {
+    let dir = link.parent()?;
+    if *target == dir || !target.starts_with(&dir) {
+        return None;
+    }
+    let rest = &target.relative()[dir.relative().len()..];
+    Some(rest.strip_prefix(b"/").unwrap_or(rest))
 }
