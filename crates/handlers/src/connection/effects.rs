@@ -4,9 +4,10 @@ use ftpdlib_ioloop::Context;
 use ftpdlib_proto::Reply;
 use ftpdlib_session::{DataEvent, Effect, SessionEvent};
 
+use super::closing::CLOSING_TIME;
 use super::job::discard;
 use super::secure::Security;
-use super::{CLOSING_TIME, Connection, ControlSocket, log_lines};
+use super::{Connection, ControlSocket, log_lines};
 use crate::data::PassivePort;
 use crate::jobs::Payload;
 

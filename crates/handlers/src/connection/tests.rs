@@ -2,10 +2,12 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::time::Duration;
 
 use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::{Filesystem, MemoryFs};
 use ftpdlib_ioloop::IoLoop;
+use ftpdlib_session::ControlEvent;
 
 use super::*;
 use crate::FtpHandler;
