@@ -81,14 +81,12 @@ impl Connection {
                     .passive_port()
                     .is_some_and(PassivePort::has_rejected_several) => {}
             Effect::Event(event) => {
+                let is_end = matches!(event, SessionEvent::TransferEnded { .. });
+                let begun = self.begun.take_if(|_| is_end);
                 let username = self.session.username();
-                let account = self.transfer_account.as_deref();
-                log_lines::event(&self.client, username, &event, account);
-                if let SessionEvent::TransferEnded { .. } = event {
-                    self.transfer_account = None;
-                }
+                log_lines::event(&self.client, username, &event, begun.as_ref());
                 if let Some(watch) = &mut self.watch {
-                    watch.event(event, self.account.as_ref());
+                    watch.event(event, self.account.as_ref(), begun.as_ref());
                 }
             }
             Effect::Close => {

@@ -11,6 +11,7 @@ use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
 use log::Level;
 
 use super::secrets;
+use super::transfer::Begun;
 use crate::CustomCommand;
 use crate::client::Client;
 use crate::jobs::{Account, Payload, real_path};
@@ -135,12 +136,12 @@ pub(super) fn reply(prefix: &Prefix<'_>, reply: &Reply, encoding: NameEncoding) 
     log::debug!("{prefix} <- {}", Escaped(&secrets::hide_repeated(text)));
 }
 
-/// What happened; a transfer that has ended was that of `account`.
+/// What happened; a transfer that has ended had `begun`.
 pub(super) fn event(
     client: &Client,
     username: Option<&str>,
     event: &SessionEvent,
-    account: Option<&Account>,
+    begun: Option<&Begun>,
 ) {
     // By then the session may have forgotten who was logged in; the event has not.
     let username = match event {
@@ -180,7 +181,7 @@ pub(super) fn event(
             };
             let (verb, seconds) = (verb.info().name, duration.as_secs_f64());
             let completed = u8::from(*end == TransferEnd::Complete);
-            let real_path = account.and_then(|account| real_path(account, path));
+            let real_path = begun.and_then(|begun| real_path(&begun.account, path));
             let path = match &real_path {
                 Some(path) => path.as_os_str().as_encoded_bytes(),
                 None => path.as_bytes(),

@@ -38,6 +38,7 @@ use job::RunningJob;
 use lines::{Share, hand_over};
 use log_lines::LoggedCommand;
 use secure::Security;
+use transfer::Begun;
 use watch::Watch;
 
 /// Serves one client (pyftpdlib: an instance of `FTPHandler`).
@@ -57,8 +58,8 @@ pub struct Connection {
     /// TLS on the control connection.
     security: Security,
     account: Option<Arc<Account>>,
-    /// Whose transfer began last.
-    transfer_account: Option<Arc<Account>>,
+    /// The transfer that began last, until the session tells its end.
+    begun: Option<Begun>,
     job: Option<RunningJob>,
     timer: Option<(TimerId, Instant)>,
     /// After the last reply: when to stop waiting for the client to close.
@@ -172,7 +173,7 @@ impl Connection {
             linger: None,
             security: Security::Clear,
             account: None,
-            transfer_account: None,
+            begun: None,
             job: None,
             timer: None,
             closing: None,

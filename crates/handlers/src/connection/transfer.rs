@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ftpdlib_ioloop::{self as ioloop, Context};
-use ftpdlib_proto::TransferEnd;
+use ftpdlib_proto::{TransferEnd, TransferType};
 use ftpdlib_session::{DataEvent, Over, Refusal, Transfer};
 
 use super::job::discard;
@@ -15,6 +15,15 @@ use crate::log_prefix::Prefix;
 use crate::owners_code;
 use crate::pump::{Pump, PumpContext, Step};
 
+/// A transfer that has begun: what logs and observers are told of it besides the session's event of
+/// its end, when its user may be gone.
+pub(super) struct Begun {
+    pub(super) account: Arc<Account>,
+    pub(super) transfer_type: TransferType,
+    /// Whether its data connection is under TLS.
+    pub(super) secure: bool,
+}
+
 impl Connection {
     /// Begins a transfer over the data connection, or to the replies.
     pub(super) fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
@@ -22,11 +31,11 @@ impl Connection {
             Over::Control => None,
             Over::Data => self.data.take_open(),
         };
-        let secure = stream
-            .as_ref()
-            .is_some_and(|stream| stream.plain().is_none());
-        let account = Arc::clone(&transfer.payload.account);
-        let transfer_type = transfer.transfer_type;
+        self.begun = Some(Begun {
+            account: Arc::clone(&transfer.payload.account),
+            transfer_type: transfer.transfer_type,
+            secure: stream.as_ref().is_some_and(|it| it.plain().is_none()),
+        });
         let mut pump = match Pump::new(transfer, stream, cx.now()) {
             Ok(pump) => pump,
             Err(payload) => {
@@ -41,14 +50,10 @@ impl Connection {
                 return self.session.handle_data_event(event, cx.now());
             }
         };
-        if let Some(watch) = &mut self.watch {
-            watch.note_transfer(&account, transfer_type, secure);
-            if let Some(rates) = watch.control().rates() {
-                pump.set_rates(rates);
-            }
+        if let Some(rates) = self.watch.as_ref().and_then(|it| it.control().rates()) {
+            pump.set_rates(rates);
         }
         pump.take_over_debt(&self.debts, cx.now());
-        self.transfer_account = Some(account);
         if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
             // That it fails is found when the turn ends.
             let _ = control.flush(cx);
@@ -93,7 +98,7 @@ impl Connection {
             ControlSocket::Accepted(_) | ControlSocket::Lost => &mut nowhere,
         };
         let mut pcx = PumpContext { cx, replies };
-        let prefix = transfer_prefix(&self.client, self.transfer_account.as_deref());
+        let prefix = transfer_prefix(&self.client, self.begun.as_ref());
         // After a panic nothing of the pump is used any more but its data connection.
         let who = "the transfer, or its filesystem";
         let step = owners_code::call(prefix, who, || act(pump, &mut pcx));
@@ -107,7 +112,7 @@ impl Connection {
             return;
         };
         if let Some(refusal) = &refusal {
-            let prefix = transfer_prefix(&self.client, self.transfer_account.as_deref());
+            let prefix = transfer_prefix(&self.client, self.begun.as_ref());
             log_lines::transfer_failed(&prefix, refusal);
         }
         pump.leave_debt(&mut self.debts, cx.now());
@@ -243,7 +248,7 @@ impl Connection {
     }
 }
 
-/// What stands before the log lines about the transfer of `account`.
-fn transfer_prefix<'a>(client: &'a Client, account: Option<&'a Account>) -> Prefix<'a> {
-    client.prefix(account.map(|account| account.login().username.as_str()))
+/// What stands before the log lines about a transfer of `client`.
+fn transfer_prefix<'a>(client: &'a Client, begun: Option<&'a Begun>) -> Prefix<'a> {
+    client.prefix(begun.map(|begun| begun.account.login().username.as_str()))
 }
