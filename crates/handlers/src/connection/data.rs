@@ -40,8 +40,7 @@ impl Connection {
                 Ok(listener)
             })
             .map_err(no_port)?;
-        self.data = DataSide::Listening(PassivePort::new(listener, cx.now()));
-        self.data_permit = Some(permit);
+        self.data = DataSide::Listening(PassivePort::new(listener, permit, cx.now()));
         Ok(DataEvent::Listening { port })
     }
 
@@ -52,10 +51,9 @@ impl Connection {
         let (local, peer) = (self.client.bound(), canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
-        let stream = Connector::open(peer, from.then_some(local))
+        let socket = Connector::open(peer, from.then_some(local))
             .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))?;
-        self.data = DataSide::Connecting(stream);
-        self.data_permit = Some(permit);
+        self.data = DataSide::Connecting { socket, permit };
         Ok(())
     }
 
@@ -95,7 +93,7 @@ impl Connection {
                     log::warn!("{prefix} no data connection for now: {error}");
                 }
             }
-            DataSide::Connecting(stream) => match cx.finish_connect(stream) {
+            DataSide::Connecting { socket, .. } => match cx.finish_connect(socket) {
                 Ok(()) => {
                     let tls = self.security.session();
                     let tls = tls.filter(|_| self.session.protects_data());
@@ -108,12 +106,6 @@ impl Connection {
             DataSide::Open { .. } => self.establish_data(cx),
             DataSide::Idle => {}
         }
-    }
-
-    /// Closes the data side, whatever there is of it, and gives its place back.
-    pub(super) fn close_data(&mut self, cx: &mut Context<'_>) {
-        self.data.close(cx);
-        self.data_permit = None;
     }
 
     /// The client's port was not reached. Its reply tells no reason.
@@ -167,7 +159,7 @@ impl Connection {
 
     /// There is no data connection, or not any more.
     fn data_failed(&mut self, cx: &mut Context<'_>) {
-        self.close_data(cx);
+        self.data.close(cx);
         self.session
             .handle_data_event(DataEvent::ConnectFailed, cx.now());
     }

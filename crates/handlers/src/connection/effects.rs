@@ -48,7 +48,7 @@ impl Connection {
             Effect::CancelWork => self.cancel_work(),
             Effect::Listen => {
                 self.end_failed_upload(cx);
-                self.close_data(cx);
+                self.data.close(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
                 self.session.handle_data_event(event, now);
             }
@@ -61,7 +61,7 @@ impl Connection {
             }
             Effect::Connect(peer) => {
                 self.end_failed_upload(cx);
-                self.close_data(cx);
+                self.data.close(cx);
                 if let Err(error) = self.connect(peer, cx) {
                     self.connect_failed(&error, cx);
                 }
@@ -69,7 +69,7 @@ impl Connection {
             Effect::StartTransfer(transfer) => self.start_transfer(transfer, cx),
             Effect::AbortTransfer(end) => self.with_pump(cx, |pump, pcx| pump.abort(end, pcx)),
             Effect::Discard(payload) => discard(payload),
-            Effect::CloseData => self.close_data(cx),
+            Effect::CloseData => self.data.close(cx),
             Effect::ForgetLogin => {
                 self.end_failed_upload(cx);
                 self.account = None;
@@ -90,7 +90,7 @@ impl Connection {
                 }
             }
             Effect::Close => {
-                self.close_data(cx);
+                self.data.close(cx);
                 // If there still is a job, it hangs, and its thread drops the result; or it waits
                 // in its lane for one that does.
                 self.job = None;

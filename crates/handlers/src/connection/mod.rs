@@ -80,8 +80,6 @@ pub struct Connection {
     /// Counts as a control connection.
     #[expect(dead_code, reason = "held, not read")]
     permit: Permit,
-    /// Counts as a data connection, while there is one.
-    data_permit: Option<Permit>,
 }
 
 /// The socket, before and after the loop knows it.
@@ -185,7 +183,6 @@ impl Connection {
             phase: Phase::Serving,
             share: Share::default(),
             permit,
-            data_permit: None,
         })
     }
 

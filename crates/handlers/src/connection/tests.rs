@@ -169,7 +169,7 @@ struct Losing(Connection);
 impl Losing {
     fn lose<T>(&mut self, outcome: T, cx: &mut Context<'_>) -> T {
         if let DataSide::Open { .. } = self.0.data {
-            self.0.close_data(cx);
+            self.0.data.close(cx);
         }
         outcome
     }

@@ -27,21 +27,22 @@ pub(super) struct Begun {
 impl Connection {
     /// Begins a transfer over the data connection, or to the replies.
     pub(super) fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
-        let stream = match transfer.over {
+        let connection = match transfer.over {
             Over::Control => None,
             Over::Data => self.data.take_open(),
         };
         self.begun = Some(Begun {
             account: Arc::clone(&transfer.payload.account),
             transfer_type: transfer.transfer_type,
-            secure: stream.as_ref().is_some_and(|it| it.plain().is_none()),
+            secure: connection
+                .as_ref()
+                .is_some_and(|it| it.stream.plain().is_none()),
         });
-        let mut pump = match Pump::new(transfer, stream, cx.now()) {
+        let mut pump = match Pump::new(transfer, connection, cx.now()) {
             Ok(pump) => pump,
             Err(payload) => {
                 // The system did not let the loop have the data connection.
                 discard(payload);
-                self.close_data(cx);
                 let event = DataEvent::Ended {
                     end: TransferEnd::LocalError,
                     bytes: 0,
@@ -117,7 +118,7 @@ impl Connection {
         }
         pump.leave_debt(&mut self.debts, cx.now());
         let bytes = pump.bytes();
-        self.leave_stream(*pump, &end, cx);
+        self.leave_connection(*pump, &end, cx);
         let event = DataEvent::Ended {
             end,
             bytes,
@@ -128,31 +129,29 @@ impl Connection {
 
     /// Closes the data connection of a transfer, if it had one, or keeps it until the client has
     /// closed it.
-    fn leave_stream(&mut self, pump: Pump, end: &TransferEnd, cx: &mut Context<'_>) {
+    fn leave_connection(&mut self, pump: Pump, end: &TransferEnd, cx: &mut Context<'_>) {
         let (sends, separates_replies) = (pump.sends(), pump.separates_replies);
-        let Some((mut stream, meter)) = pump.into_stream() else {
+        let Some((mut connection, meter)) = pump.into_connection() else {
             return;
         };
-        let permit = self.data_permit.take();
         match end {
             TransferEnd::Complete if sends => {
-                let mut linger = Linger::after_download(stream.into_socket(), cx);
+                let mut linger = Linger::after_download(connection.stream.into_socket(), cx);
                 if separates_replies {
                     linger.hold_replies(cx);
                 }
                 self.linger_on(linger, cx);
             }
             TransferEnd::LocalError if !sends => {
-                if stream.plain().is_none() {
+                if connection.stream.plain().is_none() {
                     // Some clients wait for close_notify before they read the reply.
-                    let _ = stream.finish(cx);
+                    let _ = connection.stream.finish(cx);
                 }
-                let socket = stream.into_socket();
-                self.linger_on(Linger::after_upload(socket, meter, permit, cx), cx);
+                self.linger_on(Linger::after_upload(connection, meter, cx), cx);
                 // If the client has ended its side, this is all.
                 self.drain_linger(cx);
             }
-            _ => cx.close(stream.into_socket()),
+            _ => cx.close(connection.stream.into_socket()),
         }
     }
 
