@@ -58,13 +58,12 @@ pub(crate) fn enter_as_user(service: &Arc<Service>) -> Arc<Account> {
         own: None,
     });
     let credentials = Credentials {
-        client: Arc::clone(&client),
         username: "user".into(),
         password: Some("12345".into()),
         certificate: None,
         secure: false,
     };
-    let login = credentials.check().unwrap().unwrap();
+    let login = credentials.check(&client).unwrap().unwrap();
     enter(&client, login).unwrap().0
 }
 

@@ -5,11 +5,10 @@ use ftpdlib_proto::Reply;
 use ftpdlib_session::{DataEvent, Effect, SessionEvent};
 
 use super::closing::CLOSING_TIME;
-use super::job::discard;
 use super::secure::Security;
 use super::{Connection, ControlSocket, log_lines};
 use crate::data::PassivePort;
-use crate::jobs::Payload;
+use crate::jobs::{Payload, discard};
 
 impl Connection {
     /// Does everything the session has asked for.

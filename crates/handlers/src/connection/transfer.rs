@@ -6,11 +6,10 @@ use ftpdlib_ioloop::{self as ioloop, Context};
 use ftpdlib_proto::{TransferEnd, TransferType};
 use ftpdlib_session::{DataEvent, Over, Refusal, Transfer};
 
-use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
 use crate::client::Client;
 use crate::data::Linger;
-use crate::jobs::{Account, Payload};
+use crate::jobs::{Account, Payload, discard};
 use crate::log_prefix::Prefix;
 use crate::owners_code;
 use crate::pump::{Pump, PumpContext, Step};
