@@ -9,7 +9,7 @@ use ftpdlib_session::{DataEvent, Refusal};
 
 use super::{Connection, ControlSocket, canonical, log_lines};
 use crate::Permit;
-use crate::data::{DataSide, PassivePort, listen};
+use crate::data::{DataSide, PassivePort, handshake_timed_out, listen};
 
 /// Connections to a passive port that are looked at in one turn.
 const ARRIVALS: usize = 16;
@@ -118,8 +118,7 @@ impl Connection {
     pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
         let deadline = self.data_handshake_deadline();
         if deadline.is_some_and(|deadline| deadline <= cx.now()) {
-            let error = io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
-            self.data_lost(&error, cx);
+            self.data_lost(&handshake_timed_out(), cx);
         }
     }
 

@@ -3,13 +3,12 @@
 //! What [`Connection::deadline`] lists and what [`Connection::look_at_deadlines`] looks at must
 //! agree; only replies that are held are for [`Connection::flush`], at the end of the turn.
 
-use std::io;
 use std::time::Instant;
 
 use ftpdlib_ioloop::{Context, Flow};
 
 use super::{Connection, log_lines};
-use crate::data::{Linger, PassivePort};
+use crate::data::{Linger, PassivePort, handshake_timed_out};
 
 impl Connection {
     /// The first moment at which something is to be looked at.
@@ -87,8 +86,7 @@ impl Connection {
             }
             self.session.handle_timeout(now);
             if self.security.is_handshake() && self.session.is_ending() {
-                let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
-                log_lines::tls_failed(&self.client.prefix(None), &error);
+                log_lines::tls_failed(&self.client.prefix(None), &handshake_timed_out());
             }
         }
         self.finish_turn(cx)

@@ -155,7 +155,7 @@ impl DataSide {
         }
     }
 
-    /// The same, to ask it something.
+    /// The port that the client was told, to ask it something.
     pub(crate) fn passive_port(&self) -> Option<&PassivePort> {
         match self {
             Self::Listening(port) => Some(port),
@@ -197,4 +197,9 @@ fn carry(socket: Socket<TcpStream>, tls: Option<&TlsSession>, permit: Permit) ->
     }
     let stream = Box::new(TlsStream::data(socket, session));
     DataConnection { stream, permit }
+}
+
+/// That a TLS handshake, of a control connection as well, did not end in time.
+pub(crate) fn handshake_timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long")
 }

@@ -17,7 +17,7 @@ use ftpdlib_ioloop::{Interest, SourceId, Transport};
 use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
 use ftpdlib_session::{Over, Refusal, Transfer};
 
-use crate::data::DataConnection;
+use crate::data::{DataConnection, handshake_timed_out};
 use crate::jobs::{Account, Opened, Payload};
 use crate::service::Rates;
 use crate::throttle::Throttle;
@@ -33,14 +33,10 @@ use turn::{Turn, is_lost};
 /// in it.
 const LAST_BYTES: u64 = 8 << 20;
 
-/// What is told where a file ends before the size it had when it was opened.
-fn became_shorter() -> Refusal {
-    Refusal::new(451, "File became shorter while it was sent.")
-}
-
 /// What a pump came to in a turn.
 pub(crate) enum Step {
-    /// Nothing more can be moved before the data connection is ready for this.
+    /// Nothing more can be moved before the data connection is ready for this;
+    /// [`Interest::NONE`], for a listing to the replies: before those are sent.
     Wait(Interest),
     /// The turn's share was moved; there may be more.
     Yield,
@@ -368,7 +364,7 @@ impl Pump {
         let is_secure = self.route.is_established();
         let end = match end {
             TransferEnd::Stalled if !is_secure => {
-                turn::warn(&self.account, "the TLS handshake took too long");
+                turn::warn(&self.account, handshake_timed_out());
                 TransferEnd::Unsecured
             }
             end => end,
@@ -576,6 +572,11 @@ fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: I
         service.user_rates.share(username, direction, rate, now)
     });
     Meter::new(Throttle::new(rate, now), shared, now)
+}
+
+/// What is told where a file ends before the size it had when it was opened.
+fn became_shorter() -> Refusal {
+    Refusal::new(451, "File became shorter while it was sent.")
 }
 
 #[cfg(all(test, target_os = "linux"))]
