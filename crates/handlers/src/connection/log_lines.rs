@@ -12,7 +12,7 @@ use log::Level;
 
 use super::secrets;
 use super::transfer::Begun;
-use crate::CustomCommand;
+use crate::Service;
 use crate::client::Client;
 use crate::jobs::{Account, Payload, real_path};
 use crate::log_prefix::Prefix;
@@ -47,12 +47,12 @@ pub(super) fn no_passive_port(prefix: &Prefix<'_>, error: &io::Error) {
     log::warn!("{prefix} no passive port: {error}");
 }
 
-/// A command line, which may be one of `commands`; never a password.
-pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], commands: &[CustomCommand]) {
+/// A command line of a client of `service`; never a password.
+pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], service: &Service) {
     if !log::log_enabled!(Level::Debug) {
         return;
     }
-    let line = secrets::hide(line, commands);
+    let line = secrets::hide(line, service);
     log::debug!("{prefix} -> {}", Escaped(&line));
 }
 
@@ -60,7 +60,7 @@ pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], commands: &[CustomComman
 pub(super) struct LoggedCommand(Box<str>);
 
 impl LoggedCommand {
-    /// The command of a line, if it is one of them and the log is on; it may be one of `commands`.
+    /// The command of a line of a client of `service`, if it is one of them and the log is on.
     ///
     /// A path is made absolute and real, as pyftpdlib does: what was sent does not tell which file
     /// it was.
@@ -68,7 +68,7 @@ impl LoggedCommand {
         session: &Session<Payload>,
         account: Option<&Account>,
         line: &[u8],
-        commands: &[CustomCommand],
+        service: &Service,
     ) -> Option<Self> {
         let (verb, _) = CommandLine::split(line).resolve().ok()?;
         let info = verb.info();
@@ -76,7 +76,7 @@ impl LoggedCommand {
             return None;
         }
         // A command in its place may have a secret argument.
-        let shown = secrets::cut(line, commands);
+        let shown = secrets::cut(line, service);
         let (_, argument) = CommandLine::split(shown).resolve().ok()?;
         let path = account.and_then(|account| {
             let path = path_in(verb, argument, session)?;

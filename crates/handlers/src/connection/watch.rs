@@ -9,7 +9,7 @@ use ftpdlib_session::{Change, SessionEvent, Transferred};
 
 use super::secrets;
 use super::transfer::Begun;
-use crate::CustomCommand;
+use crate::Service;
 use crate::client::Client;
 use crate::jobs::{Account, real_path};
 use crate::observer::{
@@ -236,9 +236,9 @@ impl Watch {
         self.post(notice);
     }
 
-    /// Asks the observers about a command, which may be one of `commands`.
-    pub(super) fn judge(&mut self, line: &[u8], commands: &[CustomCommand]) -> Judgement {
-        let command = ObservedCommand::new(secrets::cut(line, commands));
+    /// Asks the observers about a command of a client of `service`.
+    pub(super) fn judge(&mut self, line: &[u8], service: &Service) -> Judgement {
+        let command = ObservedCommand::new(secrets::cut(line, service));
         let notice = Notice::Command(command);
         let verdict = notice.tell(&self.session, &self.inline);
         if verdict != Verdict::Allow {

@@ -6,8 +6,7 @@ use ftpdlib_proto::{CommandLine, Reply, Verb};
 
 use super::Session;
 use super::pending::Pending;
-use super::registered::find;
-use crate::Effect;
+use crate::{Effect, RegisteredCommand};
 
 /// What has to wait for the end of work, or for the beginning of a transfer.
 #[derive(Debug)]
@@ -103,6 +102,6 @@ impl<P> Session<P> {
             Ok((verb, argument)) => verbs.contains(&verb) && argument.trim_ascii().is_empty(),
             Err(_) => false,
         };
-        is_named && find(&self.config.commands, &command).is_none()
+        is_named && RegisteredCommand::find(&self.config.commands, &command).is_none()
     }
 }
