@@ -106,10 +106,11 @@ impl<P> Session<P> {
         self.settle_data(Some(TransferDirection::Download));
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
-        if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
-            self.begin_answer();
-            self.refuse_unknown(reply);
+        if self.must_hold() {
+            return self.hold(Held::Reply(reply));
         }
+        self.begin_answer();
+        self.refuse_unknown(reply);
     }
 
     /// Answers a line that is not to be taken, as `reply` says.
