@@ -159,8 +159,7 @@ impl Connection {
     /// There is no data connection, or not any more.
     fn data_failed(&mut self, cx: &mut Context<'_>) {
         self.data.close(cx);
-        self.session
-            .handle_data_event(DataEvent::ConnectFailed, cx.now());
+        self.session.handle_data_event(DataEvent::Failed, cx.now());
     }
 
     /// When the handshake of a data connection without a transfer has to be over. While its file is

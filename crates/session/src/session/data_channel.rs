@@ -174,9 +174,9 @@ impl<P> Session<P> {
         }
     }
 
-    /// The active connection does not stand, the passive port can accept none, or an idle data
+    /// The client's port was not reached, the passive port can accept none, or an idle data
     /// connection broke.
-    pub(super) fn connect_failed(&mut self, now: Instant) {
+    pub(super) fn data_failed(&mut self, now: Instant) {
         match self.data {
             DataChannel::Listening { .. }
             | DataChannel::Connecting { .. }
