@@ -34,10 +34,10 @@ impl Connection {
     fn carry_out(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
         let now = cx.now();
         match effect {
-            Effect::BeginAnswer => self.logged = self.received.take(),
+            Effect::BeginAnswer => self.command_log.begin_answer(),
             Effect::Reply(reply) => {
-                let command = self.logged.take();
-                self.logged = command.and_then(|it| it.answered(&self.log_prefix(), &reply));
+                let prefix = self.client.prefix(self.session.username());
+                self.command_log.replied(&prefix, &reply);
                 self.send_reply(&reply);
             }
             Effect::TransferReply(reply) => self.send_reply(&reply),

@@ -133,12 +133,12 @@ impl Connection {
         }
         let (session, client) = (&mut self.session, &*self.client);
         let service = &*client.service;
-        let (received, account) = (&mut self.received, self.account.as_deref());
+        let (command_log, account) = (&mut self.command_log, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(session.encoding(), |line| match line {
             Line::Complete(line) => {
                 log_lines::command(&client.prefix(session.username()), line, service);
-                *received = LoggedCommand::of(session, account, line, service);
+                command_log.received(LoggedCommand::of(session, account, line, service));
                 match watch.map(|watch| watch.judge(line, service)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
                     Some(Judgement::Passed(verdict)) => hand_over(session, line, &verdict, now),
@@ -146,7 +146,7 @@ impl Connection {
                 }
             }
             Line::TooLong => {
-                *received = None;
+                command_log.received(None);
                 session.handle_control(ControlEvent::LineTooLong, now);
             }
         });

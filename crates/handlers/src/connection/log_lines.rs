@@ -56,6 +56,34 @@ pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], service: &Service) {
     log::debug!("{prefix} -> {}", Escaped(&line));
 }
 
+/// The commands whose outcome is still to be logged: another one may come before the reply.
+#[derive(Default)]
+pub(super) struct CommandLog {
+    /// The one received last, until its turn comes.
+    received: Option<LoggedCommand>,
+    /// The one whose turn has come, until its last reply.
+    answering: Option<LoggedCommand>,
+}
+
+impl CommandLog {
+    /// Takes note of the line that came last, if it is such a command.
+    pub(super) fn received(&mut self, command: Option<LoggedCommand>) {
+        self.received = command;
+    }
+
+    /// The replies from here on answer the line that came last.
+    pub(super) fn begin_answer(&mut self) {
+        self.answering = self.received.take();
+    }
+
+    /// Logs the command that is being answered, if `reply` is its last one.
+    pub(super) fn replied(&mut self, prefix: &Prefix<'_>, reply: &Reply) {
+        if let Some(command) = self.answering.take_if(|_| !reply.code().is_preliminary()) {
+            command.log(prefix, reply);
+        }
+    }
+}
+
 /// A command whose outcome is logged, as pyftpdlib does with these, until it is known.
 pub(super) struct LoggedCommand(Box<str>);
 
@@ -90,13 +118,9 @@ impl LoggedCommand {
         Some(Self(format!("{} {}", info.name, Escaped(argument)).into()))
     }
 
-    /// Logs it with its reply; gives it back if that is not the last one.
-    pub(super) fn answered(self, prefix: &Prefix<'_>, reply: &Reply) -> Option<Self> {
-        let code = reply.code();
-        if code.is_preliminary() {
-            return Some(self);
-        }
-        let command = self.0;
+    /// Logs it with its last reply.
+    fn log(self, prefix: &Prefix<'_>, reply: &Reply) {
+        let (Self(command), code) = (self, reply.code());
         if code.is_transient() || code.is_permanent() {
             let mut text = Vec::new();
             reply.encode(NameEncoding::UTF_8, &mut text);
@@ -105,7 +129,6 @@ impl LoggedCommand {
         } else {
             log::info!("{prefix} {command} {code}");
         }
-        None
     }
 }
 

@@ -36,7 +36,7 @@ use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use job::RunningJob;
 use lines::{Share, hand_over};
-use log_lines::LoggedCommand;
+use log_lines::CommandLog;
 use secure::Security;
 use transfer::Begun;
 use watch::Watch;
@@ -68,10 +68,7 @@ pub struct Connection {
     id: u64,
     /// The observers; none where the server has none.
     watch: Option<Box<Watch>>,
-    /// The command received last, until its turn comes, if its reply is to be logged.
-    received: Option<LoggedCommand>,
-    /// The command whose turn has come, until its reply, if that is to be logged.
-    logged: Option<LoggedCommand>,
+    command_log: CommandLog,
     /// The masquerade address that the session knows.
     masquerade: Option<Ipv4Addr>,
     /// What the session knows of the server's end.
@@ -177,8 +174,7 @@ impl Connection {
             closing: None,
             id: 0,
             watch: None,
-            received: None,
-            logged: None,
+            command_log: CommandLog::default(),
             masquerade: None,
             phase: Phase::Serving,
             share: Share::default(),
