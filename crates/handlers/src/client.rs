@@ -19,7 +19,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// What stands before the log lines about it, which may have logged in.
+    /// What stands before the log lines about this client, with the name of its user if it has one.
     pub(crate) fn prefix<'a>(&'a self, username: Option<&'a str>) -> Prefix<'a> {
         self.service.log_prefix.of(self.peer, username)
     }

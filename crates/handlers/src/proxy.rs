@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, Socket};
 use ipnet::IpNet;
@@ -134,6 +135,10 @@ pub struct ProxyHeaderReader {
 }
 
 impl ProxyHeaderReader {
+    /// How long a proxy may take to send its header, which it knows before it connects. Whoever
+    /// reads it closes the connection then.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
     /// Whether any of the header has come.
     pub fn has_begun(&self) -> bool {
         !self.bytes.is_empty()

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, IoLoop, Pool};
+use ftpdlib_ioloop::{Context, Handler, IoLoop, Pool};
 
 use crate::client::Client;
 use crate::jobs::{Account, Credentials, enter};
@@ -42,8 +42,8 @@ pub(crate) fn connection(service: &Arc<Service>, stream: mio::net::TcpStream) ->
     Connection::new(service, stream, peer, permit).unwrap()
 }
 
-/// A loop with nothing but this connection.
-pub(crate) fn alone(connection: Connection) -> IoLoop {
+/// A loop with nothing but this connection, or what stands for it.
+pub(crate) fn alone(connection: impl Handler + 'static) -> IoLoop {
     let mut events = IoLoop::new().unwrap();
     events.add(Box::new(connection)).unwrap();
     events
@@ -58,13 +58,12 @@ pub(crate) fn enter_as_user(service: &Arc<Service>) -> Arc<Account> {
         own: None,
     });
     let credentials = Credentials {
-        client: Arc::clone(&client),
         username: "user".into(),
         password: Some("12345".into()),
         certificate: None,
         secure: false,
     };
-    let login = credentials.check().unwrap().unwrap();
+    let login = credentials.check(&client).unwrap().unwrap();
     enter(&client, login).unwrap().0
 }
 

@@ -250,7 +250,7 @@ impl IoLoop {
         // The loop's own state is consistent whenever it calls out. What the callee left broken is
         // used by the callee alone, if it is called again at all.
         caught(|| call(&mut cx)).map_err(|message| {
-            log::error!("a handler of the loop panicked: {message}");
+            log::error!("code on the loop panicked: {message}");
             io::Error::other(format!("panicked: {message}"))
         })
     }

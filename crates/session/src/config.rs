@@ -21,7 +21,8 @@ pub struct TlsRules {
     pub control_required: bool,
     /// Data connections are refused before `PROT P`.
     pub data_required: bool,
-    /// Time for the handshake on the control connection; `None` is no limit. Default: 30 seconds.
+    /// Time for a handshake, on the control connection and, by the driver, on data connections;
+    /// `None` is no limit. Default: 30 seconds.
     pub handshake_timeout: Option<Duration>,
 }
 

@@ -78,7 +78,7 @@ pub enum Effect<P> {
     AcceptData,
     /// Close the connection just accepted, go on listening.
     RejectData,
-    /// Connect to the client; answered by `Connected` or `ConnectFailed`, unless `CloseData` comes
+    /// Connect to the client; answered by `Connected` or `Failed`, unless `CloseData` comes
     /// first.
     Connect(SocketAddr),
     /// The data connection stands, if one is needed: move the bytes. Answered by exactly one

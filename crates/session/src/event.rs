@@ -37,9 +37,9 @@ pub enum ControlEvent<'a> {
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     ///
     /// Not for a client that has ended only its own side, in order, after
-    /// [QUIT](crate::Session::waits_after_quit), nor
-    /// while a [reply is owed](crate::Session::owes_reply): it waits for its transfer or its reply,
-    /// and this would abort that.
+    /// [QUIT](crate::Session::waits_after_quit), nor while a
+    /// [reply is owed](crate::Session::owes_reply): it waits for its transfer or its reply, and
+    /// this would abort that.
     Closed,
 }
 
@@ -64,9 +64,9 @@ pub enum DataEvent {
     },
     /// Answer to `Connect`: the active connection stands.
     Connected,
-    /// Answer to `Connect`: it does not; or the passive port can accept none, or the data
-    /// connection broke before a transfer. The driver has closed it.
-    ConnectFailed,
+    /// There is no data connection: the client's port was not reached (answer to `Connect`), the
+    /// passive port can accept none, or it broke before a transfer. The driver has closed it.
+    Failed,
     /// Bytes moved so far by the transfer in progress, told before a line is handed over.
     Progress {
         /// Bytes on the data connection.

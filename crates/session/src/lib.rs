@@ -19,7 +19,7 @@
 //! - [`Effect::StartTransfer`] is answered by one [`DataEvent::Ended`], also after
 //!   [`Effect::AbortTransfer`].
 //! - [`Effect::Listen`] is answered by [`DataEvent::Listening`] or [`DataEvent::ListenFailed`],
-//!   [`Effect::Connect`] by [`DataEvent::Connected`] or [`DataEvent::ConnectFailed`] unless
+//!   [`Effect::Connect`] by [`DataEvent::Connected`] or [`DataEvent::Failed`] unless
 //!   [`Effect::CloseData`] came first.
 //! - [`Effect::Secure`] is answered by [`ControlEvent::Secured`], or by [`ControlEvent::Closed`].
 //! - Every payload `P` handed over in [`Answer::Opened`] comes back once: in a [`Transfer`] or in

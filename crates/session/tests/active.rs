@@ -102,7 +102,7 @@ fn a_pipelined_command_is_answered_after_the_transfers_150() {
 fn a_pipelined_command_is_answered_after_the_425() {
     let mut connecting = Connecting::new();
     connecting.say("NOOP");
-    connecting.hear(DataEvent::ConnectFailed);
+    connecting.hear(DataEvent::Failed);
     assert_eq!(connecting.codes, [425, 200]);
 
     let mut connecting = Connecting::new();
@@ -115,7 +115,7 @@ fn a_pipelined_command_is_answered_after_the_425() {
     let mut connecting = Connecting::new();
     let event = ControlEvent::LineTooLong;
     connecting.session.handle_control(event, connecting.now);
-    connecting.hear(DataEvent::ConnectFailed);
+    connecting.hear(DataEvent::Failed);
     assert_eq!(connecting.codes, [425, 500]);
 }
 
@@ -130,7 +130,7 @@ fn abor_and_quit_do_not_wait_for_a_connection() {
     let mut connecting = Connecting::new();
     connecting.say("QUIT");
     assert_eq!(connecting.codes, []);
-    connecting.hear(DataEvent::ConnectFailed);
+    connecting.hear(DataEvent::Failed);
     assert_eq!(connecting.codes, [425, 221]);
     assert!(connecting.closed);
 }

@@ -205,7 +205,7 @@ const WAYS: [Way; 11] = [
         "a lost data connection",
         |client| {
             client.line("PASV");
-            client.data(DataEvent::ConnectFailed);
+            client.data(DataEvent::Failed);
         },
         NAME,
     ),

@@ -7,7 +7,7 @@
 //! that contains a NUL is refused with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
 //!
 //! Calls that only Linux has return [`Unsupported`](std::io::ErrorKind::Unsupported) on other
-//! systems, so callers choose at run time and need no `cfg`.
+//! systems, or the answer that is safe, so callers choose at run time and need no `cfg`.
 
 mod access;
 mod append;

@@ -9,7 +9,7 @@ use ftpdlib_session::{DataEvent, Refusal};
 
 use super::{Connection, ControlSocket, canonical, log_lines};
 use crate::Permit;
-use crate::data::{DataSide, PassivePort, listen};
+use crate::data::{DataSide, PassivePort, handshake_timed_out, listen};
 
 /// Connections to a passive port that are looked at in one turn.
 const ARRIVALS: usize = 16;
@@ -40,8 +40,7 @@ impl Connection {
                 Ok(listener)
             })
             .map_err(no_port)?;
-        self.data = DataSide::Listening(PassivePort::new(listener, cx.now()));
-        self.data_permit = Some(permit);
+        self.data = DataSide::Listening(PassivePort::new(listener, permit, cx.now()));
         Ok(DataEvent::Listening { port })
     }
 
@@ -52,10 +51,9 @@ impl Connection {
         let (local, peer) = (self.client.bound(), canonical(peer));
         // From the address that the client knows the server by, where the families agree.
         let from = local.is_ipv4() == peer.is_ipv4();
-        let stream = Connector::open(peer, from.then_some(local))
+        let socket = Connector::open(peer, from.then_some(local))
             .and_then(|stream| cx.register_connecting(stream, Interest::WRITE))?;
-        self.data = DataSide::Connecting(stream);
-        self.data_permit = Some(permit);
+        self.data = DataSide::Connecting { socket, permit };
         Ok(())
     }
 
@@ -95,7 +93,7 @@ impl Connection {
                     log::warn!("{prefix} no data connection for now: {error}");
                 }
             }
-            DataSide::Connecting(stream) => match cx.finish_connect(stream) {
+            DataSide::Connecting { socket, .. } => match cx.finish_connect(socket) {
                 Ok(()) => {
                     let tls = self.security.session();
                     let tls = tls.filter(|_| self.session.protects_data());
@@ -110,12 +108,6 @@ impl Connection {
         }
     }
 
-    /// Closes the data side, whatever there is of it, and gives its place back.
-    pub(super) fn close_data(&mut self, cx: &mut Context<'_>) {
-        self.data.close(cx);
-        self.data_permit = None;
-    }
-
     /// The client's port was not reached. Its reply tells no reason.
     pub(super) fn connect_failed(&mut self, error: &io::Error, cx: &mut Context<'_>) {
         log::debug!("{} connecting to the client: {error}", self.log_prefix());
@@ -126,8 +118,7 @@ impl Connection {
     pub(super) fn check_data_handshake(&mut self, cx: &mut Context<'_>) {
         let deadline = self.data_handshake_deadline();
         if deadline.is_some_and(|deadline| deadline <= cx.now()) {
-            let error = io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long");
-            self.data_lost(&error, cx);
+            self.data_lost(&handshake_timed_out(), cx);
         }
     }
 
@@ -167,9 +158,8 @@ impl Connection {
 
     /// There is no data connection, or not any more.
     fn data_failed(&mut self, cx: &mut Context<'_>) {
-        self.close_data(cx);
-        self.session
-            .handle_data_event(DataEvent::ConnectFailed, cx.now());
+        self.data.close(cx);
+        self.session.handle_data_event(DataEvent::Failed, cx.now());
     }
 
     /// When the handshake of a data connection without a transfer has to be over. While its file is

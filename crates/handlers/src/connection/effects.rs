@@ -4,11 +4,11 @@ use ftpdlib_ioloop::Context;
 use ftpdlib_proto::Reply;
 use ftpdlib_session::{DataEvent, Effect, SessionEvent};
 
-use super::job::discard;
+use super::closing::CLOSING_TIME;
 use super::secure::Security;
-use super::{CLOSING_TIME, Connection, ControlSocket, log_lines};
+use super::{Connection, ControlSocket, log_lines};
 use crate::data::PassivePort;
-use crate::jobs::Payload;
+use crate::jobs::{Payload, discard};
 
 impl Connection {
     /// Does everything the session has asked for.
@@ -34,10 +34,10 @@ impl Connection {
     fn carry_out(&mut self, effect: Effect<Payload>, cx: &mut Context<'_>) {
         let now = cx.now();
         match effect {
-            Effect::BeginAnswer => self.logged = self.received.take(),
+            Effect::BeginAnswer => self.command_log.begin_answer(),
             Effect::Reply(reply) => {
-                let command = self.logged.take();
-                self.logged = command.and_then(|it| it.answered(&self.log_prefix(), &reply));
+                let prefix = self.client.prefix(self.session.username());
+                self.command_log.replied(&prefix, &reply);
                 self.send_reply(&reply);
             }
             Effect::TransferReply(reply) => self.send_reply(&reply),
@@ -47,7 +47,7 @@ impl Connection {
             Effect::CancelWork => self.cancel_work(),
             Effect::Listen => {
                 self.end_failed_upload(cx);
-                self.close_data(cx);
+                self.data.close(cx);
                 let event = self.listen(cx).unwrap_or_else(DataEvent::ListenFailed);
                 self.session.handle_data_event(event, now);
             }
@@ -60,7 +60,7 @@ impl Connection {
             }
             Effect::Connect(peer) => {
                 self.end_failed_upload(cx);
-                self.close_data(cx);
+                self.data.close(cx);
                 if let Err(error) = self.connect(peer, cx) {
                     self.connect_failed(&error, cx);
                 }
@@ -68,7 +68,7 @@ impl Connection {
             Effect::StartTransfer(transfer) => self.start_transfer(transfer, cx),
             Effect::AbortTransfer(end) => self.with_pump(cx, |pump, pcx| pump.abort(end, pcx)),
             Effect::Discard(payload) => discard(payload),
-            Effect::CloseData => self.close_data(cx),
+            Effect::CloseData => self.data.close(cx),
             Effect::ForgetLogin => {
                 self.end_failed_upload(cx);
                 self.account = None;
@@ -80,18 +80,16 @@ impl Connection {
                     .passive_port()
                     .is_some_and(PassivePort::has_rejected_several) => {}
             Effect::Event(event) => {
+                let is_end = matches!(event, SessionEvent::TransferEnded { .. });
+                let begun = self.begun.take_if(|_| is_end);
                 let username = self.session.username();
-                let account = self.transfer_account.as_deref();
-                log_lines::event(&self.client, username, &event, account);
-                if let SessionEvent::TransferEnded { .. } = event {
-                    self.transfer_account = None;
-                }
+                log_lines::event(&self.client, username, &event, begun.as_ref());
                 if let Some(watch) = &mut self.watch {
-                    watch.event(event, self.account.as_ref());
+                    watch.event(event, self.account.as_ref(), begun.as_ref());
                 }
             }
             Effect::Close => {
-                self.close_data(cx);
+                self.data.close(cx);
                 // If there still is a job, it hangs, and its thread drops the result; or it waits
                 // in its lane for one that does.
                 self.job = None;

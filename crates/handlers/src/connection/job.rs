@@ -1,33 +1,25 @@
-//! The session's jobs, on the loop or on threads; and what becomes of those there that nobody waits
-//! for any more.
+//! The session's jobs: begun here or on threads, and what they come to.
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
-use ftpdlib_authorizers::client_network;
+use ftpdlib_authorizers::Login;
 use ftpdlib_ioloop::{Context, Task};
-use ftpdlib_proto::TransferEnd;
 use ftpdlib_session::{Action, Answer, Job, JobOutcome, Refusal, Secret};
 
 use super::Connection;
-use crate::jobs::{self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Opened, Payload};
+use crate::jobs::{
+    self, Cancel, Checked, CommandCall, Credentials, LoginEnd, Payload, RunsOn, Started, Untaken,
+};
 
 /// A job on a thread.
 pub(super) struct RunningJob {
     task: Task<Ended>,
-    /// Of a digest or a copy.
+    /// Of a digest or a copy; nothing stops another.
     cancel: Option<Cancel>,
 }
 
-impl RunningJob {
-    /// A job that nothing stops.
-    fn short(task: Task<Ended>) -> Self {
-        Self { task, cancel: None }
-    }
-}
-
-/// What a job on a thread came to.
+/// What a job came to.
 enum Ended {
     /// Whether the credentials are right.
     Checked(Checked),
@@ -39,49 +31,36 @@ enum Ended {
 
 impl Ended {
     fn answered(outcome: JobOutcome<Payload>) -> Self {
-        Self::Answered(Untaken(Some(outcome)))
+        Self::Answered(Untaken::new(outcome))
     }
 }
 
 impl Connection {
     /// Runs a short job, or starts it on a thread.
     pub(super) fn run_job(&mut self, job: Job, cx: &mut Context<'_>) {
-        let now = cx.now();
         if let Action::Registered { .. } = job.action {
             return self.run_command(job, cx);
         }
         let Some(account) = &self.account else {
-            self.session.handle_job(Err(Refusal::local_error()), now);
-            return;
+            return self.refuse_job(cx);
         };
-        let is_large = || jobs::removes_much(account, &job.action);
-        let lane = account
-            .lane()
-            .or_else(|| is_large().then(|| account.large_lane()));
-        match lane {
-            None => {
-                let outcome = jobs::run(account, job);
-                self.session.handle_job(outcome, now);
-            }
-            Some(lane) => {
-                let user = Arc::clone(account);
-                let job = move || Ended::answered(jobs::run(&user, job));
-                let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
-                self.await_job(task.map(RunningJob::short), cx);
-            }
-        }
+        let run = RunsOn::of_action(account, &job.action);
+        let run = run.begin(account, cx, |account| {
+            Ended::answered(jobs::run(account, job))
+        });
+        self.follow(run, cx);
     }
 
     fn run_command(&mut self, job: Job, cx: &mut Context<'_>) {
         let call = CommandCall {
-            client: Arc::clone(&self.client),
             account: self.account.clone(),
             secure: self.session.is_secure(),
         };
-        let lane = &self.client.service.command_lane;
-        let job = move || Ended::answered(call.run(job));
-        let task = Task::spawn_while_wanted(lane, &cx.notifier(), job);
-        self.await_job(task.map(RunningJob::short), cx);
+        let run = RunsOn::of_command(&self.client);
+        let run = run.begin(&self.client, cx, |client| {
+            Ended::answered(call.run(client, job))
+        });
+        self.follow(run, cx);
     }
 
     /// Lets a user in, or has threads do it.
@@ -92,87 +71,43 @@ impl Connection {
         cx: &mut Context<'_>,
     ) {
         let credentials = Credentials {
-            client: Arc::clone(&self.client),
             username,
             password: password.map(|Secret(password)| password),
             certificate: self.security.certificate().cloned(),
             secure: self.session.is_secure(),
         };
-        if credentials.are_checked_at_once() {
-            return self.open_home(credentials.check(), cx);
-        }
-        let network = client_network(self.client.peer);
-        let check = move || Ended::Checked(credentials.check());
-        let task = Task::spawn_for(
-            &self.client.service.login_lane,
-            network,
-            &cx.notifier(),
-            check,
-        );
-        self.await_job(task.map(RunningJob::short), cx);
-    }
-
-    /// Goes on with a login whose credentials were checked: a home directory that hangs holds up
-    /// those who live there, and not whoever logs in.
-    fn open_home(&mut self, checked: Checked, cx: &mut Context<'_>) {
-        let login = match checked {
-            Err(refusal) => return self.session.handle_job(Err(refusal), cx.now()),
-            Ok(None) => {
-                let answer = Ok(Answer::PasswordNeeded);
-                return self.session.handle_job(answer, cx.now());
-            }
-            Ok(Some(login)) => login,
-        };
-        if jobs::enters_at_once(&self.client, &login) {
-            let end = jobs::enter(&self.client, login);
-            return self.finish_login(end, cx.now());
-        }
-        let lanes = self.client.service.home_lanes(&login.home);
-        let client = Arc::clone(&self.client);
-        let enter = move || Ended::HomeOpened(jobs::enter(&client, login));
-        let task = Task::spawn_while_wanted(&lanes.jobs, &cx.notifier(), enter);
-        self.await_job(task.map(RunningJob::short), cx);
-    }
-
-    fn await_job(&mut self, job: io::Result<RunningJob>, cx: &Context<'_>) {
-        match job {
-            Ok(job) => self.job = Some(job),
-            Err(error) => {
-                log::error!("{} no thread for a job: {error}", self.log_prefix());
-                self.session
-                    .handle_job(Err(Refusal::local_error()), cx.now());
-            }
-        }
-    }
-
-    /// Keeps what a login made, for the jobs to come.
-    fn finish_login(&mut self, end: LoginEnd, now: Instant) {
-        let outcome = end.map(|(account, facts)| {
-            self.account = Some(account);
-            Answer::Login(facts)
+        let check = RunsOn::of_check(&self.client, &credentials);
+        let check = check.begin(&self.client, cx, move |client| {
+            Ended::Checked(credentials.check(client))
         });
-        self.session.handle_job(outcome, now);
+        self.follow(check, cx);
+    }
+
+    /// Goes on with a login whose credentials are right.
+    fn open_home(&mut self, login: Login, cx: &mut Context<'_>) {
+        let enter = RunsOn::of_home(&self.client, &login);
+        let enter = enter.begin(&self.client, cx, |client| {
+            Ended::HomeOpened(jobs::enter(client, login))
+        });
+        self.follow(enter, cx);
     }
 
     /// Starts a digest or a copy: never on the loop, and not beside short jobs of a local disk.
     pub(super) fn start_work(&mut self, job: Job, cx: &mut Context<'_>) {
         let Some(account) = &self.account else {
-            return self
-                .session
-                .handle_job(Err(Refusal::local_error()), cx.now());
+            return self.refuse_job(cx);
         };
-        let lane = account
-            .work_lane()
-            .unwrap_or(&self.client.service.work_lane);
         let user = Arc::clone(account);
-        let started = lane.start(&cx.notifier(), move |time| {
+        let started = account.work_lane().start(&cx.notifier(), move |time| {
             Ended::answered(jobs::run_work(&user, job, time))
         });
-        let work = started.map(|(task, cancel)| RunningJob {
-            task,
-            cancel: Some(cancel),
-        });
-        self.await_job(work, cx);
+        match started {
+            Ok((task, cancel)) => {
+                let cancel = Some(cancel);
+                self.job = Some(RunningJob { task, cancel });
+            }
+            Err(error) => self.no_thread(&error, cx),
+        }
     }
 
     /// Lets a digest or a copy end at its next piece.
@@ -182,58 +117,51 @@ impl Connection {
         }
     }
 
-    /// Takes the result of a job that ended; one that panicked was refused.
+    /// Takes what a job came to that was done here, or waits for the thread that does it.
+    fn follow(&mut self, started: io::Result<Started<Ended>>, cx: &mut Context<'_>) {
+        match started {
+            Ok(Started::Done(ended)) => self.take_end(ended, cx),
+            Ok(Started::OnThread(task)) => self.job = Some(RunningJob { task, cancel: None }),
+            Err(error) => self.no_thread(&error, cx),
+        }
+    }
+
+    /// Takes the result of a job that ended on a thread; one that panicked was refused.
     pub(super) fn job_ended(&mut self, cx: &mut Context<'_>) {
         let Some(ended) = self.job.as_ref().and_then(|job| job.task.take()) else {
             return;
         };
         self.job = None;
+        match ended {
+            Ok(ended) => self.take_end(ended, cx),
+            Err(_) => self.refuse_job(cx),
+        }
+    }
+
+    /// Tells the session what a job came to, and keeps the account of who is let in, for the jobs
+    /// to come.
+    fn take_end(&mut self, ended: Ended, cx: &mut Context<'_>) {
         let outcome = match ended {
-            Ok(Ended::Checked(checked)) => return self.open_home(checked, cx),
-            Ok(Ended::HomeOpened(end)) => return self.finish_login(end, cx.now()),
-            Ok(Ended::Answered(untaken)) => untaken.take(),
-            Err(_) => Err(Refusal::local_error()),
+            Ended::Checked(Ok(Some(login))) => return self.open_home(login, cx),
+            Ended::Checked(Ok(None)) => Ok(Answer::PasswordNeeded),
+            Ended::Checked(Err(refusal)) => Err(refusal),
+            Ended::HomeOpened(end) => end.map(|(account, facts)| {
+                self.account = Some(account);
+                Answer::Login(facts)
+            }),
+            Ended::Answered(outcome) => outcome.take(),
         };
         self.session.handle_job(outcome, cx.now());
     }
-}
 
-/// What a job came to, until somebody takes it. Dropped before that, whose client did not wait for
-/// a disk that hung, it discards what was opened.
-struct Untaken(Option<JobOutcome<Payload>>);
-
-impl Untaken {
-    fn take(mut self) -> JobOutcome<Payload> {
-        // It is there: only this and the end take it.
-        self.0.take().unwrap_or_else(|| Err(Refusal::local_error()))
+    fn no_thread(&mut self, error: &io::Error, cx: &Context<'_>) {
+        log::error!("{} no thread for a job: {error}", self.log_prefix());
+        self.refuse_job(cx);
     }
-}
 
-impl Drop for Untaken {
-    fn drop(&mut self) {
-        if let Some(Ok(Answer::Opened { payload, .. })) = self.0.take() {
-            discard(payload);
-        }
-    }
-}
-
-/// Closes what a job opened and nobody will use. A file that was to be replaced keeps its content:
-/// there was no data connection, or none that could be told from a stranger's.
-pub(super) fn discard(payload: Payload) {
-    let Payload { account, opened } = payload;
-    let Opened::Write(file) = opened else {
-        return;
-    };
-    let lane = jobs::upload_lane(&account, &*file, 0).cloned();
-    let user = Arc::clone(&account);
-    let close = move || {
-        drop(jobs::finish(&account, file, &TransferEnd::Unsecured));
-    };
-    let Some(lane) = lane else {
-        return close();
-    };
-    if let Err(error) = lane.submit(close) {
-        log::error!("{user} no thread to close a file: {error}");
+    fn refuse_job(&mut self, cx: &Context<'_>) {
+        let refusal = Err(Refusal::local_error());
+        self.session.handle_job(refusal, cx.now());
     }
 }
 
@@ -242,9 +170,9 @@ mod tests {
     use std::io::Write;
     use std::net::SocketAddr;
     use std::sync::mpsc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, Login, LoginRequest};
+    use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, LoginRequest};
     use ftpdlib_proto::{Perm, VirtualPath};
 
     use super::*;

@@ -132,21 +132,21 @@ impl Connection {
             );
         }
         let (session, client) = (&mut self.session, &*self.client);
-        let commands = &*client.service.commands;
-        let (received, account) = (&mut self.received, self.account.as_deref());
+        let service = &*client.service;
+        let (command_log, account) = (&mut self.command_log, self.account.as_deref());
         let watch = self.watch.as_mut().filter(|watch| watch.judges());
         let taken = control.next_line(session.encoding(), |line| match line {
             Line::Complete(line) => {
-                log_lines::command(&client.prefix(session.username()), line, commands);
-                *received = LoggedCommand::of(session, account, line, commands);
-                match watch.map(|watch| watch.judge(line, commands)) {
+                log_lines::command(&client.prefix(session.username()), line, service);
+                command_log.received(LoggedCommand::of(session, account, line, service));
+                match watch.map(|watch| watch.judge(line, service)) {
                     None => session.handle_control(ControlEvent::Line(line), now),
                     Some(Judgement::Passed(verdict)) => hand_over(session, line, &verdict, now),
                     Some(Judgement::Pending) => {}
                 }
             }
             Line::TooLong => {
-                *received = None;
+                command_log.received(None);
                 session.handle_control(ControlEvent::LineTooLong, now);
             }
         });

@@ -11,7 +11,8 @@ use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
 use log::Level;
 
 use super::secrets;
-use crate::CustomCommand;
+use super::transfer::Begun;
+use crate::Service;
 use crate::client::Client;
 use crate::jobs::{Account, Payload, real_path};
 use crate::log_prefix::Prefix;
@@ -46,20 +47,48 @@ pub(super) fn no_passive_port(prefix: &Prefix<'_>, error: &io::Error) {
     log::warn!("{prefix} no passive port: {error}");
 }
 
-/// A command line, which may be one of `commands`; never a password.
-pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], commands: &[CustomCommand]) {
+/// A command line of a client of `service`; never a password.
+pub(super) fn command(prefix: &Prefix<'_>, line: &[u8], service: &Service) {
     if !log::log_enabled!(Level::Debug) {
         return;
     }
-    let line = secrets::hide(line, commands);
+    let line = secrets::hide(line, service);
     log::debug!("{prefix} -> {}", Escaped(&line));
+}
+
+/// The commands whose outcome is still to be logged: another one may come before the reply.
+#[derive(Default)]
+pub(super) struct CommandLog {
+    /// The one received last, until its turn comes.
+    received: Option<LoggedCommand>,
+    /// The one whose turn has come, until its last reply.
+    answering: Option<LoggedCommand>,
+}
+
+impl CommandLog {
+    /// Takes note of the line that came last, if it is such a command.
+    pub(super) fn received(&mut self, command: Option<LoggedCommand>) {
+        self.received = command;
+    }
+
+    /// The replies from here on answer the line that came last.
+    pub(super) fn begin_answer(&mut self) {
+        self.answering = self.received.take();
+    }
+
+    /// Logs the command that is being answered, if `reply` is its last one.
+    pub(super) fn replied(&mut self, prefix: &Prefix<'_>, reply: &Reply) {
+        if let Some(command) = self.answering.take_if(|_| !reply.code().is_preliminary()) {
+            command.log(prefix, reply);
+        }
+    }
 }
 
 /// A command whose outcome is logged, as pyftpdlib does with these, until it is known.
 pub(super) struct LoggedCommand(Box<str>);
 
 impl LoggedCommand {
-    /// The command of a line, if it is one of them and the log is on; it may be one of `commands`.
+    /// The command of a line of a client of `service`, if it is one of them and the log is on.
     ///
     /// A path is made absolute and real, as pyftpdlib does: what was sent does not tell which file
     /// it was.
@@ -67,7 +96,7 @@ impl LoggedCommand {
         session: &Session<Payload>,
         account: Option<&Account>,
         line: &[u8],
-        commands: &[CustomCommand],
+        service: &Service,
     ) -> Option<Self> {
         let (verb, _) = CommandLine::split(line).resolve().ok()?;
         let info = verb.info();
@@ -75,7 +104,7 @@ impl LoggedCommand {
             return None;
         }
         // A command in its place may have a secret argument.
-        let shown = secrets::cut(line, commands);
+        let shown = secrets::cut(line, service);
         let (_, argument) = CommandLine::split(shown).resolve().ok()?;
         let path = account.and_then(|account| {
             let path = path_in(verb, argument, session)?;
@@ -89,13 +118,9 @@ impl LoggedCommand {
         Some(Self(format!("{} {}", info.name, Escaped(argument)).into()))
     }
 
-    /// Logs it with its reply; gives it back if that is not the last one.
-    pub(super) fn answered(self, prefix: &Prefix<'_>, reply: &Reply) -> Option<Self> {
-        let code = reply.code();
-        if code.is_preliminary() {
-            return Some(self);
-        }
-        let command = self.0;
+    /// Logs it with its last reply.
+    fn log(self, prefix: &Prefix<'_>, reply: &Reply) {
+        let (Self(command), code) = (self, reply.code());
         if code.is_transient() || code.is_permanent() {
             let mut text = Vec::new();
             reply.encode(NameEncoding::UTF_8, &mut text);
@@ -104,7 +129,6 @@ impl LoggedCommand {
         } else {
             log::info!("{prefix} {command} {code}");
         }
-        None
     }
 }
 
@@ -135,12 +159,12 @@ pub(super) fn reply(prefix: &Prefix<'_>, reply: &Reply, encoding: NameEncoding) 
     log::debug!("{prefix} <- {}", Escaped(&secrets::hide_repeated(text)));
 }
 
-/// What happened; a transfer that has ended was that of `account`.
+/// What happened; a transfer that has ended had `begun`.
 pub(super) fn event(
     client: &Client,
     username: Option<&str>,
     event: &SessionEvent,
-    account: Option<&Account>,
+    begun: Option<&Begun>,
 ) {
     // By then the session may have forgotten who was logged in; the event has not.
     let username = match event {
@@ -180,7 +204,7 @@ pub(super) fn event(
             };
             let (verb, seconds) = (verb.info().name, duration.as_secs_f64());
             let completed = u8::from(*end == TransferEnd::Complete);
-            let real_path = account.and_then(|account| real_path(account, path));
+            let real_path = begun.and_then(|begun| real_path(&begun.account, path));
             let path = match &real_path {
                 Some(path) => path.as_os_str().as_encoded_bytes(),
                 None => path.as_bytes(),

@@ -1,6 +1,7 @@
 //! One client: the session, its control connection and its data side, owned by one handler of the
 //! loop.
 
+mod closing;
 mod control;
 mod data;
 mod effects;
@@ -10,6 +11,7 @@ mod lines;
 mod log_lines;
 mod secrets;
 mod secure;
+mod timer;
 mod transfer;
 mod watch;
 
@@ -17,11 +19,11 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ftpdlib_ioloop::{Context, Direction, Flow, Handler, Interest, Ready, SourceId, TimerId};
 use ftpdlib_proto::{Reply, TransferEnd};
-use ftpdlib_session::{AdminEvent, ControlEvent, Session};
+use ftpdlib_session::{AdminEvent, Session};
 use mio::net::TcpStream;
 
 use crate::client::Client;
@@ -34,12 +36,10 @@ use crate::{Permit, ProxiedClient, Service};
 use control::Control;
 use job::RunningJob;
 use lines::{Share, hand_over};
-use log_lines::LoggedCommand;
+use log_lines::CommandLog;
 use secure::Security;
+use transfer::Begun;
 use watch::Watch;
-
-/// How long a client may take to close its side after the last reply.
-const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// Serves one client (pyftpdlib: an instance of `FTPHandler`).
 ///
@@ -58,8 +58,8 @@ pub struct Connection {
     /// TLS on the control connection.
     security: Security,
     account: Option<Arc<Account>>,
-    /// Whose transfer began last.
-    transfer_account: Option<Arc<Account>>,
+    /// The transfer that began last, until the session tells its end.
+    begun: Option<Begun>,
     job: Option<RunningJob>,
     timer: Option<(TimerId, Instant)>,
     /// After the last reply: when to stop waiting for the client to close.
@@ -68,10 +68,7 @@ pub struct Connection {
     id: u64,
     /// The observers; none where the server has none.
     watch: Option<Box<Watch>>,
-    /// The command received last, until its turn comes, if its reply is to be logged.
-    received: Option<LoggedCommand>,
-    /// The command whose turn has come, until its reply, if that is to be logged.
-    logged: Option<LoggedCommand>,
+    command_log: CommandLog,
     /// The masquerade address that the session knows.
     masquerade: Option<Ipv4Addr>,
     /// What the session knows of the server's end.
@@ -80,8 +77,6 @@ pub struct Connection {
     /// Counts as a control connection.
     #[expect(dead_code, reason = "held, not read")]
     permit: Permit,
-    /// Counts as a data connection, while there is one.
-    data_permit: Option<Permit>,
 }
 
 /// The socket, before and after the loop knows it.
@@ -173,19 +168,17 @@ impl Connection {
             linger: None,
             security: Security::Clear,
             account: None,
-            transfer_account: None,
+            begun: None,
             job: None,
             timer: None,
             closing: None,
             id: 0,
             watch: None,
-            received: None,
-            logged: None,
+            command_log: CommandLog::default(),
             masquerade: None,
             phase: Phase::Serving,
             share: Share::default(),
             permit,
-            data_permit: None,
         })
     }
 
@@ -254,102 +247,6 @@ impl Connection {
         }
     }
 
-    /// Tells the session, once, that its client is gone.
-    fn lose_control(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.closing.is_some() || matches!(self.socket, ControlSocket::Lost) {
-            return false;
-        }
-        // The last replies may still be wanted: the client may have ended its own side only.
-        if let ControlSocket::Open(control) = &mut self.socket {
-            let is_sent = control.flush(cx).is_ok() && control.is_flushed();
-            if is_sent && self.security.session().is_some() {
-                // Some clients wait for the answer to their close_notify.
-                control.finish(cx);
-            }
-        }
-        self.socket = ControlSocket::Lost;
-        self.session.handle_control(ControlEvent::Closed, cx.now());
-        true
-    }
-
-    /// Sends the replies, and goes on from there; `Close` once the connection is over.
-    fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
-        let ControlSocket::Open(control) = &mut self.socket else {
-            return self.end_if_closing();
-        };
-        let had_replies = !control.is_flushed();
-        let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
-        let holds = linger.is_some_and(|linger| linger.holds_replies_until(cx.now()).is_some());
-        if control.flush_unless(holds, cx).is_err() {
-            control.end_input();
-            self.lose_control(cx);
-            self.carry_out_effects(cx);
-            return self.end_if_closing();
-        }
-        let all_sent = had_replies && control.is_flushed();
-        if self.closing.is_some() && self.may_close(cx) {
-            return Flow::Close;
-        }
-        self.await_input(all_sent, holds, cx);
-        Flow::Continue
-    }
-
-    /// Whether nothing is waited for any more by a connection that is closing.
-    ///
-    /// What it waits for, up to the time of `closing`, is the client's end: closing a socket with
-    /// unread bytes resets it, and the last replies may be lost. That is not waited for where
-    ///
-    /// - the client is within a handshake, and would understand nothing,
-    /// - it has ended its side or is gone, or the server ends,
-    /// - it has said QUIT, and nothing that was not read, so that it waits for nothing but this
-    ///   end; unless the tail of a download is still on its way, or that of an upload that failed:
-    ///   it may have said QUIT before it was told. Under TLS, what was read is not known.
-    fn may_close(&mut self, cx: &mut Context<'_>) -> bool {
-        let ControlSocket::Open(control) = &mut self.socket else {
-            return true;
-        };
-        control.discard_input();
-        if self.security.is_handshake() {
-            return true;
-        }
-        let said_goodbye = self.session.said_goodbye() && self.security.session().is_none();
-        if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
-            over.end(&mut self.debts, cx);
-        }
-        if !control.is_flushed() {
-            return false;
-        }
-        let expects_end = said_goodbye && self.linger.is_none() && control.is_read_out();
-        let is_over = control.has_ended() || self.phase == Phase::Ending;
-        expects_end || !control.finish(cx) || is_over
-    }
-
-    /// Tells the loop what is waited for now: the client, if there were replies and they are
-    /// `all_sent`; room for those that are left, unless the last download `holds` them.
-    fn await_input(&self, all_sent: bool, holds: bool, cx: &mut Context<'_>) {
-        let ControlSocket::Open(control) = &self.socket else {
-            return;
-        };
-        control.set_interest(self.session.is_working(), !holds, cx);
-        if all_sent {
-            cx.expect_answer(self.client.service.busy_poll);
-        }
-        let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
-        let goes_on = all_sent && (to_replies || control.has_ended());
-        if goes_on || self.may_hand_over_line() {
-            // The rest of this turn belongs to others.
-            cx.notifier().notify();
-        }
-    }
-
-    /// What becomes of a connection whose control connection is lost.
-    fn end_if_closing(&self) -> Flow {
-        match self.closing {
-            Some(_) => Flow::Close,
-            None => Flow::Continue,
-        }
-    }
-
     /// Tells the session, once, that the server drains or ends.
     fn follow_phase(&mut self, now: Instant) {
         let phase = self.client.service.sessions.phase();
@@ -368,46 +265,6 @@ impl Connection {
     /// What stands before the session's log lines.
     fn log_prefix(&self) -> Prefix<'_> {
         self.client.prefix(self.session.username())
-    }
-
-    /// The first moment at which something is to be looked at: by [`timeout`](Self::timeout), which
-    /// has to look at each of these, or, for replies that are held, by [`flush`](Self::flush).
-    fn deadline(&mut self, now: Instant) -> Option<Instant> {
-        let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
-        let linger = self.linger.as_deref();
-        let replies = linger.and_then(|linger| linger.holds_replies_until(now));
-        let securing = self.data_handshake_deadline();
-        let data = self.data.passive_port().and_then(PassivePort::look_at);
-        let watch = self.watch.as_mut();
-        let observers = watch.and_then(|watch| watch.retry_at(now));
-        [
-            self.closing,
-            linger.map(Linger::look_at),
-            replies,
-            pump,
-            securing,
-            observers,
-            data,
-            self.session.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
-    /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
-    /// before they come, and an early timer just looks again.
-    fn arm_timer(&mut self, cx: &mut Context<'_>) {
-        let Some(deadline) = self.deadline(cx.now()) else {
-            return;
-        };
-        match self.timer {
-            Some((_, at)) if at <= deadline => {}
-            Some((timer, _)) if cx.move_timer(timer, deadline) => {
-                self.timer = Some((timer, deadline));
-            }
-            _ => self.timer = Some((cx.start_timer(deadline), deadline)),
-        }
     }
 }
 
@@ -496,46 +353,7 @@ impl Handler for Connection {
     }
 
     fn timeout(&mut self, _: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
-        // What is looked at here is what `deadline` asks.
-        let now = cx.now();
-        self.timer = None;
-        if self.closing.is_some_and(|at| at <= now) {
-            return Ok(Flow::Close);
-        }
-        if self
-            .linger
-            .as_ref()
-            .is_some_and(|linger| linger.look_at() <= now)
-        {
-            self.drain_linger(cx);
-        }
-        if let Some(pump) = &mut self.pump {
-            if pump.may_resume(now) {
-                self.run_pump(cx);
-            } else if pump.is_stalled(now) {
-                self.with_pump(cx, |pump, pcx| pump.give_up(pcx));
-            }
-        }
-        self.check_data_handshake(cx);
-        if let Some(watch) = &mut self.watch {
-            watch.retry(now);
-        }
-        let port = self.data.passive_port();
-        let look_at = port.and_then(PassivePort::look_at);
-        if look_at.is_some_and(|at| at <= now) {
-            self.data_ready(cx);
-        }
-        if self.session.poll_timeout().is_some_and(|at| at <= now) {
-            if self.waits_for_observers() {
-                self.session.stay_active(now);
-            }
-            self.session.handle_timeout(now);
-            if self.security.is_handshake() && self.session.is_ending() {
-                let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
-                log_lines::tls_failed(&self.client.prefix(None), &error);
-            }
-        }
-        Ok(self.finish_turn(cx))
+        Ok(self.look_at_deadlines(cx))
     }
 
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {

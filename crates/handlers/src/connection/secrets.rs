@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use ftpdlib_proto::{ArgumentRule, CommandLine};
+use ftpdlib_session::RegisteredCommand;
 
-use crate::CustomCommand;
+use crate::{CustomCommand, Service};
 
 /// What stands for a password.
 const HIDDEN: &[u8] = b"******";
@@ -14,8 +15,8 @@ const HIDDEN: &[u8] = b"******";
 const WORDS: [&[u8]; 5] = [b"PASS", b"ACCT", b"PASSWD", b"PSWD", b"PASSWORD"];
 
 /// `line` without any password.
-pub(super) fn hide<'a>(line: &'a [u8], commands: &[CustomCommand]) -> Cow<'a, [u8]> {
-    match custom_start(line, commands).or_else(|| secret_start(line)) {
+pub(super) fn hide<'a>(line: &'a [u8], service: &Service) -> Cow<'a, [u8]> {
+    match custom_start(line, service).or_else(|| secret_start(line)) {
         Some(start) => Cow::Owned([&line[..start], b" ", HIDDEN].concat()),
         None => Cow::Borrowed(line),
     }
@@ -25,9 +26,9 @@ pub(super) fn hide<'a>(line: &'a [u8], commands: &[CustomCommand]) -> Cow<'a, [u
 ///
 /// Of a command on files that is all, whatever they are called: who forbids some of them has to see
 /// which they are.
-pub(super) fn cut<'a>(line: &'a [u8], commands: &[CustomCommand]) -> &'a [u8] {
-    let start = match custom_start(line, commands) {
-        None if names_files(line, commands) => None,
+pub(super) fn cut<'a>(line: &'a [u8], service: &Service) -> &'a [u8] {
+    let start = match custom_start(line, service) {
+        None if names_files(line, service) => None,
         None => secret_start(line),
         start => start,
     };
@@ -52,7 +53,8 @@ fn secret_start(line: &[u8]) -> Option<usize> {
         .iter()
         .position(u8::is_ascii_graphic)
         .unwrap_or_default();
-    if starts_with(&line[first..], b"PASS") {
+    let word = line.get(first..first + 4);
+    if word.is_some_and(|word| word.eq_ignore_ascii_case(b"PASS")) {
         return Some(first + 4);
     }
     let mut start = 0;
@@ -73,14 +75,14 @@ fn secret_start(line: &[u8]) -> Option<usize> {
 }
 
 /// The same for the commands that say so of themselves.
-fn custom_start(line: &[u8], commands: &[CustomCommand]) -> Option<usize> {
-    let (command, start) = called(line, commands)?;
+fn custom_start(line: &[u8], service: &Service) -> Option<usize> {
+    let (command, start) = called(line, service)?;
     command.secret.then_some(start)
 }
 
 /// Whether a line calls a command on files. Those have a permission.
-fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
-    match (called(line, commands), CommandLine::split(line).resolve()) {
+fn names_files(line: &[u8], service: &Service) -> bool {
+    match (called(line, service), CommandLine::split(line).resolve()) {
         (Some((command, _)), _) => command.registered.perm.is_some(),
         (None, Ok((verb, _))) => {
             let info = verb.info();
@@ -90,54 +92,39 @@ fn names_files(line: &[u8], commands: &[CustomCommand]) -> bool {
     }
 }
 
-/// The command that the line calls, and where its argument begins: one of that name, or else one
-/// that stands for it under its other name.
-fn called<'c>(line: &[u8], commands: &'c [CustomCommand]) -> Option<(&'c CustomCommand, usize)> {
-    let mut named = commands.iter().filter_map(|command| {
-        let start = after_name(line, command.registered.name.as_bytes())?;
-        Some((command, start))
-    });
-    named.next().or_else(|| {
-        let split = CommandLine::split(line.trim_ascii_start());
-        let (verb, argument) = split.resolve().ok()?;
-        let name = verb.primary().info().name;
-        let mut same = commands.iter();
-        let command = same.find(|command| command.registered.name == name)?;
-        let before = &line[..line.len() - argument.len()];
-        Some((command, before.trim_ascii_end().len()))
-    })
-}
-
-/// Where the argument begins if the line calls this command.
-fn after_name(line: &[u8], name: &[u8]) -> Option<usize> {
-    let mut rest = line;
-    for part in name.split(|&byte| byte == b' ') {
-        // `SITE  X` with more than one blank is the same command.
-        rest = rest.trim_ascii_start();
-        if !starts_with(rest, part) {
-            return None;
-        }
-        rest = &rest[part.len()..];
-    }
-    (rest.is_empty() || rest.starts_with(b" ")).then(|| line.len() - rest.len())
-}
-
-fn starts_with(text: &[u8], word: &[u8]) -> bool {
-    text.get(..word.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(word))
+/// The command that the line calls, as the session finds it, and where its argument begins.
+fn called<'s>(line: &[u8], service: &'s Service) -> Option<(&'s CustomCommand, usize)> {
+    // Behind blanks it calls none, but was meant to.
+    let split = CommandLine::split(line.trim_ascii_start());
+    let (index, argument) = RegisteredCommand::find(&service.session.commands, &split)?;
+    let before = &line[..line.len() - argument.len()];
+    Some((&service.commands[index], before.trim_ascii_end().len()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
     use ftpdlib_proto::{Perm, Reply};
+    use ftpdlib_session::{Action, ControlEvent, Effect, Session};
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::CommandContext;
+    use crate::testing::{local, peer, service};
+    use crate::{CommandContext, FtpHandler};
+
+    /// What the connections of a server with these commands share.
+    fn with(own: impl IntoIterator<Item = CustomCommand>) -> Arc<Service> {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        service(own.into_iter().fold(handler, FtpHandler::command))
+    }
 
     #[track_caller]
     fn check(line: &str, expected: &str) {
-        let own = [CustomCommand::new("SITE LOCK", |_| Reply::new(200, "Done.")).secret(true)];
-        let hidden = hide(line.as_bytes(), &own);
+        let lock = CustomCommand::new("SITE LOCK", |_| Reply::new(200, "Done.")).secret(true);
+        let hidden = hide(line.as_bytes(), &with([lock])).into_owned();
         assert_eq!(String::from_utf8_lossy(&hidden), expected, "{line:?}");
     }
 
@@ -160,6 +147,8 @@ mod tests {
         check("site passwd old new", "site passwd ******");
         check("SITE LOCK secret", "SITE LOCK ******");
         check("site lock secret", "site lock ******");
+        check(" site  lock  secret", " site  lock ******");
+        check("SITE LOCK ", "SITE LOCK ******");
         check("SITE LOCK my pass phrase", "SITE LOCK ******");
     }
 
@@ -174,7 +163,8 @@ mod tests {
             CustomCommand::new("RMD", reply).secret(true),
             CustomCommand::new("XRMD", reply).perm(Perm::Delete),
         ];
-        let seen = cut(line.as_bytes(), &own);
+        let service = with(own);
+        let seen = cut(line.as_bytes(), &service);
         assert_eq!(String::from_utf8_lossy(seen), expected, "{line:?}");
     }
 
@@ -221,5 +211,50 @@ mod tests {
         assert_eq!(&*hidden, b"500 Command \"PASS ******");
         let plain = b"331 Username ok, send password.";
         assert_eq!(&*hide_repeated(plain), plain);
+    }
+
+    /// The command that a session runs for `line`, by its place, and the argument it is given.
+    fn runs(line: &[u8], service: &Service) -> Option<(usize, Vec<u8>)> {
+        let now = Instant::now();
+        let config = Arc::clone(&service.session);
+        let mut session = Session::<()>::new(config, peer(), local(), now);
+        session.handle_control(ControlEvent::Line(line), now);
+        let job = std::iter::from_fn(|| session.poll_effect()).find_map(|effect| match effect {
+            Effect::Job(job) => Some(job),
+            _ => None,
+        });
+        let Action::Registered {
+            index, argument, ..
+        } = job?.action
+        else {
+            return None;
+        };
+        Some((index, argument.0))
+    }
+
+    #[test]
+    fn what_runs_with_a_secret_is_hidden() {
+        let names = ["SITE LOCK", "LOCK", "MKD", "SITE RMDIR", "RMD", "XCWD"];
+        let service = with(names.map(|name| {
+            CustomCommand::new(name, |_| Reply::new(200, "Done."))
+                .login_required(false)
+                .secret(true)
+        }));
+        let verbs = "(?i:LOCK|X?MKD|MKDIR|X?RMD|RMDIR|X?CWD)";
+        let line = format!("((?i:SITE)[ \t]{{0,2}})?{verbs}[ \t]{{0,2}}[a-z]{{0,3}}[ \t]?");
+        proptest!(|(line in line.as_str())| {
+            let line = line.as_bytes();
+            let start = called(line, &service).map(|(_, start)| start);
+            let (shown, argument) = line.split_at(start.unwrap_or(line.len()));
+            match runs(line, &service) {
+                Some((index, given)) => {
+                    let (command, _) = called(line, &service).expect("it runs");
+                    prop_assert_eq!(&command.registered.name, names[index]);
+                    prop_assert_eq!(argument.strip_prefix(b" ").unwrap_or_default(), given);
+                    prop_assert_eq!(cut(line, &service), shown);
+                }
+                None => prop_assert_eq!(start, None),
+            }
+        });
     }
 }

@@ -2,14 +2,19 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::{Filesystem, MemoryFs};
 use ftpdlib_ioloop::IoLoop;
+use ftpdlib_proto::TransferType;
+use ftpdlib_session::ControlEvent;
 
 use super::*;
-use crate::FtpHandler;
 use crate::testing::{alone, connection, service, sockets};
+use crate::{FtpHandler, ObservedSession, ObservedTransfer, Observer};
 
 /// The loop of one connection, and its client.
 struct Dialogue {
@@ -29,11 +34,16 @@ impl Dialogue {
             files.insert("/a", "hello")?;
             Ok(Arc::new(files) as Arc<dyn Filesystem>)
         });
+        Self::with(handler, |connection| connection)
+    }
+
+    /// With the user of `handler`, on a connection as `make` makes it.
+    fn with<H: Handler + 'static>(handler: FtpHandler, make: fn(Connection) -> H) -> Self {
         let service = service(handler);
         let (client, stream) = sockets();
         client.set_nonblocking(true).unwrap();
         let mut dialogue = Self {
-            events: alone(connection(&service, stream)),
+            events: alone(make(connection(&service, stream))),
             client,
             replies: String::new(),
         };
@@ -81,11 +91,16 @@ impl Dialogue {
         }
     }
 
-    /// The data connection of a download whose `226` has come.
-    fn download(&mut self) -> TcpStream {
+    /// A data connection, as yet without a transfer.
+    fn connect(&mut self) -> TcpStream {
         let reply = self.say("EPSV", "229 ");
         let port = reply.split('|').nth(3).unwrap().parse().unwrap();
-        let mut data = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap()
+    }
+
+    /// The data connection of a download whose `226` has come.
+    fn download(&mut self) -> TcpStream {
+        let mut data = self.connect();
         self.say("RETR a", "226 ");
         let mut content = String::new();
         data.read_to_string(&mut content).unwrap();
@@ -121,9 +136,7 @@ fn the_end_of_a_download_that_came_after_quit_was_not_seen() {
 #[test]
 fn an_upload_was_complete_if_its_end_came_in_the_same_turn_as_abor() {
     let mut dialogue = Dialogue::logged_in();
-    let reply = dialogue.say("EPSV", "229 ");
-    let port = reply.split('|').nth(3).unwrap().parse().unwrap();
-    let mut data = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let mut data = dialogue.connect();
     dialogue.say("STOR part", "150 ");
     data.write_all(b"the beginning").unwrap();
     dialogue.client.write_all(b"ABOR\r\n").unwrap();
@@ -148,4 +161,68 @@ fn the_end_of_the_server_was_told_with_a_later_time_than_what_came_after_it() {
     // From then on the job of the login is waited for.
     let until = connection.session.poll_timeout();
     assert_eq!(until, Some(turn + Duration::from_secs(5)));
+}
+
+/// A connection that loses each data connection before a transfer has it.
+struct Losing(Connection);
+
+impl Losing {
+    fn lose<T>(&mut self, outcome: T, cx: &mut Context<'_>) -> T {
+        if let DataSide::Open { .. } = self.0.data {
+            self.0.data.close(cx);
+        }
+        outcome
+    }
+}
+
+impl Handler for Losing {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.0.start(cx)
+    }
+
+    fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let flow = self.0.ready(source, ready, cx);
+        self.lose(flow, cx)
+    }
+
+    fn timeout(&mut self, timer: TimerId, cx: &mut Context<'_>) -> io::Result<Flow> {
+        let flow = self.0.timeout(timer, cx);
+        self.lose(flow, cx)
+    }
+
+    fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
+        self.0.notified(cx)
+    }
+}
+
+/// Tells of downloads that were not complete: the file and its representation.
+struct Incomplete(mpsc::Sender<(Option<PathBuf>, TransferType)>);
+
+impl Observer for Incomplete {
+    fn is_inline(&self) -> bool {
+        true
+    }
+
+    fn on_incomplete_file_sent(&self, _: &ObservedSession, transfer: &ObservedTransfer) {
+        let file = transfer.file.real_path.clone();
+        self.0.send((file, transfer.transfer_type)).unwrap();
+    }
+}
+
+#[test]
+fn a_transfer_that_could_not_begin_was_told_without_its_real_path_and_type() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().canonicalize().unwrap().join("a");
+    std::fs::write(&file, "hello").unwrap();
+    let users = DummyAuthorizer::new();
+    let user = User::new("user", "12345", home.path()).perm("elr");
+    users.add_user(user).unwrap();
+    let (told, heard) = mpsc::channel();
+    let handler = FtpHandler::new(users).observer(Incomplete(told));
+    let mut dialogue = Dialogue::with(handler, Losing);
+    dialogue.say("TYPE I", "200 ");
+    let _data = dialogue.connect();
+    dialogue.say("NOOP", "200 ");
+    dialogue.say("RETR a", "425 ");
+    assert_eq!(heard.try_recv(), Ok((Some(file), TransferType::Image)));
 }

@@ -3,36 +3,45 @@
 use std::sync::Arc;
 
 use ftpdlib_ioloop::{self as ioloop, Context};
-use ftpdlib_proto::TransferEnd;
+use ftpdlib_proto::{TransferEnd, TransferType};
 use ftpdlib_session::{DataEvent, Over, Refusal, Transfer};
 
-use super::job::discard;
 use super::{Connection, ControlSocket, log_lines};
 use crate::client::Client;
 use crate::data::Linger;
-use crate::jobs::{Account, Payload};
+use crate::jobs::{Account, Payload, discard};
 use crate::log_prefix::Prefix;
 use crate::owners_code;
 use crate::pump::{Pump, PumpContext, Step};
 
+/// A transfer that has begun: what logs and observers are told of it besides the session's event of
+/// its end, when its user may be gone.
+pub(super) struct Begun {
+    pub(super) account: Arc<Account>,
+    pub(super) transfer_type: TransferType,
+    /// Whether its data connection is under TLS.
+    pub(super) secure: bool,
+}
+
 impl Connection {
     /// Begins a transfer over the data connection, or to the replies.
     pub(super) fn start_transfer(&mut self, transfer: Transfer<Payload>, cx: &mut Context<'_>) {
-        let stream = match transfer.over {
+        let connection = match transfer.over {
             Over::Control => None,
             Over::Data => self.data.take_open(),
         };
-        let secure = stream
-            .as_ref()
-            .is_some_and(|stream| stream.plain().is_none());
-        let account = Arc::clone(&transfer.payload.account);
-        let transfer_type = transfer.transfer_type;
-        let mut pump = match Pump::new(transfer, stream, cx.now()) {
+        self.begun = Some(Begun {
+            account: Arc::clone(&transfer.payload.account),
+            transfer_type: transfer.transfer_type,
+            secure: connection
+                .as_ref()
+                .is_some_and(|it| it.stream.plain().is_none()),
+        });
+        let mut pump = match Pump::new(transfer, connection, cx.now()) {
             Ok(pump) => pump,
             Err(payload) => {
                 // The system did not let the loop have the data connection.
                 discard(payload);
-                self.close_data(cx);
                 let event = DataEvent::Ended {
                     end: TransferEnd::LocalError,
                     bytes: 0,
@@ -41,14 +50,10 @@ impl Connection {
                 return self.session.handle_data_event(event, cx.now());
             }
         };
-        if let Some(watch) = &mut self.watch {
-            watch.note_transfer(&account, transfer_type, secure);
-            if let Some(rates) = watch.control().rates() {
-                pump.set_rates(rates);
-            }
+        if let Some(rates) = self.watch.as_ref().and_then(|it| it.control().rates()) {
+            pump.set_rates(rates);
         }
         pump.take_over_debt(&self.debts, cx.now());
-        self.transfer_account = Some(account);
         if let (true, ControlSocket::Open(control)) = (pump.separates_replies, &mut self.socket) {
             // That it fails is found when the turn ends.
             let _ = control.flush(cx);
@@ -93,7 +98,7 @@ impl Connection {
             ControlSocket::Accepted(_) | ControlSocket::Lost => &mut nowhere,
         };
         let mut pcx = PumpContext { cx, replies };
-        let prefix = transfer_prefix(&self.client, self.transfer_account.as_deref());
+        let prefix = transfer_prefix(&self.client, self.begun.as_ref());
         // After a panic nothing of the pump is used any more but its data connection.
         let who = "the transfer, or its filesystem";
         let step = owners_code::call(prefix, who, || act(pump, &mut pcx));
@@ -107,12 +112,12 @@ impl Connection {
             return;
         };
         if let Some(refusal) = &refusal {
-            let prefix = transfer_prefix(&self.client, self.transfer_account.as_deref());
+            let prefix = transfer_prefix(&self.client, self.begun.as_ref());
             log_lines::transfer_failed(&prefix, refusal);
         }
         pump.leave_debt(&mut self.debts, cx.now());
         let bytes = pump.bytes();
-        self.leave_stream(*pump, &end, cx);
+        self.leave_connection(*pump, &end, cx);
         let event = DataEvent::Ended {
             end,
             bytes,
@@ -123,31 +128,29 @@ impl Connection {
 
     /// Closes the data connection of a transfer, if it had one, or keeps it until the client has
     /// closed it.
-    fn leave_stream(&mut self, pump: Pump, end: &TransferEnd, cx: &mut Context<'_>) {
+    fn leave_connection(&mut self, pump: Pump, end: &TransferEnd, cx: &mut Context<'_>) {
         let (sends, separates_replies) = (pump.sends(), pump.separates_replies);
-        let Some((mut stream, meter)) = pump.into_stream() else {
+        let Some((mut connection, meter)) = pump.into_connection() else {
             return;
         };
-        let permit = self.data_permit.take();
         match end {
             TransferEnd::Complete if sends => {
-                let mut linger = Linger::after_download(stream.into_socket(), cx);
+                let mut linger = Linger::after_download(connection.stream.into_socket(), cx);
                 if separates_replies {
                     linger.hold_replies(cx);
                 }
                 self.linger_on(linger, cx);
             }
             TransferEnd::LocalError if !sends => {
-                if stream.plain().is_none() {
+                if connection.stream.plain().is_none() {
                     // Some clients wait for close_notify before they read the reply.
-                    let _ = stream.finish(cx);
+                    let _ = connection.stream.finish(cx);
                 }
-                let socket = stream.into_socket();
-                self.linger_on(Linger::after_upload(socket, meter, permit, cx), cx);
+                self.linger_on(Linger::after_upload(connection, meter, cx), cx);
                 // If the client has ended its side, this is all.
                 self.drain_linger(cx);
             }
-            _ => cx.close(stream.into_socket()),
+            _ => cx.close(connection.stream.into_socket()),
         }
     }
 
@@ -243,7 +246,7 @@ impl Connection {
     }
 }
 
-/// What stands before the log lines about the transfer of `account`.
-fn transfer_prefix<'a>(client: &'a Client, account: Option<&'a Account>) -> Prefix<'a> {
-    client.prefix(account.map(|account| account.login().username.as_str()))
+/// What stands before the log lines about a transfer of `client`.
+fn transfer_prefix<'a>(client: &'a Client, begun: Option<&'a Begun>) -> Prefix<'a> {
+    client.prefix(begun.map(|begun| begun.account.login().username.as_str()))
 }

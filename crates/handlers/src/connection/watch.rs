@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ftpdlib_ioloop::{Context, Notifier};
-use ftpdlib_proto::{TransferType, Verb, VirtualPath};
+use ftpdlib_proto::{Verb, VirtualPath};
 use ftpdlib_session::{Change, SessionEvent, Transferred};
 
 use super::secrets;
-use crate::CustomCommand;
+use super::transfer::Begun;
+use crate::Service;
 use crate::client::Client;
 use crate::jobs::{Account, real_path};
 use crate::observer::{
@@ -29,15 +30,6 @@ pub(super) struct Watch {
     turned_away: bool,
     /// A line that waits for the verdict of the mailbox.
     held: Option<Vec<u8>>,
-    /// The transfer in progress.
-    transfer: Option<Begun>,
-}
-
-/// What observers learn of a transfer that the event of its end does not hold.
-struct Begun {
-    account: Arc<Account>,
-    transfer_type: TransferType,
-    secure: bool,
 }
 
 /// Whether a thread for the observers has to be asked for again.
@@ -83,7 +75,6 @@ impl Watch {
             retry: Retry::No,
             turned_away: false,
             held: None,
-            transfer: None,
         });
         Notice::Connect.tell(&watch.session, &watch.inline);
         // Those on threads come later, with luck before the greeting: they have no say in it.
@@ -136,28 +127,18 @@ impl Watch {
         }
     }
 
-    /// Keeps whose transfer begins, since the user may be gone at its end, and whether its data
-    /// connection is under TLS.
-    pub(super) fn note_transfer(
-        &mut self,
-        account: &Arc<Account>,
-        transfer_type: TransferType,
-        secure: bool,
-    ) {
-        self.transfer = Some(Begun {
-            account: Arc::clone(account),
-            transfer_type,
-            secure,
-        });
-    }
-
     /// The control connection is under TLS from now on.
     pub(super) fn note_secured(&mut self) {
         self.session.secure = true;
     }
 
-    /// Tells what happened in the session of `account`.
-    pub(super) fn event(&mut self, event: SessionEvent, account: Option<&Arc<Account>>) {
+    /// Tells what happened in the session of `account`; a transfer that has ended had `begun`.
+    pub(super) fn event(
+        &mut self,
+        event: SessionEvent,
+        account: Option<&Arc<Account>>,
+        begun: Option<&Begun>,
+    ) {
         match event {
             SessionEvent::LoggedIn { username } => {
                 self.session.username = Some(username.as_str().into());
@@ -180,16 +161,15 @@ impl Watch {
                 duration,
                 ..
             } => {
-                let begun = self.transfer.take();
-                let account = begun.as_ref().map(|begun| &begun.account);
+                let account = begun.map(|begun| &begun.account);
                 self.post_transfer(
                     account,
                     ObservedTransfer {
                         verb: verb.info().name,
                         direction,
                         file: observed(account, path),
-                        transfer_type: begun.as_ref().map(|b| b.transfer_type).unwrap_or_default(),
-                        secure: begun.as_ref().is_some_and(|begun| begun.secure),
+                        transfer_type: begun.map(|begun| begun.transfer_type).unwrap_or_default(),
+                        secure: begun.is_some_and(|begun| begun.secure),
                         end,
                         bytes,
                         duration,
@@ -199,9 +179,10 @@ impl Watch {
             SessionEvent::TransferEnded {
                 content: Transferred::Listing,
                 ..
-            } => self.transfer = None,
+            }
+            | SessionEvent::ForeignData { .. }
+            | SessionEvent::DataUnused => {}
             SessionEvent::Changed { verb, change } => self.post_change(verb, change, account),
-            SessionEvent::ForeignData { .. } | SessionEvent::DataUnused => {}
         }
     }
 
@@ -255,9 +236,9 @@ impl Watch {
         self.post(notice);
     }
 
-    /// Asks the observers about a command, which may be one of `commands`.
-    pub(super) fn judge(&mut self, line: &[u8], commands: &[CustomCommand]) -> Judgement {
-        let command = ObservedCommand::new(secrets::cut(line, commands));
+    /// Asks the observers about a command of a client of `service`.
+    pub(super) fn judge(&mut self, line: &[u8], service: &Service) -> Judgement {
+        let command = ObservedCommand::new(secrets::cut(line, service));
         let notice = Notice::Command(command);
         let verdict = notice.tell(&self.session, &self.inline);
         if verdict != Verdict::Allow {

@@ -3,7 +3,7 @@
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
 use log::Level;
@@ -11,9 +11,6 @@ use mio::net::TcpStream;
 
 use crate::ProxyHeaderReader;
 use crate::log_prefix::Prefix;
-
-/// How long a proxy may take to send its header.
-const TIME: Duration = Duration::from_secs(5);
 
 /// Most that wait at one passive port: further ones stay in its queue.
 const MOST: usize = 8;
@@ -42,7 +39,7 @@ impl Arrivals {
         self.waiting.push(Arriving {
             stream: cx.register(stream, Interest::READ)?,
             header: ProxyHeaderReader::default(),
-            until: cx.now() + TIME,
+            until: cx.now() + ProxyHeaderReader::TIMEOUT,
         });
         Ok(())
     }

@@ -7,6 +7,7 @@ use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
 use ftpdlib_proto::TransferDirection;
 use mio::net::TcpStream;
 
+use super::DataConnection;
 use crate::Permit;
 use crate::pump::{Debts, Meter, Step};
 
@@ -46,7 +47,7 @@ enum After {
         /// The rate allows nothing before this.
         resume_at: Option<Instant>,
         #[expect(dead_code, reason = "held, not read")]
-        permit: Option<Permit>,
+        permit: Permit,
     },
 }
 
@@ -60,14 +61,15 @@ impl Linger {
         Self::start(stream, after, cx)
     }
 
-    /// Holds the `stream` of an upload that has failed, at the rate of its `meter`. It counts as a
-    /// data connection as long as it is held.
+    /// Holds the `connection` of an upload that has failed, at the rate of its `meter`. It counts
+    /// as one as long as it is held.
     pub(crate) fn after_upload(
-        mut stream: Socket<TcpStream>,
+        connection: DataConnection,
         meter: Meter,
-        permit: Option<Permit>,
         cx: &mut Context<'_>,
     ) -> Self {
+        let DataConnection { stream, permit } = connection;
+        let mut stream = stream.into_socket();
         // Where that fails, the time is waited for.
         let _ = cx.finish_registration(&mut stream);
         let after = After::Upload {

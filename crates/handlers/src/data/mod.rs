@@ -12,11 +12,18 @@ use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::TcpStream;
 
+use crate::Permit;
 pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
 pub(crate) use passive_port::PassivePort;
 
-/// What there is of a data connection.
+/// A data connection, which counts as one as long as this value lives.
+pub(crate) struct DataConnection {
+    pub(crate) stream: Box<dyn Transport>,
+    pub(crate) permit: Permit,
+}
+
+/// What there is of a data connection, which counts as one in every state but `Idle`.
 ///
 /// ```text
 ///          Listen                AcceptData          StartTransfer
@@ -33,29 +40,36 @@ pub(crate) enum DataSide {
     /// Waiting for the client to connect.
     Listening(PassivePort),
     /// Connecting to the client.
-    Connecting(Socket<TcpStream>),
+    Connecting {
+        socket: Socket<TcpStream>,
+        permit: Permit,
+    },
     /// Connected, no transfer yet. A TLS handshake may be going on, which has to be over at
     /// `secure_until`.
     Open {
-        stream: Box<dyn Transport>,
+        connection: DataConnection,
         secure_until: Option<Instant>,
     },
 }
 
 impl DataSide {
-    /// Closes whatever there is.
+    /// Closes whatever there is, and gives its place back.
     pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
         match std::mem::take(self) {
             Self::Idle => {}
-            Self::Listening(port) => port.close(cx),
-            Self::Connecting(stream) => cx.close(stream),
-            Self::Open { stream, .. } => cx.close(stream.into_socket()),
+            Self::Listening(port) => drop(port.into_permit(cx)),
+            Self::Connecting { socket, .. } => cx.close(socket),
+            Self::Open { connection, .. } => cx.close(connection.stream.into_socket()),
         }
     }
 
     /// Makes the candidate the data connection, under TLS if there is a session for it, and closes
     /// the listener. The handshake has to be over at `secure_until`, unless a transfer begins
     /// before.
+    ///
+    /// # Errors
+    ///
+    /// The loop does not take it. There is nothing any more then.
     pub(crate) fn accept_candidate(
         &mut self,
         tls: Option<&TlsSession>,
@@ -66,14 +80,17 @@ impl DataSide {
         let Some(stream) = port.and_then(PassivePort::take_candidate) else {
             return Ok(());
         };
-        self.close(cx);
+        let Self::Listening(port) = std::mem::take(self) else {
+            return Ok(());
+        };
+        let permit = port.into_permit(cx);
         // A transfer that is over in its first turn never needs the loop to watch its socket.
         let mut socket = cx.register_deferred(stream, Interest::NONE)?;
         if tls.is_some() {
             cx.finish_registration(&mut socket)?;
         }
         *self = Self::Open {
-            stream: carry(socket, tls),
+            connection: carry(socket, tls, permit),
             secure_until,
         };
         Ok(())
@@ -83,10 +100,10 @@ impl DataSide {
     /// session for it. Its transfer, which begins now, sees to the handshake.
     pub(crate) fn connected(&mut self, tls: Option<&TlsSession>, cx: &mut Context<'_>) {
         match std::mem::take(self) {
-            Self::Connecting(socket) => {
+            Self::Connecting { socket, permit } => {
                 cx.set_interest(socket.id(), Interest::NONE);
                 *self = Self::Open {
-                    stream: carry(socket, tls),
+                    connection: carry(socket, tls, permit),
                     secure_until: None,
                 };
             }
@@ -100,9 +117,10 @@ impl DataSide {
     ///
     /// It failed.
     pub(crate) fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Self::Open { stream, .. } = self else {
+        let Self::Open { connection, .. } = self else {
             return Ok(());
         };
+        let stream = &mut connection.stream;
         let outcome = stream.establish(cx);
         cx.set_interest(stream.id(), stream.interest(Interest::NONE));
         match outcome {
@@ -113,15 +131,15 @@ impl DataSide {
 
     /// Notes, before the handshake, that the client will only send.
     pub(crate) fn note_upload(&mut self) {
-        if let Self::Open { stream, .. } = self {
-            stream.note_only_reads();
+        if let Self::Open { connection, .. } = self {
+            connection.stream.note_only_reads();
         }
     }
 
     /// Takes the established connection, for a transfer.
-    pub(crate) fn take_open(&mut self) -> Option<Box<dyn Transport>> {
+    pub(crate) fn take_open(&mut self) -> Option<DataConnection> {
         match std::mem::take(self) {
-            Self::Open { stream, .. } => Some(stream),
+            Self::Open { connection, .. } => Some(connection),
             other => {
                 *self = other;
                 None
@@ -133,15 +151,15 @@ impl DataSide {
     pub(crate) fn passive_port_mut(&mut self) -> Option<&mut PassivePort> {
         match self {
             Self::Listening(port) => Some(port),
-            Self::Idle | Self::Connecting(_) | Self::Open { .. } => None,
+            Self::Idle | Self::Connecting { .. } | Self::Open { .. } => None,
         }
     }
 
-    /// The same, to ask it something.
+    /// The port that the client was told, to ask it something.
     pub(crate) fn passive_port(&self) -> Option<&PassivePort> {
         match self {
             Self::Listening(port) => Some(port),
-            Self::Idle | Self::Connecting(_) | Self::Open { .. } => None,
+            Self::Idle | Self::Connecting { .. } | Self::Open { .. } => None,
         }
     }
 
@@ -149,10 +167,10 @@ impl DataSide {
     pub(crate) fn secure_until(&self) -> Option<Instant> {
         match self {
             Self::Open {
-                stream,
+                connection,
                 secure_until,
-            } if !stream.is_established() => *secure_until,
-            Self::Idle | Self::Listening(_) | Self::Connecting(_) | Self::Open { .. } => None,
+            } if !connection.stream.is_established() => *secure_until,
+            Self::Idle | Self::Listening(_) | Self::Connecting { .. } | Self::Open { .. } => None,
         }
     }
 
@@ -161,19 +179,27 @@ impl DataSide {
         match self {
             Self::Idle => false,
             Self::Listening(port) => port.owns(source),
-            Self::Connecting(stream) => stream.id() == source,
-            Self::Open { stream, .. } => stream.id() == source,
+            Self::Connecting { socket, .. } => socket.id() == source,
+            Self::Open { connection, .. } => connection.stream.id() == source,
         }
     }
 }
 
-fn carry(socket: Socket<TcpStream>, tls: Option<&TlsSession>) -> Box<dyn Transport> {
+/// A data connection over `socket`, under TLS if there is a session for it.
+fn carry(socket: Socket<TcpStream>, tls: Option<&TlsSession>, permit: Permit) -> DataConnection {
     let Some(session) = tls else {
-        return Box::new(socket);
+        let stream = Box::new(socket);
+        return DataConnection { stream, permit };
     };
     // The last records are small ones, and must not wait for an acknowledgement.
     if let Err(error) = socket.get_ref().set_nodelay(true) {
         log::debug!("data connection: {error}");
     }
-    Box::new(TlsStream::data(socket, session))
+    let stream = Box::new(TlsStream::data(socket, session));
+    DataConnection { stream, permit }
+}
+
+/// That a TLS handshake, of a control connection as well, did not end in time.
+pub(crate) fn handshake_timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long")
 }

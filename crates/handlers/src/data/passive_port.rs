@@ -8,6 +8,7 @@ use ftpdlib_ioloop::{AcceptState, Context, Interest, Socket, SourceId, is_of_one
 use mio::net::{TcpListener, TcpStream};
 
 use super::arriving::Arrivals;
+use crate::Permit;
 use crate::client::Client;
 use crate::log_prefix::Prefix;
 
@@ -30,10 +31,12 @@ pub(crate) struct PassivePort {
     exhausted: bool,
     /// How many were turned away.
     rejected: u8,
+    permit: Permit,
 }
 
 impl PassivePort {
-    pub(crate) fn new(listener: Socket<TcpListener>, now: Instant) -> Self {
+    /// A port whose data connection is counted by `permit`.
+    pub(crate) fn new(listener: Socket<TcpListener>, permit: Permit, now: Instant) -> Self {
         Self {
             listener,
             candidate: None,
@@ -41,6 +44,7 @@ impl PassivePort {
             look_at: now + LOOK_AFTER,
             exhausted: false,
             rejected: 0,
+            permit,
         }
     }
 
@@ -125,11 +129,13 @@ impl PassivePort {
         cx.finish_registration(&mut self.listener)
     }
 
-    pub(crate) fn close(self, cx: &mut Context<'_>) {
+    /// Closes the port, and gives what counts its data connection.
+    pub(crate) fn into_permit(self, cx: &mut Context<'_>) -> Permit {
         cx.close(self.listener);
         if let Some(arrivals) = self.arrivals {
             arrivals.close(cx);
         }
+        self.permit
     }
 
     /// When to look for whoever has connected, if the client sends no line before, or at proxies

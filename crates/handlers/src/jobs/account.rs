@@ -92,9 +92,10 @@ impl Account {
         self.lane().unwrap_or(&self.client.service.large_lane)
     }
 
-    /// The same of digests and copies; `None` for where those on local disks run.
-    pub(crate) fn work_lane(&self) -> Option<&WorkLane> {
-        self.lanes.as_ref().map(|lanes| &lanes.work)
+    /// Where this user's digests and copies run.
+    pub(crate) fn work_lane(&self) -> &WorkLane {
+        let lanes = self.lanes.as_ref();
+        lanes.map_or(&self.client.service.work_lane, |lanes| &lanes.work)
     }
 
     /// Who may help with long jobs on the loop; `None` where none runs there.

@@ -12,14 +12,13 @@ use crate::{CommandContext, owners_code};
 
 /// A custom command on its way to a thread.
 pub(crate) struct CommandCall {
-    pub(crate) client: Arc<Client>,
     pub(crate) account: Option<Arc<Account>>,
     pub(crate) secure: bool,
 }
 
 impl CommandCall {
-    /// Does what `job` asks for. May block.
-    pub(crate) fn run(self, job: Job) -> JobOutcome<Payload> {
+    /// Does what `job` of `client` asks for. May block.
+    pub(crate) fn run(self, client: &Client, job: Job) -> JobOutcome<Payload> {
         let Job { perm, mut action } = job;
         let impersonate =
             |account| owners_code::call_files(account, || Account::impersonate(account));
@@ -41,11 +40,11 @@ impl CommandCall {
         else {
             return Err(Refusal::local_error());
         };
-        let Some(command) = self.client.service.commands.get(*index) else {
+        let Some(command) = client.service.commands.get(*index) else {
             return Err(Refusal::local_error());
         };
         let mut context = CommandContext {
-            client: &self.client,
+            client,
             account,
             argument,
             path,
@@ -53,7 +52,7 @@ impl CommandCall {
             secure: self.secure,
         };
         let username = account.map(|account| account.login().username.as_str());
-        let prefix = self.client.prefix(username);
+        let prefix = client.prefix(username);
         let who = format_args!("the custom command {}", command.registered.name);
         let reply = owners_code::call(&prefix, who, || (command.function)(&mut context));
         let reply = reply.ok_or_else(Refusal::local_error)?;

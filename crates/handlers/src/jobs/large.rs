@@ -34,7 +34,7 @@ const MAY_HAVE_GROWN: Duration = Duration::from_millis(50);
 
 /// Whether `action` removes or replaces something that takes long to free, or puts something large
 /// or new in the place of another, for which ext4 gives it its place on the disk at once.
-pub(crate) fn removes_much(account: &Account, action: &Action) -> bool {
+pub(super) fn removes_much(account: &Account, action: &Action) -> bool {
     let (removed, moved) = match action {
         Action::Remove(path) | Action::RemoveDirectory(path) => (path, None),
         Action::Rename { from, to } => (to, Some(from)),

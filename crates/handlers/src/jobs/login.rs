@@ -15,7 +15,6 @@ use crate::owners_code;
 
 /// What a client gave to log in.
 pub(crate) struct Credentials {
-    pub(crate) client: Arc<Client>,
     pub(crate) username: String,
     /// `None` where the certificate has to do.
     pub(crate) password: Option<Arc<str>>,
@@ -32,17 +31,17 @@ pub(crate) type LoginEnd = Result<(Arc<Account>, LoginFacts), Refusal>;
 
 impl Credentials {
     /// Whether [`check`](Self::check) answers at once: a plain comparison of passwords.
-    pub(crate) fn are_checked_at_once(&self) -> bool {
-        let prefix = self.client.prefix(None);
-        let authorizer = &self.client.service.authorizer;
+    pub(super) fn are_checked_at_once(&self, client: &Client) -> bool {
+        let prefix = client.prefix(None);
+        let authorizer = &client.service.authorizer;
         owners_code::ask(prefix, || authorizer.is_immediate(&self.username))
     }
 
-    /// Finds out who this is. May block.
-    pub(crate) fn check(&self) -> Checked {
-        let request = self.request();
-        let prefix = self.client.prefix(None);
-        let authorizer = &self.client.service.authorizer;
+    /// Finds out who this `client` is. May block.
+    pub(crate) fn check(&self, client: &Client) -> Checked {
+        let request = self.request(client);
+        let prefix = client.prefix(None);
+        let authorizer = &client.service.authorizer;
         owners_code::call_files(prefix, || {
             if self.password.is_none() {
                 return Ok(authorizer.authenticate_by_certificate(&request).ok());
@@ -54,9 +53,9 @@ impl Credentials {
         })
     }
 
-    fn request(&self) -> LoginRequest<'_> {
+    fn request(&self, client: &Client) -> LoginRequest<'_> {
         let password = self.password.as_deref().unwrap_or_default();
-        let (peer, local) = (self.client.peer, self.client.local);
+        let (peer, local) = (client.peer, client.local);
         let mut request = LoginRequest::new(&self.username, password, peer, local);
         request.secure = self.secure;
         request.certificate = self.certificate.as_deref();
@@ -76,7 +75,7 @@ impl Credentials {
 
 /// Whether [`enter`] lets this user in without waiting: the home directory was on a local disk last
 /// time, and no code of others is asked that may block.
-pub(crate) fn enters_at_once(client: &Client, login: &Login) -> bool {
+pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
     let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
     let authorizer = &service.authorizer;
     owners_code::ask(prefix, || authorizer.is_local()) && service.is_local_home(&login.home)

@@ -1,7 +1,7 @@
 //! Jobs: every call of an authorizer or a filesystem, with the permission check before it.
 //!
 //! Nothing else in this crate calls them, so there is one permission check, one place where
-//! impersonation is held, and one place that decides whether a call may run on the loop.
+//! impersonation is held, and one that decides whether a call may run on the loop: [`RunsOn`].
 //!
 //! What others call here contains a panic of theirs: it is logged, with whose session it was, and
 //! refused.
@@ -19,7 +19,9 @@ mod listing;
 mod login;
 mod permission;
 mod ranged;
+mod runs_on;
 mod time_slice;
+mod untaken;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -36,10 +38,12 @@ pub(crate) use custom_command::CommandCall;
 pub(crate) use file_io::{ended_early, finish, read_chunk, write_all, write_piped};
 pub(crate) use helpers::Helpers;
 pub(crate) use lanes::{HomeLanes, WorkLane};
-pub(crate) use large::{OpenedRead, removes_much, upload_lane, upload_size};
+pub(crate) use large::{OpenedRead, upload_lane, upload_size};
 pub(crate) use listing::ListingStream;
-pub(crate) use login::{Checked, Credentials, LoginEnd, enter, enters_at_once};
+pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
+pub(crate) use runs_on::{RunsOn, Started};
 pub(crate) use time_slice::{Cancel, TimeSlice};
+pub(crate) use untaken::{Untaken, discard};
 
 /// What a session's transfers carry: something opened by a job, and for whom. It stays usable when
 /// the user has logged out meanwhile.

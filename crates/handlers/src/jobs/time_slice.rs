@@ -13,27 +13,31 @@ const TIME_SLICE: Duration = Duration::from_millis(50);
 
 /// Tells work that nobody waits for it any more. Clones tell the same work.
 #[derive(Clone)]
-pub(crate) struct Cancel {
-    asked: Arc<AtomicBool>,
+pub(crate) struct Cancel(Arc<Work>);
+
+/// What is known of work: each session has room for a pointer to it.
+struct Work {
+    /// Whether it is not wanted any more.
+    cancelled: AtomicBool,
     scheduler: Arc<Scheduler>,
 }
 
 impl Cancel {
     pub(super) fn new(scheduler: Arc<Scheduler>) -> Self {
-        Self {
-            asked: Arc::default(),
+        Self(Arc::new(Work {
+            cancelled: AtomicBool::new(false),
             scheduler,
-        }
+        }))
     }
 
     /// Stops the work at its next piece, or where it waits for a time slice.
     pub(crate) fn cancel(&self) {
-        self.asked.store(true, Ordering::Relaxed);
-        self.scheduler.look_again();
+        self.0.cancelled.store(true, Ordering::Relaxed);
+        self.0.scheduler.look_again();
     }
 
     fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        self.0.cancelled.load(Ordering::Relaxed)
     }
 }
 
@@ -73,7 +77,7 @@ impl TimeSlice {
     /// where nobody waits for the outcome any more.
     pub(super) fn go_on(&mut self) -> Result<(), Refusal> {
         if self.until.is_some_and(|until| Instant::now() >= until) {
-            if self.cancel.scheduler.has_waiting() {
+            if self.cancel.0.scheduler.has_waiting() {
                 self.give_up();
             }
             self.take();
@@ -85,13 +89,13 @@ impl TimeSlice {
     }
 
     fn take(&mut self) {
-        let has_slice = self.until.is_some() || self.cancel.scheduler.take(&self.cancel);
+        let has_slice = self.until.is_some() || self.cancel.0.scheduler.take(&self.cancel);
         self.until = has_slice.then(|| Instant::now() + TIME_SLICE);
     }
 
     fn give_up(&mut self) {
         if self.until.take().is_some() {
-            self.cancel.scheduler.give_up();
+            self.cancel.0.scheduler.give_up();
         }
     }
 }
@@ -121,8 +125,7 @@ struct RunQueue {
 struct Waiting {
     number: u64,
     thread: Thread,
-    /// Whether its work is not wanted any more.
-    asked: Arc<AtomicBool>,
+    cancel: Cancel,
 }
 
 impl Scheduler {
@@ -141,7 +144,7 @@ impl Scheduler {
         queue.waiting.push_back(Waiting {
             number: own,
             thread: thread::current(),
-            asked: Arc::clone(&cancel.asked),
+            cancel: cancel.clone(),
         });
         while !cancel.is_asked() && queue.first(self.most) != Some(own) {
             drop(queue);
@@ -171,7 +174,7 @@ impl Scheduler {
         let queue = self.lock();
         let waiting = queue.waiting.iter();
         waiting
-            .filter(|waiting| waiting.asked.load(Ordering::Relaxed))
+            .filter(|waiting| waiting.cancel.is_asked())
             .for_each(|waiting| waiting.thread.unpark());
     }
 

@@ -17,6 +17,7 @@ use ftpdlib_ioloop::{Interest, SourceId, Transport};
 use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
 use ftpdlib_session::{Over, Refusal, Transfer};
 
+use crate::data::{DataConnection, handshake_timed_out};
 use crate::jobs::{Account, Opened, Payload};
 use crate::service::Rates;
 use crate::throttle::Throttle;
@@ -32,14 +33,10 @@ use turn::{Turn, is_lost};
 /// in it.
 const LAST_BYTES: u64 = 8 << 20;
 
-/// What is told where a file ends before the size it had when it was opened.
-fn became_shorter() -> Refusal {
-    Refusal::new(451, "File became shorter while it was sent.")
-}
-
 /// What a pump came to in a turn.
 pub(crate) enum Step {
-    /// Nothing more can be moved before the data connection is ready for this.
+    /// Nothing more can be moved before the data connection is ready for this;
+    /// [`Interest::NONE`], for a listing to the replies: before those are sent.
     Wait(Interest),
     /// The turn's share was moved; there may be more.
     Yield,
@@ -91,18 +88,18 @@ struct Look {
 /// Where the bytes come from, and where they go.
 enum Route {
     /// A download or a listing, over a data connection.
-    Send(Box<dyn Transport>, Produce),
+    Send(DataConnection, Produce),
     /// A listing that goes to the replies: it has no data connection.
     Reply(Produce),
     /// An upload.
-    Receive(Box<dyn Transport>, Receive),
+    Receive(DataConnection, Receive),
 }
 
 impl Route {
     /// Gives the payload back if it needs a data connection, and there is none.
     fn new(
         transfer: Transfer<Payload>,
-        stream: Option<Box<dyn Transport>>,
+        connection: Option<DataConnection>,
     ) -> Result<Self, Payload> {
         let Transfer {
             payload: Payload { account, opened },
@@ -112,7 +109,7 @@ impl Route {
             after_rest: _,
         } = transfer;
         let service = account.service();
-        let Some(mut stream) = stream else {
+        let Some(mut connection) = connection else {
             return match opened {
                 Opened::List(listing) if over == Over::Control => {
                     Ok(Self::Reply(Produce::listing(listing)))
@@ -121,32 +118,33 @@ impl Route {
             };
         };
         let dtp = &service.dtp;
+        let stream = &mut connection.stream;
         let in_kernel =
             service.use_sendfile && account.lane().is_none() && stream.plain().is_some();
         let produce = match opened {
             Opened::Write(file) => {
                 stream.note_only_reads();
                 let receive = Receive::new(&account, file, transfer_type, in_kernel, dtp);
-                return Ok(Self::Receive(stream, receive));
+                return Ok(Self::Receive(connection, receive));
             }
             Opened::Read(file) => Produce::file(file, transfer_type, in_kernel, dtp),
             Opened::List(listing) => Produce::listing(listing),
         };
         stream.note_only_writes();
-        Ok(Self::Send(stream, produce))
+        Ok(Self::Send(connection, produce))
     }
 
     /// The data connection, if it has one.
     fn stream(&self) -> Option<&dyn Transport> {
         match self {
-            Self::Send(stream, _) | Self::Receive(stream, _) => Some(&**stream),
+            Self::Send(to, _) | Self::Receive(to, _) => Some(&*to.stream),
             Self::Reply(_) => None,
         }
     }
 
     fn stream_mut(&mut self) -> Option<&mut dyn Transport> {
         match self {
-            Self::Send(stream, _) | Self::Receive(stream, _) => Some(&mut **stream),
+            Self::Send(to, _) | Self::Receive(to, _) => Some(&mut *to.stream),
             Self::Reply(_) => None,
         }
     }
@@ -158,15 +156,15 @@ impl Route {
 }
 
 impl Pump {
-    /// A pump for `transfer` over `stream`; a listing for the control connection has none, and goes
-    /// to the replies.
+    /// A pump for `transfer` over `connection`; a listing for the control connection has none, and
+    /// goes to the replies.
     ///
     /// # Errors
     ///
     /// What was opened is given back where there has to be a data connection and is none.
     pub(crate) fn new(
         transfer: Transfer<Payload>,
-        stream: Option<Box<dyn Transport>>,
+        connection: Option<DataConnection>,
         now: Instant,
     ) -> Result<Self, Payload> {
         let account = Arc::clone(&transfer.payload.account);
@@ -176,7 +174,7 @@ impl Pump {
         let is_text = transfer.transfer_type == TransferType::Ascii;
         let sends = direction == TransferDirection::Download;
         let separates_replies = sends && (transfer.after_rest || is_text);
-        let route = Route::new(transfer, stream)?;
+        let route = Route::new(transfer, connection)?;
         let meter = new_meter(&account, direction, over, now);
         let service = account.service();
         Ok(Self {
@@ -234,7 +232,7 @@ impl Pump {
     /// an upload waits for an event.
     pub(crate) fn begin(&mut self, pcx: &mut PumpContext<'_, '_>) -> Step {
         match &self.route {
-            Route::Receive(stream, _) if stream.plain().is_some() => {
+            Route::Receive(from, _) if from.stream.plain().is_some() => {
                 self.after(Step::Wait(Interest::READ), pcx)
             }
             Route::Send(..) | Route::Reply(_) | Route::Receive(..) => self.run(pcx),
@@ -260,9 +258,9 @@ impl Pump {
             pcx,
         };
         let step = match &mut self.route {
-            Route::Send(stream, produce) => produce.run(&mut **stream, turn),
+            Route::Send(to, produce) => produce.run(&mut *to.stream, turn),
             Route::Reply(produce) => produce.run_to_replies(turn),
-            Route::Receive(stream, receive) => receive.run(&mut **stream, turn),
+            Route::Receive(from, receive) => receive.run(&mut *from.stream, turn),
         };
         let step = self.end_sending(step, pcx);
         if self.last.is_some_and(|last| self.is_last(&step, last)) {
@@ -324,7 +322,7 @@ impl Pump {
 
     /// Ends the sending side after the last byte of a download.
     fn end_sending(&mut self, step: Step, pcx: &mut PumpContext<'_, '_>) -> Step {
-        let Route::Send(stream, _) = &mut self.route else {
+        let Route::Send(DataConnection { stream, .. }, _) = &mut self.route else {
             return step;
         };
         if !matches!(step, Step::Ended(TransferEnd::Complete, None)) {
@@ -366,7 +364,7 @@ impl Pump {
         let is_secure = self.route.is_established();
         let end = match end {
             TransferEnd::Stalled if !is_secure => {
-                turn::warn(&self.account, "the TLS handshake took too long");
+                turn::warn(&self.account, handshake_timed_out());
                 TransferEnd::Unsecured
             }
             end => end,
@@ -435,9 +433,9 @@ impl Pump {
     }
 
     /// The data connection, to close it, and what was moved on it.
-    pub(crate) fn into_stream(self) -> Option<(Box<dyn Transport>, Meter)> {
+    pub(crate) fn into_connection(self) -> Option<(DataConnection, Meter)> {
         match self.route {
-            Route::Send(stream, _) | Route::Receive(stream, _) => Some((stream, self.meter)),
+            Route::Send(it, _) | Route::Receive(it, _) => Some((it, self.meter)),
             Route::Reply(_) => None,
         }
     }
@@ -505,7 +503,7 @@ impl Pump {
     /// What the client of a download has acknowledged, where the system tells. What it has not
     /// would not do: what TLS held back takes the place of what was acknowledged.
     fn acknowledged(&self) -> Option<u64> {
-        let Route::Send(stream, _) = &self.route else {
+        let Route::Send(DataConnection { stream, .. }, _) = &self.route else {
             return None;
         };
         ftpdlib_sys::acknowledged(stream.socket().get_ref().as_fd()).ok()
@@ -540,7 +538,7 @@ impl Pump {
     fn look_at(&self) -> Option<Instant> {
         let progress = self.meter.progress();
         let is_new = self.last_look.is_none_or(|look| look.progress != progress);
-        let Route::Send(stream, _) = &self.route else {
+        let Route::Send(DataConnection { stream, .. }, _) = &self.route else {
             return None;
         };
         let timeout = self.timeout.filter(|_| is_new && stream.is_established())?;
@@ -574,6 +572,11 @@ fn new_meter(account: &Account, direction: TransferDirection, over: Over, now: I
         service.user_rates.share(username, direction, rate, now)
     });
     Meter::new(Throttle::new(rate, now), shared, now)
+}
+
+/// What is told where a file ends before the size it had when it was opened.
+fn became_shorter() -> Refusal {
+    Refusal::new(451, "File became shorter while it was sent.")
 }
 
 #[cfg(all(test, target_os = "linux"))]

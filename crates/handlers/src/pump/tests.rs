@@ -45,7 +45,10 @@ fn open(
 }
 
 fn pump(transfer: Transfer<Payload>, stream: Box<dyn Transport>, now: Instant) -> Pump {
-    let Ok(pump) = Pump::new(transfer, Some(stream), now) else {
+    let limits = &transfer.payload.account.service().limits;
+    let permit = limits.acquire_unnamed().unwrap();
+    let connection = DataConnection { stream, permit };
+    let Ok(pump) = Pump::new(transfer, Some(connection), now) else {
         panic!("it has a data connection");
     };
     pump

@@ -64,6 +64,7 @@ pub struct Service {
     pub(crate) greeting: Option<Greeting>,
     /// As it was given.
     masquerade_address: MasqueradeAddress,
+    /// In the order of the session's [`commands`](SessionConfig::commands), whose places are these.
     pub(crate) commands: Vec<CustomCommand>,
     proxies: Proxies,
     pub(crate) tls: Option<TlsSource>,

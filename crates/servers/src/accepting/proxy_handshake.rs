@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ftpdlib_handlers::{Permit, ProxyHeaderReader};
 use ftpdlib_ioloop::{
@@ -13,9 +12,6 @@ use mio::net::TcpStream;
 
 use super::client::{self, ClientToken};
 use crate::shared::Shared;
-
-/// How long a proxy may take to send its header, which it knows before it connects.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads the PROXY header of a connection that a proxy has made, unless a limit is reached.
 pub(crate) fn accept(
@@ -77,7 +73,7 @@ impl ProxyHandshake {
 impl Handler for ProxyHandshake {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.stream.register(cx, Interest::READ)?;
-        cx.start_timer_after(HEADER_TIMEOUT);
+        cx.start_timer_after(ProxyHeaderReader::TIMEOUT);
         Ok(())
     }
 

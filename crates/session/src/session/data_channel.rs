@@ -86,21 +86,33 @@ impl<P> DataChannel<P> {
         }
     }
 
-    /// Whether something waits for the reply to a transfer command.
-    pub(super) fn is_holding(&self) -> bool {
-        matches!(self, Self::Connecting { held: Some(_), .. })
+    /// Keeps what has to wait for the reply to a transfer command, while connecting.
+    pub(super) fn hold(&mut self, what: Held) {
+        if let Self::Connecting { held, .. } = self {
+            *held = Some(Box::new(what));
+        }
     }
 
-    /// Where to keep what has to wait for the reply to a transfer command, if that is still owed.
-    pub(super) fn holder(&mut self) -> Option<&mut Option<Box<Held>>> {
+    /// Takes what was kept.
+    fn take_held(&mut self) -> Option<Held> {
         match self {
-            Self::Connecting { held, .. } => Some(held),
+            Self::Connecting { held, .. } => held.take().map(|held| *held),
             Self::Closed
             | Self::Listening { .. }
             | Self::Target(_)
             | Self::Open { .. }
             | Self::Transferring(_) => None,
         }
+    }
+
+    /// Whether the reply to a transfer command waits for the connection to the client.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self, Self::Connecting { .. })
+    }
+
+    /// Whether something waits for the reply to a transfer command.
+    pub(super) fn is_holding(&self) -> bool {
+        matches!(self, Self::Connecting { held: Some(_), .. })
     }
 
     /// When the client, the connection to it, or the transfer command has to be there.
@@ -145,7 +157,7 @@ impl<P> Session<P> {
 
     /// The active connection stands.
     pub(super) fn connected(&mut self, now: Instant) {
-        let held = self.data.holder().and_then(Option::take);
+        let held = self.data.take_held();
         self.data = match std::mem::take(&mut self.data) {
             DataChannel::Connecting { queued, .. } => {
                 self.reply(queued.preliminary.clone());
@@ -157,12 +169,14 @@ impl<P> Session<P> {
             | DataChannel::Open { .. }
             | DataChannel::Transferring(_)) => other,
         };
-        self.answer_if_held(held, now);
+        if let Some(held) = held {
+            self.answer_held(held, now);
+        }
     }
 
-    /// The active connection does not stand, the passive port can accept none, or an idle data
+    /// The client's port was not reached, the passive port can accept none, or an idle data
     /// connection broke.
-    pub(super) fn connect_failed(&mut self, now: Instant) {
+    pub(super) fn data_failed(&mut self, now: Instant) {
         match self.data {
             DataChannel::Listening { .. }
             | DataChannel::Connecting { .. }
@@ -174,12 +188,13 @@ impl<P> Session<P> {
     /// Gives up a data connection that was not made in time, or broke or got old before its
     /// transfer. A transfer that waits for it is answered 425.
     pub(super) fn give_up_data(&mut self, now: Instant) {
-        let held = self.data.holder().and_then(Option::take);
-        if self.close_data() {
-            self.active_at = now;
-            self.end_transfer(Reply::new(425, "Can't open data connection."));
-        }
-        self.answer_if_held(held, now);
+        self.give_up(Reply::new(425, "Can't open data connection."), now);
+    }
+
+    /// Gives up a connect because of an ABOR that was seen behind the line that is held.
+    pub(super) fn abort_connecting(&mut self, now: Instant) {
+        self.aborted_ahead = true;
+        self.give_up(Reply::new(426, "Transfer aborted via ABOR."), now);
     }
 
     /// Gives the client the whole time again for the next transfer command, if there is a data
@@ -188,17 +203,6 @@ impl<P> Session<P> {
         if let DataChannel::Open { deadline } = &mut self.data {
             *deadline = after(now, self.config.data_timeout);
         }
-    }
-
-    /// Gives up a connect because of an ABOR that was seen behind the line that is held.
-    pub(super) fn abort_connecting(&mut self, now: Instant) {
-        let held = self.data.holder().and_then(Option::take);
-        if self.close_data() {
-            self.active_at = now;
-            self.aborted_ahead = true;
-            self.end_transfer(Reply::new(426, "Transfer aborted via ABOR."));
-        }
-        self.answer_if_held(held, now);
     }
 
     /// Decides what becomes of the data connection after a command that was to use it in this
@@ -240,6 +244,19 @@ impl<P> Session<P> {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Closes the data connection; a transfer that waited for it is answered with `reply`, and then
+    /// what waited for that.
+    fn give_up(&mut self, reply: Reply, now: Instant) {
+        let held = self.data.take_held();
+        if self.close_data() {
+            self.active_at = now;
+            self.end_transfer(reply);
+        }
+        if let Some(held) = held {
+            self.answer_held(held, now);
         }
     }
 

@@ -10,8 +10,7 @@ use super::Session;
 use super::files::Selected;
 use super::held::Held;
 use super::parameters::Restart;
-use super::registered::find;
-use crate::ListFormat;
+use crate::{ListFormat, RegisteredCommand};
 
 /// The unknown command in a row that ends the session.
 const MOST_UNKNOWN: u32 = 50;
@@ -37,7 +36,7 @@ impl<P> Session<P> {
         }
         self.begin_answer();
         let line = CommandLine::split(line);
-        let registered = find(&self.config.commands, &line);
+        let registered = RegisteredCommand::find(&self.config.commands, &line);
         if registered.is_none() && is_http(&line) {
             return self.disconnect(Reply::new(421, "This is an FTP server."), now);
         }
@@ -109,10 +108,11 @@ impl<P> Session<P> {
         self.settle_data(Some(TransferDirection::Download));
         self.unknown_commands += 1;
         let reply = Reply::new(500, "Command too long.");
-        if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
-            self.begin_answer();
-            self.refuse_unknown(reply);
+        if self.must_hold() {
+            return self.hold(Held::Reply(reply));
         }
+        self.begin_answer();
+        self.refuse_unknown(reply);
     }
 
     /// Answers a line that is not to be taken, as `reply` says.

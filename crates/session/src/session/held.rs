@@ -6,8 +6,10 @@ use ftpdlib_proto::{CommandLine, Reply, Verb};
 
 use super::Session;
 use super::pending::Pending;
-use super::registered::find;
-use crate::Effect;
+use crate::{Effect, RegisteredCommand};
+
+/// What is served during a transfer and during work: it takes no time, or must not wait.
+const SERVED_MEANWHILE: [Verb; 4] = [Verb::Abor, Verb::Quit, Verb::Noop, Verb::Stat];
 
 /// What has to wait for the end of work, or for the beginning of a transfer.
 #[derive(Debug)]
@@ -23,13 +25,17 @@ impl<P> Session<P> {
     /// QUIT do not wait; nor do NOOP and STAT, for the end of work, which may take long.
     pub(super) fn holds_back(&mut self, line: &[u8]) -> bool {
         let at_once: &[Verb] = if self.is_working() {
-            &[Verb::Abor, Verb::Quit, Verb::Noop, Verb::Stat]
-        } else if self.data.holder().is_some() {
+            &SERVED_MEANWHILE
+        } else if self.data.is_connecting() {
             &[Verb::Abor, Verb::Quit]
         } else {
             return false;
         };
-        !self.is_bare(line, at_once) && self.hold(Held::Line(line.to_vec())).is_none()
+        let waits = !self.is_bare(line, at_once);
+        if waits {
+            self.hold(Held::Line(line.to_vec()));
+        }
+        waits
     }
 
     /// Looks at a line that came behind one that is held. If it is ABOR, it takes effect at once;
@@ -48,10 +54,11 @@ impl<P> Session<P> {
 
     /// Gives a reply when its turn comes: that of a line that is not to be taken.
     pub(super) fn reply_in_turn(&mut self, reply: Reply, now: Instant) {
-        if let Some(Held::Reply(reply)) = self.hold(Held::Reply(reply)) {
-            self.begin_answer();
-            self.reply_as_told(reply, now);
+        if self.must_hold() {
+            return self.hold(Held::Reply(reply));
         }
+        self.begin_answer();
+        self.reply_as_told(reply, now);
     }
 
     /// Answers what was held, now that its turn has come.
@@ -63,26 +70,17 @@ impl<P> Session<P> {
         }
     }
 
-    /// The same, if anything was.
-    pub(super) fn answer_if_held(&mut self, held: Option<Box<Held>>, now: Instant) {
-        if let Some(held) = held {
-            self.answer_held(*held, now);
+    /// Keeps something until its turn comes: only for who [must](Self::must_hold).
+    pub(super) fn hold(&mut self, held: Held) {
+        match &mut self.pending {
+            Pending::Work(work) => work.hold(held),
+            _ => self.data.hold(held),
         }
     }
 
-    /// Keeps something until its turn comes; gives it back if that is now.
-    pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
-        if let Pending::Work(work) = &mut self.pending {
-            work.hold(held);
-            return None;
-        }
-        match self.data.holder() {
-            Some(holder) => {
-                *holder = Some(Box::new(held));
-                None
-            }
-            None => Some(held),
-        }
+    /// Whether a reply is owed that has to come before that to the line that came last.
+    pub(super) fn must_hold(&self) -> bool {
+        self.is_working() || self.data.is_connecting()
     }
 
     /// Whether a line is ABOR, and will be taken when its turn comes.
@@ -90,10 +88,9 @@ impl<P> Session<P> {
         self.ending.takes_commands() && self.is_bare(line, &[Verb::Abor])
     }
 
-    /// Whether a line is one that is served during a transfer, as what comes behind it may be.
+    /// Whether a line is served during a transfer; what comes behind such a line may be, too.
     pub fn is_served_meanwhile(&self, line: &[u8]) -> bool {
-        let served = [Verb::Abor, Verb::Noop, Verb::Stat, Verb::Quit];
-        self.is_bare(line, &served)
+        self.is_bare(line, &SERVED_MEANWHILE)
     }
 
     /// Whether a line is one of these commands, and takes no argument.
@@ -103,6 +100,6 @@ impl<P> Session<P> {
             Ok((verb, argument)) => verbs.contains(&verb) && argument.trim_ascii().is_empty(),
             Err(_) => false,
         };
-        is_named && find(&self.config.commands, &command).is_none()
+        is_named && RegisteredCommand::find(&self.config.commands, &command).is_none()
     }
 }

@@ -6,9 +6,8 @@ use ftpdlib_proto::{Perm, Perms, Reply, TransferDirection, TransferType, Verb, V
 use super::Session;
 use super::data_channel::DataChannel;
 use super::login::Login;
-use super::registered::in_place_of;
 use super::transfer::Running;
-use crate::VERSION;
+use crate::{RegisteredCommand, VERSION};
 
 /// Prefix of the rows of SITE's sub-commands in the table.
 const SITE: &str = "SITE ";
@@ -158,7 +157,7 @@ impl<P> Session<P> {
         let added = commands
             .iter()
             .position(|command| command.name.eq_ignore_ascii_case(topic))
-            .or_else(|| in_place_of(commands, verb?));
+            .or_else(|| RegisteredCommand::in_place_of(commands, verb?));
         self.reply(match (added, verb) {
             (Some(index), _) => Reply::new(214, commands[index].help.clone()),
             (None, Some(verb)) => Reply::new(214, verb.info().help),

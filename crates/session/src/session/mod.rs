@@ -178,7 +178,7 @@ impl<P> Session<P> {
             DataEvent::ListenFailed(refusal) => self.listen_failed(refusal),
             DataEvent::Accepted { peer } => self.accepted(peer, now),
             DataEvent::Connected => self.connected(now),
-            DataEvent::ConnectFailed => self.connect_failed(now),
+            DataEvent::Failed => self.data_failed(now),
             DataEvent::Progress { bytes } => self.progressed(bytes),
             DataEvent::Ended {
                 end,

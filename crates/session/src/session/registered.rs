@@ -1,11 +1,11 @@
 //! Commands that the server's owner added: their gate is that of all others, their work a job.
 
-use ftpdlib_proto::{ArgumentRule, CommandError, CommandLine, Reply, Verb};
+use ftpdlib_proto::{ArgumentRule, CommandError, Reply};
 
 use super::Session;
 use super::gate::login_needed;
 use super::pending::Purpose;
-use crate::{Action, RegisteredCommand, Secret};
+use crate::{Action, Secret};
 
 impl<P> Session<P> {
     /// Runs the registered command at `index`, if it may be.
@@ -33,28 +33,4 @@ impl<P> Session<P> {
         self.ask_with(perm, action, Purpose::Registered);
         Ok(())
     }
-}
-
-/// The place of the command that a line calls, and its argument.
-pub(super) fn find<'a>(
-    commands: &[RegisteredCommand],
-    line: &CommandLine<'a>,
-) -> Option<(usize, &'a [u8])> {
-    if commands.is_empty() {
-        return None;
-    }
-    let sub_command = line.site_command();
-    let (site, called) = (sub_command.is_some(), sub_command.unwrap_or(*line));
-    let index = commands
-        .iter()
-        .position(|command| command.is_named(site, called.verb))
-        .or_else(|| in_place_of(commands, line.resolve().ok()?.0))?;
-    Some((index, called.argument))
-}
-
-/// The place of the command that replaces the one of the table that `verb` is a name of: who may
-/// not have that must not have it by another name.
-pub(super) fn in_place_of(commands: &[RegisteredCommand], verb: Verb) -> Option<usize> {
-    let name = verb.primary().info().name;
-    commands.iter().position(|command| command.name == name)
 }

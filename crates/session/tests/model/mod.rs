@@ -292,13 +292,13 @@ impl<'a> Model<'a> {
             self.data(DataEvent::ListenFailed(answers::refusal()));
         } else if self.outstanding.connect {
             self.outstanding.connect = false;
-            self.data(DataEvent::ConnectFailed);
+            self.data(DataEvent::Failed);
         } else if self.listening {
             let peer = [PEER, STRANGER][self.tape.choose(2)];
             self.accept(peer);
         } else if self.connected && self.outstanding.transfer.is_none() {
             self.connected = false;
-            self.data(DataEvent::ConnectFailed);
+            self.data(DataEvent::Failed);
         }
     }
 

@@ -119,7 +119,7 @@ impl DataConnection {
             self.established = Some(Established::default());
             DataEvent::Connected
         } else {
-            DataEvent::ConnectFailed
+            DataEvent::Failed
         });
     }
 

@@ -1,0 +1,110 @@
+//! How the replies get out at the end of a turn, and how a connection closes.
+
+use std::time::Duration;
+
+use ftpdlib_ioloop::{Context, Flow};
+use ftpdlib_session::ControlEvent;
+
+use super::{Connection, ControlSocket};
+use crate::service::Phase;
+
+/// How long a client may take to close its side after the last reply.
+pub(super) const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+impl Connection {
+    /// Tells the session, once, that its client is gone.
+    pub(super) fn lose_control(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.closing.is_some() || matches!(self.socket, ControlSocket::Lost) {
+            return false;
+        }
+        // The last replies may still be wanted: the client may have ended its own side only.
+        if let ControlSocket::Open(control) = &mut self.socket {
+            let is_sent = control.flush(cx).is_ok() && control.is_flushed();
+            if is_sent && self.security.session().is_some() {
+                // Some clients wait for the answer to their close_notify.
+                control.finish(cx);
+            }
+        }
+        self.socket = ControlSocket::Lost;
+        self.session.handle_control(ControlEvent::Closed, cx.now());
+        true
+    }
+
+    /// Sends the replies, and goes on from there; `Close` once the connection is over.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> Flow {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return self.end_if_closing();
+        };
+        let had_replies = !control.is_flushed();
+        let linger = self.linger.as_deref().filter(|_| self.closing.is_none());
+        let holds = linger.is_some_and(|linger| linger.holds_replies_until(cx.now()).is_some());
+        if control.flush_unless(holds, cx).is_err() {
+            control.end_input();
+            self.lose_control(cx);
+            self.carry_out_effects(cx);
+            return self.end_if_closing();
+        }
+        let all_sent = had_replies && control.is_flushed();
+        if self.closing.is_some() && self.may_close(cx) {
+            return Flow::Close;
+        }
+        self.await_input(all_sent, holds, cx);
+        Flow::Continue
+    }
+
+    /// Whether nothing is waited for any more by a connection that is closing.
+    ///
+    /// What it waits for, up to the time of `closing`, is the client's end: closing a socket with
+    /// unread bytes resets it, and the last replies may be lost. That is not waited for where
+    ///
+    /// - the client is within a handshake, and would understand nothing,
+    /// - it has ended its side or is gone, or the server ends,
+    /// - it has said QUIT, and nothing that was not read, so that it waits for nothing but this
+    ///   end; unless the tail of a download is still on its way, or that of an upload that failed:
+    ///   it may have said QUIT before it was told. Under TLS, what was read is not known.
+    fn may_close(&mut self, cx: &mut Context<'_>) -> bool {
+        let ControlSocket::Open(control) = &mut self.socket else {
+            return true;
+        };
+        control.discard_input();
+        if self.security.is_handshake() {
+            return true;
+        }
+        let said_goodbye = self.session.said_goodbye() && self.security.session().is_none();
+        if said_goodbye && let Some(over) = self.linger.take_if(|linger| !linger.wait(cx)) {
+            over.end(&mut self.debts, cx);
+        }
+        if !control.is_flushed() {
+            return false;
+        }
+        let expects_end = said_goodbye && self.linger.is_none() && control.is_read_out();
+        let is_over = control.has_ended() || self.phase == Phase::Ending;
+        expects_end || !control.finish(cx) || is_over
+    }
+
+    /// Tells the loop what is waited for now: the client, if there were replies and they are
+    /// `all_sent`; room for those that are left, unless the last download `holds` them.
+    fn await_input(&self, all_sent: bool, holds: bool, cx: &mut Context<'_>) {
+        let ControlSocket::Open(control) = &self.socket else {
+            return;
+        };
+        control.set_interest(self.session.is_working(), !holds, cx);
+        if all_sent {
+            cx.expect_answer(self.client.service.busy_poll);
+        }
+        let to_replies = self.pump.as_ref().is_some_and(|pump| pump.is_to_replies());
+        let goes_on = all_sent && (to_replies || control.has_ended());
+        if goes_on || self.may_hand_over_line() {
+            // The rest of this turn belongs to others.
+            cx.notifier().notify();
+        }
+    }
+
+    /// What becomes of a connection whose control connection is lost.
+    fn end_if_closing(&self) -> Flow {
+        match self.closing {
+            Some(_) => Flow::Close,
+            None => Flow::Continue,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The deadlines of a connection, all served by one timer.
+//!
+//! What [`Connection::deadline`] lists and what [`Connection::look_at_deadlines`] looks at must
+//! agree; only replies that are held are for [`Connection::flush`], at the end of the turn.
+
+use std::time::Instant;
+
+use ftpdlib_ioloop::{Context, Flow};
+
+use super::{Connection, log_lines};
+use crate::data::{Linger, PassivePort, handshake_timed_out};
+
+impl Connection {
+    /// The first moment at which something is to be looked at.
+    fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        let pump = self.pump.as_ref().and_then(|pump| pump.deadline());
+        let linger = self.linger.as_deref();
+        let replies = linger.and_then(|linger| linger.holds_replies_until(now));
+        let securing = self.data_handshake_deadline();
+        let data = self.data.passive_port().and_then(PassivePort::look_at);
+        let watch = self.watch.as_mut();
+        let observers = watch.and_then(|watch| watch.retry_at(now));
+        [
+            self.closing,
+            linger.map(Linger::look_at),
+            replies,
+            pump,
+            securing,
+            observers,
+            data,
+            self.session.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// One timer serves all deadlines. It is moved only to an earlier one: most deadlines move away
+    /// before they come, and an early timer just looks again.
+    pub(super) fn arm_timer(&mut self, cx: &mut Context<'_>) {
+        let Some(deadline) = self.deadline(cx.now()) else {
+            return;
+        };
+        match self.timer {
+            Some((_, at)) if at <= deadline => {}
+            Some((timer, _)) if cx.move_timer(timer, deadline) => {
+                self.timer = Some((timer, deadline));
+            }
+            _ => self.timer = Some((cx.start_timer(deadline), deadline)),
+        }
+    }
+
+    /// Does what it is time for.
+    pub(super) fn look_at_deadlines(&mut self, cx: &mut Context<'_>) -> Flow {
+        let now = cx.now();
+        self.timer = None;
+        if self.closing.is_some_and(|at| at <= now) {
+            return Flow::Close;
+        }
+        if self
+            .linger
+            .as_ref()
+            .is_some_and(|linger| linger.look_at() <= now)
+        {
+            self.drain_linger(cx);
+        }
+        if let Some(pump) = &mut self.pump {
+            if pump.may_resume(now) {
+                self.run_pump(cx);
+            } else if pump.is_stalled(now) {
+                self.with_pump(cx, |pump, pcx| pump.give_up(pcx));
+            }
+        }
+        self.check_data_handshake(cx);
+        if let Some(watch) = &mut self.watch {
+            watch.retry(now);
+        }
+        let port = self.data.passive_port();
+        let look_at = port.and_then(PassivePort::look_at);
+        if look_at.is_some_and(|at| at <= now) {
+            self.data_ready(cx);
+        }
+        if self.session.poll_timeout().is_some_and(|at| at <= now) {
+            if self.waits_for_observers() {
+                self.session.stay_active(now);
+            }
+            self.session.handle_timeout(now);
+            if self.security.is_handshake() && self.session.is_ending() {
+                log_lines::tls_failed(&self.client.prefix(None), &handshake_timed_out());
+            }
+        }
+        self.finish_turn(cx)
+    }
+}
