@@ -290,7 +290,8 @@ pub trait Filesystem: Send + Sync {
     }
 
     /// Makes `link` a symbolic link that leads to `target` (SITE SYMLINK). `target` need not exist,
-    /// nor the directory it is in, if that is below the link's; any other directory has to.
+    /// nor the directory it is in, if that is below the link's; any other directory has to, and so
+    /// has every one for a user with permissions per directory, which are looked up there.
     ///
     /// # Errors
     ///

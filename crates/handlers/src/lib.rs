@@ -8,6 +8,7 @@
 mod client;
 mod connection;
 mod data;
+mod data_connection;
 mod jobs;
 mod log_prefix;
 mod observer;

@@ -237,10 +237,10 @@ impl Filesystem for AbstractedFs {
     }
 }
 
-/// `target` as seen from the directory of `link`, if it is below that.
+/// `target` as seen from the directory of `link`, if it is below that, and not below `link` itself.
 fn below<'a>(target: &'a VirtualPath, link: &VirtualPath) -> Option<&'a [u8]> {
     let dir = link.parent()?;
-    if *target == dir || !target.starts_with(&dir) {
+    if *target == dir || !target.starts_with(&dir) || target.starts_with(link) {
         return None;
     }
     let rest = &target.relative()[dir.relative().len()..];

@@ -9,7 +9,8 @@ use ftpdlib_session::{DataEvent, Refusal};
 
 use super::{Connection, ControlSocket, canonical, log_lines};
 use crate::Permit;
-use crate::data::{DataSide, PassivePort, handshake_timed_out, listen};
+use crate::data::{DataSide, PassivePort, listen};
+use crate::data_connection::handshake_timed_out;
 
 /// Connections to a passive port that are looked at in one turn.
 const ARRIVALS: usize = 16;

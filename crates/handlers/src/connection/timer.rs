@@ -3,12 +3,13 @@
 //! What [`Connection::deadline`] lists and what [`Connection::look_at_deadlines`] looks at must
 //! agree; only replies that are held are for [`Connection::flush`], at the end of the turn.
 
+use std::io;
 use std::time::Instant;
 
 use ftpdlib_ioloop::{Context, Flow};
 
 use super::{Connection, log_lines};
-use crate::data::{Linger, PassivePort, handshake_timed_out};
+use crate::data::{Linger, PassivePort};
 
 impl Connection {
     /// The first moment at which something is to be looked at.
@@ -86,7 +87,8 @@ impl Connection {
             }
             self.session.handle_timeout(now);
             if self.security.is_handshake() && self.session.is_ending() {
-                log_lines::tls_failed(&self.client.prefix(None), &handshake_timed_out());
+                let error = io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long");
+                log_lines::tls_failed(&self.client.prefix(None), &error);
             }
         }
         self.finish_turn(cx)

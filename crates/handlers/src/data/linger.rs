@@ -7,8 +7,8 @@ use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
 use ftpdlib_proto::TransferDirection;
 use mio::net::TcpStream;
 
-use super::DataConnection;
 use crate::Permit;
+use crate::data_connection::DataConnection;
 use crate::pump::{Debts, Meter, Step};
 
 /// How long a client may take to close its side.

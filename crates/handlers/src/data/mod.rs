@@ -8,20 +8,15 @@ mod passive_port;
 use std::io;
 use std::time::Instant;
 
-use ftpdlib_ioloop::{Context, Interest, Socket, SourceId, Transport};
+use ftpdlib_ioloop::{Context, Interest, Socket, SourceId};
 use ftpdlib_tls::{TlsSession, TlsStream};
 use mio::net::TcpStream;
 
 use crate::Permit;
+use crate::data_connection::DataConnection;
 pub(crate) use linger::Linger;
 pub(crate) use listen::listen;
 pub(crate) use passive_port::PassivePort;
-
-/// A data connection, which counts as one as long as this value lives.
-pub(crate) struct DataConnection {
-    pub(crate) stream: Box<dyn Transport>,
-    pub(crate) permit: Permit,
-}
 
 /// What there is of a data connection, which counts as one in every state but `Idle`.
 ///
@@ -197,9 +192,4 @@ fn carry(socket: Socket<TcpStream>, tls: Option<&TlsSession>, permit: Permit) ->
     }
     let stream = Box::new(TlsStream::data(socket, session));
     DataConnection { stream, permit }
-}
-
-/// That a TLS handshake, of a control connection as well, did not end in time.
-pub(crate) fn handshake_timed_out() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long")
 }

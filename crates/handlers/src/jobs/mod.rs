@@ -1,7 +1,7 @@
 //! Jobs: every call of an authorizer or a filesystem, with the permission check before it.
 //!
-//! Nothing else in this crate calls them, so there is one permission check, one place where
-//! impersonation is held, and one that decides whether a call may run on the loop: [`RunsOn`].
+//! Nothing else in this crate calls them, so there is one permission check, and one place where
+//! impersonation is held. [`RunsOn`] says which jobs may run on the loop.
 //!
 //! What others call here contains a panic of theirs: it is logged, with whose session it was, and
 //! refused.

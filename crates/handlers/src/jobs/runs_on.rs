@@ -1,9 +1,10 @@
 //! Where a job runs: in place, on the loop, or, if it may block, on a thread.
 //!
-//! Two do not ask here. A digest or a copy always has a thread, by
+//! Some do not ask here. A digest or a copy always has a thread, by
 //! [`WorkLane::start`](super::WorkLane::start). The pump chooses for each piece of a file, by
 //! [`Account::lane`] and [`upload_lane`](super::upload_lane): file and buffer have to come back to
-//! it, and a piece that is moved in place is no job.
+//! it, and a piece that is moved in place is no job. Nor is a file that is
+//! [discarded](super::discard), which nobody waits for.
 
 use std::io;
 use std::net::IpAddr;

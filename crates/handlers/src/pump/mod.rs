@@ -17,7 +17,7 @@ use ftpdlib_ioloop::{Interest, SourceId, Transport};
 use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
 use ftpdlib_session::{Over, Refusal, Transfer};
 
-use crate::data::{DataConnection, handshake_timed_out};
+use crate::data_connection::{DataConnection, handshake_timed_out};
 use crate::jobs::{Account, Opened, Payload};
 use crate::service::Rates;
 use crate::throttle::Throttle;

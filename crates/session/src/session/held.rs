@@ -72,6 +72,7 @@ impl<P> Session<P> {
 
     /// Keeps something until its turn comes: only for who [must](Self::must_hold).
     pub(super) fn hold(&mut self, held: Held) {
+        debug_assert!(self.must_hold(), "nothing would take it back");
         match &mut self.pending {
             Pending::Work(work) => work.hold(held),
             _ => self.data.hold(held),

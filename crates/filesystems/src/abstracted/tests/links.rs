@@ -428,7 +428,7 @@ fn links_at_the_bottom_of_a_deep_tree_sent_a_walk_down_forty_times() {
     let deep = dug.path();
     let at = |name: &str| path(format!("{deep}/{name}"));
     let fs = scene.open(Resolver::default());
-    // As clients make them: with the absolute path, and before the target of the first is there.
+    // As other programs make them: with the absolute path.
     for (target, link) in [
         ("pong", "ping"),
         ("ping", "pong"),

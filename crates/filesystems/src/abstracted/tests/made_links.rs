@@ -38,6 +38,9 @@ fn links_that_are_made_stay_inside() {
         assert_eq!(link("/f", "/d"), Some(ErrorKind::AlreadyExists));
         assert_eq!(link("/missing/f", "/d/x"), Some(ErrorKind::NotFound));
         assert_eq!(link("/f", "/missing/x"), Some(ErrorKind::NotFound));
+        assert_eq!(link("/x/f", "/x"), Some(ErrorKind::NotFound));
+        let outside = Some(ErrorKind::OutsideHome);
+        assert_eq!(link("/leaves/missing/f", "/x"), outside);
         assert_eq!(link("/f", "/"), Some(ErrorKind::PermissionDenied));
         scene.check_outside();
     }
@@ -45,34 +48,36 @@ fn links_that_are_made_stay_inside() {
 
 #[test]
 fn links_to_what_is_below_were_dead_once_their_directory_had_moved() {
-    let scene = Scene::new();
-    let fs = scene.open(Resolver::default());
-    let link = |target: &str, link: &str| {
-        Filesystem::symlink(&fs, &path(target), &path(link)).map_err(|error| error.kind())
-    };
-    for (target, name, text) in [
-        // Before what is in there is uploaded.
-        ("/site/releases/5", "/site/current", "releases/5"),
-        ("/site/f", "/site/g", "f"),
-        ("/none/f", "/top", "none/f"),
-    ] {
-        fs::create_dir_all(scene.home("site")).unwrap();
-        assert_eq!(link(target, name), Ok(()), "{name}");
-        let made = fs::read_link(scene.home(&name[1..])).unwrap();
-        assert_eq!(made, Path::new(text), "{name}");
+    for resolver in RESOLVERS {
+        let scene = Scene::new();
+        let fs = scene.open(resolver);
+        let link = |target: &str, link: &str| {
+            Filesystem::symlink(&fs, &path(target), &path(link)).map_err(|error| error.kind())
+        };
+        for (target, name, text) in [
+            // Before what is in there is uploaded.
+            ("/site/releases/5", "/site/current", "releases/5"),
+            ("/site/f", "/site/g", "f"),
+            ("/none/f", "/top", "none/f"),
+        ] {
+            fs::create_dir_all(scene.home("site")).unwrap();
+            assert_eq!(link(target, name), Ok(()), "{name}");
+            let made = fs::read_link(scene.home(&name[1..])).unwrap();
+            assert_eq!(made, Path::new(text), "{name}");
+        }
+        fs::rename(scene.home("site"), scene.home("moved")).unwrap();
+        fs::write(scene.home("moved/f"), "in f").unwrap();
+        assert!(Filesystem::stat(&fs, &path("/moved/g")).is_ok());
+        // No other directory is taken for granted, and no link with `..` is made.
+        assert_eq!(link("/none/f", "/moved/h"), Err(ErrorKind::NotFound));
+        assert_eq!(link("/moved/f", "/moved/releases"), Ok(()));
+        assert_eq!(link("/", "/moved/home"), Ok(()));
+        assert!(
+            fs::read_link(scene.home("moved/home"))
+                .unwrap()
+                .is_absolute()
+        );
     }
-    fs::rename(scene.home("site"), scene.home("moved")).unwrap();
-    fs::write(scene.home("moved/f"), "in f").unwrap();
-    assert!(Filesystem::stat(&fs, &path("/moved/g")).is_ok());
-    // No other directory is taken for granted, and no link with `..` is made.
-    assert_eq!(link("/none/f", "/moved/h"), Err(ErrorKind::NotFound));
-    assert_eq!(link("/moved/f", "/moved/releases"), Ok(()));
-    assert_eq!(link("/", "/moved/home"), Ok(()));
-    assert!(
-        fs::read_link(scene.home("moved/home"))
-            .unwrap()
-            .is_absolute()
-    );
 }
 
 #[test]
