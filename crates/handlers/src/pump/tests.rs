@@ -9,7 +9,7 @@ use std::thread;
 use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
 use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Ready, Socket};
-use ftpdlib_proto::{ByteRange, NameEncoding, TransferType, VirtualPath};
+use ftpdlib_proto::{ByteRange, FactSet, NameEncoding, TransferType, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
 use super::meter::PIECE_COST;
@@ -346,6 +346,11 @@ impl Handler for Listed {
 
 /// The names of so many directories.
 fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
+    listing(ListFormat::Names, count, local, dtp)
+}
+
+/// A listing of so many directories.
+fn listing(format: ListFormat, count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
     let files = MemoryFs::new();
     for number in 0..count {
         let path = VirtualPath::new(number.to_string()).unwrap();
@@ -355,10 +360,32 @@ fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
         path: VirtualPath::root(),
         whole: None,
         prefix: Vec::new(),
-        format: ListFormat::Names,
+        format,
         encoding: NameEncoding::UTF_8,
     };
     open(dtp, local, files, action, TransferDirection::Download)
+}
+
+/// So many directories are listed in one turn, unless the machine has no time for it.
+#[track_caller]
+fn check_one_turn(format: ListFormat, count: usize) {
+    let is_one = || {
+        let listing = listing(format, count, true, DtpHandler::default());
+        let (step, _) = begin(listing, |socket, asked| {
+            Box::new(Endless::new(socket, asked))
+        });
+        matches!(step, Step::Ended(TransferEnd::Complete, None))
+    };
+    assert!((0..100).any(|_| is_one()), "{format:?} of {count}");
+}
+
+#[test]
+fn small_listings_were_sent_a_turn_after_they_were_made() {
+    let facts = ListFormat::Facts(FactSet::default());
+    for format in [ListFormat::Long, ListFormat::Names, facts] {
+        check_one_turn(format, 0);
+        check_one_turn(format, 10);
+    }
 }
 
 #[test]
