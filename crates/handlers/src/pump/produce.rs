@@ -20,6 +20,10 @@ use crate::jobs::{Account, ListingStream, OpenedRead, ended_early, read_chunk};
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
 
+/// Bytes of a listing of names only that are made in one go: at none of them is there anything to
+/// look up, and some thousand take less than a millisecond.
+const NAMES_PIECE: usize = 64 << 10;
+
 /// Bytes of a large listing that are made in one go, on a thread: to change threads for each piece
 /// of work would take longer than the piece.
 const LARGE_PIECE: usize = 256 << 10;
@@ -81,7 +85,14 @@ impl Source {
                 if listing.is_long() {
                     return listing.sort(&is_over).map(|()| true);
                 }
-                let enough = if listing.is_large() { LARGE_PIECE } else { 1 };
+                let enough = if listing.is_large() {
+                    LARGE_PIECE
+                } else if listing.is_of_names() {
+                    NAMES_PIECE
+                } else {
+                    // As soon as entries are shown, and not only their names collected.
+                    1
+                };
                 loop {
                     let more = listing.fill(ENTRIES, &is_over, buffer)?;
                     if !more || buffer.len() >= enough || listing.is_long() || is_over() {
