@@ -436,15 +436,22 @@ impl Drop for ListingStream {
 impl Gathering {
     /// Collects names of some entries more, and sorts them once there are none, or no more room.
     fn go_on(mut self, turn: &Turn<'_>) -> Result<Source, Refusal> {
-        self.entries.read(turn.most);
-        while let Some(entry) = self.entries.next() {
-            let is_shown = |pattern: &NamePattern| pattern.matches(&entry.name);
-            if self.pattern.as_ref().is_none_or(is_shown) {
-                self.names.push(&entry.name);
+        match &self.pattern {
+            None => {
+                let names = &mut self.names;
+                self.entries.read_names(turn.most, |name| names.push(name));
             }
-            // A pattern may be made to take long for each name.
-            if self.pattern.is_some() && (turn.is_over)() {
-                break;
+            Some(pattern) => {
+                self.entries.read(turn.most);
+                while let Some(entry) = self.entries.next() {
+                    if pattern.matches(&entry.name) {
+                        self.names.push(&entry.name);
+                    }
+                    // A pattern may be made to take long for each name.
+                    if (turn.is_over)() {
+                        break;
+                    }
+                }
             }
         }
         if !self.entries.are_over() && self.names.size() < MOST_NAMES {
