@@ -35,14 +35,24 @@ impl DiskListing {
 
 impl Listing for DiskListing {
     fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError> {
-        for _ in 0..max {
-            let Some(name) = self.next_name()? else {
-                return Ok(false);
-            };
+        self.next_names(max, &mut |name| {
             out.push(Entry {
-                name,
+                name: name.to_vec(),
                 metadata: None,
             });
+        })
+    }
+
+    fn next_names(
+        &mut self,
+        max: usize,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<bool, FilesystemError> {
+        for _ in 0..max {
+            match self.reader.next_name()? {
+                Some(name) => each(name),
+                None => return Ok(false),
+            }
         }
         Ok(true)
     }

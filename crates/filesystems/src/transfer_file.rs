@@ -192,6 +192,24 @@ pub trait Listing: Send {
     /// What the system says when the disk fails.
     fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError>;
 
+    /// Hands `each` the names of up to `max` entries, in directory order; `false` when none are
+    /// left. By default they are those of a [`next_batch`](Self::next_batch); a directory that
+    /// holds them in one piece saves a copy of each.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_batch`](Self::next_batch), after the names that came before.
+    fn next_names(
+        &mut self,
+        max: usize,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<bool, FilesystemError> {
+        let mut batch = Vec::new();
+        let more = self.next_batch(max, &mut batch);
+        batch.iter().for_each(|entry| each(&entry.name));
+        more
+    }
+
     /// Facts of the entry `name` itself.
     ///
     /// # Errors

@@ -162,8 +162,23 @@ impl Filesystem for AbstractedFs {
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath) -> Result<(), FilesystemError> {
         let (parent, name) = self.jail.parent(from)?;
-        let (to_parent, to_name) = self.jail.parent(to)?;
-        Ok(rename_at(parent.as_fd(), name, to_parent.as_fd(), to_name)?)
+        let is_beside = |new_name: &&[u8]| {
+            from.as_bytes().strip_suffix(name) == to.as_bytes().strip_suffix(*new_name)
+        };
+        let (other_parent, new_name) = match to.file_name().filter(is_beside) {
+            Some(new_name) => (None, new_name),
+            None => {
+                let (other_parent, new_name) = self.jail.parent(to)?;
+                (Some(other_parent), new_name)
+            }
+        };
+        let new_parent = other_parent.as_ref().unwrap_or(&parent);
+        Ok(rename_at(
+            parent.as_fd(),
+            name,
+            new_parent.as_fd(),
+            new_name,
+        )?)
     }
 
     fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), FilesystemError> {

@@ -83,7 +83,7 @@ impl Meter {
 
     /// Most bytes that may be moved now; `Err` with what to do if none may.
     pub(crate) fn allowance(&mut self, now: Instant) -> Result<usize, Step> {
-        if self.budget == 0 {
+        if self.is_used_up() {
             return Err(Step::Yield);
         }
         let own = match self.throttle.allowance(now) {
@@ -99,14 +99,9 @@ impl Meter {
         }
     }
 
-    /// Counts what takes as long as moving `bytes` would; `Err` with what to do if the turn has
-    /// no time left for it.
-    pub(super) fn charge_if_left(&mut self, bytes: usize) -> Result<(), Step> {
-        if self.budget == 0 {
-            return Err(Step::Yield);
-        }
-        self.charge(bytes);
-        Ok(())
+    /// Whether nothing is left of the turn.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.budget == 0
     }
 
     /// Counts what was done beside moving bytes, and took as long as moving so many would.

@@ -20,6 +20,10 @@ use crate::jobs::{Account, ListingStream, OpenedRead, ended_early, read_chunk};
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
 
+/// Bytes of a listing of names only that are made in one go: at none of them is there anything to
+/// look up, and some thousand take less than a millisecond.
+const NAMES_PIECE: usize = 64 << 10;
+
 /// Bytes of a large listing that are made in one go, on a thread: to change threads for each piece
 /// of work would take longer than the piece.
 const LARGE_PIECE: usize = 256 << 10;
@@ -31,7 +35,8 @@ const ENTRIES_TIME: Duration = Duration::from_millis(1);
 /// How long one listing has a thread before others that wait for one have theirs.
 const THREAD_TIME: Duration = Duration::from_millis(50);
 
-/// What showing so many entries counts for in a turn: all of it, so that others wait no longer.
+/// What a piece of a listing that goes on counts for in a turn: all of it, so that others wait no
+/// longer.
 const ENTRIES_COST: usize = TURN_BYTES;
 
 /// Sends what a source gives, a buffer at a time.
@@ -80,14 +85,20 @@ impl Source {
                 if listing.is_long() {
                     return listing.sort(&is_over).map(|()| true);
                 }
-                let mut more = listing.fill(ENTRIES, &is_over, buffer)?;
-                while more && listing.is_large() && !listing.is_long() {
-                    if buffer.len() >= LARGE_PIECE || is_over() {
-                        break;
+                let enough = if listing.is_large() {
+                    LARGE_PIECE
+                } else if listing.is_of_names() {
+                    NAMES_PIECE
+                } else {
+                    // As soon as entries are shown, and not only their names collected.
+                    1
+                };
+                loop {
+                    let more = listing.fill(ENTRIES, &is_over, buffer)?;
+                    if !more || buffer.len() >= enough || listing.is_long() || is_over() {
+                        return Ok(more);
                     }
-                    more = listing.fill(ENTRIES, &is_over, buffer)?;
                 }
-                Ok(more)
             }
             Self::File {
                 file,
@@ -279,13 +290,16 @@ impl Produce {
                 if let Some((lane, client)) = lane {
                     return Err(self.fill_on(lane, client, source, turn));
                 }
-                if let Source::Listing(_) = source
-                    && let Err(step) = turn.meter.charge_if_left(ENTRIES_COST)
-                {
+                let is_listing = matches!(source, Source::Listing(_));
+                if is_listing && turn.meter.is_used_up() {
                     self.state = State::Source(source);
-                    return Err(step);
+                    return Err(Step::Yield);
                 }
                 let more = source.fill(turn.account, ENTRIES_TIME, &mut self.buffer);
+                // The last piece is sent in this turn, and the transfer ends with it.
+                if is_listing && matches!(more, Ok(true)) {
+                    turn.meter.charge(ENTRIES_COST);
+                }
                 self.filled(source, more, turn)
             }
         }

@@ -9,7 +9,7 @@ use std::thread;
 use ftpdlib_authorizers::{DummyAuthorizer, User};
 use ftpdlib_filesystems::{Filesystem, Layer, Layered, MemoryFs};
 use ftpdlib_ioloop::{Context, Flow, Handler, IoLoop, Ready, Socket};
-use ftpdlib_proto::{ByteRange, NameEncoding, TransferType, VirtualPath};
+use ftpdlib_proto::{ByteRange, FactSet, NameEncoding, TransferType, VirtualPath};
 use ftpdlib_session::{Action, Answer, Job, ListFormat, WriteHow};
 
 use super::meter::PIECE_COST;
@@ -346,6 +346,11 @@ impl Handler for Listed {
 
 /// The names of so many directories.
 fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
+    listing(ListFormat::Names, count, local, dtp)
+}
+
+/// A listing of so many directories.
+fn listing(format: ListFormat, count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
     let files = MemoryFs::new();
     for number in 0..count {
         let path = VirtualPath::new(number.to_string()).unwrap();
@@ -355,16 +360,44 @@ fn names(count: usize, local: bool, dtp: DtpHandler) -> Transfer<Payload> {
         path: VirtualPath::root(),
         whole: None,
         prefix: Vec::new(),
-        format: ListFormat::Names,
+        format,
         encoding: NameEncoding::UTF_8,
     };
     open(dtp, local, files, action, TransferDirection::Download)
 }
 
+/// So many directories are listed in one turn, unless the machine has no time for it.
+#[track_caller]
+fn check_one_turn(format: ListFormat, count: usize) {
+    let is_one = || {
+        let listing = listing(format, count, true, DtpHandler::default());
+        let (step, _) = begin(listing, |socket, asked| {
+            Box::new(Endless::new(socket, asked))
+        });
+        matches!(step, Step::Ended(TransferEnd::Complete, None))
+    };
+    assert!((0..100).any(|_| is_one()), "{format:?} of {count}");
+}
+
+#[test]
+fn small_listings_were_sent_a_turn_after_they_were_made() {
+    let facts = ListFormat::Facts(FactSet::default());
+    for format in [ListFormat::Long, ListFormat::Names, facts] {
+        check_one_turn(format, 0);
+        check_one_turn(format, 10);
+    }
+}
+
+#[test]
+fn names_took_as_many_turns_as_if_there_were_something_to_look_up() {
+    check_one_turn(ListFormat::Names, 300);
+}
+
 #[test]
 fn a_listing_was_stalled_while_its_names_were_collected() {
     let dtp = DtpHandler::default().timeout(Duration::from_secs(60));
-    let listing = names(1_000, false, dtp);
+    // Too many to be collected and sorted in one piece of work.
+    let listing = names(5_000, false, dtp);
     let (stalled, told) = mpsc::channel();
     let mut events = IoLoop::new().unwrap();
     let listed = Listed {
@@ -377,7 +410,7 @@ fn a_listing_was_stalled_while_its_names_were_collected() {
     let told: Vec<_> = told.iter().collect();
     // Nothing has been done before the first piece of work.
     assert_eq!(told.iter().filter(|&&stalled| stalled).count(), 1);
-    assert!(told[0] && told.len() > 8, "{told:?}");
+    assert!(told[0] && told.len() > 3, "{told:?}");
 }
 
 /// A listing that is broken off while it waits for a thread to sort its names.

@@ -1,7 +1,10 @@
 //! Information: FEAT, HELP, SITE HELP, STAT, SYST, NOOP, CLNT, CSID, LANG (RFC 959 §4.1.3,
 //! RFC 2389 §3, RFC 2640 §4).
 
-use ftpdlib_proto::{Perm, Perms, Reply, TransferDirection, TransferType, Verb, VerbInfo, verbs};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use ftpdlib_proto::{Perm, Perms, Reply, TransferDirection, TransferType, Verb, verbs};
 
 use super::Session;
 use super::data_channel::DataChannel;
@@ -11,6 +14,18 @@ use crate::{RegisteredCommand, VERSION};
 
 /// Prefix of the rows of SITE's sub-commands in the table.
 const SITE: &str = "SITE ";
+
+/// The line of FEAT about the names that clients send.
+const UTF8: &str = "UTF8";
+
+/// The lines of FEAT in order, each with the command that it is about, if it is about one.
+static FEATURES: LazyLock<Vec<(&str, Option<Verb>)>> = LazyLock::new(|| {
+    let commands = verbs().iter();
+    let commands = commands.filter_map(|info| Some((info.feature?, Some(info.verb))));
+    let mut lines: Vec<_> = commands.chain([("TVFS", None), (UTF8, None)]).collect();
+    lines.sort_unstable_by_key(|&(line, _)| line);
+    lines
+});
 
 impl<P> Session<P> {
     /// NOOP.
@@ -42,17 +57,12 @@ impl<P> Session<P> {
     /// FEAT: what works, and nothing else. Before the login it tells what works for somebody.
     pub(super) fn feat(&mut self) {
         let perms = self.login.perms();
-        let works = |info: &&VerbInfo| self.offers(info.verb) && may_work(info.verb, perms);
-        let own = verbs().iter().filter(works);
-        let own = own.filter_map(|info| self.feature(info, perms));
-        let utf8 = self.offers_utf8().then_some("UTF8");
-        let others = ["TVFS"].into_iter().chain(utf8).map(str::to_owned);
-        let mut lines: Vec<_> = own.chain(others).collect();
-        lines.sort_unstable();
+        let own = FEATURES.iter();
+        let own = own.filter_map(|&(line, verb)| self.feature(line, verb, perms));
         let added = self.config.commands.iter();
         let added = added.filter(|added| added.perm.is_none_or(|perm| perms.contains(perm)));
-        lines.extend(added.filter_map(|added| added.feature.clone()));
-        let lines = lines.into_iter().map(String::into_bytes);
+        let added = added.filter_map(|added| added.feature.clone());
+        let lines = own.chain(added.map(|line| line.into_bytes().into()));
         self.reply(Reply::multi(211, "Features supported:", lines, "End FEAT."));
     }
 
@@ -140,16 +150,28 @@ impl<P> Session<P> {
         self.not_offered(verb).is_none()
     }
 
-    /// The line of FEAT about a command, with what is this session's.
-    fn feature(&self, info: &VerbInfo, perms: Perms) -> Option<String> {
-        let line = info.feature?;
-        let values = match info.verb {
-            Verb::Hash => self.parameters.hash.format_feat(),
-            Verb::Mlst => self.parameters.facts.format_feat(),
-            Verb::Mff => settable_facts(perms),
-            _ => return Some(line.to_owned()),
+    /// A line of [`FEATURES`], if what it tells works for somebody with `perms`, with what is this
+    /// session's.
+    fn feature(
+        &self,
+        line: &'static str,
+        verb: Option<Verb>,
+        perms: Perms,
+    ) -> Option<Cow<'static, [u8]>> {
+        let works = match verb {
+            Some(verb) => self.offers(verb) && may_work(verb, perms),
+            None => line != UTF8 || self.offers_utf8(),
         };
-        Some(format!("{line} {values}"))
+        if !works {
+            return None;
+        }
+        let values = match verb {
+            Some(Verb::Hash) => self.parameters.hash.format_feat(),
+            Some(Verb::Mlst) => self.parameters.facts.format_feat(),
+            Some(Verb::Mff) => settable_facts(perms),
+            _ => return Some(line.as_bytes().into()),
+        };
+        Some(format!("{line} {values}").into_bytes().into())
     }
 
     fn reply_with_help(&mut self, topic: &str) -> Result<(), Reply> {

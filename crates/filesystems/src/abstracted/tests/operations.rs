@@ -173,7 +173,9 @@ fn changes_are_those_of_the_system() {
         fs.rename("/f", "/link-d").unwrap();
         assert!(fs.isfile("/link-d") && fs.isdir("/d"));
         fs.mkdir("/d/e/new").unwrap();
-        fs.rename("/d/e/new", "/new").unwrap();
+        fs.rename("/d/e/new", "/d/e/newer").unwrap();
+        fs.rename("/d/e/newer", "/d/er").unwrap();
+        fs.rename("/d/er", "/new").unwrap();
         fs.rmdir("/new").unwrap();
         scene.check_outside();
     }

@@ -31,19 +31,26 @@ impl Entries {
     pub(super) fn read(&mut self, max: usize) {
         if self.more && self.batch.as_slice().is_empty() {
             let mut batch = Vec::new();
-            self.more = match self.listing.next_batch(max, &mut batch) {
-                Ok(more) => more,
-                Err(error) => {
-                    self.failure = Some(error);
-                    false
-                }
-            };
+            let more = self.listing.next_batch(max, &mut batch);
+            self.note(more);
             self.read += batch.len();
             self.batch = batch.into_iter();
         }
     }
 
-    /// The next one of those.
+    /// Hands the names of up to `max` to `each` instead, and keeps none of them.
+    pub(super) fn read_names(&mut self, max: usize, mut each: impl FnMut(&[u8])) {
+        if self.more {
+            let read = &mut self.read;
+            let more = self.listing.next_names(max, &mut |name| {
+                *read += 1;
+                each(name);
+            });
+            self.note(more);
+        }
+    }
+
+    /// The next one of those that were read.
     pub(super) fn next(&mut self) -> Option<Entry> {
         self.batch.next()
     }
@@ -66,5 +73,12 @@ impl Entries {
     /// How many have been read.
     pub(super) fn count(&self) -> usize {
         self.read
+    }
+
+    fn note(&mut self, more: Result<bool, FilesystemError>) {
+        self.more = more.unwrap_or_else(|error| {
+            self.failure = Some(error);
+            false
+        });
     }
 }

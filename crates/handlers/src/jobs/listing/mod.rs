@@ -30,6 +30,10 @@ use names::Names;
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
 
+/// Names that such a thread reads at once: their memory is used again and again then, while that of
+/// thousands would go back to the system each time, and come back page by page.
+const READ_TO_SORT: usize = 256;
+
 /// The most memory for names, in bytes: those of some 400,000 files. Of a larger directory so many
 /// are shown in order, then as many of the others. Without a limit any client that may list could
 /// have the server hold all names of its largest directory, in each of its sessions.
@@ -314,6 +318,11 @@ impl ListingStream {
         self.encoding != NameEncoding::UTF_8 || shown.is_multiple_of(NAMES_AT_ONCE)
     }
 
+    /// Whether it shows nothing of an entry but its name.
+    pub(crate) fn is_of_names(&self) -> bool {
+        matches!(self.format, ListFormat::Names)
+    }
+
     /// Whether the directory is so large that this should be filled and sorted on a thread.
     pub(crate) fn is_large(&self) -> bool {
         self.is_large
@@ -330,7 +339,7 @@ impl ListingStream {
     pub(crate) fn sort(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Refusal> {
         let mut nothing = Vec::new();
         while matches!(self.source, Source::Gathering(_)) {
-            self.fill(SORTED_IN_PLACE, is_over, &mut nothing)?;
+            self.fill(READ_TO_SORT, is_over, &mut nothing)?;
             if is_over() {
                 break;
             }
@@ -427,15 +436,22 @@ impl Drop for ListingStream {
 impl Gathering {
     /// Collects names of some entries more, and sorts them once there are none, or no more room.
     fn go_on(mut self, turn: &Turn<'_>) -> Result<Source, Refusal> {
-        self.entries.read(turn.most);
-        while let Some(entry) = self.entries.next() {
-            let is_shown = |pattern: &NamePattern| pattern.matches(&entry.name);
-            if self.pattern.as_ref().is_none_or(is_shown) {
-                self.names.push(&entry.name);
+        match &self.pattern {
+            None => {
+                let names = &mut self.names;
+                self.entries.read_names(turn.most, |name| names.push(name));
             }
-            // A pattern may be made to take long for each name.
-            if self.pattern.is_some() && (turn.is_over)() {
-                break;
+            Some(pattern) => {
+                self.entries.read(turn.most);
+                while let Some(entry) = self.entries.next() {
+                    if pattern.matches(&entry.name) {
+                        self.names.push(&entry.name);
+                    }
+                    // A pattern may be made to take long for each name.
+                    if (turn.is_over)() {
+                        break;
+                    }
+                }
             }
         }
         if !self.entries.are_over() && self.names.size() < MOST_NAMES {
