@@ -78,7 +78,8 @@ impl DummyAuthorizer {
         Self::default()
     }
 
-    /// Adds a user.
+    /// Adds a user. Symbolic links in the home are resolved here; the server refuses logins where
+    /// there is a link on the way to it later, until the user is removed and added again.
     ///
     /// Write permissions of a user who needs no password are logged as a warning.
     ///
