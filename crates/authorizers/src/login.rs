@@ -155,6 +155,18 @@ impl Login {
         self.credentials.is_some()
     }
 
+    /// Whether [`home`](Self::home) is the one that the permissions were given for, and was without
+    /// symbolic links then: if there is a link on the way to it now, somebody put it there, and it
+    /// may lead to anything.
+    ///
+    /// It is in logins of [`DummyAuthorizer`](crate::DummyAuthorizer), and of
+    /// [`UnixAuthorizer`](crate::UnixAuthorizer) if the user has a home of
+    /// [`UserOverride`](crate::UserOverride) that is not the system's.
+    pub fn has_checked_home(&self) -> bool {
+        let origin = self.origin.as_deref();
+        origin.and_then(Origin::home) == Some(&self.home)
+    }
+
     /// Whether permissions of that origin hold for this login.
     pub(crate) fn is_covered_by(&self, origin: &Origin) -> bool {
         let own = self.origin.as_deref();

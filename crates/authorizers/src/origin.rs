@@ -22,6 +22,11 @@ impl Origin {
         })
     }
 
+    /// The home, without links when it became the user's.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.home.as_ref().map(|(_, home)| home.as_path())
+    }
+
     /// Whether permissions of this origin hold for a login of `other`. They were given for one home
     /// of the user and say nothing of what is in another.
     ///

@@ -5,10 +5,21 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::path::{Component, Path};
 
-use ftpdlib_proto::{Perms, VirtualPath};
+use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::AuthorizerError;
 use crate::directory::real_directory;
+
+/// Barred at a directory that has an override. With another name, or in the place of another, it
+/// would shed the override, or come under one; and in the place of one that was removed, a link
+/// would have the override hold wherever it leads, from the next time that settings are read.
+const AT: Perms = Perms::of(&[Perm::Delete, Perm::Rename]);
+
+/// Barred above: also what could hide the directory from whoever reads the settings.
+const ABOVE: Perms = AT.union(HIDING);
+
+/// Barred at the root, which is neither removed nor renamed in any case.
+const HIDING: Perms = Perms::of(&[Perm::ChangeMode]);
 
 /// One user's overrides, by virtual directory.
 #[derive(Clone)]
@@ -48,12 +59,15 @@ impl Overrides {
         }
     }
 
-    /// Whether `path` is a directory that has an override, or above one, for a user whose home
-    /// directory is at `home`. Directories above the home are, if there is an override at all.
-    pub(crate) fn any_in_from(&self, home: &VirtualPath, path: &VirtualPath) -> bool {
+    /// What nobody may do with `path`, whatever the letters say, if that is a directory that has an
+    /// override, or above one, for a user whose home directory is at `home`. Directories above the
+    /// home are above all overrides.
+    pub(crate) fn barred_from(&self, home: &VirtualPath, path: &VirtualPath) -> Perms {
+        let above = if path.is_root() { HIDING } else { ABOVE };
         match below(home, path) {
-            Some(path) => self.any_in(&path),
-            None => home.starts_with(path) && !self.is_empty(),
+            Some(path) => self.barred(&path, above),
+            None if home.starts_with(path) && !self.is_empty() => above,
+            None => Perms::NONE,
         }
     }
 
@@ -67,9 +81,13 @@ impl Overrides {
         self.0.is_empty()
     }
 
-    /// Whether `path` is a directory that has an override, or above one.
-    fn any_in(&self, path: &VirtualPath) -> bool {
-        self.0.keys().any(|directory| directory.starts_with(path))
+    /// The same for a home at the root. `above` is what is barred above an override.
+    fn barred(&self, path: &VirtualPath, above: Perms) -> Perms {
+        let directories = self.0.keys();
+        let found = directories.filter(|directory| directory.starts_with(path));
+        found.fold(Perms::NONE, |barred, directory| {
+            barred.union(if directory == path { AT } else { above })
+        })
     }
 }
 
@@ -185,10 +203,19 @@ mod tests {
         for at in ["/incoming", "/srv/home", "/srv/home2/incoming", "/srv", "/"] {
             assert!(!found(at), "{at}");
         }
-        let any_in = |at: &str| table.any_in_from(&home, &path(at));
-        assert!(any_in("/srv") && any_in("/srv/home") && any_in("/srv/home/incoming"));
-        assert!(!any_in("/srv/home/incoming/file") && !any_in("/srv/home/incoming2"));
-        assert!(!any_in("/srv/hom") && !any_in("/incoming"));
+        let barred = |at: &str| table.barred_from(&home, &path(at)).to_string();
+        for (at, expected) in [
+            ("/", "M"),
+            ("/srv", "dfM"),
+            ("/srv/home", "dfM"),
+            ("/srv/home/incoming", "df"),
+            ("/srv/home/incoming/file", ""),
+            ("/srv/home/incoming2", ""),
+            ("/srv/hom", ""),
+            ("/incoming", ""),
+        ] {
+            assert_eq!(barred(at), expected, "{at}");
+        }
     }
 
     #[test]

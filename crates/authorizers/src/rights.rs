@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ftpdlib_proto::{Perm, Perms, VirtualPath};
+use ftpdlib_proto::{Perms, VirtualPath};
 
 use crate::overrides::Overrides;
 
@@ -30,12 +30,7 @@ impl Rights {
     /// All that may be done at `path` by a user whose home directory is at `home`.
     pub(crate) fn at(&self, home: &VirtualPath, path: &VirtualPath) -> Perms {
         let perms = self.overrides.find_from(home, path).unwrap_or(self.perms);
-        // With another name, or in the place of another, a directory would shed its override, or
-        // come under one. The root cannot be renamed in any case.
-        if !path.is_root() && self.overrides.any_in_from(home, path) {
-            return perms.without(Perms::of(&[Perm::Rename]));
-        }
-        perms
+        perms.without(self.overrides.barred_from(home, path))
     }
 
     /// All that may be done in at least one place.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
@@ -54,7 +55,11 @@ impl Root {
 
     fn explore(given: &Path) -> Result<Self, FilesystemError> {
         let real = fs::canonicalize(given)?;
-        let dir = open_directory(&real)?;
+        // A link that takes its place meanwhile is not followed, where the kernel knows how.
+        let dir = match open_real_directory(&real) {
+            Err(error) if is_lacking(&error) => open_directory(&real)?,
+            opened => opened?,
+        };
         let scope = if real.parent().is_none() {
             Scope::InRoot
         } else {
@@ -98,6 +103,11 @@ impl Drop for Root {
             roots.remove(self.home.real());
         }
     }
+}
+
+/// Whether the system lacks the call, or a container blocks it.
+fn is_lacking(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(errno::EPERM)
 }
 
 fn in_use() -> MutexGuard<'static, HashMap<Box<Path>, Weak<Root>>> {

@@ -497,6 +497,26 @@ fn users_who_may_not_enter_their_home_were_let_in() {
 }
 
 #[test]
+fn a_link_in_the_place_of_a_home_of_the_settings_was_followed() {
+    let _alone = alone();
+    if !is_possible() {
+        return;
+    }
+    let system = System::new("[[users]]\nname = \"alice\"\nhome = \"HOMES/bob\"\n");
+    let home = system.home("bob");
+    open_to_all(&home);
+    let program = system.start(IN_ONE);
+    let _before = Client::login_as("alice", PASSWORD, program.address());
+    fs::rename(&home, home.with_file_name("old")).unwrap();
+    symlink("alice", &home).unwrap();
+    let mut client = Client::connect(program.address());
+    client.expect("USER alice", 331);
+    let reply = client.expect(&format!("PASS {PASSWORD}"), 530);
+    assert_eq!(reply.argument(), "Home directory cannot be used.");
+    program.wait_for("by a link that was not there when the home was set");
+}
+
+#[test]
 fn anonymous_clients_act_as_the_user_who_stands_for_them() {
     let _alone = alone();
     if !is_possible() {

@@ -24,6 +24,7 @@ mod permissions;
 mod proxied;
 mod rewritten_files;
 mod separate_replies;
+mod swapped_homes;
 mod swapped_links;
 mod tls;
 mod tls_certificates;

@@ -5,7 +5,7 @@ use ftpdlib_tests::models::{run_all, run_all_but};
 /// What the models of several processes go without here: tests that give the server code of their
 /// own, or values that a configuration file cannot hold, or that have its handle. What becomes of
 /// its processes is tested with the program.
-const NEEDS_THE_SERVER_HERE: [&str; 31] = [
+const NEEDS_THE_SERVER_HERE: [&str; 32] = [
     "blocking_uploads::",
     "early_ends::",
     "failed_uploads::",
@@ -16,6 +16,7 @@ const NEEDS_THE_SERVER_HERE: [&str; 31] = [
     "overrides::",
     "permissions::",
     "rewritten_files::",
+    "swapped_homes::",
     "swapped_links::",
     "tls_certificates::",
     "broken_uploads::a_server_that_stopped",

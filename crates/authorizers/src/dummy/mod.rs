@@ -78,7 +78,8 @@ impl DummyAuthorizer {
         Self::default()
     }
 
-    /// Adds a user.
+    /// Adds a user. Symbolic links in the home are resolved here; the server refuses logins where
+    /// there is a link on the way to it later, until the user is removed and added again.
     ///
     /// Write permissions of a user who needs no password are logged as a warning.
     ///
@@ -136,9 +137,10 @@ impl DummyAuthorizer {
     /// what lies directly in it. Where several overrides hold for a path the deepest directory
     /// wins. A second override of the same directory replaces the first.
     ///
-    /// A directory with an override, and one that holds such a directory, may not be renamed, nor
-    /// may anything get its name, whatever the letters say: the override would stay with the name.
-    /// (pyftpdlib lets that happen.)
+    /// A directory with an override, and one that holds such a directory, may not be renamed or
+    /// removed, nor may anything get its name, whatever the letters say: the override would stay
+    /// with the name. Nor may the mode of one that holds such a directory be changed, the home's
+    /// too: the directory might not be found any more. (pyftpdlib lets all that happen.)
     ///
     /// What lies directly in the directory includes its subdirectories themselves (not what they
     /// hold). pyftpdlib leaves these out, for which it looks at the disk; this crate does not.

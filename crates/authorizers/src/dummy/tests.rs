@@ -269,12 +269,12 @@ fn renaming_a_directory_above_does_not_shed_an_override() {
     let login = log_in(&authorizer, "a", "x").unwrap();
 
     let cases = [
-        ("/incoming", "elradmwMT"),
+        ("/incoming", "elramwT"),
         ("/incoming/archive", "elr"),
         ("/incoming/archive/d", "elr"),
         ("/incoming/other", "elradfmwMT"),
         ("/incoming2", "elradfmwMT"),
-        ("/", "elradfmwMT"),
+        ("/", "elradfmwT"),
     ];
     for (at, expected) in cases {
         let got = authorizer.perms(&login, &path(at)).to_string();
@@ -298,6 +298,42 @@ fn a_directory_was_renamed_away_from_its_override() {
     let may_rename = |at: &str| authorizer.has_perm(&login, Perm::Rename, &path(at));
     assert!(!may_rename("/incoming"));
     assert!(may_rename("/incoming/f") && may_rename("/other"));
+}
+
+#[test]
+fn an_overridden_directory_could_be_removed_and_a_link_take_its_place() {
+    let home = home();
+    let archive = home.path().join("incoming/archive");
+    std::fs::create_dir(&archive).unwrap();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()).perm("eld"))
+        .unwrap();
+    authorizer
+        .override_perm("a", archive, "elradfmwMT", true)
+        .unwrap();
+    let login = log_in(&authorizer, "a", "x").unwrap();
+    let may_remove = |at: &str| authorizer.has_perm(&login, Perm::Delete, &path(at));
+    assert!(!may_remove("/incoming/archive") && !may_remove("/incoming"));
+    assert!(may_remove("/incoming/archive/f") && may_remove("/incoming/f") && may_remove("/other"));
+}
+
+#[test]
+fn a_home_without_rights_hid_an_overridden_directory_from_the_next_start() {
+    let home = home();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()).perm("elradfmwMT"))
+        .unwrap();
+    let login = log_in(&authorizer, "a", "x").unwrap();
+    let may_change = |at: &str| authorizer.has_perm(&login, Perm::ChangeMode, &path(at));
+    assert!(may_change("/"));
+    let incoming = home.path().join("incoming");
+    authorizer
+        .override_perm("a", incoming, "elradfmwMT", true)
+        .unwrap();
+    assert!(!may_change("/"));
+    assert!(may_change("/incoming") && may_change("/incoming/f") && may_change("/other"));
 }
 
 #[cfg(unix)]

@@ -72,7 +72,8 @@ impl UserOverride {
         self
     }
 
-    /// A home directory in place of the system's (pyftpdlib: `homedir`).
+    /// A home directory in place of the system's (pyftpdlib: `homedir`). Symbolic links are
+    /// resolved when the override is set; the server refuses logins where there is one later.
     pub fn home(mut self, home: impl Into<PathBuf>) -> Self {
         self.home = Some(home.into());
         self

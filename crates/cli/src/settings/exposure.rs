@@ -83,6 +83,24 @@ pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String>
     ))
 }
 
+/// One warning for each home in that of another user who may put something else in its place: the
+/// next start would take a link there for the home, wherever it leads.
+pub(super) fn of_homes(shares: &[Share<'_>]) -> Vec<String> {
+    let warning = |inner: &Share<'_>| {
+        let home = &inner.login.home;
+        let outer = shares.iter().find(|outer| {
+            let perms = home.ancestors().map_while(|place| outer.perms(place));
+            perms.into_iter().any(moves)
+        })?;
+        Some(format!(
+            "the home of user {:?}, {home:?}, lies in that of user {:?}, who may move it and put a \
+             link in its place, expected a place outside, or permissions of its own for {:?} there",
+            inner.login.username, outer.login.username, outer.login.username
+        ))
+    };
+    shares.iter().filter_map(warning).collect()
+}
+
 impl Share<'_> {
     pub(super) fn login(&self) -> &Login {
         &self.login
@@ -105,6 +123,11 @@ impl Share<'_> {
 fn changes(perms: Perms) -> bool {
     let changing = [Perm::Store, Perm::Append, Perm::Delete, Perm::Rename];
     changing.into_iter().any(|perm| perms.contains(perm))
+}
+
+/// Whether they suffice to have something else in a directory's place.
+fn moves(perms: Perms) -> bool {
+    perms.contains(Perm::Delete) || perms.contains(Perm::Rename)
 }
 
 fn access(perms: Perms) -> Option<&'static str> {

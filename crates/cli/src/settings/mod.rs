@@ -208,6 +208,7 @@ fn warnings(
             }
             _ => {
                 lines.extend(exposure::of_own_files(&shares, &own_files(args, tls, log)));
+                lines.extend(exposure::of_homes(&shares));
                 let upgrade = Upgrade::to_this_program();
                 lines.extend(
                     upgrade

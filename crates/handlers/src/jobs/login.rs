@@ -1,7 +1,7 @@
 //! Logging in: credentials first, then the user's filesystem.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
@@ -125,7 +125,6 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 
 /// Makes it, and leaves no links in the path of the home.
 fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
-    let unusable = || Refusal::new(530, "Home directory cannot be used.");
     let service = &client.service;
     let _guard = service.authorizer.impersonate(login).map_err(|error| {
         let prefix = client.prefix(Some(&login.username));
@@ -136,20 +135,23 @@ fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesys
         Some(factory) => {
             // It stays as it is where there is none: a filesystem that wants one says so.
             if let Ok(home) = login.home.canonicalize() {
-                login.home = home;
+                resolve_home(client, login, home)?;
             }
             factory(login)
         }
-        None => disk_of(login).map(|disk| {
-            if let Some(home) = disk.real_path(&VirtualPath::root()) {
-                login.home = home;
+        None => match disk_of(login) {
+            Ok(disk) => {
+                if let Some(home) = disk.real_path(&VirtualPath::root()) {
+                    resolve_home(client, login, home)?;
+                }
+                Ok(Arc::new(disk) as Arc<dyn Filesystem>)
             }
-            Arc::new(disk) as Arc<dyn Filesystem>
-        }),
+            Err(error) => Err(error),
+        },
     };
     made.map_err(|error| {
         let prefix = client.prefix(Some(&login.username));
-        let home = Escaped(login.home.as_os_str().as_encoded_bytes());
+        let home = shown(&login.home);
         log::error!("{prefix} no filesystem at the home {home}: {error}");
         // Either code is one that PASS has (RFC 959 §5.4). By 530 clients take the password for
         // wrong.
@@ -161,6 +163,31 @@ fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesys
         };
         reply_of(error).with_code(code)
     })
+}
+
+/// Gives the login the `real` path of its home. The permissions may be those of another directory:
+/// whoever may rename what the home lies in can put a link in its place.
+fn resolve_home(client: &Client, login: &mut Login, real: PathBuf) -> Result<(), Refusal> {
+    if login.has_checked_home() && login.home != real {
+        let prefix = client.prefix(Some(&login.username));
+        let (home, real) = (shown(&login.home), shown(&real));
+        log::error!(
+            "{prefix} no filesystem at the home {home}: it leads to {real}, by a link that was not \
+             there when the home was set"
+        );
+        return Err(unusable());
+    }
+    login.home = real;
+    Ok(())
+}
+
+fn unusable() -> Refusal {
+    Refusal::new(530, "Home directory cannot be used.")
+}
+
+/// For the log.
+fn shown(path: &Path) -> Escaped<'_> {
+    Escaped(path.as_os_str().as_encoded_bytes())
 }
 
 /// The home, as the user sees it.

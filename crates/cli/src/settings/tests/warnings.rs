@@ -294,3 +294,39 @@ fn who_came_in_the_clear_was_silently_asked_for_no_certificate() {
         }
     }
 }
+
+#[test]
+fn a_home_in_that_of_another_who_may_move_it_went_without_a_word() {
+    let user = |name: &str, home: &str, perm: &str| {
+        format!(
+            "[[users]]\nname = \"{name}\"\npassword = \"b\"\nhome = \"{home}\"\nperm = \"{perm}\"\n"
+        )
+    };
+    let warning = "the home of user \"b\", \"@/home/in\", lies in that of user \"a\", who may move it \
+                   and put a link in its place, expected a place outside, or permissions of its \
+                   own for \"a\" there";
+    for (perm, home, is_told) in [
+        ("elf", "home/in", true),
+        ("eld", "home/in", true),
+        ("elrawmMT", "home/in", false),
+        ("elradfmwMT", "home", false),
+        ("elradfmwMT", "pub", false),
+    ] {
+        for rows in [
+            [user("a", "home", perm), user("b", home, "elr")],
+            [user("b", home, "elr"), user("a", "home", perm)],
+        ] {
+            let expected = is_told.then_some(warning);
+            check_warned("-c @/f.toml", &rows.concat(), expected.as_slice());
+        }
+    }
+    // The directory stays where it is then.
+    let own = "[[users.override_perm]]\ndirectory = \"home/in\"\nperm = \"elradfmwMT\"\n\
+               recursive = true\n";
+    let rows = [
+        user("a", "home", "elradfmwMT"),
+        own.into(),
+        user("b", "home/in", "elr"),
+    ];
+    check_warned("-c @/f.toml", &rows.concat(), &[]);
+}
