@@ -74,6 +74,26 @@ fn a_full_standard_error_does_not_change_the_code() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_wrong_filter_and_a_full_standard_error_ended_in_a_panic() {
+    let check_config = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ftpdlib"));
+        command.arg("--check-config").env("RUST_LOG", "warn,x=99");
+        command
+    };
+    let full = fs::File::create("/dev/full").unwrap();
+    let status = check_config().stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+
+    let told = String::from_utf8(check_config().output().unwrap().stderr).unwrap();
+    assert!(
+        told.starts_with("[W ") && told.lines().count() == 1,
+        "{told}"
+    );
+    assert!(told.contains("RUST_LOG") && told.contains("'99'"), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_standard_error_at_the_file_size_limit_ended_the_program_by_a_signal() {
     let directory = tempfile::tempdir().unwrap();
     let check = |options: &[&str], code: i32| {

@@ -64,7 +64,7 @@ pub(crate) fn enter_as_user(service: &Arc<Service>) -> Arc<Account> {
         secure: false,
     };
     let login = credentials.check(&client).unwrap().unwrap();
-    enter(&client, login).unwrap().0
+    enter(&client, login, false).unwrap().0
 }
 
 /// A session that has just begun, by its number.

@@ -86,6 +86,9 @@ unsupported! {
     /// "yes".
     fn has_remote_mount_below(&Path) -> bool;
 
+    /// Whether one is mounted below a directory, at it or above it. Callers take it as "yes".
+    fn has_remote_mount_near(&Path) -> bool;
+
     /// Forks this process. It cannot be told how many threads that has.
     fn fork() -> Fork;
 

@@ -99,7 +99,15 @@ const ARROWS: &[Arrows] = &[
     Arrows {
         name: "cli",
         ours: &["ftpdlib"],
-        others: &["clap", "env_logger", "log", "sd-notify", "serde", "toml"],
+        others: &[
+            "clap",
+            "env_filter",
+            "env_logger",
+            "log",
+            "sd-notify",
+            "serde",
+            "toml",
+        ],
     },
 ];
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use super::{Config, locate, shape};
+use super::shape::{self, Misplaced};
+use super::{Config, locate};
 use crate::error::{ConfigError, Place};
 use crate::text_file::{self, Readable};
 
@@ -54,17 +55,23 @@ impl ConfigFile {
         let is_empty = document
             .as_ref()
             .is_some_and(|document| document.get_ref().is_empty());
-        if let Some((key, found)) =
-            document.and_then(|document| shape::not_a_table(document.get_ref()))
+        if let Some(Misplaced {
+            key,
+            found,
+            expected,
+        }) = document.and_then(|document| shape::misplaced(document.get_ref()))
         {
             let line = locate::line_of(&text, &key);
-            let problem = format!("found {found}, expected a table");
+            let problem = format!("found {found}, expected {expected}");
             return Err(ConfigError::line(path, line, &key, problem));
         }
         let config = toml::from_str(&text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
             let line = locate::line_at(&text, offset);
-            let key = locate::key_at(&text, offset);
+            let mut key = locate::key_at(&text, offset);
+            if key.is_empty() && is_about_key(error.message()) {
+                key = locate::header_at(&text, offset);
+            }
             let problem = if is_secret(&key) && !is_about_key(error.message()) {
                 "expected a string in quotes".to_owned()
             } else {

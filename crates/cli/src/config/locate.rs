@@ -60,6 +60,16 @@ fn key_on_line(text: &str, offset: usize) -> String {
         .map_or_else(String::new, |(key, _)| key.trim().to_owned())
 }
 
+/// What the header of a table names that stands on the line of a byte; empty where none does.
+pub(super) fn header_at(text: &str, offset: usize) -> String {
+    let line = text.lines().nth(line_at(text, offset) - 1);
+    let name = line.and_then(|line| {
+        let (name, _) = line.trim_start().strip_prefix('[')?.split_once(']')?;
+        Some(name.trim_start_matches('[').trim())
+    });
+    name.unwrap_or_default().to_owned()
+}
+
 fn in_table(table: &DeTable<'_>, path: &str, offset: usize) -> Option<String> {
     // Looked for in depth first: a table that was opened by its header does not span its entries.
     table.iter().find_map(|(name, value)| {

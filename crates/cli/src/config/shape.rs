@@ -1,11 +1,19 @@
-//! Tables where tables belong.
+//! Tables where tables belong, and lists of them.
 //!
-//! A list would be read as a table's values in order, so it is looked for first.
+//! A list would be read as a table's values in order, so it is looked for first. Of a table for a
+//! list, the parser names what the table holds.
 
 use toml::de::{DeTable, DeValue};
 
-/// The first place that must hold a table and does not, and what it holds.
-pub(super) fn not_a_table(document: &DeTable<'_>) -> Option<(String, &'static str)> {
+/// A key that holds what it must not.
+pub(super) struct Misplaced {
+    pub(super) key: String,
+    pub(super) found: &'static str,
+    pub(super) expected: &'static str,
+}
+
+/// The first place that must hold a table, or a list of them, and does not.
+pub(super) fn misplaced(document: &DeTable<'_>) -> Option<Misplaced> {
     const SECTIONS: [&str; 8] = [
         "server",
         "control",
@@ -18,7 +26,7 @@ pub(super) fn not_a_table(document: &DeTable<'_>) -> Option<(String, &'static st
     ];
     let section = SECTIONS.into_iter().find_map(|section| {
         let value = document.get(section)?.get_ref();
-        (!value.is_table()).then(|| (section.to_owned(), value.type_str()))
+        (!value.is_table()).then(|| Misplaced::no_table(section.to_owned(), value))
     });
     section
         .or_else(|| in_list(document.get("users")?.get_ref(), "users"))
@@ -38,9 +46,29 @@ pub(super) fn not_a_table(document: &DeTable<'_>) -> Option<(String, &'static st
         })
 }
 
-/// What is no list at all is left to the parser.
-fn in_list(value: &DeValue<'_>, path: &str) -> Option<(String, &'static str)> {
+/// What is neither list nor table is left to the parser.
+fn in_list(value: &DeValue<'_>, path: &str) -> Option<Misplaced> {
+    if value.is_table() {
+        return Some(Misplaced {
+            key: path.to_owned(),
+            found: "a table",
+            expected: "a list",
+        });
+    }
     let mut elements = value.as_array()?.iter().enumerate();
     let (index, element) = elements.find(|(_, element)| !element.get_ref().is_table())?;
-    Some((format!("{path}[{index}]"), element.get_ref().type_str()))
+    Some(Misplaced::no_table(
+        format!("{path}[{index}]"),
+        element.get_ref(),
+    ))
+}
+
+impl Misplaced {
+    fn no_table(key: String, value: &DeValue<'_>) -> Self {
+        Self {
+            key,
+            found: value.type_str(),
+            expected: "a table",
+        }
+    }
 }

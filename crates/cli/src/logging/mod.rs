@@ -5,7 +5,9 @@ mod line;
 mod standard_error;
 
 use std::cell::{Cell, RefCell};
+use std::env;
 
+use env_filter::ParseError;
 use env_logger::{Builder, Target};
 use ftpdlib::ioloop::{at_turn_end, is_in_turn};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -13,6 +15,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use gathered::Gathered;
 use line::{LogLine, unix_now};
 use standard_error::StandardError;
+
+/// The variable that filters the log.
+const RUST_LOG: &str = "RUST_LOG";
 
 /// Sends the log to standard error. `RUST_LOG` filters it; the default is everything from `info`
 /// up, or from `debug` up.
@@ -28,9 +33,10 @@ pub(crate) fn init(debug: bool) {
         Some(lines) => Target::Pipe(Box::new(lines.clone())),
         None => Target::Stderr,
     };
+    let (filters, problem) = filters(&env::var(RUST_LOG).unwrap_or_default());
     let logger = Builder::new()
         .filter_level(level)
-        .parse_default_env()
+        .parse_filters(&filters)
         .target(target)
         .format(|out, record| {
             // Taken, not borrowed: what is shown in a line might have something to log, too.
@@ -45,6 +51,23 @@ pub(crate) fn init(debug: bool) {
     let was_first = log::set_boxed_logger(Box::new(GatheringLogger { logger, lines }));
     debug_assert!(was_first.is_ok(), "there is one logger");
     at_turn_end(|| log::logger().flush());
+    if let Some(problem) = problem {
+        log::warn!("the variable {RUST_LOG} is wrong in part, which is ignored: {problem}");
+    }
+}
+
+/// The part of a filter that can be read, and what is wrong with the rest. The logger would print
+/// that, and panic where standard error takes nothing.
+fn filters(text: &str) -> (String, Option<ParseError>) {
+    let check = |text: &str| env_filter::Builder::new().try_parse(text).map(drop);
+    let Err(problem) = check(text) else {
+        return (text.to_owned(), None);
+    };
+    let (levels, pattern) = text.split_at(text.find('/').unwrap_or(text.len()));
+    let levels = levels.split(',').filter(|one| check(one).is_ok());
+    let part = levels.collect::<Vec<_>>().join(",") + pattern;
+    let part = Some(part).filter(|part| check(part).is_ok());
+    (part.unwrap_or_default(), Some(problem))
 }
 
 /// Writes what a loop tells of ordinary events once for all of a turn, and everything else at once:
@@ -85,4 +108,27 @@ thread_local! {
 
     /// Whether a line of this thread may wait to be written.
     static WAITS: Cell<bool> = const { Cell::new(false) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_in_a_filter_is_left_out() {
+        for (text, expected, is_wrong) in [
+            ("", "", false),
+            (
+                "debug,ftpdlib=warn,x=/words",
+                "debug,ftpdlib=warn,x=/words",
+                false,
+            ),
+            ("x=99", "", true),
+            ("debug,x=99,a=b=c,y=off/words", "debug,y=off/words", true),
+            ("debug/a/b", "", true),
+        ] {
+            let (part, problem) = filters(text);
+            assert_eq!((&*part, problem.is_some()), (expected, is_wrong), "{text}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ const FILE: u64 = 1;
 
 /// Writes lines to standard error, one or more at a time. If that stays full, like a pipe that
 /// nobody reads, it drops and counts lines after a short wait: the server must not block on its
-/// log.
+/// log. Where it takes none, like a file on a full disk, it does so at once.
 pub(super) struct StandardError {
     out: LogStream,
     last: LastLine,
@@ -61,7 +61,8 @@ impl Write for StandardError {
         };
         match self.last.add_next(FILE, &text, write) {
             Ok(()) => self.lost = 0,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            // Whatever the cause: a pipe without a reader, a disk that is full. It may pass.
+            Err(_) => {
                 let all = line_ends(lines);
                 // More than all: the notice, too.
                 self.lost = match refused > all {
@@ -69,7 +70,6 @@ impl Write for StandardError {
                     false => refused,
                 };
             }
-            Err(error) => return Err(error),
         }
         Ok(lines.len())
     }
@@ -139,5 +139,31 @@ mod tests {
             );
             assert_eq!(lines.next(), Some("last"));
         }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn lines_that_a_full_disk_did_not_take_were_not_counted() {
+        use std::os::fd::AsRawFd;
+
+        let mut full = StandardError::over(File::create("/dev/full").unwrap()).unwrap();
+        full.write_all(b"one\ntwo\n").unwrap();
+        full.write_all(b"three\n").unwrap();
+        assert_eq!(full.lost, 3);
+
+        // Nor does a pipe without any reader, but for that one may come again.
+        let (reader, writer) = io::pipe().unwrap();
+        let again = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        let mut log = StandardError::over(&writer).unwrap();
+        drop(reader);
+        log.write_all(b"one\ntwo\n").unwrap();
+        let mut reader = File::open(again).unwrap();
+        log.write_all(b"last\n").unwrap();
+        drop((log, writer));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        let (notice, rest) = text.split_once('\n').unwrap();
+        assert!(notice.ends_with(" was full: 2"), "{notice}");
+        assert_eq!(rest, "last\n");
     }
 }

@@ -85,9 +85,10 @@ impl Connection {
 
     /// Goes on with a login whose credentials are right.
     fn open_home(&mut self, login: Login, cx: &mut Context<'_>) {
-        let enter = RunsOn::of_home(&self.client, &login);
-        let enter = enter.begin(&self.client, cx, |client| {
-            Ended::HomeOpened(jobs::enter(client, login))
+        let runs_on = RunsOn::of_home(&self.client, &login);
+        let at_once = matches!(runs_on, RunsOn::Here);
+        let enter = runs_on.begin(&self.client, cx, move |client| {
+            Ended::HomeOpened(jobs::enter(client, login, at_once))
         });
         self.follow(enter, cx);
     }

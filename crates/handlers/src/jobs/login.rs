@@ -8,6 +8,7 @@ use ftpdlib_authorizers::{Login, LoginRequest, VerifiedCertificate};
 use ftpdlib_filesystems::{AbstractedFs, ErrorKind, Filesystem, FilesystemError};
 use ftpdlib_proto::{Escaped, VirtualPath};
 use ftpdlib_session::{LoginFacts, Refusal};
+use ftpdlib_sys::has_remote_mount_near;
 
 use super::{Account, reply_of};
 use crate::client::Client;
@@ -74,30 +75,36 @@ impl Credentials {
 }
 
 /// Whether [`enter`] lets this user in without waiting: the home directory was on a local disk last
-/// time, and no code of others is asked that may block.
+/// time, no network disk has been mounted there since, and no code of others is asked that may
+/// block.
 pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
     let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
     let authorizer = &service.authorizer;
-    owners_code::ask(prefix, || authorizer.is_local()) && service.is_local_home(&login.home)
+    owners_code::ask(prefix, || authorizer.is_local())
+        && service.is_local_home(&login.home)
+        && !has_remote_mount_near(&login.home).unwrap_or(true)
 }
 
 /// Makes the filesystem of a user who is let in. May block, unless [`enters_at_once`] says
-/// otherwise.
-pub(crate) fn enter(client: &Arc<Client>, login: Login) -> LoginEnd {
+/// otherwise, which `at_once` tells.
+pub(crate) fn enter(client: &Arc<Client>, login: Login, at_once: bool) -> LoginEnd {
     let username = login.username.clone();
     let prefix = client.prefix(Some(&username));
-    owners_code::call_files(prefix, || open_account(client, login))
+    owners_code::call_files(prefix, || open_account(client, login, at_once))
 }
 
-fn open_account(client: &Arc<Client>, mut login: Login) -> LoginEnd {
+fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginEnd {
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
     let service = &client.service;
     let filesystem = make_filesystem(client, &mut login)?;
     login.home_path = home_path(&*filesystem, &login.home);
-    let is_local = filesystem.is_local();
+    // Behind a link the home may be somewhere else each time.
+    let is_linkless = login.home == named;
+    // The mounts need no second look.
+    let is_local = (at_once && is_linkless) || filesystem.is_local();
     if service.filesystem.is_none() {
-        service.note_home(&named, is_local);
+        service.note_home(&named, is_local && is_linkless);
     }
     let in_place = is_local && service.authorizer.is_local();
     let lanes = (!in_place).then(|| service.home_lanes(&named));
@@ -201,5 +208,35 @@ fn disk_of(login: &Login) -> Result<AbstractedFs, FilesystemError> {
             disk.without_processes()
         }
         false => Ok(disk),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use ftpdlib_authorizers::{DummyAuthorizer, User};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::FtpHandler;
+    use crate::testing::{enter_as_user, service};
+
+    #[test]
+    fn a_link_in_the_place_of_a_home_was_followed_on_the_loop() {
+        let disk = TempDir::new().unwrap();
+        let place = disk.path().canonicalize().unwrap();
+        let (home, aside) = (place.join("home"), place.join("aside"));
+        fs::create_dir(&home).unwrap();
+        let users = DummyAuthorizer::new();
+        users.add_user(User::new("user", "12345", &home)).unwrap();
+        let service = service(FtpHandler::new(users));
+        let is_local = enter_as_user(&service).lane().is_none();
+        assert_eq!(service.is_local_home(&home), is_local);
+        fs::rename(&home, &aside).unwrap();
+        symlink(&aside, &home).unwrap();
+        let account = enter_as_user(&service);
+        assert_eq!(account.lane().is_none(), is_local);
+        assert!(!service.is_local_home(&home));
     }
 }

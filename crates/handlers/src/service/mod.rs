@@ -85,7 +85,8 @@ pub struct Service {
     pub(crate) helpers: Helpers,
     pool: Pool,
     homes: Mutex<HashMap<PathBuf, Arc<HomeLanes>>>,
-    /// Home directories on local disks, where the filesystem is the built-in one.
+    /// Home directories on local disks, without links in their paths, where the filesystem is the
+    /// built-in one.
     local_homes: Mutex<HashSet<PathBuf>>,
 }
 
@@ -289,7 +290,7 @@ impl Service {
         lanes
     }
 
-    /// Whether a home directory on the disk was local last time.
+    /// Whether a home directory on the disk was local last time, and behind no link.
     pub(crate) fn is_local_home(&self, home: &Path) -> bool {
         self.local_homes
             .lock()
@@ -297,7 +298,7 @@ impl Service {
             .contains(home)
     }
 
-    /// Notes what a home directory on the disk turned out to be.
+    /// Notes what a home directory on the disk turned out to be: local and behind no link, or not.
     pub(crate) fn note_home(&self, home: &Path, is_local: bool) {
         let mut homes = self
             .local_homes

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::Limits;
 use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, TimerId};
-use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, exit_at_once};
+use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, Identity, exit_at_once};
 use log::Level;
 use mio::net::UnixStream;
 
@@ -33,6 +33,8 @@ const KILL_DELAY: Duration = Duration::from_secs(5);
 pub(crate) struct Children {
     shared: Arc<Shared>,
     limits: Arc<Limits>,
+    /// The user that they become.
+    run_as: Option<Identity>,
     list: Vec<Child>,
     free_tables: BTreeSet<usize>,
     /// The stop request that all of them were sent last.
@@ -89,11 +91,12 @@ pub(crate) struct ExitedChild {
 }
 
 impl Children {
-    /// No children yet, of which there can be `most` at a time.
-    pub(crate) fn new(shared: &Arc<Shared>, most: usize) -> Self {
+    /// No children yet, of which there can be `most` at a time. They become the user `run_as`.
+    pub(crate) fn new(shared: &Arc<Shared>, most: usize, run_as: Option<Identity>) -> Self {
         Self {
             shared: Arc::clone(shared),
             limits: Arc::clone(shared.service().limits()),
+            run_as,
             list: Vec::new(),
             free_tables: (0..most).collect(),
             stop_requested: None,
@@ -164,11 +167,10 @@ impl Children {
             }
             Err(error) => {
                 // Its link is closed, so it would end anyway.
-                process.kill()?;
-                process.wait()?;
+                let ended = end(&mut process, self.run_as.as_ref());
                 self.limits.clear(table);
                 self.return_table(table);
-                Err(error)
+                Err(ended.err().unwrap_or(error))
             }
         }
     }
@@ -236,7 +238,7 @@ impl Children {
             let process = child.process.id();
             if child.unanswered_pings == most {
                 log::error!("process {process} hangs and is killed");
-                if let Err(error) = child.process.kill() {
+                if let Err(error) = kill(&child.process, self.run_as.as_ref()) {
                     log::error!("process {process} cannot be killed: {error}");
                 }
             } else if child.unanswered_pings < most {
@@ -251,15 +253,11 @@ impl Children {
 
     /// Waits until all children have ended, but not longer than `most`.
     fn wait_for_all(&mut self, most: Duration) {
-        let until = Instant::now() + most;
-        loop {
+        wait_until(most, || {
             self.list
                 .retain_mut(|child| matches!(child.process.try_wait(), Ok(None)));
-            if self.list.is_empty() || Instant::now() >= until {
-                break;
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
+            self.list.is_empty()
+        });
     }
 
     /// Reads from the link that is ready: a message, or the end of the child.
@@ -291,17 +289,19 @@ impl Children {
         }
     }
 
-    /// Kills all children, which were told to end long ago; the end of their links follows.
-    fn kill_all(&self) {
-        for child in &self.list {
-            log::warn!(
-                "process {} is killed, since it does not end",
-                child.process.id()
-            );
-            if let Err(error) = child.process.kill() {
-                log::error!("process {} cannot be killed: {error}", child.process.id());
+    /// Kills all children, which were told to end long ago; the end of their links follows. Those
+    /// that cannot be killed are left behind, since a stop must end.
+    fn kill_all(&mut self) {
+        let run_as = self.run_as.as_ref();
+        self.list.retain(|child| {
+            let process = child.process.id();
+            log::warn!("process {process} is killed, since it does not end");
+            let killed = kill(&child.process, run_as);
+            if let Err(error) = &killed {
+                log::error!("process {process} cannot be killed, and is left behind: {error}");
             }
-        }
+            killed.is_ok()
+        });
     }
 
     /// The stop request that all children were sent last.
@@ -327,7 +327,7 @@ impl Children {
         // The link ends when the system closes the child's descriptors, a moment before the child
         // counts as dead. A child that lives on without its link is out of control: it is killed,
         // so that the wait ends.
-        let end = child.process.kill().and_then(|()| child.process.wait());
+        let end = end(&mut child.process, self.run_as.as_ref());
         self.limits.clear(child.table);
         self.free_tables.insert(child.table);
         ExitedChild {
@@ -382,6 +382,40 @@ impl Child {
     /// Whether it accepts, for a generation before this one.
     fn is_old(&self, generation: u64) -> bool {
         self.is_accepting() && self.generation < generation
+    }
+}
+
+/// Kills a child, which becomes the user `run_as`.
+fn kill(process: &ChildProcess, run_as: Option<&Identity>) -> io::Result<()> {
+    match (process.kill(), run_as) {
+        (Err(error), Some(user)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // Root without CAP_KILL may end no other user's processes, but become who may.
+            let _acting = user.assume_in_thread().map_err(|_| error)?;
+            process.kill()
+        }
+        (killed, _) => killed,
+    }
+}
+
+/// Kills a child whose link has ended, and waits for its end.
+fn end(process: &mut ChildProcess, run_as: Option<&Identity>) -> io::Result<ChildEnd> {
+    let Err(error) = kill(process, run_as) else {
+        return process.wait();
+    };
+    // It ends by itself, since its link has, or did; but nobody can make it.
+    let mut ended = Ok(None);
+    wait_until(DROP_TIMEOUT, || {
+        ended = process.try_wait();
+        !matches!(ended, Ok(None))
+    });
+    ended?.ok_or(error)
+}
+
+/// Waits until it is `over`, but not longer than `most`.
+fn wait_until(most: Duration, mut over: impl FnMut() -> bool) {
+    let until = Instant::now() + most;
+    while !over() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -108,7 +108,7 @@ impl Supervisor for PreforkWorkers {
         limits.share(self.tables(), ADDRESSES)?;
         shared.service().sessions().share()?;
         Ok(Box::new(WorkerSupervisor {
-            children: Children::new(shared, self.tables()),
+            children: Children::new(shared, self.tables(), options.run_as.clone()),
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),

@@ -55,7 +55,7 @@ impl Supervisor for ProcessPerClient {
         limits.share(MOST_PROCESSES, ADDRESSES)?;
         shared.service().sessions().share()?;
         Ok(Box::new(SessionSupervisor {
-            children: Children::new(shared, MOST_PROCESSES),
+            children: Children::new(shared, MOST_PROCESSES, options.run_as.clone()),
             shared: Arc::clone(shared),
             listeners: Vec::new(),
             pool: pool.clone(),

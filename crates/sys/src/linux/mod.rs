@@ -34,7 +34,7 @@ pub use handed::{read_with_file, write_with_file};
 pub use identity::{Identity, has_access_list, is_root, lowest_port};
 pub use late_port::choose_port_late;
 pub use mount::{Place, device_of, is_made_up, is_process_filesystem, storage};
-pub use mounts::has_remote_mount_below;
+pub use mounts::{has_remote_mount_below, has_remote_mount_near};
 pub use pipe::Pipe;
 pub use process_lock::{ProcessLock, ProcessLockGuard};
 pub use scheduling::{give_way, interrupt_nobody};

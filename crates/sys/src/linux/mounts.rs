@@ -25,6 +25,21 @@ use crate::stat::stat_descriptor;
 ///
 /// The list cannot be read: `/proc` is missing.
 pub fn has_remote_mount_below(dir: &Path) -> io::Result<bool> {
+    with_mounts(|mounts| mounts.has_remote_below(dir))
+}
+
+/// The same for mounts below `dir`, at it and above it: whether to go there may take as long as
+/// such a filesystem does. One that another hides counts, too.
+///
+/// # Errors
+///
+/// As for [`has_remote_mount_below`].
+pub fn has_remote_mount_near(dir: &Path) -> io::Result<bool> {
+    with_mounts(|mounts| mounts.has_remote_near(dir))
+}
+
+/// Asks the list as it is now.
+fn with_mounts<T>(ask: impl FnOnce(&Mounts) -> T) -> io::Result<T> {
     // Nothing that could leave it half changed panics.
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     // Where reading fails, nothing stays known: a change that was told is not told again.
@@ -35,7 +50,7 @@ pub fn has_remote_mount_below(dir: &Path) -> io::Result<bool> {
         }
         None => Mounts::open()?,
     };
-    Ok(known.insert(mounts).has_remote_below(dir))
+    Ok(ask(known.insert(mounts)))
 }
 
 /// The mounts of this process, which all of its threads share.
@@ -113,6 +128,10 @@ impl Mounts {
 
     fn has_remote_below(&self, dir: &Path) -> bool {
         self.remote.iter().any(|mount| is_below(&mount.place, dir))
+    }
+
+    fn has_remote_near(&self, dir: &Path) -> bool {
+        self.remote.iter().any(|mount| is_near(&mount.place, dir))
     }
 }
 
@@ -199,6 +218,11 @@ fn is_below(mount: &Path, dir: &Path) -> bool {
     mount != dir && mount.starts_with(dir)
 }
 
+/// Whether one is below the other, or both are the same.
+fn is_near(mount: &Path, dir: &Path) -> bool {
+    mount.starts_with(dir) || dir.starts_with(mount)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +286,29 @@ mod tests {
                 expected,
                 "{mount} {dir}"
             );
+        }
+    }
+
+    #[test]
+    fn a_remote_mount_over_a_home_or_above_it_was_entered_to_see_it() {
+        let rows = [
+            ("/srv/home", true),
+            ("/srv", true),
+            ("/", true),
+            ("/srv/home/nas", true),
+            ("/srv/home2", false),
+            ("/srv/ho", false),
+            ("/nas", false),
+        ];
+        for (mount, expected) in rows {
+            let list = format!("65 43 0:41 / {mount} rw - nfs4 host:/ rw");
+            let mounts = Mounts {
+                process: 0,
+                list: File::open("/dev/null").unwrap(),
+                remote: remote(list.as_bytes()),
+            };
+            let found = mounts.has_remote_near(Path::new("/srv/home"));
+            assert_eq!(found, expected, "{mount}");
         }
     }
 
@@ -339,5 +386,10 @@ mod tests {
         assert_eq!(places(&mounts), before);
         let nowhere = Path::new("/nowhere/at/all");
         assert!(!has_remote_mount_below(nowhere).unwrap());
+        let is_remote = |mount: &PathBuf| mount.parent().is_none();
+        assert_eq!(
+            has_remote_mount_near(nowhere).unwrap(),
+            before.iter().any(is_remote)
+        );
     }
 }

@@ -325,6 +325,44 @@ fn wrong_files_are_told_by_line_and_key() {
 }
 
 #[test]
+fn a_table_that_was_there_already_had_no_name() {
+    let problem = "found again, expected each key once";
+    for (text, place) in [
+        (
+            "[[users.override_perm]]\nperm = \"e\"\n[[users]]",
+            "3: users",
+        ),
+        (
+            "[[tls.more_certificates]]\n\n [tls.more_certificates] # ]",
+            "3: tls.more_certificates",
+        ),
+        ("[anonymous]\n[[ anonymous ]]", "2: anonymous"),
+        ("[server]\n[server]", "2: server"),
+    ] {
+        check(text, &format!("f.toml:{place}: {problem}"));
+    }
+}
+
+#[test]
+fn a_table_in_the_place_of_a_list_had_the_name_of_what_it_holds() {
+    for (text, place) in [
+        ("[[users.override_perm]]\nperm = \"e\"", "1: users"),
+        ("[log]\n[users.alice]\nhome = \"x\"", "2: users"),
+        (
+            "[tls.more_certificates.a]\ncertfile = \"x\"",
+            "1: tls.more_certificates",
+        ),
+        (
+            "[[users]]\n[users.override_perm.a]",
+            "2: users[0].override_perm",
+        ),
+    ] {
+        let expected = format!("f.toml:{place}: found a table, expected a list");
+        check(text, &expected);
+    }
+}
+
+#[test]
 fn an_empty_home_was_the_directory_of_the_file() {
     for (text, place) in [
         ("[anonymous]\nhome = \"\"", "2: anonymous.home"),
