@@ -20,27 +20,45 @@ pub(crate) enum Phase {
     Ending,
 }
 
+/// Where the number of the next session is among the words that processes share.
+const NEXT: usize = 0;
+
+/// Where that of the first service is that lets users in.
+const FIRST_CURRENT: usize = 1;
+
+/// Whose sessions something is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// Those that this process serves, and the children that it forks from here on.
+    ThisProcess,
+    /// Those of all processes that [share](Sessions::share) their numbers with this one.
+    AllProcesses,
+}
+
 /// All connections of a server, on whatever loop they run.
 #[derive(Default)]
 pub struct Sessions {
     phase: AtomicU8,
     next: AtomicU64,
-    /// The same for several processes together.
-    next_of_all: OnceLock<SharedWords>,
+    /// Services with a lower number let nobody in any more.
+    first_current: AtomicU64,
+    /// The same two for several processes together.
+    of_all: OnceLock<SharedWords>,
     open: Mutex<HashMap<u64, Notifier>>,
 }
 
 impl Sessions {
-    /// Has this process and the children it forks from here on number their sessions together. To
-    /// be called before the first session, and once: later calls do nothing.
+    /// Has this process and the children it forks from here on number their sessions together, and
+    /// learn together which settings are outdated. To be called before the first session, and
+    /// once: later calls do nothing.
     ///
     /// # Errors
     ///
     /// The system gives no memory to share.
     pub fn share(&self) -> io::Result<()> {
-        if self.next_of_all.get().is_none() {
+        if self.of_all.get().is_none() {
             // Another thread may have set the same first.
-            let _ = self.next_of_all.set(SharedWords::new(1)?);
+            let _ = self.of_all.set(SharedWords::new(2)?);
         }
         Ok(())
     }
@@ -62,8 +80,8 @@ impl Sessions {
     }
 
     pub(crate) fn join(&self, notifier: Notifier) -> u64 {
-        let next = match self.next_of_all.get() {
-            Some(words) => &words[0],
+        let next = match self.of_all.get() {
+            Some(words) => &words[NEXT],
             None => &self.next,
         };
         let id = next.fetch_add(1, Ordering::Relaxed);
@@ -81,6 +99,25 @@ impl Sessions {
             1 => Phase::Draining,
             _ => Phase::Ending,
         }
+    }
+
+    /// Has services with a lower number than `first` let nobody in any more.
+    pub(crate) fn outdate_before(&self, first: u64, reach: Reach) {
+        let word = match (reach, self.of_all.get()) {
+            (Reach::AllProcesses, Some(words)) => &words[FIRST_CURRENT],
+            (Reach::AllProcesses, None) | (Reach::ThisProcess, _) => &self.first_current,
+        };
+        word.fetch_max(first, Ordering::AcqRel);
+    }
+
+    /// Whether the service with this number lets nobody in any more.
+    pub(crate) fn is_outdated(&self, number: u64) -> bool {
+        let of_all = self.of_all.get().map(|words| &words[FIRST_CURRENT]);
+        let words = [Some(&self.first_current), of_all];
+        words
+            .into_iter()
+            .flatten()
+            .any(|first| number < first.load(Ordering::Acquire))
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Notifier>> {
