@@ -157,7 +157,7 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has `new` serve clients that connect from now on, and nobody log in any more who has
+    /// Has `new` serve clients that connect from now on, and nobody log in, soon, who has
     /// connected before. Returns the service it replaces, to be dropped without a lock: it holds
     /// types of the program, whose destructors may use a handle.
     pub(crate) fn replace_service(&self, new: Arc<Service>) -> Arc<Service> {
@@ -174,7 +174,7 @@ impl Shared {
         replaced
     }
 
-    /// Has nobody log in any more who has connected to this server: another one has taken over.
+    /// Has nobody log in, soon, who has connected to this server: another one has taken over.
     pub(crate) fn end_logins(&self) {
         self.service().outdate(match self.supervisor() {
             Some(_) => Reach::AllProcesses,

@@ -163,12 +163,13 @@ fn new_settings_are_for_new_clients() {
 
 #[test]
 fn a_removed_user_was_let_in_by_a_connection_from_before_that() {
-    let server = TestServer::new();
+    let server = TestServer::with(|handler| handler.max_login_attempts(u32::MAX));
     let open = || {
         let mut client = Client::open(server.address());
         client.expect_reply(220);
         client
     };
+    let mut asking = open();
     let (mut fresh, mut named, mut logged_in) = (open(), open(), server.client());
     let (user, password) = (format!("USER {}", USER.0), format!("PASS {}", USER.1));
     named.expect(&user, 331);
@@ -180,6 +181,11 @@ fn a_removed_user_was_let_in_by_a_connection_from_before_that() {
     let nobody = FtpHandler::new(DummyAuthorizer::new());
     let nobody = nobody.auth_failed_timeout(Duration::from_millis(1));
     server.handle().set_handler(nobody).unwrap();
+    wait_until("nobody is let in any more who has just connected", || {
+        asking.expect(&user, 331);
+        asking.send("PASS wrong");
+        asking.next_reply().unwrap().code == 421
+    });
     logged_in.put("STOR a", b"hello");
     logged_in.expect("REIN", 220);
     fresh.play(&[("NOOP", 200), ("SYST", 215)]);

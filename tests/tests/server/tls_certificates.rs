@@ -73,10 +73,14 @@ fn a_withdrawn_certificate_let_its_owner_in_by_a_connection_from_before_that() {
             client.expect("NOOP", 200);
             client
         };
-        let (mut kept, mut logged_in) = (open(), open());
+        let (mut asking, mut kept, mut logged_in) = (open(), open(), open());
         logged_in.expect("USER alice", 232);
         let renewed = handler(server.home(), ClientCertificate::Optional, "CN=nobody");
         server.handle().set_handler(renewed).unwrap();
+        wait_until("nobody is let in any more who has just connected", || {
+            asking.send("USER alice");
+            asking.next_reply().unwrap().code == 421
+        });
         logged_in.play(&[("PWD", 257), ("REIN", 220)]);
         for client in [&mut kept, &mut logged_in] {
             client.expect("USER alice", 421);

@@ -71,7 +71,7 @@ impl Connection {
         password: Option<Secret<Arc<str>>>,
         cx: &mut Context<'_>,
     ) {
-        if self.client.service.is_outdated() {
+        if self.client.service.is_outdated(cx.now()) {
             let refusal = Refusal::new(421, "Configuration has changed; connect again.");
             return self.take_end(Ended::Checked(Err(refusal)), cx);
         }

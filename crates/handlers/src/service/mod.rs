@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
@@ -137,22 +137,24 @@ impl Service {
 
     /// Lets nobody in any more who has connected under one of the services that this one has
     /// [taken over](Self::take_over) from, in whatever order: their users and passwords may have
-    /// been withdrawn. Whoever tries to log in is told 421; who is logged in stays.
+    /// been withdrawn. Whoever tries to log in is told 421, from 5 seconds on: those who have just
+    /// connected are about to. Who is logged in stays.
     pub fn outdate_others(&self, reach: Reach) {
         let number = self.number.load(Ordering::Relaxed);
-        self.sessions.outdate_before(number, reach);
+        self.sessions.outdate_before(number, reach, Instant::now());
     }
 
     /// Does the same for the clients of this service, which another server has taken over from.
     pub fn outdate(&self, reach: Reach) {
         let number = self.number.load(Ordering::Relaxed);
-        self.sessions.outdate_before(number + 1, reach);
+        self.sessions
+            .outdate_before(number + 1, reach, Instant::now());
     }
 
     /// Whether clients of this service may not log in any more.
-    pub(crate) fn is_outdated(&self) -> bool {
-        self.sessions
-            .is_outdated(self.number.load(Ordering::Relaxed))
+    pub(crate) fn is_outdated(&self, now: Instant) -> bool {
+        let number = self.number.load(Ordering::Relaxed);
+        self.sessions.is_outdated(number, now)
     }
 
     fn assemble(
