@@ -27,7 +27,7 @@ pub use observer::{
     ObservedCommand, ObservedPath, ObservedSession, ObservedTransfer, Observer, Verdict,
 };
 pub use proxy::{ProxiedClient, ProxyHeaderError, ProxyHeaderReader, ProxyHeaderStep};
-pub use service::{LimitReached, Limits, ListenerShare, Permit, Service, Sessions};
+pub use service::{LimitReached, Limits, ListenerShare, Permit, Reach, Service, Sessions};
 pub use settings::{
     CommandContext, CustomCommand, DtpHandler, FtpHandler, MasqueradeAddress, SettingsError,
     ThrottledDtpHandler, TlsDtpHandler, TlsFtpHandler,

@@ -18,6 +18,9 @@ use crate::socket::Socket;
 use crate::sources::SourceId;
 use crate::timers::{TimerId, later};
 
+/// How long costly work may have taken in a turn when more of it begins.
+const MOST_COSTLY: Duration = Duration::from_millis(5);
+
 /// What a callback may do with the loop it runs on.
 ///
 /// Sources, timers and notifiers made here belong to the handler that is called. Callbacks of
@@ -195,6 +198,32 @@ impl<'a> Context<'a> {
     /// Events since the beginning of this turn are not known.
     pub fn is_ready(&self, source: SourceId, direction: Direction) -> bool {
         self.io_loop.sources.is_ready(source, direction)
+    }
+
+    /// Does `work` on what `source`, which is readable, has received: work that takes much longer
+    /// than what others do in a turn, such as agreeing on keys. Of all that is done so in a turn,
+    /// none begins once 5 ms have passed with it. What has to wait comes before what follows it in
+    /// the next turn, so each has its turn.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it has to wait: nothing was done, and the
+    /// handler is called again in the next turn, if it is interested in reading. Else that of
+    /// `work`.
+    pub fn do_costly<T>(
+        &mut self,
+        source: SourceId,
+        work: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> io::Result<T> {
+        if self.io_loop.costly >= MOST_COSTLY {
+            // It may be another source that the handler was called for.
+            self.note_unread(source);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let began = Instant::now();
+        let outcome = work(self);
+        self.io_loop.costly += began.elapsed();
+        outcome
     }
 
     /// Writes to a stream as much as it takes.

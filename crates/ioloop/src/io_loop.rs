@@ -52,6 +52,8 @@ pub struct IoLoop {
     pub(crate) scratch: Option<Box<[u8]>>,
     pub(crate) scratch_size: usize,
     pub(crate) closing: bool,
+    /// How long [costly work](Context::do_costly) has taken in this turn.
+    pub(crate) costly: Duration,
     pub(crate) busy_poll: BusyPoll,
 }
 
@@ -88,6 +90,7 @@ impl IoLoop {
             scratch: None,
             scratch_size: bytes.max(1),
             closing: false,
+            costly: Duration::ZERO,
             busy_poll: BusyPoll::new(),
         })
     }
@@ -247,6 +250,7 @@ impl IoLoop {
         };
         self.wait(wait)?;
         let _turn = Turn::begin();
+        self.costly = Duration::ZERO;
         self.read_inbox();
         self.serve_sources();
         self.fire_timers();

@@ -103,7 +103,8 @@ impl ServerHandle {
     }
 
     /// Serves clients that connect from now on as `handler` says; those that are connected keep
-    /// their settings.
+    /// their settings, but from 5 seconds later on nobody logs in by these: whoever tries to is
+    /// told 421, and has to connect again.
     ///
     /// # Errors
     ///

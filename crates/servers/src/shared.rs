@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use ftpdlib_handlers::Service;
+use ftpdlib_handlers::{Reach, Service};
 use ftpdlib_ioloop::{HandlerId, LoopHandle, Notifier};
 
 use crate::accepting::Listeners;
@@ -157,18 +157,29 @@ impl Shared {
         Arc::clone(&self.service.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has `new` serve clients that connect from now on. Returns the service it replaces, to be
-    /// dropped without a lock: it holds types of the program, whose destructors may use a handle.
+    /// Has `new` serve clients that connect from now on, and nobody log in, soon, who has
+    /// connected before. Returns the service it replaces, to be dropped without a lock: it holds
+    /// types of the program, whose destructors may use a handle.
     pub(crate) fn replace_service(&self, new: Arc<Service>) -> Arc<Service> {
-        let replaced = mem::replace(
-            &mut *self.service.lock().unwrap_or_else(PoisonError::into_inner),
-            new,
-        );
+        let mut current = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+        new.take_over(&current);
+        let replaced = mem::replace(&mut *current, Arc::clone(&new));
+        drop(current);
         self.wake_refresh();
-        if let Some(mailbox) = self.mailbox() {
-            mailbox.notify_service_replaced();
+        match self.mailbox() {
+            // Whoever has the children knows when they serve nobody else as before.
+            Some(mailbox) => mailbox.notify_service_replaced(),
+            None => new.outdate_others(Reach::ThisProcess),
         }
         replaced
+    }
+
+    /// Has nobody log in, soon, who has connected to this server: another one has taken over.
+    pub(crate) fn end_logins(&self) {
+        self.service().outdate(match self.supervisor() {
+            Some(_) => Reach::AllProcesses,
+            None => Reach::ThisProcess,
+        });
     }
 
     /// Drops a service that was replaced, on a thread if this process may have any: a log that is

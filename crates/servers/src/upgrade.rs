@@ -26,9 +26,9 @@ use crate::process::{is_root, is_roots};
 ///
 /// It is given the listening sockets by `LISTEN_FDS`
 /// ([`inherited_sockets`](crate::process::inherited_sockets)), and the environment of this process.
-/// Once its server is started, this one accepts no more clients, serves those it has until they
-/// leave, and ends with the last. If the program ends before that, nothing changes; if this server
-/// is stopped before that, the program is killed.
+/// Once its server is started, this one accepts no more clients, lets nobody else log in, serves
+/// those it has until they leave, and ends with the last. If the program ends before that, nothing
+/// changes; if this server is stopped before that, the program is killed.
 ///
 /// # Examples
 ///
@@ -251,6 +251,10 @@ impl UpgradeWatcher {
             }
         }
         self.server.close();
+        if let Some(shared) = self.server.shared() {
+            // The other program has read its configuration anew.
+            shared.end_logins();
+        }
     }
 
     fn failed(&mut self) {

@@ -24,6 +24,8 @@ mod system_users;
 #[cfg(target_os = "linux")]
 mod upgrades;
 #[cfg(target_os = "linux")]
+mod withdrawn;
+#[cfg(target_os = "linux")]
 mod workers;
 
 use std::fs::{self, File};

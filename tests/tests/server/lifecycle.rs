@@ -6,12 +6,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use ftpdlib::authorizers::DummyAuthorizer;
+use ftpdlib::handlers::FtpHandler;
 use ftpdlib::ioloop::IoLoop;
 use ftpdlib::servers::{
     AddressOrSocket, FtpServer, FtpServerBuilder, MultiprocessFtpServer, ServeOptions, ServerError,
     ThreadedFtpServer,
 };
-use ftpdlib_tests::client::{Client, read_all};
+use ftpdlib_tests::client::{Client, USER, read_all};
 use ftpdlib_tests::models;
 use ftpdlib_tests::port::free_port;
 use ftpdlib_tests::server::{TestServer, handler};
@@ -157,6 +159,44 @@ fn new_settings_are_for_new_clients() {
     assert_eq!(refused.setting(), "banner");
     let mut newer = Client::open(server.address());
     assert_eq!(newer.expect_reply(220).argument(), "Renewed.");
+}
+
+#[test]
+fn a_removed_user_was_let_in_by_a_connection_from_before_that() {
+    let server = TestServer::with(|handler| handler.max_login_attempts(u32::MAX));
+    let open = || {
+        let mut client = Client::open(server.address());
+        client.expect_reply(220);
+        client
+    };
+    let mut asking = open();
+    let (mut fresh, mut named, mut logged_in) = (open(), open(), server.client());
+    let (user, password) = (format!("USER {}", USER.0), format!("PASS {}", USER.1));
+    named.expect(&user, 331);
+    // Settings that cannot be used cut nobody off.
+    let unusable = handler(server.home()).banner("");
+    server.handle().set_handler(unusable).unwrap_err();
+    open().play(&[(&user, 331), (&password, 230)]);
+
+    let nobody = FtpHandler::new(DummyAuthorizer::new());
+    let nobody = nobody.auth_failed_timeout(Duration::from_millis(1));
+    server.handle().set_handler(nobody).unwrap();
+    wait_until("nobody is let in any more who has just connected", || {
+        asking.expect(&user, 331);
+        asking.send("PASS wrong");
+        asking.next_reply().unwrap().code == 421
+    });
+    logged_in.put("STOR a", b"hello");
+    logged_in.expect("REIN", 220);
+    fresh.play(&[("NOOP", 200), ("SYST", 215)]);
+    for client in [&mut fresh, &mut logged_in] {
+        client.expect(&user, 331);
+    }
+    for mut client in [fresh, named, logged_in] {
+        client.expect(&password, 421);
+        client.expect_end();
+    }
+    open().play(&[(&user, 331), (&password, 530), ("NOOP", 200)]);
 }
 
 #[test]

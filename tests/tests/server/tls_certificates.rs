@@ -1,6 +1,7 @@
 //! Certificates: those of clients that log in by them, and those of the server that change.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use ftpdlib::authorizers::{DummyAuthorizer, User};
@@ -20,20 +21,24 @@ use tempfile::TempDir;
 #[track_caller]
 fn server(authority: &Authority, asked: ClientCertificate) -> TestServer {
     let home = TempDir::new().unwrap();
-    let ca = home.path().join("ca.pem");
-    fs::write(&ca, authority.pem()).unwrap();
-    let authorizer = DummyAuthorizer::new();
-    let alice = User::with_certificate("alice", home.path())
-        .certificate_subject("CN=alice".parse().unwrap());
-    authorizer.add_user(alice).unwrap();
-    let other = User::new(USER.0, USER.1, home.path()).perm("elradfmwMT");
-    authorizer.add_user(other).unwrap();
-    let handler = FtpHandler::new(authorizer).auth_failed_timeout(Duration::from_millis(1));
-    let handler = TlsFtpHandler::new(handler)
-        .client_ca(ca)
-        .client_certificate(asked);
+    fs::write(home.path().join("ca.pem"), authority.pem()).unwrap();
+    let handler = handler(home.path(), asked, "CN=alice");
     let builder = FtpServerBuilder::new(handler).listen(([127, 0, 0, 1], 0));
     TestServer::run(builder, home)
+}
+
+/// Its handler, if `alice` is the subject of the certificates that let that user in.
+#[track_caller]
+fn handler(home: &Path, asked: ClientCertificate, alice: &str) -> TlsFtpHandler {
+    let authorizer = DummyAuthorizer::new();
+    let alice = User::with_certificate("alice", home).certificate_subject(alice.parse().unwrap());
+    authorizer.add_user(alice).unwrap();
+    let other = User::new(USER.0, USER.1, home).perm("elradfmwMT");
+    authorizer.add_user(other).unwrap();
+    let handler = FtpHandler::new(authorizer).auth_failed_timeout(Duration::from_millis(1));
+    TlsFtpHandler::new(handler)
+        .client_ca(home.join("ca.pem"))
+        .client_certificate(asked)
 }
 
 #[test]
@@ -54,6 +59,34 @@ fn a_certificate_lets_its_owner_in_without_a_password() {
             let mut client = TlsClient::explicit(server.address(), &bob);
             client.play(&[("USER alice", 331), ("PASS x", 530), ("PWD", 530)]);
         }
+    }
+}
+
+#[test]
+fn a_withdrawn_certificate_let_its_owner_in_by_a_connection_from_before_that() {
+    let authority = Authority::new();
+    for version in VERSIONS {
+        let server = server(&authority, ClientCertificate::Optional);
+        let alice = config_showing(version, &authority.sign("alice"));
+        let open = || {
+            let mut client = TlsClient::explicit(server.address(), &alice);
+            client.expect("NOOP", 200);
+            client
+        };
+        let (mut asking, mut kept, mut logged_in) = (open(), open(), open());
+        logged_in.expect("USER alice", 232);
+        let renewed = handler(server.home(), ClientCertificate::Optional, "CN=nobody");
+        server.handle().set_handler(renewed).unwrap();
+        wait_until("nobody is let in any more who has just connected", || {
+            asking.send("USER alice");
+            asking.next_reply().unwrap().code == 421
+        });
+        logged_in.play(&[("PWD", 257), ("REIN", 220)]);
+        for client in [&mut kept, &mut logged_in] {
+            client.expect("USER alice", 421);
+            assert!(client.next_reply().is_none());
+        }
+        open().play(&[("USER alice", 331), ("PASS x", 530)]);
     }
 }
 

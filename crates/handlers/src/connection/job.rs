@@ -63,13 +63,18 @@ impl Connection {
         self.follow(run, cx);
     }
 
-    /// Lets a user in, or has threads do it.
+    /// Lets a user in, or has threads do it; by the settings of today, not by those with which the
+    /// client was accepted, if they are others.
     pub(super) fn log_in(
         &mut self,
         username: String,
         password: Option<Secret<Arc<str>>>,
         cx: &mut Context<'_>,
     ) {
+        if self.client.service.is_outdated(cx.now()) {
+            let refusal = Refusal::new(421, "Configuration has changed; connect again.");
+            return self.take_end(Ended::Checked(Err(refusal)), cx);
+        }
         let credentials = Credentials {
             username,
             password: password.map(|Secret(password)| password),

@@ -118,6 +118,7 @@ impl Connection {
 mod tests {
     use std::io::{self, Read};
     use std::net::{Ipv4Addr, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
     use ftpdlib_authorizers::DummyAuthorizer;
@@ -127,6 +128,8 @@ mod tests {
     #[cfg(feature = "ring")]
     use ftpdlib_tls::rustls::crypto::ring as provider;
     use ftpdlib_tls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+    use ftpdlib_tls::rustls::server::{ClientHello, ResolvesServerCert};
+    use ftpdlib_tls::rustls::sign::CertifiedKey;
     use ftpdlib_tls::rustls::{
         ClientConfig, ClientConnection, RootCertStore, ServerConfig, version::TLS13,
     };
@@ -134,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::service::Sessions;
-    use crate::testing::{alone, connection, service};
+    use crate::testing::{alone, connection, service, sockets};
     use crate::{FtpHandler, Service, TlsFtpHandler};
 
     /// What sockets are asked to hold, so that a chain of certificates is many times as long.
@@ -201,6 +204,69 @@ mod tests {
             }
             assert_eq!(service.sessions.count(), 0);
             assert_eq!(wire.read(&mut [0]).unwrap(), 0);
+        }
+    }
+
+    /// Takes long to give its key, as one of RSA does to sign, and counts how often.
+    #[derive(Debug)]
+    struct Slow {
+        key: Arc<CertifiedKey>,
+        asked: AtomicUsize,
+    }
+
+    impl ResolvesServerCert for Slow {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let until = Instant::now() + Duration::from_millis(6);
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            Some(Arc::clone(&self.key))
+        }
+    }
+
+    #[test]
+    fn everybody_waited_for_the_handshakes_of_all_who_had_come_together() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(provider::default_provider());
+        let signer = provider.key_provider.load_private_key(key.into()).unwrap();
+        let slow = Arc::new(Slow {
+            key: Arc::new(CertifiedKey::new(vec![made.cert.der().clone()], signer)),
+            asked: AtomicUsize::new(0),
+        });
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(&slow) as _;
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+            .server_config(server)
+            .implicit(true);
+        let service = service(handler);
+        let client = Arc::new(configs().1);
+        let mut events = IoLoop::new().unwrap();
+        let wires = (0..4).map(|_| {
+            let (mut wire, stream) = sockets();
+            events.add(Box::new(connection(&service, stream))).unwrap();
+            let name = "localhost".try_into().unwrap();
+            let mut tls = ClientConnection::new(Arc::clone(&client), name).unwrap();
+            tls.write_tls(&mut wire).unwrap();
+            wire
+        });
+        let wires: Vec<_> = wires.collect();
+        let asked = || slow.asked.load(Ordering::Relaxed);
+        let until = Instant::now() + Duration::from_secs(20);
+        while asked() < wires.len() {
+            assert!(Instant::now() < until, "a handshake does not begin");
+            let before = asked();
+            // Nothing more arrives, so whoever waits is remembered.
+            events.turn(Some(Duration::from_secs(20))).unwrap();
+            assert!(asked() <= before + 1, "{} at once", asked() - before);
+        }
+        for mut wire in wires {
+            assert_eq!(wire.read(&mut [0]).unwrap(), 1);
         }
     }
 

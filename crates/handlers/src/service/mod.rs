@@ -11,8 +11,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
@@ -30,7 +31,7 @@ pub use limits::{LimitReached, Limits, ListenerShare, Permit};
 use rates::UserRates;
 pub(crate) use rates::{RateShare, Rates};
 pub(crate) use sessions::Phase;
-pub use sessions::Sessions;
+pub use sessions::{Reach, Sessions};
 use tls_source::TlsSource;
 
 /// Most logins whose credentials are checked at once. Most of that time may be spent waiting for
@@ -70,6 +71,8 @@ pub struct Service {
     pub(crate) tls: Option<TlsSource>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) sessions: Arc<Sessions>,
+    /// How many services served the clients of this server before it.
+    number: AtomicU64,
     pub(crate) observers: Observers,
     /// The name of the masquerade address, if it has one.
     pub(crate) masquerade: Option<Arc<HostName>>,
@@ -111,7 +114,8 @@ impl Service {
     }
 
     /// Makes the service of the same server with other settings, for the clients to come; limits,
-    /// threads and the list of sessions stay.
+    /// threads and the list of sessions stay. Nothing changes for other clients until it
+    /// [takes over](Self::take_over).
     ///
     /// # Errors
     ///
@@ -124,6 +128,35 @@ impl Service {
             pool: self.pool.clone(),
         };
         Self::assemble(handler, shared, self.masquerade.as_ref())
+    }
+
+    /// Takes the place of `replaced`, before the first client. Which clients of that one may still
+    /// log in is for [`outdate_others`](Self::outdate_others) to say.
+    pub fn take_over(&self, replaced: &Self) {
+        let number = replaced.number.load(Ordering::Relaxed) + 1;
+        self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Lets nobody in any more who has connected under one of the services that this one has
+    /// [taken over](Self::take_over) from, in whatever order: their users and passwords may have
+    /// been withdrawn. Whoever tries to log in is told 421, from 5 seconds on: those who have just
+    /// connected are about to. Who is logged in stays.
+    pub fn outdate_others(&self, reach: Reach) {
+        let number = self.number.load(Ordering::Relaxed);
+        self.sessions.outdate_before(number, reach, Instant::now());
+    }
+
+    /// Does the same for the clients of this service, which another server has taken over from.
+    pub fn outdate(&self, reach: Reach) {
+        let number = self.number.load(Ordering::Relaxed);
+        self.sessions
+            .outdate_before(number + 1, reach, Instant::now());
+    }
+
+    /// Whether clients of this service may not log in any more.
+    pub(crate) fn is_outdated(&self, now: Instant) -> bool {
+        let number = self.number.load(Ordering::Relaxed);
+        self.sessions.is_outdated(number, now)
     }
 
     fn assemble(
@@ -195,6 +228,7 @@ impl Service {
             tls,
             limits,
             sessions,
+            number: AtomicU64::new(0),
             observers: Observers::new(observers, &pool),
             masquerade,
             user_rates,

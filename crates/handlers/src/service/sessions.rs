@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use ftpdlib_ioloop::Notifier;
 use ftpdlib_sys::SharedWords;
@@ -20,27 +21,54 @@ pub(crate) enum Phase {
     Ending,
 }
 
+/// Where the number of the next session is among the words that processes share.
+const NEXT: usize = 0;
+
+/// Where that of the first service is that lets users in.
+const FIRST_CURRENT: usize = 1;
+
+/// Where the time is from which that counts, in milliseconds since the list was made.
+const FROM: usize = 2;
+
+/// Where that of the first service is that let users in when the time was set.
+const FIRST_BEFORE: usize = 3;
+
+/// How long earlier services still let users in: clients that have just connected are about to log
+/// in. Whoever was to be shut out may have logged in just before, and stays, too.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Whose sessions something is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reach {
+    /// Those that this process serves, and the children that it forks from here on.
+    ThisProcess,
+    /// Those of all processes that [share](Sessions::share) their numbers with this one.
+    AllProcesses,
+}
+
 /// All connections of a server, on whatever loop they run.
-#[derive(Default)]
 pub struct Sessions {
     phase: AtomicU8,
-    next: AtomicU64,
+    made: Instant,
+    /// Those of this process.
+    words: [AtomicU64; 4],
     /// The same for several processes together.
-    next_of_all: OnceLock<SharedWords>,
+    of_all: OnceLock<SharedWords>,
     open: Mutex<HashMap<u64, Notifier>>,
 }
 
 impl Sessions {
-    /// Has this process and the children it forks from here on number their sessions together. To
-    /// be called before the first session, and once: later calls do nothing.
+    /// Has this process and the children it forks from here on number their sessions together, and
+    /// learn together which settings are outdated. To be called before the first session, and
+    /// once: later calls do nothing.
     ///
     /// # Errors
     ///
     /// The system gives no memory to share.
     pub fn share(&self) -> io::Result<()> {
-        if self.next_of_all.get().is_none() {
+        if self.of_all.get().is_none() {
             // Another thread may have set the same first.
-            let _ = self.next_of_all.set(SharedWords::new(1)?);
+            let _ = self.of_all.set(SharedWords::new(4)?);
         }
         Ok(())
     }
@@ -62,11 +90,8 @@ impl Sessions {
     }
 
     pub(crate) fn join(&self, notifier: Notifier) -> u64 {
-        let next = match self.next_of_all.get() {
-            Some(words) => &words[0],
-            None => &self.next,
-        };
-        let id = next.fetch_add(1, Ordering::Relaxed);
+        let words = self.of_all.get().map_or(&self.words[..], |words| words);
+        let id = words[NEXT].fetch_add(1, Ordering::Relaxed);
         self.open().insert(id, notifier);
         id
     }
@@ -83,6 +108,38 @@ impl Sessions {
         }
     }
 
+    /// Has services with a lower number than `first` let nobody in any more, from a moment after
+    /// `now` on.
+    pub(crate) fn outdate_before(&self, first: u64, reach: Reach, now: Instant) {
+        let words = match (reach, self.of_all.get()) {
+            (Reach::AllProcesses, Some(words)) => words,
+            (Reach::AllProcesses, None) | (Reach::ThisProcess, _) => &self.words[..],
+        };
+        if words[FROM].load(Ordering::Acquire) <= self.millis(now) {
+            // What is over for some must not begin again.
+            let first = words[FIRST_CURRENT].load(Ordering::Acquire);
+            words[FIRST_BEFORE].fetch_max(first, Ordering::AcqRel);
+        }
+        words[FROM].store(self.millis(now + GRACE), Ordering::Release);
+        words[FIRST_CURRENT].fetch_max(first, Ordering::AcqRel);
+    }
+
+    /// Whether the service with this number lets nobody in any more.
+    pub(crate) fn is_outdated(&self, number: u64, now: Instant) -> bool {
+        let of_all = self.of_all.get().map(|words| &words[..]);
+        let all = [Some(&self.words[..]), of_all];
+        all.into_iter().flatten().any(|words| {
+            number < words[FIRST_BEFORE].load(Ordering::Acquire)
+                || number < words[FIRST_CURRENT].load(Ordering::Acquire)
+                    && words[FROM].load(Ordering::Acquire) <= self.millis(now)
+        })
+    }
+
+    fn millis(&self, time: Instant) -> u64 {
+        let time = time.saturating_duration_since(self.made);
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Notifier>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,11 +152,54 @@ impl Sessions {
     }
 }
 
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            phase: AtomicU8::default(),
+            made: Instant::now(),
+            words: Default::default(),
+            of_all: OnceLock::new(),
+            open: Mutex::default(),
+        }
+    }
+}
+
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions")
             .field("phase", &self.phase())
             .field("count", &self.count())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_had_just_connected_was_cut_off_by_a_reload() {
+        for (shares, reach) in [
+            (false, Reach::ThisProcess),
+            (false, Reach::AllProcesses),
+            (true, Reach::ThisProcess),
+            (true, Reach::AllProcesses),
+        ] {
+            let (sessions, now) = (Sessions::default(), Instant::now());
+            if shares {
+                sessions.share().unwrap();
+            }
+            sessions.outdate_before(1, reach, now);
+            let outdated = |number, after| sessions.is_outdated(number, now + after);
+            assert!(!outdated(0, Duration::ZERO));
+            assert!(!outdated(0, GRACE / 2));
+            assert!(outdated(0, GRACE));
+            assert!(!outdated(1, GRACE * 2));
+            // The next reload spares those of the last one, and nobody else.
+            sessions.outdate_before(2, reach, now + GRACE);
+            assert!(outdated(0, GRACE));
+            assert!(!outdated(1, GRACE));
+            assert!(outdated(1, GRACE * 2));
+        }
     }
 }

@@ -195,6 +195,11 @@ impl Children {
         }
     }
 
+    /// Whether any child of a generation before `generation` accepts clients.
+    pub(crate) fn have_old(&self, generation: u64) -> bool {
+        self.list.iter().any(|child| child.is_old(generation))
+    }
+
     /// Sends all children a stop request, once. After the last one, kills those that do not end.
     pub(crate) fn request_stop(&mut self, request: StopRequest, cx: &mut Context<'_>) {
         if self.stop_requested >= Some(request) {

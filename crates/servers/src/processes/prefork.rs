@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ftpdlib_handlers::{Reach, Service};
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
 use mio::net::TcpListener;
 
@@ -114,6 +115,7 @@ impl Supervisor for PreforkWorkers {
             pool: pool.clone(),
             options,
             generation: 0,
+            coming: None,
             failures: 0,
             refusals: 0,
             retry_timer: None,
@@ -134,6 +136,9 @@ struct WorkerSupervisor {
     children: Children,
     /// Workers of an earlier generation have an earlier configuration.
     generation: u64,
+    /// What the workers of this generation serve with, until no worker accepts clients with
+    /// anything else.
+    coming: Option<Arc<Service>>,
     /// How many workers in a row failed soon after their start.
     failures: u32,
     /// How often in a row the system refused to start a worker.
@@ -178,6 +183,7 @@ impl WorkerSupervisor {
     /// Starts workers of a new generation for new clients; the old ones keep those they have.
     fn start_generation(&mut self, cx: &mut Context<'_>) {
         self.generation += 1;
+        self.coming = Some(self.shared.service());
         self.start_now(cx);
     }
 
@@ -267,11 +273,18 @@ impl WorkerSupervisor {
         matches!(start.get(), Some(Err(_)))
     }
 
-    /// Retires old workers, each once a new one accepts in its place.
+    /// Retires old workers, each once a new one accepts in its place. After the last one, nobody
+    /// logs in any more with the settings from before.
     fn retire(&mut self, cx: &mut Context<'_>) {
         if self.children.stop_requested().is_none() {
             let wanted = self.workers.count;
             self.children.retire(self.generation, wanted, cx);
+        }
+        if !self.children.have_old(self.generation)
+            && let Some(coming) = self.coming.take()
+        {
+            // Not before: a client that has to connect again may come to any worker.
+            coming.outdate_others(Reach::AllProcesses);
         }
     }
 }

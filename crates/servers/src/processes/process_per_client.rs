@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ftpdlib_handlers::LimitReached;
+use ftpdlib_handlers::{LimitReached, Reach};
 use ftpdlib_ioloop::{
     AcceptState, Accepted, Context, Flow, Handler, Interest, Pool, Ready, Socket, SourceId, TimerId,
 };
@@ -192,6 +192,9 @@ impl Handler for SessionSupervisor {
     fn notified(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         self.children.hand_over(self.mailbox.take_files(), cx);
         self.update_listeners(cx);
+        if self.mailbox.take_service_replaced() {
+            self.shared.service().outdate_others(Reach::AllProcesses);
+        }
         if let Some(request) = self.mailbox.stop_requested() {
             self.listeners.clear();
             self.children.request_stop(request, cx);

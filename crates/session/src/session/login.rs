@@ -239,7 +239,7 @@ impl<P> Session<P> {
         } else {
             refusal.into_reply()
         };
-        // By a 421 the server has no room for the session, whoever it is.
+        // By a 421 the server has no room for the session, or other settings, whoever it is.
         let disconnect = is_last || reply.code().value() == 421;
         let delay = LoginDelay {
             until: after(arrived, Some(self.config.auth_failed_timeout)),

@@ -79,9 +79,6 @@ impl TlsStream {
 
     /// Takes bytes of the handshake from the socket.
     pub(super) fn receive_handshake(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !cx.is_ready(self.wire.id(), Direction::Read) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         let mut piece = [0; HANDSHAKE_PIECE];
         let received = cx.read(&self.wire, &mut piece)?;
         if received == 0 {

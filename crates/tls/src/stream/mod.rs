@@ -242,13 +242,22 @@ impl fmt::Debug for TlsStream {
 impl Transport for TlsStream {
     fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let mut began_to_end = false;
-        while !self.advance(cx)? {
+        let mut established = self.advance(cx)?;
+        while !established {
             if began_to_end {
                 // GnuTLS sends the end of its handshake in parts.
                 self.acknowledge_at_once();
             }
             began_to_end = matches!(self.state, State::Handshake(_));
-            self.receive_handshake(cx)?;
+            let wire = self.wire.id();
+            if !cx.is_ready(wire, Direction::Read) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            // Whoever else has something to do need not wait for all who have just come.
+            established = cx.do_costly(wire, |cx| {
+                self.receive_handshake(cx)?;
+                self.advance(cx)
+            })?;
         }
         Ok(())
     }
