@@ -12,7 +12,7 @@ use ftpdlib::proto::{Perm, VirtualPath};
 use ftpdlib::servers::{FtpServer, ServeOptions};
 
 /// The users of a file, who may read everything and write below `/incoming`.
-struct UserFile(PathBuf);
+pub(crate) struct UserFile(pub(crate) PathBuf);
 
 impl Authorizer for UserFile {
     /// This may block: it runs on a thread.
@@ -35,7 +35,9 @@ impl Authorizer for UserFile {
     }
 
     fn has_perm(&self, _: &Login, perm: Perm, path: &VirtualPath) -> bool {
-        !perm.is_write() || path.components().next() == Some(b"incoming".as_slice())
+        let mut names = path.components();
+        let is_below = names.next() == Some(b"incoming".as_slice()) && names.next().is_some();
+        !perm.is_write() || is_below
     }
 
     /// Checking a permission never blocks, so commands need no thread.

@@ -246,7 +246,8 @@ impl<'a> Context<'a> {
         pieces: &[IoSlice<'_>],
     ) -> io::Result<usize> {
         self.try_io(socket, Direction::Write, |mut stream| {
-            stream.write_vectored(pieces)
+            // Unlike that of one piece, this call has no flag against the signal.
+            ftpdlib_sys::expect_broken_pipe(|| stream.write_vectored(pieces))
         })
     }
 

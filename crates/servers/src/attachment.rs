@@ -69,8 +69,10 @@ impl Handler for Attachment {
         Ok(self.wait_for_jobs(cx))
     }
 
-    /// Takes with it what else of the server is on the loop, which may be closed before the server.
+    /// Takes with it what else of the server is on the loop, which may be closed before the server,
+    /// and the sessions that have threads of their own.
     fn closed(&mut self, _: Option<io::Error>, cx: &mut Context<'_>) {
+        self.shared.service().sessions().end();
         self.shared.close(|handler| cx.remove(handler));
         if let Some(parent) = self.parent {
             cx.remove(parent);
@@ -83,6 +85,7 @@ impl Handler for Attachment {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::{Ipv4Addr, TcpStream};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,6 +156,34 @@ mod tests {
         // Its sessions are on a loop of its own.
         run().attach(&mut io_loop).unwrap_err();
         assert!(io_loop.is_empty());
+    }
+
+    #[test]
+    fn clients_with_threads_were_served_on_after_the_end_of_the_loop() {
+        for concurrency in [
+            Concurrency::default(),
+            Concurrency::Async { threads: 2 },
+            Concurrency::MultiThread,
+        ] {
+            let server = FtpServerBuilder::new(FtpHandler::new(DummyAuthorizer::new()))
+                .listen((Ipv4Addr::LOCALHOST, 0))
+                .concurrency(concurrency)
+                .build()
+                .unwrap();
+            let mut io_loop = IoLoop::new().unwrap();
+            let handle = server.attach(&mut io_loop).unwrap();
+            let mut client = TcpStream::connect(handle.local_addrs()[0]).unwrap();
+            client.set_read_timeout(Some(CLOSE_TIMEOUT)).unwrap();
+            while handle.clients() == 0 {
+                io_loop.turn(Some(JOBS_CHECK)).unwrap();
+            }
+            drop(io_loop);
+            let mut heard = Vec::new();
+            if let Err(error) = client.read_to_end(&mut heard) {
+                let kind = error.kind();
+                assert_eq!(kind, io::ErrorKind::ConnectionReset, "{concurrency:?}");
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ftpdlib_ioloop::Notifier;
+use ftpdlib_ioloop::{Notifier, contain};
 
 use crate::shared::Shared;
 use crate::upgrade;
@@ -79,7 +79,7 @@ impl Lifecycle {
             self.log_start();
         }
         if let Some(on_started) = on_started.take() {
-            on_started();
+            contain("on_started", on_started);
         }
         upgrade::tell_ready();
         if let Some(waiting) = self.waiting.get() {
@@ -104,5 +104,28 @@ impl Lifecycle {
         if self.is_logged && self.has_started() {
             log::info!(">>> shutting down FTP server, pid={} <<<", process::id());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::time::Duration;
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_handlers::FtpHandler;
+
+    use crate::{FtpServer, ServeOptions};
+
+    #[test]
+    fn a_panic_of_what_is_called_at_the_start_ended_the_server() {
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let mut server = FtpServer::new((Ipv4Addr::LOCALHOST, 0), handler).unwrap();
+        let turn = ServeOptions::default().handle_exit(false).blocking(false);
+        let turn = turn.timeout(Duration::ZERO);
+        let panicking = turn.on_started(|| panic!("as the test wants it"));
+        server.serve_forever(panicking).unwrap();
+        assert!(!server.is_over());
+        TcpStream::connect(server.local_addrs()[0]).unwrap();
     }
 }

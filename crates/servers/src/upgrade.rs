@@ -16,7 +16,7 @@ use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, HandlerId, Interest, Ready, Registration, Socket, SourceId,
     contain,
 };
-use ftpdlib_sys::{ChildProcess, start_successor};
+use ftpdlib_sys::{ChildProcess, expect_broken_pipe, start_successor};
 use mio::unix::pipe::Receiver;
 
 use crate::ServerHandle;
@@ -335,7 +335,7 @@ pub(crate) fn has_predecessor() -> bool {
 /// Reports that this process serves, to the server that waits for that, if one does.
 pub(crate) fn tell_ready() {
     if let Some(mut pipe) = predecessor().take()
-        && let Err(error) = pipe.write_all(b"1")
+        && let Err(error) = expect_broken_pipe(|| pipe.write_all(b"1"))
     {
         warn_of_silence(&error);
     }

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_proto::TransferEnd;
+use ftpdlib_proto::{Reply, TransferEnd};
 use ftpdlib_session::{
     Action, Answer, ControlEvent, DataEvent, Effect, Session, SessionConfig, TlsRules,
 };
@@ -42,6 +42,10 @@ impl Client {
     }
 
     fn with(tls: Option<TlsRules>, completes_handshakes: bool) -> Self {
+        Self::greeted(tls, completes_handshakes, Reply::new(220, "Hello."))
+    }
+
+    fn greeted(tls: Option<TlsRules>, completes_handshakes: bool, greeting: Reply) -> Self {
         let now = Instant::now();
         let config = SessionConfig {
             tls,
@@ -50,7 +54,7 @@ impl Client {
         let (peer, local) = ("192.0.2.7:50000", "192.0.2.1:21");
         let (peer, local) = (peer.parse().unwrap(), local.parse().unwrap());
         let mut client = Self {
-            session: Session::new(Arc::new(config), peer, local, now),
+            session: Session::with_greeting(Arc::new(config), peer, local, now, greeting),
             now,
             codes: Vec::new(),
             texts: Vec::new(),
@@ -337,6 +341,19 @@ fn implicit_tls_comes_before_the_greeting() {
     ];
     client.say_all(&lines);
     assert!(client.session.protects_data());
+}
+
+#[test]
+fn a_session_that_was_greeted_with_421_went_on() {
+    let rules = TlsRules {
+        implicit: true,
+        ..TlsRules::default()
+    };
+    for tls in [None, Some(rules)] {
+        let greeting = Reply::new(421, "Service not available.");
+        let client = Client::greeted(tls, true, greeting);
+        assert_eq!((client.codes.as_slice(), client.closed), (&[421][..], true));
+    }
 }
 
 #[test]

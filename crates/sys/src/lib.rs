@@ -11,9 +11,11 @@
 
 mod access;
 mod append;
+mod broken_pipe;
 mod call;
 mod children;
 mod clock;
+mod default_action;
 mod entry;
 pub mod errno;
 #[cfg(not(target_os = "linux"))]
@@ -44,6 +46,7 @@ use linux as imp;
 
 pub use access::check_writable;
 pub use append::open_to_append;
+pub use broken_pipe::expect_broken_pipe;
 pub use children::{ChildEnd, ChildProcess, exit_at_once};
 pub use clock::unix_now;
 pub use entry::{make_dir_at, read_link_at, remove_dir_at, rename_at, symlink_at, unlink_at};

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use crate::broken_pipe::expect_broken_pipe;
 use crate::call::check;
 use crate::open_to_append;
 
@@ -90,7 +91,8 @@ impl Write for LogStream {
         match self.kind {
             Kind::Plain => self.file.write(bytes),
             Kind::Blocking if self.has_room()? => {
-                self.file.write(&bytes[..bytes.len().min(libc::PIPE_BUF)])
+                let bytes = &bytes[..bytes.len().min(libc::PIPE_BUF)];
+                expect_broken_pipe(|| self.file.write(bytes))
             }
             Kind::Blocking => Err(io::ErrorKind::WouldBlock.into()),
             Kind::Socket => {

@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
-use std::{fs, ptr, thread};
+use std::{fs, thread};
 
 use crate::call::check;
+use crate::default_action::has_default_action;
 use crate::open::{copy_above, open_directory};
 
 /// Raises the limit on open descriptors as far as allowed (soft limit to hard limit), and returns
@@ -46,13 +47,7 @@ pub fn raise_descriptor_limit() -> io::Result<(u64, u64)> {
 /// ftpdlib_sys::survive_file_size_limit();
 /// ```
 pub fn survive_file_size_limit() {
-    let mut action = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: nothing is changed, and `action` is writable memory of the size and alignment of what
-    // the call fills in.
-    let asked = check(unsafe { libc::sigaction(libc::SIGXFSZ, ptr::null(), action.as_mut_ptr()) });
-    // SAFETY: the call succeeded, so it has filled in all of `action`.
-    let is_default = asked.is_ok() && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_DFL;
-    if is_default {
+    if has_default_action(libc::SIGXFSZ) {
         // SAFETY: no handler is installed, so none can run.
         unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     }

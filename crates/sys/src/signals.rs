@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, 
 use std::thread;
 
 use crate::call::check;
+use crate::default_action::raise_by_default;
 
 /// A signal that [`Signals`] catches. Exhaustive: callers must handle each of them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -315,13 +316,7 @@ fn end_by(number: libc::c_int) {
         // SAFETY: may be called in a signal handler, and does not return.
         unsafe { libc::_exit(128 + number) };
     }
-    // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid in
-    // all of them, and say that the system is to do what it does by itself.
-    let action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: `action` is live and complete; null asks for no answer.
-    unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) };
-    // SAFETY: takes no pointer. The signal waits until the handler has returned.
-    unsafe { libc::raise(number) };
+    raise_by_default(number);
 }
 
 /// Runs in a signal: touches nothing but atomics and `errno`, and calls what may be called there:

@@ -26,6 +26,7 @@ fn main() {
     a_signal_for_a_new_child_is_not_its_parents();
     a_child_could_stop_its_parent();
     a_process_that_hangs_is_ended_by_the_second_signal();
+    a_client_that_broke_off_a_download_ended_the_process();
     root_is_given_up_for_good();
 }
 
@@ -35,7 +36,9 @@ fn main() {}
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
-    use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
+    use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write, pipe};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::PathBuf;
     use std::sync::Mutex;
@@ -45,7 +48,8 @@ mod linux {
 
     use ftpdlib_sys::{
         ChildEnd, ChildProcess, Fork, Identity, ProcessLock, ProcessPlaces, SharedWords, Signal,
-        Signals, check_forkable, crypt, exit_at_once, fork, is_root, random_number,
+        Signals, check_forkable, crypt, exit_at_once, expect_broken_pipe, fork, is_root,
+        random_number, send_file,
     };
 
     /// Runs `body` in a child, which ends with code 0 unless it panics.
@@ -380,6 +384,30 @@ mod linux {
             thread::sleep(Duration::from_secs(20));
         });
         assert_eq!(child.wait().unwrap(), ChildEnd::Signal(2));
+    }
+
+    pub(super) fn a_client_that_broke_off_a_download_ended_the_process() {
+        // SAFETY: no handler is set that could run.
+        let by_default = || unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let mut serving = child(|| {
+            by_default();
+            let (mut ours, _) = UnixStream::pair().unwrap();
+            let file = fs::File::open("/proc/self/exe").unwrap();
+            let sent = send_file(ours.as_fd(), file.as_fd(), &mut 0, 9);
+            assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+            let pieces = [IoSlice::new(b"a"), IoSlice::new(b"b")];
+            let sent = expect_broken_pipe(|| ours.write_vectored(&pieces));
+            assert_eq!(sent.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        });
+        assert!(serving.wait().unwrap().is_success());
+        // What the program itself writes is as before.
+        let mut own = child(|| {
+            by_default();
+            expect_broken_pipe(|| ());
+            let (_, mut writer) = pipe().unwrap();
+            let _ = writer.write(b"a");
+        });
+        assert_eq!(own.wait().unwrap(), ChildEnd::Signal(13));
     }
 
     #[track_caller]

@@ -5,10 +5,15 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ftpdlib::authorizers::{Authorizer, Login};
 use ftpdlib::filesystems::{ErrorKind, Filesystem, FilesystemError, MemoryFs, WriteMode};
-use ftpdlib::proto::{TransferEnd, VirtualPath};
+use ftpdlib::proto::{Perm, TransferEnd, VirtualPath};
 use ftpdlib_tests::hooked::Hooked;
 use tempfile::TempDir;
+
+#[expect(dead_code, reason = "nobody calls its `main` here")]
+#[path = "../../../crates/ftpdlib/examples/own_authorizer_ftpd.rs"]
+mod own_authorizer_ftpd;
 
 #[expect(dead_code, reason = "nobody calls its `main` here")]
 #[path = "../../../crates/ftpdlib/examples/several_directories_ftpd.rs"]
@@ -17,6 +22,18 @@ mod several_directories_ftpd;
 #[expect(dead_code, reason = "nobody calls its `main` here")]
 #[path = "../../../crates/ftpdlib/examples/whole_uploads_ftpd.rs"]
 mod whole_uploads_ftpd;
+
+#[test]
+fn who_may_write_below_a_directory_could_remove_it() {
+    let users = own_authorizer_ftpd::UserFile(PathBuf::new());
+    let login = Login::new("user", "/");
+    for (path, may_write) in [("/", false), ("/incoming", false), ("/incoming/a", true)] {
+        let path = VirtualPath::new(path).unwrap();
+        let perms =
+            [Perm::Retrieve, Perm::Store, Perm::Delete].map(|it| users.has_perm(&login, it, &path));
+        assert_eq!(perms, [true, may_write, may_write], "{path:?}");
+    }
+}
 
 #[test]
 fn an_upload_without_a_byte_removed_what_was_there_before() {

@@ -175,6 +175,21 @@ fn changes_are_seen_by_who_shares_the_files() {
 }
 
 #[test]
+fn directories_moved_below_each_other_ended_the_process() {
+    let fs = MemoryFs::new();
+    fs.mkdir(&path("/moved")).unwrap();
+    let end = format!("/top{}", "/d".repeat(1000));
+    for _ in 0..60 {
+        fs.insert(format!("{end}/f"), "").unwrap();
+        fs.rename(&path("/moved"), &path(&format!("{end}/moved")))
+            .unwrap();
+        fs.rename(&path("/top"), &path("/moved")).unwrap();
+    }
+    assert!(format!("{fs:?}").len() < 1000);
+    drop(fs);
+}
+
+#[test]
 fn listings_come_in_batches() {
     let shared: Arc<dyn Filesystem> = Arc::new(scene());
     let mut listing = shared.list(&VirtualPath::root()).unwrap();

@@ -1,6 +1,8 @@
 //! The tree of names, and what hangs on it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -60,7 +62,8 @@ impl File {
     }
 }
 
-#[derive(Debug)]
+/// A client may put one below another until no path leads to the last any more, so nothing here may
+/// recurse into them.
 pub(super) struct Directory {
     pub(super) entries: BTreeMap<Vec<u8>, Node>,
     pub(super) attributes: Attributes,
@@ -72,6 +75,26 @@ impl Default for Directory {
             entries: BTreeMap::new(),
             attributes: Attributes::new(0o755),
         }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let mut rest: Vec<_> = mem::take(&mut self.entries).into_values().collect();
+        while let Some(node) = rest.pop() {
+            if let Node::Directory(mut dir) = node {
+                rest.extend(mem::take(&mut dir.entries).into_values());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory")
+            .field("entries", &self.entries.len())
+            .field("attributes", &self.attributes)
+            .finish()
     }
 }
 

@@ -30,6 +30,7 @@ use crate::client::Client;
 use crate::data::{DataSide, Linger, PassivePort};
 use crate::jobs::{Account, Payload};
 use crate::log_prefix::Prefix;
+use crate::owners_code;
 use crate::pump::{Debts, Pump};
 use crate::service::Phase;
 use crate::{Permit, ProxiedClient, Service};
@@ -153,8 +154,10 @@ impl Connection {
         let (config, now) = (Arc::clone(&service.session), Instant::now());
         let session = match &service.greeting {
             Some(greeting) => {
-                let text = greeting(peer, local);
-                Session::with_greeting(config, peer, local, now, Reply::paragraph(220, &text))
+                let made = || Reply::paragraph(220, &greeting(peer, local));
+                let made = owners_code::call(client.prefix(None), "the banner", made);
+                let greeting = made.unwrap_or_else(|| Reply::new(421, "Service not available."));
+                Session::with_greeting(config, peer, local, now, greeting)
             }
             None => Session::new(config, peer, local, now),
         };

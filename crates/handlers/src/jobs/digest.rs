@@ -10,6 +10,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::file_io::read_some;
+use super::ranged::open_read_at;
 use super::{TimeSlice, reply_of};
 
 /// Bytes read at a time, between two looks at whether to go on.
@@ -25,7 +26,7 @@ pub(super) fn digest(
     limit: u64,
     time: &mut TimeSlice,
 ) -> Result<(Vec<u8>, Range<u64>), Refusal> {
-    let mut file = fs.open_read(path, range.start()).map_err(reply_of)?;
+    let mut file = open_read_at(fs, path, range.start()).map_err(reply_of)?;
     let known = [range.end(), file.size()].into_iter().flatten().min();
     let most = if limit == 0 { u64::MAX } else { limit };
     if known.is_some_and(|end| end.saturating_sub(range.start()) > most) {

@@ -8,13 +8,27 @@ use ftpdlib_proto::{ByteRange, TransferEnd, VirtualPath};
 
 use super::file_io::within;
 
+/// Opens a file for reading from `offset` on. A filesystem may forget to refuse what lies past the
+/// end, or the file become shorter meanwhile: that would look like the end of it.
+pub(super) fn open_read_at(
+    fs: &dyn Filesystem,
+    path: &VirtualPath,
+    offset: u64,
+) -> Result<Box<dyn ReadFile>, FilesystemError> {
+    let file = fs.open_read(path, offset)?;
+    if file.size().is_some_and(|size| size < file.offset()) {
+        return Err(ErrorKind::OffsetPastEnd.into());
+    }
+    Ok(file)
+}
+
 /// Opens a file for reading in a range, which may end behind it. Also answers the file's own size.
 pub(super) fn open_read(
     fs: &dyn Filesystem,
     path: &VirtualPath,
     range: ByteRange,
 ) -> Result<(Box<dyn ReadFile>, Option<u64>), FilesystemError> {
-    let file = fs.open_read(path, range.start())?;
+    let file = open_read_at(fs, path, range.start())?;
     let size = file.size();
     Ok(match range.end() {
         None => (file, size),
@@ -117,7 +131,9 @@ impl WriteFile for RangedWrite {
 
 #[cfg(test)]
 mod tests {
-    use ftpdlib_filesystems::MemoryFs;
+    use std::sync::Arc;
+
+    use ftpdlib_filesystems::{Layer, Layered, MemoryFs};
 
     use super::*;
 
@@ -140,6 +156,50 @@ mod tests {
             }
         }
         assert_eq!(String::from_utf8(all).unwrap(), expected);
+    }
+
+    /// A file that becomes shorter while it is opened.
+    struct Shrinking;
+
+    struct Shrunk(u64);
+
+    impl Layer for Shrinking {
+        fn open_read(
+            &self,
+            _: &dyn Filesystem,
+            _: &VirtualPath,
+            offset: u64,
+        ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+            Ok(Box::new(Shrunk(offset)))
+        }
+    }
+
+    impl ReadFile for Shrunk {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+
+        fn size(&self) -> Option<u64> {
+            Some(3)
+        }
+
+        fn offset(&self) -> u64 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_download_from_behind_the_end_was_complete_without_a_byte() {
+        let fs = Layered::new(Shrinking, Arc::new(MemoryFs::new()));
+        for (start, end, expected) in [
+            (3, None, None),
+            (4, None, Some(ErrorKind::OffsetPastEnd)),
+            (4, Some(9), Some(ErrorKind::OffsetPastEnd)),
+        ] {
+            let range = ByteRange::new(start, end).unwrap();
+            let refused = open_read(&fs, &path(), range).err();
+            assert_eq!(refused.map(|error| error.kind()), expected, "{start}");
+        }
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl FtpHandler {
     /// Has the greeting made for each client, from the client's and the server's end of its
     /// connection (pyftpdlib: `banner` as a property).
     ///
-    /// It is called on the event loop, so it must not block.
+    /// It is called on the event loop, so it must not block. A client for which it panics gets 421.
     ///
     /// # Examples
     ///

@@ -65,7 +65,7 @@ impl NewChild<'_> {
             let mut link = net::UnixStream::from(link?);
             // Sent in the first turn of the loop, when nothing can fail any more at the start.
             server.io_loop()?.call_later(Duration::ZERO, move |_| {
-                if let Err(error) = link.write_all(&[READY]) {
+                if let Err(error) = ftpdlib_sys::expect_broken_pipe(|| link.write_all(&[READY])) {
                     log::debug!("the parent is not told: {error}");
                 }
             });

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::Limits;
 use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, TimerId};
-use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, Identity, exit_at_once};
+use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, Identity, exit_at_once, expect_broken_pipe};
 use log::Level;
 use mio::net::UnixStream;
 
@@ -247,7 +247,7 @@ impl Children {
                     log::error!("process {process} cannot be killed: {error}");
                 }
             } else if child.unanswered_pings < most {
-                let write = |mut link: &UnixStream| link.write(&[PING]);
+                let write = |mut link: &UnixStream| expect_broken_pipe(|| link.write(&[PING]));
                 if let Err(error) = cx.try_io(&child.link, Direction::Write, write) {
                     log::debug!("process {process} is not asked: {error}");
                 }

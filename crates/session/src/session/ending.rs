@@ -94,8 +94,8 @@ impl<P> Session<P> {
         self.release(TransferEnd::Shutdown, now);
     }
 
-    /// Gives a reply that is the owner's, to a command of theirs or one that they do not want: by a
-    /// 421 they end the session, and whatever is in progress.
+    /// Gives a reply that is the owner's, as a greeting, or to a command of theirs or one that they
+    /// do not want: by a 421 they end the session, and whatever is in progress.
     pub(super) fn reply_as_told(&mut self, reply: Reply, now: Instant) {
         if reply.code().value() == 421 {
             self.disconnect(reply, now);

@@ -93,7 +93,7 @@ impl<P> Session<P> {
     }
 
     /// Makes a session as [`new`](Self::new) does, with a `greeting` made for this client instead
-    /// of the configuration's.
+    /// of the configuration's. One of 421 ends the session.
     pub fn with_greeting(
         config: Arc<SessionConfig>,
         peer: SocketAddr,
@@ -126,7 +126,8 @@ impl<P> Session<P> {
             active_at: now,
             config,
         };
-        session.begin(greeting);
+        session.begin(greeting, now);
+        session.close_if_over();
         session
     }
 

@@ -75,11 +75,11 @@ impl Security {
 
 impl<P> Session<P> {
     /// Begins the session: with the greeting, or with TLS.
-    pub(super) fn begin(&mut self, greeting: Reply) {
+    pub(super) fn begin(&mut self, greeting: Reply, now: Instant) {
         if self.config.tls.is_some_and(|rules| rules.implicit) {
             self.begin_handshake(ProtectionLevel::Private, Some(greeting));
         } else {
-            self.reply(greeting);
+            self.reply_as_told(greeting, now);
         }
     }
 
@@ -115,7 +115,7 @@ impl<P> Session<P> {
         self.aborted_ahead = false;
         self.security = Security::after_handshake(handshake.data, certificate);
         if let Some(greeting) = handshake.greeting {
-            self.reply(greeting);
+            self.reply_as_told(greeting, now);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use crate::broken_pipe::expect_broken_pipe;
 use crate::call::check_optional;
 
 /// Sends up to `count` bytes of `file`, from `offset` on, to `socket` without copying them through
@@ -25,8 +26,8 @@ pub fn send_file(
     let (to, from) = (socket.as_raw_fd(), file.as_raw_fd());
     // SAFETY: both descriptors are borrowed for the whole call, so neither can be closed or reused
     // under it. `position` is a live, writable `off64_t` owned by this frame.
-    let sent = unsafe { libc::sendfile64(to, from, &raw mut position, count) };
-    let sent = check_optional(sent)? as usize;
+    let send = || unsafe { libc::sendfile64(to, from, &raw mut position, count) };
+    let sent = check_optional(expect_broken_pipe(send))? as usize;
     *offset += sent as u64;
     Ok(sent)
 }

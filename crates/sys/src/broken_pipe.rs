@@ -1,0 +1,72 @@
+//! Writes to sockets and pipes that nobody reads any more.
+
+use std::cell::Cell;
+use std::mem;
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{Ordering, compiler_fence};
+
+use crate::default_action::{has_default_action, raise_by_default};
+
+thread_local! {
+    /// Whether this thread is in [`expect_broken_pipe`].
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `write`, a system call that writes to a socket or pipe. Where the other end is closed, the
+/// call fails with `BrokenPipe`, and its signal (`SIGPIPE`) does not end the process.
+///
+/// For calls that take no `MSG_NOSIGNAL`. Rust programs ignore the signal, unless they say
+/// otherwise; in others that load the library it has its default action. Then the first call sets a
+/// handler, which has the signal do what it does by default everywhere else: what the program
+/// itself writes to a closed pipe ends it, as before. Programs that it starts find the default. A
+/// handler that the program has set stays.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Write, pipe};
+///
+/// let (reader, mut writer) = pipe()?;
+/// drop(reader);
+/// let error = ftpdlib_sys::expect_broken_pipe(|| writer.write(b"a")).unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn expect_broken_pipe<T>(write: impl FnOnce() -> T) -> T {
+    static PREPARED: Once = Once::new();
+    PREPARED.call_once(handle_broken_pipes);
+    EXPECTED.set(true);
+    // The handler runs on this thread, within the call.
+    compiler_fence(Ordering::SeqCst);
+    let written = write();
+    compiler_fence(Ordering::SeqCst);
+    EXPECTED.set(false);
+    written
+}
+
+/// Sets the handler, unless the program has the signal do something already.
+fn handle_broken_pipes() {
+    if !has_default_action(libc::SIGPIPE) {
+        return;
+    }
+    // SAFETY: the structure is integers, an integer set and optional pointers; zeros are valid in
+    // all of them.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = pass_over_expected as *const () as libc::sighandler_t;
+    // Some threads of other languages have no room for a handler on their own stacks.
+    action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: `action` is live, writable and complete; null asks for no answer. The handler does
+    // only what a handler may.
+    unsafe {
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(libc::SIGPIPE, &raw const action, ptr::null_mut());
+    }
+}
+
+/// Runs in a signal: reads a variable of this thread, and calls what may be called there.
+extern "C" fn pass_over_expected(number: libc::c_int) {
+    if !EXPECTED.get() {
+        raise_by_default(number);
+    }
+}
