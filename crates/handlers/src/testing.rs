@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ftpdlib_ioloop::{Context, Handler, IoLoop, Pool};
 
 use crate::client::Client;
-use crate::jobs::{Account, Credentials, enter};
+use crate::jobs::{Account, Credentials, LoginEnd, enter};
 use crate::log_prefix::LogPrefix;
 use crate::observer::SessionControl;
 use crate::{Connection, FtpHandler, Limits, ObservedSession, Service};
@@ -51,6 +51,11 @@ pub(crate) fn alone(connection: impl Handler + 'static) -> IoLoop {
 
 /// Logs in as `user` with the password `12345`.
 pub(crate) fn enter_as_user(service: &Arc<Service>) -> Arc<Account> {
+    log_in_as_user(service).unwrap().0
+}
+
+/// Tries to.
+pub(crate) fn log_in_as_user(service: &Arc<Service>) -> LoginEnd {
     let client = Arc::new(Client {
         service: Arc::clone(service),
         peer: peer(),
@@ -64,7 +69,7 @@ pub(crate) fn enter_as_user(service: &Arc<Service>) -> Arc<Account> {
         secure: false,
     };
     let login = credentials.check(&client).unwrap().unwrap();
-    enter(&client, login, false).unwrap().0
+    enter(&client, login, false)
 }
 
 /// A session that has just begun, by its number.

@@ -20,8 +20,7 @@ use crate::jobs::{Account, ListingStream, OpenedRead, ended_early, read_chunk};
 /// Entries of a directory shown in one piece of work, and sent together: some hundred microseconds.
 const ENTRIES: usize = 128;
 
-/// Bytes of a listing of names only that are made in one go: at none of them is there anything to
-/// look up, and some thousand take less than a millisecond.
+/// Most bytes of a listing of names only that are made in one go.
 const NAMES_PIECE: usize = 64 << 10;
 
 /// Bytes of a large listing that are made in one go, on a thread: to change threads for each piece
@@ -31,6 +30,10 @@ const LARGE_PIECE: usize = 256 << 10;
 /// The longest that a piece of work takes, where entries take longer, such as links that lead
 /// through many directories: after this time the rest is left for the next turn.
 const ENTRIES_TIME: Duration = Duration::from_millis(1);
+
+/// How long pieces of work on the loop follow each other in a turn, if they show nothing yet or
+/// nothing but names: about as long as entries take that are shown.
+const GO_ON_TIME: Duration = Duration::from_micros(100);
 
 /// How long one listing has a thread before others that wait for one have theirs.
 const THREAD_TIME: Duration = Duration::from_millis(50);
@@ -79,23 +82,24 @@ impl Source {
     ) -> Result<bool, Refusal> {
         match self {
             Self::Listing(listing) => {
-                let until = Instant::now() + time;
-                let is_over = || Instant::now() >= until;
+                let began = Instant::now();
+                let is_over = || began.elapsed() >= time;
                 buffer.clear();
                 if listing.is_long() {
                     return listing.sort(&is_over).map(|()| true);
                 }
-                let enough = if listing.is_large() {
-                    LARGE_PIECE
+                let (enough, time) = if listing.is_large() {
+                    (LARGE_PIECE, time)
                 } else if listing.is_of_names() {
-                    NAMES_PIECE
+                    (NAMES_PIECE, GO_ON_TIME)
                 } else {
                     // As soon as entries are shown, and not only their names collected.
-                    1
+                    (1, GO_ON_TIME)
                 };
                 loop {
                     let more = listing.fill(ENTRIES, &is_over, buffer)?;
-                    if !more || buffer.len() >= enough || listing.is_long() || is_over() {
+                    let is_full = buffer.len() >= enough || began.elapsed() >= time;
+                    if !more || is_full || listing.is_long() {
                         return Ok(more);
                     }
                 }

@@ -103,6 +103,9 @@ impl FtpHandler {
     /// processes](ftpdlib_filesystems::AbstractedFs::without_processes), as the default is: this
     /// one is root's, whoever a thread acts as.
     ///
+    /// It opens the home itself: that no link has taken the home's place is looked at before and
+    /// after, and only the default opens what was looked at.
+    ///
     /// It is called on a thread that may block. An error refuses the login with 530, or with 421,
     /// which ends the session, if it is
     /// [`TooManyOpenFiles`](ftpdlib_filesystems::ErrorKind::TooManyOpenFiles). The client is told

@@ -30,10 +30,6 @@ use names::Names;
 /// A directory with more names than this is sorted on a thread of its own, off the loop.
 const SORTED_IN_PLACE: usize = 4096;
 
-/// Names that such a thread reads at once: their memory is used again and again then, while that of
-/// thousands would go back to the system each time, and come back page by page.
-const READ_TO_SORT: usize = 256;
-
 /// The most memory for names, in bytes: those of some 400,000 files. Of a larger directory so many
 /// are shown in order, then as many of the others. Without a limit any client that may list could
 /// have the server hold all names of its largest directory, in each of its sessions.
@@ -339,7 +335,7 @@ impl ListingStream {
     pub(crate) fn sort(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Refusal> {
         let mut nothing = Vec::new();
         while matches!(self.source, Source::Gathering(_)) {
-            self.fill(READ_TO_SORT, is_over, &mut nothing)?;
+            self.fill(SORTED_IN_PLACE, is_over, &mut nothing)?;
             if is_over() {
                 break;
             }
