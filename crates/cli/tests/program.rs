@@ -86,7 +86,7 @@ fn a_wrong_filter_and_a_full_standard_error_ended_in_a_panic() {
 
     let told = String::from_utf8(check_config().output().unwrap().stderr).unwrap();
     assert!(
-        told.starts_with("[W ") && told.lines().count() == 1,
+        told.starts_with("[E ") && told.lines().count() == 1,
         "{told}"
     );
     assert!(told.contains("RUST_LOG") && told.contains("'99'"), "{told}");

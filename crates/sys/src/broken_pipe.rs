@@ -19,8 +19,9 @@ thread_local! {
 /// For calls that take no `MSG_NOSIGNAL`. Rust programs ignore the signal, unless they say
 /// otherwise; in others that load the library it has its default action. Then the first call sets a
 /// handler, which has the signal do what it does by default everywhere else: what the program
-/// itself writes to a closed pipe ends it, as before. Programs that it starts find the default. A
-/// handler that the program has set stays.
+/// itself writes to a closed pipe ends it, as before. Programs that it starts find the default.
+/// What the program sets for the signal itself stays; the default action is to be set before the
+/// first call.
 ///
 /// # Examples
 ///

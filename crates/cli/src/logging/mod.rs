@@ -52,7 +52,7 @@ pub(crate) fn init(debug: bool) {
     debug_assert!(was_first.is_ok(), "there is one logger");
     at_turn_end(|| log::logger().flush());
     if let Some(problem) = problem {
-        log::warn!("the variable {RUST_LOG} is wrong in part, which is ignored: {problem}");
+        log::error!("the variable {RUST_LOG} is wrong in part, which is ignored: {problem}");
     }
 }
 

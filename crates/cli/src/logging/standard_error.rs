@@ -57,7 +57,10 @@ impl Write for StandardError {
         let mut refused = 0;
         let write = |bytes: &[u8]| {
             let written = self.patience.write(&mut self.out, bytes);
-            written.inspect_err(|_| refused = line_ends(bytes))
+            if !matches!(written, Ok(1..)) {
+                refused = line_ends(bytes);
+            }
+            written
         };
         match self.last.add_next(FILE, &text, write) {
             Ok(()) => self.lost = 0,

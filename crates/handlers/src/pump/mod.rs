@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ftpdlib_ioloop::{Interest, SourceId, Transport};
+use ftpdlib_ioloop::{Direction, Interest, SourceId, Transport};
 use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType};
 use ftpdlib_session::{Over, Refusal, Transfer};
 
@@ -293,7 +293,14 @@ impl Pump {
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                Some(self.after(Step::Wait(Interest::NONE), pcx))
+                // Other handshakes may come first: what has arrived is looked at in the next turn.
+                let has_input = pcx.cx.is_ready(stream.id(), Direction::Read);
+                let is_put_off = has_input && stream.is_flushed();
+                let step = match is_put_off {
+                    true => Step::Yield,
+                    false => Step::Wait(Interest::NONE),
+                };
+                Some(self.after(step, pcx))
             }
             Err(error) => {
                 turn::warn(&self.account, error);

@@ -27,11 +27,16 @@ const NEXT: usize = 0;
 /// Where that of the first service is that lets users in.
 const FIRST_CURRENT: usize = 1;
 
-/// Where the time is from which that counts, in milliseconds since the list was made.
+/// Where the times are from which services before that let nobody in, in milliseconds since the
+/// list was made: that of service `n` at `n % MOST_FROM`.
 const FROM: usize = 2;
 
-/// Where that of the first service is that let users in when the time was set.
-const FIRST_BEFORE: usize = 3;
+/// How many of the last services before it have such a time. All others have let nobody in since
+/// the next one but so many came.
+const MOST_FROM: u64 = 16;
+
+/// How many words there are.
+const WORDS: usize = FROM + MOST_FROM as usize;
 
 /// How long earlier services still let users in: clients that have just connected are about to log
 /// in. Whoever was to be shut out may have logged in just before, and stays, too.
@@ -51,9 +56,11 @@ pub struct Sessions {
     phase: AtomicU8,
     made: Instant,
     /// Those of this process.
-    words: [AtomicU64; 4],
+    words: [AtomicU64; WORDS],
     /// The same for several processes together.
     of_all: OnceLock<SharedWords>,
+    /// Held while services become outdated. Of several processes, only one has others do so.
+    outdating: Mutex<()>,
     open: Mutex<HashMap<u64, Notifier>>,
 }
 
@@ -68,7 +75,7 @@ impl Sessions {
     pub fn share(&self) -> io::Result<()> {
         if self.of_all.get().is_none() {
             // Another thread may have set the same first.
-            let _ = self.of_all.set(SharedWords::new(4)?);
+            let _ = self.of_all.set(SharedWords::new(WORDS)?);
         }
         Ok(())
     }
@@ -115,12 +122,15 @@ impl Sessions {
             (Reach::AllProcesses, Some(words)) => words,
             (Reach::AllProcesses, None) | (Reach::ThisProcess, _) => &self.words[..],
         };
-        if words[FROM].load(Ordering::Acquire) <= self.millis(now) {
-            // What is over for some must not begin again.
-            let first = words[FIRST_CURRENT].load(Ordering::Acquire);
-            words[FIRST_BEFORE].fetch_max(first, Ordering::AcqRel);
+        let _alone = self
+            .outdating
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The time of those that are outdated already stays.
+        let before = words[FIRST_CURRENT].load(Ordering::Acquire);
+        for number in before..first {
+            words[from(number)].store(self.millis(now + GRACE), Ordering::Release);
         }
-        words[FROM].store(self.millis(now + GRACE), Ordering::Release);
         words[FIRST_CURRENT].fetch_max(first, Ordering::AcqRel);
     }
 
@@ -129,9 +139,9 @@ impl Sessions {
         let of_all = self.of_all.get().map(|words| &words[..]);
         let all = [Some(&self.words[..]), of_all];
         all.into_iter().flatten().any(|words| {
-            number < words[FIRST_BEFORE].load(Ordering::Acquire)
-                || number < words[FIRST_CURRENT].load(Ordering::Acquire)
-                    && words[FROM].load(Ordering::Acquire) <= self.millis(now)
+            let current = words[FIRST_CURRENT].load(Ordering::Acquire);
+            let is_over = || words[from(number)].load(Ordering::Acquire) <= self.millis(now);
+            number < current && (number + MOST_FROM < current || is_over())
         })
     }
 
@@ -152,12 +162,18 @@ impl Sessions {
     }
 }
 
+/// Where the time is from which the service with this number lets nobody in.
+fn from(number: u64) -> usize {
+    FROM + (number % MOST_FROM) as usize
+}
+
 impl Default for Sessions {
     fn default() -> Self {
         Self {
             phase: AtomicU8::default(),
             made: Instant::now(),
             words: Default::default(),
+            outdating: Mutex::default(),
             of_all: OnceLock::new(),
             open: Mutex::default(),
         }
@@ -200,6 +216,27 @@ mod tests {
             assert!(outdated(0, GRACE));
             assert!(!outdated(1, GRACE));
             assert!(outdated(1, GRACE * 2));
+        }
+    }
+
+    #[test]
+    fn reloads_in_quick_succession_put_off_the_end_of_what_the_first_withdrew() {
+        let (sessions, now) = (Sessions::default(), Instant::now());
+        let outdated = |number, after| sessions.is_outdated(number, now + after);
+        for first in 1..=40_u32 {
+            let after = GRACE * (first - 1) / 2;
+            sessions.outdate_before(first.into(), Reach::ThisProcess, now + after);
+            // Once more, as where only addresses change.
+            sessions.outdate_before(first.into(), Reach::ThisProcess, now + after * 2);
+            for number in 0..40 {
+                let from = GRACE * number / 2 + GRACE;
+                let expected = number < first && from <= after;
+                assert_eq!(
+                    outdated(number.into(), after),
+                    expected,
+                    "{number} of {first}"
+                );
+            }
         }
     }
 }

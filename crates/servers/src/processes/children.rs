@@ -347,7 +347,8 @@ impl Children {
 impl Child {
     fn send_request(&self, request: StopRequest, cx: &mut Context<'_>) {
         let bytes = [request.byte()];
-        let told = cx.try_io(&self.link, Direction::Write, |mut link| link.write(&bytes));
+        let write = |mut link: &UnixStream| expect_broken_pipe(|| link.write(&bytes));
+        let told = cx.try_io(&self.link, Direction::Write, write);
         if let Err(error) = told {
             log::debug!("process {} is not told: {error}", self.process.id());
         }
@@ -404,6 +405,10 @@ fn kill(process: &ChildProcess, run_as: Option<&Identity>) -> io::Result<()> {
 
 /// Kills a child whose link has ended, and waits for its end.
 fn end(process: &mut ChildProcess, run_as: Option<&Identity>) -> io::Result<ChildEnd> {
+    // Mostly it has, or is about to.
+    if let Some(end) = process.try_wait()? {
+        return Ok(end);
+    }
     let Err(error) = kill(process, run_as) else {
         return process.wait();
     };
@@ -443,7 +448,8 @@ impl Drop for Children {
     fn drop(&mut self) {
         for child in &self.list {
             // One that does not read it is killed below.
-            let _ = child.link.get_ref().write(&[StopRequest::CloseAll.byte()]);
+            let bytes = [StopRequest::CloseAll.byte()];
+            let _ = expect_broken_pipe(|| child.link.get_ref().write(&bytes));
         }
         self.wait_for_all(DROP_TIMEOUT);
         self.kill_all();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ftpdlib_ioloop::{
     Context, Direction, Flow, Handler, Interest, Ready, Registration, SourceId, TimerId, contain,
 };
-use ftpdlib_sys::{Signal, Signals};
+use ftpdlib_sys::{Signal, Signals, expect_broken_pipe};
 use mio::net::UnixStream;
 
 use super::child::ChildOptions;
@@ -111,7 +111,8 @@ impl ParentLink {
                     && shared.is_some_and(|shared| shared.placement().is_alive())
                 {
                     // A parent that gets no answer asks again.
-                    let _ = cx.try_io(link, Direction::Write, |mut link| link.write(&[PING]));
+                    let write = |mut link: &UnixStream| expect_broken_pipe(|| link.write(&[PING]));
+                    let _ = cx.try_io(link, Direction::Write, write);
                 }
                 match received.filter_map(StopRequest::from_byte).max() {
                     Some(StopRequest::Close) => self.server.close(),

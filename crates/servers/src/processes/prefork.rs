@@ -273,13 +273,16 @@ impl WorkerSupervisor {
         matches!(start.get(), Some(Err(_)))
     }
 
-    /// Retires old workers, each once a new one accepts in its place. After the last one, nobody
-    /// logs in any more with the settings from before.
+    /// Retires old workers, each once a new one accepts in its place.
     fn retire(&mut self, cx: &mut Context<'_>) {
         if self.children.stop_requested().is_none() {
             let wanted = self.workers.count;
             self.children.retire(self.generation, wanted, cx);
         }
+    }
+
+    /// Has nobody log in any more with the settings from before, once no old worker accepts.
+    fn outdate_others(&mut self) {
         if !self.children.have_old(self.generation)
             && let Some(coming) = self.coming.take()
         {
@@ -309,6 +312,7 @@ impl Handler for WorkerSupervisor {
             Some(ChildMessage::Exited(exited)) => self.on_exit(&exited, cx),
             None => {}
         }
+        self.outdate_others();
         Ok(Flow::Continue)
     }
 

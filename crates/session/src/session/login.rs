@@ -232,15 +232,16 @@ impl<P> Session<P> {
         if refusal.code.value() == 421 && self.is_transferring() {
             refusal.code = ReplyCode::new(530);
         }
+        // By a 421 the server has no room for the session, or other settings, whoever it is.
+        let for_everybody = refusal.code.value() == 421;
         let is_last = self.failed_logins >= self.config.max_login_attempts;
-        let reply = if is_last {
+        let reply = if is_last && !for_everybody {
             // It still says what failed: programs that look for guessers know that text.
             Reply::new(530, format!("{} Disconnecting.", refusal.text))
         } else {
             refusal.into_reply()
         };
-        // By a 421 the server has no room for the session, or other settings, whoever it is.
-        let disconnect = is_last || reply.code().value() == 421;
+        let disconnect = is_last || for_everybody;
         let delay = LoginDelay {
             until: after(arrived, Some(self.config.auth_failed_timeout)),
             reply,
