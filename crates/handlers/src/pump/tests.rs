@@ -83,6 +83,8 @@ struct Unwatched {
     upload: Option<Transfer<Payload>>,
     /// What stands before the device.
     over: fn(Socket<mio::net::TcpStream>, &Asked) -> Box<dyn Transport>,
+    /// The control connection is lost at once.
+    lost: bool,
     asked: Asked,
     came_to: mpsc::Sender<Step>,
 }
@@ -104,7 +106,9 @@ impl Handler for Unwatched {
             replies: &mut Vec::new(),
         };
         let mut step = pump.begin(&mut pcx);
-        if matches!(step, Step::Wait(_)) {
+        if self.lost {
+            step = pump.abort(TransferEnd::ControlLost, &mut pcx);
+        } else if matches!(step, Step::Wait(_)) {
             // The end of a job, for instance, may run it again in the same turn.
             step = pump.run(&mut pcx);
         }
@@ -122,6 +126,15 @@ fn begin(
     upload: Transfer<Payload>,
     over: fn(Socket<mio::net::TcpStream>, &Asked) -> Box<dyn Transport>,
 ) -> (Step, Vec<usize>) {
+    begin_and(false, upload, over)
+}
+
+/// The same, where the control connection may be `lost` then.
+fn begin_and(
+    lost: bool,
+    upload: Transfer<Payload>,
+    over: fn(Socket<mio::net::TcpStream>, &Asked) -> Box<dyn Transport>,
+) -> (Step, Vec<usize>) {
     let (came_to, step) = mpsc::channel();
     let asked = Asked::default();
     IoLoop::new()
@@ -129,6 +142,7 @@ fn begin(
         .add(Box::new(Unwatched {
             upload: Some(upload),
             over,
+            lost,
             asked: Arc::clone(&asked),
             came_to,
         }))
@@ -153,6 +167,8 @@ struct Endless {
     overhead: usize,
     /// Nothing comes but that.
     empty: bool,
+    /// Others come first with what it needs to be established.
+    put_off: bool,
 }
 
 impl Endless {
@@ -163,12 +179,17 @@ impl Endless {
             asked,
             overhead: 0,
             empty: false,
+            put_off: false,
         }
     }
 }
 
 impl Transport for Endless {
-    fn establish(&mut self, _: &mut Context<'_>) -> io::Result<()> {
+    fn establish(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.put_off {
+            cx.note_unread(self.id());
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         Ok(())
     }
 
@@ -209,7 +230,7 @@ impl Transport for Endless {
     }
 
     fn is_established(&self) -> bool {
-        true
+        !self.put_off
     }
 
     fn plain(&self) -> Option<&Socket<mio::net::TcpStream>> {
@@ -227,6 +248,20 @@ impl Transport for Endless {
     fn into_socket(self: Box<Self>) -> Socket<mio::net::TcpStream> {
         self.socket
     }
+}
+
+#[test]
+fn an_upload_was_lost_with_its_client_while_other_handshakes_came_first() {
+    let (step, _) = begin_and(
+        true,
+        upload(DtpHandler::default(), true),
+        |socket, asked| {
+            let mut stream = Endless::new(socket, asked);
+            stream.put_off = true;
+            Box::new(stream)
+        },
+    );
+    assert!(matches!(step, Step::Yield));
 }
 
 /// An upload reads pieces of `size` bytes where `set` is.
