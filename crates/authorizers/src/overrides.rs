@@ -1,29 +1,43 @@
 //! Permissions that differ by directory.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::path::{Component, Path};
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::AuthorizerError;
-use crate::directory::real_directory;
+use crate::directory::{places_on_the_way, real_directory};
 
 /// Barred at a directory that has an override. With another name, or in the place of another, it
-/// would shed the override, or come under one; and in the place of one that was removed, a link
-/// would have the override hold wherever it leads, from the next time that settings are read.
-const AT: Perms = Perms::of(&[Perm::Delete, Perm::Rename]);
+/// would shed the override, or come under one; and in the place of one that was removed, by
+/// whomever, a link would have the override hold wherever it leads, from the next time that
+/// settings are read. What is stored never is a directory, so nobody misses the right to do so.
+const AT: Perms = Perms::of(&[Perm::Append, Perm::Delete, Perm::Rename, Perm::Store]);
 
-/// Barred above: also what could hide the directory from whoever reads the settings.
+/// Barred above, and on the way there: also what could hide the directory from whoever reads the
+/// settings.
 const ABOVE: Perms = AT.union(HIDING);
 
 /// Barred at the root, which is neither removed nor renamed in any case.
 const HIDING: Perms = Perms::of(&[Perm::ChangeMode]);
 
-/// One user's overrides, by virtual directory.
+/// One user's overrides.
 #[derive(Clone)]
-pub(crate) struct Overrides(BTreeMap<VirtualPath, Override>);
+pub(crate) struct Overrides {
+    by_directory: BTreeMap<VirtualPath, Override>,
+    /// Links, mostly, by which settings name these directories: they stay where they are, but have
+    /// no permissions of their own.
+    on_the_way: BTreeSet<VirtualPath>,
+}
+
+/// A directory that settings name, as the user sees it.
+pub(crate) struct Named {
+    directory: VirtualPath,
+    /// What is in the home and led there, but does not hold it: links, and directories before `..`.
+    on_the_way: Vec<VirtualPath>,
+}
 
 #[derive(Clone, Copy)]
 struct Override {
@@ -32,10 +46,15 @@ struct Override {
 }
 
 impl Overrides {
-    pub(crate) const NONE: Self = Self(BTreeMap::new());
+    pub(crate) const NONE: Self = Self {
+        by_directory: BTreeMap::new(),
+        on_the_way: BTreeSet::new(),
+    };
 
-    pub(crate) fn insert(&mut self, directory: VirtualPath, perms: Perms, recursive: bool) {
-        self.0.insert(directory, Override { perms, recursive });
+    pub(crate) fn insert(&mut self, named: Named, perms: Perms, recursive: bool) {
+        let added = Override { perms, recursive };
+        self.by_directory.insert(named.directory, added);
+        self.on_the_way.extend(named.on_the_way);
     }
 
     /// The permissions of the deepest override that holds for `path`.
@@ -43,12 +62,12 @@ impl Overrides {
         if self.is_empty() {
             return None;
         }
-        ancestors(path)
-            .enumerate()
-            .find_map(|(depth, directory)| match self.0.get(directory) {
+        ancestors(path).enumerate().find_map(|(depth, directory)| {
+            match self.by_directory.get(directory) {
                 Some(found) if found.recursive || depth <= 1 => Some(found.perms),
                 Some(_) | None => None,
-            })
+            }
+        })
     }
 
     /// The permissions of an override at `path` for a user whose home directory is at `home`.
@@ -60,8 +79,8 @@ impl Overrides {
     }
 
     /// What nobody may do with `path`, whatever the letters say, if that is a directory that has an
-    /// override, or above one, for a user whose home directory is at `home`. Directories above the
-    /// home are above all overrides.
+    /// override, on the way to one, or above, for a user whose home directory is at `home`.
+    /// Directories above the home are above all overrides.
     pub(crate) fn barred_from(&self, home: &VirtualPath, path: &VirtualPath) -> Perms {
         let above = if path.is_root() { HIDING } else { ABOVE };
         match below(home, path) {
@@ -73,20 +92,22 @@ impl Overrides {
 
     /// All that is permitted by `perms` or by any override.
     pub(crate) fn union(&self, perms: Perms) -> Perms {
-        let overrides = self.0.values();
+        let overrides = self.by_directory.values();
         overrides.fold(perms, |all, found| all.union(found.perms))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_directory.is_empty()
     }
 
-    /// The same for a home at the root. `above` is what is barred above an override.
+    /// The same for a home at the root. `above` is what is barred above an override, or on the way.
     fn barred(&self, path: &VirtualPath, above: Perms) -> Perms {
-        let directories = self.0.keys();
-        let found = directories.filter(|directory| directory.starts_with(path));
-        found.fold(Perms::NONE, |barred, directory| {
-            barred.union(if directory == path { AT } else { above })
+        let directories = self.by_directory.keys().map(|place| (place, AT));
+        let on_the_way = self.on_the_way.iter().map(|place| (place, above));
+        let kept = directories.chain(on_the_way);
+        let found = kept.filter(|(place, _)| place.starts_with(path));
+        found.fold(Perms::NONE, |barred, (place, at)| {
+            barred.union(if place == path { at } else { above })
         })
     }
 }
@@ -116,25 +137,32 @@ fn below<'a>(home: &VirtualPath, path: &'a VirtualPath) -> Option<Cow<'a, Virtua
         .map(Cow::Owned)
 }
 
-/// The virtual path of a real directory below `home`, which has its links resolved already.
-pub(crate) fn virtual_directory(
-    directory: &Path,
-    home: &Path,
-) -> Result<VirtualPath, AuthorizerError> {
+/// A directory below `home`, which has its links resolved already.
+pub(crate) fn named_directory(directory: &Path, home: &Path) -> Result<Named, AuthorizerError> {
     let real = real_directory(directory)?;
     let escapes = || AuthorizerError::EscapesHome(directory.to_owned());
-    let below = real.strip_prefix(home).map_err(|_| escapes())?;
+    let found = virtual_path(&real, home).ok_or_else(escapes)?;
+    if found.is_root() {
+        return Err(AuthorizerError::OverridesHome);
+    }
+    let on_the_way = places_on_the_way(directory);
+    let on_the_way = on_the_way.iter().filter_map(|at| virtual_path(at, home));
+    Ok(Named {
+        on_the_way: on_the_way.filter(|at| !found.starts_with(at)).collect(),
+        directory: found,
+    })
+}
+
+/// The virtual path of a real one, if it is in the home.
+fn virtual_path(real: &Path, home: &Path) -> Option<VirtualPath> {
     let mut bytes = Vec::new();
-    for component in below.components() {
+    for component in real.strip_prefix(home).ok()?.components() {
         if let Component::Normal(name) = component {
             bytes.push(b'/');
             bytes.extend_from_slice(name.as_encoded_bytes());
         }
     }
-    if bytes.is_empty() {
-        return Err(AuthorizerError::OverridesHome);
-    }
-    VirtualPath::new(bytes).map_err(|_| escapes())
+    VirtualPath::new(bytes).ok()
 }
 
 #[cfg(test)]
@@ -147,11 +175,18 @@ mod tests {
         VirtualPath::new(text).unwrap()
     }
 
+    fn named(directory: &str) -> Named {
+        Named {
+            directory: path(directory),
+            on_the_way: Vec::new(),
+        }
+    }
+
     #[track_caller]
     fn check(overrides: &[(&str, &str, bool)], at: &str, expected: Option<&str>) {
         let mut table = Overrides::NONE;
         for &(directory, perms, recursive) in overrides {
-            table.insert(path(directory), perms.parse().unwrap(), recursive);
+            table.insert(named(directory), perms.parse().unwrap(), recursive);
         }
         let got = table.find(&path(at)).map(|perms| perms.to_string());
         assert_eq!(got.as_deref(), expected, "{at} under {overrides:?}");
@@ -195,7 +230,7 @@ mod tests {
     #[test]
     fn overrides_are_found_below_a_home_that_is_not_the_root() {
         let mut table = Overrides::NONE;
-        table.insert(path("/incoming"), Perms::NONE, false);
+        table.insert(named("/incoming"), Perms::NONE, false);
         let home = path("/srv/home");
         let found = |at: &str| table.find_from(&home, &path(at)).is_some();
         assert!(found("/srv/home/incoming"));
@@ -206,9 +241,9 @@ mod tests {
         let barred = |at: &str| table.barred_from(&home, &path(at)).to_string();
         for (at, expected) in [
             ("/", "M"),
-            ("/srv", "dfM"),
-            ("/srv/home", "dfM"),
-            ("/srv/home/incoming", "df"),
+            ("/srv", "adfwM"),
+            ("/srv/home", "adfwM"),
+            ("/srv/home/incoming", "adfw"),
             ("/srv/home/incoming/file", ""),
             ("/srv/home/incoming2", ""),
             ("/srv/hom", ""),
@@ -263,7 +298,7 @@ mod tests {
         ) {
             let mut table = Overrides::NONE;
             for (directory, &(perms, recursive)) in &overrides {
-                table.insert(path(directory), perms, recursive);
+                table.insert(named(directory), perms, recursive);
             }
             prop_assert_eq!(table.find(&path(&at)), model(&overrides, &at));
         }

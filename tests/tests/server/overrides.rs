@@ -126,6 +126,11 @@ struct Guarded {
 
 impl Guarded {
     fn new(users: &[UserRow<'_>]) -> Self {
+        Self::by("é", users)
+    }
+
+    /// With `way` as what the settings call the directory.
+    fn by(way: &str, users: &[UserRow<'_>]) -> Self {
         let home = TempDir::new().unwrap();
         fill(home.path());
         let authorizer = DummyAuthorizer::new();
@@ -133,7 +138,7 @@ impl Guarded {
             let user = User::new(name, "secret", home.path()).perm(perm);
             authorizer.add_user(user).unwrap();
             if let Some((perm, recursive)) = overridden {
-                let directory = home.path().join("é");
+                let directory = home.path().join(way);
                 authorizer
                     .override_perm(name, directory, perm, recursive)
                     .unwrap();

@@ -14,7 +14,7 @@ use ftpdlib_proto::{Perm, Perms, VirtualPath};
 
 use crate::locked::Locked;
 use crate::origin::Origin;
-use crate::overrides::virtual_directory;
+use crate::overrides::named_directory;
 use crate::password::{Given, Password, simulate_check};
 use crate::rights::warn_of_writes;
 use crate::{AuthenticationFailed, Authorizer, AuthorizerError, IntoPerms, Login, LoginRequest};
@@ -138,9 +138,12 @@ impl DummyAuthorizer {
     /// wins. A second override of the same directory replaces the first.
     ///
     /// A directory with an override, and one that holds such a directory, may not be renamed or
-    /// removed, nor may anything get its name, whatever the letters say: the override would stay
-    /// with the name. Nor may the mode of one that holds such a directory be changed, the home's
-    /// too: the directory might not be found any more. (pyftpdlib lets all that happen.)
+    /// removed, nor may anything but a new directory get its name, also while it is missing,
+    /// whatever the letters say: the override would stay with the name. So the letters `a` and `w`
+    /// hold for what is in the directory, not at the directory itself. The same is true of each
+    /// link in the home by which `directory` leads there. Nor may the mode of what holds such a
+    /// directory or link be changed, the home's too: the directory might not be found any more.
+    /// (pyftpdlib lets all that happen.)
     ///
     /// What lies directly in the directory includes its subdirectories themselves (not what they
     /// hold). pyftpdlib leaves these out, for which it looks at the disk; this crate does not.
@@ -165,10 +168,10 @@ impl DummyAuthorizer {
     ) -> Result<(), AuthorizerError> {
         let perms = perm.into_perms()?;
         let home = self.home_dir(username)?;
-        let path = virtual_directory(directory.as_ref(), &home)?;
+        let named = named_directory(directory.as_ref(), &home)?;
         let mut table = self.table.write();
         let entry = table.entry_mut(username)?;
-        entry.rights.overrides.insert(path, perms, recursive);
+        entry.rights.overrides.insert(named, perms, recursive);
         let without_password = entry.without_password();
         drop(table);
         if let Some(without_password) = without_password {

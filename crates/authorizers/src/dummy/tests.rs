@@ -269,7 +269,7 @@ fn renaming_a_directory_above_does_not_shed_an_override() {
     let login = log_in(&authorizer, "a", "x").unwrap();
 
     let cases = [
-        ("/incoming", "elramwT"),
+        ("/incoming", "elrmT"),
         ("/incoming/archive", "elr"),
         ("/incoming/archive/d", "elr"),
         ("/incoming/other", "elradfmwMT"),
@@ -346,12 +346,91 @@ fn an_override_through_a_link_holds_for_the_links_target() {
     authorizer
         .add_user(User::new("a", "x", home.path()))
         .unwrap();
-    authorizer.override_perm("a", &link, "w", true).unwrap();
+    authorizer.override_perm("a", &link, "lw", true).unwrap();
     let login = log_in(&authorizer, "a", "x").unwrap();
-    assert_eq!(
-        authorizer.perms(&login, &path("/incoming")).to_string(),
-        "w"
-    );
+    for (at, expected) in [("/incoming", "l"), ("/incoming/f", "lw")] {
+        let got = authorizer.perms(&login, &path(at)).to_string();
+        assert_eq!(got, expected, "{at}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_user_removed_the_link_that_named_a_directory_and_shed_the_override() {
+    use std::os::unix::fs::symlink;
+
+    let (home, outside) = (home(), home());
+    for directory in ["links/more", "links/detour"] {
+        std::fs::create_dir_all(home.path().join(directory)).unwrap();
+    }
+    for (target, link) in [
+        ("more/up/", "links/first"),
+        ("../../last", "links/more/up"),
+        ("links/detour/../../incoming", "last"),
+        ("incoming", "unused"),
+        ("links", "incoming/back"),
+    ] {
+        symlink(target, home.path().join(link)).unwrap();
+    }
+    symlink(home.path(), outside.path().join("in")).unwrap();
+    for way in [
+        "links/first",
+        "links//./first/",
+        "links/first/../links/first/.",
+    ] {
+        let authorizer = DummyAuthorizer::new();
+        let user = User::new("a", "x", home.path());
+        authorizer.add_user(user.perm("elradfmwMT")).unwrap();
+        let directory = outside.path().join("in").join(way);
+        authorizer
+            .override_perm("a", directory, "elr", true)
+            .unwrap();
+        let login = log_in(&authorizer, "a", "x").unwrap();
+        for (at, expected) in [
+            ("/", "elradfmwT"),
+            ("/incoming", "elr"),
+            ("/incoming/f", "elr"),
+            ("/links", "elrmT"),
+            ("/links/first", "elrmT"),
+            ("/links/first/f", "elradfmwMT"),
+            ("/links/more", "elrmT"),
+            ("/links/more/up", "elrmT"),
+            ("/links/detour", "elrmT"),
+            ("/last", "elrmT"),
+            ("/unused", "elradfmwMT"),
+            ("/in", "elradfmwMT"),
+        ] {
+            let got = authorizer.perms(&login, &path(at)).to_string();
+            assert_eq!(got, expected, "{at} by {way}");
+        }
+        assert_eq!(authorizer.perms_anywhere(&login), Perms::ALL);
+        assert!(authorizer.has_overrides(&login));
+    }
+}
+
+#[test]
+fn something_else_could_take_the_place_of_an_overridden_directory_that_was_gone() {
+    let home = home();
+    let archive = home.path().join("incoming/archive");
+    std::fs::create_dir(&archive).unwrap();
+    let authorizer = DummyAuthorizer::new();
+    authorizer
+        .add_user(User::new("a", "x", home.path()).perm("elamw"))
+        .unwrap();
+    authorizer
+        .override_perm("a", archive, "elamw", true)
+        .unwrap();
+    let login = log_in(&authorizer, "a", "x").unwrap();
+    for (at, expected) in [
+        ("/incoming", "elm"),
+        ("/incoming/archive", "elm"),
+        ("/incoming/archive/f", "elamw"),
+        ("/incoming/f", "elamw"),
+        ("/other", "elamw"),
+    ] {
+        let got = authorizer.perms(&login, &path(at)).to_string();
+        assert_eq!(got, expected, "{at}");
+    }
 }
 
 #[test]

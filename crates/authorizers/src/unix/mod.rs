@@ -23,7 +23,7 @@ use crate::directory::{real_directory, real_home};
 use crate::locked::Locked;
 use crate::login::ANONYMOUS;
 use crate::origin::Origin;
-use crate::overrides::virtual_directory;
+use crate::overrides::named_directory;
 use crate::password::Password;
 use crate::rights::{NOTHING, Rights, warn_of_writes};
 use crate::{
@@ -213,16 +213,16 @@ impl UnixAuthorizer {
             .read()
             .get(username)
             .and_then(|own| own.home.clone());
-        let path = user.run_as(|| {
+        let named = user.run_as(|| {
             let home = own.map_or_else(|| real_directory(user.home()), Ok)?;
-            virtual_directory(directory.as_ref(), &home)
+            named_directory(directory.as_ref(), &home)
         })?;
         self.table
             .write()
             .entry_mut(username, &self.origin, self.global.rights_of(username))
             .rights
             .overrides
-            .insert(path, perms, recursive);
+            .insert(named, perms, recursive);
         if username == ANONYMOUS {
             warn_of_writes(perms, ANONYMOUS_CLIENTS);
         }
