@@ -1,5 +1,6 @@
 //! Warnings about files that clients can reach but probably should not.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use ftpdlib::authorizers::{Authorizer, DummyAuthorizer, Login};
@@ -7,25 +8,31 @@ use ftpdlib::proto::{Perm, Perms, VirtualPath};
 use ftpdlib::servers::process::places_on_the_way;
 
 use super::named::NamedFile;
+use super::virtual_users::Named;
 use crate::error::Place;
 
 /// A user with a home.
 pub(super) struct Share<'a> {
     authorizer: &'a DummyAuthorizer,
     login: Login,
+    named: Named<'a>,
 }
 
-/// The users among `names` that the authorizer knows.
+/// The users among `named` that the authorizer knows.
 pub(super) fn shares<'a>(
     authorizer: &'a DummyAuthorizer,
-    names: impl Iterator<Item = &'a str>,
+    named: impl Iterator<Item = Named<'a>>,
 ) -> Vec<Share<'a>> {
-    let share = |name| {
-        let home = authorizer.home_dir(name).ok()?;
-        let login = Login::new(name, home);
-        Some(Share { authorizer, login })
+    let share = |named: Named<'a>| {
+        let home = authorizer.home_dir(named.name).ok()?;
+        let login = Login::new(named.name, home);
+        Some(Share {
+            authorizer,
+            login,
+            named,
+        })
     };
-    names.filter_map(share).collect()
+    named.filter_map(share).collect()
 }
 
 /// The warning if virtual users see the whole disk, with the server's rights.
@@ -83,22 +90,78 @@ pub(super) fn of_program(shares: &[Share<'_>], program: &Path) -> Option<String>
     ))
 }
 
-/// One warning for each home in that of another user who may put something else in its place: the
-/// next start would take a link there for the home, wherever it leads.
-pub(super) fn of_homes(shares: &[Share<'_>]) -> Vec<String> {
-    let warning = |inner: &Share<'_>| {
-        let home = &inner.login.home;
-        let outer = shares.iter().find(|outer| {
-            let perms = home.ancestors().map_while(|place| outer.perms(place));
-            perms.into_iter().any(moves)
-        })?;
-        Some(format!(
-            "the home of user {:?}, {home:?}, lies in that of user {:?}, who may move it and put a \
-             link in its place, expected a place outside, or permissions of its own for {:?} there",
-            inner.login.username, outer.login.username, outer.login.username
-        ))
-    };
-    shares.iter().filter_map(warning).collect()
+/// One warning for each user who may put something else on the way to homes or overridden
+/// directories: the next start or reload would take what it finds there.
+pub(super) fn of_directories(shares: &[Share<'_>]) -> Vec<String> {
+    let mut by_home = HashMap::<&Path, Vec<&Share<'_>>>::new();
+    for share in shares {
+        by_home.entry(&share.login.home).or_default().push(share);
+    }
+    let mut by_mover = BTreeMap::<&str, Vec<Movable<'_>>>::new();
+    for share in shares {
+        for (kind, directory) in share.named.directories() {
+            for (mover, place) in movers(&by_home, directory) {
+                by_mover.entry(mover).or_default().push(Movable {
+                    kind,
+                    directory,
+                    user: share.named.name,
+                    place,
+                });
+            }
+        }
+    }
+    let warnings = by_mover.iter();
+    warnings
+        .filter_map(|(mover, found)| Some(found.first()?.warning(mover, found.len() - 1)))
+        .collect()
+}
+
+/// The users who may put something else on the way to a directory, with the first such place: of
+/// those with the same home, one.
+fn movers<'a>(
+    by_home: &HashMap<&Path, Vec<&'a Share<'_>>>,
+    directory: &Path,
+) -> BTreeMap<&'a str, PathBuf> {
+    let mut movers = BTreeMap::new();
+    for place in places_on_the_way(directory) {
+        let above = place.ancestors().skip(1);
+        for shares in above.filter_map(|home| by_home.get(home)) {
+            let may_move = |share: &&&Share<'_>| share.perms(&place).is_some_and(moves);
+            if let Some(share) = shares.iter().find(may_move) {
+                let name = share.login.username.as_str();
+                movers.entry(name).or_insert_with(|| place.clone());
+            }
+        }
+    }
+    movers
+}
+
+/// A directory that another may be found in the place of.
+struct Movable<'a> {
+    kind: &'static str,
+    directory: &'a Path,
+    user: &'a str,
+    /// What can be moved: the directory, one above it, or a link on the way.
+    place: PathBuf,
+}
+
+impl Movable<'_> {
+    fn warning(&self, mover: &str, others: usize) -> String {
+        let others = match others {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        // Overrides are for directories, not for links to them.
+        let or_override = match self.place.is_symlink() {
+            true => String::new(),
+            false => format!(", or permissions of its own for {mover:?} there"),
+        };
+        format!(
+            "found {} {:?} of user {:?}{others} by way of {:?} in the home of user {mover:?}, who \
+             may move or remove it, expected a place outside of that home{or_override}",
+            self.kind, self.directory, self.user, self.place
+        )
+    }
 }
 
 impl Share<'_> {

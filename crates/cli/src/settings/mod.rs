@@ -30,7 +30,6 @@ pub(crate) use logs::LogFiles;
 pub(crate) use named::NamedFile;
 use named::place;
 pub(crate) use tls::TlsOffer;
-use virtual_users::ANONYMOUS;
 
 /// Everything a server is built from.
 #[derive(Debug)]
@@ -194,10 +193,7 @@ fn warnings(
     );
     // Users of the system have their own rights everywhere.
     if let Access::Virtual(authorizer) = access {
-        let users = file.into_iter().flat_map(|file| &file.config().users);
-        let names = args.username.iter().chain(users.map(|user| &user.name));
-        let names = names.map(String::as_str).chain([ANONYMOUS]);
-        let shares = exposure::shares(authorizer, names);
+        let shares = exposure::shares(authorizer, virtual_users::named(args, file));
         lines
             .extend(run_as.and_then(|run_as| processes::closed_homes(args, file, run_as, &shares)));
         match file {
@@ -208,7 +204,7 @@ fn warnings(
             }
             _ => {
                 lines.extend(exposure::of_own_files(&shares, &own_files(args, tls, log)));
-                lines.extend(exposure::of_homes(&shares));
+                lines.extend(exposure::of_directories(&shares));
                 let upgrade = Upgrade::to_this_program();
                 lines.extend(
                     upgrade

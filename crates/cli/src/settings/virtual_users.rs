@@ -1,5 +1,6 @@
 //! Virtual users, from the file or the options.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use ftpdlib::authorizers::{AuthorizerError, DummyAuthorizer, User};
@@ -14,6 +15,51 @@ use crate::error::{ConfigError, Place};
 use crate::password;
 
 pub(super) const ANONYMOUS: &str = "anonymous";
+
+/// A user, and directories as the options or the file name them.
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    home: PathBuf,
+    overridden: Vec<PathBuf>,
+}
+
+impl Named<'_> {
+    /// The directories, each with what it is.
+    pub(super) fn directories(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let overridden = self.overridden.iter();
+        let overridden = overridden.map(|directory| ("overridden directory", &**directory));
+        iter::once(("home", &*self.home)).chain(overridden)
+    }
+}
+
+/// All who are named, also those whom the options turn off.
+pub(super) fn named<'a>(
+    args: &'a Args,
+    file: Option<&'a ConfigFile>,
+) -> impl Iterator<Item = Named<'a>> {
+    let at_directory = |name| Named {
+        name,
+        home: directory(args),
+        overridden: Vec::new(),
+    };
+    let of_file = file.into_iter().flat_map(|file| {
+        let users = file.config().users.iter();
+        users.filter_map(|user| {
+            let overridden = user.override_perm.iter();
+            Some(Named {
+                name: &user.name,
+                home: file.resolve(user.home.as_ref()?),
+                overridden: overridden.map(|it| file.resolve(&it.directory)).collect(),
+            })
+        })
+    });
+    let anonymous = Named {
+        home: anonymous_home(args, file).unwrap_or_else(|| directory(args)),
+        ..at_directory(ANONYMOUS)
+    };
+    let by_option = args.username.as_deref().map(at_directory);
+    by_option.into_iter().chain(of_file).chain([anonymous])
+}
 
 /// The users that the options name, or else the file; anonymous where there is neither.
 pub(super) fn authorizer(
@@ -230,16 +276,10 @@ fn add_anonymous(
     let Some(anonymous) = &file.config().anonymous else {
         return refuse_stray_access(args, file);
     };
-    let home = match (&args.directory, &anonymous.home) {
-        (Some(directory), _) => directory.clone(),
-        (None, Some(home)) => file.resolve(home),
-        (None, None) => {
-            return Err(file.error(
-                "anonymous",
-                "missing key `home`, expected the directory to share",
-            ));
-        }
-    };
+    let home = anonymous_home(args, Some(file)).ok_or_else(|| {
+        let problem = "missing key `home`, expected the directory to share";
+        file.error("anonymous", problem)
+    })?;
     let perm = if args.write {
         Perms::ALL
     } else {
@@ -254,6 +294,16 @@ fn add_anonymous(
     authorizer
         .add_user(user)
         .map_err(|error| file.error("anonymous.home", problem(&error)))
+}
+
+/// The home that the options or else the file give to anonymous.
+fn anonymous_home(args: &Args, file: Option<&ConfigFile>) -> Option<PathBuf> {
+    let of_file = || {
+        let file = file?;
+        let home = file.config().anonymous.as_ref()?.home.as_ref()?;
+        Some(file.resolve(home))
+    };
+    args.directory.clone().or_else(of_file)
 }
 
 /// `--directory` and `--write` are about one user, and none was named.

@@ -5,7 +5,11 @@ use super::*;
 /// What is warned of, with the directory of the fixture as `@`.
 #[track_caller]
 fn check_warned(options: &str, toml: &str, expected: &[&str]) {
-    let fixture = Fixture::new(toml);
+    check_warned_in(&Fixture::new(toml), options, toml, expected);
+}
+
+#[track_caller]
+fn check_warned_in(fixture: &Fixture, options: &str, toml: &str, expected: &[&str]) {
     let settings = fixture.load(options).unwrap();
     let real = fixture.0.path().canonicalize().unwrap();
     let told = settings.warnings.0.iter();
@@ -219,7 +223,8 @@ fn a_link_to_the_program_was_in_a_home_without_a_word() {
     std::os::unix::fs::symlink("../home", path("pub/current")).unwrap();
     std::os::unix::fs::symlink("home", path("current")).unwrap();
     std::os::unix::fs::symlink("pub/current", path("way")).unwrap();
-    let shares = exposure::shares(authorizer, [ANONYMOUS].into_iter());
+    let args = Args::read(["ftpdlib"]).unwrap();
+    let shares = exposure::shares(authorizer, virtual_users::named(&args, None));
     for (program, is_told) in [
         ("home/program", false),
         ("current/program", false),
@@ -295,16 +300,36 @@ fn who_came_in_the_clear_was_silently_asked_for_no_certificate() {
     }
 }
 
+/// The tables of users, each with a name, home, letters, and a directory that has other letters.
+fn tables(rows: &[(&str, &str, &str, Option<&str>)]) -> String {
+    let table = |&(name, home, perm, directory): &(&str, &str, &str, Option<&str>)| {
+        let user = format!(
+            "[[users]]\nname = {name:?}\npassword = \"b\"\nhome = {home:?}\nperm = {perm:?}\n"
+        );
+        let other = directory.map(|directory| {
+            format!(
+                "[[users.override_perm]]\ndirectory = {directory:?}\nperm = \"elradfmwMT\"\n\
+                 recursive = true\n"
+            )
+        });
+        user + &other.unwrap_or_default()
+    };
+    rows.iter().map(table).collect()
+}
+
+/// The warning of what a user finds by way of a place in the home of `a`.
+fn movable(found: &str, way: &str) -> String {
+    format!(
+        "found {found} by way of \"@/{way}\" in the home of user \"a\", who may move or remove it, \
+         expected a place outside of that home"
+    )
+}
+
+const OR_OVERRIDE: &str = ", or permissions of its own for \"a\" there";
+
 #[test]
 fn a_home_in_that_of_another_who_may_move_it_went_without_a_word() {
-    let user = |name: &str, home: &str, perm: &str| {
-        format!(
-            "[[users]]\nname = \"{name}\"\npassword = \"b\"\nhome = \"{home}\"\nperm = \"{perm}\"\n"
-        )
-    };
-    let warning = "the home of user \"b\", \"@/home/in\", lies in that of user \"a\", who may move it \
-                   and put a link in its place, expected a place outside, or permissions of its \
-                   own for \"a\" there";
+    let warning = movable("home \"@/home/in\" of user \"b\"", "home/in") + OR_OVERRIDE;
     for (perm, home, is_told) in [
         ("elf", "home/in", true),
         ("eld", "home/in", true),
@@ -312,21 +337,85 @@ fn a_home_in_that_of_another_who_may_move_it_went_without_a_word() {
         ("elradfmwMT", "home", false),
         ("elradfmwMT", "pub", false),
     ] {
-        for rows in [
-            [user("a", "home", perm), user("b", home, "elr")],
-            [user("b", home, "elr"), user("a", "home", perm)],
-        ] {
-            let expected = is_told.then_some(warning);
-            check_warned("-c @/f.toml", &rows.concat(), expected.as_slice());
+        let (outer, inner) = (("a", "home", perm, None), ("b", home, "elr", None));
+        for rows in [[outer, inner], [inner, outer]] {
+            let expected = is_told.then_some(&*warning);
+            check_warned("-c @/f.toml", &tables(&rows), expected.as_slice());
         }
     }
     // The directory stays where it is then.
-    let own = "[[users.override_perm]]\ndirectory = \"home/in\"\nperm = \"elradfmwMT\"\n\
-               recursive = true\n";
     let rows = [
-        user("a", "home", "elradfmwMT"),
-        own.into(),
-        user("b", "home/in", "elr"),
+        ("a", "home", "elradfmwMT", Some("home/in")),
+        ("b", "home/in", "elr", None),
     ];
-    check_warned("-c @/f.toml", &rows.concat(), &[]);
+    check_warned("-c @/f.toml", &tables(&rows), &[]);
+}
+
+#[test]
+fn an_overridden_directory_that_another_may_move_went_without_a_word() {
+    let found = "overridden directory \"@/home/in\" of user \"b\"";
+    let warning = movable(found, "home/in") + OR_OVERRIDE;
+    for (perm, directory, is_told) in [
+        ("elradfmwMT", "home/in", true),
+        ("elrawmMT", "home/in", false),
+        ("elradfmwMT", "pub", false),
+    ] {
+        let rows = [("a", "home", perm, None), ("b", ".", "el", Some(directory))];
+        let expected = is_told.then_some(&*warning);
+        check_warned("-c @/f.toml", &tables(&rows), expected.as_slice());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_home_could_be_replaced_without_a_word() {
+    let found = "home \"@/home/link\" of user \"b\"";
+    for (perm, target, home, warning) in [
+        // Also where the link is what the user has put there.
+        (
+            "elf",
+            "../pub",
+            "home/link",
+            Some(movable(found, "home/link")),
+        ),
+        ("eld", "in", "home/link", Some(movable(found, "home/link"))),
+        ("elrawmMT", "../pub", "home/link", None),
+        ("elradfmwMT", "../pub", "pub", None),
+    ] {
+        let rows = [("a", "home", perm, None), ("b", home, "elr", None)];
+        let toml = tables(&rows);
+        let fixture = Fixture::new(&toml);
+        std::os::unix::fs::symlink(target, fixture.0.path().join("home/link")).unwrap();
+        let expected = warning.as_deref();
+        check_warned_in(&fixture, "-c @/f.toml", &toml, expected.as_slice());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_an_overridden_directory_could_be_replaced_by_its_user_without_a_word() {
+    let found = "overridden directory \"@/home/link\" of user \"a\"";
+    let warning = movable(found, "home/link");
+    for (directory, expected) in [("home/link", &[&*warning][..]), ("home/in", &[])] {
+        let toml = tables(&[("a", "home", "elradfmwMT", Some(directory))]);
+        let fixture = Fixture::new(&toml);
+        std::os::unix::fs::symlink("in", fixture.0.path().join("home/link")).unwrap();
+        check_warned_in(&fixture, "-c @/f.toml", &toml, expected);
+    }
+}
+
+#[test]
+fn an_administrator_above_all_homes_got_a_line_for_each() {
+    let names = ["b", "c", "d", "e"].map(|name| (name, format!("home/{name}")));
+    let inner = names
+        .iter()
+        .map(|(name, home)| (*name, &**home, "elradfmwMT", None));
+    let rows: Vec<_> = inner.chain([("a", "home", "elradfmwMT", None)]).collect();
+    let toml = tables(&rows);
+    let fixture = Fixture::new(&toml);
+    for (_, home) in &names {
+        fs::create_dir(fixture.0.path().join(home)).unwrap();
+    }
+    let warning = movable("home \"@/home/b\" of user \"b\" (and 3 more)", "home/b") + OR_OVERRIDE;
+    check_warned_in(&fixture, "-c @/f.toml", &toml, &[&warning]);
 }
