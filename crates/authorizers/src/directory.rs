@@ -1,8 +1,7 @@
 //! Directories that settings name.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::AuthorizerError;
 
@@ -33,30 +32,4 @@ pub(crate) fn real_home(path: &Path) -> Result<PathBuf, AuthorizerError> {
             source,
         }),
     }
-}
-
-/// The real places of all names that are looked up on the way to `path`, those in links too:
-/// whoever can put something else in one of these places can make the path lead elsewhere. Only as
-/// far as the path can be followed.
-pub(crate) fn places_on_the_way(path: &Path) -> BTreeSet<PathBuf> {
-    let mut places = BTreeSet::new();
-    let mut ways: Vec<_> = path::absolute(path).into_iter().collect();
-    while let Some(way) = ways.pop() {
-        for named in way.ancestors() {
-            // A `..` has no place of its own.
-            let (Some(holder), Some(name)) = (named.parent(), named.file_name()) else {
-                continue;
-            };
-            let Ok(holder) = holder.canonicalize() else {
-                continue;
-            };
-            let place = holder.join(name);
-            let target = place.read_link();
-            // Links that lead to each other are followed once.
-            if places.insert(place) {
-                ways.extend(target.map(|target| holder.join(target)));
-            }
-        }
-    }
-    places
 }

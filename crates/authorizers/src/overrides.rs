@@ -6,9 +6,10 @@ use std::iter;
 use std::path::{Component, Path};
 
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
+use ftpdlib_sys::places_on_the_way;
 
 use crate::AuthorizerError;
-use crate::directory::{places_on_the_way, real_directory};
+use crate::directory::real_directory;
 
 /// Barred at a directory that has an override. With another name, or in the place of another, it
 /// would shed the override, or come under one; and in the place of one that was removed, by

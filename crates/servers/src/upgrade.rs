@@ -20,7 +20,7 @@ use ftpdlib_sys::{ChildProcess, expect_broken_pipe, start_successor};
 use mio::unix::pipe::Receiver;
 
 use crate::ServerHandle;
-use crate::process::{is_root, is_roots};
+use crate::process::is_root;
 
 /// The program that takes over on SIGUSR2, and how it is started.
 ///
@@ -124,7 +124,7 @@ fn unresolved(name: Option<PathBuf>, real: PathBuf) -> PathBuf {
         };
         name.is_absolute() && identity(name).is_some_and(|it| Some(it) == identity(&real))
     };
-    let is_safe = |name: &PathBuf| !is_root() || is_roots(name).is_ok_and(|it| it);
+    let is_safe = |name: &PathBuf| !is_root() || ftpdlib_sys::is_roots(name).is_ok_and(|it| it);
     name.filter(is_real).filter(is_safe).unwrap_or(real)
 }
 
@@ -366,7 +366,7 @@ mod tests {
             .unwrap()
             .join(".")
             .join(real.file_name().unwrap());
-        let is_safe = !is_root() || is_roots(&real).unwrap();
+        let is_safe = !is_root() || ftpdlib_sys::is_roots(&real).unwrap();
         let expected = if is_safe { name.clone() } else { real.clone() };
         let kept = unresolved(Some(name), real.clone());
         assert_eq!(kept.as_os_str(), expected.as_os_str());

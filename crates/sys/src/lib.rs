@@ -29,6 +29,7 @@ mod open;
 mod process;
 mod process_places;
 mod random;
+mod redirection;
 mod shadow;
 mod shared_words;
 mod signals;
@@ -68,6 +69,7 @@ pub use process::{
 };
 pub use process_places::{ProcessPlace, ProcessPlaces, ProcessTicket};
 pub use random::random_number;
+pub use redirection::{can_redirect, is_roots, others_can_redirect, places_on_the_way};
 pub use shadow::ShadowEntry;
 pub use shared_words::SharedWords;
 pub use signals::{Signal, Signals, catch_early_signals, set_early_exit_code};

@@ -1,8 +1,6 @@
 //! What a program with a server needs of its own process: inherited sockets, limits, memory,
 //! signals, log files, privileges.
 
-mod redirection;
-
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -34,13 +32,13 @@ pub use ftpdlib_sys::is_root;
 pub use ftpdlib_sys::keep_freed_memory;
 /// For a program that has log files.
 pub use ftpdlib_sys::open_to_append as open_log;
+/// For a program that warns of files and directories that users can move.
+pub use ftpdlib_sys::places_on_the_way;
 /// For a program that catches early signals, and whose start has failed.
 pub use ftpdlib_sys::set_early_exit_code;
 /// For a program that writes anything before its server does so, such as log lines to a file: a
 /// server calls it only when it begins to serve.
 pub use ftpdlib_sys::survive_file_size_limit;
-pub(crate) use redirection::is_roots;
-pub use redirection::places_on_the_way;
 
 /// A listening socket that this process was started with.
 #[derive(Debug)]
@@ -100,7 +98,7 @@ pub fn with_log_rights<T>(
     act: impl FnOnce() -> io::Result<T>,
 ) -> io::Result<T> {
     // Where the way cannot be followed, it is not known to be safe.
-    let user = user.filter(|user| redirection::can_redirect(user, path).unwrap_or(true));
+    let user = user.filter(|user| ftpdlib_sys::can_redirect(user, path).unwrap_or(true));
     let acting = user.map(Identity::assume_in_thread).transpose()?;
     act().map_err(|error| match (acting, error.kind()) {
         (Some(_), kind @ io::ErrorKind::PermissionDenied) => {
@@ -115,7 +113,7 @@ pub fn with_log_rights<T>(
 /// write to any file: the owner of a directory on the way, or anybody. A group that may write there
 /// is trusted. `false` too if the path cannot be followed.
 pub fn others_can_redirect(path: &Path) -> bool {
-    redirection::others_can_redirect(path).unwrap_or(false)
+    ftpdlib_sys::others_can_redirect(path).unwrap_or(false)
 }
 
 /// The lowest port that a server of this process can listen on for data connections, while its

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{self, Component, Path, PathBuf};
 
-use ftpdlib_sys::Identity;
+use crate::{Identity, has_access_list};
 
 /// As many as Linux follows.
 const MOST_LINKS: u32 = 40;
@@ -31,7 +31,7 @@ struct Step {
 /// # Errors
 ///
 /// The path cannot be followed, or nothing is there.
-pub(crate) fn is_roots(path: &Path) -> io::Result<bool> {
+pub fn is_roots(path: &Path) -> io::Result<bool> {
     let steps = steps(path)?;
     if steps.iter().any(|step| step.entry.is_none()) {
         return Err(io::ErrorKind::NotFound.into());
@@ -52,7 +52,7 @@ pub(crate) fn is_roots(path: &Path) -> io::Result<bool> {
 /// # Errors
 ///
 /// The path cannot be followed.
-pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
+pub fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
     let may_write = |step: &Step| user.may_write_to(step.directory(), &step.holder);
     can_be_replaced(path, |it| it.uid() == user.uid(), may_write)
 }
@@ -64,12 +64,12 @@ pub(crate) fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
 /// # Errors
 ///
 /// The path cannot be followed.
-pub(crate) fn others_can_redirect(path: &Path) -> io::Result<bool> {
+pub fn others_can_redirect(path: &Path) -> io::Result<bool> {
     let owns = |it: &Metadata| it.uid() != 0;
     let may_write = |step: &Step| {
         let may = |bits| step.holder.mode() & bits != 0;
         // With an access list, the bit for the group is for all that it names.
-        let lists_users = || ftpdlib_sys::has_access_list(step.directory());
+        let lists_users = || has_access_list(step.directory());
         owns(&step.holder) || may(WRITABLE_FOR_ALL) || (may(WRITABLE_FOR_GROUP) && lists_users())
     };
     can_be_replaced(path, owns, may_write)
@@ -163,7 +163,7 @@ mod tests {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 
     use super::*;
-    use crate::process::is_root;
+    use crate::is_root;
 
     #[test]
     fn a_link_that_any_user_can_change_was_trusted_by_root() {
