@@ -10,11 +10,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ftpdlib_handlers::Limits;
-use ftpdlib_ioloop::{Context, Direction, Interest, Socket, SourceId, TimerId};
+use ftpdlib_ioloop::{Context, Direction, Interest, Pool, Socket, SourceId, TimerId};
 use ftpdlib_sys::{ChildEnd, ChildProcess, Fork, Identity, exit_at_once, expect_broken_pipe};
 use log::Level;
 use mio::net::UnixStream;
 
+use super::child::{ChildOptions, NewChild};
 use super::parent_link::{PING, READY, StopRequest, file_byte};
 use crate::accepting::ClientToken;
 use crate::shared::Shared;
@@ -33,8 +34,9 @@ const KILL_DELAY: Duration = Duration::from_secs(5);
 pub(crate) struct Children {
     shared: Arc<Shared>,
     limits: Arc<Limits>,
-    /// The user that they become.
-    run_as: Option<Identity>,
+    /// Without a thread: a process that has threads must not fork.
+    pool: Pool,
+    options: ChildOptions,
     list: Vec<Child>,
     free_tables: BTreeSet<usize>,
     /// The stop request that all of them were sent last.
@@ -66,11 +68,11 @@ struct Child {
 }
 
 /// Which side of a fork this is.
-pub(crate) enum ForkSide {
+pub(crate) enum ForkSide<'a> {
     /// The parent's, which knows the number of the child.
     Parent(u32),
-    /// The child's, with its end of the link.
-    Child(UnixStream),
+    /// The child's.
+    Child(NewChild<'a>),
 }
 
 /// What a child has sent over its link.
@@ -91,17 +93,38 @@ pub(crate) struct ExitedChild {
 }
 
 impl Children {
-    /// No children yet, of which there can be `most` at a time. They become the user `run_as`.
-    pub(crate) fn new(shared: &Arc<Shared>, most: usize, run_as: Option<Identity>) -> Self {
-        Self {
+    /// Has the limits and the sessions' numbers shared with children, of which there are none yet,
+    /// and can be `most` at a time, each with clients of at most `addresses` different addresses.
+    ///
+    /// # Errors
+    ///
+    /// This process cannot fork, or the system has no memory to share.
+    pub(crate) fn prepare(
+        shared: &Arc<Shared>,
+        pool: &Pool,
+        options: ChildOptions,
+        most: usize,
+        addresses: usize,
+    ) -> io::Result<Self> {
+        ftpdlib_sys::check_forkable()?;
+        let service = shared.service();
+        service.limits().share(most, addresses)?;
+        service.sessions().share()?;
+        Ok(Self {
             shared: Arc::clone(shared),
-            limits: Arc::clone(shared.service().limits()),
-            run_as,
+            limits: Arc::clone(service.limits()),
+            pool: pool.clone(),
+            options,
             list: Vec::new(),
             free_tables: (0..most).collect(),
             stop_requested: None,
             kill_timer: None,
-        }
+        })
+    }
+
+    /// How often they are asked whether their loops turn.
+    pub(crate) fn watchdog(&self) -> Option<Duration> {
+        self.options.watchdog
     }
 
     /// Takes a table of the limits. This process counts in it until the [fork](Self::fork), and the
@@ -129,7 +152,7 @@ impl Children {
         generation: u64,
         cx: &mut Context<'_>,
         before_end: impl FnOnce(),
-    ) -> io::Result<ForkSide> {
+    ) -> io::Result<ForkSide<'_>> {
         // Lines that still wait to be written would be written by both.
         log::logger().flush();
         let forked = UnixStream::pair().and_then(|links| Ok((links, ftpdlib_sys::fork()?)));
@@ -143,7 +166,12 @@ impl Children {
                     exit_at_once(1);
                 }
                 self.list.clear();
-                return Ok(ForkSide::Child(theirs));
+                return Ok(ForkSide::Child(NewChild {
+                    link: theirs,
+                    shared: &self.shared,
+                    pool: self.pool.clone(),
+                    options: &self.options,
+                }));
             }
             Fork::Parent(process) => process,
         };
@@ -167,7 +195,7 @@ impl Children {
             }
             Err(error) => {
                 // Its link is closed, so it would end anyway.
-                let ended = end(&mut process, self.run_as.as_ref());
+                let ended = end(&mut process, self.options.run_as.as_ref());
                 self.limits.clear(table);
                 self.return_table(table);
                 Err(ended.err().unwrap_or(error))
@@ -243,7 +271,7 @@ impl Children {
             let process = child.process.id();
             if child.unanswered_pings == most {
                 log::error!("process {process} hangs and is killed");
-                if let Err(error) = kill(&child.process, self.run_as.as_ref()) {
+                if let Err(error) = kill(&child.process, self.options.run_as.as_ref()) {
                     log::error!("process {process} cannot be killed: {error}");
                 }
             } else if child.unanswered_pings < most {
@@ -297,7 +325,7 @@ impl Children {
     /// Kills all children, which were told to end long ago; the end of their links follows. Those
     /// that cannot be killed are left behind, since a stop must end.
     fn kill_all(&mut self) {
-        let run_as = self.run_as.as_ref();
+        let run_as = self.options.run_as.as_ref();
         self.list.retain(|child| {
             let process = child.process.id();
             log::warn!("process {process} is killed, since it does not end");
@@ -332,7 +360,7 @@ impl Children {
         // The link ends when the system closes the child's descriptors, a moment before the child
         // counts as dead. A child that lives on without its link is out of control: it is killed,
         // so that the wait ends.
-        let end = end(&mut child.process, self.run_as.as_ref());
+        let end = end(&mut child.process, self.options.run_as.as_ref());
         self.limits.clear(child.table);
         self.free_tables.insert(child.table);
         ExitedChild {

@@ -9,7 +9,7 @@ use ftpdlib_handlers::{Reach, Service};
 use ftpdlib_ioloop::{Context, Flow, Handler, Pool, Ready, SourceId, TimerId};
 use mio::net::TcpListener;
 
-use super::child::{ChildOptions, NewChild};
+use super::child::ChildOptions;
 use super::children::{ChildMessage, Children, ExitedChild, ForkSide};
 use super::parent_link::StopRequest;
 use super::parent_mailbox::{LentListeners, ParentMailbox};
@@ -104,16 +104,10 @@ impl Supervisor for PreforkWorkers {
         pool: &Pool,
         options: ChildOptions,
     ) -> io::Result<Box<dyn Handler>> {
-        ftpdlib_sys::check_forkable()?;
-        let limits = Arc::clone(shared.service().limits());
-        limits.share(self.tables(), ADDRESSES)?;
-        shared.service().sessions().share()?;
         Ok(Box::new(WorkerSupervisor {
-            children: Children::new(shared, self.tables(), options.run_as.clone()),
+            children: Children::prepare(shared, pool, options, self.tables(), ADDRESSES)?,
             shared: Arc::clone(shared),
             listeners: Vec::new(),
-            pool: pool.clone(),
-            options,
             generation: 0,
             coming: None,
             failures: 0,
@@ -131,8 +125,6 @@ struct WorkerSupervisor {
     shared: Arc<Shared>,
     /// The workers accept from these, this process does not.
     listeners: LentListeners<TcpListener>,
-    pool: Pool,
-    options: ChildOptions,
     children: Children,
     /// Workers of an earlier generation have an earlier configuration.
     generation: u64,
@@ -164,13 +156,7 @@ impl WorkerSupervisor {
             };
             match self.children.fork(table, self.generation, cx, || {})? {
                 ForkSide::Parent(process) => log::info!("worker process {process} has started"),
-                ForkSide::Child(link) => {
-                    let child = NewChild {
-                        link,
-                        shared: &self.shared,
-                        pool: self.pool.clone(),
-                        options: &self.options,
-                    };
+                ForkSide::Child(child) => {
                     let listeners = std::mem::take(&mut self.listeners);
                     let listeners = listeners.into_iter().map(|(_, socket)| socket);
                     child.run_worker(listeners.collect());
@@ -197,7 +183,7 @@ impl WorkerSupervisor {
     /// Asks the workers whether their loops turn, now and after each interval, if the server has a
     /// watchdog.
     fn ping(&mut self, cx: &mut Context<'_>) {
-        if let Some(interval) = self.options.watchdog {
+        if let Some(interval) = self.children.watchdog() {
             self.children.ping(pings_of_a_hang(interval), cx);
             self.ping_timer = Some(cx.start_timer_after(interval));
         }

@@ -10,7 +10,7 @@ use ftpdlib_ioloop::{
 };
 use mio::net::{TcpListener, TcpStream};
 
-use super::child::{ChildOptions, NewChild};
+use super::child::ChildOptions;
 use super::children::{ChildMessage, Children, ForkSide};
 use super::parent_mailbox::{LentListeners, ParentMailbox};
 use super::supervisor::Supervisor;
@@ -50,16 +50,10 @@ impl Supervisor for ProcessPerClient {
         pool: &Pool,
         options: ChildOptions,
     ) -> io::Result<Box<dyn Handler>> {
-        ftpdlib_sys::check_forkable()?;
-        let limits = Arc::clone(shared.service().limits());
-        limits.share(MOST_PROCESSES, ADDRESSES)?;
-        shared.service().sessions().share()?;
         Ok(Box::new(SessionSupervisor {
-            children: Children::new(shared, MOST_PROCESSES, options.run_as.clone()),
+            children: Children::prepare(shared, pool, options, MOST_PROCESSES, ADDRESSES)?,
             shared: Arc::clone(shared),
             listeners: Vec::new(),
-            pool: pool.clone(),
-            options,
             accept_state: AcceptState::default(),
             mailbox: Arc::clone(&self.mailbox),
         }))
@@ -71,8 +65,6 @@ struct SessionSupervisor {
     mailbox: Arc<ParentMailbox>,
     shared: Arc<Shared>,
     listeners: LentListeners<Socket<TcpListener>>,
-    pool: Pool,
-    options: ChildOptions,
     children: Children,
     accept_state: AcceptState,
 }
@@ -120,14 +112,8 @@ impl SessionSupervisor {
                 log::debug!("client {peer} is served by process {process}");
                 permit.hand_over();
             }
-            Ok(ForkSide::Child(link)) => {
+            Ok(ForkSide::Child(child)) => {
                 self.listeners.clear();
-                let child = NewChild {
-                    link,
-                    shared: &self.shared,
-                    pool: self.pool.clone(),
-                    options: &self.options,
-                };
                 child.run_session(stream, peer, permit);
             }
             Err(error) => {
