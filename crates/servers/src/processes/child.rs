@@ -1,4 +1,4 @@
-//! What a child process of a server does between its fork and its end.
+//! The life of a child process, from its fork to its end.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,11 +24,11 @@ use crate::{FtpServer, ServeOptions, ServerError};
 pub(crate) struct ChildOptions {
     /// The user that a child changes to before it accepts any client.
     pub(crate) run_as: Option<Identity>,
-    /// How long transfers may go on after the parent's death.
+    /// How long transfers may continue after the parent has died.
     pub(crate) grace: Duration,
-    /// How often a child is asked whether its loops turn; `None` for never.
+    /// How often the loops of a child are checked; `None` for never.
     pub(crate) watchdog: Option<Duration>,
-    /// What the parent catches, too: a child that did not catch them would be ended by them.
+    /// The signals that the parent catches. They would end a child that does not catch them.
     pub(crate) signals: Vec<Signal>,
     /// Called with files that the parent hands over.
     pub(crate) on_file: Option<OnFile>,
@@ -46,10 +46,10 @@ impl From<&ServeOptions> for ChildOptions {
     }
 }
 
-/// Takes a file, with the number that was given to it.
+/// Receives a file and its number.
 pub(crate) type OnFile = Arc<dyn Fn(u8, File) + Send + Sync>;
 
-/// A child that was just forked, with what it has from its parent.
+/// A child that was just forked, with what it inherits from its parent.
 pub(crate) struct NewChild<'a> {
     pub(crate) link: UnixStream,
     pub(crate) shared: &'a Shared,
@@ -58,12 +58,12 @@ pub(crate) struct NewChild<'a> {
 }
 
 impl NewChild<'_> {
-    /// Accepts and serves clients of `listeners`, until the parent asks it to stop.
+    /// Accepts and serves clients of `listeners` until the parent asks it to stop.
     pub(crate) fn run_worker(self, listeners: Vec<TcpListener>) -> ! {
         let link = self.link.as_fd().try_clone_to_owned();
         let prepare = |mut server: FtpServer| {
             let mut link = net::UnixStream::from(link?);
-            // Sent in the first turn of the loop, when nothing can fail any more at the start.
+            // Sent in the first turn of the loop, after everything that can fail at the start.
             server.io_loop()?.call_later(Duration::ZERO, move |_| {
                 if let Err(error) = ftpdlib_sys::expect_broken_pipe(|| link.write_all(&[READY])) {
                     log::debug!("the parent is not told: {error}");
@@ -74,7 +74,7 @@ impl NewChild<'_> {
         self.run(prepare, listeners)
     }
 
-    /// Serves one client, whose proxy may have to send its header first.
+    /// Serves one client. Behind a proxy, the proxy's header comes first.
     pub(crate) fn run_session(self, stream: TcpStream, peer: SocketAddr, permit: Permit) -> ! {
         let mut unserved = Unserved {
             service: self.shared.service(),
@@ -93,7 +93,7 @@ impl NewChild<'_> {
                 let client = Client::admitted(&shared, stream, peer, None, permit);
                 io_loop.call_later(Duration::ZERO, move |cx| client.serve(cx));
             }
-            // There is no other client to accept, so the listeners are closed from the start.
+            // This process accepts no other client.
             io_loop.call_later(Duration::ZERO, move |cx| {
                 shared.listeners().close(|handler| cx.remove(handler))
             });
@@ -102,14 +102,14 @@ impl NewChild<'_> {
         self.run(prepare, Vec::new())
     }
 
-    /// Serves, and ends the process: it must never return to where the parent was when it forked.
+    /// Serves, then ends the process, which must never return into the parent's code.
     fn run(
         self,
         prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
         listeners: Vec<TcpListener>,
     ) -> ! {
-        // When the link ends, the parent takes the process for dead and kills it. So this copy
-        // keeps the link open until the process ends, even after the server has been dropped.
+        // The parent kills a process whose link has ended. So this copy keeps the link open until
+        // the process ends, even after the server is dropped.
         let _link = self.link.as_fd().try_clone_to_owned();
         let who = format!("process {}", std::process::id());
         exit_at_once(match contain(&who, || self.try_run(prepare, listeners)) {
@@ -151,7 +151,7 @@ impl NewChild<'_> {
     }
 }
 
-/// A client that is told so if it is dropped: there is no loop that could serve it.
+/// A client that gets a refusal when this is dropped with it: no loop can serve it then.
 struct Unserved {
     service: Arc<Service>,
     stream: Option<TcpStream>,

@@ -20,45 +20,44 @@ use super::parent_link::{PING, READY, StopRequest, file_byte};
 use crate::accepting::ClientToken;
 use crate::shared::Shared;
 
-/// How long children that are told to end may take before they are killed, when the server is
-/// dropped.
+/// How long children may take to end when the server is dropped. Then they are killed.
 const DROP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The same while the parent still serves, after the grace period.
+/// How long children may take to end after the grace period of a stop. Then they are killed.
 const KILL_DELAY: Duration = Duration::from_secs(5);
 
-/// All children of a server, each with a table of the limits and a link to the parent.
+/// The children of a server, each with a table of the limits and a link to the parent.
 ///
-/// A link carries requests to the child. It ends when either process dies, which tells the other:
-/// nothing has to be polled, and no signal has to be caught.
+/// A link carries requests to the child. It ends when either process dies, so the other one notices
+/// without polling and without catching a signal.
 pub(crate) struct Children {
     shared: Arc<Shared>,
     limits: Arc<Limits>,
-    /// Without a thread: a process that has threads must not fork.
+    /// Has no thread yet: a process with threads must not fork.
     pool: Pool,
     options: ChildOptions,
     list: Vec<Child>,
     free_tables: BTreeSet<usize>,
-    /// The stop request that all of them were sent last.
+    /// The latest stop request sent to all children.
     stop_requested: Option<StopRequest>,
-    /// Runs until the children that have not ended are killed.
+    /// When it fires, the remaining children are killed.
     kill_timer: Option<TimerId>,
 }
 
-/// One of them.
+/// A child process.
 struct Child {
     link: Socket<UnixStream>,
     process: ChildProcess,
     table: usize,
     generation: u64,
     since: Instant,
-    /// It has said that it accepts clients.
+    /// It has reported that it accepts clients.
     ready: bool,
-    /// It was told to accept no more clients.
+    /// It was asked to stop accepting clients.
     retired: bool,
-    /// How many pings in a row it has not answered.
+    /// How many pings in a row are unanswered.
     unanswered_pings: u32,
-    /// Files that its link has no room for yet, the newest of each number.
+    /// Files that do not fit into the link yet: the newest one for each number.
     unsent: BTreeMap<u8, Rc<File>>,
     #[expect(
         dead_code,
@@ -69,36 +68,36 @@ struct Child {
 
 /// Which side of a fork this is.
 pub(crate) enum ForkSide<'a> {
-    /// The parent's, which knows the number of the child.
+    /// The parent, with the child's process ID.
     Parent(u32),
-    /// The child's.
+    /// The child.
     Child(NewChild<'a>),
 }
 
-/// What a child has sent over its link.
+/// What a parent learns from the link to a child.
 pub(crate) enum ChildMessage {
-    /// It has begun to accept clients.
+    /// The child has begun to accept clients.
     Ready,
-    /// The link has ended, and with it the child.
+    /// The link has ended, so the child has too.
     Exited(ExitedChild),
 }
 
-/// A child that has ended, after it was cleaned up.
+/// A child that has ended and was cleaned up.
 pub(crate) struct ExitedChild {
     pub(crate) process: u32,
     pub(crate) end: io::Result<ChildEnd>,
     pub(crate) generation: u64,
-    /// How long it was there.
+    /// How long the child lived.
     pub(crate) age: Duration,
 }
 
 impl Children {
-    /// Has the limits and the sessions' numbers shared with children, of which there are none yet,
-    /// and can be `most` at a time, each with clients of at most `addresses` different addresses.
+    /// Shares the limits and the numbers of sessions with future children: at most `most` at a
+    /// time, each with clients of at most `addresses` different addresses.
     ///
     /// # Errors
     ///
-    /// This process cannot fork, or the system has no memory to share.
+    /// The process has threads and must not fork, or there is no memory to share.
     pub(crate) fn prepare(
         shared: &Arc<Shared>,
         pool: &Pool,
@@ -122,30 +121,30 @@ impl Children {
         })
     }
 
-    /// How often they are asked whether their loops turn.
+    /// How often the children's loops are checked.
     pub(crate) fn watchdog(&self) -> Option<Duration> {
         self.options.watchdog
     }
 
-    /// Takes a table of the limits. This process counts in it until the [fork](Self::fork), and the
-    /// child from then on. `None` if there are as many children as there can be.
+    /// Takes a table of the limits. This process counts in it until the [fork](Self::fork), the
+    /// child afterwards. Returns `None` if no more children are allowed.
     pub(crate) fn take_table(&mut self) -> Option<usize> {
         let table = self.free_tables.pop_first()?;
         self.limits.enter(table);
         Some(table)
     }
 
-    /// Returns a table that no child took.
+    /// Gives back a table that no child uses.
     pub(crate) fn return_table(&mut self, table: usize) {
         self.free_tables.insert(table);
     }
 
-    /// Forks. The child forgets the parent's other children. One that the system gives no loop ends
-    /// at once, and calls `before_end`.
+    /// Forks. The child forgets the parent's other children. If it cannot get a loop of its own, it
+    /// calls `before_end` and ends at once.
     ///
     /// # Errors
     ///
-    /// The system's; there is no child then, and the table is free.
+    /// The system cannot fork or has no descriptors. No child exists then, and the table is free.
     pub(crate) fn fork(
         &mut self,
         table: usize,
@@ -153,13 +152,13 @@ impl Children {
         cx: &mut Context<'_>,
         before_end: impl FnOnce(),
     ) -> io::Result<ForkSide<'_>> {
-        // Lines that still wait to be written would be written by both.
+        // Otherwise both processes would write the buffered lines.
         log::logger().flush();
         let forked = UnixStream::pair().and_then(|links| Ok((links, ftpdlib_sys::fork()?)));
         let ((ours, theirs), fork) = forked.inspect_err(|_| self.return_table(table))?;
         let mut process = match fork {
             Fork::Child => {
-                // First, since dropping the other children may wake the loop.
+                // Before anything else: dropping the other children may wake the loop.
                 if let Err(error) = cx.leave_to_parent() {
                     log::error!("a process that was just started ends: {error}");
                     before_end();
@@ -203,10 +202,10 @@ impl Children {
         }
     }
 
-    /// Retires children of generations before `generation`, the oldest first, so that `wanted`
-    /// children accept clients, old and new ones together. A retired child accepts no more clients.
+    /// Retires children older than `generation`, the oldest first, so that `wanted` children accept
+    /// clients, old and new ones together. A retired child stops accepting clients.
     ///
-    /// Children that do not accept yet are not counted: their start may still fail.
+    /// Children that do not accept clients yet are not counted: their start may still fail.
     pub(crate) fn retire(&mut self, generation: u64, wanted: usize, cx: &mut Context<'_>) {
         let serving = self
             .list
@@ -223,12 +222,12 @@ impl Children {
         }
     }
 
-    /// Whether any child of a generation before `generation` accepts clients.
+    /// Whether any child older than `generation` accepts clients.
     pub(crate) fn have_old(&self, generation: u64) -> bool {
         self.list.iter().any(|child| child.is_old(generation))
     }
 
-    /// Sends all children a stop request, once. After the last one, kills those that do not end.
+    /// Sends all children a stop request, once. Children that ignore the last kind are killed.
     pub(crate) fn request_stop(&mut self, request: StopRequest, cx: &mut Context<'_>) {
         if self.stop_requested >= Some(request) {
             return;
@@ -262,10 +261,11 @@ impl Children {
         ours
     }
 
-    /// Asks all children whether their loops turn, and kills those that have left `most` pings
+    /// Checks whether the children's loops turn. Kills those that have left `most` pings
     /// unanswered; the end of their links follows.
     ///
-    /// Pings are counted rather than time, which also passes while the whole server is suspended.
+    /// It counts pings rather than time, since time also passes while the whole server is
+    /// suspended.
     pub(crate) fn ping(&mut self, most: u32, cx: &mut Context<'_>) {
         for child in &mut self.list {
             let process = child.process.id();
@@ -284,7 +284,7 @@ impl Children {
         }
     }
 
-    /// Waits until all children have ended, but not longer than `most`.
+    /// Waits up to `most` for all children to end.
     fn wait_for_all(&mut self, most: Duration) {
         wait_until(most, || {
             self.list
@@ -293,7 +293,7 @@ impl Children {
         });
     }
 
-    /// Reads from the link that is ready: a message, or the end of the child.
+    /// Reads a message, or the end of the child, from the link that is ready.
     pub(crate) fn read_link(
         &mut self,
         source: SourceId,
@@ -322,8 +322,8 @@ impl Children {
         }
     }
 
-    /// Kills all children, which were told to end long ago; the end of their links follows. Those
-    /// that cannot be killed are left behind, since a stop must end.
+    /// Kills all children, which were asked to end before; the end of their links follows. Children
+    /// that cannot be killed are left behind, so that a stop always ends.
     fn kill_all(&mut self) {
         let run_as = self.options.run_as.as_ref();
         self.list.retain(|child| {
@@ -337,7 +337,7 @@ impl Children {
         });
     }
 
-    /// The stop request that all children were sent last.
+    /// The latest stop request sent to all children.
     pub(crate) fn stop_requested(&self) -> Option<StopRequest> {
         self.stop_requested
     }
@@ -346,7 +346,7 @@ impl Children {
         self.list.is_empty()
     }
 
-    /// How many there are of a generation.
+    /// How many children a generation has.
     pub(crate) fn count(&self, generation: u64) -> usize {
         let of_it = |child: &&Child| child.generation == generation;
         self.list.iter().filter(of_it).count()
@@ -354,12 +354,12 @@ impl Children {
 
     /// Cleans up after a child: waits for the process and clears its table of the limits.
     fn reap(&mut self, place: usize, cx: &mut Context<'_>) -> ExitedChild {
-        // The others stay in order of age.
+        // Keeps the others in order of age.
         let mut child = self.list.remove(place);
         cx.close(child.link);
-        // The link ends when the system closes the child's descriptors, a moment before the child
-        // counts as dead. A child that lives on without its link is out of control: it is killed,
-        // so that the wait ends.
+        // The system closes the child's descriptors, and so the link, shortly before the child
+        // counts as dead. A child that lives on without its link is out of control: killing it ends
+        // the wait.
         let end = end(&mut child.process, self.options.run_as.as_ref());
         self.limits.clear(child.table);
         self.free_tables.insert(child.table);
@@ -382,8 +382,7 @@ impl Child {
         }
     }
 
-    /// Sends files as long as the link has room. The rest follows once the child, which may be
-    /// stopped, has read some.
+    /// Sends files while the link has room. The rest follows once the child has read some.
     fn send_files(&mut self, cx: &mut Context<'_>) {
         while let Some((number, file)) = self.unsent.pop_first() {
             let Some(byte) = file_byte(number) else {
@@ -413,17 +412,17 @@ impl Child {
         self.ready && !self.retired
     }
 
-    /// Whether it accepts, for a generation before this one.
+    /// Whether it accepts clients and is older than `generation`.
     fn is_old(&self, generation: u64) -> bool {
         self.is_accepting() && self.generation < generation
     }
 }
 
-/// Kills a child, which becomes the user `run_as`.
+/// Kills a child, which may have become the user `run_as`.
 fn kill(process: &ChildProcess, run_as: Option<&Identity>) -> io::Result<()> {
     match (process.kill(), run_as) {
         (Err(error), Some(user)) if error.kind() == io::ErrorKind::PermissionDenied => {
-            // Root without CAP_KILL may end no other user's processes, but become who may.
+            // Root without CAP_KILL cannot kill another user's process, but can become that user.
             let _acting = user.assume_in_thread().map_err(|_| error)?;
             process.kill()
         }
@@ -431,16 +430,16 @@ fn kill(process: &ChildProcess, run_as: Option<&Identity>) -> io::Result<()> {
     }
 }
 
-/// Kills a child whose link has ended, and waits for its end.
+/// Kills a child whose link has ended, and waits for it.
 fn end(process: &mut ChildProcess, run_as: Option<&Identity>) -> io::Result<ChildEnd> {
-    // Mostly it has, or is about to.
+    // Most children have ended already.
     if let Some(end) = process.try_wait()? {
         return Ok(end);
     }
     let Err(error) = kill(process, run_as) else {
         return process.wait();
     };
-    // It ends by itself, since its link has, or did; but nobody can make it.
+    // It cannot be killed, but should end by itself: its link has ended.
     let mut ended = Ok(None);
     wait_until(DROP_TIMEOUT, || {
         ended = process.try_wait();
@@ -449,7 +448,7 @@ fn end(process: &mut ChildProcess, run_as: Option<&Identity>) -> io::Result<Chil
     ended?.ok_or(error)
 }
 
-/// Waits until it is `over`, but not longer than `most`.
+/// Waits until `over` returns true, at most for `most`.
 fn wait_until(most: Duration, mut over: impl FnMut() -> bool) {
     let until = Instant::now() + most;
     while !over() && Instant::now() < until {
@@ -457,8 +456,8 @@ fn wait_until(most: Duration, mut over: impl FnMut() -> bool) {
     }
 }
 
-/// How many of the accepting children of generations before `generation` are not needed any more,
-/// where `wanted` are to accept. `children` gives the generation of each, and whether it accepts.
+/// How many accepting children older than `generation` are no longer needed if `wanted` children
+/// should accept. `children` holds the generation of each child, and whether it accepts.
 fn retire_count(
     wanted: usize,
     generation: u64,
@@ -472,16 +471,16 @@ fn retire_count(
 }
 
 impl Drop for Children {
-    /// Leaves no child running: those that are left had the time to end.
+    /// Leaves no child running: the remaining ones had time to end.
     fn drop(&mut self) {
         for child in &self.list {
-            // One that does not read it is killed below.
+            // A child that does not read it is killed below.
             let bytes = [StopRequest::CloseAll.byte()];
             let _ = expect_broken_pipe(|| child.link.get_ref().write(&bytes));
         }
         self.wait_for_all(DROP_TIMEOUT);
         self.kill_all();
-        // One that waits for a disk ends only after that, even if it is killed.
+        // A killed child that waits for a disk ends only after the disk has answered.
         self.wait_for_all(DROP_TIMEOUT);
         for child in &self.list {
             let process = child.process.id();

@@ -17,28 +17,28 @@ use super::supervisor::Supervisor;
 use crate::shared::Shared;
 use crate::upgrade;
 
-/// Different client addresses that a worker can count at a time.
+/// Most different client addresses that a worker can count at a time.
 const ADDRESSES: usize = 16_384;
 
-/// A worker that has lived this long did not fail to start.
+/// A worker that has lived this long has started well.
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// How long to wait before another worker is started after one that failed to start or that the
-/// system refused; doubled with each.
+/// The wait before another worker is started, after one that failed to start or that the system
+/// refused. It doubles with each failure.
 const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// How long to wait after so many failures.
+/// The wait after this many failures in a row.
 fn delay_after(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     (SHORTEST_DELAY * (1 << doublings)).min(LONGEST_DELAY)
 }
 
-/// A worker that does not answer for a shorter time may only be waiting for a processor.
+/// A worker that is silent for a shorter time may only be waiting for a processor.
 const SHORTEST_HANG: Duration = Duration::from_secs(5);
 
-/// How many pings, one each `interval`, a worker leaves unanswered before it counts as hung: at
-/// least two, since a ping may come right before the last answer is read.
+/// How many unanswered pings, one per `interval`, make a worker count as hung: at least two, since
+/// a ping may be sent right before the last answer is read.
 fn pings_of_a_hang(interval: Duration) -> u32 {
     let intervals = SHORTEST_HANG
         .as_nanos()
@@ -46,15 +46,16 @@ fn pings_of_a_hang(interval: Duration) -> u32 {
     u32::try_from(intervals).unwrap_or(u32::MAX).max(2)
 }
 
-/// Has clients served by worker processes, which share the listeners. The parent accepts no client.
+/// Worker processes that share the listeners and serve the clients. The parent accepts no client.
 pub(crate) struct PreforkWorkers {
     count: usize,
-    /// Workers were asked for. Otherwise there is one, so that this process keeps the privileges.
+    /// Whether workers were asked for. If not, there is one, so that this process can keep its
+    /// privileges.
     is_wanted: bool,
-    /// The model of each worker.
+    /// The concurrency model of each worker.
     inner: &'static str,
     mailbox: Arc<ParentMailbox>,
-    /// Whether the start has succeeded: the first worker accepts clients, or none will. Set once.
+    /// Set once: to `Ok` when the first worker accepts clients, or to the reason why none will.
     start: OnceLock<Result<(), String>>,
 }
 
@@ -69,8 +70,8 @@ impl PreforkWorkers {
         }
     }
 
-    /// How many tables of the limits there are: retired workers that still have clients keep
-    /// theirs. A table takes memory only once a worker counts in it.
+    /// How many tables the limits have: a retired worker keeps its own until its clients have left.
+    /// A table takes memory only once a worker counts in it.
     fn tables(&self) -> usize {
         self.count * 4 + 256
     }
@@ -92,7 +93,7 @@ impl Supervisor for PreforkWorkers {
     fn has_started(&self) -> io::Result<bool> {
         match self.start.get() {
             None => Ok(false),
-            // A stop may have come in the same turn: nobody is to give way to this server then.
+            // After a stop in the same turn, an earlier server must not make way for this one.
             Some(Ok(())) => Ok(self.mailbox.stop_requested().is_none()),
             Some(Err(problem)) => Err(io::Error::other(problem.clone())),
         }
@@ -123,21 +124,20 @@ impl Supervisor for PreforkWorkers {
 struct WorkerSupervisor {
     workers: Arc<PreforkWorkers>,
     shared: Arc<Shared>,
-    /// The workers accept from these, this process does not.
+    /// The workers accept from these; this process does not.
     listeners: LentListeners<TcpListener>,
     children: Children,
-    /// Workers of an earlier generation have an earlier configuration.
+    /// The current generation. Workers of earlier ones have an earlier configuration.
     generation: u64,
-    /// What the workers of this generation serve with, until no worker accepts clients with
-    /// anything else.
+    /// The service of this generation, while workers of earlier ones still accept clients.
     coming: Option<Arc<Service>>,
     /// How many workers in a row failed soon after their start.
     failures: u32,
     /// How often in a row the system refused to start a worker.
     refusals: u32,
-    /// Runs until another worker may be started.
+    /// When it fires, another worker may be started.
     retry_timer: Option<TimerId>,
-    /// Runs until the next ping.
+    /// When it fires, the next ping is due.
     ping_timer: Option<TimerId>,
 }
 
@@ -166,7 +166,7 @@ impl WorkerSupervisor {
         Ok(())
     }
 
-    /// Starts workers of a new generation for new clients; the old ones keep those they have.
+    /// Starts workers of a new generation for new clients. Old workers keep the clients they have.
     fn start_generation(&mut self, cx: &mut Context<'_>) {
         self.generation += 1;
         self.coming = Some(self.shared.service());
@@ -180,8 +180,7 @@ impl WorkerSupervisor {
         self.start_or_retry(cx);
     }
 
-    /// Asks the workers whether their loops turn, now and after each interval, if the server has a
-    /// watchdog.
+    /// Checks the workers' loops, now and after each interval, if the server has a watchdog.
     fn ping(&mut self, cx: &mut Context<'_>) {
         if let Some(interval) = self.children.watchdog() {
             self.children.ping(pings_of_a_hang(interval), cx);
@@ -199,7 +198,7 @@ impl WorkerSupervisor {
         let ended_well = matches!(exited.end, Ok(end) if end.is_success());
         match (ended_well, expected) {
             (true, true) => log::debug!("worker process {} has ended", exited.process),
-            // A signal has asked it to.
+            // A signal has asked it to end.
             (true, false) => log::info!("worker process {} has ended: {how}", exited.process),
             (false, _) => log::error!("worker process {} has ended: {how}", exited.process),
         }
@@ -207,7 +206,7 @@ impl WorkerSupervisor {
             return;
         }
         if exited.generation < self.generation {
-            // If the system refused to start a new one, it may accept now.
+            // The system has refused a new worker before, and may allow one now.
             if self.refusals > 0 {
                 self.start_now(cx);
             }
@@ -218,8 +217,8 @@ impl WorkerSupervisor {
         } else {
             self.failures += 1;
         }
-        // A worker may die early by chance, so the first one is replaced at once. But whoever ended
-        // one by a signal may have sent it to all processes, and this one may not have read it yet.
+        // A worker may die early by chance, so the first one is replaced at once. But a signal that
+        // has ended a worker may be on its way to this process, too.
         if (self.failures > 1 || ended_well) && !is_stopping && self.retry_timer.is_none() {
             self.retry_timer =
                 Some(cx.start_timer_after(delay_after(self.failures.saturating_sub(1))));
@@ -227,7 +226,7 @@ impl WorkerSupervisor {
         self.start_or_retry(cx);
     }
 
-    /// Starts the workers that are missing, now or later.
+    /// Starts the workers that are missing, now or after a delay.
     fn start_or_retry(&mut self, cx: &mut Context<'_>) {
         if self.retry_timer.is_some() {
             return;
@@ -244,9 +243,9 @@ impl WorkerSupervisor {
         }
     }
 
-    /// Whether the server ends because a worker cannot be started, or has ended: if none accepts
-    /// clients yet, and none is left that could. One that takes over needs all of its workers:
-    /// until then, the server before it has as many, and gives them up for these.
+    /// Whether the server fails because a worker cannot be started or has ended: if no worker
+    /// accepts clients yet, and none is left that could. A server that takes over from another one
+    /// needs all of its workers, since the other one gives up its own for them.
     fn fails_to_start(&self, problem: &dyn Display) -> bool {
         let start = &self.workers.start;
         let takes_over = upgrade::has_predecessor();
@@ -259,7 +258,7 @@ impl WorkerSupervisor {
         matches!(start.get(), Some(Err(_)))
     }
 
-    /// Retires old workers, each once a new one accepts in its place.
+    /// Retires old workers, as new ones accept clients in their place.
     fn retire(&mut self, cx: &mut Context<'_>) {
         if self.children.stop_requested().is_none() {
             let wanted = self.workers.count;
@@ -267,12 +266,12 @@ impl WorkerSupervisor {
         }
     }
 
-    /// Has nobody log in any more with the settings from before, once no old worker accepts.
+    /// Ends logins with earlier settings once no old worker accepts clients.
     fn outdate_others(&mut self) {
         if !self.children.have_old(self.generation)
             && let Some(coming) = self.coming.take()
         {
-            // Not before: a client that has to connect again may come to any worker.
+            // Not before: a client that connects again may reach any worker.
             coming.outdate_others(Reach::AllProcesses);
         }
     }
@@ -280,7 +279,7 @@ impl WorkerSupervisor {
 
 impl Handler for WorkerSupervisor {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        // The listeners come now.
+        // From now on the mailbox delivers the listeners.
         self.workers.mailbox.set_notifier(cx.notifier());
         self.ping(cx);
         Ok(())
@@ -290,7 +289,7 @@ impl Handler for WorkerSupervisor {
         match self.children.read_link(source, cx) {
             Some(ChildMessage::Ready) => {
                 if self.workers.mailbox.stop_requested().is_none() {
-                    // Mostly it was set by another worker.
+                    // Another worker has usually set it already.
                     let _ = self.workers.start.set(Ok(()));
                 }
                 self.retire(cx);

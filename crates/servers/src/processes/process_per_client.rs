@@ -17,19 +17,19 @@ use super::supervisor::Supervisor;
 use crate::accepting;
 use crate::shared::Shared;
 
-/// The most processes of a server, whatever its limits are: each takes about a megabyte, and on
-/// some machines more of them would leave no process to other programs.
+/// The most processes of a server, whatever its limits are. Each takes about a megabyte, and more
+/// of them could exhaust the machine's process table.
 const MOST_PROCESSES: usize = 4096;
 
-/// Different client addresses that one process can count. That of its client would do: data
-/// connections count under it, wherever they lead.
+/// Most different client addresses that one process can count. One would do: data connections count
+/// under the client's address, wherever they lead.
 const ADDRESSES: usize = 6;
 
-/// Bounded, so that a flood of clients does not keep the loop from other events.
+/// A bound that keeps a flood of clients from delaying other events.
 const CLIENTS_PER_TURN: usize = 16;
 
-/// Forks for each client (pyftpdlib: `MultiprocessFTPServer`). The parent accepts clients, and
-/// reads nothing from them.
+/// Forks a process for each client (pyftpdlib: `MultiprocessFTPServer`). The parent accepts
+/// clients, but reads nothing from them.
 #[derive(Default)]
 pub(crate) struct ProcessPerClient {
     mailbox: Arc<ParentMailbox>,
@@ -60,7 +60,7 @@ impl Supervisor for ProcessPerClient {
     }
 }
 
-/// Accepts clients, and forks a process for each.
+/// Accepts clients and forks a process for each.
 struct SessionSupervisor {
     mailbox: Arc<ParentMailbox>,
     shared: Arc<Shared>,
@@ -93,7 +93,7 @@ impl SessionSupervisor {
         let Some(table) = self.children.take_table() else {
             return accepting::refuse_over(LimitReached::Total, &service, &stream, peer);
         };
-        // Counted in the table that is the child's from the fork on.
+        // Counted in the table that belongs to the child once it is forked.
         let limits = service.limits();
         let permit = match service.is_proxy(peer.ip()) {
             true => limits.acquire_unnamed(),
@@ -144,13 +144,13 @@ impl SessionSupervisor {
 
 impl Handler for SessionSupervisor {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        // The listeners come now.
+        // From now on the mailbox delivers the listeners.
         self.mailbox.set_notifier(cx.notifier());
         Ok(())
     }
 
     fn ready(&mut self, source: SourceId, _: Ready, cx: &mut Context<'_>) -> io::Result<Flow> {
-        // In this turn a listener may have been taken back, and the settings changed with it.
+        // A listener may have been taken back in this turn, together with a change of the settings.
         self.update_listeners(cx);
         let mut listeners = self.listeners.iter();
         if listeners.any(|(_, listener)| listener.id() == source) {
