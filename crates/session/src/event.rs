@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ftpdlib_proto::{Reply, TransferDirection, TransferEnd, Verb, VirtualPath};
 
-use crate::{Refusal, Secret};
+use crate::{Change, Refusal, Secret};
 
 /// From the control connection.
 ///
@@ -145,14 +145,20 @@ pub enum SessionEvent {
         /// Time since the data connection stood.
         duration: Duration,
     },
-    /// A command that changes the filesystem succeeded (reply already queued). COMB comes with one
-    /// [`Change::Removed`] for each part that it removed, and also where it could not remove
-    /// others.
+    /// A command that changes the filesystem succeeded (reply already queued).
     Changed {
         /// The command, never another name of it: [`Verb::primary`].
         verb: Verb,
         /// What it changed.
         change: Change,
+    },
+    /// COMB has appended files to another one, and removed them; also where it could not remove
+    /// all of them (reply already queued).
+    Combined {
+        /// The file they were appended to.
+        target: VirtualPath,
+        /// Those that it removed.
+        removed: Vec<VirtualPath>,
     },
 }
 
@@ -165,63 +171,4 @@ pub enum Transferred {
     File(TransferDirection),
     /// A directory's entries: LIST, NLST, MLSD, STAT with a path.
     Listing,
-}
-
-/// What a command changed in the filesystem.
-///
-/// The enum is complete: an observer is to miss no change.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// A file or directory was renamed: RNTO.
-    Renamed {
-        /// The old name.
-        from: VirtualPath,
-        /// The new name.
-        to: VirtualPath,
-    },
-    /// A file was removed: DELE, COMB.
-    Removed(VirtualPath),
-    /// A directory was made: MKD.
-    DirectoryMade(VirtualPath),
-    /// A directory was removed: RMD.
-    DirectoryRemoved(VirtualPath),
-    /// Permission bits were set: SITE CHMOD.
-    ModeSet {
-        /// File or directory.
-        path: VirtualPath,
-        /// Permission bits.
-        mode: u32,
-    },
-    /// A modification time was set: MFMT, MDTM with a time, SITE UTIME.
-    TimeSet {
-        /// File.
-        path: VirtualPath,
-        /// In seconds since 1970.
-        time: i64,
-    },
-    /// At least one of these facts was set: MFF.
-    FactsSet {
-        /// File or directory.
-        path: VirtualPath,
-        /// Modification time, in seconds since 1970.
-        modified: Option<i64>,
-        /// Permission bits.
-        mode: Option<u32>,
-    },
-    /// A file was copied: CPTO, SITE COPY.
-    Copied {
-        /// The file that was read.
-        from: VirtualPath,
-        /// The copy.
-        to: VirtualPath,
-    },
-    /// Files were appended to this one: COMB.
-    Combined(VirtualPath),
-    /// A symbolic link was made: SITE SYMLINK.
-    Linked {
-        /// Where it leads.
-        target: VirtualPath,
-        /// Its own name.
-        link: VirtualPath,
-    },
 }

@@ -107,49 +107,8 @@ pub enum Action {
     },
     /// RNFR: refused if nothing is there (`Done`; links not followed).
     Exists(VirtualPath),
-    /// RNTO (`Done`).
-    Rename {
-        /// Old name.
-        from: VirtualPath,
-        /// New name.
-        to: VirtualPath,
-    },
-    /// DELE (`Done`).
-    Remove(VirtualPath),
-    /// MKD (`Done`).
-    MakeDirectory(VirtualPath),
-    /// RMD (`Done`).
-    RemoveDirectory(VirtualPath),
-    /// SITE CHMOD (`Done`).
-    SetMode {
-        /// File or directory.
-        path: VirtualPath,
-        /// Permission bits.
-        mode: u32,
-    },
-    /// MFMT, MDTM with a time, SITE UTIME (`Done`).
-    SetModified {
-        /// File.
-        path: VirtualPath,
-        /// In seconds since 1970.
-        time: i64,
-    },
-    /// MFF (`Done`). Takes [`Perm::ChangeTime`] for the time, [`Perm::ChangeMode`] for the mode.
-    SetFacts {
-        /// File or directory.
-        path: VirtualPath,
-        /// Modification time, in seconds since 1970.
-        modified: Option<i64>,
-        /// Permission bits.
-        mode: Option<u32>,
-    },
-    /// SITE SYMLINK (`Done`). Takes [`Perm::Store`] on the link.
-    Symlink {
-        /// Where it leads.
-        target: VirtualPath,
-        /// Its own name.
-        link: VirtualPath,
-    },
+    /// A command that changes one thing in the filesystem (`Done`); a copy is work.
+    Change(Change),
     /// AVBL (`Space`).
     AvailableSpace(VirtualPath),
     /// HASH and the X forms (`Digest`); work.
@@ -173,14 +132,6 @@ pub enum Action {
         target: VirtualPath,
         /// At least one.
         parts: Vec<VirtualPath>,
-    },
-    /// CPTO, SITE COPY (`Done`): a file in the place of what is there; work. Takes
-    /// [`Perm::Retrieve`] on `from`, [`Perm::Store`] on `to`. Nothing has changed if it fails.
-    Copy {
-        /// File to be read.
-        from: VirtualPath,
-        /// File to be made.
-        to: VirtualPath,
     },
     /// A registered command (`Reply`). The permission is checked at `path`, which a driver may hand
     /// to the command as it was resolved.
@@ -224,6 +175,52 @@ pub enum Action {
         format: ListFormat,
         /// Encoding of names on the wire at this moment.
         encoding: NameEncoding,
+    },
+}
+
+/// What a command changes in the filesystem.
+///
+/// The enum is complete: each driver has to do all of them, and an observer is to miss none. COMB
+/// alone is none of them: it changes several files, and not always as many as it is to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// A file or directory gets another name: RNTO.
+    Rename {
+        /// Old name.
+        from: VirtualPath,
+        /// New name.
+        to: VirtualPath,
+    },
+    /// A file is removed: DELE.
+    Remove(VirtualPath),
+    /// A directory is made: MKD.
+    MakeDirectory(VirtualPath),
+    /// A directory is removed: RMD.
+    RemoveDirectory(VirtualPath),
+    /// At least one of these facts is set: MFF, MFMT, MDTM with a time, SITE UTIME, SITE CHMOD.
+    /// Takes [`Perm::ChangeTime`] for the time, [`Perm::ChangeMode`] for the mode.
+    SetFacts {
+        /// File or directory.
+        path: VirtualPath,
+        /// Modification time, in seconds since 1970.
+        modified: Option<i64>,
+        /// Permission bits.
+        mode: Option<u32>,
+    },
+    /// A file is copied into the place of what is there: CPTO, SITE COPY; work. Takes
+    /// [`Perm::Retrieve`] on `from`, [`Perm::Store`] on `to`. Nothing has changed if it fails.
+    Copy {
+        /// File to be read.
+        from: VirtualPath,
+        /// File to be made.
+        to: VirtualPath,
+    },
+    /// A symbolic link is made: SITE SYMLINK. Takes [`Perm::Store`] on the link.
+    Symlink {
+        /// Where it leads.
+        target: VirtualPath,
+        /// Its own name.
+        link: VirtualPath,
     },
 }
 

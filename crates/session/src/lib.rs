@@ -97,8 +97,8 @@ mod session;
 
 pub use config::{SessionConfig, TlsRules, VERSION};
 pub use effect::{Effect, Over, Transfer};
-pub use event::{AdminEvent, Change, ControlEvent, DataEvent, SessionEvent, Transferred};
-pub use job::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
+pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent, Transferred};
+pub use job::{Action, Answer, Change, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 pub use registered::RegisteredCommand;
 pub use secret::Secret;
 pub use session::Session;

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use ftpdlib_proto::{ArgumentRule, NameEncoding, Reply, TransferEnd};
 use ftpdlib_session::{
-    Action, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session, SessionConfig,
+    Action, Change, ControlEvent, DataEvent, Effect, Refusal, RegisteredCommand, Session,
+    SessionConfig,
 };
 
 use support::{CLIENT, logged_in, opened, registered};
@@ -19,7 +20,7 @@ fn effects(session: &mut Session<()>) -> Vec<String> {
             Effect::Reply(reply) => all.push(reply.code().to_string()),
             Effect::Job(job) => all.push(match job.action {
                 Action::Stat(path) => format!("look at {path}"),
-                Action::SetModified { path, .. } => format!("set {path}"),
+                Action::Change(Change::SetFacts { path, .. }) => format!("set {path}"),
                 other => format!("{other:?}"),
             }),
             Effect::CloseData => all.push("close".to_owned()),

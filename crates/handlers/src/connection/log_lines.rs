@@ -175,7 +175,8 @@ pub(super) fn event(
         | SessionEvent::LoginFailed { .. }
         | SessionEvent::ForeignData { .. }
         | SessionEvent::DataUnused
-        | SessionEvent::Changed { .. } => username,
+        | SessionEvent::Changed { .. }
+        | SessionEvent::Combined { .. } => username,
     };
     let prefix = client.prefix(username);
     match event {
@@ -216,7 +217,7 @@ pub(super) fn event(
             );
         }
         // Its command is logged with its reply.
-        SessionEvent::Changed { .. } => {}
+        SessionEvent::Changed { .. } | SessionEvent::Combined { .. } => {}
     }
 }
 

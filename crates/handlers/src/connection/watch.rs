@@ -183,6 +183,16 @@ impl Watch {
             | SessionEvent::ForeignData { .. }
             | SessionEvent::DataUnused => {}
             SessionEvent::Changed { verb, change } => self.post_change(verb, change, account),
+            SessionEvent::Combined { target, removed } => {
+                self.post(Notice::Other {
+                    verb: Verb::Comb.info().name,
+                    file: observed(account, target),
+                    to: None,
+                });
+                for part in removed {
+                    self.post(Notice::Delete(observed(account, part)));
+                }
+            }
         }
     }
 
@@ -203,18 +213,14 @@ impl Watch {
             to,
         };
         let notice = match change {
-            Change::Renamed { from, to } => Notice::Rename {
+            Change::Rename { from, to } => Notice::Rename {
                 from: observed(from),
                 to: observed(to),
             },
-            Change::Removed(path) => Notice::Delete(observed(path)),
-            Change::DirectoryMade(path) => Notice::MakeDirectory(observed(path)),
-            Change::DirectoryRemoved(path) => Notice::RemoveDirectory(observed(path)),
-            Change::ModeSet { path, mode } => Notice::SetMode {
-                file: observed(path),
-                mode,
-            },
-            Change::FactsSet {
+            Change::Remove(path) => Notice::Delete(observed(path)),
+            Change::MakeDirectory(path) => Notice::MakeDirectory(observed(path)),
+            Change::RemoveDirectory(path) => Notice::RemoveDirectory(observed(path)),
+            Change::SetFacts {
                 path,
                 modified,
                 mode,
@@ -229,9 +235,8 @@ impl Watch {
                 }
                 other(file, None)
             }
-            Change::TimeSet { path, .. } | Change::Combined(path) => other(observed(path), None),
-            Change::Copied { from, to } => other(observed(from), Some(observed(to))),
-            Change::Linked { target, link } => other(observed(target), Some(observed(link))),
+            Change::Copy { from, to } => other(observed(from), Some(observed(to))),
+            Change::Symlink { target, link } => other(observed(target), Some(observed(link))),
         };
         self.post(notice);
     }

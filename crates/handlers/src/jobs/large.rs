@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ftpdlib_filesystems::{Filesystem, ReadFile, WriteFile};
 use ftpdlib_ioloop::Lane;
 use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
-use ftpdlib_session::Action;
+use ftpdlib_session::{Action, Change};
 use ftpdlib_sys::{stat_descriptor, storage};
 
 use super::Account;
@@ -35,10 +35,16 @@ const MAY_HAVE_GROWN: Duration = Duration::from_millis(50);
 /// Whether `action` removes or replaces something that takes long to free, or puts something large
 /// or new in the place of another, for which ext4 gives it its place on the disk at once.
 pub(super) fn removes_much(account: &Account, action: &Action) -> bool {
-    let (removed, moved) = match action {
-        Action::Remove(path) | Action::RemoveDirectory(path) => (path, None),
-        Action::Rename { from, to } => (to, Some(from)),
-        _ => return false,
+    let Action::Change(change) = action else {
+        return false;
+    };
+    let (removed, moved) = match change {
+        Change::Remove(path) | Change::RemoveDirectory(path) => (path, None),
+        Change::Rename { from, to } => (to, Some(from)),
+        Change::MakeDirectory(_)
+        | Change::SetFacts { .. }
+        | Change::Copy { .. }
+        | Change::Symlink { .. } => return false,
     };
     owners_code::ask(account, || {
         // What goes wrong here goes wrong in the job as well, which tells it.

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use ftpdlib_filesystems::{ErrorKind, Filesystem, FilesystemError, WriteFile, WriteMode};
 use ftpdlib_proto::{ByteRange, Perm, VirtualPath};
-use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, Refusal, WriteHow};
+use ftpdlib_session::{Action, Answer, Change, Job, JobOutcome, ListFormat, Refusal, WriteHow};
 
 use crate::owners_code;
 
@@ -106,8 +106,7 @@ pub(crate) fn run_work(
 fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
     match action {
         Action::OpenWrite { .. }
-        | Action::Rename { .. }
-        | Action::Copy { .. }
+        | Action::Change(Change::Rename { .. } | Change::Copy { .. })
         | Action::Combine { .. } => |refusal| refusal,
         Action::Stat(_) => |refusal| not_retrievable(without_553(refusal)),
         _ => without_553,
@@ -163,7 +162,9 @@ fn run_work_as_user(account: &Arc<Account>, job: Job, time: &mut TimeSlice) -> J
             Ok(Answer::Digest { digest, range })
         }
         Action::Combine { target, parts } => copy::combine(fs, &target, &parts, time),
-        Action::Copy { from, to } => copy::copy(fs, &from, &to, time).map(|()| Answer::Done),
+        Action::Change(Change::Copy { from, to }) => {
+            copy::copy(fs, &from, &to, time).map(|()| Answer::Done)
+        }
         action => perform(account, action),
     }
 }
@@ -198,7 +199,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::Registered { .. }
         | Action::Digest { .. }
         | Action::Combine { .. }
-        | Action::Copy { .. } => {
+        | Action::Change(Change::Copy { .. }) => {
             return Err(Refusal::new(503, "Bad sequence of commands."));
         }
         Action::ChangeDirectory(path) => fs.change_dir(&path),
@@ -211,23 +212,21 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
             return Ok(Answer::Text(line));
         }
         Action::Exists(path) => fs.lstat(&path).map(drop),
-        Action::Rename { from, to } => fs.rename(&from, &to),
-        Action::Remove(path) => fs.remove(&path),
-        Action::MakeDirectory(path) => fs.mkdir(&path),
-        Action::RemoveDirectory(path) => fs.rmdir(&path),
-        Action::SetMode { path, mode } => fs.set_mode(&path, mode),
-        Action::SetModified { path, time } => fs.set_modified(&path, time),
-        Action::SetFacts {
+        Action::Change(Change::Rename { from, to }) => fs.rename(&from, &to),
+        Action::Change(Change::Remove(path)) => fs.remove(&path),
+        Action::Change(Change::MakeDirectory(path)) => fs.mkdir(&path),
+        Action::Change(Change::RemoveDirectory(path)) => fs.rmdir(&path),
+        Action::Change(Change::SetFacts {
             path,
             modified,
             mode,
-        } => mode
+        }) => mode
             .map_or(Ok(()), |mode| fs.set_mode(&path, mode))
             .and_then(|()| match modified {
                 Some(time) => fs.set_modified(&path, time),
                 None => Ok(()),
             }),
-        Action::Symlink { target, link } => fs.symlink(&target, &link),
+        Action::Change(Change::Symlink { target, link }) => fs.symlink(&target, &link),
         Action::AvailableSpace(path) => {
             let bytes = fs.available_space(&path).map_err(reply_of)?;
             return Ok(Answer::Space(bytes));

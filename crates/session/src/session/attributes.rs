@@ -4,7 +4,7 @@ use ftpdlib_proto::{CivilTime, FactChange, Reply, Verb, VirtualPath};
 
 use super::Session;
 use super::pending::Purpose;
-use crate::{Action, Change, SessionEvent};
+use crate::{Action, Change};
 
 impl<P> Session<P> {
     /// MFMT.
@@ -32,17 +32,12 @@ impl<P> Session<P> {
         text.extend_from_slice(name);
         let modified = change.modify.map(|time| self.config.zone.unix(time));
         let mode = change.unix_mode;
-        let action = Action::SetFacts {
-            path: path.clone(),
-            modified,
-            mode,
-        };
-        let change = Change::FactsSet {
+        let change = Change::SetFacts {
             path,
             modified,
             mode,
         };
-        self.change(Verb::Mff, action, Reply::bytes(213, text), change);
+        self.change(Verb::Mff, change, Reply::bytes(213, text));
         Ok(())
     }
 
@@ -100,24 +95,22 @@ impl<P> Session<P> {
     pub(super) fn site_chmod(&mut self, mode: u32, name: &[u8]) -> Result<(), Reply> {
         let path = self.resolve(name)?;
         let reply = Reply::new(200, "SITE CHMOD successful.");
-        let action = Action::SetMode {
-            path: path.clone(),
-            mode,
+        let change = Change::SetFacts {
+            path,
+            modified: None,
+            mode: Some(mode),
         };
-        let change = Change::ModeSet { path, mode };
-        self.change(Verb::SiteChmod, action, reply, change);
+        self.change(Verb::SiteChmod, change, reply);
         Ok(())
     }
 
     fn set_time(&mut self, verb: Verb, path: VirtualPath, time: i64, reply: Reply) {
-        let action = Action::SetModified {
-            path: path.clone(),
-            time,
+        let change = Change::SetFacts {
+            path,
+            modified: Some(time),
+            mode: None,
         };
-        let change = Change::TimeSet { path, time };
-        let event = SessionEvent::Changed { verb, change };
-        // With MFMT's permission, as that of MDTM is to ask for the time.
-        self.ask(Verb::Mfmt, action, Purpose::Change { reply, event });
+        self.change(verb, change, reply);
     }
 }
 

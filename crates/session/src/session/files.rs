@@ -6,7 +6,7 @@ use ftpdlib_proto::{FileKind, Metadata, Reply, TransferType, Verb, VirtualPath};
 use super::Session;
 use super::attributes::time_value;
 use super::pending::Purpose;
-use crate::{Action, Change, SessionEvent};
+use crate::{Action, Change};
 
 /// What a command named for the one after it.
 #[derive(Debug)]
@@ -74,8 +74,7 @@ impl<P> Session<P> {
     pub(super) fn dele(&mut self, name: &[u8]) -> Result<(), Reply> {
         let path = self.resolve(name)?;
         let reply = Reply::new(250, "File removed.");
-        let action = Action::Remove(path.clone());
-        self.change(Verb::Dele, action, reply, Change::Removed(path));
+        self.change(Verb::Dele, Change::Remove(path), reply);
         Ok(())
     }
 
@@ -103,12 +102,8 @@ impl<P> Session<P> {
             return Err(Reply::new(503, text));
         };
         let to = self.resolve(name)?;
-        let action = Action::Rename {
-            from: from.clone(),
-            to: to.clone(),
-        };
         let reply = Reply::new(250, "Renaming ok.");
-        self.change(Verb::Rnto, action, reply, Change::Renamed { from, to });
+        self.change(Verb::Rnto, Change::Rename { from, to }, reply);
         Ok(())
     }
 
@@ -174,13 +169,8 @@ impl<P> Session<P> {
     pub(super) fn site_symlink(&mut self, target: &[u8], link: &[u8]) -> Result<(), Reply> {
         let target = self.resolve(target)?;
         let link = self.resolve(link)?;
-        let action = Action::Symlink {
-            target: target.clone(),
-            link: link.clone(),
-        };
         let reply = Reply::new(200, "SITE SYMLINK successful.");
-        let change = Change::Linked { target, link };
-        self.change(Verb::SiteSymlink, action, reply, change);
+        self.change(Verb::SiteSymlink, Change::Symlink { target, link }, reply);
         Ok(())
     }
 
@@ -188,8 +178,7 @@ impl<P> Session<P> {
         if path.is_root() {
             return Err(Reply::new(550, "Directory already exists."));
         }
-        let action = Action::MakeDirectory(path.clone());
-        self.change(Verb::Mkd, action, reply, Change::DirectoryMade(path));
+        self.change(Verb::Mkd, Change::MakeDirectory(path), reply);
         Ok(())
     }
 
@@ -197,8 +186,7 @@ impl<P> Session<P> {
         if path.is_root() {
             return Err(Reply::new(550, "Can't remove root directory."));
         }
-        let action = Action::RemoveDirectory(path.clone());
-        self.change(Verb::Rmd, action, reply, Change::DirectoryRemoved(path));
+        self.change(Verb::Rmd, Change::RemoveDirectory(path), reply);
         Ok(())
     }
 
@@ -207,11 +195,15 @@ impl<P> Session<P> {
         self.ask(Verb::Cwd, action, Purpose::ChangeDirectory(path));
     }
 
-    /// Asks for a job that changes the filesystem, for `verb`; `reply` and `change` are what is
-    /// told of its success.
-    pub(super) fn change(&mut self, verb: Verb, action: Action, reply: Reply, change: Change) {
-        let event = SessionEvent::Changed { verb, change };
-        self.ask(verb, action, Purpose::Change { reply, event });
+    /// Asks for a job that makes a `change`, for `verb`; `reply` is the answer to its success.
+    pub(super) fn change(&mut self, verb: Verb, change: Change, reply: Reply) {
+        let action = Action::Change(change.clone());
+        let purpose = Purpose::Change {
+            verb,
+            change,
+            reply,
+        };
+        self.ask(verb, action, purpose);
     }
 
     /// A name as seen from the working directory.

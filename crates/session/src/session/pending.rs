@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ftpdlib_proto::{HashAlgorithm, Reply, TransferDirection, VirtualPath};
+use ftpdlib_proto::{HashAlgorithm, Reply, TransferDirection, Verb, VirtualPath};
 
 use super::Session;
 use super::data_ports::PassiveReply;
@@ -11,7 +11,7 @@ use super::login::LoginDelay;
 use super::security::Handshake;
 use super::transfer::{Opening, Running};
 use super::work::Work;
-use crate::{Answer, Effect, JobOutcome, Refusal, Secret, SessionEvent};
+use crate::{Answer, Change, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 
 /// What the session waits for. At most one thing, and replies stay in order because of it.
 #[derive(Debug, Default)]
@@ -132,12 +132,14 @@ pub(super) enum Purpose {
     Hash(HashAlgorithm, Vec<u8>),
     /// XCRC and its relatives.
     Digest,
-    /// A command that changes the filesystem: the reply and the event of success.
+    /// A command that changes the filesystem: what is told of its success.
     Change {
+        /// The command, for logs and observers.
+        verb: Verb,
+        /// What it changes, for them.
+        change: Change,
         /// The reply.
         reply: Reply,
-        /// The event.
-        event: SessionEvent,
     },
     /// COMB.
     Combine {
@@ -216,9 +218,16 @@ impl<P> Session<P> {
             (Purpose::Digest, Answer::Digest { digest, .. }) => {
                 self.digest_done(&digest);
             }
-            (Purpose::Change { reply, event }, Answer::Done) => {
+            (
+                Purpose::Change {
+                    verb,
+                    change,
+                    reply,
+                },
+                Answer::Done,
+            ) => {
                 self.reply(reply);
-                self.tell(event);
+                self.tell(SessionEvent::Changed { verb, change });
             }
             (Purpose::Combine { target, parts }, Answer::Combined { removed, refusal }) => {
                 self.combined(target, &parts, &removed, refusal);

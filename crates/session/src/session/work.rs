@@ -179,12 +179,9 @@ impl<P> Session<P> {
             None => Reply::new(250, "COMB successful."),
             Some(refusal) => refusal.into_reply(),
         });
-        let gone = removed.iter().filter_map(|&place| parts.get(place));
-        let removals = gone.map(|part| Change::Removed(part.clone()));
-        for change in [Change::Combined(target)].into_iter().chain(removals) {
-            let verb = Verb::Comb;
-            self.tell(SessionEvent::Changed { verb, change });
-        }
+        let removed = removed.iter().filter_map(|&place| parts.get(place));
+        let removed = removed.cloned().collect();
+        self.tell(SessionEvent::Combined { target, removed });
     }
 
     /// CPFR.
@@ -264,17 +261,14 @@ impl<P> Session<P> {
     }
 
     fn copy(&mut self, verb: Verb, from: VirtualPath, to: VirtualPath) -> Result<(), Reply> {
+        let change = Change::Copy { from, to };
+        let action = Action::Change(change.clone());
         let purpose = Purpose::Change {
+            verb,
+            change,
             reply: Reply::new(250, "Copy successful."),
-            event: SessionEvent::Changed {
-                verb,
-                change: Change::Copied {
-                    from: from.clone(),
-                    to: to.clone(),
-                },
-            },
         };
-        self.work(verb, Action::Copy { from, to }, purpose)
+        self.work(verb, action, purpose)
     }
 
     /// Asks for work, with the permission that `verb` takes, if there is none and no transfer: ABOR

@@ -4,7 +4,9 @@ use ftpdlib_proto::{
     ByteRange, ListEntry, NameEncoding, NamePattern, Perm, Perms, VirtualPath, Zone, format_facts,
     format_list_line,
 };
-use ftpdlib_session::{Action, Answer, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
+use ftpdlib_session::{
+    Action, Answer, Change, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow,
+};
 
 use super::tree::{Node, Tree};
 
@@ -92,43 +94,7 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
             return Ok(Answer::Text(line));
         }
         Action::Exists(path) => drop(node(tree, &path)?),
-        Action::Rename { from, to } => {
-            node(tree, &from)?;
-            tree.rename(&from, &to);
-        }
-        Action::Remove(path) => {
-            file(tree, &path)?;
-            tree.remove(&path);
-        }
-        Action::MakeDirectory(path) => {
-            if tree.get(&path).is_some() {
-                return refuse(550, "File exists.");
-            }
-            tree.make_directory(&path);
-        }
-        Action::RemoveDirectory(path) => {
-            directory(tree, &path)?;
-            if !tree.entries(&path).is_empty() {
-                return refuse(550, "Directory not empty.");
-            }
-            tree.remove(&path);
-        }
-        Action::SetMode { path, mode } => node_mut(tree, &path)?.mode = mode,
-        Action::SetModified { path, time } => {
-            node_mut(tree, &path)?.modified = time;
-        }
-        Action::SetFacts {
-            path,
-            modified,
-            mode,
-        } => {
-            if mode.is_some() && !perms.contains(Perm::ChangeMode) {
-                return refuse(550, "Not enough privileges.");
-            }
-            let node = node_mut(tree, &path)?;
-            node.mode = mode.unwrap_or(node.mode);
-            node.modified = modified.unwrap_or(node.modified);
-        }
+        Action::Change(change) => apply(tree, perms, change)?,
         Action::AvailableSpace(path) => {
             node(tree, &path)?;
             return Ok(Answer::Space(1 << 30));
@@ -143,10 +109,6 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
                     None => refuse(501, "Invalid range."),
                 },
             };
-        }
-        Action::Copy { from, to } => {
-            let content = file(tree, &from)?;
-            tree.store(&to, content);
         }
         Action::Combine { target, parts } => {
             let mut content = file(tree, &target).unwrap_or_default();
@@ -177,6 +139,52 @@ fn act(tree: &mut Tree, perms: Perms, action: Action) -> JobOutcome<Payload> {
         other => panic!("the runner does not know {other:?}"),
     }
     Ok(Answer::Done)
+}
+
+fn apply(tree: &mut Tree, perms: Perms, change: Change) -> Result<(), Refusal> {
+    match change {
+        Change::Rename { from, to } => {
+            node(tree, &from)?;
+            tree.rename(&from, &to);
+        }
+        Change::Remove(path) => {
+            file(tree, &path)?;
+            tree.remove(&path);
+        }
+        Change::MakeDirectory(path) => {
+            if tree.get(&path).is_some() {
+                return Err(Refusal::new(550, "File exists."));
+            }
+            tree.make_directory(&path);
+        }
+        Change::RemoveDirectory(path) => {
+            directory(tree, &path)?;
+            if !tree.entries(&path).is_empty() {
+                return Err(Refusal::new(550, "Directory not empty."));
+            }
+            tree.remove(&path);
+        }
+        Change::SetFacts {
+            path,
+            modified,
+            mode,
+        } => {
+            let may_set_time = modified.is_none() || perms.contains(Perm::ChangeTime);
+            let may_set_mode = mode.is_none() || perms.contains(Perm::ChangeMode);
+            if !may_set_time || !may_set_mode {
+                return Err(Refusal::new(550, "Not enough privileges."));
+            }
+            let node = node_mut(tree, &path)?;
+            node.mode = mode.unwrap_or(node.mode);
+            node.modified = modified.unwrap_or(node.modified);
+        }
+        Change::Copy { from, to } => {
+            let content = file(tree, &from)?;
+            tree.store(&to, content);
+        }
+        other @ Change::Symlink { .. } => panic!("the runner does not know {other:?}"),
+    }
+    Ok(())
 }
 
 /// What work answers that was told to stop.

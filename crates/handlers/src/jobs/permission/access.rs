@@ -2,7 +2,7 @@
 //! are checked and paths are pinned.
 
 use ftpdlib_proto::{Perm, VirtualPath};
-use ftpdlib_session::{Action, Refusal, WriteHow};
+use ftpdlib_session::{Action, Change, Refusal, WriteHow};
 
 use super::denied;
 
@@ -62,32 +62,30 @@ pub(super) fn each_access(
             how: WriteHow::Unique,
         } => touch(path, NameStart, perm),
         Action::Exists(path)
-        | Action::Remove(path)
-        | Action::MakeDirectory(path)
-        | Action::RemoveDirectory(path) => touch(path, Entry, perm),
+        | Action::Change(
+            Change::Remove(path) | Change::MakeDirectory(path) | Change::RemoveDirectory(path),
+        ) => touch(path, Entry, perm),
         Action::ChangeDirectory(path)
         | Action::Stat(path)
         | Action::AvailableSpace(path)
         | Action::Digest { path, .. }
         | Action::OpenRead { path, .. }
         | Action::OpenWrite { path, .. }
-        | Action::Registered { path, .. }
-        | Action::SetMode { path, .. }
-        | Action::SetModified { path, .. } => touch(path, Target, perm),
+        | Action::Registered { path, .. } => touch(path, Target, perm),
         Action::FactLine { path, .. } | Action::OpenList { path, .. } => touch(path, Shown, perm),
-        Action::Rename { from, to } => {
+        Action::Change(Change::Rename { from, to }) => {
             touch(from, Entry, perm)?;
             touch(to, Entry, perm)
         }
-        Action::Symlink { target, link } => {
+        Action::Change(Change::Symlink { target, link }) => {
             touch(link, Entry, Perm::Store)?;
             touch(target, LinkTarget, Perm::List)
         }
-        Action::SetFacts {
+        Action::Change(Change::SetFacts {
             path,
             modified,
             mode,
-        } => {
+        }) => {
             if modified.is_some() {
                 touch(path, Target, Perm::ChangeTime)?;
             }
@@ -96,7 +94,7 @@ pub(super) fn each_access(
                 None => Ok(()),
             }
         }
-        Action::Copy { from, to } => {
+        Action::Change(Change::Copy { from, to }) => {
             touch(from, Target, Perm::Retrieve)?;
             touch(to, Target, Perm::Store)
         }
