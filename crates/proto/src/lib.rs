@@ -82,5 +82,5 @@ pub use range::ByteRange;
 pub use reply::{Reply, ReplyCode};
 pub use text::{Escaped, is_disruptive};
 pub use time::{CivilTime, TimeError, Zone};
-pub use transfer::{TransferDirection, TransferEnd, TransferType};
+pub use transfer::{TransferDirection, TransferEnd, TransferType, Transferred};
 pub use verb::{ArgumentRule, Verb, VerbInfo, verbs};

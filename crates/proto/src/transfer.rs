@@ -23,6 +23,27 @@ pub enum TransferDirection {
     Upload,
 }
 
+/// What a command moves over the data connection.
+///
+/// The enum is complete.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transferred {
+    /// A file.
+    File(TransferDirection),
+    /// What a directory holds, for the client.
+    Listing,
+}
+
+impl Transferred {
+    /// Which way its bytes go.
+    pub fn direction(self) -> TransferDirection {
+        match self {
+            Self::File(direction) => direction,
+            Self::Listing => TransferDirection::Download,
+        }
+    }
+}
+
 /// How a transfer ended.
 ///
 /// The enum is complete: whoever is told of an end has to have a word for each.

@@ -1,6 +1,6 @@
 //! The verb table: the single list of commands.
 
-use crate::{Perm, Perms};
+use crate::{Perm, Perms, TransferDirection, Transferred};
 
 /// Whether a command takes an argument.
 ///
@@ -102,6 +102,29 @@ impl Verb {
             Self::SiteCpfr => Self::Cpfr,
             Self::SiteCpto => Self::Cpto,
             other => other,
+        }
+    }
+
+    /// What the command moves over the data connection; `None` for a command that uses none, as
+    /// STAT, whose listing goes over the control connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use ftpdlib_proto::{TransferDirection, Transferred, Verb};
+    /// let upload = Transferred::File(TransferDirection::Upload);
+    /// assert_eq!(Verb::Stor.transfers(), Some(upload));
+    /// assert_eq!(Verb::Mlsd.transfers(), Some(Transferred::Listing));
+    /// assert_eq!(Verb::Mlst.transfers(), None);
+    /// ```
+    pub fn transfers(self) -> Option<Transferred> {
+        match self {
+            Self::Retr => Some(Transferred::File(TransferDirection::Download)),
+            Self::Stor | Self::Appe | Self::Stou => {
+                Some(Transferred::File(TransferDirection::Upload))
+            }
+            Self::List | Self::Nlst | Self::Mlsd => Some(Transferred::Listing),
+            _ => None,
         }
     }
 

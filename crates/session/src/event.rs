@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ftpdlib_proto::{Reply, TransferDirection, TransferEnd, Verb, VirtualPath};
+use ftpdlib_proto::{Reply, TransferEnd, Verb, VirtualPath};
 
 use crate::{Change, Refusal, Secret};
 
@@ -128,14 +128,13 @@ pub enum SessionEvent {
     },
     /// A data connection was closed since no transfer command came for it in time.
     DataUnused,
-    /// A RETR, STOR, APPE, STOU or listing that had begun has ended (reply already queued).
+    /// A RETR, STOR, APPE, STOU or listing, also that of STAT, that had begun has ended (reply
+    /// already queued).
     TransferEnded {
         /// Whose it was; that user may have logged out since it began.
         username: String,
-        /// The command.
+        /// The command, which [says](Verb::transfers) what was transferred.
         verb: Verb,
-        /// What was transferred.
-        content: Transferred,
         /// The file or directory.
         path: VirtualPath,
         /// How it ended.
@@ -160,15 +159,4 @@ pub enum SessionEvent {
         /// Those that it removed.
         removed: Vec<VirtualPath>,
     },
-}
-
-/// What a transfer moved.
-///
-/// The enum is complete.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Transferred {
-    /// A file.
-    File(TransferDirection),
-    /// A directory's entries: LIST, NLST, MLSD, STAT with a path.
-    Listing,
 }

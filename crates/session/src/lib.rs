@@ -97,7 +97,7 @@ mod session;
 
 pub use config::{SessionConfig, TlsRules, VERSION};
 pub use effect::{Effect, Over, Transfer};
-pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent, Transferred};
+pub use event::{AdminEvent, ControlEvent, DataEvent, SessionEvent};
 pub use job::{Action, Answer, Change, Job, JobOutcome, ListFormat, LoginFacts, Refusal, WriteHow};
 pub use registered::RegisteredCommand;
 pub use secret::Secret;

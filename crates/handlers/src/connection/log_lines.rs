@@ -5,9 +5,9 @@ use std::io;
 
 use ftpdlib_authorizers::CertificateError;
 use ftpdlib_proto::{
-    Command, CommandLine, Escaped, NameEncoding, Reply, TransferEnd, Verb, VirtualPath,
+    Command, CommandLine, Escaped, NameEncoding, Reply, TransferEnd, Transferred, Verb, VirtualPath,
 };
-use ftpdlib_session::{Refusal, Session, SessionEvent, Transferred};
+use ftpdlib_session::{Refusal, Session, SessionEvent};
 use log::Level;
 
 use super::secrets;
@@ -191,7 +191,6 @@ pub(super) fn event(
         }
         SessionEvent::TransferEnded {
             verb,
-            content,
             path,
             end,
             bytes,
@@ -199,9 +198,9 @@ pub(super) fn event(
             ..
         } => {
             // Listings are no transfers to pyftpdlib.
-            let level = match content {
-                Transferred::File(_) => Level::Info,
-                Transferred::Listing => Level::Debug,
+            let level = match verb.transfers() {
+                Some(Transferred::File(_)) => Level::Info,
+                Some(Transferred::Listing) | None => Level::Debug,
             };
             let (verb, seconds) = (verb.info().name, duration.as_secs_f64());
             let completed = u8::from(*end == TransferEnd::Complete);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ftpdlib_ioloop::{Context, Notifier};
-use ftpdlib_proto::{Verb, VirtualPath};
-use ftpdlib_session::{Change, SessionEvent, Transferred};
+use ftpdlib_proto::{Transferred, Verb, VirtualPath};
+use ftpdlib_session::{Change, SessionEvent};
 
 use super::secrets;
 use super::transfer::Begun;
@@ -154,13 +154,15 @@ impl Watch {
             }
             SessionEvent::TransferEnded {
                 verb,
-                content: Transferred::File(direction),
                 path,
                 end,
                 bytes,
                 duration,
                 ..
             } => {
+                let Some(Transferred::File(direction)) = verb.transfers() else {
+                    return;
+                };
                 let account = begun.map(|begun| &begun.account);
                 self.post_transfer(
                     account,
@@ -176,12 +178,7 @@ impl Watch {
                     },
                 );
             }
-            SessionEvent::TransferEnded {
-                content: Transferred::Listing,
-                ..
-            }
-            | SessionEvent::ForeignData { .. }
-            | SessionEvent::DataUnused => {}
+            SessionEvent::ForeignData { .. } | SessionEvent::DataUnused => {}
             SessionEvent::Changed { verb, change } => self.post_change(verb, change, account),
             SessionEvent::Combined { target, removed } => {
                 self.post(Notice::Other {

@@ -160,7 +160,7 @@ impl<P> Session<P> {
         let held = self.data.take_held();
         self.data = match std::mem::take(&mut self.data) {
             DataChannel::Connecting { queued, .. } => {
-                self.reply(queued.preliminary.clone());
+                self.reply(queued.preliminary());
                 self.start_transfer(*queued, now)
             }
             other @ (DataChannel::Closed
@@ -240,7 +240,7 @@ impl<P> Session<P> {
         self.effects.push_back(Effect::CloseData);
         match queued {
             Some(queued) => {
-                self.discard(queued.transfer.payload);
+                self.discard(queued.payload);
                 true
             }
             None => false,

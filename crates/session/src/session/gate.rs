@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ftpdlib_proto::{
-    Command, CommandError, CommandLine, EprtError, Reply, TransferDirection, Verb,
+    Command, CommandError, CommandLine, EprtError, Reply, TransferDirection, Transferred, Verb,
 };
 
 use super::Session;
@@ -264,18 +264,14 @@ fn verb_of(resolved: &Result<(Verb, &[u8]), CommandError>) -> Option<Verb> {
 
 /// Which way a data connection is used by a command.
 fn transfer_direction(verb: Verb) -> Option<TransferDirection> {
-    match verb {
-        Verb::Stor | Verb::Appe | Verb::Stou => Some(TransferDirection::Upload),
-        Verb::Retr | Verb::List | Verb::Nlst | Verb::Mlsd => Some(TransferDirection::Download),
-        _ => None,
-    }
+    verb.transfers().map(Transferred::direction)
 }
 
 /// Whether a command ends what REST or RANG said before: it is for the next transfer or HASH, and
 /// another REST or RANG replaces it, even one that is refused. It outlives any other line, as
 /// clients send many kinds of them before the transfer.
 fn ends_restart(verb: Verb) -> bool {
-    transfer_direction(verb).is_some() || matches!(verb, Verb::Hash | Verb::Rest | Verb::Rang)
+    verb.transfers().is_some() || matches!(verb, Verb::Hash | Verb::Rest | Verb::Rang)
 }
 
 /// Whether a line is the first of an HTTP request: a browser, or a web page that uses one to send

@@ -218,7 +218,7 @@ fn settable_facts(perms: Perms) -> String {
 
 /// The transfer in progress, in a line.
 fn progress(running: &Running) -> String {
-    let way = match running.direction {
+    let way = match running.direction() {
         TransferDirection::Download => "sent",
         TransferDirection::Upload => "received",
     };

@@ -9,7 +9,7 @@ use super::Session;
 use super::data_ports::PassiveReply;
 use super::login::LoginDelay;
 use super::security::Handshake;
-use super::transfer::{Opening, Running};
+use super::transfer::{Running, TransferCommand};
 use super::work::Work;
 use crate::{Answer, Change, Effect, JobOutcome, Refusal, Secret, SessionEvent};
 
@@ -87,7 +87,10 @@ impl Pending {
         let Self::Job(purpose) = self else {
             return false;
         };
-        matches!(&**purpose, Purpose::Transfer(opening) if opening.direction == TransferDirection::Upload)
+        let Purpose::Transfer(command) = &**purpose else {
+            return false;
+        };
+        command.direction() == TransferDirection::Upload
     }
 }
 
@@ -149,7 +152,7 @@ pub(super) enum Purpose {
         parts: Vec<VirtualPath>,
     },
     /// A transfer command.
-    Transfer(Opening),
+    Transfer(TransferCommand),
     /// STAT with a path.
     StatListing,
     /// A registered command.
@@ -233,13 +236,13 @@ impl<P> Session<P> {
                 self.combined(target, &parts, &removed, refusal);
             }
             (
-                Purpose::Transfer(opening),
+                Purpose::Transfer(command),
                 Answer::Opened {
                     payload,
                     size,
                     path,
                 },
-            ) => self.transfer_opened(opening, payload, size, path, now),
+            ) => self.transfer_opened(command, payload, size, path, now),
             (Purpose::StatListing, Answer::Opened { payload, path, .. }) => {
                 self.stat_listing_opened(payload, path, now);
             }
@@ -261,8 +264,8 @@ impl<P> Session<P> {
                 arrived,
                 flushed: _,
             } => self.login_failed(username, password, arrived, refusal, now),
-            Purpose::Transfer(opening) => {
-                self.settle_data(Some(opening.direction));
+            Purpose::Transfer(command) => {
+                self.settle_data(Some(command.direction()));
                 self.reply(refusal.into_reply());
             }
             // For now nobody knows which of the two files is meant.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use ftpdlib_proto::{
-    ListArgument, Reply, TransferDirection, TransferEnd, TransferType, Verb, VirtualPath,
+    ListArgument, Reply, TransferDirection, TransferEnd, TransferType, Transferred, Verb,
+    VirtualPath,
 };
 
 use super::Session;
@@ -12,37 +13,28 @@ use super::data_channel::DataChannel;
 use super::parameters::Restart;
 use super::pending::{Pending, Purpose};
 use super::timers::after;
-use crate::{
-    Action, Effect, ListFormat, Over, Refusal, SessionEvent, Transfer, Transferred, WriteHow,
-};
+use crate::{Action, Effect, ListFormat, Over, Refusal, SessionEvent, Transfer, WriteHow};
 
-/// A transfer command whose file or listing is being opened.
+/// A transfer command.
 #[derive(Debug)]
-pub(super) struct Opening {
+pub(super) struct TransferCommand {
     verb: Verb,
-    pub(super) direction: TransferDirection,
     transfer_type: TransferType,
     after_rest: bool,
     /// STOU: what leads from the working directory to the name made, as given.
     prefix: Vec<u8>,
 }
 
-/// The command that began a transfer, as events tell it.
-#[derive(Debug)]
-struct TransferCommand {
-    username: String,
-    verb: Verb,
-    path: VirtualPath,
-}
-
-/// A transfer that waits for its data connection.
+/// A transfer whose file or listing is open, and which may wait for its data connection.
 #[derive(Debug)]
 pub(super) struct Queued<P> {
-    /// What is to run.
-    pub(super) transfer: Transfer<P>,
-    /// Its 150.
-    pub(super) preliminary: Reply,
+    /// What was opened.
+    pub(super) payload: P,
+    /// Bytes of the whole file, if known.
+    size: Option<u64>,
     command: TransferCommand,
+    username: String,
+    path: VirtualPath,
 }
 
 /// A transfer in progress.
@@ -52,11 +44,10 @@ pub(super) struct Running {
     pub(super) stopping: bool,
     /// Bytes moved, as far as told.
     pub(super) bytes: u64,
-    /// Which way they move.
-    pub(super) direction: TransferDirection,
-    over: Over,
-    command: TransferCommand,
     since: Instant,
+    command: TransferCommand,
+    username: String,
+    path: VirtualPath,
 }
 
 impl<P> Session<P> {
@@ -70,11 +61,11 @@ impl<P> Session<P> {
         let Restart { range, by_rest } = restart;
         let path = self.resolve(name)?;
         let action = Action::OpenRead { path, range };
-        let opening = Opening {
+        let command = TransferCommand {
             after_rest: by_rest,
-            ..self.opening(Verb::Retr, TransferDirection::Download)
+            ..self.transfer_command(Verb::Retr)
         };
-        self.open(opening, action)
+        self.open(command, action)
     }
 
     /// STOR.
@@ -88,7 +79,7 @@ impl<P> Session<P> {
             (offset, None) => WriteHow::At(offset),
         };
         let action = Action::OpenWrite { path, how };
-        self.open(self.opening(Verb::Stor, TransferDirection::Upload), action)
+        self.open(self.transfer_command(Verb::Stor), action)
     }
 
     /// APPE.
@@ -97,7 +88,7 @@ impl<P> Session<P> {
         let path = self.resolve(name)?;
         let how = WriteHow::Append;
         let action = Action::OpenWrite { path, how };
-        self.open(self.opening(Verb::Appe, TransferDirection::Upload), action)
+        self.open(self.transfer_command(Verb::Appe), action)
     }
 
     /// STOU: the name given, or `ftpd`, and a dot begin the name made.
@@ -112,11 +103,11 @@ impl<P> Session<P> {
         let path = self.resolve(&[path.as_bytes(), b"."].concat())?;
         let how = WriteHow::Unique;
         let action = Action::OpenWrite { path, how };
-        let opening = Opening {
+        let command = TransferCommand {
             prefix,
-            ..self.opening(Verb::Stou, TransferDirection::Upload)
+            ..self.transfer_command(Verb::Stou)
         };
-        self.open(opening, action)
+        self.open(command, action)
     }
 
     /// LIST, NLST; MLSD through [`mlsd`](Self::mlsd).
@@ -127,11 +118,7 @@ impl<P> Session<P> {
         format: ListFormat,
     ) -> Result<(), Reply> {
         let action = self.listing(argument, format)?;
-        let opening = Opening {
-            transfer_type: TransferType::Image,
-            ..self.opening(verb, TransferDirection::Download)
-        };
-        self.open(opening, action)
+        self.open(self.transfer_command(verb), action)
     }
 
     /// MLSD.
@@ -187,7 +174,7 @@ impl<P> Session<P> {
     /// The file or listing is open: now for the data connection.
     pub(super) fn transfer_opened(
         &mut self,
-        opening: Opening,
+        command: TransferCommand,
         payload: P,
         size: Option<u64>,
         path: VirtualPath,
@@ -196,27 +183,17 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return self.discard(payload);
         }
-        let queued = Box::new(Queued {
-            preliminary: opening.reply(size, &path),
-            transfer: Transfer {
-                payload,
-                direction: opening.direction,
-                over: Over::Data,
-                transfer_type: opening.transfer_type,
-                after_rest: opening.after_rest,
-            },
-            command: self.transfer_command(opening.verb, path),
-        });
+        let queued = Box::new(self.queued(command, payload, size, path));
         self.data = match std::mem::take(&mut self.data) {
             DataChannel::Open { .. } => {
-                self.reply(queued.preliminary.clone());
+                self.reply(queued.preliminary());
                 self.start_transfer(*queued, now)
             }
             DataChannel::Listening {
                 deadline,
                 queued: None,
             } => {
-                self.reply(queued.preliminary.clone());
+                self.reply(queued.preliminary());
                 let queued = Some(queued);
                 DataChannel::Listening { deadline, queued }
             }
@@ -234,7 +211,7 @@ impl<P> Session<P> {
             | DataChannel::Listening { .. }
             | DataChannel::Connecting { .. }
             | DataChannel::Transferring(_)) => {
-                self.discard(queued.transfer.payload);
+                self.discard(queued.payload);
                 self.reply(Reply::new(425, "Can't open data connection."));
                 gone
             }
@@ -246,40 +223,16 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return self.discard(payload);
         }
-        let text = [b"Status of ", path.as_bytes(), b":"].concat();
-        self.reply(Reply::opening(213, text));
-        let (direction, over) = (TransferDirection::Download, Over::Control);
-        self.pending = Pending::StatListing(Box::new(Running {
-            stopping: false,
-            bytes: 0,
-            direction,
-            over,
-            command: self.transfer_command(Verb::Stat, path),
-            since: now,
-        }));
-        self.effects.push_back(Effect::StartTransfer(Transfer {
-            payload,
-            direction,
-            over,
-            transfer_type: TransferType::Image,
-            after_rest: false,
-        }));
+        let command = self.transfer_command(Verb::Stat);
+        let queued = self.queued(command, payload, None, path);
+        self.reply(queued.preliminary());
+        self.pending = Pending::StatListing(self.run(queued, Over::Control, now));
     }
 
     /// Lets a transfer run over the data connection that has just come to stand.
     pub(super) fn start_transfer(&mut self, queued: Queued<P>, now: Instant) -> DataChannel<P> {
-        let direction = queued.transfer.direction;
         self.kept_for_download = false;
-        self.effects
-            .push_back(Effect::StartTransfer(queued.transfer));
-        DataChannel::Transferring(Box::new(Running {
-            stopping: false,
-            bytes: 0,
-            direction,
-            over: Over::Data,
-            command: queued.command,
-            since: now,
-        }))
+        DataChannel::Transferring(self.run(queued, Over::Data, now))
     }
 
     /// Bytes moved so far.
@@ -297,11 +250,11 @@ impl<P> Session<P> {
         refusal: Option<Refusal>,
         now: Instant,
     ) {
-        let Some(running) = self.take_running() else {
+        let Some((over, running)) = self.take_running() else {
             return;
         };
-        match (running.over, &end) {
-            (over, TransferEnd::Stalled) => self.stalled(over, now),
+        match (over, &end) {
+            (_, TransferEnd::Stalled) => self.stalled(over, now),
             (Over::Data, _) => self.reply_to_transfer(&end, refusal),
             (Over::Control, TransferEnd::Complete) if refusal.is_none() => {
                 self.reply(Reply::new(213, "End of status."));
@@ -312,19 +265,19 @@ impl<P> Session<P> {
         self.tell(running.into_event(end, bytes, now));
     }
 
-    /// Takes the transfer in progress out of where it is kept.
-    fn take_running(&mut self) -> Option<Box<Running>> {
+    /// Takes the transfer in progress out of where it is kept, which tells where its bytes go.
+    fn take_running(&mut self) -> Option<(Over, Box<Running>)> {
         match (
             std::mem::take(&mut self.data),
             std::mem::take(&mut self.pending),
         ) {
             (DataChannel::Transferring(running), pending) => {
                 self.pending = pending;
-                Some(running)
+                Some((Over::Data, running))
             }
             (data, Pending::StatListing(running)) => {
                 self.data = data;
-                Some(running)
+                Some((Over::Control, running))
             }
             (data, pending) => {
                 (self.data, self.pending) = (data, pending);
@@ -374,32 +327,69 @@ impl<P> Session<P> {
 
     /// Asks for what a transfer command names to be opened, if a data connection is there or agreed
     /// on.
-    fn open(&mut self, opening: Opening, action: Action) -> Result<(), Reply> {
+    fn open(&mut self, command: TransferCommand, action: Action) -> Result<(), Reply> {
         self.check_no_transfer()?;
-        if self.kept_for_download && opening.direction == TransferDirection::Upload {
+        if self.kept_for_download && command.direction() == TransferDirection::Upload {
             // The client may have closed it since: the upload would be empty.
             self.close_data();
         }
         if matches!(self.data, DataChannel::Closed) {
             return Err(Reply::new(425, "Use PASV or PORT first."));
         }
-        self.ask(opening.verb, action, Purpose::Transfer(opening));
+        self.ask(command.verb, action, Purpose::Transfer(command));
         Ok(())
     }
 
-    fn transfer_command(&self, verb: Verb, path: VirtualPath) -> TransferCommand {
-        TransferCommand {
+    /// Has a transfer run, now that it has all that it needs.
+    fn run(&mut self, queued: Queued<P>, over: Over, now: Instant) -> Box<Running> {
+        let Queued {
+            payload,
+            size: _,
+            command,
+            username,
+            path,
+        } = queued;
+        self.effects.push_back(Effect::StartTransfer(Transfer {
+            payload,
+            direction: command.direction(),
+            over,
+            transfer_type: command.transfer_type,
+            after_rest: command.after_rest,
+        }));
+        Box::new(Running {
+            stopping: false,
+            bytes: 0,
+            since: now,
+            command,
+            username,
+            path,
+        })
+    }
+
+    /// A transfer of whoever is logged in now; that user may log out before it runs.
+    fn queued(
+        &self,
+        command: TransferCommand,
+        payload: P,
+        size: Option<u64>,
+        path: VirtualPath,
+    ) -> Queued<P> {
+        Queued {
+            payload,
+            size,
+            command,
             username: self.username().unwrap_or_default().to_owned(),
-            verb,
             path,
         }
     }
 
-    fn opening(&self, verb: Verb, direction: TransferDirection) -> Opening {
-        Opening {
+    fn transfer_command(&self, verb: Verb) -> TransferCommand {
+        TransferCommand {
             verb,
-            direction,
-            transfer_type: self.parameters.transfer_type,
+            transfer_type: match verb.transfers() {
+                Some(Transferred::File(_)) => self.parameters.transfer_type,
+                Some(Transferred::Listing) | None => TransferType::Image,
+            },
             after_rest: false,
             prefix: Vec::new(),
         }
@@ -426,17 +416,28 @@ impl<P> Session<P> {
     }
 }
 
-impl Opening {
-    /// The 150 of this transfer.
+impl TransferCommand {
+    /// Which way the bytes go. The listing of STAT, which needs no data connection, is a download.
+    pub(super) fn direction(&self) -> TransferDirection {
+        let transferred = self.verb.transfers();
+        transferred.map_or(TransferDirection::Download, Transferred::direction)
+    }
+}
+
+impl<P> Queued<P> {
+    /// Its preliminary reply: 150, or the first line of the 213 to STAT.
     ///
     /// For RETR it tells the whole size of the file, also after REST: clients that use the number
     /// take it as the size, not as what is left. Translated to ASCII the size is unknown.
     /// For STOU it tells the name in a form that leads to the file (RFC 1123 §4.1.2.9).
-    fn reply(&self, size: Option<u64>, path: &VirtualPath) -> Reply {
-        let name = path.file_name().unwrap_or(b"/");
-        match (self.verb, self.transfer_type) {
+    pub(super) fn preliminary(&self) -> Reply {
+        let command = &self.command;
+        let name = self.path.file_name().unwrap_or(b"/");
+        match (command.verb, command.transfer_type) {
             (Verb::Retr, TransferType::Image) => {
-                let size = size.map_or_else(String::new, |size| format!(" ({size} bytes)"));
+                let size = self
+                    .size
+                    .map_or_else(String::new, |size| format!(" ({size} bytes)"));
                 let text = [
                     b"Opening BINARY mode data connection for ",
                     name,
@@ -450,31 +451,29 @@ impl Opening {
                 Reply::bytes(150, text.concat())
             }
             (Verb::Stou, _) => {
-                Reply::bytes(150, [b"FILE: ", self.prefix.as_slice(), name].concat())
+                Reply::bytes(150, [b"FILE: ", command.prefix.as_slice(), name].concat())
             }
             (Verb::Stor | Verb::Appe, _) => Reply::new(150, "Ok to send data."),
+            (Verb::Stat, _) => {
+                let text = [b"Status of ", self.path.as_bytes(), b":"];
+                Reply::opening(213, text.concat())
+            }
             _ => Reply::new(150, "Here comes the directory listing."),
         }
     }
 }
 
 impl Running {
+    /// Which way the bytes move.
+    pub(super) fn direction(&self) -> TransferDirection {
+        self.command.direction()
+    }
+
     fn into_event(self, end: TransferEnd, bytes: u64, now: Instant) -> SessionEvent {
-        let TransferCommand {
-            username,
-            verb,
-            path,
-        } = self.command;
         SessionEvent::TransferEnded {
-            username,
-            verb,
-            content: match (self.direction, verb) {
-                (TransferDirection::Upload, _) | (TransferDirection::Download, Verb::Retr) => {
-                    Transferred::File(self.direction)
-                }
-                (TransferDirection::Download, _) => Transferred::Listing,
-            },
-            path,
+            username: self.username,
+            verb: self.command.verb,
+            path: self.path,
             end,
             bytes,
             duration: now.saturating_duration_since(self.since),
