@@ -280,7 +280,8 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Sets the modification time of what `path` leads to, in seconds since 1970 UTC (MFMT).
+    /// Sets the modification time of what `path` leads to, in seconds since 1970 UTC (MFMT). The
+    /// access time may change with it.
     ///
     /// # Errors
     ///
