@@ -105,9 +105,11 @@ pub(crate) fn run_work(
 /// How a client is told that `action` is refused.
 fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
     match action {
-        Action::OpenWrite { .. }
-        | Action::Change(Change::Rename { .. } | Change::Copy { .. })
-        | Action::Combine { .. } => |refusal| refusal,
+        Action::OpenWrite { .. } | Action::Change(Change::Copy { .. }) | Action::Combine { .. } => {
+            |refusal| refusal
+        }
+        Action::Change(Change::Rename { .. }) => lasting,
+        Action::Change(Change::RemoveDirectory(_)) => |refusal| lasting(without_553(refusal)),
         Action::Stat(_) => |refusal| not_retrievable(without_553(refusal)),
         _ => without_553,
     }
@@ -119,6 +121,15 @@ fn without_553(refusal: Refusal) -> Refusal {
     match refusal.code.value() {
         553 => refusal.with_code(550),
         _ => refusal,
+    }
+}
+
+/// What is busy when it is to be renamed, or a directory to be removed, is somebody's mount point
+/// or the like and stays so; nor do these commands have 450 (RFC 959 §5.4).
+fn lasting(refusal: Refusal) -> Refusal {
+    match refusal == reply_of(ErrorKind::Busy.into()) {
+        true => refusal.with_code(550),
+        false => refusal,
     }
 }
 
