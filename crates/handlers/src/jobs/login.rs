@@ -97,6 +97,11 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
     let service = &client.service;
+    let _guard = service.authorizer.impersonate(&login).map_err(|error| {
+        let prefix = client.prefix(Some(&login.username));
+        log::error!("{prefix} {error}");
+        unusable()
+    })?;
     let filesystem = make_filesystem(client, &mut login).inspect_err(|_| {
         // Whatever has taken its place may block.
         service.note_home(&named, false);
@@ -135,13 +140,7 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 
 /// Makes it, and leaves no links in the path of the home.
 fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
-    let service = &client.service;
-    let _guard = service.authorizer.impersonate(login).map_err(|error| {
-        let prefix = client.prefix(Some(&login.username));
-        log::error!("{prefix} {error}");
-        unusable()
-    })?;
-    let made = match &service.filesystem {
+    let made = match &client.service.filesystem {
         Some(factory) => {
             // It stays as it is where there is none: a filesystem that wants one says so.
             if let Ok(home) = login.home.canonicalize() {
@@ -224,14 +223,69 @@ fn disk_of(login: &Login) -> Result<AbstractedFs, FilesystemError> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::os::unix::fs::symlink;
 
-    use ftpdlib_authorizers::{DummyAuthorizer, User};
+    use ftpdlib_authorizers::{
+        AuthenticationFailed, Authorizer, AuthorizerError, DummyAuthorizer, Guard, User,
+    };
+    use ftpdlib_filesystems::{Layer, Layered, MemoryFs};
+    use ftpdlib_proto::Perm;
     use tempfile::TempDir;
 
     use super::*;
     use crate::FtpHandler;
     use crate::testing::{enter_as_user, log_in_as_user, service};
+
+    thread_local! {
+        static ACTS_AS_USER: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Acts as the user, or seems to.
+    struct Acting;
+
+    impl Authorizer for Acting {
+        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            Ok(Login::new(request.username, "/"))
+        }
+
+        fn has_perm(&self, _: &Login, _: Perm, _: &VirtualPath) -> bool {
+            true
+        }
+
+        fn impersonate(&self, _: &Login) -> Result<Guard, AuthorizerError> {
+            ACTS_AS_USER.set(true);
+            Ok(Guard::new(|| ACTS_AS_USER.set(false)))
+        }
+    }
+
+    /// Is asked by the user only.
+    struct Asked;
+
+    impl Layer for Asked {
+        fn real_path(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Option<PathBuf> {
+            assert!(ACTS_AS_USER.get());
+            inner.real_path(path)
+        }
+
+        fn start_dir(&self, inner: &dyn Filesystem) -> VirtualPath {
+            assert!(ACTS_AS_USER.get());
+            inner.start_dir()
+        }
+
+        fn is_local(&self, inner: &dyn Filesystem) -> bool {
+            assert!(ACTS_AS_USER.get());
+            inner.is_local()
+        }
+    }
+
+    #[test]
+    fn a_filesystem_was_asked_at_login_without_the_rights_of_its_user() {
+        let handler = FtpHandler::new(Acting)
+            .abstracted_fs(|_| Ok(Arc::new(Layered::new(Asked, Arc::new(MemoryFs::new())))));
+        assert!(log_in_as_user(&service(handler)).is_ok());
+        assert!(!ACTS_AS_USER.get());
+    }
 
     #[test]
     fn a_link_in_the_place_of_a_home_was_followed_on_the_loop() {
