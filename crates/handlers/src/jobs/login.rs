@@ -81,7 +81,7 @@ pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
     let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
     let authorizer = &service.authorizer;
     owners_code::ask(prefix, || authorizer.is_local())
-        && service.is_local_home(&login.home)
+        && service.homes.is_local(&login.home)
         && !has_remote_mount_near(&login.home).unwrap_or(true)
 }
 
@@ -104,7 +104,7 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     })?;
     let filesystem = make_filesystem(client, &mut login).inspect_err(|_| {
         // Whatever has taken its place may block.
-        service.note_home(&named, false);
+        service.homes.note(&named, false);
     })?;
     login.home_path = home_path(&*filesystem, &login.home);
     // Behind a link the home may be somewhere else each time.
@@ -112,10 +112,10 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     // The mounts need no second look.
     let is_local = (at_once && is_linkless) || filesystem.is_local();
     if service.filesystem.is_none() {
-        service.note_home(&named, is_local && is_linkless);
+        service.homes.note(&named, is_local && is_linkless);
     }
     let in_place = is_local && service.authorizer.is_local();
-    let lanes = (!in_place).then(|| service.home_lanes(&named));
+    let lanes = (!in_place).then(|| service.homes.lanes(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -297,11 +297,11 @@ mod tests {
         users.add_user(User::new("user", "12345", &home)).unwrap();
         let service = service(FtpHandler::new(users));
         let is_local = enter_as_user(&service).lane().is_none();
-        assert_eq!(service.is_local_home(&home), is_local);
+        assert_eq!(service.homes.is_local(&home), is_local);
         fs::rename(&home, &aside).unwrap();
         symlink(&aside, &home).unwrap();
         // Not by the first who comes then, and so not on the loop by the next.
         assert!(log_in_as_user(&service).is_err());
-        assert!(!service.is_local_home(&home));
+        assert!(!service.homes.is_local(&home));
     }
 }

@@ -166,6 +166,12 @@ impl Lane {
         self.submit(move || drop(value))
     }
 
+    /// Whether no job of the lane runs or waits.
+    pub fn is_idle(&self) -> bool {
+        // Jobs wait only while others run.
+        lock(&self.shared.queue).running == 0
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.shared.name
     }
