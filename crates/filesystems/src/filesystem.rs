@@ -41,7 +41,8 @@ pub enum WriteMode {
 /// A server may act as a user of the system during a call. That holds for the calling thread, not
 /// for a program that a method starts: it has root's real id and can become root again, so it must
 /// be given the user's ids and groups itself, as by `Command::uid`, `gid` and `groups`, on a thread
-/// that was started earlier and does not act as the user.
+/// that was started earlier and does not act as the user. What was opened, and the filesystem, are
+/// dropped without the user's rights; unless the filesystem is local, on a thread.
 ///
 /// An `Arc` or a `Box` of a filesystem is one, too.
 ///

@@ -137,7 +137,8 @@ pub trait WriteFile: Send {
     /// too. Where it is large, a server that calls this filesystem on its event loop has a thread
     /// make the first [`write`](Self::write), which may remove all of that, and call
     /// [`finish`](Self::finish); it asks before both. No default, since a wrapper that forgot it
-    /// would have the loop do that.
+    /// would have the loop do that. Asked without the rights of the user whose file it is, as is
+    /// [`may_wait`](Self::may_wait).
     fn size(&self) -> Option<u64>;
 
     /// Whether the next [`write`](Self::write), or [`finish`](Self::finish), may wait for a disk to

@@ -434,6 +434,18 @@ impl<'a> Context<'a> {
         self.io_loop.leave_to_parent()
     }
 
+    /// After [`leave_to_parent`](Self::leave_to_parent): closes this process's copies of the
+    /// sockets that are still registered with the loop, whosever they are, so that their peers see
+    /// the end when the parent closes them. Their handlers stay where they are, are not called, and
+    /// find nothing behind their sockets any more. What was never registered is not known here.
+    ///
+    /// # Errors
+    ///
+    /// `/proc` cannot be read, or the system has no more descriptors.
+    pub fn leave_sources_to_parent(&mut self) -> io::Result<()> {
+        self.io_loop.leave_sources_to_parent()
+    }
+
     /// Lets the loop's `run` return after this turn.
     pub fn stop(&mut self) {
         self.io_loop.remote.request_stop();

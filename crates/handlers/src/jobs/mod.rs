@@ -20,6 +20,7 @@ mod login;
 mod permission;
 mod ranged;
 mod runs_on;
+mod slow_write;
 mod time_slice;
 mod untaken;
 
@@ -42,6 +43,7 @@ pub(crate) use large::{OpenedRead, upload_lane, upload_size};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
 pub(crate) use runs_on::{RunsOn, Started};
+use slow_write::SlowWrite;
 pub(crate) use time_slice::{Cancel, TimeSlice};
 pub(crate) use untaken::{Untaken, discard};
 
@@ -245,7 +247,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::OpenRead { path, range } => {
             let read = ranged::open_read(fs, &path, range);
             let (file, size) = read.map_err(|error| cannot_be_sent(error, range.start()))?;
-            let file = OpenedRead::new(account.large_lane(), file, size);
+            let file = OpenedRead::new(account, file, size);
             return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
@@ -255,6 +257,10 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
                 WriteHow::Replace | WriteHow::Append | WriteHow::Unique => 0,
             };
             let file = open_write(fs, &path, how).map_err(|error| cannot_begin(error, start))?;
+            let file = match account.lane() {
+                Some(lane) => Box::new(SlowWrite::new(file, lane)),
+                None => file,
+            };
             let path = file.path().clone();
             return Ok(opened(account, Opened::Write(file), None, path));
         }

@@ -1,5 +1,6 @@
 //! Threads for blocking jobs.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -138,6 +139,39 @@ impl Lane {
         self.submit_as(Some(client), Box::new(job)).map(drop)
     }
 
+    /// Drops `value`, which may block: on a thread of a pool there and then, elsewhere by a job,
+    /// [submitted](Self::submit).
+    ///
+    /// # Errors
+    ///
+    /// That of [`submit`](Self::submit). It was dropped here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use ftpdlib_ioloop::Pool;
+    ///
+    /// let (sender, receiver) = mpsc::channel::<()>();
+    /// Pool::new().lane("close", 1).discard(sender)?;
+    /// assert!(receiver.recv().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn discard(&self, value: impl Send + 'static) -> io::Result<()> {
+        if IS_OF_POOL.get() {
+            drop(value);
+            return Ok(());
+        }
+        self.submit(move || drop(value))
+    }
+
+    /// Whether no job of the lane runs or waits.
+    pub fn is_idle(&self) -> bool {
+        // Jobs wait only while others run.
+        lock(&self.shared.queue).running == 0
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.shared.name
     }
@@ -165,6 +199,11 @@ impl fmt::Debug for Lane {
             .field("cap", &self.shared.cap)
             .finish_non_exhaustive()
     }
+}
+
+thread_local! {
+    /// Whether this is a thread of a pool.
+    static IS_OF_POOL: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The most jobs that wait in one lane, where those that run may hang for good.
@@ -354,6 +393,7 @@ impl Workers {
 
     /// What a thread runs. It was counted as idle when it was made.
     fn run_thread(&self) {
+        IS_OF_POOL.set(true);
         (self.thread_start)();
         let mut state = lock(&self.state);
         loop {
