@@ -130,6 +130,30 @@ fn each_line_is_there_once_when_the_processes_have_ended() {
 }
 
 #[test]
+fn a_client_without_a_login_filled_the_log() {
+    let _alone = alone();
+    let mut program = Program::start_with_default_log(&[]);
+    let mut client = Client::open(program.address());
+    client.expect_reply(220);
+    let refused = [
+        "CWD", "DELE", "MKD", "RMD", "RNFR", "RNTO", "XCWD", "XMKD", "XRMD",
+    ];
+    for verb in refused {
+        client.expect(&format!("{verb} nowhere"), 530);
+    }
+    client.expect("MFMT 20200101000000 nowhere", 530);
+    client.expect("SITE CHMOD 777 nowhere", 530);
+    client.expect("REIN", 220);
+    client.play(&[("USER user", 331), ("PASS 12345", 230), ("CWD known", 550)]);
+    drop(client);
+    program.end_at_once();
+    let log = program.rest_of_log();
+    assert!(log.iter().any(|line| line.contains("known")), "{log:#?}");
+    let is_told = |line: &String| line.contains("nowhere") || line.contains("REIN");
+    assert!(!log.iter().any(is_told), "{log:#?}");
+}
+
+#[test]
 fn a_link_in_the_place_of_a_log_gave_a_file_of_roots_to_the_user_that_serves() {
     let _alone = alone();
     if !is_root() {
