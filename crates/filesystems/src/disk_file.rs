@@ -15,7 +15,7 @@ use ftpdlib_sys::{
 };
 
 use crate::error::{ErrorKind, FilesystemError};
-use crate::filesystem::WriteMode;
+use crate::filesystem::{DRAFT_MODE, WriteMode};
 use crate::jail::Jail;
 use crate::transfer_file::{ReadFile, WriteFile};
 
@@ -24,7 +24,7 @@ const READ: OpenFlags = OpenFlags::READ.union(OpenFlags::NON_BLOCK);
 const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 
 /// What a new file may be used for, less the umask.
-const NEW_FILE_MODE: u32 = 0o666;
+pub(crate) const NEW_FILE_MODE: u32 = 0o666;
 
 /// How long what was looked up of a file that is open for writing may be told as it was then.
 const FACTS_HOLD: Duration = Duration::from_millis(50);
@@ -142,30 +142,36 @@ impl DiskWriteFile {
                 written.seek_to(offset)?;
                 Ok(written)
             }
-            WriteMode::Unique => {
+            WriteMode::Unique | WriteMode::Draft => {
                 let (dir, prefix) = match (path.parent(), path.file_name()) {
                     (Some(dir), Some(prefix)) => (dir, prefix),
                     _ => (VirtualPath::root(), b"ftpd".as_slice()),
                 };
                 let stem = prefix.strip_suffix(b".").unwrap_or(prefix);
-                Self::create_unique(jail, &dir, &[stem, b"."].concat(), b"")
+                let bits = match mode {
+                    WriteMode::Draft => DRAFT_MODE,
+                    _ => NEW_FILE_MODE,
+                };
+                Self::create_unique(jail, &dir, &[stem, b"."].concat(), b"", bits)
             }
         }
     }
 
-    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`.
+    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`, for
+    /// what `mode` says, less the umask.
     pub(crate) fn create_unique(
         jail: &Arc<Jail>,
         dir: &VirtualPath,
         prefix: &[u8],
         suffix: &[u8],
+        mode: u32,
     ) -> Result<Self, FilesystemError> {
         let flags = WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::NO_FOLLOW;
         let parent = jail.open(dir, OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
         let mut tries = 0;
         loop {
             let name = [prefix, &random_name(), suffix].concat();
-            match open_at(parent.as_fd(), &name, flags, NEW_FILE_MODE) {
+            match open_at(parent.as_fd(), &name, flags, mode) {
                 Ok(file) => {
                     let (mut written, facts) = Self::over(jail, file, dir.join(&name)?)?;
                     written.created = Some(Created::new(jail, &facts));

@@ -56,6 +56,17 @@ fn unique_uploads_never_replace() {
     scene.check_outside();
 }
 
+#[test]
+fn a_draft_was_open_to_others_while_it_was_written() {
+    for resolver in RESOLVERS {
+        let scene = Scene::new();
+        let fs = scene.open(resolver);
+        let draft = fs.open_write(&path("/d/.draft"), WriteMode::Draft).unwrap();
+        assert!(draft.path().as_bytes().starts_with(b"/d/.draft."));
+        assert_eq!(draft.mode().unwrap() & 0o7777, 0o600);
+    }
+}
+
 /// How an upload breaks off.
 const BREAKS: [TransferEnd; 8] = [
     TransferEnd::Truncated,
