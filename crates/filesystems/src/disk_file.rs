@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, open_at, random_number,
-    set_mode, stat_at, stat_descriptor, touch, unlink_at,
+    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, is_root, open_at,
+    random_number, set_mode, stat_at, stat_descriptor, touch, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
@@ -25,6 +25,9 @@ const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 
 /// What a new file may be used for, less the umask.
 pub(crate) const NEW_FILE_MODE: u32 = 0o666;
+
+/// The bits of a mode that have a program run as its owner and its group.
+const RUNS_AS_OWNER: u32 = 0o6000;
 
 /// How long what was looked up of a file that is open for writing may be told as it was then.
 const FACTS_HOLD: Duration = Duration::from_millis(50);
@@ -110,6 +113,9 @@ pub(crate) struct DiskWriteFile {
     storage: Storage,
     looked_up: Cell<LookedUp>,
     pending: Pending,
+    /// Whether its mode says that it is run as its owner or group, which the kernel takes from a
+    /// file that anybody but root writes to. Whoever may only store must not run a program as them.
+    runs_as_owner: bool,
     /// Of a file that was not there before: nor is it to be there after such an upload.
     created: Option<Created>,
 }
@@ -234,6 +240,7 @@ impl DiskWriteFile {
             file: file.into(),
             path,
             pending: Pending::Nothing,
+            runs_as_owner: facts.mode & RUNS_AS_OWNER != 0 && is_root(),
             created: None,
         };
         Ok((written, facts))
@@ -273,6 +280,7 @@ impl DiskWriteFile {
             }
             Pending::Clear(found) => {
                 if found.is_of(&stat_descriptor(self.file.as_fd())?) {
+                    self.run_as_nobody_else()?;
                     self.file.set_len(0)?;
                 }
             }
@@ -281,9 +289,20 @@ impl DiskWriteFile {
         Ok(())
     }
 
+    /// Does what the kernel does for others than root when the content changes.
+    fn run_as_nobody_else(&mut self) -> io::Result<()> {
+        if self.runs_as_owner {
+            let facts = stat_descriptor(self.file.as_fd())?;
+            set_mode(self.file.as_fd(), facts.mode & 0o7777 & !RUNS_AS_OWNER)?;
+            self.runs_as_owner = false;
+        }
+        Ok(())
+    }
+
     /// The file, for somebody who writes on by himself.
     pub(crate) fn into_parts(mut self) -> io::Result<(File, VirtualPath)> {
         self.settle()?;
+        self.run_as_nobody_else()?;
         Ok((self.file, self.path))
     }
 }
@@ -295,6 +314,9 @@ impl WriteFile for DiskWriteFile {
             // Writing does it.
             Pending::Touch if !bytes.is_empty() => self.pending = Pending::Nothing,
             Pending::Touch | Pending::Nothing => {}
+        }
+        if !bytes.is_empty() {
+            self.run_as_nobody_else()?;
         }
         self.file.write(bytes)
     }
@@ -486,6 +508,7 @@ mod tests {
             storage,
             looked_up: Cell::new(at_rest),
             pending,
+            runs_as_owner: false,
             created: None,
         }
     }
