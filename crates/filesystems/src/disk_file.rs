@@ -10,12 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, open_at, random_number,
-    set_mode, stat_at, stat_descriptor, touch, unlink_at,
+    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, is_root, open_at,
+    random_number, set_mode, stat_at, stat_descriptor, touch, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
-use crate::filesystem::WriteMode;
+use crate::filesystem::{DRAFT_MODE, WriteMode};
 use crate::jail::Jail;
 use crate::transfer_file::{ReadFile, WriteFile};
 
@@ -24,7 +24,10 @@ const READ: OpenFlags = OpenFlags::READ.union(OpenFlags::NON_BLOCK);
 const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 
 /// What a new file may be used for, less the umask.
-const NEW_FILE_MODE: u32 = 0o666;
+pub(crate) const NEW_FILE_MODE: u32 = 0o666;
+
+/// The bits of a mode that have a program run as its owner and its group.
+const RUNS_AS_OWNER: u32 = 0o6000;
 
 /// How long what was looked up of a file that is open for writing may be told as it was then.
 const FACTS_HOLD: Duration = Duration::from_millis(50);
@@ -110,6 +113,9 @@ pub(crate) struct DiskWriteFile {
     storage: Storage,
     looked_up: Cell<LookedUp>,
     pending: Pending,
+    /// Whether its mode says that it is run as its owner or group, which the kernel takes from a
+    /// file that anybody but root writes to. Whoever may only store must not run a program as them.
+    runs_as_owner: bool,
     /// Of a file that was not there before: nor is it to be there after such an upload.
     created: Option<Created>,
 }
@@ -142,30 +148,36 @@ impl DiskWriteFile {
                 written.seek_to(offset)?;
                 Ok(written)
             }
-            WriteMode::Unique => {
+            WriteMode::Unique | WriteMode::Draft => {
                 let (dir, prefix) = match (path.parent(), path.file_name()) {
                     (Some(dir), Some(prefix)) => (dir, prefix),
                     _ => (VirtualPath::root(), b"ftpd".as_slice()),
                 };
                 let stem = prefix.strip_suffix(b".").unwrap_or(prefix);
-                Self::create_unique(jail, &dir, &[stem, b"."].concat(), b"")
+                let bits = match mode {
+                    WriteMode::Draft => DRAFT_MODE,
+                    _ => NEW_FILE_MODE,
+                };
+                Self::create_unique(jail, &dir, &[stem, b"."].concat(), b"", bits)
             }
         }
     }
 
-    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`.
+    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`, for
+    /// what `mode` says, less the umask.
     pub(crate) fn create_unique(
         jail: &Arc<Jail>,
         dir: &VirtualPath,
         prefix: &[u8],
         suffix: &[u8],
+        mode: u32,
     ) -> Result<Self, FilesystemError> {
         let flags = WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::NO_FOLLOW;
         let parent = jail.open(dir, OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
         let mut tries = 0;
         loop {
             let name = [prefix, &random_name(), suffix].concat();
-            match open_at(parent.as_fd(), &name, flags, NEW_FILE_MODE) {
+            match open_at(parent.as_fd(), &name, flags, mode) {
                 Ok(file) => {
                     let (mut written, facts) = Self::over(jail, file, dir.join(&name)?)?;
                     written.created = Some(Created::new(jail, &facts));
@@ -228,6 +240,7 @@ impl DiskWriteFile {
             file: file.into(),
             path,
             pending: Pending::Nothing,
+            runs_as_owner: facts.mode & RUNS_AS_OWNER != 0 && is_root(),
             created: None,
         };
         Ok((written, facts))
@@ -267,6 +280,7 @@ impl DiskWriteFile {
             }
             Pending::Clear(found) => {
                 if found.is_of(&stat_descriptor(self.file.as_fd())?) {
+                    self.run_as_nobody_else()?;
                     self.file.set_len(0)?;
                 }
             }
@@ -275,9 +289,20 @@ impl DiskWriteFile {
         Ok(())
     }
 
+    /// Does what the kernel does for others than root when the content changes.
+    fn run_as_nobody_else(&mut self) -> io::Result<()> {
+        if self.runs_as_owner {
+            let facts = stat_descriptor(self.file.as_fd())?;
+            set_mode(self.file.as_fd(), facts.mode & 0o7777 & !RUNS_AS_OWNER)?;
+            self.runs_as_owner = false;
+        }
+        Ok(())
+    }
+
     /// The file, for somebody who writes on by himself.
     pub(crate) fn into_parts(mut self) -> io::Result<(File, VirtualPath)> {
         self.settle()?;
+        self.run_as_nobody_else()?;
         Ok((self.file, self.path))
     }
 }
@@ -289,6 +314,9 @@ impl WriteFile for DiskWriteFile {
             // Writing does it.
             Pending::Touch if !bytes.is_empty() => self.pending = Pending::Nothing,
             Pending::Touch | Pending::Nothing => {}
+        }
+        if !bytes.is_empty() {
+            self.run_as_nobody_else()?;
         }
         self.file.write(bytes)
     }
@@ -480,6 +508,7 @@ mod tests {
             storage,
             looked_up: Cell::new(at_rest),
             pending,
+            runs_as_owner: false,
             created: None,
         }
     }

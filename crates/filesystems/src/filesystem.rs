@@ -24,10 +24,18 @@ pub enum WriteMode {
     /// REST then STOR: an existing file written from this byte on (not truncated first); refused
     /// past its end.
     At(u64),
-    /// STOU: a new file, its name made from the last component of the path given. So is the draft
-    /// that SITE COPY, CPTO and COMB write, and [rename](Filesystem::rename) when it is complete.
+    /// STOU: a new file, its name made from the last component of the path given.
     Unique,
+    /// The same for the draft that SITE COPY, CPTO and COMB write, and
+    /// [rename](Filesystem::rename) when it is complete. It may hold what others must not read, so
+    /// it is closed to all but its owner from the start; it gets its
+    /// [mode](WriteFile::set_mode) at the end. Where this is refused as not supported, the draft is
+    /// a file as of [`Unique`](Self::Unique).
+    Draft,
 }
+
+/// What a draft may be used for.
+pub(crate) const DRAFT_MODE: u32 = 0o600;
 
 /// Files as a client sees them. All methods but [`real_path`](Self::real_path) may block, unless
 /// [`is_local`](Self::is_local) says that they do not; all paths are absolute and normalised, since
@@ -174,7 +182,8 @@ pub trait Filesystem: Send + Sync {
 
     /// Opens a regular file for writing (STOR, APPE, STOU).
     ///
-    /// For [`WriteMode::Unique`], `path` is the directory joined with the start of the name.
+    /// For [`WriteMode::Unique`] and [`WriteMode::Draft`], `path` is the directory joined with the
+    /// start of the name.
     ///
     /// # Errors
     ///

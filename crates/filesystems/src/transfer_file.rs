@@ -148,7 +148,8 @@ pub trait WriteFile: Send {
     fn may_wait(&self) -> bool;
 
     /// The path of the file: the one it was opened by, or the one that
-    /// [`WriteMode::Unique`](crate::WriteMode::Unique) chose.
+    /// [`WriteMode::Unique`](crate::WriteMode::Unique) or
+    /// [`WriteMode::Draft`](crate::WriteMode::Draft) chose.
     fn path(&self) -> &VirtualPath;
 
     /// Permission bits of the open file, where files have such.

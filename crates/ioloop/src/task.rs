@@ -145,6 +145,24 @@ impl<T> Task<T> {
             }
         }
     }
+
+    /// Drops a job [for a client](Self::spawn_for) that still waits for its turn, with all it
+    /// holds; whether it did. There is no result then, and the handler is not notified. Any other
+    /// job goes on.
+    pub fn withdraw(&self) -> bool {
+        let mut progress = lock(&self.outcome);
+        match mem::take(&mut *progress) {
+            Progress::MayWait(lane, place) => {
+                // The job holds a reference to what is locked, and more.
+                drop(progress);
+                lane.withdraw(place)
+            }
+            other => {
+                *progress = other;
+                false
+            }
+        }
+    }
 }
 
 impl<T> Drop for Task<T> {

@@ -184,11 +184,11 @@ impl Lane {
             .map_err(|(error, _job)| error)
     }
 
-    /// Drops the job that waits at `place`, with all it holds, if it still does.
-    pub(crate) fn withdraw(&self, place: Place) {
+    /// Drops the job that waits at `place`, with all it holds, if it still does; whether it did.
+    pub(crate) fn withdraw(&self, place: Place) -> bool {
         let job = lock(&self.shared.queue).waiting.remove(place);
-        // Under no lock, as above.
-        drop(job);
+        // Dropped under no lock, as above.
+        job.is_some()
     }
 }
 
