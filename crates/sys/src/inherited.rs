@@ -134,11 +134,23 @@ fn claim(fd: RawFd, name: &str) -> io::Result<()> {
 }
 
 fn set_close_on_exec(fd: RawFd) -> io::Result<()> {
+    let flags = flags_of(fd)?;
     // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
-    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
-    // SAFETY: as above.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
     Ok(())
+}
+
+/// The flags of the descriptor itself, not of what it is open for.
+fn flags_of(fd: RawFd) -> io::Result<libc::c_int> {
+    // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFD) })
+}
+
+/// Whether no program that this process runs gets the descriptor.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn is_close_on_exec(fd: std::os::fd::BorrowedFd<'_>) -> bool {
+    use std::os::fd::AsRawFd;
+    flags_of(fd.as_raw_fd()).unwrap() & libc::FD_CLOEXEC != 0
 }
 
 #[cfg(test)]
