@@ -45,6 +45,8 @@ impl HashPermit {
     /// Waits for a permit to check what `client` has sent, if that is known. Clients take turns:
     /// one that guesses on hundreds of connections delays each of the others by one hash.
     pub(crate) fn acquire(client: Option<IpAddr>) -> Self {
+        #[cfg(test)]
+        tests::ACQUIRED.set(tests::ACQUIRED.get() + 1);
         let most = ftpdlib_sys::usable_cpus();
         let mut permits = lock();
         let own = permits.queue.join(client, thread::current());
@@ -181,7 +183,8 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
     use std::collections::HashMap;
     use std::net::Ipv4Addr;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -189,6 +192,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    thread_local! {
+        /// How many hashes this thread has been permitted to compute.
+        pub(crate) static ACQUIRED: Cell<usize> = const { Cell::new(0) };
+    }
 
     #[test]
     fn the_guesses_of_one_client_kept_all_others_waiting() {

@@ -15,8 +15,9 @@ use crate::home::{Home, split};
 use crate::root::Root;
 use crate::walk::Walk;
 
-/// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways answer the same, but that
-/// the walk gives up where a path leads through some thousands of directories.
+/// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways lead to the same, but that
+/// the walk gives up where a path leads through some thousands of directories; and what cannot be
+/// written may be refused with another [`ErrorKind`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Resolver {
