@@ -1,12 +1,12 @@
 //! Worker processes where the system has too little for all of them.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ftpdlib_tests::client::{Client, read_all};
@@ -114,32 +114,80 @@ fn a_reload_whose_only_new_worker_failed_in_its_start_left_nobody() {
     program.check_ends_well();
 }
 
-/// A command for the program as a user without other processes, who may have so many, threads
-/// included; and a directory for it, with this configuration. `None` if nobody can become that
-/// user.
-fn crowded(most: u32, configuration: &str) -> Option<(Command, TempDir)> {
+/// The number of a user without any process. `None` if nobody can become that user.
+fn idle_user() -> Option<u32> {
     // Of another run of these tests, which was ended, processes may be left.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let of_this_run = 3_000_000_000 + std::process::id() * 16;
     let uid = of_this_run + NEXT.fetch_add(1, Ordering::Relaxed);
     let mut version = Command::new(executable());
     let version = version.arg("-V").uid(uid).output();
-    if !is_root() || !version.is_ok_and(|output| output.status.success()) {
-        return None;
-    }
+    (is_root() && version.is_ok_and(|output| output.status.success())).then_some(uid)
+}
+
+/// A command for the program where each user may have so many processes, threads included.
+fn crowded_program(most: u32) -> Command {
     let mut command = Command::new("prlimit");
     command.arg(format!("--nproc={most}:{most}"));
-    command.arg(executable()).uid(uid).gid(uid);
+    command.arg(executable());
+    command
+}
+
+/// The same as an idle user; and a directory for it, with this configuration. `None` if nobody can
+/// become that user.
+fn crowded(most: u32, configuration: &str) -> Option<(Command, TempDir)> {
+    let uid = idle_user()?;
+    let mut command = crowded_program(most);
+    command.uid(uid).gid(uid);
+    Some((command, open_directory(configuration)))
+}
+
+/// A directory that everybody can use, with this configuration.
+fn open_directory(configuration: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let text = format!(
         "[server]\nlisten = [\"127.0.0.1:0\"]\n{configuration}\n[anonymous]\nhome = \".\"\n"
     );
     fs::write(directory.path().join("f.toml"), text).unwrap();
-    Some((command, directory))
+    directory
 }
 
 const NOT_ROOT: &str = "only root can become another user";
+
+/// Starts the program, and stops it if it says that it has started. Returns its exit code and its
+/// log.
+#[track_caller]
+fn start(command: &mut Command, directory: &TempDir) -> (Option<i32>, String) {
+    let mut program = command
+        .args(["-c", "f.toml"])
+        .current_dir(directory.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    for line in BufReader::new(program.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.contains(">>> starting") {
+            signal(program.id(), "TERM");
+        }
+        told += &format!("{line}\n");
+    }
+    (program.wait().unwrap().code(), told)
+}
+
+#[track_caller]
+fn check_does_not_start(command: &mut Command, directory: &TempDir) {
+    let manager = UnixDatagram::bind(directory.path().join("manager")).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    command.env("NOTIFY_SOCKET", directory.path().join("manager"));
+    let (code, told) = start(command, directory);
+    assert_eq!(code, Some(1), "{told}");
+    let start = "ftpdlib: cannot serve: a worker process could not be started: ";
+    assert!(told.lines().any(|line| line.starts_with(start)), "{told}");
+    assert!(!told.contains(">>> starting"), "{told}");
+    assert!(manager.recv(&mut [0; 8]).is_err());
+}
 
 #[test]
 fn a_start_that_could_fork_no_worker_said_that_clients_are_accepted() {
@@ -147,20 +195,61 @@ fn a_start_that_could_fork_no_worker_said_that_clients_are_accepted() {
     let Some((mut command, directory)) = crowded(1, "concurrency = \"pre-fork\"") else {
         return skipped(NOT_ROOT);
     };
-    let manager = UnixDatagram::bind(directory.path().join("manager")).unwrap();
-    manager.set_nonblocking(true).unwrap();
-    let output = command
-        .args(["-c", "f.toml"])
-        .env("NOTIFY_SOCKET", directory.path().join("manager"))
-        .current_dir(directory.path())
-        .output()
-        .unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    let start = "ftpdlib: cannot serve: a worker process could not be started: ";
-    assert!(told.lines().any(|line| line.starts_with(start)), "{told}");
-    assert!(!told.contains(">>> starting"), "{told}");
-    assert!(manager.recv(&mut [0; 8]).is_err());
+    check_does_not_start(&mut command, &directory);
+}
+
+/// It would have been for ever.
+#[test]
+fn a_start_whose_worker_got_no_thread_said_that_clients_are_accepted() {
+    let _alone = alone();
+    let Some(user) = idle_user() else {
+        return skipped(NOT_ROOT);
+    };
+    let mut command = crowded_program(1);
+    command.args(["--user", &user.to_string()]);
+    check_does_not_start(&mut command, &open_directory("threads = 2"));
+}
+
+#[test]
+fn a_worker_that_got_no_thread_took_the_place_of_one_that_serves() {
+    let _alone = alone();
+    let Some(user) = idle_user() else {
+        return skipped(NOT_ROOT);
+    };
+    let program = Program::start(&["--user", &user.to_string()], "threads = 2");
+    let old = program.children();
+    limit(program.id(), "--nproc=1:");
+    program.configure("threads = 2", "New.");
+    program.signal("HUP");
+    program.wait_for("has ended: exit code 1");
+    assert_eq!(banner(program.address()), "Ready.");
+    // Nor does another program, whose worker gets none.
+    program.signal("USR2");
+    program.wait_for("has ended (exit code 1): nothing has changed");
+    assert_eq!(banner(program.address()), "Ready.");
+    limit(program.id(), "--nproc=1000:");
+    check_all_are_new(program, &old);
+}
+
+/// Starts the program with one worker and so many descriptors; returns whether it starts.
+#[track_caller]
+fn starts_with(descriptors: usize) -> bool {
+    let directory = open_directory("concurrency = \"pre-fork\"\nworkers = 1");
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--nofile={descriptors}:{descriptors}"));
+    let (code, told) = start(command.arg(executable()), &directory);
+    let has_started = told.contains(">>> starting");
+    assert_eq!(code == Some(0), has_started, "{told}");
+    let has_failed = told.contains("has ended: exit code 1");
+    assert!(!(has_started && has_failed), "{told}");
+    has_started
+}
+
+#[test]
+fn a_start_whose_worker_got_no_descriptor_said_that_clients_are_accepted() {
+    let _alone = alone();
+    // The first with which nothing is loaded yet, up to the first that is enough.
+    assert!((4..100).any(starts_with));
 }
 
 #[test]

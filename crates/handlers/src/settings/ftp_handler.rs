@@ -192,8 +192,8 @@ impl FtpHandler {
     /// Sets the address told in replies to `PASV`, for servers behind a NAT; none by default.
     ///
     /// A text that is no address is a host name. It is looked up on a thread when the server
-    /// starts and every minute from then on; until it is known, and while it has no address, the
-    /// last one known is told, or else the real one.
+    /// starts and about every minute from then on; until it is known, and while it has no address,
+    /// the last one known is told, or else the real one.
     ///
     /// Clients on the server's own network are told it, too, unless
     /// [`masquerade_own_network`](Self::masquerade_own_network) is off.

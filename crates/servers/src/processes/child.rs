@@ -61,15 +61,14 @@ impl NewChild<'_> {
     /// Accepts and serves clients of `listeners` until the parent asks it to stop.
     pub(crate) fn run_worker(self, listeners: Vec<TcpListener>, cx: &mut Context<'_>) -> ! {
         let link = self.link.as_fd().try_clone_to_owned();
-        let prepare = |mut server: FtpServer| {
+        let prepare = |server| {
             let mut link = net::UnixStream::from(link?);
-            // Sent in the first turn of the loop, after everything that can fail at the start.
-            server.io_loop()?.call_later(Duration::ZERO, move |_| {
+            let tell_parent = move || {
                 if let Err(error) = ftpdlib_sys::expect_broken_pipe(|| link.write_all(&[READY])) {
                     log::debug!("the parent is not told: {error}");
                 }
-            });
-            Ok(server)
+            };
+            Ok((server, ServeOptions::default().on_started(tell_parent)))
         };
         self.run(prepare, listeners, cx)
     }
@@ -103,7 +102,7 @@ impl NewChild<'_> {
             io_loop.call_later(Duration::ZERO, move |cx| {
                 shared.listeners().close(|handler| cx.remove(handler))
             });
-            Ok(server)
+            Ok((server, ServeOptions::default()))
         };
         self.run(prepare, Vec::new(), cx)
     }
@@ -112,7 +111,7 @@ impl NewChild<'_> {
     /// copy of the parent's loop, nothing is used but that it leaves its sockets.
     fn run(
         self,
-        prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
+        prepare: impl FnOnce(FtpServer) -> Result<(FtpServer, ServeOptions), ServerError>,
         listeners: Vec<TcpListener>,
         cx: &mut Context<'_>,
     ) -> ! {
@@ -136,7 +135,7 @@ impl NewChild<'_> {
 
     fn try_run(
         self,
-        prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
+        prepare: impl FnOnce(FtpServer) -> Result<(FtpServer, ServeOptions), ServerError>,
         listeners: Vec<TcpListener>,
     ) -> Result<(), ServerError> {
         if let Some(identity) = &self.options.run_as {
@@ -157,8 +156,8 @@ impl NewChild<'_> {
         let handle = server.handle()?;
         let parent_link = ParentLink::new(self.link, signals, handle, self.options.clone());
         server.io_loop()?.add(Box::new(parent_link))?;
-        let mut server = prepare(server)?;
-        server.serve_forever(ServeOptions::default().handle_exit(false))?;
+        let (mut server, options) = prepare(server)?;
+        server.serve_forever(options.handle_exit(false))?;
         Ok(())
     }
 }

@@ -106,9 +106,16 @@ impl Credentials {
 
     fn put_back(&self) -> io::Result<()> {
         // The user first: only root may change the others.
-        set_user(self.uid)?;
-        set_group(self.gid)?;
-        set_groups(&self.groups)
+        let user = set_user(self.uid);
+        let group = set_group(self.gid);
+        let groups = set_groups(&self.groups);
+        user.and(group).and(groups).or_else(|error| {
+            // A call that the system always refuses has not changed anything before, either.
+            match Self::of_thread()? == *self {
+                true => Ok(()),
+                false => Err(error),
+            }
+        })
     }
 }
 
@@ -189,6 +196,8 @@ fn groups() -> io::Result<Vec<u32>> {
 mod tests {
     use std::fs;
     use std::thread;
+
+    use crate::linux::sandbox::{Refused, run_without};
 
     use super::*;
 
@@ -313,6 +322,21 @@ mod tests {
         assert_eq!(["Uid:", "Gid:", "Groups:"].map(numbers), during);
         drop(acting);
         assert!(numbers("Uid:").starts_with("0 0 "));
+    }
+
+    #[test]
+    fn a_change_of_user_that_a_sandbox_refused_halfway_ended_the_process() {
+        if !is_somebody_here() {
+            return;
+        }
+        for call in [SYS_setgroups, SYS_setresgid, SYS_setresuid] {
+            run_without(Refused(call, None), libc::EPERM, || {
+                let fields = ["Uid:", "Gid:", "Groups:", "CapEff:"];
+                let before = fields.map(numbers);
+                check_denied(somebody().assume_in_thread());
+                assert_eq!(fields.map(numbers), before);
+            });
+        }
     }
 
     #[test]
