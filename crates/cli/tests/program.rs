@@ -1,7 +1,9 @@
 //! The program as scripts and service managers see it: exit codes and what is printed where.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output};
 
 fn run(options: &[&str]) -> Output {
@@ -90,6 +92,19 @@ fn a_wrong_filter_and_a_full_standard_error_ended_in_a_panic() {
         "{told}"
     );
     assert!(told.contains("RUST_LOG") && told.contains("'99'"), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_filter_that_is_not_utf_8_was_dropped_whole_and_silently() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ftpdlib"))
+        .arg("--check-config")
+        .env("RUST_LOG", OsStr::from_bytes(b"warn,x=\xff"))
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("[E "), "{told}");
+    assert!(told.contains("RUST_LOG"), "{told}");
 }
 
 #[cfg(target_os = "linux")]

@@ -1,7 +1,10 @@
 //! What unit tests of several modules begin with.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use ftpdlib_ioloop::{Context, Handler, IoLoop, Pool};
 
@@ -33,6 +36,22 @@ pub(crate) fn sockets() -> (TcpStream, mio::net::TcpStream) {
     let (stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     (client, mio::net::TcpStream::from_std(stream))
+}
+
+/// The server's end of a connection that is no more, and whose error was told.
+pub(crate) fn lost_socket() -> mio::net::TcpStream {
+    let (client, stream) = sockets();
+    // Closing it resets it.
+    let at_once = Some(Duration::ZERO);
+    socket2::SockRef::from(&client).set_linger(at_once).unwrap();
+    drop(client);
+    while stream
+        .peek(&mut [0])
+        .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    {
+        thread::yield_now();
+    }
+    stream
 }
 
 /// A connection of `service` that no loop has yet, by the server's end of it.

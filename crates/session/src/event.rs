@@ -23,8 +23,8 @@ pub enum ControlEvent<'a> {
         certificate: bool,
     },
     /// A command line that came behind one that [waits](crate::Session::holds_line), told ahead of
-    /// its turn; it is handed over in that, too. If it is ABOR, the work or the connect that is
-    /// waited for is given up, and answered 426.
+    /// its turn, once; it is handed over in that, too. If it is ABOR, the work or the connect that
+    /// is waited for is given up, and answered 426.
     Ahead(&'a [u8]),
     /// A command line that the session is not to act on: somebody has a say in what clients do, and
     /// answers this.

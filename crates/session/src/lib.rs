@@ -35,7 +35,7 @@
 //! - [`Session::protects_data`] says whether a data connection that it makes is to be under TLS.
 //! - [`DataEvent::Progress`] goes before each line of a client with a transfer, for STAT.
 //! - While [`Session::holds_line`], lines that have come go in as [`ControlEvent::Ahead`], too,
-//!   until one was ABOR.
+//!   each of them once, until one was ABOR.
 //! - Before an upload ends well, the lines that have come are searched for
 //!   [ABOR](Session::is_abor), up to the first that is not
 //!   [served meanwhile](Session::is_served_meanwhile).

@@ -244,11 +244,7 @@ impl Visitor<'_> for &Whole {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = (self.0.start(), self.0.end());
-        if *to == MAX_INTEGER {
-            write!(f, "a whole number, {from} or more")
-        } else {
-            write!(f, "a whole number from {from} to {to}")
-        }
+        write!(f, "a whole number from {from} to {to}")
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {

@@ -141,13 +141,13 @@ fn is_about_key(message: &str) -> bool {
 
 /// The parser's message in the words of a configuration file, on one line.
 fn words(message: &str) -> String {
-    if message.starts_with("duplicate key") {
+    if message.starts_with("duplicate key") || message.starts_with("cannot extend value") {
         return "found again, expected each key once".to_owned();
     }
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("missing key {key}, expected it in this table");
     }
-    const WORDS: [(&str, &str); 13] = [
+    const WORDS: [(&str, &str); 16] = [
         ("unknown field ", "unknown key "),
         ("invalid type: ", "found "),
         ("invalid value: ", "found "),
@@ -160,13 +160,28 @@ fn words(message: &str) -> String {
         ("expected path string", "expected a string"),
         ("expected i64", "expected a whole number"),
         ("expected literal string", "expected a string in quotes"),
+        ("` as i128", "`"),
+        ("` as u128", "`"),
         ("\n", ", "),
+        (", expected nothing", ""),
     ];
     let mut words = message.to_owned();
     for (theirs, ours) in WORDS {
         words = words.replace(theirs, ours);
     }
+    if !words.contains(", expected ") {
+        words += match is_about_number(message) {
+            true => ", expected a number",
+            false => ", expected TOML",
+        };
+    }
     words
+}
+
+/// Whether the parser complains of how a number is written.
+fn is_about_number(message: &str) -> bool {
+    const WORDS: [&str; 6] = ["number", "float", "digits", "zero", "sign", "radix"];
+    WORDS.iter().any(|word| message.contains(word))
 }
 
 #[cfg(test)]

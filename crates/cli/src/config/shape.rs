@@ -67,7 +67,10 @@ impl Misplaced {
     fn no_table(key: String, value: &DeValue<'_>) -> Self {
         Self {
             key,
-            found: value.type_str(),
+            found: match value.type_str() {
+                "array" => "a list",
+                other => other,
+            },
             expected: "a table",
         }
     }

@@ -33,7 +33,8 @@ pub(crate) fn init(debug: bool) {
         Some(lines) => Target::Pipe(Box::new(lines.clone())),
         None => Target::Stderr,
     };
-    let (filters, problem) = filters(&env::var(RUST_LOG).unwrap_or_default());
+    let filters_set = env::var_os(RUST_LOG).unwrap_or_default();
+    let (filters, problem) = filters(&filters_set.to_string_lossy());
     let logger = Builder::new()
         .filter_level(level)
         .parse_filters(&filters)

@@ -102,7 +102,7 @@ impl Control {
     }
 
     /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which
-    /// that says yes; whether there was one. That one may be shown again.
+    /// that says yes; whether there was one.
     pub(super) fn look_ahead(&mut self, look: impl FnMut(&[u8]) -> bool) -> bool {
         self.input.look_ahead(look)
     }

@@ -44,7 +44,7 @@ impl Input {
     }
 
     /// Shows the lines that were not taken yet to `look`, each of them once, up to one of which
-    /// that says yes; whether there was one. That one may be shown again.
+    /// that says yes; whether there was one.
     pub(super) fn look_ahead(&mut self, mut look: impl FnMut(&[u8]) -> bool) -> bool {
         let mut decoder = self.decoder.clone();
         if self.looked_at > 0 {
@@ -52,14 +52,13 @@ impl Input {
         }
         let mut rest = &self.unread[self.looked_at as usize..];
         while let Some(line) = decoder.next(&mut rest) {
-            if let Line::Complete(line) = line
-                && look(line)
-            {
-                return true;
-            }
+            let is_found = matches!(line, Line::Complete(line) if look(line));
             // The rest of a line that is too long is no line of its own.
             if decoder.is_between_lines() {
                 self.looked_at = (self.unread.len() - rest.len()) as u32;
+            }
+            if is_found {
+                return true;
             }
         }
         false
@@ -103,6 +102,8 @@ impl Input {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -225,7 +226,9 @@ mod tests {
             // Those of a line that was taken unseen are missing.
             let (mut looked_at, mut unseen) = (Vec::new(), Vec::new());
             let mut rest = sent.as_slice();
-            for step in steps.into_iter().chain([Step::Receive(sent.len()), Step::Look]) {
+            // One look ends at each line that was looked for.
+            let last = iter::repeat_n(Step::Look, sent.len() + 1);
+            for step in steps.into_iter().chain([Step::Receive(sent.len())]).chain(last) {
                 match step {
                     Step::Receive(bytes) => {
                         let (piece, later) = rest.split_at(bytes.min(rest.len()));
@@ -243,7 +246,7 @@ mod tests {
                     Step::Look => {
                         input.look_ahead(|line| {
                             looked_at.push(line.to_vec());
-                            false
+                            line.starts_with(b"ABOR")
                         });
                     }
                 }

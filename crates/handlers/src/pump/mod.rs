@@ -341,7 +341,9 @@ impl Pump {
         self.all_sent |= stream.is_flushed();
         match finished {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-            Err(error) if !self.all_sent => Step::Ended(turn::end_by(&error, &self.account), None),
+            Err(error) if !self.all_sent => {
+                Step::Ended(turn::end_by(&error, &**stream, &self.account), None)
+            }
             // The system has taken every byte. It may still deliver them, or has: a client that
             // knows the size may close at the last one, without waiting for the end.
             Ok(()) | Err(_) => step,

@@ -134,11 +134,15 @@ impl Source {
     }
 }
 
-/// What is to be done if the stream takes nothing.
-fn sent<T>(outcome: io::Result<T>, turn: &Turn<'_, '_, '_>) -> Result<T, Step> {
+/// What is to be done if `stream` takes nothing.
+fn sent<T>(
+    outcome: io::Result<T>,
+    stream: &dyn Transport,
+    turn: &Turn<'_, '_, '_>,
+) -> Result<T, Step> {
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
-        _ => Step::Ended(turn.failed(&error), None),
+        _ => Step::Ended(turn.failed(&error, stream), None),
     })
 }
 
@@ -226,7 +230,7 @@ impl Produce {
         // Nothing that was made waits for a thread or for the rate, or is lost where the source
         // fails. The end of all takes it along.
         if !matches!(step, Step::Ended(_, None))
-            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx), turn)
+            && let Err(lost @ Step::Ended(..)) = sent(stream.flush(turn.pcx.cx), stream, turn)
         {
             return lost;
         }
@@ -257,7 +261,7 @@ impl Produce {
         while self.sent < self.buffer.len() {
             let rest = &self.buffer[self.sent..];
             let allowed = turn.allowance()?.min(rest.len());
-            let bytes = sent(stream.write(turn.pcx.cx, &rest[..allowed]), turn)?;
+            let bytes = sent(stream.write(turn.pcx.cx, &rest[..allowed]), stream, turn)?;
             self.sent += bytes;
             turn.moved(bytes);
         }

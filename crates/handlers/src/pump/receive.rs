@@ -447,7 +447,7 @@ fn receive(stream: &mut dyn Transport, buffer: &mut [u8], turn: &mut Turn<'_, '_
                 // A record that was changed on its way, or no record: no mere loss.
                 turn.warn(&error);
             }
-            Received::End(turn.failed(&error))
+            Received::End(turn.failed(&error, stream))
         }
     }
 }

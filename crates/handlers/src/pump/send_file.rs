@@ -62,7 +62,10 @@ impl SendFile {
                     return Outcome::Step(end);
                 }
                 Ok(bytes) => turn.moved(bytes),
-                Err(error) => return failed(error, turn.meter.bytes()),
+                Err(error) => {
+                    let stream = stream.socket().get_ref();
+                    return failed(error, turn.meter.bytes(), stream);
+                }
             }
         }
         Outcome::Step(Step::Ended(TransferEnd::Complete, None))
@@ -91,14 +94,14 @@ impl SendFile {
     }
 }
 
-/// What follows from an error after `sent` bytes.
-fn failed(error: io::Error, sent: u64) -> Outcome {
+/// What follows from an error after `sent` bytes on `stream`.
+fn failed(error: io::Error, sent: u64, stream: &TcpStream) -> Outcome {
     Outcome::Step(match error.kind() {
         io::ErrorKind::WouldBlock => Step::Wait(Interest::WRITE),
         io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported if sent == 0 => {
             return Outcome::Unsupported;
         }
-        _ if is_lost(&error) => Step::Ended(TransferEnd::Reset, None),
+        _ if is_lost(&error, stream) => Step::Ended(TransferEnd::Reset, None),
         _ => Step::Ended(TransferEnd::LocalError, Some(broken_off(error.into()))),
     })
 }
@@ -125,10 +128,16 @@ fn send_last(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{lost_socket, sockets};
 
     #[track_caller]
-    fn check(kind: io::ErrorKind, sent: u64, expected: Option<(TransferEnd, Option<&str>)>) {
-        match (failed(kind.into(), sent), expected) {
+    fn check(
+        kind: io::ErrorKind,
+        sent: u64,
+        stream: &TcpStream,
+        expected: Option<(TransferEnd, Option<&str>)>,
+    ) {
+        match (failed(kind.into(), sent, stream), expected) {
             (Outcome::Unsupported, None) => {}
             (Outcome::Step(Step::Ended(end, refusal)), Some(expected)) => {
                 let text = refusal.as_ref().map(|refusal| &*refusal.text);
@@ -140,15 +149,23 @@ mod tests {
 
     #[test]
     fn nobody_was_told_why_a_download_failed() {
+        let (_client, stream) = sockets();
         let broken = TransferEnd::LocalError;
         for sent in [0, 1] {
             let text = Some("Input/output error.");
-            check(io::ErrorKind::Other, sent, Some((broken.clone(), text)));
+            let other = Some((broken.clone(), text));
+            check(io::ErrorKind::Other, sent, &stream, other);
             let reset = Some((TransferEnd::Reset, None));
-            check(io::ErrorKind::ConnectionReset, sent, reset);
+            check(io::ErrorKind::ConnectionReset, sent, &stream, reset);
         }
-        check(io::ErrorKind::Unsupported, 0, None);
+        check(io::ErrorKind::Unsupported, 0, &stream, None);
         let text = Some("Operation not supported.");
-        check(io::ErrorKind::Unsupported, 1, Some((broken, text)));
+        check(io::ErrorKind::Unsupported, 1, &stream, Some((broken, text)));
+    }
+
+    #[test]
+    fn sendfile_took_a_firewalls_refusal_for_its_own() {
+        let reset = Some((TransferEnd::Reset, None));
+        check(io::ErrorKind::Unsupported, 1, &lost_socket(), reset);
     }
 }

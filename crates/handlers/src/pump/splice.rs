@@ -9,8 +9,8 @@ use ftpdlib_ioloop::{Direction, Transport};
 use ftpdlib_session::Refusal;
 use ftpdlib_sys::Pipe;
 
-use super::Turn;
 use super::receive::Received;
+use super::{Turn, is_lost};
 use crate::jobs::write_piped;
 
 /// Bytes of an upload that are copied before pipes come into it: for a file that ends before, or
@@ -78,10 +78,12 @@ impl Splice {
                     return Ok(self.give_up(pipe));
                 }
                 io::ErrorKind::WouldBlock => Received::Nothing,
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                    if !is_lost(&error, socket.get_ref()) =>
+                {
                     return Ok(self.give_up(pipe));
                 }
-                _ => Received::End(turn.failed(&error)),
+                _ => Received::End(turn.failed(&error, stream)),
             },
         };
         PIPE.set(Some(pipe));

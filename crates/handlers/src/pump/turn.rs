@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use ftpdlib_ioloop::{Context, is_of_peer};
+use ftpdlib_ioloop::{Context, Transport, is_of_peer};
 use ftpdlib_proto::TransferEnd;
+use mio::net::TcpStream;
 
 use super::Step;
 use super::meter::Meter;
@@ -32,19 +33,23 @@ pub(super) fn info(account: &Account, what: impl fmt::Display) {
     log::info!("{account} data connection: {what}");
 }
 
-/// How a transfer of `account` ends whose data connection had this `error`.
-pub(super) fn end_by(error: &io::Error, account: &Account) -> TransferEnd {
-    if is_lost(error) {
+/// How a transfer of `account` ends whose data connection `stream` had this `error`.
+pub(super) fn end_by(error: &io::Error, stream: &dyn Transport, account: &Account) -> TransferEnd {
+    if is_lost(error, stream.socket().get_ref()) {
         return TransferEnd::Reset;
     }
     warn(account, error);
     TransferEnd::LocalError
 }
 
-/// Whether an error of the data connection is its client's doing, or the network's, or that of
-/// whoever is in between. With any other it is our side that cannot go on, and whose log is to say
-/// so.
-pub(super) fn is_lost(error: &io::Error) -> bool {
+/// Whether an error of the data connection `stream` is its client's doing, or the network's, or
+/// that of whoever is in between. With any other it is our side that cannot go on, and whose log is
+/// to say so.
+///
+/// Where the system gives a connection up, it reports what a router or firewall has told it last
+/// (ICMP), with numbers that have other meanings elsewhere: "permission denied" is one. So what
+/// counts then is that there is no connection any more.
+pub(super) fn is_lost(error: &io::Error, stream: &TcpStream) -> bool {
     is_of_peer(error)
         || matches!(
             error.kind(),
@@ -53,6 +58,7 @@ pub(super) fn is_lost(error: &io::Error) -> bool {
                 | io::ErrorKind::InvalidData
                 | io::ErrorKind::UnexpectedEof
         )
+        || stream.peer_addr().is_err()
 }
 
 /// A turn of a transfer: who it is for, what it may move, and what it needs of its connection.
@@ -83,13 +89,34 @@ impl Turn<'_, '_, '_> {
         warn(self.account, what);
     }
 
-    /// How the transfer ends after this `error` of the data connection.
-    pub(super) fn failed(&self, error: &io::Error) -> TransferEnd {
-        end_by(error, self.account)
+    /// How the transfer ends after this `error` of the data connection `stream`.
+    pub(super) fn failed(&self, error: &io::Error, stream: &dyn Transport) -> TransferEnd {
+        end_by(error, stream, self.account)
     }
 
     /// Logs that the system gave no thread.
     pub(super) fn no_thread(&self, error: &io::Error) {
         log::error!("{} no thread for a job: {error}", self.account);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{lost_socket, sockets};
+
+    #[test]
+    fn a_download_that_a_firewall_cut_was_the_servers_own_failure() {
+        let (_client, connected) = sockets();
+        for (kind, by_kind) in [
+            (io::ErrorKind::ConnectionReset, true),
+            (io::ErrorKind::PermissionDenied, false),
+            (io::ErrorKind::Unsupported, false),
+            (io::ErrorKind::Other, false),
+        ] {
+            let error = kind.into();
+            assert_eq!(is_lost(&error, &connected), by_kind, "{kind}");
+            assert!(is_lost(&error, &lost_socket()), "{kind}");
+        }
     }
 }

@@ -42,6 +42,8 @@ struct Runner {
     decoder: LineDecoder,
     /// What the client has sent and the session has not taken yet.
     sent: VecDeque<u8>,
+    /// How many of these bytes are lines that the session was told ahead of their turn.
+    told: usize,
     /// Lines the client has not read yet.
     replies: VecDeque<Vec<u8>>,
     skipping: bool,
@@ -75,6 +77,7 @@ impl Runner {
             now,
             decoder: LineDecoder::default(),
             sent: VecDeque::new(),
+            told: 0,
             replies: VecDeque::new(),
             skipping: false,
             closed: false,
@@ -205,14 +208,17 @@ impl Runner {
             self.session.handle_control(event, self.now);
         }
         self.sent.drain(..taken);
+        self.told = self.told.saturating_sub(taken);
         true
     }
 
     /// Tells the session of the lines behind the one that it holds, until that has its turn.
     fn look_ahead(&mut self) -> bool {
         let mut decoder = self.decoder.clone();
-        let mut rest: &[u8] = self.sent.make_contiguous();
+        let sent = self.sent.make_contiguous();
+        let mut rest = &sent[self.told..];
         while let Some(line) = decoder.next(&mut rest) {
+            self.told = sent.len() - rest.len();
             if let Line::Complete(line) = line {
                 self.session
                     .handle_control(ControlEvent::Ahead(line), self.now);

@@ -177,7 +177,8 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[control]\nhash_limit = -1",
-        "f.toml:2: control.hash_limit: found integer `-1`, expected a whole number, 0 or more",
+        "f.toml:2: control.hash_limit: found integer `-1`, expected a whole number from 0 to \
+         9223372036854775807",
     );
     check(
         "[data]\nac_in_buffer_size = 1",
@@ -186,7 +187,8 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[data]\nread_limit = -5",
-        "f.toml:2: data.read_limit: found integer `-5`, expected a whole number, 0 or more",
+        "f.toml:2: data.read_limit: found integer `-5`, expected a whole number from 0 to \
+         9223372036854775807",
     );
     check(
         "[tls]\nmin_version = \"1.1\"",
@@ -240,15 +242,15 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "server = []",
-        "f.toml:1: server: found array, expected a table",
+        "f.toml:1: server: found a list, expected a table",
     );
     check(
         "tls = { more_certificates = [[]] }",
-        "f.toml:1: tls.more_certificates[0]: found array, expected a table",
+        "f.toml:1: tls.more_certificates[0]: found a list, expected a table",
     );
     check(
         "users = [[]]",
-        "f.toml:1: users[0]: found array, expected a table",
+        "f.toml:1: users[0]: found a list, expected a table",
     );
     check(
         "[[users]]\nname = \"a\"\nhome = \"/\"\npassword = \"x\"\noverride_perm = [1]",
@@ -302,7 +304,7 @@ fn wrong_files_are_told_by_line_and_key() {
     );
     check(
         "[[server]]",
-        "f.toml:1: server: found array, expected a table",
+        "f.toml:1: server: found a list, expected a table",
     );
     check(
         "users = 5",
@@ -321,6 +323,38 @@ fn wrong_files_are_told_by_line_and_key() {
     check(
         "[server]\nuser = \"unclosed",
         "f.toml:2: user: invalid basic string, expected `\"`",
+    );
+}
+
+#[test]
+fn a_wrong_value_was_told_without_what_would_be_accepted() {
+    for (value, problem) in [
+        ("0x", "integer number overflowed, expected a number"),
+        ("0b2", "invalid binary number, expected a number"),
+        ("01", "unexpected leading zero, expected a number"),
+        ("1__0", "`_` may only go between digits, expected a number"),
+        ("1.2.3", "invalid float, expected a number"),
+        (
+            "1e999",
+            "floating-point number overflowed, expected a number",
+        ),
+    ] {
+        let text = format!("[server]\nworkers = {value}");
+        check(&text, &format!("f.toml:2: server.workers: {problem}"));
+    }
+    check(
+        "[data]\nread_limit = 9223372036854775808",
+        "f.toml:2: data.read_limit: found integer `9223372036854775808`, expected a whole number \
+         from 0 to 9223372036854775807",
+    );
+    check(
+        "[control]\nuse_sendfile = 18446744073709551616",
+        "f.toml:2: control.use_sendfile: found integer `18446744073709551616`, expected true or \
+         false",
+    );
+    check(
+        "[control]\ntimeout = 1\ntimeout.x = 1",
+        "f.toml:3: timeout.x: found again, expected each key once",
     );
 }
 
