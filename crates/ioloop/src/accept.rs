@@ -10,15 +10,16 @@ use crate::context::Context;
 use crate::errors::is_of_one_client;
 use crate::socket::Socket;
 
-/// Accepts clients one by one, for a handler that owns its listeners. Others use an
+/// Accepts clients one by one, for a handler that owns its listeners. Otherwise, use an
 /// [`Acceptor`](crate::Acceptor).
 #[derive(Debug, Default)]
 pub struct AcceptState {
-    /// The system ran out of resources since the queue was last empty, and that was logged.
+    /// Whether the system has run out of resources, and that was logged, since the queue was last
+    /// empty.
     exhausted: bool,
 }
 
-/// The outcome of [`AcceptState::accept`]. Complete: a caller has to handle each variant.
+/// The outcome of [`AcceptState::accept`]. Exhaustive, since a caller has to handle each variant.
 #[derive(Debug)]
 pub enum Accepted {
     /// A client, and its address.
