@@ -35,8 +35,8 @@ pub trait ReadFile: Send {
     /// Returns the position of the next [`read`](Self::read), in bytes from the start of the file.
     fn offset(&self) -> u64;
 
-    /// Returns the permission bits of the file when it was opened, if files have such bits. They
-    /// keep a copy of the file from being open to anybody that the file is not open to.
+    /// Returns the permission bits of the file when it was opened, if files have such bits. Used so
+    /// that a copy is accessible to nobody who cannot access the file itself.
     fn mode(&self) -> Option<u32> {
         None
     }
@@ -157,17 +157,17 @@ pub trait WriteFile: Send {
     /// [`WriteMode::Unique`](crate::WriteMode::Unique) chose.
     fn path(&self) -> &VirtualPath;
 
-    /// Permission bits of the open file, where files have such.
+    /// Returns the permission bits of the open file, if files have such bits.
     fn mode(&self) -> Option<u32> {
         None
     }
 
-    /// Sets the permission bits of the open file, whatever has its path by now.
+    /// Sets the permission bits of the open file, even if something else has its path by now.
     ///
     /// # Errors
     ///
-    /// [`NotSupported`](crate::ErrorKind::NotSupported) where files have none, as by default; what
-    /// the system says.
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) if files have no such bits, as by default;
+    /// the system's error.
     fn set_mode(&mut self, _mode: u32) -> Result<(), FilesystemError> {
         Err(ErrorKind::NotSupported.into())
     }
