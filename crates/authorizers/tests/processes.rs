@@ -1,5 +1,5 @@
-//! Passwords that several processes check. Without the usual harness, since a process that forks
-//! has one thread.
+//! Checks of passwords in several processes. Without the usual harness, since a process that forks
+//! must have only one thread.
 
 #[cfg(target_os = "linux")]
 fn main() {
@@ -20,10 +20,10 @@ mod linux {
     use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
     use ftpdlib_sys::{ChildProcess, Fork, SharedWords, fork, usable_cpus};
 
-    /// Of no known password; its check is short.
+    /// The hash of no known password, which is quick to check.
     const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg";
 
-    /// Has the password `x` checked, which is wrong.
+    /// Has the wrong password `x` checked.
     fn guess(authorizer: &DummyAuthorizer, client: [u8; 4]) {
         let peer = SocketAddr::new(IpAddr::from(client), 50000);
         let local = SocketAddr::new(IpAddr::from([192, 0, 2, 9]), 21);
@@ -60,7 +60,7 @@ mod linux {
         while count() < 10 * cpus {
             thread::yield_now();
         }
-        // How many are checked while another waits for its turn, and for its check.
+        // How many guesses are checked while another client waits for its turn and its check.
         let mut meanwhile = [(); 9].map(|()| {
             let before = count();
             guess(&authorizer, [192, 0, 2, 2]);
@@ -71,7 +71,7 @@ mod linux {
             child.wait().unwrap();
         }
         meanwhile.sort_unstable();
-        // The guesser's turn that goes on, its next one, and those beside the check.
+        // The guesser's current turn, its next one, and those beside the other client's check.
         assert!(meanwhile[4] < 5 * cpus, "{meanwhile:?}");
     }
 }

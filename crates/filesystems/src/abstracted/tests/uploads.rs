@@ -1,4 +1,4 @@
-//! What uploads do to what is there, and when.
+//! What uploads do to existing files, and when.
 
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -56,7 +56,7 @@ fn unique_uploads_never_replace() {
     scene.check_outside();
 }
 
-/// How an upload breaks off.
+/// All ways in which an upload can break off.
 const BREAKS: [TransferEnd; 8] = [
     TransferEnd::Truncated,
     TransferEnd::Unsecured,
@@ -68,7 +68,7 @@ const BREAKS: [TransferEnd; 8] = [
     TransferEnd::Shutdown,
 ];
 
-/// An upload ends before anybody has come for it.
+/// Ends an upload whose data connection was never secured.
 fn give_up(file: Box<dyn WriteFile>) {
     file.finish(&TransferEnd::Unsecured).unwrap();
 }
@@ -79,7 +79,8 @@ fn a_new_file_was_removed_from_under_somebody_who_could_not_tell_that_it_is_open
         let scene = Scene::new();
         let fs = scene.open(resolver);
         let first = fs.open_write(&path("/new"), WriteMode::Replace).unwrap();
-        // Nor can another user, who may write to the file, and not set its time.
+        // Another user who may write to the file, but not set its time, cannot show that it is
+        // open.
         let mut second = fs::OpenOptions::new()
             .write(true)
             .open(scene.home("new"))
@@ -116,7 +117,7 @@ fn an_upload_that_nobody_came_for_changed_the_time_of_an_empty_file() {
             let modified = || empty.metadata().unwrap().modified().unwrap();
             give_up(fs.open_write(&path("/empty"), mode).unwrap());
             assert_eq!(modified(), long_ago, "{mode:?}");
-            // One that is empty as well, but came, has put a file there.
+            // An empty upload that is complete has stored a file.
             write_all(&fs, "/empty", mode, b"").unwrap();
             assert!(modified() > long_ago, "{mode:?}");
         }
@@ -140,7 +141,7 @@ fn an_upload_that_brought_nothing_changed_what_another_had_uploaded_since() {
     }
 }
 
-/// Where the control connection is closed later, that is how they look: complete.
+/// If the control connection is closed only later, such uploads look complete.
 #[test]
 fn late_bytes_of_a_dead_client_emptied_what_its_next_try_had_uploaded() {
     for resolver in RESOLVERS {
