@@ -1,4 +1,4 @@
-//! The certificate of a client, and the names in it.
+//! Client certificates, and the names in them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -122,7 +122,7 @@ impl VerifiedCertificate {
     }
 }
 
-/// The names, without the bytes.
+/// Shows the names, without the bytes.
 impl fmt::Debug for VerifiedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedCertificate")
@@ -134,9 +134,10 @@ impl fmt::Debug for VerifiedCertificate {
 
 /// The owner of a certificate, or its subject: a distinguished name.
 ///
-/// Its text has the form of RFC 4514, most specific part first, as `openssl x509 -noout -subject
-/// -nameopt RFC2253` prints it. Two subjects are equal if they have the same parts in the same
-/// order, with the same text. The encoding of the text does not matter, but its case does.
+/// As text, it has the form of RFC 4514, most specific part first, as printed by
+/// `openssl x509 -noout -subject -nameopt RFC2253`. Two subjects are equal if they have the same
+/// parts in the same order, with the same text. The encoding of the text does not matter, but its
+/// case does.
 ///
 /// # Examples
 ///
@@ -168,7 +169,7 @@ impl FromStr for CertificateSubject {
     fn from_str(text: &str) -> Result<Self, CertificateError> {
         let name = Name::from_str(text)?;
         if name.is_empty() {
-            // It would match every certificate without a subject.
+            // An empty name would match every certificate without a subject.
             return Err(CertificateError("empty name".into()));
         }
         Ok(Self(name))

@@ -23,7 +23,7 @@ pub enum AuthorizerError {
     /// The directory does not exist.
     #[error("no such directory: {0:?}")]
     NoSuchDirectory(PathBuf),
-    /// The path exists and is no directory.
+    /// The path exists, but is not a directory.
     #[error("not a directory: {0:?}")]
     NotADirectory(PathBuf),
     /// The directory could not be examined, or it is a home that its system user may not enter.
@@ -31,7 +31,7 @@ pub enum AuthorizerError {
     Directory {
         /// As given.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// Permissions were overridden for a directory outside the user's home.
@@ -62,10 +62,10 @@ pub enum AuthorizerError {
     UserDatabase {
         /// The user of the system.
         user: String,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// Some users were allowed and others rejected; only one of the two may be given.
+    /// Both allowed and rejected users were given; only one of the two is possible.
     #[error("allowed users and rejected users are mutually exclusive")]
     AllowedAndRejected,
     /// `anonymous` was listed as an allowed or rejected user, but is not a system user.
@@ -105,7 +105,7 @@ pub enum AuthorizerError {
     Impersonation {
         /// The user of the system.
         user: String,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -28,7 +28,7 @@ static SHARED: OnceLock<Option<SharedPermits>> = OnceLock::new();
 /// A permit to compute a hash, released when dropped. There are as many permits as usable CPUs:
 /// more hashes at once would only slow each other down and take more memory.
 pub(crate) struct HashPermit {
-    /// `None` where processes do not share the permits, and after the release.
+    /// `None` if processes do not share the permits, and after the release.
     place: Option<ProcessPlace<'static>>,
 }
 

@@ -40,7 +40,7 @@ pub struct LoginRequest<'a> {
 }
 
 impl<'a> LoginRequest<'a> {
-    /// A request over a control connection in the clear.
+    /// Creates a request over an unencrypted control connection, without a certificate.
     pub fn new(username: &'a str, password: &'a str, peer: SocketAddr, local: SocketAddr) -> Self {
         Self {
             username,
@@ -70,7 +70,7 @@ pub fn client_network(peer: SocketAddr) -> IpAddr {
     }
 }
 
-/// Without the password, so that no log can hold it.
+/// Leaves out the password, so that it cannot get into a log.
 impl fmt::Debug for LoginRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginRequest")
@@ -137,7 +137,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// A login with the default messages, the server's limits and its encoding.
+    /// Creates a login with the default messages, and with the server's limits and encoding.
     pub fn new(username: impl Into<String>, home: impl Into<PathBuf>) -> Self {
         Self {
             username: username.into(),

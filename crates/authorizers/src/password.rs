@@ -102,7 +102,7 @@ impl Password {
 /// Does the work of checking a hash of this cost, so that a refusal takes as long as a check.
 pub(crate) fn simulate_check(cost: Cost, given: Given<'_>) {
     let Ok(params) = Params::new(cost.memory_kib, cost.passes, cost.lanes, None) else {
-        // Never for the parameters of a hash that was accepted.
+        // Does not happen: the parameters are those of an accepted hash.
         return;
     };
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];

@@ -139,8 +139,7 @@ pub struct FilesystemError {
 }
 
 impl FilesystemError {
-    /// Creates a failure with its own text for the client (pyftpdlib: `raise
-    /// FilesystemError("…")`).
+    /// Creates a failure with a text for the client (pyftpdlib: `raise FilesystemError("…")`).
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,

@@ -176,7 +176,7 @@ pub trait Filesystem: Send + Sync {
 
     /// Opens a regular file for writing (STOR, APPE, STOU).
     ///
-    /// For [`WriteMode::Unique`], `path` is the directory joined with the start of the name.
+    /// For [`WriteMode::Unique`], the last component of `path` is the start of the new name.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Resolving a path without the kernel's help, one descriptor after another.
+//! Resolving a path in this process, from one descriptor to the next.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
             return Ok(Some(opened?));
         }
         match opened {
-            // With `O_PATH` a link opens like anything else.
+            // With `O_PATH`, a link itself is opened like anything else.
             Ok(place) if flags.contains(OpenFlags::PATH) => {
                 if stat_descriptor(place.as_fd())?.kind != EntryKind::Symlink {
                     return Ok(Some(place));

@@ -1,4 +1,4 @@
-//! Accepting clients from a listener, also while the system is out of resources.
+//! Accepting clients from a listener, even if the system runs out of resources.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub struct AcceptState {
 pub enum Accepted {
     /// A client, and its address.
     Client(TcpStream, SocketAddr),
-    /// The first client of the queue left before it was accepted; another may be waiting.
+    /// The first client in the queue left before it was accepted; another may be waiting.
     Aborted,
     /// The queue is empty.
     NoneWaiting,
@@ -34,7 +34,7 @@ pub enum Accepted {
 }
 
 impl AcceptState {
-    /// How long to wait for descriptors or memory.
+    /// How long to wait before accepting again when the system has no descriptors or memory.
     pub const RETRY_DELAY: Duration = Duration::from_millis(100);
 
     /// Accepts the next client.

@@ -22,8 +22,8 @@ use crate::timers::TimerId;
 /// once, pauses, and retries until it has some again; clients wait in the listener's queue
 /// meanwhile. A panic of the callback closes that client only.
 ///
-/// To end it, [remove](Context::remove) it; the listener closes then. The callback may do that, and
-/// is not called again.
+/// To stop the acceptor and close the listener, [remove](Context::remove) it. The callback may do
+/// that itself, and is then not called again.
 ///
 /// # Examples
 ///
@@ -50,15 +50,16 @@ pub struct Acceptor {
     on_accept: OnAccept,
     accept_state: AcceptState,
     quota: Option<Quota>,
-    /// Runs while clients are left to other processes.
+    /// The timer that runs while clients are left to other processes.
     left_timer: Option<TimerId>,
-    /// Runs while the system is out of resources.
+    /// The timer that runs while the system is out of resources.
     retry_timer: Option<TimerId>,
 }
 
 impl Acceptor {
-    /// Accepts the clients of `listener`. `on_accept` gets the connection and the peer's address;
-    /// it usually [adds](Context::add) a handler, and drops the stream to refuse the client.
+    /// Creates an acceptor for the clients of `listener`. `on_accept` gets the connection and the
+    /// peer's address; it usually [adds](Context::add) a handler, or drops the stream to refuse the
+    /// client.
     pub fn new(
         listener: TcpListener,
         on_accept: impl FnMut(TcpStream, SocketAddr, &mut Context<'_>) + 'static,
@@ -195,7 +196,8 @@ impl Acceptor {
 type OnAccept = Box<dyn FnMut(TcpStream, SocketAddr, &mut Context<'_>)>;
 type Quota = Box<dyn FnMut(&TcpListener) -> usize>;
 
-/// Bounded, so that a flood of new clients does not starve the connected ones.
+/// The most clients accepted in a turn, so that a flood of new ones does not starve those
+/// connected.
 const CLIENTS_PER_TURN: usize = 64;
 
 /// How long other processes have to accept the clients left to them: longer than one of their

@@ -42,7 +42,7 @@ pub trait Producer: 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from going on; it ends the chat.
+    /// Whatever keeps the producer from continuing; the error ends the chat.
     fn more(&mut self, chunk: &mut Vec<u8>) -> io::Result<()>;
 }
 
@@ -89,8 +89,8 @@ impl Channel {
         self.closing = true;
     }
 
-    /// Cuts the input at another terminator, from the next piece on. With an empty one the bytes
-    /// are handed over as they come.
+    /// Cuts the input at another terminator, from the next piece on. With an empty terminator, the
+    /// bytes are handed over as they arrive.
     pub fn set_terminator(&mut self, terminator: &[u8]) {
         self.terminator = terminator.to_vec();
         self.searched = 0;
@@ -143,7 +143,7 @@ impl Channel {
         if self.closing || taken == input.len() {
             self.held = false;
         } else if kept.is_empty() || taken > input.len() / 2 {
-            // Copies only what is left, since the peer may take long to send the rest.
+            // Keeps only what is left, since it may have to wait for the peer for long.
             self.input = input[taken..].to_vec();
         } else {
             (self.input, self.taken) = (kept, taken);
@@ -270,7 +270,7 @@ enum Output {
     Producer(Box<dyn Producer>),
 }
 
-/// Small pushes are gathered up to this.
+/// Small pushes are gathered into buffers of about this size.
 const BUFFER_SIZE: usize = 16 * 1024;
 
 /// The most bytes written before other handlers have their turn.

@@ -20,7 +20,7 @@ use crate::timers::TimerId;
 ///
 /// # Examples
 ///
-/// Takes lines up to an empty one, then everything as it comes:
+/// Receives lines up to an empty one, then everything as it arrives:
 ///
 /// ```
 /// use std::io;
@@ -252,7 +252,7 @@ impl<H: ChatHandler> AsyncChat<H> {
         self.flush(cx)
     }
 
-    /// Reads once, and hands over what came.
+    /// Reads once, and hands over what has arrived.
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(socket) = self.stream.socket() else {
             return Ok(());
@@ -298,7 +298,7 @@ impl<H: ChatHandler> AsyncChat<H> {
         self.flush(cx)
     }
 
-    /// Sends what it can, and sets the interest for the rest.
+    /// Sends as much output as possible, and sets the interest for the rest.
     fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         let Some(socket) = self.stream.socket() else {
             return Ok(Flow::Close);

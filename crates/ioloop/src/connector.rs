@@ -69,14 +69,14 @@ impl Connector {
         }
     }
 
-    /// Connects from this address; port 0 stands for any. The default is the system's choice.
+    /// Connects from this address; port 0 stands for any port. By default, the system chooses.
     #[must_use]
     pub const fn local(mut self, local: SocketAddr) -> Self {
         self.local = Some(local);
         self
     }
 
-    /// Gives up after this time. The default is the system's, which is minutes.
+    /// Gives up after this time. The default is the system's limit, which is minutes.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

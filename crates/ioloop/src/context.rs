@@ -1,4 +1,4 @@
-//! The loop, as a callback sees it.
+//! The loop as seen from a callback.
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
@@ -113,7 +113,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// That of the operation.
+    /// The operation's error.
     pub fn try_io<S, T>(
         &mut self,
         socket: &Socket<S>,
@@ -230,7 +230,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else that of the stream.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else the stream's error.
     pub fn write(&mut self, socket: &Socket<TcpStream>, bytes: &[u8]) -> io::Result<usize> {
         self.try_io(socket, Direction::Write, |mut stream| stream.write(bytes))
     }
@@ -239,7 +239,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else that of the stream.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else the stream's error.
     pub fn write_vectored(
         &mut self,
         socket: &Socket<TcpStream>,
@@ -329,7 +329,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// That of [`Handler::start`]; the handler is dropped then.
+    /// The error of [`Handler::start`]; the handler is then dropped.
     pub fn add(&mut self, handler: Box<dyn Handler>) -> io::Result<HandlerId> {
         self.io_loop.start(handler)
     }
@@ -450,7 +450,7 @@ impl<'a> Context<'a> {
         self.owner
     }
 
-    /// The time, as of the beginning of this turn.
+    /// The time at the beginning of this turn.
     pub const fn now(&self) -> Instant {
         self.io_loop.now
     }

@@ -1,4 +1,4 @@
-//! What runs on the loop.
+//! Handlers, which run on the loop.
 
 use std::io;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ pub enum Direction {
 pub struct Interest(u8);
 
 impl Interest {
-    /// Nothing: the source is paused. What becomes ready meanwhile is remembered.
+    /// Nothing: the source is paused. Readiness that occurs meanwhile is remembered.
     pub const NONE: Self = Self(0);
     /// Something can be read, or accepted, or the end of the stream was reached.
     pub const READ: Self = Self(1);

@@ -101,7 +101,7 @@ impl IoLoop {
     ///
     /// # Errors
     ///
-    /// That of [`Handler::start`]; the handler is dropped then.
+    /// The error of [`Handler::start`]; the handler is then dropped.
     pub fn add(&mut self, handler: Box<dyn Handler>) -> io::Result<HandlerId> {
         self.now = Instant::now();
         self.start(handler)
@@ -128,7 +128,7 @@ impl IoLoop {
     ///
     /// # Errors
     ///
-    /// That of [`turn`](Self::turn).
+    /// As [`turn`](Self::turn).
     pub fn run(&mut self) -> io::Result<()> {
         while !self.remote.take_stop() && !self.is_empty() {
             self.turn_once(None)?;
@@ -141,7 +141,7 @@ impl IoLoop {
     ///
     /// # Errors
     ///
-    /// That of [`turn`](Self::turn).
+    /// As [`turn`](Self::turn).
     pub fn run_until_stopped(&mut self) -> io::Result<()> {
         while !self.remote.take_stop() {
             self.turn_once(None)?;

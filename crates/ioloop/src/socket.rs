@@ -110,7 +110,7 @@ impl<S: Source> Registration<S> {
     ///
     /// # Errors
     ///
-    /// That of [`Context::register`]; the object is then closed.
+    /// As [`Context::register`]; the object is then closed.
     pub fn register(&mut self, cx: &mut Context<'_>, interest: Interest) -> io::Result<()> {
         self.0 = match mem::replace(&mut self.0, State::Gone) {
             State::Pending(io) => State::Registered(cx.register(io, interest)?),

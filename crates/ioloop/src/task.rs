@@ -58,7 +58,7 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Errors
     ///
-    /// That of [`Lane::submit`].
+    /// As [`Lane::submit`].
     pub fn spawn(
         lane: &Lane,
         notifier: &Notifier,
@@ -72,7 +72,7 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Errors
     ///
-    /// That of [`Lane::submit`].
+    /// As [`Lane::submit`].
     pub fn spawn_while_wanted(
         lane: &Lane,
         notifier: &Notifier,
@@ -87,7 +87,7 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Errors
     ///
-    /// That of [`Lane::submit`].
+    /// As [`Lane::submit`].
     pub fn spawn_for(
         lane: &Lane,
         client: IpAddr,

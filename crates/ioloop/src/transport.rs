@@ -87,7 +87,7 @@ pub trait Transport {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if something is left, else that of the stream.
+    /// `WouldBlock` if something is left, else the stream's error.
     fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
     /// Whether all accepted bytes have been passed on to the system.
@@ -99,7 +99,7 @@ pub trait Transport {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if something is left, else that of the stream.
+    /// `WouldBlock` if something is left, else the stream's error.
     fn finish(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
     /// The interest to register for a caller that is waiting for `wanted`.
@@ -129,7 +129,7 @@ pub trait Transport {
     /// The id of the socket.
     fn id(&self) -> SourceId;
 
-    /// Gives the socket back, as it is.
+    /// Gives the socket back in its current state.
     fn into_socket(self: Box<Self>) -> Socket<TcpStream>;
 }
 

@@ -103,7 +103,7 @@ mod tests {
         check_password(Some(TODAY - 91), Some(90), true);
         check_password(Some(TODAY), Some(0), false);
         check_password(Some(TODAY - 1), Some(0), true);
-        // The clock may have been wrong.
+        // A change in the future, as when the clock was wrong.
         check_password(Some(TODAY + 10), Some(5), false);
         check_password(Some(i64::MAX), Some(i64::MAX), false);
     }

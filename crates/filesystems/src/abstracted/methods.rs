@@ -31,7 +31,7 @@ pub enum OpenMode {
 
 /// Root and working directory.
 impl AbstractedFs {
-    /// The home directory as a real, canonical path (pyftpdlib: `root`). Not for clients.
+    /// Returns the home directory as a real, canonical path (pyftpdlib: `root`). Not for clients.
     pub fn root(&self) -> &Path {
         self.jail.home().real()
     }
@@ -46,7 +46,7 @@ impl AbstractedFs {
         Ok(())
     }
 
-    /// The working directory (pyftpdlib: `cwd`): `/` at first.
+    /// Returns the working directory (pyftpdlib: `cwd`), which is `/` at first.
     pub fn cwd(&self) -> &VirtualPath {
         &self.cwd
     }
@@ -308,19 +308,19 @@ impl AbstractedFs {
         Filesystem::readlink(self, &self.ftpnorm(path)?)
     }
 
-    /// Whether `path` leads to a regular file; `false` if that cannot be told.
+    /// Whether `path` leads to a regular file; `false` if that cannot be determined.
     pub fn isfile(&self, path: impl AsRef<[u8]>) -> bool {
         self.stat(path)
             .is_ok_and(|facts| facts.kind == FileKind::File)
     }
 
-    /// Whether `path` leads to a directory; `false` if that cannot be told.
+    /// Whether `path` leads to a directory; `false` if that cannot be determined.
     pub fn isdir(&self, path: impl AsRef<[u8]>) -> bool {
         self.stat(path)
             .is_ok_and(|facts| facts.kind == FileKind::Directory)
     }
 
-    /// Whether `path` is a link; `false` if that cannot be told.
+    /// Whether `path` is a link; `false` if that cannot be determined.
     pub fn islink(&self, path: impl AsRef<[u8]>) -> bool {
         self.lstat(path)
             .is_ok_and(|facts| facts.kind == FileKind::Symlink)

@@ -44,7 +44,7 @@ pub(crate) enum Waited {
     Spun(Duration),
 }
 
-/// Nanoseconds, or a debt of them; never more than some seconds, see [`nanos`].
+/// Nanoseconds; negative for a debt. A single time is at most a few seconds, see [`nanos`].
 type Nanos = i64;
 
 impl BusyPoll {

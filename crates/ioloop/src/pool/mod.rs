@@ -129,7 +129,7 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// That of [`submit`](Self::submit).
+    /// As [`submit`](Self::submit).
     pub fn submit_for(
         &self,
         client: IpAddr,
@@ -418,7 +418,7 @@ impl LaneJob {
         let Self { shared, job } = self;
         let mut next = Some(job);
         while let Some(job) = next {
-            // A job owns all it uses; what its panic left broken is dropped with it.
+            // A job owns everything it uses, so what its panic leaves broken is dropped with it.
             contain(format_args!("{} job", shared.name), job);
             next = shared.next_job();
         }

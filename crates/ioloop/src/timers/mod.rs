@@ -1,4 +1,4 @@
-//! Deadlines in order. Time is a parameter: nothing here reads a clock.
+//! Timers, ordered by deadline. Time is a parameter: nothing here reads a clock.
 
 use std::time::{Duration, Instant};
 
