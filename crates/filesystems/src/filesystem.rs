@@ -44,7 +44,9 @@ pub enum WriteMode {
 /// A server may act as a user of the system during a call. That applies to the calling thread, but
 /// not to a program that a method starts: the program has root's real id and can become root again.
 /// It must be given the user's ids and groups itself, for instance with `Command::uid`, `gid` and
-/// `groups`, by a thread that was started earlier and does not act as the user.
+/// `groups`, by a thread that was started earlier and does not act as the user. The filesystem and
+/// what it has opened are dropped without the user's rights, on a thread unless the filesystem is
+/// local.
 ///
 /// An `Arc` or a `Box` of a filesystem is a filesystem, too.
 ///
@@ -283,7 +285,8 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Sets the modification time of what `path` leads to, in seconds since 1970 UTC (MFMT).
+    /// Sets the modification time of what `path` leads to, in seconds since 1970 UTC (MFMT). The
+    /// access time may change with it.
     ///
     /// # Errors
     ///

@@ -143,7 +143,8 @@ pub trait WriteFile: Send {
     /// If the file is large, a server that calls this filesystem on its event loop leaves the first
     /// [`write`](Self::write), which may remove all of the content, and [`finish`](Self::finish) to
     /// a thread; it calls this method before both. There is no default, since a wrapper that forgot
-    /// to forward this method would block the loop.
+    /// to forward this method would block the loop. Called without the rights of the file's user,
+    /// like [`may_wait`](Self::may_wait).
     fn size(&self) -> Option<u64>;
 
     /// Whether the next [`write`](Self::write), or [`finish`](Self::finish), may wait because

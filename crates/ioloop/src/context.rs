@@ -435,6 +435,18 @@ impl<'a> Context<'a> {
         self.io_loop.leave_to_parent()
     }
 
+    /// After [`leave_to_parent`](Self::leave_to_parent), closes this process's copies of the
+    /// sockets that are still registered with the loop, whichever handler owns them, so that their
+    /// peers see the end when the parent closes them. The handlers remain, but are not called, and
+    /// their sockets are unusable. Sockets that were never registered stay open.
+    ///
+    /// # Errors
+    ///
+    /// `/proc` cannot be read, or the system has no more descriptors.
+    pub fn leave_sources_to_parent(&mut self) -> io::Result<()> {
+        self.io_loop.leave_sources_to_parent()
+    }
+
     /// Makes the loop's `run` return after this turn.
     pub fn stop(&mut self) {
         self.io_loop.remote.request_stop();

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::mem;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ftpdlib_sys::leave_sockets;
 use mio::{Events, Poll, Token, Waker};
 
 use crate::busy_poll::BusyPoll;
@@ -41,6 +44,8 @@ use crate::turn::Turn;
 /// ```
 pub struct IoLoop {
     pub(crate) poll: Poll,
+    /// The parent's poll, in a process that was just forked.
+    parents_poll: Option<Poll>,
     events: Events,
     pub(crate) sources: Sources,
     pub(crate) handlers: Slab<HandlerSlot>,
@@ -82,6 +87,7 @@ impl IoLoop {
         let now = Instant::now();
         Ok(Self {
             poll,
+            parents_poll: None,
             events: Events::with_capacity(EVENTS),
             sources: Sources::new(),
             handlers: Slab::new(),
@@ -118,9 +124,21 @@ impl IoLoop {
     pub(crate) fn leave_to_parent(&mut self) -> io::Result<()> {
         let poll = Poll::new()?;
         self.remote.set_waker(Waker::new(poll.registry(), WAKER)?);
-        self.poll = poll;
+        self.parents_poll = Some(mem::replace(&mut self.poll, poll));
         Turn::leave_to_parent();
         Ok(())
+    }
+
+    /// After [`leave_to_parent`](Self::leave_to_parent), closes this process's copies of the
+    /// sockets that are still registered, and leaves their owners alone.
+    pub(crate) fn leave_sources_to_parent(&mut self) -> io::Result<()> {
+        self.sources.reap();
+        match self.parents_poll.take() {
+            Some(poll) if self.sources.has_any() => leave_sockets(poll.as_raw_fd(), |token| {
+                self.sources.has_token(Token(token))
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Makes turns until stopped by [`LoopHandle::stop`] or [`Context::stop`], or until nothing is

@@ -188,12 +188,24 @@ impl Sources {
         self.queue.len()
     }
 
-    fn mark_token(&mut self, token: Token, ready: Interest) {
+    /// Whether there is any source.
+    pub(crate) fn has_any(&self) -> bool {
+        self.slots.len() > 0
+    }
+
+    /// Whether there is a source whose events have this token.
+    pub(crate) fn has_token(&self, token: Token) -> bool {
+        self.of_token(token).is_some()
+    }
+
+    fn of_token(&self, token: Token) -> Option<SourceId> {
         let index = (token.0 & ((1 << INDEX_BITS) - 1)) as u32;
-        let Some(id) = self.slots.key_at(index).map(SourceId) else {
-            return;
-        };
-        if id.token() == token
+        let id = self.slots.key_at(index).map(SourceId)?;
+        (id.token() == token).then_some(id)
+    }
+
+    fn mark_token(&mut self, token: Token, ready: Interest) {
+        if let Some(id) = self.of_token(token)
             && let Some(source) = self.slots.get_mut(id.0)
         {
             source.ready |= ready;

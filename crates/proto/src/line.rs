@@ -1,6 +1,6 @@
 //! Control-connection bytes to command lines.
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr3};
 
 /// Longest command line accepted, in bytes, without its line ending and Telnet sequences.
 pub const MAX_LINE: usize = 2048;
@@ -20,8 +20,9 @@ pub enum Line<'a> {
 /// Splits a byte stream into command lines and takes the Telnet sequences out of it.
 ///
 /// CRLF ends a line, and so does a bare LF: some clients send nothing else, and pyftpdlib leaves
-/// them waiting. A lone CR does not end a line; of CR NUL, Telnet's way to write a lone CR
-/// (RFC 854), the CR is kept and the NUL dropped.
+/// them waiting. A lone CR does not end a line. Of CR NUL, Telnet's way to write a lone CR
+/// (RFC 854), the CR is kept and the NUL dropped; a LF right after it does not end the line
+/// either, so CR NUL LF is a CRLF within a path (RFC 2640 §3.1).
 ///
 /// Of the Telnet sequences, `IAC IAC` is the byte 255; `IAC` before `WILL`, `WONT`, `DO` or `DONT`
 /// is dropped with the option byte after it; `IAC` before any other command, 240 to 250, is
@@ -51,8 +52,7 @@ pub struct LineDecoder {
     held: Vec<u8>,
     stage: Stage,
     telnet: Telnet,
-    /// A CR came and is not in `held` yet: a LF or NUL may follow.
-    after_cr: bool,
+    after: After,
     /// Behind the verb, byte 255 is a letter.
     has_letters: bool,
 }
@@ -67,6 +67,17 @@ enum Stage {
     Delivered,
     /// It is dropped, up to the next LF.
     Discarding,
+}
+
+/// What came before the next data byte, as far as that changes its meaning.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum After {
+    #[default]
+    Other,
+    /// A CR that is not in `held` yet.
+    Cr,
+    /// CR NUL, whose CR is in `held`.
+    CrNul,
 }
 
 /// Where in a Telnet sequence the stream is.
@@ -135,7 +146,7 @@ impl LineDecoder {
             Stage::Delivered => true,
             Stage::Discarding => false,
         };
-        is_empty && self.telnet == Telnet::Data && !self.after_cr
+        is_empty && self.telnet == Telnet::Data && self.after == After::Other
     }
 
     /// [`next`](Self::next) for lines that cannot be handed out from the input.
@@ -173,17 +184,14 @@ impl LineDecoder {
     /// Takes the bytes that have no meaning of their own off the front of `input`, up to the one
     /// that makes the line too long.
     fn take_plain_run(&mut self, input: &mut &[u8]) {
-        if self.telnet != Telnet::Data || self.after_cr {
+        if self.telnet != Telnet::Data || self.after != After::Other {
             return;
         }
-        let run = if self.stage == Stage::Discarding {
-            memchr2(b'\n', IAC, input).unwrap_or(input.len())
-        } else {
-            let run = memchr3(b'\n', b'\r', IAC, input).unwrap_or(input.len());
-            let run = run.min((MAX_LINE + 1).saturating_sub(self.held.len()));
+        let mut run = memchr3(b'\n', b'\r', IAC, input).unwrap_or(input.len());
+        if self.stage != Stage::Discarding {
+            run = run.min((MAX_LINE + 1).saturating_sub(self.held.len()));
             self.held.extend_from_slice(&input[..run]);
-            run
-        };
+        }
         *input = &input[run..];
     }
 
@@ -211,16 +219,16 @@ impl LineDecoder {
 
     /// Takes one byte of data. Whether it ends a line.
     fn take_data(&mut self, byte: u8) -> bool {
-        let after_cr = std::mem::take(&mut self.after_cr);
-        if byte == b'\n' {
+        let after = std::mem::take(&mut self.after);
+        if byte == b'\n' && after != After::CrNul {
             return true;
         }
-        if after_cr {
+        if after == After::Cr {
             self.store(b'\r');
         }
         match byte {
-            b'\r' => self.after_cr = true,
-            b'\0' if after_cr => {}
+            b'\r' => self.after = After::Cr,
+            b'\0' if after == After::Cr => self.after = After::CrNul,
             byte => self.store(byte),
         }
         false

@@ -41,10 +41,15 @@ pub struct ThreadedFtpServer(FtpServer);
 /// An [`FtpServer`] that forks for each client (pyftpdlib: `MultiprocessFTPServer`).
 ///
 /// A failure in one of the processes affects its own client only. What an authorizer or an observer
-/// changes in memory, it changes in that process only. The process that
-/// makes the server must have no thread but one, now and for as long as it serves; it accepts
-/// clients and reads nothing from them. There are 4,096 processes at most, whatever the limits are;
-/// clients beyond that are refused.
+/// changes in memory, it changes in that process only. The process that makes the server must have
+/// no thread but one, now and for as long as it serves; it accepts clients and reads nothing from
+/// them. There are 4,096 processes at most, whatever the limits are; clients beyond that are
+/// refused.
+///
+/// A client's process begins as a copy of the one that forks. It closes its copies of the sockets
+/// that are registered with the server's loop, also those of other servers and handlers there,
+/// which it neither calls nor drops. Whatever else the program has open, on another loop for
+/// instance, stays open in it until it ends.
 ///
 /// For other than the default limits there is
 /// [`FtpServerBuilder::concurrency`] with [`Concurrency::MultiProcess`], whose

@@ -155,7 +155,8 @@ impl FtpServer {
 
     /// Serves clients on `io_loop`, which the caller runs (pyftpdlib: the `ioloop` argument). Two
     /// servers and a program's own timers may share one loop. All clients are served on that one,
-    /// unless each has a thread or a process.
+    /// unless each has a thread or a process. What such a process has of the other handlers on the
+    /// loop, [`MultiprocessFtpServer`](crate::MultiprocessFtpServer) tells.
     ///
     /// A handle that the server gave before works with this loop from now on. If it was used to
     /// close the server, no client is admitted; a change of addresses made through it before is

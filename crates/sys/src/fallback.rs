@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fs::Metadata;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use crate::children::ChildProcess;
@@ -51,6 +51,9 @@ unsupported! {
 
     /// Discards bytes that a socket received. Callers read.
     fn discard(BorrowedFd<'_>, usize) -> usize;
+
+    /// Gives up sockets in a process that was just forked. There are none.
+    fn leave_sockets(RawFd, impl Fn(usize) -> bool) -> ();
 
     /// Facts of an entry, if the system has them cached.
     fn recall_at(BorrowedFd<'_>, &[u8]) -> FileStat;

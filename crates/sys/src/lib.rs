@@ -57,8 +57,8 @@ pub use imp::{
     ProcessLockGuard, acknowledged, can_act_as_others, check_forkable, choose_port_late, crypt,
     crypt_setting, device_of, discard, fork, give_way, has_access_list, has_remote_mount_below,
     has_remote_mount_near, interrupt_nobody, is_made_up, is_process_filesystem, is_root,
-    lowest_port, open_beneath, open_real_directory, read_with_file, recall_at, send_file,
-    send_last, set_mode, set_modified, storage, touch, waiting_clients, write_with_file,
+    leave_sockets, lowest_port, open_beneath, open_real_directory, read_with_file, recall_at,
+    send_file, send_last, set_mode, set_modified, storage, touch, waiting_clients, write_with_file,
 };
 pub use inherited::{inherited_listeners, readiness_pipe};
 pub use log_stream::LogStream;

@@ -157,6 +157,30 @@ fn an_error_after_150_is_no_refusal_of_the_file() {
 }
 
 #[test]
+fn a_mount_point_was_refused_as_if_it_could_soon_be_removed() {
+    let rows = [
+        ("rmdir", "RMD d", ErrorKind::Busy, 550),
+        ("rename", "RNTO e", ErrorKind::Busy, 550),
+        ("remove", "DELE a", ErrorKind::Busy, 450),
+        ("rmdir", "RMD d", ErrorKind::TooManyOpenFiles, 450),
+    ];
+    for (failing, command, kind, code) in rows {
+        let files = MemoryFs::new();
+        files.insert("/a", "hello").unwrap();
+        files.insert("/d/f", "hello").unwrap();
+        let server = TestServer::showing(Hooked::new(files, move |call| {
+            if call == failing {
+                return Err(kind.into());
+            }
+            Ok(())
+        }));
+        let mut client = server.client();
+        client.expect("RNFR d", 350);
+        client.expect(command, code);
+    }
+}
+
+#[test]
 fn a_call_that_panics_costs_its_reply_only() {
     for (call, command) in [
         ("stat", "SIZE a"),

@@ -267,8 +267,7 @@ impl AbstractedFs {
         self.set_mode(&self.ftpnorm(path)?, mode)
     }
 
-    /// Sets the modification time, in seconds since 1970 UTC. The access time stays the same,
-    /// whereas pyftpdlib sets both.
+    /// Sets the modification time, and the access time with it, in seconds since 1970 UTC.
     ///
     /// # Errors
     ///

@@ -382,7 +382,7 @@ impl Handler for Connection {
         let left = account.map(|account| account.login().username.as_str());
         let username = self.session.username().or(left);
         log_lines::closed(&self.client.prefix(username));
-        if let Some(watch) = &mut self.watch {
+        if let Some(watch) = self.watch.take() {
             watch.end(account.map(|account| &**account), cx);
         }
     }

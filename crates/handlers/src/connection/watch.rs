@@ -90,13 +90,23 @@ impl Watch {
 
     /// The session is over. After QUIT it has no user any more, but `account` is still whose
     /// connection it was.
-    pub(super) fn end(&mut self, account: Option<&Account>, cx: &mut Context<'_>) {
-        let session = &mut self.session;
+    ///
+    /// Observers on a thread are told with the session itself: its note is dropped there, unless
+    /// they keep it.
+    pub(super) fn end(self, account: Option<&Account>, cx: &mut Context<'_>) {
+        let Self {
+            mut session,
+            inline,
+            mailbox,
+            ..
+        } = self;
         if let (None, Some(account)) = (&session.username, account) {
             session.username = Some(account.login().username.as_str().into());
         }
-        self.post(Notice::Disconnect);
-        if let (Retry::Wanted | Retry::At(_), Some(mailbox)) = (&self.retry, &self.mailbox) {
+        Notice::Disconnect.tell(&session, &inline);
+        if let Some(mailbox) = mailbox
+            && !mailbox.post(session, Notice::Disconnect)
+        {
             mailbox.leave(cx);
         }
     }
@@ -310,5 +320,62 @@ fn observed(account: Option<&Arc<Account>>, path: VirtualPath) -> ObservedPath {
     ObservedPath {
         real_path: account.and_then(|account| real_path(account, &path)),
         path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::mpsc::{self, Sender};
+    use std::thread::{self, ThreadId};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_ioloop::{Flow, Handler, Ready, SourceId};
+
+    use super::*;
+    use crate::FtpHandler;
+    use crate::testing::{alone, local, peer, service};
+
+    struct Silent;
+
+    impl Observer for Silent {}
+
+    /// A note that tells which thread drops it.
+    struct Told(Sender<ThreadId>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().id());
+        }
+    }
+
+    /// A session that ends at once.
+    struct Ending(Arc<Service>);
+
+    impl Handler for Ending {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            let client = Client {
+                service: Arc::clone(&self.0),
+                peer: peer(),
+                local: local(),
+                own: None,
+            };
+            let watch = Watch::begin(&client, 1, cx.notifier()).unwrap();
+            let (dropped, told) = mpsc::channel();
+            watch.session.set_note(Told(dropped));
+            watch.end(None, cx);
+            assert_ne!(told.recv().unwrap(), thread::current().id());
+            Ok(())
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Continue)
+        }
+    }
+
+    #[test]
+    fn others_waited_while_the_note_of_a_session_that_had_ended_was_dropped() {
+        let handler = FtpHandler::new(DummyAuthorizer::new()).observer(Silent);
+        alone(Ending(service(handler)));
     }
 }

@@ -31,6 +31,11 @@ impl HomeLanes {
             work: WorkLane::new(pool, WORK_PER_HOME),
         }
     }
+
+    /// Whether no job runs in them or waits.
+    pub(crate) fn are_idle(&self) -> bool {
+        self.jobs.is_idle() && self.work.lane.is_idle()
+    }
 }
 
 /// Where digests and copies run: some of them at a time, in time slices, so that one of two bytes

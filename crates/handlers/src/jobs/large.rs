@@ -87,26 +87,47 @@ pub(super) fn is_large_listing(facts: &Metadata) -> bool {
     facts.kind == FileKind::Directory && facts.size >= LARGE_LISTING
 }
 
-/// The file of a download, which may be dropped on the loop: if it is large by then, and was
-/// removed meanwhile, it is freed on a thread.
+/// The file of a download, which may be dropped on the loop: one that may block is closed on a
+/// thread, and one that is large by then, and was removed meanwhile, is freed there.
 pub(crate) struct OpenedRead {
     /// There until it is dropped.
     file: Option<Box<dyn ReadFile>>,
     /// Whether it was large when it was opened, which was then.
     was_large: bool,
     opened: Instant,
+    /// Whether to close it may block, whatever became of it.
+    may_block: bool,
     lane: Lane,
 }
 
 impl OpenedRead {
-    /// Holds a `file` that was opened just now and has this `size`, if that is known, for freeing
-    /// it on `lane`.
-    pub(super) fn new(lane: &Lane, file: Box<dyn ReadFile>, size: Option<u64>) -> Self {
+    /// Holds a `file` that was opened for `account` just now and has this `size`, if that is known.
+    pub(super) fn new(account: &Account, file: Box<dyn ReadFile>, size: Option<u64>) -> Self {
+        Self::on(account.large_lane(), account.lane().is_some(), file, size)
+    }
+
+    fn on(lane: &Lane, may_block: bool, file: Box<dyn ReadFile>, size: Option<u64>) -> Self {
         Self {
             file: Some(file),
             was_large: size.is_some_and(|size| size >= LARGE_FILE),
             opened: Instant::now(),
+            may_block,
             lane: lane.clone(),
+        }
+    }
+
+    /// Whether the system needs long to free it, once it is closed.
+    fn takes_long(&self) -> bool {
+        if !self.was_large && self.opened.elapsed() < MAY_HAVE_GROWN {
+            return false;
+        }
+        match self.descriptor().map(|file| (file, stat_descriptor(file))) {
+            Some((file, Ok(facts))) => {
+                let is_large = self.was_large || facts.size >= LARGE_FILE;
+                let is_unwritten = || storage(file).is_ok_and(|held| facts.is_unwritten(held));
+                facts.links == 0 && (is_large || is_unwritten())
+            }
+            Some((_, Err(_))) | None => self.was_large,
         }
     }
 }
@@ -135,28 +156,19 @@ impl ReadFile for OpenedRead {
 
 impl Drop for OpenedRead {
     fn drop(&mut self) {
-        if !self.was_large && self.opened.elapsed() < MAY_HAVE_GROWN {
-            return;
-        }
-        let looked_up = self.descriptor().map(|file| (file, stat_descriptor(file)));
-        let takes_long = match looked_up {
-            Some((file, Ok(facts))) => {
-                let is_large = self.was_large || facts.size >= LARGE_FILE;
-                let is_unwritten = || storage(file).is_ok_and(|held| facts.is_unwritten(held));
-                facts.links == 0 && (is_large || is_unwritten())
-            }
-            Some((_, Err(_))) | None => self.was_large,
-        };
-        match self.file.take() {
-            Some(file) if takes_long => drop_on(&self.lane, file),
-            _ => {}
+        // To ask about a file that may block may block as well.
+        if (self.may_block || self.takes_long())
+            && let Some(file) = self.file.take()
+        {
+            drop_on(&self.lane, file);
         }
     }
 }
 
-/// Drops what may be the last to hold something large that was removed, which is freed then.
+/// Drops on a thread what may block then, or may be the last to hold something large that was
+/// removed, which is freed then.
 pub(super) fn drop_on(lane: &Lane, held: impl Send + 'static) {
-    if let Err(error) = lane.submit(move || drop(held)) {
+    if let Err(error) = lane.discard(held) {
         // It was dropped here.
         log::debug!("no thread for a job: {error}");
     }
@@ -217,12 +229,19 @@ mod tests {
         }
     }
 
-    /// Whether a file is dropped here that had this size when it was opened, so long ago.
+    /// Whether a file on a local disk is dropped here that had this size when it was opened, so
+    /// long ago.
     #[track_caller]
     fn check(file: Option<File>, size: Option<u64>, ago: Duration, here: bool) {
+        check_on(false, file, size, ago, here);
+    }
+
+    #[track_caller]
+    fn check_on(may_block: bool, file: Option<File>, size: Option<u64>, ago: Duration, here: bool) {
         let lane = Pool::new().lane("test", 1);
         let (dropped, told) = mpsc::channel();
-        let mut opened = OpenedRead::new(&lane, Box::new(Told { file, dropped }), size);
+        let file = Box::new(Told { file, dropped });
+        let mut opened = OpenedRead::on(&lane, may_block, file, size);
         opened.opened -= ago;
         drop(opened);
         assert_eq!(told.recv().unwrap() == thread::current().id(), here);
@@ -237,8 +256,16 @@ mod tests {
         check(removed(), None, now, true);
         let there = tempfile::NamedTempFile::new().unwrap();
         check(Some(there.reopen().unwrap()), Some(LARGE_FILE), now, true);
-        // One of a filesystem that may block.
         check(None, Some(LARGE_FILE), now, false);
+    }
+
+    #[test]
+    fn others_waited_until_a_disk_that_hung_had_closed_a_file() {
+        for ago in [Duration::ZERO, MAY_HAVE_GROWN] {
+            let there = tempfile::NamedTempFile::new().unwrap();
+            check_on(true, Some(there.reopen().unwrap()), Some(1), ago, false);
+            check_on(true, None, Some(1), ago, false);
+        }
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(super) fn enters_at_once(client: &Client, login: &Login) -> bool {
     let (prefix, service) = (client.prefix(Some(&login.username)), &client.service);
     let authorizer = &service.authorizer;
     owners_code::ask(prefix, || authorizer.is_local())
-        && service.is_local_home(&login.home)
+        && service.homes.is_local(&login.home)
         && !has_remote_mount_near(&login.home).unwrap_or(true)
 }
 
@@ -97,9 +97,14 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     // By this name it was, and will be, asked for before anything is known of it.
     let named = login.home.clone();
     let service = &client.service;
+    let _guard = service.authorizer.impersonate(&login).map_err(|error| {
+        let prefix = client.prefix(Some(&login.username));
+        log::error!("{prefix} {error}");
+        unusable()
+    })?;
     let filesystem = make_filesystem(client, &mut login).inspect_err(|_| {
         // Whatever has taken its place may block.
-        service.note_home(&named, false);
+        service.homes.note(&named, false);
     })?;
     login.home_path = home_path(&*filesystem, &login.home);
     // Behind a link the home may be somewhere else each time.
@@ -107,10 +112,10 @@ fn open_account(client: &Arc<Client>, mut login: Login, at_once: bool) -> LoginE
     // The mounts need no second look.
     let is_local = (at_once && is_linkless) || filesystem.is_local();
     if service.filesystem.is_none() {
-        service.note_home(&named, is_local && is_linkless);
+        service.homes.note(&named, is_local && is_linkless);
     }
     let in_place = is_local && service.authorizer.is_local();
-    let lanes = (!in_place).then(|| service.home_lanes(&named));
+    let lanes = (!in_place).then(|| service.homes.lanes(&named));
     let facts = LoginFacts {
         username: login.username.clone(),
         msg_login: login.msg_login.clone(),
@@ -135,13 +140,7 @@ fn home_path(filesystem: &dyn Filesystem, home: &Path) -> VirtualPath {
 
 /// Makes it, and leaves no links in the path of the home.
 fn make_filesystem(client: &Client, login: &mut Login) -> Result<Arc<dyn Filesystem>, Refusal> {
-    let service = &client.service;
-    let _guard = service.authorizer.impersonate(login).map_err(|error| {
-        let prefix = client.prefix(Some(&login.username));
-        log::error!("{prefix} {error}");
-        unusable()
-    })?;
-    let made = match &service.filesystem {
+    let made = match &client.service.filesystem {
         Some(factory) => {
             // It stays as it is where there is none: a filesystem that wants one says so.
             if let Ok(home) = login.home.canonicalize() {
@@ -224,14 +223,69 @@ fn disk_of(login: &Login) -> Result<AbstractedFs, FilesystemError> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::os::unix::fs::symlink;
 
-    use ftpdlib_authorizers::{DummyAuthorizer, User};
+    use ftpdlib_authorizers::{
+        AuthenticationFailed, Authorizer, AuthorizerError, DummyAuthorizer, Guard, User,
+    };
+    use ftpdlib_filesystems::{Layer, Layered, MemoryFs};
+    use ftpdlib_proto::Perm;
     use tempfile::TempDir;
 
     use super::*;
     use crate::FtpHandler;
     use crate::testing::{enter_as_user, log_in_as_user, service};
+
+    thread_local! {
+        static ACTS_AS_USER: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Acts as the user, or seems to.
+    struct Acting;
+
+    impl Authorizer for Acting {
+        fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed> {
+            Ok(Login::new(request.username, "/"))
+        }
+
+        fn has_perm(&self, _: &Login, _: Perm, _: &VirtualPath) -> bool {
+            true
+        }
+
+        fn impersonate(&self, _: &Login) -> Result<Guard, AuthorizerError> {
+            ACTS_AS_USER.set(true);
+            Ok(Guard::new(|| ACTS_AS_USER.set(false)))
+        }
+    }
+
+    /// Is asked by the user only.
+    struct Asked;
+
+    impl Layer for Asked {
+        fn real_path(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Option<PathBuf> {
+            assert!(ACTS_AS_USER.get());
+            inner.real_path(path)
+        }
+
+        fn start_dir(&self, inner: &dyn Filesystem) -> VirtualPath {
+            assert!(ACTS_AS_USER.get());
+            inner.start_dir()
+        }
+
+        fn is_local(&self, inner: &dyn Filesystem) -> bool {
+            assert!(ACTS_AS_USER.get());
+            inner.is_local()
+        }
+    }
+
+    #[test]
+    fn a_filesystem_was_asked_at_login_without_the_rights_of_its_user() {
+        let handler = FtpHandler::new(Acting)
+            .abstracted_fs(|_| Ok(Arc::new(Layered::new(Asked, Arc::new(MemoryFs::new())))));
+        assert!(log_in_as_user(&service(handler)).is_ok());
+        assert!(!ACTS_AS_USER.get());
+    }
 
     #[test]
     fn a_link_in_the_place_of_a_home_was_followed_on_the_loop() {
@@ -243,11 +297,11 @@ mod tests {
         users.add_user(User::new("user", "12345", &home)).unwrap();
         let service = service(FtpHandler::new(users));
         let is_local = enter_as_user(&service).lane().is_none();
-        assert_eq!(service.is_local_home(&home), is_local);
+        assert_eq!(service.homes.is_local(&home), is_local);
         fs::rename(&home, &aside).unwrap();
         symlink(&aside, &home).unwrap();
         // Not by the first who comes then, and so not on the loop by the next.
         assert!(log_in_as_user(&service).is_err());
-        assert!(!service.is_local_home(&home));
+        assert!(!service.homes.is_local(&home));
     }
 }

@@ -20,6 +20,7 @@ mod login;
 mod permission;
 mod ranged;
 mod runs_on;
+mod slow_write;
 mod time_slice;
 mod untaken;
 
@@ -42,6 +43,7 @@ pub(crate) use large::{OpenedRead, upload_lane, upload_size};
 pub(crate) use listing::ListingStream;
 pub(crate) use login::{Checked, Credentials, LoginEnd, enter};
 pub(crate) use runs_on::{RunsOn, Started};
+use slow_write::SlowWrite;
 pub(crate) use time_slice::{Cancel, TimeSlice};
 pub(crate) use untaken::{Untaken, discard};
 
@@ -105,9 +107,11 @@ pub(crate) fn run_work(
 /// How a client is told that `action` is refused.
 fn how_refusals_are_told(action: &Action) -> fn(Refusal) -> Refusal {
     match action {
-        Action::OpenWrite { .. }
-        | Action::Change(Change::Rename { .. } | Change::Copy { .. })
-        | Action::Combine { .. } => |refusal| refusal,
+        Action::OpenWrite { .. } | Action::Change(Change::Copy { .. }) | Action::Combine { .. } => {
+            |refusal| refusal
+        }
+        Action::Change(Change::Rename { .. }) => lasting,
+        Action::Change(Change::RemoveDirectory(_)) => |refusal| lasting(without_553(refusal)),
         Action::Stat(_) => |refusal| not_retrievable(without_553(refusal)),
         _ => without_553,
     }
@@ -119,6 +123,15 @@ fn without_553(refusal: Refusal) -> Refusal {
     match refusal.code.value() {
         553 => refusal.with_code(550),
         _ => refusal,
+    }
+}
+
+/// What is busy when it is to be renamed, or a directory to be removed, is somebody's mount point
+/// or the like and stays so; nor do these commands have 450 (RFC 959 §5.4).
+fn lasting(refusal: Refusal) -> Refusal {
+    match refusal == reply_of(ErrorKind::Busy.into()) {
+        true => refusal.with_code(550),
+        false => refusal,
     }
 }
 
@@ -234,7 +247,7 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
         Action::OpenRead { path, range } => {
             let read = ranged::open_read(fs, &path, range);
             let (file, size) = read.map_err(|error| cannot_be_sent(error, range.start()))?;
-            let file = OpenedRead::new(account.large_lane(), file, size);
+            let file = OpenedRead::new(account, file, size);
             return Ok(opened(account, Opened::Read(file), size, path));
         }
         Action::OpenWrite { path, how } => {
@@ -244,6 +257,10 @@ fn perform(account: &Arc<Account>, action: Action) -> JobOutcome<Payload> {
                 WriteHow::Replace | WriteHow::Append | WriteHow::Unique => 0,
             };
             let file = open_write(fs, &path, how).map_err(|error| cannot_begin(error, start))?;
+            let file = match account.lane() {
+                Some(lane) => Box::new(SlowWrite::new(file, lane)),
+                None => file,
+            };
             let path = file.path().clone();
             return Ok(opened(account, Opened::Write(file), None, path));
         }

@@ -67,7 +67,7 @@ impl RunsOn {
         if enters_at_once(client, login) {
             return Self::Here;
         }
-        Self::Lane(client.service.home_lanes(&login.home).jobs.clone())
+        Self::Lane(client.service.homes.lanes(&login.home).jobs.clone())
     }
 
     /// Runs `job` there, which is about `about`.

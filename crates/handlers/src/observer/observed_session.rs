@@ -68,7 +68,9 @@ impl ObservedSession {
 
     /// Attaches a value to the session, in the place of the one before.
     pub fn set_note<T: Any + Send + Sync>(&self, note: T) {
-        *self.lock_note() = Some(Arc::new(note));
+        let former = self.lock_note().replace(Arc::new(note));
+        // Under no lock: what it does when it is dropped may use its session.
+        drop(former);
     }
 
     /// The value attached to the session, if it is a `T`.

@@ -7,6 +7,37 @@ use ftpdlib_proto::{TransferDirection, TransferEnd, TransferType, VirtualPath};
 use super::*;
 use crate::testing::observed_session;
 
+/// A note that uses its session when it is dropped.
+struct Last(ObservedSession);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        assert_eq!(self.0.note::<&str>().as_deref(), Some(&"next"));
+    }
+}
+
+/// Sets notes in its session.
+struct NoteTaker;
+
+impl Handler for NoteTaker {
+    fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let session = observed_session(1, cx);
+        session.set_note(Last(session.clone()));
+        session.set_note("next");
+        Ok(())
+    }
+
+    fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+        Ok(Flow::Continue)
+    }
+}
+
+#[test]
+fn a_note_that_used_its_session_when_it_was_replaced_waited_for_itself() {
+    let mut io_loop = IoLoop::new().unwrap();
+    io_loop.add(Box::new(NoteTaker)).unwrap();
+}
+
 /// Notes which of its methods are called.
 #[derive(Default)]
 struct Noting(Mutex<Vec<&'static str>>);

@@ -53,11 +53,14 @@ pub(super) struct Produce {
 enum State {
     /// More can be had.
     Source(Source),
-    /// More is being made on a thread.
-    Working(Task<(Source, Vec<u8>, Result<bool, Refusal>)>),
+    /// More is being made on a thread, which closes a source that has ended.
+    Working(Task<(Vec<u8>, Filled)>),
     /// Nothing more will come.
     Exhausted,
 }
+
+/// The source after more was made, unless it has ended or failed.
+type Filled = Result<Option<Source>, Refusal>;
 
 /// Where the bytes come from.
 enum Source {
@@ -72,6 +75,11 @@ enum Source {
 }
 
 impl Source {
+    /// [Fills](Self::fill) the buffer, and closes what has ended or failed. May block.
+    fn filled(mut self, account: &Account, time: Duration, buffer: &mut Vec<u8>) -> Filled {
+        Ok(self.fill(account, time, buffer)?.then_some(self))
+    }
+
     /// Puts other bytes into `buffer`, or none and works towards some; a listing ends that after
     /// about this `time`. `false` at the end. May block.
     fn fill(
@@ -274,12 +282,12 @@ impl Produce {
                     Err(Step::Working)
                 }
                 Some(Err(_)) => Err(failed(Refusal::local_error())),
-                Some(Ok((source, buffer, more))) => {
+                Some(Ok((buffer, filled))) => {
                     self.buffer = buffer;
-                    self.filled(source, more, turn)
+                    self.take_filled(filled, turn)
                 }
             },
-            State::Source(mut source) => {
+            State::Source(source) => {
                 let lane = match (turn.account.lane(), &source) {
                     (Some(lane), _) => Some((lane, None)),
                     (None, Source::Listing(listing)) if listing.is_large() => {
@@ -299,12 +307,12 @@ impl Produce {
                     self.state = State::Source(source);
                     return Err(Step::Yield);
                 }
-                let more = source.fill(turn.account, ENTRIES_TIME, &mut self.buffer);
+                let filled = source.filled(turn.account, ENTRIES_TIME, &mut self.buffer);
                 // The last piece is sent in this turn, and the transfer ends with it.
-                if is_listing && matches!(more, Ok(true)) {
+                if is_listing && matches!(filled, Ok(Some(_))) {
                     turn.meter.charge(ENTRIES_COST);
                 }
-                self.filled(source, more, turn)
+                self.take_filled(filled, turn)
             }
         }
     }
@@ -316,14 +324,14 @@ impl Produce {
         &mut self,
         lane: &Lane,
         client: Option<IpAddr>,
-        mut source: Source,
+        source: Source,
         turn: &mut Turn<'_, '_, '_>,
     ) -> Step {
         let (account, mut buffer) = (Arc::clone(turn.account), mem::take(&mut self.buffer));
         self.sent = 0;
         let fill = move || {
-            let more = source.fill(&account, THREAD_TIME, &mut buffer);
-            (source, buffer, more)
+            let filled = source.filled(&account, THREAD_TIME, &mut buffer);
+            (buffer, filled)
         };
         let task = match client {
             Some(client) => Task::spawn_for(lane, client, &turn.pcx.cx.notifier(), fill),
@@ -341,15 +349,10 @@ impl Produce {
         }
     }
 
-    /// Goes on after the buffer was filled from `source`, in which there may be `more`.
-    fn filled(
-        &mut self,
-        source: Source,
-        more: Result<bool, Refusal>,
-        turn: &mut Turn<'_, '_, '_>,
-    ) -> Result<(), Step> {
+    /// Goes on after the buffer was filled.
+    fn take_filled(&mut self, filled: Filled, turn: &mut Turn<'_, '_, '_>) -> Result<(), Step> {
         self.sent = 0;
-        if more.map_err(failed)? {
+        if let Some(source) = filled.map_err(failed)? {
             self.state = State::Source(source);
             turn.advanced();
         }

@@ -1,5 +1,6 @@
 //! What all connections of a server share.
 
+mod homes;
 mod host_name;
 mod limits;
 mod one_at_a_time;
@@ -7,25 +8,24 @@ mod rates;
 mod sessions;
 mod tls_source;
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ftpdlib_authorizers::Authorizer;
 use ftpdlib_ioloop::{Lane, Pool};
 use ftpdlib_session::SessionConfig;
 
-use crate::jobs::{Helpers, HomeLanes, WorkLane};
+use crate::jobs::{Helpers, WorkLane};
 use crate::log_prefix::LogPrefix;
 use crate::observer::Observers;
 use crate::proxy::Proxies;
 use crate::settings::{FilesystemFactory, Greeting, PassivePorts};
 use crate::{CustomCommand, DtpHandler, FtpHandler, MasqueradeAddress, SettingsError};
 
+use homes::Homes;
 use host_name::HostName;
 pub use limits::{LimitReached, Limits, ListenerShare, Permit};
 use rates::UserRates;
@@ -87,10 +87,7 @@ pub struct Service {
     /// For long listings on local disks.
     pub(crate) helpers: Helpers,
     pool: Pool,
-    homes: Mutex<HashMap<PathBuf, Arc<HomeLanes>>>,
-    /// Home directories on local disks, without links in their paths, where the filesystem is the
-    /// built-in one.
-    local_homes: Mutex<HashSet<PathBuf>>,
+    pub(crate) homes: Homes,
 }
 
 impl Service {
@@ -238,9 +235,8 @@ impl Service {
             large_lane: pool.lane("large file", LARGE_JOBS),
             work_lane: WorkLane::local(&pool, cpus),
             helpers: Helpers::beside_one_of(cpus),
+            homes: Homes::new(pool.clone()),
             pool,
-            homes: Mutex::default(),
-            local_homes: Mutex::default(),
         }))
     }
 
@@ -310,38 +306,6 @@ impl Service {
     pub fn leave_certificates_to_parent(&self) {
         if let Some(tls) = &self.tls {
             tls.leave_to_parent();
-        }
-    }
-
-    /// Where jobs on a home directory that may block run. One that hangs delays only its own.
-    pub(crate) fn home_lanes(&self, home: &Path) -> Arc<HomeLanes> {
-        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lanes) = homes.get(home) {
-            return Arc::clone(lanes);
-        }
-        let lanes = Arc::new(HomeLanes::new(&self.pool));
-        homes.insert(home.to_owned(), Arc::clone(&lanes));
-        lanes
-    }
-
-    /// Whether a home directory on the disk was local last time, and behind no link.
-    pub(crate) fn is_local_home(&self, home: &Path) -> bool {
-        self.local_homes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(home)
-    }
-
-    /// Notes what a home directory on the disk turned out to be: local and behind no link, or not.
-    pub(crate) fn note_home(&self, home: &Path, is_local: bool) {
-        let mut homes = self
-            .local_homes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match (homes.contains(home), is_local) {
-            (false, true) => drop(homes.insert(home.to_owned())),
-            (true, false) => drop(homes.remove(home)),
-            (true, true) | (false, false) => {}
         }
     }
 }

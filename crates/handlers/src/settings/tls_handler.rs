@@ -61,12 +61,11 @@ fn unusable(error: TlsError) -> SettingsError {
 }
 
 impl TlsFtpHandler {
-    /// Offers TLS beside what `handler` says.
-    pub fn new(handler: FtpHandler) -> Self {
-        Self {
-            handler,
-            tls: OfferedTls::default(),
-        }
+    /// Offers TLS beside what `handler` says; as it does already if it was
+    /// [made](FtpHandler#impl-From<TlsFtpHandler>-for-FtpHandler) of another.
+    pub fn new(mut handler: FtpHandler) -> Self {
+        let tls = handler.tls.take().unwrap_or_default();
+        Self { handler, tls }
     }
 
     /// Sets everything about certificates and versions at once.
@@ -229,6 +228,15 @@ mod tests {
     use ftpdlib_authorizers::DummyAuthorizer;
 
     use super::*;
+
+    #[test]
+    fn a_handler_that_offered_tls_lost_its_certificate_when_more_was_set() {
+        let handler = TlsFtpHandler::new(FtpHandler::new(DummyAuthorizer::new()))
+            .certfile("/nowhere/first.pem");
+        let handler = TlsFtpHandler::new(handler.into()).tls_data_required(true);
+        let error = FtpHandler::from(handler).check().unwrap_err().to_string();
+        assert!(error.contains("/nowhere/first.pem"), "{error}");
+    }
 
     #[test]
     fn a_further_certificate_is_read() {

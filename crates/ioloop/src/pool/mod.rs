@@ -1,5 +1,6 @@
 //! Threads for blocking jobs.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -138,6 +139,39 @@ impl Lane {
         self.submit_as(Some(client), Box::new(job)).map(drop)
     }
 
+    /// Drops `value`, whose destructor may block: at once if called on a thread of a pool,
+    /// otherwise in a job that is [submitted](Self::submit).
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit). The value was then dropped by the calling thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use ftpdlib_ioloop::Pool;
+    ///
+    /// let (sender, receiver) = mpsc::channel::<()>();
+    /// Pool::new().lane("close", 1).discard(sender)?;
+    /// assert!(receiver.recv().is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn discard(&self, value: impl Send + 'static) -> io::Result<()> {
+        if IS_OF_POOL.get() {
+            drop(value);
+            return Ok(());
+        }
+        self.submit(move || drop(value))
+    }
+
+    /// Whether no job of the lane is running or waiting.
+    pub fn is_idle(&self) -> bool {
+        // Jobs wait only while others are running.
+        lock(&self.shared.queue).running == 0
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.shared.name
     }
@@ -166,6 +200,11 @@ impl fmt::Debug for Lane {
             .field("cap", &self.shared.cap)
             .finish_non_exhaustive()
     }
+}
+
+thread_local! {
+    /// Whether the current thread belongs to a pool.
+    static IS_OF_POOL: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The most jobs that may wait in one lane, whose running jobs may hang for good.
@@ -356,6 +395,7 @@ impl Workers {
 
     /// The main function of a thread, which was counted as idle when it was started.
     fn run_thread(&self) {
+        IS_OF_POOL.set(true);
         (self.thread_start)();
         let mut state = lock(&self.state);
         loop {

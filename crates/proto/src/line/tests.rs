@@ -63,6 +63,18 @@ fn a_lone_cr_is_part_of_the_line() {
 }
 
 #[test]
+fn a_line_end_within_a_name_had_its_rest_run_as_a_command() {
+    check(b"MKD a\r\0\nDELE b\r\n", &[b"MKD a\r\nDELE b"]);
+    check(b"a\r\0\n\n", &[b"a\r\n"]);
+    check(b"a\r\0b\n", &[b"a\rb"]);
+    check(b"a\r\0\r\0\n\n", &[b"a\r\r\n"]);
+    check(b"a\r\0\0\n", &[b"a\r\0"]);
+    check(b"a\r\0\xff\xf1\n\n", &[b"a\r\n"]);
+    let long = [&[b'x'; MAX_LINE][..], b"xx\r\0\nDELE b\r\nNOOP\r\n"].concat();
+    assert_eq!(decode([&long[..]]), [None, Some(b"NOOP".to_vec())]);
+}
+
+#[test]
 fn telnet_sequences_are_taken_out() {
     check(b"\xff\xf4\xff\xf2ABOR\r\n", &[b"ABOR"]);
     check(b"\xff\xfb\x01A\xff\xfd\nB\n", &[b"AB"]);
@@ -230,7 +242,10 @@ proptest! {
     #[test]
     fn lines_are_never_longer_than_allowed(stream in any_stream()) {
         for line in decode([&stream[..]]).into_iter().flatten() {
-            prop_assert!(line.len() <= MAX_LINE && !line.contains(&b'\n'));
+            // A LF is there only behind CR NUL, of which the CR is kept.
+            let mut ends = memchr::memchr_iter(b'\n', &line);
+            prop_assert!(line.len() <= MAX_LINE);
+            prop_assert!(ends.all(|at| at > 0 && line[at - 1] == b'\r'));
         }
     }
 

@@ -176,13 +176,20 @@ impl Reply {
     ///
     /// Several lines become a multi-line reply, without the empty ones at the end. A text longer
     /// than 75 characters ends with a line of its own that holds nothing but the code, as from
-    /// pyftpdlib; its lines are left as they are.
+    /// pyftpdlib; its lines are left as they are. The last line loses the blanks at its start, by
+    /// which some clients take it for one that is not the last.
     pub fn paragraph(code: u16, text: &str) -> Self {
         let text = text.trim_end();
         let is_long = text.chars().nth(PARAGRAPH_WIDTH).is_some();
-        let lines = text.lines().map(|line| line.trim_end().as_bytes().to_vec());
-        let ending = is_long.then(Vec::new);
-        let mut lines = lines.chain(ending).map(Cow::Owned);
+        let mut lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        if is_long {
+            lines.push("");
+        }
+        if let Some(last) = lines.last_mut() {
+            *last = last.trim_start();
+        }
+        let owned = |line: &str| Cow::Owned(line.as_bytes().to_vec());
+        let mut lines = lines.into_iter().map(owned);
         let first = lines.next().unwrap_or_default();
         let more = lines.next_back().map(|last| {
             Box::new(More {

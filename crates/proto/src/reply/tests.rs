@@ -69,6 +69,15 @@ fn byte_255_is_doubled_for_telnet() {
 }
 
 #[test]
+fn the_last_line_of_a_banner_began_with_blanks() {
+    check(Reply::paragraph(220, "  one"), "220 one\r\n");
+    check(
+        Reply::paragraph(220, " a\n  b\n\tc"),
+        "220- a\r\n   b\r\n220 c\r\n",
+    );
+}
+
+#[test]
 fn paragraphs_are_cut_into_lines() {
     check(Reply::paragraph(220, "ready."), "220 ready.\r\n");
     check(Reply::paragraph(220, "\n"), "220 \r\n");

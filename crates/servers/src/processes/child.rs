@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ftpdlib_handlers::{Permit, Service};
-use ftpdlib_ioloop::{Pool, contain};
+use ftpdlib_ioloop::{Context, Pool, contain};
 use ftpdlib_sys::{Identity, Signal, Signals, exit_at_once};
 use mio::net::{TcpListener, TcpStream, UnixStream};
 
@@ -59,7 +59,7 @@ pub(crate) struct NewChild<'a> {
 
 impl NewChild<'_> {
     /// Accepts and serves clients of `listeners` until the parent asks it to stop.
-    pub(crate) fn run_worker(self, listeners: Vec<TcpListener>) -> ! {
+    pub(crate) fn run_worker(self, listeners: Vec<TcpListener>, cx: &mut Context<'_>) -> ! {
         let link = self.link.as_fd().try_clone_to_owned();
         let prepare = |mut server: FtpServer| {
             let mut link = net::UnixStream::from(link?);
@@ -71,11 +71,17 @@ impl NewChild<'_> {
             });
             Ok(server)
         };
-        self.run(prepare, listeners)
+        self.run(prepare, listeners, cx)
     }
 
     /// Serves one client. Behind a proxy, the proxy's header comes first.
-    pub(crate) fn run_session(self, stream: TcpStream, peer: SocketAddr, permit: Permit) -> ! {
+    pub(crate) fn run_session(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: Permit,
+        cx: &mut Context<'_>,
+    ) -> ! {
         let mut unserved = Unserved {
             service: self.shared.service(),
             stream: Some(stream),
@@ -99,19 +105,25 @@ impl NewChild<'_> {
             });
             Ok(server)
         };
-        self.run(prepare, Vec::new())
+        self.run(prepare, Vec::new(), cx)
     }
 
-    /// Serves, then ends the process, which must never return into the parent's code.
+    /// Serves, then ends the process, which must never return into the parent's code. Of `cx`, the
+    /// copy of the parent's loop, nothing is used but that it leaves its sockets.
     fn run(
         self,
         prepare: impl FnOnce(FtpServer) -> Result<FtpServer, ServerError>,
         listeners: Vec<TcpListener>,
+        cx: &mut Context<'_>,
     ) -> ! {
         // The parent kills a process whose link has ended. So this copy keeps the link open until
         // the process ends, even after the server is dropped.
         let _link = self.link.as_fd().try_clone_to_owned();
         let who = format!("process {}", std::process::id());
+        // Before the user changes, whom the system may not let look.
+        if let Err(error) = cx.leave_sources_to_parent() {
+            log::warn!("{who} keeps the sockets of others on the loop of its parent: {error}");
+        }
         exit_at_once(match contain(&who, || self.try_run(prepare, listeners)) {
             Some(Ok(())) => 0,
             Some(Err(error)) => {

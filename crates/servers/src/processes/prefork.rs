@@ -159,7 +159,7 @@ impl WorkerSupervisor {
                 ForkSide::Child(child) => {
                     let listeners = std::mem::take(&mut self.listeners);
                     let listeners = listeners.into_iter().map(|(_, socket)| socket);
-                    child.run_worker(listeners.collect());
+                    child.run_worker(listeners.collect(), cx);
                 }
             }
         }

@@ -114,7 +114,7 @@ impl SessionSupervisor {
             }
             Ok(ForkSide::Child(child)) => {
                 self.listeners.clear();
-                child.run_session(stream, peer, permit);
+                child.run_session(stream, peer, permit, cx);
             }
             Err(error) => {
                 drop(permit);

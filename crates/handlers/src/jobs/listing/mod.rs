@@ -415,7 +415,7 @@ impl ListingStream {
 }
 
 /// A large directory that was removed meanwhile is not freed on the loop, where a listing that is
-/// broken off ends.
+/// broken off ends; nor is one closed there that may block.
 impl Drop for ListingStream {
     fn drop(&mut self) {
         if let Some(report) = self.missing.report() {
@@ -423,7 +423,9 @@ impl Drop for ListingStream {
         }
         match mem::replace(&mut self.source, Source::Ended) {
             Source::Ended => {}
-            source if self.is_large => drop_on(self.account.large_lane(), source),
+            source if self.is_large || self.account.lane().is_some() => {
+                drop_on(self.account.large_lane(), source);
+            }
             _ => {}
         }
     }

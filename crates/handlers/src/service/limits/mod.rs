@@ -46,6 +46,8 @@ pub struct Permit {
     limits: Arc<Limits>,
     /// `None` while it is not known whose it is.
     ip: Option<IpAddr>,
+    /// Another process counts the connection on.
+    handed_over: bool,
 }
 
 impl Permit {
@@ -66,10 +68,10 @@ impl Permit {
 
     /// Leaves the connection to the child process in whose table it was counted, where it goes on
     /// to count until that process is done with it.
-    pub fn hand_over(self) {
-        // The child has a copy, which it drops; dropping this one would take the connection out
+    pub fn hand_over(mut self) {
+        // The child has a copy, which it drops; to count it out here would take the connection out
         // of the child's table.
-        std::mem::forget(self);
+        self.handed_over = true;
     }
 }
 
@@ -156,6 +158,7 @@ impl Limits {
         Ok(Permit {
             limits: Arc::clone(self),
             ip,
+            handed_over: false,
         })
     }
 
@@ -193,6 +196,9 @@ impl Limits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        if self.handed_over {
+            return;
+        }
         match self.limits.shared.get() {
             None => self.limits.local.release(self.ip),
             Some(shared) => shared.release(self.ip),
@@ -306,6 +312,16 @@ mod tests {
             assert_eq!(limits.acquire(A).unwrap_err(), LimitReached::Total);
             drop(first);
             assert!(limits.acquire(A).is_ok());
+        }
+    }
+
+    #[test]
+    fn limits_of_servers_that_were_gone_were_kept_for_connections_of_children() {
+        for limits in both(0, 0) {
+            limits.acquire(A).unwrap().hand_over();
+            // It counts on, and is all that is left of the permit.
+            assert_eq!(limits.count(), 1);
+            assert_eq!(Arc::strong_count(&limits), 1);
         }
     }
 
