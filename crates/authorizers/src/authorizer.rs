@@ -107,7 +107,7 @@ pub trait Authorizer: Send + Sync {
     }
 
     /// Whether the user has the permission `perm` at `path`. The path starts from the root of the
-    /// user's filesystem; for that of the home directory see [`Login::home_path`].
+    /// user's filesystem; for the path of the home directory see [`Login::home_path`].
     ///
     /// Symbolic links in `path` are already resolved if [`has_overrides`] is `true` for the user.
     ///
@@ -179,7 +179,7 @@ pub trait Authorizer: Send + Sync {
         false
     }
 
-    /// Whether all other methods return without waiting for a user who is logged in, because they
+    /// Whether all other methods, for a user who is logged in, return without waiting because they
     /// only read memory, so that a driver may call them on its event loop. Called once, at login.
     /// The default is `false`: permissions may come from a directory service, too.
     ///

@@ -294,9 +294,9 @@ impl WriteFile for DiskWriteFile {
         self.file.write(bytes)
     }
 
-    /// However the transfer ends, what has arrived is kept, as a client that resumes expects. If
-    /// nothing has arrived, the file is left alone: after a lost connection, the client may have
-    /// uploaded it again.
+    /// However the transfer ends, what has arrived is kept, as a client that resumes expects. If it
+    /// breaks off before anything has arrived, the file is left alone: after a lost connection, the
+    /// client may have uploaded it again.
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
         match (end, &self.created) {
             (TransferEnd::Complete, _) => self.settle()?,
