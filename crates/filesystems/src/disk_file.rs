@@ -10,12 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ftpdlib_proto::{TransferEnd, VirtualPath};
 use ftpdlib_sys::{
-    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, open_at, random_number,
-    set_mode, stat_at, stat_descriptor, touch, unlink_at,
+    Claim, EntryKind, FileStat, OpenFlags, Storage, close, is_made_up, is_root, open_at,
+    random_number, set_mode, stat_at, stat_descriptor, touch, unlink_at,
 };
 
 use crate::error::{ErrorKind, FilesystemError};
-use crate::filesystem::WriteMode;
+use crate::filesystem::{DRAFT_MODE, WriteMode};
 use crate::jail::Jail;
 use crate::transfer_file::{ReadFile, WriteFile};
 
@@ -24,7 +24,10 @@ const READ: OpenFlags = OpenFlags::READ.union(OpenFlags::NON_BLOCK);
 const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 
 /// The permission bits of a new file, before the umask is applied.
-const NEW_FILE_MODE: u32 = 0o666;
+pub(crate) const NEW_FILE_MODE: u32 = 0o666;
+
+/// The mode bits that make a program run as its owner (set-user-ID) or its group (set-group-ID).
+const RUNS_AS_OWNER: u32 = 0o6000;
 
 /// How long facts that were looked up for a file open for writing remain good enough.
 const FACTS_HOLD: Duration = Duration::from_millis(50);
@@ -111,6 +114,10 @@ pub(crate) struct DiskWriteFile {
     storage: Storage,
     looked_up: Cell<LookedUp>,
     pending: Pending,
+    /// Whether the mode makes the file run as its owner or group, and root writes to it. The kernel
+    /// clears such bits only for other writers, so the upload has to: a client that may only store
+    /// files must not get its own program run as that owner.
+    runs_as_owner: bool,
     /// Set for a file that did not exist before, and must not remain after an unsecured upload.
     created: Option<Created>,
 }
@@ -143,30 +150,36 @@ impl DiskWriteFile {
                 written.seek_to(offset)?;
                 Ok(written)
             }
-            WriteMode::Unique => {
+            WriteMode::Unique | WriteMode::Draft => {
                 let (dir, prefix) = match (path.parent(), path.file_name()) {
                     (Some(dir), Some(prefix)) => (dir, prefix),
                     _ => (VirtualPath::root(), b"ftpd".as_slice()),
                 };
                 let stem = prefix.strip_suffix(b".").unwrap_or(prefix);
-                Self::create_unique(jail, &dir, &[stem, b"."].concat(), b"")
+                let bits = match mode {
+                    WriteMode::Draft => DRAFT_MODE,
+                    _ => NEW_FILE_MODE,
+                };
+                Self::create_unique(jail, &dir, &[stem, b"."].concat(), b"", bits)
             }
         }
     }
 
-    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`.
+    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`, with the
+    /// permission bits `mode`, less the umask.
     pub(crate) fn create_unique(
         jail: &Arc<Jail>,
         dir: &VirtualPath,
         prefix: &[u8],
         suffix: &[u8],
+        mode: u32,
     ) -> Result<Self, FilesystemError> {
         let flags = WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::NO_FOLLOW;
         let parent = jail.open(dir, OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
         let mut tries = 0;
         loop {
             let name = [prefix, &random_name(), suffix].concat();
-            match open_at(parent.as_fd(), &name, flags, NEW_FILE_MODE) {
+            match open_at(parent.as_fd(), &name, flags, mode) {
                 Ok(file) => {
                     let (mut written, facts) = Self::over(jail, file, dir.join(&name)?)?;
                     written.created = Some(Created::new(jail, &facts));
@@ -229,6 +242,7 @@ impl DiskWriteFile {
             file: file.into(),
             path,
             pending: Pending::Nothing,
+            runs_as_owner: facts.mode & RUNS_AS_OWNER != 0 && is_root(),
             created: None,
         };
         Ok((written, facts))
@@ -268,6 +282,7 @@ impl DiskWriteFile {
             }
             Pending::Clear(found) => {
                 if found.is_of(&stat_descriptor(self.file.as_fd())?) {
+                    self.run_as_nobody_else()?;
                     self.file.set_len(0)?;
                 }
             }
@@ -276,9 +291,21 @@ impl DiskWriteFile {
         Ok(())
     }
 
+    /// Clears the bits that make the file run as its owner or group, as the kernel does when anyone
+    /// but root changes the content.
+    fn run_as_nobody_else(&mut self) -> io::Result<()> {
+        if self.runs_as_owner {
+            let facts = stat_descriptor(self.file.as_fd())?;
+            set_mode(self.file.as_fd(), facts.mode & 0o7777 & !RUNS_AS_OWNER)?;
+            self.runs_as_owner = false;
+        }
+        Ok(())
+    }
+
     /// Gives the file to a caller that goes on writing to it directly.
     pub(crate) fn into_parts(mut self) -> io::Result<(File, VirtualPath)> {
         self.settle()?;
+        self.run_as_nobody_else()?;
         Ok((self.file, self.path))
     }
 }
@@ -290,6 +317,9 @@ impl WriteFile for DiskWriteFile {
             // The write itself changes the time.
             Pending::Touch if !bytes.is_empty() => self.pending = Pending::Nothing,
             Pending::Touch | Pending::Nothing => {}
+        }
+        if !bytes.is_empty() {
+            self.run_as_nobody_else()?;
         }
         self.file.write(bytes)
     }
@@ -486,6 +516,7 @@ mod tests {
             storage,
             looked_up: Cell::new(at_rest),
             pending,
+            runs_as_owner: false,
             created: None,
         }
     }

@@ -25,10 +25,17 @@ pub enum WriteMode {
     /// first; refused past its end.
     At(u64),
     /// STOU: a new file is created, with a name derived from the last component of the given path.
-    /// Also used for the draft that SITE COPY, CPTO and COMB write and then
-    /// [rename](Filesystem::rename) when it is complete.
     Unique,
+    /// Like [`Unique`](Self::Unique), for the draft that SITE COPY, CPTO and COMB write and then
+    /// [rename](Filesystem::rename) when it is complete. It may contain what others must not read,
+    /// so only its owner can access it from the start; it gets its [mode](WriteFile::set_mode) at
+    /// the end. If the filesystem refuses this mode as not supported, the draft is opened with
+    /// [`Unique`](Self::Unique).
+    Draft,
 }
+
+/// The permission bits of a draft.
+pub(crate) const DRAFT_MODE: u32 = 0o600;
 
 /// Files as a client sees them.
 ///
@@ -178,7 +185,8 @@ pub trait Filesystem: Send + Sync {
 
     /// Opens a regular file for writing (STOR, APPE, STOU).
     ///
-    /// For [`WriteMode::Unique`], the last component of `path` is the start of the new name.
+    /// For [`WriteMode::Unique`] and [`WriteMode::Draft`], the last component of `path` is the
+    /// start of the new name.
     ///
     /// # Errors
     ///

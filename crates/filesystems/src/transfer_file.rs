@@ -155,7 +155,8 @@ pub trait WriteFile: Send {
     fn may_wait(&self) -> bool;
 
     /// Returns the path of the file: the one by which it was opened, or the one that
-    /// [`WriteMode::Unique`](crate::WriteMode::Unique) chose.
+    /// [`WriteMode::Unique`](crate::WriteMode::Unique) or
+    /// [`WriteMode::Draft`](crate::WriteMode::Draft) chose.
     fn path(&self) -> &VirtualPath;
 
     /// Returns the permission bits of the open file, if files have such bits.

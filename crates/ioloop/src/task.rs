@@ -145,6 +145,25 @@ impl<T> Task<T> {
             }
         }
     }
+
+    /// Drops a job [for a client](Self::spawn_for) that is still waiting for its turn, with all
+    /// that it holds. Returns whether it was waiting; if so, there is no result, and the handler is
+    /// not notified. Any other job continues.
+    pub fn withdraw(&self) -> bool {
+        let mut progress = lock(&self.outcome);
+        match mem::take(&mut *progress) {
+            Progress::MayWait(lane, place) => {
+                // The job holds a reference to this lock, and dropping it may run other
+                // destructors.
+                drop(progress);
+                lane.withdraw(place)
+            }
+            other => {
+                *progress = other;
+                false
+            }
+        }
+    }
 }
 
 impl<T> Drop for Task<T> {

@@ -13,8 +13,9 @@
 //! - A line is handed over only while [`Session::wants_input`] says so; what came early waits in
 //!   the driver. [`ControlEvent::Closed`] may come at any time.
 //! - [`Effect::Job`] and [`Effect::LogIn`] are answered by one [`Session::handle_job`] each, also
-//!   after the client is gone, which is then waited for some seconds; what is opened by one that
-//!   ends after [`Effect::Close`] is the driver's to discard. [`Effect::StartWork`] likewise, also
+//!   after the client is gone, which is then waited for some seconds, unless the driver gives up
+//!   the job by [`Session::handle_withdrawn_job`]; what is opened by one that ends after
+//!   [`Effect::Close`] is the driver's to discard. [`Effect::StartWork`] likewise, also
 //!   after [`Effect::CancelWork`]; lines are wanted meanwhile.
 //! - [`Effect::StartTransfer`] is answered by one [`DataEvent::Ended`], also after
 //!   [`Effect::AbortTransfer`].

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::iter;
 use std::time::Instant;
 
 use ftpdlib_session::{
@@ -23,6 +24,7 @@ fn wanted(session: &mut Session<()>) -> Vec<&'static str> {
     while let Some(effect) = session.poll_effect() {
         match effect {
             Effect::Event(SessionEvent::Changed { .. }) => wanted.push("changed"),
+            Effect::Event(SessionEvent::LoginFailed { .. }) => wanted.push("failed"),
             Effect::Close => wanted.push("close"),
             _ => {}
         }
@@ -57,6 +59,19 @@ fn a_job_that_hung_kept_its_session_when_the_client_was_gone() {
             assert!(wanted(&mut session).is_empty(), "{line}");
         }
     }
+}
+
+#[test]
+fn a_login_that_was_not_begun_is_not_told_as_a_failed_one() {
+    let now = Instant::now();
+    let mut session = asked("USER bob", now);
+    session.handle_control(ControlEvent::Line(b"PASS x"), now);
+    let asks = |effect| matches!(effect, Effect::LogIn { .. });
+    assert!(iter::from_fn(|| session.poll_effect()).any(asks));
+    leave(&mut session, now);
+    assert!(wanted(&mut session).is_empty());
+    session.handle_withdrawn_job();
+    assert_eq!(wanted(&mut session), ["close"]);
 }
 
 #[test]

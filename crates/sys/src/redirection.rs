@@ -47,32 +47,40 @@ pub fn is_roots(path: &Path) -> io::Result<bool> {
     Ok(found.flatten().all(is_roots))
 }
 
-/// Whether `user` can make `path` lead elsewhere. The file may be that user's, or missing.
+/// Whether `user`, or anybody of whom [`others_can_redirect`] tells, can make `path` lead
+/// elsewhere. The file may be anyone's, or missing.
 ///
 /// # Errors
 ///
 /// The path cannot be followed.
 pub fn can_redirect(user: &Identity, path: &Path) -> io::Result<bool> {
-    let may_write = |step: &Step| user.may_write_to(step.directory(), &step.holder);
-    can_be_replaced(path, |it| it.uid() == user.uid(), may_write)
+    let owns = |it: &Metadata| it.uid() != 0;
+    let may_write = |step: &Step| {
+        user.may_write_to(step.directory(), &step.holder) || lets_others_write(step, owns)
+    };
+    can_be_replaced(path, owns, may_write)
 }
 
 /// Whether an owner of a directory on the way to `path`, or anybody, can make it lead elsewhere, or
-/// somebody whom an access list lets write there. Root can, and so may a group of such a directory.
-/// The file may be anyone's, or missing.
+/// somebody whom an access list lets write there. Root can, and so may a group of such a directory,
+/// and `trusted`, if that is given. The file may be anyone's, or missing.
 ///
 /// # Errors
 ///
 /// The path cannot be followed.
-pub fn others_can_redirect(path: &Path) -> io::Result<bool> {
-    let owns = |it: &Metadata| it.uid() != 0;
-    let may_write = |step: &Step| {
-        let may = |bits| step.holder.mode() & bits != 0;
-        // With an access list, the bit for the group is for all that it names.
-        let lists_users = || has_access_list(step.directory());
-        owns(&step.holder) || may(WRITABLE_FOR_ALL) || (may(WRITABLE_FOR_GROUP) && lists_users())
-    };
-    can_be_replaced(path, owns, may_write)
+pub fn others_can_redirect(path: &Path, trusted: Option<&Identity>) -> io::Result<bool> {
+    let trusted = trusted.map(Identity::uid);
+    let owns = |it: &Metadata| it.uid() != 0 && Some(it.uid()) != trusted;
+    can_be_replaced(path, owns, |step| lets_others_write(step, owns))
+}
+
+/// Whether those whom `owns` tells of may write to a step's directory, as its owner or as anybody,
+/// or because an access list names them.
+fn lets_others_write(step: &Step, owns: impl Fn(&Metadata) -> bool) -> bool {
+    let may = |bits| step.holder.mode() & bits != 0;
+    // With an access list, the bit for the group is for all that it names.
+    let lists_users = || has_access_list(step.directory());
+    owns(&step.holder) || may(WRITABLE_FOR_ALL) || (may(WRITABLE_FOR_GROUP) && lists_users())
 }
 
 /// Whether some users can put something else in the place of a name on the way to `path`: `owns`
@@ -212,6 +220,43 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_third_user_could_have_a_log_of_the_server_lead_anywhere() {
+        if !is_root() {
+            return;
+        }
+        let nobody = Identity::find("nobody", None).unwrap();
+        let third = nobody.uid() - 1;
+        let rows = [
+            // mode and owner of the directory, owner of a link in it, and who can redirect that:
+            // anybody but root, and anybody but root and nobody
+            (0o755, 0, 0, false, false),
+            (0o755, 0, third, false, false),
+            (0o755, nobody.uid(), 0, true, false),
+            (0o755, third, 0, true, true),
+            (0o777, 0, 0, true, true),
+            (0o1777, 0, 0, false, false),
+            (0o1777, 0, nobody.uid(), true, false),
+            (0o1777, 0, third, true, true),
+            (0o1777, nobody.uid(), 0, true, false),
+        ];
+        for row @ (mode, of_directory, of_link, expected, without_nobody) in rows {
+            let scratch = tempfile::tempdir().unwrap();
+            fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
+            File::create(scratch.path().join("roots")).unwrap();
+            let logs = scratch.path().join("logs");
+            let log = logs.join("log");
+            fs::create_dir(&logs).unwrap();
+            symlink("../roots", &log).unwrap();
+            std::os::unix::fs::lchown(&log, Some(of_link), None).unwrap();
+            std::os::unix::fs::chown(&logs, Some(of_directory), None).unwrap();
+            fs::set_permissions(&logs, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(can_redirect(&nobody, &log).unwrap(), expected, "{row:?}");
+            let by_third = others_can_redirect(&log, Some(&nobody)).unwrap();
+            assert_eq!(by_third, without_nobody, "{row:?}");
+        }
+    }
+
     /// What `nobody` can redirect in a directory with the mode and owner that a row says, which
     /// holds a log of root's, one of nobody's, and none that is called `new`. Others can then
     /// redirect the same.
@@ -257,7 +302,7 @@ mod tests {
                 };
                 let by_nobody = redirected(&|path| can_redirect(&nobody, path));
                 assert_eq!(by_nobody, expected, "{mode:o} {its_own} {way}");
-                let by_others = redirected(&others_can_redirect);
+                let by_others = redirected(&|path| others_can_redirect(path, None));
                 assert_eq!(by_others, expected, "{mode:o} {its_own} {way}");
             }
         }

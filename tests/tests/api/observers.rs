@@ -198,8 +198,8 @@ fn observers_were_not_told_which_parts_were_deleted() {
         }
         let removals = AtomicUsize::new(0);
         let files = Hooked::new(files, move |call| {
-            // The second part stays.
-            match call == "remove" && removals.fetch_add(1, Ordering::Relaxed) == 1 {
+            // The second part stays; before the parts goes the file that showed the mode of new ones.
+            match call == "remove" && removals.fetch_add(1, Ordering::Relaxed) == 2 {
                 true => Err(ErrorKind::PermissionDenied.into()),
                 false => Ok(()),
             }

@@ -1,9 +1,9 @@
 //! The transfer logs of processes that only write to them.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 
 use ftpdlib_tests::client::{Client, NEIGHBOUR, connect, connect_from, read_all};
 use ftpdlib_tests::program::Program;
@@ -130,6 +130,30 @@ fn each_line_is_there_once_when_the_processes_have_ended() {
 }
 
 #[test]
+fn a_client_without_a_login_filled_the_log() {
+    let _alone = alone();
+    let mut program = Program::start_with_default_log(&[]);
+    let mut client = Client::open(program.address());
+    client.expect_reply(220);
+    let refused = [
+        "CWD", "DELE", "MKD", "RMD", "RNFR", "RNTO", "XCWD", "XMKD", "XRMD",
+    ];
+    for verb in refused {
+        client.expect(&format!("{verb} nowhere"), 530);
+    }
+    client.expect("MFMT 20200101000000 nowhere", 530);
+    client.expect("SITE CHMOD 777 nowhere", 530);
+    client.expect("REIN", 220);
+    client.play(&[("USER user", 331), ("PASS 12345", 230), ("CWD known", 550)]);
+    drop(client);
+    program.end_at_once();
+    let log = program.rest_of_log();
+    assert!(log.iter().any(|line| line.contains("known")), "{log:#?}");
+    let is_told = |line: &String| line.contains("nowhere") || line.contains("REIN");
+    assert!(!log.iter().any(is_told), "{log:#?}");
+}
+
+#[test]
 fn a_link_in_the_place_of_a_log_gave_a_file_of_roots_to_the_user_that_serves() {
     let _alone = alone();
     if !is_root() {
@@ -158,6 +182,44 @@ fn a_link_in_the_place_of_a_log_gave_a_file_of_roots_to_the_user_that_serves() {
         assert!(!missing.exists());
     }
     program.end_at_once();
+}
+
+#[test]
+fn a_link_of_a_third_user_in_the_place_of_a_log_was_followed_as_root() {
+    let _alone = alone();
+    if !is_root() {
+        return;
+    }
+    const SERVING: u32 = 4_000_000_123;
+    const THIRD: u32 = 4_000_000_124;
+    for (mode, of_directory) in [(0o755, THIRD), (0o1777, 0)] {
+        let of_root = tempfile::tempdir().unwrap();
+        fs::set_permissions(of_root.path(), Permissions::from_mode(0o755)).unwrap();
+        let at = |name: &str| of_root.path().join(name);
+        let log = at("logs/j.log");
+        fs::create_dir(at("logs")).unwrap();
+        for path in [at("secret"), log.clone()] {
+            fs::write(path, "").unwrap();
+        }
+        chown(&log, Some(SERVING), None).unwrap();
+        chown(at("logs"), Some(of_directory), None).unwrap();
+        fs::set_permissions(at("logs"), Permissions::from_mode(mode)).unwrap();
+        let options = ["--user", "4000000123", "--json-log", log.to_str().unwrap()];
+        let mut program = Program::start(&options, "");
+        for target in ["secret", "missing"] {
+            fs::remove_file(&log).unwrap();
+            symlink(at(target), &log).unwrap();
+            lchown(&log, Some(THIRD), None).unwrap();
+            program.signal("HUP");
+            program.wait_for("(Permission denied (os error 13) to the user that serves");
+            let mut client = program.client();
+            client.put("STOR a", b"hello");
+            client.expect("NOOP", 200);
+            assert_eq!(fs::read(at("secret")).unwrap(), b"", "{mode:o}");
+            assert!(!at("missing").exists(), "{mode:o}");
+        }
+        program.end_at_once();
+    }
 }
 
 #[test]

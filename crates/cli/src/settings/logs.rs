@@ -1,6 +1,6 @@
 //! Where transfers are written down.
 
-use ftpdlib::servers::process::others_can_redirect;
+use ftpdlib::servers::process::{Identity, others_can_redirect};
 
 use super::named::NamedFile;
 use crate::args::Args;
@@ -49,14 +49,19 @@ impl LogFiles {
         [&self.xferlog, &self.json].into_iter().flatten()
     }
 
-    /// One warning for each that root opens, and that its users can have lead elsewhere.
-    pub(super) fn redirectable(&self) -> Vec<String> {
+    /// One warning for each that others than root, and than the user that serves, can have lead
+    /// elsewhere.
+    pub(super) fn redirectable(&self, run_as: Option<&Identity>) -> Vec<String> {
         let named = self.named();
-        let named = named.filter(|named| others_can_redirect(named.path()));
+        let named = named.filter(|named| others_can_redirect(named.path(), run_as));
+        let (others, whose) = match run_as {
+            None => ("root", "root's"),
+            Some(_) => ("root and server.user", "that user's"),
+        };
         let warning = |named: &NamedFile| {
             let path = named.path();
             let problem = format!(
-                "found {path:?}, which others than root can make lead to any file of root's, \
+                "found {path:?}, which others than {others} can make lead to any file of {whose}, \
                  expected a place where only root can"
             );
             named.error(problem).to_string()

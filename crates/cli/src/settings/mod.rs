@@ -214,8 +214,8 @@ fn warnings(
             }
         }
     }
-    if run_as.is_none() && is_root() {
-        lines.extend(log.redirectable());
+    if is_root() {
+        lines.extend(log.redirectable(run_as));
     }
     Warnings(lines)
 }

@@ -14,7 +14,7 @@ use ftpdlib_proto::{
 use ftpdlib_sys::unix_now;
 
 use super::AbstractedFs;
-use crate::disk_file::{DiskReadFile, DiskWriteFile};
+use crate::disk_file::{DiskReadFile, DiskWriteFile, NEW_FILE_MODE};
 use crate::disk_listing::DiskListing;
 use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::{Filesystem, WriteMode};
@@ -183,7 +183,10 @@ impl AbstractedFs {
             ));
         }
         let dir = self.ftpnorm(dir)?;
-        Ok(DiskWriteFile::create_unique(&self.jail, &dir, prefix, suffix)?.into_parts()?)
+        Ok(
+            DiskWriteFile::create_unique(&self.jail, &dir, prefix, suffix, NEW_FILE_MODE)?
+                .into_parts()?,
+        )
     }
 
     /// Returns the names in a directory, in directory order, which are read as they are requested.

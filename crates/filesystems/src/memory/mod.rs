@@ -12,7 +12,7 @@ use ftpdlib_proto::{Metadata, VirtualPath};
 use self::open::{MemoryListing, MemoryReadFile, MemoryWriteFile};
 use self::tree::{Directory, File, Found, Node, lock};
 use crate::error::{ErrorKind, FilesystemError};
-use crate::filesystem::{Filesystem, WriteMode};
+use crate::filesystem::{DRAFT_MODE, Filesystem, WriteMode};
 use crate::transfer_file::{Listing, ReadFile, WriteFile};
 
 /// Files and directories in memory, for tests and examples: without links, owners or a limit on the
@@ -115,7 +115,7 @@ impl Filesystem for MemoryFs {
         let (path, create) = match mode {
             WriteMode::Replace | WriteMode::Append => (path.clone(), true),
             WriteMode::At(_) => (path.clone(), false),
-            WriteMode::Unique => (root.unique(path)?, true),
+            WriteMode::Unique | WriteMode::Draft => (root.unique(path)?, true),
         };
         let mut created = false;
         if create {
@@ -128,8 +128,11 @@ impl Filesystem for MemoryFs {
         let content = root.file(&path)?.content.clone();
         let mut data = lock(&content);
         data.is_creators = created;
+        if mode == WriteMode::Draft {
+            data.attributes.mode = DRAFT_MODE;
+        }
         let offset = match mode {
-            WriteMode::Replace | WriteMode::Unique => Some(0),
+            WriteMode::Replace | WriteMode::Unique | WriteMode::Draft => Some(0),
             WriteMode::Append => None,
             WriteMode::At(offset) => {
                 let offset = usize::try_from(offset).ok();

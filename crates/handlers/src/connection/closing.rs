@@ -27,6 +27,7 @@ impl Connection {
         }
         self.socket = ControlSocket::Lost;
         self.session.handle_control(ControlEvent::Closed, cx.now());
+        self.withdraw_job();
         true
     }
 

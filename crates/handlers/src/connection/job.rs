@@ -123,6 +123,14 @@ impl Connection {
         }
     }
 
+    /// Gives up a login that has no thread yet, as its client is gone: it would keep a neighbour of
+    /// that client waiting.
+    pub(super) fn withdraw_job(&mut self) {
+        if self.job.take_if(|job| job.task.withdraw()).is_some() {
+            self.session.handle_withdrawn_job();
+        }
+    }
+
     /// Takes what a job came to that was done here, or waits for the thread that does it.
     fn follow(&mut self, started: io::Result<Started<Ended>>, cx: &mut Context<'_>) {
         match started {
@@ -175,14 +183,14 @@ impl Connection {
 mod tests {
     use std::io::Write;
     use std::net::SocketAddr;
-    use std::sync::mpsc;
+    use std::sync::{RwLock, mpsc};
     use std::time::{Duration, Instant};
 
     use ftpdlib_authorizers::{AuthenticationFailed, Authorizer, LoginRequest};
     use ftpdlib_proto::{Perm, VirtualPath};
 
     use super::*;
-    use crate::testing::{alone, service, sockets};
+    use crate::testing::{alone, connection, service, sockets};
     use crate::{FtpHandler, ProxiedClient};
 
     /// Tells from where to where each login comes, and refuses it.
@@ -226,5 +234,31 @@ mod tests {
             "192.0.2.2:2".parse().unwrap(),
         );
         assert_eq!(addresses, expected);
+    }
+
+    #[test]
+    fn guesses_whose_clients_had_left_kept_their_turns() {
+        let (told, heard) = mpsc::channel();
+        let service = service(FtpHandler::new(Addresses(told)));
+        let gate = Arc::new(RwLock::new(()));
+        let closed = gate.write().unwrap();
+        // More than have threads.
+        for _ in 0..100 {
+            let gate = Arc::clone(&gate);
+            let wait = move || drop(gate.read());
+            service.login_lane.submit(wait).unwrap();
+        }
+        let (mut client, stream) = sockets();
+        let mut events = alone(connection(&service, stream));
+        client.write_all(b"USER user\r\nPASS 12345\r\n").unwrap();
+        drop(client);
+        // A job that has begun is waited for longer.
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while !events.is_empty() {
+            assert!(Instant::now() < deadline, "the connection stays");
+            events.turn(Some(Duration::from_millis(100))).unwrap();
+        }
+        drop((closed, service));
+        assert!(heard.recv().is_err(), "the password was checked");
     }
 }

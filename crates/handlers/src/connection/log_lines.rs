@@ -90,6 +90,8 @@ pub(super) struct LoggedCommand(Box<str>);
 impl LoggedCommand {
     /// The command of a line of a client of `service`, if it is one of them and the log is on.
     ///
+    /// Without a login it does nothing, and would let anybody fill the disk of the log.
+    ///
     /// A path is made absolute and real, as pyftpdlib does: what was sent does not tell which file
     /// it was.
     pub(super) fn of(
@@ -98,6 +100,7 @@ impl LoggedCommand {
         line: &[u8],
         service: &Service,
     ) -> Option<Self> {
+        let account = account?;
         let (verb, _) = CommandLine::split(line).resolve().ok()?;
         let info = verb.info();
         if !info.logged || !log::log_enabled!(Level::Info) {
@@ -106,13 +109,12 @@ impl LoggedCommand {
         // A command in its place may have a secret argument.
         let shown = secrets::cut(line, service);
         let (_, argument) = CommandLine::split(shown).resolve().ok()?;
-        let path = account.and_then(|account| {
-            let path = path_in(verb, argument, session)?;
+        let path = path_in(verb, argument, session).map(|path| {
             let real_path = real_path(account, &path);
-            Some(real_path.map_or_else(
+            real_path.map_or_else(
                 || path.as_bytes().to_vec(),
                 |path| path.into_os_string().into_encoded_bytes(),
-            ))
+            )
         });
         let argument = path.as_deref().unwrap_or(argument);
         Some(Self(format!("{} {}", info.name, Escaped(argument)).into()))

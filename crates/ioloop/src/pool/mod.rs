@@ -185,11 +185,12 @@ impl Lane {
             .map_err(|(error, _job)| error)
     }
 
-    /// Drops the job at `place`, with all that it holds, if it is still waiting.
-    pub(crate) fn withdraw(&self, place: Place) {
+    /// Drops the job at `place`, with all that it holds, if it is still waiting. Returns whether it
+    /// was.
+    pub(crate) fn withdraw(&self, place: Place) -> bool {
         let job = lock(&self.shared.queue).waiting.remove(place);
-        // Without holding the lock, as above.
-        drop(job);
+        // The job is dropped without holding the lock, as above.
+        job.is_some()
     }
 }
 

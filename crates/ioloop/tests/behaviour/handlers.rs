@@ -372,7 +372,11 @@ fn jobs_that_nobody_waited_for_any_more_kept_what_they_held_until_their_turn() {
             // The other client's turn comes later.
             let (_first, last) = (spawn(one, 5)?, spawn([192, 0, 2, 3], 6)?);
             assert_eq!(Arc::strong_count(&held), 7);
-            drop(given_up);
+            let [withdrawn, dropped @ ..] = given_up;
+            assert!(withdrawn.withdraw());
+            assert_eq!(Arc::strong_count(&held), 6);
+            assert!(!withdrawn.withdraw());
+            drop(dropped);
             assert_eq!(Arc::strong_count(&held), 3);
             drop(open);
             while last.take().is_none() {

@@ -86,8 +86,9 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// Does `act` to the log file at `path`, for a server whose clients are served as `user`
 /// ([`ServeOptions::run_as`](crate::ServeOptions::run_as)), if it has one.
 ///
-/// This thread acts as that user meanwhile if the user can make the path lead elsewhere: otherwise
-/// a link in the place of a log would give it any file of root's.
+/// This thread acts as that user meanwhile if that user, or anybody of whom [`others_can_redirect`]
+/// tells, can make the path lead elsewhere: otherwise a link in the place of a log would give them
+/// any file of root's.
 ///
 /// # Errors
 ///
@@ -102,18 +103,19 @@ pub fn with_log_rights<T>(
     let acting = user.map(Identity::assume_in_thread).transpose()?;
     act().map_err(|error| match (acting, error.kind()) {
         (Some(_), kind @ io::ErrorKind::PermissionDenied) => {
-            let why = "to the user that serves, who may change the way to it";
+            let why = "to the user that serves: others than root may change the way to it";
             io::Error::new(kind, format!("{error} {why}"))
         }
         (_, _) => error,
     })
 }
 
-/// Whether somebody else than root can make the path of a log file lead elsewhere, and so has root
-/// write to any file: the owner of a directory on the way, or anybody. A group that may write there
-/// is trusted. `false` too if the path cannot be followed.
-pub fn others_can_redirect(path: &Path) -> bool {
-    ftpdlib_sys::others_can_redirect(path).unwrap_or(false)
+/// Whether somebody else than root and `user` can make the path of a log file lead elsewhere, and
+/// so has the server write to whatever it may write to: the owner of a directory on the way, or of
+/// a link in one that all may write to, or anybody. A group that may write there is trusted, as is
+/// the user whose clients are served, if there is one. `false` too if the path cannot be followed.
+pub fn others_can_redirect(path: &Path, user: Option<&Identity>) -> bool {
+    ftpdlib_sys::others_can_redirect(path, user).unwrap_or(false)
 }
 
 /// The lowest port that a server of this process can listen on for data connections, while its

@@ -169,6 +169,15 @@ impl<P> Session<P> {
         self.close_if_over();
     }
 
+    /// Takes that the job which was asked for will not be done: its client was gone before it
+    /// began, so nothing happened that logs or observers are to learn.
+    pub fn handle_withdrawn_job(&mut self) {
+        if let Pending::Job(_) = self.pending {
+            self.pending = Pending::Nothing;
+        }
+        self.close_if_over();
+    }
+
     /// Takes what happened on the data side.
     pub fn handle_data_event(&mut self, event: DataEvent, now: Instant) {
         if self.ending.is_closed() {

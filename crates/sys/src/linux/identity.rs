@@ -187,7 +187,7 @@ pub fn has_access_list(path: &Path) -> bool {
     !size.is_err_and(|error| has_none(&error))
 }
 
-/// Whether this process runs as root.
+/// Whether this process, or this thread if it acts as another user, runs as root.
 pub fn is_root() -> bool {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::geteuid() == 0 }

@@ -125,6 +125,30 @@ fn users_of_the_system_could_redirect_a_log_of_roots_without_a_word() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_log_that_a_third_user_could_redirect_passed_the_check_beside_a_user_that_serves() {
+    if !is_root() {
+        return eprintln!("not tested: for root only");
+    }
+    let fixture = Fixture::new("[log]\nxferlog = \"pub/x.log\"\njson = \"home/j.log\"\n");
+    let warnings = |owner: &str| {
+        let owner = Identity::find(owner, None).unwrap().uid();
+        std::os::unix::fs::chown(fixture.0.path().join("pub"), Some(owner), None).unwrap();
+        let settings = fixture.load("-c @/f.toml --user 4000000123").unwrap();
+        let mut lines = settings.warnings.0;
+        lines.retain(|line| line.contains("log.xferlog"));
+        lines
+    };
+    assert_eq!(warnings("4000000123"), [""; 0], "its own directory");
+    let path = fixture.path();
+    let expected = format!(
+        "{path}/f.toml:2: log.xferlog: found \"{path}/pub/x.log\", which others than root and \
+         server.user can make lead to any file of that user's, expected a place where only root can"
+    );
+    assert_eq!(warnings("4000000124"), [expected]);
+}
+
 #[test]
 fn workers_of_another_model_were_ignored_without_a_word() {
     let problem = "without effect, expected with concurrency \"pre-fork\" only";

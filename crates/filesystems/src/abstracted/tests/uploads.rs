@@ -1,6 +1,8 @@
 //! What uploads do to existing files, and when.
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -54,6 +56,46 @@ fn unique_uploads_never_replace() {
         assert!(fs.mkstemp("", "../", "/d").is_err());
     }
     scene.check_outside();
+}
+
+#[test]
+fn a_draft_was_open_to_others_while_it_was_written() {
+    for resolver in RESOLVERS {
+        let scene = Scene::new();
+        let fs = scene.open(resolver);
+        let draft = fs.open_write(&path("/d/.draft"), WriteMode::Draft).unwrap();
+        assert!(draft.path().as_bytes().starts_with(b"/d/.draft."));
+        assert_eq!(draft.mode().unwrap() & 0o7777, 0o600);
+    }
+}
+
+#[test]
+fn a_program_that_runs_as_its_owner_took_the_content_of_whoever_may_store() {
+    for mode in [WriteMode::Replace, WriteMode::Append, WriteMode::At(2)] {
+        let scene = Scene::new();
+        let fs = scene.open(Resolver::Kernel);
+        let tool = scene.home("d/tool");
+        let bits = || fs::metadata(&tool).unwrap().mode() & 0o7777;
+        for before in [0o6755, 0o4711, 0o755] {
+            fs::write(&tool, "tool").unwrap();
+            fs::set_permissions(&tool, Permissions::from_mode(before)).unwrap();
+            let upload = || fs.open_write(&path("/d/tool"), mode).unwrap();
+            upload().finish(&TransferEnd::Aborted).unwrap();
+            assert_eq!(bits(), before, "nothing came");
+            let mut uploaded = upload();
+            uploaded.write(b"evil").unwrap();
+            assert_eq!(bits(), before & 0o777, "{mode:?}");
+            uploaded.finish(&TransferEnd::Complete).unwrap();
+        }
+    }
+    let scene = Scene::new();
+    let fs = scene.open(Resolver::Kernel);
+    let tool = scene.home("d/tool");
+    fs::write(&tool, "tool").unwrap();
+    fs::set_permissions(&tool, Permissions::from_mode(0o4755)).unwrap();
+    let emptied = fs.open_write(&path("/d/tool"), WriteMode::Replace).unwrap();
+    emptied.finish(&TransferEnd::Complete).unwrap();
+    assert_eq!(fs::metadata(&tool).unwrap().mode() & 0o7777, 0o755);
 }
 
 /// All ways in which an upload can break off.

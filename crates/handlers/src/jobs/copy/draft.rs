@@ -13,6 +13,12 @@ const PIECE: usize = 64 << 10;
 /// What the name of an unfinished file begins with.
 const DRAFT: &[u8] = b".ftpdlib";
 
+/// The mode of a file that is closed to all but its owner.
+const CLOSED: u32 = 0o600;
+
+/// What group and others may have of a file.
+const OTHERS: u32 = 0o077;
+
 /// Puts a file in the place of `to` that `write` has written, unless `check` refuses it when it is
 /// complete. It gets a name of its own first, so that one that is not finished is never seen under
 /// this one.
@@ -31,13 +37,16 @@ pub(super) fn replace(
     let place = to.parent().ok_or(ErrorKind::IsADirectory);
     let draft = place.map_err(|kind| reply_of(kind.into()))?.join(DRAFT);
     let draft = draft.map_err(FilesystemError::from).map_err(reply_of)?;
-    let file = fs.open_write(&draft, WriteMode::Unique).map_err(reply_of)?;
-    let path = file.path().clone();
-    let mut draft = Draft {
-        file,
-        replaced: replaced.map(|facts| facts.mode),
+    let mut draft = Draft::create(fs, &draft, replaced.map(|facts| facts.mode))?;
+    let path = draft.file.path().clone();
+    let mut written = match draft.is_closed {
+        true => Ok(()),
+        false => draft.take_mode(fs),
     };
-    let written = draft.take_mode(fs).and_then(|()| write(&mut draft, time));
+    written = written.and_then(|()| write(&mut draft, time));
+    if draft.is_closed {
+        written = written.and_then(|()| draft.take_mode(fs));
+    }
     let end = if written.is_ok() {
         TransferEnd::Complete
     } else {
@@ -100,21 +109,64 @@ fn check_writable(fs: &dyn Filesystem, path: &VirtualPath) -> Result<(), Refusal
 /// whoever else may write to the directory.
 pub(super) struct Draft {
     file: Box<dyn WriteFile>,
-    /// The mode of the file it is to take the place of.
-    replaced: Option<u32>,
+    /// The mode that it has in the end, where files have such.
+    mode: Option<u32>,
+    /// Whether that is the one of a file that it takes the place of, whatever the sources have.
+    replaces: bool,
+    /// Whether it has been closed to others from its start, and gets its mode when it is complete:
+    /// whoever has opened a file before it is closed reads on.
+    is_closed: bool,
 }
 
 impl Draft {
-    /// Gives it the mode of the file it takes the place of, but for bits that have a program run as
-    /// the owner: that may be another now, as the content is. Where that cannot be set, a file that
-    /// is open to more is not put in the place of another.
+    /// Creates it, to take the place of a file with the mode `replaced`, if there is one.
+    fn create(
+        fs: &dyn Filesystem,
+        prefix: &VirtualPath,
+        replaced: Option<u32>,
+    ) -> Result<Self, Refusal> {
+        let unique = || fs.open_write(prefix, WriteMode::Unique).map_err(reply_of);
+        let mut file = unique()?;
+        // Only a new file tells what umask, directory and disk make of its mode.
+        let own = file.mode();
+        let mut is_closed = own.is_some_and(|own| own & OTHERS == 0);
+        // A file whose mode cannot be set would stay closed. Nor is each filesystem one whose users
+        // may remove what they have made.
+        if own.is_some()
+            && !is_closed
+            && file.set_mode(CLOSED).is_ok()
+            && fs.remove(file.path()).is_ok()
+        {
+            // It was empty, and its name is gone already.
+            let _ = file.finish(&TransferEnd::Aborted);
+            (file, is_closed) = match fs.open_write(prefix, WriteMode::Draft) {
+                Err(error) if error.kind() == ErrorKind::NotSupported => (unique()?, false),
+                opened => (opened.map_err(reply_of)?, true),
+            };
+        }
+        Ok(Self {
+            file,
+            mode: replaced.or(own).map(|mode| mode & 0o777),
+            replaces: replaced.is_some(),
+            is_closed,
+        })
+    }
+
+    /// Gives it the mode that it is to have. That of a file it takes the place of it gets but for
+    /// bits that have a program run as the owner: that may be another now, as the content is. Where
+    /// the mode cannot be set, a file that is open to more is not put in the place of another.
     fn take_mode(&mut self, fs: &dyn Filesystem) -> Result<(), Refusal> {
-        let Some(mode) = self.replaced else {
+        let Some(mode) = self.mode else {
             return Ok(());
         };
-        match self.file.set_mode(mode & 0o777) {
+        let own = self.file.mode().map(|own| own & 0o777);
+        if own == Some(mode) {
+            return Ok(());
+        }
+        match self.file.set_mode(mode) {
             Err(error) if error.kind() == ErrorKind::NotSupported => {
-                let own = fs.lstat(self.file.path()).map_err(reply_of)?.mode;
+                let looked_up = || fs.lstat(self.file.path()).map(|facts| facts.mode);
+                let own = own.map_or_else(looked_up, Ok).map_err(reply_of)?;
                 match own & !mode & 0o777 {
                     0 => Ok(()),
                     _ => Err(reply_of(error)),
@@ -131,9 +183,7 @@ impl Draft {
         time: &mut TimeSlice,
     ) -> Result<(), Refusal> {
         let mut file = fs.open_read(from, 0).map_err(reply_of)?;
-        if self.replaced.is_none() {
-            self.keep_private(file.mode())?;
-        }
+        self.keep_private(fs, file.mode())?;
         let mut buffer = vec![0; PIECE];
         loop {
             time.go_on()?;
@@ -148,14 +198,15 @@ impl Draft {
         }
     }
 
-    /// Closes a new file to all others that a source with this mode is closed to.
-    fn keep_private(&mut self, source: Option<u32>) -> Result<(), Refusal> {
-        let (Some(own), Some(source)) = (self.file.mode(), source) else {
+    /// Keeps a new file from all others that a source with this mode is closed to.
+    fn keep_private(&mut self, fs: &dyn Filesystem, source: Option<u32>) -> Result<(), Refusal> {
+        let (Some(mode), Some(source), false) = (self.mode, source, self.replaces) else {
             return Ok(());
         };
-        match own & (source | 0o700) {
-            kept if kept == own => Ok(()),
-            kept => self.file.set_mode(kept & 0o777).map_err(reply_of),
+        self.mode = Some(mode & (source | 0o700));
+        match self.is_closed {
+            true => Ok(()),
+            false => self.take_mode(fs),
         }
     }
 }

@@ -1,5 +1,5 @@
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ftpdlib_filesystems::{
     AbstractedFs, ErrorKind, FilesystemError, Layer, Layered, MemoryFs, ReadFile, WriteFile,
@@ -145,6 +145,135 @@ fn a_copy_of_a_private_file_was_open_to_everybody() {
     let parts = [path("/a"), path("/b")];
     combine(&fs, &path("/both"), &parts, &mut TimeSlice::alone()).unwrap();
     assert_eq!(mode("/both"), 0o600);
+}
+
+/// Looks at the mode of the draft whenever a source is opened, and may lack something.
+struct Watching {
+    lacks: Option<Lack>,
+    seen: Arc<Mutex<Vec<u32>>>,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Lack {
+    Drafts,
+    Removing,
+    Modes,
+}
+
+impl Layer for Watching {
+    fn open_read(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        offset: u64,
+    ) -> Result<Box<dyn ReadFile>, FilesystemError> {
+        let mut entries = Vec::new();
+        let mut listing = inner.list(&VirtualPath::root())?;
+        while listing.next_batch(usize::MAX, &mut entries)? {}
+        let drafts = entries
+            .iter()
+            .filter(|entry| entry.name.starts_with(b".ftpdlib"));
+        let modes = drafts.filter_map(|entry| Some(entry.metadata.as_ref()?.mode));
+        self.seen.lock().unwrap().extend(modes);
+        inner.open_read(path, offset)
+    }
+
+    fn open_write(
+        &self,
+        inner: &dyn Filesystem,
+        path: &VirtualPath,
+        mode: WriteMode,
+    ) -> Result<Box<dyn WriteFile>, FilesystemError> {
+        if mode == WriteMode::Draft && self.lacks == Some(Lack::Drafts) {
+            return Err(ErrorKind::NotSupported.into());
+        }
+        let file = inner.open_write(path, mode)?;
+        // Others may open it here.
+        if mode == WriteMode::Draft {
+            assert_eq!(file.mode(), Some(0o600));
+        }
+        Ok(match self.lacks {
+            Some(Lack::Modes) => Box::new(Modeless(file)),
+            _ => file,
+        })
+    }
+
+    fn remove(&self, inner: &dyn Filesystem, path: &VirtualPath) -> Result<(), FilesystemError> {
+        if self.lacks == Some(Lack::Removing) {
+            return Err(ErrorKind::PermissionDenied.into());
+        }
+        inner.remove(path)
+    }
+}
+
+/// A file whose mode can only be looked at.
+struct Modeless(Box<dyn WriteFile>);
+
+impl WriteFile for Modeless {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
+        self.0.finish(end)
+    }
+
+    fn size(&self) -> Option<u64> {
+        self.0.size()
+    }
+
+    fn may_wait(&self) -> bool {
+        self.0.may_wait()
+    }
+
+    fn path(&self) -> &VirtualPath {
+        self.0.path()
+    }
+
+    fn mode(&self) -> Option<u32> {
+        self.0.mode()
+    }
+}
+
+/// Makes a file of two, the second of which has the mode `private`. `expected` are the modes of the
+/// draft when they are opened, and of the new file.
+#[track_caller]
+fn check_modes(lacks: Option<Lack>, private: u32, expected: Option<([u32; 2], u32)>) {
+    let files = Arc::new(files());
+    files.set_mode(&path("/b"), private).unwrap();
+    let seen = Arc::new(Mutex::default());
+    let layer = Watching {
+        lacks,
+        seen: Arc::clone(&seen),
+    };
+    let fs = Layered::new(layer, Arc::clone(&files) as Arc<dyn Filesystem>);
+    let parts = [path("/a"), path("/b")];
+    let done = combine(&fs, &path("/new"), &parts, &mut TimeSlice::alone());
+    let Some((drafts, new)) = expected else {
+        assert_eq!(done.err().unwrap().code.value(), 550);
+        return;
+    };
+    assert!(done.is_ok());
+    assert_eq!(*seen.lock().unwrap(), drafts);
+    assert_eq!(files.stat(&path("/new")).unwrap().mode & 0o7777, new);
+    let held = files.contents("/new").unwrap();
+    assert_eq!(held, b"in ain b");
+}
+
+#[test]
+fn whoever_had_opened_a_draft_read_the_private_files_that_went_into_it() {
+    check_modes(None, 0o600, Some(([0o600; 2], 0o600)));
+    check_modes(None, 0o640, Some(([0o600; 2], 0o640)));
+    check_modes(None, 0o644, Some(([0o600; 2], 0o644)));
+}
+
+#[test]
+fn copies_are_made_where_a_draft_cannot_be_closed() {
+    for lacks in [Lack::Drafts, Lack::Removing] {
+        check_modes(Some(lacks), 0o600, Some(([0o644; 2], 0o600)));
+    }
+    check_modes(Some(Lack::Modes), 0o644, Some(([0o644; 2], 0o644)));
+    check_modes(Some(Lack::Modes), 0o600, None);
 }
 
 #[test]
