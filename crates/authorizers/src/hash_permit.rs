@@ -47,6 +47,8 @@ impl HashPermit {
     /// turns: one that guesses on hundreds of connections delays each of the others by only one
     /// hash.
     pub(crate) fn acquire(client: Option<IpAddr>) -> Self {
+        #[cfg(test)]
+        tests::ACQUIRED.set(tests::ACQUIRED.get() + 1);
         let most = ftpdlib_sys::usable_cpus();
         let mut permits = lock();
         let own = permits.queue.join(client, thread::current());
@@ -184,7 +186,8 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::Cell;
     use std::collections::HashMap;
     use std::net::Ipv4Addr;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -192,6 +195,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    thread_local! {
+        /// The number of permits that this thread has acquired.
+        pub(crate) static ACQUIRED: Cell<usize> = const { Cell::new(0) };
+    }
 
     #[test]
     fn the_guesses_of_one_client_kept_all_others_waiting() {

@@ -252,34 +252,6 @@ mod tests {
         check("", Err("not a PHC string"));
     }
 
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn each_failed_login_kept_the_memory_of_its_hash() {
-        let resident = || {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap();
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-            let kib = line.unwrap().trim_end_matches(" kB").trim();
-            kib.parse::<u64>().unwrap()
-        };
-        let cost = Cost {
-            memory_kib: 19_456,
-            passes: 1,
-            lanes: 1,
-        };
-        let given = Given {
-            password: "x",
-            client: None,
-        };
-        let before = resident();
-        std::thread::scope(|scope| {
-            for _ in 0..16 {
-                scope.spawn(|| simulate_check(cost, given));
-            }
-        });
-        let grown = resident().saturating_sub(before);
-        assert!(grown < 4 * 19_456, "{grown} KiB");
-    }
-
     proptest! {
         #[test]
         fn equal_is_equality(word in "[ab]{0,4}", given in "[ab]{0,4}") {

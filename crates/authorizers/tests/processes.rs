@@ -1,9 +1,11 @@
-//! Checks of passwords in several processes. Without the usual harness, since a process that forks
-//! must have only one thread.
+//! Checks of passwords in several processes, and the memory that they take in one. Without the
+//! usual harness, since a process that forks must have only one thread, and no other test may take
+//! memory meanwhile.
 
 #[cfg(target_os = "linux")]
 fn main() {
     linux::the_guesses_of_one_client_in_many_processes_kept_all_others_waiting();
+    linux::each_failed_login_kept_the_memory_of_its_hash();
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -19,9 +21,18 @@ mod linux {
 
     use ftpdlib_authorizers::{Authorizer, DummyAuthorizer, LoginRequest, User};
     use ftpdlib_sys::{ChildProcess, Fork, SharedWords, fork, usable_cpus};
+    use tempfile::TempDir;
 
-    /// The hash of no known password, which is quick to check.
-    const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg";
+    /// An authorizer with one user, whose password is unknown. A check takes `memory_kib` of
+    /// memory.
+    fn authorizer(home: &TempDir, memory_kib: u64) -> DummyAuthorizer {
+        let rest = "t=1,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg";
+        let hash = format!("$argon2id$v=19$m={memory_kib},{rest}");
+        let authorizer = DummyAuthorizer::new();
+        let alice = User::with_password_hash("alice", hash, home.path());
+        authorizer.add_user(alice).unwrap();
+        authorizer
+    }
 
     /// Has the wrong password `x` checked.
     fn guess(authorizer: &DummyAuthorizer, client: [u8; 4]) {
@@ -47,10 +58,8 @@ mod linux {
 
     pub(super) fn the_guesses_of_one_client_in_many_processes_kept_all_others_waiting() {
         let home = tempfile::tempdir().unwrap();
-        let authorizer = DummyAuthorizer::new();
-        authorizer
-            .add_user(User::with_password_hash("alice", HASH, home.path()))
-            .unwrap();
+        // A check of this cost is quick.
+        let authorizer = authorizer(&home, 1024);
         let guesses = SharedWords::new(1).unwrap();
         let count = || guesses[0].load(Ordering::SeqCst) as usize;
         let cpus = usable_cpus();
@@ -73,5 +82,25 @@ mod linux {
         meanwhile.sort_unstable();
         // The guesser's current turn, its next one, and those beside the other client's check.
         assert!(meanwhile[4] < 5 * cpus, "{meanwhile:?}");
+    }
+
+    pub(super) fn each_failed_login_kept_the_memory_of_its_hash() {
+        const COST_KIB: u64 = 19_456;
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kib = line.unwrap().trim_end_matches(" kB").trim();
+            kib.parse::<u64>().unwrap()
+        };
+        let home = tempfile::tempdir().unwrap();
+        let authorizer = authorizer(&home, COST_KIB);
+        let before = resident();
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| guess(&authorizer, [192, 0, 2, 1]));
+            }
+        });
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 4 * COST_KIB, "{grown} KiB");
     }
 }

@@ -174,11 +174,23 @@ impl DiskWriteFile {
         suffix: &[u8],
         mode: u32,
     ) -> Result<Self, FilesystemError> {
+        let names = || [prefix, &random_name(), suffix].concat();
+        Self::create_first_free(jail, dir, mode, names)
+    }
+
+    /// Creates a file in `dir` with the permission bits `mode`, less the umask, and the first of
+    /// `names` that is not taken.
+    fn create_first_free(
+        jail: &Arc<Jail>,
+        dir: &VirtualPath,
+        mode: u32,
+        mut names: impl FnMut() -> Vec<u8>,
+    ) -> Result<Self, FilesystemError> {
         let flags = WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::NO_FOLLOW;
         let parent = jail.open(dir, OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
         let mut tries = 0;
         loop {
-            let name = [prefix, &random_name(), suffix].concat();
+            let name = names();
             match open_at(parent.as_fd(), &name, flags, mode) {
                 Ok(file) => {
                     let (mut written, facts) = Self::over(jail, file, dir.join(&name)?)?;
@@ -492,7 +504,10 @@ fn random_name() -> [u8; 6] {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::jail::Resolver;
 
     const CLEAR: Pending = Pending::Clear(ContentId {
         size: 1,
@@ -528,6 +543,23 @@ mod tests {
         // No facts are looked up for a file that may block.
         written = self::written(FACTS_HOLD, Storage::Remote, Pending::Nothing);
         assert_eq!(written.size(), Some(1));
+    }
+
+    #[test]
+    fn a_unique_name_is_none_that_a_file_or_a_link_has() {
+        let home = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let target = outside.path().join("target");
+        fs::write(home.path().join("file"), "text").unwrap();
+        std::os::unix::fs::symlink(&target, home.path().join("link")).unwrap();
+        let jail = Arc::new(Jail::open_home(home.path(), Resolver::Kernel).unwrap());
+        let mut names = ["file", "link", "free"].into_iter();
+        let names = || names.next().unwrap().into();
+        let written =
+            DiskWriteFile::create_first_free(&jail, &VirtualPath::root(), NEW_FILE_MODE, names);
+        assert_eq!(written.unwrap().path.as_bytes(), b"/free");
+        assert_eq!(fs::read(home.path().join("file")).unwrap(), b"text");
+        assert!(!target.exists());
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::root::Root;
 use crate::walk::Walk;
 
 /// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways give the same results,
-/// except that the walk gives up if a path leads through several thousand directories.
+/// except that the walk gives up if a path leads through several thousand directories, and that
+/// what cannot be written may be refused with a different [`ErrorKind`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Resolver {

@@ -60,6 +60,16 @@ fn the_client_itself_may_be_named() {
 }
 
 #[test]
+fn a_link_local_client_keeps_the_scope_that_eprt_has_no_room_for() {
+    check(
+        "[fe80::1%3]:50000",
+        "EPRT |2|fe80::1|1025|",
+        200,
+        Some("[fe80::1%3]:1025"),
+    );
+}
+
+#[test]
 fn an_unspecified_address_is_the_client_never_this_host() {
     check(
         "192.0.2.7:50000",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ftpdlib_proto::{Reply, TransferEnd};
 use ftpdlib_session::{
-    Action, Answer, ControlEvent, DataEvent, Effect, Session, SessionConfig, TlsRules,
+    Action, Answer, ControlEvent, DataEvent, Effect, Refusal, Session, SessionConfig, TlsRules,
 };
 
 use support::facts;
@@ -189,6 +189,20 @@ fn a_connection_in_the_clear_was_said_to_stay_under_tls() {
         &["CCC", "AUTH TLS", "CCC"],
         &[220, 533, 234, 534],
     );
+}
+
+#[test]
+fn an_abor_seen_ahead_in_the_clear_does_not_count_under_tls() {
+    let mut client = Client::new(offered());
+    client.say_all(&["USER u", "PASS p", "HASH a", "AUTH TLS"]);
+    let ahead = ControlEvent::Ahead(b"ABOR");
+    client.session.handle_control(ahead, client.now);
+    let stopped = Err(Refusal::local_error());
+    client.session.handle_job(stopped, client.now);
+    client.follow();
+    client.say("ABOR");
+    // The work, AUTH, and what a client without login is told.
+    assert_eq!(client.codes, [220, 331, 230, 426, 234, 530]);
 }
 
 #[test]

@@ -26,10 +26,11 @@ pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let count = passed(
         env::var("LISTEN_PID").ok().as_deref(),
-        env::var("LISTEN_FDS").ok().as_deref(),
+        env::var(COUNT).ok().as_deref(),
         std::process::id(),
         COUNT,
-    )?;
+    )?
+    .unwrap_or(0);
     if count == 0 || TAKEN.swap(true, Ordering::Relaxed) {
         return Ok(Vec::new());
     }
@@ -55,18 +56,21 @@ pub fn inherited_listeners() -> io::Result<Vec<(OwnedFd, Option<SocketAddr>)>> {
 ///
 /// # Errors
 ///
-/// `InvalidData` if the value is not a number; the error of `fcntl` for a descriptor that is not
-/// open.
+/// `InvalidData` if the value is not a number, or that of standard input, output or error or of a
+/// [listener](inherited_listeners); the error of `fcntl` for a descriptor that is not open.
 pub fn readiness_pipe() -> io::Result<Option<OwnedFd>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
-    let (pid, number) = (env::var("LISTEN_PID").ok(), env::var(READY).ok());
-    let fd = passed(pid.as_deref(), number.as_deref(), std::process::id(), READY)?;
-    if fd == 0 || TAKEN.swap(true, Ordering::Relaxed) {
+    let [pid, count, number] = ["LISTEN_PID", COUNT, READY].map(|name| env::var(name).ok());
+    let (pid, count, number) = (pid.as_deref(), count.as_deref(), number.as_deref());
+    let Some(fd) = pipe_passed(pid, count, number, std::process::id())? else {
+        return Ok(None);
+    };
+    if TAKEN.swap(true, Ordering::Relaxed) {
         return Ok(None);
     }
     claim(fd, READY)?;
-    // SAFETY: the descriptor is open, as was just seen; whoever started this process meant it for
-    // whoever asks first, and `TAKEN` makes this the only time.
+    // SAFETY: the descriptor is open, as was just seen, and no listener's; whoever started this
+    // process meant it for whoever asks first, and `TAKEN` makes this the only time.
     Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
@@ -84,20 +88,42 @@ fn addresses(list: &str) -> Vec<Option<SocketAddr>> {
         .collect()
 }
 
-fn passed(pid: Option<&str>, count: Option<&str>, own: u32, name: &str) -> io::Result<RawFd> {
-    let (Some(pid), Some(count)) = (pid, count) else {
-        return Ok(0);
+/// The number of the pipe. What comes before it has an owner: the standard streams, and listeners.
+fn pipe_passed(
+    pid: Option<&str>,
+    count: Option<&str>,
+    number: Option<&str>,
+    own: u32,
+) -> io::Result<Option<RawFd>> {
+    let listeners = passed(pid, count, own, COUNT)?.unwrap_or(0);
+    match passed(pid, number, own, READY)? {
+        Some(fd) if fd < FIRST + listeners => Err(invalid(format!(
+            "{READY} is the number of another descriptor"
+        ))),
+        fd => Ok(fd),
+    }
+}
+
+fn passed(
+    pid: Option<&str>,
+    number: Option<&str>,
+    own: u32,
+    name: &str,
+) -> io::Result<Option<RawFd>> {
+    let (Some(pid), Some(number)) = (pid, number) else {
+        return Ok(None);
     };
     if pid.parse() != Ok(own) {
-        return Ok(0);
+        return Ok(None);
     }
-    match count.parse::<u16>() {
-        Ok(count) => Ok(RawFd::from(count)),
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{name} is not a number"),
-        )),
+    match number.parse::<u16>() {
+        Ok(number) => Ok(Some(RawFd::from(number))),
+        Err(_) => Err(invalid(format!("{name} is not a number"))),
     }
+}
+
+fn invalid(problem: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, problem)
 }
 
 fn claim(fd: RawFd, name: &str) -> io::Result<()> {
@@ -108,11 +134,23 @@ fn claim(fd: RawFd, name: &str) -> io::Result<()> {
 }
 
 fn set_close_on_exec(fd: RawFd) -> io::Result<()> {
+    let flags = flags_of(fd)?;
     // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
-    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
-    // SAFETY: as above.
     check(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
     Ok(())
+}
+
+/// The flags of the descriptor itself, not of what it is open for.
+fn flags_of(fd: RawFd) -> io::Result<libc::c_int> {
+    // SAFETY: takes no pointer; on a descriptor that is not open it only answers an error.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFD) })
+}
+
+/// Whether no program that this process runs gets the descriptor.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn is_close_on_exec(fd: std::os::fd::BorrowedFd<'_>) -> bool {
+    use std::os::fd::AsRawFd;
+    flags_of(fd.as_raw_fd()).unwrap() & libc::FD_CLOEXEC != 0
 }
 
 #[cfg(test)]
@@ -120,12 +158,30 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_passed(pid: Option<&str>, count: Option<&str>, expected: Option<RawFd>) {
-        assert_eq!(
-            passed(pid, count, 42, COUNT).ok(),
-            expected,
-            "{pid:?} {count:?}"
-        );
+    fn check_passed(pid: Option<&str>, count: Option<&str>, expected: Result<Option<RawFd>, ()>) {
+        let got = passed(pid, count, 42, COUNT).map_err(|_| ());
+        assert_eq!(got, expected, "{pid:?} {count:?}");
+    }
+
+    #[track_caller]
+    fn check_pipe(count: Option<&str>, number: &str, expected: Result<RawFd, io::ErrorKind>) {
+        let got = pipe_passed(Some("42"), count, Some(number), 42).map_err(|error| error.kind());
+        assert_eq!(got, expected.map(Some), "{count:?} {number}");
+    }
+
+    #[test]
+    fn a_listener_could_also_be_the_pipe_and_had_two_owners() {
+        const INVALID: Result<RawFd, io::ErrorKind> = Err(io::ErrorKind::InvalidData);
+        check_pipe(Some("2"), "5", Ok(5));
+        check_pipe(Some("2"), "4", INVALID);
+        check_pipe(Some("2"), "3", INVALID);
+        check_pipe(Some("0"), "3", Ok(3));
+        check_pipe(None, "3", Ok(3));
+        check_pipe(None, "2", INVALID);
+        check_pipe(None, "0", INVALID);
+        check_pipe(None, "five", INVALID);
+        // How many listeners there are is not known.
+        check_pipe(Some("two"), "5", INVALID);
     }
 
     #[test]
@@ -137,13 +193,13 @@ mod tests {
 
     #[test]
     fn only_the_process_named_takes_them() {
-        check_passed(Some("42"), Some("2"), Some(2));
-        check_passed(Some("42"), Some("0"), Some(0));
-        check_passed(Some("41"), Some("2"), Some(0));
-        check_passed(Some("x"), Some("2"), Some(0));
-        check_passed(None, Some("2"), Some(0));
-        check_passed(Some("42"), None, Some(0));
-        check_passed(Some("42"), Some("two"), None);
-        check_passed(Some("42"), Some("-1"), None);
+        check_passed(Some("42"), Some("2"), Ok(Some(2)));
+        check_passed(Some("42"), Some("0"), Ok(Some(0)));
+        check_passed(Some("41"), Some("2"), Ok(None));
+        check_passed(Some("x"), Some("2"), Ok(None));
+        check_passed(None, Some("2"), Ok(None));
+        check_passed(Some("42"), None, Ok(None));
+        check_passed(Some("42"), Some("two"), Err(()));
+        check_passed(Some("42"), Some("-1"), Err(()));
     }
 }

@@ -1,6 +1,6 @@
 //! How data connections come about, and who is kept out.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -361,6 +361,20 @@ fn a_download_to_a_client_that_closed_ends() {
         assert!(expected.contains(&reply.code), "{}", reply.text());
     }
     client.expect("NOOP", 200);
+}
+
+#[test]
+fn what_a_client_sends_after_a_download_is_read_up_to_a_bound() {
+    let server = with_file();
+    let mut client = server.client();
+    let mut stream = client.begin("RETR a");
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    client.expect_reply(226);
+    let piece = [0; 1 << 16];
+    let taken = (0..1024).take_while(|_| stream.write_all(&piece).is_ok());
+    let taken = taken.count();
+    // One mebibyte, and what sockets hold.
+    assert!((16..1024).contains(&taken), "{taken} pieces");
 }
 
 #[test]

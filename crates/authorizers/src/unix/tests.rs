@@ -1,3 +1,4 @@
+mod costs;
 mod shells;
 
 use std::net::SocketAddr;

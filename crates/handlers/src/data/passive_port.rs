@@ -163,3 +163,71 @@ impl PassivePort {
         self.listener.id() == source || arrivals.is_some_and(|it| it.owns(source))
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, TcpStream};
+    use std::os::fd::AsFd;
+    use std::sync::mpsc;
+    use std::{iter, thread};
+
+    use ftpdlib_authorizers::DummyAuthorizer;
+    use ftpdlib_ioloop::{Flow, Handler, Ready};
+
+    use super::*;
+    use crate::{FtpHandler, testing};
+
+    /// How many connect, and say nothing.
+    const SILENT: usize = 9;
+
+    /// Looks once for the client at a passive port, and tells how many are not accepted.
+    struct Looking {
+        client: Client,
+        listener: Option<TcpListener>,
+        left: mpsc::Sender<usize>,
+    }
+
+    impl Handler for Looking {
+        fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+            let listener = self.listener.take().unwrap();
+            let listener = cx.register_deferred(listener, Interest::NONE)?;
+            let permit = self.client.service.limits.acquire_unnamed().unwrap();
+            let mut port = PassivePort::new(listener, permit, cx.now());
+            let found = port.next_candidate(&self.client, &self.client.prefix(None), cx)?;
+            assert_eq!(found, None);
+            let left = iter::from_fn(|| cx.accept(&port.listener).ok()).count();
+            self.left.send(left).unwrap();
+            Ok(())
+        }
+
+        fn ready(&mut self, _: SourceId, _: Ready, _: &mut Context<'_>) -> io::Result<Flow> {
+            Ok(Flow::Continue)
+        }
+    }
+
+    #[test]
+    fn the_ninth_silent_connection_of_a_proxy_stays_in_the_queue() {
+        let proxy = Ipv4Addr::LOCALHOST;
+        let handler = FtpHandler::new(DummyAuthorizer::new());
+        let client = Client {
+            service: testing::service(handler.proxy_protocol_from([IpAddr::from(proxy).into()])),
+            peer: (Ipv4Addr::new(192, 0, 2, 1), 50_000).into(),
+            local: testing::local(),
+            own: None,
+        };
+        let listener = TcpListener::bind((proxy, 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _silent = [(); SILENT].map(|()| TcpStream::connect(address).unwrap());
+        while ftpdlib_sys::waiting_clients(listener.as_fd()).unwrap() < SILENT {
+            thread::yield_now();
+        }
+        let (left, told) = mpsc::channel();
+        let looking = Looking {
+            client,
+            listener: Some(listener),
+            left,
+        };
+        let _events = testing::alone(looking);
+        assert_eq!(told.try_recv(), Ok(1));
+    }
+}

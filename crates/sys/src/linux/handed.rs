@@ -107,6 +107,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     use super::*;
+    use crate::inherited::is_close_on_exec;
 
     #[test]
     fn a_file_comes_with_its_byte_and_ends_a_read() {
@@ -124,6 +125,7 @@ mod tests {
             got.extend_from_slice(&buffer[..count]);
             let Some(taken) = taken else { continue };
             assert!([b"abc".as_slice(), b"abcde"].contains(&&*got), "{got:?}");
+            assert!(is_close_on_exec(taken.as_fd()), "no program gets it");
             File::from(taken).write_all(b"x").unwrap();
             files += 1;
         }

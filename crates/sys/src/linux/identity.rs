@@ -61,10 +61,7 @@ impl Identity {
             return Err(unusable(&named, NUMBERLESS));
         }
         let groups = name.map_or_else(|| Ok(vec![gid]), |name| users::groups_of(&name, gid))?;
-        // A member of root's group could read files that are for root only.
-        let groups = groups.into_iter().filter(|&id| id != 0 || gid == 0);
-        let groups = groups.collect();
-        Ok(Self(Credentials::new(uid, gid, groups)))
+        Ok(Self(Credentials::new(uid, gid, kept_groups(groups, gid))))
     }
 
     /// The number of the user.
@@ -173,6 +170,13 @@ impl Identity {
         }
         Ok(())
     }
+}
+
+/// What is kept of the `groups` of a user whose own is `gid`. A member of root's group could read
+/// files that are for root only.
+fn kept_groups(mut groups: Vec<u32>, gid: u32) -> Vec<u32> {
+    groups.retain(|&id| id != 0 || gid == 0);
+    groups
 }
 
 /// Whether the file has an access control list, or may have one.
@@ -301,6 +305,17 @@ mod tests {
         let unnamed = Identity::find("4000000123", Some("4000000124")).unwrap();
         let expected = Credentials::new(4_000_000_123, 4_000_000_124, vec![4_000_000_124]);
         assert_eq!(unnamed.0, expected);
+    }
+
+    #[test]
+    fn roots_group_is_left_out_unless_it_is_the_users_own() {
+        for (gid, groups, kept) in [
+            (7, &[7, 0, 8][..], &[7, 8][..]),
+            (7, &[0], &[]),
+            (0, &[0, 8], &[0, 8]),
+        ] {
+            assert_eq!(kept_groups(groups.to_vec(), gid), kept, "{gid} {groups:?}");
+        }
     }
 
     #[test]

@@ -92,6 +92,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::inherited::is_close_on_exec;
     use crate::linux::sandbox::{Refused, run_without};
 
     fn received(bytes: &[u8]) -> TcpStream {
@@ -122,6 +123,13 @@ mod tests {
         assert_eq!(pipe.fill(socket.as_fd(), 100).unwrap(), 0);
         assert_eq!(pipe.drain(file.as_fd(), 100).unwrap(), 2);
         assert_eq!(std::fs::read(path).unwrap(), b"abcdegh");
+    }
+
+    #[test]
+    fn no_program_gets_the_pipe() {
+        let pipe = Pipe::new().unwrap();
+        assert!(is_close_on_exec(pipe.output.as_fd()));
+        assert!(is_close_on_exec(pipe.input.as_fd()));
     }
 
     #[test]

@@ -154,7 +154,7 @@ mod tests {
 
     use ftpdlib_authorizers::{DummyAuthorizer, User};
     use ftpdlib_filesystems::{ErrorKind, Filesystem, Layer, Layered, MemoryFs};
-    use ftpdlib_session::Job;
+    use ftpdlib_session::{Job, WriteHow};
     use tempfile::TempDir;
 
     use super::*;
@@ -215,6 +215,23 @@ mod tests {
             let got = target(&account, Perm::Retrieve, &path).map_err(|refusal| refusal.text);
             assert_eq!(got, expected.map_err(Into::into), "{path:?}");
             assert_eq!(asked.load(Ordering::Relaxed), 1, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_whose_name_begins_a_unique_one_has_no_say_in_it() {
+        let (_home, account) = account(Missing(Arc::default()), MemoryFs::new());
+        for (start, expected) in [
+            ("/guarded", Ok(())),
+            ("/guarded/x", Err("Not enough privileges.")),
+        ] {
+            let mut action = Action::OpenWrite {
+                path: VirtualPath::new(start).unwrap(),
+                how: WriteHow::Unique,
+            };
+            let got = check(&account, Perm::Store, &mut action, || Ok(()));
+            let got = got.map_err(|refusal| refusal.text);
+            assert_eq!(got, expected.map_err(Into::into), "{start}");
         }
     }
 
