@@ -1,4 +1,4 @@
-//! The trait every authorizer implements.
+//! The trait that every authorizer implements.
 
 use auto_impl::auto_impl;
 use ftpdlib_proto::{Perm, Perms, VirtualPath};
@@ -7,16 +7,16 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 
 /// Checks credentials and permissions.
 ///
-/// A server calls these methods from its jobs only, so they may block: on a password hash, a file
-/// or a directory service. One authorizer serves every session at once.
+/// A server calls these methods only from its jobs, so they may block: on a password hash, a file
+/// or a directory service. One authorizer serves all sessions concurrently.
 ///
-/// An [`Arc`](std::sync::Arc) or a [`Box`] of an authorizer is one, too, so that a program can keep
-/// a hold on what it gives to a server.
+/// An [`Arc`](std::sync::Arc) or a [`Box`] of an authorizer is an authorizer, too, so that a
+/// program can keep a reference to the one that it gives to a server.
 ///
-/// An authorizer that changes one thing about another wraps it and passes on all the rest, methods
-/// with a default too: without them users could no longer log in by certificate, `FEAT` would list
-/// other commands, and all commands would run on threads. The logins of the wrapped one are passed
-/// on as they are; they may carry the credentials of a system user.
+/// An authorizer that changes one thing about another should wrap it and forward all other methods,
+/// including those with a default: otherwise users could no longer log in by certificate, `FEAT`
+/// would list other commands, and all commands would run on threads. The logins of the wrapped
+/// authorizer are to be returned unchanged, since they may carry the credentials of a system user.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ use crate::{AuthenticationFailed, AuthorizerError, Guard, Login, LoginRequest};
 ///         self.0.authenticate_by_certificate(request)
 ///     }
 ///
-///     // All the rest is as in the wrapped one.
+///     // All other methods forward to the wrapped authorizer.
 ///
 ///     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool {
 ///         self.0.has_perm(login, perm, path)
@@ -92,12 +92,12 @@ pub trait Authorizer: Send + Sync {
     fn authenticate(&self, request: &LoginRequest<'_>) -> Result<Login, AuthenticationFailed>;
 
     /// Checks the certificate of the request, which may log the user in without a password (RFC
-    /// 2228 §4). Called after `USER` from a client that has shown a certificate; a client that is
-    /// refused here is asked for a password. Refuses all by default.
+    /// 2228 §4). Called after `USER` from a client that has presented a certificate; a client
+    /// refused here is asked for a password. The default refuses all clients.
     ///
     /// # Errors
     ///
-    /// [`AuthenticationFailed`]: the certificate is not this user's, or does not suffice.
+    /// [`AuthenticationFailed`] if the certificate is not this user's, or does not suffice.
     fn authenticate_by_certificate(
         &self,
         request: &LoginRequest<'_>,
@@ -106,15 +106,15 @@ pub trait Authorizer: Send + Sync {
         Err(AuthenticationFailed)
     }
 
-    /// Whether the user may do `perm` at `path`, which is seen from the root of the user's
-    /// filesystem: for the home directory see [`Login::home_path`].
+    /// Whether the user has the permission `perm` at `path`. The path starts from the root of the
+    /// user's filesystem; for the path of the home directory see [`Login::home_path`].
     ///
-    /// Symbolic links in `path` are resolved already if [`has_overrides`] is `true` for the user.
+    /// Symbolic links in `path` are already resolved if [`has_overrides`] is `true` for the user.
     ///
     /// [`has_overrides`]: Self::has_overrides
     fn has_perm(&self, login: &Login, perm: Perm, path: &VirtualPath) -> bool;
 
-    /// All that the user may do at `path`; listings show it as the `perm` fact.
+    /// All permissions of the user at `path`; listings show them as the `perm` fact.
     fn perms(&self, login: &Login, path: &VirtualPath) -> Perms {
         Perm::ALL
             .into_iter()
@@ -122,11 +122,11 @@ pub trait Authorizer: Send + Sync {
             .collect()
     }
 
-    /// All that the user may do in at least one place: `FEAT` leaves out what works nowhere. Called
-    /// once, at the login.
+    /// All permissions that the user has in at least one place: `FEAT` leaves out commands that
+    /// work nowhere. Called once, at login.
     ///
-    /// By default: all permissions if they depend on the path, which never hides what works, and
-    /// else the [`perms`](Self::perms) of the home directory.
+    /// The default returns all permissions if they depend on the path, which never hides a command
+    /// that works, and otherwise the [`perms`](Self::perms) of the home directory.
     fn perms_anywhere(&self, login: &Login) -> Perms {
         if self.has_overrides(login) {
             Perms::ALL
@@ -135,8 +135,8 @@ pub trait Authorizer: Send + Sync {
         }
     }
 
-    /// Whether this user's permissions depend on the path. `true` by default, which is always safe;
-    /// `false` saves resolving links before each check.
+    /// Whether this user's permissions depend on the path. The default is `true`, which is always
+    /// safe; `false` saves resolving links before each check.
     fn has_overrides(&self, login: &Login) -> bool {
         let _ = login;
         true
@@ -144,32 +144,33 @@ pub trait Authorizer: Send + Sync {
 
     /// Acts as the user until the guard is dropped (pyftpdlib: `impersonate_user` and
     /// `terminate_impersonation`). Called before every access to the filesystem, on the thread that
-    /// makes it; a thread that is started meanwhile may stay the user's.
+    /// makes the access. A thread started before the guard is dropped may keep the user's
+    /// credentials.
     ///
-    /// A program that is started meanwhile does not stay the user's: only effective ids change, the
-    /// real ones stay root's, and the program can become root again, as a shell does at once. It
-    /// has to be given all of the user's ids and groups, as by `Command::uid`, `gid` and `groups`.
-    /// The system refuses that to a thread that acts as the user, so a thread that was started
-    /// earlier has to start the program.
+    /// A program started in that time is not confined to the user's rights: only the effective ids
+    /// change, the real ids stay root's, and the program can become root again, as a shell does at
+    /// once. It has to be given all of the user's ids and groups, for instance with `Command::uid`,
+    /// `gid` and `groups`. The system does not let a thread that acts as the user do this, so a
+    /// thread that was started earlier has to start the program.
     ///
-    /// pyftpdlib passes the password, too. Here it is dropped once it was checked; an authorizer
-    /// that needs it to act as the user has to keep it.
+    /// pyftpdlib passes the password, too. Here, the password is dropped once it has been checked;
+    /// an authorizer that needs it to act as the user has to keep it.
     ///
-    /// By default, acts as the system user that the login carries. Logins of
-    /// [`UnixAuthorizer`](crate::UnixAuthorizer) carry one, so an authorizer that wraps it need not
-    /// implement this. For any other login nothing changes.
+    /// The default acts as the system user that the login carries, and does nothing if it carries
+    /// none. Logins made by [`UnixAuthorizer`](crate::UnixAuthorizer) carry one, so an authorizer
+    /// that wraps it need not implement this method.
     ///
     /// # Errors
     ///
-    /// [`AuthorizerError::Impersonation`] if the user's credentials could not be taken on; the
+    /// [`AuthorizerError::Impersonation`] if the user's credentials could not be assumed; the
     /// access is then refused.
     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
         Ok(login.act()?.unwrap_or_else(Guard::noop))
     }
 
     /// Whether [`authenticate`] and [`authenticate_by_certificate`] return at once for this user
-    /// name (they only compare), so that a driver may call them on its event loop. `false` by
-    /// default: password hashes and directory services block.
+    /// name, because they only compare, so that a driver may call them on its event loop. The
+    /// default is `false`: password hashes and directory services block.
     ///
     /// [`authenticate`]: Self::authenticate
     /// [`authenticate_by_certificate`]: Self::authenticate_by_certificate
@@ -178,11 +179,11 @@ pub trait Authorizer: Send + Sync {
         false
     }
 
-    /// Whether all the other methods, for a user who is logged in, return without waiting (from
-    /// memory), so that a driver may call them on its event loop; called once, at the login.
-    /// `false` by default: permissions may come from a directory service, too.
+    /// Whether all other methods, for a user who is logged in, return without waiting because they
+    /// only read memory, so that a driver may call them on its event loop. Called once, at login.
+    /// The default is `false`: permissions may come from a directory service, too.
     ///
-    /// A wrapper should forward this as well, or all commands of its users run on threads.
+    /// A wrapper should forward this as well; otherwise, all commands of its users run on threads.
     fn is_local(&self) -> bool {
         false
     }
@@ -195,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers otherwise than the defaults do.
+    /// Gives other answers than the default methods.
     struct Other;
 
     impl Authorizer for Other {

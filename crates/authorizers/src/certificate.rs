@@ -1,4 +1,4 @@
-//! The certificate of a client, and the names in it.
+//! Client certificates, and the names in them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,12 +17,12 @@ use x509_cert::{Certificate, der};
 /// The certificate by which a client was authenticated in the TLS handshake of its control
 /// connection.
 ///
-/// The code that makes one has verified it: an authority that the server trusts has signed it, it
-/// is valid now, and the client has its private key.
+/// The code that creates this value has verified the certificate: an authority that the server
+/// trusts has signed it, it is valid now, and the client has its private key.
 ///
 /// # Examples
 ///
-/// An authorizer that wants a certificate beside the password:
+/// An authorizer that requires a certificate in addition to the password:
 ///
 /// ```
 /// use ftpdlib_authorizers::{
@@ -63,7 +63,7 @@ impl VerifiedCertificate {
     ///
     /// # Errors
     ///
-    /// [`CertificateError`]: it is no certificate, or its names cannot be read.
+    /// [`CertificateError`] if this is not a certificate, or its names cannot be read.
     pub fn from_der(der: impl Into<Vec<u8>>) -> Result<Self, CertificateError> {
         let der = der.into();
         let certificate = Certificate::from_der(&der)?;
@@ -88,14 +88,14 @@ impl VerifiedCertificate {
         })
     }
 
-    /// Whether this is the owner's whole name.
+    /// Whether `subject` is the owner's whole name.
     pub fn has_subject(&self, subject: &CertificateSubject) -> bool {
         self.subject == *subject
     }
 
-    /// Whether the owner has this name among others: as a common name (CN) of the subject, or as a
-    /// mail address, DNS name or URI beside it. Case does not matter in mail addresses and DNS
-    /// names.
+    /// Whether `name` is one of the owner's names: a common name (CN) of the subject, or a mail
+    /// address, DNS name or URI among the alternative names. Case is ignored in mail addresses and
+    /// DNS names.
     pub fn has_name(&self, name: &str) -> bool {
         let is_it = |own: &String| own.eq_ignore_ascii_case(name) && (own == name || !is_uri(own));
         self.common_names.iter().any(|own| own == name) || self.alternative_names.iter().any(is_it)
@@ -106,23 +106,23 @@ impl VerifiedCertificate {
         &self.subject
     }
 
-    /// The common names (CN) of the subject; mostly one.
+    /// The common names (CN) of the subject; usually there is one.
     pub fn common_names(&self) -> &[String] {
         &self.common_names
     }
 
-    /// Mail addresses, DNS names and URIs beside the subject (`subjectAltName`).
+    /// The alternative names (`subjectAltName`): mail addresses, DNS names and URIs.
     pub fn alternative_names(&self) -> &[String] {
         &self.alternative_names
     }
 
-    /// The certificate itself.
+    /// The certificate itself, in DER form.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
 }
 
-/// The names, without the bytes.
+/// Shows the names, without the bytes.
 impl fmt::Debug for VerifiedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedCertificate")
@@ -134,10 +134,10 @@ impl fmt::Debug for VerifiedCertificate {
 
 /// The owner of a certificate, or its subject: a distinguished name.
 ///
-/// As text it has the form of RFC 4514, most specific part first, as
-/// `openssl x509 -noout -subject -nameopt RFC2253` prints it. Two are equal if they have the same
-/// parts in the same order, with the same text; how the text is encoded makes no difference, upper
-/// and lower case do.
+/// As text, it has the form of RFC 4514, most specific part first, as printed by
+/// `openssl x509 -noout -subject -nameopt RFC2253`. Two subjects are equal if they have the same
+/// parts in the same order, with the same text. The encoding of the text does not matter, but its
+/// case does.
 ///
 /// # Examples
 ///
@@ -153,7 +153,7 @@ impl fmt::Debug for VerifiedCertificate {
 pub struct CertificateSubject(Name);
 
 impl CertificateSubject {
-    /// Its parts: in each the attributes, which have no order, with their types.
+    /// The parts of the name. Each is an unordered set of attributes with their types.
     fn parts(&self) -> impl Iterator<Item = BTreeSet<(ObjectIdentifier, Value<'_>)>> {
         self.0.iter_rdn().map(|part| {
             part.iter()
@@ -169,7 +169,7 @@ impl FromStr for CertificateSubject {
     fn from_str(text: &str) -> Result<Self, CertificateError> {
         let name = Name::from_str(text)?;
         if name.is_empty() {
-            // It would match every certificate without a subject.
+            // An empty name would match every certificate without a subject.
             return Err(CertificateError("empty name".into()));
         }
         Ok(Self(name))
@@ -196,7 +196,7 @@ impl PartialEq for CertificateSubject {
 
 impl Eq for CertificateSubject {}
 
-/// The value of an attribute: as text if it is text.
+/// The value of an attribute, as text if it is text.
 #[derive(Eq, Ord, PartialEq, PartialOrd)]
 enum Value<'a> {
     Text(&'a str),
@@ -235,7 +235,7 @@ fn is_uri(name: &str) -> bool {
     name.contains(':')
 }
 
-/// A certificate or a subject cannot be read.
+/// A certificate or a subject that cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct CertificateError(String);

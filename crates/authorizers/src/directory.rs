@@ -1,11 +1,11 @@
-//! Directories that settings name.
+//! Directories named in the settings.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::AuthorizerError;
 
-/// `path` without symbolic links, if it is a directory.
+/// Returns `path` with its symbolic links resolved, if it is a directory.
 pub(crate) fn real_directory(path: &Path) -> Result<PathBuf, AuthorizerError> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => AuthorizerError::NoSuchDirectory(path.to_owned()),
@@ -21,10 +21,11 @@ pub(crate) fn real_directory(path: &Path) -> Result<PathBuf, AuthorizerError> {
     Ok(real)
 }
 
-/// The same of a home, if whoever looks at it, which is its user, may enter it.
+/// Like [`real_directory`], for a home directory; also checks that the calling thread, which acts
+/// as the home's user, may enter it.
 pub(crate) fn real_home(path: &Path) -> Result<PathBuf, AuthorizerError> {
     let real = real_directory(path)?;
-    // To find the dot in it takes the right to enter it.
+    // Looking up the dot in it requires the right to enter it.
     match real.join(".").metadata() {
         Ok(_) => Ok(real),
         Err(source) => Err(AuthorizerError::Directory {

@@ -7,14 +7,14 @@ use ftpdlib_proto::PermsError;
 
 /// The authorizer was misconfigured or could not do its work.
 ///
-/// For the program and its log: the texts hold real paths and are never sent to a client.
+/// Meant for the program and its log: the texts contain real paths and are never sent to a client.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorizerError {
-    /// A user of this name was added before.
+    /// A user of this name has already been added.
     #[error("user {0:?} already exists")]
     UserExists(String),
-    /// No user of this name was added.
+    /// There is no user of this name.
     #[error("no such user: {0:?}")]
     NoSuchUser(String),
     /// The user name is empty.
@@ -23,65 +23,66 @@ pub enum AuthorizerError {
     /// The directory does not exist.
     #[error("no such directory: {0:?}")]
     NoSuchDirectory(PathBuf),
-    /// The path exists and is no directory.
+    /// The path exists, but is not a directory.
     #[error("not a directory: {0:?}")]
     NotADirectory(PathBuf),
-    /// The directory could not be looked at, or is a home that its system user may not enter.
+    /// The directory could not be examined, or it is a home that its system user may not enter.
     #[error("cannot use directory {path:?}: {source}")]
     Directory {
         /// As given.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// Permissions were overridden for a directory outside the user's home.
     #[error("path escapes user home directory: {0:?}")]
     EscapesHome(PathBuf),
-    /// Permissions were overridden for the home directory itself, whose permissions are the user's.
+    /// Permissions were overridden for the home directory itself; its permissions are the user's
+    /// own.
     #[error("can't override home directory permissions")]
     OverridesHome,
-    /// The permissions hold an unknown letter.
+    /// The permissions contain an unknown letter.
     #[error(transparent)]
     Permission(#[from] PermsError),
-    /// The password hash is no argon2id PHC string, or costs too much to check.
+    /// The password hash is not an argon2id PHC string, or costs too much to check.
     #[error("unusable password hash: {0}")]
     PasswordHash(&'static str),
     /// A password that looks like a hash was given as a plain password; anyone who sees the hash
     /// could log in with it.
     #[error("password is an argon2 hash, given as a plain password")]
     HashAsPassword,
-    /// Only root can check passwords of the system, and act as its users.
+    /// Only root can check the system's passwords and act as its users.
     #[error("root privileges are required")]
     NotRoot,
     /// The system's library for passwords cannot be used.
     #[error("cannot check passwords of the system: {0}")]
     PasswordLibrary(#[source] io::Error),
-    /// The user database could not be asked for a user of the system.
+    /// A user of the system could not be looked up in the user database.
     #[error("cannot look up user {user:?}: {source}")]
     UserDatabase {
         /// The user of the system.
         user: String,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// Some users were allowed and others rejected; only one of the two may be given.
+    /// Both allowed and rejected users were given; only one of the two is possible.
     #[error("allowed users and rejected users are mutually exclusive")]
     AllowedAndRejected,
-    /// `anonymous` is no system user that could be allowed or rejected.
+    /// `anonymous` was listed as an allowed or rejected user, but is not a system user.
     #[error("invalid user name \"anonymous\"")]
     AnonymousListed,
     /// Anonymous clients would act as root.
     #[error("anonymous clients cannot act as user {0:?}, who is root")]
     AnonymousIsRoot(String),
-    /// Anonymous clients give no password that could be compared: see
+    /// Anonymous clients have no password that could be compared; see
     /// [`User::anonymous`](crate::User::anonymous).
     #[error("can't assign password to anonymous user")]
     AnonymousPassword,
     /// The user may not log in, so there is nothing to override.
     #[error("user {0:?} is not an allowed user")]
     UserNotAllowed(String),
-    /// The user has a shell that is not in `/etc/shells`, and so could never log in. Change the
-    /// shell, list it there, or turn
+    /// The user has a shell that is not in `/etc/shells`, and could never log in. Change the shell,
+    /// list it there, or turn
     /// [`require_valid_shell`](crate::UnixAuthorizerBuilder::require_valid_shell) off.
     #[error(
         "user {user:?} has the shell {shell:?}, which is not in /etc/shells, as require_valid_shell \
@@ -90,13 +91,13 @@ pub enum AuthorizerError {
     InvalidShell {
         /// The user of the system.
         user: String,
-        /// As the user database has it.
+        /// The shell, as in the user database.
         shell: PathBuf,
     },
-    /// An override without any setting.
+    /// The override sets nothing.
     #[error("nothing is overridden for user {0:?}")]
     NothingOverridden(String),
-    /// The login carries no credentials of a system user, so another authorizer made it.
+    /// The login carries no credentials of a system user, so it was made by another authorizer.
     #[error("cannot act as user {0:?}: the login was made by another authorizer")]
     NoCredentials(String),
     /// The credentials of the user could not be assumed.
@@ -104,7 +105,7 @@ pub enum AuthorizerError {
     Impersonation {
         /// The user of the system.
         user: String,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -2,27 +2,28 @@
 
 use std::fmt;
 
-/// Held while acting as a user; dropping it ends that (pyftpdlib: `terminate_impersonation`).
+/// Held while acting as a user. Dropping it ends the impersonation (pyftpdlib:
+/// `terminate_impersonation`).
 ///
-/// It belongs to the thread that made it, as the credentials do.
+/// It belongs to the thread that created it, as the credentials do.
 #[must_use = "impersonation ends when the guard is dropped"]
 pub struct Guard(Option<Box<dyn FnOnce()>>);
 
 impl Guard {
-    /// A guard that does nothing when dropped.
+    /// Creates a guard that does nothing when dropped.
     pub fn noop() -> Self {
         Self(None)
     }
 
-    /// Whether dropping it does nothing: no user is impersonated.
+    /// Whether dropping the guard does nothing, since no user is impersonated.
     pub fn is_noop(&self) -> bool {
         self.0.is_none()
     }
 
-    /// A guard that calls `restore` once, when it is dropped.
+    /// Creates a guard that calls `restore` once, when it is dropped.
     ///
-    /// `restore` must not fail: where credentials cannot be restored the process has to abort,
-    /// since it would go on serving other users with them.
+    /// `restore` must not fail: if the credentials cannot be restored, the process has to abort,
+    /// since it would otherwise go on serving other users with them.
     pub fn new(restore: impl FnOnce() + 'static) -> Self {
         Self(Some(Box::new(restore)))
     }

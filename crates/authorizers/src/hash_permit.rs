@@ -1,4 +1,4 @@
-//! Permits to compute a password hash, which takes all of a CPU and much memory.
+//! Permits to compute a password hash, which takes a whole CPU and much memory.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
@@ -10,7 +10,7 @@ use std::thread::{self, Thread};
 
 use ftpdlib_sys::{ProcessLock, ProcessPlace, ProcessPlaces};
 
-/// How many permits this process has, and who waits for one.
+/// The permits taken in this process, and the threads that wait for one.
 static PERMITS: Mutex<Permits> = Mutex::new(Permits {
     taken: 0,
     queue: Queue::new(),
@@ -21,18 +21,19 @@ struct Permits {
     queue: Queue,
 }
 
-/// The permits of this process and those it forks, once [`share`](HashPermit::share) was called.
+/// The permits shared by this process and the processes that it forks, once
+/// [`share`](HashPermit::share) was called.
 static SHARED: OnceLock<Option<SharedPermits>> = OnceLock::new();
 
-/// A permit to compute a hash, released when dropped. There are as many as usable CPUs: more hashes
-/// at once would only slow each other down, and take more memory.
+/// A permit to compute a hash, released when dropped. There are as many permits as usable CPUs:
+/// more hashes at once would only slow each other down and take more memory.
 pub(crate) struct HashPermit {
-    /// `None` where processes do not share the permits, and after the release.
+    /// `None` if processes do not share the permits, and after the release.
     place: Option<ProcessPlace<'static>>,
 }
 
 impl HashPermit {
-    /// Has this process share its permits with those that it forks from here on.
+    /// Makes this process share its permits with the processes that it forks from now on.
     pub(crate) fn share() {
         SHARED.get_or_init(|| {
             let made = SharedPermits::new().inspect_err(|error| {
@@ -42,8 +43,9 @@ impl HashPermit {
         });
     }
 
-    /// Waits for a permit to check what `client` has sent, if that is known. Clients take turns:
-    /// one that guesses on hundreds of connections delays each of the others by one hash.
+    /// Waits for a permit to check a password from `client`, if the client is known. Clients take
+    /// turns: one that guesses on hundreds of connections delays each of the others by only one
+    /// hash.
     pub(crate) fn acquire(client: Option<IpAddr>) -> Self {
         #[cfg(test)]
         tests::ACQUIRED.set(tests::ACQUIRED.get() + 1);
@@ -52,7 +54,8 @@ impl HashPermit {
         let own = permits.queue.join(client, thread::current());
         while permits.taken >= most || !permits.queue.is_first(own) {
             drop(permits);
-            // Whoever wakes it has changed what it looks at before, so no call is missed.
+            // A thread that wakes this one has changed the permits or the queue before, so no
+            // wake-up is missed.
             thread::park();
             permits = lock();
         }
@@ -60,10 +63,10 @@ impl HashPermit {
         drop(permits);
         let shared = SHARED.get().and_then(Option::as_ref);
         let place = shared.map(|shared| shared.take(client));
-        // Only now, so that one thread of a process at a time waits for other processes.
+        // Only now, so that at most one thread of each process waits for other processes.
         let mut permits = lock();
         permits.queue.leave();
-        // There may be another permit.
+        // Another permit may be free.
         permits.queue.wake_first();
         drop(permits);
         Self { place }
@@ -72,7 +75,7 @@ impl HashPermit {
 
 impl Drop for HashPermit {
     fn drop(&mut self) {
-        // First, so that the next thread finds it.
+        // Released first, so that the next thread finds it free.
         self.place = None;
         let mut permits = lock();
         permits.taken -= 1;
@@ -84,14 +87,15 @@ fn lock() -> MutexGuard<'static, Permits> {
     PERMITS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The permits of several processes.
+/// The permits shared by several processes.
 struct SharedPermits {
     places: ProcessPlaces,
-    /// A lock for each client, held by the process that waits for a permit: the others that do so
-    /// for the same client are behind whoever waits for another.
+    /// A lock for each client, held by the process that waits for a permit for that client. Other
+    /// processes waiting for the same client queue for this lock, behind those that wait for other
+    /// clients.
     clients: ProcessLock,
-    /// Turns clients into numbers of locks. Two may have the same, but nobody outside can find one
-    /// with that of another.
+    /// Maps clients to lock numbers. Two clients may share a lock, but an outsider cannot find an
+    /// address that shares the lock of a given client.
     keys: RandomState,
 }
 
@@ -105,7 +109,7 @@ impl SharedPermits {
     }
 
     fn take(&self, client: Option<IpAddr>) -> ProcessPlace<'_> {
-        // Where the system has no more locks, this client may get more turns than others.
+        // If the system has no more locks, this client may get more turns than others.
         let _turn = self
             .clients
             .lock_one(self.keys.hash_one(client) as u32 >> 3);
@@ -113,11 +117,10 @@ impl SharedPermits {
     }
 }
 
-/// Who waits. Clients take turns; those of one client keep their order.
+/// The waiting threads. Clients take turns; the threads of one client keep their order.
 struct Queue {
-    /// Each client that has somebody waiting, once: whose turn is next is first. Whoever comes
-    /// later is behind all of them, so that no number of new clients holds up the next turn of
-    /// another.
+    /// Each client with a waiting thread, once; the first has the next turn. A new client goes
+    /// behind all of them, so that no number of new clients delays the next turn of another.
     clients: VecDeque<Client>,
     next_number: u64,
 }
@@ -140,7 +143,7 @@ impl Queue {
         }
     }
 
-    /// Has `thread` wait, and returns its number.
+    /// Adds `thread` to the queue, and returns its number.
     fn join(&mut self, address: Option<IpAddr>, thread: Thread) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
@@ -156,7 +159,7 @@ impl Queue {
         number
     }
 
-    /// Takes out whose turn it is.
+    /// Removes the thread whose turn it is.
     fn leave(&mut self) {
         let Some(mut client) = self.clients.pop_front() else {
             return;
@@ -194,7 +197,7 @@ pub(crate) mod tests {
     use super::*;
 
     thread_local! {
-        /// How many hashes this thread has been permitted to compute.
+        /// The number of permits that this thread has acquired.
         pub(crate) static ACQUIRED: Cell<usize> = const { Cell::new(0) };
     }
 
@@ -215,21 +218,22 @@ pub(crate) mod tests {
         let other = join(&mut queue, other);
         let late = join(&mut queue, guesser);
         let order = [(); 6].map(|()| turn(&mut queue));
-        // It was the guesser's turn again when the others came.
+        // It was the guesser's turn again when the others arrived.
         assert_eq!(order, [guesses[2], one, other, guesses[3], again, late]);
         assert!(queue.first().is_none());
     }
 
     proptest! {
-        /// Those who came from another address each kept it from its turn without end.
+        /// A stream of clients, each from a new address, kept such a login from its turn without
+        /// end.
         #[test]
         fn the_second_login_of_an_office_was_overtaken_by_whoever_came(
-            // Who comes, out of an office, a botnet that never comes from the same address twice,
-            // and two others; `None` has a turn.
+            // Who arrives: an office, two other clients, or a botnet that never uses an address
+            // twice. `None` gives a turn.
             steps in prop::collection::vec(prop::option::of(0_u8..6), 0..200),
         ) {
             let mut queue = Queue::new();
-            // When each came, and how many of its client waited before it.
+            // When each thread arrived, and how many threads of its client were waiting before it.
             let mut came = HashMap::new();
             let (mut turns, mut most) = (0_u32, 0);
             let ends = std::iter::repeat_n(None, steps.len());

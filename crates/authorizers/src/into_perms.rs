@@ -2,7 +2,8 @@
 
 use ftpdlib_proto::{Perms, PermsError};
 
-/// Permissions, or pyftpdlib's letters of them, as [`User::perm`](crate::User::perm) lists them.
+/// Permissions, as a value or as pyftpdlib's letters, which [`User::perm`](crate::User::perm)
+/// lists.
 ///
 /// # Examples
 ///
@@ -19,7 +20,7 @@ pub trait IntoPerms {
     ///
     /// # Errors
     ///
-    /// There is a letter that stands for none.
+    /// A letter stands for no permission.
     fn into_perms(self) -> Result<Perms, PermsError>;
 }
 

@@ -1,8 +1,8 @@
-//! Who may log in to an FTP server, and what they may do there.
+//! Decides who may log in to an FTP server, and what each user may do there.
 //!
 //! [`Authorizer`] is the trait that a server uses; [`DummyAuthorizer`] keeps its own table of
-//! virtual users, [`UnixAuthorizer`] uses those of the system. The names are those of pyftpdlib's
-//! `authorizers` module.
+//! virtual users, and [`UnixAuthorizer`] uses the users of the system. The names are those of
+//! pyftpdlib's `authorizers` module.
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 

@@ -1,4 +1,4 @@
-//! A table that is read often and changed seldom.
+//! A lock for tables that are read often and changed seldom.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

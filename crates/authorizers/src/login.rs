@@ -21,7 +21,7 @@ pub(crate) const DEFAULT_MSG_QUIT: &str = "Goodbye.";
 /// The user name of clients without an account (RFC 1635 §2).
 pub(crate) const ANONYMOUS: &str = "anonymous";
 
-/// What a client gave to log in with, and over which connection.
+/// What a client has sent to log in, and the connection that it has used.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct LoginRequest<'a> {
@@ -29,18 +29,18 @@ pub struct LoginRequest<'a> {
     pub username: &'a str,
     /// `PASS`'s argument; empty if the client has not been asked for it yet.
     pub password: &'a str,
-    /// The client's address. One of IPv4 has its own form, also on a listener of both families.
+    /// The client's address. An IPv4 address is in IPv4 form, even on a listener for both families.
     pub peer: SocketAddr,
-    /// The server's address the client connected to, likewise.
+    /// The server's address that the client connected to, in the same form.
     pub local: SocketAddr,
     /// Whether the control connection is under TLS.
     pub secure: bool,
-    /// The certificate that the client has shown there, if any.
+    /// The certificate that the client has presented on the control connection, if any.
     pub certificate: Option<&'a VerifiedCertificate>,
 }
 
 impl<'a> LoginRequest<'a> {
-    /// A request over a control connection in the clear.
+    /// Creates a request over an unencrypted control connection, without a certificate.
     pub fn new(username: &'a str, password: &'a str, peer: SocketAddr, local: SocketAddr) -> Self {
         Self {
             username,
@@ -52,7 +52,7 @@ impl<'a> LoginRequest<'a> {
         }
     }
 
-    /// The password, and whose it is.
+    /// The password, and the client that sent it.
     pub(crate) fn given(&self) -> Given<'a> {
         Given {
             password: self.password,
@@ -61,8 +61,8 @@ impl<'a> LoginRequest<'a> {
     }
 }
 
-/// The address by which a client takes turns with others: of IPv6 the network of 64 bits, since a
-/// client has all of its addresses.
+/// The address that identifies a client when clients take turns. For IPv6 it is the /64 network,
+/// since one client has all of its addresses.
 pub fn client_network(peer: SocketAddr) -> IpAddr {
     match peer.ip().to_canonical() {
         ip @ IpAddr::V4(_) => ip,
@@ -70,7 +70,7 @@ pub fn client_network(peer: SocketAddr) -> IpAddr {
     }
 }
 
-/// Without the password, so that no log can hold it.
+/// Leaves out the password, so that it cannot get into a log.
 impl fmt::Debug for LoginRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoginRequest")
@@ -83,7 +83,7 @@ impl fmt::Debug for LoginRequest<'_> {
     }
 }
 
-/// A user who logged in. Built by the authorizer.
+/// A user who has logged in. Made by the authorizer.
 ///
 /// # Examples
 ///
@@ -107,34 +107,37 @@ impl fmt::Debug for LoginRequest<'_> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Login {
-    /// The name.
+    /// The user's name.
     pub username: String,
-    /// Real path of the home directory. An authorizer need not look at it, and should not if the
-    /// disk may hang: the server resolves symbolic links in it, as the user, in a job.
+    /// Real path of the home directory. An authorizer need not examine the directory, and should
+    /// not if the disk may hang: the server resolves symbolic links in the path, as the user, in a
+    /// job.
     pub home: PathBuf,
-    /// The home in the paths that permissions are checked for: `/` in a filesystem that ends at the
-    /// home. The server sets it, once it has the user's filesystem.
+    /// The home directory as a virtual path, in the form in which permissions are checked: `/` in a
+    /// filesystem that shows only the home. The server sets it once it has the user's filesystem.
     pub home_path: VirtualPath,
     /// Text of `230`; may hold several lines.
     pub msg_login: String,
     /// Text of `221`; may hold several lines.
     pub msg_quit: String,
-    /// Upload limit, bytes per second, shared by all of the user's sessions that have the same;
-    /// 0 = no limit, not even the server's; `None` = the server's limit of each data connection.
+    /// Upload limit in bytes per second, shared by all of the user's sessions with the same limit;
+    /// 0 = no limit, not even the server's; `None` = the server's limit for each data connection.
     pub read_limit: Option<u64>,
-    /// Download limit, bytes per second, shared by all of the user's sessions that have the same;
-    /// 0 = no limit, not even the server's; `None` = the server's limit of each data connection.
+    /// Download limit in bytes per second, shared by all of the user's sessions with the same
+    /// limit; 0 = no limit, not even the server's; `None` = the server's limit for each data
+    /// connection.
     pub write_limit: Option<u64>,
     /// Encoding of this user's path names on the wire; `None` = the server's.
     pub encoding: Option<NameEncoding>,
-    /// The credentials of the system user that the session acts as, the same until its end.
+    /// The credentials of the system user that the session acts as; they stay the same until its
+    /// end.
     pub(crate) credentials: Option<Arc<Credentials>>,
-    /// `None` for logins that an authorizer of another crate has made.
+    /// `None` for logins made by an authorizer of another crate.
     pub(crate) origin: Option<Arc<Origin>>,
 }
 
 impl Login {
-    /// A login with the default messages, the server's limits and its encoding.
+    /// Creates a login with the default messages, and with the server's limits and encoding.
     pub fn new(username: impl Into<String>, home: impl Into<PathBuf>) -> Self {
         Self {
             username: username.into(),
@@ -150,30 +153,30 @@ impl Login {
         }
     }
 
-    /// Whether the session acts as a user of the system, on threads of a process that is root's.
+    /// Whether the session acts as a user of the system, on threads of a process that runs as root.
     pub fn acts_as_user(&self) -> bool {
         self.credentials.is_some()
     }
 
-    /// Whether [`home`](Self::home) is the one that the permissions were given for, and was without
-    /// symbolic links then: if there is a link on the way to it now, somebody put it there, and it
-    /// may lead to anything.
+    /// Whether [`home`](Self::home) is the directory that the permissions were given for, and its
+    /// path had no symbolic links then. If there is a link on the way to it now, it was put there
+    /// since, and may lead anywhere.
     ///
-    /// It is in logins of [`DummyAuthorizer`](crate::DummyAuthorizer), and of
-    /// [`UnixAuthorizer`](crate::UnixAuthorizer) if the user has a home of
-    /// [`UserOverride`](crate::UserOverride) that is not the system's.
+    /// `true` for logins made by [`DummyAuthorizer`](crate::DummyAuthorizer), and for those made by
+    /// [`UnixAuthorizer`](crate::UnixAuthorizer) if a [`UserOverride`](crate::UserOverride) sets a
+    /// home other than the system's.
     pub fn has_checked_home(&self) -> bool {
         let origin = self.origin.as_deref();
         origin.and_then(Origin::home) == Some(&self.home)
     }
 
-    /// Whether permissions of that origin hold for this login.
+    /// Whether permissions of `origin` hold for this login.
     pub(crate) fn is_covered_by(&self, origin: &Origin) -> bool {
         let own = self.origin.as_deref();
         own.is_none_or(|own| origin.covers(own))
     }
 
-    /// Has this thread act as the system user that the login carries; `None` if there is none.
+    /// Makes this thread act as the system user that the login carries; `None` if there is none.
     pub(crate) fn act(&self) -> Result<Option<Guard>, AuthorizerError> {
         let Some(credentials) = &self.credentials else {
             return Ok(None);
@@ -189,7 +192,7 @@ impl Login {
     }
 }
 
-/// The credentials were refused; nothing more is told to anyone.
+/// The credentials were refused. The error deliberately tells nothing more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("authentication failed")]
 pub struct AuthenticationFailed;

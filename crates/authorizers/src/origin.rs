@@ -1,20 +1,20 @@
-//! What a login has to have in common with permissions that change while it lasts.
+//! Decides whether permissions that change during a login apply to that login.
 
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::Arc;
 
-/// Who made a login, and for which user's home directory.
+/// Which authorizer made a login, and for which user and home directory.
 #[derive(Debug, Default)]
 pub(crate) struct Origin {
-    /// The same for all that one authorizer makes.
+    /// Shared by all origins of one authorizer.
     authorizer: Arc<()>,
-    /// With the user's name; `None` for the ones that the system has for its users.
+    /// The user's name and home; `None` for the homes that the system has for its users.
     home: Option<(String, PathBuf)>,
 }
 
 impl Origin {
-    /// That of a user with this home, by the same authorizer.
+    /// The origin of a user with this home, by the same authorizer.
     pub(crate) fn with_home(&self, username: &str, home: &Path) -> Arc<Self> {
         Arc::new(Self {
             authorizer: Arc::clone(&self.authorizer),
@@ -22,16 +22,16 @@ impl Origin {
         })
     }
 
-    /// The home, without links when it became the user's.
+    /// The home, which had no links when it became the user's.
     pub(crate) fn home(&self) -> Option<&Path> {
         self.home.as_ref().map(|(_, home)| home.as_path())
     }
 
-    /// Whether permissions of this origin hold for a login of `other`. They were given for one home
-    /// of the user and say nothing of what is in another.
+    /// Whether permissions of this origin hold for a login of `other`. Permissions given for one
+    /// home of a user say nothing about another.
     ///
-    /// For logins of other authorizers, or under another name, that is for those to say who brought
-    /// the two together.
+    /// For logins by other authorizers or under another name, the program that combined the two
+    /// decides.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         if ptr::eq(self, other) || !Arc::ptr_eq(&self.authorizer, &other.authorizer) {
             return true;

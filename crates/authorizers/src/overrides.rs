@@ -11,32 +11,33 @@ use ftpdlib_sys::places_on_the_way;
 use crate::AuthorizerError;
 use crate::directory::real_directory;
 
-/// Barred at a directory that has an override. With another name, or in the place of another, it
-/// would shed the override, or come under one; and in the place of one that was removed, by
-/// whomever, a link would have the override hold wherever it leads, from the next time that
-/// settings are read. What is stored never is a directory, so nobody misses the right to do so.
+/// Permissions barred at a directory that has an override. A directory that is renamed, or replaces
+/// another, would shed its override or come under one. And if the directory was removed, a link in
+/// its place would make the override hold wherever the link leads, from the next time that the
+/// settings are read. What is stored is never a directory, so nobody misses this permission.
 const AT: Perms = Perms::of(&[Perm::Append, Perm::Delete, Perm::Rename, Perm::Store]);
 
-/// Barred above, and on the way there: also what could hide the directory from whoever reads the
-/// settings.
+/// Permissions barred above such a directory, and on the way to it. Also bars what could hide the
+/// directory when the settings are read.
 const ABOVE: Perms = AT.union(HIDING);
 
-/// Barred at the root, which is neither removed nor renamed in any case.
+/// Permissions barred at the root, which cannot be removed or renamed in any case.
 const HIDING: Perms = Perms::of(&[Perm::ChangeMode]);
 
 /// One user's overrides.
 #[derive(Clone)]
 pub(crate) struct Overrides {
     by_directory: BTreeMap<VirtualPath, Override>,
-    /// Links, mostly, by which settings name these directories: they stay where they are, but have
-    /// no permissions of their own.
+    /// Places, mostly links, by which settings name these directories. They have to stay where they
+    /// are, but have no permissions of their own.
     on_the_way: BTreeSet<VirtualPath>,
 }
 
-/// A directory that settings name, as the user sees it.
+/// A directory named in the settings, as the user sees it.
 pub(crate) struct Named {
     directory: VirtualPath,
-    /// What is in the home and led there, but does not hold it: links, and directories before `..`.
+    /// The places in the home that lead to the directory but do not hold it: links, and directories
+    /// before `..`.
     on_the_way: Vec<VirtualPath>,
 }
 
@@ -79,9 +80,9 @@ impl Overrides {
         }
     }
 
-    /// What nobody may do with `path`, whatever the letters say, if that is a directory that has an
-    /// override, on the way to one, or above, for a user whose home directory is at `home`.
-    /// Directories above the home are above all overrides.
+    /// The permissions that do not hold at `path`, whatever the letters say, because it is a
+    /// directory with an override, on the way to one, or above one, for a user whose home directory
+    /// is at `home`. Directories above the home are above all overrides.
     pub(crate) fn barred_from(&self, home: &VirtualPath, path: &VirtualPath) -> Perms {
         let above = if path.is_root() { HIDING } else { ABOVE };
         match below(home, path) {
@@ -91,7 +92,7 @@ impl Overrides {
         }
     }
 
-    /// All that is permitted by `perms` or by any override.
+    /// All permissions of `perms` and of any override.
     pub(crate) fn union(&self, perms: Perms) -> Perms {
         let overrides = self.by_directory.values();
         overrides.fold(perms, |all, found| all.union(found.perms))
@@ -101,7 +102,8 @@ impl Overrides {
         self.by_directory.is_empty()
     }
 
-    /// The same for a home at the root. `above` is what is barred above an override, or on the way.
+    /// Like [`barred_from`](Self::barred_from), for a home at the root. `above` is barred above an
+    /// override and on the way to one.
     fn barred(&self, path: &VirtualPath, above: Perms) -> Perms {
         let directories = self.by_directory.keys().map(|place| (place, AT));
         let on_the_way = self.on_the_way.iter().map(|place| (place, above));
@@ -113,7 +115,7 @@ impl Overrides {
     }
 }
 
-/// `path` and what is above it, up to the root. A client may name a path of two thousand
+/// Returns `path` and the paths above it, up to the root. A client may name a path of two thousand
 /// directories, so nothing is copied.
 fn ancestors(path: &VirtualPath) -> impl Iterator<Item = &[u8]> {
     iter::successors(Some(path.as_bytes()), |below| match below {
@@ -125,7 +127,7 @@ fn ancestors(path: &VirtualPath) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// `path` as seen from `home`, if it is there or below.
+/// Returns `path` as seen from `home`, if it is `home` or below it.
 fn below<'a>(home: &VirtualPath, path: &'a VirtualPath) -> Option<Cow<'a, VirtualPath>> {
     if home.is_root() {
         return Some(Cow::Borrowed(path));
@@ -138,7 +140,7 @@ fn below<'a>(home: &VirtualPath, path: &'a VirtualPath) -> Option<Cow<'a, Virtua
         .map(Cow::Owned)
 }
 
-/// A directory below `home`, which has its links resolved already.
+/// Finds the directory that settings name below `home`, whose own links are already resolved.
 pub(crate) fn named_directory(directory: &Path, home: &Path) -> Result<Named, AuthorizerError> {
     let real = real_directory(directory)?;
     let escapes = || AuthorizerError::EscapesHome(directory.to_owned());
@@ -154,7 +156,7 @@ pub(crate) fn named_directory(directory: &Path, home: &Path) -> Result<Named, Au
     })
 }
 
-/// The virtual path of a real one, if it is in the home.
+/// The virtual path of a real path, if it is in the home.
 fn virtual_path(real: &Path, home: &Path) -> Option<VirtualPath> {
     let mut bytes = Vec::new();
     for component in real.strip_prefix(home).ok()?.components() {
@@ -269,7 +271,7 @@ mod tests {
         check(&[("/a", "e", true), ("/a", "", false)], "/a/b/c", None);
     }
 
-    /// The rule as the documentation words it, over text.
+    /// The rule as the documentation words it, applied to text.
     fn model(overrides: &BTreeMap<String, (Perms, bool)>, at: &str) -> Option<Perms> {
         overrides
             .iter()

@@ -15,12 +15,12 @@ const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 /// The most passes over that memory.
 const MAX_PASSES: u32 = 64;
 
-/// The least memory to reserve for a hash; only what is used of it takes memory. Smaller pieces, up
-/// to 32 MiB, glibc may take from heaps that it does not give back. Before version 2.38 it does not
-/// even use them again, since they are aligned: each failed login would cost that memory.
+/// The least memory to reserve for a hash; only the part that is used takes up memory. Smaller
+/// pieces, up to 32 MiB, may come from heaps that glibc does not give back. Before version 2.38 it
+/// does not even reuse them, since they are aligned: each failed login would leak that memory.
 const MIN_MEMORY_KIB: usize = 33 * 1024;
 
-/// A password as given, nothing checked.
+/// A password from the settings, not checked yet.
 #[derive(Clone)]
 pub(crate) enum Secret {
     Any,
@@ -34,11 +34,11 @@ pub(crate) enum Secret {
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a> {
     pub(crate) password: &'a str,
-    /// Whose turn it takes to have it hashed.
+    /// The client whose turn it takes to hash the password.
     pub(crate) client: Option<IpAddr>,
 }
 
-/// The password of a user, checked.
+/// The password of a user, from checked settings.
 #[derive(Clone)]
 pub(crate) enum Password {
     /// Any password is accepted.
@@ -76,7 +76,7 @@ impl Password {
         }
     }
 
-    /// What a password is compared with if there is no user, so that the time is the same.
+    /// What a password is compared with if there is no such user, so that it takes the same time.
     pub(crate) fn for_unknown_user() -> Self {
         Self::Plain(Box::default())
     }
@@ -90,7 +90,7 @@ impl Password {
         }
     }
 
-    /// The cost of a check; `None` if it only compares.
+    /// The cost of a check; `None` if checking only compares.
     pub(crate) fn cost(&self) -> Option<Cost> {
         match self {
             Self::Any | Self::None | Self::Plain(_) => None,
@@ -102,16 +102,17 @@ impl Password {
 /// Does the work of checking a hash of this cost, so that a refusal takes as long as a check.
 pub(crate) fn simulate_check(cost: Cost, given: Given<'_>) {
     let Ok(params) = Params::new(cost.memory_kib, cost.passes, cost.lanes, None) else {
-        // Never for the parameters of a hash that was accepted.
+        // Does not happen: the parameters are those of an accepted hash.
         return;
     };
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     let computed = compute(&params.into(), given, b"no such account", &mut output);
-    // Kept from being optimised away; that it failed (no memory) would fail a real check too.
+    // Keeps the work from being optimised away. A failure, for lack of memory, would fail a real
+    // check too.
     black_box((computed.is_ok(), output));
 }
 
-/// Whether `hash` is that of the password `given`.
+/// Whether `hash` is the hash of the password `given`.
 fn verify(hash: &PasswordHash, given: Given<'_>) -> bool {
     let (Ok(argon2), Some(salt), Some(expected)) = (hasher(hash), &hash.salt, &hash.hash) else {
         return false;
@@ -134,7 +135,7 @@ fn compute(
     let kib = count.max(MIN_MEMORY_KIB);
     let mut memory = Vec::new();
     memory.try_reserve_exact(kib).map_err(|_| {
-        // Of every user's hash, and of every unknown user's.
+        // Logged alike for known and unknown users.
         log::error!("no memory to hash a password with, which takes {kib} KiB");
         argon2::Error::OutOfMemory
     })?;

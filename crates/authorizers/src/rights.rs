@@ -6,20 +6,20 @@ use ftpdlib_proto::{Perms, VirtualPath};
 
 use crate::overrides::Overrides;
 
-/// A user's permissions, and the directories where others hold. All authorizers of this crate use
-/// it.
+/// A user's permissions, and the directories where others hold. Used by all authorizers of this
+/// crate.
 #[derive(Clone)]
 pub(crate) struct Rights {
-    /// Where nothing overrides them.
+    /// The permissions where nothing overrides them.
     pub(crate) perms: Perms,
     pub(crate) overrides: Overrides,
 }
 
-/// Those of a login for which no others hold.
+/// The rights of a login to which no others apply.
 pub(crate) static NOTHING: Rights = Rights::new(Perms::NONE);
 
 impl Rights {
-    /// The same everywhere.
+    /// Rights that are the same everywhere.
     pub(crate) const fn new(perms: Perms) -> Self {
         Self {
             perms,
@@ -27,18 +27,18 @@ impl Rights {
         }
     }
 
-    /// All that may be done at `path` by a user whose home directory is at `home`.
+    /// All permissions at `path` for a user whose home directory is at `home`.
     pub(crate) fn at(&self, home: &VirtualPath, path: &VirtualPath) -> Perms {
         let perms = self.overrides.find_from(home, path).unwrap_or(self.perms);
         perms.without(self.overrides.barred_from(home, path))
     }
 
-    /// All that may be done in at least one place.
+    /// All permissions that hold in at least one place.
     pub(crate) fn anywhere(&self) -> Perms {
         self.overrides.union(self.perms)
     }
 
-    /// Whether they depend on the path.
+    /// Whether the permissions depend on the path.
     pub(crate) fn depend_on_path(&self) -> bool {
         !self.overrides.is_empty()
     }

@@ -1,6 +1,6 @@
-//! Passwords that several processes check, and the memory that one process takes for them. Without
-//! the usual harness, since a process that forks has one thread, and no other test may take memory
-//! meanwhile.
+//! Checks of passwords in several processes, and the memory that they take in one. Without the
+//! usual harness, since a process that forks must have only one thread, and no other test may take
+//! memory meanwhile.
 
 #[cfg(target_os = "linux")]
 fn main() {
@@ -23,7 +23,8 @@ mod linux {
     use ftpdlib_sys::{ChildProcess, Fork, SharedWords, fork, usable_cpus};
     use tempfile::TempDir;
 
-    /// An authorizer that knows one user, and no password for it. A check takes so much memory.
+    /// An authorizer with one user, whose password is unknown. A check takes `memory_kib` of
+    /// memory.
     fn authorizer(home: &TempDir, memory_kib: u64) -> DummyAuthorizer {
         let rest = "t=1,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg";
         let hash = format!("$argon2id$v=19$m={memory_kib},{rest}");
@@ -33,7 +34,7 @@ mod linux {
         authorizer
     }
 
-    /// Has the password `x` checked, which is wrong.
+    /// Has the wrong password `x` checked.
     fn guess(authorizer: &DummyAuthorizer, client: [u8; 4]) {
         let peer = SocketAddr::new(IpAddr::from(client), 50000);
         let local = SocketAddr::new(IpAddr::from([192, 0, 2, 9]), 21);
@@ -57,7 +58,7 @@ mod linux {
 
     pub(super) fn the_guesses_of_one_client_in_many_processes_kept_all_others_waiting() {
         let home = tempfile::tempdir().unwrap();
-        // A check is short.
+        // A check of this cost is quick.
         let authorizer = authorizer(&home, 1024);
         let guesses = SharedWords::new(1).unwrap();
         let count = || guesses[0].load(Ordering::SeqCst) as usize;
@@ -68,7 +69,7 @@ mod linux {
         while count() < 10 * cpus {
             thread::yield_now();
         }
-        // How many are checked while another waits for its turn, and for its check.
+        // How many guesses are checked while another client waits for its turn and its check.
         let mut meanwhile = [(); 9].map(|()| {
             let before = count();
             guess(&authorizer, [192, 0, 2, 2]);
@@ -79,7 +80,7 @@ mod linux {
             child.wait().unwrap();
         }
         meanwhile.sort_unstable();
-        // The guesser's turn that goes on, its next one, and those beside the check.
+        // The guesser's current turn, its next one, and those beside the other client's check.
         assert!(meanwhile[4] < 5 * cpus, "{meanwhile:?}");
     }
 

@@ -1,4 +1,4 @@
-//! What the log warns of. One test, since the logger belongs to the process.
+//! Warnings in the log. A single test, since the logger belongs to the process.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -60,12 +60,12 @@ fn write_permission_without_a_password_for_a_directory_gave_no_warning() {
 
     let builder = UnixAuthorizer::builder().anonymous_user("nobody");
     let Ok(authorizer) = builder.build() else {
-        // Not root's.
+        // The process does not run as root.
         return;
     };
     let user = UserOverride::new("anonymous").home(home.path());
     match authorizer.override_user(user.perm("elrm")) {
-        // Not in this user namespace.
+        // Not possible in this user namespace.
         Err(AuthorizerError::Impersonation { .. }) => return,
         overridden => overridden.unwrap(),
     }

@@ -1,4 +1,4 @@
-//! Files of the disk, read and written.
+//! Files of the disk that are open for reading or writing.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -19,17 +19,17 @@ use crate::filesystem::{DRAFT_MODE, WriteMode};
 use crate::jail::Jail;
 use crate::transfer_file::{ReadFile, WriteFile};
 
-/// Never waits for the other end of a FIFO; a regular file does not mind.
+/// `NON_BLOCK` avoids waiting for the other end of a FIFO, and has no effect on a regular file.
 const READ: OpenFlags = OpenFlags::READ.union(OpenFlags::NON_BLOCK);
 const WRITE: OpenFlags = OpenFlags::WRITE.union(OpenFlags::NON_BLOCK);
 
-/// What a new file may be used for, less the umask.
+/// The permission bits of a new file, before the umask is applied.
 pub(crate) const NEW_FILE_MODE: u32 = 0o666;
 
-/// The bits of a mode that have a program run as its owner and its group.
+/// The mode bits that make a program run as its owner (set-user-ID) or its group (set-group-ID).
 const RUNS_AS_OWNER: u32 = 0o6000;
 
-/// How long what was looked up of a file that is open for writing may be told as it was then.
+/// How long facts that were looked up for a file open for writing remain good enough.
 const FACTS_HOLD: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -71,14 +71,15 @@ impl ReadFile for DiskReadFile {
     /// costs no seek.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read_at(buffer, self.offset)?;
-        // It was empty when it was opened, and has become longer; one that the kernel makes up
-        // (procfs) goes on saying that it is empty.
+        // The file was empty when it was opened and has grown since. A file that the kernel makes
+        // up (procfs) keeps reporting that it is empty.
         if count > 0 && self.size == 0 && self.file.metadata()?.len() > 0 {
             return Ok(0);
         }
         self.offset += count as u64;
-        // Nobody has made it shorter: it never had that size. Of any other, asking for its size now
-        // tells nothing, as it may have been emptied for the read, and written again since.
+        // A file that the kernel makes up was not truncated: it never had that size. For any other
+        // file, its size now proves nothing: the file may have been empty at the read and written
+        // again since.
         if count == 0
             && self.offset < self.size
             && !buffer.is_empty()
@@ -113,10 +114,11 @@ pub(crate) struct DiskWriteFile {
     storage: Storage,
     looked_up: Cell<LookedUp>,
     pending: Pending,
-    /// Whether its mode says that it is run as its owner or group, which the kernel takes from a
-    /// file that anybody but root writes to. Whoever may only store must not run a program as them.
+    /// Whether the mode makes the file run as its owner or group, and root writes to it. The kernel
+    /// clears such bits only for other writers, so the upload has to: a client that may only store
+    /// files must not get its own program run as that owner.
     runs_as_owner: bool,
-    /// Of a file that was not there before: nor is it to be there after such an upload.
+    /// Set for a file that did not exist before, and must not remain after an unsecured upload.
     created: Option<Created>,
 }
 
@@ -135,8 +137,8 @@ impl DiskWriteFile {
                 Ok(written)
             }
             WriteMode::Append => {
-                // Whoever else appends at the same time must not be overwritten. The kernel does
-                // not splice into such a file, so it is copied to.
+                // A program that appends at the same time must not have its data overwritten. The
+                // kernel does not splice into a file opened for appending, so data is copied to it.
                 let (written, _) = Self::open_or_create(jail, path, WRITE | OpenFlags::APPEND)?;
                 Ok(written)
             }
@@ -163,8 +165,8 @@ impl DiskWriteFile {
         }
     }
 
-    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`, for
-    /// what `mode` says, less the umask.
+    /// Creates a file in `dir` whose name is `prefix`, something random and `suffix`, with the
+    /// permission bits `mode`, less the umask.
     pub(crate) fn create_unique(
         jail: &Arc<Jail>,
         dir: &VirtualPath,
@@ -176,8 +178,8 @@ impl DiskWriteFile {
         Self::create_first_free(jail, dir, mode, names)
     }
 
-    /// Creates a file in `dir` for what `mode` says, less the umask, by the first of `names` that
-    /// nothing there has.
+    /// Creates a file in `dir` with the permission bits `mode`, less the umask, and the first of
+    /// `names` that is not taken.
     fn create_first_free(
         jail: &Arc<Jail>,
         dir: &VirtualPath,
@@ -205,7 +207,7 @@ impl DiskWriteFile {
         }
     }
 
-    /// Opens what is there, or else creates it.
+    /// Opens the file if it exists, or else creates it.
     fn open_or_create(
         jail: &Arc<Jail>,
         path: &VirtualPath,
@@ -218,7 +220,7 @@ impl DiskWriteFile {
                 written.created = Some(Created::new(jail, &facts));
                 Ok((written, facts))
             }
-            // What a link leads to may still have to be created.
+            // The target of a link may still have to be created.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Self::open_at_start(jail, path, flags)
             }
@@ -258,8 +260,8 @@ impl DiskWriteFile {
         Ok((written, facts))
     }
 
-    /// What is known of the file: most uploads are over before the system is to be asked again. A
-    /// file that may block is not asked.
+    /// Returns facts of the file, which are looked up again if they are too old; most uploads end
+    /// before that. No facts are looked up for a file that may block.
     fn looked_up(&self) -> LookedUp {
         let known = self.looked_up.get();
         if self.storage != Storage::Remote
@@ -278,13 +280,13 @@ impl DiskWriteFile {
         Ok(())
     }
 
-    /// Does what a complete upload does that ends before its first byte.
+    /// Does what a complete upload still has to do if it ends before its first byte.
     fn settle(&mut self) -> io::Result<()> {
         match self.pending {
             Pending::Nothing => {}
             Pending::Touch => {
-                // The exact time, if the file is the user's: ticks are coarse. Not every filesystem
-                // keeps times.
+                // Sets the exact time if the file is the user's, since the kernel's own time is
+                // coarse. Not every filesystem keeps times.
                 let _ = self
                     .file
                     .set_modified(SystemTime::now())
@@ -301,7 +303,8 @@ impl DiskWriteFile {
         Ok(())
     }
 
-    /// Does what the kernel does for others than root when the content changes.
+    /// Clears the bits that make the file run as its owner or group, as the kernel does when anyone
+    /// but root changes the content.
     fn run_as_nobody_else(&mut self) -> io::Result<()> {
         if self.runs_as_owner {
             let facts = stat_descriptor(self.file.as_fd())?;
@@ -311,7 +314,7 @@ impl DiskWriteFile {
         Ok(())
     }
 
-    /// The file, for somebody who writes on by himself.
+    /// Gives the file to a caller that goes on writing to it directly.
     pub(crate) fn into_parts(mut self) -> io::Result<(File, VirtualPath)> {
         self.settle()?;
         self.run_as_nobody_else()?;
@@ -323,7 +326,7 @@ impl WriteFile for DiskWriteFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.pending {
             Pending::Clear(_) => self.settle()?,
-            // Writing does it.
+            // The write itself changes the time.
             Pending::Touch if !bytes.is_empty() => self.pending = Pending::Nothing,
             Pending::Touch | Pending::Nothing => {}
         }
@@ -333,8 +336,9 @@ impl WriteFile for DiskWriteFile {
         self.file.write(bytes)
     }
 
-    /// Whatever the end, what came is kept, as a client that resumes expects. Where nothing came,
-    /// the file may be another's by now: a client whose connection has died tries again.
+    /// However the transfer ends, what has arrived is kept, as a client that resumes expects. If it
+    /// breaks off before anything has arrived, the file is left alone: after a lost connection, the
+    /// client may have uploaded it again.
     fn finish(mut self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError> {
         match (end, &self.created) {
             (TransferEnd::Complete, _) => self.settle()?,
@@ -373,13 +377,13 @@ impl WriteFile for DiskWriteFile {
     }
 }
 
-/// What was known of a file at some time.
+/// The facts of a file at some time.
 #[derive(Clone, Copy, Debug)]
 struct LookedUp {
     at: Instant,
     size: u64,
     removed: bool,
-    /// Freeing its content may wait for the disk.
+    /// Whether freeing the content may wait for the disk.
     unwritten: bool,
 }
 
@@ -394,21 +398,22 @@ impl LookedUp {
     }
 }
 
-/// What an upload does to what was there before, with its first byte or when it is complete: one
-/// that breaks off before does nothing to it.
+/// What an upload does to existing content with its first byte, or when it is complete. An upload
+/// that breaks off before leaves the content alone.
 #[derive(Debug)]
 enum Pending {
     Nothing,
-    /// Of an empty file only the time changes. Whoever has created it sees by that that it is no
-    /// longer theirs alone.
+    /// Only the time of an empty file changes. This shows the upload that created the file that the
+    /// file is no longer its own.
     Touch,
-    /// The content goes, if it is still this. Otherwise somebody has written to the file since: a
-    /// client whose connection has died tries again, and what is left of the first try comes late.
-    /// It is written over what is there then, as on servers that empty a file at STOR.
+    /// The content is removed if it is still the same. Otherwise the file has been written to
+    /// since: after a lost connection, a client has tried again, and the rest of its first upload
+    /// arrives late. It is then written over what is there, as on servers that empty a file at
+    /// STOR.
     Clear(ContentId),
 }
 
-/// Tells the contents that a file has had apart: its size, and the time of the last change.
+/// Distinguishes the successive contents of a file by size and time of the last modification.
 #[derive(Clone, Copy, Debug)]
 struct ContentId {
     size: u64,
@@ -424,8 +429,9 @@ impl ContentId {
         }
     }
 
-    /// Whether these are facts of the same content. Writing sets both times of a file to the same;
-    /// where they differ, a client or a program has chosen the time of the last change.
+    /// Whether `facts` are those of the same content. Writing sets the modification time and the
+    /// status time of a file to the same value; if they differ, a client or a program has set the
+    /// modification time.
     fn is_of(self, facts: &FileStat) -> bool {
         let [seconds, nanoseconds, status @ ..] = facts.changed;
         let modified = [seconds, nanoseconds];
@@ -433,7 +439,7 @@ impl ContentId {
     }
 }
 
-/// A file that was created, empty as it is.
+/// A file that this upload has created, and that is still empty.
 #[derive(Debug)]
 struct Created {
     jail: Arc<Jail>,
@@ -441,7 +447,7 @@ struct Created {
 }
 
 impl Created {
-    /// Remembers the new file of which these are the facts.
+    /// Remembers a new file by its facts.
     fn new(jail: &Arc<Jail>, facts: &FileStat) -> Self {
         Self {
             jail: Arc::clone(jail),
@@ -449,12 +455,12 @@ impl Created {
         }
     }
 
-    /// Removes `file` again, unless somebody has done anything to it since, or may be about to:
-    /// another upload may have opened it by now. It also stays while somebody only reads it, such
-    /// as a backup, and where nobody can tell.
+    /// Removes `file` again, unless it was changed since or may be about to be: another upload may
+    /// have opened it by now. The file also stays while a program, such as a backup, only reads it,
+    /// and if its users cannot be determined.
     ///
-    /// Opening it here fails as busy meanwhile. Other programs wait, unless they ask not to, and
-    /// then have the file that is gone.
+    /// Meanwhile, this server's attempts to open the file fail as busy. Other programs wait, unless
+    /// they ask not to, and then have the removed file open.
     fn undo(&self, file: &File, path: &VirtualPath) -> Result<(), FilesystemError> {
         let Ok(_claim) = Claim::new(file.as_fd()) else {
             return Ok(());
@@ -481,10 +487,11 @@ fn regular(file: &OwnedFd) -> Result<FileStat, FilesystemError> {
     }
 }
 
-/// With two thousand million names to choose from, more tries mean something else is wrong.
+/// With two thousand million names to choose from, more tries would mean that something else is
+/// wrong.
 const MOST_TRIES: usize = 100;
 
-/// Six letters and digits that nobody can foresee.
+/// Six unpredictable letters and digits.
 fn random_name() -> [u8; 6] {
     const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut random = random_number();
@@ -507,7 +514,8 @@ mod tests {
         modified: [0; 2],
     });
 
-    /// A file of nine bytes, which some time `ago` was one of a single byte, at rest.
+    /// A file of nine bytes, for which a single byte, completely written, was looked up some time
+    /// `ago`.
     fn written(ago: Duration, storage: Storage, pending: Pending) -> DiskWriteFile {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"nine byte").unwrap();
@@ -532,7 +540,7 @@ mod tests {
     fn a_file_that_others_had_written_to_had_the_size_of_long_ago() {
         let mut written = written(FACTS_HOLD, Storage::Disk, Pending::Nothing);
         assert_eq!(written.size(), Some(9));
-        // One that may block is not asked.
+        // No facts are looked up for a file that may block.
         written = self::written(FACTS_HOLD, Storage::Remote, Pending::Nothing);
         assert_eq!(written.size(), Some(1));
     }
@@ -559,11 +567,11 @@ mod tests {
         let long_ago = |storage, pending| written(FACTS_HOLD, storage, pending).may_wait();
         assert!(long_ago(Storage::Disk, CLEAR));
         assert!(!long_ago(Storage::Memory, CLEAR));
-        // Nothing is emptied; but it was removed, and closing it frees it.
+        // Nothing is emptied, but the file was removed, and closing it frees its content.
         assert!(long_ago(Storage::Disk, Pending::Nothing));
         let mut upload = written(FACTS_HOLD, Storage::Disk, CLEAR);
         let mut known = upload.looked_up();
-        // For as long as this test takes.
+        // Keeps the facts fresh for as long as this test takes.
         known.at += Duration::from_secs(3600);
         known.removed = false;
         upload.looked_up.set(known);

@@ -1,4 +1,4 @@
-//! Directories of the disk, listed.
+//! Directories of the disk that are open for listing.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Listing for DiskListing {
         Ok(true)
     }
 
-    /// Of the directory that was opened, wherever it was moved to since.
+    /// Looks in the directory that was opened, wherever it was moved since.
     fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError> {
         Ok(metadata(stat_at(self.reader.as_fd(), single(name)?)?))
     }
@@ -67,15 +67,16 @@ impl Listing for DiskListing {
         if own.kind != FileKind::Symlink {
             return Ok(own);
         }
-        // Only from the home down is it seen whether the link leaves.
+        // Only resolving the path from the home shows whether the link leaves the home.
         Ok(metadata(self.jail.stat(&self.path.join(name)?)?))
     }
 
     fn recall(&self) -> Option<Recall> {
-        // Not a copy of the descriptor: two threads would count the users of one open file then.
+        // Opened anew instead of duplicated: with a shared open file, two threads would contend for
+        // its reference count.
         let flags = OpenFlags::PATH | OpenFlags::DIRECTORY;
         let dir = open_at(self.reader.as_fd(), b".", flags, 0).ok()?;
-        // Not by every kernel.
+        // Not every kernel supports this.
         recall_at(dir.as_fd(), b".").ok()?;
         Some(Box::new(move |name| {
             let found = recall_at(dir.as_fd(), single(name).ok()?);
@@ -89,7 +90,7 @@ impl Listing for DiskListing {
     }
 }
 
-/// Lets only a name pass: by a path, the directory's descriptor would lead anywhere.
+/// Accepts only a single name: a path could lead anywhere from the directory's descriptor.
 fn single(name: &[u8]) -> Result<&[u8], FilesystemError> {
     if name.is_empty() || name == b".." || name.contains(&b'/') {
         return Err(ErrorKind::NotFound.into());

@@ -6,53 +6,53 @@ use std::io;
 use ftpdlib_proto::{PathError, ReplyCode, VirtualPath};
 use ftpdlib_sys::errno;
 
-/// What kind of failure it was; decides the reply code and, unless there is a better one, the text.
+/// The kind of a failure. It decides the reply code and, unless there is a better one, the text.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Nothing has that name, or a directory on the way is missing.
+    /// Nothing has this name, or a directory on the way is missing.
     NotFound,
-    /// The system refuses it to the user the server runs as.
+    /// The system refuses the operation to the user that the server runs as.
     PermissionDenied,
-    /// Something has that name already.
+    /// Something already has this name.
     AlreadyExists,
-    /// A directory is needed, or something on the way is none.
+    /// What should be a directory, or something on the way, is not a directory.
     NotADirectory,
-    /// A directory where a file is needed.
+    /// There is a directory where a file is needed.
     IsADirectory,
-    /// A directory to be removed or replaced holds something.
+    /// A directory to be removed or replaced is not empty.
     DirectoryNotEmpty,
-    /// A FIFO, socket or device where a regular file is needed.
+    /// There is a FIFO, socket or device where a regular file is needed.
     NotARegularFile,
-    /// The path leaves the home directory by a link.
+    /// The path leaves the home directory through a link.
     OutsideHome,
     /// The restart offset is past the end of the file.
     OffsetPastEnd,
     /// The disk is full.
     StorageFull,
-    /// A quota is used up, or the file would be larger than it may be.
+    /// A quota is used up, or the file would exceed the largest permitted size.
     QuotaExceeded,
-    /// The disk is mounted for reading only.
+    /// The disk is mounted read-only.
     ReadOnly,
-    /// A name or a whole path is longer than it may be, or holds what no name may hold.
+    /// A name or a whole path is too long, or contains a byte that no name may contain.
     NameTooLong,
-    /// Links lead to links without end.
+    /// There are too many links on the way, as in a cycle.
     TooManyLinks,
-    /// A rename from one disk to another.
+    /// The rename is from one disk to another.
     CrossDevice,
-    /// The system or another process uses it: a mount point, a program that runs, a file with a
-    /// lease.
+    /// The system or another process is using the file: a mount point, a running program, a file
+    /// with a lease.
     Busy,
     /// No descriptor is left for another file.
     TooManyOpenFiles,
-    /// This filesystem has no such operation.
+    /// This filesystem does not support the operation.
     NotSupported,
-    /// Anything else: an argument that makes no sense, a disk that fails.
+    /// Anything else, such as a meaningless argument or a failing disk.
     Other,
 }
 
 impl ErrorKind {
-    /// What the client is told unless the failure brings its own words.
+    /// The text for the client, unless the failure has a text of its own.
     fn message(self) -> &'static str {
         match self {
             Self::NotFound => "No such file or directory.",
@@ -79,7 +79,7 @@ impl ErrorKind {
 
     fn of(error: &io::Error) -> Self {
         match error.raw_os_error() {
-            // What the standard library has no stable kind for, or not on each system.
+            // Errors for which the standard library has no stable kind, or not on every system.
             Some(errno::ENXIO | errno::ENODEV) => Self::NotARegularFile,
             Some(errno::ELOOP) => Self::TooManyLinks,
             Some(errno::EMFILE | errno::ENFILE) => Self::TooManyOpenFiles,
@@ -101,7 +101,7 @@ impl ErrorKind {
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             io::ErrorKind::InvalidFilename => Self::NameTooLong,
             io::ErrorKind::CrossesDevices => Self::CrossDevice,
-            // The last is said of a file with a lease: as busy as one that runs.
+            // The last is the error for a file with a lease, which is as busy as a running program.
             io::ErrorKind::ResourceBusy
             | io::ErrorKind::ExecutableFileBusy
             | io::ErrorKind::WouldBlock => Self::Busy,
@@ -111,10 +111,10 @@ impl ErrorKind {
     }
 }
 
-/// A failure (pyftpdlib: `FilesystemError`, `OSError`).
+/// The failure of a filesystem operation (pyftpdlib: `FilesystemError`, `OSError`).
 ///
-/// Its text is made for the client: an English sentence that never holds a real path. What the
-/// system said is its [`source`](std::error::Error::source), for the log.
+/// Its text is meant for the client: an English sentence that never contains a real path. The
+/// system's error is its [`source`](std::error::Error::source), for the log.
 ///
 /// # Examples
 ///
@@ -139,7 +139,7 @@ pub struct FilesystemError {
 }
 
 impl FilesystemError {
-    /// A failure with words of its own for the client (pyftpdlib: `raise FilesystemError("…")`).
+    /// Creates a failure with a text for the client (pyftpdlib: `raise FilesystemError("…")`).
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -151,44 +151,44 @@ impl FilesystemError {
     }
 
     /// Adds the places that a failure of [`Filesystem::canonical`](crate::Filesystem::canonical)
-    /// tells something about: where resolving the path ended, and where the links stand that led
-    /// there. These are canonical paths themselves.
+    /// reveals something about: where resolving the path ended, and the links that led there. These
+    /// are canonical paths themselves.
     ///
-    /// A user with overrides is told why only with the permission at each of these places, and
-    /// never of a failure without any. Whoever passes on another filesystem's failure under other
-    /// paths has to translate its places, too.
+    /// A user with permission overrides is told the reason only with the permission at each of
+    /// these places, and never if the failure has no places. A filesystem that passes on another
+    /// filesystem's failure under different paths has to translate its places, too.
     #[must_use]
     pub fn with_places(self, places: Vec<VirtualPath>) -> Self {
         Self { places, ..self }
     }
 
-    /// What was given to [`with_places`](Self::with_places); empty without.
+    /// The places given to [`with_places`](Self::with_places); empty if there are none.
     pub fn places(&self) -> &[VirtualPath] {
         &self.places
     }
 
-    /// Whether its text was given to [`new`](Self::new), and does not only follow from its kind.
+    /// Whether the text was given to [`new`](Self::new) instead of following from the kind.
     pub fn has_own_words(&self) -> bool {
         self.has_own_words
     }
 
-    /// What kind of failure it was.
+    /// The kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The reply code that reports it (RFC 959 §4.2.2): 452 for a full disk, where room may be
-    /// made, 552 for a quota, 553 for a name that is not allowed, 554 for a restart offset past the
-    /// end (RFC 3659 §5.4), 450 for what is busy and for want of descriptors, which pass, 550 for
-    /// the rest, an operation that this filesystem lacks included: the command is there, it is this
-    /// file that cannot have it.
+    /// The reply code that reports this failure (RFC 959 §4.2.2): 452 for a full disk, on which
+    /// room may be made, 552 for a quota, 553 for a name that is not allowed, 554 for a restart
+    /// offset past the end (RFC 3659 §5.4), 450 for a busy file and a lack of descriptors, which
+    /// are temporary, and 550 for the rest. That includes an operation that this filesystem does
+    /// not support: the command exists, but cannot be applied to this file.
     ///
-    /// Commands that do not have 553 or 554 say 550 instead: 553 is for what is to be stored or
-    /// renamed, 554 not for RETR.
+    /// Commands for which 553 or 554 is not defined reply 550 instead: 553 is for storing and
+    /// renaming, and 554 is not for RETR.
     ///
-    /// What breaks a transfer off in its middle, after 150, is 451 instead of 550; but what
-    /// [`WriteFile::finish`](crate::WriteFile::finish) has against an upload that came as a whole
-    /// is told with this code, unless it is [`Other`](ErrorKind::Other).
+    /// A failure that breaks off a transfer, after 150, is reported as 451 instead of 550. But if
+    /// [`WriteFile::finish`](crate::WriteFile::finish) refuses an upload that arrived complete,
+    /// this code is used, unless the kind is [`Other`](ErrorKind::Other).
     pub fn reply_code(&self) -> ReplyCode {
         ReplyCode::new(match self.kind {
             ErrorKind::Busy | ErrorKind::TooManyOpenFiles => 450,
@@ -222,7 +222,7 @@ impl From<ErrorKind> for FilesystemError {
     }
 }
 
-/// The kind follows from the error number, the text from the kind; the error itself is kept as the
+/// Derives the kind from the error number and the text from the kind; the error itself becomes the
 /// source.
 impl From<io::Error> for FilesystemError {
     fn from(error: io::Error) -> Self {

@@ -1,4 +1,4 @@
-//! The trait every filesystem implements.
+//! The trait that every filesystem implements.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -10,49 +10,52 @@ use ftpdlib_proto::{FileKind, Metadata, VirtualPath};
 use crate::error::{ErrorKind, FilesystemError};
 use crate::transfer_file::{Listing, ReadFile, WriteFile};
 
-/// How [`Filesystem::open_write`] treats what is there.
+/// How [`Filesystem::open_write`] treats an existing file.
 ///
-/// There may be more ways one day: a filesystem refuses those it does not know with
-/// [`NotSupported`](ErrorKind::NotSupported), which is what clients are told then.
+/// More modes may be added: a filesystem refuses those that it does not know with
+/// [`NotSupported`](ErrorKind::NotSupported), which is what clients are then told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WriteMode {
-    /// STOR: created or emptied.
+    /// STOR: the file is created or emptied.
     Replace,
-    /// APPE: created or continued at its end.
+    /// APPE: the file is created or continued at its end.
     Append,
-    /// REST then STOR: an existing file written from this byte on (not truncated first); refused
-    /// past its end.
+    /// REST then STOR: an existing file is written from this byte on, without being truncated
+    /// first; refused past its end.
     At(u64),
-    /// STOU: a new file, its name made from the last component of the path given.
+    /// STOU: a new file is created, with a name derived from the last component of the given path.
     Unique,
-    /// The same for the draft that SITE COPY, CPTO and COMB write, and
-    /// [rename](Filesystem::rename) when it is complete. It may hold what others must not read, so
-    /// it is closed to all but its owner from the start; it gets its
-    /// [mode](WriteFile::set_mode) at the end. Where this is refused as not supported, the draft is
-    /// a file as of [`Unique`](Self::Unique).
+    /// Like [`Unique`](Self::Unique), for the draft that SITE COPY, CPTO and COMB write and then
+    /// [rename](Filesystem::rename) when it is complete. It may contain what others must not read,
+    /// so only its owner can access it from the start; it gets its [mode](WriteFile::set_mode) at
+    /// the end. If the filesystem refuses this mode as not supported, the draft is opened with
+    /// [`Unique`](Self::Unique).
     Draft,
 }
 
-/// What a draft may be used for.
+/// The permission bits of a draft.
 pub(crate) const DRAFT_MODE: u32 = 0o600;
 
-/// Files as a client sees them. All methods but [`real_path`](Self::real_path) may block, unless
-/// [`is_local`](Self::is_local) says that they do not; all paths are absolute and normalised, since
-/// the session owns the working directory.
+/// Files as a client sees them.
 ///
-/// Implementors must have the five that open or look; the rest answers
-/// [`NotSupported`](ErrorKind::NotSupported) or something harmless unless it is given. A wrapper
-/// that forgets to hand on a defaulted method falls back to that default; a
-/// [`Layer`](crate::Layer) hands on whatever it does not change, but for `is_local`.
+/// All methods but [`real_path`](Self::real_path) may block, unless [`is_local`](Self::is_local)
+/// says that they do not. All paths are absolute and normalised, since the session owns the working
+/// directory.
 ///
-/// A server may act as a user of the system during a call. That holds for the calling thread, not
-/// for a program that a method starts: it has root's real id and can become root again, so it must
-/// be given the user's ids and groups itself, as by `Command::uid`, `gid` and `groups`, on a thread
-/// that was started earlier and does not act as the user. What was opened, and the filesystem, are
-/// dropped without the user's rights; unless the filesystem is local, on a thread.
+/// Implementors must provide the five methods that open files or look at them; the defaults of the
+/// others return [`NotSupported`](ErrorKind::NotSupported) or something harmless. A wrapper that
+/// forgets to forward a defaulted method falls back to that default; a [`Layer`](crate::Layer)
+/// forwards all methods that it does not change, except `is_local`.
 ///
-/// An `Arc` or a `Box` of a filesystem is one, too.
+/// A server may act as a user of the system during a call. That applies to the calling thread, but
+/// not to a program that a method starts: the program has root's real id and can become root again.
+/// It must be given the user's ids and groups itself, for instance with `Command::uid`, `gid` and
+/// `groups`, by a thread that was started earlier and does not act as the user. The filesystem and
+/// what it has opened are dropped without the user's rights, on a thread unless the filesystem is
+/// local.
+///
+/// An `Arc` or a `Box` of a filesystem is a filesystem, too.
 ///
 /// # Examples
 ///
@@ -172,7 +175,7 @@ pub trait Filesystem: Send + Sync {
     /// # Errors
     ///
     /// [`IsADirectory`](ErrorKind::IsADirectory) and
-    /// [`NotARegularFile`](ErrorKind::NotARegularFile) for what cannot be sent,
+    /// [`NotARegularFile`](ErrorKind::NotARegularFile) if `path` is not a regular file,
     /// [`OffsetPastEnd`](ErrorKind::OffsetPastEnd) for an offset greater than the size.
     fn open_read(
         &self,
@@ -182,8 +185,8 @@ pub trait Filesystem: Send + Sync {
 
     /// Opens a regular file for writing (STOR, APPE, STOU).
     ///
-    /// For [`WriteMode::Unique`] and [`WriteMode::Draft`], `path` is the directory joined with the
-    /// start of the name.
+    /// For [`WriteMode::Unique`] and [`WriteMode::Draft`], the last component of `path` is the
+    /// start of the new name.
     ///
     /// # Errors
     ///
@@ -202,15 +205,15 @@ pub trait Filesystem: Send + Sync {
     /// [`NotADirectory`](ErrorKind::NotADirectory) for a file.
     fn list(&self, path: &VirtualPath) -> Result<Box<dyn Listing>, FilesystemError>;
 
-    /// Facts of what `path` leads to, links followed inside the home.
+    /// Returns the facts of what `path` leads to, following links inside the home.
     ///
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound), also for a link that leads nowhere;
-    /// [`OutsideHome`](ErrorKind::OutsideHome) for one that leaves.
+    /// [`OutsideHome`](ErrorKind::OutsideHome) for a link that leaves the home.
     fn stat(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError>;
 
-    /// Facts of `path` itself: of a link, the link.
+    /// Returns the facts of `path` itself, without following it if it is a link.
     ///
     /// # Errors
     ///
@@ -219,7 +222,7 @@ pub trait Filesystem: Send + Sync {
 
     /// Checks that `path` is a directory that may be entered (CWD).
     ///
-    /// The default asks [`stat`](Self::stat) whether it is a directory.
+    /// The default asks [`stat`](Self::stat) whether `path` is a directory.
     ///
     /// # Errors
     ///
@@ -248,14 +251,14 @@ pub trait Filesystem: Send + Sync {
     /// # Errors
     ///
     /// [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty);
-    /// [`NotADirectory`](ErrorKind::NotADirectory), also for a link to one; by default
+    /// [`NotADirectory`](ErrorKind::NotADirectory), also for a link to a directory; by default
     /// [`NotSupported`](ErrorKind::NotSupported).
     fn rmdir(&self, _path: &VirtualPath) -> Result<(), FilesystemError> {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Removes a file (DELE); of a link, the link. COMB removes the parts so, and it, SITE COPY and
-    /// CPTO a draft that was given up, which otherwise stays.
+    /// Removes a file or a link itself (DELE). COMB also calls this to remove the parts, and COMB,
+    /// SITE COPY and CPTO to remove a draft that was given up, which would otherwise stay.
     ///
     /// # Errors
     ///
@@ -265,18 +268,18 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Renames `from` to `to` (RNFR, RNTO), neither of them followed if it is a link. A file takes
-    /// the place of a file, a directory that of an empty directory.
+    /// Renames `from` to `to` (RNFR, RNTO), neither of which is followed if it is a link. A file
+    /// may replace a file, and a directory an empty directory.
     ///
-    /// SITE COPY, CPTO and COMB give the file they have written its name so. Before they write,
-    /// they ask by a name at which nothing can be, for `from` and `to`: a filesystem that answers
-    /// [`NotSupported`](ErrorKind::NotSupported) is not written to.
+    /// SITE COPY, CPTO and COMB call this to give the draft that they have written its name. Before
+    /// they write, they try it with a name that cannot exist for both `from` and `to`: a filesystem
+    /// that returns [`NotSupported`](ErrorKind::NotSupported) is not written to.
     ///
     /// # Errors
     ///
     /// [`IsADirectory`](ErrorKind::IsADirectory), [`NotADirectory`](ErrorKind::NotADirectory) and
-    /// [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) for anything else in the place of `to`;
-    /// by default [`NotSupported`](ErrorKind::NotSupported).
+    /// [`DirectoryNotEmpty`](ErrorKind::DirectoryNotEmpty) if `to` is anything else; by default
+    /// [`NotSupported`](ErrorKind::NotSupported).
     fn rename(&self, _from: &VirtualPath, _to: &VirtualPath) -> Result<(), FilesystemError> {
         Err(ErrorKind::NotSupported.into())
     }
@@ -300,20 +303,20 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Makes `link` a symbolic link that leads to `target` (SITE SYMLINK). `target` need not exist,
-    /// nor the directory it is in, if that is below the link's; any other directory has to, and so
-    /// has every one for a user with permissions per directory, which are looked up there.
+    /// Makes `link` a symbolic link to `target` (SITE SYMLINK). `target` need not exist. Nor need
+    /// its directory if it is below the directory of `link`; any other directory has to exist. For
+    /// a user with permission overrides, the directory always has to exist, since its permissions
+    /// are looked up.
     ///
     /// # Errors
     ///
-    /// [`AlreadyExists`](ErrorKind::AlreadyExists);
-    /// [`OutsideHome`](ErrorKind::OutsideHome) for a target that a link leads out of the home; by
-    /// default [`NotSupported`](ErrorKind::NotSupported).
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists); [`OutsideHome`](ErrorKind::OutsideHome) if a
+    /// link leads the target out of the home; by default [`NotSupported`](ErrorKind::NotSupported).
     fn symlink(&self, _target: &VirtualPath, _link: &VirtualPath) -> Result<(), FilesystemError> {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Bytes that may still be written where `path` leads to (AVBL).
+    /// Returns how many more bytes can be written where `path` leads (AVBL).
     ///
     /// # Errors
     ///
@@ -322,26 +325,27 @@ pub trait Filesystem: Send + Sync {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// Target of a link as a client may see it, in disk bytes: inside the home only, absolute ones
-    /// as virtual paths.
+    /// Returns the target of a link as a client may see it, in disk bytes: only inside the home,
+    /// and with an absolute target as a virtual path.
     ///
     /// # Errors
     ///
-    /// [`OutsideHome`](ErrorKind::OutsideHome) for a target that would tell of what lies outside;
-    /// by default [`NotSupported`](ErrorKind::NotSupported).
+    /// [`OutsideHome`](ErrorKind::OutsideHome) for a target that would reveal what lies outside; by
+    /// default [`NotSupported`](ErrorKind::NotSupported).
     fn readlink(&self, _path: &VirtualPath) -> Result<Vec<u8>, FilesystemError> {
         Err(ErrorKind::NotSupported.into())
     }
 
-    /// `path` with every link resolved, inside the home, as a virtual path; a last component that
-    /// does not exist is kept. Permission overrides are looked up by it.
+    /// Returns `path` with every link resolved inside the home, as a virtual path; a last component
+    /// that does not exist is kept. Permission overrides are looked up by the result.
     ///
-    /// By default `path` itself, which is right where there are no links.
+    /// The default returns `path` itself, which is right if there are no links.
     ///
     /// A failure needs its [places](FilesystemError::with_places): whether a user with overrides is
-    /// told why depends on the permissions there. Without any, such a user is told that privileges
-    /// are missing. A filesystem that shows another under other paths has to translate the places
-    /// of its failures, too, or it tells what is in a guarded directory.
+    /// told the reason depends on the permissions there. If there are no places, such a user is
+    /// told that privileges are missing. A filesystem that shows another one under different paths
+    /// has to translate the places of its failures, too, or it reveals what is in a guarded
+    /// directory.
     ///
     /// # Errors
     ///
@@ -353,13 +357,14 @@ pub trait Filesystem: Send + Sync {
         Ok(path.clone())
     }
 
-    /// Makes a variant of this filesystem for paths that are [`canonical`](Self::canonical)
-    /// already: a link on the way, put there since, is an error instead of being followed. With it,
-    /// permissions hold for what is opened, whoever swaps links meanwhile.
+    /// Makes a variant of this filesystem for paths that are already
+    /// [`canonical`](Self::canonical): a link on the way, which must have been put there since, is
+    /// not followed but is an error. This makes permissions hold for what is opened, even if links
+    /// are swapped meanwhile.
     ///
-    /// By default `None`, which is right where there are no links. A wrapper that hands on
-    /// [`canonical`](Self::canonical) hands on this one, too, and wraps what it is given: what it
-    /// left unwrapped would be used without it.
+    /// The default is `None`, which is right if there are no links. A wrapper that forwards
+    /// [`canonical`](Self::canonical) has to forward this method, too, and wrap the result: an
+    /// unwrapped variant would be used without the wrapper.
     ///
     /// # Errors
     ///
@@ -368,35 +373,35 @@ pub trait Filesystem: Send + Sync {
         Ok(None)
     }
 
-    /// The real path that `path` stands for, by name: links are not resolved. For logs and
-    /// observers, never for clients; answers without looking at the disk, since a driver may call
-    /// it on its event loop in any case.
+    /// Returns the real path that `path` stands for, by name: links are not resolved. For logs and
+    /// observers, never for clients. Must not access the disk, since a driver may always call this
+    /// on its event loop.
     ///
-    /// By default `None`: what is shown need not lie on a disk.
+    /// The default is `None`, since the files need not lie on a disk.
     fn real_path(&self, _path: &VirtualPath) -> Option<PathBuf> {
         None
     }
 
-    /// Where a session starts: `/` by default.
+    /// Returns the directory in which a session starts: `/` by default.
     fn start_dir(&self) -> VirtualPath {
         VirtualPath::root()
     }
 
-    /// Owner shown in LIST: `owner` by default, so that no system name is told.
+    /// Returns the owner shown in LIST: `owner` by default, so that no system name is revealed.
     fn user_name(&self, _uid: u32) -> Cow<'_, str> {
         Cow::Borrowed("owner")
     }
 
-    /// Group shown in LIST: `group` by default.
+    /// Returns the group shown in LIST: `group` by default.
     fn group_name(&self, _gid: u32) -> Cow<'_, str> {
         Cow::Borrowed("group")
     }
 
-    /// Whether every call answers from this machine without waiting (local disk or memory), those
-    /// of its files and listings, too, so that a driver may call it on its event loop, and leave
-    /// transfers of files with a descriptor to the kernel; `false` by default. What takes long
-    /// since a file or directory is large, a driver may still do on a thread: it knows that by the
-    /// sizes that are told.
+    /// Whether all calls, including those of open files and listings, are answered by this machine
+    /// without waiting, from a local disk or memory. A driver may then call the filesystem on its
+    /// event loop, and leave transfers of files with a descriptor to the kernel. The default is
+    /// `false`. A driver may still use a thread for operations that take long because a file or
+    /// directory is large; it knows that from the reported sizes.
     fn is_local(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Where the home directory lies on the disk, in names.
+//! The names by which the home directory is known on the disk.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,12 +6,12 @@ use ftpdlib_proto::VirtualPath;
 
 use crate::error::{ErrorKind, FilesystemError};
 
-/// The names of the home directory. They serve to recognise links back into it and to translate
-/// paths; nothing is opened by them.
+/// The paths of the home directory. They are used to recognise links back into it and to translate
+/// paths, but never to open files.
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     real: Box<Path>,
-    /// The path as it was given, where that differs: links are written with either.
+    /// The path as it was given, if that differs: links may contain either path.
     given: Option<Box<Path>>,
 }
 
@@ -35,8 +35,8 @@ impl Home {
         &self.real
     }
 
-    /// What follows the home in the absolute path `target`, component by component; `None` if that
-    /// is not below the home, or relative. A final slash counts as the component `.`, since it asks
+    /// Returns the components of the absolute path `target` after those of the home; `None` if it
+    /// is not in the home or is relative. A final slash counts as the component `.`, since it asks
     /// for a directory.
     pub(crate) fn strip<'a>(&self, target: &'a [u8]) -> Option<Vec<&'a [u8]>> {
         if !target.starts_with(b"/") {
@@ -57,12 +57,12 @@ impl Home {
         })
     }
 
-    /// `target`, the text of a link in the directory `dir`, whose own links are resolved, as a
-    /// client may see it.
+    /// Returns `target`, the text of a link in the directory `dir`, as a client may see it. The
+    /// links in `dir` itself have been resolved.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OutsideHome`] where the text would tell names outside of the home.
+    /// [`ErrorKind::OutsideHome`] if the text would reveal names outside the home.
     pub(crate) fn shown_target(
         &self,
         target: Vec<u8>,
@@ -93,8 +93,8 @@ fn check_stays<'a>(
     Ok(())
 }
 
-/// Components of a path as the kernel takes them: empty ones and inner `.` mean nothing, a final
-/// slash asks for a directory, as `.` does.
+/// Splits a path into components as the kernel does: empty components and inner `.` are ignored; a
+/// final slash asks for a directory, as a final `.` does.
 pub(crate) fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let asks_for_directory = path.ends_with(b"/") || path.ends_with(b"/.") || path == b".";
     path.split(|&byte| byte == b'/')
@@ -102,7 +102,7 @@ pub(crate) fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
         .chain(asks_for_directory.then_some(b".".as_slice()))
 }
 
-/// The names that an absolute path consists of.
+/// The names in an absolute path.
 fn names(path: &Path) -> impl Iterator<Item = &[u8]> {
     path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.as_encoded_bytes()),

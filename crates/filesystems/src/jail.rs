@@ -15,17 +15,17 @@ use crate::home::{Home, split};
 use crate::root::Root;
 use crate::walk::Walk;
 
-/// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways lead to the same, but that
-/// the walk gives up where a path leads through some thousands of directories; and what cannot be
-/// written may be refused with another [`ErrorKind`].
+/// How [`AbstractedFs`](crate::AbstractedFs) resolves paths. Both ways give the same results,
+/// except that the walk gives up if a path leads through several thousand directories, and that
+/// what cannot be written may be refused with a different [`ErrorKind`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Resolver {
-    /// One `openat2` call, and the walk only for what that leaves open (absolute links) or where
-    /// the kernel lacks it or a container blocks it.
+    /// With one `openat2` call. The walk is used only for what that call cannot resolve (absolute
+    /// links), and if the kernel lacks the call or a container blocks it.
     #[default]
     Kernel,
-    /// Always one descriptor after another.
+    /// Always with the walk, from one descriptor to the next.
     Walk,
 }
 
@@ -34,9 +34,9 @@ pub enum Resolver {
 pub(crate) struct Jail {
     root: Arc<Root>,
     resolver: Resolver,
-    /// A link on the way is an error.
+    /// Whether a link on the way is an error.
     linkless: bool,
-    /// What shows processes is an error.
+    /// Whether opening what shows processes is an error.
     hides_processes: bool,
 }
 
@@ -55,7 +55,7 @@ impl Jail {
         })
     }
 
-    /// The same for another home.
+    /// Opens another home, which hides processes if this one does.
     pub(crate) fn elsewhere(
         &self,
         given: &Path,
@@ -68,8 +68,8 @@ impl Jail {
         }
     }
 
-    /// The same home, unless that lies on a filesystem of processes itself; nothing can be opened
-    /// in it that does.
+    /// The same home, in which nothing on a filesystem of processes can be opened. Refused if the
+    /// home itself lies on one.
     pub(crate) fn without_processes(&self) -> Result<Self, FilesystemError> {
         if is_process_filesystem(self.root.dir()) {
             return Err(ErrorKind::PermissionDenied.into());
@@ -81,7 +81,7 @@ impl Jail {
         })
     }
 
-    /// The same home, in which no link is followed but by [`canonical`](Self::canonical).
+    /// The same home, in which only [`canonical`](Self::canonical) follows links.
     pub(crate) fn linkless(&self) -> Self {
         Self {
             root: Arc::clone(&self.root),
@@ -107,8 +107,8 @@ impl Jail {
         self.open_relative(path.relative(), flags, mode)
     }
 
-    /// A descriptor of what `path` leads to, for looking at it or changing its metadata. The home
-    /// itself is open already, and needs no right to search it.
+    /// A descriptor of what `path` leads to, for examining it or changing its metadata. For the
+    /// home itself, which is already open, no right to search it is needed.
     pub(crate) fn descriptor(&self, path: &VirtualPath) -> Result<Descriptor<'_>, FilesystemError> {
         if path.is_root() {
             return Ok(Descriptor::Home(self.root.dir()));
@@ -118,15 +118,16 @@ impl Jail {
 
     /// Checks that `path` is a directory that may be entered.
     pub(crate) fn enter(&self, path: &VirtualPath) -> Result<(), FilesystemError> {
-        // A name is looked up in the directory, if only its own, so the right to search it counts.
+        // Looks up a name in the directory, though only `.`, so that the right to search it is
+        // required.
         let own_name = [path.relative(), b"/."].concat();
         let own_name = own_name.strip_prefix(b"/").unwrap_or(&own_name);
         self.open_relative(own_name, OpenFlags::PATH | OpenFlags::DIRECTORY, 0)?;
         Ok(())
     }
 
-    /// Opens the directory that holds `path`, links on the way followed; the last component is left
-    /// to an `*at` call.
+    /// Opens the directory that contains `path`, following links on the way; the last component is
+    /// left to an `*at` call.
     pub(crate) fn parent<'a>(
         &'a self,
         path: &'a VirtualPath,
@@ -149,7 +150,7 @@ impl Jail {
     /// Facts of what `path` leads to.
     pub(crate) fn stat(&self, path: &VirtualPath) -> Result<FileStat, FilesystemError> {
         if !path.is_root() && !path.relative().contains(&b'/') {
-            // A single name cannot leave; unless it is a link, one call tells all.
+            // A single name cannot leave the home; unless it is a link, one call is enough.
             let found = stat_at(self.root.dir(), path.relative())?;
             if found.kind != EntryKind::Symlink {
                 return Ok(found);
@@ -167,8 +168,8 @@ impl Jail {
         Ok(stat_at(parent.as_fd(), name)?)
     }
 
-    /// The same in the form of a filesystem. What is mounted below the home counts as a disk, which
-    /// it is unless asked.
+    /// Like [`lstat`](Self::lstat), in the form that a [`Filesystem`](crate::Filesystem) returns.
+    /// What is mounted below the home is taken for a disk, to save asking.
     pub(crate) fn lstat_whole(&self, path: &VirtualPath) -> Result<Metadata, FilesystemError> {
         let facts = self.lstat(path)?;
         let storage = match facts.device == self.root.device {
@@ -181,13 +182,13 @@ impl Jail {
         })
     }
 
-    /// `path`, as seen from the home, with all links resolved.
+    /// Returns `path`, as seen from the home, with all links resolved.
     pub(crate) fn canonical(&self, path: &[u8]) -> Result<VirtualPath, FilesystemError> {
         self.walk(path).canonical()
     }
 
-    /// Whether `path`, as seen from the home, stays there with all links resolved, be there
-    /// something or not.
+    /// Whether `path`, as seen from the home, stays in it with all links resolved; it need not
+    /// exist.
     pub(crate) fn holds(&self, path: &[u8]) -> bool {
         Walk::new(self.root.dir(), &self.root.home, self.root.scope, path)
             .check_stays()
@@ -201,14 +202,15 @@ impl Jail {
         dir: &VirtualPath,
     ) -> Result<Vec<u8>, FilesystemError> {
         if split(&target).any(|part| part == b"..") {
-            // It climbs from where the directory is, not from the name it was reached by.
+            // `..` climbs from where the directory is, not from the name by which it was reached.
             let dir = self.canonical(dir.relative())?;
             return self.root.home.shown_target(target, &dir);
         }
         self.root.home.shown_target(target, dir)
     }
 
-    /// `path` with the links on the way resolved; its last component is kept, link or not.
+    /// Returns `path` with the links on the way resolved; its last component is kept, even if it is
+    /// a link.
     pub(crate) fn canonical_entry(
         &self,
         path: &VirtualPath,
@@ -219,7 +221,7 @@ impl Jail {
         }
     }
 
-    /// Where `file` is stored, of which `facts` are known. Another disk may be mounted below the
+    /// Where `file`, which has these `facts`, is stored. Another disk may be mounted below the
     /// home.
     pub(crate) fn storage(&self, file: BorrowedFd<'_>, facts: &FileStat) -> Storage {
         if facts.device == self.root.device {
@@ -229,10 +231,10 @@ impl Jail {
         }
     }
 
-    /// Whether the home itself answers without waiting for a network, and all that is mounted below
-    /// it by now: a look at a directory is enough to wait for what is mounted in it.
+    /// Whether neither the home nor anything currently mounted below it may wait for a network:
+    /// merely examining a directory can wait for what is mounted in it.
     pub(crate) fn is_local(&self) -> bool {
-        // Where nothing can be told, anything may be mounted.
+        // If the mounts are unknown, anything may be mounted.
         self.root.storage != Storage::Remote
             && !has_remote_mount_below(self.root.home.real()).unwrap_or(true)
     }
@@ -270,7 +272,7 @@ impl Jail {
                     Err(error) => match error.raw_os_error() {
                         Some(errno::EAGAIN) => {}
                         Some(errno::EXDEV | errno::ELOOP | errno::EPERM | errno::ENOSYS) => break,
-                        // Which names there are tells of processes, too.
+                        // An error would tell which names exist, and so reveal processes, too.
                         _ if self.hides_processes => break,
                         _ => return Err(error.into()),
                     },
@@ -292,15 +294,15 @@ impl Jail {
     }
 }
 
-/// How often `openat2` is asked before the walk decides: it gives up whenever something is renamed
-/// anywhere on the system while it follows a `..`.
+/// How often `openat2` is tried before the walk is used: the call gives up whenever something is
+/// renamed anywhere on the system while it follows a `..`.
 const MOST_TRIES: usize = 4;
 
-/// Refuses what lies on a filesystem of processes. A thread may look at its own process there,
-/// whomever it acts as; where it acts as a user that process is root's.
+/// Refuses what lies on a filesystem of processes. There, a thread can examine its own process even
+/// while it acts as a user, and that process is root's.
 ///
-/// The home's own filesystem, which is on the device `home`, shows none. To ask it again and again
-/// could be to ask a network.
+/// The home's own filesystem, on the device `home`, is known to show no processes. Asking it each
+/// time could mean asking a network.
 pub(crate) fn check_shows_none(place: BorrowedFd<'_>, home: u64) -> Result<(), FilesystemError> {
     let is_elsewhere = device_of(place).ok() != Some(home);
     if is_elsewhere && is_process_filesystem(place) {
@@ -309,7 +311,7 @@ pub(crate) fn check_shows_none(place: BorrowedFd<'_>, home: u64) -> Result<(), F
     Ok(())
 }
 
-/// A descriptor of something in the home, for looking at it or looking names up in it.
+/// A descriptor of something in the home, for examining it or looking up names in it.
 pub(crate) enum Descriptor<'a> {
     Home(BorrowedFd<'a>),
     Below(OwnedFd),
@@ -358,7 +360,7 @@ mod tests {
             return;
         };
         let check = |home| check_shows_none(proc.as_fd(), home);
-        // Only asking would tell what this one is.
+        // Only asking would reveal the kind of this filesystem.
         assert!(check(device).is_ok());
         let refused = check(device + 1).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);

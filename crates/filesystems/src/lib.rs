@@ -1,9 +1,9 @@
 //! Virtual filesystems: the trait, the jail, and one in memory.
 //!
-//! A [`Filesystem`] is all that a session sees of files. It is given absolute [`VirtualPath`]s only
-//! and may block. [`AbstractedFs`] shows a directory of the disk and nothing beside it;
+//! A session accesses files only through a [`Filesystem`], which takes absolute [`VirtualPath`]s
+//! and may block. [`AbstractedFs`] shows a directory of the disk and nothing outside it;
 //! [`UnixFilesystem`] shows the whole disk; [`MemoryFs`] keeps files in memory, for tests and
-//! examples. A [`Layer`] changes something about another one.
+//! examples. A [`Layer`] changes something about another filesystem.
 //!
 //! [`VirtualPath`]: ftpdlib_proto::VirtualPath
 #![forbid(unsafe_code)]
@@ -27,8 +27,8 @@ mod walk;
 pub use abstracted::{AbstractedFs, OpenMode};
 pub use error::{ErrorKind, FilesystemError};
 pub use filesystem::{Filesystem, WriteMode};
-/// The system's time zone at a time, for [`AbstractedFs::format_list`] in local time:
-/// `Zone::Local(local_offset)`.
+/// The offset of the system's time zone at a given time. For [`AbstractedFs::format_list`] in local
+/// time, pass `Zone::Local(local_offset)`.
 pub use ftpdlib_sys::local_offset;
 pub use jail::Resolver;
 pub use layer::{Layer, Layered};

@@ -1,4 +1,4 @@
-//! What is known of home directories in use, so that a login beside others finds little out anew.
+//! Facts of the home directories in use, so that most logins need not determine them again.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,19 +15,19 @@ use ftpdlib_sys::{
 use crate::error::FilesystemError;
 use crate::home::Home;
 
-/// The homes in use that can be told from others, by their real paths. One that was asked for by
-/// another path is not among them: where links are on the way, they may lead elsewhere by now.
+/// The homes in use that can be told apart, by their real paths. A home that was opened by another
+/// path is not among them: a link on the way may lead elsewhere by now.
 static IN_USE: LazyLock<Mutex<HashMap<Box<Path>, Weak<Root>>>> = LazyLock::new(Mutex::default);
 
-/// A home directory, open, and what was found out about it. Each user opens it anew, with the
-/// rights of that user; who finds the same directory there, on the same mount, shares all of it.
+/// An open home directory, and what was found out about it. Each user opens the directory with
+/// their own rights; users who find the same directory on the same mount share this value.
 #[derive(Debug)]
 pub(crate) struct Root {
     dir: OwnedFd,
-    /// Where it can be told, and told again, on a filesystem of this machine.
+    /// Identifies the directory, if it is on a filesystem of this machine that allows this.
     place: Option<Place>,
     pub(crate) device: u64,
-    /// Where its own filesystem stores files.
+    /// Where the filesystem of the home itself stores files.
     pub(crate) storage: Storage,
     pub(crate) home: Home,
     pub(crate) scope: Scope,
@@ -39,7 +39,7 @@ impl Root {
     /// Opens the directory `given`.
     pub(crate) fn open(given: &Path) -> Result<Arc<Self>, FilesystemError> {
         let known = in_use().get(given).and_then(Weak::upgrade);
-        // A directory above may have been moved since, and a link put in its place.
+        // Opened without following links, since a directory above may have been replaced by a link.
         if let Some(root) = known
             && let Ok(dir) = open_real_directory(given)
             && root.place == Place::of(dir.as_fd()).ok()
@@ -55,7 +55,7 @@ impl Root {
 
     fn explore(given: &Path) -> Result<Self, FilesystemError> {
         let real = fs::canonicalize(given)?;
-        // A link that takes its place meanwhile is not followed, where the kernel knows how.
+        // A link put in its place meanwhile is not followed, if the kernel supports that.
         let dir = match open_real_directory(&real) {
             Err(error) if is_lacking(&error) => open_directory(&real)?,
             opened => opened?,
@@ -67,14 +67,14 @@ impl Root {
         };
         let in_kernel = match open_beneath(dir.as_fd(), b".", OpenFlags::PATH, 0, scope) {
             Ok(_) => true,
-            // Asked, and answered for this user.
+            // The call exists; only this user lacks the right.
             Err(error) => error.raw_os_error() == Some(errno::EACCES),
         };
         let storage = storage(dir.as_fd()).unwrap_or(Storage::Remote);
         let is_local = storage != Storage::Remote;
         Ok(Self {
-            // On another machine the number of an inode that is open here may be given to another;
-            // and only the kernel sees links on the way in time.
+            // Another machine may reuse the inode number of a directory that is open here; and only
+            // the kernel can refuse links on the way without a race.
             place: Place::of(dir.as_fd())
                 .ok()
                 .filter(|_| is_local && in_kernel),
@@ -87,7 +87,7 @@ impl Root {
         })
     }
 
-    /// The directory.
+    /// A descriptor of the directory.
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
@@ -111,7 +111,7 @@ fn is_lacking(error: &io::Error) -> bool {
 }
 
 fn in_use() -> MutexGuard<'static, HashMap<Box<Path>, Weak<Root>>> {
-    // Nothing that could leave the map half changed panics.
+    // No panic can leave the map half changed.
     IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -137,7 +137,7 @@ mod tests {
         let path = home.path().canonicalize().unwrap();
         let one = root(&path);
         if one.place.is_none() {
-            // Nothing is shared here.
+            // This system shares nothing.
             return;
         }
         assert!(Arc::ptr_eq(&one, &root(&path)));

@@ -7,33 +7,35 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use ftpdlib_sys::{OpenFlags, Scope, errno, open_at, open_beneath};
 
-/// The way from the home directory down to where a walk is, by names and descriptors.
+/// The names and descriptors from the home directory down to the current directory of a walk.
 ///
-/// Only the last few directories are held open: a path may be two thousand deep, and a client that
-/// makes such a path must not use up the descriptors of all others. To go up further than that, the
-/// walk comes down again from the home by the same names, none of which may be a link by now.
+/// Only the last few directories are held open: a path may have two thousand components, and a
+/// client that makes such a path must not use up everyone's descriptors. To go up further than
+/// that, the walk comes down again from the home by the same names, none of which may have become a
+/// link.
 pub(crate) struct Trail<'a> {
     home: BorrowedFd<'a>,
-    /// From the home down.
+    /// The names entered, from the home down.
     names: Vec<Vec<u8>>,
-    /// The directories of the last names; empty at the home only.
+    /// The directories of the last names; empty only at the home.
     open: VecDeque<OwnedFd>,
-    /// How many directories were entered; one that was entered twice counts twice.
+    /// How many directories were entered; a directory entered twice counts twice.
     entered: usize,
 }
 
-/// Deeper than most trees are.
+/// The most directories held open. Most trees are less deep.
 const MOST_OPEN: usize = 16;
 
-/// How many directories one walk may enter, however often links and `..` send it back: the longest
-/// path that the system takes has half as many names. The walk may be on an event loop, and clients
-/// can make deep directories and links that each lead through all of them once more.
+/// How many directories one walk may enter in all, including those that it enters again because of
+/// links and `..`. The longest path that the system accepts has half as many names. The limit is
+/// needed because the walk may run on an event loop, and clients can make deep directories and
+/// links that each lead through all of them again.
 pub(crate) const MOST_ENTERED: usize = 4096;
 
 const PLACE: OpenFlags = OpenFlags::PATH.union(OpenFlags::DIRECTORY);
 
 impl<'a> Trail<'a> {
-    /// Stands in `home`.
+    /// Starts in `home`.
     pub(crate) fn new(home: BorrowedFd<'a>) -> Self {
         Self {
             home,
@@ -43,18 +45,18 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// The directory it stands in.
+    /// The current directory.
     pub(crate) fn top(&self) -> BorrowedFd<'_> {
         self.open.back().map_or(self.home, AsFd::as_fd)
     }
 
-    /// Its name and those above it, from the home down.
+    /// The names from the home down to the current directory.
     pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.names.iter().map(Vec::as_slice)
     }
 
-    /// Enters `name`, which must be a directory and no link to one; `ELOOP` also after
-    /// [`MOST_ENTERED`].
+    /// Enters `name`, which must be a directory and not a link to one. Fails with `ELOOP` after
+    /// [`MOST_ENTERED`] directories.
     pub(crate) fn enter(&mut self, name: &[u8]) -> io::Result<()> {
         self.check_room(1)?;
         let dir = open_at(self.top(), name, PLACE | OpenFlags::NO_FOLLOW, 0)?;
@@ -67,8 +69,8 @@ impl<'a> Trail<'a> {
         Ok(())
     }
 
-    /// Enters `names`, each below the one before it, in one call of the kernel; where one of them
-    /// is no directory, or the kernel cannot do it, nothing has changed. None of them may be `.` or
+    /// Enters `names`, each below the one before it, with one system call. If one of them is not a
+    /// directory, or the kernel lacks the call, nothing has changed. None of them may be `.` or
     /// `..`.
     pub(crate) fn leap(&mut self, names: &[&[u8]]) -> io::Result<()> {
         self.check_room(names.len())?;
@@ -76,13 +78,14 @@ impl<'a> Trail<'a> {
         let dir = open_beneath(self.top(), &path, PLACE, 0, Scope::Linkless)?;
         self.entered += names.len();
         self.names.extend(names.iter().map(|name| name.to_vec()));
-        // Those above it are not open, so the way up begins at the home.
+        // The directories above are not open, so going up starts again at the home.
         self.open.clear();
         self.open.push_back(dir);
         Ok(())
     }
 
-    /// Only what is entered counts, so that it makes no difference how that is tried.
+    /// Fails if entering this many more `names` would exceed the limit. Only directories that were
+    /// entered count, so that failed attempts make no difference.
     fn check_room(&self, names: usize) -> io::Result<()> {
         if self.entered + names > MOST_ENTERED {
             return Err(io::Error::from_raw_os_error(errno::ELOOP));
@@ -90,7 +93,7 @@ impl<'a> Trail<'a> {
         Ok(())
     }
 
-    /// Goes up one directory; `false` at the home.
+    /// Goes up one directory; returns `false` at the home.
     pub(crate) fn leave(&mut self) -> io::Result<bool> {
         if self.names.pop().is_none() {
             return Ok(false);

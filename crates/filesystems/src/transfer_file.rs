@@ -1,4 +1,4 @@
-//! What a filesystem hands out: files being read or written, and open directories.
+//! What a filesystem opens: files for reading or writing, and directories for listing.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -7,34 +7,36 @@ use ftpdlib_proto::{Metadata, TransferEnd, VirtualPath};
 
 use crate::error::{ErrorKind, FilesystemError};
 
-/// A file open for reading, positioned. Dropping it closes it.
+/// A file open for reading, with a position. Dropping it closes it.
 ///
 /// # Examples
 ///
 /// See [`Filesystem`](crate::Filesystem).
 pub trait ReadFile: Send {
-    /// Reads on into `buffer` and answers how many bytes, at most its length; `Ok(0)` is the end.
+    /// Reads the next bytes into `buffer`, and returns how many; `Ok(0)` is the end of the file.
     ///
     /// # Errors
     ///
-    /// What the system says when the disk fails.
+    /// The system's error when the disk fails.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Size of the whole file when it was opened, in bytes; `None` if that is not known. A download
-    /// whose file ends before that has failed, and bytes beyond it are not sent, unless it is 0.
+    /// Returns the size of the whole file when it was opened, in bytes; `None` if it is not known.
+    /// A download whose file ends before this size has failed. Bytes beyond this size are not sent,
+    /// unless it is 0.
     fn size(&self) -> Option<u64>;
 
-    /// The open file, if it is local and regular: then its bytes from [`offset`](Self::offset) on
-    /// may be sent with `sendfile` instead of [`read`](Self::read), which does not move `offset`.
+    /// Returns the open file, if it is local and regular. Its bytes from [`offset`](Self::offset)
+    /// on may then be sent with `sendfile` instead of [`read`](Self::read); this does not move
+    /// `offset`.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// Position of the next [`read`](Self::read), in bytes from the start of the file.
+    /// Returns the position of the next [`read`](Self::read), in bytes from the start of the file.
     fn offset(&self) -> u64;
 
-    /// Permission bits of the file when it was opened, where files have such: a copy of it is open
-    /// to nobody that it is not open to.
+    /// Returns the permission bits of the file when it was opened, if files have such bits. Used so
+    /// that a copy is accessible to nobody who cannot access the file itself.
     fn mode(&self) -> Option<u32> {
         None
     }
@@ -42,16 +44,17 @@ pub trait ReadFile: Send {
 
 /// A file open for writing.
 ///
-/// One that is opened to be replaced keeps its content until the first byte, or until it ends as
-/// [`TransferEnd::Complete`]: an upload that broke off and brought nothing has replaced nothing,
-/// and not what another has uploaded meanwhile, either. One that was not there before is gone again
-/// after [`TransferEnd::Unsecured`], if it is still empty and nobody else can have it open: whoever
-/// could not be told from a stranger has created nothing. It ends with [`finish`](Self::finish);
-/// one that is only dropped was abandoned.
+/// A file opened to be replaced keeps its content until the first byte is written, or until the
+/// transfer ends as [`TransferEnd::Complete`]: an upload that broke off before its first byte has
+/// replaced nothing, neither the old content nor what another client has uploaded meanwhile. A file
+/// that was newly created is removed again after [`TransferEnd::Unsecured`], if it is still empty
+/// and nobody else can have it open: a client that could be a stranger must not have created
+/// anything. A transfer ends with [`finish`](Self::finish); dropping the file without that call
+/// abandons it.
 ///
 /// # Examples
 ///
-/// An upload that goes to whoever listens, if it came as a whole:
+/// An upload that is sent to a channel if it arrived complete:
 ///
 /// ```
 /// use std::io;
@@ -102,83 +105,87 @@ pub trait ReadFile: Send {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait WriteFile: Send {
-    /// Writes on and answers how many of `bytes` were taken, which may be fewer than all.
+    /// Writes at the current position, and returns how many of `bytes` were written, which may be
+    /// fewer than all.
     ///
     /// # Errors
     ///
-    /// What the system says, for instance that the disk is full.
+    /// The system's error, for instance when the disk is full.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// The last call: the transfer ended as `end` says. The final reply waits for it, so what it
-    /// refuses, the client is told.
+    /// The last call: the transfer has ended as `end` says. The final reply waits for this call, so
+    /// the client is told of an error.
     ///
-    /// It may wait, for a virus scanner for instance, unless the filesystem
-    /// [`is_local`](crate::Filesystem::is_local): there it is called on the event loop, and
-    /// everybody would wait with it. Jobs of one home directory wait for each other if there are
-    /// many, and a client is told after `DtpHandler::timeout` that its upload has failed.
+    /// It may wait, for instance for a virus scanner, unless the filesystem
+    /// [`is_local`](crate::Filesystem::is_local): it is then called on the event loop, and all
+    /// clients would wait with it. If there are many jobs for one home directory, they wait for
+    /// each other, and after `DtpHandler::timeout` a client is told that its upload has failed.
     ///
-    /// A program that is started here, to look into the upload for instance, may be root even where
-    /// the server acts as the user; see [`Filesystem`](crate::Filesystem).
+    /// A program started by this method, for instance to inspect the upload, may become root even
+    /// while the server acts as the user; see [`Filesystem`](crate::Filesystem).
     ///
     /// # Errors
     ///
-    /// What closing reported (network filesystems write late), or whatever a filesystem that checks
-    /// its uploads has to say.
+    /// The error of closing the file, since network filesystems write late, or the objection of a
+    /// filesystem that checks its uploads.
     fn finish(self: Box<Self>, end: &TransferEnd) -> Result<(), FilesystemError>;
 
-    /// The open file, if it is local and regular: then, after the first [`write`](Self::write), it
-    /// may be written to directly, at its own position.
+    /// Returns the open file, if it is local and regular. After the first [`write`](Self::write),
+    /// it may then be written to directly, at its own position.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// Size of the file in bytes, now or a few hundredths of a second ago, or, in a filesystem that
-    /// may block, when it was opened; `None` if that is not known. Others may write to the file,
-    /// too. Where it is large, a server that calls this filesystem on its event loop has a thread
-    /// make the first [`write`](Self::write), which may remove all of that, and call
-    /// [`finish`](Self::finish); it asks before both. No default, since a wrapper that forgot it
-    /// would have the loop do that. Asked without the rights of the user whose file it is, as is
-    /// [`may_wait`](Self::may_wait).
+    /// Returns the size of the file in bytes, now or a few hundredths of a second ago, or, in a
+    /// filesystem that may block, when it was opened; `None` if it is not known. Others may write
+    /// to the file, too.
+    ///
+    /// If the file is large, a server that calls this filesystem on its event loop leaves the first
+    /// [`write`](Self::write), which may remove all of the content, and [`finish`](Self::finish) to
+    /// a thread; it calls this method before both. There is no default, since a wrapper that forgot
+    /// to forward this method would block the loop. Called without the rights of the file's user,
+    /// like [`may_wait`](Self::may_wait).
     fn size(&self) -> Option<u64>;
 
-    /// Whether the next [`write`](Self::write), or [`finish`](Self::finish), may wait for a disk to
-    /// which content that it removes is on its way, as of a file that was stored a moment ago, now
-    /// or a few hundredths of a second ago. A server that calls this filesystem on its event loop
-    /// has a thread make that call. No default, for the same reason.
+    /// Whether the next [`write`](Self::write), or [`finish`](Self::finish), may wait because
+    /// content that it removes is still being written to the disk, as for a file that was stored a
+    /// moment ago. The answer may be a few hundredths of a second old. If it is `true`, a server
+    /// that calls this filesystem on its event loop leaves the call to a thread. There is no
+    /// default, for the same reason as in [`size`](Self::size).
     fn may_wait(&self) -> bool;
 
-    /// The path of the file: the one it was opened by, or the one that
+    /// Returns the path of the file: the one by which it was opened, or the one that
     /// [`WriteMode::Unique`](crate::WriteMode::Unique) or
     /// [`WriteMode::Draft`](crate::WriteMode::Draft) chose.
     fn path(&self) -> &VirtualPath;
 
-    /// Permission bits of the open file, where files have such.
+    /// Returns the permission bits of the open file, if files have such bits.
     fn mode(&self) -> Option<u32> {
         None
     }
 
-    /// Sets the permission bits of the open file, whatever has its path by now.
+    /// Sets the permission bits of the open file, even if something else has its path by now.
     ///
     /// # Errors
     ///
-    /// [`NotSupported`](crate::ErrorKind::NotSupported) where files have none, as by default; what
-    /// the system says.
+    /// [`NotSupported`](crate::ErrorKind::NotSupported) if files have no such bits, as by default;
+    /// the system's error.
     fn set_mode(&mut self, _mode: u32) -> Result<(), FilesystemError> {
         Err(ErrorKind::NotSupported.into())
     }
 }
 
-/// One name of a directory.
+/// An entry of a directory.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Disk bytes, never `.` or `..`.
+    /// The name in disk bytes, never `.` or `..`.
     pub name: Vec<u8>,
-    /// Facts of the entry itself, links not followed, where they cost nothing more.
+    /// Facts of the entry itself, with links not followed, if they cost nothing extra.
     pub metadata: Option<Metadata>,
 }
 
-/// Finds the facts of an entry of a directory itself, if they are at hand; `None` if they are not,
-/// or if there is no such entry.
+/// A function that finds the facts of a directory entry itself, if they are at hand; it returns
+/// `None` if they are not, or if there is no such entry.
 pub type Recall = Box<dyn Fn(&[u8]) -> Option<Metadata> + Send>;
 
 /// An open directory.
@@ -187,20 +194,21 @@ pub type Recall = Box<dyn Fn(&[u8]) -> Option<Metadata> + Send>;
 ///
 /// See [`Filesystem`](crate::Filesystem).
 pub trait Listing: Send {
-    /// Appends up to `max` entries to `out`, in directory order; `false` when none are left.
+    /// Appends up to `max` entries to `out`, in directory order; returns `false` when none are
+    /// left.
     ///
     /// # Errors
     ///
-    /// What the system says when the disk fails.
+    /// The system's error when the disk fails.
     fn next_batch(&mut self, max: usize, out: &mut Vec<Entry>) -> Result<bool, FilesystemError>;
 
-    /// Hands `each` the names of up to `max` entries, in directory order; `false` when none are
-    /// left. By default they are those of a [`next_batch`](Self::next_batch); a directory that
-    /// holds them in one piece saves a copy of each.
+    /// Calls `each` with the names of up to `max` entries, in directory order; returns `false` when
+    /// none are left. The default takes them from [`next_batch`](Self::next_batch). A listing that
+    /// already holds the names in one piece can implement this to save a copy of each.
     ///
     /// # Errors
     ///
-    /// As [`next_batch`](Self::next_batch), after the names that came before.
+    /// As [`next_batch`](Self::next_batch), after the names before the error.
     fn next_names(
         &mut self,
         max: usize,
@@ -212,34 +220,34 @@ pub trait Listing: Send {
         more
     }
 
-    /// Facts of the entry `name` itself.
+    /// Returns the facts of the entry `name` itself.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) for one that was removed meanwhile: it is left out,
-    /// as with any other error, which is logged. But
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) for the name `.`, too, says that no
-    /// entry can be looked at, and ends the listing with an error.
+    /// [`NotFound`](crate::ErrorKind::NotFound) for an entry that was removed meanwhile. A listing
+    /// leaves out entries with this or any other error, and logs any other. But if the name `.`
+    /// gives [`PermissionDenied`](crate::ErrorKind::PermissionDenied), too, no entry can be
+    /// examined, and the listing ends with an error.
     fn lstat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
 
-    /// Facts of what the entry `name` leads to, links followed inside the home.
+    /// Returns the facts of what the entry `name` leads to, following links inside the home.
     ///
     /// # Errors
     ///
     /// As [`Filesystem::stat`](crate::Filesystem::stat).
     fn stat(&self, name: &[u8]) -> Result<Metadata, FilesystemError>;
 
-    /// For a directory with many entries: a function by which a second thread may find facts before
-    /// [`lstat`](Self::lstat) is asked for them. That thread runs only where a processor has
-    /// nothing else to do, and may be stopped anywhere for long, so the function must not wait, and
-    /// hold no lock.
+    /// For a directory with many entries, returns a function with which a second thread can find
+    /// facts before [`lstat`](Self::lstat) is asked for them. That thread runs only when a
+    /// processor has nothing else to do, and may be stopped anywhere for long, so the function must
+    /// neither wait nor hold a lock.
     ///
-    /// By default `None`, which is right where [`lstat`](Self::lstat) takes no time, or may block.
+    /// The default is `None`, which is right if [`lstat`](Self::lstat) takes no time, or may block.
     fn recall(&self) -> Option<Recall> {
         None
     }
 
-    /// Target of the link entry `name`.
+    /// Returns the target of the entry `name`, which is a link.
     ///
     /// # Errors
     ///

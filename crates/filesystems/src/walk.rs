@@ -1,4 +1,4 @@
-//! Resolving a path without the kernel's help, one descriptor after another.
+//! Resolving a path in this process, from one descriptor to the next.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,45 +11,47 @@ use crate::home::{Home, split};
 use crate::jail::check_shows_none;
 use crate::trail::{MOST_ENTERED, Trail};
 
-/// A walk from the home directory down.
+/// A walk along a path, from the home directory down.
 ///
 /// Every name is opened from the directory above it with `O_NOFOLLOW`, so a directory that is
-/// swapped for a link is noticed, and one that is moved away does not take the walk with it: `..`
-/// goes back to the directory the walk came from, never to what is above on the disk by then.
+/// swapped for a link is noticed. A directory that is moved away does not take the walk with it:
+/// `..` goes back to the directory that the walk came from, never to the one that is above it on
+/// the disk by then.
 pub(crate) struct Walk<'a> {
     home: &'a Home,
     scope: Scope,
     entered: Trail<'a>,
-    /// Names still to go, the next one last.
+    /// The names still to go, in reverse: the next one is last.
     pending: Vec<Vec<u8>>,
     links: usize,
-    /// What a failure would tell of, from the first link on that is not resolved yet.
+    /// What a failure would reveal something about, starting with the first link that is not
+    /// resolved yet.
     passed: Vec<Passed>,
-    /// How many of the names to go are to be entered one by one, before the kernel is asked to
-    /// enter [`LEAP`] together; `None` where it is never asked.
+    /// How many of the next names are entered one by one before the kernel is asked to enter
+    /// [`LEAP`] names together; `None` if it is never asked.
     single: Option<usize>,
-    /// Set where the walk must not enter a filesystem of processes: the device of the home, which
-    /// is none.
+    /// If the walk must not enter a filesystem of processes: the device of the home, which is not
+    /// one.
     without_processes: Option<u64>,
 }
 
-/// A link that is being followed, or the end of the way.
+/// A link that is being followed, or the end of the path.
 struct Passed {
-    /// `None` if that makes too long a path.
+    /// Where it is; `None` if the path would be too long.
     place: Option<VirtualPath>,
-    /// How many names are pending behind those of its target.
+    /// How many names are pending after those of the link's target.
     behind: usize,
 }
 
-/// As many as Linux follows.
+/// The most links followed, as on Linux.
 const MOST_LINKS: usize = 40;
 
-/// Names that are entered together. No ordinary tree is so deep: where somebody made one to keep
+/// How many names are entered together. No ordinary tree is this deep. If a client made one to keep
 /// the server busy, this saves a system call for each of its directories.
 const LEAP: usize = 32;
 
 impl<'a> Walk<'a> {
-    /// A walk along `path`, as seen from `dir`, which is `home`.
+    /// Starts a walk along `path`, as seen from `dir`, the directory of `home`.
     pub(crate) fn new(dir: BorrowedFd<'a>, home: &'a Home, scope: Scope, path: &[u8]) -> Self {
         let mut pending: Vec<_> = split(path).map(<[u8]>::to_vec).collect();
         pending.reverse();
@@ -65,26 +67,27 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The same walk, with the help of a kernel that resolves paths.
+    /// The same walk, with the help of a kernel that can resolve paths.
     pub(crate) fn with_leaps(mut self) -> Self {
         self.single = Some(0);
         self
     }
 
-    /// The same walk, which ends at the first link.
+    /// The same walk, but failing at the first link.
     pub(crate) fn without_links(mut self) -> Self {
         self.links = MOST_LINKS;
         self
     }
 
-    /// The same walk, which ends where processes are shown: not on `device`, the home's.
+    /// The same walk, but failing where processes are shown, which is not so on `device`, the
+    /// home's.
     pub(crate) fn without_processes(mut self, device: u64) -> Self {
         self.without_processes = Some(device);
         self
     }
 
     /// Opens what the path leads to. A link as the last component is followed unless `flags` say
-    /// otherwise, also one that leads to a file which is to be created.
+    /// otherwise, even if it leads to a file that is to be created.
     pub(crate) fn open(mut self, flags: OpenFlags, mode: u32) -> Result<OwnedFd, FilesystemError> {
         while let Some(name) = self.next_name() {
             if self.step_aside(&name)? {
@@ -126,10 +129,10 @@ impl<'a> Walk<'a> {
         self.virtual_path(None).map_err(|error| self.told(error))
     }
 
-    /// Checks that the path stays in the home. Where it goes on below something that is not there,
-    /// or cannot be entered, that counts as a directory, and what is said to be in it too.
+    /// Checks that the path stays in the home. A component that does not exist or cannot be entered
+    /// counts as a directory, as do the components below it.
     pub(crate) fn check_stays(mut self) -> Result<(), FilesystemError> {
-        // How many levels below what was entered last.
+        // How many levels the path is below the directory entered last.
         let mut beyond = 0_usize;
         while let Some(name) = self.pending.pop() {
             if beyond > 0 {
@@ -155,7 +158,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The next name that is to be entered, or opened, by itself.
+    /// Returns the next name that is to be entered or opened by itself.
     fn next_name(&mut self) -> Option<Vec<u8>> {
         if let Some(single) = &mut self.single {
             if *single == 0 {
@@ -167,8 +170,8 @@ impl<'a> Walk<'a> {
         self.pending.pop()
     }
 
-    /// Enters as many names together as it can, up to the last, which is opened in its own way.
-    /// Where it fails, the next names are found out about one by one.
+    /// Enters names together as far as possible, except the last ones: the final name is opened
+    /// differently. If that fails, the next names are entered one by one.
     fn leap(&mut self) {
         while self.pending.len() > LEAP {
             let from = self.pending.len() - LEAP;
@@ -183,7 +186,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes `.` and `..`; `false` for any other name.
+    /// Handles `.` and `..`; returns `false` for any other name.
     fn step_aside(&mut self, name: &[u8]) -> Result<bool, FilesystemError> {
         match name {
             b"." => Ok(true),
@@ -197,7 +200,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `None` when the name was a link, whose target is pending now.
+    /// Opens the last name. Returns `None` if it is a link, whose target is then pending.
     fn open_last(
         &mut self,
         name: &[u8],
@@ -210,7 +213,7 @@ impl<'a> Walk<'a> {
             return Ok(Some(opened?));
         }
         match opened {
-            // With `O_PATH` a link opens like anything else.
+            // With `O_PATH`, a link itself is opened like anything else.
             Ok(place) if flags.contains(OpenFlags::PATH) => {
                 if stat_descriptor(place.as_fd())?.kind != EntryKind::Symlink {
                     return Ok(Some(place));
@@ -223,7 +226,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Follows the link that `name` must be where opening it was `refused`, if that was why.
+    /// Follows `name` if opening it was `refused` because it is a link; otherwise returns that
+    /// error.
     fn follow(&mut self, name: &[u8], refused: io::Error) -> Result<(), FilesystemError> {
         self.check_place()?;
         if !matches!(refused.raw_os_error(), Some(errno::ELOOP | errno::ENOTDIR)) {
@@ -235,8 +239,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Checks that the walk may open what is in the directory it stands in, and follow links there:
-    /// those of a process tell what it has open.
+    /// Checks that the walk may open files and follow links in the current directory: the links of
+    /// a process reveal what it has open.
     fn check_place(&self) -> Result<(), FilesystemError> {
         match self.without_processes {
             Some(home) => check_shows_none(self.entered.top(), home),
@@ -259,16 +263,17 @@ impl<'a> Walk<'a> {
             self.pending.extend(split(target).map(<[u8]>::to_vec));
             self.pending[from..].reverse();
         }
-        // More names than may be entered need not be kept: the walk fails before them.
+        // There is no point in keeping more names than may be entered: the walk would fail before
+        // their end.
         if self.pending.len() > MOST_ENTERED {
             return Err(ErrorKind::TooManyLinks.into());
         }
         Ok(())
     }
 
-    /// Notes `last`, in the directory it stands in, or that directory.
+    /// Notes `last` in the current directory, or the directory itself, as a place.
     fn pass(&mut self, last: Option<&[u8]>) {
-        // Of a name that makes too long a path, the directory tells as much.
+        // If the name makes the path too long, the directory serves as the place.
         let place = self.path_of(last).or_else(|_| self.path_of(None));
         self.passed.push(Passed {
             place: place.ok(),
@@ -276,7 +281,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// The failure, with its places.
+    /// Adds the places to a failure.
     fn told(&mut self, error: FilesystemError) -> FilesystemError {
         let places = self.passed.drain(..).map(|passed| passed.place);
         error.with_places(places.collect::<Option<_>>().unwrap_or_default())

@@ -1,6 +1,6 @@
-//! A room where everyone reads what the others write. Takes the address to listen on.
+//! A chat room where everyone reads what the others write. Takes the address to listen on.
 //!
-//! Handlers share nothing but mailboxes: each puts its messages into those of the others, and
+//! Handlers share only mailboxes: each puts its messages into the mailboxes of the others, and
 //! notifies their owners. That works across threads, too.
 //!
 //! ```text
@@ -76,10 +76,10 @@ impl Room {
     }
 }
 
-/// How much may wait for a guest: the others do not wait for one who does not read.
+/// How many bytes may wait for a guest: the others do not wait for a guest who does not read.
 const MOST_UNSENT: usize = 1 << 20;
 
-/// One peer, who gives a name first.
+/// A peer, who first gives a name.
 pub(crate) struct Guest {
     room: Room,
     name: Option<String>,

@@ -1,4 +1,4 @@
-//! Accepting clients from a listener, also while the system is out of resources.
+//! Accepting clients from a listener, even if the system runs out of resources.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,20 +10,21 @@ use crate::context::Context;
 use crate::errors::is_of_one_client;
 use crate::socket::Socket;
 
-/// Accepts clients one by one, for a handler that owns its listeners. Others use an
+/// Accepts clients one by one, for a handler that owns its listeners. Otherwise, use an
 /// [`Acceptor`](crate::Acceptor).
 #[derive(Debug, Default)]
 pub struct AcceptState {
-    /// The system ran out of resources since the queue was last empty, and that was logged.
+    /// Whether the system has run out of resources, and that was logged, since the queue was last
+    /// empty.
     exhausted: bool,
 }
 
-/// The outcome of [`AcceptState::accept`]. Complete: a caller has to handle each variant.
+/// The outcome of [`AcceptState::accept`]. Exhaustive, since a caller has to handle each variant.
 #[derive(Debug)]
 pub enum Accepted {
     /// A client, and its address.
     Client(TcpStream, SocketAddr),
-    /// The first client of the queue left before it was accepted; another may be waiting.
+    /// The first client in the queue left before it was accepted; another may be waiting.
     Aborted,
     /// The queue is empty.
     NoneWaiting,
@@ -33,7 +34,7 @@ pub enum Accepted {
 }
 
 impl AcceptState {
-    /// How long to wait for descriptors or memory.
+    /// How long to wait before accepting again when the system has no descriptors or memory.
     pub const RETRY_DELAY: Duration = Duration::from_millis(100);
 
     /// Accepts the next client.

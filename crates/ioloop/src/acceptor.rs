@@ -16,14 +16,14 @@ use crate::socket::Registration;
 use crate::sources::SourceId;
 use crate::timers::TimerId;
 
-/// A handler that accepts clients, and calls back with each.
+/// A handler that accepts clients and passes each to a callback.
 ///
 /// When the system has no descriptors or memory left for another client, the acceptor logs that
-/// once, pauses, and tries again until there are; clients wait in the listener's queue meanwhile. A
-/// panic of the callback closes that client only.
+/// once, pauses, and retries until it has some again; clients wait in the listener's queue
+/// meanwhile. A panic of the callback closes that client only.
 ///
-/// To end it, [remove](Context::remove) it; the listener closes then. The callback may do that, and
-/// is not called again.
+/// To stop the acceptor and close the listener, [remove](Context::remove) it. The callback may do
+/// that itself, and is then not called again.
 ///
 /// # Examples
 ///
@@ -50,15 +50,16 @@ pub struct Acceptor {
     on_accept: OnAccept,
     accept_state: AcceptState,
     quota: Option<Quota>,
-    /// Runs while clients are left to other processes.
+    /// The timer that runs while clients are left to other processes.
     left_timer: Option<TimerId>,
-    /// Runs while the system is out of resources.
+    /// The timer that runs while the system is out of resources.
     retry_timer: Option<TimerId>,
 }
 
 impl Acceptor {
-    /// Accepts the clients of `listener`. `on_accept` gets the connection and the peer's address;
-    /// it usually [adds](Context::add) a handler, and drops the stream to refuse the client.
+    /// Creates an acceptor for the clients of `listener`. `on_accept` gets the connection and the
+    /// peer's address; it usually [adds](Context::add) a handler, or drops the stream to refuse the
+    /// client.
     pub fn new(
         listener: TcpListener,
         on_accept: impl FnMut(TcpStream, SocketAddr, &mut Context<'_>) + 'static,
@@ -73,9 +74,9 @@ impl Acceptor {
         }
     }
 
-    /// Shares the clients with other processes that accept from the same listener. Whenever there
-    /// are some, `quota` says how many of them to accept now. The rest is left to the others; those
-    /// who still wait after 5 ms are accepted all the same.
+    /// Shares the clients with other processes that accept from the same listener. Whenever clients
+    /// are waiting, `quota` says how many of them to accept now. The rest are left to the other
+    /// processes; clients still waiting after 5 ms are accepted all the same.
     pub fn sharing(mut self, quota: impl FnMut(&TcpListener) -> usize + 'static) -> Self {
         self.quota = Some(Box::new(quota));
         self
@@ -83,20 +84,20 @@ impl Acceptor {
 
     /// Makes a listener for [`new`](Self::new), with a queue of `backlog` clients.
     ///
-    /// An address may be used again at once while connections of a former program still hold it,
-    /// but not while another listener has it. The unspecified IPv6 address accepts IPv4 clients
-    /// too, where the system can do that.
+    /// An address can be reused at once while connections of an earlier program still hold it, but
+    /// not while another listener has it. A listener on the unspecified IPv6 address also accepts
+    /// IPv4 clients, where the system supports that.
     ///
     /// # Errors
     ///
-    /// That of the system, mostly [`AddrInUse`](io::ErrorKind::AddrInUse).
+    /// The system's error, mostly [`AddrInUse`](io::ErrorKind::AddrInUse).
     pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
         Self::bind_for(addr, !addr.ip().is_unspecified(), backlog)
     }
 
-    /// Makes a listener as [`bind`](Self::bind) does, but one that accepts clients of its own
-    /// address family only, even with the unspecified IPv6 address: so there may be another
-    /// listener for the port with IPv4.
+    /// Makes a listener like [`bind`](Self::bind), but one that accepts only clients of its own
+    /// address family, even on the unspecified IPv6 address, so that an IPv4 listener can use the
+    /// same port.
     ///
     /// # Errors
     ///
@@ -108,7 +109,7 @@ impl Acceptor {
     fn bind_for(addr: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<TcpListener> {
         let domain = Domain::for_address(addr);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        // Elsewhere this option takes an address from a listener that has it.
+        // On other systems, this option takes the address away from a listener that has it.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
         if addr.is_ipv6() {
@@ -146,7 +147,7 @@ impl Handler for Acceptor {
         };
         if self.left_timer == Some(timer) {
             self.left_timer = None;
-            // They were told of already.
+            // The event for these clients has been reported already.
             cx.note_unread(listener.id());
             return Ok(self.accept(usize::MAX, cx));
         }
@@ -157,7 +158,7 @@ impl Handler for Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts the clients that wait, at most `quota`, as far as a turn goes.
+    /// Accepts up to `quota` of the waiting clients, within the limit of a turn.
     fn accept(&mut self, quota: usize, cx: &mut Context<'_>) -> Flow {
         let Some(listener) = self.listener.socket() else {
             return Flow::Close;
@@ -175,7 +176,8 @@ impl Acceptor {
                 Accepted::NoneWaiting => return Flow::Continue,
                 Accepted::OutOfResources => {
                     cx.set_interest(listener.id(), Interest::NONE);
-                    // One may run already: clients that are left to others come at any time.
+                    // A timer may be running already: one for clients left to other processes can
+                    // lead here at any time.
                     self.retry_timer
                         .get_or_insert_with(|| cx.start_timer_after(AcceptState::RETRY_DELAY));
                     return Flow::Continue;
@@ -194,11 +196,12 @@ impl Acceptor {
 type OnAccept = Box<dyn FnMut(TcpStream, SocketAddr, &mut Context<'_>)>;
 type Quota = Box<dyn FnMut(&TcpListener) -> usize>;
 
-/// Bounded, so that a flood of new clients does not starve the connected ones.
+/// The most clients accepted in a turn, so that a flood of new ones does not starve those
+/// connected.
 const CLIENTS_PER_TURN: usize = 64;
 
-/// How long other processes have to accept the clients that are left to them: more than a turn of
-/// theirs, and less than a client notices.
+/// How long other processes have to accept the clients left to them: longer than one of their
+/// turns, and shorter than a client notices.
 const LEFT_FOR: Duration = Duration::from_millis(5);
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,4 +1,4 @@
-//! A byte stream cut into pieces on the way in, and queued on the way out.
+//! A byte stream that is cut into pieces on the way in and queued on the way out.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::interest::Interest;
 use crate::socket::Socket;
 
-/// Gives bytes to send when there is room for them.
+/// Provides bytes to send when there is room for them.
 ///
 /// # Examples
 ///
@@ -38,30 +38,30 @@ use crate::socket::Socket;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait Producer: 'static {
-    /// Appends the next chunk to `chunk`, which is empty; leaves it so at the end.
+    /// Appends the next chunk to `chunk`, which is empty, and leaves it empty at the end.
     ///
     /// # Errors
     ///
-    /// Whatever keeps it from going on; it ends the chat.
+    /// Whatever keeps the producer from continuing; the error ends the chat.
     fn more(&mut self, chunk: &mut Vec<u8>) -> io::Result<()>;
 }
 
 /// The peer of a chat, as its [`ChatHandler`](crate::ChatHandler) sees it.
 pub struct Channel {
     output: VecDeque<Output>,
-    /// How much of the first buffer of `output` is sent.
+    /// How many bytes of the first buffer in `output` are sent.
     sent: usize,
-    /// How much of the buffers in `output` is not.
+    /// How many bytes of the buffers in `output` are not sent.
     unsent: usize,
-    /// What was read, behind the pieces that were handed over.
+    /// What was read and follows the pieces already handed over.
     input: Vec<u8>,
-    /// How much of the beginning of `input` was handed over all the same.
+    /// How many bytes at the start of `input` were handed over but not yet removed from it.
     taken: usize,
-    /// How much of what follows that is known to hold no terminator, nor the beginning of one.
+    /// How many bytes after those are known to contain neither a terminator nor the start of one.
     searched: usize,
-    /// Whether `input` may hold a piece, which waits until the peer takes output.
+    /// Whether `input` may hold a complete piece that waits until the peer takes output.
     held: bool,
-    /// Empty: the input is not cut.
+    /// If empty, the input is not cut.
     terminator: Vec<u8>,
     max_piece: usize,
     high_water: usize,
@@ -78,25 +78,25 @@ impl Channel {
         }
     }
 
-    /// Queues whatever `producer` gives, asked for when all before it is sent.
+    /// Queues the bytes of `producer`, which is asked for them once all earlier output is sent.
     pub fn push_producer(&mut self, producer: impl Producer) {
         self.output.push_back(Output::Producer(Box::new(producer)));
     }
 
-    /// Accepts no more input, and closes when all output is sent and the peer has ended its side,
-    /// too; see [`AsyncChat`](crate::AsyncChat) for how long that is waited for.
+    /// Accepts no more input, and closes once all output is sent and the peer has ended its side,
+    /// too; see [`AsyncChat`](crate::AsyncChat) for how long it waits for the peer.
     pub const fn close_when_done(&mut self) {
         self.closing = true;
     }
 
-    /// Cuts the input at another terminator, from the next piece on. With an empty one the bytes
-    /// are handed over as they come.
+    /// Cuts the input at another terminator, from the next piece on. With an empty terminator, the
+    /// bytes are handed over as they arrive.
     pub fn set_terminator(&mut self, terminator: &[u8]) {
         self.terminator = terminator.to_vec();
         self.searched = 0;
     }
 
-    /// How many bytes are queued and not sent; what a producer has yet to give does not count.
+    /// The number of bytes queued but not sent, without those that a producer has yet to give.
     pub const fn unsent(&self) -> usize {
         self.unsent
     }
@@ -125,8 +125,8 @@ impl Channel {
         self.high_water = bytes;
     }
 
-    /// Takes in what was read, or nothing where the terminator may have changed or the peer has
-    /// taken output, and hands over the pieces that are complete, until too much is queued.
+    /// Takes in the bytes read, and hands over the complete pieces until too much output is queued.
+    /// Called with no bytes after the terminator may have changed or the peer has taken output.
     pub(crate) fn feed(
         &mut self,
         bytes: &[u8],
@@ -143,7 +143,7 @@ impl Channel {
         if self.closing || taken == input.len() {
             self.held = false;
         } else if kept.is_empty() || taken > input.len() / 2 {
-            // Only what is left: a peer may keep it waiting for long.
+            // Keeps only what is left, since it may have to wait for the peer for long.
             self.input = input[taken..].to_vec();
         } else {
             (self.input, self.taken) = (kept, taken);
@@ -151,7 +151,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends what the peer takes, within bounds.
+    /// Sends what the peer takes, up to [`BYTES_PER_TURN`].
     pub(crate) fn flush(
         &mut self,
         socket: &Socket<TcpStream>,
@@ -189,13 +189,14 @@ impl Channel {
         Ok(())
     }
 
-    /// Whether the chat is over: nothing more is wanted, and all is sent.
+    /// Whether the chat is over: no more input is wanted, and all output is sent.
     pub(crate) fn is_done(&self) -> bool {
         self.closing && self.output.is_empty()
     }
 
-    /// What to wait for. No input is read from a peer that does not take its output. Pieces that
-    /// wait for that are to be [fed](Self::feed) again when it can be written to.
+    /// The readiness to wait for. No input is read from a peer that does not take its output. If
+    /// pieces are held back for that reason, call [`feed`](Self::feed) again when the peer can be
+    /// written to.
     pub(crate) fn interest(&self) -> Interest {
         let mut interest = Interest::NONE;
         if !self.closing && !self.held && self.unsent <= self.high_water {
@@ -207,7 +208,7 @@ impl Channel {
         interest
     }
 
-    /// Hands over the pieces of `input`; returns how much of it these are.
+    /// Hands over the pieces of `input`, and returns how many bytes they make up.
     fn cut(
         &mut self,
         input: &[u8],
@@ -240,7 +241,7 @@ impl Channel {
         let found = windows.position(|bytes| bytes == self.terminator);
         let length = match found {
             Some(position) => self.searched + position,
-            // The last bytes may begin one.
+            // The last bytes may be the start of a terminator.
             None => self.searched.max((input.len() + 1).saturating_sub(size)),
         };
         if length > self.max_piece {
@@ -254,7 +255,7 @@ impl Channel {
     }
 }
 
-/// Not what the peer says or is told.
+/// Shows neither input nor output.
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel")
@@ -269,10 +270,10 @@ enum Output {
     Producer(Box<dyn Producer>),
 }
 
-/// Small pushes are gathered up to this.
+/// Small pushes are gathered into buffers of about this size.
 const BUFFER_SIZE: usize = 16 * 1024;
 
-/// How much is written before others have their turn.
+/// The most bytes written before other handlers have their turn.
 const BYTES_PER_TURN: usize = 256 * 1024;
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::timers::TimerId;
 ///
 /// # Examples
 ///
-/// Takes lines up to an empty one, then everything as it comes:
+/// Receives lines up to an empty one, then everything as it arrives:
 ///
 /// ```
 /// use std::io;
@@ -58,8 +58,8 @@ use crate::timers::TimerId;
 /// }
 /// ```
 pub trait ChatHandler: 'static {
-    /// The first call, when the peer's handler is started. Whatever comes of it,
-    /// [`closed`](Self::closed) follows in the end.
+    /// The first call, made when the peer's handler is started. Whatever its outcome,
+    /// [`closed`](Self::closed) is called in the end.
     ///
     /// # Errors
     ///
@@ -81,8 +81,8 @@ pub trait ChatHandler: 'static {
         cx: &mut Context<'_>,
     ) -> io::Result<()>;
 
-    /// Follows [`Notifier::notify`](crate::Notifier::notify); see [`Handler::notified`]. If it sets
-    /// another terminator, the input that waits for one is cut at that.
+    /// Called after [`Notifier::notify`](crate::Notifier::notify); see [`Handler::notified`]. If it
+    /// sets another terminator, input that is waiting for a terminator is cut at the new one.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ pub trait ChatHandler: 'static {
         Ok(())
     }
 
-    /// Serves a timer that this handler has started; see [`Handler::timeout`].
+    /// Handles the expiry of a timer that this handler started; see [`Handler::timeout`].
     ///
     /// # Errors
     ///
@@ -107,8 +107,8 @@ pub trait ChatHandler: 'static {
         Ok(())
     }
 
-    /// Serves a source that this handler has registered beside the peer's; see [`Handler::ready`].
-    /// By default its interest is cleared.
+    /// Serves a source that this handler has registered in addition to the peer's; see
+    /// [`Handler::ready`]. The default clears the source's interest.
     ///
     /// # Errors
     ///
@@ -125,23 +125,23 @@ pub trait ChatHandler: 'static {
         Ok(())
     }
 
-    /// The last call: without `error` after [`Channel::close_when_done`], the peer's end or a
-    /// removal, else with what ended the chat.
+    /// The last call. `error` is what ended the chat; `None` after [`Channel::close_when_done`],
+    /// after the peer has ended its side, and after a removal.
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         let _ = (error, cx);
     }
 }
 
-/// A handler for one peer: cuts its input into pieces, sends what is queued for it as it takes it,
-/// and stops reading from a peer that does not take its output.
+/// A handler for one peer: cuts its input into pieces, sends it the queued output as fast as it
+/// takes it, and stops reading from a peer that does not take its output.
 ///
-/// When the peer ends its side, the rest of the output is sent and the chat closed; an incomplete
-/// last piece is dropped.
+/// When the peer ends its side, the rest of the output is sent and the chat is closed; an
+/// incomplete last piece is dropped.
 ///
-/// When the handler [closes](Channel::close_when_done) the chat, the peer is told of the end behind
-/// the output. What it still sends is thrown away until it ends its side, too, or after five
-/// seconds or 1 MiB: closing a connection with unread bytes resets it, and the end of the output
-/// would be lost. The handler is not called meanwhile.
+/// When the handler [closes](Channel::close_when_done) the chat, the sending side is shut down
+/// after the output. Whatever the peer still sends is discarded until it ends its side, too, or
+/// until five seconds or 1 MiB have passed: closing a connection with unread bytes resets it, and
+/// the end of the output would be lost. The handler is not called meanwhile.
 ///
 /// # Examples
 ///
@@ -193,7 +193,7 @@ pub struct AsyncChat<H> {
     channel: Channel,
     handler: H,
     peer: PeerSide,
-    /// What ended the chat when it had just begun.
+    /// The error that ended the chat as it was being started.
     failed: Option<io::Error>,
 }
 
@@ -201,11 +201,11 @@ pub struct AsyncChat<H> {
 enum PeerSide {
     Open,
     Ended,
-    /// All output is sent, and this side has ended: what comes is thrown away.
+    /// All output is sent and this side has ended: further input is discarded.
     Unwanted {
         /// Ends the chat.
         timer: TimerId,
-        /// How many bytes more are taken.
+        /// How many more bytes are accepted.
         left: usize,
     },
 }
@@ -222,15 +222,16 @@ impl<H: ChatHandler> AsyncChat<H> {
         }
     }
 
-    /// Cuts the input after each `terminator`. The default is an empty one, which cuts nowhere.
+    /// Cuts the input at each `terminator`. The default is an empty one: the input is not cut.
     #[must_use]
     pub fn terminator(mut self, terminator: &[u8]) -> Self {
         self.channel.set_terminator(terminator);
         self
     }
 
-    /// Bounds the bytes of a piece that a terminator ends; the chat ends with
-    /// [`InvalidData`](io::ErrorKind::InvalidData) when the peer sends more. The default is 64 KiB.
+    /// Limits the bytes in a piece, when there is a terminator; the chat ends with
+    /// [`InvalidData`](io::ErrorKind::InvalidData) when the peer sends more without one. The
+    /// default is 64 KiB.
     #[must_use]
     pub const fn max_piece(mut self, bytes: usize) -> Self {
         self.channel.set_max_piece(bytes);
@@ -245,13 +246,13 @@ impl<H: ChatHandler> AsyncChat<H> {
         self
     }
 
-    /// Makes the first call of the handler, and sends what it has queued.
+    /// Calls the handler for the first time, and sends what it has queued.
     fn begin(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         self.handler.connected(&mut self.channel, cx)?;
         self.flush(cx)
     }
 
-    /// Reads once, and hands over what came.
+    /// Reads once, and hands over what has arrived.
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let Some(socket) = self.stream.socket() else {
             return Ok(());
@@ -271,7 +272,7 @@ impl<H: ChatHandler> AsyncChat<H> {
         outcome
     }
 
-    /// Hands over the pieces that are complete with what was read.
+    /// Hands over the pieces that are complete now that `bytes` were read.
     fn hand_over(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> io::Result<()> {
         if cx.is_removed() {
             return Ok(());
@@ -285,19 +286,19 @@ impl<H: ChatHandler> AsyncChat<H> {
         })
     }
 
-    /// Makes a call of the handler that is not about the peer, and does what it leads to.
+    /// Makes a call to the handler that is not about input, and carries out what follows from it.
     fn call(
         &mut self,
         cx: &mut Context<'_>,
         call: impl FnOnce(&mut H, &mut Channel, &mut Context<'_>) -> io::Result<()>,
     ) -> io::Result<Flow> {
         call(&mut self.handler, &mut self.channel, cx)?;
-        // With another terminator, what is kept may hold pieces.
+        // If the terminator was changed, the kept input may hold complete pieces.
         self.hand_over(&[], cx)?;
         self.flush(cx)
     }
 
-    /// Sends what it can, and sets the interest for the rest.
+    /// Sends as much output as possible, and sets the interest for the rest.
     fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<Flow> {
         let Some(socket) = self.stream.socket() else {
             return Ok(Flow::Close);
@@ -310,7 +311,7 @@ impl<H: ChatHandler> AsyncChat<H> {
         Ok(Flow::Continue)
     }
 
-    /// Ends this side, whose output is all sent, and waits for the peer to end the other.
+    /// Ends this side, once all its output is sent, and waits for the peer to end the other.
     fn end(&mut self, cx: &mut Context<'_>) -> Flow {
         match (self.stream.socket(), &self.peer) {
             (Some(socket), PeerSide::Open)
@@ -327,7 +328,7 @@ impl<H: ChatHandler> AsyncChat<H> {
         }
     }
 
-    /// Throws away what the peer still sends.
+    /// Discards what the peer still sends.
     fn discard(&mut self, cx: &mut Context<'_>) -> Flow {
         let (Some(socket), PeerSide::Unwanted { left, .. }) =
             (self.stream.socket(), &mut self.peer)
@@ -340,7 +341,7 @@ impl<H: ChatHandler> AsyncChat<H> {
         match outcome {
             Ok(count @ 1..) if count < *left => *left -= count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // The output was sent: how the peer ends its side says nothing of the chat.
+            // The output has been sent, so how the peer ends its side does not matter to the chat.
             Ok(_) | Err(_) => return Flow::Close,
         }
         Flow::Continue
@@ -350,7 +351,7 @@ impl<H: ChatHandler> AsyncChat<H> {
 /// How long a peer may take to end its side after the chat.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// How much it may send until then.
+/// How many bytes the peer may send until then.
 const CLOSING_BYTES: usize = 1 << 20;
 
 impl<H: fmt::Debug> fmt::Debug for AsyncChat<H> {
@@ -365,11 +366,13 @@ impl<H: fmt::Debug> fmt::Debug for AsyncChat<H> {
 impl<H: ChatHandler> Handler for AsyncChat<H> {
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         self.stream.register(cx, Interest::NONE)?;
-        // Also after a panic: the handler may have told others of itself.
+        // `closed` is called after a panic, too: the handler may have given others references to
+        // itself.
         match cx.catch_panic(|cx| self.begin(cx)).unwrap_or_else(Err) {
             Ok(Flow::Continue) => return Ok(()),
             Ok(Flow::Close) => {}
-            // The handler is told: an error of this call would go to whoever adds the chat.
+            // Reported to the handler: an error returned here would go to the caller that adds the
+            // chat.
             Err(error) => self.failed = Some(error),
         }
         cx.remove(cx.id());
@@ -394,7 +397,7 @@ impl<H: ChatHandler> Handler for AsyncChat<H> {
         if ready.readable() {
             self.read(cx)?;
         } else {
-            // What was read may wait until the peer takes output.
+            // Pieces may have been held back until the peer takes output.
             self.hand_over(&[], cx)?;
         }
         self.flush(cx)
@@ -442,7 +445,7 @@ mod tests {
         }
     }
 
-    /// Its peer's time is over at once.
+    /// A chat whose peer has no time at all to end its side.
     struct Hurried(AsyncChat<Brief>);
 
     impl Handler for Hurried {

@@ -18,7 +18,7 @@ use crate::socket::Socket;
 use crate::sources::SourceId;
 use crate::timers::TimerId;
 
-/// A handler that makes one connection, calls back with it, and is dropped.
+/// A handler that makes one connection, passes it to a callback, and is dropped.
 ///
 /// # Examples
 ///
@@ -48,11 +48,11 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Connects to `remote`, then calls `on_end`, once, with the stream or with why there is none:
+    /// Connects to `remote`, then calls `on_end` once, with the stream or the error:
     /// [`TimedOut`](io::ErrorKind::TimedOut) if the [`timeout`](Self::timeout) has passed,
     /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted) if the connector was
-    /// [removed](Context::remove), or that of the system. Never within the call that adds the
-    /// connector.
+    /// [removed](Context::remove), or the system's error. The callback never runs within the call
+    /// that adds the connector.
     ///
     /// The connector is dropped after the call, with everything registered in it: `on_end` has to
     /// [add](Context::add) a handler for the stream.
@@ -69,28 +69,28 @@ impl Connector {
         }
     }
 
-    /// Connects from this address; port 0 stands for any. The default is the system's choice.
+    /// Connects from this address; port 0 stands for any port. By default, the system chooses.
     #[must_use]
     pub const fn local(mut self, local: SocketAddr) -> Self {
         self.local = Some(local);
         self
     }
 
-    /// Gives up after this time. The default is the system's, which is minutes.
+    /// Gives up after this time. The default is the system's limit, which is minutes.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Begins to connect, for a handler that owns the stream from the beginning: it
-    /// [registers](Context::register_connecting) the stream with interest in writing and, when it
-    /// is ready, asks [how it ended](Context::finish_connect).
+    /// Starts to connect, for a handler that owns the stream from the beginning. The handler
+    /// [registers](Context::register_connecting) the stream with interest in writing and, when the
+    /// stream is ready, asks for [the outcome](Context::finish_connect).
     ///
     /// # Errors
     ///
-    /// What the system knows at once: the local address cannot be used, or there is no way to
-    /// `remote`.
+    /// Failures that the system reports at once: the local address cannot be used, or there is no
+    /// route to `remote`.
     pub fn open(remote: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpStream> {
         let domain = Domain::for_address(remote);
         let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
@@ -184,13 +184,13 @@ fn bind(socket: &socket2::Socket, local: SocketAddr) -> io::Result<()> {
     #[cfg(unix)]
     {
         if local.port() == 0 {
-            // A port chosen now would be taken from the whole system, and for a minute after the
-            // end, too: many short connections would leave none for others. Where the system has
-            // no such option, that is so.
+            // A port chosen at this point would be taken from the whole system, and stay taken for
+            // a minute after the connection ends: many short connections would leave none for
+            // others. Systems without this option have to live with that.
             let _ = ftpdlib_sys::choose_port_late(socket.as_fd());
         }
-        // A fixed port is used again and again, for other peers; see `Acceptor::bind`. And a
-        // listener may have the port of a connection that has ended.
+        // A fixed port is used again and again, for different peers; see `Acceptor::bind`. This
+        // also lets a listener have the port of a connection that has ended.
         socket.set_reuse_address(true)?;
     }
     socket.bind(&SockAddr::from(local))
@@ -207,7 +207,7 @@ type OnEnd = Box<dyn FnOnce(io::Result<TcpStream>, &mut Context<'_>)>;
 enum Attempt {
     /// Not begun, or ended with an error that is being reported.
     Idle,
-    /// On its way.
+    /// The attempt is under way.
     Pending(Socket<TcpStream>),
     /// Failed while the connector was added; reported in the next turn.
     Failed(io::Error),
@@ -215,11 +215,12 @@ enum Attempt {
     Done(TcpStream),
 }
 
-/// Whether an attempt goes on without waiting; one that a signal interrupted does so too.
+/// Whether the attempt goes on in the background, as one interrupted by a signal also does.
 fn is_in_progress(error: &io::Error) -> bool {
     match error.kind() {
         io::ErrorKind::Interrupted => true,
-        // What Windows says; elsewhere it is a want of ports.
+        // Windows reports this for an attempt in progress; on other systems it means a lack of
+        // ports.
         io::ErrorKind::WouldBlock => cfg!(windows),
         _ => error.raw_os_error() == Some(errno::EINPROGRESS),
     }

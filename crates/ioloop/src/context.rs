@@ -1,4 +1,4 @@
-//! The loop, as a callback sees it.
+//! The loop as seen from a callback.
 
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
@@ -18,14 +18,15 @@ use crate::socket::Socket;
 use crate::sources::SourceId;
 use crate::timers::{TimerId, later};
 
-/// How long costly work may have taken in a turn when more of it begins.
+/// No more costly work begins in a turn once it has taken this long.
 const MOST_COSTLY: Duration = Duration::from_millis(5);
 
-/// What a callback may do with the loop it runs on.
+/// A callback's access to the loop it runs on.
 ///
 /// Sources, timers and notifiers made here belong to the handler that is called. Callbacks of
-/// [`call_later`](Self::call_later) and its like belong to no handler: there, registering a source
-/// is an error, and a timer of [`start_timer`](Self::start_timer) or a notifier calls nothing.
+/// [`call_later`](Self::call_later) and similar methods belong to no handler: in them, registering
+/// a source is an error, and a notifier or a timer started with [`start_timer`](Self::start_timer)
+/// calls nothing.
 pub struct Context<'a> {
     io_loop: &'a mut IoLoop,
     owner: HandlerId,
@@ -38,8 +39,8 @@ impl<'a> Context<'a> {
 
     /// Registers an I/O object of mio with this handler.
     ///
-    /// It counts as writable, so that a write is tried without waiting, and not as readable: if
-    /// something can be read already, the system reports it within the next turn.
+    /// The object is assumed to be writable, so that a write is tried without waiting, but not
+    /// readable: if something can be read already, the system reports that in the next turn.
     ///
     /// # Errors
     ///
@@ -52,7 +53,7 @@ impl<'a> Context<'a> {
     ///
     /// Its operations can be tried. The handler is called for it only after
     /// [`finish_registration`](Self::finish_registration). This saves system calls for an object
-    /// that is mostly done before the handler has to wait for it.
+    /// whose work is usually done before the handler has to wait for it.
     ///
     /// # Errors
     ///
@@ -71,8 +72,8 @@ impl<'a> Context<'a> {
     }
 
     /// Registers a source made by [`register_deferred`](Self::register_deferred) with the system,
-    /// which then reports its readiness, as it is now and from now on. Does nothing for a source
-    /// that is registered already.
+    /// which then reports its current readiness and any later one. Does nothing for a source that
+    /// is registered already.
     ///
     /// # Errors
     ///
@@ -107,12 +108,12 @@ impl<'a> Context<'a> {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock), the handler is called again for `direction` only
     /// after an event. An operation that a signal interrupts is tried again.
     ///
-    /// Every operation that moves bytes or accepts clients has to go through here, and has to be
-    /// one of mio's own or wrapped in mio's `try_io`.
+    /// Every operation that moves bytes or accepts clients has to go through this method, and has
+    /// to be one of mio's own or wrapped in mio's `try_io`.
     ///
     /// # Errors
     ///
-    /// That of the operation.
+    /// The operation's error.
     pub fn try_io<S, T>(
         &mut self,
         socket: &Socket<S>,
@@ -135,20 +136,20 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Reads from a stream. `Ok(0)` is the end of it, unless `buffer` is empty.
+    /// Reads from a stream. `Ok(0)` is its end, unless `buffer` is empty.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has come, else that of the stream.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing has arrived, else the stream's error.
     pub fn read(&mut self, socket: &Socket<TcpStream>, buffer: &mut [u8]) -> io::Result<usize> {
         self.try_io(socket, Direction::Read, |mut stream| stream.read(buffer))
     }
 
     /// Reads from a stream like [`read`](Self::read), and assumes that nothing is left if the
-    /// buffer was not filled, which saves the read that would find that out.
+    /// buffer was not filled, which saves the read that would confirm it.
     ///
-    /// Only for a caller that handles at once all that was read: the handler may not be called
-    /// before more arrives.
+    /// Only for a caller that handles everything it has read at once: the handler may not be called
+    /// again before more arrives.
     ///
     /// # Errors
     ///
@@ -161,62 +162,61 @@ impl<'a> Context<'a> {
         Ok(bytes)
     }
 
-    /// Assumes, as [`read_out`](Self::read_out) does, that nothing is left to be read, after a
-    /// [`read`](Self::read) that gave something and did not fill its buffer.
+    /// Assumes, as [`read_out`](Self::read_out) does, that nothing is left to read, after a
+    /// [`read`](Self::read) that returned some bytes but did not fill its buffer.
     ///
-    /// For a caller that knows only after the read that it has handled all of it.
+    /// For a caller that knows only after the read that it has handled everything.
     pub fn note_short_read(&mut self, source: SourceId) {
         self.io_loop.sources.note_short_read(source);
     }
 
     /// Whether a read may stop, or fail with [`WouldBlock`](io::ErrorKind::WouldBlock), before the
-    /// end of what has arrived: an event reported urgent data or the end of the stream. Always
-    /// `true` where the system reports neither.
+    /// end of what has arrived, because an event reported urgent data or the end of the stream.
+    /// Always `true` where the system reports neither.
     pub fn may_stop_short(&self, source: SourceId) -> bool {
         self.io_loop.sources.may_stop_short(source)
     }
 
     /// Marks the source as readable, whatever the system has reported.
     ///
-    /// For a caller that keeps some of what it has read, after a read in this turn has shown that
-    /// nothing was left: no event need follow for bytes that have arrived already. Also for a
-    /// caller whose read failed with [`WouldBlock`](io::ErrorKind::WouldBlock) where it [may stop
+    /// For a caller that keeps some of what it has read after a read in this turn has shown that
+    /// nothing was left: no event may follow for bytes that have already arrived. Also for a caller
+    /// whose read failed with [`WouldBlock`](io::ErrorKind::WouldBlock) on a source that [may stop
     /// short](Self::may_stop_short): the event has been reported already.
     pub fn note_unread(&mut self, source: SourceId) {
         self.io_loop.sources.note_unread(source);
     }
 
-    /// Marks the source as not ready for `direction`, whatever is left: the handler is called again
-    /// only after an event.
+    /// Marks the source as not ready for `direction`, even if something is left: the handler is
+    /// called again only after an event.
     ///
-    /// For a caller that leaves the rest to others, which read or accept from the same source.
+    /// For a caller that leaves the rest to others that read or accept from the same source.
     pub fn wait_for_event(&mut self, source: SourceId, direction: Direction) {
         self.io_loop.sources.clear(source, direction);
     }
 
-    /// Whether an operation may succeed, judging by the system's events and by former operations.
-    /// Events since the beginning of this turn are not known.
+    /// Whether an operation may succeed, judging by the system's events and by earlier operations.
+    /// Events since the beginning of this turn are not known yet.
     pub fn is_ready(&self, source: SourceId, direction: Direction) -> bool {
         self.io_loop.sources.is_ready(source, direction)
     }
 
     /// Does `work` on what `source`, which is readable, has received: work that takes much longer
-    /// than what others do in a turn, such as agreeing on keys. Of all that is done so in a turn,
-    /// none begins once 5 ms have passed with it. What has to wait comes before what follows it in
-    /// the next turn, so each has its turn.
+    /// than what is usually done in a turn, such as agreeing on keys. Once such work has taken 5 ms
+    /// in a turn, no more of it begins; the rest waits for the next turn, in order.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it has to wait: nothing was done, and the
-    /// handler is called again in the next turn, if it is interested in reading. Else that of
-    /// `work`.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the work has to wait: nothing was done, and the
+    /// handler is called again in the next turn, if it is interested in reading. Otherwise the
+    /// error of `work`.
     pub fn do_costly<T>(
         &mut self,
         source: SourceId,
         work: impl FnOnce(&mut Self) -> io::Result<T>,
     ) -> io::Result<T> {
         if self.io_loop.costly >= MOST_COSTLY {
-            // It may be another source that the handler was called for.
+            // The handler may have been called for another source.
             self.note_unread(source);
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -226,27 +226,27 @@ impl<'a> Context<'a> {
         outcome
     }
 
-    /// Writes to a stream as much as it takes.
+    /// Writes as many of `bytes` to a stream as it takes.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else that of the stream.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else the stream's error.
     pub fn write(&mut self, socket: &Socket<TcpStream>, bytes: &[u8]) -> io::Result<usize> {
         self.try_io(socket, Direction::Write, |mut stream| stream.write(bytes))
     }
 
-    /// Writes to a stream as much as it takes of several pieces, in their order.
+    /// Writes as much of several pieces to a stream, in order, as it takes.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else that of the stream.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing, else the stream's error.
     pub fn write_vectored(
         &mut self,
         socket: &Socket<TcpStream>,
         pieces: &[IoSlice<'_>],
     ) -> io::Result<usize> {
         self.try_io(socket, Direction::Write, |mut stream| {
-            // Unlike that of one piece, this call has no flag against the signal.
+            // Unlike the write of a single piece, this call has no flag that suppresses the signal.
             ftpdlib_sys::expect_broken_pipe(|| stream.write_vectored(pieces))
         })
     }
@@ -255,18 +255,19 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits, else that of the system; most are
-    /// no fault of the listener.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none is waiting, else the system's error, which
+    /// is rarely the listener's fault.
     pub fn accept(&mut self, socket: &Socket<TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
         self.try_io(socket, Direction::Read, TcpListener::accept)
     }
 
-    /// Learns how a connection attempt ended, of a stream registered with
-    /// [`register_connecting`](Self::register_connecting) and ready to be written.
+    /// Returns how a connection attempt ended, for a stream that was registered with
+    /// [`register_connecting`](Self::register_connecting) and has become writable.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it has not ended, else why it failed.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the attempt has not ended, else the reason why
+    /// it failed.
     pub fn finish_connect(&mut self, socket: &Socket<TcpStream>) -> io::Result<()> {
         self.try_io(socket, Direction::Write, |stream| {
             if let Some(error) = stream.take_error()? {
@@ -281,29 +282,29 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Says that the peer was sent something that it may answer within `limit`.
+    /// Announces that the peer was sent something that it may answer within `limit`.
     ///
     /// The loop may then poll for the answer for that long before it sleeps. It does so if no other
-    /// handler expects an answer, if this one's peer has answered at once many times before, and if
-    /// that has saved time so far. A limit of zero has no effect; one above
-    /// [`LONGEST_BUSY_POLL`](crate::LONGEST_BUSY_POLL) counts as that. A signal does not end the
+    /// handler expects an answer, this handler's peer has answered at once many times before, and
+    /// polling has saved time so far. A limit of zero has no effect; a limit above
+    /// [`LONGEST_BUSY_POLL`](crate::LONGEST_BUSY_POLL) is reduced to it. A signal does not end the
     /// polling.
     ///
-    /// For a dialogue that waits for each answer, not for a stream of bytes, which takes fewer
-    /// calls where the loop sleeps.
+    /// Meant for a dialogue that waits for each answer, not for a stream of bytes, which takes
+    /// fewer calls if the loop sleeps.
     pub fn expect_answer(&mut self, limit: Duration) {
         if !limit.is_zero() {
             self.io_loop.busy_poll.expect(self.owner, limit);
         }
     }
 
-    /// Sets the readiness for which [`Handler::ready`] is called. Costs no system call and loses
-    /// nothing.
+    /// Sets the readiness for which [`Handler::ready`] is called. Costs no system call and loses no
+    /// event.
     pub fn set_interest(&mut self, source: SourceId, interest: Interest) {
         self.io_loop.sources.set_interest(source, interest);
     }
 
-    /// Closes a socket. That also removes it from the system's poll, which saves a system call.
+    /// Closes a socket, which also removes it from the system's poll without a further system call.
     pub fn close<S: Source>(&mut self, socket: Socket<S>) {
         drop(socket);
         self.io_loop.sources.reap();
@@ -313,7 +314,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// The system does not know the object, which is closed then.
+    /// The system does not know the object; the object is then closed.
     pub fn detach<S: Source>(&mut self, socket: Socket<S>) -> io::Result<S> {
         let registered = socket.is_registered();
         let mut io = socket.into_inner();
@@ -328,18 +329,18 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     ///
-    /// That of [`Handler::start`]; the handler is dropped then.
+    /// The error of [`Handler::start`]; the handler is then dropped.
     pub fn add(&mut self, handler: Box<dyn Handler>) -> io::Result<HandlerId> {
         self.io_loop.start(handler)
     }
 
-    /// Closes a handler and drops it, with its sources and timers; if it is running, after its
-    /// callback. Returns `false` if it was removed before.
+    /// Closes a handler and drops it, with its sources and timers; if it is running, this happens
+    /// after its callback. Returns `false` if it was removed before.
     pub fn remove(&mut self, id: HandlerId) -> bool {
         self.io_loop.remove_handler(id)
     }
 
-    /// Starts a timer of this handler: [`Handler::timeout`] is called once it is `at`.
+    /// Starts a timer of this handler: [`Handler::timeout`] is called at the time `at`.
     pub fn start_timer(&mut self, at: Instant) -> TimerId {
         self.io_loop.arm_for(self.owner, at)
     }
@@ -360,7 +361,7 @@ impl<'a> Context<'a> {
         self.io_loop.timers.reset(timer, self.io_loop.now)
     }
 
-    /// Cancels a timer. Returns `false` if it is gone: fired, or cancelled before.
+    /// Cancels a timer. Returns `false` if it has fired or was cancelled before.
     pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
         self.io_loop.disarm(timer)
     }
@@ -395,10 +396,10 @@ impl<'a> Context<'a> {
             .arm(at, TimerTarget::Every(Some(Box::new(callback))))
     }
 
-    /// Takes the loop's shared buffer, for the time of a read.
+    /// Takes the loop's shared buffer, for the duration of a read.
     ///
-    /// It has the size given to [`IoLoop::with_scratch_size`], and holds what the last user left in
-    /// it. While it is taken, this makes a new one.
+    /// The buffer has the size given to [`IoLoop::with_scratch_size`], and holds what its last user
+    /// left in it. While it is taken, this method makes a new one.
     pub fn take_scratch(&mut self) -> Box<[u8]> {
         self.io_loop
             .scratch
@@ -406,7 +407,7 @@ impl<'a> Context<'a> {
             .unwrap_or_else(|| vec![0; self.io_loop.scratch_size].into_boxed_slice())
     }
 
-    /// Gives the shared buffer back. One that is not given back is made anew when needed.
+    /// Gives the shared buffer back. If it is not given back, a new one is made when needed.
     pub fn return_scratch(&mut self, scratch: Box<[u8]>) {
         self.io_loop.scratch = Some(scratch);
     }
@@ -424,8 +425,8 @@ impl<'a> Context<'a> {
     }
 
     /// In a process that was just forked: separates this copy of the loop from the parent's, which
-    /// still runs. What is done with the copy does not reach the parent's loop any more, and the
-    /// copy is of no use.
+    /// still runs. Nothing done with the copy reaches the parent's loop any more; the copy itself
+    /// becomes useless.
     ///
     /// # Errors
     ///
@@ -434,10 +435,10 @@ impl<'a> Context<'a> {
         self.io_loop.leave_to_parent()
     }
 
-    /// After [`leave_to_parent`](Self::leave_to_parent): closes this process's copies of the
-    /// sockets that are still registered with the loop, whosever they are, so that their peers see
-    /// the end when the parent closes them. Their handlers stay where they are, are not called, and
-    /// find nothing behind their sockets any more. What was never registered is not known here.
+    /// After [`leave_to_parent`](Self::leave_to_parent), closes this process's copies of the
+    /// sockets that are still registered with the loop, whichever handler owns them, so that their
+    /// peers see the end when the parent closes them. The handlers remain, but are not called, and
+    /// their sockets are unusable. Sockets that were never registered stay open.
     ///
     /// # Errors
     ///
@@ -446,27 +447,27 @@ impl<'a> Context<'a> {
         self.io_loop.leave_sources_to_parent()
     }
 
-    /// Lets the loop's `run` return after this turn.
+    /// Makes the loop's `run` return after this turn.
     pub fn stop(&mut self) {
         self.io_loop.remote.request_stop();
     }
 
-    /// The side of this loop that other threads may use.
+    /// A handle to this loop for other threads.
     pub fn handle(&self) -> LoopHandle {
         self.io_loop.handle()
     }
 
-    /// The handler that is called.
+    /// The id of the handler being called.
     pub const fn id(&self) -> HandlerId {
         self.owner
     }
 
-    /// The time, as of the beginning of this turn.
+    /// The time at the beginning of this turn.
     pub const fn now(&self) -> Instant {
         self.io_loop.now
     }
 
-    /// Whether this handler is to be closed after its callback, or there is none.
+    /// Whether there is no handler, or it is to be closed after its callback.
     pub(crate) fn is_removed(&self) -> bool {
         self.io_loop
             .handlers
@@ -474,7 +475,7 @@ impl<'a> Context<'a> {
             .is_none_or(|slot| matches!(slot.state, SlotState::Removed))
     }
 
-    /// Makes a call whose panic does not close this handler.
+    /// Makes a call in which a panic does not close this handler.
     pub(crate) fn catch_panic<T>(
         &mut self,
         call: impl FnOnce(&mut Context<'_>) -> T,

@@ -15,7 +15,7 @@ use crate::timers::TimerId;
 pub(crate) enum TimerTarget {
     Handler {
         owner: HandlerId,
-        /// Where it is among the timers of that handler.
+        /// The timer's index in that handler's list of timers.
         place: u32,
     },
     Once(Box<dyn FnOnce(&mut Context<'_>)>),
@@ -66,7 +66,7 @@ impl IoLoop {
             if self.call_handler(owner, |handler, cx| handler.ready(source, ready, cx)) {
                 self.sources.enqueue(source);
             } else {
-                // The socket was kept somewhere and has outlived its handler.
+                // The socket was kept elsewhere and has outlived its handler.
                 self.sources.set_interest(source, Interest::NONE);
             }
         }
@@ -93,7 +93,7 @@ impl IoLoop {
 
     /// Runs a callback that belongs to no handler.
     pub(crate) fn run_callback(&mut self, callback: impl FnOnce(&mut Context<'_>)) {
-        // A panic was logged already, and no handler has to know of it.
+        // The panic has been logged, and no handler needs to know of it.
         let _ = self.catch_panic(HandlerId::NONE, callback);
         self.sources.reap();
     }
@@ -108,7 +108,7 @@ impl IoLoop {
             .handlers
             .get(owner.0)
             .map_or(0, |slot| slot.timers.len());
-        // There are no more of them than keys, so it fits.
+        // A loop has no more timers than `u32` keys, so the index fits.
         let place = place as u32;
         let timer = self.arm(at, TimerTarget::Handler { owner, place });
         if let Some(slot) = self.handlers.get_mut(owner.0) {
@@ -158,7 +158,8 @@ impl IoLoop {
         }
     }
 
-    /// Takes a handler out of its slot for one callback. Returns `false` if it is not there.
+    /// Takes a handler out of its slot for one callback. Returns `false` if the slot does not hold
+    /// it.
     fn call_handler(
         &mut self,
         id: HandlerId,
@@ -205,7 +206,7 @@ impl IoLoop {
         if let Some(slot) = self.handlers.get_mut(id.0) {
             slot.state = SlotState::Removed;
         }
-        // A panic was logged already, and the handler is dropped anyway.
+        // The panic has been logged, and the handler is dropped anyway.
         let _ = self.catch_panic(id, |cx| handler.closed(error, cx));
         self.free_slot(id);
         self.drop_handler(handler);
@@ -226,13 +227,13 @@ impl IoLoop {
         self.sources.reap();
     }
 
-    /// Takes a timer that is gone off the list of its handler.
+    /// Removes a timer that is gone from the list of its handler.
     fn forget_timer(&mut self, owner: HandlerId, place: u32) {
         let Some(slot) = self.handlers.get_mut(owner.0) else {
             return;
         };
         slot.timers.swap_remove(place as usize);
-        // The last one has come to its place.
+        // The last timer of the list has moved to this index.
         if let Some(&moved) = slot.timers.get(place as usize)
             && let Some(TimerTarget::Handler { place: former, .. }) = self.timers.get_mut(moved)
         {
@@ -240,15 +241,15 @@ impl IoLoop {
         }
     }
 
-    /// Makes a call, and turns a panic in it into an error.
+    /// Runs `call`, and turns a panic in it into an error.
     pub(crate) fn catch_panic<T>(
         &mut self,
         owner: HandlerId,
         call: impl FnOnce(&mut Context<'_>) -> T,
     ) -> io::Result<T> {
         let mut cx = Context::new(self, owner);
-        // The loop's own state is consistent whenever it calls out. What the callee left broken is
-        // used by the callee alone, if it is called again at all.
+        // The loop's own state is consistent whenever it calls out. Only the callee uses what its
+        // panic left broken, if it is called again at all.
         caught(|| call(&mut cx)).map_err(|message| {
             log::error!("code on the loop panicked: {message}");
             io::Error::other(format!("panicked: {message}"))

@@ -1,10 +1,10 @@
-//! Whose errors of sockets are.
+//! Which errors of sockets are the peer's and which the system's.
 
 use std::io;
 
-/// Whether an error of [`Context::accept`](crate::Context::accept) concerns one client only, which
-/// then has left the queue. `WouldBlock` says that the queue is empty; any other error might come
-/// again at once, for ever.
+/// Whether an error of [`Context::accept`](crate::Context::accept) concerns only one client, which
+/// has then left the queue. `WouldBlock` means that the queue is empty; any other error might recur
+/// at once, for ever.
 ///
 /// # Examples
 ///
@@ -27,8 +27,8 @@ pub fn is_of_one_client(error: &io::Error) -> bool {
     )
 }
 
-/// Whether an error of a connection says that the peer is gone. Any other error is the system's: it
-/// has too little memory, say, or watches no more descriptors for this user.
+/// Whether an error of a connection means that the peer is gone. Any other error is the system's:
+/// it may have too little memory, or refuse to watch more descriptors for this user.
 ///
 /// # Examples
 ///

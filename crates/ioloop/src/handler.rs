@@ -1,4 +1,4 @@
-//! What runs on the loop.
+//! Handlers, which run on the loop.
 
 use std::io;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::timers::TimerId;
 /// to one callback at a time, so it shares nothing and locks nothing. It never leaves its loop's
 /// thread. No callback may wait: what blocks goes to a [`Pool`](crate::Pool).
 ///
-/// A callback that answers [`Flow::Close`], fails or panics is the handler's last but for
-/// [`closed`](Self::closed): then the loop drops it, with its sockets and timers. A panic is
-/// logged, and is the end of that handler only.
+/// After a callback that returns [`Flow::Close`], fails or panics, only [`closed`](Self::closed) is
+/// called; then the loop drops the handler, with its sockets and timers. A panic is logged, and
+/// ends that handler only.
 ///
 /// # Examples
 ///
-/// A handler of one peer that throws away what it is sent:
+/// A handler for one peer that discards what it is sent:
 ///
 /// ```
 /// use std::io;
@@ -54,27 +54,27 @@ use crate::timers::TimerId;
 /// }
 /// ```
 pub trait Handler: 'static {
-    /// Registers what the handler waits for. The first call, made once, when it is added.
+    /// Registers what the handler waits for. The first call, made once, when the handler is added.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the handler from working. It is dropped, without a call of
-    /// [`closed`](Self::closed), and the error is returned to the code that added it.
+    /// Whatever keeps the handler from working. The handler is dropped without a call to
+    /// [`closed`](Self::closed), and the error is returned to the caller that added it.
     fn start(&mut self, cx: &mut Context<'_>) -> io::Result<()>;
 
     /// Serves a source that is ready for what the handler is interested in.
     ///
-    /// Called once per turn as long as that holds: until an operation through [`Context::try_io`]
-    /// says [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest is changed. So a handler may
-    /// stop early, to leave the loop to others, and is called again. The end of a stream never
-    /// blocks: a handler that keeps such a source has to clear its interest in reading it.
+    /// Called once per turn until an operation through [`Context::try_io`] fails with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), or the interest changes. So a handler may stop
+    /// early, to leave the loop to others, and is called again. A read at the end of a stream never
+    /// blocks: a handler that keeps such a source has to clear its interest in reading.
     ///
     /// # Errors
     ///
     /// Whatever ends this handler.
     fn ready(&mut self, source: SourceId, ready: Ready, cx: &mut Context<'_>) -> io::Result<Flow>;
 
-    /// Serves a timer of this handler that has expired; its id is no longer valid.
+    /// Handles the expiry of one of this handler's timers, whose id is no longer valid.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ pub trait Handler: 'static {
         Ok(Flow::Continue)
     }
 
-    /// Follows at least one [`Notifier::notify`](crate::Notifier::notify) since the last call.
+    /// Called after one or more calls of [`Notifier::notify`](crate::Notifier::notify).
     ///
     /// # Errors
     ///
@@ -94,14 +94,14 @@ pub trait Handler: 'static {
         Ok(Flow::Continue)
     }
 
-    /// The last call: without `error` after [`Flow::Close`] or a removal, else with what ended the
-    /// handler.
+    /// The last call. `error` is what ended the handler; `None` after [`Flow::Close`] and after a
+    /// removal.
     fn closed(&mut self, error: Option<io::Error>, cx: &mut Context<'_>) {
         let _ = (error, cx);
     }
 }
 
-/// What becomes of a handler after a callback. Complete: it stays or is closed.
+/// What becomes of a handler after a callback. Exhaustive: it stays or is closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flow {
     /// It stays.
@@ -110,12 +110,12 @@ pub enum Flow {
     Close,
 }
 
-/// Names a handler of one loop. Never reused.
+/// The id of a handler in its loop. Never reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct HandlerId(pub(crate) Key);
 
 impl HandlerId {
-    /// The owner of callbacks that belong to no handler.
+    /// Stands for the owner of callbacks that belong to no handler.
     pub(crate) const NONE: Self = Self(Key::NONE);
 }
 

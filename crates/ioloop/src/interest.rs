@@ -2,16 +2,16 @@
 
 use std::ops::{BitOr, BitOrAssign};
 
-/// One way of a byte stream, as seen from here. Complete: a stream has no third.
+/// A direction of a byte stream, as seen from this side. Exhaustive: there is no third.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Direction {
-    /// Bytes, or clients of a listener, that come in.
+    /// Incoming bytes, or incoming clients of a listener.
     Read,
-    /// Bytes that go out; also the end of a connection attempt.
+    /// Outgoing bytes, or the end of a connection attempt.
     Write,
 }
 
-/// For which kinds of readiness a source's handler is called.
+/// The kinds of readiness for which a source's handler is called.
 ///
 /// The default is [`Interest::NONE`].
 ///
@@ -29,7 +29,7 @@ pub enum Direction {
 pub struct Interest(u8);
 
 impl Interest {
-    /// Nothing: the source is paused. What becomes ready meanwhile is remembered.
+    /// Nothing: the source is paused. Readiness that occurs meanwhile is remembered.
     pub const NONE: Self = Self(0);
     /// Something can be read, or accepted, or the end of the stream was reached.
     pub const READ: Self = Self(1);
@@ -39,13 +39,13 @@ impl Interest {
     pub const BOTH: Self = Self(3);
     /// The peer will send no more, or the connection failed.
     ///
-    /// For a handler that does not read at the moment. Reported once, when everything that the peer
-    /// sent before has arrived here, read or not. Where the system does not report it early, the
-    /// next read finds out as always.
+    /// For a handler that is not reading at the moment. Reported once, when everything that the
+    /// peer sent before has arrived, whether it was read or not. Where the system does not report
+    /// it, the next read finds out, as usual.
     pub const HANGUP: Self = Self(4);
 
-    /// Kept with the readiness, never reported: a read may stop short of what has arrived. Set at
-    /// the end of the stream, and by urgent data, at whose mark a read stops.
+    /// Kept with the readiness, but never reported: a read may stop short of what has arrived. Set
+    /// at the end of the stream, and by urgent data, because a read stops at its mark.
     pub(crate) const SHORT_READS: Self = Self(8);
 
     /// Whether every kind in `other` is in `self` too.
@@ -85,10 +85,11 @@ impl From<Direction> for Interest {
     }
 }
 
-/// Why [`Handler::ready`](crate::Handler::ready) is called: the readiness that it is interested in.
+/// The readiness for which [`Handler::ready`](crate::Handler::ready) is called, out of what the
+/// handler is interested in.
 ///
-/// An end of stream and an error count as both readable and writable, so that the next operation,
-/// whichever it is, reports them.
+/// The end of a stream and an error count as both readable and writable, so that the next operation
+/// reports them, whichever it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ready(pub(crate) Interest);
 

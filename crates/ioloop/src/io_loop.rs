@@ -21,11 +21,11 @@ use crate::sources::Sources;
 use crate::timers::{TimerId, Timers, later};
 use crate::turn::Turn;
 
-/// A reactor: handlers, the sources they wait for, and timers, on one thread.
+/// A reactor: runs handlers, the sources they wait for, and timers on one thread.
 ///
-/// A turn waits for the first event or deadline. Then it runs what other threads sent, serves the
-/// ready sources, each once and in the order in which they became ready, and calls the timers that
-/// are due. Dropping the loop closes it; see [`close`](Self::close).
+/// A turn waits for the first event or deadline. It then runs what other threads have sent, serves
+/// each ready source once, in the order in which they became ready, and fires the timers that are
+/// due. Dropping the loop closes it; see [`close`](Self::close).
 ///
 /// # Examples
 ///
@@ -44,14 +44,14 @@ use crate::turn::Turn;
 /// ```
 pub struct IoLoop {
     pub(crate) poll: Poll,
-    /// That of the parent, in a process that was just forked.
+    /// The parent's poll, in a process that was just forked.
     parents_poll: Option<Poll>,
     events: Events,
     pub(crate) sources: Sources,
     pub(crate) handlers: Slab<HandlerSlot>,
     pub(crate) timers: Timers<TimerTarget>,
     pub(crate) remote: Arc<Remote>,
-    /// Empty except while it is read; kept for its capacity.
+    /// Empty except while it is being read; kept for its capacity.
     inbox: Inbox,
     pub(crate) now: Instant,
     pub(crate) scratch: Option<Box<[u8]>>,
@@ -63,7 +63,7 @@ pub struct IoLoop {
 }
 
 impl IoLoop {
-    /// Makes a loop whose scratch buffer has 256 KiB.
+    /// Makes a loop with a scratch buffer of 256 KiB.
     ///
     /// # Errors
     ///
@@ -72,9 +72,11 @@ impl IoLoop {
         Self::with_scratch_size(256 * 1024)
     }
 
-    /// Makes a loop whose scratch buffer, [`Context::take_scratch`], has `bytes` bytes, at least 1.
+    /// Makes a loop whose scratch buffer ([`Context::take_scratch`]) has `bytes` bytes, but at
+    /// least 1.
     ///
-    /// The buffer is made when it is first used. Larger ones save system calls with bulk data.
+    /// The buffer is allocated when it is first used. A larger one saves system calls with bulk
+    /// data.
     ///
     /// # Errors
     ///
@@ -105,7 +107,7 @@ impl IoLoop {
     ///
     /// # Errors
     ///
-    /// That of [`Handler::start`]; the handler is dropped then.
+    /// The error of [`Handler::start`]; the handler is then dropped.
     pub fn add(&mut self, handler: Box<dyn Handler>) -> io::Result<HandlerId> {
         self.now = Instant::now();
         self.start(handler)
@@ -116,9 +118,9 @@ impl IoLoop {
         self.remove_handler(id)
     }
 
-    /// In a process that was just forked: gives up the poll and the waker, which are the parent's,
-    /// too, and which both processes could change. This copy of the loop waits for nothing any
-    /// more.
+    /// In a process that was just forked: gives up the poll and the waker, which both processes
+    /// could otherwise change since they are shared with the parent. This copy of the loop no
+    /// longer waits for anything.
     pub(crate) fn leave_to_parent(&mut self) -> io::Result<()> {
         let poll = Poll::new()?;
         self.remote.set_waker(Waker::new(poll.registry(), WAKER)?);
@@ -127,8 +129,8 @@ impl IoLoop {
         Ok(())
     }
 
-    /// After that: closes this process's copies of the sockets that are still registered, and
-    /// leaves their owners alone.
+    /// After [`leave_to_parent`](Self::leave_to_parent), closes this process's copies of the
+    /// sockets that are still registered, and leaves their owners alone.
     pub(crate) fn leave_sources_to_parent(&mut self) -> io::Result<()> {
         self.sources.reap();
         match self.parents_poll.take() {
@@ -139,12 +141,12 @@ impl IoLoop {
         }
     }
 
-    /// Makes turns until stopped, by [`LoopHandle::stop`] or [`Context::stop`], or until nothing is
-    /// left.
+    /// Makes turns until stopped by [`LoopHandle::stop`] or [`Context::stop`], or until nothing is
+    /// left to do.
     ///
     /// # Errors
     ///
-    /// That of [`turn`](Self::turn).
+    /// As [`turn`](Self::turn).
     pub fn run(&mut self) -> io::Result<()> {
         while !self.remote.take_stop() && !self.is_empty() {
             self.turn_once(None)?;
@@ -152,12 +154,12 @@ impl IoLoop {
         Ok(())
     }
 
-    /// Makes turns until stopped, also while there is nothing to do: for a loop whose work is sent
-    /// to it through its [`handle`](Self::handle).
+    /// Makes turns until stopped, even while there is nothing to do: for a loop that is sent work
+    /// through its [`handle`](Self::handle).
     ///
     /// # Errors
     ///
-    /// That of [`turn`](Self::turn).
+    /// As [`turn`](Self::turn).
     pub fn run_until_stopped(&mut self) -> io::Result<()> {
         while !self.remote.take_stop() {
             self.turn_once(None)?;
@@ -167,14 +169,14 @@ impl IoLoop {
 
     /// Makes one turn, for a program that has a loop of its own.
     ///
-    /// Waits at most `timeout` for something to happen; without one, as long as it takes. Returns
-    /// how long the next turn may be put off: until the next deadline if there is one, not at all
-    /// while a source is ready or work was sent. Where very many timers were put off, it may be
-    /// less.
+    /// Waits for something to happen, at most for `timeout` if one is given. Returns how long the
+    /// next turn may be put off: until the next deadline if there is one, and not at all while a
+    /// source is ready or work has been sent. The time may be shorter if very many timers were put
+    /// off.
     ///
     /// # Errors
     ///
-    /// The system cannot wait for events. A signal is no error, and ends the waiting.
+    /// The system cannot wait for events. A signal ends the waiting, but is no error.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
         self.turn_once(timeout)?;
         Ok(self.next_wait())
@@ -203,10 +205,10 @@ impl IoLoop {
         self.arm(at, TimerTarget::Once(Box::new(callback)))
     }
 
-    /// Calls `callback` every `interval`, for the first time one interval from now.
+    /// Calls `callback` every `interval`, the first time one interval from now.
     ///
-    /// The calls keep to multiples of the interval. Calls that the loop missed in a stall are left
-    /// out. A callback that panics is not called again.
+    /// The calls keep to multiples of the interval. Calls that the loop missed during a stall are
+    /// skipped. A callback that panics is not called again.
     pub fn call_every(
         &mut self,
         interval: Duration,
@@ -219,7 +221,7 @@ impl IoLoop {
         )
     }
 
-    /// Cancels a timer. Returns `false` if it is gone: fired, or cancelled before.
+    /// Cancels a timer. Returns `false` if it has fired or was cancelled before.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.disarm(timer)
     }
@@ -230,9 +232,9 @@ impl IoLoop {
         self.timers.reset(timer, self.now)
     }
 
-    /// Closes and drops all handlers, then drops all timers. The loop may be used again.
+    /// Closes and drops all handlers, then drops all timers. The loop may be used again afterwards.
     ///
-    /// While they close, handlers cannot add others.
+    /// Handlers cannot add others while they are being closed.
     pub fn close(&mut self) {
         self.closing = true;
         let ids: Vec<_> = self.handlers.keys().map(HandlerId).collect();
@@ -245,7 +247,7 @@ impl IoLoop {
         self.closing = false;
     }
 
-    /// The side of this loop that other threads may use.
+    /// Returns a handle to this loop for other threads.
     pub fn handle(&self) -> LoopHandle {
         LoopHandle::new(Arc::clone(&self.remote))
     }
@@ -256,7 +258,7 @@ impl IoLoop {
         self.handlers.len() == 0 && self.timers.is_empty() && !self.remote.has_messages()
     }
 
-    /// How many handlers there are.
+    /// The number of handlers.
     pub fn handler_count(&self) -> usize {
         self.handlers.len()
     }
@@ -280,8 +282,8 @@ impl IoLoop {
             .busy_poll
             .wait(&mut self.poll, &mut self.events, timeout);
         let waited = match wait {
-            // A process that was stopped goes on like this. What has come meanwhile counts before
-            // the timers that are late.
+            // This happens when a stopped process is continued. Events that arrived meanwhile come
+            // before timers that are overdue.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 self.poll_at_once()?;
                 None
@@ -290,7 +292,7 @@ impl IoLoop {
         };
         let mut events = self.mark_ready();
         self.now = Instant::now();
-        // The same where more has come than fits.
+        // Events also come before due timers if there were more events than fit.
         for _ in 0..MOST_POLLS {
             if events < EVENTS || self.timers.next().is_none_or(|at| at > self.now) {
                 break;
@@ -306,7 +308,7 @@ impl IoLoop {
         Ok(())
     }
 
-    /// Fetches the events that are there.
+    /// Fetches the pending events without waiting.
     fn poll_at_once(&mut self) -> io::Result<()> {
         loop {
             match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
@@ -316,7 +318,7 @@ impl IoLoop {
         }
     }
 
-    /// Notes which sources the events are of, and returns how many events there are.
+    /// Marks the sources of the events as ready, and returns the number of events.
     fn mark_ready(&mut self) -> usize {
         let mut count = 0;
         for event in &self.events {
@@ -369,11 +371,11 @@ impl Drop for IoLoop {
     }
 }
 
-/// The token of the waker. No source has it: it is that of `Key::NONE`.
+/// The token of the waker. It is the token of `Key::NONE`, so no source has it.
 const WAKER: Token = Token(usize::MAX);
 
 /// The most events taken at once.
 const EVENTS: usize = 1024;
 
-/// How often a turn takes more events while they come in such numbers and a timer is due.
+/// How many more times a turn polls while each poll is full and a timer is due.
 const MOST_POLLS: usize = 64;

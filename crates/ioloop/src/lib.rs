@@ -9,22 +9,22 @@
 //!
 //! # Readiness
 //!
-//! The system reports once that a source has become ready. The loop remembers that until an
-//! operation fails with [`WouldBlock`](std::io::ErrorKind::WouldBlock), and calls the handler once
-//! per turn as long as the source is ready for something the handler is [interested](Interest) in.
-//! It follows that
+//! The system reports once that a source has become ready. The loop remembers this until an
+//! operation fails with [`WouldBlock`](std::io::ErrorKind::WouldBlock). Until then, it calls the
+//! handler once per turn, provided that the handler is [interested](Interest) in that readiness. It
+//! follows that
 //!
-//! - a handler may do as much or as little per call as is fair to others: for what it leaves, it is
-//!   called again, after all other handlers;
-//! - a handler pauses a source by clearing its interest and goes on by setting it again; neither
-//!   costs a system call or loses an event;
-//! - all operations that move bytes have to go through [`Context::try_io`], or the methods made of
+//! - a handler may do as much or as little per call as is fair to the others: if it leaves
+//!   something undone, it is called again, after all other handlers;
+//! - a handler pauses a source by clearing its interest and resumes it by setting the interest
+//!   again; neither costs a system call or loses an event;
+//! - all operations that move bytes have to go through [`Context::try_io`], or the methods built on
 //!   it, since the loop learns from their outcome.
 //!
 //! # A worked example
 //!
-//! A service that sends every peer the time since it was started, once per second until the peer
-//! disconnects. Its handler has one source and one timer:
+//! A service that tells every peer once per second how long the service has been running, until the
+//! peer disconnects. Its handler has one source and one timer:
 //!
 //! ```
 //! use std::io;
@@ -101,7 +101,8 @@
 //!
 //! # Panics
 //!
-//! A handler that panics is logged, closed and dropped; the loop goes on for the others.
+//! If a handler panics, the panic is logged and the handler is closed and dropped; the loop
+//! continues with the others.
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
@@ -139,7 +140,7 @@ pub use errors::{is_of_one_client, is_of_peer};
 pub use handler::{Flow, Handler, HandlerId};
 pub use interest::{Direction, Interest, Ready};
 pub use io_loop::IoLoop;
-/// The sockets this crate's signatures name.
+/// Re-exported for the socket types in this crate's signatures.
 pub use mio;
 pub use notify::{LoopHandle, Notifier};
 pub use panics::contain;

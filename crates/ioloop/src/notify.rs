@@ -11,9 +11,9 @@ use crate::context::Context;
 use crate::handler::HandlerId;
 use crate::panics::drop_safely;
 
-/// A loop as seen from anywhere: stops it and gives it work, from any thread.
+/// A handle to a loop, which stops it or sends it work from any thread.
 ///
-/// Made by [`IoLoop::handle`](crate::IoLoop::handle) and [`Context::handle`].
+/// Created by [`IoLoop::handle`](crate::IoLoop::handle) and [`Context::handle`].
 ///
 /// # Examples
 ///
@@ -37,13 +37,13 @@ impl LoopHandle {
         Self { remote }
     }
 
-    /// Lets the loop's `run` return after its current turn, or at once if it is not running yet.
+    /// Makes the loop's `run` return after its current turn, or at once if it is not running yet.
     pub fn stop(&self) {
         self.remote.request_stop();
         self.remote.call_waker();
     }
 
-    /// Has the loop call `callback`, on its own thread, in its next turn.
+    /// Makes the loop call `callback` on the loop's thread in its next turn.
     ///
     /// Returns `false`, and drops `callback`, if the loop is gone.
     pub fn call_soon(&self, callback: impl FnOnce(&mut Context<'_>) + Send + 'static) -> bool {
@@ -60,7 +60,8 @@ impl fmt::Debug for LoopHandle {
 
 /// Wakes one handler, from any thread.
 ///
-/// Made by [`Context::notifier`]. Cheap to copy and to keep after the handler is gone.
+/// Created by [`Context::notifier`]. Cheap to clone, and harmless to keep after the handler is
+/// gone.
 #[derive(Clone)]
 pub struct Notifier {
     flag: Arc<NotifyFlag>,
@@ -71,8 +72,9 @@ impl Notifier {
         Self { flag }
     }
 
-    /// Has the loop call the handler's [`notified`](crate::Handler::notified), once for all
-    /// notifications since the last time. What this thread did before is visible there.
+    /// Makes the loop call the handler's [`notified`](crate::Handler::notified), once for all
+    /// notifications since its last call. What this thread did before notifying is visible to that
+    /// call.
     pub fn notify(&self) {
         if !self.flag.pending.swap(true, Ordering::AcqRel) {
             let owner = self.flag.owner;
@@ -105,7 +107,7 @@ impl NotifyFlag {
         }
     }
 
-    /// Lets the next notification be sent again.
+    /// Allows the next notification to be sent.
     pub(crate) fn clear(&self) {
         self.pending.swap(false, Ordering::AcqRel);
     }
@@ -114,8 +116,8 @@ impl NotifyFlag {
 /// The part of a loop that other threads can use.
 pub(crate) struct Remote {
     waker: Mutex<Waker>,
-    /// There are messages, and the waker was called. Without any, a turn need not take the lock;
-    /// with some, a second sender need not make the system call.
+    /// Whether there are messages and the waker was called for them. Saves a turn without messages
+    /// the lock, and all senders but the first the system call.
     pending: AtomicBool,
     stop: AtomicBool,
     inbox: Mutex<Inbox>,
@@ -133,7 +135,8 @@ impl Remote {
 
     /// Swaps the inbox with `empty`, if there are messages.
     pub(crate) fn collect(&self, empty: &mut Inbox) -> bool {
-        // Before the lock, so that a message that is added after the swap wakes the loop again.
+        // Cleared before the lock is taken, so that a message added after the swap wakes the loop
+        // again.
         if !self.pending.swap(false, Ordering::AcqRel) {
             return false;
         }
@@ -143,7 +146,7 @@ impl Remote {
         true
     }
 
-    /// Refuses messages from now on, and drops those that are there.
+    /// Refuses messages from now on, and drops the pending ones.
     pub(crate) fn close(&self) {
         let mut inbox = self.inbox();
         inbox.closed = true;
@@ -193,7 +196,7 @@ impl Remote {
         }
     }
 
-    /// Has the loop woken by another waker from now on.
+    /// Makes another waker wake the loop from now on.
     pub(crate) fn set_waker(&self, waker: Waker) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
     }

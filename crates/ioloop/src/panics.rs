@@ -1,13 +1,13 @@
-//! Panics of code that belongs to others.
+//! Containing the panics of foreign code, such as callbacks.
 
 use std::any::Any;
 use std::fmt::Display;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `code`, which belongs to others; `None` after a panic, which is logged as that of `who`.
-/// What it leaves half changed must be its own. A handler that let such a panic out would be
-/// dropped by the loop, and with it all that it does for others.
+/// Calls foreign code, such as a callback; returns `None` after a panic, which is logged under the
+/// name `who`. State that a panic may leave half changed must belong to `code` alone. A handler
+/// that let such a panic escape would be dropped by the loop, with everything it does for others.
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ pub fn contain<T>(who: impl Display, code: impl FnOnce() -> T) -> Option<T> {
 ///
 /// # Errors
 ///
-/// The text that a panic of it came with.
+/// The message of a panic in `code`.
 pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
         let message = panic_message(&*panic).to_owned();
@@ -40,16 +40,17 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Drops what belongs to others, such as a callback or the payload of a panic, even if that panics.
+/// Drops a foreign value, such as a callback or the payload of a panic, even if its destructor
+/// panics.
 pub(crate) fn drop_safely<T>(value: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         log::error!("a destructor panicked: {}", panic_message(&*panic));
-        // Dropping this one may panic, too, and so on.
+        // Dropping this payload might panic, too, and so on.
         mem::forget(panic);
     }
 }
 
-/// The text a panic came with, as `catch_unwind` gives it.
+/// The message of a panic that `catch_unwind` has caught.
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&str>() {
         text

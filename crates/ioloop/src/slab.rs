@@ -1,8 +1,9 @@
-//! A vector of slots whose keys go stale: the loop's handlers, sources and timers live in one each.
+//! A vector of slots whose keys go stale. The loop keeps its handlers, sources and timers in one
+//! each.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Names one value of a [`Slab`], and never a later one in the same slot.
+/// Identifies one value of a [`Slab`], and never a later value in the same slot.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Key {
     pub(crate) index: u32,
@@ -18,16 +19,18 @@ impl Key {
 }
 
 pub(crate) struct Slab<T> {
-    /// That of a new slot.
+    /// The generation of a new slot.
     first_generation: u32,
     entries: Vec<Entry<T>>,
     free: Vec<u32>,
 }
 
 impl<T> Slab<T> {
-    /// One whose keys name nothing in another slab, until a slot has been reused millions of times.
+    /// Makes a slab whose keys identify nothing in another slab, until a slot has been reused
+    /// millions of times.
     pub(crate) fn new() -> Self {
-        /// The golden ratio spreads the generations of any number of slabs evenly.
+        /// Derived from the golden ratio, which spreads the generations of any number of slabs
+        /// evenly.
         const STEP: u32 = 0x9E37_79B9;
         static NEXT: AtomicU32 = AtomicU32::new(0);
         Self {
@@ -46,7 +49,7 @@ impl<T> Slab<T> {
                 generation: entry.generation,
             };
         }
-        // Four thousand million values of any `T` do not fit into memory before the index ends.
+        // Memory runs out before the index does, which allows four thousand million values.
         let index = self.entries.len() as u32;
         self.entries.push(Entry {
             generation: self.first_generation,
@@ -87,7 +90,7 @@ impl<T> Slab<T> {
         }
     }
 
-    /// The key of the value that is in a slot now.
+    /// The key of the value that is currently in a slot.
     pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
         let entry = self.entries.get(index as usize)?;
         entry.value.as_ref().map(|_| Key {

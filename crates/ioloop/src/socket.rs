@@ -9,10 +9,10 @@ use crate::context::Context;
 use crate::interest::Interest;
 use crate::sources::{SlotGuard, SourceId};
 
-/// An I/O object of mio that belongs to a loop. It is registered there once, for both directions:
-/// at once, or when the handler has to wait for it.
+/// An I/O object of mio that belongs to a loop. It is registered once for both directions, either
+/// immediately or when the handler has to wait for it.
 ///
-/// Made by [`Context::register`](crate::Context::register) and
+/// Created by [`Context::register`](crate::Context::register) and
 /// [`Context::register_deferred`](crate::Context::register_deferred). Its operations go through
 /// [`Context::try_io`](crate::Context::try_io), which keeps track of its readiness.
 /// [`Context::close`](crate::Context::close) closes it and frees its slot at once. Dropping it
@@ -37,7 +37,7 @@ impl<S> Socket<S> {
         self.io
     }
 
-    /// The object, to be registered with the system, unless it is.
+    /// The object, unless it is already registered with the system.
     pub(crate) const fn unregistered(&mut self) -> Option<&mut S> {
         if self.registered {
             None
@@ -50,7 +50,7 @@ impl<S> Socket<S> {
         self.registered = true;
     }
 
-    /// Whether it is registered with the system, which then reports its readiness; see
+    /// Whether the object is registered with the system, which then reports its readiness; see
     /// [`Context::finish_registration`](crate::Context::finish_registration).
     pub const fn is_registered(&self) -> bool {
         self.registered
@@ -61,20 +61,20 @@ impl<S> Socket<S> {
         self.slot.id
     }
 
-    /// The I/O object, for what neither reads nor writes: addresses, options, shutdown.
+    /// The I/O object, for operations that neither read nor write: addresses, options, shutdown.
     pub const fn get_ref(&self) -> &S {
         &self.io
     }
 }
 
 impl Socket<TcpStream> {
-    /// Has the system acknowledge at once what the peer sends, until something is sent from here
-    /// again. Otherwise the system may delay the acknowledgement, for data to send with it, while a
-    /// peer that sends little at a time waits for it.
+    /// Makes the system acknowledge at once what the peer sends, until this side sends something
+    /// again. Otherwise the system may delay the acknowledgement in the hope of sending data with
+    /// it, while a peer that sends little at a time waits for it.
     ///
     /// # Errors
     ///
-    /// The system refuses. Where it has no such setting, nothing happens.
+    /// The system refuses. Where the system has no such setting, nothing happens.
     pub fn acknowledge_at_once(&self) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         socket2::SockRef::from(&self.io).set_tcp_quickack(true)?;
@@ -82,8 +82,8 @@ impl Socket<TcpStream> {
     }
 }
 
-/// An I/O object that a handler is made with, and registers when it is started: only then is there
-/// a loop to register it with.
+/// An I/O object that a handler is created with and registers when it is started, since there is no
+/// loop to register it with before.
 ///
 /// # Examples
 ///
@@ -95,22 +95,22 @@ pub struct Registration<S>(State<S>);
 enum State<S> {
     Pending(S),
     Registered(Socket<S>),
-    /// The system refused it, or the socket was taken out.
+    /// The system refused the object, or the socket was taken out.
     Gone,
 }
 
 impl<S: Source> Registration<S> {
-    /// Makes one that is to be registered.
+    /// Wraps an object that is to be registered later.
     pub const fn new(io: S) -> Self {
         Self(State::Pending(io))
     }
 
-    /// Registers the object, the first time, with what its handler waits for at first; see
-    /// [`Context::register`].
+    /// Registers the object with its handler's initial interest; see [`Context::register`]. Does
+    /// nothing on later calls.
     ///
     /// # Errors
     ///
-    /// That of [`Context::register`]; the object is closed then.
+    /// As [`Context::register`]; the object is then closed.
     pub fn register(&mut self, cx: &mut Context<'_>, interest: Interest) -> io::Result<()> {
         self.0 = match mem::replace(&mut self.0, State::Gone) {
             State::Pending(io) => State::Registered(cx.register(io, interest)?),
@@ -119,8 +119,8 @@ impl<S: Source> Registration<S> {
         Ok(())
     }
 
-    /// Takes the socket out, to [close](Context::close) or [detach](Context::detach) it. `None` if
-    /// it is not registered; an object that never was is closed then.
+    /// Takes the socket out, to [close](Context::close) or [detach](Context::detach) it. Returns
+    /// `None` if it is not registered; an object that was never registered is closed.
     pub fn take(&mut self) -> Option<Socket<S>> {
         match mem::replace(&mut self.0, State::Gone) {
             State::Registered(socket) => Some(socket),

@@ -12,25 +12,26 @@ use crate::handler::HandlerId;
 use crate::interest::{Direction, Interest, Ready};
 use crate::slab::{Key, Slab};
 
-/// Names a registered source of one loop. Never reused.
+/// The id of a registered source in its loop. Never reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct SourceId(Key);
 
 impl SourceId {
-    /// The token of its events: slot and generation, so that an event that was fetched before the
+    /// The token of the source's events: slot and generation, so that an event fetched before the
     /// source was closed finds no source.
     pub(crate) const fn token(self) -> Token {
         Token(((self.0.generation as usize) << INDEX_BITS) | self.0.index as usize)
     }
 }
 
-/// How many bits of a token are the slot: half of 64, or else enough for a million slots.
+/// The number of bits in a token that hold the slot: half of 64, or else enough for a million
+/// slots.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 
 /// The readiness of all sources.
 ///
-/// The poll is edge-triggered. So readiness is kept here, per source, until an operation says that
-/// there is none. A source that is ready for what its handler wants is in `queue`, exactly once.
+/// The poll is edge-triggered, so readiness is kept here, per source, until an operation shows that
+/// there is none. A source that is ready for what its handler wants is in `queue` exactly once.
 pub(crate) struct Sources {
     slots: Slab<Source>,
     queue: VecDeque<SourceId>,
@@ -85,22 +86,22 @@ impl Sources {
         }
     }
 
-    /// Sets what a new source is ready for.
+    /// Sets the initial readiness of a new source.
     pub(crate) fn set_ready(&mut self, id: SourceId, ready: Interest) {
         if let Some(source) = self.slots.get_mut(id.0) {
             source.ready = ready;
         }
     }
 
-    /// Clears the readiness of one direction: an operation said that there is none.
+    /// Clears the readiness of one direction, after an operation has shown that there is none.
     pub(crate) fn clear(&mut self, id: SourceId, direction: Direction) {
         if let Some(source) = self.slots.get_mut(id.0) {
             source.ready = source.ready.without(direction.into());
         }
     }
 
-    /// Assumes that a read that did not fill its buffer has left nothing. For what arrives from now
-    /// on, or has arrived without an event so far, an event will follow.
+    /// Assumes that a read that did not fill its buffer has left nothing to read. Bytes that arrive
+    /// from now on, or have arrived but were not reported yet, will cause an event.
     pub(crate) fn note_short_read(&mut self, id: SourceId) {
         if !self.may_stop_short(id)
             && let Some(source) = self.slots.get_mut(id.0)
@@ -131,13 +132,13 @@ impl Sources {
             .is_some_and(|source| source.ready.contains(direction.into()))
     }
 
-    /// Takes the first of the queue; `None` if that one is gone or no longer ready.
+    /// Takes the first source from the queue; `None` if it is gone or no longer ready.
     pub(crate) fn dequeue(&mut self) -> Option<(SourceId, HandlerId, Ready)> {
         let id = self.queue.pop_front()?;
         let source = self.slots.get_mut(id.0)?;
         source.queued = false;
         let ready = source.ready.and(source.interest);
-        // No operation clears it, so it is cleared when it is reported.
+        // No operation clears the hangup, so it is cleared when it is reported.
         source.ready = source.ready.without(ready.and(Interest::HANGUP));
         (ready != Interest::NONE).then_some((id, source.owner, Ready(ready)))
     }
@@ -162,7 +163,7 @@ impl Sources {
         }
     }
 
-    /// Whether a queued source is still ready. Removes those before it that are not.
+    /// Whether any queued source is still ready. Removes the sources before it that are not.
     pub(crate) fn anyone_ready(&mut self) -> bool {
         while let Some(&id) = self.queue.front() {
             match self.slots.get_mut(id.0) {
@@ -175,7 +176,7 @@ impl Sources {
         false
     }
 
-    /// The owner of the queued sources, if they all have the same.
+    /// The owner of the queued sources, if they all have the same owner.
     pub(crate) fn sole_owner(&self) -> Option<HandlerId> {
         let owner = |id: &SourceId| self.slots.get(id.0).map(|source| source.owner);
         let mut owners = self.queue.iter().filter_map(owner);
@@ -241,8 +242,8 @@ impl fmt::Debug for SlotGuard {
     }
 }
 
-/// The sources dropped since the loop last looked. Sockets may be dropped anywhere, where there is
-/// no reference to the loop.
+/// The sources dropped since the loop last looked. Needed because sockets may be dropped where
+/// there is no reference to the loop.
 #[derive(Default)]
 struct Dropped {
     any: Cell<bool>,
@@ -261,7 +262,7 @@ impl Dropped {
         let mut ids = self.ids.take();
         let id = ids.pop();
         self.any.set(!ids.is_empty());
-        // Kept for its capacity too.
+        // Put back even if empty, to keep its capacity.
         self.ids.set(ids);
         id
     }
@@ -326,7 +327,7 @@ mod tests {
         sources.note_short_read(slot.id);
         sources.note_unread(slot.id);
         assert_eq!(next(&mut sources), Some((slot.id, Interest::READ)));
-        // Also where the interest comes only later.
+        // The same if the interest is set only later.
         sources.set_interest(slot.id, Interest::NONE);
         sources.clear(slot.id, Direction::Read);
         sources.note_unread(slot.id);

@@ -13,7 +13,7 @@ use crate::pool::{Lane, Place};
 
 /// A job on a [`Lane`] whose result comes back to the handler that started it.
 ///
-/// Dropping the task does not stop a job that runs; its result is dropped on the job's thread then.
+/// Dropping the task does not stop a running job, whose result is then dropped on the job's thread.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ impl<T: Send + 'static> Task<T> {
     ///
     /// # Errors
     ///
-    /// That of [`Lane::submit`].
+    /// As [`Lane::submit`].
     pub fn spawn(
         lane: &Lane,
         notifier: &Notifier,
@@ -67,12 +67,12 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, false)
     }
 
-    /// Runs `job` as [`spawn`](Self::spawn) does, but skips it if the task was dropped before the
-    /// job's turn came.
+    /// Runs `job` like [`spawn`](Self::spawn), but skips it if the task was dropped before the job
+    /// could start.
     ///
     /// # Errors
     ///
-    /// That of [`Lane::submit`].
+    /// As [`Lane::submit`].
     pub fn spawn_while_wanted(
         lane: &Lane,
         notifier: &Notifier,
@@ -81,13 +81,13 @@ impl<T: Send + 'static> Task<T> {
         Self::start((lane, None), notifier, job, true)
     }
 
-    /// Runs `job` as [`spawn`](Self::spawn) does, but for `client`, who takes turns with others as
-    /// in [`Lane::submit_for`]. A job that waits for its turn is dropped with the task, there and
-    /// then: it takes no turn from the client's other jobs, and keeps nothing.
+    /// Runs `job` like [`spawn`](Self::spawn), but for `client`, which takes turns with others as
+    /// in [`Lane::submit_for`]. If the task is dropped while the job is waiting, the job is dropped
+    /// immediately, so that it frees what it holds and takes no turn from the client's other jobs.
     ///
     /// # Errors
     ///
-    /// That of [`Lane::submit`].
+    /// As [`Lane::submit`].
     pub fn spawn_for(
         lane: &Lane,
         client: IpAddr,
@@ -106,7 +106,7 @@ impl<T: Send + 'static> Task<T> {
         let outcome = Outcome::default();
         let (done, notifier, name) = (Arc::clone(&outcome), notifier.clone(), lane.name());
         let job = move || {
-            // The task holds the other reference.
+            // As long as the task exists, it holds the other reference.
             if while_wanted && Arc::strong_count(&done) == 1 {
                 return;
             }
@@ -130,11 +130,11 @@ impl<T: Send + 'static> Task<T> {
 }
 
 impl<T> Task<T> {
-    /// Takes the result: `None` until the job has ended, and after it was taken.
+    /// Takes the result; `None` until the job has ended, and once the result was taken.
     ///
     /// # Errors
     ///
-    /// [`Panicked`] if the job did.
+    /// [`Panicked`] if the job panicked.
     pub fn take(&self) -> Option<Result<T, Panicked>> {
         let mut progress = lock(&self.outcome);
         match mem::take(&mut *progress) {
@@ -146,14 +146,15 @@ impl<T> Task<T> {
         }
     }
 
-    /// Drops a job [for a client](Self::spawn_for) that still waits for its turn, with all it
-    /// holds; whether it did. There is no result then, and the handler is not notified. Any other
-    /// job goes on.
+    /// Drops a job [for a client](Self::spawn_for) that is still waiting for its turn, with all
+    /// that it holds. Returns whether it was waiting; if so, there is no result, and the handler is
+    /// not notified. Any other job continues.
     pub fn withdraw(&self) -> bool {
         let mut progress = lock(&self.outcome);
         match mem::take(&mut *progress) {
             Progress::MayWait(lane, place) => {
-                // The job holds a reference to what is locked, and more.
+                // The job holds a reference to this lock, and dropping it may run other
+                // destructors.
                 drop(progress);
                 lane.withdraw(place)
             }
@@ -182,23 +183,23 @@ impl<T> fmt::Debug for Task<T> {
 
 type Outcome<T> = Arc<Mutex<Progress<T>>>;
 
-/// What is known of a job.
+/// What a task knows of its job.
 #[derive(Default)]
 enum Progress<T> {
-    /// Nothing that its task needs; or the result was taken.
+    /// Nothing that the task needs, or the result was taken.
     #[default]
     Unknown,
-    /// It waited there, and is not to once it is not wanted.
+    /// The job had to wait at this place, and is withdrawn if the task is dropped.
     MayWait(Lane, Place),
     Ended(Result<T, Panicked>),
 }
 
-/// Locks; nothing panics under the lock.
+/// Locks `outcome`, regardless of poisoning: nothing panics while holding this lock.
 fn lock<T>(outcome: &Mutex<Progress<T>>) -> MutexGuard<'_, Progress<T>> {
     outcome.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A job of a [`Task`] panicked instead of giving a result.
+/// The job of a [`Task`] panicked instead of returning a result.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Panicked {
     message: String,

@@ -1,4 +1,4 @@
-//! Where a thread is between two waits of its loop.
+//! Tracks whether a thread is in a turn of its loop, and what it calls at the end of each turn.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -9,16 +9,16 @@ thread_local! {
 
 static AT_END: OnceLock<fn()> = OnceLock::new();
 
-/// Whether this thread serves a turn of a loop, at whose end [what waits for that](at_turn_end) is
-/// called.
+/// Whether this thread is in a turn of a loop, at whose end it calls the function set with
+/// [`at_turn_end`].
 pub fn is_in_turn() -> bool {
     IN_TURN.get()
 }
 
-/// Sets what every thread of the process calls at the end of each turn of its loop: for what is
-/// cheaper done once for all of a turn, such as writing to a log. It must not block.
+/// Sets the function that every thread of the process calls at the end of each turn of its loop:
+/// for work that is cheaper done once per turn, such as writing to a log. It must not block.
 ///
-/// Returns whether it will be called: only the first that is set counts.
+/// Returns whether `call` will be called: only the first function that is set counts.
 ///
 /// # Examples
 ///
@@ -45,9 +45,9 @@ pub fn at_turn_end(call: fn()) -> bool {
     AT_END.set(call).is_ok()
 }
 
-/// A turn on this thread, until it is dropped.
+/// A turn on this thread, which ends when this is dropped.
 pub(crate) struct Turn {
-    /// Whether a loop runs in a turn of another one.
+    /// Whether this turn runs within a turn of another loop.
     within: bool,
 }
 
@@ -57,7 +57,7 @@ impl Turn {
         Self { within }
     }
 
-    /// In a process that was just forked: the turn is the parent's, and has no end here.
+    /// In a process that was just forked: the turn is the parent's, and does not count here.
     pub(crate) fn leave_to_parent() {
         IN_TURN.set(false);
     }

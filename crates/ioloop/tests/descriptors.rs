@@ -1,5 +1,5 @@
-//! An acceptor in a process that has run out of descriptors. Alone in its own process, since all
-//! other tests would run out of them, too.
+//! An acceptor in a process that has run out of descriptors. The test has its own process, since
+//! other tests would run out of descriptors, too.
 #![cfg(unix)]
 
 use std::cell::Cell;
@@ -56,8 +56,8 @@ fn run_out_of_descriptors() {
     while WARNINGS.seen.load(Ordering::Relaxed) == 0 {
         io_loop.turn(None).unwrap();
     }
-    // It does not spin: there is a time when nothing is ready and the timer not due. And several
-    // tries are one episode.
+    // The acceptor does not spin: at some point nothing is ready and the timer is not due. And
+    // several retries are logged only once.
     for _ in 0..3 {
         while io_loop.turn(None).unwrap() == Some(Duration::ZERO) {}
     }

@@ -1,4 +1,4 @@
-//! What the log says of a job that panics. It has a process of its own, for its logger.
+//! What the log says about a job that panics. The test has its own process, for its own logger.
 
 use std::sync::Mutex;
 use std::time::Duration;

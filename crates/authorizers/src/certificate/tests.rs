@@ -95,7 +95,7 @@ fn the_same_text_in_another_encoding_is_the_same_subject() {
     );
     let teletex = VerifiedCertificate::from_der(der).unwrap();
     assert!(teletex.has_subject(&subject("CN=alice")) && teletex.has_name("alice"));
-    // Text in no known form: no name matches it.
+    // Text in an unknown encoding, which no name matches.
     let der = certificate(
         &[(
             DnType::CommonName,

@@ -24,9 +24,9 @@ pub use user::User;
 
 /// Keeps its own table of virtual users (pyftpdlib: `DummyAuthorizer`).
 ///
-/// Users can be added, changed and removed at any time through a shared reference, also while a
-/// server uses the authorizer: give it an [`Arc`] of it, and keep another. [`User`] has methods for
-/// pyftpdlib's keyword arguments:
+/// Users can be added, changed and removed at any time through a shared reference, even while a
+/// server uses the authorizer: give the server an [`Arc`] of it, and keep a clone. [`User`] has
+/// methods for pyftpdlib's keyword arguments:
 ///
 /// | pyftpdlib | here |
 /// | --- | --- |
@@ -51,7 +51,7 @@ pub use user::User;
 /// # Ok::<(), ftpdlib_authorizers::AuthorizerError>(())
 /// ```
 ///
-/// Users that change while a server runs:
+/// Changing users while a server runs:
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -68,20 +68,21 @@ pub use user::User;
 #[derive(Default)]
 pub struct DummyAuthorizer {
     table: Locked<Table>,
-    /// Of no user; those of the users are made from it.
+    /// Belongs to no user; the origins of the users are derived from it.
     origin: Origin,
 }
 
 impl DummyAuthorizer {
-    /// An authorizer without users.
+    /// Creates an authorizer without users.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a user. Symbolic links in the home are resolved here; the server refuses logins where
-    /// there is a link on the way to it later, until the user is removed and added again.
+    /// Adds a user. Symbolic links in the path of the home are resolved here. If there is a link on
+    /// the way to the home later, the server refuses logins until the user is removed and added
+    /// again.
     ///
-    /// Write permissions of a user who needs no password are logged as a warning.
+    /// A warning is logged if a user who needs no password gets write permissions.
     ///
     /// # Errors
     ///
@@ -93,8 +94,8 @@ impl DummyAuthorizer {
     /// - [`Permission`](AuthorizerError::Permission) for the permissions;
     /// - [`PasswordHash`](AuthorizerError::PasswordHash),
     ///   [`HashAsPassword`](AuthorizerError::HashAsPassword) for the password;
-    ///   [`AnonymousPassword`](AuthorizerError::AnonymousPassword) for one of `anonymous`, which
-    ///   pyftpdlib ignores.
+    ///   [`AnonymousPassword`](AuthorizerError::AnonymousPassword) for a password of `anonymous`,
+    ///   which pyftpdlib ignores.
     pub fn add_user(&self, user: User) -> Result<(), AuthorizerError> {
         let entry = Entry::new(user, &self.origin)?;
         let without_password = entry.without_password();
@@ -108,7 +109,7 @@ impl DummyAuthorizer {
 
     /// Adds the user `anonymous`, with any password and the permissions `elr`.
     ///
-    /// Short for `add_user(User::anonymous(home))`, which takes the other settings.
+    /// Short for `add_user(User::anonymous(home))`; use that to change other settings.
     ///
     /// # Errors
     ///
@@ -119,9 +120,9 @@ impl DummyAuthorizer {
 
     /// Removes a user; sessions under that name lose all permissions at once.
     ///
-    /// If a user is added again under that name, with the same home directory, open sessions go on
-    /// with the new permissions; with another home they still have none. (pyftpdlib gives them the
-    /// new permissions in the old home.)
+    /// If a user is added again under that name with the same home directory, open sessions
+    /// continue with the new permissions; if the home is another one, they still have none.
+    /// (pyftpdlib gives them the new permissions in the old home.)
     ///
     /// # Errors
     ///
@@ -133,22 +134,23 @@ impl DummyAuthorizer {
     /// Overrides a user's permissions for one directory.
     ///
     /// `directory` is a real path inside the user's home; `perm` are all the permissions there. If
-    /// `recursive`, they hold for everything below the directory too; else for the directory and
-    /// what lies directly in it. Where several overrides hold for a path the deepest directory
-    /// wins. A second override of the same directory replaces the first.
+    /// `recursive`, they also hold for everything below the directory; otherwise only for the
+    /// directory and its direct entries. Where several overrides hold for a path, the deepest
+    /// directory wins. A second override of the same directory replaces the first.
     ///
-    /// A directory with an override, and one that holds such a directory, may not be renamed or
-    /// removed, nor may anything but a new directory get its name, also while it is missing,
-    /// whatever the letters say: the override would stay with the name. So the letters `a` and `w`
-    /// hold for what is in the directory, not at the directory itself. The same is true of each
-    /// link in the home by which `directory` leads there. Nor may the mode of what holds such a
-    /// directory or link be changed, the home's too: the directory might not be found any more.
-    /// (pyftpdlib lets all that happen.)
+    /// Whatever the letters say, a directory that has an override or contains such a directory
+    /// cannot be renamed or removed, and nothing but a new directory can take its name, even while
+    /// it is missing: the override would stay with the name. So the letters `a` and `w` hold for
+    /// what is in the directory, not for the directory itself. The same applies to each link in the
+    /// home that `directory` goes through. Nor can the mode of a directory that contains such a
+    /// directory or link be changed, the home included: the directory might not be found any more.
+    /// (pyftpdlib allows all of this.)
     ///
-    /// What lies directly in the directory includes its subdirectories themselves (not what they
-    /// hold). pyftpdlib leaves these out, for which it looks at the disk; this crate does not.
+    /// The direct entries of the directory include its subdirectories themselves, but not their
+    /// contents. pyftpdlib leaves the subdirectories out, for which it examines the disk; this
+    /// crate does neither.
     ///
-    /// Write permissions of a user who needs no password are logged as a warning.
+    /// A warning is logged if a user who needs no password gets write permissions.
     ///
     /// # Errors
     ///
@@ -157,8 +159,8 @@ impl DummyAuthorizer {
     /// - [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),
     ///   [`NotADirectory`](AuthorizerError::NotADirectory),
     ///   [`Directory`](AuthorizerError::Directory) for the directory;
-    /// - [`EscapesHome`](AuthorizerError::EscapesHome) if it is not inside the home once links are
-    ///   resolved, [`OverridesHome`](AuthorizerError::OverridesHome) if it is the home.
+    /// - [`EscapesHome`](AuthorizerError::EscapesHome) if the directory is not inside the home once
+    ///   links are resolved, [`OverridesHome`](AuthorizerError::OverridesHome) if it is the home.
     pub fn override_perm(
         &self,
         username: &str,
@@ -182,9 +184,9 @@ impl DummyAuthorizer {
 
     /// Checks a name and a password, and returns the login of the user.
     ///
-    /// A wrong name and a wrong password take the same time. May take as long as checking the most
-    /// expensive hash in the table. In place of pyftpdlib's `handler` argument,
-    /// [`Authorizer::authenticate`] is given the facts of the connection.
+    /// A wrong name and a wrong password take the same time, which may be as long as a check of the
+    /// most expensive hash in the table. Instead of pyftpdlib's `handler` argument,
+    /// [`Authorizer::authenticate`] takes the facts of the connection.
     ///
     /// # Errors
     ///
@@ -212,7 +214,7 @@ impl DummyAuthorizer {
         Ok(self.table.read().entry(username)?.rights.perms)
     }
 
-    /// Real path of the user's home directory, without symbolic links.
+    /// The real path of the user's home directory, without symbolic links.
     ///
     /// # Errors
     ///
@@ -221,7 +223,7 @@ impl DummyAuthorizer {
         Ok(self.table.read().entry(username)?.login.home.clone())
     }
 
-    /// What the user is told on login.
+    /// The text that the user is sent on login.
     ///
     /// # Errors
     ///
@@ -230,7 +232,7 @@ impl DummyAuthorizer {
         Ok(self.table.read().entry(username)?.login.msg_login.clone())
     }
 
-    /// What the user is told on quitting.
+    /// The text that the user is sent on quitting.
     ///
     /// # Errors
     ///
@@ -293,8 +295,8 @@ impl Authorizer for DummyAuthorizer {
         self.table.read().rights(login).depend_on_path()
     }
 
-    /// Whether no user has a password hash. This does not depend on the name, or the time of a
-    /// refusal would show which users have one.
+    /// Whether no user has a password hash. The answer does not depend on the name: otherwise, the
+    /// time of a refusal would show which users have a hash.
     fn is_immediate(&self, _username: &str) -> bool {
         self.table.read().costs().is_empty()
     }
@@ -304,7 +306,7 @@ impl Authorizer for DummyAuthorizer {
     }
 }
 
-/// The names only.
+/// Shows only the names.
 impl fmt::Debug for DummyAuthorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DummyAuthorizer")

@@ -1,4 +1,4 @@
-//! The users, checked.
+//! The table of users, whose settings have been checked.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::password::{Cost, Password, Secret};
 use crate::rights::{NOTHING, Rights};
 use crate::{AuthorizerError, Login};
 
-/// A user whose settings were checked.
+/// A user whose settings have been checked.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) login: Login,
-    /// The login's.
+    /// The origin of the login.
     origin: Arc<Origin>,
     pub(super) password: Password,
     pub(super) rights: Rights,
@@ -30,7 +30,7 @@ impl Entry {
             return Err(AuthorizerError::EmptyUsername);
         }
         let secret = match user.secret {
-            // So in pyftpdlib, which takes any password for this name.
+            // As in pyftpdlib, which accepts any password for this name.
             Secret::Plain(password) if login.username == ANONYMOUS && password.is_empty() => {
                 Secret::Any
             }
@@ -51,7 +51,7 @@ impl Entry {
         })
     }
 
-    /// The user as text for a warning, if no password is needed to log in.
+    /// Describes the user for a warning, if no password is needed to log in.
     pub(super) fn without_password(&self) -> Option<String> {
         let name = &self.login.username;
         matches!(self.password, Password::Any)
@@ -59,7 +59,7 @@ impl Entry {
     }
 }
 
-/// Users by name, and what checking their passwords costs.
+/// Users by name, and the costs of checking their passwords.
 #[derive(Default)]
 pub(super) struct Table {
     users: HashMap<String, Arc<Entry>>,
@@ -96,7 +96,7 @@ impl Table {
         Ok(())
     }
 
-    /// A user to change; a login that is being checked still uses the old one.
+    /// Returns a user to change; a login that is being checked still uses the old version.
     pub(super) fn entry_mut(&mut self, username: &str) -> Result<&mut Entry, AuthorizerError> {
         self.users
             .get_mut(username)

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A home with a directory `incoming` and a file `file`.
+/// Creates a home with a directory `incoming` and a file `file`.
 fn home() -> TempDir {
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join("incoming")).unwrap();
@@ -294,7 +294,7 @@ fn a_directory_was_renamed_away_from_its_override() {
         .override_perm("a", incoming, "elradfmwMT", true)
         .unwrap();
     let login = log_in(&authorizer, "a", "x").unwrap();
-    // The name can be neither the old one nor the new one.
+    // The directory can neither be renamed nor be replaced by a rename.
     let may_rename = |at: &str| authorizer.has_perm(&login, Perm::Rename, &path(at));
     assert!(!may_rename("/incoming"));
     assert!(may_rename("/incoming/f") && may_rename("/other"));
@@ -461,7 +461,7 @@ fn a_session_was_given_the_permissions_of_a_new_user_in_the_old_users_home() {
     let in_own_home = |login: &Login| authorizer.perms(login, &VirtualPath::root()).to_string();
     add(&shared, "elr");
     let mut login = log_in(&authorizer, "bob", "x").unwrap();
-    // Whoever wraps the authorizer may have the session live elsewhere.
+    // A wrapper of the authorizer may give the session another home.
     login.home = "/elsewhere".into();
     authorizer.remove_user("bob").unwrap();
     add(&own, "elradfmw");
@@ -485,7 +485,7 @@ fn a_session_was_given_the_permissions_of_a_new_user_in_the_old_users_home() {
     ] {
         assert_eq!(in_own_home(&login), "elradfmw");
     }
-    // A user who is only changed, which takes two calls.
+    // A user who is merely changed, which takes two calls.
     authorizer.remove_user("bob").unwrap();
     add(&shared, "el");
     assert_eq!(in_own_home(&login), "el");

@@ -10,10 +10,11 @@ use crate::login::ANONYMOUS;
 use crate::password::Secret;
 use crate::{CertificateSubject, IntoPerms, Login};
 
-/// A user for [`DummyAuthorizer::add_user`](crate::DummyAuthorizer::add_user), which checks it.
+/// A user for [`DummyAuthorizer::add_user`](crate::DummyAuthorizer::add_user), which checks the
+/// settings.
 ///
-/// Each method is one of pyftpdlib's keyword arguments, with its default; `username`, `password`
-/// and `homedir` are the arguments of [`new`](Self::new).
+/// Each method corresponds to one of pyftpdlib's keyword arguments and has its default; `username`,
+/// `password` and `homedir` are the arguments of [`new`](Self::new).
 ///
 /// # Examples
 ///
@@ -36,11 +37,11 @@ pub struct User {
 }
 
 impl User {
-    /// A user with a plain password. `home` is a real path; a relative one starts from the
+    /// Creates a user with a plain password. `home` is a real path; a relative path starts from the
     /// process's working directory at the time the user is added.
     ///
-    /// The name `anonymous` with an empty password is [`anonymous`](Self::anonymous), as in
-    /// pyftpdlib.
+    /// The name `anonymous` with an empty password is the same as [`anonymous`](Self::anonymous),
+    /// as in pyftpdlib.
     pub fn new(
         username: impl Into<String>,
         password: impl Into<String>,
@@ -49,11 +50,11 @@ impl User {
         Self::with_secret(username, Secret::Plain(password.into()), home)
     }
 
-    /// A user whose password is given by its argon2id hash, in PHC form:
+    /// Creates a user whose password is given as an argon2id hash in PHC form:
     /// `$argon2id$v=19$m=19456,t=2,p=1$…$…`.
     ///
-    /// The parameters may ask for 1 GiB of memory and for 64 passes at most, since every attempt to
-    /// log in costs as much.
+    /// The parameters may ask for at most 1 GiB of memory and 64 passes, since every attempt to log
+    /// in costs that much.
     pub fn with_password_hash(
         username: impl Into<String>,
         hash: impl Into<String>,
@@ -62,34 +63,35 @@ impl User {
         Self::with_secret(username, Secret::Hash(hash.into()), home)
     }
 
-    /// A user without a password, who can log in only by a certificate; see
+    /// Creates a user without a password, who can log in only with a certificate; see
     /// [`certificate_subject`](Self::certificate_subject) and
     /// [`certificate_name`](Self::certificate_name).
     pub fn with_certificate(username: impl Into<String>, home: impl Into<PathBuf>) -> Self {
         Self::with_secret(username, Secret::None, home)
     }
 
-    /// The user `anonymous`, who can log in with any password.
+    /// Creates the user `anonymous`, who can log in with any password.
     pub fn anonymous(home: impl Into<PathBuf>) -> Self {
         Self::with_secret(ANONYMOUS, Secret::Any, home)
     }
 
-    /// Logs the user in without a password if the client has shown a certificate with this subject;
-    /// may be called for several.
+    /// Logs the user in without a password if the client has presented a certificate with this
+    /// subject; may be called repeatedly.
     pub fn certificate_subject(mut self, subject: CertificateSubject) -> Self {
         self.certificates.add_subject(subject);
         self
     }
 
-    /// Logs the user in without a password if the client has shown a certificate with this common
-    /// name (CN), or with this mail address, DNS name or URI as an alternative name; may be called
-    /// for several. See [`VerifiedCertificate::has_name`](crate::VerifiedCertificate::has_name).
+    /// Logs the user in without a password if the client has presented a certificate with this
+    /// common name (CN), or with this mail address, DNS name or URI as an alternative name; may be
+    /// called repeatedly. See
+    /// [`VerifiedCertificate::has_name`](crate::VerifiedCertificate::has_name).
     pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
         self.certificates.add_name(name.into());
         self
     }
 
-    /// The permissions, as they are or by pyftpdlib's letters. Default: `elr`.
+    /// Sets the permissions, as a value or as pyftpdlib's letters. Default: `elr`.
     ///
     /// | letter | permits |
     /// | --- | --- |
@@ -104,41 +106,41 @@ impl User {
     /// | `M` | change the mode of files (SITE CHMOD, MFF) |
     /// | `T` | change the modification time of files (MFMT, which is `SITE MFMT` in pyftpdlib's reference, MFF, SITE UTIME, MDTM with a time) |
     ///
-    /// `docs/commands.md` has the letters of each command.
+    /// `docs/commands.md` lists the letters that each command needs.
     pub fn perm(mut self, perms: impl IntoPerms) -> Self {
         self.perm = perms.into_perms();
         self
     }
 
-    /// What the user is told on login. Default: `Login successful.`
+    /// Sets the text that the user is sent on login. Default: `Login successful.`
     pub fn msg_login(mut self, text: impl Into<String>) -> Self {
         self.login.msg_login = text.into();
         self
     }
 
-    /// What the user is told on quitting. Default: `Goodbye.`
+    /// Sets the text that the user is sent on quitting. Default: `Goodbye.`
     pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
         self.login.msg_quit = text.into();
         self
     }
 
-    /// Upload limit, in bytes per second, shared by all of the user's sessions that have the
-    /// same: a session keeps the one of its login. 0 for no limit, not even the server's. Default:
-    /// the server's limit of each data connection.
+    /// Sets the upload limit in bytes per second, shared by all of the user's sessions with the
+    /// same limit; a session keeps the limit of its login. 0 means no limit, not even the server's.
+    /// Default: the server's limit for each data connection.
     pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.read_limit = Some(bytes_per_second);
         self
     }
 
-    /// Download limit, in bytes per second, shared by all of the user's sessions that have the
-    /// same: a session keeps the one of its login. 0 for no limit, not even the server's. Default:
-    /// the server's limit of each data connection.
+    /// Sets the download limit in bytes per second, shared by all of the user's sessions with the
+    /// same limit; a session keeps the limit of its login. 0 means no limit, not even the server's.
+    /// Default: the server's limit for each data connection.
     pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.write_limit = Some(bytes_per_second);
         self
     }
 
-    /// Encoding of path names on this user's control connection. Default: the server's.
+    /// Sets the encoding of path names on this user's control connection. Default: the server's.
     pub fn encoding(mut self, encoding: NameEncoding) -> Self {
         self.login.encoding = Some(encoding);
         self
@@ -154,7 +156,7 @@ impl User {
     }
 }
 
-/// Without the password.
+/// Leaves out the password.
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User")

@@ -1,4 +1,4 @@
-//! Checks who may log in.
+//! Checks whether a user may log in.
 
 use std::io;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::password::{Given, Password, simulate_check};
 use crate::{Login, VerifiedCertificate};
 
 impl UnixAuthorizer {
-    /// The login of the user with this name and password. A refusal takes the same time for any
-    /// reason.
+    /// Returns the login of the user with this name and password. A refusal takes the same time
+    /// whatever its reason.
     pub(super) fn find(&self, username: &str, given: Given<'_>) -> Option<Login> {
         let (own, costs) = {
             let table = self.table.read();
@@ -52,7 +52,7 @@ impl UnixAuthorizer {
         None
     }
 
-    /// The login of the user with this name, if the certificate is one that is accepted for them.
+    /// Returns the login of the user with this name, if the certificate is accepted for that user.
     pub(super) fn find_by_certificate(
         &self,
         username: &str,
@@ -65,8 +65,8 @@ impl UnixAuthorizer {
         self.admit(username, &user, &shadow, false, Some(&own))
     }
 
-    /// The system user for this login name; `None` also if the look-up fails, which is logged: to
-    /// the client it looks like any other refusal.
+    /// Returns the system user for this login name; `None` also if the lookup fails, which is
+    /// logged and looks like any other refusal to the client.
     fn user_of(&self, username: &str) -> Option<SystemUser> {
         self.global.system_user(username).unwrap_or_else(|error| {
             log::error!("user {username:?} is not let in: {error}");
@@ -74,8 +74,8 @@ impl UnixAuthorizer {
         })
     }
 
-    /// The login of an authenticated user, unless the account does not allow it. `system_password`
-    /// says that the password was the system's.
+    /// Returns the login of an authenticated user, unless the account does not allow it.
+    /// `system_password` tells whether the user gave the system's password.
     pub(super) fn admit(
         &self,
         username: &str,
@@ -84,7 +84,8 @@ impl UnixAuthorizer {
         system_password: bool,
         own: Option<&Entry>,
     ) -> Option<Login> {
-        // If the look-up failed, which was logged, the account may have expired: refused.
+        // If the lookup failed, which was logged, the user is refused, since the account may have
+        // expired.
         let shadow = shadow.as_ref().ok()?;
         match self.refusal_reason(username, user, shadow.as_ref(), system_password) {
             None => self.login(username, user, own),
@@ -95,7 +96,7 @@ impl UnixAuthorizer {
         }
     }
 
-    /// Why a user with the right password may not log in.
+    /// Returns the reason why an authenticated user may not log in, if there is one.
     pub(super) fn refusal_reason(
         &self,
         username: &str,
@@ -131,7 +132,7 @@ impl UnixAuthorizer {
         None
     }
 
-    /// The login of a user who is admitted.
+    /// Makes the login of a user who is admitted.
     pub(super) fn login(
         &self,
         username: &str,
@@ -147,7 +148,7 @@ impl UnixAuthorizer {
         };
         let settings = own.map(|own| own.login.clone()).unwrap_or_default();
         let origin = own.map_or(&self.origin, |own| &own.origin);
-        // The home is not looked at here: a dead disk would hold up the logins of all users.
+        // The home is not examined here: a dead disk would hold up the logins of all users.
         let home = own.and_then(|own| own.home.as_deref());
         let mut login = Login::new(username, home.unwrap_or_else(|| user.home()));
         login.msg_login = settings
@@ -165,15 +166,15 @@ impl UnixAuthorizer {
     }
 }
 
-/// The shadow entry; an error is logged, also for clients that use no system password.
+/// Finds the shadow entry. An error is logged, even for clients that do not use a system password.
 fn shadow_of(username: &str) -> io::Result<Option<ShadowEntry>> {
     ShadowEntry::find(username).inspect_err(|error| {
         log::error!("user {username:?} is not let in: shadow database: {error}");
     })
 }
 
-/// Whether the hash may be checked. If not, that is logged, since the user cannot log in with any
-/// password.
+/// Whether the hash is cheap enough to be checked. If not, that is logged, since the user cannot
+/// log in with any password.
 fn is_affordable(username: &str, hash: &str) -> bool {
     let affordable = hash_checker::is_affordable(hash);
     if !affordable {

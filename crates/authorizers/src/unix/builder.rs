@@ -16,11 +16,11 @@ use crate::{AuthorizerError, IntoPerms};
 
 /// Settings of a [`UnixAuthorizer`], checked by [`build`](Self::build).
 ///
-/// Each method is one of the arguments of pyftpdlib's class, with its default.
+/// Each method corresponds to an argument of pyftpdlib's class and has its default.
 ///
 /// # Examples
 ///
-/// Two users of the system, who may do everything but delete:
+/// Allows two users of the system, who may do everything but delete:
 ///
 /// ```no_run
 /// use ftpdlib_authorizers::UnixAuthorizer;
@@ -59,7 +59,7 @@ impl Default for UnixAuthorizerBuilder {
 }
 
 impl UnixAuthorizerBuilder {
-    /// The permissions of all users except anonymous clients, as those of
+    /// Sets the permissions of all users except anonymous clients, in the same form as
     /// [`User::perm`](crate::User::perm). Default: `elradfmwMT`, since the system has its own
     /// permissions.
     pub fn global_perm(mut self, perms: impl IntoPerms) -> Self {
@@ -67,61 +67,61 @@ impl UnixAuthorizerBuilder {
         self
     }
 
-    /// The only users who may log in. Default: none are named, and all users may.
+    /// Sets the only users who may log in. Default: none are named, and all users may log in.
     pub fn allowed_users<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.allowed_users = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Users who may not log in. Default: none. If root is one of them, so is every other user with
-    /// the number 0.
+    /// Sets the users who may not log in. Default: none. If root is rejected, so is every other
+    /// user with uid 0.
     pub fn rejected_users<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.rejected_users = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Whether the user's shell has to be one of `/etc/shells`. Default: `true`. If that file is
-    /// missing, every shell is accepted. An allowed user or one with overrides who has another
-    /// shell is an error; one who gets such a shell later is refused at login.
+    /// Sets whether the user's shell has to be listed in `/etc/shells`. Default: `true`. If that
+    /// file is missing, every shell is accepted. It is an error to name a user with another shell
+    /// among the allowed users or in an override; a user who gets such a shell later is refused at
+    /// login.
     pub fn require_valid_shell(mut self, required: bool) -> Self {
         self.require_valid_shell = required;
         self
     }
 
-    /// The system user that anonymous clients act as, and whose home they see. They may read,
-    /// `elr`, unless that is overridden for `anonymous`. The user needs neither a password nor a
-    /// shell, and need not be allowed to log in. Default: none, and `anonymous` is refused.
+    /// Sets the system user that anonymous clients act as, and whose home they see. Their
+    /// permissions are `elr` unless overridden for `anonymous`. The user needs neither a password
+    /// nor a shell, and need not be allowed to log in. Default: none; `anonymous` is refused.
     pub fn anonymous_user(mut self, name: impl Into<String>) -> Self {
         self.anonymous_user = Some(name.into());
         self
     }
 
-    /// What users are told on login. Default: `Login successful.`
+    /// Sets the text that users are sent on login. Default: `Login successful.`
     pub fn msg_login(mut self, text: impl Into<String>) -> Self {
         self.msg_login = text.into();
         self
     }
 
-    /// What users are told on quitting. Default: `Goodbye.`
+    /// Sets the text that users are sent on quitting. Default: `Goodbye.`
     pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
         self.msg_quit = text.into();
         self
     }
 
-    /// The authorizer.
+    /// Checks the settings and builds the authorizer.
     ///
     /// # Errors
     ///
     /// - [`Permission`](AuthorizerError::Permission) for an unknown letter;
     /// - [`AllowedAndRejected`](AuthorizerError::AllowedAndRejected),
     ///   [`AnonymousListed`](AuthorizerError::AnonymousListed) for the lists of users;
-    /// - [`NotRoot`](AuthorizerError::NotRoot) for a process that is not root's, and on systems
+    /// - [`NotRoot`](AuthorizerError::NotRoot) if the process does not run as root, and on systems
     ///   other than Linux;
     /// - [`PasswordLibrary`](AuthorizerError::PasswordLibrary) if libcrypt is missing;
     /// - [`NoSuchUser`](AuthorizerError::NoSuchUser) for a name that the system does not have;
-    /// - [`UserDatabase`](AuthorizerError::UserDatabase) for one that it could not look up;
-    /// - [`InvalidShell`](AuthorizerError::InvalidShell) for an allowed user whose shell lets
-    ///   nobody log in;
+    /// - [`UserDatabase`](AuthorizerError::UserDatabase) for a name that could not be looked up;
+    /// - [`InvalidShell`](AuthorizerError::InvalidShell) for an allowed user without a valid shell;
     /// - for the anonymous user, [`AnonymousIsRoot`](AuthorizerError::AnonymousIsRoot),
     ///   [`Impersonation`](AuthorizerError::Impersonation), and where the home directory cannot be
     ///   used by that user [`NoSuchDirectory`](AuthorizerError::NoSuchDirectory),

@@ -8,13 +8,13 @@ pub(super) fn today() -> i64 {
     unix_now() / DAY
 }
 
-/// An account has expired from its day of expiry on.
+/// Whether an account has expired, which it does at the start of its day of expiry.
 pub(super) fn account_has_expired(expires: Option<i64>, today: i64) -> bool {
     expires.is_some_and(|day| today >= day)
 }
 
-/// An account is inactive if its password was not changed for so many days after the password had
-/// expired. For a password that has to be changed at once there is no day to count from.
+/// Whether an account is inactive: its password has not been changed within `inactive_days` after
+/// it expired. For a password that has to be changed at once, there is no day to count from.
 pub(super) fn account_is_inactive(
     changed: Option<i64>,
     most_days: Option<i64>,
@@ -29,8 +29,8 @@ pub(super) fn account_is_inactive(
     }
 }
 
-/// A password that has to be changed is refused, since an FTP client cannot change it: also in the
-/// days in which a login shell would ask for a new one.
+/// Whether a password has to be changed. It is then refused, since an FTP client cannot change it,
+/// even in the days in which a login shell would ask for a new one.
 pub(super) fn password_has_expired(
     changed: Option<i64>,
     most_days: Option<i64>,
@@ -67,7 +67,7 @@ mod tests {
 
     #[track_caller]
     fn check_inactive(days: [i64; 3], expected: bool) {
-        // As the fields of the shadow file: -1 is not set.
+        // As in the fields of the shadow file, -1 means not set.
         let [changed, most_days, inactive_days] = days.map(|day| (day >= 0).then_some(day));
         let got = account_is_inactive(changed, most_days, inactive_days, TODAY);
         assert_eq!(got, expected, "{days:?}");
@@ -103,7 +103,7 @@ mod tests {
         check_password(Some(TODAY - 91), Some(90), true);
         check_password(Some(TODAY), Some(0), false);
         check_password(Some(TODAY - 1), Some(0), true);
-        // The clock may have been wrong.
+        // A change in the future, as when the clock was wrong.
         check_password(Some(TODAY + 10), Some(5), false);
         check_password(Some(i64::MAX), Some(i64::MAX), false);
     }

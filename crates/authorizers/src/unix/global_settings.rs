@@ -7,11 +7,11 @@ use crate::AuthorizerError;
 use crate::login::ANONYMOUS;
 use crate::rights::Rights;
 
-/// The settings of an authorizer; a user may have others for some of them.
+/// The settings of an authorizer, some of which may be overridden for a user.
 pub(super) struct GlobalSettings {
     pub(super) allowed_users: BTreeSet<String>,
     pub(super) rejected_users: BTreeSet<String>,
-    /// Whether one of them is root, under any name.
+    /// Whether one of the rejected users is root, under any name.
     pub(super) rejects_root: bool,
     pub(super) require_valid_shell: bool,
     pub(super) anonymous_user: Option<String>,
@@ -34,7 +34,7 @@ impl GlobalSettings {
         allowed && !self.rejected_users.contains(username)
     }
 
-    /// Whether a user is rejected under another name, as a second account of root is.
+    /// Whether a user is rejected under another name, such as a second account of root.
     pub(super) fn rejects(&self, user: &SystemUser) -> bool {
         self.rejects_root && user.is_root()
     }

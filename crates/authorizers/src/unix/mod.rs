@@ -37,43 +37,46 @@ use system_user::SystemUser;
 use table::{Entry, Table};
 pub use user_override::UserOverride;
 
-/// Who logs in as the anonymous user, in a warning.
+/// How a warning refers to those who log in as the anonymous user.
 const ANONYMOUS_CLIENTS: &str = "anonymous clients";
 
 /// Logs in the users of the system, with their system passwords (pyftpdlib: `UnixAuthorizer`).
 ///
 /// Every access to the disk is made as the user: the system decides what may be read and written,
-/// and files that are created belong to the user and to the user's group. The letters of
-/// permissions restrict this further. Only the thread that makes the access acts as the user, and
-/// only for the time of the access, so this works in every concurrency model. A session keeps the
-/// groups that the user had at its login. The process has to run as root, and has to stay root.
+/// and new files belong to the user and to the user's group. The permission letters restrict this
+/// further. Only the thread that makes the access acts as the user, and only during the access, so
+/// this works in every concurrency model. A session keeps the groups that the user had at login.
+/// The process has to run as root, and has to stay root.
 ///
-/// Passwords are those of the shadow file, in whatever form the system's libcrypt knows (yescrypt,
-/// SHA-512, …); it is loaded when the authorizer is built. PAM is not asked. Refused are
+/// Passwords are those of the shadow file, in any form that the system's libcrypt supports
+/// (yescrypt, SHA-512, …); the library is loaded when the authorizer is built. PAM is not used. The
+/// authorizer refuses
 ///
-/// - accounts that are locked, with `!` before the hash, and accounts that have expired, by
-///   themselves or so many days after their password: also with a certificate, or a password of
-///   [`UserOverride`];
-/// - accounts without a password (`*`, or nothing behind the `!`), by a password of the system's;
-///   and passwords that have to be changed, which a client cannot do;
-/// - passwords whose hash takes more than a second or so to check, as bcrypt's from a cost of 15
-///   on: with a few of them, clients who know such a user's name could keep all others waiting;
-/// - users whose entry of the shadow file cannot be read;
-/// - users without a shell of `/etc/shells`, unless [`require_valid_shell`] is off;
-/// - users who are not allowed, or rejected.
+/// - accounts that are locked, with `!` before the hash, and accounts that have expired, by their
+///   own date or a set number of days after their password; this also applies to logins with a
+///   certificate or a password from a [`UserOverride`];
+/// - logins with a system password to accounts that have none (`*`, or nothing after the `!`), and
+///   system passwords that have to be changed, which a client cannot do;
+/// - passwords whose hash takes more than about a second to check, such as bcrypt hashes with a
+///   cost of 15 or more: with a few attempts, clients that know such a user's name could keep all
+///   others waiting;
+/// - users whose entry in the shadow file cannot be read;
+/// - users whose shell is not in `/etc/shells`, unless [`require_valid_shell`] is off;
+/// - users who are not allowed, or who are rejected.
 ///
 /// A client gets the same reply in all of these cases, for an unknown user and for a wrong
-/// password, and after the same work: one hash for each method and cost, up to eight, in
-/// `/etc/shadow` or of the [`allowed_users`](UnixAuthorizerBuilder::allowed_users). A method that
-/// only other users of a directory service have becomes known to a process when the first of them
-/// tries to log in; until then, their refusal takes one hash more. If the password was right, the
-/// log has the reason of the refusal.
+/// password, and the server does the same work: it computes one hash for each method and cost, up
+/// to eight, that occurs in `/etc/shadow` or among the
+/// [`allowed_users`](UnixAuthorizerBuilder::allowed_users). A method that only other users of a
+/// directory service have becomes known to a process when the first of them tries to log in; until
+/// then, their refusal takes one more hash. If the password was right, the log has the reason for
+/// the refusal.
 ///
 /// [`root`](UnixAuthorizerBuilder::rejected_users) can log in like other users unless it is
-/// rejected, which is a good idea; other users with the number 0 are rejected along with it.
+/// rejected, which is advisable; other users with uid 0 are rejected along with it.
 ///
 /// With [`UnixFilesystem`](https://docs.rs/ftpdlib-filesystems), sessions start in the home and see
-/// the whole disk, as in a shell; with the default filesystem they see the home only.
+/// the whole disk, as in a shell; with the default filesystem, they see only the home.
 ///
 /// [`require_valid_shell`]: UnixAuthorizerBuilder::require_valid_shell
 ///
@@ -93,13 +96,13 @@ const ANONYMOUS_CLIENTS: &str = "anonymous clients";
 pub struct UnixAuthorizer {
     global: GlobalSettings,
     table: Locked<Table>,
-    /// Of users whose home is the one that the system has for them.
+    /// The origin of logins whose home is the one that the system has for the user.
     origin: Arc<Origin>,
     hashes: HashChecker,
 }
 
 impl UnixAuthorizer {
-    /// An authorizer for all users of the system who have a valid shell.
+    /// Creates an authorizer for all users of the system who have a valid shell.
     ///
     /// # Errors
     ///
@@ -109,7 +112,7 @@ impl UnixAuthorizer {
         Self::builder().build()
     }
 
-    /// The settings to build one from.
+    /// Returns the default settings, from which an authorizer can be built.
     pub fn builder() -> UnixAuthorizerBuilder {
         UnixAuthorizerBuilder::default()
     }
@@ -123,11 +126,12 @@ impl UnixAuthorizer {
         }
     }
 
-    /// Sets settings for one user, or with `anonymous` for anonymous sessions. They replace former
-    /// overrides of that user, directories included. Permissions hold for open sessions at once; a
-    /// session whose home directory is no longer the user's loses all of them.
+    /// Changes settings for one user, or, with the name `anonymous`, for anonymous sessions. They
+    /// replace earlier overrides for that user, including those of directories. Permissions take
+    /// effect in open sessions at once; a session whose home directory is no longer the user's
+    /// loses all of them.
     ///
-    /// Write permissions of anonymous clients are logged as a warning.
+    /// A warning is logged if anonymous clients get write permissions.
     ///
     /// # Errors
     ///
@@ -181,11 +185,11 @@ impl UnixAuthorizer {
         Ok(())
     }
 
-    /// Overrides a user's permissions for one directory, as
-    /// [`DummyAuthorizer::override_perm`](crate::DummyAuthorizer::override_perm) does. `directory`
-    /// is looked at as that user.
+    /// Overrides a user's permissions for one directory, like
+    /// [`DummyAuthorizer::override_perm`](crate::DummyAuthorizer::override_perm). `directory` is
+    /// examined with the rights of that user.
     ///
-    /// Write permissions of anonymous clients are logged as a warning.
+    /// A warning is logged if anonymous clients get write permissions.
     ///
     /// # Errors
     ///
@@ -229,7 +233,8 @@ impl UnixAuthorizer {
         Ok(())
     }
 
-    /// The system user of this login name, for settings; it has to exist and to be allowed.
+    /// Returns the system user for a login name in the settings; the user has to exist and to be
+    /// allowed.
     fn known(&self, username: &str) -> Result<SystemUser, AuthorizerError> {
         if username != ANONYMOUS && !self.global.may_log_in(username) {
             return Err(AuthorizerError::UserNotAllowed(username.to_owned()));
@@ -289,21 +294,21 @@ impl Authorizer for UnixAuthorizer {
         self.rights(login, Rights::depend_on_path)
     }
 
-    /// A login carries all that is needed, so the user database is not asked any more.
+    /// A login carries all that is needed, so the user database is not consulted any more.
     fn is_local(&self) -> bool {
         true
     }
 
-    /// Acts as the system user; in anonymous sessions, as the one that was set for them. A login of
-    /// another authorizer is refused: looking the user up could wait for a directory service, and
-    /// this may be called where nothing may wait.
+    /// Acts as the system user of the login; in anonymous sessions, as the system user set for
+    /// them. A login made by another authorizer is refused: looking the user up could wait for a
+    /// directory service, and this may be called where nothing may wait.
     fn impersonate(&self, login: &Login) -> Result<Guard, AuthorizerError> {
         let acting = login.act()?;
         acting.ok_or_else(|| AuthorizerError::NoCredentials(login.username.clone()))
     }
 }
 
-/// The names only.
+/// Shows only the names.
 impl fmt::Debug for UnixAuthorizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UnixAuthorizer")

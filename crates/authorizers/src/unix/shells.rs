@@ -1,4 +1,4 @@
-//! The shells of users who may log in.
+//! The shells with which users may log in.
 
 use std::fs;
 use std::io;
@@ -11,8 +11,8 @@ const LIST: &str = "/etc/shells";
 /// The shell that an empty field of the user database stands for.
 const DEFAULT: &str = "/bin/sh";
 
-/// Whether the system's list has `shell`. Without a list every shell is valid, as in pyftpdlib;
-/// with one that cannot be read, none is.
+/// Whether the system's list contains `shell`. Without a list, every shell is valid, as in
+/// pyftpdlib; if the list cannot be read, none is.
 pub(super) fn is_valid(shell: &Path) -> bool {
     match fs::read(LIST) {
         Ok(list) => lists(&list, shell),

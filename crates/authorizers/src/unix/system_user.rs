@@ -14,8 +14,8 @@ pub(super) struct SystemUser {
 }
 
 impl SystemUser {
-    /// The user of exactly this name. A directory service may find users by other spellings, too,
-    /// but a rejected user must not log in by another spelling.
+    /// Finds the user of exactly this name. A directory service may find users by other spellings,
+    /// too, but a rejected user must not be able to log in that way.
     pub(super) fn find(name: &str) -> Result<Option<Self>, AuthorizerError> {
         match UserRecord::find(name) {
             Ok(record) => Ok(record
@@ -28,12 +28,12 @@ impl SystemUser {
         }
     }
 
-    /// The same for a name in the settings, which has to exist.
+    /// Like [`find`](Self::find), for a name in the settings, which has to exist.
     pub(super) fn known(name: &str) -> Result<Self, AuthorizerError> {
         Self::find(name)?.ok_or_else(|| AuthorizerError::NoSuchUser(name.to_owned()))
     }
 
-    /// The home directory, as the system has it.
+    /// The home directory that the system has for the user.
     pub(super) fn home(&self) -> &Path {
         &self.record.home
     }
@@ -48,7 +48,7 @@ impl SystemUser {
         &self.record.shell
     }
 
-    /// Refuses a user in the settings who could not log in for want of a valid shell.
+    /// Refuses a user in the settings whose shell would prevent every login.
     pub(super) fn check_shell(&self) -> Result<(), AuthorizerError> {
         if shells::is_valid(self.shell()) {
             return Ok(());
@@ -72,8 +72,8 @@ impl SystemUser {
             })
     }
 
-    /// Runs `operation`, which looks at the disk, as this user: root may see what the user may not,
-    /// and on a network disk the user may see what root may not.
+    /// Runs `operation`, which examines the disk, as this user: root can see what the user cannot,
+    /// and on a network disk the user can see what root cannot.
     pub(super) fn run_as<T>(
         &self,
         operation: impl FnOnce() -> Result<T, AuthorizerError>,

@@ -1,4 +1,4 @@
-//! The users with settings of their own, checked.
+//! The table of users with settings of their own, which have been checked.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -13,9 +13,9 @@ use crate::rights::Rights;
 /// The settings of one user.
 #[derive(Clone)]
 pub(super) struct Entry {
-    /// In place of the system's, if set.
+    /// Replaces the system's password, if set.
     pub(super) password: Option<Password>,
-    /// In place of the system's, if set; without symbolic links.
+    /// Replaces the system's home, if set; without symbolic links.
     pub(super) home: Option<PathBuf>,
     pub(super) origin: Arc<Origin>,
     pub(super) rights: Rights,
@@ -24,7 +24,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Without any settings but the permissions that all users have.
+    /// Creates settings that set nothing but the permissions of all users.
     pub(super) fn new(origin: Arc<Origin>, rights: Rights) -> Self {
         Self {
             password: None,
@@ -37,7 +37,7 @@ impl Entry {
     }
 }
 
-/// These users by name.
+/// The users with settings of their own, by name.
 #[derive(Default)]
 pub(super) struct Table(HashMap<String, Arc<Entry>>);
 
@@ -50,7 +50,7 @@ impl Table {
         self.0.insert(username, Arc::new(entry));
     }
 
-    /// A user to change; a login that is being checked still uses the old one.
+    /// Returns a user to change; a login that is being checked still uses the old version.
     pub(super) fn entry_mut(
         &mut self,
         username: &str,
@@ -64,7 +64,7 @@ impl Table {
         Arc::make_mut(entry)
     }
 
-    /// The costs of checking their passwords, each once.
+    /// The costs of checking the users' passwords, each once.
     pub(super) fn costs(&self) -> BTreeSet<Cost> {
         let passwords = self.0.values().filter_map(|entry| entry.password.as_ref());
         passwords.filter_map(Password::cost).collect()

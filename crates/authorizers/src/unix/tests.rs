@@ -36,8 +36,8 @@ fn settings_for_all() -> GlobalSettings {
     }
 }
 
-/// An authorizer of these settings, without root's privileges if need be; `None` where the system
-/// has no library for passwords.
+/// An authorizer with these settings, even without root's privileges; `None` if the system has no
+/// library for passwords.
 fn authorizer(global: GlobalSettings) -> Option<UnixAuthorizer> {
     match HashChecker::new([]) {
         Ok(hashes) => Some(UnixAuthorizer::checked(global, hashes)),
@@ -48,14 +48,14 @@ fn authorizer(global: GlobalSettings) -> Option<UnixAuthorizer> {
     }
 }
 
-/// The login of a user of the system.
+/// Makes the login of a user of the system.
 fn login_of(authorizer: &UnixAuthorizer, name: &str) -> Login {
     let user = SystemUser::known(name).unwrap();
     authorizer.login(name, &user, None).unwrap()
 }
 
-/// Whether this process may become that user: in a user namespace, root may not where its number is
-/// not mapped.
+/// Whether this process may become the user [`NOBODY`]: in a user namespace, root may not if the
+/// user's id is not mapped.
 fn can_act_as_nobody() -> bool {
     can_act_as_others() && SystemUser::known(NOBODY).unwrap().run_as(|| Ok(())).is_ok()
 }
@@ -203,7 +203,7 @@ fn permissions_are_global_or_the_users_own() {
     authorizer.override_user(nobody).unwrap();
     check_perms(&authorizer, NOBODY, "/a", "elw");
     check_perms(&authorizer, ROOT, "/a", "elradfmwMT");
-    // A second override does not keep what the first one had set.
+    // A second override does not keep the settings of the first one.
     let nobody = UserOverride::new(NOBODY).msg_login("x");
     authorizer.override_user(nobody).unwrap();
     check_perms(&authorizer, NOBODY, "/a", "elradfmwMT");
@@ -278,7 +278,7 @@ fn a_certificate_lets_in_whom_the_account_lets_in() {
     for name in [ROOT, STRANGER, "anonymous"] {
         assert!(!is_let_in(&authorizer, name), "{name}");
     }
-    // Nor does it help a user whom the settings reject.
+    // Nor does a certificate help a user whom the settings reject.
     let authorizer = UnixAuthorizer {
         global: rejecting(NOBODY),
         ..authorizer
@@ -322,10 +322,10 @@ fn an_override_for_a_directory_is_looked_up_below_the_home() {
     assert!(matches!(outside, Err(AuthorizerError::EscapesHome(_))));
     let itself = authorizer.override_perm(NOBODY, home.path(), "elw", true);
     assert!(matches!(itself, Err(AuthorizerError::OverridesHome)));
-    // Root could see it.
+    // Root could see this directory.
     let unseen = authorizer.override_perm(NOBODY, hidden.join("below"), "elw", true);
     assert!(matches!(unseen, Err(AuthorizerError::Directory { .. })));
-    // Nobody could see that the first is there, but not enter it.
+    // The user could see that the first one exists, but not enter it.
     for home in [hidden.clone(), hidden.join("below")] {
         let refused = authorizer.override_user(UserOverride::new(NOBODY).home(home));
         assert!(matches!(refused, Err(AuthorizerError::Directory { .. })));
@@ -372,12 +372,12 @@ fn the_systems_home_was_taken_for_another_one_when_an_override_named_it() {
     let perms = |login: &Login| authorizer.perms(login, &path("/")).to_string();
     let before = login_of(&authorizer, ROOT);
     let user = || UserOverride::new(ROOT).perm("el");
-    // The same under another name.
+    // The system's home, by another path.
     let home = Path::new("/..").join(root.home().strip_prefix("/").unwrap());
     authorizer.override_user(user().home(home)).unwrap();
     assert_eq!(perms(&before), "el");
     let own = authorizer.table.read().get(ROOT).cloned();
-    // Named, it stays the user's home even if the system's changes.
+    // A home that is set explicitly stays the user's home even if the system's changes.
     let moved = root.at_home(Path::new("/elsewhere"));
     let during = authorizer.login(ROOT, &moved, own.as_deref()).unwrap();
     assert_ne!(during.home, moved.home());
@@ -419,7 +419,7 @@ fn what_is_done_as_a_user_is_the_users() {
     assert_eq!(fs::metadata(place.path().join("c")).unwrap().uid(), 0);
 }
 
-/// They were looked up in the user database, on the loop.
+/// Such users were looked up in the user database, on the loop.
 #[test]
 fn a_login_that_others_made_is_refused_instead_of_looked_up() {
     let Some(authorizer) = authorizer(settings_for_all()) else {
@@ -434,7 +434,7 @@ fn a_login_that_others_made_is_refused_instead_of_looked_up() {
     }
 }
 
-/// What an authorizer has to have, around another.
+/// A wrapper that implements only the required methods.
 struct Wrapped(UnixAuthorizer);
 
 impl Authorizer for Wrapped {
@@ -447,7 +447,7 @@ impl Authorizer for Wrapped {
     }
 }
 
-/// Every session of such a wrapper was root's.
+/// Every session of such a wrapper acted as root.
 #[test]
 fn a_wrapper_without_impersonate_acts_as_the_user_too() {
     let settings = GlobalSettings {
@@ -462,7 +462,7 @@ fn a_wrapper_without_impersonate_acts_as_the_user_too() {
     let request = LoginRequest::new("anonymous", "guest@", address, address);
     let login = wrapped.authenticate(&request).unwrap();
     if !can_act_as_nobody() {
-        // Refused rather than done as the user of this process.
+        // The access is refused rather than made as the user of this process.
         let refused = wrapped.impersonate(&login);
         assert!(matches!(
             refused,
@@ -484,7 +484,7 @@ fn a_wrapper_without_impersonate_acts_as_the_user_too() {
     assert_eq!(fs::metadata(place.path().join("b")).unwrap().uid(), 0);
 }
 
-/// It was looked at on the threads that check all logins, so homes on a dead disk blocked all
+/// It was examined on the threads that check all logins, so homes on a dead disk blocked all
 /// logins.
 #[test]
 fn the_home_is_not_looked_at_before_the_login() {
@@ -499,7 +499,7 @@ fn the_home_is_not_looked_at_before_the_login() {
     assert_eq!(login.home, link);
 }
 
-/// An error of the shadow database was no entry there, and nothing was looked at.
+/// An error of the shadow database was treated like a missing entry, and nothing was checked.
 #[test]
 fn logins_are_refused_while_the_shadow_database_cannot_be_read() {
     let Some(authorizer) = authorizer(settings_for_all()) else {
@@ -511,8 +511,7 @@ fn logins_are_refused_while_the_shadow_database_cannot_be_read() {
     assert!(admit(Ok(None)).is_some());
 }
 
-/// An authorizer, and the shadow entry of [`NOBODY`]; `None` where that
-/// cannot be read.
+/// An authorizer and the shadow entry of [`NOBODY`]; `None` if the entry cannot be read.
 fn with_shadow() -> Option<(UnixAuthorizer, ShadowEntry)> {
     let found = authorizer(settings_for_all()).zip(ShadowEntry::find(NOBODY).ok().flatten());
     if found.is_none() {
@@ -521,7 +520,7 @@ fn with_shadow() -> Option<(UnixAuthorizer, ShadowEntry)> {
     found
 }
 
-/// A locked user could still log in by a certificate or by a password of the override.
+/// A locked user could still log in with a certificate or with the override's password.
 #[test]
 fn a_locked_account_is_refused_with_any_credentials() {
     let Some((authorizer, mut shadow)) = with_shadow() else {
@@ -541,8 +540,8 @@ fn a_locked_account_is_refused_with_any_credentials() {
     }
 }
 
-/// A user whose account had expired long after the password could log in by a certificate or by a
-/// password of the override.
+/// A user whose account had expired along with the password could log in with a certificate or with
+/// the override's password.
 #[test]
 fn an_account_that_expired_with_its_password_is_refused() {
     let Some((authorizer, mut shadow)) = with_shadow() else {
@@ -562,7 +561,7 @@ fn an_account_that_expired_with_its_password_is_refused() {
     assert_eq!(refusal_reason(None), None);
 }
 
-/// Only the name was compared.
+/// Only the user name was compared.
 #[test]
 fn a_second_account_of_root_is_rejected_along_with_root() {
     let settings = |rejects_root| GlobalSettings {

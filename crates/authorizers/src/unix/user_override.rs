@@ -12,9 +12,10 @@ use crate::{CertificateSubject, IntoPerms};
 /// Settings of one user, for
 /// [`UnixAuthorizer::override_user`](crate::UnixAuthorizer::override_user), which checks them.
 ///
-/// Each method is one of pyftpdlib's keyword arguments or a method of [`User`](crate::User). What
-/// is not set stays as it is for all users. pyftpdlib's `username` is that of [`new`](Self::new),
-/// its `homedir` is [`home`](Self::home), and its `anonymous_user`, which it ignores, is left out.
+/// Each method corresponds to one of pyftpdlib's keyword arguments or to a method of
+/// [`User`](crate::User). Settings that are not overridden stay as they are for all users.
+/// pyftpdlib's `username` is the argument of [`new`](Self::new), its `homedir` is
+/// [`home`](Self::home), and its `anonymous_user`, which it ignores, is left out.
 ///
 /// # Examples
 ///
@@ -35,7 +36,7 @@ pub struct UserOverride {
     pub(super) login: LoginSettings,
 }
 
-/// The settings of a user that go into a login.
+/// The settings of a user that are copied into a login.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct LoginSettings {
     pub(super) msg_login: Option<String>,
@@ -46,7 +47,8 @@ pub(super) struct LoginSettings {
 }
 
 impl UserOverride {
-    /// Settings of the user of this name; with `anonymous`, of anonymous sessions.
+    /// Creates settings for the user of this name; for `anonymous`, settings for anonymous
+    /// sessions.
     pub fn new(username: impl Into<String>) -> Self {
         Self {
             username: username.into(),
@@ -58,80 +60,83 @@ impl UserOverride {
         }
     }
 
-    /// A plain password in place of the system's. An empty one has no effect, as in pyftpdlib.
+    /// Replaces the system's password with a plain password. An empty one has no effect, as in
+    /// pyftpdlib.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         let password = Some(password.into()).filter(|password: &String| !password.is_empty());
         self.password = password.map(Secret::Plain);
         self
     }
 
-    /// A password in place of the system's, by its argon2id hash; see
+    /// Replaces the system's password with a password given as an argon2id hash; see
     /// [`User::with_password_hash`](crate::User::with_password_hash).
     pub fn password_hash(mut self, hash: impl Into<String>) -> Self {
         self.password = Some(Secret::Hash(hash.into()));
         self
     }
 
-    /// A home directory in place of the system's (pyftpdlib: `homedir`). Symbolic links are
-    /// resolved when the override is set; the server refuses logins where there is one later.
+    /// Replaces the system's home directory (pyftpdlib: `homedir`). Symbolic links in its path are
+    /// resolved when the override is set. If there is a link on the way to it later, the server
+    /// refuses logins.
     pub fn home(mut self, home: impl Into<PathBuf>) -> Self {
         self.home = Some(home.into());
         self
     }
 
-    /// The permissions, as those of [`User::perm`](crate::User::perm).
+    /// Sets the permissions, in the same form as [`User::perm`](crate::User::perm).
     pub fn perm(mut self, perms: impl IntoPerms) -> Self {
         self.perm = Some(perms.into_perms());
         self
     }
 
-    /// What the user is told on login.
+    /// Sets the text that the user is sent on login.
     pub fn msg_login(mut self, text: impl Into<String>) -> Self {
         self.login.msg_login = Some(text.into());
         self
     }
 
-    /// What the user is told on quitting.
+    /// Sets the text that the user is sent on quitting.
     pub fn msg_quit(mut self, text: impl Into<String>) -> Self {
         self.login.msg_quit = Some(text.into());
         self
     }
 
-    /// Upload limit, in bytes per second, shared by all of the user's sessions that have the
-    /// same: a session keeps the one of its login. 0 for no limit, not even the server's.
+    /// Sets the upload limit in bytes per second, shared by all of the user's sessions with the
+    /// same limit; a session keeps the limit of its login. 0 means no limit, not even the server's.
     pub fn read_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.read_limit = Some(bytes_per_second);
         self
     }
 
-    /// Download limit, in bytes per second, shared by all of the user's sessions that have the
-    /// same: a session keeps the one of its login. 0 for no limit, not even the server's.
+    /// Sets the download limit in bytes per second, shared by all of the user's sessions with the
+    /// same limit; a session keeps the limit of its login. 0 means no limit, not even the server's.
     pub fn write_limit(mut self, bytes_per_second: u64) -> Self {
         self.login.write_limit = Some(bytes_per_second);
         self
     }
 
-    /// Encoding of path names on this user's control connection.
+    /// Sets the encoding of path names on this user's control connection.
     pub fn encoding(mut self, encoding: NameEncoding) -> Self {
         self.login.encoding = Some(encoding);
         self
     }
 
-    /// Logs the user in without a password if the client has shown a certificate with this subject;
-    /// may be called for several.
+    /// Logs the user in without a password if the client has presented a certificate with this
+    /// subject; may be called repeatedly.
     pub fn certificate_subject(mut self, subject: CertificateSubject) -> Self {
         self.certificates.add_subject(subject);
         self
     }
 
-    /// Logs the user in without a password if the client has shown a certificate with this name, as
-    /// [`User::certificate_name`](crate::User::certificate_name) does; may be called for several.
+    /// Logs the user in without a password if the client has presented a certificate with this
+    /// name, like [`User::certificate_name`](crate::User::certificate_name); may be called
+    /// repeatedly.
     pub fn certificate_name(mut self, name: impl Into<String>) -> Self {
         self.certificates.add_name(name.into());
         self
     }
 
-    /// Whether nothing but the name is set.
+    /// Whether only the name is set.
     pub(super) fn is_empty(&self) -> bool {
         self.password.is_none()
             && self.home.is_none()
@@ -141,7 +146,7 @@ impl UserOverride {
     }
 }
 
-/// Without the password.
+/// Leaves out the password.
 impl fmt::Debug for UserOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserOverride")

@@ -19,40 +19,40 @@ use crate::disk_listing::DiskListing;
 use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::{Filesystem, WriteMode};
 
-/// What [`AbstractedFs::open`] opens a file for. Complete: it is read or written.
+/// What [`AbstractedFs::open`] opens a file for. Exhaustive: a file is read or written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum OpenMode {
     /// For reading, from the start (Python's `rb`).
     Read,
-    /// For writing: emptied (`wb`) by [`WriteMode::Replace`], at its end (`ab`) by
-    /// [`WriteMode::Append`], from an offset on (`r+b`) by [`WriteMode::At`].
+    /// For writing: emptied (`wb`) with [`WriteMode::Replace`], at its end (`ab`) with
+    /// [`WriteMode::Append`], from an offset (`r+b`) with [`WriteMode::At`].
     Write(WriteMode),
 }
 
 /// Root and working directory.
 impl AbstractedFs {
-    /// The home directory as a real, canonical path (pyftpdlib: `root`). Not for clients.
+    /// Returns the home directory as a real, canonical path (pyftpdlib: `root`). Not for clients.
     pub fn root(&self) -> &Path {
         self.jail.home().real()
     }
 
-    /// Opens another home directory in the place of this one. The working directory stays, in name.
+    /// Replaces the home directory with another one. The working directory keeps its virtual path.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); then nothing has changed.
+    /// As [`new`](Self::new); nothing has changed in that case.
     pub fn set_root(&mut self, home: impl AsRef<Path>) -> Result<(), FilesystemError> {
         self.jail = Arc::new(self.jail.elsewhere(home.as_ref(), self.resolver)?);
         Ok(())
     }
 
-    /// The working directory (pyftpdlib: `cwd`): `/` at first.
+    /// Returns the working directory (pyftpdlib: `cwd`), which is `/` at first.
     pub fn cwd(&self) -> &VirtualPath {
         &self.cwd
     }
 
-    /// Sets the working directory without asking whether it is there. A session has its own, which
-    /// begins where [`start_dir`](Filesystem::start_dir) says.
+    /// Sets the working directory without checking that it exists. A session has its own working
+    /// directory, which starts at [`start_dir`](Filesystem::start_dir).
     pub fn set_cwd(&mut self, cwd: VirtualPath) {
         self.cwd = cwd;
     }
@@ -61,7 +61,7 @@ impl AbstractedFs {
     ///
     /// # Errors
     ///
-    /// As [`Filesystem::change_dir`]; then the working directory stays.
+    /// As [`Filesystem::change_dir`]; the working directory stays the same in that case.
     pub fn chdir(&mut self, path: impl AsRef<[u8]>) -> Result<(), FilesystemError> {
         let path = self.ftpnorm(path)?;
         self.jail.enter(&path)?;
@@ -72,17 +72,17 @@ impl AbstractedFs {
 
 /// Translation of paths.
 impl AbstractedFs {
-    /// An absolute virtual path, from one as seen from the working directory.
+    /// Makes an absolute virtual path from one as seen from the working directory.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NameTooLong`] for one that is too long or holds a NUL byte.
+    /// [`ErrorKind::NameTooLong`] for a path that is too long or contains a NUL byte.
     pub fn ftpnorm(&self, path: impl AsRef<[u8]>) -> Result<VirtualPath, FilesystemError> {
         Ok(self.cwd.join(path.as_ref())?)
     }
 
-    /// The real path that a virtual path stands for, by name: links are not resolved. Not for
-    /// clients, and nothing here opens files by it.
+    /// Returns the real path that a virtual path stands for, by name: links are not resolved. Not
+    /// for clients, and not used here to open files.
     ///
     /// # Errors
     ///
@@ -91,8 +91,8 @@ impl AbstractedFs {
         Ok(self.real(&self.ftpnorm(path)?))
     }
 
-    /// The virtual path of a real path, by name; a relative one starts from the home. `/` for one
-    /// that is outside of the home, as in pyftpdlib, which looks at the links on the way, too.
+    /// Returns the virtual path of a real path, by name; a relative path starts from the home. A
+    /// path outside the home gives `/`, as in pyftpdlib, which also resolves the links on the way.
     pub fn fs2ftp(&self, path: impl AsRef<Path>) -> VirtualPath {
         let target = self.root().join(path);
         // Not a virtual path yet, but normalised by the same rules.
@@ -105,13 +105,14 @@ impl AbstractedFs {
             .unwrap_or_else(VirtualPath::root)
     }
 
-    /// Whether a real path is in the home, and stays there with its links resolved; whether it
-    /// exists does not matter. A relative one starts from the process's working directory.
+    /// Whether a real path is in the home and stays there with its links resolved; it need not
+    /// exist. A relative path starts from the process's working directory.
     ///
-    /// It has to begin with the home, as it was given or with its links resolved: a path that comes
-    /// there by `..`, or through another link, is not valid.
+    /// The path has to begin with the path of the home, as it was given or with its links resolved:
+    /// a path that reaches the home by `..` or through another link is not valid.
     ///
-    /// For configuration: what is valid now need not be so later. Every operation resolves anew.
+    /// For checking configurations: a path that is valid now may not be so later. Every operation
+    /// resolves its path anew.
     pub fn validpath(&self, path: impl AsRef<Path>) -> bool {
         let Ok(target) = std::path::absolute(path) else {
             return false;
@@ -120,7 +121,8 @@ impl AbstractedFs {
         rest.is_some_and(|rest| self.jail.holds(&rest.join(&b'/')))
     }
 
-    /// The real path with its links resolved; a last component that does not exist is kept.
+    /// Returns the real path of a virtual path with its links resolved; a last component that does
+    /// not exist is kept.
     ///
     /// # Errors
     ///
@@ -142,7 +144,8 @@ impl AbstractedFs {
 
 /// Operations.
 impl AbstractedFs {
-    /// Opens a regular file as the system knows it, at the start or where `mode` says.
+    /// Opens a regular file as a [`File`] of the standard library, at the start or where `mode`
+    /// says.
     ///
     /// # Errors
     ///
@@ -158,9 +161,9 @@ impl AbstractedFs {
         }
     }
 
-    /// Creates a file in `dir` whose name nobody has: `prefix`, something random, `suffix`; where
-    /// pyftpdlib has a default, here is an empty text. It is open for writing, in binary, and its
-    /// permission bits are those of other uploads, where Python's are `0600`.
+    /// Creates a file in `dir` with a new name: `prefix`, something random, `suffix`. Pass an empty
+    /// string where pyftpdlib has a default. The file is open for writing, in binary, and has the
+    /// permission bits of other uploads, whereas Python sets `0600`.
     ///
     /// # Errors
     ///
@@ -186,7 +189,7 @@ impl AbstractedFs {
         )
     }
 
-    /// The names in a directory, in its own order, read as they are asked for.
+    /// Returns the names in a directory, in directory order, which are read as they are requested.
     ///
     /// # Errors
     ///
@@ -277,10 +280,10 @@ impl AbstractedFs {
     }
 }
 
-/// What is known of a file.
+/// Facts of files.
 impl AbstractedFs {
-    /// Facts of what `path` leads to: fewer than Python's, of times the modification only, in whole
-    /// seconds.
+    /// Returns the facts of what `path` leads to. There are fewer than in Python: the only time is
+    /// that of the last modification, in whole seconds.
     ///
     /// # Errors
     ///
@@ -289,7 +292,7 @@ impl AbstractedFs {
         Filesystem::stat(self, &self.ftpnorm(path)?)
     }
 
-    /// Facts of `path` itself.
+    /// Returns the facts of `path` itself.
     ///
     /// # Errors
     ///
@@ -298,7 +301,7 @@ impl AbstractedFs {
         Filesystem::lstat(self, &self.ftpnorm(path)?)
     }
 
-    /// Target of a link, as a client may see it.
+    /// Returns the target of a link, as a client may see it.
     ///
     /// # Errors
     ///
@@ -307,30 +310,30 @@ impl AbstractedFs {
         Filesystem::readlink(self, &self.ftpnorm(path)?)
     }
 
-    /// Whether `path` leads to a regular file; `false` if that cannot be told.
+    /// Whether `path` leads to a regular file; `false` if that cannot be determined.
     pub fn isfile(&self, path: impl AsRef<[u8]>) -> bool {
         self.stat(path)
             .is_ok_and(|facts| facts.kind == FileKind::File)
     }
 
-    /// Whether `path` leads to a directory; `false` if that cannot be told.
+    /// Whether `path` leads to a directory; `false` if that cannot be determined.
     pub fn isdir(&self, path: impl AsRef<[u8]>) -> bool {
         self.stat(path)
             .is_ok_and(|facts| facts.kind == FileKind::Directory)
     }
 
-    /// Whether `path` is a link; `false` if that cannot be told.
+    /// Whether `path` is a link; `false` if that cannot be determined.
     pub fn islink(&self, path: impl AsRef<[u8]>) -> bool {
         self.lstat(path)
             .is_ok_and(|facts| facts.kind == FileKind::Symlink)
     }
 
-    /// Whether something has that name, be it a link that leads nowhere.
+    /// Whether something has this name, even a link that leads nowhere.
     pub fn lexists(&self, path: impl AsRef<[u8]>) -> bool {
         self.lstat(path).is_ok()
     }
 
-    /// Size in bytes of what `path` leads to.
+    /// Returns the size in bytes of what `path` leads to.
     ///
     /// # Errors
     ///
@@ -339,7 +342,7 @@ impl AbstractedFs {
         Ok(self.stat(path)?.size)
     }
 
-    /// Modification time of what `path` leads to, in whole seconds since 1970 UTC.
+    /// Returns the modification time of what `path` leads to, in whole seconds since 1970 UTC.
     ///
     /// # Errors
     ///
@@ -349,10 +352,11 @@ impl AbstractedFs {
     }
 }
 
-/// Lines for listings, in disk bytes, each with its CRLF. What vanished meanwhile is left out.
+/// Lines for listings, in disk bytes, each with its CRLF. Files that vanished meanwhile are left
+/// out.
 impl AbstractedFs {
-    /// The lines of `LIST` for `names` in the directory `basedir`, in the form of `ls -l`, with
-    /// times in `zone`; for those of the system it is `Zone::Local(local_offset)`, see
+    /// Formats the lines of `LIST` for `names` in the directory `basedir`, in the form of `ls -l`,
+    /// with times in `zone`. For the system's time zone, pass `Zone::Local(local_offset)`; see
     /// [`local_offset`](crate::local_offset).
     ///
     /// # Errors
@@ -390,8 +394,8 @@ impl AbstractedFs {
         }))
     }
 
-    /// The lines of `MLSD` for `names` in the directory `basedir` (RFC 3659 §7.2). A link has the
-    /// facts of what it leads to, unless it leads nowhere or out.
+    /// Formats the lines of `MLSD` for `names` in the directory `basedir` (RFC 3659 §7.2). A link
+    /// has the facts of what it leads to, unless it leads nowhere or out of the home.
     ///
     /// # Errors
     ///

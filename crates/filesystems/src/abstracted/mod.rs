@@ -1,4 +1,4 @@
-//! The jail: a directory of the disk, and nothing beside it.
+//! The jail: a directory of the disk, and nothing outside it.
 
 mod methods;
 #[cfg(test)]
@@ -26,18 +26,18 @@ pub use methods::OpenMode;
 /// A home directory shown as `/` (pyftpdlib: `AbstractedFS`).
 ///
 /// The directory is opened once, and every path is resolved beneath that descriptor: by one
-/// `openat2` call where the kernel has it, else from one descriptor to the next. Nothing is checked
-/// by name and then opened by name, so nobody who renames and links meanwhile leads a client out.
-/// Links that stay inside work, also absolute ones and ones that use `..`; a link that leaves is
-/// refused, even if it came back later on.
+/// `openat2` call where the kernel has it, otherwise from one descriptor to the next. Nothing is
+/// checked by name and then opened by name, so renaming or linking files meanwhile cannot lead a
+/// client out. Links that stay inside the home work, including absolute ones and ones that use
+/// `..`; a link that leaves the home is refused, even if it would lead back into it.
 ///
-/// As a [`Filesystem`] it takes absolute paths only. Its own methods, which are those of
-/// pyftpdlib's class, take virtual paths as seen from its working directory,
-/// [`cwd`](Self::cwd), in disk bytes; where pyftpdlib's take real paths, these take virtual ones
-/// unless they say otherwise, so that none is usable outside the home. Clones share the open home
-/// and have a working directory each.
+/// The methods of [`Filesystem`] take absolute paths only. The inherent methods, which are those of
+/// pyftpdlib's class, take virtual paths in disk bytes, as seen from the working directory,
+/// [`cwd`](Self::cwd). Where pyftpdlib's methods take real paths, these take virtual ones unless
+/// they say otherwise, so that none can be used outside the home. Clones share the open home, but
+/// each has its own working directory.
 ///
-/// Regular files are opened without ever waiting; a FIFO, socket or device is refused.
+/// Opening a file never waits for another process: a FIFO, socket or device is refused.
 ///
 /// # Examples
 ///
@@ -61,18 +61,18 @@ pub struct AbstractedFs {
 }
 
 impl AbstractedFs {
-    /// Opens the directory at the real path `home`, links in it followed.
+    /// Opens the directory at the real path `home`, following links in the path.
     ///
     /// # Errors
     ///
-    /// Those of opening it: [`ErrorKind::NotFound`], [`ErrorKind::NotADirectory`],
+    /// Those of opening the directory: [`ErrorKind::NotFound`], [`ErrorKind::NotADirectory`],
     /// [`ErrorKind::PermissionDenied`].
     pub fn new(home: impl AsRef<Path>) -> Result<Self, FilesystemError> {
         Self::with_resolver(home, Resolver::default())
     }
 
-    /// Opens the directory at the real path `home` as [`new`](Self::new) does, and resolves paths
-    /// by `resolver`; for tests, and for systems whose `openat2` is not to be trusted.
+    /// Opens the directory at the real path `home` like [`new`](Self::new), but resolves paths with
+    /// `resolver`; for tests, and for systems whose `openat2` cannot be trusted.
     ///
     /// # Errors
     ///
@@ -88,15 +88,15 @@ impl AbstractedFs {
         })
     }
 
-    /// Keeps everything from being opened that lies on a filesystem of processes (`/proc`),
-    /// wherever in the home one is mounted: permission is denied.
+    /// Denies opening anything on a filesystem of processes (`/proc`), wherever in the home it is
+    /// mounted.
     ///
-    /// For threads that act as a user of the system. They stay threads of root's process, and what
-    /// `/proc` shows of that, such as its memory map and its open files, it shows to all of them.
+    /// For threads that act as a user of the system. They remain threads of root's process, and
+    /// `/proc` shows them what it shows of that process, such as its memory map and open files.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::PermissionDenied`] for a home that lies on one itself.
+    /// [`ErrorKind::PermissionDenied`] for a home that itself lies on such a filesystem.
     pub fn without_processes(self) -> Result<Self, FilesystemError> {
         Ok(Self {
             jail: Arc::new(self.jail.without_processes()?),
@@ -114,7 +114,7 @@ impl Filesystem for AbstractedFs {
         Ok(Box::new(DiskReadFile::open(&self.jail, path, offset)?))
     }
 
-    /// New files get mode `0666` less the umask. An upload that fails leaves what came.
+    /// New files get mode `0666` less the umask. An upload that fails leaves what has arrived.
     fn open_write(
         &self,
         path: &VirtualPath,
@@ -191,13 +191,13 @@ impl Filesystem for AbstractedFs {
         Ok(set_modified(found.as_fd(), modified)?)
     }
 
-    /// The link is relative if its target is below its directory, and moves with it. Any other is
-    /// written with the real path of the home, where it leads outside of by no renaming; one with
-    /// `..` would, moved up.
+    /// The link is relative, and so can be moved along with its target, if the target is below the
+    /// link's directory. Any other link is written with the real path of the home, so that no
+    /// renaming makes it lead outside; a link with `..` would do so once moved up.
     fn symlink(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), FilesystemError> {
         let below = below(target, link);
         match self.canonical(target) {
-            // The directory may be uploaded after the link to what is in it.
+            // The target's directory may be uploaded after the link.
             Err(error) if below.is_some() && error.kind() == ErrorKind::NotFound => {}
             found => drop(found?),
         }
@@ -244,15 +244,16 @@ impl Filesystem for AbstractedFs {
         Some(self.real(path))
     }
 
-    /// Whether the home lies on no network filesystem and on none that a process serves (FUSE), and
-    /// none is mounted below it. A server asks that when somebody logs in: what is mounted while a
-    /// session lasts is seen by those that begin later.
+    /// Whether the home is neither on a network filesystem nor on one that a process serves (FUSE),
+    /// and no such filesystem is mounted below it. A server asks this at each login: what is
+    /// mounted during a session is noticed only by later sessions.
     fn is_local(&self) -> bool {
         self.jail.is_local()
     }
 }
 
-/// `target` as seen from the directory of `link`, if it is below that, and not below `link` itself.
+/// Returns `target` as seen from the directory of `link`, if it is below that directory and not at
+/// or below `link` itself.
 fn below<'a>(target: &'a VirtualPath, link: &VirtualPath) -> Option<&'a [u8]> {
     let dir = link.parent()?;
     if *target == dir || !target.starts_with(&dir) || target.starts_with(link) {

@@ -1,4 +1,4 @@
-//! Changing something about a filesystem, and nothing else.
+//! Changing one thing about a filesystem, and nothing else.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,18 +11,18 @@ use crate::error::FilesystemError;
 use crate::filesystem::{Filesystem, WriteMode};
 use crate::transfer_file::{Listing, ReadFile, WriteFile};
 
-/// What is to be different about a filesystem (pyftpdlib: a subclass of `AbstractedFS`).
+/// A change to a filesystem (pyftpdlib: a subclass of `AbstractedFS`).
 ///
-/// Every method is one of [`Filesystem`]'s, which is given the filesystem underneath and asks it by
-/// default, but for [`is_local`](Self::is_local). [`Layered`] puts the two together.
+/// Every method corresponds to one of [`Filesystem`]. It is given the filesystem underneath and by
+/// default calls its method, except for [`is_local`](Self::is_local). [`Layered`] combines the two.
 ///
-/// A layer changes what it names. One that is to let nothing else through, such as one that forbids
-/// all changes, is better a [`Filesystem`] of its own: what that does not hand on is refused, now
-/// and in later versions.
+/// A layer changes only the methods that it implements. If nothing else is to be let through, for
+/// instance to forbid all changes, implement [`Filesystem`] instead: what it does not forward is
+/// refused, now and in later versions.
 ///
 /// # Examples
 ///
-/// Nobody removes what others may still be fetching:
+/// Keeps clients from removing files that others may still be fetching:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,7 +46,7 @@ use crate::transfer_file::{Listing, ReadFile, WriteFile};
 ///         inner.remove(path)
 ///     }
 ///
-///     // What is above never waits.
+///     // The method above never waits.
 ///     fn is_local(&self, inner: &dyn Filesystem) -> bool {
 ///         inner.is_local()
 ///     }
@@ -223,13 +223,13 @@ pub trait Layer: Send + Sync {
         inner.group_name(gid)
     }
 
-    /// See [`Filesystem::is_local`]; `false` by default, since only the layer knows whether it
+    /// See [`Filesystem::is_local`]. The default is `false`, since only the layer knows whether it
     /// waits.
     ///
-    /// Right for a layer none of whose methods wait, nor those of the files and listings that it
-    /// wraps, is `inner.is_local()`. Without it, transfers are copied on threads, which is several
-    /// times slower than what the kernel does for local disks. A layer that waits in spite of it
-    /// holds up all clients.
+    /// If no method of the layer waits, nor any method of the files and listings that it wraps,
+    /// return `inner.is_local()`. Otherwise, transfers are copied on threads, which is several
+    /// times slower than what the kernel does for local disks. A layer that returns `true` and
+    /// still waits holds up all clients.
     fn is_local(&self, _inner: &dyn Filesystem) -> bool {
         false
     }
@@ -237,8 +237,8 @@ pub trait Layer: Send + Sync {
 
 /// A filesystem with a [`Layer`] over it.
 ///
-/// The layer is over the twin as well that follows no links
-/// ([`without_links`](Filesystem::without_links)), so it cannot be got around.
+/// The layer also covers the variant that follows no links
+/// ([`without_links`](Filesystem::without_links)), so it cannot be bypassed.
 pub struct Layered<L: ?Sized> {
     layer: Arc<L>,
     inner: Arc<dyn Filesystem>,
@@ -252,8 +252,8 @@ impl<L: Layer> Layered<L> {
 }
 
 impl<L: Layer + ?Sized> Layered<L> {
-    /// Puts `layer` over `inner`: one that lies over other filesystems too, or whose type is known
-    /// only at run time.
+    /// Puts a `layer` over `inner` that also covers other filesystems, or whose type is known only
+    /// at run time.
     ///
     /// # Examples
     ///

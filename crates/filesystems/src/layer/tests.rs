@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::{AbstractedFs, ErrorKind, MemoryFs};
 
-/// Keeps what is there.
+/// Refuses to remove files.
 struct Keep;
 
 impl Layer for Keep {
@@ -28,7 +28,7 @@ fn the_twin_that_follows_no_links_has_the_layer_too() {
     assert!(home.path().join("f").exists());
 }
 
-/// Notes which methods are called.
+/// Records which methods are called.
 #[derive(Default)]
 struct Noting(Mutex<Vec<&'static str>>);
 

@@ -15,8 +15,8 @@ use crate::error::{ErrorKind, FilesystemError};
 use crate::filesystem::{DRAFT_MODE, Filesystem, WriteMode};
 use crate::transfer_file::{Listing, ReadFile, WriteFile};
 
-/// Files and directories in memory, for tests and examples: no links, no owners, no limit on what
-/// an upload takes. Clones share the files.
+/// Files and directories in memory, for tests and examples: without links, owners or a limit on the
+/// size of uploads. Clones share the files.
 ///
 /// # Examples
 ///
@@ -37,18 +37,18 @@ pub struct MemoryFs {
 }
 
 impl MemoryFs {
-    /// An empty `/`.
+    /// Creates a filesystem with an empty `/`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts a file at `path`, seen from `/`, in the place of another; makes the directories on the
-    /// way.
+    /// Puts a file at `path`, seen from `/`, and makes the directories on the way. Replaces an
+    /// existing file.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotADirectory`] when a file is in the way, [`ErrorKind::IsADirectory`] when a
-    /// directory is at `path`.
+    /// [`ErrorKind::NotADirectory`] if a file is in the way, [`ErrorKind::IsADirectory`] if `path`
+    /// is a directory.
     pub fn insert(
         &self,
         path: impl AsRef<[u8]>,
@@ -74,7 +74,7 @@ impl MemoryFs {
         Ok(())
     }
 
-    /// What the file at `path` holds; `None` if there is no file.
+    /// Returns the contents of the file at `path`; `None` if there is no file.
     pub fn contents(&self, path: impl AsRef<[u8]>) -> Option<Vec<u8>> {
         let path = VirtualPath::new(path).ok()?;
         match self.lock().find(&path) {

@@ -1,4 +1,4 @@
-//! Files and directories that are open.
+//! Open files and directories.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ pub(super) struct MemoryReadFile {
 impl ReadFile for MemoryReadFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let content = lock(&self.content);
-        // Somebody may have emptied the file since.
+        // The file may have been emptied since.
         let start = usize::try_from(self.offset).unwrap_or(usize::MAX);
         let rest = content.bytes.get(start..).unwrap_or_default();
         let count = rest.len().min(buffer.len());
@@ -47,12 +47,13 @@ pub(super) struct MemoryWriteFile {
     pub(super) root: Arc<Mutex<Directory>>,
     pub(super) content: Arc<Mutex<Content>>,
     pub(super) path: VirtualPath,
-    /// `None` is the end, wherever that is by then.
+    /// Where to write next; `None` for the end of the file at that time.
     pub(super) offset: Option<usize>,
-    /// What was there before is to go with the first byte, or when the upload is complete; unless
-    /// the content has changed since it had changed so often. See `Pending::Clear` of the disk.
+    /// Set if the old content is to be removed with the first byte or when the upload is complete,
+    /// provided that the content's number of changes is still this. See `Pending::Clear` in
+    /// `disk_file`.
     pub(super) replaces: Option<u64>,
-    /// Nothing was there before.
+    /// Whether the file did not exist before.
     pub(super) created: bool,
 }
 
@@ -65,7 +66,7 @@ impl MemoryWriteFile {
         }
     }
 
-    /// Removes the file that was created, unless somebody else has opened or written to it.
+    /// Removes the file that was created, unless another upload has opened or written to it.
     fn undo(&self) -> Result<(), FilesystemError> {
         let mut root = lock(&self.root);
         let (dir, name) = root.parent(&self.path)?;
@@ -106,7 +107,7 @@ impl WriteFile for MemoryWriteFile {
         Ok(())
     }
 
-    /// Not told: memory is given back at once, whatever its size.
+    /// Not reported, since memory is freed at once, whatever the size.
     fn size(&self) -> Option<u64> {
         None
     }
@@ -129,7 +130,7 @@ impl WriteFile for MemoryWriteFile {
     }
 }
 
-/// A directory as it was when it was opened, in the order of names.
+/// The entries of a directory when it was opened, sorted by name.
 #[derive(Debug)]
 pub(super) struct MemoryListing {
     pub(super) entries: Vec<(Vec<u8>, Metadata)>,

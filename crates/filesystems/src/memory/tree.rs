@@ -1,4 +1,4 @@
-//! The tree of names, and what hangs on it.
+//! The tree of files and directories.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +26,7 @@ impl Node {
     }
 }
 
-/// A file of the tree; who has it open holds its content, too.
+/// A file of the tree. Open files share its content.
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub(super) content: Arc<Mutex<Content>>,
@@ -36,9 +36,9 @@ pub(super) struct File {
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
     pub(super) attributes: Attributes,
-    /// How often it was written to or emptied.
+    /// How often the content was written to or emptied.
     pub(super) changes: u64,
-    /// Opened to be written by nobody but whoever created it.
+    /// Whether only the upload that created the file has opened it for writing.
     pub(super) is_creators: bool,
 }
 
@@ -62,8 +62,8 @@ impl File {
     }
 }
 
-/// A client may put one below another until no path leads to the last any more, so nothing here may
-/// recurse into them.
+/// A directory. Nothing here may recurse into subdirectories, since clients can nest them deeper
+/// than any path reaches.
 pub(super) struct Directory {
     pub(super) entries: BTreeMap<Vec<u8>, Node>,
     pub(super) attributes: Attributes,
@@ -126,7 +126,8 @@ impl Directory {
         }
     }
 
-    /// The directory that holds `path`, and the last component; the root is in none.
+    /// Returns the directory that contains `path`, and the last component. The root has no such
+    /// directory.
     pub(super) fn parent<'p>(
         &mut self,
         path: &'p VirtualPath,
@@ -140,7 +141,7 @@ impl Directory {
         }
     }
 
-    /// A path that nobody has: `prefix`, a dot and the least number that makes it so.
+    /// Returns an unused path: `prefix`, a dot and the smallest number that makes it unused.
     pub(super) fn unique(&mut self, prefix: &VirtualPath) -> Result<VirtualPath, FilesystemError> {
         let stem = if prefix.is_root() {
             b"/ftpd"
@@ -198,7 +199,8 @@ impl Attributes {
     }
 }
 
-/// A thread that panicked with the lock held left nothing half done that matters here.
+/// Locks `mutex` even if a thread panicked while holding the lock: it has left nothing half done
+/// that matters here.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

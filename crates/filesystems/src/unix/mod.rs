@@ -18,11 +18,11 @@ use crate::transfer_file::{Listing, ReadFile, WriteFile};
 /// The real filesystem from its root down, as a local user sees it (pyftpdlib: `UnixFilesystem`).
 ///
 /// Virtual paths are real paths, a session starts in the home directory and may leave it, and LIST
-/// shows the names of users and groups. Meant for users of the system, beside an authorizer that
-/// takes on their identity.
+/// shows the names of users and groups. Meant for users of the system, together with an authorizer
+/// that assumes their identity.
 ///
-/// `/proc` can be seen but not entered, and nothing on a filesystem of its kind can be opened,
-/// wherever it is mounted: what it shows of the server's process is not the user's to see.
+/// `/proc` can be seen but not entered, and nothing on a filesystem of that kind can be opened,
+/// wherever it is mounted: users must not see what it shows of the server's process.
 ///
 /// # Examples
 ///
@@ -35,14 +35,14 @@ use crate::transfer_file::{Listing, ReadFile, WriteFile};
 /// ```
 #[derive(Debug)]
 pub struct UnixFilesystem {
-    /// With the home as its working directory.
+    /// The whole disk, with the home as its working directory.
     disk: AbstractedFs,
     users: Names,
     groups: Names,
 }
 
 impl UnixFilesystem {
-    /// The disk, with sessions that start in the directory at `home`.
+    /// Shows the whole disk, with sessions that start in the directory `home`.
     ///
     /// # Errors
     ///
@@ -58,9 +58,9 @@ impl UnixFilesystem {
         })
     }
 
-    /// The disk with the methods of pyftpdlib's class, the root of the disk as its
-    /// [`root`](AbstractedFs::root) and the home as its [`cwd`](AbstractedFs::cwd). A clone has a
-    /// working directory of its own.
+    /// Gives access to the methods of pyftpdlib's class, with the root of the disk as
+    /// [`root`](AbstractedFs::root) and the home as [`cwd`](AbstractedFs::cwd). A clone has its own
+    /// working directory.
     ///
     /// # Examples
     ///
@@ -75,8 +75,8 @@ impl UnixFilesystem {
         &self.disk
     }
 
-    /// The disk by the methods of the trait: pyftpdlib's of the same names take a path as seen from
-    /// the working directory, and join it once more.
+    /// The disk through the methods of the trait: pyftpdlib's methods of the same names would join
+    /// the path with the working directory once more.
     fn files(&self) -> &dyn Filesystem {
         &self.disk
     }
@@ -163,39 +163,40 @@ impl Filesystem for UnixFilesystem {
         self.files().real_path(path)
     }
 
-    /// The home directory, by its canonical path.
+    /// The canonical path of the home directory.
     fn start_dir(&self) -> VirtualPath {
         self.disk.cwd().clone()
     }
 
-    /// The user's name, or the id where there is none.
+    /// The user's name, or the id if there is none.
     fn user_name(&self, uid: u32) -> Cow<'_, str> {
         self.users.get_or_look_up(uid, ftpdlib_sys::user_name)
     }
 
-    /// The group's name, or the id where there is none.
+    /// The group's name, or the id if there is none.
     fn group_name(&self, gid: u32) -> Cow<'_, str> {
         self.groups.get_or_look_up(gid, ftpdlib_sys::group_name)
     }
 
-    // `is_local` stays false: names may come from a directory service, and any network disk may be
+    // `is_local` stays false: names may come from a directory service, and a network disk may be
     // mounted anywhere.
 }
 
-/// Names that were looked up. A lookup reads files or asks a service, and a listing shows the same
-/// few names over and over.
+/// A cache of names. A lookup reads files or asks a service, and a listing shows the same few names
+/// over and over.
 #[derive(Debug, Default)]
 struct Names(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The id itself where it has no name.
+    /// Maps each id to its name, or to the id itself if it has none.
     names: HashMap<u32, String>,
-    /// When to look up others again: the last lookup failed.
+    /// If the last lookup failed, when to look up other ids again.
     again: Option<Instant>,
 }
 
-/// A service that does not answer is not asked for each entry of a listing.
+/// How long no names are looked up after a failure, so that a service that does not answer is not
+/// asked for each entry of a listing.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 impl Names {
@@ -204,7 +205,7 @@ impl Names {
         id: u32,
         look_up: fn(u32) -> io::Result<Option<String>>,
     ) -> Cow<'_, str> {
-        // A panic elsewhere leaves the map as it was.
+        // A panic elsewhere cannot leave the map half changed.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = known.names.get(&id) {
             return Cow::Owned(name.clone());

@@ -64,8 +64,8 @@ fn disk(resolver: Resolver) -> AbstractedFs {
     disk.without_processes().unwrap()
 }
 
-/// A thread that acted as a user was still one of root's process, which `/proc` shows to
-/// itself.
+/// A thread that acted as a user still belonged to root's process, which `/proc` shows to its own
+/// threads.
 #[test]
 fn the_process_itself_was_shown_to_its_users() {
     let scratch = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ fn the_process_itself_was_shown_to_its_users() {
             check_hidden(Filesystem::readlink(&disk, &path(&text)), &text);
             check_hidden(Filesystem::lstat(&disk, &path(&text)), &text);
         }
-        // What is beside it is there still.
+        // Everything else is still visible.
         let proc = Filesystem::stat(&disk, &path("/proc")).unwrap();
         assert_eq!(proc, Filesystem::lstat(&disk, &path("/proc")).unwrap());
         assert!(disk.open_read(&path(&file), 0).is_ok());

@@ -1,9 +1,9 @@
 //! Busy polling: spinning on the poll for a moment before sleeping in it, where that pays.
 //!
-//! A thread that sleeps takes a few microseconds to be woken on some machines, and tens of them on
-//! others, mostly virtual ones. That is longer than a peer nearby takes to answer. Spinning saves
-//! that time but keeps the processor busy. So the loop spins for a single peer that keeps answering
-//! at once, and only while two units of processor time save at least one unit of waiting.
+//! Waking a sleeping thread takes a few microseconds on some machines and tens of microseconds on
+//! others, mostly virtual ones. That is longer than a nearby peer takes to answer. Spinning saves
+//! that time but keeps the processor busy. So the loop spins only for a single peer that keeps
+//! answering at once, and only while two units of processor time save at least one unit of waiting.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,35 +16,35 @@ use crate::handler::HandlerId;
 /// [`Context::expect_answer`](crate::Context::expect_answer).
 pub const LONGEST_BUSY_POLL: Duration = Duration::from_micros(500);
 
-/// What a loop has learned of the answers that its handlers wait for.
+/// What a loop has learned about the answers that its handlers wait for.
 ///
-/// What spinning costs and saves depends on the machine more than on the peer, so it is remembered
-/// from one peer to the next.
+/// The cost and gain of spinning depend on the machine more than on the peer, so they are
+/// remembered from one peer to the next.
 pub(crate) struct BusyPoll {
-    /// The handler that was the last to expect an answer.
+    /// The last handler that expected an answer.
     handler: HandlerId,
-    /// How long to spin for that handler's answer; `None` for the first one that it expects.
+    /// How long to spin for that handler's answer; `None` for the first answer that it expects.
     expected: Option<Duration>,
     /// How many of the handler's answers in a row came soon after the loop had gone to sleep.
     streak: u32,
     /// How many answers the loop has spun for since it last slept for one.
     spins: u32,
-    /// Mean time of a sleep that an answer ends.
+    /// The mean length of a sleep that an answer ends.
     mean_sleep: Nanos,
-    /// What spinning has saved, less what it has cost.
+    /// What spinning has saved, minus what it has cost.
     balance: Nanos,
-    /// How many answers have still to be slept for before spinning is tried again.
+    /// How many more answers the loop sleeps for before it tries spinning again.
     pause_left: u32,
 }
 
-/// How long the loop waited for an answer, and in which way.
+/// How the loop waited for an answer, and how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waited {
     Slept(Duration),
     Spun(Duration),
 }
 
-/// Nanoseconds, or a debt of them; never more than some seconds, see [`nanos`].
+/// Nanoseconds; negative for a debt. A single time is at most a few seconds, see [`nanos`].
 type Nanos = i64;
 
 impl BusyPoll {
@@ -60,7 +60,7 @@ impl BusyPoll {
         }
     }
 
-    /// Notes that a handler may be sent an answer within `limit`.
+    /// Notes that a handler expects an answer within `limit`.
     pub(crate) fn expect(&mut self, handler: HandlerId, limit: Duration) {
         if self.handler == handler {
             self.expected = Some(limit.min(LONGEST_BUSY_POLL));
@@ -72,7 +72,7 @@ impl BusyPoll {
         }
     }
 
-    /// Waits for events as `poll` does. Returns how long, if an answer was waited for.
+    /// Waits for events like `poll`. Returns how long the wait was if an answer was expected.
     pub(crate) fn wait(
         &mut self,
         poll: &mut Poll,
@@ -109,8 +109,8 @@ impl BusyPoll {
         }
     }
 
-    /// Learns what ended a wait. `owner` is the handler of the sources that are ready now, if they
-    /// all belong to one.
+    /// Learns from what ended a wait. `owner` is the handler of the sources that are now ready, if
+    /// they all belong to one handler.
     pub(crate) fn learn(&mut self, owner: Option<HandlerId>, waited: Waited) {
         let Some(limit) = self.expected.take() else {
             return;
@@ -143,13 +143,13 @@ impl BusyPoll {
         self.spins = 0;
     }
 
-    /// The answer did not come soon, whatever ends the wait now.
+    /// Notes that the answer did not come soon, whatever ends the wait now.
     const fn stop_spinning(&mut self) {
         self.expected = None;
         self.streak = 0;
     }
 
-    /// Counts the time that the processor has spun, whatever came of it.
+    /// Counts the time spent spinning, whatever came of it.
     fn add_cost(&mut self, time: Duration) {
         self.spins += 1;
         self.balance -= nanos(time) / COST_PER_GAIN;
@@ -164,24 +164,25 @@ impl BusyPoll {
     }
 }
 
-/// Four seconds at most, which is far from what could overflow.
+/// Converts to nanoseconds, capped at four seconds, so that sums cannot overflow.
 fn nanos(time: Duration) -> Nanos {
     Nanos::from(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX))
 }
 
-/// How many answers in a row have to come soon before the loop spins for the next.
+/// How many answers in a row have to come soon before the loop spins for the next one.
 const MIN_STREAK: u32 = 16;
 
-/// How long it may take to be woken by an answer that comes soon.
+/// The longest time that waking up for an answer that comes soon may take.
 const WAKE_LATENCY: Duration = Duration::from_micros(100);
 
-/// Shorter sleeps leave nothing to save: the peer that answers shares the processor.
+/// Sleeps shorter than this leave nothing to save: the answering peer shares the processor.
 const MIN_SLEEP: Nanos = 25_000;
 
-/// How many sleeps their mean is taken over, about.
+/// Roughly how many sleeps the mean is taken over.
 const MEAN_WINDOW: Nanos = 4;
 
-/// After spinning for so many answers the loop sleeps for one, to learn how long that takes now.
+/// After spinning for this many answers, the loop sleeps for one, to learn how long a sleep takes
+/// now.
 const SPINS_PER_PROBE: u32 = 64;
 
 /// How much processor time may be spent to save one unit of waiting.
@@ -190,10 +191,10 @@ const COST_PER_GAIN: Nanos = 2;
 /// How much more spinning may cost than it saves before it is paused.
 const MAX_DEBT: Nanos = 200_000;
 
-/// How much of what was saved counts against later costs.
+/// The most of what was saved that counts against later costs.
 const MAX_BALANCE: Nanos = 1_000_000;
 
-/// How many answers a pause lasts.
+/// How many answers a pause from spinning lasts.
 const PAUSE: u32 = 1024;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const fn micros(micros: u64) -> Duration {
     Duration::from_micros(micros)
 }
 
-/// Has a handler sleep for its answer a number of times.
+/// Makes the loop sleep for a handler's answer several times.
 fn sleep(busy_poll: &mut BusyPoll, times: u32, time: Duration) {
     for _ in 0..times {
         busy_poll.expect(handler(1), LIMIT);
@@ -24,7 +24,7 @@ fn sleep(busy_poll: &mut BusyPoll, times: u32, time: Duration) {
     }
 }
 
-/// Has it spin for its answer, and get it.
+/// Makes the loop spin for the handler's answer, which arrives.
 fn spin(busy_poll: &mut BusyPoll, time: Duration) {
     busy_poll.expect(handler(1), LIMIT);
     busy_poll.add_cost(time);
@@ -37,7 +37,7 @@ fn spin_in_vain(busy_poll: &mut BusyPoll) {
     busy_poll.stop_spinning();
 }
 
-/// Serves answers of a peer, spinning where that is worth it; returns how many it spun for.
+/// Waits for answers of a peer, spinning when that is worth it; returns the number of spins.
 fn serve(busy_poll: &mut BusyPoll, answers: u32, sleep_time: Duration, spin_time: Duration) -> u32 {
     let mut spins = 0;
     for _ in 0..answers {
@@ -51,14 +51,14 @@ fn serve(busy_poll: &mut BusyPoll, answers: u32, sleep_time: Duration, spin_time
     spins
 }
 
-/// One that knows which handler expects answers.
+/// A `BusyPoll` that knows which handler expects answers.
 fn begun() -> BusyPoll {
     let mut busy_poll = BusyPoll::new();
     busy_poll.expect(handler(1), LIMIT);
     busy_poll
 }
 
-/// One whose peer has answered soon for long enough.
+/// A `BusyPoll` whose peer has answered soon for long enough.
 fn with_streak() -> BusyPoll {
     let mut busy_poll = begun();
     sleep(&mut busy_poll, MIN_STREAK, micros(60));
@@ -124,8 +124,8 @@ fn sleeps_that_are_short_or_long_are_left_alone() {
 
 #[test]
 fn spinning_goes_on_where_it_pays_and_pauses_where_not() {
-    // How long a sleep for an answer takes, how long spinning for one takes, and for how many
-    // thousandths of the answers it spins: for all but one in 65, or for hardly any.
+    // The time that sleeping for an answer takes, the time that spinning takes, and the expected
+    // spins per thousand answers: for all but one in 65, or for hardly any.
     let cases = [
         (60, 30, 980..=985),
         (60, 39, 980..=985),
@@ -163,7 +163,7 @@ fn answers_that_do_not_come_are_spun_for_no_more() {
         spin_in_vain(&mut busy_poll);
         assert!(spins < 5);
     }
-    // The pause began with the last spin, and so did another streak.
+    // The pause began with the last spin, and so did a new streak.
     sleep(&mut busy_poll, PAUSE - MIN_STREAK - 2, micros(60));
     assert!(!busy_poll.should_spin());
     sleep(&mut busy_poll, 1, micros(60));
@@ -235,7 +235,7 @@ fn what_is_there_already_is_not_to_be_waited_for() {
 fn what_comes_meanwhile_is_found() {
     let (mut poll, mut events) = poll();
     let waker = mio::Waker::new(poll.registry(), mio::Token(7)).unwrap();
-    // Some come before it spins, some while it does, and some while it sleeps.
+    // Some events come before the loop spins, some while it spins, and some while it sleeps.
     for _ in 0..100 {
         let mut busy_poll = with_streak();
         busy_poll.expect(handler(1), LONGEST_BUSY_POLL);
@@ -297,6 +297,6 @@ fn a_loop_learns_from_the_answers_its_handlers_get() {
         io_loop.turn(Some(Duration::from_secs(1))).unwrap();
     }
     drop(io_loop);
-    // An end like any other: what was said last may be unread.
+    // How the thread ends does not matter: the last byte may be unread.
     let _ = echo.join().unwrap();
 }

@@ -15,8 +15,8 @@ use crate::panics::contain;
 /// Threads that run blocking jobs, made on demand and shared by the lanes of the pool.
 ///
 /// The number of threads is limited only by the sum of the lanes' limits, so jobs that hang in one
-/// lane never keep those of another waiting. An idle thread ends after ten seconds, or at once when
-/// the last `Pool` and [`Lane`] are dropped.
+/// lane never keep the jobs of another lane waiting. An idle thread ends after ten seconds, or at
+/// once when the last `Pool` and [`Lane`] are dropped.
 ///
 /// # Examples
 ///
@@ -37,12 +37,12 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Makes a pool; no thread yet.
+    /// Makes a pool, without any threads yet.
     pub fn new() -> Self {
         Self::with_thread_start(|| ())
     }
 
-    /// Makes a pool whose threads call `start` first, to set what belongs to a thread. It must not
+    /// Makes a pool whose threads first call `start`, which can set per-thread state. It must not
     /// panic.
     pub fn with_thread_start(start: impl Fn() + Send + Sync + 'static) -> Self {
         Self::assemble(Box::new(start), Duration::from_secs(10))
@@ -62,7 +62,7 @@ impl Pool {
     }
 
     /// Makes a lane that runs at most `cap` jobs at a time, but at least one. `name` is the kind of
-    /// jobs, as they are called in the log: `login` for `login job panicked`.
+    /// job as the log calls it: `login` for `login job panicked`.
     pub fn lane(&self, name: &'static str, cap: usize) -> Lane {
         Lane {
             shared: Arc::new(LaneShared {
@@ -74,19 +74,19 @@ impl Pool {
         }
     }
 
-    /// Lets the threads end, and waits for that, but not longer than `wait`.
+    /// Lets the threads end, and waits for that for at most `wait`.
     ///
-    /// Jobs that were submitted before are still run, later ones refused. Returns whether all
-    /// threads have ended; the job of one that has not hangs or takes longer.
+    /// Jobs submitted before are still run; later ones are refused. Returns whether all threads
+    /// have ended; a thread that has not is busy with a job that hangs or takes longer.
     pub fn shutdown(&self, wait: Duration) -> bool {
         self.pool.workers.shut_down();
         self.pool.workers.join(wait)
     }
 
-    /// Whether no job runs or waits.
+    /// Whether no job is running or waiting.
     pub fn is_idle(&self) -> bool {
         let state = lock(&self.pool.workers.state);
-        // Jobs wait in a lane only while others of it run.
+        // Jobs wait in a lane only while other jobs of that lane are running.
         state.jobs.is_empty() && state.idle == state.alive
     }
 }
@@ -103,34 +103,34 @@ impl Default for Pool {
     }
 }
 
-/// A queue of jobs, with a limit to how many run at a time.
+/// A queue of jobs that limits how many of them run at a time.
 ///
-/// Copies are the same lane.
+/// Clones are the same lane.
 #[derive(Clone)]
 pub struct Lane {
     shared: Arc<LaneShared>,
 }
 
 impl Lane {
-    /// Runs `job` on a thread of the pool, once fewer than the lane's limit are running. Jobs start
-    /// in the order in which they were submitted, beside those [for clients](Self::submit_for). One
-    /// that panics is logged and harms no other.
+    /// Runs `job` on a thread of the pool, once fewer jobs than the lane's limit are running. Jobs
+    /// start in the order in which they were submitted, but take turns with those [for
+    /// clients](Self::submit_for). A panic of a job is logged and harms no other job.
     ///
     /// # Errors
     ///
-    /// The pool was shut down, 65,536 jobs are waiting already, or the system refuses a thread and
-    /// the lane has none that could run the job later. The job is dropped.
+    /// The pool was shut down, 65,536 jobs are waiting already, or the system refuses to start a
+    /// thread and the lane has none that could run the job later. The job is dropped.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.submit_as(None, Box::new(job)).map(drop)
     }
 
-    /// Runs `job` as [`submit`](Self::submit) does, but for `client`: the clients whose jobs wait
-    /// take turns, so that one with hundreds of them delays each of the others by one. Jobs of
-    /// `submit` are those of one more client.
+    /// Runs `job` like [`submit`](Self::submit), but on behalf of `client`: clients with waiting
+    /// jobs take turns, so that a client with hundreds of jobs delays each of the others by only
+    /// one job. The jobs of `submit` together count as those of one more client.
     ///
     /// # Errors
     ///
-    /// That of [`submit`](Self::submit).
+    /// As [`submit`](Self::submit).
     pub fn submit_for(
         &self,
         client: IpAddr,
@@ -139,12 +139,12 @@ impl Lane {
         self.submit_as(Some(client), Box::new(job)).map(drop)
     }
 
-    /// Drops `value`, which may block: on a thread of a pool there and then, elsewhere by a job,
-    /// [submitted](Self::submit).
+    /// Drops `value`, whose destructor may block: at once if called on a thread of a pool,
+    /// otherwise in a job that is [submitted](Self::submit).
     ///
     /// # Errors
     ///
-    /// That of [`submit`](Self::submit). It was dropped here.
+    /// As [`submit`](Self::submit). The value was then dropped by the calling thread.
     ///
     /// # Examples
     ///
@@ -166,9 +166,9 @@ impl Lane {
         self.submit(move || drop(value))
     }
 
-    /// Whether no job of the lane runs or waits.
+    /// Whether no job of the lane is running or waiting.
     pub fn is_idle(&self) -> bool {
-        // Jobs wait only while others run.
+        // Jobs wait only while others are running.
         lock(&self.shared.queue).running == 0
     }
 
@@ -176,18 +176,20 @@ impl Lane {
         self.shared.name
     }
 
-    /// Its place in the queue, if the job has to wait there.
+    /// Submits a job; returns its place in the queue if it has to wait there.
     pub(crate) fn submit_as(&self, client: Option<IpAddr>, job: Job) -> io::Result<Option<Place>> {
-        // A refused job is dropped here, under no lock: its destructors may do anything.
+        // A refused job is dropped here, without holding a lock, since its destructors may do
+        // anything.
         self.shared
             .submit(client, job)
             .map_err(|(error, _job)| error)
     }
 
-    /// Drops the job that waits at `place`, with all it holds, if it still does; whether it did.
+    /// Drops the job at `place`, with all that it holds, if it is still waiting. Returns whether it
+    /// was.
     pub(crate) fn withdraw(&self, place: Place) -> bool {
         let job = lock(&self.shared.queue).waiting.remove(place);
-        // Dropped under no lock, as above.
+        // The job is dropped without holding the lock, as above.
         job.is_some()
     }
 }
@@ -202,14 +204,14 @@ impl fmt::Debug for Lane {
 }
 
 thread_local! {
-    /// Whether this is a thread of a pool.
+    /// Whether the current thread belongs to a pool.
     static IS_OF_POOL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The most jobs that wait in one lane, where those that run may hang for good.
+/// The most jobs that may wait in one lane, whose running jobs may hang for good.
 const MOST_WAITING: usize = 1 << 16;
 
-/// What all copies of a lane share.
+/// What all clones of a lane share.
 struct LaneShared {
     name: &'static str,
     pool: Arc<PoolGuard>,
@@ -260,7 +262,7 @@ struct LaneQueue {
 }
 
 impl LaneQueue {
-    /// Has a job wait for one of those that run, unless too many do.
+    /// Queues a job until a running one has ended, unless too many are waiting.
     fn wait(&mut self, client: Option<IpAddr>, job: Job) -> Result<Place, (io::Error, Job)> {
         if self.waiting.len() >= MOST_WAITING {
             return Err((io::Error::other("too many jobs wait"), job));
@@ -271,19 +273,20 @@ impl LaneQueue {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Where a job waits: whose it is, and which of those that have waited in its lane.
+/// Identifies a waiting job: its client, and its number among all jobs that have waited in the
+/// lane.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     client: Option<IpAddr>,
     number: u64,
 }
 
-/// The jobs that wait, whose clients take turns; those of one client keep their order.
+/// The waiting jobs. Clients take turns; the jobs of one client keep their order.
 #[derive(Default)]
 struct Turns {
-    /// With their numbers, which rise.
+    /// Each client's jobs, with their ascending numbers.
     jobs: HashMap<Option<IpAddr>, VecDeque<(u64, Job)>>,
-    /// Each client that has jobs, once: whose turn is next is first.
+    /// Each client that has jobs, once; the first has the next turn.
     clients: VecDeque<Option<IpAddr>>,
     length: usize,
     next: u64,
@@ -332,8 +335,8 @@ impl Turns {
     }
 }
 
-/// Lets the threads end when the last pool and lane are dropped. The threads themselves hold the
-/// `Workers` only.
+/// Lets the threads end when the last pool and lane are dropped. The threads themselves hold only
+/// the `Workers`.
 struct PoolGuard {
     workers: Arc<Workers>,
 }
@@ -344,7 +347,7 @@ impl Drop for PoolGuard {
     }
 }
 
-/// The threads of a pool. Its `state` is locked after a lane's `queue`, never before.
+/// The threads of a pool. If `state` and a lane's `queue` are both locked, `queue` is locked first.
 struct Workers {
     state: Mutex<WorkersState>,
     job_added: Condvar,
@@ -355,8 +358,8 @@ struct Workers {
 
 #[derive(Default)]
 struct WorkersState {
-    /// Assigned, but not yet taken by one of the `idle` threads; never more than there are of
-    /// these.
+    /// Assigned jobs that none of the `idle` threads has taken yet; never more than there are idle
+    /// threads.
     jobs: VecDeque<LaneJob>,
     idle: usize,
     threads: Vec<JoinHandle<()>>,
@@ -371,7 +374,7 @@ struct LaneJob {
 }
 
 impl Workers {
-    /// Assigns a job to an idle thread, or to a new one; gives it back if there is neither.
+    /// Assigns a job to an idle thread, or to a new one; returns the job if there is neither.
     fn assign(self: &Arc<Self>, work: LaneJob) -> Result<(), (io::Error, Job)> {
         let mut state = lock(&self.state);
         if state.jobs.len() == state.idle {
@@ -391,7 +394,7 @@ impl Workers {
         Ok(())
     }
 
-    /// What a thread runs. It was counted as idle when it was made.
+    /// The main function of a thread, which was counted as idle when it was started.
     fn run_thread(&self) {
         IS_OF_POOL.set(true);
         (self.thread_start)();
@@ -445,25 +448,26 @@ impl Workers {
         }
         let threads = mem::take(&mut state.threads);
         drop(state);
-        // Each has released its last lock, so joining it does not take long.
+        // Each thread has released its last lock, so joining it does not take long.
         threads.into_iter().all(|thread| thread.join().is_ok())
     }
 }
 
 impl LaneJob {
-    /// Runs the job, then those that wait in its lane.
+    /// Runs the job, then the jobs that wait in its lane.
     fn run(self) {
         let Self { shared, job } = self;
         let mut next = Some(job);
         while let Some(job) = next {
-            // A job owns all it uses; what its panic left broken is dropped with it.
+            // A job owns everything it uses, so what its panic leaves broken is dropped with it.
             contain(format_args!("{} job", shared.name), job);
             next = shared.next_job();
         }
     }
 }
 
-/// Locks, also after a panic: none leaves the state under these locks half changed.
+/// Locks `mutex` even after a panic, since no panic leaves the state under these locks half
+/// changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

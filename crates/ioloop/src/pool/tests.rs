@@ -9,13 +9,13 @@ fn with_idle_timeout(idle_timeout: Duration) -> Pool {
     Pool::assemble(Box::new(|| ()), idle_timeout)
 }
 
-/// A job that reports that it runs, and goes on until it is released.
+/// A job that reports that it is running, and continues until it is released.
 fn hang(lane: &Lane, running: &Sender<usize>, name: usize) -> Sender<()> {
     let (release, released) = channel::<()>();
     let running = running.clone();
     lane.submit(move || {
         running.send(name).unwrap();
-        // An error is a release, too: the test is over.
+        // An error also releases the job, since the test is over.
         let _ = released.recv();
     })
     .unwrap();

@@ -1,23 +1,23 @@
-//! Deadlines in order. Time is a parameter: nothing here reads a clock.
+//! Timers, ordered by deadline. Time is a parameter: nothing here reads a clock.
 
 use std::time::{Duration, Instant};
 
 use crate::slab::{Key, Slab};
 
-/// Names a timer of one loop. Never reused.
+/// The id of a timer in its loop. Never reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TimerId(pub(crate) Key);
 
-/// A heap in which every timer knows its place, so that cancelling one is `O(log n)` and leaves
+/// A heap in which every timer knows its position, so that cancelling one is `O(log n)` and leaves
 /// nothing behind.
 ///
-/// Putting one off is `O(1)`, however often it is done: it keeps the place of its former deadline
-/// in the heap, and sinks to its new place when it has come to the top.
+/// Putting a timer off is `O(1)`, however often it is done: the timer keeps the position of its
+/// former deadline, and sinks to its new position only when it reaches the top.
 pub(crate) struct Timers<T> {
     slots: Slab<Slot<T>>,
     heap: Vec<Node>,
     sequence: u64,
-    /// Deadlines are counted from here. Earlier ones count as this one.
+    /// The instant from which deadlines are counted. Earlier deadlines count as this one.
     origin: Instant,
 }
 
@@ -31,7 +31,8 @@ impl<T> Timers<T> {
         }
     }
 
-    /// Arms a timer for `at`; one of the past is due at once, behind all that are due already.
+    /// Arms a timer for `at`. A deadline in the past is due at once, after all timers that are
+    /// already due.
     pub(crate) fn arm(&mut self, now: Instant, at: Instant, value: T) -> TimerId {
         let rank = self.new_rank(self.nanos(at.max(now)));
         let position = self.heap.len();
@@ -46,20 +47,20 @@ impl<T> Timers<T> {
         TimerId(key)
     }
 
-    /// Disarms a timer. Returns what it was armed with, unless it is gone already.
+    /// Disarms a timer. Returns the value that it was armed with, unless the timer is gone.
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<T> {
         let slot = self.slots.remove(id.0)?;
         let position = slot.position as usize;
         self.heap.swap_remove(position);
         if position < self.heap.len() {
-            // The last node has come here from another branch.
+            // The last node has moved here from another branch.
             let position = self.sift_up(position);
             self.sift_down(position);
         }
         Some(slot.value)
     }
 
-    /// Gives a pending timer another deadline; it counts as armed anew among its equals.
+    /// Gives a pending timer another deadline. Among equal deadlines, it counts as newly armed.
     pub(crate) fn move_to(&mut self, id: TimerId, now: Instant, at: Instant) -> bool {
         let at = self.nanos(at.max(now));
         self.move_to_nanos(id, at)
@@ -73,7 +74,7 @@ impl<T> Timers<T> {
         self.move_to_nanos(id, self.nanos(now).saturating_add(delay))
     }
 
-    /// Moves a timer that is due to the first future multiple of its delay after its deadline.
+    /// Moves a due timer forward by the smallest multiple of its delay that puts it in the future.
     pub(crate) fn repeat(&mut self, id: TimerId, now: Instant) -> bool {
         let Some(slot) = self.slots.get(id.0) else {
             return false;
@@ -87,9 +88,10 @@ impl<T> Timers<T> {
         self.move_to_nanos(id, now.saturating_add(left))
     }
 
-    /// Disarms any of the timers, and returns what it was armed with; `None` if there is none.
+    /// Disarms any one timer, and returns the value that it was armed with; `None` if there is no
+    /// timer.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        // The last node has no others below it.
+        // The last node has no children.
         let node = self.heap.pop()?;
         self.slots.remove(node.key).map(|slot| slot.value)
     }
@@ -98,8 +100,9 @@ impl<T> Timers<T> {
         self.slots.get_mut(id.0).map(|slot| &mut slot.value)
     }
 
-    /// The next timer to fire, still armed, if it is due and was armed before `fence`. Those armed
-    /// later come behind all of these, as long as `now` is not earlier than it was for them.
+    /// Returns the next timer to fire, which stays armed, if it is due and was armed before
+    /// `fence`. Timers armed later come after all of these, provided that `now` is not earlier than
+    /// when they were armed.
     pub(crate) fn due(&mut self, now: Instant, fence: u64) -> Option<TimerId> {
         while let Some(&first) = self.heap.first() {
             if first.rank.at > self.nanos(now) {
@@ -112,8 +115,8 @@ impl<T> Timers<T> {
         None
     }
 
-    /// The earliest deadline, or an earlier time: if many timers were put off, it takes more than
-    /// one call to bring them all to their places.
+    /// Returns the earliest deadline, or an earlier time: if many timers were put off, it takes
+    /// more than one call to move them all to their positions.
     pub(crate) fn next(&mut self) -> Option<Instant> {
         for _ in 0..PUT_OFF_AT_ONCE {
             if !self.sink_first() {
@@ -124,7 +127,8 @@ impl<T> Timers<T> {
         Some(later(self.origin, Duration::from_nanos(first.rank.at)))
     }
 
-    /// Separates the timers armed until now from those armed later; see [`due`](Self::due).
+    /// Returns a mark that separates timers armed before this call from timers armed later; see
+    /// [`due`](Self::due).
     pub(crate) const fn fence(&self) -> u64 {
         self.sequence
     }
@@ -148,7 +152,8 @@ impl<T> Timers<T> {
         true
     }
 
-    /// Brings the first node to its place if its timer was put off. Returns `false` if it was not.
+    /// Moves the first node to its position if its timer was put off. Returns `false` if it was
+    /// not.
     fn sink_first(&mut self) -> bool {
         let Some(first) = self.heap.first_mut() else {
             return false;
@@ -209,30 +214,31 @@ impl<T> Timers<T> {
     }
 }
 
-/// `delay` after `now`, or as far in the future as makes no difference.
+/// Returns `now` plus `delay`, or an instant 30 years ahead if that would overflow.
 pub(crate) fn later(now: Instant, delay: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     now.checked_add(delay).unwrap_or_else(|| now + FAR)
 }
 
-/// At least 0, at most 584 years.
+/// The nanoseconds from `from` to `to`: at least 0, at most 584 years.
 fn nanos_between(from: Instant, to: Instant) -> u64 {
     let nanos = to.saturating_duration_since(from).as_nanos();
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
-/// Four to a node make the heap half as deep as two, for hardly more work at each step.
+/// The number of children of a node. With four, the heap is half as deep as with two, for hardly
+/// more work at each step.
 const CHILDREN: usize = 4;
 
-/// The most timers that are brought to their places before one wait, so that this does not take
-/// long if all were put off. If some are left, that wait ends early, and the next call goes on.
+/// The most timers moved to their positions before one wait, so that this does not take long if all
+/// were put off. If some are left, the wait ends early and the next call goes on.
 const PUT_OFF_AT_ONCE: usize = 64;
 
 struct Slot<T> {
     /// The deadline.
     rank: Rank,
     delay: u64,
-    /// That of its node. There are no more nodes than slots, so it fits.
+    /// The position of its node. There are no more nodes than slots, so it fits.
     position: u32,
     value: T,
 }

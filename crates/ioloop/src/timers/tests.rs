@@ -17,7 +17,8 @@ enum Step {
         which: usize,
         after: u64,
     },
-    /// Each timer that fires may arm another, for so long ago, and move one to that time.
+    /// Each timer that fires may arm another one for `arms` ago, and move one to a time in the
+    /// past.
     Fire {
         after: u64,
         arms: Option<u64>,
@@ -41,7 +42,7 @@ fn fire() -> impl Strategy<Value = Step> {
     (0..10u64, arms, moves).prop_map(|(after, arms, moves)| Step::Fire { after, arms, moves })
 }
 
-/// A timer of the model: all of it, in the order of arming.
+/// A timer of the model, which keeps its timers in the order of arming.
 #[derive(Clone, Copy)]
 struct Naive {
     id: TimerId,

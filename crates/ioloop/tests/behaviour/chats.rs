@@ -18,14 +18,14 @@ use crate::support::{Counter, LONG, count, pair};
 #[path = "../../examples/chat.rs"]
 mod example;
 
-/// A chat's calls of `closed`, and with which errors.
+/// The errors with which a chat has called `closed`.
 type Endings = Rc<RefCell<Vec<Option<ErrorKind>>>>;
 
 fn note(endings: &Endings, error: Option<io::Error>) {
     endings.borrow_mut().push(error.map(|error| error.kind()));
 }
 
-/// Sends so many bytes and `END` at the first piece, and closes.
+/// Sends `size` bytes and `END` at the first piece, and closes.
 struct Sender {
     size: usize,
     endings: Endings,
@@ -50,7 +50,7 @@ impl ChatHandler for Sender {
     }
 }
 
-/// Runs a chat with a client that has asked for something, and has got the first byte of it.
+/// Runs a chat with a client that has sent a request and received the first byte of the answer.
 #[track_caller]
 fn check_end(size: usize, client: impl FnOnce(TcpStream) + Send + 'static) {
     let (ours, mut stream) = pair();
@@ -101,7 +101,7 @@ fn a_peer_that_goes_on_sending_is_not_listened_to_for_good() {
     });
 }
 
-/// Sends so much for each piece, and notes the most that was queued.
+/// Sends `reply` for each piece, and records the most bytes that were queued.
 struct Amplifier {
     reply: Vec<u8>,
     pieces: Counter,
@@ -123,7 +123,7 @@ fn one_read_queued_any_amount_of_output() {
     const PIECES: usize = 20_000;
     const REPLY: usize = 1000;
     let (ours, mut stream) = pair();
-    // The system has it all before the loop reads.
+    // The system has received all of it before the loop reads.
     stream.write_all(&[b'\n'; PIECES]).unwrap();
     let amplifier = Amplifier {
         reply: vec![b'x'; REPLY],
@@ -139,7 +139,8 @@ fn one_read_queued_any_amount_of_output() {
     while pieces.get() < PIECES / 100 {
         io_loop.turn(None).unwrap();
     }
-    // The rest waits until it is read, and is lost neither then nor at the end of the input.
+    // The rest of the input waits until the client reads, and is not lost, even at the end of the
+    // input.
     let client = thread::spawn(move || {
         stream.shutdown(Shutdown::Write).unwrap();
         io::copy(&mut stream, &mut io::sink()).unwrap()
@@ -150,7 +151,7 @@ fn one_read_queued_any_amount_of_output() {
     assert_eq!(most_unsent.get(), 11 * REPLY);
 }
 
-/// Removes itself at the first piece, or in `notified`, when there is one already.
+/// Removes itself at the first piece, or in `notified` when a piece has already come.
 struct Remover {
     is_notified: bool,
     pieces: Counter,
@@ -230,7 +231,7 @@ fn a_chat_that_panicked_as_it_began_was_not_closed() {
     assert_eq!(*endings.borrow(), [Some(ErrorKind::Other)]);
 }
 
-/// Has a source and a timer beside the peer, and tells the peer of both.
+/// Has a source and a timer besides the peer, and tells the peer of both.
 struct Owner {
     other: Registration<mio::net::TcpStream>,
 }
@@ -334,7 +335,7 @@ fn a_room_kept_all_that_a_guest_did_not_read() {
     talking.write_all(b"talking\n").unwrap();
     let talking = thread::spawn(move || {
         let line = [&[b'x'; 900][..], b"\n"].concat();
-        // More than the system buffers for the other.
+        // More than the system buffers for the other peer.
         for _ in 0..40_000 {
             talking.write_all(&line).unwrap();
         }

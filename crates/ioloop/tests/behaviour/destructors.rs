@@ -1,4 +1,4 @@
-//! What panics as it is dropped does not harm the loop.
+//! Values that panic when dropped do not harm the loop.
 
 use std::cell::Cell;
 use std::panic::panic_any;
@@ -20,7 +20,7 @@ impl Drop for Bomb {
     }
 }
 
-/// The payload of a panic, which panics with another one as it is dropped, so many times.
+/// The payload of a panic. Dropping it panics with another payload, this many times.
 struct Payload(u32);
 
 impl Drop for Payload {
@@ -31,7 +31,7 @@ impl Drop for Payload {
     }
 }
 
-/// Runs a loop to its end, after `prepare` has given it something that panics as it is dropped.
+/// Runs a loop to its end, after `prepare` has given it something that panics when dropped.
 #[track_caller]
 fn check(prepare: impl FnOnce(&mut IoLoop, Bomb)) {
     let dropped = Counter::default();

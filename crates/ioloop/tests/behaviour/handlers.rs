@@ -1,4 +1,4 @@
-//! Handlers, timers and messages: who is called, when, and who is not.
+//! Handlers, timers and messages: which are called, and when.
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
@@ -42,7 +42,7 @@ fn a_stop_was_work() {
     io_loop.handle().stop();
     assert!(io_loop.is_empty());
     io_loop.call_later(LONG, |_| ());
-    // All the same, it wakes the loop.
+    // The request to stop wakes the loop all the same.
     let wait = io_loop.turn(None).unwrap();
     assert!(wait.is_some_and(|wait| wait > Duration::ZERO));
     io_loop.run().unwrap();
@@ -327,7 +327,7 @@ fn jobs_that_nobody_waited_for_any_more_had_their_turn() {
             };
             drop(Task::spawn(&lane, &notifier, job(1))?);
             drop(Task::spawn_while_wanted(&lane, &notifier, job(2))?);
-            // Kept until its end.
+            // This task is kept until its job ends.
             let last = Task::spawn_while_wanted(&lane, &notifier, job(3))?;
             drop(open);
             while last.take().is_none() {
@@ -491,7 +491,7 @@ fn a_handler_has_timers_of_its_own() {
 
 #[test]
 fn each_of_many_timers_looked_for_itself_among_the_others() {
-    // With that, this takes minutes.
+    // If each timer had to be searched for, this would take minutes.
     const TIMERS: usize = 300_000;
     let (fired, mut timers) = (Counter::default(), Vec::new());
     let counter = fired.clone();
@@ -504,7 +504,7 @@ fn each_of_many_timers_looked_for_itself_among_the_others() {
                         .drain(..TIMERS / 2)
                         .all(|timer| cx.cancel_timer(timer))
                 );
-                // Goes with its handler.
+                // This timer is removed with its handler.
                 cx.start_timer_after(LONG);
             }
             Call::Timeout(timer) => {

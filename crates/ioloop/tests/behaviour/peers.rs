@@ -60,7 +60,8 @@ fn a_removed_acceptor_accepted_the_clients_that_waited() {
     assert_eq!(accepted.get(), 1);
 }
 
-/// Adds an acceptor that takes at most so many clients whenever there are some; counts them.
+/// Adds an acceptor that accepts at most `quota` clients whenever some are waiting, and counts
+/// them.
 fn share(io_loop: &mut IoLoop, listener: mio::net::TcpListener, quota: usize) -> Counter {
     let accepted = Counter::default();
     let counter = accepted.clone();
@@ -86,7 +87,7 @@ fn acceptors_of_one_listener_share_its_clients() {
 
 #[test]
 fn clients_that_were_left_to_others_are_accepted_if_nobody_takes_them() {
-    // More than a turn takes.
+    // More clients than one turn accepts.
     const CLIENTS: usize = 100;
     let listener = Acceptor::bind(any_port(), CLIENTS as u32).unwrap();
     let addr = listener.local_addr().unwrap();
@@ -156,7 +157,7 @@ fn each_family_may_have_a_listener_of_its_own() {
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     assert!(TcpStream::connect(("::1", port)).is_ok());
     let other = Acceptor::bind_own_family((Ipv4Addr::UNSPECIFIED, port).into(), 1);
-    // Another process may have taken it meanwhile.
+    // Another process may have taken the port meanwhile.
     assert!(other.is_ok_and(|_| TcpStream::connect(("127.0.0.1", port)).is_ok()));
 }
 
@@ -192,7 +193,7 @@ fn a_connector_calls_back_with_the_outcome() {
     let bound = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     bound.bind(&any_port().into()).unwrap();
     let closed = bound.local_addr().unwrap().as_socket().unwrap();
-    // For documentation (RFC 5737), so no address of ours.
+    // Reserved for documentation (RFC 5737), so not an address of this machine.
     let foreign: SocketAddr = "192.0.2.1:0".parse().unwrap();
 
     assert_eq!(connect(|end| Connector::new(open, end), false), Ok(()));
@@ -237,7 +238,7 @@ fn a_connector_gives_up() {
     );
 }
 
-/// Fails at its first call, or has something to send to a peer that has reset the connection.
+/// Fails in its first call, or has output for a peer that has reset the connection.
 struct Stillborn {
     fails: bool,
     ended: Rc<RefCell<Option<Option<ErrorKind>>>>,
@@ -288,7 +289,7 @@ fn a_chat_that_ended_as_it_began_was_not_closed() {
     check_stillborn(false, &[ErrorKind::ConnectionReset, ErrorKind::BrokenPipe]);
 }
 
-/// Sends back what it is sent; stops the loop at the end, and says how that came about.
+/// Sends back what it receives; stops the loop at the end, and records how the chat ended.
 struct Echo {
     ending: Rc<RefCell<Option<Option<ErrorKind>>>>,
 }
@@ -328,7 +329,7 @@ impl Producer for Numbers {
     }
 }
 
-/// What a client reads until the end of a chat, and how that ended.
+/// Returns what a client reads until the end of a chat, and how the chat ended.
 fn chat(
     configure: impl FnOnce(AsyncChat<Echo>) -> AsyncChat<Echo>,
     client: impl FnOnce(TcpStream) -> Vec<u8> + Send + 'static,
@@ -363,7 +364,7 @@ fn all_output_is_sent_before_a_chat_ends() {
     assert_eq!((answer.as_slice(), ending), (&b"abc123end"[..], None));
 }
 
-/// Learns only after the head of a message, from elsewhere, how its body is cut.
+/// Learns how to cut the body of a message only after its head, and from another source.
 #[derive(Default)]
 struct Message {
     is_known: Rc<Cell<bool>>,

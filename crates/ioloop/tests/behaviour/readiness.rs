@@ -62,7 +62,7 @@ fn a_pause_loses_nothing() {
         match (call, server.take()) {
             (Call::Start, Some(stream)) => {
                 let registration = cx.register(stream, Interest::NONE)?;
-                // From here on only an event makes it ready.
+                // From here on, only an event makes the source readable.
                 let drained = cx.read(&registration, &mut [0; 8]);
                 assert_eq!(drained.unwrap_err().kind(), ErrorKind::WouldBlock);
                 registered.set(Some(registration.id()));
@@ -79,7 +79,7 @@ fn a_pause_loses_nothing() {
         Ok(Flow::Continue)
     });
     io_loop.add(probe).unwrap();
-    // The first event is that it can be written; the second comes from the client.
+    // The first event reports that the source is writable; the second comes from the client.
     io_loop.turn(Some(LONG)).unwrap();
     client.write_all(b"hello").unwrap();
     io_loop.turn(Some(LONG)).unwrap();
@@ -120,7 +120,7 @@ fn a_source_closed_in_this_turn_is_not_served() {
                     } else {
                         drop(socket)
                     }
-                    // Takes the slot of the one that was closed, and is ready for nothing.
+                    // Reuses the slot of the closed source, and is ready for nothing.
                     let (server, client) = pair();
                     let fresh = cx.register_connecting(server, Interest::READ)?;
                     cx.set_interest(source, Interest::NONE);
@@ -297,14 +297,14 @@ fn a_loop_that_looks_for_answers_hears_of_everything_else() {
     let handle = io_loop.handle();
     let (tell, told) = mpsc::channel();
     let peer = thread::spawn(move || {
-        // Enough of them for the loop to see a dialogue.
+        // Enough answers for the loop to recognise a dialogue.
         for byte in 0..100 {
             client.write_all(&[byte]).unwrap();
             let mut echoed = [0];
             client.read_exact(&mut echoed).unwrap();
             assert_eq!(echoed, [byte]);
         }
-        // And now nothing, so that only this ends its looking.
+        // No more bytes follow, so only this call ends the polling.
         handle.call_soon(move |_| tell.send(()).unwrap());
         told.recv().unwrap();
         handle.stop();

@@ -1,4 +1,4 @@
-//! What the tests of the loop have in common.
+//! Helpers for the tests of the loop.
 
 use std::cell::Cell;
 use std::io;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use ftpdlib_ioloop::{Context, Flow, Handler, Ready, SourceId, TimerId};
 use mio::net::TcpStream as MioStream;
 
-/// Longer than any test takes that does not hang.
+/// Longer than any test takes unless it hangs.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Any free port of the loopback interface.
@@ -33,7 +33,7 @@ pub(crate) fn count(counter: &Counter) {
     counter.set(counter.get() + 1);
 }
 
-/// What a [`Probe`] was called for.
+/// Why a [`Probe`] was called.
 pub(crate) enum Call {
     Start,
     Ready(SourceId, Ready),
@@ -42,7 +42,7 @@ pub(crate) enum Call {
     Closed(Option<io::Error>),
 }
 
-/// A handler that leaves everything to one closure; what that answers counts except when closed.
+/// A handler that leaves everything to one closure, whose result counts except for `closed`.
 pub(crate) struct Probe<F>(F);
 
 impl<F> Probe<F>

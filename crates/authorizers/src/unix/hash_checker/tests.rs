@@ -66,7 +66,7 @@ fn what_is_no_hash_has_no_setting() {
     }
 }
 
-/// Certificates went on to let their users in.
+/// Users of a locked account could still log in with certificates.
 #[test]
 fn a_locked_account_is_told_from_one_without_a_password() {
     for hash in [
@@ -143,8 +143,8 @@ fn one_enormous_cost_was_that_of_every_refusal() {
     }
 }
 
-/// The first refusals took one hash less than a login of theirs, and in a process for each
-/// client all of them did.
+/// Until then, a refusal took one hash less than a login of such a user; with a process for each
+/// client, every refusal did.
 #[test]
 fn methods_of_users_who_are_in_no_file_were_not_known_before_they_logged_in() {
     let Ok(hashes) = HashChecker::new([]) else {
@@ -170,7 +170,7 @@ fn one_byte_that_is_no_utf8_hid_the_whole_shadow_file() {
     assert_eq!(settings_of(shadow).len(), 1);
 }
 
-/// A refusal took no time for a method whose setting the library did not take.
+/// For a method whose setting the library did not accept, a refusal took no time.
 #[test]
 fn the_library_takes_the_settings() {
     for real in [

@@ -1,9 +1,9 @@
-//! What a refusal costs, by which a client must not tell who is a user.
+//! The cost of a refusal, which must not reveal to a client whether a user exists.
 
 use super::*;
 use crate::hash_permit::tests::ACQUIRED;
 
-/// A hash of no known password; its check is short.
+/// The hash of no known password, which is quick to check.
 const OWN_HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg";
 
 #[test]
@@ -16,7 +16,7 @@ fn a_refusal_costs_the_hashes_of_every_method_in_use() {
         assert!(authorizer.find(name, given("x")).is_none(), "{name}");
         ACQUIRED.get() - before
     };
-    // The password of nobody is a locked one: there is no hash of it.
+    // The user `nobody` has no password hash.
     let of_the_system = [NOBODY, STRANGER].map(hashes);
     assert!(of_the_system[0] > 0, "{of_the_system:?}");
     assert_eq!(of_the_system[0], of_the_system[1]);

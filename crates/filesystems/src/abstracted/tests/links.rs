@@ -1,4 +1,4 @@
-//! Links: those that stay and those that leave.
+//! Links that stay inside the home and links that leave it.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn no_target_of_a_link_names_the_outside() {
     scene.link(scene.home(""), "d/e/home");
     for resolver in RESOLVERS {
         let fs = scene.open(resolver);
-        // Below `/d/e/home`, which is `/`, two levels up are outside.
+        // `/d/e/home` leads to `/`, so two levels up from there is outside.
         for name in ["/climbs", "/f2", "/d/root", "/d/e/out", "/d/e/home/f2"] {
             let got = fs.readlink(name);
             assert_eq!(kind(got), Some(ErrorKind::OutsideHome), "{name}");
@@ -25,7 +25,7 @@ fn no_target_of_a_link_names_the_outside() {
     }
 }
 
-/// Everything that looks, at `name`, which must be refused as `expected`.
+/// Checks that all operations that only look at `name` are refused with `expected`.
 #[track_caller]
 fn check_refused(scene: &Scene, name: &str, expected: ErrorKind) {
     for resolver in RESOLVERS {
@@ -66,7 +66,7 @@ fn check_refused(scene: &Scene, name: &str, expected: ErrorKind) {
     }
 }
 
-/// Everything that changes something, at or below `name`, a link that leaves.
+/// Checks that all operations at or below `name`, a link that leaves, are refused.
 #[track_caller]
 fn check_sealed(scene: &Scene, name: &str) {
     check_refused(scene, name, ErrorKind::OutsideHome);
@@ -278,7 +278,7 @@ fn a_failure_told_only_of_the_link_that_was_asked_for() {
             ("/file", &["/file", "/f"]),
             ("/twice", &["/twice", "/d/hop", "/d/e/none"]),
             ("/out", &["/out", "/d/up"]),
-            // A link that is resolved counts as where it leads.
+            // A link that has been resolved counts as the place that it leads to.
             ("/to-d/none/x", &["/d/none"]),
             ("/first", &["/first", "/d/none"]),
         ] {
@@ -326,7 +326,7 @@ fn links_of_the_root_start_at_the_root() {
             Path::new("/etc").canonicalize().unwrap()
         );
         assert!(fs.isdir("far-up") && fs.isdir("/proc/self"));
-        // A magic link would lead anywhere; as a mere text it leads to the root.
+        // Followed as a magic link, it could lead anywhere; followed as text, it leads to the root.
         assert!(fs.isdir("/proc/self/root"));
         assert_eq!(fs.ftp2fs("x").unwrap(), scene.home("x"));
         assert_eq!(fs.fs2ftp("/etc/passwd"), path("/etc/passwd"));
@@ -371,7 +371,7 @@ fn a_link_put_in_a_canonical_path_is_not_followed() {
         assert!(pinned.open_read(&checked, 0).is_ok());
         let refused = Some(ErrorKind::TooManyLinks);
         assert_eq!(kind(pinned.open_read(&path("/way/f"), 0)), refused);
-        // Another session swaps the directory between the check and the opening.
+        // Another session replaces the directory with a link between the check and the opening.
         std::fs::rename(home.join("open"), home.join("aside")).unwrap();
         std::os::unix::fs::symlink("guarded", home.join("open")).unwrap();
         assert!(
@@ -389,14 +389,15 @@ fn a_link_put_in_a_canonical_path_is_not_followed() {
     }
 }
 
-/// Directories in one another, all of them `a`, until this is dropped: to remove such a tree in one
-/// go takes a descriptor for each of its levels, and other tests need theirs.
+/// Nested directories, all named `a`, which are removed on drop. This is done in pieces, since
+/// removing such a tree at once takes a descriptor for each of its levels, and other tests need
+/// theirs.
 struct Dug<'a> {
     scene: &'a Scene,
     depth: usize,
 }
 
-/// Levels removed together.
+/// How many levels are removed together.
 const PIECE: usize = 100;
 
 impl<'a> Dug<'a> {
@@ -406,7 +407,7 @@ impl<'a> Dug<'a> {
         Self { scene, depth }
     }
 
-    /// The deepest one.
+    /// The path of the deepest directory.
     fn path(&self) -> String {
         "/a".repeat(self.depth)
     }
@@ -415,7 +416,7 @@ impl<'a> Dug<'a> {
 impl Drop for Dug<'_> {
     fn drop(&mut self) {
         for depth in (1..=self.depth).rev().step_by(PIECE) {
-            // What stays is left to the scene.
+            // The scene removes what is left.
             let _ = fs::remove_dir_all(self.scene.home(&"a/".repeat(depth)));
         }
     }
@@ -428,7 +429,7 @@ fn links_at_the_bottom_of_a_deep_tree_sent_a_walk_down_forty_times() {
     let deep = dug.path();
     let at = |name: &str| path(format!("{deep}/{name}"));
     let fs = scene.open(Resolver::default());
-    // As other programs make them: with the absolute path.
+    // Links with absolute paths, as other programs make them.
     for (target, link) in [
         ("pong", "ping"),
         ("ping", "pong"),
@@ -459,7 +460,7 @@ fn names_that_are_entered_together_lead_where_each_of_them_leads() {
     let scene = Scene::new();
     let dug = Dug::new(&scene, 100);
     let deep = dug.path();
-    // Where links stand in it, and what they say.
+    // The links: depth of their directory, name, target.
     let links = [
         (10, "near", "a/a/.".to_owned()),
         (40, "up", "../../..".to_owned()),
@@ -475,7 +476,7 @@ fn names_that_are_entered_together_lead_where_each_of_them_leads() {
     for (depth, name, target) in &links {
         scene.link(target, &format!("{}{name}", "a/".repeat(*depth)));
     }
-    // What is opened, and by which levels of `a`: a path to a directory, or why not.
+    // What is opened, and the expected outcome: the path of a directory, or the error.
     let rows = [
         ("/a*100", Ok("/a*100")),
         ("/a*101", Ok("/a*101")),

@@ -1,4 +1,4 @@
-//! Links made by clients, and the space that is told.
+//! Links made by clients, and the reported free space.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn links_that_are_made_stay_inside() {
             b"/d/g",
             "links on the way are resolved"
         );
-        // Moved up, where a relative one would lead out.
+        // Moved up, to where a relative link would lead outside.
         fs.rename("/d/e/to-f", "/moved").unwrap();
         assert_eq!(read_all(&fs, "/moved").unwrap(), "in f");
 
@@ -55,7 +55,7 @@ fn links_to_what_is_below_were_dead_once_their_directory_had_moved() {
             Filesystem::symlink(&fs, &path(target), &path(link)).map_err(|error| error.kind())
         };
         for (target, name, text) in [
-            // Before what is in there is uploaded.
+            // Made before the target is uploaded.
             ("/site/releases/5", "/site/current", "releases/5"),
             ("/site/f", "/site/g", "f"),
             ("/none/f", "/top", "none/f"),
@@ -68,7 +68,7 @@ fn links_to_what_is_below_were_dead_once_their_directory_had_moved() {
         fs::rename(scene.home("site"), scene.home("moved")).unwrap();
         fs::write(scene.home("moved/f"), "in f").unwrap();
         assert!(Filesystem::stat(&fs, &path("/moved/g")).is_ok());
-        // No other directory is taken for granted, and no link with `..` is made.
+        // Any other directory has to exist, and no link with `..` is made.
         assert_eq!(link("/none/f", "/moved/h"), Err(ErrorKind::NotFound));
         assert_eq!(link("/moved/f", "/moved/releases"), Ok(()));
         assert_eq!(link("/", "/moved/home"), Ok(()));

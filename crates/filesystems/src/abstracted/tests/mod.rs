@@ -18,7 +18,7 @@ use super::*;
 
 const RESOLVERS: [Resolver; 2] = [Resolver::Kernel, Resolver::Walk];
 
-/// A home directory `home` with a neighbour `outside` that holds a canary.
+/// A home directory `home` next to a directory `outside` that contains a canary.
 struct Scene {
     scratch: TempDir,
 }
@@ -58,7 +58,7 @@ impl Scene {
         AbstractedFs::with_resolver(self.home(""), resolver).unwrap()
     }
 
-    /// The outside is as it was made: the same names, the same contents, mode and time.
+    /// Checks that the outside is unchanged: its names, contents, modes and times.
     #[track_caller]
     fn check_outside(&self) {
         let canary = self.outside("canary");

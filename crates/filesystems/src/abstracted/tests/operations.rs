@@ -82,7 +82,7 @@ fn a_file_that_never_had_its_size_is_not_one_that_became_shorter() {
     assert_eq!(file.read(&mut [0; 9]).unwrap(), 2);
     assert_eq!(file.read(&mut [0; 9]).unwrap(), 0);
     assert_eq!((file.size(), file.offset()), (Some(4), 2));
-    // What the kernel makes up is as large as a page, whatever is in it.
+    // A file that the kernel makes up claims the size of a page, whatever it contains.
     let Ok(made_up) = AbstractedFs::new("/sys/kernel") else {
         return;
     };
@@ -289,7 +289,7 @@ fn lines_are_formatted_as_the_wire_wants_them() {
 fn real_paths_that_climb_or_are_relative_were_translated_as_what_they_were_not() {
     let scene = Scene::new();
     let mut fs = scene.open(Resolver::Kernel);
-    // Real paths are not seen from the working directory.
+    // Real paths do not depend on the working directory.
     fs.set_cwd(path("/d"));
     for (real, expected) in [
         (scene.home(""), "/"),
@@ -431,7 +431,7 @@ fn names_of_links_are_bytes() {
     }
 }
 
-/// As a file of procfs, which says that it is empty and is not.
+/// It was treated like a file of procfs, which claims to be empty but is not.
 #[test]
 fn a_file_that_was_empty_was_read_on_for_as_long_as_it_grew() {
     let scene = Scene::new();

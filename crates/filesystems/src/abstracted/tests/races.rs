@@ -1,4 +1,4 @@
-//! A directory that is swapped for a link that leaves, again and again, under every operation.
+//! A directory that is repeatedly swapped for a link that leaves, during every operation.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -7,8 +7,8 @@ use super::*;
 
 const ROUNDS: usize = 400;
 
-/// The swapped directory holds the same names as the outside, so that what is refused a moment
-/// later is done inside a moment before.
+/// The swapped directory contains the same names as the outside, so that every operation either
+/// succeeds inside or is refused.
 fn check_swapped(resolver: Resolver) {
     let scene = Scene::new();
     fs::write(scene.home("d/canary"), "inside").unwrap();
@@ -26,7 +26,7 @@ fn check_swapped(resolver: Resolver) {
                 rename("away", "d");
             }
         });
-        // An assertion that fails must still stop the swapping.
+        // The swapping must stop even if an assertion fails.
         let stop = StopOnDrop(&done);
         for round in 0..ROUNDS {
             hammer(&fs, round);
@@ -44,8 +44,8 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Results do not matter here, as each operation meets either state; what it read or left behind
-/// does.
+/// Runs the operations. Whether they succeed does not matter, since each may meet either state;
+/// what they read or leave behind does.
 fn hammer(fs: &AbstractedFs, round: usize) {
     let fs: &dyn Filesystem = fs;
     if let Ok(text) = read_all(fs, "/d/canary") {
@@ -54,7 +54,7 @@ fn hammer(fs: &AbstractedFs, round: usize) {
     if let Ok(mut listing) = fs.list(&path("/d")) {
         let mut entries = Vec::new();
         while listing.next_batch(8, &mut entries).unwrap() {}
-        // `e` is only inside.
+        // `e` exists only inside.
         assert!(entries.iter().any(|entry| entry.name == b"e"));
     }
     if let Ok(real) = fs.canonical(&path("/d/canary")) {

@@ -1,4 +1,4 @@
-//! Both resolvers answer the same, and nothing but what is in the home.
+//! Both resolvers give the same results, and only what is in the home.
 
 use std::collections::HashSet;
 
@@ -16,12 +16,13 @@ enum Made {
     Link(String),
 }
 
-/// Where entries are put: some at the top, some in directories that may be there.
+/// Paths for new entries: some at the top, some in directories that may exist.
 fn place() -> impl Strategy<Value = String> {
     vec(select(vec!["a", "b", "c"]), 1..4).prop_map(|parts| parts.join("/"))
 }
 
-/// `@` stands for the real path of the home, `!` for that of the outside.
+/// Targets for links, in which `@` stands for the real path of the home, and `!` for that of the
+/// outside.
 fn target() -> impl Strategy<Value = String> {
     let start = select(vec!["", "", "", "@/", "@/../", "!/", "/", "../", "../../"]);
     let parts = vec(select(vec!["a", "b", "c", "..", ".", "", "home"]), 0..4);
@@ -46,7 +47,7 @@ fn made() -> impl Strategy<Value = Made> {
 fn build(scene: &Scene, tree: &[(String, Made)]) {
     for (place, made) in tree {
         let at = scene.home(place);
-        // A path through a link, or the link itself, would build outside.
+        // Creating something at or through a link would create it outside.
         let inside = at.parent().unwrap().canonicalize();
         if at.is_symlink() || !inside.is_ok_and(|dir| dir.starts_with(scene.home(""))) {
             continue;

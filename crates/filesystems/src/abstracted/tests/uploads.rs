@@ -1,4 +1,4 @@
-//! What uploads do to what is there, and when.
+//! What uploads do to existing files, and when.
 
 use std::fs::Permissions;
 use std::io::Write;
@@ -98,7 +98,7 @@ fn a_program_that_runs_as_its_owner_took_the_content_of_whoever_may_store() {
     assert_eq!(fs::metadata(&tool).unwrap().mode() & 0o7777, 0o755);
 }
 
-/// How an upload breaks off.
+/// All ways in which an upload can break off.
 const BREAKS: [TransferEnd; 8] = [
     TransferEnd::Truncated,
     TransferEnd::Unsecured,
@@ -110,7 +110,7 @@ const BREAKS: [TransferEnd; 8] = [
     TransferEnd::Shutdown,
 ];
 
-/// An upload ends before anybody has come for it.
+/// Ends an upload whose data connection was never secured.
 fn give_up(file: Box<dyn WriteFile>) {
     file.finish(&TransferEnd::Unsecured).unwrap();
 }
@@ -121,7 +121,8 @@ fn a_new_file_was_removed_from_under_somebody_who_could_not_tell_that_it_is_open
         let scene = Scene::new();
         let fs = scene.open(resolver);
         let first = fs.open_write(&path("/new"), WriteMode::Replace).unwrap();
-        // Nor can another user, who may write to the file, and not set its time.
+        // Another user who may write to the file, but not set its time, cannot show that it is
+        // open.
         let mut second = fs::OpenOptions::new()
             .write(true)
             .open(scene.home("new"))
@@ -158,7 +159,7 @@ fn an_upload_that_nobody_came_for_changed_the_time_of_an_empty_file() {
             let modified = || empty.metadata().unwrap().modified().unwrap();
             give_up(fs.open_write(&path("/empty"), mode).unwrap());
             assert_eq!(modified(), long_ago, "{mode:?}");
-            // One that is empty as well, but came, has put a file there.
+            // An empty upload that is complete has stored a file.
             write_all(&fs, "/empty", mode, b"").unwrap();
             assert!(modified() > long_ago, "{mode:?}");
         }
@@ -182,7 +183,7 @@ fn an_upload_that_brought_nothing_changed_what_another_had_uploaded_since() {
     }
 }
 
-/// Where the control connection is closed later, that is how they look: complete.
+/// If the control connection is closed only later, such uploads look complete.
 #[test]
 fn late_bytes_of_a_dead_client_emptied_what_its_next_try_had_uploaded() {
     for resolver in RESOLVERS {
