@@ -1,21 +1,23 @@
 //! The FTP server protocol interpreter, without IO.
 //!
-//! A [`Session`] is one client's side of the protocol: lines, answers of jobs, happenings on the
-//! data side and the operator's wishes go in through its `handle_*` methods, [`Effect`]s come out
-//! of [`Session::poll_effect`]. It names no socket, file, thread or clock; every method that needs
-//! the time is given it. What drives it may be a reactor, a thread or a test.
+//! A [`Session`] holds the protocol state of one client. Command lines, answers of jobs, events of
+//! the data connection and the operator's requests go in through its `handle_*` methods;
+//! [`Effect`]s come out of [`Session::poll_effect`]. It names no socket, file, thread or clock;
+//! every method that needs the time is given it. What drives it may be a reactor, a thread or a
+//! test.
 //!
 //! # The driver's part
 //!
 //! After every call of a `handle_*` method the driver takes all effects and carries them out in
 //! order, then asks [`Session::poll_timeout`] for the next deadline.
 //!
-//! - A line is handed over only while [`Session::wants_input`] says so; what came early waits in
-//!   the driver. [`ControlEvent::Closed`] may come at any time.
-//! - [`Effect::Job`] and [`Effect::LogIn`] are answered by one [`Session::handle_job`] each, also
-//!   after the client is gone, which is then waited for some seconds; what is opened by one that
-//!   ends after [`Effect::Close`] is the driver's to discard. [`Effect::StartWork`] likewise, also
-//!   after [`Effect::CancelWork`]; lines are wanted meanwhile.
+//! - A line is handed over only while [`Session::wants_input`] says so; lines that come early wait
+//!   in the driver. [`ControlEvent::Closed`] may come at any time.
+//! - [`Effect::Job`] and [`Effect::LogIn`] are each answered by one call of
+//!   [`Session::handle_job`], even if the client has gone in the meantime: the session then waits a
+//!   few seconds for the job. If a job ends after [`Effect::Close`], the driver discards what it
+//!   opened. The same holds for [`Effect::StartWork`], also after [`Effect::CancelWork`]; but lines
+//!   are wanted during work.
 //! - [`Effect::StartTransfer`] is answered by one [`DataEvent::Ended`], also after
 //!   [`Effect::AbortTransfer`].
 //! - [`Effect::Listen`] is answered by [`DataEvent::Listening`] or [`DataEvent::ListenFailed`],
@@ -24,27 +26,29 @@
 //! - [`Effect::Secure`] is answered by [`ControlEvent::Secured`], or by [`ControlEvent::Closed`].
 //! - Every payload `P` handed over in [`Answer::Opened`] comes back once: in a [`Transfer`] or in
 //!   [`Effect::Discard`].
-//! - After [`Effect::Close`] nothing comes out, whatever goes in.
+//! - After [`Effect::Close`] no effect comes out, whatever goes in.
 //!
-//! An event that answers nothing is ignored, so a driver need not filter late ones.
+//! An event that answers no effect is ignored, so a driver need not filter late ones.
 //!
-//! What else a driver has to heed:
+//! A driver also observes these rules:
 //!
-//! - [`Session::encoding`] is that of the lines that it reads, and of the replies that it sends.
-//! - [`Session::protects_data`] says whether a data connection that it makes is to be under TLS.
-//! - [`DataEvent::Progress`] goes before each line of a client with a transfer, for STAT.
-//! - While [`Session::holds_line`], lines that have come go in as [`ControlEvent::Ahead`], too,
-//!   until one was ABOR.
-//! - Before an upload ends well, the lines that have come are searched for
-//!   [ABOR](Session::is_abor), up to the first that is not
-//!   [served meanwhile](Session::is_served_meanwhile).
-//! - [`Session::stay_active`] is called when a deadline comes while the driver itself keeps the
+//! - It decodes the lines that it reads, and encodes the replies that it sends, by
+//!   [`Session::encoding`].
+//! - It puts a new data connection under TLS if [`Session::protects_data`] says so.
+//! - During a transfer it sends [`DataEvent::Progress`] before each line of the client, for STAT.
+//! - While [`Session::holds_line`], it also hands over the lines that have arrived behind the held
+//!   one, as [`ControlEvent::Ahead`], up to the first ABOR.
+//! - Before it reports an upload as complete, it searches the lines that have arrived for
+//!   [ABOR](Session::is_abor), up to the first that is not [served
+//!   meanwhile](Session::is_served_meanwhile).
+//! - It calls [`Session::stay_active`] if a deadline passes while the driver itself keeps the
 //!   client waiting.
-//! - Once [`Session::is_ending`], what the client sends is thrown away. While
-//!   [`Session::waits_after_quit`], or while [`Session::owes_reply`], an end of its side in order
-//!   is no [`ControlEvent::Closed`].
-//! - After [`Effect::Close`], replies are still sent, and the client's end is waited for, so that
-//!   it can read them; unless [`Session::said_goodbye`]: it expects nothing more.
+//! - Once [`Session::is_ending`], it throws away what the client sends. While
+//!   [`Session::waits_after_quit`] or [`Session::owes_reply`], it does not report
+//!   [`ControlEvent::Closed`] if the client has closed only its own side, in order.
+//! - After [`Effect::Close`] it still sends the replies and waits for the client to close, so that
+//!   the client can read them; unless [`Session::said_goodbye`]: then the client expects nothing
+//!   more.
 //!
 //! # Examples
 //!
