@@ -7,17 +7,17 @@ use super::error::printable;
 use crate::Verb;
 use crate::text::Quoted;
 
-/// A line split into verb and argument, nothing interpreted.
+/// A line split into verb and argument, not interpreted yet.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct CommandLine<'a> {
     /// The verb as received. For `SITE x …` this is still `SITE`.
     pub verb: &'a [u8],
-    /// What follows exactly one blank, every byte of it; empty when there is none.
+    /// Everything after exactly one blank; empty if there is none.
     pub argument: &'a [u8],
 }
 
 impl<'a> CommandLine<'a> {
-    /// Splits at the first blank.
+    /// Splits a line at the first blank.
     ///
     /// # Examples
     ///
@@ -32,7 +32,7 @@ impl<'a> CommandLine<'a> {
         Self { verb, argument }
     }
 
-    /// The sub-command of `SITE` and its argument, both empty where `SITE` stands alone; `None` for
+    /// The sub-command of `SITE` and its argument, both empty if `SITE` stands alone; `None` for
     /// any other verb.
     ///
     /// # Examples
@@ -49,13 +49,13 @@ impl<'a> CommandLine<'a> {
             .then(|| split_site(self.argument))
     }
 
-    /// The verb and its argument. `SITE` is looked into: the verb is its sub-command's, the
-    /// argument what follows that. Verbs and sub-commands are known in any case.
+    /// Resolves the verb, in any case, and returns it with its argument. For `SITE`, these are the
+    /// verb of the sub-command, and what follows the sub-command.
     ///
     /// # Errors
     ///
     /// [`CommandError::UnknownVerb`]; for `SITE`, [`CommandError::UnknownSiteCommand`], or
-    /// [`CommandError::MissingArgument`] if it stands alone.
+    /// [`CommandError::MissingArgument`] if `SITE` stands alone.
     pub fn resolve(&self) -> Result<(Verb, &'a [u8]), CommandError> {
         match Verb::lookup(self.verb) {
             Some(Verb::Site) => resolve_site(self.argument),
