@@ -16,8 +16,8 @@ use rustls::crypto::ring as chosen;
 /// handshake spends more time than on everything else.
 ///
 /// If both aws-lc-rs and ring are built in, aws-lc-rs is used, so that keys and handshakes are the
-/// same on every machine; only the cipher suites are ring's where [they are
-/// faster](is_rings_aes_faster).
+/// same on every machine; only the cipher suites are ring's where they are faster
+/// (`is_rings_aes_faster`).
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let mut provider = chosen::default_provider();
     #[cfg(all(feature = "aws-lc-rs", feature = "ring"))]

@@ -204,7 +204,7 @@ fn a_byte_order_mark_hid_what_a_file_holds() {
             &format!("\u{feff}{certificate}{certificate}"),
         ),
         ("marked key", &format!("\u{feff}{key}")),
-        // Nothing is lost here.
+        // Here the mark hides no section.
         ("commented", &format!("\u{feff}localhost\n{certificate}")),
     ]);
     for (cert, key, wrong) in [
