@@ -26,12 +26,12 @@ pub struct ListEntry<'a> {
 /// `-rw-r--r--   1 owner    group           5 Feb 29 12:00 name`.
 ///
 /// `now`, in seconds since 1970, decides between time and year: an entry older than 180 days, or
-/// more than a day in the future, shows the year. Less than a day in the future, it was written
-/// while the listing was made, or by a machine whose clock is ahead; and clients take a year alone
-/// for midnight, so that it would look older than a copy of it. Month names are English in every
-/// locale. Nothing follows the mode letters, and there is exactly one blank before the name, which
-/// may begin with blanks itself. Anything but a file, directory or link is shown as a file, as some
-/// clients reject the whole listing if they do not know a letter.
+/// more than a day in the future, shows the year. Up to a day in the future, it still shows the
+/// time: it was written while the listing was made, or by a machine whose clock is ahead, and
+/// clients take a year alone for midnight, so that it would look older than a copy of it. Month
+/// names are English in every locale. Nothing follows the mode letters, and there is exactly one
+/// blank before the name, which may begin with blanks itself. Anything but a file, directory or
+/// link is shown as a file, as some clients reject the whole listing if they do not know a letter.
 pub fn format_list_line(out: &mut Vec<u8>, entry: &ListEntry<'_>, now: i64, zone: Zone) {
     let metadata = entry.metadata;
     out.extend_from_slice(&mode_letters(metadata.kind, metadata.mode));

@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(time(i64::MIN).to_unix(), i64::MIN);
     }
 
-    /// An hour more east of UTC in what it calls summer.
+    /// An offset that moves one hour east during a made-up summer time.
     fn with_summer_time(unix: i64) -> i32 {
         if (1_000_000_000..1_010_000_000).contains(&unix) {
             -14_400

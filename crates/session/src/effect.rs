@@ -27,7 +27,7 @@ pub struct Transfer<P> {
     pub payload: P,
     /// Which way the bytes go; a listing is a download.
     pub direction: TransferDirection,
-    /// Where they go.
+    /// Where the bytes go.
     pub over: Over,
     /// Representation; listings are always sent unchanged.
     pub transfer_type: TransferType,

@@ -124,7 +124,7 @@ pub enum Action {
         /// Which bytes; an end past the end of the file means the end of the file. `None` if the
         /// numbers form no valid range: the job then refuses with 501, unless `whole` exists.
         range: Option<ByteRange>,
-        /// How.
+        /// The algorithm.
         algorithm: HashAlgorithm,
     },
     /// COMB (`Combined`): appends the parts to the target, then removes them. Runs as work. Needs
@@ -159,7 +159,7 @@ pub enum Action {
     OpenWrite {
         /// File; for `Unique`, the directory joined with the prefix of the name to be made.
         path: VirtualPath,
-        /// How.
+        /// How to treat existing content.
         how: WriteHow,
     },
     /// LIST, NLST, MLSD, STAT (`Opened`).
@@ -177,7 +177,7 @@ pub enum Action {
         /// What the client wrote before the last part of `path`. NLST puts it before the names that
         /// it returns, unless they are the entries of a directory.
         prefix: Vec<u8>,
-        /// Form.
+        /// The form of the listing.
         format: ListFormat,
         /// Encoding of names on the control connection when the command came.
         encoding: NameEncoding,
@@ -288,7 +288,8 @@ pub struct LoginFacts {
     pub start_dir: VirtualPath,
     /// The user's own encoding of names; `None` leaves the one in use.
     pub encoding: Option<NameEncoding>,
-    /// The permissions that the user has on at least some path: FEAT omits what needs others.
+    /// The permissions that the user has on at least some path: FEAT omits commands that need
+    /// others.
     pub perms: Perms,
 }
 

@@ -28,12 +28,12 @@
 //!   [`Effect::Discard`].
 //! - After [`Effect::Close`] no effect comes out, whatever goes in.
 //!
-//! An event that answers no effect is ignored, so a driver need not filter late ones.
+//! An answer that no effect awaits any more is ignored, so a driver need not filter late events.
 //!
 //! A driver also observes these rules:
 //!
-//! - It decodes the lines that it reads, and encodes the replies that it sends, by
-//!   [`Session::encoding`].
+//! - [`Session::encoding`] is the encoding of the lines that it reads and of the replies that it
+//!   sends.
 //! - It puts a new data connection under TLS if [`Session::protects_data`] says so.
 //! - During a transfer it sends [`DataEvent::Progress`] before each line of the client, for STAT.
 //! - While [`Session::holds_line`], it also hands over the lines that have arrived behind the held

@@ -13,7 +13,7 @@ pub enum TlsError {
     /// A file cannot be read.
     #[error("cannot read {path:?}: {source}")]
     Unreadable {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -21,7 +21,7 @@ pub enum TlsError {
     /// A file is not PEM, or not all of it.
     #[error("{path:?} is no PEM file: {reason}")]
     Malformed {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -29,25 +29,25 @@ pub enum TlsError {
     /// A file that should hold certificates holds none.
     #[error("{path:?} holds no certificate")]
     NoCertificate {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
     /// A file that should hold a private key holds none.
     #[error("{path:?} holds no private key")]
     NoKey {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
     /// A private key is encrypted: there is nobody to ask for its passphrase.
     #[error("the private key in {path:?} is encrypted; store it without a passphrase")]
     EncryptedKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// A private key is of an unknown kind, or damaged.
     #[error("the private key in {path:?} cannot be used: {reason}")]
     UnusableKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Why.
         reason: String,
@@ -63,7 +63,7 @@ pub enum TlsError {
     /// A certificate is damaged, or cannot be used for its purpose.
     #[error("the certificate in {path:?} cannot be used: {reason}")]
     UnusableCertificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Why.
         reason: String,
@@ -71,7 +71,8 @@ pub enum TlsError {
     /// A key was named without the certificate that it belongs to.
     #[error("a private key needs a certificate")]
     KeyWithoutCertificate,
-    /// The system provides no random numbers, or the cryptography lacks something.
+    /// The system provides no random numbers, or the cryptography provider cannot do what was
+    /// asked.
     #[error("TLS is not available: {0}")]
     Unavailable(String),
 }

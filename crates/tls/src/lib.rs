@@ -1,8 +1,8 @@
 //! TLS for an FTP server, over the sockets of [`ftpdlib_ioloop`].
 //!
 //! [`TlsSettings`] name certificates and rules; they are checked and built into a [`TlsConfig`].
-//! Each control connection takes a [`TlsSession`] from it, which makes the [`TlsStream`]s of that
-//! control connection and of all its data connections, as
+//! Each control connection takes a [`TlsSession`] from it; the [`TlsStream`]s of that control
+//! connection and of all its data connections are made with this session, as
 //! [`Transport`](ftpdlib_ioloop::Transport)s.
 //!
 //! # Data connections are bound to their control connection
@@ -49,7 +49,7 @@ mod wire;
 pub use config::{TlsConfig, TlsSession};
 pub use error::TlsError;
 pub use reload::ReloadingConfig;
-/// For ready-made configurations.
+/// For [ready-made configurations](TlsSettings::server_config).
 pub use rustls;
 pub use settings::{ClientCertificate, SessionReuse, TlsSettings, TlsVersion};
 pub use stream::TlsStream;

@@ -169,7 +169,8 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(text)
 }
 
-/// Reads a regular file: opening a FIFO would wait, and a device need not end.
+/// Reads a file, and refuses any that is not regular: opening a FIFO would wait, and a device need
+/// not end.
 fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let unsuitable = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text);
     let kind = fs::metadata(path)?.file_type();

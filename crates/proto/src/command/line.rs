@@ -1,4 +1,4 @@
-//! A line's verb and argument.
+//! Splits lines into verb and argument.
 
 use std::fmt::{self, Debug};
 
@@ -76,7 +76,8 @@ impl Debug for CommandLine<'_> {
     }
 }
 
-/// The verb and argument in the argument of `SITE`; the verb is never `SITE` itself.
+/// Resolves the argument of `SITE` into the verb of a sub-command, never `SITE` itself, and its
+/// argument.
 pub(super) fn resolve_site(argument: &[u8]) -> Result<(Verb, &[u8]), CommandError> {
     let CommandLine {
         verb: name,
@@ -93,12 +94,12 @@ pub(super) fn resolve_site(argument: &[u8]) -> Result<(Verb, &[u8]), CommandErro
     }
 }
 
-/// Before the sub-command there may be any number of blanks.
+/// Splits the argument of `SITE`, in which any number of blanks may come first.
 fn split_site(argument: &[u8]) -> CommandLine<'_> {
     CommandLine::split(argument.trim_ascii_start())
 }
 
-/// What is before the first blank, and what after it.
+/// Splits `text` at the first blank.
 pub(super) fn split_at_blank(text: &[u8]) -> (&[u8], &[u8]) {
     match text.iter().position(|&byte| byte == b' ') {
         Some(blank) => (&text[..blank], &text[blank + 1..]),

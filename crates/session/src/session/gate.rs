@@ -115,7 +115,7 @@ impl<P> Session<P> {
         self.refuse_unknown(reply);
     }
 
-    /// Answers a line that must not be processed with `reply`.
+    /// Answers a vetoed line with `reply`, without processing it.
     pub(super) fn answer_vetoed(&mut self, line: &[u8], reply: Reply, now: Instant) {
         let verb = verb_of(&CommandLine::split(line).resolve());
         self.take_prepared(verb);

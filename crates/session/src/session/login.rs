@@ -37,7 +37,7 @@ pub(super) enum Login {
 /// What the session keeps of a user.
 #[derive(Debug)]
 pub(super) struct User {
-    /// Name.
+    /// User name.
     pub(super) username: String,
     /// Text of 221.
     pub(super) msg_quit: String,
@@ -56,7 +56,7 @@ pub(super) struct LoginDelay {
     pub(super) until: Option<Instant>,
     /// The reply.
     reply: Reply,
-    /// Whether it was one failure too many.
+    /// Whether the session ends after it, without further commands.
     disconnect: bool,
 }
 
@@ -230,7 +230,7 @@ impl<P> Session<P> {
         if !self.ending.may_reply() {
             return;
         }
-        // Nothing may follow a 421. There is none during a transfer, which still has a reply to
+        // Nothing may follow a 421, so none is given during a transfer, which still has a reply to
         // come.
         if refusal.code.value() == 421 && self.is_transferring() {
             refusal.code = ReplyCode::new(530);

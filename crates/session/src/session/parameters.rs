@@ -6,7 +6,7 @@ use ftpdlib_proto::{ByteRange, FactSet, HashAlgorithm, NameEncoding, Reply, Tran
 use super::Session;
 use crate::SessionConfig;
 
-/// What the client has chosen.
+/// The client's settings.
 #[derive(Debug)]
 pub(super) struct Parameters {
     /// Encoding of names on the control connection.
@@ -15,7 +15,7 @@ pub(super) struct Parameters {
     utf8: Option<bool>,
     /// Facts of MLST and MLSD.
     pub(super) facts: FactSet,
-    /// TYPE.
+    /// The representation type, set by TYPE.
     pub(super) transfer_type: TransferType,
     /// REST, RANG: the bytes that the next RETR, STOR or HASH applies to.
     pub(super) restart: Restart,

@@ -270,7 +270,7 @@ impl<P> Session<P> {
                 self.settle_data(Some(command.direction()));
                 self.reply(refusal.into_reply());
             }
-            // For now nobody knows which of the two files is meant.
+            // It is not known now which of the two files is meant.
             Purpose::ModifiedOrSet { .. } if refusal.code.is_transient() => {
                 self.reply(refusal.into_reply());
             }

@@ -77,7 +77,7 @@ pub struct TlsStream {
 enum State {
     /// The client has not said hello.
     Hello(Box<Acceptor>),
-    /// Keys are being agreed on.
+    /// The handshake is in progress.
     Handshake(Box<ServerConnection>),
     /// Established.
     Open(Box<ServerConnection>),
