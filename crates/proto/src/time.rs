@@ -135,8 +135,8 @@ impl CivilTime {
     }
 }
 
-/// Formats as `YYYY-MM-DD hh:mm:ss`; with `{:#}`, there is a `T` between date and time, as in RFC
-/// 3339.
+/// Formats as `YYYY-MM-DD hh:mm:ss`; with `{:#}`, there is a `T` between date and time, as in
+/// RFC 3339.
 impl Display for CivilTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

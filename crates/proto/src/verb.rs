@@ -33,8 +33,8 @@ pub struct VerbInfo {
     pub argument: ArgumentRule,
     /// Whether logs report its outcome, as pyftpdlib's do for some commands.
     pub logged: bool,
-    /// Whether the server's owner cannot replace or refuse the command: the login, TLS, the end of
-    /// a transfer or of the session, and all `SITE` commands depend on it.
+    /// Whether the server's owner cannot replace the command, not even by one that refuses it: the
+    /// login, TLS, the end of a transfer or of the session, and all `SITE` commands depend on it.
     pub reserved: bool,
     /// Whether blanks around the argument belong to it: it is a name, ends with one, or is a
     /// secret.

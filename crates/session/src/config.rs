@@ -76,8 +76,9 @@ pub struct SessionConfig {
     /// Addresses in `227` by local address; an entry here takes precedence over
     /// `masquerade_address`.
     pub masquerade_address_map: HashMap<IpAddr, Ipv4Addr>,
-    /// Whether clients on the server's own network get these addresses, too. Default: yes. They can
-    /// reach the local address, and a router may not lead them back in by its public one.
+    /// Whether clients on the server's own network get these addresses, too. Default: yes. Such
+    /// clients can reach the local address, whereas a router may not lead them back in by the
+    /// public one.
     pub masquerade_own_network: bool,
     /// Zone of the times that clients see and set, in MDTM, MFMT and MFF as well as in LIST, MLSD
     /// and MLST. Default: GMT, as RFC 3659 §2.3 requires.

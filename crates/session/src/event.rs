@@ -37,9 +37,9 @@ pub enum ControlEvent<'a> {
     /// The client ended the connection, or it failed. Nothing can be sent any more.
     ///
     /// Not reported for a client that has closed only its own side, in order, after
-    /// [QUIT](crate::Session::waits_after_quit) or while a [reply is
-    /// owed](crate::Session::owes_reply): it still waits for its transfer or its reply, which this
-    /// event would abort.
+    /// [QUIT](crate::Session::waits_after_quit) or while a
+    /// [reply is owed](crate::Session::owes_reply): it still waits for its transfer or its reply,
+    /// which this event would abort.
     Closed,
 }
 

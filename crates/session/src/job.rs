@@ -1,5 +1,5 @@
-//! The blocking work that a session asks for, as calls of the user's filesystem with the permission
-//! that each needs, and the outcomes of that work and of logins.
+//! The blocking operations that a session asks for, as calls of the user's filesystem with the
+//! permission that each needs, and the outcomes of these and of logins.
 
 use std::borrow::Cow;
 
@@ -49,7 +49,7 @@ impl Refusal {
     }
 }
 
-/// Work that may block. Its paths are absolute; a job knows no working directory.
+/// An operation that may block. Its paths are absolute; a job knows no working directory.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Permission needed on every path of the action, unless the action documents different ones

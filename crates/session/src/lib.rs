@@ -39,8 +39,8 @@
 //! - While [`Session::holds_line`], it also hands over the lines that have arrived behind the held
 //!   one, as [`ControlEvent::Ahead`], up to the first ABOR.
 //! - Before it reports an upload as complete, it searches the lines that have arrived for
-//!   [ABOR](Session::is_abor), up to the first that is not [served
-//!   meanwhile](Session::is_served_meanwhile).
+//!   [ABOR](Session::is_abor), up to the first that is not
+//!   [served meanwhile](Session::is_served_meanwhile).
 //! - It calls [`Session::stay_active`] if a deadline passes while the driver itself keeps the
 //!   client waiting.
 //! - Once [`Session::is_ending`], it throws away what the client sends. While

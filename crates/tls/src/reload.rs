@@ -13,8 +13,8 @@ type Version = Option<(SystemTime, u64, Identity)>;
 
 /// A [`TlsConfig`] that follows the files of its settings.
 ///
-/// Whenever it reads them, it logs a warning for each certificate that is [not valid at that
-/// time](TlsSettings::untimely_certificates).
+/// Whenever it reads them, it logs a warning for each certificate that is
+/// [not valid at that time](TlsSettings::untimely_certificates).
 ///
 /// # Examples
 ///

@@ -121,8 +121,8 @@ impl Reply {
         }
     }
 
-    /// Creates a reply of several lines: `code-first`, each inner line after one blank, `code
-    /// last`.
+    /// Creates a reply of several lines: `code-first`, each inner line after one blank,
+    /// `code last`.
     ///
     /// The blank keeps clients from taking an inner line that begins with digits for the last one;
     /// `FEAT` and `MLST` need it anyway (RFC 2389 §3.2, RFC 3659 §7.2).

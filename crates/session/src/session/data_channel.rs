@@ -1,4 +1,4 @@
-//! The data connection's states, and what moves it from one to the next.
+//! The states of the data connection, and the transitions between them.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -47,8 +47,8 @@ pub(super) enum DataChannel<P> {
         /// The transfer that waits for the connection; its 150 has been given.
         queued: Option<Box<Queued<P>>>,
     },
-    /// The client said where it listens; the server does not connect before a transfer command (RFC
-    /// 959 §5.2).
+    /// The client said where it listens; the server does not connect before a transfer command
+    /// (RFC 959 §5.2).
     Target(SocketAddr),
     /// Connecting to the client.
     Connecting {

@@ -28,7 +28,7 @@ const LAST_JOB_TIME: Duration = Duration::from_secs(5);
 ///          └────────────► Silent ────────────────────────┘
 /// ```
 ///
-/// Every state but `Closed` can also turn `Silent`: the client may go, or be kicked, at any time.
+/// Every state but `Closed` can also turn `Silent`: the client may go or be kicked at any time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Ending {
     /// The session goes on.

@@ -107,8 +107,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// SIZE: the number of bytes on the data connection, which is unknown in ASCII type (RFC 3659
-    /// §4).
+    /// SIZE: the number of bytes on the data connection, which is unknown in ASCII type
+    /// (RFC 3659 §4).
     pub(super) fn size(&mut self, name: &[u8]) -> Result<(), Reply> {
         if self.parameters.transfer_type == TransferType::Ascii {
             return Err(Reply::new(550, "SIZE not allowed in ASCII mode."));

@@ -71,7 +71,7 @@ impl<P> Session<P> {
         }
     }
 
-    /// Holds something until its turn comes; only when something [must be held](Self::must_hold).
+    /// Holds something until its turn comes. The caller has checked [`must_hold`](Self::must_hold).
     pub(super) fn hold(&mut self, held: Held) {
         debug_assert!(self.must_hold(), "nothing would take it back");
         match &mut self.pending {

@@ -165,8 +165,8 @@ impl<P> Session<P> {
         Ok(())
     }
 
-    /// ACCT: no login needs an account, but every server has to know the command (RFC 1123
-    /// §4.1.2.13).
+    /// ACCT: no login needs an account, but every server has to know the command
+    /// (RFC 1123 §4.1.2.13).
     pub(super) fn acct(&mut self) {
         self.reply(Reply::new(202, "No account needed."));
     }

@@ -304,9 +304,9 @@ impl<P> Session<P> {
         self.pending.is_upload()
     }
 
-    /// Whether the client has sent QUIT and waits for the end of what is in progress. It is then
-    /// expected to close its side, which is no lost connection; unless it has yet to connect for a
-    /// transfer: then it is gone.
+    /// Whether the client has sent QUIT and waits for the end of what is in progress. It may then
+    /// close its side, which is no lost connection; unless it has yet to connect for a transfer, as
+    /// a client that closes will no longer do so.
     pub fn waits_after_quit(&self) -> bool {
         self.ending == Ending::Quitting && !matches!(self.data, DataChannel::Listening { .. })
     }

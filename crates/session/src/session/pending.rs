@@ -25,7 +25,7 @@ pub(super) enum Pending {
     Handshake(Box<Handshake>),
     /// The outcome of work; a few commands are answered meanwhile, and one other is held.
     Work(Box<Work>),
-    /// A passive port, to be told in this form.
+    /// A passive port, which is reported in this form.
     PassivePort(PassiveReply),
     /// The time to answer a failed login.
     LoginDelay(Box<LoginDelay>),
@@ -97,7 +97,7 @@ impl Pending {
 /// What a job is for.
 #[derive(Debug)]
 pub(super) enum Purpose {
-    /// PASS, or USER of a client that has shown a certificate.
+    /// PASS, or USER of a client that has presented a certificate.
     Login {
         /// The name given with USER.
         username: String,

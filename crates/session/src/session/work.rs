@@ -46,7 +46,7 @@ enum State {
     /// A line that has to wait, and ABOR behind it, which has stopped the work and is answered
     /// after the line.
     Interrupted(Held),
-    /// ABOR.
+    /// ABOR, which has stopped the work and is answered after it.
     Aborting,
     /// Nothing more to wait for: the client is gone, or has had its last reply.
     Abandoned,
