@@ -34,7 +34,8 @@ use crate::{Effect, SessionEvent};
 /// answered 425 (426 for ABOR).
 ///
 /// A new PASV, EPSV, PORT or EPRT also closes the data connection, unless a transfer is queued:
-/// then that command is answered 425, as during a transfer.
+/// then that command is answered 425, as during a transfer. Without a queued transfer, AUTH and the
+/// end of a login close it, too, and a change of PROT closes `Listening` and `Open`.
 #[derive(Debug, Default)]
 pub(super) enum DataChannel<P> {
     /// No data connection is open or expected.
